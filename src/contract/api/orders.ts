@@ -1,0 +1,103 @@
+/** Orders: each belongs to the principal that placed it and is visible to nobody else. */
+import * as z from "zod/mini";
+import { defineRoute } from "../route.ts";
+import { instant, integer, named, page, paging, uuid } from "../shapes.ts";
+import { orders, perPrincipal } from "./limits.ts";
+import { Money, Total } from "./money.ts";
+
+const Line = z.strictObject({
+  productId: uuid(),
+  name: z.string(),
+  quantity: integer(1, 100),
+  unitPrice: Money,
+});
+
+export const Order = named(
+  "Order",
+  z.strictObject({
+    id: uuid(),
+    status: z.enum(["placed", "cancelled"]),
+    lines: z.array(Line),
+    total: Total,
+    createdAt: instant(),
+    cancelledAt: z.nullable(instant()),
+  }),
+);
+
+const eachProductOnce = (lines: readonly { productId: string }[]): boolean =>
+  new Set(lines.map((line) => line.productId)).size === lines.length;
+
+const NewOrder = named(
+  "NewOrder",
+  z.strictObject({
+    lines: z
+      .array(z.strictObject({ productId: uuid(), quantity: integer(1, 100) }))
+      .check(
+        z.minLength(1),
+        z.maxLength(20),
+        z.refine(eachProductOnce, "Each product may be named once only"),
+      ),
+  }),
+  { examples: [{ lines: [{ productId: "01900000-0000-7000-8000-000000000001", quantity: 1 }] }] },
+);
+
+const id = z.strictObject({ id: uuid() });
+
+export const listOrders = defineRoute({
+  method: "GET",
+  path: "/v1/orders",
+  summary: "List one's own orders",
+  description: "Newest first.",
+  tag: "Orders",
+  request: { query: z.strictObject(paging) },
+  responses: { 200: { description: "A page of orders", body: named("OrderPage", page(Order)) } },
+  policy: { auth: { scopes: ["orders:read"] }, limit: [perPrincipal], retry: "safe", sensitive: true },
+});
+
+export const getOrder = defineRoute({
+  method: "GET",
+  path: "/v1/orders/:id",
+  summary: "Read one of one's own orders",
+  tag: "Orders",
+  request: { params: id },
+  responses: { 200: { description: "The order", body: Order } },
+  problems: ["not_found"],
+  policy: { auth: { scopes: ["orders:read"] }, limit: [perPrincipal], retry: "safe", sensitive: true },
+});
+
+export const placeOrder = defineRoute({
+  method: "POST",
+  path: "/v1/orders",
+  summary: "Place an order",
+  description: "Takes the stock of every line or of none.",
+  tag: "Orders",
+  request: { body: NewOrder },
+  responses: {
+    201: {
+      description: "The order as it was placed",
+      body: Order,
+      headers: { location: "Where the order is" },
+    },
+  },
+  problems: ["out_of_stock", "unknown_product"],
+  policy: {
+    auth: { scopes: ["orders:write"] },
+    limit: [orders, perPrincipal],
+    maxBody: 8 * 1024,
+    retry: "never",
+    timeout: 15_000,
+    sensitive: true,
+  },
+});
+
+export const cancelOrder = defineRoute({
+  method: "POST",
+  path: "/v1/orders/:id/cancel",
+  summary: "Cancel one of one's own orders",
+  description: "Gives the stock back.",
+  tag: "Orders",
+  request: { params: id },
+  responses: { 200: { description: "The order as it is now", body: Order } },
+  problems: ["not_found", "order_not_cancellable"],
+  policy: { auth: { scopes: ["orders:write"] }, limit: [perPrincipal], retry: "never", sensitive: true },
+});

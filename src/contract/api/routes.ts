@@ -1,0 +1,16 @@
+/** The sample API, a shop. To put your own in its place, replace this folder and `src/origin/api/`. */
+import { cancelOrder, getOrder, listOrders, placeOrder } from "./orders.ts";
+import { createProduct, getProduct, listProducts, updateProduct } from "./products.ts";
+
+export const apiTitle = "Breakwater shop";
+
+export const apiRoutes = {
+  listProducts,
+  getProduct,
+  createProduct,
+  updateProduct,
+  placeOrder,
+  listOrders,
+  getOrder,
+  cancelOrder,
+};

@@ -1,0 +1,19 @@
+/** What `npm start` tells its user to try: requests that work on the sample data as they stand. */
+import type { Tour } from "../tour.ts";
+
+const LANTERN = "01900000-0000-7000-8000-000000000001";
+
+export const tour: Tour = {
+  principal: "demo",
+  scopes: ["orders:read", "orders:write"],
+  steps: [
+    { title: "look at the catalogue", method: "GET", path: "/v1/products?limit=2" },
+    {
+      title: "buy a lantern",
+      method: "POST",
+      path: "/v1/orders",
+      body: { lines: [{ productId: LANTERN, quantity: 1 }] },
+    },
+    { title: "see your orders", method: "GET", path: "/v1/orders" },
+  ],
+};

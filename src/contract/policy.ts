@@ -1,0 +1,71 @@
+/**
+ * A route's policy: what the edge enforces before a request costs the origin anything, and what the origin
+ * keeps to while serving it. Times are in milliseconds, sizes in bytes, cache windows in seconds (as in
+ * HTTP's own `Cache-Control`).
+ */
+
+/** Who may call: anybody, or a principal that holds every scope named. */
+export type Auth = "public" | { readonly scopes: readonly [string, ...string[]] };
+
+/** Which sites' pages may call the route from a browser (Fetch Standard, "CORS protocol"). */
+export interface Cors {
+  /** Exact origins such as `https://shop.example`, or `"*"` for any site. */
+  readonly origins: "*" | readonly [string, ...string[]];
+}
+
+/** A named token bucket. */
+export interface Limit {
+  readonly name: string;
+  /** Requests that may come at once. */
+  readonly capacity: number;
+  /** Requests a second that come back. */
+  readonly refillPerSecond: number;
+  readonly per: "client" | "principal";
+  /** Tokens that one request takes. @default 1 */
+  readonly cost?: number;
+  /** Exact, with one round trip a request, instead of leased. @default false */
+  readonly strict?: boolean;
+  /** What decides while the store does not answer. */
+  readonly onStoreFailure: "local" | "open" | "closed";
+}
+
+/** How long an answer may be used. All in seconds. */
+export interface Cache {
+  readonly freshS: number;
+  /** RFC 5861 §3. @default 0 */
+  readonly staleWhileRevalidateS?: number;
+  /** RFC 5861 §4. @default 0 */
+  readonly staleIfErrorS?: number;
+  /** Names by which a write makes the answer old. */
+  readonly tags?: readonly string[];
+}
+
+/** `safe`: GET and HEAD. `idempotent`: PUT and DELETE that opt in. `with-key`: POST with an Idempotency-Key. */
+export type Retry = "safe" | "idempotent" | "with-key" | "never";
+
+/** What is kept longest under overload: writes, then reads, then background work. */
+export type Priority = "write" | "read" | "background";
+
+export interface Policy {
+  readonly auth: Auth;
+  /** @default no site's page may call */
+  readonly cors?: Cors;
+  /** @default none */
+  readonly limit?: readonly Limit[];
+  /** Largest request body, bytes; at most 10 MiB. @default 65,536 (0 for a route without a body) */
+  readonly maxBody?: number;
+  /** @default answers are not stored */
+  readonly cache?: Cache;
+  /** @default "safe" for GET, "never" for every other method */
+  readonly retry?: Retry;
+  /** The request's deadline, milliseconds. @default 10,000 */
+  readonly timeout?: number;
+  /** @default "read" for GET, "write" for every other method */
+  readonly priority?: Priority;
+  /** Whether an access leaves a data_access event. @default false */
+  readonly sensitive?: boolean;
+}
+
+export const DEFAULT_MAX_BODY_BYTES = 64 * 1024;
+export const MAX_BODY_BYTES = 10 * 1024 * 1024;
+export const DEFAULT_TIMEOUT_MS = 10_000;

@@ -1,0 +1,72 @@
+/**
+ * Problem types (RFC 9457): a closed union. Those of the platform stand here, those of the API beside its
+ * routes; together they are every refusal and failure that a client can meet.
+ */
+import { apiProblems } from "./api/problems.ts";
+
+export interface ProblemType {
+  readonly status: number;
+  readonly title: string;
+}
+
+export const platformProblems = {
+  invalid_request: { status: 400, title: "The request does not match the API's description" },
+  unauthenticated: { status: 401, title: "Valid credentials are needed" },
+  unsigned: { status: 401, title: "This address serves only what the edge has signed" },
+  forbidden: { status: 403, title: "The credentials do not allow this" },
+  not_found: { status: 404, title: "There is nothing here" },
+  method_not_allowed: { status: 405, title: "The resource does not know this method" },
+  request_timeout: { status: 408, title: "The request's body did not arrive in time" },
+  precondition_failed: { status: 412, title: "The resource has changed meanwhile" },
+  content_too_large: { status: 413, title: "The request's body is too large" },
+  unsupported_media_type: { status: 415, title: "The request's body is of a type that is not taken" },
+  precondition_required: { status: 428, title: "The request must name the version it changes" },
+  internal: { status: 500, title: "The request failed" },
+  bad_gateway: { status: 502, title: "The origin gave no usable answer" },
+  unavailable: { status: 503, title: "The service is not available at the moment" },
+  deadline_exceeded: { status: 504, title: "The answer took longer than the route's deadline" },
+} as const satisfies Record<string, ProblemType>;
+
+export const problemTypes = { ...platformProblems, ...apiProblems };
+
+export type ProblemCode = keyof typeof problemTypes;
+
+/** Where in a request an error is, and what is wrong there. */
+export interface FieldError {
+  readonly in: "body" | "query" | "path" | "header";
+  /** A path into the body such as `items[0].quantity`, or the parameter's name. */
+  readonly field: string;
+  readonly detail: string;
+}
+
+/** A refusal or failure as a value; `problemResponse` (core) turns it into an answer. */
+export interface Problem<Code extends ProblemCode = ProblemCode> {
+  readonly code: Code;
+  /** One sentence for this occurrence; it never holds anything internal. */
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+  /** Header fields that belong to the refusal: Allow, Retry-After, WWW-Authenticate. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** The body of every `application/problem+json` answer. */
+export interface ProblemDetails {
+  /** A reference to the description of the problem type, relative to the API's own address. */
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly code: ProblemCode;
+  readonly requestId: string;
+  readonly detail?: string;
+  readonly errors?: readonly FieldError[];
+}
+
+export const problem = <Code extends ProblemCode>(
+  code: Code,
+  about: Omit<Problem, "code"> = {},
+): Problem<Code> => ({ code, ...about });
+
+export const isProblem = (value: object): value is Problem => "code" in value && !("status" in value);
+
+/** The `type` of a problem: its paragraph on the API's own documentation page. */
+export const problemTypeUri = (code: ProblemCode): string => `/docs#problem-${code}`;

@@ -1,0 +1,109 @@
+/**
+ * How a route is declared: method, path, schemas of what comes in and goes out, and its policy. Everything
+ * else about the route (the edge's table, the origin's validation, the OpenAPI document, the client's types)
+ * is derived from this one declaration.
+ */
+import type * as z from "zod/mini";
+import { DEFAULT_MAX_BODY_BYTES, DEFAULT_TIMEOUT_MS, MAX_BODY_BYTES, type Policy } from "./policy.ts";
+import type { ProblemCode } from "./problem.ts";
+
+export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+export type Schema = z.core.$ZodType;
+/** An object schema, whose keys are known without parsing anything. */
+export type ObjectSchema = z.ZodMiniObject;
+
+export interface RequestShape {
+  readonly params?: ObjectSchema;
+  readonly query?: ObjectSchema;
+  /** Header fields that the handler reads, in lower case. They are what the edge lets through. */
+  readonly headers?: ObjectSchema;
+  /** A JSON body. */
+  readonly body?: Schema;
+}
+
+export interface ResponseShape {
+  readonly description: string;
+  /** A JSON body; without one the answer is empty, or of `mediaType`. */
+  readonly body?: Schema;
+  /** @default application/json where there is a body */
+  readonly mediaType?: string;
+  /** Header fields of the answer, in lower case, each with its description. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface Route {
+  readonly method: Method;
+  /** Segments are literal or `:name`. */
+  readonly path: `/${string}`;
+  readonly summary: string;
+  readonly description?: string;
+  /** The heading under which the documentation lists it. */
+  readonly tag: string;
+  readonly request?: RequestShape;
+  readonly responses: Readonly<Record<number, ResponseShape>>;
+  /** Problems of the route's own, beside those that any route may answer with. */
+  readonly problems?: readonly ProblemCode[];
+  readonly policy: Policy;
+}
+
+/** Routes by operation name. */
+export type Routes = Readonly<Record<string, Route>>;
+
+/** A declaration that contradicts itself; thrown while the contract loads. */
+export class ContractError extends Error {}
+
+/** The names of a path's parameters, in order. */
+export const pathParameters = (path: string): string[] =>
+  path.split("/").flatMap((segment) => (segment.startsWith(":") ? [segment.slice(1)] : []));
+
+/**
+ * Declares a route.
+ *
+ * @throws ContractError where path and schema name different parameters, a GET takes a body, a size or time
+ *   is out of its bounds, or a retry is promised that the method or the headers do not allow.
+ */
+export const defineRoute = <const R extends Route>(route: R): R => {
+  const refuse = (why: string): never => {
+    throw new ContractError(`${route.method} ${route.path}: ${why}`);
+  };
+  const { request = {}, policy }: Route = route;
+  const inPath = pathParameters(route.path).sort().join();
+  const inSchema = Object.keys(request.params?.shape ?? {})
+    .sort()
+    .join();
+  if (inPath !== inSchema) refuse(`the path names (${inPath}), the params schema (${inSchema})`);
+  if (route.method === "GET" && request.body !== undefined) refuse("a GET takes no body");
+  if (policy.maxBody !== undefined && (policy.maxBody < 0 || policy.maxBody > MAX_BODY_BYTES)) {
+    refuse(`maxBody must be within 0 and ${MAX_BODY_BYTES} bytes`);
+  }
+  if (policy.timeout !== undefined && policy.timeout <= 0) refuse("timeout must be above 0 ms");
+  checkRetry(route, refuse);
+  return route;
+};
+
+const checkRetry = (route: Route, refuse: (why: string) => never): void => {
+  switch (route.policy.retry) {
+    case undefined:
+    case "never":
+      return;
+    case "safe":
+      if (route.method !== "GET") refuse('retry "safe" is for GET');
+      return;
+    case "idempotent":
+      if (route.method !== "PUT" && route.method !== "DELETE")
+        refuse('retry "idempotent" is for PUT, DELETE');
+      return;
+    case "with-key":
+      if (!("idempotency-key" in (route.request?.headers?.shape ?? {}))) {
+        refuse('retry "with-key" needs the header idempotency-key in its request');
+      }
+  }
+};
+
+/** The largest body that the route takes, bytes. */
+export const maxBodyBytes = (route: Route): number =>
+  route.policy.maxBody ?? (route.request?.body === undefined ? 0 : DEFAULT_MAX_BODY_BYTES);
+
+/** The route's deadline, milliseconds. */
+export const timeoutMs = (route: Route): number => route.policy.timeout ?? DEFAULT_TIMEOUT_MS;

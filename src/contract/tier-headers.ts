@@ -1,0 +1,19 @@
+/**
+ * Header fields between edge and origin. The edge never forwards a client's own fields of these names, and
+ * the origin believes them only under the edge's signature.
+ */
+export const tierHeaders = {
+  /** The request's id, made by the edge: a UUID. It is on every answer too. */
+  requestId: "x-request-id",
+  /** The client's address as the edge saw it. */
+  clientAddress: "breakwater-client-address",
+  /** The id of the authenticated principal, percent-encoded; absent for anonymous requests. */
+  principal: "breakwater-principal",
+  /** What the guards decided: see `core/security/verdict.ts`. */
+  verdict: "breakwater-verdict",
+  /** Milliseconds that were left of the request's deadline when it was sent. */
+  timeoutMs: "breakwater-timeout-ms",
+} as const;
+
+/** Under this path the edge speaks to the origin for itself. It is no part of the contract, and signed too. */
+export const EDGE_PATH = "/_edge";

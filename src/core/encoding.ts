@@ -1,0 +1,24 @@
+/** Base64 (RFC 4648 §4, §5) of short byte strings: keys, digests, nonces. */
+
+export const toBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes));
+
+export const toBase64Url = (bytes: Uint8Array): string =>
+  toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+
+/** Takes either alphabet, with or without padding; undefined where it is neither. */
+export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined => {
+  try {
+    const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
+    return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
+};
+
+/** Compares without telling by its duration where two byte strings differ; their lengths are no secret. */
+export const equalInConstantTime = (a: Uint8Array, b: Uint8Array): boolean => {
+  if (a.byteLength !== b.byteLength) return false;
+  let difference = 0;
+  for (let i = 0; i < a.byteLength; i += 1) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  return difference === 0;
+};

@@ -1,0 +1,66 @@
+/** Reads a body whole, never more of it than is allowed, never longer than its signal lets it. */
+
+export type BodyReading =
+  | { readonly kind: "read"; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: "too_large" }
+  | { readonly kind: "timed_out" }
+  /** The client went away, or sent less than it had announced. */
+  | { readonly kind: "broken" };
+
+interface ChunkReader {
+  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
+  cancel(reason?: unknown): Promise<void>;
+}
+
+interface Signal {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
+/** The announced length where there is one (RFC 9110 §8.6), bytes. */
+export const announcedLength = (contentLength: string | null): number =>
+  contentLength === null ? 0 : Number(contentLength);
+
+/**
+ * @param reader of the body's stream, or null where there is none
+ * @param maxBytes the route's `maxBody`
+ */
+export const readBody = async (
+  reader: ChunkReader | null,
+  maxBytes: number,
+  signal: Signal,
+): Promise<BodyReading> => {
+  if (reader === null) return { kind: "read", bytes: new Uint8Array(0) };
+  const stop = (): void => void reader.cancel().catch(() => undefined);
+  signal.addEventListener("abort", stop);
+  try {
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (signal.aborted) return { kind: "timed_out" };
+      if (done || value === undefined) return { kind: "read", bytes: concatenate(chunks, length) };
+      length += value.byteLength;
+      if (length > maxBytes) {
+        stop();
+        return { kind: "too_large" };
+      }
+      chunks.push(value);
+    }
+  } catch {
+    return { kind: signal.aborted ? "timed_out" : "broken" };
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
+};
+
+const concatenate = (chunks: readonly Uint8Array[], length: number): Uint8Array<ArrayBuffer> => {
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    whole.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return whole;
+};

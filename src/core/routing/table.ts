@@ -1,0 +1,95 @@
+/**
+ * The contract compiled for look-up: a tree of path segments, built once. A look-up costs one step a
+ * segment, whatever the number of routes.
+ */
+import type { Method, Route, Routes } from "../../contract/route.ts";
+
+export interface RouteEntry<Name extends string = string> {
+  readonly name: Name;
+  readonly route: Route;
+}
+
+export type Match<Name extends string = string> =
+  | { readonly kind: "found"; readonly entry: RouteEntry<Name> }
+  /** The path exists, the method does not; `allow` is the Allow field (RFC 9110 §10.2.1). */
+  | { readonly kind: "method_not_allowed"; readonly allow: string }
+  | { readonly kind: "not_found" };
+
+interface Node<Name extends string> {
+  readonly literal: Map<string, Node<Name>>;
+  parameter: Node<Name> | undefined;
+  readonly methods: Map<string, RouteEntry<Name>>;
+}
+
+export interface RouteTable<Name extends string = string> {
+  /**
+   * @param method as sent; HEAD finds GET's route
+   * @param path as sent, without its query; a parameter is one segment that is not empty
+   */
+  match(method: string, path: string): Match<Name>;
+}
+
+const node = <Name extends string>(): Node<Name> => ({
+  literal: new Map(),
+  parameter: undefined,
+  methods: new Map(),
+});
+
+const childFor = <Name extends string>(parent: Node<Name>, segment: string): Node<Name> => {
+  if (segment.startsWith(":")) {
+    parent.parameter ??= node();
+    return parent.parameter;
+  }
+  const child = parent.literal.get(segment) ?? node<Name>();
+  parent.literal.set(segment, child);
+  return child;
+};
+
+/** A literal segment is preferred to a parameter; where its subtree has nothing, the parameter is tried. */
+const find = <Name extends string>(
+  from: Node<Name>,
+  segments: readonly string[],
+  at: number,
+): Node<Name> | undefined => {
+  if (at === segments.length) return from.methods.size > 0 ? from : undefined;
+  const segment = segments[at] ?? "";
+  const literal = from.literal.get(segment);
+  const found = literal === undefined ? undefined : find(literal, segments, at + 1);
+  if (found !== undefined) return found;
+  return from.parameter === undefined || segment === "" ? undefined : find(from.parameter, segments, at + 1);
+};
+
+const allowOf = (methods: Iterable<string>): string => {
+  const allowed = new Set(methods);
+  if (allowed.has("GET")) allowed.add("HEAD");
+  return [...allowed, "OPTIONS"].sort().join(", ");
+};
+
+/**
+ * Compiles routes into a table.
+ *
+ * @throws Error where two routes have the same method and the same form of path
+ */
+export const compileRoutes = <All extends Routes>(routes: All): RouteTable<keyof All & string> => {
+  type Name = keyof All & string;
+  const root = node<Name>();
+  for (const name of Object.keys(routes) as Name[]) {
+    const route: Route | undefined = routes[name];
+    if (route === undefined) continue;
+    let at = root;
+    for (const segment of route.path.slice(1).split("/")) at = childFor(at, segment);
+    const method: Method = route.method;
+    const earlier = at.methods.get(method);
+    if (earlier !== undefined) throw new Error(`${method} ${route.path} is both ${earlier.name} and ${name}`);
+    at.methods.set(method, { name, route });
+  }
+  return {
+    match: (method, path) => {
+      const found = find(root, path.slice(1).split("/"), 0);
+      if (found === undefined) return { kind: "not_found" };
+      const entry = found.methods.get(method === "HEAD" ? "GET" : method);
+      if (entry === undefined) return { kind: "method_not_allowed", allow: allowOf(found.methods.keys()) };
+      return { kind: "found", entry };
+    },
+  };
+};

@@ -1,0 +1,59 @@
+/** What of a request between edge and origin is signed, on both sides in the same way. */
+import { tierHeaders } from "../../contract/tier-headers.ts";
+import type { Component } from "./signature-base.ts";
+
+/** Signature and Signature-Input name the signature by this label (RFC 9421 §4). */
+export const LABEL = "edge";
+/** What the signature is for, so that one made for something else is never taken (RFC 9421 §2.3, `tag`). */
+export const TAG = "breakwater";
+/** How long a signature lives, seconds. */
+export const LIFETIME_S = 30;
+
+export interface SignedTarget {
+  readonly method: string;
+  /** The origin's host and port as in its Host field: it names the origin that the request is for. */
+  readonly authority: string;
+  readonly path: string;
+  /** With its leading `?`; empty where there is none. */
+  readonly query: string;
+}
+
+/** Header fields that are covered whenever the request has them. */
+export const COVERED_FIELDS = [
+  "content-digest",
+  "content-type",
+  "if-match",
+  "if-none-match",
+  tierHeaders.requestId,
+  tierHeaders.clientAddress,
+  tierHeaders.principal,
+  tierHeaders.verdict,
+  tierHeaders.timeoutMs,
+] as const;
+
+/** Header fields without which no request is taken. */
+export const REQUIRED_FIELDS = [
+  tierHeaders.requestId,
+  tierHeaders.clientAddress,
+  tierHeaders.verdict,
+  tierHeaders.timeoutMs,
+] as const;
+
+/** All that the signature covers, in the order in which it is covered. */
+export const coveredComponents = (
+  target: SignedTarget,
+  field: (name: string) => string | null | undefined,
+): Component[] => {
+  const components: Component[] = [
+    ["@method", target.method],
+    ["@authority", target.authority],
+    ["@path", target.path],
+    // An absent query counts as an empty one (RFC 9421 §2.2.7).
+    ["@query", target.query === "" ? "?" : target.query],
+  ];
+  for (const name of COVERED_FIELDS) {
+    const value = field(name);
+    if (value !== null && value !== undefined) components.push([name, value.trim()]);
+  }
+  return components;
+};

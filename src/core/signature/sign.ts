@@ -1,0 +1,31 @@
+/** Signs a request to the origin (RFC 9421 §3.1), HMAC-SHA256 (§3.3.3). */
+import { toBase64 } from "../encoding.ts";
+import { coveredComponents, LABEL, LIFETIME_S, type SignedTarget, TAG } from "./edge-request.ts";
+import { innerList, signatureBase } from "./signature-base.ts";
+import type { SigningKey } from "./signing-keys.ts";
+
+export interface SignatureFields {
+  readonly signature: string;
+  readonly "signature-input": string;
+}
+
+/**
+ * @param headers the request's fields by lower-case name, as they will be sent
+ * @param nowMs epoch milliseconds
+ * @param nonce new for each attempt, base64url
+ */
+export const signRequest = (
+  key: SigningKey,
+  target: SignedTarget,
+  headers: Readonly<Record<string, string>>,
+  nowMs: number,
+  nonce: string,
+): SignatureFields => {
+  const components = coveredComponents(target, (name) => headers[name]);
+  const created = Math.floor(nowMs / 1000);
+  const parameters =
+    `${innerList(components.map(([name]) => name))};created=${created};expires=${created + LIFETIME_S}` +
+    `;nonce="${nonce}";keyid="${key.id}";alg="hmac-sha256";tag="${TAG}"`;
+  const mac = key.mac(signatureBase(components, parameters));
+  return { "signature-input": `${LABEL}=${parameters}`, signature: `${LABEL}=:${toBase64(mac)}:` };
+};

@@ -1,0 +1,67 @@
+/** Verifies what the edge signed (RFC 9421 §3.2), strictly: only the form that `sign.ts` writes is read. */
+import { equalInConstantTime, fromBase64 } from "../encoding.ts";
+import { coveredComponents, REQUIRED_FIELDS, type SignedTarget } from "./edge-request.ts";
+import type { NonceMemory } from "./nonce-memory.ts";
+import { innerList, signatureBase } from "./signature-base.ts";
+import type { SigningKey } from "./signing-keys.ts";
+
+export type Refusal =
+  | "missing"
+  | "malformed"
+  | "uncovered"
+  | "other_origin"
+  | "unknown_key"
+  | "expired"
+  | "early"
+  | "mismatch"
+  | "replayed";
+
+export type Verification = { readonly ok: true } | { readonly ok: false; readonly reason: Refusal };
+
+/** How far the two tiers' clocks may be apart, seconds. */
+export const CLOCK_SKEW_S = 5;
+
+const INPUT =
+  /^edge=((\([^)]*\));created=(\d{1,12});expires=(\d{1,12});nonce="([A-Za-z0-9_-]{16,64})";keyid="([A-Za-z0-9_-]{1,32})";alg="hmac-sha256";tag="breakwater")$/;
+const SIGNATURE = /^edge=:([A-Za-z0-9+/]+=*):$/;
+
+export interface Verifier {
+  readonly keys: readonly SigningKey[];
+  /** Authorities (host and port) that are this origin's own. */
+  readonly authorities: readonly string[];
+  readonly nonces: NonceMemory;
+}
+
+const refuse = (reason: Refusal): Verification => ({ ok: false, reason });
+
+/**
+ * @param field reads a header field of the request
+ * @param nowMs epoch milliseconds
+ */
+export const verifyRequest = (
+  { keys, authorities, nonces }: Verifier,
+  target: SignedTarget,
+  field: (name: string) => string | null | undefined,
+  nowMs: number,
+): Verification => {
+  const input = field("signature-input");
+  const signature = field("signature");
+  if (!input || !signature) return refuse("missing");
+  const [, parameters, covered, created, expires, nonce, keyId] = INPUT.exec(input) ?? [];
+  const mac = fromBase64(SIGNATURE.exec(signature)?.[1] ?? "");
+  if (!parameters || !nonce || mac === undefined) return refuse("malformed");
+
+  const components = coveredComponents(target, field);
+  if (covered !== innerList(components.map(([name]) => name))) return refuse("uncovered");
+  if (REQUIRED_FIELDS.some((name) => !field(name))) return refuse("uncovered");
+  if (!authorities.includes(target.authority)) return refuse("other_origin");
+
+  const key = keys.find(({ id }) => id === keyId);
+  if (key === undefined) return refuse("unknown_key");
+  if (!equalInConstantTime(mac, key.mac(signatureBase(components, parameters)))) return refuse("mismatch");
+
+  const nowS = nowMs / 1000;
+  if (Number(expires) < nowS - CLOCK_SKEW_S) return refuse("expired");
+  if (Number(created) > nowS + CLOCK_SKEW_S) return refuse("early");
+  return nonces.take(nonce, nowMs) ? { ok: true } : refuse("replayed");
+};

@@ -1,0 +1,75 @@
+/** The edge as a Hono application: the guards, in the order in which a request meets them. */
+import type { Redis } from "@upstash/redis/cloudflare";
+import { Hono } from "hono";
+import { problem } from "../contract/problem.ts";
+import type { Routes } from "../contract/route.ts";
+import { problemResponse } from "../core/http/problem-response.ts";
+import { compileRoutes } from "../core/routing/table.ts";
+import type { EdgeConfiguration } from "./configuration.ts";
+import { type Exchange, type Guard, openExchange } from "./exchange.ts";
+import { forward } from "./forward.ts";
+import { authenticationGuard } from "./guards/authenticate.ts";
+import { bodyGuard } from "./guards/body.ts";
+import { routeGuard } from "./guards/route.ts";
+import { createKeyLookup } from "./key-lookup.ts";
+import { createOriginClient } from "./origin-client.ts";
+
+export interface EdgeDependencies {
+  readonly configuration: EdgeConfiguration;
+  readonly routes: Routes;
+  readonly redis: Redis;
+  readonly fetch: typeof globalThis.fetch;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Within [0, 1). */
+  readonly random: () => number;
+  /** Takes what is for operators' eyes. */
+  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+}
+
+export const createEdge = (dependencies: EdgeDependencies): Hono => {
+  const { configuration, routes, redis, now, log } = dependencies;
+  const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], dependencies);
+  const lookup = createKeyLookup(redis, configuration.REDIS_KEY_PREFIX, client);
+
+  const guards: readonly Guard[] = [
+    routeGuard(compileRoutes(routes), now),
+    authenticationGuard(lookup, now),
+    bodyGuard,
+    forward(client),
+  ];
+
+  const app = new Hono();
+  app.all("*", async ({ req }) => {
+    const exchange = openExchange(req.raw);
+    try {
+      return await passThrough(guards, exchange);
+    } catch (error) {
+      log({ level: "error", message: "unhandled", requestId: exchange.requestId, error: String(error) });
+      return problemResponse(problem("internal"), exchange.requestId);
+    }
+  });
+  return app;
+};
+
+/** The first guard that answers or refuses ends the way. */
+const passThrough = async (guards: readonly Guard[], exchange: Exchange): Promise<Response> => {
+  for (const guard of guards) {
+    // A guard that decides at once costs no turn of the event loop.
+    const pending = guard(exchange);
+    const result = pending instanceof Promise ? await pending : pending;
+    if (result === undefined) continue;
+    const answer = result instanceof Response ? result : problemResponse(result, exchange.requestId);
+    return exchange.corsHeaders === undefined ? answer : withHeaders(answer, exchange.corsHeaders);
+  }
+  throw new Error("no guard answered");
+};
+
+const withHeaders = (answer: Response, headers: Readonly<Record<string, string>>): Response => {
+  const copy = new Response(answer.body, answer);
+  for (const [name, value] of Object.entries(headers)) {
+    if (name === "vary") copy.headers.append(name, value);
+    else copy.headers.set(name, value);
+  }
+  return copy;
+};

@@ -1,0 +1,51 @@
+/** One request on its way through the guards, and what they have found out about it so far. */
+import type { Problem } from "../contract/problem.ts";
+import type { RouteEntry } from "../core/routing/table.ts";
+import type { Verdict } from "../core/security/verdict.ts";
+
+export interface Exchange {
+  readonly request: Request;
+  readonly requestId: string;
+  readonly path: string;
+  /** With its leading `?`; empty where there is none. */
+  readonly query: string;
+  readonly clientAddress: string;
+  /** Set by the route guard, as are the next two. */
+  entry?: RouteEntry;
+  /** Aborts at the route's deadline. */
+  deadline?: AbortSignal;
+  /** Epoch milliseconds. */
+  deadlineAtMs?: number;
+  /** Fields that let a site's page use the answer. */
+  corsHeaders?: Readonly<Record<string, string>>;
+  verdict: Verdict;
+  body?: Uint8Array<ArrayBuffer>;
+}
+
+/** A step on the request's way: it answers, refuses, or lets the request go on. */
+export type Guard = (exchange: Exchange) => GuardResult | Promise<GuardResult>;
+export type GuardResult = Response | Problem | undefined;
+
+/** What the route guard has found; every guard behind it may count on it. */
+export const routed = (
+  exchange: Exchange,
+): { entry: RouteEntry; deadline: AbortSignal; deadlineAtMs: number } => {
+  const { entry, deadline, deadlineAtMs } = exchange;
+  if (entry === undefined || deadline === undefined || deadlineAtMs === undefined) {
+    throw new Error("the route guard must stand before this one");
+  }
+  return { entry, deadline, deadlineAtMs };
+};
+
+export const openExchange = (request: Request): Exchange => {
+  const { pathname, search } = new URL(request.url);
+  return {
+    request,
+    requestId: crypto.randomUUID(),
+    path: pathname,
+    query: search,
+    // The platform sets it on every request; a client cannot.
+    clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
+    verdict: { auth: "none" },
+  };
+};

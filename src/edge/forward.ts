@@ -1,0 +1,46 @@
+/** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
+import { type Problem, problem } from "../contract/problem.ts";
+import type { Route } from "../contract/route.ts";
+import { type Exchange, type Guard, routed } from "./exchange.ts";
+import type { OriginAnswer, OriginClient } from "./origin-client.ts";
+
+/** Fields of a client that any route may get; a route's own are those that its contract names. */
+const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
+
+/** Only what is listed goes along: a client's fields between the tiers never do. */
+const forwardedHeaders = (headers: Headers, route: Route): Record<string, string> => {
+  const forwarded: Record<string, string> = {};
+  for (const name of [...ALWAYS_FORWARDED, ...Object.keys(route.request?.headers?.shape ?? {})]) {
+    const value = headers.get(name);
+    if (value !== null) forwarded[name] = value;
+  }
+  return forwarded;
+};
+
+const refusals = {
+  unreachable: problem("unavailable", {
+    detail: "No origin can be reached.",
+    headers: { "retry-after": "1" },
+  }),
+  foreign: problem("bad_gateway"),
+  timed_out: problem("deadline_exceeded"),
+} as const satisfies Record<Exclude<OriginAnswer["kind"], "answered">, Problem>;
+
+export const forward =
+  (client: OriginClient): Guard =>
+  async (exchange: Exchange) => {
+    const { entry, deadline, deadlineAtMs } = routed(exchange);
+    const answer = await client.send({
+      method: exchange.request.method,
+      path: exchange.path,
+      query: exchange.query,
+      headers: forwardedHeaders(exchange.request.headers, entry.route),
+      verdict: exchange.verdict,
+      requestId: exchange.requestId,
+      clientAddress: exchange.clientAddress,
+      deadline,
+      deadlineAtMs,
+      ...(exchange.body === undefined ? {} : { body: exchange.body }),
+    });
+    return answer.kind === "answered" ? answer.response : refusals[answer.kind];
+  };

@@ -1,0 +1,37 @@
+/** Reads the body whole, so that it can be signed and sent again: 413, 415 and 408 come from here. */
+import { problem } from "../../contract/problem.ts";
+import { maxBodyBytes } from "../../contract/route.ts";
+import { isJson } from "../../core/http/media-type.ts";
+import { announcedLength, readBody } from "../../core/http/read-body.ts";
+import { type Guard, type GuardResult, routed } from "../exchange.ts";
+
+const tooLarge = (maxBytes: number): GuardResult =>
+  problem("content_too_large", {
+    detail: maxBytes === 0 ? "This route takes no body." : `The body may hold at most ${maxBytes} bytes.`,
+  });
+
+export const bodyGuard: Guard = async (exchange) => {
+  const { request } = exchange;
+  const { entry, deadline } = routed(exchange);
+  if (request.body === null) return undefined;
+  const maxBytes = maxBodyBytes(entry.route);
+  if (announcedLength(request.headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
+  if (entry.route.request?.body !== undefined && !isJson(request.headers.get("content-type"))) {
+    return problem("unsupported_media_type", {
+      detail: "Send application/json.",
+      headers: { accept: "application/json" },
+    });
+  }
+  const reading = await readBody(request.body.getReader(), maxBytes, deadline);
+  switch (reading.kind) {
+    case "read":
+      if (reading.bytes.byteLength > 0) exchange.body = reading.bytes;
+      return undefined;
+    case "too_large":
+      return tooLarge(maxBytes);
+    case "timed_out":
+      return problem("request_timeout");
+    case "broken":
+      return problem("invalid_request", { detail: "The body ended before its announced length." });
+  }
+};

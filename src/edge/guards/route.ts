@@ -1,0 +1,52 @@
+/** Finds the request's route in the contract: 404, 405, and the answer to a CORS preflight come from here. */
+import { problem } from "../../contract/problem.ts";
+import { timeoutMs } from "../../contract/route.ts";
+import { corsHeaders, preflightHeaders } from "../../core/http/cors.ts";
+import { securityHeaders } from "../../core/http/security-headers.ts";
+import type { RouteTable } from "../../core/routing/table.ts";
+import type { Exchange, Guard, GuardResult } from "../exchange.ts";
+
+export const routeGuard =
+  (table: RouteTable, now: () => number): Guard =>
+  (exchange) => {
+    const { request, path } = exchange;
+    if (request.method === "OPTIONS") return answerOptions(table, exchange);
+    const match = table.match(request.method, path);
+    if (match.kind === "not_found") return problem("not_found");
+    if (match.kind === "method_not_allowed") return notAllowed(match.allow);
+    const { route } = match.entry;
+    const origin = request.headers.get("origin");
+    const cors = origin === null ? undefined : corsHeaders(route.policy.cors, origin);
+    if (cors !== undefined) exchange.corsHeaders = cors;
+    exchange.entry = match.entry;
+    exchange.deadlineAtMs = now() + timeoutMs(route);
+    exchange.deadline = AbortSignal.timeout(timeoutMs(route));
+    return undefined;
+  };
+
+const notAllowed = (allow: string): GuardResult => problem("method_not_allowed", { headers: { allow } });
+
+/** OPTIONS is answered for every path of the contract; as a preflight where it is one. */
+const answerOptions = (table: RouteTable, { request, path, requestId }: Exchange): GuardResult => {
+  const origin = request.headers.get("origin");
+  const method = request.headers.get("access-control-request-method");
+  const match = table.match(method ?? "OPTIONS", path);
+  if (match.kind === "not_found") return problem("not_found");
+  const answered = { ...securityHeaders, "x-request-id": requestId };
+  if (origin === null || method === null) {
+    const allow = match.kind === "method_not_allowed" ? match.allow : "OPTIONS";
+    return new Response(null, { status: 204, headers: { ...answered, allow } });
+  }
+  if (match.kind === "method_not_allowed") return notAllowed(match.allow);
+  const { route } = match.entry;
+  const headers = [...forwardedNames(route), ...(route.policy.auth === "public" ? [] : ["authorization"])];
+  const preflight = preflightHeaders(route.policy.cors, { origin, method, headers });
+  return preflight === undefined
+    ? problem("forbidden", { detail: "No site's page may call this route." })
+    : new Response(null, { status: 204, headers: { ...answered, ...preflight } });
+};
+
+const forwardedNames = (route: { request?: { headers?: { shape: object }; body?: unknown } }): string[] => [
+  ...Object.keys(route.request?.headers?.shape ?? {}),
+  ...(route.request?.body === undefined ? [] : ["content-type"]),
+];

@@ -1,0 +1,58 @@
+/**
+ * Finds the record of an API key: in the snapshot that the origins publish to Redis, or, while Redis has
+ * none or does not answer, at an origin. Losing Redis costs time, never a valid key.
+ */
+import type { Redis } from "@upstash/redis/cloudflare";
+import { EDGE_PATH } from "../contract/tier-headers.ts";
+import type { KeyRecord } from "../core/security/api-key.ts";
+import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
+import { type Exchange, routed } from "./exchange.ts";
+import type { OriginClient } from "./origin-client.ts";
+
+export type KeyFinding =
+  | { readonly kind: "found"; readonly record: KeyRecord }
+  | { readonly kind: "unknown" }
+  /** Neither Redis nor an origin could say. */
+  | { readonly kind: "unavailable" };
+
+export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
+
+const fromSnapshot = async (redis: Redis, name: string, id: string): Promise<KeyFinding> => {
+  try {
+    const fields = await redis.hmget<Record<string, string | null>>(name, id, VERSION_FIELD);
+    if (fields === null || !fields[VERSION_FIELD]) return { kind: "unavailable" };
+    const record = readKeyRecord(id, fields[id] ?? "");
+    return record === undefined ? { kind: "unknown" } : { kind: "found", record };
+  } catch {
+    return { kind: "unavailable" };
+  }
+};
+
+const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange): Promise<KeyFinding> => {
+  const answer = await client.send({
+    method: "GET",
+    path: `${EDGE_PATH}/keys/${id}`,
+    query: "",
+    headers: {},
+    verdict: { auth: "none" },
+    requestId: exchange.requestId,
+    clientAddress: exchange.clientAddress,
+    ...routed(exchange),
+  });
+  if (answer.kind !== "answered") return { kind: "unavailable" };
+  if (answer.response.status === 404) return { kind: "unknown" };
+  if (answer.response.status !== 200) return { kind: "unavailable" };
+  try {
+    const record = readKeyRecord(id, await answer.response.text());
+    return record === undefined ? { kind: "unavailable" } : { kind: "found", record };
+  } catch {
+    return { kind: "unavailable" };
+  }
+};
+
+export const createKeyLookup =
+  (redis: Redis, keyPrefix: string, client: OriginClient): KeyLookup =>
+  async (id, exchange) => {
+    const published = await fromSnapshot(redis, publishedKeysName(keyPrefix), id);
+    return published.kind === "unavailable" ? await fromOrigin(client, id, exchange) : published;
+  };

@@ -1,0 +1,61 @@
+/** The worker's entry: the only place at the edge that reads the environment and touches globals. */
+import { Redis } from "@upstash/redis/cloudflare";
+import type { Hono } from "hono";
+import { contract } from "../contract/contract.ts";
+import { problem } from "../contract/problem.ts";
+import { problemResponse } from "../core/http/problem-response.ts";
+import { createEdge } from "./app.ts";
+import { type EdgeConfiguration, readEdgeConfiguration } from "./configuration.ts";
+
+type Environment = Readonly<Record<string, unknown>>;
+
+/** Longer than this no request waits for Redis, milliseconds; what then decides is each guard's own. */
+const REDIS_TIMEOUT_MS = 150;
+
+const log = (entry: Readonly<Record<string, unknown>>): void => {
+  // biome-ignore lint/suspicious/noConsole: the platform collects a worker's logs from its console
+  console.log(JSON.stringify(entry));
+};
+
+const connect = ({
+  UPSTASH_REDIS_REST_URL: url,
+  UPSTASH_REDIS_REST_TOKEN: token,
+}: EdgeConfiguration): Redis =>
+  new Redis({
+    url,
+    token,
+    automaticDeserialization: false,
+    enableTelemetry: false,
+    retry: false,
+    signal: () => AbortSignal.timeout(REDIS_TIMEOUT_MS),
+  });
+
+/** The application of an isolate, built at its first request; undefined where the configuration is wrong. */
+let app: Hono | undefined;
+
+const build = (environment: Environment): Hono | undefined => {
+  const reading = readEdgeConfiguration(environment);
+  if (!reading.ok) {
+    log({ level: "error", message: reading.message });
+    return undefined;
+  }
+  return createEdge({
+    configuration: reading.value,
+    routes: contract,
+    redis: connect(reading.value),
+    fetch: (input, init) => fetch(input, init),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    log,
+  });
+};
+
+export default {
+  fetch: (request, environment) => {
+    app ??= build(environment);
+    if (app === undefined) {
+      return problemResponse(problem("unavailable"), crypto.randomUUID());
+    }
+    return app.fetch(request, environment);
+  },
+} satisfies ExportedHandler<Environment>;

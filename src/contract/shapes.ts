@@ -1,8 +1,8 @@
 /** Building blocks of schemas that any API needs. */
 import * as z from "zod/mini";
 
-/** A UUID in lower case, as this API writes them. */
-export const uuid = () => z.uuid().check(z.lowercase());
+/** A UUID (RFC 9562). */
+export const uuid = () => z.uuid();
 
 /** A whole number in a query or path, given in decimal digits. */
 export const wholeNumber = (bounds: { min: number; max: number }) =>

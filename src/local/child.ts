@@ -62,6 +62,8 @@ export interface Child {
   tail(): readonly string[];
   /** Sends a message over the channel; one that can no longer arrive is dropped. */
   send(message: Serializable): void;
+  /** Sends it a signal, if it is still there; SIGKILL goes to its whole process group. */
+  signal(name: NodeJS.Signals): void;
   /** Signals it, kills it if that does not help in time, and resolves when it is gone. May be called again. */
   stop(options?: StopOptions): Promise<void>;
 }
@@ -72,7 +74,7 @@ export interface Child {
  * @throws LocalError when it cannot be started, naming the program and what to do
  */
 export function spawnChild(options: ChildOptions): Child {
-  const process = startProcess(options);
+  const { child, pid } = startProcess(options);
   const lines: string[] = [];
   const keep = (line: string): void => {
     lines.push(line.slice(0, tailLineLength));
@@ -80,7 +82,6 @@ export function spawnChild(options: ChildOptions): Child {
     options.onLine?.(line);
   };
 
-  const child = process.child;
   const exited = untilGone(child);
   let running = true;
   child.once("exit", () => {
@@ -95,8 +96,8 @@ export function spawnChild(options: ChildOptions): Child {
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
 
-  const kill = (signal: NodeJS.Signals): void => {
-    if (running) sendSignal(process.pid, signal);
+  const signalIt = (name: NodeJS.Signals): void => {
+    if (running) sendSignal(pid, name);
   };
   const exitsWithin = async (ms: number): Promise<boolean> => {
     const timer = new AbortController();
@@ -109,17 +110,18 @@ export function spawnChild(options: ChildOptions): Child {
 
   return {
     name: options.name,
-    pid: process.pid,
+    pid,
     exited,
     exitsWithin,
     tail: () => [...lines],
     send(message) {
       if (child.connected) child.send(message, () => {});
     },
+    signal: signalIt,
     async stop({ signal = "SIGTERM", timeoutMs = 10_000 } = {}) {
-      if (!sent.has(signal)) kill(signal);
+      if (!sent.has(signal)) signalIt(signal);
       sent.add(signal);
-      if (!(await exitsWithin(timeoutMs))) kill("SIGKILL");
+      if (!(await exitsWithin(timeoutMs))) signalIt("SIGKILL");
       await exited;
     },
   };
@@ -146,7 +148,8 @@ function startProcess(options: ChildOptions): { child: ChildProcess; pid: number
 function whyNot(command: string, cwd: string | undefined): string {
   if (cwd !== undefined && !existsSync(cwd)) return `its folder ${cwd} does not exist`;
   if (command.includes("/")) {
-    if (!existsSync(command)) return `the program ${command} does not exist; install the project again: npm ci`;
+    if (!existsSync(command))
+      return `the program ${command} does not exist; install the project again: npm ci`;
     return `the program ${command} may not be run here; check its permissions and that it is for this system`;
   }
   if (!isOnPath(command)) return `the program ${command} was not found; install it or put it on the PATH`;

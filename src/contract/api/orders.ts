@@ -25,7 +25,7 @@ export const Order = named(
 );
 
 const eachProductOnce = (lines: readonly { productId: string }[]): boolean =>
-  new Set(lines.map((line) => line.productId)).size === lines.length;
+  new Set(lines.map((line) => line.productId.toLowerCase())).size === lines.length;
 
 const NewOrder = named(
   "NewOrder",

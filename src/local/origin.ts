@@ -1,0 +1,111 @@
+/** An origin as a child process: the real `src/origin/main.ts`. */
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { type Child, spawnChild } from "./child.ts";
+import { projectFolder } from "./folder.ts";
+import { LocalError } from "./local-error.ts";
+
+export interface OriginOptions {
+  /** Such as "origin 1". */
+  readonly name: string;
+  readonly port: number;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+  /** Each line of its log. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface LocalOrigin {
+  readonly name: string;
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly child: Child;
+  stop(): Promise<void>;
+}
+
+const START_TIMEOUT_MS = 30_000;
+/** Above the drain's own limit. */
+const STOP_TIMEOUT_MS = 35_000;
+
+const field = (line: string, name: string): unknown => {
+  try {
+    const entry: unknown = JSON.parse(line);
+    return typeof entry === "object" && entry !== null
+      ? Object.entries(entry).find(([key]) => key === name)?.[1]
+      : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+/** What its last line of weight says. */
+const reasonOf = (child: Child): string => {
+  const lines = child.tail();
+  const fatal = lines.findLast((line) => ["fatal", "error"].includes(String(field(line, "level"))));
+  const error = fatal === undefined ? undefined : field(fatal, "err");
+  const cause = typeof error === "object" && error !== null && "message" in error ? `: ${error.message}` : "";
+  return fatal === undefined ? (lines.at(-1) ?? "no reason given") : `${field(fatal, "message")}${cause}`;
+};
+
+/**
+ * Starts an origin and waits until it is ready.
+ *
+ * @throws LocalError where it ends or is not ready in time; the signal's reason
+ */
+export const startOrigin = async ({
+  name,
+  port,
+  environment,
+  signal,
+  onLine,
+}: OriginOptions): Promise<LocalOrigin> => {
+  const ready = Promise.withResolvers<void>();
+  let adminPort: unknown;
+  const watchdog = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
+  const child = spawnChild({
+    name,
+    command: process.execPath,
+    args: ["--import", watchdog, join(projectFolder, "src/origin/main.ts")],
+    cwd: projectFolder,
+    ipc: true,
+    env: {
+      PATH: process.env["PATH"],
+      LOG_LEVEL: "info",
+      HOST: "127.0.0.1",
+      ADMIN_PORT: "0",
+      ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
+      PORT: String(port),
+      ...environment,
+    },
+    onLine: (line) => {
+      adminPort ??= field(line, "adminPort");
+      if (field(line, "message") === "ready") ready.resolve();
+      onLine?.(line);
+    },
+  });
+  const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });
+  const givenUp = Promise.withResolvers<never>();
+  const giveUp = (reason: unknown) => (): void => givenUp.reject(reason);
+  const onAbort = (): void => givenUp.reject(signal?.reason);
+  const timer = setTimeout(
+    giveUp(new LocalError(`${name} was not ready in time: ${reasonOf(child)}`)),
+    START_TIMEOUT_MS,
+  );
+  signal?.addEventListener("abort", onAbort);
+  void child.exited.then(({ code }) =>
+    givenUp.reject(new LocalError(`${name} ended (exit ${code}): ${reasonOf(child)}`)),
+  );
+  givenUp.promise.catch(() => undefined);
+  try {
+    signal?.throwIfAborted();
+    await Promise.race([ready.promise, givenUp.promise]);
+  } catch (error) {
+    await stop();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+  const at = (onPort: unknown): string => `http://127.0.0.1:${String(onPort)}`;
+  return { name, url: at(port), adminUrl: at(adminPort), child, stop };
+};

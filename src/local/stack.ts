@@ -1,0 +1,197 @@
+/** The whole system on one machine: started from the bottom up, stopped from the top down. */
+import { tour } from "../contract/api/tour.ts";
+import { insertSampleData } from "../origin/api/sample-data.ts";
+import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
+import { connectRedis } from "../origin/data/redis.ts";
+import { findKey, insertKey } from "../origin/keys/key-store.ts";
+import { publishKeys } from "../origin/keys/publish-keys.ts";
+import { createLog } from "../origin/log.ts";
+import type { ChildExit } from "./child.ts";
+import { type LocalEdge, startEdge } from "./edge.ts";
+import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";
+import { freePort } from "./free-port.ts";
+import { LocalError } from "./local-error.ts";
+import { type LocalOrigin, startOrigin } from "./origin.ts";
+import { startPostgres } from "./postgres.ts";
+import { connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
+import type { LocalSecrets } from "./secrets.ts";
+import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
+
+export interface StackOptions {
+  /** The edge's port; 0 takes a free one. */
+  readonly port: number;
+  readonly origins: number;
+  readonly secrets: LocalSecrets;
+  /** Where the embedded PostgreSQL keeps its data. */
+  readonly postgresFolder: string;
+  /** Servers to use instead of the embedded ones. */
+  readonly external?: { readonly databaseUrl: string; readonly redisUrl: string };
+  readonly redisKeyPrefix: string;
+  /** Gives the start up; what has started stays until `stop`. */
+  readonly signal: AbortSignal;
+  readonly onStep: (line: string) => void;
+  /** A part that ended by itself, in one line. */
+  readonly onLoss: (line: string) => void;
+}
+
+export interface Stack {
+  readonly edge: LocalEdge;
+  readonly origins: readonly LocalOrigin[];
+  readonly databaseUrl: string;
+  readonly bridge: UpstashBridge;
+}
+
+/** Stops, in the reverse order of the starts. */
+export class StopList {
+  readonly #stops: (() => Promise<unknown>)[] = [];
+
+  add(stop: () => Promise<unknown>): void {
+    this.#stops.push(stop);
+  }
+
+  async stopAll(): Promise<void> {
+    for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) {
+      await stop().catch(() => undefined);
+    }
+  }
+}
+
+const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
+
+/** What the demonstration needs in the database: sample data, and the banner's key. */
+const prepareDemo = async (pool: PostgresPool, { demoKey }: LocalSecrets): Promise<void> => {
+  await insertSampleData(pool);
+  if ((await findKey(pool, demoKey.id)) !== undefined) return;
+  const { id, hash } = demoKey;
+  await insertKey(
+    pool,
+    { id, hash, principal: tour.principal, scopes: tour.scopes, expiresAtMs: null },
+    "demo",
+  );
+};
+
+interface Backing {
+  readonly databaseUrl: string;
+  readonly redis: LocalRedis;
+}
+
+const startBacking = async (options: StackOptions, stops: StopList): Promise<Backing> => {
+  const { onStep, external } = options;
+  const sinceMs = performance.now();
+  if (external !== undefined) {
+    const redis = await connectExternalRedis(external.redisUrl);
+    stops.add(() => redis.stop());
+    onStep(`Redis ${redis.version} (external)`);
+    return { databaseUrl: external.databaseUrl, redis };
+  }
+  const [postgres, redis] = await startBoth(options, stops);
+  onStep(`PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${seconds(sinceMs)})`);
+  onStep(`Redis: ${redis.kind} ${redis.version}`);
+  return { databaseUrl: postgres.url, redis };
+};
+
+/** Both at once; where one fails, the other is stopped as well. */
+const startBoth = async ({ signal, postgresFolder, onStep, onLoss }: StackOptions, stops: StopList) => {
+  const watch = (name: string, part: { exited: Promise<ChildExit>; stop(): Promise<void> }): void => {
+    let isStopping = false;
+    stops.add(() => {
+      isStopping = true;
+      return part.stop();
+    });
+    void part.exited.then(() => isStopping || onLoss(`${name} has ended by itself`));
+  };
+  const postgres = startPostgres({ folder: postgresFolder, signal, onNotice: onStep });
+  const redis = startRedis({ signal, onNotice: onStep });
+  const results = await Promise.allSettled([
+    postgres.then((part) => watch("PostgreSQL", part)),
+    redis.then((part) => watch("Redis", part)),
+  ]);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  return await Promise.all([postgres, redis]);
+};
+
+/** @throws LocalError, or the signal's reason; `stops` holds what has to be stopped then */
+export const startStack = async (options: StackOptions, stops: StopList): Promise<Stack> => {
+  const { secrets, signal, onStep, onLoss, redisKeyPrefix } = options;
+  const bundling = bundleEdge(signal);
+  bundling.catch(() => undefined);
+  stops.add(() => bundling);
+  const { databaseUrl, redis } = await startBacking(options, stops);
+
+  const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
+  stops.add(() => bridge.stop());
+  const shared = {
+    SIGNING_KEYS: secrets.signingKeys,
+    REDIS_KEY_PREFIX: redisKeyPrefix,
+  };
+  const environment = {
+    ...shared,
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: bridge.url,
+    REDIS_TOKEN: bridge.token,
+  };
+  const origins = await startOrigins(options, environment, stops);
+
+  const log = createLog("silent");
+  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
+  try {
+    await prepareDemo(pool, secrets);
+    await publishKeys(pool, connectRedis(bridge.url, bridge.token, log), redisKeyPrefix);
+  } finally {
+    await pool.close();
+  }
+
+  const bundle: EdgeBundle = await bundling;
+  signal.throwIfAborted();
+  const edge = await startEdge({
+    bundle,
+    port: options.port,
+    environment: {
+      ...shared,
+      ORIGINS: origins.map(({ url }) => url).join(","),
+      UPSTASH_REDIS_REST_URL: bridge.url,
+      UPSTASH_REDIS_REST_TOKEN: bridge.token,
+    },
+    onLine: (line) => onLoss(`edge: ${line}`),
+  });
+  stops.add(() => edge.stop());
+  onStep(`edge ${edge.url}`);
+  return { edge, origins, databaseUrl, bridge };
+};
+
+const startOrigins = async (
+  { origins, signal, onStep, onLoss }: StackOptions,
+  environment: Readonly<Record<string, string>>,
+  stops: StopList,
+): Promise<LocalOrigin[]> => {
+  const sinceMs = performance.now();
+  const starts = Array.from({ length: origins }, async (_, index) => {
+    const name = `origin ${index + 1}`;
+    const origin = await startOrigin({ name, port: await freePort(), environment, signal });
+    let isStopping = false;
+    stops.add(() => {
+      isStopping = true;
+      return origin.stop();
+    });
+    void origin.child.exited.then(({ code, signal: by }) => {
+      if (!isStopping) onLoss(`${name} has ended by itself (${by ?? `exit ${code}`})`);
+    });
+    return origin;
+  });
+  const results = await Promise.allSettled(starts);
+  const failed = results.find((result) => result.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+  const started = await Promise.all(starts);
+  for (const { name, url } of started) onStep(`${name} ${url} (${seconds(sinceMs)})`);
+  return started;
+};
+
+/** @throws LocalError that names what is missing or wrong */
+export const externalFrom = (environment: NodeJS.ProcessEnv): { databaseUrl: string; redisUrl: string } => {
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
+  if (!databaseUrl || !redisUrl) {
+    throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
+  }
+  return { databaseUrl, redisUrl };
+};

@@ -1,0 +1,136 @@
+import { v7 as uuidv7 } from "uuid";
+import type * as z from "zod/mini";
+import { CURRENCY } from "../../contract/api/money.ts";
+import type { cancelOrder, getOrder, listOrders, Order, placeOrder } from "../../contract/api/orders.ts";
+import { problem } from "../../contract/problem.ts";
+import type { Database } from "../data/database.ts";
+import type { Handler } from "../handler.ts";
+import { CANCEL_ORDER, PLACE_ORDER } from "./order-statements.ts";
+import { pageOf } from "./page.ts";
+
+interface OrderRow {
+  id: string;
+  status: "placed" | "cancelled";
+  total_minor: number;
+  created_at: Date;
+  cancelled_at: Date | null;
+  lines: { product_id: string; name: string; quantity: number; unit_price_minor: number }[];
+}
+
+const SELECT_ORDER = `
+  SELECT o.id, o.status, o.total_minor, o.created_at, o.cancelled_at,
+    (SELECT json_agg(l ORDER BY l.position) FROM order_lines l WHERE l.order_id = o.id) AS lines
+  FROM orders o`;
+
+const toOrder = (row: OrderRow): z.output<typeof Order> => ({
+  id: row.id,
+  status: row.status,
+  lines: row.lines.map((line) => ({
+    productId: line.product_id,
+    name: line.name,
+    quantity: line.quantity,
+    unitPrice: { amount: line.unit_price_minor, currency: CURRENCY },
+  })),
+  total: { amount: row.total_minor, currency: CURRENCY },
+  createdAt: row.created_at.toISOString(),
+  cancelledAt: row.cancelled_at?.toISOString() ?? null,
+});
+
+/** Only the owner's: another person's order is as absent as one that does not exist. */
+const findOrder = async (database: Database, id: string, owner: string): Promise<OrderRow | undefined> => {
+  const [row] = await database.query<OrderRow>(`${SELECT_ORDER} WHERE o.id = $1 AND o.principal = $2`, [
+    id,
+    owner,
+  ]);
+  return row;
+};
+
+export const handleListOrders: Handler<typeof listOrders> = async ({ query, principal }, { database }) => {
+  const rows = await database.query<OrderRow>(
+    `${SELECT_ORDER} WHERE o.principal = $1 AND ($2::uuid IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3`,
+    [principal.id, query.cursor ?? null, query.limit + 1],
+  );
+  return { status: 200, body: pageOf(rows.map(toOrder), query.limit) };
+};
+
+export const handleGetOrder: Handler<typeof getOrder> = async ({ params, principal }, { database }) => {
+  const row = await findOrder(database, params.id, principal.id);
+  return row === undefined ? problem("not_found") : { status: 200, body: toOrder(row) };
+};
+
+/** A line that was asked for, and what was found; the last three are null where there is no such product. */
+interface PlacedLine {
+  position: number;
+  quantity: number;
+  name: string | null;
+  price_minor: number | null;
+  stock: number | null;
+  /** Null where the order was not placed. */
+  created_at: Date | null;
+}
+
+export const handlePlaceOrder: Handler<typeof placeOrder> = async ({ body, principal }, { database }) => {
+  const { lines } = body;
+  const id = uuidv7();
+  const found = await database.query<PlacedLine>(PLACE_ORDER, [
+    id,
+    principal.id,
+    lines.map((line) => line.productId),
+    lines.map((line) => line.quantity),
+  ]);
+  const unknown = found.filter(({ stock }) => stock === null);
+  if (unknown.length > 0) {
+    return problem("unknown_product", {
+      errors: unknown.map(({ position }) => ({
+        in: "body",
+        field: `lines[${position - 1}].productId`,
+        detail: "There is no such product",
+      })),
+    });
+  }
+  const short = found.filter(({ stock, quantity }) => (stock ?? 0) < quantity);
+  if (short.length > 0) {
+    return problem("out_of_stock", {
+      errors: short.map(({ position, stock }) => ({
+        in: "body",
+        field: `lines[${position - 1}].quantity`,
+        detail: `Only ${stock} left`,
+      })),
+    });
+  }
+  return { status: 201, body: placedOrder(id, lines, found), headers: { location: `/v1/orders/${id}` } };
+};
+
+const placedOrder = (
+  id: string,
+  lines: readonly { productId: string }[],
+  found: readonly PlacedLine[],
+): z.output<typeof Order> => {
+  const createdAt = found[0]?.created_at;
+  if (!createdAt) throw new Error("an order with stock for every line was not placed");
+  return {
+    id,
+    status: "placed",
+    lines: found.map(({ position, name, quantity, price_minor }) => ({
+      productId: lines[position - 1]?.productId.toLowerCase() ?? "",
+      name: name ?? "",
+      quantity,
+      unitPrice: { amount: price_minor ?? 0, currency: CURRENCY },
+    })),
+    total: {
+      amount: found.reduce((sum, { quantity, price_minor }) => sum + quantity * (price_minor ?? 0), 0),
+      currency: CURRENCY,
+    },
+    createdAt: createdAt.toISOString(),
+    cancelledAt: null,
+  };
+};
+
+export const handleCancelOrder: Handler<typeof cancelOrder> = async ({ params, principal }, { database }) => {
+  const [result] = await database.query<{ cancelled: number }>(CANCEL_ORDER, [params.id, principal.id]);
+  const row = await findOrder(database, params.id, principal.id);
+  if (row === undefined) return problem("not_found");
+  if (result?.cancelled !== 1)
+    return problem("order_not_cancellable", { detail: `The order is ${row.status}.` });
+  return { status: 200, body: toOrder(row) };
+};

@@ -1,0 +1,53 @@
+/** What a handler gets and gives, derived from its route's declaration. */
+import type * as z from "zod/mini";
+import type { Problem, ProblemCode } from "../contract/problem.ts";
+import type { Route, Routes, Schema } from "../contract/route.ts";
+import type { Principal } from "../core/security/principal.ts";
+import type { Database } from "./data/database.ts";
+
+type Part<R extends Route, Key extends string> = R["request"] extends {
+  readonly [K in Key]: infer S extends Schema;
+}
+  ? z.output<S>
+  : undefined;
+
+export interface Input<R extends Route> {
+  readonly params: Part<R, "params">;
+  readonly query: Part<R, "query">;
+  readonly headers: Part<R, "headers">;
+  readonly body: Part<R, "body">;
+  /** Authenticated by the edge; on a public route there is none. */
+  readonly principal: R["policy"]["auth"] extends "public" ? undefined : Principal;
+}
+
+type ProblemsOf<R extends Route> = R["problems"] extends readonly (infer Code extends ProblemCode)[]
+  ? Code
+  : never;
+
+/** One of the route's answers, or a problem that it declares. */
+export type Output<R extends Route> =
+  | {
+      [Status in keyof R["responses"] & number]: {
+        readonly status: Status;
+      } & (R["responses"][Status] extends { readonly body: infer S extends Schema }
+        ? { readonly body: z.input<S> }
+        : R["responses"][Status] extends { readonly mediaType: string }
+          ? { readonly text: string }
+          : unknown) &
+        (R["responses"][Status] extends { readonly headers: infer Names }
+          ? { readonly headers: { readonly [Name in keyof Names]: string } }
+          : { readonly headers?: Readonly<Record<string, string>> });
+    }[keyof R["responses"] & number]
+  | Problem<ProblemsOf<R>>;
+
+export interface Services {
+  readonly database: Database;
+}
+
+export type Handler<R extends Route> = (
+  input: Input<R>,
+  services: Services,
+) => Output<R> | Promise<Output<R>>;
+
+/** A handler for every route. */
+export type Handlers<All extends Routes> = { readonly [Name in keyof All]: Handler<All[Name]> };

@@ -1,0 +1,11 @@
+/** A handler for every route of the contract. */
+import type { Contract } from "../contract/contract.ts";
+import { apiHandlers } from "./api/handlers.ts";
+import { handleGetDocs, handleGetOpenApi } from "./documentation/documentation-handlers.ts";
+import type { Handlers } from "./handler.ts";
+
+export const handlers: Handlers<Contract> = {
+  ...apiHandlers,
+  getOpenApi: handleGetOpenApi,
+  getDocs: handleGetDocs,
+};

@@ -1,0 +1,114 @@
+/** `npm run keys -- create|list|revoke`: API keys, from the command line. */
+import { randomFillSync } from "node:crypto";
+import { parseArgs } from "node:util";
+import { createKey } from "../../core/security/api-key.ts";
+import type { PostgresPool } from "../data/postgres.ts";
+import type { RedisStore } from "../data/redis.ts";
+import { insertKey, listKeys, revokeKey } from "./key-store.ts";
+import { publishKeys } from "./publish-keys.ts";
+
+export const KEYS_USAGE = `usage: npm run keys -- create --principal NAME --scopes SCOPE[,SCOPE] [--name TEXT] [--expires-in 90d]
+       npm run keys -- list
+       npm run keys -- revoke ID`;
+
+/** The command's words do not make sense; the message says which. */
+export class UsageError extends Error {}
+
+export interface KeysContext {
+  readonly pool: PostgresPool;
+  readonly redis: RedisStore;
+  readonly keyPrefix: string;
+  /** Scopes that some route asks for. */
+  readonly scopes: readonly string[];
+  readonly now: () => number;
+  readonly print: (line: string) => void;
+}
+
+const UNITS_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+const isUnit = (text: string): text is keyof typeof UNITS_MS => text in UNITS_MS;
+
+const expiryMs = (text: string | undefined, nowMs: number): number | null => {
+  if (text === undefined) return null;
+  const [, amount, unit = ""] = /^(\d{1,4})([mhd])$/.exec(text) ?? [];
+  if (amount === undefined || !isUnit(unit))
+    throw new UsageError(`--expires-in ${text}: give it as 30m, 12h or 90d`);
+  return nowMs + Number(amount) * UNITS_MS[unit];
+};
+
+const publish = async ({ pool, redis, keyPrefix, print }: KeysContext): Promise<void> => {
+  try {
+    await publishKeys(pool, redis, keyPrefix);
+  } catch (error) {
+    print(`Redis cannot be reached (${String(error)}): an origin publishes the change as soon as it can.`);
+  }
+};
+
+const create = async (context: KeysContext, args: string[]): Promise<void> => {
+  const { values } = parseArgs({
+    args,
+    options: {
+      principal: { type: "string" },
+      scopes: { type: "string" },
+      name: { type: "string", default: "" },
+      "expires-in": { type: "string" },
+    },
+  });
+  const { principal, name } = values;
+  if (!principal || principal.length > 200)
+    throw new UsageError("--principal is missing, or longer than 200 characters");
+  const scopes = (values.scopes ?? "").split(",").filter((scope) => scope !== "");
+  const unknown = scopes.filter((scope) => !context.scopes.includes(scope));
+  if (scopes.length === 0 || unknown.length > 0) {
+    throw new UsageError(`--scopes ${unknown.join(",")}: the contract knows ${context.scopes.join(", ")}`);
+  }
+  const expiresAtMs = expiryMs(values["expires-in"], context.now());
+  const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
+  await insertKey(context.pool, { id, hash, principal, scopes, expiresAtMs }, name);
+  await publish(context);
+  context.print(`id   ${id}`);
+  context.print(`key  ${key}`);
+  context.print("It is shown this once; only its hash is kept.");
+};
+
+const list = async ({ pool, print }: KeysContext): Promise<void> => {
+  for (const key of await listKeys(pool)) {
+    const state = key.revokedAt
+      ? "revoked"
+      : key.expiresAt
+        ? `until ${key.expiresAt.toISOString()}`
+        : "valid";
+    print([key.id, key.principal, key.scopes.join(","), state, key.name].join("  "));
+  }
+};
+
+const revoke = async (context: KeysContext, [id]: string[]): Promise<void> => {
+  if (id === undefined) throw new UsageError("revoke takes the id of a key");
+  if (!(await revokeKey(context.pool, id)))
+    throw new UsageError(`there is no key ${id} that could be revoked`);
+  await publish(context);
+  context.print(`revoked ${id}: no edge takes it for longer than 10 s`);
+};
+
+const isArgumentError = (error: unknown): error is Error =>
+  error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+
+/** @throws UsageError */
+export const runKeysCommand = async (context: KeysContext, [command, ...args]: string[]): Promise<void> => {
+  try {
+    switch (command) {
+      case "create":
+        return await create(context, args);
+      case "list":
+        return await list(context);
+      case "revoke":
+        return await revoke(context, args);
+      default:
+        throw new UsageError(
+          command === undefined ? "a command is missing" : `there is no command ${command}`,
+        );
+    }
+  } catch (error) {
+    throw isArgumentError(error) ? new UsageError(error.message) : error;
+  }
+};

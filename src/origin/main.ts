@@ -1,0 +1,97 @@
+/** The origin's entry: the only place at the origin that reads the environment and touches globals. */
+import { contract } from "../contract/contract.ts";
+import { createOrigin } from "./app.ts";
+import { type OriginConfiguration, readOriginConfiguration } from "./configuration.ts";
+import { connectPostgres } from "./data/postgres.ts";
+import { connectRedis } from "./data/redis.ts";
+import { EXIT } from "./exit-codes.ts";
+import { handlers } from "./handlers.ts";
+import { publishKeys } from "./keys/publish-keys.ts";
+import { listen } from "./listen.ts";
+import { createLog, type OriginLog } from "./log.ts";
+import { prepareDatabase } from "./prepare.ts";
+import { createProbes } from "./probes.ts";
+import { createReadiness } from "./readiness.ts";
+import { repeat } from "./repeat.ts";
+
+/** How often the published keys are compared with the database's. */
+const PUBLISH_INTERVAL_MS = 2_000;
+/** Requests in flight get so long when the process is told to end. */
+const DRAIN_TIMEOUT_MS = 30_000;
+
+const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<void> => {
+  const { DATABASE_URL, DATABASE_MAX_CONNECTIONS, REDIS_URL, REDIS_TOKEN, REDIS_KEY_PREFIX, HOST } =
+    configuration;
+  const now = Date.now;
+  const pool = connectPostgres(DATABASE_URL, { maxConnections: DATABASE_MAX_CONNECTIONS, log });
+  const redis = connectRedis(REDIS_URL, REDIS_TOKEN, log);
+  const readiness = createReadiness(
+    { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
+    now,
+  );
+  const app = createOrigin({
+    routes: contract,
+    handlers,
+    services: { database: pool },
+    signingKeys: configuration.SIGNING_KEYS,
+    authorities: configuration.ORIGIN_AUTHORITIES,
+    readiness,
+    log,
+    now,
+  });
+  const api = await listen(app.fetch, { host: HOST, port: configuration.PORT });
+  const admin = await listen(createProbes(readiness).fetch, { host: HOST, port: configuration.ADMIN_PORT });
+  log.info({ port: api.port, adminPort: admin.port }, "listening");
+
+  const ending = new AbortController();
+  const stopped = Promise.withResolvers<void>();
+  const end = (signal: NodeJS.Signals): void => {
+    if (ending.signal.aborted) return;
+    log.info({ signal }, "draining");
+    readiness.drain();
+    ending.abort();
+    stopped.resolve();
+  };
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+
+  const serving = prepareDatabase(pool, log, ending.signal).then(async () => {
+    readiness.migrated();
+    log.info("ready");
+    const publishing = repeat(async () => {
+      try {
+        await publishKeys(pool, redis, REDIS_KEY_PREFIX);
+      } catch (error) {
+        log.warn({ err: error }, "the keys could not be published");
+      }
+    }, PUBLISH_INTERVAL_MS);
+    await stopped.promise;
+    await publishing.stop();
+  });
+  // A failure that waiting does not mend ends the process; the end of waiting by a signal does not.
+  await Promise.race([serving, stopped.promise]);
+  await api.close(DRAIN_TIMEOUT_MS);
+  await admin.close(0);
+  await serving.catch((error: unknown) => log.debug({ err: error }, "ended before it was ready"));
+  await redis.close();
+  await pool.close();
+  log.info("stopped");
+};
+
+const configuration = readOriginConfiguration(process.env);
+if (!configuration.ok) {
+  createLog("info").fatal(configuration.message);
+  process.exit(EXIT.configuration);
+}
+const log = createLog(configuration.value.LOG_LEVEL);
+process.on("uncaughtException", (error) => {
+  log.fatal({ err: error }, "uncaught");
+  process.exit(EXIT.failure);
+});
+try {
+  await run(configuration.value, log);
+  process.exit(EXIT.stopped);
+} catch (error) {
+  log.fatal({ err: error }, "the origin cannot run");
+  process.exit(EXIT.failure);
+}

@@ -1,0 +1,28 @@
+/** What has to be done before the first request: the schema. A database that is away is waited for. */
+import { setTimeout as pause } from "node:timers/promises";
+import { migrate } from "./data/migrate.ts";
+import type { PostgresPool } from "./data/postgres.ts";
+import { isUnavailable } from "./data/unavailable.ts";
+import type { OriginLog } from "./log.ts";
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/** @throws what cannot be mended by waiting, and the signal's reason */
+export const prepareDatabase = async (
+  pool: PostgresPool,
+  log: OriginLog,
+  signal: AbortSignal,
+): Promise<void> => {
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+    try {
+      const migrations = await migrate(pool);
+      if (migrations.length > 0) log.info({ migrations }, "migrated");
+      return;
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      log.warn({ err: error, retryInMs: pauseMs }, "waiting for the database");
+    }
+    await pause(pauseMs, undefined, { signal });
+  }
+};

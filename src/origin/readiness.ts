@@ -1,0 +1,81 @@
+/**
+ * Whether this process may get requests. Ready means configured, migrated and not draining; dependencies are
+ * told, but one that is away makes nobody unready: Kubernetes would take away every pod at once.
+ */
+
+export type DependencyState = "up" | "down";
+
+export interface Readiness {
+  migrated(): void;
+  drain(): void;
+  readonly isDraining: boolean;
+  readonly isReady: boolean;
+  report(): Promise<ReadinessReport>;
+}
+
+export interface ReadinessReport {
+  readonly ready: boolean;
+  readonly migrated: boolean;
+  readonly draining: boolean;
+  readonly dependencies: Readonly<Record<string, DependencyState>>;
+}
+
+/** A dependency that takes longer to answer counts as down, milliseconds. */
+const PROBE_TIMEOUT_MS = 1_000;
+/** For so long one look at the dependencies serves every caller, milliseconds. */
+const REPORT_LIFETIME_MS = 1_000;
+
+const probe = async (ping: () => Promise<void>): Promise<DependencyState> => {
+  const { promise: late, resolve } = Promise.withResolvers<DependencyState>();
+  const timer = setTimeout(() => resolve("down"), PROBE_TIMEOUT_MS);
+  const answered = ping().then(
+    () => "up" as const,
+    () => "down" as const,
+  );
+  try {
+    return await Promise.race([answered, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+/** @param pings one a dependency; each rejects where the dependency is away */
+export const createReadiness = (
+  pings: Readonly<Record<string, () => Promise<void>>>,
+  now: () => number,
+): Readiness => {
+  let isMigrated = false;
+  let isDraining = false;
+  let looked: { atMs: number; states: Promise<Record<string, DependencyState>> } | undefined;
+
+  const dependencies = (): Promise<Record<string, DependencyState>> => {
+    if (looked === undefined || now() - looked.atMs >= REPORT_LIFETIME_MS) {
+      const states = Promise.all(
+        Object.entries(pings).map(async ([name, ping]) => [name, await probe(ping)] as const),
+      ).then((entries) => Object.fromEntries(entries));
+      looked = { atMs: now(), states };
+    }
+    return looked.states;
+  };
+
+  return {
+    migrated: () => {
+      isMigrated = true;
+    },
+    drain: () => {
+      isDraining = true;
+    },
+    get isDraining() {
+      return isDraining;
+    },
+    get isReady() {
+      return isMigrated && !isDraining;
+    },
+    report: async () => ({
+      ready: isMigrated && !isDraining,
+      migrated: isMigrated,
+      draining: isDraining,
+      dependencies: await dependencies(),
+    }),
+  };
+};

@@ -107,7 +107,7 @@ const jsonSchema = (schema: Schema, io: Direction, components: Components): Json
   const written = withoutId(hoist(z.toJSONSchema(schema, { io, unrepresentable: "any" }), components));
   const name = z.globalRegistry.get(schema)?.id;
   if (name === undefined) return written;
-  components[name] = written;
+  components[name] ??= written;
   return { $ref: `#/components/schemas/${name}` };
 };
 

@@ -70,3 +70,6 @@ export const isProblem = (value: object): value is Problem => "code" in value &&
 
 /** The `type` of a problem: its paragraph on the API's own documentation page. */
 export const problemTypeUri = (code: ProblemCode): string => `/docs#problem-${code}`;
+
+export const isProblemCode = (value: unknown): value is ProblemCode =>
+  typeof value === "string" && Object.hasOwn(problemTypes, value);

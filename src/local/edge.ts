@@ -1,4 +1,5 @@
 /** The worker in miniflare, behind a front that does for it what the platform does. */
+import { dirname } from "node:path";
 import type { Readable } from "node:stream";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { EdgeBundle } from "./edge-bundle.ts";
@@ -75,6 +76,7 @@ export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptio
           {
             name: "edge",
             modules: [{ type: "ESModule", path }],
+            modulesRoot: dirname(path),
             ...compatibility,
             bindings: { ...environment },
           },
@@ -86,6 +88,7 @@ export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptio
     return { url: ready.origin, stop: () => miniflare.dispose() };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);
-    throw new LocalError(`the edge did not start: ${error instanceof Error ? error.message : String(error)}`);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new LocalError(`the edge did not start: ${reason.split("\n").slice(0, 3).join(" ")}`);
   }
 };

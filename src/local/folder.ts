@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export const projectFolder = fileURLToPath(new URL("../../", import.meta.url));
-export const localFolder = join(projectFolder, ".breakwater");
+export const localFolder = process.env["BREAKWATER_FOLDER"] ?? join(projectFolder, ".breakwater");
 
 /** Made on first use; readable by its owner, and searchable by the user that PostgreSQL runs as. */
 export const ensureLocalFolder = async (): Promise<void> => {

@@ -10,7 +10,8 @@ import { type LocalOptions, readOptions, USAGE } from "./options.ts";
 import { erasePostgres } from "./postgres.ts";
 import { RUNTIME_FILE, type Runtime } from "./runtime.ts";
 import { readSecrets } from "./secrets.ts";
-import { externalFrom, StopList, startStack } from "./stack.ts";
+import { externalFrom, startStack } from "./stack.ts";
+import { StopList } from "./stop-list.ts";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 

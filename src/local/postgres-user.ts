@@ -8,7 +8,7 @@ const run = promisify(execFile);
 const systemUser = "postgres";
 
 export interface PostgresUser {
-  /** For messages, such as "the system user postgres". */
+  /** For messages, such as "the user postgres". */
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
@@ -21,7 +21,8 @@ export const isRoot = (): boolean => process.getuid?.() === 0;
 export async function ownerOf(path: string): Promise<PostgresUser | undefined> {
   const found = await stat(path).catch(() => undefined);
   if (found === undefined || found.uid === 0) return undefined;
-  return { name: `the user ${found.uid}`, uid: found.uid, gid: found.gid };
+  const name = await run("id", ["-un", String(found.uid)]).catch(() => undefined);
+  return { name: `the user ${name?.stdout.trim() ?? found.uid}`, uid: found.uid, gid: found.gid };
 }
 
 /**
@@ -36,7 +37,7 @@ export async function findOrCreateSystemUser(): Promise<PostgresUser> {
 async function findSystemUser(): Promise<PostgresUser | undefined> {
   try {
     const [uid, gid] = await Promise.all([id("-u"), id("-g")]);
-    return { name: `the system user ${systemUser}`, uid, gid };
+    return { name: `the user ${systemUser}`, uid, gid };
   } catch {
     return undefined;
   }

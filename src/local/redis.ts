@@ -129,16 +129,22 @@ async function untilServerAnswers(
   }
 }
 
+export interface ConnectOptions {
+  readonly signal?: AbortSignal;
+  /** How long the server may take to answer. @default 5 000 */
+  readonly timeoutMs?: number;
+}
+
 /**
  * Connects to a server that is already there.
  *
  * @param url `redis://` or, over TLS, `rediss://`
- * @throws LocalError when it does not answer within 5 s
+ * @throws LocalError when it does not answer in time, or refuses
  * @throws the signal's reason when it fires
  */
 export async function connectRedis(
   url: string,
-  { signal }: Pick<RedisOptions, "signal"> = {},
+  { signal, timeoutMs = connectMs }: ConnectOptions = {},
 ): Promise<LocalRedis> {
   signal?.throwIfAborted();
   const address = URL.parse(url);
@@ -146,7 +152,7 @@ export async function connectRedis(
     throw new LocalError("the address of Redis is no redis:// or rediss:// URL: check REDIS_URL");
   }
   const connection = createRedisConnection(url);
-  const deadline = AbortSignal.timeout(connectMs);
+  const deadline = AbortSignal.timeout(timeoutMs);
   try {
     const version = await untilRedisAnswers(connection, () => deadline.aborted || signal?.aborted === true);
     signal?.throwIfAborted();

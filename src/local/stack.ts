@@ -13,8 +13,9 @@ import { freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
-import { connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
+import { connectRedis as connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
 import type { LocalSecrets } from "./secrets.ts";
+import type { StopList } from "./stop-list.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
 export interface StackOptions {
@@ -41,21 +42,6 @@ export interface Stack {
   readonly bridge: UpstashBridge;
 }
 
-/** Stops, in the reverse order of the starts. */
-export class StopList {
-  readonly #stops: (() => Promise<unknown>)[] = [];
-
-  add(stop: () => Promise<unknown>): void {
-    this.#stops.push(stop);
-  }
-
-  async stopAll(): Promise<void> {
-    for (let stop = this.#stops.pop(); stop !== undefined; stop = this.#stops.pop()) {
-      await stop().catch(() => undefined);
-    }
-  }
-}
-
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 
 /** What the demonstration needs in the database: sample data, and the banner's key. */
@@ -76,10 +62,10 @@ interface Backing {
 }
 
 const startBacking = async (options: StackOptions, stops: StopList): Promise<Backing> => {
-  const { onStep, external } = options;
+  const { signal, onStep, external } = options;
   const sinceMs = performance.now();
   if (external !== undefined) {
-    const redis = await connectExternalRedis(external.redisUrl);
+    const redis = await connectExternalRedis(external.redisUrl, { signal });
     stops.add(() => redis.stop());
     onStep(`Redis ${redis.version} (external)`);
     return { databaseUrl: external.databaseUrl, redis };

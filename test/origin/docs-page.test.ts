@@ -130,7 +130,7 @@ describe.each([
 
   test("holds no script and refers to nothing outside of itself", () => {
     expect(html).not.toMatch(/<(script|link|img|iframe|object|embed|base|form)\b/i);
-    expect(html).not.toMatch(/<[^>]*\s(src|srcset|style|on\w+)=/i);
+    expect(html.replaceAll(/"[^"]*"/g, '""')).not.toMatch(/<[^>]*\s(src|srcset|style|on\w+)=/i);
     expect(html).not.toMatch(/@import|url\(/);
     for (const [, target] of html.matchAll(/<[^>]*\shref="([^"]*)"/g)) expect(target).toMatch(/^#/);
   });
@@ -197,7 +197,7 @@ test("an operation says which scopes it needs, or that it is public", () => {
 
 test("fields are read with their types, constraints and defaults, those of held objects under their paths", () => {
   const { html } = docsPage(things);
-  expect(html).toMatch(/<code>name<\/code><\/th><td>required<\/td>.*2 characters or more, 30 characters or/);
+  expect(html).toMatch(/<code>name<\/code><\/th><td>required<\/td>.*2 to 30 characters/);
   expect(html).toMatch(/<code>size<\/code><\/th><td>optional<\/td>.*at least 3, default <code>4<\/code>/);
   expect(html).toMatch(/<code>parent<\/code>.*<a href="#schema-Node">Node<\/a>/);
   expect(html).toContain("<code>kinds[].code</code>");

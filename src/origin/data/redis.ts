@@ -8,6 +8,7 @@ export interface RedisStore {
   hashField(name: string, field: string): Promise<string | null>;
   /** Puts a whole hash in the place of another; readers see the old one or the new one. */
   replaceHash(name: string, fields: Readonly<Record<string, string>>): Promise<void>;
+  removeHash(name: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -53,6 +54,7 @@ const overHttp = (url: string, token: string): RedisStore => {
     ping: async () => void (await redis.ping()),
     hashField: (name, field) => redis.hget<string>(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
+    removeHash: async (name) => void (await redis.del(name)),
     close: async () => undefined,
   };
 };
@@ -69,6 +71,7 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     ping: async () => void (await redis.ping()),
     hashField: (name, field) => redis.hget(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
+    removeHash: async (name) => void (await redis.del(name)),
     close: async () => redis.disconnect(),
   };
 };

@@ -99,8 +99,8 @@ ${prose(textOf(schema["description"]))}${schemaView(`Schema ${name}`, schema, sc
 
 const answeredBy = (code: ProblemCode, endpoints: readonly Endpoint[]): Content => {
   const those = endpoints.filter(({ operation }) => problemsOf(operation).includes(code));
-  if (those.length === 0) return "No operation in particular: it is about addresses and methods.";
-  if (those.length === endpoints.length) return "Every operation.";
+  if (those.length === 0) return "no operation in particular.";
+  if (those.length === endpoints.length) return "every operation.";
   return html`${joined(those.map(operationLink), ", ")}.`;
 };
 

@@ -44,9 +44,9 @@ nav ul { margin: 0; padding: 0; list-style: none; font-size: .9rem; }
 nav > ul > li { margin-bottom: .9rem; }
 nav > ul > li > a { font-weight: 600; }
 nav li li { margin: .2rem 0; }
-nav a { display: inline-block; color: inherit; text-decoration: none; }
+nav a { display: inline-flex; gap: .4rem; align-items: baseline; color: inherit; text-decoration: none; }
 nav a:hover { color: var(--accent); text-decoration: underline; }
-nav .method { min-width: 3.6rem; padding: 0; border: 0; font-size: .68rem; }
+nav .method { flex: 0 0 3rem; padding: 0; border: 0; font-size: .68rem; }
 .method {
   display: inline-block; padding: .1rem .5rem; border: 1px solid currentColor; border-radius: .3rem;
   font: 700 .78rem/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; color: var(--faint);

@@ -28,20 +28,28 @@ const pattern = (value: unknown): Html => {
     : html`matches <code>${source}</code>`;
 };
 
+const number = (value: unknown): string => (typeof value === "number" ? value.toLocaleString("en") : "");
+
+const RANGES: readonly (readonly [least: string, most: string, unit: string])[] = [
+  ["minimum", "maximum", ""],
+  ["minLength", "maxLength", " characters"],
+  ["minItems", "maxItems", " items"],
+  ["minProperties", "maxProperties", " fields"],
+];
+
+const rangeOf = (least: unknown, most: unknown, unit: string): string | undefined => {
+  const isBounded = typeof least === "number" && (unit === "" || least > 0);
+  if (isBounded && typeof most === "number") return `${number(least)} to ${number(most)}${unit}`;
+  if (isBounded) return `at least ${number(least)}${unit}`;
+  return typeof most === "number" ? `at most ${number(most)}${unit}` : undefined;
+};
+
 /** In the order in which they are read out. */
 const CONSTRAINTS: readonly (readonly [keyword: string, (value: unknown) => Content])[] = [
-  ["minimum", (value) => `at least ${value}`],
-  ["exclusiveMinimum", (value) => `more than ${value}`],
-  ["maximum", (value) => `at most ${value}`],
-  ["exclusiveMaximum", (value) => `less than ${value}`],
-  ["multipleOf", (value) => `a multiple of ${value}`],
-  ["minLength", (value) => `${value} characters or more`],
-  ["maxLength", (value) => `${value} characters or fewer`],
-  ["minItems", (value) => `${value} items or more`],
-  ["maxItems", (value) => `${value} items or fewer`],
+  ["exclusiveMinimum", (value) => `more than ${number(value)}`],
+  ["exclusiveMaximum", (value) => `less than ${number(value)}`],
+  ["multipleOf", (value) => `a multiple of ${number(value)}`],
   ["uniqueItems", (value) => (value === true ? "no item twice" : undefined)],
-  ["minProperties", (value) => `${value} fields or more`],
-  ["maxProperties", (value) => `${value} fields or fewer`],
   ["readOnly", (value) => (value === true ? "only read" : undefined)],
   ["writeOnly", (value) => (value === true ? "only written" : undefined)],
   ["deprecated", (value) => (value === true ? "deprecated" : undefined)],
@@ -51,9 +59,13 @@ const CONSTRAINTS: readonly (readonly [keyword: string, (value: unknown) => Cont
 
 const constraintsOf = (schema: JsonSchema): Content[] => {
   const parts = ownPartsOf(schema);
-  return CONSTRAINTS.flatMap(([keyword, read]) =>
+  const ranges = RANGES.flatMap(([least, most, unit]) =>
+    parts.map((part) => rangeOf(part[least], part[most], unit)),
+  );
+  const others = CONSTRAINTS.flatMap(([keyword, read]) =>
     parts.filter((part) => part[keyword] !== undefined).map((part) => read(part[keyword])),
-  ).filter((constraint) => constraint !== undefined);
+  );
+  return [...ranges, ...others].filter((constraint) => constraint !== undefined);
 };
 
 const referenceView = (schema: JsonSchema, schemas: Schemas): Html | undefined => {

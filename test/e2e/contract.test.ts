@@ -1,0 +1,197 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import addFormats from "ajv-formats";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Order } from "../../src/contract/api/orders.ts";
+import { apiTitle } from "../../src/contract/api/routes.ts";
+import { contract } from "../../src/contract/contract.ts";
+import { type Operation, openApiDocument } from "../../src/contract/openapi.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { breaches, parameterBreaches, resolver, validValue } from "../support/schema-cases.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+const document = openApiDocument(contract, { title: apiTitle, version: "1" });
+const resolve = resolver(document);
+
+interface Call {
+  readonly params: Readonly<Record<string, string>>;
+  readonly query: readonly (readonly [string, string])[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly json: unknown;
+}
+
+interface Case {
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  readonly operation: Operation;
+}
+
+const cases: Case[] = Object.entries(document.paths).flatMap(([path, methods]) =>
+  Object.entries(methods).map(([method, operation]) => ({
+    name: operation.operationId,
+    method: method.toUpperCase(),
+    path,
+    operation,
+  })),
+);
+
+const ajv = new Ajv2020({ strict: false });
+addFormats.default(ajv);
+ajv.addSchema({ $id: "https://api.test/openapi", components: document.components });
+
+/** Says where an answer is not what the document says; empty where it is. */
+const disagreement = (schema: object, body: unknown): string => {
+  const pointed = JSON.parse(
+    JSON.stringify(schema).replaceAll('"#/components/', '"https://api.test/openapi#/components/'),
+  );
+  const validate = ajv.compile(pointed);
+  return validate(body) ? "" : ajv.errorsText(validate.errors);
+};
+
+let system: System;
+let key: string;
+
+beforeAll(async () => {
+  system = await startSystem();
+  key = (await system.createKey("alice")).key;
+});
+afterAll(() => system?.stop());
+
+const send = (
+  { method, path, operation }: Case,
+  { params, query, headers, json }: Call,
+): Promise<Response> => {
+  const filled = path.replaceAll(/\{([^}]+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ""));
+  const search =
+    query.length === 0
+      ? ""
+      : `?${new URLSearchParams(query.map(([name, value]): [string, string] => [name, value]))}`;
+  return system.call(`${filled}${search}`, {
+    method,
+    headers,
+    ...(operation.security.length === 0 ? {} : { key }),
+    ...(json === undefined ? {} : { json }),
+  });
+};
+
+const placedOrder = async (): Promise<string> => {
+  const json = { lines: [{ productId: sampleProductId(1), quantity: 1 }] };
+  return Order.parse(await (await system.call("/v1/orders", { method: "POST", key, json })).json()).id;
+};
+
+/** What a valid call needs that no schema can tell: things that exist. */
+const existing: Record<string, () => Promise<Partial<Call>>> = {
+  getProduct: async () => ({ params: { id: sampleProductId(1) } }),
+  updateProduct: async () => {
+    const etag = (await system.call(`/v1/products/${sampleProductId(4)}`)).headers.get("etag") ?? "";
+    return { params: { id: sampleProductId(4) }, headers: { "if-match": etag } };
+  },
+  getOrder: async () => ({ params: { id: await placedOrder() } }),
+  cancelOrder: async () => ({ params: { id: await placedOrder() } }),
+};
+
+const bodySchemaOf = ({ requestBody }: Operation) => requestBody?.content["application/json"]?.schema;
+
+const validCall = async ({ name, operation }: Case): Promise<Call> => {
+  const body = bodySchemaOf(operation);
+  return {
+    params: {},
+    query: [],
+    headers: {},
+    json: body === undefined ? undefined : validValue(body, resolve),
+    ...(await existing[name]?.()),
+  };
+};
+
+test("the served document is the contract's", async () => {
+  const response = await system.call("/openapi.json");
+  expect(response.headers.get("content-type")).toBe("application/json");
+  expect(await response.json()).toEqual(JSON.parse(JSON.stringify(document)));
+});
+
+describe.each(cases)("$name", (each) => {
+  const { operation } = each;
+
+  test("answers a valid call as the document says", async () => {
+    const response = await send(each, await validCall(each));
+    expect(response.status).toBeLessThan(300);
+    const declared = operation.responses[String(response.status)];
+    for (const name of Object.keys(declared?.headers ?? {})) expect(response.headers.get(name)).toBeTruthy();
+    const [mediaType, content] = Object.entries(declared?.content ?? {})[0] ?? [];
+    expect(response.headers.get("content-type")?.split(";")[0]).toBe(mediaType);
+    if (mediaType === "application/json" && content !== undefined) {
+      expect(disagreement(content.schema, await response.json())).toBe("");
+    }
+  });
+
+  const body = bodySchemaOf(operation);
+  const bodyBreaches = body === undefined ? [] : breaches(body, resolve);
+  const parameters = (operation.parameters ?? []).flatMap((parameter) =>
+    parameterBreaches(parameter.schema, resolve, parameter.name)
+      // A header field that is empty or holds a control character is not one that HTTP can send.
+      .filter(({ value }) => parameter.in !== "header" || /^[\x20-\x7e]+$/.test(value))
+      .map((breach) => ({ ...breach, in: parameter.in })),
+  );
+
+  const expectRefusal = async (call: Call, place: string, field: string): Promise<void> => {
+    const details = await problemOf(await send(each, call));
+    expect(details.code).toBe("invalid_request");
+    expect(details.errors?.map((error) => `${error.in} ${error.field}`)).toContain(`${place} ${field}`);
+    expect(disagreement({ $ref: "#/components/schemas/Problem" }, details)).toBe("");
+  };
+
+  test.each(bodyBreaches)("refuses a body: $field $what", async ({ field, value }) => {
+    await expectRefusal({ ...(await validCall(each)), json: value }, "body", field);
+  });
+
+  test.each(
+    body === undefined ? [] : ["", "{", '{"a":1}x'],
+  )("refuses a body that is not JSON: %j", async (text) => {
+    const { params, headers } = await validCall(each);
+    const path = each.path.replaceAll(/\{([^}]+)\}/g, (_, name: string) => params[name] ?? "");
+    const response = await system.call(path, {
+      method: each.method,
+      key,
+      body: text,
+      headers: { ...headers, "content-type": "application/json" },
+    });
+    const { errors } = await problemOf(response);
+    expect(errors).toMatchObject([{ in: "body" }]);
+  });
+
+  test.each(parameters)("refuses $in $field: $what", async (breach) => {
+    const call = await validCall(each);
+    const broken: Record<typeof breach.in, Partial<Call>> = {
+      path: { params: { ...call.params, [breach.field]: breach.value } },
+      query: { query: [[breach.field, breach.value]] },
+      header: { headers: { ...call.headers, [breach.field]: breach.value } },
+    };
+    await expectRefusal({ ...call, ...broken[breach.in] }, breach.in, breach.field);
+  });
+
+  test("refuses a query parameter that it does not know", async () => {
+    await expectRefusal({ ...(await validCall(each)), query: [["surplus", "1"]] }, "query", "surplus");
+  });
+
+  test("refuses a query parameter that comes twice", async () => {
+    const name = operation.parameters?.find((parameter) => parameter.in === "query")?.name ?? "surplus";
+    const query = [1, 2].map((value) => [name, String(value)] as const);
+    await expectRefusal({ ...(await validCall(each)), query }, "query", name);
+  });
+
+  const guarded = operation.security.length > 0 ? ["without credentials"] : [];
+  test.each(guarded)("is not served %s", async () => {
+    const { params, json } = await validCall(each);
+    const path = each.path.replaceAll(/\{([^}]+)\}/g, (_, name: string) => params[name] ?? "");
+    const response = await system.call(path, {
+      method: each.method,
+      ...(json === undefined ? {} : { json }),
+    });
+    expect((await problemOf(response)).code).toBe("unauthenticated");
+  });
+});
+
+test("nothing in all this was an error of the program's own", () => {
+  expect(system.logLines.filter((line) => line.includes('"level":"error"'))).toEqual([]);
+});

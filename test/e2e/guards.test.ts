@@ -1,0 +1,264 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { revokeKey } from "../../src/origin/keys/key-store.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+let system: System;
+let key: string;
+
+beforeAll(async () => {
+  system = await startSystem();
+  key = (await system.createKey("alice")).key;
+});
+afterAll(() => system?.stop());
+
+const order = { lines: [{ productId: sampleProductId(1), quantity: 1 }] };
+
+describe("route", () => {
+  test.each([
+    "/",
+    "/v1",
+    "/v1/products/",
+    "/v1/orders/a/b",
+    "/_edge/keys/x",
+    "/health",
+    "/ready",
+    "/.env",
+  ])("%s is in no contract: 404", async (path) => {
+    expect((await problemOf(await system.call(path))).code).toBe("not_found");
+  });
+
+  test("a method that the path does not know is 405 with Allow", async () => {
+    const response = await system.call("/v1/products", { method: "DELETE" });
+    expect(response.headers.get("allow")).toBe("GET, HEAD, OPTIONS, POST");
+    expect((await problemOf(response)).code).toBe("method_not_allowed");
+  });
+
+  test("HEAD answers as GET without a body", async () => {
+    const response = await system.call(`/v1/products/${sampleProductId(1)}`, { method: "HEAD" });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("etag")).toMatch(/^"\d+"$/);
+    expect(await response.text()).toBe("");
+  });
+});
+
+describe("cross-origin", () => {
+  const preflight = (path: string, method: string) =>
+    system.call(path, {
+      method: "OPTIONS",
+      headers: { origin: "https://shop.example", "access-control-request-method": method },
+    });
+
+  test("a preflight for a public route is answered at the edge", async () => {
+    const response = await preflight("/v1/products", "GET");
+    expect(response.status).toBe(204);
+    expect(response.headers.get("access-control-allow-origin")).toBe("*");
+    expect(response.headers.get("access-control-allow-methods")).toBe("GET");
+  });
+
+  test("a preflight for a route that no page may call is refused", async () => {
+    const response = await preflight("/v1/orders", "POST");
+    expect(response.status).toBe(403);
+    expect(response.headers.has("access-control-allow-origin")).toBe(false);
+  });
+
+  test("an actual answer carries the fields where the policy lets the page use it, and only there", async () => {
+    const headers = { origin: "https://shop.example" };
+    const open = await system.call("/v1/products", { headers });
+    expect(open.headers.get("access-control-allow-origin")).toBe("*");
+    const closed = await system.call("/v1/orders", { key, headers });
+    expect(closed.status).toBe(200);
+    expect(closed.headers.has("access-control-allow-origin")).toBe(false);
+  });
+});
+
+describe("body", () => {
+  test("a body above the route's size is 413, announced or not", async () => {
+    const body = JSON.stringify({ lines: [], padding: "x".repeat(9_000) });
+    const headers = { "content-type": "application/json" };
+    const announced = await system.call("/v1/orders", { method: "POST", key, body, headers });
+    expect((await problemOf(announced)).code).toBe("content_too_large");
+    const chunked = await fetch(`${system.edgeUrl}/v1/orders`, {
+      method: "POST",
+      headers: { ...headers, authorization: `Bearer ${key}` },
+      body: new Blob([body]).stream(),
+      duplex: "half",
+    });
+    expect((await problemOf(chunked)).code).toBe("content_too_large");
+  });
+
+  test("a body on a route that takes none is 413", async () => {
+    const path = `/v1/orders/${crypto.randomUUID()}/cancel`;
+    const response = await system.call(path, { method: "POST", key, json: { why: "no reason" } });
+    expect((await problemOf(response)).detail).toBe("This route takes no body.");
+  });
+
+  test.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/json; charset=latin1",
+  ])("%s is 415", async (type) => {
+    const response = await system.call("/v1/orders", {
+      method: "POST",
+      key,
+      body: "{}",
+      headers: { "content-type": type },
+    });
+    expect((await problemOf(response)).code).toBe("unsupported_media_type");
+  });
+});
+
+describe("authentication", () => {
+  test.each([
+    ["none", {}],
+    ["another scheme", { authorization: "Basic YTpi" }],
+    ["no key", { authorization: "Bearer" }],
+    ["a text that is no key", { authorization: "Bearer nonsense" }],
+    ["a key that nobody has", { authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}` }],
+  ])("%s is 401 with a challenge", async (_, headers) => {
+    const response = await system.call("/v1/orders", { headers });
+    expect(response.status).toBe(401);
+    expect(response.headers.get("www-authenticate")).toMatch(/^Bearer realm="api"/);
+    expect((await problemOf(response)).code).toBe("unauthenticated");
+  });
+
+  test("a known id with another secret is 401", async () => {
+    const forged = `${key.slice(0, -43)}${"A".repeat(43)}`;
+    expect((await system.call("/v1/orders", { key: forged })).status).toBe(401);
+  });
+
+  test("a key without the route's scope is 403, and told which it lacks", async () => {
+    const reader = await system.createKey("alice", ["orders:read"]);
+    const response = await system.call("/v1/orders", { method: "POST", key: reader.key, json: order });
+    expect((await problemOf(response)).detail).toContain("orders:write");
+  });
+
+  test("a revoked key that no isolate has seen yet is 401", async () => {
+    const { id, key: revoked } = await system.createKey("mallory");
+    await revokeKey(system.pool, id);
+    await expect
+      .poll(async () => (await system.redis.hashField(`${system.keyPrefix}keys`, id)) === null, {
+        timeout: 10_000,
+      })
+      .toBe(true);
+    expect((await system.call("/v1/orders", { key: revoked })).status).toBe(401);
+  });
+
+  test("a key is found at the origin while Redis has lost everything", async () => {
+    const { key: fresh } = await system.createKey("dave");
+    await system.redis.removeHash(`${system.keyPrefix}keys`);
+    expect((await system.call("/v1/orders", { key: fresh })).status).toBe(200);
+  });
+
+  test("what Redis has lost is published again", async () => {
+    await system.redis.removeHash(`${system.keyPrefix}keys`);
+    await expect
+      .poll(() => system.redis.hashField(`${system.keyPrefix}keys`, "@version"), { timeout: 10_000 })
+      .not.toBeNull();
+  });
+});
+
+describe("between the tiers", () => {
+  test.each([
+    "/v1/products",
+    "/v1/orders",
+    "/openapi.json",
+    "/_edge/keys/x",
+    "/nowhere",
+  ])("straight to the origin, unsigned, %s is 401", async (path) => {
+    const response = await fetch(`${system.origins[0]?.url}${path}`, {
+      headers: {
+        "breakwater-principal": "alice",
+        "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
+      },
+    });
+    expect((await problemOf(response)).code).toBe("unsigned");
+  });
+
+  test("/health and /ready stay reachable, on both ports", async () => {
+    const [origin] = system.origins;
+    for (const base of [origin?.url, origin?.adminUrl]) {
+      expect((await fetch(`${base}/health`)).status).toBe(200);
+      const ready = await fetch(`${base}/ready`);
+      expect(ready.status).toBe(200);
+      expect(await ready.json()).toEqual({
+        ready: true,
+        migrated: true,
+        draining: false,
+        dependencies: { database: "up", redis: "up" },
+      });
+    }
+  });
+
+  test("what a client says of itself in the tiers' own fields is never believed", async () => {
+    const victim = await (await system.call("/v1/orders", { method: "POST", key, json: order })).headers.get(
+      "location",
+    );
+    const { key: other } = await system.createKey("eve");
+    const response = await system.call(`${victim}`, {
+      key: other,
+      headers: {
+        "breakwater-principal": "alice",
+        "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
+        "x-request-id": "chosen-by-the-client",
+      },
+    });
+    expect(response.status).toBe(404);
+    expect(response.headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+});
+
+describe("every answer", () => {
+  test.each([
+    "/v1/products",
+    "/docs",
+    "/openapi.json",
+    "/nowhere",
+  ])("%s carries the security header fields", async (path) => {
+    const { headers } = await system.call(path);
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+    expect(headers.get("strict-transport-security")).toContain("max-age=");
+    expect(headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(headers.get("x-request-id")).toMatch(/^[0-9a-f-]{36}$/);
+  });
+
+  test("names no part of what is behind it", async () => {
+    const { headers } = await system.call("/v1/products");
+    const names = [...headers.keys()];
+    expect(names.filter((name) => /^(server|x-powered-by|breakwater-.*|signature.*)$/.test(name))).toEqual(
+      [],
+    );
+  });
+});
+
+describe("products", () => {
+  test("the version that the client holds is answered 304", async () => {
+    const path = `/v1/products/${sampleProductId(2)}`;
+    const etag = (await system.call(path)).headers.get("etag") ?? "";
+    const response = await system.call(path, { headers: { "if-none-match": `W/${etag}` } });
+    expect(response.status).toBe(304);
+    expect(response.headers.get("etag")).toBe(etag);
+  });
+
+  test("a change needs If-Match, and only the present version is changed", async () => {
+    const path = `/v1/products/${sampleProductId(3)}`;
+    const etag = (await system.call(path)).headers.get("etag") ?? "";
+    const change = (headers: Record<string, string>) =>
+      system.call(path, { method: "PATCH", key, json: { description: "Changed." }, headers });
+    expect((await change({})).status).toBe(428);
+    expect((await change({ "if-match": '"0"' })).status).toBe(412);
+    const answers = await Promise.all([1, 2, 3].map(() => change({ "if-match": etag })));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+  });
+
+  test("the filter finds by the beginnings of words", async () => {
+    const list = await (await system.call("/v1/products?q=lant")).text();
+    expect(list).toContain("Storm lantern");
+    expect(list).not.toContain("Mooring rope");
+    expect(await (await system.call("/v1/products?q=%26%7C!()")).json()).toEqual({
+      items: [],
+      nextCursor: null,
+    });
+  });
+});

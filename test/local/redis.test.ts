@@ -1,0 +1,215 @@
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { isOnPath, spawnChild } from "../../src/local/child.ts";
+import { freePort } from "../../src/local/free-port.ts";
+import { LocalError } from "../../src/local/local-error.ts";
+import { connectRedis, type LocalRedis, startRedis } from "../../src/local/redis.ts";
+import type { RedisReply } from "../../src/local/redis-client.ts";
+
+const hasServer = isOnPath("redis-server");
+
+/** A temporary folder of the test's own, so that nothing else's servers are seen. */
+let folder = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "breakwater-test-"));
+  vi.stubEnv("TMPDIR", folder);
+});
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(folder, { recursive: true });
+});
+
+async function start(kind: LocalRedis["kind"], signal?: AbortSignal): Promise<LocalRedis> {
+  vi.stubEnv("BREAKWATER_EMBEDDED_REDIS", kind === "ioredis-mock" ? "mock" : "");
+  const redis = await startRedis(signal === undefined ? {} : { signal });
+  onTestFinished(() => redis.stop());
+  return redis;
+}
+
+/** Buffers as text. */
+function textOf(reply: RedisReply): unknown {
+  if (Buffer.isBuffer(reply)) return reply.toString();
+  return Array.isArray(reply) ? reply.map(textOf) : reply;
+}
+
+const kinds = hasServer ? (["redis-server", "ioredis-mock"] as const) : (["ioredis-mock"] as const);
+
+describe.each(kinds)("an embedded %s", (kind) => {
+  const replies = async (redis: LocalRedis, ...commands: [string, ...string[]][]): Promise<unknown[]> => {
+    const answers = await Promise.all(commands.map((command) => redis.client.run(command)));
+    return answers.map((answer) => ("error" in answer ? answer.error : textOf(answer.result)));
+  };
+
+  it("answers commands in their order", async () => {
+    const redis = await start(kind);
+    expect(redis.kind).toBe(kind);
+    expect(redis.version).toMatch(/^\d+\.\d+\.\d+/);
+    expect(await replies(redis, ["SET", "a", "1"], ["incr", "a"], ["GET", "a"], ["GET", "b"])).toEqual([
+      "OK",
+      2,
+      "2",
+      null,
+    ]);
+  });
+
+  it.each<[command: [string, ...string[]], reply: unknown]>([
+    [["HSET", "h", "f", "1", "g", "2"], 2],
+    [
+      ["HGETALL", "h"],
+      ["f", "1", "g", "2"],
+    ],
+    [
+      ["HMGET", "h", "f", "x"],
+      ["1", null],
+    ],
+    [["PEXPIRE", "h", "60000"], 1],
+    [["EVAL", "return redis.call('HINCRBY', KEYS[1], ARGV[1], 2)", "1", "h", "f"], 3],
+    [
+      ["EVAL", "return {1, 'x', {2.7, 'y'}}", "0"],
+      [1, "x", [2, "y"]],
+    ],
+    [["EVAL", "return #redis.call('TIME')", "0"], 2],
+    [["EVAL", "return true", "0"], 1],
+    [["EVAL", "return false", "0"], null],
+  ])("replies to %j as RESP2 does", async (command, reply) => {
+    const redis = await start(kind);
+    const [, answer] = await replies(redis, ["HSET", "h", "f", "1", "g", "2"], command);
+    expect(answer).toEqual(command[0] === "HSET" ? 0 : reply);
+  });
+
+  it.each([
+    ["an unknown command", ["NOSUCH"], /^ERR unknown command 'NOSUCH'/],
+    ["a wrong argument", ["EVAL", "return (", "0"], /^ERR /],
+    ["what is no command but a method of the client", ["disconnect"], /^ERR unknown command 'disconnect'/],
+  ] as const)("answers an error to %s", async (_, command, message) => {
+    const redis = await start(kind);
+    expect(await replies(redis, [...command])).toEqual([expect.stringMatching(message)]);
+  });
+
+  it("lets nothing come between the commands of a transaction", async () => {
+    const redis = await start(kind);
+    const transaction = (): ReturnType<LocalRedis["client"]["transaction"]> =>
+      redis.client.transaction([
+        ["INCR", "n"],
+        ["SET", "seen", "x"],
+        ["INCR", "n"],
+      ]);
+    const results = await Promise.all([transaction(), redis.client.run(["INCR", "n"]), transaction()]);
+    const ok = expect.anything();
+    expect(results).toEqual([
+      [{ result: 1 }, { result: ok }, { result: 2 }],
+      { result: 3 },
+      [{ result: 4 }, { result: ok }, { result: 5 }],
+    ]);
+  });
+
+  it("has data of its own", async () => {
+    const [first, second] = [await start(kind), await start(kind)];
+    await first.client.run(["SET", "a", "1"]);
+    expect(await replies(second, ["GET", "a"])).toEqual([null]);
+  });
+
+  it("is gone when stopped, and may be stopped again", async () => {
+    const redis = await start(kind);
+    await redis.stop();
+    await redis.stop();
+    expect(await redis.exited).toEqual({ code: 0, signal: null });
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("does not start once its start was given up", async () => {
+    await expect(start(kind, AbortSignal.abort("enough"))).rejects.toBe("enough");
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe.runIf(hasServer)("an embedded redis-server", () => {
+  it("that is given up while it starts leaves nothing behind", async () => {
+    const controller = new AbortController();
+    const starting = start("redis-server", controller.signal);
+    controller.abort("enough");
+    await expect(starting).rejects.toBe("enough");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("that dies fails commands soon", async () => {
+    const redis = await start("redis-server");
+    await redis.client.run(["SHUTDOWN", "NOSAVE"]).catch(() => {});
+    await redis.exited;
+    await expect(redis.client.run(["PING"])).rejects.toThrow();
+    await expect(redis.client.transaction([["PING"]])).rejects.toThrow();
+  });
+
+  it("that was left alone by a killed parent is stopped by the next start", async () => {
+    const source = new URL("../../src/local/redis.ts", import.meta.url).href;
+    const script = `
+      const { startRedis } = await import(${JSON.stringify(source)});
+      await startRedis();
+      process.stdout.write("started\\n");`;
+    const started = Promise.withResolvers<string>();
+    const parent = spawnChild({
+      name: "parent",
+      command: process.execPath,
+      args: ["--input-type=module", "--eval", script],
+      env: { PATH: process.env["PATH"], TMPDIR: folder },
+      onLine: started.resolve,
+    });
+    expect(await started.promise).toBe("started");
+    await parent.stop({ signal: "SIGKILL" });
+    expect(await readdir(folder)).toHaveLength(1);
+
+    const notices: string[] = [];
+    const redis = await startRedis({ onNotice: (line) => notices.push(line) });
+    expect(notices).toEqual([expect.stringContaining("an earlier run left behind")]);
+    await redis.stop();
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+it("a machine without redis-server gets the mock", async () => {
+  vi.stubEnv("PATH", folder);
+  expect((await start("redis-server")).kind).toBe("ioredis-mock");
+});
+
+describe("an external Redis", () => {
+  it.runIf(hasServer)("is used with its password and left running", async () => {
+    const port = await freePort();
+    const server = spawnChild({
+      name: "redis-server",
+      command: "redis-server",
+      args: ["-"],
+      input: `bind 127.0.0.1\nport ${port}\nrequirepass right\nsave ""\n`,
+      cwd: folder,
+    });
+    onTestFinished(() => server.stop());
+
+    const redis = await connectRedis(`redis://:right@127.0.0.1:${port}`);
+    expect(redis.kind).toBe("external");
+    expect(await redis.client.run(["SET", "a", "1"])).toEqual({ result: Buffer.from("OK") });
+    await redis.stop();
+    await redis.exited;
+
+    for (const url of [`redis://:wrong@127.0.0.1:${port}`, `redis://127.0.0.1:${port}`]) {
+      const failure = connectRedis(url);
+      await expect(failure).rejects.toThrow(
+        new RegExp(`^Redis at redis://127.0.0.1:${port} .*(WRONGPASS|NOAUTH).*: check REDIS_URL$`),
+      );
+      await expect(failure).rejects.toBeInstanceOf(LocalError);
+    }
+  });
+
+  it("that does not answer is told in one line, without its password", async () => {
+    const port = await freePort();
+    await expect(connectRedis(`redis://:secret@127.0.0.1:${port}`, { timeoutMs: 100 })).rejects.toThrow(
+      new RegExp(
+        `^Redis at redis://127.0.0.1:${port} does not answer \\(.*ECONNREFUSED.*\\): check REDIS_URL$`,
+      ),
+    );
+  });
+
+  it.each(["https://redis.example", "localhost:6379", ""])("is not looked for at %j", async (url) => {
+    await expect(connectRedis(url)).rejects.toBeInstanceOf(LocalError);
+  });
+});

@@ -1,0 +1,149 @@
+/** A whole system for a test file: its own database and key prefix, real origins, the worker in miniflare. */
+import { randomBytes, randomFillSync } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+import { contract } from "../../src/contract/contract.ts";
+import { scopesOf } from "../../src/contract/scopes.ts";
+import { createKey } from "../../src/core/security/api-key.ts";
+import { startEdge } from "../../src/local/edge.ts";
+import { freePort } from "../../src/local/free-port.ts";
+import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
+import { StopList } from "../../src/local/stop-list.ts";
+import { insertSampleData } from "../../src/origin/api/sample-data.ts";
+import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
+import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
+import { insertKey } from "../../src/origin/keys/key-store.ts";
+import { publishKeys } from "../../src/origin/keys/publish-keys.ts";
+import { createLog } from "../../src/origin/log.ts";
+
+export interface System {
+  readonly edgeUrl: string;
+  readonly origins: readonly LocalOrigin[];
+  readonly pool: PostgresPool;
+  readonly redis: RedisStore;
+  readonly databaseUrl: string;
+  readonly databaseName: string;
+  readonly keyPrefix: string;
+  readonly signingKeys: string;
+  /** Every line that an origin has logged. */
+  readonly logLines: readonly string[];
+  /** A new API key of `principal`, published; with every scope unless told otherwise. */
+  createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
+  /** A request through the edge. */
+  call(path: string, init?: CallInit): Promise<Response>;
+  stop(): Promise<void>;
+}
+
+export interface CallInit {
+  readonly method?: string;
+  readonly key?: string;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const createDatabase = async (
+  serverUrl: string,
+): Promise<{ url: string; name: string; drop: () => Promise<void> }> => {
+  const name = `breakwater_test_${randomBytes(6).toString("hex")}`;
+  const run = async (statement: string): Promise<void> => {
+    const client = new pg.Client(serverUrl);
+    await client.connect();
+    try {
+      await client.query(statement);
+    } finally {
+      await client.end();
+    }
+  };
+  await run(`CREATE DATABASE ${name}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return { url: url.href, name, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) };
+};
+
+const call = (
+  edgeUrl: string,
+  path: string,
+  { method, key, json, body, headers }: CallInit,
+): Promise<Response> =>
+  fetch(`${edgeUrl}${path}`, {
+    method: method ?? "GET",
+    headers: {
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(json === undefined ? {} : { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+    ...(body === undefined ? {} : { body }),
+    redirect: "manual",
+  });
+
+export const startSystem = async ({ origins: count = 1 }: { origins?: number } = {}): Promise<System> => {
+  const servers = inject("servers");
+  const stops = new StopList();
+  try {
+    const database = await createDatabase(servers.databaseUrl);
+    stops.add(database.drop);
+    const keyPrefix = `${database.name}:`;
+    const log = createLog("silent");
+    const redis = connectRedis(servers.redisUrl, servers.redisToken, log);
+    stops.add(() => redis.removeHash(`${keyPrefix}keys`));
+    const signingKeys = `test:${randomBytes(32).toString("base64")}`;
+    const logLines: string[] = [];
+    const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: keyPrefix };
+    const origins = await Promise.all(
+      Array.from({ length: count }, async (_, index) => {
+        const origin = await startOrigin({
+          name: `origin ${index + 1}`,
+          port: await freePort(),
+          environment: {
+            ...shared,
+            DATABASE_URL: database.url,
+            REDIS_URL: servers.redisUrl,
+            REDIS_TOKEN: servers.redisToken,
+          },
+          onLine: (line) => void logLines.push(line),
+        });
+        stops.add(() => origin.stop());
+        return origin;
+      }),
+    );
+    const pool = connectPostgres(database.url, { maxConnections: 4, log });
+    stops.add(() => pool.close());
+    await insertSampleData(pool);
+    const edge = await startEdge({
+      bundle: servers.bundle,
+      port: 0,
+      environment: {
+        ...shared,
+        ORIGINS: origins.map(({ url }) => url).join(),
+        UPSTASH_REDIS_REST_URL: servers.redisUrl,
+        UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
+      },
+    });
+    stops.add(() => edge.stop());
+    return {
+      edgeUrl: edge.url,
+      origins,
+      pool,
+      redis,
+      databaseUrl: database.url,
+      databaseName: database.name,
+      keyPrefix,
+      signingKeys,
+      logLines,
+      createKey: async (principal, scopes = scopesOf(contract)) => {
+        const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
+        await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "test");
+        await publishKeys(pool, redis, keyPrefix);
+        return { id, key };
+      },
+      call: (path, init = {}) => call(edge.url, path, init),
+      stop: () => stops.stopAll(),
+    };
+  } catch (error) {
+    await stops.stopAll();
+    throw error;
+  }
+};

@@ -1,0 +1,41 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
+import { defineConfig } from "vitest/config";
+
+const root = new URL("../", import.meta.url).pathname;
+const endToEnd = {
+  include: ["test/e2e/**/*.test.ts"],
+  globalSetup: ["test/support/servers.ts"],
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+};
+
+/** The end-to-end tests once more, on servers that the environment names. */
+const external =
+  process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
+    ? [{ root, test: { ...endToEnd, name: "e2e-external", env: { TEST_SERVERS: "external" } } }]
+    : [];
+
+export default defineConfig({
+  root,
+  test: {
+    // Two systems at a time are what two cores carry.
+    maxWorkers: 2,
+    projects: [
+      {
+        root,
+        test: {
+          name: "node",
+          include: ["test/{architecture,contract,core,edge,local,origin}/**/*.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        root,
+        plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
+        test: { name: "workerd", include: ["test/{contract,core}/**/*.test.ts"] },
+      },
+      { root, test: { ...endToEnd, name: "e2e", env: { TEST_SERVERS: "embedded" } } },
+      ...external,
+    ],
+  },
+});

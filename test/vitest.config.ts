@@ -9,10 +9,23 @@ const endToEnd = {
   hookTimeout: 60_000,
 };
 
+/** What starts its own servers gains nothing from others. */
+const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
+
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =
   process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
-    ? [{ root, test: { ...endToEnd, name: "e2e-external", env: { TEST_SERVERS: "external" } } }]
+    ? [
+        {
+          root,
+          test: {
+            ...endToEnd,
+            name: "e2e-external",
+            env: { TEST_SERVERS: "external" },
+            exclude: embeddedOnly,
+          },
+        },
+      ]
     : [];
 
 export default defineConfig({

@@ -43,11 +43,10 @@ function errorOf(error: unknown): { readonly error: string } {
   throw error;
 }
 
-/** Undoes what ioredis and its mock make of RESP2: HGETALL's objects, errors in arrays, Lua's booleans and fractions. */
+/** Undoes what ioredis and its mock make of RESP2: HGETALL's objects, errors in arrays, numbers where text was stored. */
 export function replyOf(reply: unknown): RedisReply {
   if (reply === null || reply === undefined || reply === false) return null;
-  if (reply === true) return 1;
-  if (typeof reply === "number") return Math.trunc(reply);
+  if (typeof reply === "number" && Number.isInteger(reply)) return reply;
   if (typeof reply === "string" || Buffer.isBuffer(reply)) return reply;
   if (Array.isArray(reply)) return reply.map(replyOf);
   if (reply instanceof Error) return reply.message;

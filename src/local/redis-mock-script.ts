@@ -1,53 +1,71 @@
 /**
  * Scripts for ioredis-mock: it runs them in Lua 5.3 over its own values, where Redis has Lua 5.1 over strings.
- * A prelude in the script itself closes the gap.
+ * A prelude in the script itself closes the gap: arguments become text, replies Lua tables with `false` for
+ * nothing, results what RESP2 can say, and errors are raised. Numbers are kept floating: the mock's integers have
+ * 32 bits, too few for a time in milliseconds.
+ *
+ * Tables are filled from their end because the mock takes only those for arrays.
  */
 
 const prelude = `
 local raw = call
 local function textOf(v)
-  if type(v) ~= "number" then return v end
-  if v == math.floor(v) and math.abs(v) < 2^53 then return string.format("%d", v) end
-  return string.format("%.17g", v)
+  if type(v) == "number" then return string.format("%.17g", v) end
+  return v
 end
+local function asFloat(convert)
+  return function(...)
+    local v = convert(...)
+    return v and v + 0.0
+  end
+end
+tonumber, math.floor, math.ceil = asFloat(tonumber), asFloat(math.floor), asFloat(math.ceil)
 local function replyOf(v)
   if v == nil or (type(v) == "userdata" and tostring(v) == "null") then return false end
   if type(v) ~= "userdata" then return v end
   local t = {}
-  for i = 1, #v do t[i] = replyOf(v[i]) end
+  for i = #v, 1, -1 do t[i] = replyOf(v[i]) end
   return t
 end
-function redis.call(...)
+function redis.pcall(...)
   local args = {...}
   for i = 1, #args do args[i] = textOf(args[i]) end
   if string.upper(args[1]) == "SET" then
     for i = 4, #args do args[i] = string.upper(args[i]) end
   end
-  return replyOf(raw(false, table.unpack(args)))
+  local ok, reply = pcall(raw, false, table.unpack(args))
+  if ok then return replyOf(reply) end
+  return {err = (string.gsub(tostring(reply), "^%a*Error: ", ""))}
 end
-function redis.pcall(...)
-  local ok, reply = pcall(redis.call, ...)
-  if ok then return reply end
-  return redis.error_reply(tostring(reply))
+function redis.call(...)
+  local reply = redis.pcall(...)
+  if type(reply) == "table" and reply.err then error(reply.err, 0) end
+  return reply
 end
 function redis.error_reply(message) return {err = message} end
 function redis.status_reply(message) return {ok = message} end
-local nativeToString = tostring
-function tostring(v)
-  if type(v) == "number" and v == math.floor(v) and math.abs(v) < 2^53 then return string.format("%d", v) end
-  return nativeToString(v)
-end
 local function resultOf(v)
   if type(v) == "number" then return v < 0 and math.ceil(v) or math.floor(v) end
   if v == true then return 1 end
   if type(v) ~= "table" then return v end
   if v.err then error(v.err, 0) end
   if v.ok then return v.ok end
-  local t = {}
-  for i = 1, #v do t[i] = resultOf(v[i]) end
+  local n, t = 0, {}
+  while v[n + 1] ~= nil do n = n + 1 end
+  for i = n, 1, -1 do t[i] = resultOf(v[i]) end
   return t
 end
 return resultOf((function()`;
 
+/** How the mock's Lua, fengari, is configured (by the variable FENGARICONF, read once): 3.0 is written "3". */
+export const fengariConfiguration = JSON.stringify({ LUA_COMPAT_FLOATSTRING: true });
+
 /** The same script for the mock; its lines keep their numbers. */
-export const scriptForMock = (source: string): string => `${prelude.replaceAll("\n", " ")} ${source}\nend)())`;
+export const scriptForMock = (source: string): string =>
+  `${prelude.replaceAll("\n", " ")} ${source}\nend)())`;
+
+/** The message of an error that a script raised, without what the mock puts around it. */
+export const messageOfScript = (message: string): string =>
+  message
+    .replace(/^Error trying to loading or executing lua code string in VM: /, "")
+    .replace(/^\[string ".*?"\]:(?=\d+:)/s, "user_script:");

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
 import { type RedisAnswer, type RedisClient, type RedisCommand, replyOf } from "./redis-client.ts";
+import { fengariConfiguration, messageOfScript, scriptForMock } from "./redis-mock-script.ts";
 
 export interface RedisMock {
   readonly client: RedisClient;
@@ -11,9 +12,9 @@ export interface RedisMock {
   stop(): void;
 }
 
-/** Each mock has data of its own. Scripts get EVAL alone; wrong types and missing arguments go unnoticed. */
+/** Each mock has data of its own. Wrong types and missing arguments mostly go unnoticed, EVALSHA is unknown. */
 export async function createRedisMock(): Promise<RedisMock> {
-  const { default: Mock } = await import("ioredis-mock");
+  const Mock = await loadMock();
   // Clients of the same host share their data.
   const mock = new Mock({ host: randomUUID() });
   const known = new Set(new Redis({ lazyConnect: true }).getBuiltinCommands());
@@ -29,17 +30,32 @@ export async function createRedisMock(): Promise<RedisMock> {
   };
 }
 
+async function loadMock(): Promise<typeof import("ioredis-mock")> {
+  process.env["FENGARICONF"] = fengariConfiguration;
+  const { default: Mock } = await import("ioredis-mock");
+  delete process.env["FENGARICONF"];
+  return Mock;
+}
+
 /** The mock lacks `call`: a command is its method of that name. */
 async function runOn(mock: object, known: ReadonlySet<string>, command: RedisCommand): Promise<RedisAnswer> {
-  const [name, ...args] = command;
+  const [name, ...args] = adapted(command);
   const method: unknown = known.has(name.toLowerCase()) ? Reflect.get(mock, name.toLowerCase()) : undefined;
   if (typeof method !== "function") return { error: `ERR unknown command '${name}'` };
   try {
     const reply: unknown = await Reflect.apply(method, mock, args);
     return { result: replyOf(reply) };
   } catch (error) {
-    return { error: withCode(error instanceof Error ? error.message : String(error)) };
+    return { error: withCode(messageOfScript(error instanceof Error ? error.message : String(error))) };
   }
+}
+
+/** The mock knows SET's options in capitals alone. */
+function adapted(command: RedisCommand): RedisCommand {
+  const [name, first = "", second = "", ...rest] = command;
+  if (/^set$/i.test(name)) return [name, first, second, ...rest.map((option) => option.toUpperCase())];
+  if (/^eval$/i.test(name)) return [name, scriptForMock(first), second, ...rest];
+  return command;
 }
 
 const withCode = (message: string): string => (/^[A-Z]+ /.test(message) ? message : `ERR ${message}`);

@@ -71,6 +71,22 @@ describe.each(kinds)("an embedded %s", (kind) => {
       [1, "x", [2, "y"]],
     ],
     [["EVAL", "return #redis.call('TIME')", "0"], 2],
+    [
+      ["EVAL", "local v = redis.call('HMGET', KEYS[1], 'f', 'x') return {v[1], v[2] == false, #v}", "1", "h"],
+      ["1", 1, 2],
+    ],
+    [
+      [
+        "EVAL",
+        "redis.call('HSET', KEYS[1], 'g', ARGV[1] * 1000 + 0.5) return redis.call('HGET', KEYS[1], 'g')",
+        ...["1", "h", "1795431548"],
+      ],
+      "1795431548000.5",
+    ],
+    [["EVAL", "return 'window:' .. math.floor(ARGV[1] / 60)", "0", "1795431548"], "window:29923859"],
+    [["EVAL", "return math.floor(ARGV[1]) * 1000", "0", "1795431548"], 1795431548000],
+    [["EVAL", "return redis.pcall('GETDEL', KEYS[1]).err and 'failed'", "1", "h"], "failed"],
+    [["SET", "h", "x", "nx"], null],
     [["EVAL", "return true", "0"], 1],
     [["EVAL", "return false", "0"], null],
   ])("replies to %j as RESP2 does", async (command, reply) => {
@@ -82,10 +98,13 @@ describe.each(kinds)("an embedded %s", (kind) => {
   it.each([
     ["an unknown command", ["NOSUCH"], /^ERR unknown command 'NOSUCH'/],
     ["a wrong argument", ["EVAL", "return (", "0"], /^ERR /],
+    ["a script's own error", ["EVAL", "return redis.error_reply('MINE no')", "0"], /^MINE no/],
+    ["a failed command of a script", ["EVAL", "return redis.call('GETDEL', 'h')", "0"], /^WRONGTYPE/],
     ["what is no command but a method of the client", ["disconnect"], /^ERR unknown command 'disconnect'/],
   ] as const)("answers an error to %s", async (_, command, message) => {
     const redis = await start(kind);
-    expect(await replies(redis, [...command])).toEqual([expect.stringMatching(message)]);
+    const [, error] = await replies(redis, ["HSET", "h", "f", "1"], [...command]);
+    expect(error).toEqual(expect.stringMatching(message));
   });
 
   it("lets nothing come between the commands of a transaction", async () => {

@@ -53,12 +53,9 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     await client.hset("hash", { one: "1", two: '{"a":2}' });
     expect(await client.hget("hash", "one")).toBe("1");
     expect(await client.hget("hash", "none")).toBeNull();
-    expect(await client.hmget("hash", "one", "two", "none")).toEqual({
-      one: "1",
-      two: '{"a":2}',
-      none: null,
-    });
-    expect(await client.hgetall("hash")).toEqual({ one: "1", two: '{"a":2}' });
+    // Without deserialization the client leaves these as the server's lists.
+    expect(await client.hmget("hash", "one", "two", "none")).toEqual(["1", '{"a":2}', null]);
+    expect(await client.hgetall("hash")).toEqual(["one", "1", "two", '{"a":2}']);
   });
 
   it("runs scripts", async () => {
@@ -102,7 +99,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
   });
 
   it("tells an error of the server", async () => {
-    await expect(connect().eval("return (", [], [])).rejects.toThrow(/^ERR /);
+    await expect(connect().eval("return (", [], [])).rejects.toThrow("Command failed: ERR ");
     await expect(connect().exec(["NOSUCH"])).rejects.toThrow("ERR unknown command 'NOSUCH'");
   });
 
@@ -130,8 +127,10 @@ describe.each(kinds)("a bridge to %s", (kind) => {
   it("takes a body of nearly 10 MiB", async () => {
     const value = "x".repeat(10 * 1024 * 1024 - 100);
     expect((await post("/", JSON.stringify(["SET", "big", value]))).status).toBe(200);
-    const { result } = await (await post("/", '["GET", "big"]')).json();
-    expect(createHash("sha256").update(result).digest()).toEqual(createHash("sha256").update(value).digest());
+    const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
+    expect(digest(await (await post("/", '["GET", "big"]')).text())).toBe(
+      digest(JSON.stringify({ result: value })),
+    );
     await post("/", '["DEL", "big"]');
   });
 });

@@ -1,5 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { COVERED_FIELDS, coveredComponents, REQUIRED_FIELDS } from "../../../src/core/signature/edge-request.ts";
+import {
+  COVERED_FIELDS,
+  coveredComponents,
+  REQUIRED_FIELDS,
+} from "../../../src/core/signature/edge-request.ts";
 
 const target = { method: "GET", authority: "origin.test:8080", path: "/v1/orders", query: "?limit=2" };
 const covered = (headers: Readonly<Record<string, string>>, of = target) =>

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { fromBase64 } from "../../../src/core/encoding.ts";
-import { signatureBase } from "../../../src/core/signature/signature-base.ts";
 import { signRequest } from "../../../src/core/signature/sign.ts";
+import { signatureBase } from "../../../src/core/signature/signature-base.ts";
 import { NONCE, NOW_MS, target, testKey } from "./signed-request.ts";
 
 const key = testKey("k1");

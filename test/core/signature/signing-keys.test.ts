@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { toBase64, toBase64Url } from "../../../src/core/encoding.ts";
 import { MIN_KEY_BYTES, parseSigningKeys } from "../../../src/core/signature/signing-keys.ts";
 
-const secretOf = (byte: number, length = MIN_KEY_BYTES): string => toBase64(new Uint8Array(length).fill(byte));
+const secretOf = (byte: number, length = MIN_KEY_BYTES): string =>
+  toBase64(new Uint8Array(length).fill(byte));
 
 const parsed = (text: string) => {
   const keys = parseSigningKeys(text);

@@ -54,12 +54,11 @@ describe("what the edge signed", () => {
     expect(verify({ ...signed(), "x-forwarded-for": "192.0.2.7", via: "1.1 ingress" })).toEqual(accepted);
   });
 
-  test.each(COVERED_FIELDS.filter((name) => !REQUIRED_FIELDS.some((required) => required === name)))(
-    "needs no %s",
-    (name) => {
-      expect(verify(signed({ fields: without(coveredFields, name) }))).toEqual(accepted);
-    },
-  );
+  test.each(
+    COVERED_FIELDS.filter((name) => !REQUIRED_FIELDS.some((required) => required === name)),
+  )("needs no %s", (name) => {
+    expect(verify(signed({ fields: without(coveredFields, name) }))).toEqual(accepted);
+  });
 });
 
 describe("a covered field", () => {
@@ -142,7 +141,10 @@ describe("a signature", () => {
     ["no key id", (value: string) => value.replace(/;keyid="[^"]*"/, "")],
     ["another algorithm", (value: string) => value.replace("hmac-sha256", "none")],
     ["another purpose", (value: string) => value.replace("breakwater", "elsewhere")],
-    ["another order of its parameters", (value: string) => value.replace(/(;created=\d+)(;expires=\d+)/, "$2$1")],
+    [
+      "another order of its parameters",
+      (value: string) => value.replace(/(;created=\d+)(;expires=\d+)/, "$2$1"),
+    ],
     ["a parameter more", (value: string) => `${value};extra=1`],
     ["white space about it", (value: string) => ` ${value}`],
   ])("is malformed where its input has %s", (_, change) => {
@@ -163,7 +165,10 @@ describe("a signature", () => {
   test.each([
     ["fewer components", (value: string) => value.replace(' "@query"', "")],
     ["more components", (value: string) => value.replace("(", '("date" ')],
-    ["components in another order", (value: string) => value.replace('"@method" "@authority"', '"@authority" "@method"')],
+    [
+      "components in another order",
+      (value: string) => value.replace('"@method" "@authority"', '"@authority" "@method"'),
+    ],
     ["no components", (value: string) => value.replace(/\(.*\)/, "()")],
   ])("covers the wrong things where its input names %s", (_, change) => {
     expect(verify(forged("signature-input", change))).toEqual(refused("uncovered"));

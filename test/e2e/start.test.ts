@@ -1,0 +1,133 @@
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { projectFolder } from "../../src/local/folder.ts";
+import { erasePostgres } from "../../src/local/postgres.ts";
+import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
+
+const execute = promisify(execFile);
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), "breakwater-start-"));
+});
+afterAll(async () => {
+  await erasePostgres(join(folder, "postgres"));
+  await rm(folder, { recursive: true, force: true });
+});
+
+const start = (args: string[] = [], environment: Record<string, string> = {}): LocalRun =>
+  runLocal(projectFolder, folder, args, environment);
+
+const stop = async (run: LocalRun): Promise<void> => {
+  run.interrupt();
+  expect(await run.exited).toBe(0);
+};
+
+/** Pastes the banner's commands into a shell; the answers' statuses and bodies. */
+const paste = async (run: LocalRun): Promise<{ status: string; body: string }[]> => {
+  await run.line("Ctrl-C stops everything");
+  const commands = run.output.filter((line) => line.trim().startsWith("curl "));
+  const answers: { status: string; body: string }[] = [];
+  for (const command of commands) {
+    const script = command.replace("curl -s", "curl -s -w '\\n%{http_code}'");
+    const { stdout } = await execute("bash", ["-c", script]);
+    const at = stdout.lastIndexOf("\n");
+    answers.push({ status: stdout.slice(at + 1), body: stdout.slice(0, at) });
+  }
+  return answers;
+};
+
+describe("npm start", () => {
+  test("prints three commands that work when pasted, and keeps its data over a restart", async () => {
+    const first = start();
+    const answers = await paste(first);
+    expect(answers.map(({ status }) => status)).toEqual(["200", "201", "200"]);
+    await stop(first);
+    const bought = JSON.parse(answers[1]?.body ?? "").id;
+
+    const second = start();
+    const again = await paste(second);
+    expect(again[2]?.body).toContain(bought);
+    await stop(second);
+
+    const fresh = start(["--fresh"]);
+    expect((await paste(fresh))[2]?.body).not.toContain(bought);
+    await stop(fresh);
+  });
+
+  test.each([
+    "Starting",
+    "Redis",
+    "PostgreSQL",
+    "origin 1",
+    "Breakwater runs",
+  ])("Ctrl-C after «%s» leaves no process and no locked folder", async (moment) => {
+    const run = start();
+    await run.line(moment);
+    const processes = run.descendants();
+    run.interrupt();
+    expect(await run.exited).toBe(0);
+    expect(processes.filter(isAlive)).toEqual([]);
+    expect(run.output.at(-1)).toBe("Stopped.");
+  });
+
+  test("the embedded mock stands in where there is no redis-server", async () => {
+    const run = start([], { BREAKWATER_EMBEDDED_REDIS: "mock" });
+    expect((await paste(run)).map(({ status }) => status)).toEqual(["200", "201", "200"]);
+    expect(run.output.join("\n")).toContain("ioredis-mock");
+    await stop(run);
+  });
+
+  test("an origin that is killed is told in one line, and the others go on", async () => {
+    const run = start();
+    await run.line("Breakwater runs");
+    const { stdout } = await execute("pgrep", [
+      "-f",
+      `${projectFolder}src/origin/main.ts`,
+      "-P",
+      String(run.pid),
+    ]);
+    process.kill(Number(stdout.split("\n")[0]), "SIGKILL");
+    expect(await run.line("has ended by itself")).toMatch(
+      /^ {2}! origin \d has ended by itself \(SIGKILL\)$/,
+    );
+    await stop(run);
+  });
+
+  test("a second start in the same folder is told so", async () => {
+    const run = start();
+    await run.line("Redis");
+    const second = start();
+    expect(await second.exited).toBe(1);
+    expect(second.output.at(-1)).toMatch(/^✗ another npm start \(process \d+\) runs in this folder/);
+    await stop(run);
+  });
+
+  test("a taken port is told in one line", async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = server.address();
+    const port = typeof address === "object" ? address?.port : undefined;
+    const run = start(["--port", String(port)]);
+    expect(await run.exited).toBe(1);
+    expect(run.output.at(-1)).toMatch(new RegExp(`^✗ port ${port} is taken`));
+    server.close();
+  });
+
+  test.each([
+    [["--origins", "0"], "✗ --origins 0: give a whole number from 1 to 8"],
+    [["--nonsense"], "✗ Unknown option '--nonsense'"],
+    [["--external", "--fresh"], "✗ --fresh only ever erases the embedded data: leave it out with --external"],
+  ])("%j is refused in one line", async (args, line) => {
+    const run = start(args);
+    expect(await run.exited).toBe(1);
+    expect(run.output.at(-1)).toContain(line);
+  });
+});

@@ -1,0 +1,146 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { Redis } from "@upstash/redis/cloudflare";
+import { afterEach, describe, expect, test } from "vitest";
+import { defineRoute } from "../../src/contract/route.ts";
+import { createEdge } from "../../src/edge/app.ts";
+import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { problemOf } from "../support/problem-of.ts";
+
+const TIMEOUT_MS = 200;
+
+const slow = defineRoute({
+  method: "GET",
+  path: "/slow",
+  summary: "Has a short deadline",
+  tag: "Test",
+  responses: { 200: { description: "Done" } },
+  policy: { auth: "public", timeout: TIMEOUT_MS },
+});
+
+const upload = defineRoute({
+  method: "POST",
+  path: "/upload",
+  summary: "Takes a body within a short deadline",
+  tag: "Test",
+  responses: { 200: { description: "Done" } },
+  policy: { auth: "public", timeout: TIMEOUT_MS, maxBody: 1000 },
+});
+
+const closed = defineRoute({
+  method: "GET",
+  path: "/closed",
+  summary: "Needs a key",
+  tag: "Test",
+  responses: { 200: { description: "Done" } },
+  policy: { auth: { scopes: ["test"] } },
+});
+
+const environment = (origin: string) => ({
+  ORIGINS: origin,
+  SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+  UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+  UPSTASH_REDIS_REST_TOKEN: "token",
+});
+
+let upstream: Server | undefined;
+
+afterEach(() => {
+  upstream?.closeAllConnections();
+  upstream?.close();
+  upstream = undefined;
+});
+
+const listen = async (handler: RequestListener): Promise<string> => {
+  upstream = createServer(handler).listen(0, "127.0.0.1");
+  await once(upstream, "listening");
+  const address = upstream.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  return `http://127.0.0.1:${address.port}`;
+};
+
+const edgeTo = (origin: string) => {
+  const configuration = readEdgeConfiguration(environment(origin));
+  if (!configuration.ok) throw new Error(configuration.message);
+  return createEdge({
+    configuration: configuration.value,
+    routes: { slow, upload, closed },
+    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    fetch: (input, init) => fetch(input, init),
+    now: Date.now,
+    random: Math.random,
+    log: () => undefined,
+  });
+};
+
+describe("an origin", () => {
+  test("that does not answer within the route's deadline is 504, and its request is aborted", async () => {
+    const aborted = Promise.withResolvers<void>();
+    const origin = await listen((_, response) => void response.once("close", aborted.resolve));
+    const response = await edgeTo(origin).request("/slow");
+    expect((await problemOf(response)).code).toBe("deadline_exceeded");
+    await aborted.promise;
+  });
+
+  test("that cannot be reached is 503 with Retry-After", async () => {
+    const origin = await listen(() => undefined);
+    upstream?.close();
+    if (upstream !== undefined) await once(upstream, "close");
+    const response = await edgeTo(origin).request("/slow");
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect((await problemOf(response)).code).toBe("unavailable");
+  });
+
+  test("in whose place something else answers is 502, and nothing of that answer is shown", async () => {
+    const origin = await listen((_, response) => {
+      response.writeHead(500, { "x-internal-host": "10.0.0.7" }).end("<h1>proxy error</h1>");
+    });
+    const response = await edgeTo(origin).request("/slow");
+    expect(response.headers.has("x-internal-host")).toBe(false);
+    expect((await problemOf(response)).code).toBe("bad_gateway");
+  });
+
+  test("gets only the fields that are listed, and its answer goes on unchanged", async () => {
+    const seen = Promise.withResolvers<string[]>();
+    const origin = await listen((request, response) => {
+      seen.resolve(Object.keys(request.headers).sort());
+      response.writeHead(200, { "x-request-id": request.headers["x-request-id"] ?? "" }).end("done");
+    });
+    const headers = {
+      cookie: "session=1",
+      "x-forwarded-for": "1.2.3.4",
+      "breakwater-principal": "admin",
+      authorization: "x",
+    };
+    const response = await edgeTo(origin).request("/slow", { headers });
+    expect(await response.text()).toBe("done");
+    const names = await seen.promise;
+    expect(names).toEqual(expect.arrayContaining(["signature", "signature-input", "breakwater-verdict"]));
+    for (const name of Object.keys(headers)) expect(names).not.toContain(name);
+  });
+});
+
+test("a body that does not arrive within the deadline is 408", async () => {
+  const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
+  const request = new Request("http://edge/upload", { method: "POST", body, duplex: "half" });
+  const response = await edgeTo("http://127.0.0.1:9").request(request);
+  expect((await problemOf(response)).code).toBe("request_timeout");
+});
+
+test("a key that neither Redis nor an origin can tell about is 503, not 401", async () => {
+  const key = `bwk_${"a".repeat(12)}_${"b".repeat(43)}`;
+  const response = await edgeTo("http://127.0.0.1:9").request("/closed", {
+    headers: { authorization: `Bearer ${key}` },
+  });
+  expect((await problemOf(response)).code).toBe("unavailable");
+});
+
+test("a wrong configuration names every wrong key at once, and no value", () => {
+  const reading = readEdgeConfiguration({ ORIGINS: "ftp://secret-host", SIGNING_KEYS: "k:c2hvcnQ=" });
+  expect(reading).toEqual({
+    ok: false,
+    message:
+      "configuration: ORIGINS must be addresses such as https://origin.example.com, without a path, with commas between them; " +
+      "SIGNING_KEYS key k must hold at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
+  });
+});

@@ -26,15 +26,27 @@ const refusals = {
   timed_out: problem("deadline_exceeded"),
 } as const satisfies Record<Exclude<OriginAnswer["kind"], "answered">, Problem>;
 
+/** What is not ASCII has no one form on the wire, and would not survive being signed (RFC 9110 §5.5). */
+const unsendable = (headers: Readonly<Record<string, string>>, route: Route): Problem | undefined => {
+  const names = Object.keys(route.request?.headers?.shape ?? {});
+  const errors = names
+    .filter((name) => !/^[\t\x20-\x7e]*$/.test(headers[name] ?? ""))
+    .map((field) => ({ in: "header" as const, field, detail: "Must be ASCII" }));
+  return errors.length === 0 ? undefined : problem("invalid_request", { errors });
+};
+
 export const forward =
   (client: OriginClient): Guard =>
   async (exchange: Exchange) => {
     const { entry, deadline, deadlineAtMs } = routed(exchange);
+    const headers = forwardedHeaders(exchange.request.headers, entry.route);
+    const refused = unsendable(headers, entry.route);
+    if (refused !== undefined) return refused;
     const answer = await client.send({
       method: exchange.request.method,
       path: exchange.path,
       query: exchange.query,
-      headers: forwardedHeaders(exchange.request.headers, entry.route),
+      headers,
       verdict: exchange.verdict,
       requestId: exchange.requestId,
       clientAddress: exchange.clientAddress,

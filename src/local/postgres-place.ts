@@ -43,7 +43,7 @@ export const clustersOf = (folder: string): readonly string[] => [
 export async function findPlace(folder: string, onNotice: (line: string) => void): Promise<Place> {
   const binaries = await findBinaries();
   if (!isRoot()) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await mkdir(folder, { recursive: true, mode: 0o700 }).catch(cannotMake(folder));
     return { folder, cluster: clusterIn(folder), binaries, user: undefined };
   }
   const place = await findPlaceForRoot(folder, binaries);
@@ -95,10 +95,18 @@ async function findFolderForRoot(folder: string): Promise<{ folder: string; user
 }
 
 async function makeFolder(folder: string, user: PostgresUser): Promise<void> {
-  await mkdir(folder, { recursive: true });
+  await mkdir(folder, { recursive: true }).catch(cannotMake(folder));
   await chown(folder, user.uid, user.gid);
   await chmod(folder, 0o700);
 }
+
+const cannotMake =
+  (folder: string) =>
+  (cause: unknown): never => {
+    throw new LocalError(`the folder ${folder} for PostgreSQL's data cannot be made: ${String(cause)}`, {
+      cause,
+    });
+  };
 
 /** Everybody may write to /var/tmp, so what is there already is trusted only if it is root's. */
 async function makeElsewhere(folder: string): Promise<string> {

@@ -2,7 +2,7 @@
 import { addAbortListener } from "node:events";
 import { resolve } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import pg from "pg";
+import type pg from "pg";
 import { type Child, type ChildExit, spawnChild } from "./child.ts";
 import { assertPortFree, freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
@@ -10,13 +10,13 @@ import { databaseName, ensureCluster, postgresEnv } from "./postgres-cluster.ts"
 import { essenceOf } from "./postgres-log.ts";
 import { stopOrphan } from "./postgres-orphan.ts";
 import { clustersOf, erasePlace, findPlace, type Place } from "./postgres-place.ts";
+import { probePostgres } from "./postgres-probe.ts";
 
 const host = "127.0.0.1";
 const startMs = 30_000;
 const probeMs = 25;
 const retryMs = 100;
 const lostPortMs = 500;
-const connectMs = 2_000;
 
 export interface PostgresOptions {
   /** Where the data lives, such as `.breakwater/postgres`; created when missing. */
@@ -153,7 +153,7 @@ async function untilReady(
   const listening = signal === undefined ? undefined : addAbortListener(signal, stop);
   try {
     for (;;) {
-      const answer = await tryDatabase(connection);
+      const answer = await probePostgres(connection);
       signal?.throwIfAborted();
       if (answer.kind === "ready") return answer;
       // A server that answers while ours exits is somebody else's, on a port taken in between.
@@ -176,36 +176,3 @@ async function untilReady(
     listening?.[Symbol.dispose]();
   }
 }
-
-type Answer =
-  | { readonly kind: "ready"; readonly version: string }
-  | { readonly kind: "refused"; readonly reason: string }
-  | { readonly kind: "not yet" };
-
-/** Connects, asks the version and makes the database when it is missing. */
-async function tryDatabase(connection: pg.ClientConfig): Promise<Answer> {
-  const client = new pg.Client({
-    ...connection,
-    database: "postgres",
-    connectionTimeoutMillis: connectMs,
-  });
-  client.on("error", () => {});
-  try {
-    await client.connect();
-    const { rows } = await client.query<{ version: string; present: boolean }>(
-      `SELECT current_setting('server_version') AS version,
-              EXISTS (SELECT FROM pg_database WHERE datname = $1) AS present`,
-      [databaseName],
-    );
-    if (rows[0]?.present === false) await client.query(`CREATE DATABASE ${databaseName}`);
-    return { kind: "ready", version: rows[0]?.version ?? "unknown" };
-  } catch (error) {
-    return isRefusal(error) ? { kind: "refused", reason: error.message } : { kind: "not yet" };
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-/** SQLSTATE class 28: invalid authorization. */
-const isRefusal = (error: unknown): error is Error =>
-  error instanceof Error && "code" in error && String(error.code).startsWith("28");

@@ -1,4 +1,5 @@
 /** Connections to a Redis server over TCP. */
+import { addAbortListener } from "node:events";
 import { setTimeout as pause } from "node:timers/promises";
 import { Redis, type RedisOptions } from "ioredis";
 
@@ -36,23 +37,25 @@ const isRefusal = (error: unknown): boolean =>
 /**
  * Pings until the server answers, and answers its version.
  *
- * @param giveUp asked between two tries
- * @throws the last error when the server refuses, or when `giveUp` says so
+ * @throws the last error when the server refuses; when `giveUp` fires too, and then the connection is closed
  */
-export async function untilRedisAnswers(
-  { redis, lastError }: RedisConnection,
-  giveUp: () => boolean,
-): Promise<string> {
-  for (;;) {
-    try {
-      await redis.ping();
-      return versionIn(await redis.info("server").catch(() => ""));
-    } catch (error) {
-      // ioredis tells why by its events; the command's own error only says that it was not sent.
-      const reason = lastError() ?? error;
-      if (isRefusal(error) || isRefusal(reason) || giveUp()) throw isRefusal(error) ? error : reason;
+export async function untilRedisAnswers(connection: RedisConnection, giveUp: AbortSignal): Promise<string> {
+  const { redis, lastError } = connection;
+  const listening = addAbortListener(giveUp, () => redis.disconnect());
+  try {
+    for (;;) {
+      try {
+        await redis.ping();
+        return versionIn(await redis.info("server").catch(() => ""));
+      } catch (error) {
+        // ioredis tells why by its events; the command's own error only says that it was not sent.
+        const reason = isRefusal(error) ? error : (lastError() ?? error);
+        if (isRefusal(reason) || giveUp.aborted) throw reason;
+      }
+      await pause(pollMs);
     }
-    await pause(pollMs);
+  } finally {
+    listening[Symbol.dispose]();
   }
 }
 

@@ -111,14 +111,13 @@ async function untilServerAnswers(
   connection: RedisConnection,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  const deadline = AbortSignal.timeout(startMs);
-  let gone = false;
-  void server.exited.then(() => {
-    gone = true;
-  });
+  const gone = new AbortController();
+  void server.exited.then(() => gone.abort());
   try {
-    const giveUp = (): boolean => gone || deadline.aborted || signal?.aborted === true;
-    const version = await untilRedisAnswers(connection, giveUp);
+    const version = await untilRedisAnswers(
+      connection,
+      anyOf(AbortSignal.timeout(startMs), gone.signal, signal),
+    );
     signal?.throwIfAborted();
     return version;
   } catch (error) {
@@ -152,9 +151,8 @@ export async function connectRedis(
     throw new LocalError("the address of Redis is no redis:// or rediss:// URL: check REDIS_URL");
   }
   const connection = createRedisConnection(url);
-  const deadline = AbortSignal.timeout(timeoutMs);
   try {
-    const version = await untilRedisAnswers(connection, () => deadline.aborted || signal?.aborted === true);
+    const version = await untilRedisAnswers(connection, anyOf(AbortSignal.timeout(timeoutMs), signal));
     signal?.throwIfAborted();
     return {
       kind: "external",
@@ -171,5 +169,8 @@ export async function connectRedis(
     });
   }
 }
+
+const anyOf = (...signals: readonly (AbortSignal | undefined)[]): AbortSignal =>
+  AbortSignal.any(signals.filter((signal) => signal !== undefined));
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

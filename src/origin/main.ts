@@ -6,7 +6,7 @@ import { connectPostgres } from "./data/postgres.ts";
 import { connectRedis } from "./data/redis.ts";
 import { EXIT } from "./exit-codes.ts";
 import { handlers } from "./handlers.ts";
-import { publishKeys } from "./keys/publish-keys.ts";
+import { keyPublisher, publishKeys } from "./keys/publish-keys.ts";
 import { listen } from "./listen.ts";
 import { createLog, type OriginLog } from "./log.ts";
 import { prepareDatabase } from "./prepare.ts";
@@ -58,13 +58,10 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
   const serving = prepareDatabase(pool, log, ending.signal).then(async () => {
     readiness.migrated();
     log.info("ready");
-    const publishing = repeat(async () => {
-      try {
-        await publishKeys(pool, redis, REDIS_KEY_PREFIX);
-      } catch (error) {
-        log.warn({ err: error }, "the keys could not be published");
-      }
-    }, PUBLISH_INTERVAL_MS);
+    const publishing = repeat(
+      keyPublisher(() => publishKeys(pool, redis, REDIS_KEY_PREFIX), log),
+      PUBLISH_INTERVAL_MS,
+    );
     await stopped.promise;
     await publishing.stop();
   });

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,8 +6,7 @@ import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import * as z from "zod/mini";
 import { Order } from "../../src/contract/api/orders.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { startOrigin } from "../../src/local/origin.ts";
-import { startPostgres } from "../../src/local/postgres.ts";
+import { erasePostgres, startPostgres } from "../../src/local/postgres.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type System, startSystem } from "../support/system.ts";
 
@@ -23,15 +21,32 @@ afterAll(() => system?.stop());
 
 const order = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
 
-/** Sends orders one after another until told to stop; what was answered, by status. */
-const orderUntil = async (stopped: () => boolean): Promise<{ status: number; id: string | undefined }[]> => {
-  const answers: { status: number; id: string | undefined }[] = [];
-  while (!stopped()) {
-    const response = await system.call("/v1/orders", { method: "POST", key, json: order });
-    const id = response.status === 201 ? Order.parse(await response.json()).id : undefined;
-    answers.push({ status: response.status, id });
-  }
+const report = z.object({ ready: z.boolean(), dependencies: z.record(z.string(), z.string()) });
+
+interface OrderAnswer {
+  readonly status: number;
+  /** Of an order that was answered 201. */
+  readonly id: string | undefined;
+}
+
+const orderOnce = async (target: System, buyer: string): Promise<OrderAnswer> => {
+  const response = await target.call("/v1/orders", { method: "POST", key: buyer, json: order });
+  const body: unknown = await response.json();
+  return { status: response.status, id: response.status === 201 ? Order.parse(body).id : undefined };
+};
+
+/** Sends orders one after another until told to stop. */
+const orderUntil = async (target: System, buyer: string, stopped: () => boolean): Promise<OrderAnswer[]> => {
+  const answers: OrderAnswer[] = [];
+  while (!stopped()) answers.push(await orderOnce(target, buyer));
   return answers;
+};
+
+/** Orders that were answered 201 and are not there. */
+const missingOrders = async (target: System, answers: readonly OrderAnswer[]): Promise<string[]> => {
+  const kept = await target.pool.query<{ id: string }>("SELECT id FROM orders");
+  const ids = new Set(kept.map(({ id }) => id));
+  return answers.flatMap(({ id }) => id ?? []).filter((id) => !ids.has(id));
 };
 
 const terminateConnections = async (): Promise<number> => {
@@ -47,7 +62,7 @@ const terminateConnections = async (): Promise<number> => {
 
 test("connections terminated under requests end no process and lose no order that was answered 201", async () => {
   let isOver = false;
-  const workers = Promise.all(Array.from({ length: 8 }, () => orderUntil(() => isOver)));
+  const workers = Promise.all(Array.from({ length: 8 }, () => orderUntil(system, key, () => isOver)));
   let terminated = 0;
   for (let round = 0; round < 10; round += 1) {
     // A request's answer between two rounds, so that each round meets connections at work.
@@ -62,42 +77,42 @@ test("connections terminated under requests end no process and lose no order tha
   ).toEqual([]);
   expect((await system.call("/v1/orders", { method: "POST", key, json: order })).status).toBe(201);
 
-  const promised = answers.flatMap(({ id }) => id ?? []);
-  const kept = await system.pool.query<{ id: string }>("SELECT id FROM orders");
-  const ids = new Set(kept.map(({ id }) => id));
-  expect(promised.filter((id) => !ids.has(id))).toEqual([]);
+  expect(await missingOrders(system, answers)).toEqual([]);
   for (const origin of system.origins) expect((await fetch(`${origin.url}/health`)).status).toBe(200);
 });
 
-test("a database that restarts is found again by itself", async () => {
+test("a PostgreSQL that restarts under requests is found again, and every order that was answered 201 is there", async () => {
   const folder = await mkdtemp(join(tmpdir(), "breakwater-restart-"));
   const port = await freePort();
-  const signal = new AbortController().signal;
-  let postgres = await startPostgres({ folder, port, durable: true, signal });
-  const originPort = await freePort();
-  const origin = await startOrigin({
-    name: "origin",
-    port: originPort,
-    environment: {
-      DATABASE_URL: postgres.url,
-      REDIS_URL: inject("servers").redisUrl,
-      REDIS_TOKEN: inject("servers").redisToken,
-      REDIS_KEY_PREFIX: system.keyPrefix,
-      SIGNING_KEYS: `k:${randomBytes(32).toString("base64")}`,
-    },
-  });
+  const startServer = () => startPostgres({ folder, port });
+  let postgres = await startServer();
+  const restarted = await startSystem({ origins: 2, databaseServer: postgres.url });
   try {
-    const report = z.object({ dependencies: z.record(z.string(), z.string()) });
-    const states = async () => report.parse(await (await fetch(`${origin.url}/ready`)).json()).dependencies;
-    expect(await states()).toMatchObject({ database: "up" });
-    await postgres.stop();
-    await expect.poll(states, { timeout: 10_000 }).toMatchObject({ database: "down" });
-    expect((await fetch(`${origin.url}/ready`)).status).toBe(200);
-    postgres = await startPostgres({ folder, port, durable: true, signal });
-    await expect.poll(states, { timeout: 10_000 }).toMatchObject({ database: "up" });
+    const { key: buyer } = await restarted.createKey("alice");
+    let isOver = false;
+    const workers = Array.from({ length: 8 }, () => orderUntil(restarted, buyer, () => isOver));
+    const readiness = async () =>
+      report.parse(await (await fetch(`${restarted.origins[0]?.url}/ready`)).json());
+    for (const _ of [1, 2]) {
+      await postgres.stop();
+      await expect
+        .poll(readiness, { timeout: 10_000 })
+        .toMatchObject({ ready: true, dependencies: { database: "down" } });
+      postgres = await startServer();
+      await expect
+        .poll(readiness, { timeout: 10_000 })
+        .toMatchObject({ ready: true, dependencies: { database: "up" } });
+    }
+    isOver = true;
+    const answers = (await Promise.all(workers)).flat();
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201, 503]));
+    expect(await missingOrders(restarted, answers)).toEqual([]);
+    expect((await orderOnce(restarted, buyer)).status).toBe(201);
+    for (const { url } of restarted.origins) expect((await fetch(`${url}/health`)).status).toBe(200);
   } finally {
-    await origin.stop();
+    await restarted.stop();
     await postgres.stop();
+    await erasePostgres(folder);
     await rm(folder, { recursive: true, force: true });
   }
 });

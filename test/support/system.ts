@@ -79,11 +79,19 @@ const call = (
     redirect: "manual",
   });
 
-export const startSystem = async ({ origins: count = 1 }: { origins?: number } = {}): Promise<System> => {
+export interface SystemOptions {
+  /** @default 1 */
+  readonly origins?: number;
+  /** A PostgreSQL of the test's own, by the URL of a role that may create databases. @default the shared one */
+  readonly databaseServer?: string;
+}
+
+export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
+  const { origins: count = 1, databaseServer } = options;
   const servers = inject("servers");
   const stops = new StopList();
   try {
-    const database = await createDatabase(servers.databaseUrl);
+    const database = await createDatabase(databaseServer ?? servers.databaseUrl);
     stops.add(database.drop);
     const keyPrefix = `${database.name}:`;
     const log = createLog("silent");

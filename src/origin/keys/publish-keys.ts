@@ -3,6 +3,7 @@ import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../core/sec
 import type { Database } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
+import type { OriginLog } from "../log.ts";
 import { keySnapshot, keyVersion } from "./key-store.ts";
 
 /** One publisher at a time: an older snapshot never takes a newer one's place. */
@@ -34,4 +35,19 @@ export const publishKeys = async (
     await connection.query("COMMIT");
   });
   return true;
+};
+
+/** Publishes again and again; a failure is told when it begins and when it ends, not each time. */
+export const keyPublisher = (publish: () => Promise<boolean>, log: OriginLog): (() => Promise<void>) => {
+  let isFailing = false;
+  return async () => {
+    try {
+      await publish();
+      if (isFailing) log.info("the keys are published again");
+      isFailing = false;
+    } catch (error) {
+      if (!isFailing) log.warn({ err: error }, "the keys cannot be published");
+      isFailing = true;
+    }
+  };
 };

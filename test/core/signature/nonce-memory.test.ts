@@ -38,7 +38,10 @@ describe("createNonceMemory", () => {
       fc.property(waits, fc.nat(LIFETIME_MS), (steps, furtherMs) => {
         const memory = createNonceMemory(LIFETIME_MS);
         let nowMs = 0;
-        for (const [index, waitedMs] of steps.entries()) memory.take(`other-${index}`, (nowMs += waitedMs));
+        for (const [index, waitedMs] of steps.entries()) {
+          nowMs += waitedMs;
+          memory.take(`other-${index}`, nowMs);
+        }
         memory.take("a", nowMs);
         memory.take("b", nowMs + LIFETIME_MS);
         expect(memory.take("a", nowMs + 2 * LIFETIME_MS + furtherMs)).toBe(true);
@@ -63,7 +66,7 @@ describe("createNonceMemory", () => {
     const memory = createNonceMemory(LIFETIME_MS, maxEntries);
     for (let i = 0; i < 5 * maxEntries; i += 1) {
       expect(memory.take(`n${i}`, 0)).toBe(true);
-      for (let known = Math.max(0, i - maxEntries); known <= i; known += 1) {
+      for (let known = Math.max(0, i - maxEntries + 1); known <= i; known += 1) {
         expect(memory.take(`n${known}`, 0)).toBe(false);
       }
     }

@@ -140,7 +140,7 @@ describe("a signature", () => {
     ["a nonce too long to be kept", (value: string) => value.replace('nonce="', `nonce="${"A".repeat(64)}`)],
     ["no key id", (value: string) => value.replace(/;keyid="[^"]*"/, "")],
     ["another algorithm", (value: string) => value.replace("hmac-sha256", "none")],
-    ["another purpose", (value: string) => value.replace("breakwater", "elsewhere")],
+    ["another purpose", (value: string) => value.replace('tag="breakwater"', 'tag="elsewhere"')],
     [
       "another order of its parameters",
       (value: string) => value.replace(/(;created=\d+)(;expires=\d+)/, "$2$1"),

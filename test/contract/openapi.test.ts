@@ -1,0 +1,242 @@
+import { describe, expect, test } from "vitest";
+import * as z from "zod/mini";
+import { contract } from "../../src/contract/contract.ts";
+import { openApiDocument, templatedPath } from "../../src/contract/openapi.ts";
+import { problemTypes } from "../../src/contract/problem.ts";
+import type { Route, Routes } from "../../src/contract/route.ts";
+import { named, wholeNumber } from "../../src/contract/shapes.ts";
+
+const INFO = { title: "Things", version: "1.2.3" };
+
+const route = (change: Partial<Route>): Route => ({
+  method: "GET",
+  path: "/things",
+  summary: "Does it",
+  tag: "Things",
+  responses: { 200: { description: "Done" } },
+  policy: { auth: "public" },
+  ...change,
+});
+
+const documentOf = (routes: Routes) => openApiDocument(routes, INFO);
+const operationOf = (change: Partial<Route>) => {
+  const declared = route(change);
+  const operation = documentOf({ it: declared }).paths[templatedPath(declared.path)]?.[
+    declared.method.toLowerCase()
+  ];
+  if (operation === undefined) throw new Error("no operation");
+  return operation;
+};
+
+/** Every `$ref` in a document. */
+const references = (value: unknown): unknown[] => {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, each]) => (key === "$ref" ? [each] : references(each)));
+};
+
+/** Whether each of a document's references leads to a schema of its components. */
+const danglingIn = (document: ReturnType<typeof documentOf>): unknown[] => {
+  const names = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
+  return references(document).filter((reference) => !names.some((name) => name === reference));
+};
+
+describe("the document of the contract", () => {
+  const document = documentOf(contract);
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  );
+
+  test("is plain JSON", () => {
+    expect(JSON.parse(JSON.stringify(document))).toEqual(document);
+  });
+
+  test("has one operation for each route, under the route's name", () => {
+    const ids = operations.map(({ operation }) => operation.operationId);
+    expect(ids.sort()).toEqual(Object.keys(contract).sort());
+  });
+
+  test("has only references that lead to a schema", () => {
+    expect(references(document).length).toBeGreaterThan(0);
+    expect(danglingIn(document)).toEqual([]);
+  });
+
+  test("keeps nothing of JSON Schema that only a document of its own may have", () => {
+    const text = JSON.stringify(document);
+    expect(text).not.toContain('"$defs"');
+    expect(text).not.toContain('"$schema"');
+  });
+
+  test("names its schemas as a component may be named", () => {
+    for (const name of Object.keys(document.components.schemas)) expect(name).toMatch(/^[A-Za-z0-9._-]+$/);
+  });
+
+  test.each(
+    operations.map(({ path, method, operation }) => [method, path, operation] as const),
+  )("declares every parameter of %s %s, and requires those of its path", (_, path, { parameters = [] }) => {
+    const inPath = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name]) => name);
+    const declared = parameters.filter((each) => each.in === "path");
+    expect(declared.map(({ name }) => name)).toEqual(inPath);
+    expect(declared.every(({ required }) => required)).toBe(true);
+    expect(new Set(parameters.map((each) => `${each.in} ${each.name}`)).size).toBe(parameters.length);
+  });
+
+  test.each(
+    operations.map(({ path, method, operation }) => [method, path, operation] as const),
+  )("describes every answer of %s %s, among them one that is no failure", (_, __, { responses }) => {
+    for (const [status, { description }] of Object.entries(responses)) {
+      expect(status).toMatch(/^[1-5]\d\d$/);
+      expect(description).not.toBe("");
+    }
+    expect(Object.keys(responses).some((status) => status < "400")).toBe(true);
+  });
+
+  test("never differs in two paths by the parameter's name alone", () => {
+    const forms = Object.keys(document.paths).map((path) => path.replaceAll(/\{[^}]+\}/g, "{}"));
+    expect(new Set(forms).size).toBe(forms.length);
+  });
+
+  test("names every problem code", () => {
+    expect(document.components.schemas["Problem"]).toMatchObject({
+      properties: { code: { enum: Object.keys(problemTypes) } },
+    });
+  });
+});
+
+describe("templatedPath", () => {
+  test.each([
+    ["/", "/"],
+    ["/things", "/things"],
+    ["/things/:id", "/things/{id}"],
+    ["/things/:id/parts/:part", "/things/{id}/parts/{part}"],
+    ["/things:batch", "/things:batch"],
+  ])("writes %s as %s", (path, templated) => {
+    expect(templatedPath(path)).toBe(templated);
+  });
+});
+
+describe("an operation", () => {
+  test("gathers the methods of one path", () => {
+    const { paths } = documentOf({ read: route({}), write: route({ method: "PUT" }) });
+    expect(Object.keys(paths["/things"] ?? {})).toEqual(["get", "put"]);
+  });
+
+  test("asks for no credentials where the route is public", () => {
+    expect(operationOf({}).security).toEqual([]);
+  });
+
+  test("asks for the scopes of its route, and may refuse for want of them", () => {
+    const { security, responses } = operationOf({ policy: { auth: { scopes: ["a", "b"] } } });
+    expect(security).toEqual([{ apiKey: ["a", "b"] }]);
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(["401", "403"]));
+  });
+
+  test("takes a body only where the route does, and may refuse it", () => {
+    const { requestBody, responses } = operationOf({
+      method: "POST",
+      request: { body: z.object({ a: z.string() }) },
+    });
+    expect(requestBody).toMatchObject({
+      required: true,
+      content: { "application/json": { schema: { type: "object", required: ["a"] } } },
+    });
+    expect(Object.keys(responses)).toEqual(expect.arrayContaining(["408", "413", "415"]));
+    expect(operationOf({})).not.toHaveProperty("requestBody");
+    expect(Object.keys(operationOf({}).responses)).not.toContain("413");
+  });
+
+  test("need not be given what has a default", () => {
+    const query = z.object({ limit: z._default(wholeNumber({ min: 1, max: 9 }), 5), q: z.string() });
+    expect(operationOf({ request: { query } }).parameters).toEqual([
+      {
+        name: "limit",
+        in: "query",
+        required: false,
+        schema: { default: 5, type: "integer", minimum: 1, maximum: 9 },
+      },
+      { name: "q", in: "query", required: true, schema: { type: "string" } },
+    ]);
+  });
+
+  test("gives a body with a default as what may be left out, and comes back with it", () => {
+    const body = z.object({ note: z._default(z.string(), "") });
+    const { requestBody, responses } = operationOf({
+      method: "POST",
+      request: { body },
+      responses: { 200: { description: "Done", body } },
+    });
+    expect(requestBody?.content["application/json"]?.schema).not.toHaveProperty("required");
+    expect(responses["200"]?.content?.["application/json"]?.schema).toMatchObject({ required: ["note"] });
+  });
+
+  test("lists the problems of one status together", () => {
+    const { responses } = operationOf({ problems: ["out_of_stock", "order_not_cancellable"] });
+    expect(responses["409"]?.description).toBe(
+      `\`out_of_stock\`: ${problemTypes.out_of_stock.title}; ` +
+        `\`order_not_cancellable\`: ${problemTypes.order_not_cancellable.title}`,
+    );
+  });
+
+  test("answers with JSON, with text of its media type, or with nothing", () => {
+    const { responses } = operationOf({
+      responses: {
+        200: { description: "JSON", body: z.string() },
+        201: { description: "Text", mediaType: "text/html", headers: { etag: "Its version" } },
+        204: { description: "Nothing" },
+      },
+    });
+    expect(responses["200"]?.content).toEqual({ "application/json": { schema: { type: "string" } } });
+    expect(responses["201"]).toEqual({
+      description: "Text",
+      headers: { etag: { description: "Its version", schema: { type: "string" } } },
+      content: { "text/html": { schema: { type: "string" } } },
+    });
+    expect(responses["204"]).toEqual({ description: "Nothing" });
+  });
+});
+
+describe("a named schema", () => {
+  test("is referred to wherever it stands, without its registration's id", () => {
+    const Part = named("TestPart", z.object({ id: z.string() }));
+    const Whole = named("TestWhole", z.object({ parts: z.array(Part) }));
+    const document = documentOf({ it: route({ responses: { 200: { description: "Done", body: Whole } } }) });
+    expect(document.components.schemas).toMatchObject({
+      TestPart: { type: "object", properties: { id: { type: "string" } } },
+      TestWhole: { properties: { parts: { items: { $ref: "#/components/schemas/TestPart" } } } },
+    });
+    expect(document.components.schemas["TestPart"]).not.toHaveProperty("id");
+    expect(danglingIn(document)).toEqual([]);
+  });
+
+  test("may hold itself", () => {
+    const Tree = named(
+      "TestTree",
+      z.object({
+        get children() {
+          return z.array(Tree);
+        },
+      }),
+    );
+    const document = documentOf({ it: route({ responses: { 200: { description: "Done", body: Tree } } }) });
+    expect(danglingIn(document)).toEqual([]);
+  });
+});
+
+test("two schemas without a name that hold themselves do not take each other's place", () => {
+  const chain = (field: string) => {
+    const Link = z.object({
+      get next() {
+        return z.optional(Link);
+      },
+      [field]: z.string(),
+    });
+    return z.object({ link: Link });
+  };
+  const document = documentOf({
+    one: route({ path: "/one", responses: { 200: { description: "One", body: chain("one") } } }),
+    two: route({ path: "/two", responses: { 200: { description: "Two", body: chain("two") } } }),
+  });
+  expect(danglingIn(document)).toEqual([]);
+  const text = JSON.stringify(document);
+  expect(text).toContain('"one":{"type":"string"}');
+  expect(text).toContain('"two":{"type":"string"}');
+});

@@ -15,6 +15,8 @@ import { probePostgres } from "./postgres-probe.ts";
 const host = "127.0.0.1";
 const startMs = 30_000;
 const probeMs = 25;
+/** How long what goes away by itself may take to do so, and how often that is tried. */
+const passingMs = 5_000;
 const retryMs = 100;
 const lostPortMs = 500;
 
@@ -60,15 +62,16 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
   if (options.port !== undefined) await assertPortFree(options.port, "PostgreSQL");
 
   const place = await findPlace(resolve(options.folder), onNotice);
-  await stopOrphan(place.cluster, onNotice);
   const password = await ensureCluster(place, signal);
 
-  for (const deadline = performance.now() + startMs; ; ) {
+  const beganMs = performance.now();
+  for (;;) {
+    await stopOrphan(place.cluster, onNotice);
     signal?.throwIfAborted();
     const port = options.port ?? (await freePort());
     const server = launch(place, port, options);
     const connection = { host, port, user: databaseName, password, ssl: false };
-    const outcome = await untilReady(server, connection, deadline, signal);
+    const outcome = await untilReady(server, connection, beganMs + startMs, signal);
     if (outcome.kind === "ready") {
       return {
         url: `postgres://${databaseName}:${password}@${host}:${port}/${databaseName}`,
@@ -78,7 +81,7 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
         stop: () => stopServer(server),
       };
     }
-    if (!isPassing(outcome.log) || performance.now() > deadline) {
+    if (!isPassing(outcome.log) || performance.now() > beganMs + passingMs) {
       throw new LocalError(`PostgreSQL did not start in ${place.folder}: ${essenceOf(outcome.log)}`);
     }
     await pause(retryMs);
@@ -138,9 +141,12 @@ type Outcome =
   | { readonly kind: "ready"; readonly version: string }
   | { readonly kind: "exited"; readonly log: readonly string[] };
 
-/** What goes away by itself: a port taken in between, processes of a killed server that are about to end. */
+/**
+ * What goes away by itself: a port taken in between, processes of a killed server that are about to end, a server
+ * that an earlier run had just begun to start.
+ */
 const isPassing = (log: readonly string[]): boolean =>
-  log.some((line) => /Address already in use|pre-existing shared memory block/.test(line));
+  log.some((line) => /Address already in use|pre-existing shared memory|"postmaster.pid" already/.test(line));
 
 /** Resolves when the server answers or is gone; otherwise stops it and throws. */
 async function untilReady(
@@ -161,8 +167,9 @@ async function untilReady(
         signal?.throwIfAborted();
         return { kind: "exited", log: server.tail() };
       }
-      if (answer.kind === "refused")
+      if (answer.kind === "refused") {
         throw new LocalError(`PostgreSQL refuses its own user: ${answer.reason}`);
+      }
       if (performance.now() > deadline) {
         throw new LocalError(
           `PostgreSQL did not answer within ${startMs / 1000} s: ${essenceOf(server.tail())}`,

@@ -41,11 +41,17 @@ const isRefusal = (error: unknown): boolean =>
  */
 export async function untilRedisAnswers(connection: RedisConnection, giveUp: AbortSignal): Promise<string> {
   const { redis, lastError } = connection;
-  const listening = addAbortListener(giveUp, () => redis.disconnect());
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  givenUp.catch(() => {});
+  const listening = addAbortListener(giveUp, () => {
+    redis.disconnect();
+    // A command that waits for a reconnection does not learn of the disconnection.
+    reject(new Error("no answer in time"));
+  });
   try {
     for (;;) {
       try {
-        await redis.ping();
+        await Promise.race([redis.ping(), givenUp]);
         return versionIn(await redis.info("server").catch(() => ""));
       } catch (error) {
         // ioredis tells why by its events; the command's own error only says that it was not sent.

@@ -42,7 +42,9 @@ export const verifyEdge = (
     const field = (name: string) => c.req.header(name);
     const target = { method: c.req.method, authority: field("host") ?? "", ...targetOf(c.req.url) };
     const verification = verifyRequest(verifier, target, field, now());
-    const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
+    const verdict = verification.ok
+      ? readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal))
+      : undefined;
     if (!verification.ok || verdict === undefined) {
       const reason = verification.ok ? "malformed" : verification.reason;
       log.warn({ reason, path: target.path }, "refused a request that the edge has not signed");

@@ -22,9 +22,15 @@ export const writeVerdict = (verdict: Verdict): VerdictFields =>
 export const readVerdict = (verdict: string, principal: string | null | undefined): Verdict | undefined => {
   if (verdict === "auth=none") return principal ? undefined : { auth: "none" };
   const scopes = /^auth=api-key, scopes="([^"]*)"$/.exec(verdict)?.[1];
-  if (scopes === undefined || !principal) return undefined;
-  return {
-    auth: "api-key",
-    principal: { id: decodeURIComponent(principal), scopes: scopes === "" ? [] : scopes.split(" ") },
-  };
+  const id = principal ? decoded(principal) : undefined;
+  if (scopes === undefined || id === undefined) return undefined;
+  return { auth: "api-key", principal: { id, scopes: scopes === "" ? [] : scopes.split(" ") } };
+};
+
+const decoded = (text: string): string | undefined => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 };

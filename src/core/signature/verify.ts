@@ -48,7 +48,8 @@ export const verifyRequest = (
   const signature = field("signature");
   if (!input || !signature) return refuse("missing");
   const [, parameters, covered, created, expires, nonce, keyId] = INPUT.exec(input) ?? [];
-  const mac = fromBase64(SIGNATURE.exec(signature)?.[1] ?? "");
+  const [, encoded] = SIGNATURE.exec(signature) ?? [];
+  const mac = encoded === undefined ? undefined : fromBase64(encoded);
   if (!parameters || !nonce || mac === undefined) return refuse("malformed");
 
   const components = coveredComponents(target, field);

@@ -3,7 +3,7 @@ import * as z from "zod/mini";
 import { contract } from "../../src/contract/contract.ts";
 import { openApiDocument, templatedPath } from "../../src/contract/openapi.ts";
 import { problemTypes } from "../../src/contract/problem.ts";
-import type { Route, Routes } from "../../src/contract/route.ts";
+import type { Route, Routes, Schema } from "../../src/contract/route.ts";
 import { named, wholeNumber } from "../../src/contract/shapes.ts";
 
 const INFO = { title: "Things", version: "1.2.3" };
@@ -221,22 +221,34 @@ describe("a named schema", () => {
   });
 });
 
-test("two schemas without a name that hold themselves do not take each other's place", () => {
-  const chain = (field: string) => {
-    const Link = z.object({
-      get next() {
-        return z.optional(Link);
-      },
-      [field]: z.string(),
-    });
-    return z.object({ link: Link });
-  };
-  const document = documentOf({
-    one: route({ path: "/one", responses: { 200: { description: "One", body: chain("one") } } }),
-    two: route({ path: "/two", responses: { 200: { description: "Two", body: chain("two") } } }),
+describe("a schema without a name that holds itself", () => {
+  const One = z.object({
+    one: z.string(),
+    get next() {
+      return z.optional(One);
+    },
   });
-  expect(danglingIn(document)).toEqual([]);
-  const text = JSON.stringify(document);
-  expect(text).toContain('"one":{"type":"string"}');
-  expect(text).toContain('"two":{"type":"string"}');
+  const Two = z.object({
+    two: z.string(),
+    get next() {
+      return z.optional(Two);
+    },
+  });
+  const answering = (path: Route["path"], body: Schema) =>
+    route({ path, responses: { 200: { description: "Done", body } } });
+
+  test("refers to itself, not to the document", () => {
+    expect(danglingIn(documentOf({ one: answering("/one", One) }))).toEqual([]);
+  });
+
+  test("does not take the place of another", () => {
+    const routes = {
+      one: answering("/one", z.object({ first: One })),
+      two: answering("/two", z.object({ first: Two })),
+    };
+    const document = documentOf(routes);
+    expect(danglingIn(document)).toEqual([]);
+    expect(JSON.stringify(document)).toContain('"one":{"type":"string"}');
+    expect(JSON.stringify(document)).toContain('"two":{"type":"string"}');
+  });
 });

@@ -75,9 +75,13 @@ describe("readVerdict", () => {
 
   test("never throws, whatever the fields hold", () => {
     const verdict = fc.oneof(fc.string(), fc.constant("auth=none"), fc.constant('auth=api-key, scopes=""'));
+    const name = fc.oneof(
+      fc.string(),
+      fc.string().map((text) => `%${text}`),
+    );
     fc.assert(
-      fc.property(verdict, fc.option(fc.string()), (field, name) => {
-        readVerdict(field, name);
+      fc.property(verdict, fc.option(name), (field, id) => {
+        readVerdict(field, id);
       }),
     );
   });

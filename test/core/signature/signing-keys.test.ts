@@ -52,18 +52,17 @@ describe("parseSigningKeys", () => {
 
   test("never repeats a secret in what it says", () => {
     const secret = fc.uint8Array({ minLength: 10, maxLength: 40 }).map(toBase64);
-    const text = fc.oneof(
-      secret,
-      secret.map((each) => `k1:${each}`),
-      secret.map((each) => `k1:${each}*`),
-      secret.map((each) => `k1:${each},k1:${each}`),
-      secret.map((each) => `a:${each},b:${each},c:${each}`),
+    const writing = fc.constantFrom(
+      (each: string) => each,
+      (each: string) => `k1:${each}`,
+      (each: string) => `k1:${each}*`,
+      (each: string) => `k1:${each},k1:${each}`,
+      (each: string) => `a:${each},b:${each},c:${each}`,
     );
     fc.assert(
-      fc.property(text, (each) => {
-        const keys = parseSigningKeys(each);
-        const [, secretInText = each] = /:([^,*]+)/.exec(each) ?? [];
-        if (typeof keys === "string") expect(keys).not.toContain(secretInText);
+      fc.property(secret, writing, (each, write) => {
+        const keys = parseSigningKeys(write(each));
+        if (typeof keys === "string") expect(keys).not.toContain(each);
       }),
     );
   });

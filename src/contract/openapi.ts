@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { type ProblemCode, problemTypes, problemTypeUri } from "./problem.ts";
 import {
+  ContractError,
   maxBodyBytes,
   type ObjectSchema,
   type ResponseShape,
@@ -80,21 +81,37 @@ type Direction = "input" | "output";
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const NAMELESS = "a schema that holds itself needs a name: use named()";
+
 /** Moves `$defs` to the document's components, and points references there. */
 const hoist = (value: unknown, components: Components): unknown => {
   if (Array.isArray(value)) return value.map((each) => hoist(each, components));
   if (!isObject(value)) return value;
   const { $schema: _, $defs, $ref, ...rest } = value;
   if (isObject($defs)) {
-    for (const [name, schema] of Object.entries($defs))
-      components[name] ??= withoutId(hoist(schema, components));
+    for (const [name, schema] of Object.entries($defs)) keep(components, name, hoist(schema, components));
   }
+  if ($ref === "#") throw new ContractError(NAMELESS);
   const hoisted = Object.fromEntries(
     Object.entries(rest).map(([key, each]) => [key, hoist(each, components)]),
   );
   return typeof $ref === "string"
     ? { ...hoisted, $ref: $ref.replace("#/$defs/", "#/components/schemas/") }
     : hoisted;
+};
+
+/**
+ * @throws ContractError for a schema that has no name of its own, or another form under the same name: the
+ *   first where it holds itself, the second where what goes in and what comes out of it differ
+ */
+const keep = (components: Components, name: string, schema: unknown): void => {
+  if (name.startsWith("__schema")) throw new ContractError(NAMELESS);
+  const written = withoutId(schema);
+  const earlier = components[name];
+  if (earlier !== undefined && JSON.stringify(earlier) !== JSON.stringify(written)) {
+    throw new ContractError(`the schema ${name} has two forms: name them apart`);
+  }
+  components[name] = written;
 };
 
 const withoutId = (schema: unknown): JsonSchema => {
@@ -107,7 +124,7 @@ const jsonSchema = (schema: Schema, io: Direction, components: Components): Json
   const written = withoutId(hoist(z.toJSONSchema(schema, { io, unrepresentable: "any" }), components));
   const name = z.globalRegistry.get(schema)?.id;
   if (name === undefined) return written;
-  components[name] ??= written;
+  if (!("$ref" in written)) keep(components, name, written);
   return { $ref: `#/components/schemas/${name}` };
 };
 
@@ -183,7 +200,7 @@ const operation = (operationId: string, route: Route, components: Components): O
         content: { "application/json": { schema: jsonSchema(request.body, "input", components) } },
       },
     }),
-    responses: { ...Object.fromEntries(responses), ...problemResponses(route) },
+    responses: { ...problemResponses(route), ...Object.fromEntries(responses) },
   };
 };
 
@@ -219,7 +236,7 @@ const problemSchema: JsonSchema = {
 };
 
 /** `/v1/products/:id` as OpenAPI writes it: `/v1/products/{id}`. */
-export const templatedPath = (path: string): string => path.replaceAll(/:([^/]+)/g, "{$1}");
+export const templatedPath = (path: string): string => path.replaceAll(/\/:([^/]+)/g, "/{$1}");
 
 export const openApiDocument = (
   routes: Routes,

@@ -58,7 +58,7 @@ export interface Policy {
   readonly cache?: Cache;
   /** @default "safe" for GET, "never" for every other method */
   readonly retry?: Retry;
-  /** The request's deadline, milliseconds. @default 10,000 */
+  /** The request's deadline, milliseconds; at most 5 minutes. @default 10,000 */
   readonly timeout?: number;
   /** @default "read" for GET, "write" for every other method */
   readonly priority?: Priority;
@@ -69,3 +69,5 @@ export interface Policy {
 export const DEFAULT_MAX_BODY_BYTES = 64 * 1024;
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
 export const DEFAULT_TIMEOUT_MS = 10_000;
+/** Longer than this nobody waits for an answer. */
+export const MAX_TIMEOUT_MS = 5 * 60_000;

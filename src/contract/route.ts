@@ -4,7 +4,13 @@
  * is derived from this one declaration.
  */
 import type * as z from "zod/mini";
-import { DEFAULT_MAX_BODY_BYTES, DEFAULT_TIMEOUT_MS, MAX_BODY_BYTES, type Policy } from "./policy.ts";
+import {
+  DEFAULT_MAX_BODY_BYTES,
+  DEFAULT_TIMEOUT_MS,
+  MAX_BODY_BYTES,
+  MAX_TIMEOUT_MS,
+  type Policy,
+} from "./policy.ts";
 import type { ProblemCode } from "./problem.ts";
 
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -74,13 +80,26 @@ export const defineRoute = <const R extends Route>(route: R): R => {
     .join();
   if (inPath !== inSchema) refuse(`the path names (${inPath}), the params schema (${inSchema})`);
   if (route.method === "GET" && request.body !== undefined) refuse("a GET takes no body");
-  if (policy.maxBody !== undefined && (policy.maxBody < 0 || policy.maxBody > MAX_BODY_BYTES)) {
+  if (policy.maxBody !== undefined && !isWithin(policy.maxBody, 0, MAX_BODY_BYTES)) {
     refuse(`maxBody must be within 0 and ${MAX_BODY_BYTES} bytes`);
   }
-  if (policy.timeout !== undefined && policy.timeout <= 0) refuse("timeout must be above 0 ms");
+  if (policy.timeout !== undefined && !isWithin(policy.timeout, 1, MAX_TIMEOUT_MS)) {
+    refuse(`timeout must be within 1 and ${MAX_TIMEOUT_MS} ms`);
+  }
+  const scopes = policy.auth === "public" ? [] : policy.auth.scopes;
+  if (!scopes.every((scope) => SCOPE.test(scope))) refuse("a scope holds no space, quote or backslash");
+  const fields = Object.keys(request.headers?.shape ?? {});
+  if (fields.some((name) => name !== name.toLowerCase())) refuse("header fields are named in lower case");
   checkRetry(route, refuse);
   return route;
 };
+
+/** RFC 6749 §3.3, `scope-token`. */
+const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** Whole numbers alone: NaN and Infinity are none. */
+const isWithin = (value: number, min: number, max: number): boolean =>
+  Number.isInteger(value) && value >= min && value <= max;
 
 const checkRetry = (route: Route, refuse: (why: string) => never): void => {
   switch (route.policy.retry) {
@@ -95,6 +114,7 @@ const checkRetry = (route: Route, refuse: (why: string) => never): void => {
         refuse('retry "idempotent" is for PUT, DELETE');
       return;
     case "with-key":
+      if (route.method !== "POST") refuse('retry "with-key" is for POST');
       if (!("idempotency-key" in (route.request?.headers?.shape ?? {}))) {
         refuse('retry "with-key" needs the header idempotency-key in its request');
       }

@@ -7,6 +7,8 @@ export const toBase64Url = (bytes: Uint8Array): string =>
 
 /** Takes either alphabet, with or without padding; undefined where it is neither. */
 export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined => {
+  // atob alone would forgive white space.
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded)) return undefined;
   try {
     const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
     return Uint8Array.from(binary, (character) => character.charCodeAt(0));

@@ -20,8 +20,10 @@ export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
 const fromSnapshot = async (redis: Redis, name: string, id: string): Promise<KeyFinding> => {
   try {
     const fields = await redis.hmget<Record<string, string | null>>(name, id, VERSION_FIELD);
-    if (fields === null || !fields[VERSION_FIELD]) return { kind: "unavailable" };
-    const record = readKeyRecord(id, fields[id] ?? "");
+    // Without its own deserialisation the client gives the values in the order of the names, as Redis does.
+    const [text, version] = Object.values(fields ?? {});
+    if (!version) return { kind: "unavailable" };
+    const record = readKeyRecord(id, text ?? "");
     return record === undefined ? { kind: "unknown" } : { kind: "found", record };
   } catch {
     return { kind: "unavailable" };

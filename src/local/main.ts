@@ -15,6 +15,8 @@ import { StopList } from "./stop-list.ts";
 
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
+const step = (line: string): void => say(`  ✓ ${line}`);
+
 const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal): Promise<void> => {
   if (options.port !== 0) await assertPortFree(options.port, "the edge");
   const external = options.external ? externalFrom(process.env) : undefined;
@@ -23,7 +25,7 @@ const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal):
   stops.add(async () => unlock());
   const postgresFolder = join(localFolder, "postgres");
   if (options.fresh) {
-    await erasePostgres(postgresFolder);
+    await erasePostgres(postgresFolder, step);
     await removeFile("secrets.json");
   }
   const secrets = await readSecrets();
@@ -36,7 +38,7 @@ const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal):
       postgresFolder,
       redisKeyPrefix: "breakwater:",
       signal,
-      onStep: (line) => say(`  ✓ ${line}`),
+      onStep: step,
       onLoss: (line) => say(`  ! ${line}`),
       ...(external === undefined ? {} : { external }),
     },

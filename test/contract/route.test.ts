@@ -92,9 +92,13 @@ describe("defineRoute", () => {
       route({}, { maxBody: Number.NaN }),
       "maxBody must be within 0 and 10485760 bytes",
     ],
-    ["no time", route({}, { timeout: 0 }), "timeout must be above 0 ms"],
-    ["a negative time", route({}, { timeout: -1 }), "timeout must be above 0 ms"],
-    ["a time that is no number", route({}, { timeout: Number.NaN }), "timeout must be above 0 ms"],
+    ["no time", route({}, { timeout: 0 }), "timeout must be within 1 and 300000 ms"],
+    ["a negative time", route({}, { timeout: -1 }), "timeout must be within 1 and 300000 ms"],
+    [
+      "a time that is no number",
+      route({}, { timeout: Number.NaN }),
+      "timeout must be within 1 and 300000 ms",
+    ],
     ["a key that no header holds", route({}, { retry: "with-key" }), 'retry "with-key" needs the header'],
   ])("refuses %s", (_, declared, why) => {
     expect(() => defineRoute(declared)).toThrow(ContractError);

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createKey } from "../../src/core/security/api-key.ts";
+import { VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { revokeKey } from "../../src/origin/keys/key-store.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -143,6 +145,16 @@ describe("authentication", () => {
       })
       .toBe(true);
     expect((await system.call("/v1/orders", { key: revoked })).status).toBe(401);
+  });
+
+  test("what stands in Redis is believed without asking an origin", async () => {
+    const { id, key: published, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
+    const name = `${system.keyPrefix}keys`;
+    const version = (await system.redis.hashField(name, VERSION_FIELD)) ?? "";
+    const record = { id, hash, principal: "redis-only", scopes: ["orders:read"], expiresAtMs: null };
+    await system.redis.replaceHash(name, { [VERSION_FIELD]: version, [id]: writeKeyRecord(record) });
+    expect((await system.call("/v1/orders", { key: published })).status).toBe(200);
+    await system.redis.removeHash(name);
   });
 
   test("a key is found at the origin while Redis has lost everything", async () => {

@@ -141,6 +141,6 @@ test("a wrong configuration names every wrong key at once, and no value", () => 
     ok: false,
     message:
       "configuration: ORIGINS must be addresses such as https://origin.example.com, without a path, with commas between them; " +
-      "SIGNING_KEYS key k must hold at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
+      "SIGNING_KEYS must be keys of at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
   });
 });

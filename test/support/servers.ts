@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { bundleEdge, type EdgeBundle } from "../../src/local/edge-bundle.ts";
-import { startPostgres } from "../../src/local/postgres.ts";
+import { erasePostgres, startPostgres } from "../../src/local/postgres.ts";
 import { connectRedis, startRedis } from "../../src/local/redis.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
@@ -41,6 +41,7 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
         durable: false,
         maxConnections: 200,
       });
+      stops.add(() => erasePostgres(join(folder, "postgres")));
       stops.add(() => postgres.stop());
       databaseUrl = postgres.url;
     }

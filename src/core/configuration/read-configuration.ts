@@ -29,7 +29,7 @@ const missingOr = (message: string) => ({
 export const urlVariable = (schemes: readonly string[]) => {
   const message = `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
   const isOfScheme = (text: string): boolean =>
-    URL.canParse(text) && schemes.includes(new URL(text).protocol.slice(0, -1));
+    URL.canParse(text) && schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`));
   return z.string(missingOr(message)).check(z.refine(isOfScheme, message));
 };
 
@@ -55,7 +55,7 @@ export const listVariable = <T>(parse: (part: string) => T | undefined, what: st
     z.string(missingOr(`must be ${what}, with commas between them`)),
     z.transform((text: string, context): readonly T[] => {
       const parts = text.split(",").map((part) => part.trim());
-      const parsed = parts.flatMap((part) => parse(part) ?? []);
+      const parsed = parts.map((part) => parse(part)).filter((each) => each !== undefined);
       if (parsed.length !== parts.length) {
         context.issues.push({
           code: "custom",

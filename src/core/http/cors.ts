@@ -13,10 +13,17 @@ const allowedOrigin = (cors: Cors | undefined, origin: string): string | undefin
   return cors.origins.includes(origin) ? origin : undefined;
 };
 
-/** The fields for an actual request from a page of `origin`; undefined where the policy does not let it. */
-export const corsHeaders = (cors: Cors | undefined, origin: string): Record<string, string> | undefined => {
-  const allowed = allowedOrigin(cors, origin);
-  if (allowed === undefined) return undefined;
+/**
+ * The fields for an actual request from a page of `origin`; undefined where the policy lets none. Where only
+ * some sites may, every answer says so by Vary, or a cache would hand one site's answer to another.
+ */
+export const corsHeaders = (
+  cors: Cors | undefined,
+  origin: string | null,
+): Record<string, string> | undefined => {
+  const allowed = origin === null ? undefined : allowedOrigin(cors, origin);
+  if (allowed === undefined)
+    return cors === undefined || cors.origins === "*" ? undefined : { vary: "Origin" };
   return {
     "access-control-allow-origin": allowed,
     "access-control-expose-headers": EXPOSED,

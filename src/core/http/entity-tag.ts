@@ -5,7 +5,7 @@ export const entityTag = (version: number): string => `"${version}"`;
 
 /** `*`, or the list of entity tags in an If-Match or If-None-Match field. */
 const parseTags = (field: string): "*" | string[] =>
-  field.trim() === "*" ? "*" : (field.match(/(?:W\/)?"[^"]*"/g) ?? []);
+  field.trim() === "*" ? "*" : (field.match(/(?<![^\s,])(?:W\/)?"[^"]*"/g) ?? []);
 
 const opaque = (tag: string): string => (tag.startsWith("W/") ? tag.slice(2) : tag);
 

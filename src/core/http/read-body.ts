@@ -33,6 +33,11 @@ export const readBody = async (
 ): Promise<BodyReading> => {
   if (reader === null) return { kind: "read", bytes: new Uint8Array(0) };
   const stop = (): void => void reader.cancel().catch(() => undefined);
+  // An abort that has been is not told again.
+  if (signal.aborted) {
+    stop();
+    return { kind: "timed_out" };
+  }
   signal.addEventListener("abort", stop);
   try {
     const chunks: Uint8Array[] = [];

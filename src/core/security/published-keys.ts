@@ -25,6 +25,7 @@ const isRecord = (value: unknown): value is Omit<KeyRecord, "id"> =>
   typeof value.hash === "string" &&
   "principal" in value &&
   typeof value.principal === "string" &&
+  value.principal.isWellFormed() &&
   "scopes" in value &&
   Array.isArray(value.scopes) &&
   value.scopes.every((scope) => typeof scope === "string") &&

@@ -33,8 +33,8 @@ export const parseSigningKeys = (text: string): readonly [SigningKey, ...Signing
     const [, id, encoded] = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9+/_-]+=*)$/.exec(part) ?? [];
     const secret = encoded === undefined ? undefined : fromBase64(encoded);
     if (id === undefined || secret === undefined) return "must be id:base64, or two of them with a comma";
-    if (secret.byteLength < MIN_KEY_BYTES) return `key ${id} must hold at least ${MIN_KEY_BYTES} bytes`;
-    if (keys.some((key) => key.id === id)) return `key id ${id} stands twice`;
+    if (secret.byteLength < MIN_KEY_BYTES) return `must be keys of at least ${MIN_KEY_BYTES} bytes`;
+    if (keys.some((key) => key.id === id)) return "must be keys with different ids";
     keys.push(signingKey(id, secret));
   }
   const [first, ...others] = keys;

@@ -15,8 +15,7 @@ export const routeGuard =
     if (match.kind === "not_found") return problem("not_found");
     if (match.kind === "method_not_allowed") return notAllowed(match.allow);
     const { route } = match.entry;
-    const origin = request.headers.get("origin");
-    const cors = origin === null ? undefined : corsHeaders(route.policy.cors, origin);
+    const cors = corsHeaders(route.policy.cors, request.headers.get("origin"));
     if (cors !== undefined) exchange.corsHeaders = cors;
     exchange.entry = match.entry;
     exchange.deadlineAtMs = now() + timeoutMs(route);

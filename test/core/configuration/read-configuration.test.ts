@@ -185,6 +185,6 @@ describe("a variable", () => {
 
   test("for signing keys says what is wrong with them", () => {
     const reading = readConfiguration(z.object({ X: signingKeysVariable() }), { X: "k1:AAAA" });
-    expect(reading).toEqual({ ok: false, message: "configuration: X key k1 must hold at least 32 bytes" });
+    expect(reading).toEqual({ ok: false, message: "configuration: X must be keys of at least 32 bytes" });
   });
 });

@@ -36,8 +36,13 @@ describe("corsHeaders", () => {
     expect(exposed).toEqual(expect.arrayContaining(["etag", "location", "retry-after", "x-request-id"]));
   });
 
-  test.each(foreign)("has nothing for %s", (_, origin) => {
-    expect(corsHeaders(listed, origin)).toBeUndefined();
+  test.each(foreign)("has no more than Vary for %s", (_, origin) => {
+    expect(corsHeaders(listed, origin)).toEqual({ vary: "Origin" });
+  });
+
+  test("tells caches of a listed site's answer even where no page asks", () => {
+    expect(corsHeaders(listed, null)).toEqual({ vary: "Origin" });
+    expect(corsHeaders(any, null)).toBeUndefined();
   });
 
   test("has nothing where the policy names no site", () => {

@@ -43,8 +43,8 @@ describe("parseSigningKeys", () => {
     ["a secret that is not base64", `k1:${"*".repeat(44)}`, form],
     ["a secret of a length that no bytes have", `k1:${"A".repeat(45)}`, form],
     ["a comma too many", `k1:${secretOf(1)},`, form],
-    ["a secret one byte too short", `k1:${secretOf(1, 31)}`, "key k1 must hold at least 32 bytes"],
-    ["the same id twice", `k1:${secretOf(1)},k1:${secretOf(2)}`, "key id k1 stands twice"],
+    ["a secret one byte too short", `k1:${secretOf(1, 31)}`, "must be keys of at least 32 bytes"],
+    ["the same id twice", `k1:${secretOf(1)},k1:${secretOf(2)}`, "must be keys with different ids"],
     ["three keys", `a:${secretOf(1)},b:${secretOf(2)},c:${secretOf(3)}`, "must hold one or 2 keys"],
   ])("refuses %s, and says why", (_, text, why) => {
     expect(parseSigningKeys(text)).toBe(why);

@@ -100,6 +100,7 @@ const startBoth = async ({ signal, postgresFolder, onStep, onLoss }: StackOption
 /** @throws LocalError, or the signal's reason; `stops` holds what has to be stopped then */
 export const startStack = async (options: StackOptions, stops: StopList): Promise<Stack> => {
   const { secrets, signal, onStep, onLoss, redisKeyPrefix } = options;
+  const sinceMs = performance.now();
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   stops.add(() => bundling);
@@ -129,6 +130,7 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
   }
 
   const bundle: EdgeBundle = await bundling;
+  onStep(`edge bundled, as wrangler deploy would upload it (${seconds(sinceMs)})`);
   signal.throwIfAborted();
   const edge = await startEdge({
     bundle,
@@ -142,7 +144,7 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
     onLine: (line) => onLoss(`edge: ${line}`),
   });
   stops.add(() => edge.stop());
-  onStep(`edge ${edge.url}`);
+  onStep(`edge runs in miniflare on ${edge.url}`);
   return { edge, origins, databaseUrl, bridge };
 };
 

@@ -15,7 +15,7 @@ const fail = (line: string): never => {
 
 const { DATABASE_URL, REDIS_URL, REDIS_TOKEN, REDIS_KEY_PREFIX } = process.env;
 const runtime = DATABASE_URL ? undefined : await readRuntime();
-const databaseUrl = DATABASE_URL ?? runtime?.databaseUrl;
+const databaseUrl = DATABASE_URL || runtime?.databaseUrl;
 const redisUrl = DATABASE_URL ? REDIS_URL : runtime?.redisUrl;
 if (databaseUrl === undefined || redisUrl === undefined) {
   fail("no database: start the system first (npm start), or set DATABASE_URL and REDIS_URL");
@@ -28,7 +28,7 @@ if (databaseUrl === undefined || redisUrl === undefined) {
       {
         pool,
         redis,
-        keyPrefix: REDIS_KEY_PREFIX ?? "breakwater:",
+        keyPrefix: (runtime === undefined ? REDIS_KEY_PREFIX : undefined) || "breakwater:",
         scopes: scopesOf(contract),
         now: Date.now,
         print: (line) => void process.stdout.write(`${line}\n`),

@@ -3,7 +3,7 @@ import { tour } from "../contract/api/tour.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
 import { connectRedis } from "../origin/data/redis.ts";
-import { findKey, insertKey } from "../origin/keys/key-store.ts";
+import { restoreKey } from "../origin/keys/key-store.ts";
 import { publishKeys } from "../origin/keys/publish-keys.ts";
 import { createLog } from "../origin/log.ts";
 import type { ChildExit } from "./child.ts";
@@ -47,9 +47,9 @@ const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) /
 /** What the demonstration needs in the database: sample data, and the banner's key. */
 const prepareDemo = async (pool: PostgresPool, { demoKey }: LocalSecrets): Promise<void> => {
   await insertSampleData(pool);
-  if ((await findKey(pool, demoKey.id)) !== undefined) return;
   const { id, hash } = demoKey;
-  await insertKey(
+  // A demonstration's key that was revoked for the sake of the demonstration is valid again at the next start.
+  await restoreKey(
     pool,
     { id, hash, principal: tour.principal, scopes: tour.scopes, expiresAtMs: null },
     "demo",

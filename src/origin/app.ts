@@ -5,6 +5,7 @@ import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
+import { mostLiteralFirst } from "../core/routing/table.ts";
 import { writeKeyRecord } from "../core/security/published-keys.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { isUnavailable } from "./data/unavailable.ts";
@@ -14,7 +15,7 @@ import type { OriginLog } from "./log.ts";
 import { createProbes } from "./probes.ts";
 import type { Readiness } from "./readiness.ts";
 import { type AnyHandler, serveRoute } from "./serve-route.ts";
-import { type OriginEnvironment, verifyEdge } from "./verify-edge.ts";
+import { type ClaimNonce, type OriginEnvironment, verifyEdge } from "./verify-edge.ts";
 
 export interface OriginDependencies {
   readonly routes: Contract;
@@ -25,6 +26,7 @@ export interface OriginDependencies {
   readonly authorities: readonly string[];
   readonly readiness: Readiness;
   readonly log: OriginLog;
+  readonly claimNonce: ClaimNonce;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
@@ -38,6 +40,12 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   app.route("/", createProbes(readiness));
   app.use(verifyEdge(signingKeys, authorities, dependencies));
 
+  app.use(async (c, next) => {
+    if (readiness.isMigrated) return await next();
+    const headers = { "retry-after": String(RETRY_AFTER_S) };
+    return problemResponse(problem("unavailable", { headers }), c.get("requestId"));
+  });
+
   app.get(`${EDGE_PATH}/keys/:id`, async (c) => {
     const requestId = c.get("requestId");
     const record = await findKey(services.database, c.req.param("id"));
@@ -45,7 +53,8 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
     return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
   });
 
-  for (const name of Object.keys(routes) as (keyof Contract)[]) {
+  // Hono takes the first route that fits, the edge's table the most literal one: they have to agree.
+  for (const name of mostLiteralFirst(routes)) {
     const route: Route = routes[name];
     // Each handler's input is the output of its own route's schemas: `Handlers` pairs them by name.
     app.on(route.method, route.path, serveRoute(route, handlers[name] as AnyHandler, services));

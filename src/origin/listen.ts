@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
 import { Server as TcpServer } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
 import { getRequestListener } from "@hono/node-server";
 
 export interface Listener {
@@ -42,12 +43,14 @@ export const listen = async (
     const closed = once(server, "close");
     // The HTTP server's own close() would end idle connections at once, under a request on its way.
     TcpServer.prototype.close.call(server);
-    const deadline = AbortSignal.timeout(timeoutMs);
-    const grace = AbortSignal.timeout(Math.min(IDLE_GRACE_MS, timeoutMs));
-    await once(grace, "abort");
-    while (inFlight > 0 && !deadline.aborted) {
-      await once(server, "idle", { signal: deadline }).catch(() => undefined);
+    const deadline = new AbortController();
+    // AbortSignal.timeout() would not keep the process alive until its time is up.
+    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+    await pause(Math.min(IDLE_GRACE_MS, timeoutMs));
+    while (inFlight > 0 && !deadline.signal.aborted) {
+      await once(server, "idle", { signal: deadline.signal }).catch(() => undefined);
     }
+    clearTimeout(timer);
     server.closeAllConnections();
     await closed;
   };

@@ -13,6 +13,7 @@ import { prepareDatabase } from "./prepare.ts";
 import { createProbes } from "./probes.ts";
 import { createReadiness } from "./readiness.ts";
 import { repeat } from "./repeat.ts";
+import { NONCE_LIFETIME_S } from "./verify-edge.ts";
 
 /** How often the published keys are compared with the database's. */
 const PUBLISH_INTERVAL_MS = 2_000;
@@ -37,12 +38,9 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
     authorities: configuration.ORIGIN_AUTHORITIES,
     readiness,
     log,
+    claimNonce: (nonce) => redis.setIfAbsent(`${REDIS_KEY_PREFIX}nonce:${nonce}`, NONCE_LIFETIME_S),
     now,
   });
-  const api = await listen(app.fetch, { host: HOST, port: configuration.PORT });
-  const admin = await listen(createProbes(readiness).fetch, { host: HOST, port: configuration.ADMIN_PORT });
-  log.info({ port: api.port, adminPort: admin.port }, "listening");
-
   const ending = new AbortController();
   const stopped = Promise.withResolvers<void>();
   const end = (signal: NodeJS.Signals): void => {
@@ -55,7 +53,11 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
   process.on("SIGTERM", end);
   process.on("SIGINT", end);
 
-  const serving = prepareDatabase(pool, log, ending.signal).then(async () => {
+  const api = await listen(app.fetch, { host: HOST, port: configuration.PORT });
+  const admin = await listen(createProbes(readiness).fetch, { host: HOST, port: configuration.ADMIN_PORT });
+  log.info({ port: api.port, adminPort: admin.port }, "listening");
+
+  const serving = prepareDatabase(DATABASE_URL, log, ending.signal).then(async () => {
     readiness.migrated();
     log.info("ready");
     const publishing = repeat(
@@ -66,10 +68,12 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
     await publishing.stop();
   });
   // A failure that waiting does not mend ends the process; the end of waiting by a signal does not.
+  serving.catch(() => undefined);
   await Promise.race([serving, stopped.promise]);
   await api.close(DRAIN_TIMEOUT_MS);
   await admin.close(0);
-  await serving.catch((error: unknown) => log.debug({ err: error }, "ended before it was ready"));
+  // A migration that still runs is not waited for: its transaction ends with the process.
+  if (readiness.isMigrated) await serving;
   await redis.close();
   await pool.close();
   log.info("stopped");

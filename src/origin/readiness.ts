@@ -9,7 +9,7 @@ export interface Readiness {
   migrated(): void;
   drain(): void;
   readonly isDraining: boolean;
-  readonly isReady: boolean;
+  readonly isMigrated: boolean;
   report(): Promise<ReadinessReport>;
 }
 
@@ -68,8 +68,8 @@ export const createReadiness = (
     get isDraining() {
       return isDraining;
     },
-    get isReady() {
-      return isMigrated && !isDraining;
+    get isMigrated() {
+      return isMigrated;
     },
     report: async () => ({
       ready: isMigrated && !isDraining,

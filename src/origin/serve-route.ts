@@ -58,8 +58,8 @@ const signedBody = async (c: OriginContext, route: Route): Promise<Uint8Array | 
       return problem("invalid_request");
     case "read": {
       const { bytes } = reading;
-      const isSigned =
-        bytes.byteLength === 0 || c.req.header("content-digest") === (await contentDigest(bytes));
+      const digest = bytes.byteLength === 0 ? undefined : await contentDigest(bytes);
+      const isSigned = c.req.header("content-digest") === digest;
       return isSigned ? bytes : problem("unsigned");
     }
   }
@@ -68,7 +68,7 @@ const signedBody = async (c: OriginContext, route: Route): Promise<Uint8Array | 
 const respond = (route: Route, answer: Answer, requestId: string): Response => {
   const headers: Record<string, string> = {
     ...securityHeaders,
-    "cache-control": cacheControl(route.policy.cache),
+    "cache-control": cacheControl(route.policy),
     [tierHeaders.requestId]: requestId,
     ...answer.headers,
   };

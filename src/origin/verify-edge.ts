@@ -31,17 +31,43 @@ const targetOf = (url: string): { path: string; query: string } => {
     : { path: target.slice(0, queryAt), query: target.slice(queryAt) };
 };
 
+/** Whether no pod has seen the nonce before, as Redis tells; rejects where it cannot. */
+export type ClaimNonce = (nonce: string) => Promise<boolean>;
+
+/** For so long a nonce has to be remembered: while its signature could still be taken, seconds. */
+export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
+/** Longer than this no write waits for what the other pods have seen, milliseconds. */
+const CLAIM_TIMEOUT_MS = 100;
+
+const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
+
+/** Refuses what another pod has taken already; without Redis each pod knows only its own. */
+const isClaimed = async (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
+  const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
+  const late = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => late.resolve(true), CLAIM_TIMEOUT_MS);
+  try {
+    return await Promise.race([claim(nonce).catch(() => true), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
 export const verifyEdge = (
   keys: readonly SigningKey[],
   authorities: readonly string[],
-  { now, log }: { now: () => number; log: OriginLog },
+  { now, log, claimNonce }: { now: () => number; log: OriginLog; claimNonce: ClaimNonce },
 ) => {
-  const nonces = createNonceMemory((LIFETIME_S + 2 * CLOCK_SKEW_S) * 1000);
+  const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
   const verifier: Verifier = { keys, authorities, nonces };
   return createMiddleware<OriginEnvironment>(async (c, next) => {
     const field = (name: string) => c.req.header(name);
     const target = { method: c.req.method, authority: field("host") ?? "", ...targetOf(c.req.url) };
-    const verification = verifyRequest(verifier, target, field, now());
+    let verification = verifyRequest(verifier, target, field, now());
+    const isWrite = !SAFE_METHODS.has(c.req.method);
+    if (verification.ok && isWrite && !(await isClaimed(claimNonce, field("signature-input") ?? ""))) {
+      verification = { ok: false, reason: "replayed" };
+    }
     const verdict = verification.ok
       ? readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal))
       : undefined;

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createKey } from "../../src/core/security/api-key.ts";
 import { VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
+import { signRequest } from "../../src/core/signature/sign.ts";
+import { parseSigningKeys } from "../../src/core/signature/signing-keys.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { revokeKey } from "../../src/origin/keys/key-store.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -186,6 +188,35 @@ describe("between the tiers", () => {
       },
     });
     expect((await problemOf(response)).code).toBe("unsigned");
+  });
+
+  const signedOrder = (nonce: string): Promise<Response> => {
+    const url = system.origins[0]?.url ?? "";
+    const [key] = parseSigningKeys(system.signingKeys);
+    if (typeof key === "string" || key === undefined) throw new Error("no signing key");
+    const path = `/v1/orders/${crypto.randomUUID()}/cancel`;
+    const target = { method: "POST", authority: new URL(url).host, path, query: "" };
+    const headers = {
+      "x-request-id": crypto.randomUUID(),
+      "breakwater-client-address": "127.0.0.1",
+      "breakwater-principal": "alice",
+      "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
+      "breakwater-timeout-ms": "5000",
+    };
+    const signature = signRequest(key, target, headers, Date.now(), nonce);
+    return fetch(`${url}${path}`, { method: "POST", headers: { ...headers, ...signature } });
+  };
+
+  test("a signed write that is sent again is refused by the pod that took it", async () => {
+    const nonce = "a".repeat(22);
+    expect((await signedOrder(nonce)).status).toBe(404);
+    expect((await problemOf(await signedOrder(nonce))).code).toBe("unsigned");
+  });
+
+  test("a signed write that another pod has taken is refused by all", async () => {
+    const nonce = "b".repeat(22);
+    expect(await system.redis.setIfAbsent(`${system.keyPrefix}nonce:${nonce}`, 60)).toBe(true);
+    expect((await problemOf(await signedOrder(nonce))).code).toBe("unsigned");
   });
 
   test("/health and /ready stay reachable, on both ports", async () => {

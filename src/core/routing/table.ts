@@ -93,3 +93,9 @@ export const compileRoutes = <All extends Routes>(routes: All): RouteTable<keyof
     },
   };
 };
+
+/** The routes' names, so ordered that of two paths that fit a request the more literal one comes first. */
+export const mostLiteralFirst = <All extends Routes>(routes: All): (keyof All & string)[] => {
+  const rank = (name: string): string => (routes[name]?.path ?? "").replaceAll(/\/:[^/]+/g, "/\uffff");
+  return Object.keys(routes).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
+};

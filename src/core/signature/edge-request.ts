@@ -22,6 +22,7 @@ export interface SignedTarget {
 export const COVERED_FIELDS = [
   "content-digest",
   "content-type",
+  "idempotency-key",
   "if-match",
   "if-none-match",
   tierHeaders.requestId,

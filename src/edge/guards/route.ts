@@ -29,7 +29,7 @@ const notAllowed = (allow: string): GuardResult => problem("method_not_allowed",
 const answerOptions = (table: RouteTable, { request, path, requestId }: Exchange): GuardResult => {
   const origin = request.headers.get("origin");
   const method = request.headers.get("access-control-request-method");
-  const match = table.match(method ?? "OPTIONS", path);
+  const match = table.match(origin === null ? "OPTIONS" : (method ?? "OPTIONS"), path);
   if (match.kind === "not_found") return problem("not_found");
   const answered = { ...securityHeaders, "x-request-id": requestId };
   if (origin === null || method === null) {

@@ -9,11 +9,18 @@ export interface PostgresPool extends Database {
   close(): Promise<void>;
 }
 
+export interface PostgresOptions {
+  readonly maxConnections: number;
+  readonly log: OriginLog;
+  /** How long an answer is waited for, milliseconds; 0 is without end. @default 15,000 */
+  readonly queryTimeoutMs?: number;
+}
+
 const INT8_OID = 20;
 /** Waiting for a connection, and for one to be made. */
 const CONNECT_TIMEOUT_MS = 5_000;
-/** Waiting for a statement: above every default deadline, so that it ends what nobody waits for any more. */
-const STATEMENT_TIMEOUT_MS = 15_000;
+/** Waiting for a statement's answer. What PostgreSQL does with the statement meanwhile is its own. */
+const QUERY_TIMEOUT_MS = 15_000;
 const IDLE_TIMEOUT_MS = 60_000;
 
 const types = {
@@ -28,14 +35,14 @@ const overClient = (client: { query: pg.ClientBase["query"] }): Database => ({
 
 export const connectPostgres = (
   url: string,
-  { maxConnections, log }: { maxConnections: number; log: OriginLog },
+  { maxConnections, log, queryTimeoutMs = QUERY_TIMEOUT_MS }: PostgresOptions,
 ): PostgresPool => {
   const pool = new pg.Pool({
     connectionString: url,
     max: maxConnections,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     idleTimeoutMillis: IDLE_TIMEOUT_MS,
-    query_timeout: STATEMENT_TIMEOUT_MS,
+    query_timeout: queryTimeoutMs,
     keepAlive: true,
     types,
     application_name: "breakwater-origin",

@@ -9,6 +9,8 @@ export interface RedisStore {
   /** Puts a whole hash in the place of another; readers see the old one or the new one. */
   replaceHash(name: string, fields: Readonly<Record<string, string>>): Promise<void>;
   removeHash(name: string): Promise<void>;
+  /** Whether the name was free; it is taken for the time. */
+  setIfAbsent(name: string, seconds: number): Promise<boolean>;
   close(): Promise<void>;
 }
 
@@ -55,6 +57,7 @@ const overHttp = (url: string, token: string): RedisStore => {
     hashField: (name, field) => redis.hget<string>(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
     removeHash: async (name) => void (await redis.del(name)),
+    setIfAbsent: async (name, seconds) => (await redis.set(name, "1", { nx: true, ex: seconds })) !== null,
     close: async () => undefined,
   };
 };
@@ -72,6 +75,7 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     hashField: (name, field) => redis.hget(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
     removeHash: async (name) => void (await redis.del(name)),
+    setIfAbsent: async (name, seconds) => (await redis.set(name, "1", "EX", seconds, "NX")) !== null,
     close: async () => redis.disconnect(),
   };
 };

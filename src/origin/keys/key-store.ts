@@ -15,6 +15,8 @@ export interface KeyListing {
 const RAISE_VERSION =
   "UPDATE published_snapshots SET version = version + 1 WHERE name = 'keys' AND EXISTS (SELECT FROM changed)";
 
+/** The epoch is a database's own: the same count in a restored or another database is another version. */
+const VERSION = "s.epoch || ':' || s.version";
 const COLUMNS = `id, hash, principal, scopes, (extract(epoch FROM expires_at) * 1000)::bigint AS "expiresAtMs"`;
 const LIVE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())";
 
@@ -27,6 +29,19 @@ export const insertKey = async (
     `WITH changed AS (
        INSERT INTO api_keys (id, hash, principal, name, scopes, expires_at)
        VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000)) RETURNING id
+     ) ${RAISE_VERSION}`,
+    [id, hash, principal, name, scopes, expiresAtMs],
+  );
+};
+
+/** The same for a key that may be there already: it is valid again, and raises the version only if it was not. */
+export const restoreKey = async (database: Database, record: KeyRecord, name: string): Promise<void> => {
+  const { id, hash, principal, scopes, expiresAtMs } = record;
+  await database.query(
+    `WITH changed AS (
+       INSERT INTO api_keys (id, hash, principal, name, scopes, expires_at)
+       VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000))
+       ON CONFLICT (id) DO UPDATE SET revoked_at = NULL WHERE api_keys.revoked_at IS NOT NULL RETURNING id
      ) ${RAISE_VERSION}`,
     [id, hash, principal, name, scopes, expiresAtMs],
   );
@@ -59,20 +74,20 @@ export const findKey = async (database: Database, id: string): Promise<KeyRecord
 
 /** Every key that may be used now, and the version of that set: one statement, so that they belong together. */
 export const keySnapshot = async (database: Database): Promise<{ version: string; records: KeyRecord[] }> => {
-  const rows = await database.query<{ version: number } & { [K in keyof KeyRecord]: KeyRecord[K] | null }>(
-    `SELECT s.version, ${COLUMNS} FROM published_snapshots s LEFT JOIN api_keys ON ${LIVE} WHERE s.name = 'keys'`,
+  const rows = await database.query<{ version: string } & { [K in keyof KeyRecord]: KeyRecord[K] | null }>(
+    `SELECT ${VERSION} AS version, ${COLUMNS} FROM published_snapshots s LEFT JOIN api_keys ON ${LIVE} WHERE s.name = 'keys'`,
   );
   const records = rows.flatMap(({ id, hash, principal, scopes, expiresAtMs }) =>
     id === null || hash === null || principal === null || scopes === null
       ? []
       : [{ id, hash, principal, scopes, expiresAtMs }],
   );
-  return { version: String(rows[0]?.version ?? 0), records };
+  return { version: rows[0]?.version ?? "", records };
 };
 
 export const keyVersion = async (database: Database): Promise<string> => {
-  const [row] = await database.query<{ version: number }>(
-    "SELECT version FROM published_snapshots WHERE name = 'keys'",
+  const [row] = await database.query<{ version: string }>(
+    `SELECT ${VERSION} AS version FROM published_snapshots s WHERE s.name = 'keys'`,
   );
-  return String(row?.version ?? 0);
+  return row?.version ?? "";
 };

@@ -36,11 +36,14 @@ const expiryMs = (text: string | undefined, nowMs: number): number | null => {
   return nowMs + Number(amount) * UNITS_MS[unit];
 };
 
-const publish = async ({ pool, redis, keyPrefix, print }: KeysContext): Promise<void> => {
+/** Whether the edge can see the change already. */
+const publish = async ({ pool, redis, keyPrefix, print }: KeysContext): Promise<boolean> => {
   try {
     await publishKeys(pool, redis, keyPrefix);
+    return true;
   } catch (error) {
     print(`Redis cannot be reached (${String(error)}): an origin publishes the change as soon as it can.`);
+    return false;
   }
 };
 
@@ -86,8 +89,8 @@ const revoke = async (context: KeysContext, [id]: string[]): Promise<void> => {
   if (id === undefined) throw new UsageError("revoke takes the id of a key");
   if (!(await revokeKey(context.pool, id)))
     throw new UsageError(`there is no key ${id} that could be revoked`);
-  await publish(context);
-  context.print(`revoked ${id}: no edge takes it for longer than 10 s`);
+  const isPublished = await publish(context);
+  context.print(isPublished ? `revoked ${id}: no edge takes it for longer than 10 s` : `revoked ${id}`);
 };
 
 const isArgumentError = (error: unknown): error is Error =>

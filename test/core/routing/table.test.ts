@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../../src/contract/contract.ts";
 import type { Method, Route, Routes } from "../../../src/contract/route.ts";
-import { compileRoutes } from "../../../src/core/routing/table.ts";
+import { compileRoutes, mostLiteralFirst } from "../../../src/core/routing/table.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const satisfies readonly Method[];
 
@@ -173,4 +173,13 @@ describe("a table", () => {
       { numRuns: 500 },
     );
   });
+});
+
+test("the most literal of the paths that fit comes first in the order", () => {
+  const routes = {
+    item: route("GET", "/a/:id"),
+    literal: route("GET", "/a/b"),
+    deep: route("GET", "/a/:id/c"),
+  };
+  expect(mostLiteralFirst(routes)).toEqual(["literal", "item", "deep"]);
 });

@@ -29,6 +29,7 @@ export const coveredFields: Readonly<Record<string, string>> = {
   "content-type": "application/json",
   "if-match": '"7"',
   "if-none-match": '"8"',
+  "idempotency-key": '"4c1e"',
   "x-request-id": "01900000-0000-7000-8000-000000000001",
   "breakwater-client-address": "192.0.2.1",
   "breakwater-principal": "demo",

@@ -13,6 +13,7 @@ CREATE TABLE api_keys (
 -- What is published to Redis, and which version of it is the present one.
 CREATE TABLE published_snapshots (
   name text PRIMARY KEY,
+  epoch uuid NOT NULL DEFAULT gen_random_uuid(),
   version bigint NOT NULL
 );
 

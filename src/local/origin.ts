@@ -38,13 +38,14 @@ const field = (line: string, name: string): unknown => {
   }
 };
 
-/** What its last line of weight says. */
+/** What its last line with an error in it says, else its last line. */
 const reasonOf = (child: Child): string => {
   const lines = child.tail();
-  const fatal = lines.findLast((line) => ["fatal", "error"].includes(String(field(line, "level"))));
-  const error = fatal === undefined ? undefined : field(fatal, "err");
+  const failed = lines.findLast((line) => field(line, "err") !== undefined) ?? lines.at(-1);
+  if (failed === undefined) return "no reason given";
+  const error = field(failed, "err");
   const cause = typeof error === "object" && error !== null && "message" in error ? `: ${error.message}` : "";
-  return fatal === undefined ? (lines.at(-1) ?? "no reason given") : `${field(fatal, "message")}${cause}`;
+  return `${field(failed, "message") ?? failed}${cause}`;
 };
 
 /**
@@ -85,10 +86,9 @@ export const startOrigin = async ({
   });
   const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });
   const givenUp = Promise.withResolvers<never>();
-  const giveUp = (reason: unknown) => (): void => givenUp.reject(reason);
   const onAbort = (): void => givenUp.reject(signal?.reason);
   const timer = setTimeout(
-    giveUp(new LocalError(`${name} was not ready in time: ${reasonOf(child)}`)),
+    () => givenUp.reject(new LocalError(`${name} was not ready in time: ${reasonOf(child)}`)),
     START_TIMEOUT_MS,
   );
   signal?.addEventListener("abort", onAbort);

@@ -15,6 +15,7 @@ import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
 import { insertKey } from "../../src/origin/keys/key-store.ts";
 import { publishKeys } from "../../src/origin/keys/publish-keys.ts";
 import { createLog } from "../../src/origin/log.ts";
+import { dropKeys } from "./drop-keys.ts";
 
 export interface System {
   readonly edgeUrl: string;
@@ -96,7 +97,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     const keyPrefix = `${database.name}:`;
     const log = createLog("silent");
     const redis = connectRedis(servers.redisUrl, servers.redisToken, log);
-    stops.add(() => redis.removeHash(`${keyPrefix}keys`));
+    stops.add(() => dropKeys(servers.redisUrl, servers.redisToken, keyPrefix));
     const signingKeys = `test:${randomBytes(32).toString("base64")}`;
     const logLines: string[] = [];
     const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: keyPrefix };

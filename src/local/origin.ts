@@ -1,7 +1,7 @@
 /** An origin as a child process: the real `src/origin/main.ts`. */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Child, spawnChild } from "./child.ts";
+import { type Child, type ChildExit, spawnChild } from "./child.ts";
 import { projectFolder } from "./folder.ts";
 import { LocalError } from "./local-error.ts";
 
@@ -19,7 +19,7 @@ export interface LocalOrigin {
   readonly name: string;
   readonly url: string;
   readonly adminUrl: string;
-  readonly child: Child;
+  readonly exited: Promise<ChildExit>;
   stop(): Promise<void>;
 }
 
@@ -107,5 +107,5 @@ export const startOrigin = async ({
     signal?.removeEventListener("abort", onAbort);
   }
   const at = (onPort: unknown): string => `http://127.0.0.1:${String(onPort)}`;
-  return { name, url: at(port), adminUrl: at(adminPort), child, stop };
+  return { name, url: at(port), adminUrl: at(adminPort), exited: child.exited, stop };
 };

@@ -76,21 +76,30 @@ const startBacking = async (options: StackOptions, stops: StopList): Promise<Bac
   return { databaseUrl: postgres.url, redis };
 };
 
+/** Has a part stopped with the others, and tells where it ends before. */
+const watch = (
+  name: string,
+  part: { readonly exited: Promise<ChildExit>; stop(): Promise<void> },
+  stops: StopList,
+  onLoss: (line: string) => void,
+): void => {
+  let isStopping = false;
+  stops.add(() => {
+    isStopping = true;
+    return part.stop();
+  });
+  void part.exited.then(({ code, signal }) => {
+    if (!isStopping) onLoss(`${name} has ended by itself (${signal ?? `exit ${code}`})`);
+  });
+};
+
 /** Both at once; where one fails, the other is stopped as well. */
 const startBoth = async ({ signal, postgresFolder, onStep, onLoss }: StackOptions, stops: StopList) => {
-  const watch = (name: string, part: { exited: Promise<ChildExit>; stop(): Promise<void> }): void => {
-    let isStopping = false;
-    stops.add(() => {
-      isStopping = true;
-      return part.stop();
-    });
-    void part.exited.then(() => isStopping || onLoss(`${name} has ended by itself`));
-  };
   const postgres = startPostgres({ folder: postgresFolder, signal, onNotice: onStep });
   const redis = startRedis({ signal, onNotice: onStep });
   const results = await Promise.allSettled([
-    postgres.then((part) => watch("PostgreSQL", part)),
-    redis.then((part) => watch("Redis", part)),
+    postgres.then((part) => watch("PostgreSQL", part, stops, onLoss)),
+    redis.then((part) => watch("Redis", part, stops, onLoss)),
   ]);
   const failed = results.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
@@ -157,14 +166,7 @@ const startOrigins = async (
   const starts = Array.from({ length: origins }, async (_, index) => {
     const name = `origin ${index + 1}`;
     const origin = await startOrigin({ name, port: await freePort(), environment, signal });
-    let isStopping = false;
-    stops.add(() => {
-      isStopping = true;
-      return origin.stop();
-    });
-    void origin.child.exited.then(({ code, signal: by }) => {
-      if (!isStopping) onLoss(`${name} has ended by itself (${by ?? `exit ${code}`})`);
-    });
+    watch(name, origin, stops, onLoss);
     return origin;
   });
   const results = await Promise.allSettled(starts);

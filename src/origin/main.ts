@@ -41,6 +41,7 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
     claimNonce: (nonce) => redis.setIfAbsent(`${REDIS_KEY_PREFIX}nonce:${nonce}`, NONCE_LIFETIME_S),
     now,
   });
+
   const ending = new AbortController();
   const stopped = Promise.withResolvers<void>();
   const end = (signal: NodeJS.Signals): void => {
@@ -67,8 +68,8 @@ const run = async (configuration: OriginConfiguration, log: OriginLog): Promise<
     await stopped.promise;
     await publishing.stop();
   });
-  // A failure that waiting does not mend ends the process; the end of waiting by a signal does not.
   serving.catch(() => undefined);
+  // A failure that waiting does not mend ends the process; the end of waiting by a signal does not.
   await Promise.race([serving, stopped.promise]);
   await api.close(DRAIN_TIMEOUT_MS);
   await admin.close(0);

@@ -2,6 +2,7 @@
  * Whether this process may get requests. Ready means configured, migrated and not draining; dependencies are
  * told, but one that is away makes nobody unready: Kubernetes would take away every pod at once.
  */
+import { within } from "./within.ts";
 
 export type DependencyState = "up" | "down";
 
@@ -25,18 +26,12 @@ const PROBE_TIMEOUT_MS = 1_000;
 /** For so long one look at the dependencies serves every caller, milliseconds. */
 const REPORT_LIFETIME_MS = 1_000;
 
-const probe = async (ping: () => Promise<void>): Promise<DependencyState> => {
-  const { promise: late, resolve } = Promise.withResolvers<DependencyState>();
-  const timer = setTimeout(() => resolve("down"), PROBE_TIMEOUT_MS);
+const probe = (ping: () => Promise<void>): Promise<DependencyState> => {
   const answered = ping().then(
-    () => "up" as const,
-    () => "down" as const,
+    (): DependencyState => "up",
+    (): DependencyState => "down",
   );
-  try {
-    return await Promise.race([answered, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return within(answered, PROBE_TIMEOUT_MS, "down");
 };
 
 /** @param pings one a dependency; each rejects where the dependency is away */

@@ -1,4 +1,5 @@
 /** Work in the background, again and again, never twice at a time. */
+import { setTimeout as pause } from "node:timers/promises";
 
 export interface Repetition {
   /** Begins no further round; resolves when a running one has ended. */
@@ -7,24 +8,19 @@ export interface Repetition {
 
 /** @param intervalMs from the end of one round to the beginning of the next; `work` handles its own errors */
 export const repeat = (work: () => Promise<void>, intervalMs: number): Repetition => {
-  const stopping = Promise.withResolvers<void>();
-  let isStopping = false;
+  const stopping = new AbortController();
+  const { signal } = stopping;
   const run = async (): Promise<void> => {
-    while (!isStopping) {
+    while (!signal.aborted) {
       await work();
-      let timer: NodeJS.Timeout | undefined;
-      const pause = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, intervalMs);
-      });
-      await Promise.race([pause, stopping.promise]);
-      clearTimeout(timer);
+      // The pause takes its listener back; racing one long-lived promise would gather them.
+      await pause(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   };
   const ended = run();
   return {
     stop: async () => {
-      isStopping = true;
-      stopping.resolve();
+      stopping.abort();
       await ended;
     },
   };

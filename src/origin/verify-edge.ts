@@ -9,6 +9,7 @@ import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Verifier, verifyRequest } from "../core/signature/verify.ts";
 import type { OriginLog } from "./log.ts";
+import { within } from "./within.ts";
 
 export interface OriginVariables {
   requestId: string;
@@ -44,13 +45,11 @@ const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 /** Refuses what another pod has taken already; without Redis each pod knows only its own. */
 const isClaimed = async (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
   const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
-  const late = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => late.resolve(true), CLAIM_TIMEOUT_MS);
-  try {
-    return await Promise.race([claim(nonce).catch(() => true), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  return await within(
+    claim(nonce).catch(() => true),
+    CLAIM_TIMEOUT_MS,
+    true,
+  );
 };
 
 export const verifyEdge = (

@@ -146,7 +146,7 @@ test("an origin that is told to end answers what it has begun, then exits 0", as
   await blocker.end();
   expect(await pending).toEqual([201, 201, 201, 201]);
   await Promise.all(stopping);
-  const exits = await Promise.all(system.origins.map(({ child }) => child.exited));
+  const exits = await Promise.all(system.origins.map(({ exited }) => exited));
   expect(exits).toEqual([
     { code: 0, signal: null },
     { code: 0, signal: null },

@@ -1,6 +1,6 @@
 /** API keys in PostgreSQL. Every change raises the snapshot's version in the same statement. */
 import type { KeyRecord } from "../../core/security/api-key.ts";
-import type { Database } from "../data/database.ts";
+import type { Database, SqlValue } from "../data/database.ts";
 
 export interface KeyListing {
   readonly id: string;
@@ -20,30 +20,27 @@ const VERSION = "s.epoch || ':' || s.version";
 const COLUMNS = `id, hash, principal, scopes, (extract(epoch FROM expires_at) * 1000)::bigint AS "expiresAtMs"`;
 const LIVE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())";
 
-export const insertKey = async (
-  database: Database,
-  { id, hash, principal, scopes, expiresAtMs }: KeyRecord,
-  name: string,
-): Promise<void> => {
+const INSERT = `INSERT INTO api_keys (id, hash, principal, name, scopes, expires_at)
+  VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000))`;
+
+const insertValues = (record: KeyRecord, name: string): SqlValue[] => {
+  const { id, hash, principal, scopes, expiresAtMs } = record;
+  return [id, hash, principal, name, scopes, expiresAtMs];
+};
+
+export const insertKey = async (database: Database, record: KeyRecord, name: string): Promise<void> => {
   await database.query(
-    `WITH changed AS (
-       INSERT INTO api_keys (id, hash, principal, name, scopes, expires_at)
-       VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000)) RETURNING id
-     ) ${RAISE_VERSION}`,
-    [id, hash, principal, name, scopes, expiresAtMs],
+    `WITH changed AS (${INSERT} RETURNING id) ${RAISE_VERSION}`,
+    insertValues(record, name),
   );
 };
 
 /** The same for a key that may be there already: it is valid again, and raises the version only if it was not. */
 export const restoreKey = async (database: Database, record: KeyRecord, name: string): Promise<void> => {
-  const { id, hash, principal, scopes, expiresAtMs } = record;
+  const restore = "ON CONFLICT (id) DO UPDATE SET revoked_at = NULL WHERE api_keys.revoked_at IS NOT NULL";
   await database.query(
-    `WITH changed AS (
-       INSERT INTO api_keys (id, hash, principal, name, scopes, expires_at)
-       VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000))
-       ON CONFLICT (id) DO UPDATE SET revoked_at = NULL WHERE api_keys.revoked_at IS NOT NULL RETURNING id
-     ) ${RAISE_VERSION}`,
-    [id, hash, principal, name, scopes, expiresAtMs],
+    `WITH changed AS (${INSERT} ${restore} RETURNING id) ${RAISE_VERSION}`,
+    insertValues(record, name),
   );
 };
 

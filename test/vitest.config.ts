@@ -38,7 +38,10 @@ export default defineConfig({
         root,
         test: {
           name: "node",
-          include: ["test/{architecture,contract,core,edge,local,origin}/**/*.test.ts"],
+          include: [
+            "test/{architecture,contract,core,edge,local,origin}/**/*.test.ts",
+            "test/bench/support/*.test.ts",
+          ],
           testTimeout: 30_000,
         },
       },

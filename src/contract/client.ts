@@ -16,9 +16,13 @@ type Part<R extends Route, Key extends string> = R["request"] extends { readonly
 type Arguments<R extends Route> = (Part<R, "params"> extends Schema
   ? { param: In<Part<R, "params">> }
   : unknown) &
-  (Part<R, "query"> extends Schema ? { query: QueryStrings<In<Part<R, "query">>> } : unknown) &
-  (Part<R, "headers"> extends Schema ? { header: In<Part<R, "headers">> } : unknown) &
+  (Part<R, "query"> extends Schema ? Needed<"query", QueryStrings<In<Part<R, "query">>>> : unknown) &
+  (Part<R, "headers"> extends Schema ? Needed<"header", In<Part<R, "headers">>> : unknown) &
   (Part<R, "body"> extends Schema ? { json: In<Part<R, "body">> } : unknown);
+
+/** What has nothing that is needed may be left out. */
+type Needed<Name extends string, Fields> =
+  Record<never, never> extends Fields ? { [N in Name]?: Fields } : { [N in Name]: Fields };
 
 /** In a URL everything is a string. */
 type QueryStrings<Q> = { [K in keyof Q]: string | Extract<Q[K], undefined> };

@@ -5,7 +5,7 @@ import { defineRoute } from "./route.ts";
 const policy = {
   auth: "public",
   cors: { origins: "*" },
-  cache: { freshS: 60, staleWhileRevalidateS: 600, staleIfErrorS: 86_400, tags: ["documentation"] },
+  cache: { staleWhileRevalidateS: 600, staleIfErrorS: 86_400, tags: ["documentation"] },
   retry: "safe",
 } as const;
 

@@ -68,6 +68,7 @@ const COMMON: readonly ProblemCode[] = [
 const problemsOf = (route: Route): ProblemCode[] => {
   const codes = new Set<ProblemCode>([...COMMON, ...(route.problems ?? [])]);
   if (route.policy.auth !== "public") codes.add("unauthenticated").add("forbidden");
+  if (route.policy.retry === "with-key") codes.add("idempotency_key_in_use").add("idempotency_key_reused");
   if (maxBodyBytes(route) > 0)
     codes.add("content_too_large").add("unsupported_media_type").add("request_timeout");
   return [...codes];

@@ -31,7 +31,8 @@ export interface Limit {
 
 /** How long an answer may be used. All in seconds. */
 export interface Cache {
-  readonly freshS: number;
+  /** @default the origin's `cache.ttl` */
+  readonly freshS?: number;
   /** RFC 5861 §3. @default 0 */
   readonly staleWhileRevalidateS?: number;
   /** RFC 5861 §4. @default 0 */
@@ -40,7 +41,10 @@ export interface Cache {
   readonly tags?: readonly string[];
 }
 
-/** `safe`: GET and HEAD. `idempotent`: PUT and DELETE that opt in. `with-key`: POST with an Idempotency-Key. */
+/**
+ * `safe`: GET and HEAD. `idempotent`: PUT and DELETE that opt in. `with-key`: POST with an Idempotency-Key, whose
+ * writes the origin then does once only: the same key gets the same answer.
+ */
 export type Retry = "safe" | "idempotent" | "with-key" | "never";
 
 /** What is kept longest under overload: writes, then reads, then background work. */

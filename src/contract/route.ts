@@ -115,6 +115,7 @@ const checkRetry = (route: Route, refuse: (why: string) => never): void => {
       return;
     case "with-key":
       if (route.method !== "POST") refuse('retry "with-key" is for POST');
+      if (route.policy.auth === "public") refuse('retry "with-key" needs a principal whose key it is');
       if (!("idempotency-key" in (route.request?.headers?.shape ?? {}))) {
         refuse('retry "with-key" needs the header idempotency-key in its request');
       }

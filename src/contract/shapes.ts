@@ -27,9 +27,25 @@ export const page = <Item extends z.ZodMiniObject>(item: Item) =>
 
 /** The query of a paged list. The cursor is opaque to clients: what the page before named as `nextCursor`. */
 export const paging = {
-  cursor: z.optional(uuid()),
+  cursor: z.optional(
+    z.string().check(z.regex(/^[A-Za-z0-9_-]{22,300}$/, "Must be a nextCursor of this list")),
+  ),
   limit: z._default(wholeNumber({ min: 1, max: 100 }), 20),
 };
+
+/**
+ * The header field Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07 §2.1): made by the client, new
+ * for each operation, the same for each try of it. The draft's quotes may be left out.
+ */
+export const idempotencyKey = () =>
+  z
+    .string()
+    .check(
+      z.regex(
+        /^(?:"[\x21\x23-\x5b\x5d-\x7e]{1,255}"|[\x21\x23-\x5b\x5d-\x7e]{1,255})$/,
+        "Must be 1 to 255 visible ASCII characters without quotes inside and backslashes, such as a UUID",
+      ),
+    );
 
 /** Names a schema, so that the OpenAPI document refers to it instead of repeating it. */
 export const named = <S extends z.ZodMiniType>(

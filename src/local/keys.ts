@@ -1,9 +1,9 @@
 /** `npm run keys`: on the environment's DATABASE_URL and REDIS_URL, else on the local system that runs. */
 import { contract } from "../contract/contract.ts";
 import { scopesOf } from "../contract/scopes.ts";
+import { isUnavailable } from "../origin/data/failure.ts";
 import { connectPostgres } from "../origin/data/postgres.ts";
 import { connectRedis } from "../origin/data/redis.ts";
-import { isUnavailable } from "../origin/data/unavailable.ts";
 import { KEYS_USAGE, runKeysCommand, UsageError } from "../origin/keys/keys-command.ts";
 import { createLog } from "../origin/log.ts";
 import { readRuntime } from "./runtime.ts";

@@ -74,6 +74,8 @@ export const startOrigin = async ({
       LOG_LEVEL: "info",
       HOST: "127.0.0.1",
       ADMIN_PORT: "0",
+      // The edge is stopped first: no request is on its way to an origin that is told to end.
+      PRE_STOP: "0s",
       ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
       PORT: String(port),
       ...environment,

@@ -4,6 +4,7 @@ import type { Problem, ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Principal } from "../core/security/principal.ts";
 import type { Database } from "./data/database.ts";
+import type { Cursors } from "./paging/cursors.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {
   readonly [K in Key]: infer S extends Schema;
@@ -40,8 +41,14 @@ export type Output<R extends Route> =
     }[keyof R["responses"] & number]
   | Problem<ProblemsOf<R>>;
 
+/** What a handler works with: bound to its request, whose end ends it. */
 export interface Services {
+  /** For a request with an Idempotency-Key a transaction, which holds its record too. */
   readonly database: Database;
+  /** The cursors of this list. */
+  readonly cursors: Cursors;
+  /** Aborts at the request's deadline, or when its client has gone: for what the handler itself waits for. */
+  readonly signal: AbortSignal;
 }
 
 export type Handler<R extends Route> = (

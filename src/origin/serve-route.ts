@@ -1,54 +1,79 @@
-/** Serves one route of the contract: authorise, read, validate, handle, answer. */
+/** Serves one route of the contract, in one pass: verify, authorise, read, validate, handle, answer. */
+import type { HttpBindings } from "@hono/node-server";
 import type { Context } from "hono";
 import { isProblem, type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes, type Route } from "../contract/route.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { readBody } from "../core/http/read-body.ts";
-import { securityHeaders } from "../core/http/security-headers.ts";
 import { missingScopes, type Principal } from "../core/security/principal.ts";
 import { contentDigest } from "../core/signature/content-digest.ts";
-import { cacheControl } from "./cache-control.ts";
+import type { SigningKey } from "../core/signature/signing-keys.ts";
+import { type Answer, responder } from "./answer.ts";
+import type { Scope } from "./data/database.ts";
+import { DeadlineError } from "./data/failure.ts";
+import type { PostgresPool } from "./data/postgres.ts";
+import type { Deadlines } from "./deadlines.ts";
+import { deadlineExceeded, problemOfFailure, unavailable } from "./failure-problem.ts";
 import type { Services } from "./handler.ts";
-import { readInput } from "./read-input.ts";
-import type { OriginEnvironment } from "./verify-edge.ts";
-
-/** An answer of any route's handler. */
-export interface Answer {
-  readonly status: number;
-  readonly body?: unknown;
-  readonly text?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-}
+import { fingerprint, keyOf } from "./idempotency/fingerprint.ts";
+import { serveOnce } from "./idempotency/serve-once.ts";
+import type { Readiness } from "./lifecycle/readiness.ts";
+import type { OriginLog } from "./log.ts";
+import type { ObserveRequest } from "./metrics/request-metrics.ts";
+import { cursorsOf, filterOf } from "./paging/cursors.ts";
+import { type ParsedInput, readInput } from "./read-input.ts";
+import { RequestScope } from "./request-scope.ts";
+import { type EdgeRequest, targetOf, type VerifyEdge } from "./verify-edge.ts";
 
 /** A handler whose route is no longer known to the compiler. */
 export type AnyHandler = (
-  input: HandlerInput,
+  input: ParsedInput & { readonly principal: Principal | undefined },
   services: Services,
 ) => Promise<Answer | Problem> | Answer | Problem;
 
-interface HandlerInput {
-  readonly params: unknown;
-  readonly query: unknown;
-  readonly headers: unknown;
-  readonly body: unknown;
-  readonly principal: Principal | undefined;
+/** Hono's environment under node-server; a test without a server has no bindings. */
+export interface OriginEnvironment {
+  Bindings: Partial<HttpBindings>;
 }
 
 type OriginContext = Context<OriginEnvironment>;
 
+export interface RouteDependencies {
+  readonly database: PostgresPool;
+  readonly signingKeys: readonly [SigningKey, ...SigningKey[]];
+  readonly verify: VerifyEdge;
+  readonly readiness: Readiness;
+  readonly deadlines: Deadlines;
+  readonly observe: ObserveRequest;
+  /** For cacheable routes whose contract names no freshness, seconds. */
+  readonly defaultFreshS: number;
+  readonly log: OriginLog;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+const KEY_FIELD = "idempotency-key";
+
 /** The edge has checked the scopes; what the contract protects is not served on its word alone. */
-const authorise = (route: Route, principal: Principal | undefined): Problem | undefined => {
-  if (route.policy.auth === "public") return undefined;
+const authorise = ({ policy }: Route, principal: Principal | undefined): Problem | undefined => {
+  if (policy.auth === "public") return undefined;
   if (principal === undefined) return problem("unauthenticated");
-  return missingScopes(route.policy.auth, principal).length > 0 ? problem("forbidden") : undefined;
+  return missingScopes(policy.auth, principal).length > 0 ? problem("forbidden") : undefined;
 };
 
+const principalOf = ({ policy }: Route, { verdict }: EdgeRequest): Principal | undefined =>
+  verdict.auth === "none" || policy.auth === "public" ? undefined : verdict.principal;
+
+const NO_BODY = new Uint8Array(0);
+
 /** The body that was signed, or the refusal of one that was not. */
-const signedBody = async (c: OriginContext, route: Route): Promise<Uint8Array | Problem> => {
-  const reader =
-    c.req.method === "GET" || c.req.method === "HEAD" ? null : (c.req.raw.body?.getReader() ?? null);
-  const reading = await readBody(reader, maxBodyBytes(route), AbortSignal.timeout(c.get("timeoutMs")));
+const signedBody = async (
+  c: OriginContext,
+  route: Route,
+  scope: RequestScope,
+): Promise<Uint8Array | Problem> => {
+  const reader = c.req.raw.body?.getReader() ?? null;
+  const reading = await readBody(reader, maxBodyBytes(route), scope.signal);
   switch (reading.kind) {
     case "too_large":
       return problem("content_too_large");
@@ -65,38 +90,96 @@ const signedBody = async (c: OriginContext, route: Route): Promise<Uint8Array | 
   }
 };
 
-const respond = (route: Route, answer: Answer, requestId: string): Response => {
-  const headers: Record<string, string> = {
-    ...securityHeaders,
-    "cache-control": cacheControl(route.policy),
-    [tierHeaders.requestId]: requestId,
-    ...answer.headers,
-  };
-  if (answer.body === undefined && answer.text === undefined) {
-    return new Response(null, { status: answer.status, headers });
-  }
-  headers["content-type"] ??= answer.text === undefined ? "application/json" : "text/plain; charset=utf-8";
-  return new Response(answer.text ?? JSON.stringify(answer.body), { status: answer.status, headers });
-};
+/** What comes first: the answer, or the request's end. An answer that comes later is not heard. */
+const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const takeBack = scope.onEnd((reason) => reject(new DeadlineError(`the request has ended (${reason})`)));
+    pending.then(resolve, reject).finally(takeBack);
+  });
 
-export const serveRoute =
-  (route: Route, handler: AnyHandler, services: Services) =>
-  async (c: OriginContext): Promise<Response> => {
-    const requestId = c.get("requestId");
-    const verdict = c.get("verdict");
-    const principal =
-      verdict.auth === "none" || route.policy.auth === "public" ? undefined : verdict.principal;
+/** @param name the route's operation name */
+export const serveRoute = (
+  name: string,
+  route: Route,
+  handler: AnyHandler,
+  dependencies: RouteDependencies,
+) => {
+  const { database, signingKeys, verify, readiness, deadlines, observe, log, now } = dependencies;
+  const respond = responder(route, dependencies.defaultFreshS);
+  const isRead = route.method === "GET";
+  const takesKey = route.policy.retry === "with-key";
+
+  const servicesFor = (scope: RequestScope, principal: Principal | undefined, query: unknown): Services => ({
+    database: database.within(scope),
+    cursors: cursorsOf(signingKeys, () => ({
+      operation: name,
+      principal: principal?.id,
+      filter: filterOf(query),
+    })),
+    get signal() {
+      return scope.signal;
+    },
+  });
+
+  const handle = async (
+    c: OriginContext,
+    edge: EdgeRequest,
+    scope: RequestScope,
+  ): Promise<Answer | Problem> => {
+    const principal = principalOf(route, edge);
     const refused = authorise(route, principal);
-    if (refused !== undefined) return problemResponse(refused, requestId);
-    const body = await signedBody(c, route);
-    if (!(body instanceof Uint8Array)) return problemResponse(body, requestId);
+    if (refused !== undefined) return refused;
+    const body = isRead ? NO_BODY : await signedBody(c, route, scope);
+    if (!(body instanceof Uint8Array)) return body;
+    const { path, query } = targetOf(c.req.url);
+    const header = (field: string): string | undefined => c.req.header(field);
     const input = readInput(route, {
       params: c.req.param(),
-      query: new URL(c.req.url).searchParams,
-      header: (name) => c.req.header(name),
+      query: new URLSearchParams(query),
+      header,
       body,
     });
-    if ("code" in input) return problemResponse(input, requestId);
-    const answer = await handler({ ...input, principal }, services);
-    return isProblem(answer) ? problemResponse(answer, requestId) : respond(route, answer, requestId);
+    if ("code" in input) return input;
+    if (edge.isFirst !== true && !(await edge.isFirst)) return problem("unsigned");
+    const services = servicesFor(scope, principal, input.query);
+    const key = takesKey ? header(KEY_FIELD) : undefined;
+    if (key === undefined || principal === undefined) return await handler({ ...input, principal }, services);
+    const keyed = {
+      principal: principal.id,
+      key: keyOf(key),
+      fingerprint: fingerprint({ method: route.method, target: path + query, body }),
+    };
+    return await serveOnce(services.database, keyed, async (transaction) =>
+      handler({ ...input, principal }, { ...services, database: transaction }),
+    );
   };
+
+  /** Within the time that the edge has left to it. */
+  const handleInTime = async (c: OriginContext, edge: EdgeRequest): Promise<Answer | Problem> => {
+    if (!readiness.isMigrated) return unavailable;
+    if (!(edge.timeoutMs > 0)) return deadlineExceeded;
+    const scope = new RequestScope(name, now() + edge.timeoutMs, isRead);
+    deadlines.enter(scope);
+    c.env?.outgoing?.once("close", () => scope.end("abandoned"));
+    try {
+      return await untilEnd(scope, handle(c, edge, scope));
+    } catch (error) {
+      return problemOfFailure(error, { requestId: edge.requestId, route: name }, log);
+    } finally {
+      deadlines.leave(scope);
+    }
+  };
+
+  return async (c: OriginContext): Promise<Response> => {
+    const beganAtMs = performance.now();
+    const field = (fieldName: string): string | undefined => c.req.header(fieldName);
+    const edge = verify({ method: c.req.method, url: c.req.url, field });
+    if (edge === undefined) return problemResponse(problem("unsigned"), crypto.randomUUID());
+    const answer = await handleInTime(c, edge);
+    const response = isProblem(answer)
+      ? problemResponse(answer, edge.requestId)
+      : respond(answer, edge.requestId);
+    observe(route, response.status, performance.now() - beganAtMs);
+    return response;
+  };
+};

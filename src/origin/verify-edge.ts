@@ -1,29 +1,36 @@
 /** Lets through only what the edge has signed, and reads what the edge says about the request. */
-import { createMiddleware } from "hono/factory";
-import { problem } from "../contract/problem.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
 import { readVerdict, type Verdict } from "../core/security/verdict.ts";
 import { LIFETIME_S } from "../core/signature/edge-request.ts";
 import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, type Verifier, verifyRequest } from "../core/signature/verify.ts";
+import { CLOCK_SKEW_S, verifyRequest } from "../core/signature/verify.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";
 
-export interface OriginVariables {
-  requestId: string;
-  verdict: Verdict;
+/** What the edge says about a request. */
+export interface EdgeRequest {
+  readonly requestId: string;
+  readonly verdict: Verdict;
   /** What was left of the request's deadline when the edge sent it, milliseconds. */
-  timeoutMs: number;
+  readonly timeoutMs: number;
+  /** Whether no pod has taken the request before: for writes, which must not be done before it is known. */
+  readonly isFirst: true | Promise<boolean>;
 }
 
-export interface OriginEnvironment {
-  Variables: OriginVariables;
+export interface ArrivedRequest {
+  readonly method: string;
+  /** As it arrived. */
+  readonly url: string;
+  /** Reads a header field by its lower-case name. */
+  readonly field: (name: string) => string | undefined;
 }
+
+/** Undefined for what the edge has not signed. */
+export type VerifyEdge = (request: ArrivedRequest) => EdgeRequest | undefined;
 
 /** Path and query exactly as they were sent: what `new URL` would make of them is not what was signed. */
-const targetOf = (url: string): { path: string; query: string } => {
+export const targetOf = (url: string): { path: string; query: string } => {
   const pathAt = url.indexOf("/", url.indexOf("://") + 3);
   const target = pathAt === -1 ? "/" : url.slice(pathAt);
   const queryAt = target.indexOf("?");
@@ -42,10 +49,10 @@ const CLAIM_TIMEOUT_MS = 100;
 
 const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** Refuses what another pod has taken already; without Redis each pod knows only its own. */
-const isClaimed = async (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
+/** Without Redis each pod knows only its own. */
+const isClaimed = (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
   const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
-  return await within(
+  return within(
     claim(nonce).catch(() => true),
     CLAIM_TIMEOUT_MS,
     true,
@@ -56,28 +63,25 @@ export const verifyEdge = (
   keys: readonly SigningKey[],
   authorities: readonly string[],
   { now, log, claimNonce }: { now: () => number; log: OriginLog; claimNonce: ClaimNonce },
-) => {
-  const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
-  const verifier: Verifier = { keys, authorities, nonces };
-  return createMiddleware<OriginEnvironment>(async (c, next) => {
-    const field = (name: string) => c.req.header(name);
-    const target = { method: c.req.method, authority: field("host") ?? "", ...targetOf(c.req.url) };
-    let verification = verifyRequest(verifier, target, field, now());
-    const isWrite = !SAFE_METHODS.has(c.req.method);
-    if (verification.ok && isWrite && !(await isClaimed(claimNonce, field("signature-input") ?? ""))) {
-      verification = { ok: false, reason: "replayed" };
-    }
-    const verdict = verification.ok
-      ? readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal))
-      : undefined;
-    if (!verification.ok || verdict === undefined) {
-      const reason = verification.ok ? "malformed" : verification.reason;
-      log.warn({ reason, path: target.path }, "refused a request that the edge has not signed");
-      return problemResponse(problem("unsigned"), crypto.randomUUID());
-    }
-    c.set("requestId", field(tierHeaders.requestId) ?? "");
-    c.set("verdict", verdict);
-    c.set("timeoutMs", Number(field(tierHeaders.timeoutMs)));
-    return await next();
-  });
+): VerifyEdge => {
+  const verifier = { keys, authorities, nonces: createNonceMemory(NONCE_LIFETIME_S * 1000) };
+  const refuse = (reason: string, path: string): undefined => {
+    log.warn({ reason, path }, "refused a request that the edge has not signed");
+    return undefined;
+  };
+  return ({ method, url, field }) => {
+    const target = { method, authority: field("host") ?? "", ...targetOf(url) };
+    const verification = verifyRequest(verifier, target, field, now());
+    if (!verification.ok) return refuse(verification.reason, target.path);
+    const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
+    if (verdict === undefined) return refuse("malformed", target.path);
+    const isFirst = SAFE_METHODS.has(method)
+      ? true
+      : isClaimed(claimNonce, field("signature-input") ?? "").then((first) => {
+          if (!first) refuse("replayed", target.path);
+          return first;
+        });
+    const timeoutMs = Number(field(tierHeaders.timeoutMs));
+    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, isFirst };
+  };
 };

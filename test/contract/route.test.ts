@@ -27,6 +27,7 @@ const route = (
 const params = (...names: string[]): RequestShape => ({
   params: z.object(Object.fromEntries(names.map((name) => [name, z.string()]))),
 });
+const SIGNED_IN = { scopes: ["things:write"] } as const;
 const withKey: RequestShape = { headers: z.object({ "idempotency-key": z.optional(z.string()) }) };
 
 describe("pathParameters", () => {
@@ -57,7 +58,7 @@ describe("defineRoute", () => {
     ["a safe GET", route({ method: "GET" }, { retry: "safe" })],
     ["an idempotent PUT", route({ method: "PUT" }, { retry: "idempotent" })],
     ["an idempotent DELETE", route({ method: "DELETE" }, { retry: "idempotent" })],
-    ["a POST with a key", route({ request: withKey }, { retry: "with-key" })],
+    ["a POST with a key", route({ request: withKey }, { auth: SIGNED_IN, retry: "with-key" })],
     ["any method that is never retried", route({}, { retry: "never" })],
   ])("takes %s", (_, declared) => {
     expect(defineRoute(declared)).toBe(declared);
@@ -99,7 +100,16 @@ describe("defineRoute", () => {
       route({}, { timeout: Number.NaN }),
       "timeout must be within 1 and 300000 ms",
     ],
-    ["a key that no header holds", route({}, { retry: "with-key" }), 'retry "with-key" needs the header'],
+    [
+      "a key that no header holds",
+      route({}, { auth: SIGNED_IN, retry: "with-key" }),
+      'retry "with-key" needs the header',
+    ],
+    [
+      "a key that is nobody's",
+      route({ request: withKey }, { retry: "with-key" }),
+      'retry "with-key" needs a principal',
+    ],
   ])("refuses %s", (_, declared, why) => {
     expect(() => defineRoute(declared)).toThrow(ContractError);
     expect(() => defineRoute(declared)).toThrow(`${declared.method} ${declared.path}: ${why}`);

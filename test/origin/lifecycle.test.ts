@@ -18,6 +18,7 @@ const startAlone = async () => {
       HOST: "127.0.0.1",
       PORT: "0",
       ADMIN_PORT: "0",
+      PRE_STOP: "0s",
     },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -1,7 +1,7 @@
 /** Orders: each belongs to the principal that placed it and is visible to nobody else. */
 import * as z from "zod/mini";
 import { defineRoute } from "../route.ts";
-import { instant, integer, named, page, paging, uuid } from "../shapes.ts";
+import { idempotencyKey, instant, integer, named, page, paging, uuid } from "../shapes.ts";
 import { orders, perPrincipal } from "./limits.ts";
 import { Money, Total } from "./money.ts";
 
@@ -42,6 +42,7 @@ const NewOrder = named(
 );
 
 const id = z.strictObject({ id: uuid() });
+const headers = z.object({ "idempotency-key": z.optional(idempotencyKey()) });
 
 export const listOrders = defineRoute({
   method: "GET",
@@ -69,9 +70,10 @@ export const placeOrder = defineRoute({
   method: "POST",
   path: "/v1/orders",
   summary: "Place an order",
-  description: "Takes the stock of every line or of none.",
+  description:
+    "Takes the stock of every line or of none. With an Idempotency-Key it may be sent again safely.",
   tag: "Orders",
-  request: { body: NewOrder },
+  request: { headers, body: NewOrder },
   responses: {
     201: {
       description: "The order as it was placed",
@@ -84,7 +86,7 @@ export const placeOrder = defineRoute({
     auth: { scopes: ["orders:write"] },
     limit: [orders, perPrincipal],
     maxBody: 8 * 1024,
-    retry: "never",
+    retry: "with-key",
     timeout: 15_000,
     sensitive: true,
   },
@@ -94,10 +96,10 @@ export const cancelOrder = defineRoute({
   method: "POST",
   path: "/v1/orders/:id/cancel",
   summary: "Cancel one of one's own orders",
-  description: "Gives the stock back.",
+  description: "Gives the stock back. With an Idempotency-Key it may be sent again safely.",
   tag: "Orders",
-  request: { params: id },
+  request: { params: id, headers },
   responses: { 200: { description: "The order as it is now", body: Order } },
   problems: ["not_found", "order_not_cancellable"],
-  policy: { auth: { scopes: ["orders:write"] }, limit: [perPrincipal], retry: "never", sensitive: true },
+  policy: { auth: { scopes: ["orders:write"] }, limit: [perPrincipal], retry: "with-key", sensitive: true },
 });

@@ -45,12 +45,15 @@ const findOrder = async (database: Database, id: string, owner: string): Promise
   return row;
 };
 
-export const handleListOrders: Handler<typeof listOrders> = async ({ query, principal }, { database }) => {
+export const handleListOrders: Handler<typeof listOrders> = async (
+  { query, principal },
+  { database, cursors },
+) => {
   const rows = await database.query<OrderRow>(
     `${SELECT_ORDER} WHERE o.principal = $1 AND ($2::uuid IS NULL OR o.id < $2) ORDER BY o.id DESC LIMIT $3`,
-    [principal.id, query.cursor ?? null, query.limit + 1],
+    [principal.id, cursors.open(query.cursor) ?? null, query.limit + 1],
   );
-  return { status: 200, body: pageOf(rows.map(toOrder), query.limit) };
+  return { status: 200, body: pageOf(rows.map(toOrder), query.limit, cursors) };
 };
 
 export const handleGetOrder: Handler<typeof getOrder> = async ({ params, principal }, { database }) => {

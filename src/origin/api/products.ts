@@ -51,16 +51,16 @@ const prefixQuery = (text: string): string | null =>
     ?.map((word) => `${word}:*`)
     .join(" & ") ?? null;
 
-export const handleListProducts: Handler<typeof listProducts> = async ({ query }, { database }) => {
+export const handleListProducts: Handler<typeof listProducts> = async ({ query }, { database, cursors }) => {
   const words = query.q === undefined ? null : prefixQuery(query.q);
   if (query.q !== undefined && words === null) return { status: 200, body: { items: [], nextCursor: null } };
   const rows = await database.query<ProductRow>(
     `SELECT ${COLUMNS} FROM products
      WHERE ($1::uuid IS NULL OR id > $1) AND ($2::text IS NULL OR search @@ to_tsquery('simple', $2))
      ORDER BY id LIMIT $3`,
-    [query.cursor ?? null, words, query.limit + 1],
+    [cursors.open(query.cursor) ?? null, words, query.limit + 1],
   );
-  return { status: 200, body: pageOf(rows.map(toProduct), query.limit) };
+  return { status: 200, body: pageOf(rows.map(toProduct), query.limit, cursors) };
 };
 
 export const handleGetProduct: Handler<typeof getProduct> = async ({ params, headers }, { database }) => {

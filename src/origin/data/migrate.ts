@@ -6,8 +6,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Database } from "./database.ts";
-import type { PostgresPool } from "./postgres.ts";
+import type { Database, Transaction } from "./database.ts";
 
 /** Any constant that nobody else uses as an advisory lock in this database. */
 const LOCK_KEY = 7_203_418;
@@ -18,7 +17,7 @@ const FOLDERS = [
   { name: "api", url: new URL("../api/migrations/", import.meta.url) },
 ];
 
-interface Migration {
+export interface Migration {
   /** Such as `api/0001-shop`. */
   readonly name: string;
   readonly sql: string;
@@ -28,7 +27,8 @@ interface Migration {
 /** A migration that has run was edited afterwards: what stands in the database is no longer known. */
 export class MigrationError extends Error {}
 
-const readMigrations = async (): Promise<Migration[]> => {
+/** The program's migrations, in the order in which they run. */
+export const readMigrations = async (): Promise<Migration[]> => {
   const folders = FOLDERS.map(async ({ name, url }) => {
     const folder = fileURLToPath(url);
     const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
@@ -43,12 +43,16 @@ const readMigrations = async (): Promise<Migration[]> => {
   return (await Promise.all(folders)).flat();
 };
 
-const runPending = async (connection: Database, migrations: readonly Migration[]): Promise<string[]> => {
-  await connection.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
-  await connection.query(
+/** A lock that a migration has not got after so long would hold up every request behind it, milliseconds. */
+const LOCK_TIMEOUT_MS = 5_000;
+
+const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
+  await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
+  await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
+  await transaction.query(
     "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())",
   );
-  const rows = await connection.query<{ name: string; checksum: string }>(
+  const rows = await transaction.query<{ name: string; checksum: string }>(
     "SELECT name, checksum FROM schema_migrations",
   );
   const done = new Map(rows.map(({ name, checksum }) => [name, checksum]));
@@ -57,8 +61,8 @@ const runPending = async (connection: Database, migrations: readonly Migration[]
     const earlier = done.get(name);
     if (earlier === checksum) continue;
     if (earlier !== undefined) throw new MigrationError(`migration ${name} was changed after it had run`);
-    await connection.query(sql);
-    await connection.query("INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", [
+    await transaction.script(sql);
+    await transaction.query("INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", [
       name,
       checksum,
     ]);
@@ -73,12 +77,19 @@ const runPending = async (connection: Database, migrations: readonly Migration[]
  * @returns the names of the migrations that ran, in order
  * @throws MigrationError, or the database's error; nothing has changed then
  */
-export const migrate = async (pool: PostgresPool): Promise<string[]> => {
-  const migrations = await readMigrations();
-  return await pool.withConnection(async (connection) => {
-    await connection.query("BEGIN");
-    const ran = await runPending(connection, migrations);
-    await connection.query("COMMIT");
-    return ran;
-  });
+export const migrate = async (database: Database, migrations: readonly Migration[]): Promise<string[]> =>
+  await database.transaction((transaction) => runPending(transaction, migrations));
+
+/** The migrations that have not run yet, by name. Nothing is changed. */
+export const pendingMigrations = async (
+  database: Database,
+  migrations: readonly Migration[],
+): Promise<string[]> => {
+  const [table] = await database.query<{ exists: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
+  );
+  if (table?.exists !== true) return migrations.map(({ name }) => name);
+  const rows = await database.query<{ name: string }>("SELECT name FROM schema_migrations");
+  const done = new Set(rows.map(({ name }) => name));
+  return migrations.map(({ name }) => name).filter((name) => !done.has(name));
 };

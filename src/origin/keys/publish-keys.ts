@@ -29,11 +29,7 @@ export const publishKeys = async (
 ): Promise<boolean> => {
   const name = publishedKeysName(prefix);
   if ((await redis.hashField(name, VERSION_FIELD)) === (await keyVersion(pool))) return false;
-  await pool.withConnection(async (connection) => {
-    await connection.query("BEGIN");
-    await publishLocked(connection, redis, name);
-    await connection.query("COMMIT");
-  });
+  await pool.transaction((transaction) => publishLocked(transaction, redis, name));
   return true;
 };
 

@@ -2,7 +2,7 @@
  * Whether this process may get requests. Ready means configured, migrated and not draining; dependencies are
  * told, but one that is away makes nobody unready: Kubernetes would take away every pod at once.
  */
-import { within } from "./within.ts";
+import { within } from "../within.ts";
 
 export type DependencyState = "up" | "down";
 

@@ -1,0 +1,55 @@
+/** The configuration as the program uses it. */
+import type { Key } from "./key.ts";
+import { keys } from "./keys.ts";
+
+type ValuesOf<Keys> = {
+  readonly [Name in keyof Keys]: Keys[Name] extends Key<infer Value> ? Value : ValuesOf<Keys[Name]>;
+};
+
+/** Names ending in `Ms` are milliseconds; what each key means: `keys.ts`. */
+export interface OriginConfiguration extends ValuesOf<typeof keys> {}
+
+/** Every key of the table, in its order. */
+export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
+  (each): readonly Key<unknown>[] => ("file" in each ? [each] : Object.values(each)),
+);
+
+/** Asks for the value of every key; the compiler sees that none is forgotten. */
+export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
+  const { server, observability, database, cache, redis, signingKeys } = keys;
+  return {
+    server: {
+      host: get(server.host),
+      port: get(server.port),
+      adminPort: get(server.adminPort),
+      workers: get(server.workers),
+      preStopMs: get(server.preStopMs),
+      drainTimeoutMs: get(server.drainTimeoutMs),
+      authorities: get(server.authorities),
+    },
+    observability: {
+      otlpEndpoint: get(observability.otlpEndpoint),
+      serviceName: get(observability.serviceName),
+      serviceVersion: get(observability.serviceVersion),
+      samplingRate: get(observability.samplingRate),
+      logLevel: get(observability.logLevel),
+    },
+    database: {
+      url: get(database.url),
+      maxConnections: get(database.maxConnections),
+      minConnections: get(database.minConnections),
+      connectTimeoutMs: get(database.connectTimeoutMs),
+      idleTimeoutMs: get(database.idleTimeoutMs),
+      slowStatementMs: get(database.slowStatementMs),
+      preparedStatements: get(database.preparedStatements),
+      migrate: get(database.migrate),
+    },
+    cache: { ttlMs: get(cache.ttlMs), maxSize: get(cache.maxSize) },
+    redis: {
+      url: get(redis.url),
+      token: get(redis.token),
+      keyPrefix: get(redis.keyPrefix),
+    },
+    signingKeys: get(signingKeys),
+  };
+};

@@ -1,0 +1,159 @@
+/**
+ * The table of the origin's configuration. Reading, messages, the printout, the documentation and the type
+ * of the result all derive from it.
+ */
+import { optional, required, withDefault } from "./key.ts";
+import * as kind from "./kind.ts";
+import { VERSION } from "./version.ts";
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const DAY = 24 * 60 * MINUTE;
+const GIB = 1024 ** 3;
+
+const port = kind.wholeNumber(0, 65_535);
+
+export const keys = {
+  server: {
+    host: withDefault(kind.listenAddress, "0.0.0.0", {
+      file: "server.host",
+      variable: "HOST",
+      meaning: "Where both ports listen.",
+    }),
+    port: withDefault(port, "8080", {
+      file: "server.port",
+      variable: "PORT",
+      meaning: "The API's port; 0 takes a free one.",
+    }),
+    adminPort: withDefault(port, "9090", {
+      file: "server.admin_port",
+      variable: "ADMIN_PORT",
+      meaning: "The port of probes and metrics; 0 takes a free one.",
+    }),
+    workers: withDefault(kind.wholeNumber(1, 64), "1", {
+      file: "server.workers",
+      variable: "WORKERS",
+      meaning: "Processes that share the API's port.",
+    }),
+    preStopMs: withDefault(kind.duration(0, 5 * MINUTE), "5s", {
+      file: "server.pre_stop",
+      variable: "PRE_STOP",
+      meaning: "How long the origin goes on accepting after SIGTERM, until the load balancer has noticed.",
+    }),
+    drainTimeoutMs: withDefault(kind.duration(0, 10 * MINUTE), "30s", {
+      file: "server.drain_timeout",
+      variable: "DRAIN_TIMEOUT",
+      meaning: "How long requests in flight have after that.",
+    }),
+    authorities: required(kind.authorities, {
+      file: "server.authorities",
+      variable: "ORIGIN_AUTHORITIES",
+      meaning: "The hosts by which the edge addresses this origin; a signature for another one is refused.",
+    }),
+  },
+  observability: {
+    otlpEndpoint: optional(kind.url("http", "https"), {
+      file: "observability.otlp_endpoint",
+      variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
+      alsoVariable: "OTLP_ENDPOINT",
+      meaning: "The OpenTelemetry collector; without one nothing is exported.",
+    }),
+    serviceName: withDefault(kind.line, "breakwater-origin", {
+      file: "observability.service_name",
+      variable: "OTEL_SERVICE_NAME",
+      meaning: "By what name telemetry calls the origin.",
+    }),
+    serviceVersion: withDefault(kind.line, VERSION, {
+      file: "observability.service_version",
+      variable: "SERVICE_VERSION",
+      meaning: "By what version telemetry calls it.",
+    }),
+    samplingRate: withDefault(kind.fraction, "0.1", {
+      file: "observability.sampling_rate",
+      variable: "OTEL_TRACES_SAMPLER_ARG",
+      meaning: "The share of traces that is kept.",
+    }),
+    logLevel: withDefault(kind.oneOf("trace", "debug", "info", "warn", "error", "fatal"), "info", {
+      file: "observability.log_level",
+      variable: "LOG_LEVEL",
+      alsoVariable: "RUST_LOG",
+      meaning: "From which level on the log is written.",
+    }),
+  },
+  database: {
+    url: required(kind.secretUrl("postgres", "postgresql"), {
+      file: "database.url",
+      variable: "DATABASE_URL",
+      meaning: "PostgreSQL.",
+    }),
+    maxConnections: withDefault(kind.wholeNumber(1, 1_000), "20", {
+      file: "database.max_connections",
+      variable: "DATABASE_MAX_CONNECTIONS",
+      meaning: "Connections of the whole origin at most; its workers share them.",
+    }),
+    minConnections: withDefault(kind.wholeNumber(0, 1_000), "0", {
+      file: "database.min_connections",
+      variable: "DATABASE_MIN_CONNECTIONS",
+      meaning: "Connections that are kept although idle.",
+    }),
+    connectTimeoutMs: withDefault(kind.duration(10, 5 * MINUTE), "5s", {
+      file: "database.connect_timeout",
+      variable: "DATABASE_CONNECT_TIMEOUT",
+      meaning: "How long a connection is waited for, to be made or to come free.",
+    }),
+    idleTimeoutMs: withDefault(kind.duration(SECOND, DAY), "60s", {
+      file: "database.idle_timeout",
+      variable: "DATABASE_IDLE_TIMEOUT",
+      meaning: "After how long an idle connection is closed.",
+    }),
+    slowStatementMs: withDefault(kind.duration(0, 10 * MINUTE), "500ms", {
+      file: "database.slow_statement",
+      variable: "DATABASE_SLOW_STATEMENT",
+      meaning: "A statement that takes longer is logged with its route.",
+    }),
+    preparedStatements: withDefault(kind.flag, "true", {
+      file: "database.prepared_statements",
+      variable: "DATABASE_PREPARED_STATEMENTS",
+      meaning: "Named statements are prepared once a connection; false for a pooler that does not keep them.",
+    }),
+    migrate: withDefault(kind.oneOf("at-start", "apart"), "at-start", {
+      file: "database.migrate",
+      variable: "DATABASE_MIGRATE",
+      meaning: "Who migrates: the origin at its start, or `npm run migrate`, for which it then waits.",
+    }),
+  },
+  cache: {
+    ttlMs: withDefault(kind.duration(0, 30 * DAY), "5m", {
+      file: "cache.ttl",
+      variable: "CACHE_TTL",
+      meaning: "How long a cacheable answer is fresh where the contract does not say.",
+    }),
+    maxSize: withDefault(kind.cacheSize(1_000_000, 64 * GIB), "1000", {
+      file: "cache.max_size",
+      variable: "CACHE_MAX_SIZE",
+      meaning: "What each worker's cache holds at most.",
+    }),
+  },
+  redis: {
+    url: required(kind.secretUrl("redis", "rediss", "https", "http"), {
+      file: "redis.url",
+      variable: "REDIS_URL",
+      meaning: "Redis, by its own protocol or by Upstash's over HTTP.",
+    }),
+    token: optional(kind.secretLine, {
+      file: "redis.token",
+      variable: "REDIS_TOKEN",
+      meaning: "For Redis over HTTP, and required there.",
+    }),
+    keyPrefix: withDefault(kind.line, "breakwater:", {
+      file: "redis.key_prefix",
+      variable: "REDIS_KEY_PREFIX",
+      meaning: "With what every key in Redis begins; the edge needs the same.",
+    }),
+  },
+  signingKeys: required(kind.signingKeys, {
+    file: "signing_keys",
+    variable: "SIGNING_KEYS",
+    meaning: "The keys between the tiers: the first signs, each is believed.",
+  }),
+} as const;

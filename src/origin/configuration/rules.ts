@@ -1,0 +1,52 @@
+/** What must hold between keys, each of which is right by itself. */
+import type { Key } from "./key.ts";
+import { keys } from "./keys.ts";
+
+/** The key that is told to change, and why. */
+export interface Breach {
+  readonly key: Key<unknown>;
+  readonly wrong: string;
+}
+
+/** Undefined for a key whose own value is wrong: nothing can be said about it yet. */
+type Get = <T>(key: Key<T>) => T | undefined;
+
+const { server, database, redis } = keys;
+
+const portsDiffer = (get: Get): Breach | undefined => {
+  const port = get(server.port);
+  return port && port === get(server.adminPort)
+    ? { key: server.adminPort, wrong: `must not be ${server.port.file}, which is ${port}` }
+    : undefined;
+};
+
+const minWithinMax = (get: Get): Breach | undefined => {
+  const [min, max] = [get(database.minConnections), get(database.maxConnections)];
+  return min !== undefined && max !== undefined && min > max
+    ? {
+        key: database.minConnections,
+        wrong: `must not exceed ${database.maxConnections.file}, which is ${max}, but is ${min}`,
+      }
+    : undefined;
+};
+
+/** A worker without a connection could not serve. */
+const oneConnectionEach = (get: Get): Breach | undefined => {
+  const [workers, max] = [get(server.workers), get(database.maxConnections)];
+  return workers !== undefined && max !== undefined && max < workers
+    ? {
+        key: database.maxConnections,
+        wrong: `must be at least ${server.workers.file}, which is ${workers}, but is ${max}`,
+      }
+    : undefined;
+};
+
+const tokenForHttp = (get: Get): Breach | undefined =>
+  /^https?:/i.test(get(redis.url) ?? "") && get(redis.token) === undefined
+    ? { key: redis.token, wrong: "is missing: Redis over HTTP needs one" }
+    : undefined;
+
+const rules = [portsDiffer, minWithinMax, oneConnectionEach, tokenForHttp];
+
+export const breaches = (get: Get): readonly Breach[] =>
+  rules.map((rule) => rule(get)).filter((breach) => breach !== undefined);

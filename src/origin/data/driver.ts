@@ -1,0 +1,178 @@
+/**
+ * The two drivers for PostgreSQL, by the URL's host: node-postgres over TCP, and Neon's, which is built on
+ * node-postgres and speaks through a WebSocket. What they have in common is all that the rest sees of them.
+ */
+import { Client as NeonClient, Pool as NeonPool, neonConfig } from "@neondatabase/serverless";
+import pg from "pg";
+
+/** A connection as far as statements are written to it (PostgreSQL, "Frontend/Backend Protocol"). */
+export interface WireConnection {
+  readonly stream: { cork(): void; uncork(): void; destroy(): void };
+  parse(query: { name: string; text: string; types: string[] }, more: boolean): void;
+  bind(config: { portal: string; statement: string; values: string[] }, more: boolean): void;
+  execute(config: { portal: string }, more: boolean): void;
+  close(message: { type: string; name: string }, more: boolean): void;
+}
+
+/** A statement that writes itself to a connection and takes what comes back. */
+export type WireStatement = pg.Query;
+
+export interface DriverClient {
+  readonly connection: WireConnection;
+  query(statement: WireStatement): unknown;
+  /** Gives it back, or ends it. */
+  release(destroy: boolean): void;
+}
+
+export interface DriverPool {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  connect(): Promise<DriverClient>;
+  end(): Promise<void>;
+}
+
+export interface Driver {
+  readonly name: "pg" | "neon";
+  /** Whether a connection takes a statement while another one is under way. */
+  readonly pipelines: boolean;
+  readonly pool: DriverPool;
+  /** Asks the server to cancel what the client's connection is doing; resolves when it has been asked. */
+  cancel(client: DriverClient): Promise<void>;
+}
+
+export interface DriverOptions {
+  readonly maxConnections: number;
+  readonly minConnections: number;
+  /** Waiting for a connection, and for one to be made, milliseconds. */
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** Where Neon's driver finds its WebSocket, such as `localhost:8080/v1`. @default Neon's own */
+  readonly webSocketProxy?: string | undefined;
+  /** A connection was lost, idle or lent out. */
+  readonly onLoss: (error: unknown) => void;
+}
+
+/** Longer than this a cancel request is not waited for, milliseconds. */
+const CANCEL_TIMEOUT_MS = 1_000;
+
+const INT8_OID = 20;
+const types = {
+  getTypeParser: (oid: number, format?: "text" | "binary") =>
+    oid === INT8_OID && format !== "binary" ? Number : pg.types.getTypeParser(oid, format),
+};
+
+const NEON_HOST = /\.neon\.(tech|build)$/;
+
+export const isNeon = (url: string): boolean => NEON_HOST.test(new URL(url).hostname);
+
+const isDriverClient = (client: object): client is DriverClient =>
+  "connection" in client && "release" in client;
+
+interface Pool {
+  readonly totalCount: number;
+  readonly idleCount: number;
+  readonly waitingCount: number;
+  connect(): Promise<object>;
+  end(): Promise<void>;
+}
+
+const driverPool = (pool: Pool): DriverPool => ({
+  get totalCount() {
+    return pool.totalCount;
+  },
+  get idleCount() {
+    return pool.idleCount;
+  },
+  get waitingCount() {
+    return pool.waitingCount;
+  },
+  connect: async () => {
+    const client = await pool.connect();
+    if (!isDriverClient(client)) throw new TypeError("the driver's clients are not what they were");
+    return client;
+  },
+  end: () => pool.end(),
+});
+
+/** What a cancel request needs: the keys are given by the server when the connection begins. */
+interface Cancellable {
+  readonly processID: number;
+  readonly secretKey: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+interface CancelConnection {
+  connect(port: number, host: string): void;
+  cancel(processId: number, secretKey: number): void;
+  once(event: "connect" | "end" | "error", listener: () => void): unknown;
+  on(event: "error", listener: () => void): unknown;
+  readonly stream: { destroy(): void };
+}
+
+const isCancellable = (client: object): client is Cancellable =>
+  "processID" in client && "secretKey" in client;
+const isCancelConnection = (connection: object): connection is CancelConnection => "cancel" in connection;
+
+/** The request has a connection of its own, over which nothing comes back (PostgreSQL, "Canceling Requests"). */
+const cancelOver = async (connection: object, client: object): Promise<void> => {
+  if (!isCancellable(client) || !isCancelConnection(connection)) return;
+  const { promise: asked, resolve } = Promise.withResolvers<void>();
+  connection.once("connect", () => connection.cancel(client.processID, client.secretKey));
+  connection.once("end", resolve);
+  connection.on("error", resolve);
+  const timer = setTimeout(resolve, CANCEL_TIMEOUT_MS);
+  connection.connect(client.port, client.host);
+  await asked;
+  clearTimeout(timer);
+  connection.stream.destroy();
+};
+
+const poolOptions = (url: string, options: DriverOptions) => ({
+  connectionString: url,
+  max: options.maxConnections,
+  min: options.minConnections,
+  connectionTimeoutMillis: options.connectTimeoutMs,
+  idleTimeoutMillis: options.idleTimeoutMs,
+  keepAlive: true,
+  application_name: "breakwater-origin",
+});
+
+const overTcp = (url: string, options: DriverOptions): Driver => {
+  const config = { ...poolOptions(url, options), types, pipeline: true };
+  const pool = new pg.Pool(config);
+  // A connection may be lost at any time, idle or lent out; without a listener that would end the process.
+  pool.on("error", options.onLoss);
+  pool.on("connect", (client) => client.on("error", options.onLoss));
+  return {
+    name: "pg",
+    pipelines: true,
+    pool: driverPool(pool),
+    cancel: (client) => cancelOver(new pg.Client({ connectionString: url }).connection, client),
+  };
+};
+
+const overWebSocket = (url: string, options: DriverOptions): Driver => {
+  if (options.webSocketProxy !== undefined) {
+    const proxy = options.webSocketProxy;
+    neonConfig.wsProxy = () => proxy;
+    neonConfig.useSecureWebSocket = false;
+    neonConfig.pipelineTLS = false;
+    neonConfig.pipelineConnect = false;
+  }
+  const pool = new NeonPool({ ...poolOptions(url, options), types });
+  pool.on("error", options.onLoss);
+  pool.on("connect", (client: { on(event: "error", listener: (error: unknown) => void): unknown }) =>
+    client.on("error", options.onLoss),
+  );
+  return {
+    name: "neon",
+    pipelines: false,
+    pool: driverPool(pool),
+    cancel: (client) => cancelOver(new NeonClient({ connectionString: url }).connection, client),
+  };
+};
+
+export const createDriver = (url: string, options: DriverOptions): Driver =>
+  isNeon(url) ? overWebSocket(url, options) : overTcp(url, options);

@@ -1,0 +1,127 @@
+/** How data access fails, whatever the driver: a closed set of typed errors, and what the driver's mean. */
+import type { Scope } from "./database.ts";
+
+/** A dependency is away, or cannot take more: trying again later may help. */
+export class UnavailableError extends Error {
+  override readonly name = "UnavailableError";
+}
+
+/** Nobody waits for the answer any more: the request's deadline has passed, or its client has gone. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+/** PostgreSQL refused a statement. */
+export class StatementError extends Error {
+  override readonly name = "StatementError";
+  /** SQLSTATE, PostgreSQL's Appendix A. */
+  readonly code: string;
+  /** The name of the constraint that was violated. */
+  readonly constraint: string | undefined;
+  /** The statement's text, without its values. */
+  readonly statement: string;
+
+  constructor(statement: string, { code, message, constraint }: DriverError, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+    this.constraint = constraint;
+    this.statement = statement;
+  }
+}
+
+interface DriverError {
+  readonly code: string;
+  readonly message: string;
+  readonly constraint: string | undefined;
+}
+
+export const isUnavailable = (error: unknown): error is UnavailableError => error instanceof UnavailableError;
+
+/** serialization_failure, deadlock_detected: the same again may succeed. */
+export const isConcurrencyFailure = (error: unknown): boolean =>
+  error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
+
+/**
+ * A prepared statement that this connection does not know, or knows with another result: a changed table
+ * (0A000 "cached plan must not change result type"), or a pooler that hands connections around (26000, 42P05).
+ */
+export const isStalePlan = (error: unknown): boolean =>
+  error instanceof StatementError &&
+  (error.code === "26000" ||
+    error.code === "42P05" ||
+    (error.code === "0A000" && error.message.includes("cached plan")));
+
+/** read_only_sql_transaction: where a write was meant, the server has become a standby. */
+const READ_ONLY = "25006";
+/** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
+export const CANCELLED = "57014";
+/** Connection exception, insufficient resources, operator intervention, system error. */
+const AWAY_CLASSES = ["08", "53", "57", "58"];
+
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+/** What PostgreSQL itself said; undefined where the error comes from elsewhere. */
+const driverError = (error: unknown): DriverError | undefined => {
+  // Both drivers carry the protocol's error fields; only an answer of the server has a severity.
+  if (!(error instanceof Error) || !("severity" in error) || !("code" in error)) return undefined;
+  const code = textOf(error.code);
+  const constraint = "constraint" in error ? textOf(error.constraint) : undefined;
+  return code === undefined ? undefined : { code, message: error.message, constraint };
+};
+
+/** A WebSocket's failure is an event, not an error. */
+const messageOf = (error: unknown): string => {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  if (error instanceof Error) return error.message;
+  return typeof error === "object" && error !== null && "message" in error
+    ? String(error.message)
+    : String(error);
+};
+
+/** Wrong credentials and an unknown database are what a configuration got wrong: waiting does not mend them. */
+const REFUSED_CLASSES = ["28", "3D"];
+
+/**
+ * The typed error for what a driver threw.
+ *
+ * @param statement the text that failed; undefined while connecting
+ */
+export const failureOf = (error: unknown, statement: string | undefined, scope: Scope): Error => {
+  if (
+    error instanceof UnavailableError ||
+    error instanceof DeadlineError ||
+    error instanceof StatementError
+  ) {
+    return error;
+  }
+  const ended = scope.ended;
+  if (ended !== undefined) return new DeadlineError(`the request has ended (${ended})`, { cause: error });
+  const said = driverError(error);
+  if (said === undefined) return new UnavailableError(messageOf(error), { cause: error });
+  const { code } = said;
+  if (code === CANCELLED && Date.now() >= scope.deadlineAtMs - CLOCK_SLACK_MS) {
+    return new DeadlineError("the statement took longer than the request's deadline", { cause: error });
+  }
+  if (AWAY_CLASSES.includes(code.slice(0, 2)) || (code === READ_ONLY && !scope.readOnly)) {
+    return new UnavailableError(said.message, { cause: error });
+  }
+  if (statement === undefined && !REFUSED_CLASSES.includes(code.slice(0, 2))) {
+    return new UnavailableError(said.message, { cause: error });
+  }
+  return new StatementError(statement ?? "", said, error);
+};
+
+/** The server's timer and this process' clock need not agree to the millisecond. */
+const CLOCK_SLACK_MS = 20;
+
+/** Whether the server has said that it takes no writes: connections to it are of no more use. */
+export const isReadOnlyServer = (error: unknown): boolean => driverError(error)?.code === READ_ONLY;
+
+/** Whether PostgreSQL itself answered with this error, so that the connection is still whole. */
+export const isServersAnswer = (error: unknown): boolean => {
+  const code = driverError(error)?.code;
+  // 57P0x end the connection; every other error leaves it usable.
+  return code !== undefined && !code.startsWith("57P") && !code.startsWith("08");
+};
+
+export const sqlState = (error: unknown): string | undefined => driverError(error)?.code;

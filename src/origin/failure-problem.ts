@@ -1,0 +1,28 @@
+/** What a failure is to a client; what is not foreseen goes to the log, and nothing of it to the client. */
+import { type Problem, problem } from "../contract/problem.ts";
+import { DeadlineError, UnavailableError } from "./data/failure.ts";
+import type { OriginLog } from "./log.ts";
+import { Refusal } from "./refusal.ts";
+
+const RETRY_AFTER_S = 1;
+
+export const unavailable = problem("unavailable", { headers: { "retry-after": String(RETRY_AFTER_S) } });
+export const deadlineExceeded = problem("deadline_exceeded");
+
+export const problemOfFailure = (
+  error: unknown,
+  about: Readonly<Record<string, unknown>>,
+  log: OriginLog,
+): Problem => {
+  if (error instanceof Refusal) return error.problem;
+  if (error instanceof DeadlineError) {
+    log.warn({ ...about, reason: error.message }, "a request ended before its answer");
+    return deadlineExceeded;
+  }
+  if (error instanceof UnavailableError) {
+    log.warn({ ...about, err: error }, "a dependency is away");
+    return unavailable;
+  }
+  log.error({ ...about, err: error }, "unhandled");
+  return problem("internal");
+};

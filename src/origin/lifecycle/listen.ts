@@ -1,0 +1,78 @@
+/** A Hono application on a port, and its end without a request lost. */
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import { Server as TcpServer } from "node:net";
+import { setTimeout as pause } from "node:timers/promises";
+import { getRequestListener, type HttpBindings } from "@hono/node-server";
+
+export interface Listener {
+  readonly port: number;
+  /** Goes on serving; every answer from now on asks its client for another connection. */
+  turnAway(): void;
+  /**
+   * Takes no new connections, lets requests in flight end, and ends what is left when the time is up.
+   *
+   * @returns how many requests were cut off
+   */
+  close(timeoutMs: number): Promise<number>;
+}
+
+/** Longer than a proxy in front keeps an idle connection, so that it is never closed under a request. */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/** A connection that was idle when the drain began may carry a request that is on its way, milliseconds. */
+const IDLE_GRACE_MS = 100;
+
+/** @throws the listening error, such as EADDRINUSE */
+export const listen = async (
+  fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>,
+  { host, port }: { host: string; port: number },
+): Promise<Listener> => {
+  const inFlight = new Set<ServerResponse>();
+  let isTurningAway = false;
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS });
+  const handle = getRequestListener((request, bindings) => {
+    // An HTTP/2 server's are of another kind; this one is not.
+    return "httpVersion" in bindings.incoming ? fetch(request, bindings as HttpBindings) : new Response(null);
+  });
+  server.on("request", (request, response) => {
+    inFlight.add(response);
+    if (isTurningAway) response.setHeader("connection", "close");
+    response.once("close", () => {
+      inFlight.delete(response);
+      if (inFlight.size === 0) server.emit("idle");
+    });
+    void handle(request, response);
+  });
+  server.listen(port, host);
+  await once(server, "listening");
+  const address = server.address();
+
+  const turnAway = (): void => {
+    isTurningAway = true;
+    for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
+  };
+
+  const close = async (timeoutMs: number): Promise<number> => {
+    turnAway();
+    const closed = once(server, "close");
+    // The HTTP server's own close() would end idle connections at once, under a request on its way.
+    TcpServer.prototype.close.call(server);
+    const deadline = new AbortController();
+    // AbortSignal.timeout() would not keep the process alive until its time is up.
+    const timer = setTimeout(() => deadline.abort(), timeoutMs);
+    await pause(Math.min(IDLE_GRACE_MS, timeoutMs));
+    while (inFlight.size > 0 && !deadline.signal.aborted) {
+      await once(server, "idle", { signal: deadline.signal }).catch(() => undefined);
+    }
+    clearTimeout(timer);
+    const cutOff = inFlight.size;
+    server.closeAllConnections();
+    await closed;
+    return cutOff;
+  };
+  return {
+    port: typeof address === "object" && address !== null ? address.port : port,
+    turnAway,
+    close,
+  };
+};

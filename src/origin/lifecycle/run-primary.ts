@@ -1,0 +1,69 @@
+/** The origin as several processes: they share the API's port; probes, metrics and the drain are in one place. */
+import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from "prom-client";
+import * as z from "zod/mini";
+import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginLog } from "../log.ts";
+import { EXIT } from "./exit-codes.ts";
+import { listen } from "./listen.ts";
+import { createAdmin } from "./probes.ts";
+import { firstStopSignal } from "./stop-signals.ts";
+import { firstUncaught } from "./uncaught.ts";
+import { startWorkers, type Workers } from "./workers.ts";
+
+const workerReport = z.object({
+  ready: z.boolean(),
+  migrated: z.boolean(),
+  dependencies: z.record(z.string(), z.enum(["up", "down"])),
+});
+
+/** Ready is who has a worker that is ready: one that is being replaced takes nothing from the others. */
+const report = async (workers: Workers, configured: number, isDraining: boolean) => {
+  const answers = (await workers.ask("report")).flatMap(
+    (answer) => workerReport.safeParse(answer).data ?? [],
+  );
+  const ready = answers.filter((answer) => answer.ready).length;
+  return {
+    ready: ready > 0 && !isDraining,
+    migrated: answers.some(({ migrated }) => migrated),
+    draining: isDraining,
+    workers: { configured, ready },
+    dependencies: answers[0]?.dependencies ?? {},
+  };
+};
+
+type WorkerMetrics = MetricObjectWithValues<MetricValue<string>>[];
+
+/** What a worker answers was made by its own prom-client. */
+const isMetrics = (answer: unknown): answer is WorkerMetrics => Array.isArray(answer);
+
+const metricsOf = (workers: Workers) => ({
+  contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
+  text: async () => AggregatorRegistry.aggregate((await workers.ask("metrics")).filter(isMetrics)).metrics(),
+});
+
+/** @returns the exit code; @throws where the admin port cannot be had */
+export const runPrimary = async ({ server }: OriginConfiguration, log: OriginLog): Promise<number> => {
+  const workers = startWorkers(server.workers, log);
+  const asked = firstStopSignal(log, () => workers.kill());
+  const uncaught = firstUncaught(log);
+  let isDraining = false;
+  const readiness = { report: () => report(workers, server.workers, isDraining) };
+  const admin = await listen(createAdmin(readiness, metricsOf(workers)).fetch, {
+    host: server.host,
+    port: server.adminPort,
+  });
+  void workers.listening.then((port) => log.info({ port, adminPort: admin.port }, "listening"));
+  void workers.ready.then(() => log.info({ workers: server.workers }, "ready"));
+
+  const code = await Promise.race([
+    asked.then(() => EXIT.stopped),
+    uncaught.then(() => EXIT.failure),
+    workers.failed,
+  ]);
+  log.info("draining");
+  isDraining = true;
+  await workers.drain();
+  await admin.close(0);
+  log.info("stopped");
+  return code;
+};

@@ -1,0 +1,44 @@
+/** The origin as one process: the API, the admin port, and their end. */
+import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginLog } from "../log.ts";
+import { EXIT } from "./exit-codes.ts";
+import { listen } from "./listen.ts";
+import { createAdmin } from "./probes.ts";
+import { serveProcess } from "./serve-process.ts";
+import { firstStopSignal } from "./stop-signals.ts";
+import { firstUncaught } from "./uncaught.ts";
+
+/** @returns the exit code; @throws where the origin cannot begin */
+export const runSingle = async (configuration: OriginConfiguration, log: OriginLog): Promise<number> => {
+  const { server } = configuration;
+  const asked = firstStopSignal(log);
+  const uncaught = firstUncaught(log);
+  const serving = await serveProcess(configuration, log);
+  const metrics = { contentType: serving.registry.contentType, text: () => serving.registry.metrics() };
+  const admin = await listen(createAdmin(serving, metrics).fetch, {
+    host: server.host,
+    port: server.adminPort,
+  });
+  log.info({ port: serving.port, adminPort: admin.port }, "listening");
+
+  const failed = serving.ready.then(
+    () => {
+      log.info("ready");
+      return new Promise<never>(() => undefined);
+    },
+    (error: unknown) => {
+      log.fatal({ err: error }, "the origin cannot run");
+      return EXIT.failure;
+    },
+  );
+  const code = await Promise.race([
+    asked.then(() => EXIT.stopped),
+    uncaught.then(() => EXIT.failure),
+    failed,
+  ]);
+  log.info("draining");
+  await serving.drain();
+  await admin.close(0);
+  log.info("stopped");
+  return code;
+};

@@ -1,0 +1,116 @@
+/** One process that serves the API: everything it holds, from the first connection to the last. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { Registry } from "prom-client";
+import { contract } from "../../contract/contract.ts";
+import { createOrigin } from "../app.ts";
+import type { OriginConfiguration } from "../configuration/configuration.ts";
+import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
+import { connectRedis, type RedisStore } from "../data/redis.ts";
+import { createDeadlines } from "../deadlines.ts";
+import { handlers } from "../handlers.ts";
+import { cleanRecords } from "../idempotency/clean.ts";
+import { keyPublisher, publishKeys } from "../keys/publish-keys.ts";
+import type { OriginLog } from "../log.ts";
+import { createRegistry } from "../metrics/registry.ts";
+import { createRequestMetrics } from "../metrics/request-metrics.ts";
+import { NONCE_LIFETIME_S } from "../verify-edge.ts";
+import { listen } from "./listen.ts";
+import { prepareDatabase } from "./prepare.ts";
+import { createReadiness, type ReadinessReport } from "./readiness.ts";
+import { type Repetition, repeat } from "./repeat.ts";
+
+/** How often the published keys are compared with the database's. */
+const PUBLISH_INTERVAL_MS = 2_000;
+/** How often expired idempotency records are removed. */
+const CLEAN_INTERVAL_MS = 60_000;
+/** How often connections that were lost are replaced, up to `database.min_connections`. */
+const WARM_UP_INTERVAL_MS = 10_000;
+
+export interface ServingProcess {
+  readonly port: number;
+  /** Resolves when the process may get requests; rejects where it never will. */
+  readonly ready: Promise<void>;
+  readonly registry: Registry;
+  report(): Promise<ReadinessReport>;
+  /** Ends without a request lost: see `../../../README.md`, "Drain". Resolves when nothing is held any more. */
+  drain(): Promise<void>;
+}
+
+const startUpkeep = (
+  { redis: { keyPrefix } }: OriginConfiguration,
+  { pool, redis, log }: { pool: PostgresPool; redis: RedisStore; log: OriginLog },
+): Repetition[] => [
+  repeat(
+    keyPublisher(() => publishKeys(pool, redis, keyPrefix), log),
+    PUBLISH_INTERVAL_MS,
+  ),
+  repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
+  // What cannot be opened now is opened when it is needed.
+  repeat(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
+];
+
+/** @throws where the port cannot be had */
+export const serveProcess = async (
+  configuration: OriginConfiguration,
+  log: OriginLog,
+): Promise<ServingProcess> => {
+  const { server, database, redis: redisOptions, observability } = configuration;
+  const now = Date.now;
+  const pool = connectPostgres(database.url, { ...database, log });
+  const redis = connectRedis(redisOptions.url, redisOptions.token, log);
+  const readiness = createReadiness(
+    { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
+    now,
+  );
+  const deadlines = createDeadlines(now);
+  const registry = createRegistry({
+    serviceName: observability.serviceName,
+    serviceVersion: observability.serviceVersion,
+    database: () => pool.usage(),
+    activeRequests: () => deadlines.inFlight,
+  });
+  const app = createOrigin({
+    routes: contract,
+    handlers,
+    database: pool,
+    signingKeys: configuration.signingKeys,
+    authorities: server.authorities,
+    readiness,
+    deadlines,
+    observe: createRequestMetrics(registry),
+    defaultFreshS: Math.round(configuration.cache.ttlMs / 1000),
+    log,
+    claimNonce: (nonce) => redis.setIfAbsent(`${redisOptions.keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S),
+    now,
+  });
+  const api = await listen(app.fetch, server);
+
+  const stopping = new AbortController();
+  let upkeep: Repetition[] = [];
+  const ready = prepareDatabase(database.url, { ...database, log, signal: stopping.signal }).then(() => {
+    if (stopping.signal.aborted) return;
+    readiness.migrated();
+    upkeep = startUpkeep(configuration, { pool, redis, log });
+  });
+  ready.catch(() => undefined);
+
+  return {
+    port: api.port,
+    ready,
+    registry,
+    report: () => readiness.report(),
+    drain: async () => {
+      // Where no request ever came there is none to wait for.
+      const preStopMs = readiness.isMigrated ? server.preStopMs : 0;
+      readiness.drain();
+      stopping.abort();
+      api.turnAway();
+      await pause(preStopMs);
+      const cutOff = await api.close(server.drainTimeoutMs);
+      if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
+      await Promise.all(upkeep.map((repetition) => repetition.stop()));
+      await redis.close();
+      await pool.close();
+    },
+  };
+};

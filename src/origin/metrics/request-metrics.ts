@@ -1,0 +1,30 @@
+/** What the requests' metrics are, by OpenTelemetry's names ("HTTP metrics", stable) in Prometheus' form. */
+import { Histogram, type Registry } from "prom-client";
+import type { Route } from "../../contract/route.ts";
+
+/** @param durationMs from the request's head to its answer's */
+export type ObserveRequest = (route: Route, status: number, durationMs: number) => void;
+
+/** Seconds, as the convention recommends them. */
+const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+export const createRequestMetrics = (registry: Registry): ObserveRequest => {
+  const duration = new Histogram({
+    name: "http_server_request_duration_seconds",
+    help: "Duration of requests, by the contract's route",
+    labelNames: ["http_request_method", "http_route", "http_response_status_code"],
+    buckets: BUCKETS,
+    registers: [registry],
+  });
+  /** As many as there are routes and statuses. */
+  const series = new Map<string, { observe(seconds: number): void }>();
+  return ({ method, path }, status, durationMs) => {
+    const name = `${method} ${path} ${status}`;
+    let each = series.get(name);
+    if (each === undefined) {
+      each = duration.labels(method, path, String(status));
+      series.set(name, each);
+    }
+    each.observe(durationMs / 1000);
+  };
+};

@@ -1,0 +1,52 @@
+/** How long a request is waited for: until its deadline, or until its client has gone. */
+import type { EndReason, Scope } from "./data/database.ts";
+
+/** One request in flight. Signal and listeners are made only for those that use them. */
+export class RequestScope implements Scope {
+  readonly name: string;
+  readonly deadlineAtMs: number;
+  readonly readOnly: boolean;
+  #ended: EndReason | undefined;
+  #listeners: Set<(reason: EndReason) => void> | undefined;
+  #controller: AbortController | undefined;
+
+  /** @param deadlineAtMs epoch milliseconds */
+  constructor(name: string, deadlineAtMs: number, readOnly: boolean) {
+    this.name = name;
+    this.deadlineAtMs = deadlineAtMs;
+    this.readOnly = readOnly;
+  }
+
+  get ended(): EndReason | undefined {
+    return this.#ended;
+  }
+
+  /** Aborts when nobody waits any more. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#ended !== undefined) this.#controller.abort(this.#ended);
+    }
+    return this.#controller.signal;
+  }
+
+  onEnd(listener: (reason: EndReason) => void): () => void {
+    if (this.#ended !== undefined) {
+      listener(this.#ended);
+      return () => undefined;
+    }
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return () => void this.#listeners?.delete(listener);
+  }
+
+  /** Tells everybody that nobody waits any more; the first reason counts. */
+  end(reason: EndReason): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    this.#controller?.abort(reason);
+    for (const listener of listeners ?? []) listener(reason);
+  }
+}

@@ -1,0 +1,53 @@
+/** `npm run bench NAME [-- --quick --json]`. With `--json`, standard output is one JSON object and nothing else. */
+import { parseArgs } from "node:util";
+import { benchOrigin } from "./origin/bench.ts";
+import type { Bench } from "./support/bench.ts";
+
+const benches: Readonly<Record<string, Bench>> = { origin: benchOrigin };
+
+const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;
+
+const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+
+const readArguments = () => {
+  try {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+    });
+    const [name = "", ...others] = positionals;
+    const bench = Object.hasOwn(benches, name) && others.length === 0 ? benches[name] : undefined;
+    return bench && { bench, isQuick: values.quick, isJson: values.json };
+  } catch (error) {
+    tell(error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+};
+
+const run = async (): Promise<number> => {
+  const chosen = readArguments();
+  if (chosen === undefined) {
+    tell(USAGE);
+    return 1;
+  }
+  const interruption = new AbortController();
+  // Once only: a second Ctrl-C ends this process at once, and its children with it.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+  try {
+    const { isQuick, isJson } = chosen;
+    const { figures, report } = await chosen.bench({
+      isQuick,
+      signal: interruption.signal,
+      onProgress: tell,
+    });
+    process.stdout.write(isJson ? `${JSON.stringify(figures)}\n` : `${report}\n`);
+    if (isJson) tell(report);
+    return 0;
+  } catch (error) {
+    if (interruption.signal.aborted) return 130;
+    tell(`✗ ${error instanceof Error ? error.message : String(error)}`);
+    return 1;
+  }
+};
+
+process.exitCode = await run();

@@ -1,0 +1,119 @@
+/** The opponents: what they are, how they are started, what they are sent. */
+import { join } from "node:path";
+import { freePort } from "../../../src/local/free-port.ts";
+import { installPeers, peersFolder } from "../support/install-peers.ts";
+import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
+import { startServer } from "../support/server-process.ts";
+import type { ServiceFacts } from "../support/services.ts";
+import { type Contestant, type ContestantId, DATABASE_CONNECTIONS } from "./contestant.ts";
+import { type Cell, orderOf, PRODUCT_COUNT, productIdOf, traceparentOf } from "./workload.ts";
+
+interface Peer {
+  readonly id: ContestantId;
+  readonly title: string;
+  /** In `peers/`. */
+  readonly program: string;
+  /** OpenTelemetry's names of what it instruments; without them it runs without OpenTelemetry. */
+  readonly instrumentations?: string;
+}
+
+export const PEERS: readonly Peer[] = [
+  { id: "hono", title: "bare Hono + pg", program: "hono.mjs" },
+  { id: "express", title: "Express 5 stack", program: "express.mjs" },
+  {
+    id: "express_otel",
+    title: "Express 5 stack + OpenTelemetry",
+    program: "express.mjs",
+    instrumentations: "http,express,pg",
+  },
+  { id: "fastify", title: "Fastify 5 stack", program: "fastify.mjs" },
+  {
+    id: "fastify_otel",
+    title: "Fastify 5 stack + OpenTelemetry",
+    program: "fastify.mjs",
+    instrumentations: "http,fastify,pg",
+  },
+];
+
+const HEADERS = { accept: "application/json", "user-agent": "breakwater-bench" };
+
+const peerRequest = (cell: Cell, n: number, host: string): string => {
+  const headers = { host, ...HEADERS, traceparent: traceparentOf(n) };
+  switch (cell) {
+    case "select":
+      return rawRequest({ method: "GET", target: `/v1/products/${productIdOf(n)}`, headers });
+    case "cached":
+      return rawRequest({ method: "GET", target: `/cached/${productIdOf(n)}`, headers });
+    case "order":
+    case "order_with_key": {
+      const withType = { ...headers, "content-type": "application/json" };
+      return rawRequest({ method: "POST", target: "/v1/orders", headers: withType, body: orderOf(n) });
+    }
+  }
+};
+
+/** These may be sent again and again: nothing in them is used up. */
+const peerBatch = (cell: Cell, host: string): RequestBatch =>
+  requestBatch(
+    Array.from({ length: PRODUCT_COUNT }, (_, n) => peerRequest(cell, n, host)),
+    true,
+  );
+
+/** Traces only, one in ten unless the request says which; other signals would cost them more. */
+const telemetry = (id: string, instrumentations: string, spanSinkUrl: string): Record<string, string> => ({
+  OTEL_SERVICE_NAME: id,
+  OTEL_TRACES_EXPORTER: "otlp",
+  OTEL_METRICS_EXPORTER: "none",
+  OTEL_LOGS_EXPORTER: "none",
+  OTEL_EXPORTER_OTLP_ENDPOINT: `${spanSinkUrl}/${id}`,
+  OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+  OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
+  OTEL_TRACES_SAMPLER_ARG: "0.1",
+  OTEL_NODE_RESOURCE_DETECTORS: "env",
+  OTEL_NODE_ENABLED_INSTRUMENTATIONS: instrumentations,
+});
+
+const startPeer = async (peer: Peer, services: ServiceFacts, signal: AbortSignal): Promise<Contestant> => {
+  const { id, title, program, instrumentations } = peer;
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  const process = await startServer({
+    name: title,
+    folder: peersFolder,
+    args: [
+      ...(instrumentations === undefined ? [] : ["--import", join(peersFolder, "telemetry.mjs")]),
+      join(peersFolder, program),
+    ],
+    environment: {
+      DATABASE_URL: services.databaseUrl,
+      DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
+      ...(instrumentations === undefined ? {} : telemetry(id, instrumentations, services.spanSinkUrl)),
+    },
+    port,
+    readyRequest: async () => peerRequest("select", 0, host),
+    signal,
+  });
+  return {
+    id,
+    title,
+    process,
+    cells: ["select", "cached", "order"],
+    requests: async (cell) => peerBatch(cell, host),
+  };
+};
+
+/**
+ * Starts all of them, one after the other; installs them first where that was not done.
+ *
+ * @param onStarted called with each as soon as it runs
+ * @throws LocalError where one does not start
+ */
+export const startPeers = async (
+  services: ServiceFacts,
+  signal: AbortSignal,
+  onProgress: (line: string) => void,
+  onStarted: (contestant: Contestant) => void,
+): Promise<void> => {
+  await installPeers(signal, onProgress);
+  for (const peer of PEERS) onStarted(await startPeer(peer, services, signal));
+};

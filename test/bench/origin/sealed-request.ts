@@ -1,0 +1,55 @@
+/** Requests to the origin as the edge sends them: sealed by its signature. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { tierHeaders } from "../../../src/contract/tier-headers.ts";
+import { type Verdict, writeVerdict } from "../../../src/core/security/verdict.ts";
+import { contentDigest } from "../../../src/core/signature/content-digest.ts";
+import { signRequest } from "../../../src/core/signature/sign.ts";
+import type { SigningKey } from "../../../src/core/signature/signing-keys.ts";
+import { rawRequest } from "../support/request-batch.ts";
+
+export interface EdgeRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+  readonly verdict: Verdict;
+}
+
+/** What is left of the request's deadline. */
+const TIMEOUT_MS = 10_000;
+const NONCE_BYTES = 16;
+
+/** Bodies recur, and so do their digests. */
+const digests = new Map<string, string>();
+const digestOf = async (body: string): Promise<string> => {
+  const digest = digests.get(body) ?? (await contentDigest(new Uint8Array(Buffer.from(body))));
+  digests.set(body, digest);
+  return digest;
+};
+
+/** A request that is taken once, within the next 30 s. */
+export const sealedRequest = async (
+  key: SigningKey,
+  authority: string,
+  { method, path, headers, body, verdict }: EdgeRequest,
+): Promise<string> => {
+  const fields = writeVerdict(verdict);
+  const sent: Record<string, string> = {
+    host: authority,
+    ...headers,
+    [tierHeaders.requestId]: randomUUID(),
+    [tierHeaders.clientAddress]: "198.51.100.7",
+    [tierHeaders.verdict]: fields.verdict,
+    [tierHeaders.timeoutMs]: String(TIMEOUT_MS),
+  };
+  if (fields.principal !== undefined) sent[tierHeaders.principal] = fields.principal;
+  if (body !== undefined) sent["content-digest"] = await digestOf(body);
+  const nonce = randomBytes(NONCE_BYTES).toString("base64url");
+  const signature = signRequest(key, { method, authority, path, query: "" }, sent, Date.now(), nonce);
+  return rawRequest({
+    method,
+    target: path,
+    headers: { ...sent, ...signature },
+    ...(body === undefined ? {} : { body }),
+  });
+};

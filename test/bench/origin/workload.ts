@@ -1,0 +1,54 @@
+/** What is asked of every server, in the same order. */
+import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+
+/** `order_with_key`: an order whose Idempotency-Key no request had before. */
+export const CELLS = ["select", "cached", "order", "order_with_key"] as const;
+export type Cell = (typeof CELLS)[number];
+
+/** Of the sample data's own and of those that the benchmark adds. */
+export const PRODUCT_COUNT = 1_006;
+const DISTINCT_ORDERS = 1_000;
+const LINES_PER_ORDER = 2;
+const MAX_QUANTITY = 3;
+/** One request in so many comes with a trace that is sampled. */
+const SAMPLED_IN = 10;
+
+/** Mulberry32: the same numbers in every run, from 0 to below 1. */
+const seededRandom = (seed: number) => {
+  let state = seed;
+  return (): number => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+};
+
+const random = seededRandom(1);
+const upTo = (limit: number): number => Math.floor(random() * limit);
+const anyProductId = (): string => sampleProductId(1 + upTo(PRODUCT_COUNT));
+
+const anyOrder = (): string => {
+  const ids = new Set<string>();
+  while (ids.size < LINES_PER_ORDER) ids.add(anyProductId());
+  return JSON.stringify({
+    lines: [...ids].map((productId) => ({ productId, quantity: 1 + upTo(MAX_QUANTITY) })),
+  });
+};
+
+const productIds = Array.from({ length: PRODUCT_COUNT }, anyProductId);
+const orders = Array.from({ length: DISTINCT_ORDERS }, anyOrder);
+
+/** The id of the product that the nth request reads, counted from 0. */
+export const productIdOf = (n: number): string => productIds[n % productIds.length] ?? "";
+
+/** The body of the nth order, counted from 0. */
+export const orderOf = (n: number): string => orders[n % orders.length] ?? "";
+
+const hex = (length: number): string => Array.from({ length }, () => upTo(16).toString(16)).join("");
+const trace = hex(24);
+const parent = hex(16);
+
+/** W3C Trace Context of the nth request: a trace of its own, one in ten of which is sampled. */
+export const traceparentOf = (n: number): string =>
+  `00-${trace}${(n % 2 ** 32).toString(16).padStart(8, "0")}-${parent}-0${n % SAMPLED_IN === 0 ? 1 : 0}`;

@@ -1,0 +1,81 @@
+/** Express 5 with the set of packages that people put around it. */
+import express from "express";
+import { rateLimit } from "express-rate-limit";
+import helmet from "helmet";
+import { pinoHttp } from "pino-http";
+import { z } from "zod";
+import { createPool, host, port } from "./environment.mjs";
+import { guarded, log, RATE_LIMIT, requestDuration } from "./protections.mjs";
+import { findProduct, placeOrder } from "./shop.mjs";
+
+const pool = createPool();
+const cache = new Map();
+const find = guarded((id) => findProduct(pool, id));
+const place = guarded((lines) => placeOrder(pool, lines));
+
+const Params = z.object({ id: z.uuid() });
+const NewOrder = z.strictObject({
+  lines: z
+    .array(z.strictObject({ productId: z.uuid(), quantity: z.int().min(1).max(100) }))
+    .min(1)
+    .max(20),
+});
+
+const measure = (request, response, next) => {
+  const stop = requestDuration.startTimer();
+  response.on("finish", () =>
+    stop({ method: request.method, route: request.route?.path ?? "none", status: response.statusCode }),
+  );
+  next();
+};
+
+/** One short line a request; pino-http's own would hold every header. */
+const access = pinoHttp({
+  logger: log,
+  quietReqLogger: true,
+  serializers: {
+    req: ({ id, method, url }) => ({ id, method, url }),
+    res: ({ statusCode }) => ({ statusCode }),
+  },
+});
+
+const app = express();
+// An entity tag would be a hash of every answer that no client here sends back.
+app.disable("etag");
+app.use(measure);
+app.use(access);
+app.use(helmet());
+app.use(rateLimit({ windowMs: 60_000, limit: RATE_LIMIT, standardHeaders: "draft-8", legacyHeaders: false }));
+app.use(express.json({ limit: "8kb" }));
+
+app.get("/v1/products/:id", async (request, response) => {
+  const { id } = Params.parse(request.params);
+  const product = await find(id);
+  if (product === undefined) response.sendStatus(404);
+  else response.json(product);
+});
+
+app.get("/cached/:id", async (request, response) => {
+  const { id } = Params.parse(request.params);
+  let product = cache.get(id);
+  if (product === undefined) {
+    product = await find(id);
+    if (product === undefined) return void response.sendStatus(404);
+    cache.set(id, product);
+  }
+  response.json(product);
+});
+
+app.post("/v1/orders", async (request, response) => {
+  const { lines } = NewOrder.parse(request.body);
+  const order = await place(lines);
+  response.status(201).location(`/v1/orders/${order.id}`).json(order);
+});
+
+app.use((error, request, response, _next) => {
+  const status = error instanceof z.ZodError ? 422 : (error.status ?? 500);
+  if (status >= 500) request.log.error(error);
+  response.status(status).json({ title: error.message });
+});
+
+app.listen(port, host);

@@ -1,0 +1,55 @@
+/** Fastify 5 with its own set of plugins. */
+import fastifyHelmet from "@fastify/helmet";
+import fastifyRateLimit from "@fastify/rate-limit";
+import fastify from "fastify";
+import { createPool, host, port } from "./environment.mjs";
+import { guarded, log, RATE_LIMIT, requestDuration } from "./protections.mjs";
+import { newOrder, order, params, product } from "./schemas.mjs";
+import { findProduct, placeOrder } from "./shop.mjs";
+
+const pool = createPool();
+const cache = new Map();
+const find = guarded((id) => findProduct(pool, id));
+const place = guarded((lines) => placeOrder(pool, lines));
+
+// One line a request, as the other stacks write, in place of Fastify's two.
+const app = fastify({ loggerInstance: log, disableRequestLogging: true, bodyLimit: 8 * 1024 });
+
+app.addHook("onResponse", (request, reply, done) => {
+  const route = request.routeOptions.url ?? "none";
+  requestDuration
+    .labels({ method: request.method, route, status: reply.statusCode })
+    .observe(reply.elapsedTime / 1000);
+  request.log.info(
+    { method: request.method, url: request.url, status: reply.statusCode, responseTime: reply.elapsedTime },
+    "request completed",
+  );
+  done();
+});
+
+await app.register(fastifyHelmet);
+await app.register(fastifyRateLimit, { max: RATE_LIMIT, timeWindow: 60_000 });
+
+app.get(
+  "/v1/products/:id",
+  { schema: { params, response: { 200: product } } },
+  async (request, reply) => (await find(request.params.id)) ?? reply.callNotFound(),
+);
+
+app.get("/cached/:id", { schema: { params, response: { 200: product } } }, async (request, reply) => {
+  const { id } = request.params;
+  let found = cache.get(id);
+  if (found === undefined) {
+    found = await find(id);
+    if (found === undefined) return reply.callNotFound();
+    cache.set(id, found);
+  }
+  return found;
+});
+
+app.post("/v1/orders", { schema: { body: newOrder, response: { 201: order } } }, async ({ body }, reply) => {
+  const placed = await place(body.lines);
+  return reply.code(201).header("location", `/v1/orders/${placed.id}`).send(placed);
+});
+
+await app.listen({ host, port });

@@ -1,0 +1,33 @@
+/** Bare Hono and pg, no protections: what the others are compared with. */
+import { serve } from "@hono/node-server";
+import { Hono } from "hono";
+import { createPool, host, port } from "./environment.mjs";
+import { findProduct, placeOrder } from "./shop.mjs";
+
+const pool = createPool();
+const cache = new Map();
+const app = new Hono();
+
+app.get("/v1/products/:id", async (c) => {
+  const product = await findProduct(pool, c.req.param("id"));
+  return product === undefined ? c.notFound() : c.json(product);
+});
+
+app.get("/cached/:id", async (c) => {
+  const id = c.req.param("id");
+  let product = cache.get(id);
+  if (product === undefined) {
+    product = await findProduct(pool, id);
+    if (product === undefined) return c.notFound();
+    cache.set(id, product);
+  }
+  return c.json(product);
+});
+
+app.post("/v1/orders", async (c) => {
+  const { lines } = await c.req.json();
+  const order = await placeOrder(pool, lines);
+  return c.json(order, 201, { location: `/v1/orders/${order.id}` });
+});
+
+serve({ fetch: app.fetch, hostname: host, port });

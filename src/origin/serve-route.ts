@@ -4,9 +4,7 @@ import type { Context } from "hono";
 import { isProblem, type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes, type Route } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
-import { readBody } from "../core/http/read-body.ts";
 import { missingScopes, type Principal } from "../core/security/principal.ts";
-import { contentDigest } from "../core/signature/content-digest.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { type Answer, responder } from "./answer.ts";
 import type { Scope } from "./data/database.ts";
@@ -23,6 +21,7 @@ import type { ObserveRequest } from "./metrics/request-metrics.ts";
 import { cursorsOf, filterOf } from "./paging/cursors.ts";
 import { type ParsedInput, readInput } from "./read-input.ts";
 import { RequestScope } from "./request-scope.ts";
+import { type BodySource, signedBody } from "./signed-body.ts";
 import { type EdgeRequest, targetOf, type VerifyEdge } from "./verify-edge.ts";
 
 /** A handler whose route is no longer known to the compiler. */
@@ -64,31 +63,13 @@ const authorise = ({ policy }: Route, principal: Principal | undefined): Problem
 const principalOf = ({ policy }: Route, { verdict }: EdgeRequest): Principal | undefined =>
   verdict.auth === "none" || policy.auth === "public" ? undefined : verdict.principal;
 
-const NO_BODY = new Uint8Array(0);
+const bodyOf = (c: OriginContext): BodySource => ({
+  incoming: c.env?.incoming,
+  stream: () => c.req.raw.body,
+  digest: c.req.header("content-digest"),
+});
 
-/** The body that was signed, or the refusal of one that was not. */
-const signedBody = async (
-  c: OriginContext,
-  route: Route,
-  scope: RequestScope,
-): Promise<Uint8Array | Problem> => {
-  const reader = c.req.raw.body?.getReader() ?? null;
-  const reading = await readBody(reader, maxBodyBytes(route), scope.signal);
-  switch (reading.kind) {
-    case "too_large":
-      return problem("content_too_large");
-    case "timed_out":
-      return problem("request_timeout");
-    case "broken":
-      return problem("invalid_request");
-    case "read": {
-      const { bytes } = reading;
-      const digest = bytes.byteLength === 0 ? undefined : await contentDigest(bytes);
-      const isSigned = c.req.header("content-digest") === digest;
-      return isSigned ? bytes : problem("unsigned");
-    }
-  }
-};
+const NO_BODY = new Uint8Array(0);
 
 /** What comes first: the answer, or the request's end. An answer that comes later is not heard. */
 const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
@@ -106,6 +87,7 @@ export const serveRoute = (
 ) => {
   const { database, signingKeys, verify, readiness, deadlines, observe, log, now } = dependencies;
   const respond = responder(route, dependencies.defaultFreshS);
+  const maxBytes = maxBodyBytes(route);
   const isRead = route.method === "GET";
   const takesKey = route.policy.retry === "with-key";
 
@@ -129,7 +111,7 @@ export const serveRoute = (
     const principal = principalOf(route, edge);
     const refused = authorise(route, principal);
     if (refused !== undefined) return refused;
-    const body = isRead ? NO_BODY : await signedBody(c, route, scope);
+    const body = isRead ? NO_BODY : await signedBody(bodyOf(c), maxBytes, scope);
     if (!(body instanceof Uint8Array)) return body;
     const { path, query } = targetOf(c.req.url);
     const header = (field: string): string | undefined => c.req.header(field);

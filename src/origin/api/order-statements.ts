@@ -11,7 +11,7 @@ WITH wanted AS (
   FROM unnest($3::uuid[], $4::int[]) WITH ORDINALITY AS w (product_id, quantity, position)
 ), locked AS (
   SELECT p.id, p.name, p.price_minor, p.stock
-  FROM products p WHERE p.id IN (SELECT product_id FROM wanted)
+  FROM products p WHERE p.id = ANY ($3::uuid[])
   ORDER BY p.id FOR UPDATE
 ), line AS (
   SELECT w.position::int, w.quantity, l.id, l.name, l.price_minor, l.stock
@@ -21,7 +21,7 @@ WITH wanted AS (
 ), taken AS (
   UPDATE products p
   SET stock = p.stock - line.quantity, version = p.version + 1, updated_at = now()
-  FROM line, verdict WHERE p.id = line.id AND verdict.placed
+  FROM line, verdict WHERE p.id = ANY ($3::uuid[]) AND p.id = line.id AND verdict.placed
   RETURNING p.id
 ), placed AS (
   INSERT INTO orders (id, principal, total_minor)

@@ -75,12 +75,11 @@ interface PlacedLine {
 export const handlePlaceOrder: Handler<typeof placeOrder> = async ({ body, principal }, { database }) => {
   const { lines } = body;
   const id = uuidv7();
-  const found = await database.query<PlacedLine>(PLACE_ORDER, [
-    id,
-    principal.id,
-    lines.map((line) => line.productId),
-    lines.map((line) => line.quantity),
-  ]);
+  const productIds = lines.map((line) => line.productId);
+  const quantities = lines.map((line) => line.quantity);
+  const found = await database.query<PlacedLine>(PLACE_ORDER, [id, principal.id, productIds, quantities], {
+    plan: "generic",
+  });
   const unknown = found.filter(({ stock }) => stock === null);
   if (unknown.length > 0) {
     return problem("unknown_product", {
@@ -130,7 +129,9 @@ const placedOrder = (
 };
 
 export const handleCancelOrder: Handler<typeof cancelOrder> = async ({ params, principal }, { database }) => {
-  const [result] = await database.query<{ cancelled: number }>(CANCEL_ORDER, [params.id, principal.id]);
+  const [result] = await database.query<{ cancelled: number }>(CANCEL_ORDER, [params.id, principal.id], {
+    plan: "generic",
+  });
   const row = await findOrder(database, params.id, principal.id);
   if (row === undefined) return problem("not_found");
   if (result?.cancelled !== 1)

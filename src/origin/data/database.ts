@@ -9,7 +9,11 @@ export interface Database {
    *
    * @throws UnavailableError, DeadlineError, StatementError (`failure.ts`)
    */
-  query<Row extends object>(text: string, values?: readonly SqlValue[]): Promise<Row[]>;
+  query<Row extends object>(
+    text: string,
+    values?: readonly SqlValue[],
+    options?: QueryOptions,
+  ): Promise<Row[]>;
   /**
    * Runs several statements on a connection of their own, all or none of which count. Inside another
    * transaction it is a savepoint of it. Statements that are not awaited one by one go out together.
@@ -18,6 +22,21 @@ export interface Database {
    * `work` may run several times, so it has no other effects. It rolls back by throwing.
    */
   transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+}
+
+export interface QueryOptions {
+  /**
+   * `generic`: one plan serves for any values, so that planning is paid for once a connection. For statements
+   * that always find their rows by an index; what has to be weighed anew for other values would suffer.
+   *
+   * @default PostgreSQL's choice
+   */
+  readonly plan?: "generic" | undefined;
+}
+
+export interface SqlStatement extends QueryOptions {
+  readonly text: string;
+  readonly values: readonly SqlValue[];
 }
 
 export interface Transaction extends Database {

@@ -6,7 +6,9 @@ import type { OriginLog } from "../log.ts";
 import {
   asRows,
   type Database,
+  type QueryOptions,
   type Scope,
+  type SqlStatement,
   type SqlValue,
   type Transaction,
   type TransactionOptions,
@@ -15,10 +17,11 @@ import {
 import { createDriver, type Driver, type DriverClient } from "./driver.ts";
 import { createExclusiveConnections } from "./exclusive-connections.ts";
 import { DeadlineError, failureOf, StatementError } from "./failure.ts";
+import { createGather } from "./gather.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
-import { createScript, createStatement, createStatementNames, type PreparedOn } from "./statement.ts";
-import { runTransaction, type TransactionConnection } from "./transaction.ts";
+import { createScript, statementFactory } from "./statement.ts";
+import { runTransaction, type TransactionConnection, transactionConnection } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
   readonly driver: Driver["name"];
@@ -59,6 +62,10 @@ const MAX_ACCIDENTS = 3;
 const CONTROL =
   /^\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 
+const refuseControl = (text: string): void => {
+  if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
+};
+
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
   const { maxConnections, minConnections = 0, log, slowStatementMs = 500 } = options;
   const driver = createDriver(url, {
@@ -73,8 +80,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const shared = driver.pipelines
     ? createSharedConnections(driver, { maxConnections, open: exclusive.open })
     : undefined;
-  const names = createStatementNames();
-  const preparedOn: PreparedOn = new WeakSet();
+  const createStatement = statementFactory(createGather());
   let prepared = options.preparedStatements ?? true;
   let accidents = 0;
 
@@ -93,21 +99,17 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     deadlineAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
 
   const sendOf =
-    (scope: Scope, text: string, values: readonly SqlValue[]): Send =>
-    (callback) =>
-      createStatement({ text, values, timeoutMs: timeoutMs(scope), prepared }, names, preparedOn, callback);
+    (scope: Scope, { text, values, plan }: SqlStatement): Send =>
+    (callback) => {
+      const genericPlan = plan === "generic";
+      return createStatement({ text, values, timeoutMs: timeoutMs(scope), prepared, genericPlan }, callback);
+    };
 
-  const runOn = (
-    client: DriverClient,
-    scope: Scope,
-    text: string,
-    values: readonly SqlValue[],
-  ): Promise<readonly unknown[]> =>
+  const runOn = (client: DriverClient, scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const send = sendOf(scope, text, values);
-      client.query(
-        send((error, rows) => (error === undefined ? resolve(rows) : reject(failureOf(error, text, scope)))),
-      );
+      const done = (error: unknown, rows: readonly unknown[]): void =>
+        error === undefined ? resolve(rows) : reject(failureOf(error, statement.text, scope));
+      client.query(sendOf(scope, statement)(done));
     });
 
   /** Tells of a statement that took long, whichever way it ended. */
@@ -124,67 +126,44 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     }
   };
 
-  const readInCommon = async (scope: Scope, text: string, values: readonly SqlValue[]) => {
-    if (shared === undefined)
-      return await exclusive.lend(scope, (client) => runOn(client, scope, text, values));
+  const readInCommon = async (scope: Scope, statement: SqlStatement) => {
+    if (shared === undefined) return await exclusive.lend(scope, (client) => runOn(client, scope, statement));
     try {
-      return await shared.read(scope, sendOf(scope, text, values));
+      return await shared.read(scope, sendOf(scope, statement));
     } catch (error) {
-      throw failureOf(error, text, scope);
+      throw failureOf(error, statement.text, scope);
     }
   };
 
-  const query = (scope: Scope, text: string, values: readonly SqlValue[]): Promise<readonly unknown[]> => {
-    if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
+  const query = (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
+    refuseControl(statement.text);
     if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
     const attempt = (): Promise<readonly unknown[]> =>
       scope.readOnly
-        ? readInCommon(scope, text, values)
-        : exclusive.lend(scope, (client) => runOn(client, scope, text, values));
-    return timed(scope, text, () => withRetries(scope, attempt, retrying));
+        ? readInCommon(scope, statement)
+        : exclusive.lend(scope, (client) => runOn(client, scope, statement));
+    return timed(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 
-  const connectionOf = (client: DriverClient, scope: Scope): TransactionConnection => {
-    let failure: Error | undefined;
-    const command = (text: string): Promise<string> =>
-      new Promise((resolve, reject) => {
-        const statement = createStatement(
-          { text, values: [], prepared },
-          names,
-          preparedOn,
-          (error, _, tag) => {
-            if (error === undefined) return resolve(tag);
-            reject(failureOf(error, text, scope));
-          },
-        );
-        client.query(statement);
-      });
-    const watched = <T>(promise: Promise<T>): Promise<T> => {
-      promise.catch((error: Error) => {
-        failure ??= error;
-      });
-      return promise;
-    };
-    return {
-      query: (text, values) => {
-        if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
-        return watched(timed(scope, text, () => runOn(client, scope, text, values)));
+  const connectionOf = (client: DriverClient, scope: Scope): TransactionConnection =>
+    transactionConnection({
+      run: (statement) => {
+        refuseControl(statement.text);
+        return timed(scope, statement.text, () => runOn(client, scope, statement));
       },
-      send: (text) => void watched(command(text)),
-      finish: command,
-      get failure() {
-        return failure;
-      },
+      command: (text) =>
+        new Promise((resolve, reject) => {
+          const statement = createStatement({ text, values: [], prepared }, (error, _, tag) =>
+            error === undefined ? resolve(tag) : reject(failureOf(error, text, scope)),
+          );
+          client.query(statement);
+        }),
       script: (text) =>
-        watched(
-          new Promise((resolve, reject) => {
-            const done = (error: unknown): void =>
-              error ? reject(failureOf(error, text, scope)) : resolve();
-            client.query(createScript(text, done));
-          }),
-        ),
-    };
-  };
+        new Promise((resolve, reject) => {
+          const done = (error: unknown): void => (error ? reject(failureOf(error, text, scope)) : resolve());
+          client.query(createScript(text, done));
+        }),
+    });
 
   const transaction = <T>(
     scope: Scope,
@@ -199,8 +178,11 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
 
   const within = (scope: Scope): Database => ({
-    query: async <Row extends object>(text: string, values: readonly SqlValue[] = []) =>
-      asRows<Row>(await query(scope, text, values)),
+    query: async <Row extends object>(
+      text: string,
+      values: readonly SqlValue[] = [],
+      { plan }: QueryOptions = {},
+    ) => asRows<Row>(await query(scope, { text, values, plan })),
     transaction: (work, transactionOptions) => transaction(scope, work, transactionOptions),
   });
 

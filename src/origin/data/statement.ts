@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import pg from "pg";
 import type { SqlValue } from "./database.ts";
 import type { WireConnection, WireStatement } from "./driver.ts";
+import type { Gather } from "./gather.ts";
 
 export interface StatementOptions {
   readonly text: string;
@@ -16,18 +17,19 @@ export interface StatementOptions {
   readonly timeoutMs?: number | undefined;
   /** Whether the connection keeps it prepared. */
   readonly prepared: boolean;
+  /** Planned once for any values. @default false */
+  readonly genericPlan?: boolean | undefined;
 }
 
 type Callback = (error: unknown, rows: readonly unknown[], command: string) => void;
 
-/** Without a row in its result. */
+/** Both are without a row in their result. */
 const SET_TIMEOUT = "SELECT WHERE set_config('statement_timeout', $1, true) IS NULL";
+const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'force_generic_plan', true) IS NULL`;
 
 /** A name is the text's own digest: behind a pooler, where sessions are shared, one name is never two texts. */
 const nameOf = (text: string): string =>
   `bw_${createHash("sha256").update(text).digest("base64url").slice(0, 22)}`;
-
-const SET_TIMEOUT_NAME = nameOf(SET_TIMEOUT);
 
 /** Texts whose names are remembered. Texts are constants of the program; made-up ones must not fill memory. */
 const MAX_NAMES = 1000;
@@ -45,22 +47,29 @@ export const createStatementNames = (): ((text: string) => string) => {
   };
 };
 
-/** Which connections have the timeout's statement prepared. */
-export type PreparedOn = WeakSet<WireConnection>;
+interface Setting {
+  readonly text: string;
+  readonly name: string;
+  /** Connections that have it prepared. */
+  readonly preparedOn: WeakSet<WireConnection>;
+}
 
-const sendTimeout = (
+const setting = (text: string): Setting => ({ text, name: nameOf(text), preparedOn: new WeakSet() });
+
+const sendSetting = (
   connection: WireConnection,
+  { text, name, preparedOn }: Setting,
   timeoutMs: number,
-  prepared: PreparedOn | undefined,
+  prepared: boolean,
 ): void => {
-  const name = prepared === undefined ? "" : SET_TIMEOUT_NAME;
-  if (prepared === undefined || !prepared.has(connection)) {
+  const statement = prepared ? name : "";
+  if (!prepared || !preparedOn.has(connection)) {
     // Closing what is not there is no error; parsing what is there would be one.
-    if (name !== "") connection.close({ type: "S", name }, false);
-    connection.parse({ name, text: SET_TIMEOUT, types: [] }, false);
-    prepared?.add(connection);
+    if (prepared) connection.close({ type: "S", name }, false);
+    connection.parse({ name: statement, text, types: [] }, false);
+    if (prepared) preparedOn.add(connection);
   }
-  connection.bind({ portal: "", statement: name, values: [String(timeoutMs)] }, false);
+  connection.bind({ portal: "", statement, values: [String(timeoutMs)] }, false);
   connection.execute({ portal: "" }, false);
 };
 
@@ -78,31 +87,32 @@ const lastOf = (results: unknown): Result => {
   return isResult(result) ? result : { rows: [], command: "" };
 };
 
-export const createStatement = (
-  { text, values, timeoutMs, prepared }: StatementOptions,
-  names: (text: string) => string,
-  preparedOn: PreparedOn,
-  callback: Callback,
-): WireStatement => {
-  const name = prepared ? names(text) : "";
-  const config = { text, values: [...values], queryMode: "extended", ...(name === "" ? {} : { name }) };
-  const query: WireStatement = new pg.Query(config, (error, results) => {
-    if (error) return callback(error, [], "");
-    const { rows, command } = lastOf(results);
-    callback(undefined, rows, command);
-  });
-  if (timeoutMs === undefined) return query;
-  const { submit } = query;
-  query.submit = (connection) => {
-    connection.stream.cork();
-    try {
-      sendTimeout(connection, timeoutMs, prepared ? preparedOn : undefined);
+/** Makes statements for the connections of one pool. */
+export type CreateStatement = (options: StatementOptions, callback: Callback) => WireStatement;
+
+export const statementFactory = (gather: Gather): CreateStatement => {
+  const names = createStatementNames();
+  const timeout = setting(SET_TIMEOUT);
+  const timeoutAndPlan = setting(SET_TIMEOUT_AND_PLAN);
+
+  return ({ text, values, timeoutMs, prepared, genericPlan }, callback) => {
+    const name = prepared ? names(text) : "";
+    const config = { text, values: [...values], queryMode: "extended", ...(name === "" ? {} : { name }) };
+    const query: WireStatement = new pg.Query(config, (error, results) => {
+      if (error) return callback(error, [], "");
+      const { rows, command } = lastOf(results);
+      callback(undefined, rows, command);
+    });
+    const { submit } = query;
+    query.submit = (connection) => {
+      gather(connection);
+      if (timeoutMs !== undefined) {
+        sendSetting(connection, genericPlan === true ? timeoutAndPlan : timeout, timeoutMs, prepared);
+      }
       return submit.call(query, connection);
-    } finally {
-      connection.stream.uncork();
-    }
+    };
+    return query;
   };
-  return query;
 };
 
 /** Several statements in one text, by the simple protocol, without values or time limit. */

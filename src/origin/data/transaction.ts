@@ -2,25 +2,49 @@
 import {
   asRows,
   type EndReason,
+  type QueryOptions,
   type Scope,
+  type SqlStatement,
   type SqlValue,
   type Transaction,
   type TransactionOptions,
 } from "./database.ts";
 import { DeadlineError } from "./failure.ts";
 
-/** How a transaction's statements reach its connection. */
-export interface TransactionConnection {
+/** How statements reach the transaction's connection. */
+export interface TransactionWire {
   /** Sends at once, behind what has been sent before. */
-  query(text: string, values: readonly SqlValue[]): Promise<readonly unknown[]>;
-  /** The same for a command without a result or a deadline. */
-  send(text: string): void;
-  /** Resolves with the command's tag, such as COMMIT, when all that was sent before has been answered. */
-  finish(text: "COMMIT" | "ROLLBACK"): Promise<string>;
-  /** The first failure of a statement, whether somebody looked at it or not. */
-  readonly failure: Error | undefined;
+  run(statement: SqlStatement): Promise<readonly unknown[]>;
+  /** The same without a deadline; resolves with the command's tag, such as COMMIT. */
+  command(text: string): Promise<string>;
   script(text: string): Promise<void>;
 }
+
+export interface TransactionConnection extends TransactionWire {
+  /** For a command that nobody has to wait for: it fails where what follows it fails. */
+  send(text: string): void;
+  /** The first failure, whether somebody looked at it or not. */
+  readonly failure: Error | undefined;
+}
+
+export const transactionConnection = (wire: TransactionWire): TransactionConnection => {
+  let failure: Error | undefined;
+  const watched = <T>(promise: Promise<T>): Promise<T> => {
+    promise.catch((error: Error) => {
+      failure ??= error;
+    });
+    return promise;
+  };
+  return {
+    run: (statement) => watched(wire.run(statement)),
+    command: (text) => watched(wire.command(text)),
+    script: (text) => watched(wire.script(text)),
+    send: (text) => void watched(wire.command(text)),
+    get failure() {
+      return failure;
+    },
+  };
+};
 
 const begin = (scope: Scope, { isolation }: TransactionOptions): string =>
   [
@@ -32,8 +56,11 @@ const begin = (scope: Scope, { isolation }: TransactionOptions): string =>
     .join(" ");
 
 const overConnection = (connection: TransactionConnection, depth: number): Transaction => ({
-  query: async <Row extends object>(text: string, values: readonly SqlValue[] = []) =>
-    asRows<Row>(await connection.query(text, values)),
+  query: async <Row extends object>(
+    text: string,
+    values: readonly SqlValue[] = [],
+    { plan }: QueryOptions = {},
+  ) => asRows<Row>(await connection.run({ text, values, plan })),
   script: (text) => connection.script(text),
   transaction: async (work) => {
     const name = `level_${depth}`;
@@ -72,13 +99,13 @@ export const runTransaction = async <T>(
   );
   try {
     const result = await Promise.race([work(overConnection(connection, 1)), ended.promise]);
-    if ((await connection.finish("COMMIT")) === ROLLED_BACK) {
+    if ((await connection.command("COMMIT")) === ROLLED_BACK) {
       throw connection.failure ?? new Error("the transaction was rolled back");
     }
     return result;
   } catch (error) {
     // Where the request has ended the connection ends too, and the transaction with it.
-    if (scope.ended === undefined) await connection.finish("ROLLBACK").catch(() => undefined);
+    if (scope.ended === undefined) await connection.command("ROLLBACK").catch(() => undefined);
     throw error;
   } finally {
     takeBack();

@@ -7,9 +7,8 @@ import { problemResponse } from "../core/http/problem-response.ts";
 import { missingScopes, type Principal } from "../core/security/principal.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { type Answer, responder } from "./answer.ts";
-import type { Scope } from "./data/database.ts";
-import { DeadlineError } from "./data/failure.ts";
 import type { PostgresPool } from "./data/postgres.ts";
+import { untilEnd } from "./data/until-end.ts";
 import type { Deadlines } from "./deadlines.ts";
 import { deadlineExceeded, problemOfFailure, unavailable } from "./failure-problem.ts";
 import type { Services } from "./handler.ts";
@@ -71,13 +70,6 @@ const bodyOf = (c: OriginContext): BodySource => ({
 
 const NO_BODY = new Uint8Array(0);
 
-/** What comes first: the answer, or the request's end. An answer that comes later is not heard. */
-const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const takeBack = scope.onEnd((reason) => reject(new DeadlineError(`the request has ended (${reason})`)));
-    pending.then(resolve, reject).finally(takeBack);
-  });
-
 /** @param name the route's operation name */
 export const serveRoute = (
   name: string,
@@ -111,6 +103,9 @@ export const serveRoute = (
     const principal = principalOf(route, edge);
     const refused = authorise(route, principal);
     if (refused !== undefined) return refused;
+    const key = takesKey ? c.req.header(KEY_FIELD) : undefined;
+    // A write with a key is done once anyway; every other one asks while its body arrives.
+    const isFirst = isRead || key !== undefined ? true : edge.claim();
     const body = isRead ? NO_BODY : await signedBody(bodyOf(c), maxBytes, scope);
     if (!(body instanceof Uint8Array)) return body;
     const { path, query } = targetOf(c.req.url);
@@ -122,9 +117,8 @@ export const serveRoute = (
       body,
     });
     if ("code" in input) return input;
-    if (edge.isFirst !== true && !(await edge.isFirst)) return problem("unsigned");
+    if (!(await isFirst)) return problem("unsigned");
     const services = servicesFor(scope, principal, input.query);
-    const key = takesKey ? header(KEY_FIELD) : undefined;
     if (key === undefined || principal === undefined) return await handler({ ...input, principal }, services);
     const keyed = {
       principal: principal.id,

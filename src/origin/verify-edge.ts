@@ -14,8 +14,11 @@ export interface EdgeRequest {
   readonly verdict: Verdict;
   /** What was left of the request's deadline when the edge sent it, milliseconds. */
   readonly timeoutMs: number;
-  /** Whether no pod has taken the request before: for writes, which must not be done before it is known. */
-  readonly isFirst: true | Promise<boolean>;
+  /**
+   * Whether no pod has taken the request before. A write that is not harmless when it is done twice must not
+   * begin before it is known.
+   */
+  readonly claim: () => Promise<boolean>;
 }
 
 export interface ArrivedRequest {
@@ -47,8 +50,6 @@ export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
 /** Longer than this no write waits for what the other pods have seen, milliseconds. */
 const CLAIM_TIMEOUT_MS = 100;
 
-const SAFE_METHODS = new Set(["GET", "HEAD", "OPTIONS"]);
-
 /** Without Redis each pod knows only its own. */
 const isClaimed = (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
   const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
@@ -75,13 +76,12 @@ export const verifyEdge = (
     if (!verification.ok) return refuse(verification.reason, target.path);
     const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
     if (verdict === undefined) return refuse("malformed", target.path);
-    const isFirst = SAFE_METHODS.has(method)
-      ? true
-      : isClaimed(claimNonce, field("signature-input") ?? "").then((first) => {
-          if (!first) refuse("replayed", target.path);
-          return first;
-        });
+    const claim = async (): Promise<boolean> => {
+      const isFirst = await isClaimed(claimNonce, field("signature-input") ?? "");
+      if (!isFirst) refuse("replayed", target.path);
+      return isFirst;
+    };
     const timeoutMs = Number(field(tierHeaders.timeoutMs));
-    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, isFirst };
+    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, claim };
   };
 };

@@ -25,6 +25,7 @@ export interface DriverClient {
 }
 
 export interface DriverPool {
+  readonly maxCount: number;
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
@@ -77,7 +78,8 @@ interface Pool {
   end(): Promise<void>;
 }
 
-const driverPool = (pool: Pool): DriverPool => ({
+const driverPool = (pool: Pool, maxCount: number): DriverPool => ({
+  maxCount,
   get totalCount() {
     return pool.totalCount;
   },
@@ -148,7 +150,7 @@ const overTcp = (url: string, options: DriverOptions): Driver => {
   return {
     name: "pg",
     pipelines: true,
-    pool: driverPool(pool),
+    pool: driverPool(pool, options.maxConnections),
     cancel: (client) => cancelOver(new pg.Client({ connectionString: url }).connection, client),
   };
 };
@@ -169,7 +171,7 @@ const overWebSocket = (url: string, options: DriverOptions): Driver => {
   return {
     name: "neon",
     pipelines: false,
-    pool: driverPool(pool),
+    pool: driverPool(pool, options.maxConnections),
     cancel: (client) => cancelOver(new NeonClient({ connectionString: url }).connection, client),
   };
 };

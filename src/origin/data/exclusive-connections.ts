@@ -1,7 +1,15 @@
 /** Connections lent to one user at a time: for what writes, and for transactions. */
 import type { Scope } from "./database.ts";
 import type { Driver, DriverClient } from "./driver.ts";
-import { DeadlineError, failureOf, isReadOnlyServer, isServersAnswer, UnavailableError } from "./failure.ts";
+import {
+  DeadlineError,
+  failureOf,
+  isReadOnlyServer,
+  isServersAnswer,
+  isStaleState,
+  UnavailableError,
+} from "./failure.ts";
+import { untilEnd } from "./until-end.ts";
 
 export interface ExclusiveConnections {
   /**
@@ -11,8 +19,10 @@ export interface ExclusiveConnections {
    * @throws UnavailableError, DeadlineError where none can be had, and what the work throws
    */
   lend<T>(scope: Scope, work: (client: DriverClient) => Promise<T>): Promise<T>;
-  /** A connection for reads in common, which the caller gives back. */
+  /** A connection that the caller gives back itself. */
   open(): Promise<DriverClient>;
+  /** Uses no connection any more that is there now: they lead to a server that takes no writes. */
+  renew(): void;
 }
 
 /** So many wait for a connection at most; more would only wait in vain. */
@@ -40,21 +50,15 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
 
   /** Waits no longer than the request does; a connection that comes too late goes back. */
   const openWithin = async (scope: Scope): Promise<DriverClient> => {
-    const ended = Promise.withResolvers<never>();
-    const takeBack = scope.onEnd((reason) =>
-      ended.reject(new DeadlineError(`the request has ended (${reason}) while it waited for a connection`)),
-    );
     const opening = open();
     try {
-      return await Promise.race([opening, ended.promise]);
+      return await untilEnd(scope, opening);
     } catch (error) {
       opening.then(
         (client) => client.release(false),
         () => undefined,
       );
       throw error;
-    } finally {
-      takeBack();
     }
   };
 
@@ -74,8 +78,13 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
     };
   };
 
+  const renew = (): void => {
+    generation += 1;
+  };
+
   return {
     open,
+    renew,
     lend: async (scope, work) => {
       if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
       const client = await openWithin(scope).catch((error: unknown) => {
@@ -89,8 +98,8 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
         return result;
       } catch (error) {
         const cause = error instanceof Error ? (error.cause ?? error) : error;
-        isWhole = isServersAnswer(cause) && !isReadOnlyServer(cause);
-        if (isReadOnlyServer(cause) && !scope.readOnly) generation += 1;
+        isWhole = isServersAnswer(cause) && !isReadOnlyServer(cause) && !isStaleState(cause);
+        if (isReadOnlyServer(cause) && !scope.readOnly) renew();
         throw error;
       } finally {
         release();

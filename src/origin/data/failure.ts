@@ -41,16 +41,6 @@ export const isUnavailable = (error: unknown): error is UnavailableError => erro
 export const isConcurrencyFailure = (error: unknown): boolean =>
   error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
 
-/**
- * A prepared statement that this connection does not know, or knows with another result: a changed table
- * (0A000 "cached plan must not change result type"), or a pooler that hands connections around (26000, 42P05).
- */
-export const isStalePlan = (error: unknown): boolean =>
-  error instanceof StatementError &&
-  (error.code === "26000" ||
-    error.code === "42P05" ||
-    (error.code === "0A000" && error.message.includes("cached plan")));
-
 /** read_only_sql_transaction: where a write was meant, the server has become a standby. */
 const READ_ONLY = "25006";
 /** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
@@ -125,3 +115,19 @@ export const isServersAnswer = (error: unknown): boolean => {
 };
 
 export const sqlState = (error: unknown): string | undefined => driverError(error)?.code;
+
+/**
+ * A prepared statement that this connection does not know, or knows with another result: a changed table
+ * (0A000 "cached plan must not change result type"), or a pooler that hands connections around (26000, 42P05).
+ */
+const isStale = (code: string, message: string): boolean =>
+  code === "26000" || code === "42P05" || (code === "0A000" && message.includes("cached plan"));
+
+export const isStalePlan = (error: unknown): error is StatementError =>
+  error instanceof StatementError && isStale(error.code, error.message);
+
+/** The same of a driver's error. */
+export const isStaleState = (error: unknown): boolean => {
+  const said = driverError(error);
+  return said !== undefined && isStale(said.code, said.message);
+};

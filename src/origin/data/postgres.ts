@@ -16,7 +16,7 @@ import {
 } from "./database.ts";
 import { createDriver, type Driver, type DriverClient } from "./driver.ts";
 import { createExclusiveConnections } from "./exclusive-connections.ts";
-import { DeadlineError, failureOf, StatementError } from "./failure.ts";
+import { DeadlineError, failureOf, isReadOnlyServer, StatementError } from "./failure.ts";
 import { createGather } from "./gather.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
@@ -62,6 +62,28 @@ const MAX_ACCIDENTS = 3;
 const CONTROL =
   /^\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 
+/** The part of all connections that reads share at most, and that writes do: what is left is for transactions. */
+const READS_SHARE = 0.4;
+const WRITES_SHARE = 0.5;
+/** Reads are spread over so many before they wait behind one another. */
+const FEW_READS = 4;
+
+const createShared = (driver: Driver, maxConnections: number, open: () => Promise<DriverClient>) => {
+  const part = (share: number): number => Math.max(1, Math.floor(maxConnections * share));
+  const reads = part(READS_SHARE);
+  const writes = part(WRITES_SHARE);
+  return {
+    reads: createSharedConnections(driver, {
+      few: Math.min(FEW_READS, reads),
+      most: reads,
+      isPatient: false,
+      open,
+    }),
+    // A write may be held up by a row's lock for long: behind it is the last place to wait.
+    writes: createSharedConnections(driver, { few: writes, most: writes, isPatient: true, open }),
+  };
+};
+
 const refuseControl = (text: string): void => {
   if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
 };
@@ -77,9 +99,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     onLoss: (error) => log.warn({ err: error }, "lost a connection to PostgreSQL"),
   });
   const exclusive = createExclusiveConnections(driver);
-  const shared = driver.pipelines
-    ? createSharedConnections(driver, { maxConnections, open: exclusive.open })
-    : undefined;
+  const shared = driver.pipelines ? createShared(driver, maxConnections, exclusive.open) : undefined;
   const createStatement = statementFactory(createGather());
   let prepared = options.preparedStatements ?? true;
   let accidents = 0;
@@ -126,11 +146,13 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     }
   };
 
-  const readInCommon = async (scope: Scope, statement: SqlStatement) => {
+  /** Single statements share connections where the driver lets them; see `shared-connections.ts`. */
+  const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     if (shared === undefined) return await exclusive.lend(scope, (client) => runOn(client, scope, statement));
     try {
-      return await shared.read(scope, sendOf(scope, statement));
+      return await (scope.readOnly ? shared.reads : shared.writes).run(scope, sendOf(scope, statement));
     } catch (error) {
+      if (isReadOnlyServer(error) && !scope.readOnly) exclusive.renew();
       throw failureOf(error, statement.text, scope);
     }
   };
@@ -138,10 +160,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const query = (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     refuseControl(statement.text);
     if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
-    const attempt = (): Promise<readonly unknown[]> =>
-      scope.readOnly
-        ? readInCommon(scope, statement)
-        : exclusive.lend(scope, (client) => runOn(client, scope, statement));
+    const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
     return timed(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 

@@ -64,6 +64,7 @@ const overHttp = (url: string, token: string): RedisStore => {
 
 const overTcp = (url: string, log: OriginLog): RedisStore => {
   const redis = new TcpRedis(url, {
+    enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 1,

@@ -1,18 +1,38 @@
 /**
- * Connections that several requests read through at once: a statement is written behind the one under way
- * instead of waiting for a connection of its own. Half the round trips' cost and half the server's processes
- * go with it. Only what writes nothing may come here: a statement whose connection was lost or cancelled for
- * a stranger's sake is sent once more.
+ * Connections for single statements of several requests at once: a statement is written behind the one under
+ * way instead of waiting for a connection of its own. Half the system calls and half the server's processes go
+ * with it. Each statement is a transaction of its own all the same: it ends with its own Sync.
+ *
+ * Reads and writes keep apart: a write may wait for a row that another transaction holds.
  */
 import type { Scope } from "./database.ts";
 import type { Driver, DriverClient, WireStatement } from "./driver.ts";
-import { CANCELLED, isServersAnswer, sqlState, UnavailableError } from "./failure.ts";
+import {
+  CANCELLED,
+  isReadOnlyServer,
+  isServersAnswer,
+  isStaleState,
+  sqlState,
+  UnavailableError,
+} from "./failure.ts";
+import { untilEnd } from "./until-end.ts";
 
 /** Makes the statement anew for each sending. */
 export type Send = (callback: (error: unknown, rows: readonly unknown[]) => void) => WireStatement;
 
 export interface SharedConnections {
-  read(scope: Scope, send: Send): Promise<readonly unknown[]>;
+  /** Runs one statement. One that was cancelled for a stranger's sake is sent again; a lost read is too. */
+  run(scope: Scope, send: Send): Promise<readonly unknown[]>;
+}
+
+export interface SharedOptions {
+  /** Connections shared while statements come back quickly. */
+  readonly few: number;
+  /** Connections shared at most. */
+  readonly most: number;
+  /** Whether a statement waits for a connection to be opened rather than behind another one. @default false */
+  readonly isPatient: boolean;
+  readonly open: () => Promise<DriverClient>;
 }
 
 interface Shared {
@@ -23,26 +43,29 @@ interface Shared {
   headSinceMs: number;
   /** It takes no further statement, and is ended after the last one that it has. */
   retired: boolean;
+  /** It takes no further statement, and goes back after the last one that it has. */
+  yields: boolean;
 }
 
 /** So many statements wait behind one another at most: beyond it the database is overloaded. */
 const MAX_DEPTH = 256;
-/** Connections shared while statements come back quickly. */
-const FEW = 4;
 /** A statement that takes longer makes its connection one to avoid, milliseconds. */
 const STUCK_MS = 20;
 /** For so long the server's own cancelling is waited for before the connection is ended, milliseconds. */
 const GRACE_MS = 250;
 
+/** Whether the connection should take no further statement after this error. */
+const isOfNoMoreUse = (error: unknown, { readOnly }: Scope): boolean =>
+  !isServersAnswer(error) || isStaleState(error) || (isReadOnlyServer(error) && !readOnly);
+
 export const createSharedConnections = (
   driver: Driver,
-  { maxConnections, open }: { maxConnections: number; open: () => Promise<DriverClient> },
+  { few, most, isPatient, open }: SharedOptions,
 ): SharedConnections => {
   let connections: Shared[] = [];
   let opening: Promise<void> | undefined;
-  // At least one connection is left to those that need one of their own.
-  const most = Math.max(1, maxConnections - 1);
-  const few = Math.min(FEW, most);
+  /** Connections that take no more so that somebody else may have them. */
+  let yielding = 0;
 
   const isStuck = (shared: Shared): boolean =>
     shared.sent > shared.answered && performance.now() - shared.headSinceMs > STUCK_MS;
@@ -67,13 +90,24 @@ export const createSharedConnections = (
   /** One without a statement goes back to the pool, whose idle connections are looked after there. */
   const giveBack = (shared: Shared): void => {
     withdraw(shared);
+    if (shared.yields) yielding -= 1;
     shared.client.release(shared.retired);
+  };
+
+  /** A connection that is never without a statement would never go back while others wait for one. */
+  const yieldToWaiting = (): void => {
+    if (driver.pool.waitingCount <= yielding || driver.pool.idleCount > 0) return;
+    const shared = leastLoaded(connections);
+    if (shared === undefined || shared.sent === 0) return;
+    shared.yields = true;
+    yielding += 1;
+    withdraw(shared);
   };
 
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((client) => {
-        const shared = { client, sent: 0, answered: 0, headSinceMs: 0, retired: false };
+        const shared = { client, sent: 0, answered: 0, headSinceMs: 0, retired: false, yields: false };
         connections.push(shared);
         // Those who waited for it write at once; where nobody does any more, it goes back.
         setImmediate(() => {
@@ -86,13 +120,21 @@ export const createSharedConnections = (
     return opening;
   };
 
+  const mayOpen = (limit: number): boolean =>
+    connections.length < limit &&
+    (driver.pool.idleCount > 0 || driver.pool.totalCount < driver.pool.maxCount);
+
   /** A connection to write to now; where there is none, one has to be opened first. */
   const choose = (): Shared | undefined => {
+    yieldToWaiting();
     const flowing = leastLoaded(
       connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
     );
-    if (flowing === undefined) return connections.length < most ? undefined : leastLoaded(connections);
-    if (flowing.sent > flowing.answered && connections.length < few) openAnother().catch(() => undefined);
+    if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
+    if (flowing.sent > flowing.answered && mayOpen(few)) {
+      if (isPatient) return undefined;
+      openAnother().catch(() => undefined);
+    }
     return flowing;
   };
 
@@ -103,11 +145,16 @@ export const createSharedConnections = (
       retire(shared);
       void driver.cancel(shared.client);
     }
-    setTimeout(() => {
-      if (shared.answered > position) return;
+    const afterGrace = (then: () => void): void => {
+      setTimeout(() => {
+        if (shared.answered <= position) then();
+      }, GRACE_MS).unref();
+    };
+    afterGrace(() => {
       retire(shared);
-      void driver.cancel(shared.client).finally(() => shared.client.connection.stream.destroy());
-    }, GRACE_MS).unref();
+      void driver.cancel(shared.client);
+      afterGrace(() => shared.client.connection.stream.destroy());
+    });
   };
 
   const sendOn = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> =>
@@ -120,7 +167,7 @@ export const createSharedConnections = (
         takeBack();
         shared.answered += 1;
         shared.headSinceMs = performance.now();
-        if (error !== undefined && !isServersAnswer(error)) retire(shared);
+        if (error !== undefined && isOfNoMoreUse(error, scope)) retire(shared);
         if (shared.sent === shared.answered) giveBack(shared);
         if (error === undefined) resolve(rows);
         else reject(error);
@@ -128,33 +175,40 @@ export const createSharedConnections = (
       shared.client.query(statement);
     });
 
-  /** Whether it failed by no fault of its own. */
-  const isStrangersFault = (error: unknown, scope: Scope): boolean =>
-    scope.ended === undefined &&
-    (!isServersAnswer(error) ||
-      (sqlState(error) === CANCELLED && Date.now() < scope.deadlineAtMs - GRACE_MS));
+  /** Whether it failed by no fault of its own, and has certainly changed nothing. */
+  const maySendAgain = (error: unknown, scope: Scope): boolean => {
+    if (scope.ended !== undefined) return false;
+    if (!isServersAnswer(error)) return scope.readOnly;
+    return sqlState(error) === CANCELLED && Date.now() < scope.deadlineAtMs - GRACE_MS;
+  };
+
+  const sendOrRefuse = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> => {
+    if (shared.sent - shared.answered < MAX_DEPTH) return sendOn(shared, scope, send);
+    throw new UnavailableError("every connection to PostgreSQL has as many statements as it may");
+  };
 
   const attempt = async (scope: Scope, send: Send): Promise<readonly unknown[]> => {
-    let shared = choose();
-    if (shared === undefined) {
-      // One that cannot be opened leaves those that are there.
-      await openAnother().catch((error: unknown) => {
-        if (connections.length === 0) throw error;
-      });
-      shared = choose() ?? leastLoaded(connections);
+    for (;;) {
+      const shared = choose();
+      // Chosen and written to in one turn, or two would choose the same.
+      if (shared !== undefined) return await sendOrRefuse(shared, scope, send);
+      try {
+        await untilEnd(scope, openAnother());
+      } catch (error) {
+        // One that cannot be opened leaves those that are there.
+        const other = leastLoaded(connections);
+        if (other === undefined || scope.ended !== undefined) throw error;
+        return await sendOrRefuse(other, scope, send);
+      }
     }
-    if (shared === undefined || shared.sent - shared.answered >= MAX_DEPTH) {
-      throw new UnavailableError("every connection to PostgreSQL has as many statements as it may");
-    }
-    return await sendOn(shared, scope, send);
   };
 
   return {
-    read: async (scope, send) => {
+    run: async (scope, send) => {
       try {
         return await attempt(scope, send);
       } catch (error) {
-        if (error instanceof UnavailableError || !isStrangersFault(error, scope)) throw error;
+        if (error instanceof UnavailableError || !maySendAgain(error, scope)) throw error;
         return await attempt(scope, send);
       }
     },

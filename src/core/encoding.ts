@@ -11,7 +11,9 @@ export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded)) return undefined;
   try {
     const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
-    return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+    const bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < binary.length; i += 1) bytes[i] = binary.charCodeAt(i);
+    return bytes;
   } catch {
     return undefined;
   }

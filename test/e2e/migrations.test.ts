@@ -1,0 +1,140 @@
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { type Database, unboundScope } from "../../src/origin/data/database.ts";
+import { type Migration, migrate, pendingMigrations, readMigrations } from "../../src/origin/data/migrate.ts";
+import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
+import { createLog } from "../../src/origin/log.ts";
+import * as before from "../fixtures/previous-level/statements.ts";
+import { createDatabase, type TestDatabase } from "../support/database.ts";
+
+let database: TestDatabase;
+let pool: PostgresPool;
+let migrations: Migration[];
+
+const open = async (): Promise<void> => {
+  database = await createDatabase(inject("servers").databaseUrl);
+  pool = connectPostgres(database.url, { maxConnections: 8, log: createLog("silent") });
+  migrations = await readMigrations();
+};
+const close = async (): Promise<void> => {
+  await pool?.close();
+  await database?.drop();
+};
+
+const ofLevelBefore = (): Migration[] => migrations.filter(({ name }) => before.LEVEL.includes(name));
+const unbound = (): Database => pool.within(unboundScope("migrations"));
+
+interface Column {
+  readonly table: string;
+  readonly column: string;
+  readonly type: string;
+  readonly isNullable: string;
+  readonly defaultValue: string | null;
+}
+
+const columns = (): Promise<Column[]> =>
+  pool.query<Column>(
+    `SELECT table_name AS "table", column_name AS "column", data_type AS type, is_nullable AS "isNullable",
+       column_default AS "defaultValue"
+     FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`,
+  );
+
+describe("a level is added to the one before", () => {
+  beforeAll(open);
+  afterAll(close);
+
+  test("the fixture is of a level that this program goes on from", () => {
+    const names = migrations.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(before.LEVEL));
+    expect(names.length).toBeGreaterThan(before.LEVEL.length);
+  });
+
+  test("what the level before has is there unchanged, and what is new in its tables may be left out", async () => {
+    await migrate(unbound(), ofLevelBefore());
+    const earlier = await columns();
+    const ran = await migrate(unbound(), migrations);
+    expect(ran).toEqual(migrations.map(({ name }) => name).filter((name) => !before.LEVEL.includes(name)));
+    const later = await columns();
+    expect(later).toEqual(expect.arrayContaining(earlier));
+    const tables = new Set(earlier.map(({ table }) => table));
+    const known = new Set(earlier.map(({ table, column }) => `${table}.${column}`));
+    const demanding = later
+      .filter(({ table, column }) => tables.has(table) && !known.has(`${table}.${column}`))
+      .filter(({ isNullable, defaultValue }) => isNullable === "NO" && defaultValue === null);
+    expect(demanding).toEqual([]);
+  });
+
+  test("running them again changes nothing", async () => {
+    expect(await migrate(unbound(), migrations)).toEqual([]);
+    expect(await pendingMigrations(unbound(), migrations)).toEqual([]);
+  });
+
+  test("one that was edited after it had run is refused by its name", async () => {
+    const [first, ...others] = migrations;
+    if (first === undefined) throw new Error("there are no migrations");
+    const edited = [{ ...first, checksum: "another" }, ...others];
+    await expect(migrate(unbound(), edited)).rejects.toThrow(`migration ${first.name} was changed`);
+  });
+});
+
+describe("processes of the level before, while an update rolls", () => {
+  const product = crypto.randomUUID();
+  const alice = "alice";
+
+  beforeAll(async () => {
+    await open();
+    await migrate(unbound(), ofLevelBefore());
+    await pool.query(before.INSERT_PRODUCT, [product, "Lamp", "Burns.", 100, 1_000]);
+  });
+  afterAll(close);
+
+  const place = async (): Promise<string> => {
+    const id = crypto.randomUUID();
+    const lines = await pool.query<{ created_at: Date | null }>(before.PLACE_ORDER, [
+      id,
+      alice,
+      [product],
+      [1],
+    ]);
+    expect(lines.map(({ created_at }) => created_at)).toEqual([expect.any(Date)]);
+    return id;
+  };
+
+  const stock = async (): Promise<number | undefined> =>
+    (await pool.query<{ stock: number }>(before.FIND_PRODUCT, [product]))[0]?.stock;
+
+  test("place orders before, while and after the migrations run, none of which is lost", async () => {
+    const placed = [await place()];
+    const migrating = migrate(unbound(), migrations);
+    placed.push(...(await Promise.all(Array.from({ length: 20 }, place))));
+    await migrating;
+    placed.push(await place());
+    expect(await stock()).toBe(1_000 - placed.length);
+    const rows = await pool.query("SELECT id FROM orders WHERE id = ANY ($1::uuid[])", [placed]);
+    expect(rows).toHaveLength(placed.length);
+  });
+
+  test("read and cancel orders on the new schema", async () => {
+    const id = await place();
+    const left = await stock();
+    const [cancelled] = await pool.query<{ cancelled: number }>(before.CANCEL_ORDER, [id, alice]);
+    expect(cancelled).toEqual({ cancelled: 1 });
+    expect(await stock()).toBe((left ?? 0) + 1);
+    const [order] = await pool.query(before.FIND_ORDER, [id, alice]);
+    expect(order).toMatchObject({ id, status: "cancelled", lines: [{ product_id: product, quantity: 1 }] });
+  });
+
+  test("read and change products on the new schema", async () => {
+    const [found] = await pool.query<{ version: number }>(before.LIST_PRODUCTS, [null, "lam:*", 10]);
+    const changes = [product, found?.version ?? 0, "Lantern", null, null, null];
+    expect(await pool.query(before.UPDATE_PRODUCT, changes)).toMatchObject([{ name: "Lantern" }]);
+  });
+
+  test("make, publish and revoke keys on the new schema", async () => {
+    await pool.query(before.INSERT_KEY, ["key", "hash", alice, "", ["orders:read"], null]);
+    const snapshot = await pool.query<{ version: string }>(before.KEY_SNAPSHOT);
+    expect(snapshot).toMatchObject([{ id: "key", principal: alice, scopes: ["orders:read"] }]);
+    expect(await pool.query(before.REVOKE_KEY, ["key"])).toHaveLength(1);
+    const [after] = await pool.query<{ version: string }>(before.KEY_SNAPSHOT);
+    expect(after?.version).not.toBe(snapshot[0]?.version);
+  });
+});

@@ -7,6 +7,7 @@ import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { mostLiteralFirst } from "../core/routing/table.ts";
 import { writeKeyRecord } from "../core/security/published-keys.ts";
+import { timedScope } from "./data/database.ts";
 import { problemOfFailure, unavailable } from "./failure-problem.ts";
 import type { Handlers } from "./handler.ts";
 import { findKey } from "./keys/key-store.ts";
@@ -41,11 +42,15 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   const unsigned = (): Response => problemResponse(problem("unsigned"), crypto.randomUUID());
 
   app.get(`${EDGE_PATH}/keys/:id`, async (c) => {
-    const requestId = verified(c)?.requestId;
-    if (requestId === undefined) return unsigned();
+    const edge = verified(c);
+    if (edge === undefined) return unsigned();
+    const { requestId, timeoutMs } = edge;
     if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
     try {
-      const record = await findKey(database, c.req.param("id"));
+      const record = await findKey(
+        database.within(timedScope("findKey", timeoutMs, true)),
+        c.req.param("id"),
+      );
       if (record === undefined) return problemResponse(problem("not_found"), requestId);
       return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
     } catch (error) {

@@ -56,7 +56,7 @@ export const keys = {
       file: "observability.otlp_endpoint",
       variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
       alsoVariable: "OTLP_ENDPOINT",
-      meaning: "The OpenTelemetry collector; without one nothing is exported.",
+      meaning: "The OpenTelemetry collector. Checked, but without effect yet: nothing is exported.",
     }),
     serviceName: withDefault(kind.line, "breakwater-origin", {
       file: "observability.service_name",
@@ -71,7 +71,7 @@ export const keys = {
     samplingRate: withDefault(kind.fraction, "0.1", {
       file: "observability.sampling_rate",
       variable: "OTEL_TRACES_SAMPLER_ARG",
-      meaning: "The share of traces that is kept.",
+      meaning: "The share of traces that is kept. Checked, but without effect yet: there are none.",
     }),
     logLevel: withDefault(kind.oneOf("trace", "debug", "info", "warn", "error", "fatal"), "info", {
       file: "observability.log_level",
@@ -131,7 +131,7 @@ export const keys = {
     maxSize: withDefault(kind.cacheSize(1_000_000, 64 * GIB), "1000", {
       file: "cache.max_size",
       variable: "CACHE_MAX_SIZE",
-      meaning: "What each worker's cache holds at most.",
+      meaning: "What each worker's cache holds at most. Checked, but without effect yet: there is none.",
     }),
   },
   redis: {

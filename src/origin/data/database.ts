@@ -75,12 +75,12 @@ export const unboundScope = (name: string): Scope => ({
 });
 
 /** For maintenance and commands: each statement, and each transaction as a whole, has the same time. */
-export const timedScope = (name: string, timeoutMs: number): Scope => ({
+export const timedScope = (name: string, timeoutMs: number, readOnly = false): Scope => ({
   name,
   get deadlineAtMs() {
     return Date.now() + timeoutMs;
   },
-  readOnly: false,
+  readOnly,
   ended: undefined,
   onEnd: (listener) => {
     const timer = setTimeout(() => listener("deadline"), timeoutMs);

@@ -2,7 +2,7 @@
  * The two drivers for PostgreSQL, by the URL's host: node-postgres over TCP, and Neon's, which is built on
  * node-postgres and speaks through a WebSocket. What they have in common is all that the rest sees of them.
  */
-import { Client as NeonClient, Pool as NeonPool, neonConfig } from "@neondatabase/serverless";
+import { Client as NeonClient, Pool as NeonPool } from "@neondatabase/serverless";
 import pg from "pg";
 
 /** A connection as far as statements are written to it (PostgreSQL, "Frontend/Backend Protocol"). */
@@ -38,6 +38,8 @@ export interface Driver {
   /** Whether a connection takes a statement while another one is under way. */
   readonly pipelines: boolean;
   readonly pool: DriverPool;
+  /** Whether the connection is whole and in no transaction, as far as the server has said so. */
+  isIdle(client: DriverClient): boolean;
   /** Asks the server to cancel what the client's connection is doing; resolves when it has been asked. */
   cancel(client: DriverClient): Promise<void>;
 }
@@ -50,7 +52,7 @@ export interface DriverOptions {
   readonly idleTimeoutMs: number;
   /** Where Neon's driver finds its WebSocket, such as `localhost:8080/v1`. @default Neon's own */
   readonly webSocketProxy?: string | undefined;
-  /** A connection was lost, idle or lent out. */
+  /** A connection was lost, idle or lent out; told once for each. */
   readonly onLoss: (error: unknown) => void;
 }
 
@@ -106,9 +108,11 @@ interface Cancellable {
 }
 
 interface CancelConnection {
+  readonly ssl: unknown;
   connect(port: number, host: string): void;
+  requestSsl(): void;
   cancel(processId: number, secretKey: number): void;
-  once(event: "connect" | "end" | "error", listener: () => void): unknown;
+  once(event: "connect" | "sslconnect" | "end", listener: () => void): unknown;
   on(event: "error", listener: () => void): unknown;
   readonly stream: { destroy(): void };
 }
@@ -121,7 +125,9 @@ const isCancelConnection = (connection: object): connection is CancelConnection 
 const cancelOver = async (connection: object, client: object): Promise<void> => {
   if (!isCancellable(client) || !isCancelConnection(connection)) return;
   const { promise: asked, resolve } = Promise.withResolvers<void>();
-  connection.once("connect", () => connection.cancel(client.processID, client.secretKey));
+  const ask = (): void => connection.cancel(client.processID, client.secretKey);
+  connection.once("connect", () => (connection.ssl ? connection.requestSsl() : ask()));
+  connection.once("sslconnect", ask);
   connection.once("end", resolve);
   connection.on("error", resolve);
   const timer = setTimeout(resolve, CANCEL_TIMEOUT_MS);
@@ -129,6 +135,54 @@ const cancelOver = async (connection: object, client: object): Promise<void> => 
   await asked;
   clearTimeout(timer);
   connection.stream.destroy();
+};
+
+interface WatchedClient {
+  readonly connection: {
+    on(event: "readyForQuery", listener: (message: { status: string }) => void): unknown;
+    on(event: "errorMessage", listener: (message: { severity?: string }) => void): unknown;
+  };
+  on(event: "error" | "end", listener: (error: unknown) => void): unknown;
+}
+
+const isWatchedClient = (client: object): client is WatchedClient => "connection" in client && "on" in client;
+
+interface Watch {
+  /** To be called for each client that has connected. */
+  readonly begin: (client: object) => void;
+  readonly isIdle: (client: object) => boolean;
+}
+
+/**
+ * Follows what the server says of each connection's state. A connection may be lost at any time, idle or lent
+ * out; without a listener for it that would end the process.
+ */
+const createWatch = (onLoss: DriverOptions["onLoss"]): Watch => {
+  const idle = new WeakSet<object>();
+  const begin = (client: object): void => {
+    if (!isWatchedClient(client)) return;
+    let isLost = false;
+    let isTold = false;
+    idle.add(client);
+    client.connection.on("readyForQuery", ({ status }) => {
+      if (status === "I" && !isLost) idle.add(client);
+      else idle.delete(client);
+    });
+    const lose = (): void => {
+      isLost = true;
+      idle.delete(client);
+    };
+    client.connection.on("errorMessage", ({ severity }) => {
+      if (severity === "FATAL" || severity === "PANIC") lose();
+    });
+    client.on("end", lose);
+    client.on("error", (error) => {
+      if (!isTold) onLoss(error);
+      isTold = true;
+      lose();
+    });
+  };
+  return { begin, isIdle: (client) => idle.has(client) };
 };
 
 const poolOptions = (url: string, options: DriverOptions) => ({
@@ -144,35 +198,59 @@ const poolOptions = (url: string, options: DriverOptions) => ({
 const overTcp = (url: string, options: DriverOptions): Driver => {
   const config = { ...poolOptions(url, options), types, pipeline: true };
   const pool = new pg.Pool(config);
-  // A connection may be lost at any time, idle or lent out; without a listener that would end the process.
-  pool.on("error", options.onLoss);
-  pool.on("connect", (client) => client.on("error", options.onLoss));
+  const watch = createWatch(options.onLoss);
+  // The client has told of its loss itself.
+  pool.on("error", () => undefined);
+  pool.on("connect", watch.begin);
   return {
     name: "pg",
     pipelines: true,
     pool: driverPool(pool, options.maxConnections),
+    isIdle: watch.isIdle,
     cancel: (client) => cancelOver(new pg.Client({ connectionString: url }).connection, client),
   };
 };
 
+/** Neon's client, led to a proxy of one's own, and with what a statement expects of a connection. */
+const neonClient = (webSocketProxy: string | undefined): typeof NeonClient =>
+  class extends NeonClient {
+    constructor(config?: ConstructorParameters<typeof NeonClient>[0]) {
+      super(config);
+      const { connection, neonConfig } = this;
+      const { stream } = connection;
+      const { destroy } = stream;
+      Object.assign(connection, { submittedNamedStatements: {} });
+      Object.assign(stream, {
+        // It gathers what is written within one turn by itself.
+        cork: () => undefined,
+        uncork: () => undefined,
+        // The other end may be past answering a WebSocket's closing.
+        destroy: () => {
+          destroy.call(stream);
+          setImmediate(() => stream.emit("close"));
+        },
+      });
+      if (webSocketProxy === undefined) return;
+      neonConfig.wsProxy = () => webSocketProxy;
+      neonConfig.useSecureWebSocket = false;
+      neonConfig.pipelineTLS = false;
+      neonConfig.pipelineConnect = false;
+    }
+  };
+
 const overWebSocket = (url: string, options: DriverOptions): Driver => {
-  if (options.webSocketProxy !== undefined) {
-    const proxy = options.webSocketProxy;
-    neonConfig.wsProxy = () => proxy;
-    neonConfig.useSecureWebSocket = false;
-    neonConfig.pipelineTLS = false;
-    neonConfig.pipelineConnect = false;
-  }
+  const Client = neonClient(options.webSocketProxy);
   const pool = new NeonPool({ ...poolOptions(url, options), types });
-  pool.on("error", options.onLoss);
-  pool.on("connect", (client: { on(event: "error", listener: (error: unknown) => void): unknown }) =>
-    client.on("error", options.onLoss),
-  );
+  pool.Client = Client;
+  const watch = createWatch(options.onLoss);
+  pool.on("error", () => undefined);
+  pool.on("connect", watch.begin);
   return {
     name: "neon",
     pipelines: false,
     pool: driverPool(pool, options.maxConnections),
-    cancel: (client) => cancelOver(new NeonClient({ connectionString: url }).connection, client),
+    isIdle: watch.isIdle,
+    cancel: (client) => cancelOver(new Client({ connectionString: url }).connection, client),
   };
 };
 

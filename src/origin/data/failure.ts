@@ -59,14 +59,20 @@ const driverError = (error: unknown): DriverError | undefined => {
   return code === undefined ? undefined : { code, message: error.message, constraint };
 };
 
-/** A WebSocket's failure is an event, not an error. */
+/** A WebSocket's failure is an event, not an error, and often says nothing by itself. */
 const messageOf = (error: unknown): string => {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
-  if (error instanceof Error) return error.message;
-  return typeof error === "object" && error !== null && "message" in error
-    ? String(error.message)
-    : String(error);
+  if (typeof error !== "object" || error === null) return String(error);
+  if ("message" in error && error.message) return String(error.message);
+  if ("error" in error && error.error instanceof Error) return messageOf(error.error);
+  return "the connection failed";
 };
+
+/** The server's timer and this process' clock need not agree to the millisecond. */
+const CLOCK_SLACK_MS = 20;
+
+/** Whether a cancelled statement was cancelled at its own deadline; before it, it was somebody else's doing. */
+export const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
 
 /** Wrong credentials and an unknown database are what a configuration got wrong: waiting does not mend them. */
 const REFUSED_CLASSES = ["28", "3D"];
@@ -89,7 +95,7 @@ export const failureOf = (error: unknown, statement: string | undefined, scope: 
   const said = driverError(error);
   if (said === undefined) return new UnavailableError(messageOf(error), { cause: error });
   const { code } = said;
-  if (code === CANCELLED && Date.now() >= scope.deadlineAtMs - CLOCK_SLACK_MS) {
+  if (code === CANCELLED && isDue(scope)) {
     return new DeadlineError("the statement took longer than the request's deadline", { cause: error });
   }
   if (AWAY_CLASSES.includes(code.slice(0, 2)) || (code === READ_ONLY && !scope.readOnly)) {
@@ -101,11 +107,18 @@ export const failureOf = (error: unknown, statement: string | undefined, scope: 
   return new StatementError(statement ?? "", said, error);
 };
 
-/** The server's timer and this process' clock need not agree to the millisecond. */
-const CLOCK_SLACK_MS = 20;
+/** What the server has said may be wrapped in what was made of it. */
+const MAX_CAUSES = 5;
 
 /** Whether the server has said that it takes no writes: connections to it are of no more use. */
-export const isReadOnlyServer = (error: unknown): boolean => driverError(error)?.code === READ_ONLY;
+export const isReadOnlyServer = (error: unknown): boolean => {
+  let cause = error;
+  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
+    if (driverError(cause)?.code === READ_ONLY) return true;
+    cause = cause.cause;
+  }
+  return false;
+};
 
 /** Whether PostgreSQL itself answered with this error, so that the connection is still whole. */
 export const isServersAnswer = (error: unknown): boolean => {

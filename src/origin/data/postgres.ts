@@ -21,7 +21,7 @@ import { createGather } from "./gather.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
 import { createScript, statementFactory } from "./statement.ts";
-import { runTransaction, type TransactionConnection, transactionConnection } from "./transaction.ts";
+import { beginning, runTransaction, type TransactionWire, transactionConnection } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
   readonly driver: Driver["name"];
@@ -58,9 +58,12 @@ const MAX_LOGGED_LENGTH = 500;
 /** So often an unknown prepared statement may be an accident; then the connections do not keep them. */
 const MAX_ACCIDENTS = 3;
 
-/** Belongs to `transaction`: on a connection shared with others it would gather their statements too. */
+/**
+ * Belongs to `transaction`: on a connection shared with others it would gather their statements too. What may
+ * stand before it are spaces, comments and empty statements.
+ */
 const CONTROL =
-  /^\s*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
+  /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 
 /** The part of all connections that reads share at most, and that writes do: what is left is for transactions. */
 const READS_SHARE = 0.4;
@@ -119,17 +122,23 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     deadlineAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
 
   const sendOf =
-    (scope: Scope, { text, values, plan }: SqlStatement): Send =>
+    (scope: Scope, { text, values, plan }: SqlStatement, before?: string): Send =>
     (callback) => {
       const genericPlan = plan === "generic";
-      return createStatement({ text, values, timeoutMs: timeoutMs(scope), prepared, genericPlan }, callback);
+      const options = { before, text, values, timeoutMs: timeoutMs(scope), prepared, genericPlan };
+      return createStatement(options, callback);
     };
 
-  const runOn = (client: DriverClient, scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> =>
+  const runOn = (
+    client: DriverClient,
+    scope: Scope,
+    statement: SqlStatement,
+    before?: string,
+  ): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
       const done = (error: unknown, rows: readonly unknown[]): void =>
         error === undefined ? resolve(rows) : reject(failureOf(error, statement.text, scope));
-      client.query(sendOf(scope, statement)(done));
+      client.query(sendOf(scope, statement, before)(done));
     });
 
   /** Tells of a statement that took long, whichever way it ended. */
@@ -164,25 +173,25 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     return timed(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 
-  const connectionOf = (client: DriverClient, scope: Scope): TransactionConnection =>
-    transactionConnection({
-      run: (statement) => {
-        refuseControl(statement.text);
-        return timed(scope, statement.text, () => runOn(client, scope, statement));
-      },
-      command: (text) =>
-        new Promise((resolve, reject) => {
-          const statement = createStatement({ text, values: [], prepared }, (error, _, tag) =>
-            error === undefined ? resolve(tag) : reject(failureOf(error, text, scope)),
-          );
-          client.query(statement);
-        }),
-      script: (text) =>
-        new Promise((resolve, reject) => {
-          const done = (error: unknown): void => (error ? reject(failureOf(error, text, scope)) : resolve());
-          client.query(createScript(text, done));
-        }),
-    });
+  const wireOf = (client: DriverClient, scope: Scope): TransactionWire => ({
+    run: async (statement, before) => {
+      refuseControl(statement.text);
+      return await timed(scope, statement.text, () => runOn(client, scope, statement, before));
+    },
+    command: (text, before) =>
+      new Promise((resolve, reject) => {
+        // Never prepared: where a name were unknown, a transaction would not begin, or not end.
+        const statement = createStatement({ before, text, values: [], prepared: false }, (error, _, tag) =>
+          error === undefined ? resolve(tag) : reject(failureOf(error, text, scope)),
+        );
+        client.query(statement);
+      }),
+    script: (text) =>
+      new Promise((resolve, reject) => {
+        const done = (error: unknown): void => (error ? reject(failureOf(error, text, scope)) : resolve());
+        client.query(createScript(text, done));
+      }),
+  });
 
   const transaction = <T>(
     scope: Scope,
@@ -190,9 +199,10 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     transactionOptions: TransactionOptions = {},
   ): Promise<T> => {
     const attempt = (): Promise<T> =>
-      exclusive.lend(scope, (client) =>
-        runTransaction(connectionOf(client, scope), scope, work, transactionOptions),
-      );
+      exclusive.lend(scope, (client) => {
+        const connection = transactionConnection(wireOf(client, scope), beginning(scope, transactionOptions));
+        return runTransaction(connection, scope, work);
+      });
     return withRetries(scope, attempt, retrying);
   };
 
@@ -205,18 +215,27 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     transaction: (work, transactionOptions) => transaction(scope, work, transactionOptions),
   });
 
+  /** Its deadline is fixed when it begins. */
+  const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
+  let closing: Promise<void> | undefined;
+
   return {
     driver: driver.name,
     within,
-    ...within(timedScope("maintenance", MAINTENANCE_TIMEOUT_MS)),
+    query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
+    transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),
     usage: () => {
       const { totalCount: total, idleCount: idle, waitingCount: waiting } = driver.pool;
       return { total, idle, waiting };
     },
     warmUp: async () => {
+      if (driver.pool.totalCount >= minConnections) return;
       const clients = await Promise.all(Array.from({ length: minConnections }, () => exclusive.open()));
       for (const client of clients) client.release(false);
     },
-    close: () => driver.pool.end(),
+    close: () => {
+      closing ??= driver.pool.end();
+      return closing;
+    },
   };
 };

@@ -22,6 +22,7 @@ const FIELDS_PER_COMMAND = 1_000;
 const UNFINISHED_TTL_S = 60;
 
 interface HashCommands {
+  del(name: string): Promise<unknown>;
   hset(name: string, fields: Record<string, string>): Promise<unknown>;
   expire(name: string, seconds: number): Promise<unknown>;
   persist(name: string): Promise<unknown>;
@@ -33,8 +34,10 @@ const replaceHash = async (
   name: string,
   fields: Readonly<Record<string, string>>,
 ): Promise<void> => {
-  const unfinished = `${name}:${crypto.randomUUID()}`;
   const entries = Object.entries(fields);
+  // To Redis a hash without fields is none.
+  if (entries.length === 0) return void (await redis.del(name));
+  const unfinished = `${name}:${crypto.randomUUID()}`;
   for (let from = 0; from < entries.length; from += FIELDS_PER_COMMAND) {
     await redis.hset(unfinished, Object.fromEntries(entries.slice(from, from + FIELDS_PER_COMMAND)));
     if (from === 0) await redis.expire(unfinished, UNFINISHED_TTL_S);

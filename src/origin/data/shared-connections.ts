@@ -5,13 +5,16 @@
  *
  * Reads and writes keep apart: a write may wait for a row that another transaction holds.
  */
-import type { Scope } from "./database.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import type { EndReason, Scope } from "./database.ts";
 import type { Driver, DriverClient, WireStatement } from "./driver.ts";
 import {
   CANCELLED,
+  DeadlineError,
+  failureOf,
+  isDue,
   isReadOnlyServer,
   isServersAnswer,
-  isStaleState,
   sqlState,
   UnavailableError,
 } from "./failure.ts";
@@ -35,10 +38,15 @@ export interface SharedOptions {
   readonly open: () => Promise<DriverClient>;
 }
 
+interface Sent {
+  /** Why nobody waits for its answer any more. */
+  endedBy: EndReason | undefined;
+}
+
 interface Shared {
   readonly client: DriverClient;
-  sent: number;
-  answered: number;
+  /** What has been sent and not answered; the first one is under way. */
+  readonly queue: Sent[];
   /** When the statement under way began, as far as is known here: `performance.now()`. */
   headSinceMs: number;
   /** It takes no further statement, and is ended after the last one that it has. */
@@ -51,12 +59,14 @@ interface Shared {
 const MAX_DEPTH = 256;
 /** A statement that takes longer makes its connection one to avoid, milliseconds. */
 const STUCK_MS = 20;
-/** For so long the server's own cancelling is waited for before the connection is ended, milliseconds. */
+/** For so long the server's own cancelling, and then ours, is waited for, milliseconds. */
 const GRACE_MS = 250;
+/** So often a statement is sent at most: each time its connection may be lost, or cancelled by a stranger. */
+const MAX_SENDS = 3;
 
 /** Whether the connection should take no further statement after this error. */
 const isOfNoMoreUse = (error: unknown, { readOnly }: Scope): boolean =>
-  !isServersAnswer(error) || isStaleState(error) || (isReadOnlyServer(error) && !readOnly);
+  !isServersAnswer(error) || (isReadOnlyServer(error) && !readOnly);
 
 export const createSharedConnections = (
   driver: Driver,
@@ -68,12 +78,12 @@ export const createSharedConnections = (
   let yielding = 0;
 
   const isStuck = (shared: Shared): boolean =>
-    shared.sent > shared.answered && performance.now() - shared.headSinceMs > STUCK_MS;
+    shared.queue.length > 0 && performance.now() - shared.headSinceMs > STUCK_MS;
 
   const leastLoaded = (candidates: readonly Shared[]): Shared | undefined => {
     let least: Shared | undefined;
     for (const shared of candidates) {
-      if (least === undefined || shared.sent - shared.answered < least.sent - least.answered) least = shared;
+      if (least === undefined || shared.queue.length < least.queue.length) least = shared;
     }
     return least;
   };
@@ -98,7 +108,7 @@ export const createSharedConnections = (
   const yieldToWaiting = (): void => {
     if (driver.pool.waitingCount <= yielding || driver.pool.idleCount > 0) return;
     const shared = leastLoaded(connections);
-    if (shared === undefined || shared.sent === 0) return;
+    if (shared === undefined || shared.queue.length === 0) return;
     shared.yields = true;
     yielding += 1;
     withdraw(shared);
@@ -107,11 +117,11 @@ export const createSharedConnections = (
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((client) => {
-        const shared = { client, sent: 0, answered: 0, headSinceMs: 0, retired: false, yields: false };
+        const shared: Shared = { client, queue: [], headSinceMs: 0, retired: false, yields: false };
         connections.push(shared);
         // Those who waited for it write at once; where nobody does any more, it goes back.
         setImmediate(() => {
-          if (shared.sent === 0 && connections.includes(shared)) giveBack(shared);
+          if (shared.queue.length === 0 && connections.includes(shared)) giveBack(shared);
         });
       })
       .finally(() => {
@@ -131,59 +141,69 @@ export const createSharedConnections = (
       connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
     );
     if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
-    if (flowing.sent > flowing.answered && mayOpen(few)) {
+    if (flowing.queue.length > 0 && mayOpen(few)) {
       if (isPatient) return undefined;
       openAnother().catch(() => undefined);
     }
     return flowing;
   };
 
-  /** Ends the statement at the server when nobody waits for it, without taking it from strangers. */
-  const giveUp = (shared: Shared, position: number, isAbandoned: boolean): void => {
-    const isUnderWay = (): boolean => shared.answered === position && shared.sent > position;
-    if (isAbandoned && isUnderWay()) {
-      retire(shared);
-      void driver.cancel(shared.client);
-    }
-    const afterGrace = (then: () => void): void => {
+  /**
+   * Ends the statement under way at the server where nobody waits for it: at its deadline the server does so by
+   * itself; what is abandoned, or sent long before, has to be asked for. Those behind it have another connection
+   * to go to.
+   */
+  const giveUp = (shared: Shared, { endedBy }: Sent): void => {
+    const sent = shared.queue[0];
+    const later = (ms: number, act: () => void): void => {
       setTimeout(() => {
-        if (shared.answered <= position) then();
-      }, GRACE_MS).unref();
+        if (shared.queue[0] === sent) act();
+      }, ms).unref();
     };
-    afterGrace(() => {
+    later(endedBy === "abandoned" ? STUCK_MS : GRACE_MS, () => {
       retire(shared);
       void driver.cancel(shared.client);
-      afterGrace(() => shared.client.connection.stream.destroy());
+      later(GRACE_MS, () => shared.client.connection.stream.destroy());
     });
+  };
+
+  const onAnswer = (shared: Shared, scope: Scope, error: unknown): void => {
+    shared.queue.shift();
+    shared.headSinceMs = performance.now();
+    const [head] = shared.queue;
+    if (head?.endedBy !== undefined) giveUp(shared, head);
+    if (error !== undefined && isOfNoMoreUse(error, scope)) retire(shared);
+    if (head === undefined) giveBack(shared);
   };
 
   const sendOn = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const position = shared.sent;
-      if (shared.sent === shared.answered) shared.headSinceMs = performance.now();
-      shared.sent += 1;
-      const takeBack = scope.onEnd((reason) => giveUp(shared, position, reason === "abandoned"));
+      const sent: Sent = { endedBy: undefined };
       const statement = send((error, rows) => {
         takeBack();
-        shared.answered += 1;
-        shared.headSinceMs = performance.now();
-        if (error !== undefined && isOfNoMoreUse(error, scope)) retire(shared);
-        if (shared.sent === shared.answered) giveBack(shared);
+        onAnswer(shared, scope, error);
         if (error === undefined) resolve(rows);
         else reject(error);
+      });
+      if (shared.queue.length === 0) shared.headSinceMs = performance.now();
+      shared.queue.push(sent);
+      const takeBack = scope.onEnd((reason) => {
+        sent.endedBy = reason;
+        reject(new DeadlineError(`the request has ended (${reason})`));
+        if (shared.queue[0] === sent) giveUp(shared, sent);
       });
       shared.client.query(statement);
     });
 
   /** Whether it failed by no fault of its own, and has certainly changed nothing. */
   const maySendAgain = (error: unknown, scope: Scope): boolean => {
-    if (scope.ended !== undefined) return false;
+    if (error instanceof UnavailableError || scope.ended !== undefined) return false;
     if (!isServersAnswer(error)) return scope.readOnly;
-    return sqlState(error) === CANCELLED && Date.now() < scope.deadlineAtMs - GRACE_MS;
+    return sqlState(error) === CANCELLED && !isDue(scope);
   };
 
   const sendOrRefuse = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> => {
-    if (shared.sent - shared.answered < MAX_DEPTH) return sendOn(shared, scope, send);
+    if (shared.queue.length < MAX_DEPTH) return sendOn(shared, scope, send);
     throw new UnavailableError("every connection to PostgreSQL has as many statements as it may");
   };
 
@@ -197,7 +217,7 @@ export const createSharedConnections = (
       } catch (error) {
         // One that cannot be opened leaves those that are there.
         const other = leastLoaded(connections);
-        if (other === undefined || scope.ended !== undefined) throw error;
+        if (other === undefined || scope.ended !== undefined) throw failureOf(error, undefined, scope);
         return await sendOrRefuse(other, scope, send);
       }
     }
@@ -205,11 +225,14 @@ export const createSharedConnections = (
 
   return {
     run: async (scope, send) => {
-      try {
-        return await attempt(scope, send);
-      } catch (error) {
-        if (error instanceof UnavailableError || !maySendAgain(error, scope)) throw error;
-        return await attempt(scope, send);
+      for (let sends = 1; ; sends += 1) {
+        try {
+          return await attempt(scope, send);
+        } catch (error) {
+          if (sends === MAX_SENDS || !maySendAgain(error, scope)) throw error;
+          // Where one connection is lost others are too, as this turn of the event loop will tell.
+          await turn();
+        }
       }
     },
   };

@@ -8,9 +8,12 @@ import { createHash } from "node:crypto";
 import pg from "pg";
 import type { SqlValue } from "./database.ts";
 import type { WireConnection, WireStatement } from "./driver.ts";
+import { isStaleState } from "./failure.ts";
 import type { Gather } from "./gather.ts";
 
 export interface StatementOptions {
+  /** A command that goes ahead of it; where that fails, the statement does not run. */
+  readonly before?: string | undefined;
   readonly text: string;
   readonly values: readonly SqlValue[];
   /** The server cancels it after so long, milliseconds. @default never */
@@ -47,29 +50,54 @@ export const createStatementNames = (): ((text: string) => string) => {
   };
 };
 
-interface Setting {
-  readonly text: string;
+/** Names by connection. One that has not been confirmed yet may turn out not to be there. */
+type Prepared = WeakMap<WireConnection, Map<string, "unconfirmed" | "there">>;
+
+/** How a text is sent this time: an empty name is parsed each time. */
+interface Use {
   readonly name: string;
-  /** Connections that have it prepared. */
-  readonly preparedOn: WeakSet<WireConnection>;
+  readonly isParsed: boolean;
 }
 
-const setting = (text: string): Setting => ({ text, name: nameOf(text), preparedOn: new WeakSet() });
+const UNNAMED: Use = { name: "", isParsed: true };
 
-const sendSetting = (
+const useOf = (connection: WireConnection, name: string, prepared: Prepared): Use => {
+  if (name === "") return UNNAMED;
+  const names = prepared.get(connection) ?? new Map<string, "unconfirmed" | "there">();
+  prepared.set(connection, names);
+  const state = names.get(name);
+  if (state === "there") return { name, isParsed: false };
+  // What is written behind the first use must not depend on how that ends.
+  if (state === "unconfirmed") return UNNAMED;
+  names.set(name, "unconfirmed");
+  // Closing what is not there is no error; parsing what is there would be one.
+  connection.close({ type: "S", name }, false);
+  return { name, isParsed: true };
+};
+
+/** Remembers what an answer has shown: a name is there, or has to be parsed anew. */
+const settle = (
   connection: WireConnection,
-  { text, name, preparedOn }: Setting,
-  timeoutMs: number,
-  prepared: boolean,
+  uses: readonly Use[],
+  error: unknown,
+  prepared: Prepared,
 ): void => {
-  const statement = prepared ? name : "";
-  if (!prepared || !preparedOn.has(connection)) {
-    // Closing what is not there is no error; parsing what is there would be one.
-    if (prepared) connection.close({ type: "S", name }, false);
-    connection.parse({ name: statement, text, types: [] }, false);
-    if (prepared) preparedOn.add(connection);
+  const names = prepared.get(connection);
+  for (const { name, isParsed } of uses) {
+    if (name === "") continue;
+    if (error === undefined) names?.set(name, "there");
+    else if (isParsed || isStaleState(error)) names?.delete(name);
   }
-  connection.bind({ portal: "", statement, values: [String(timeoutMs)] }, false);
+};
+
+const sendAhead = (
+  connection: WireConnection,
+  { name, isParsed }: Use,
+  text: string,
+  values: string[],
+): void => {
+  if (isParsed) connection.parse({ name, text, types: [] }, false);
+  connection.bind({ portal: "", statement: name, values }, false);
   connection.execute({ portal: "" }, false);
 };
 
@@ -81,10 +109,34 @@ interface Result {
 const isResult = (value: unknown): value is Result =>
   typeof value === "object" && value !== null && "rows" in value && "command" in value;
 
-/** The last result is the statement's; one before it is the timeout's. */
+const NOTHING: Result = { rows: [], command: "" };
+
+/** The last result is the statement's; those before it are of what went ahead. */
 const lastOf = (results: unknown): Result => {
   const result: unknown = Array.isArray(results) ? results.at(-1) : results;
-  return isResult(result) ? result : { rows: [], command: "" };
+  return isResult(result) ? result : NOTHING;
+};
+
+/** node-postgres' own notes: the texts of the names that it takes for parsed, or for sent to be parsed. */
+interface Notes {
+  readonly parsedStatements: Record<string, string>;
+  readonly submittedNamedStatements: Record<string, string>;
+}
+
+const hasNotes = (connection: object): connection is Notes =>
+  "parsedStatements" in connection && "submittedNamedStatements" in connection;
+
+/**
+ * Has node-postgres parse the text or not: its notes take any statement's confirmation for that of the one under
+ * way, and are not put right by failures.
+ */
+const decide = (query: WireStatement, connection: object, { name, isParsed }: Use, text: string): void => {
+  Object.assign(query, { name });
+  if (!hasNotes(connection)) throw new TypeError("the driver's connections are not what they were");
+  if (name === "") return;
+  delete connection.submittedNamedStatements[name];
+  if (isParsed) delete connection.parsedStatements[name];
+  else connection.parsedStatements[name] = text;
 };
 
 /** Makes statements for the connections of one pool. */
@@ -92,23 +144,34 @@ export type CreateStatement = (options: StatementOptions, callback: Callback) =>
 
 export const statementFactory = (gather: Gather): CreateStatement => {
   const names = createStatementNames();
-  const timeout = setting(SET_TIMEOUT);
-  const timeoutAndPlan = setting(SET_TIMEOUT_AND_PLAN);
+  const prepared: Prepared = new WeakMap();
 
-  return ({ text, values, timeoutMs, prepared, genericPlan }, callback) => {
-    const name = prepared ? names(text) : "";
-    const config = { text, values: [...values], queryMode: "extended", ...(name === "" ? {} : { name }) };
-    const query: WireStatement = new pg.Query(config, (error, results) => {
-      if (error) return callback(error, [], "");
-      const { rows, command } = lastOf(results);
-      callback(undefined, rows, command);
-    });
+  return (options, callback) => {
+    const { before, text, values, timeoutMs, genericPlan } = options;
+    const nameFor = (of: string): string => (options.prepared ? names(of) : "");
+    const setting = genericPlan === true ? SET_TIMEOUT_AND_PLAN : SET_TIMEOUT;
+    let uses: readonly Use[] = [];
+    let sentOn: WireConnection | undefined;
+    const done = (error: unknown, results: unknown): void => {
+      if (sentOn !== undefined) settle(sentOn, uses, error ?? undefined, prepared);
+      const { rows, command } = error ? NOTHING : lastOf(results);
+      callback(error ?? undefined, rows, command);
+    };
+    const config = { text, values: [...values], name: nameFor(text), queryMode: "extended" };
+    const query: WireStatement = new pg.Query(config, done);
     const { submit } = query;
     query.submit = (connection) => {
       gather(connection);
+      sentOn = connection;
+      if (before !== undefined) sendAhead(connection, UNNAMED, before, []);
+      const use = useOf(connection, nameFor(text), prepared);
+      uses = [use];
       if (timeoutMs !== undefined) {
-        sendSetting(connection, genericPlan === true ? timeoutAndPlan : timeout, timeoutMs, prepared);
+        const ahead = useOf(connection, nameFor(setting), prepared);
+        uses = [ahead, use];
+        sendAhead(connection, ahead, setting, [String(timeoutMs)]);
       }
+      decide(query, connection, use, text);
       return submit.call(query, connection);
     };
     return query;

@@ -50,7 +50,9 @@ export const claimKey = async (
   }: { principal: string; key: string; fingerprint: string; lock: string },
 ): Promise<Claim> => {
   for (let look = 0; look < MAX_LOOKS; look += 1) {
-    const [row] = await database.query<ClaimRow>(CLAIM, [principal, key, fingerprint, lock]);
+    const [row] = await database.query<ClaimRow>(CLAIM, [principal, key, fingerprint, lock], {
+      plan: "generic",
+    });
     if (row?.claimed === true) return { kind: "claimed" };
     if (row?.free !== true) return { kind: "in_use" };
     if (row.fingerprint !== null && row.answer !== null) {
@@ -65,11 +67,11 @@ export const storeAnswer = async (
   { principal, key }: { principal: string; key: string },
   answer: string,
 ): Promise<void> => {
-  await database.query("UPDATE idempotency_records SET answer = $3 WHERE principal = $1 AND key = $2", [
-    principal,
-    key,
-    answer,
-  ]);
+  await database.query(
+    "UPDATE idempotency_records SET answer = $3 WHERE principal = $1 AND key = $2",
+    [principal, key, answer],
+    { plan: "generic" },
+  );
 };
 
 /** Removes some records that have expired; says how many. Those that another process removes are left to it. */

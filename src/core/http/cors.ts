@@ -5,7 +5,8 @@ import type { Cors } from "../../contract/policy.ts";
 const PREFLIGHT_MAX_AGE_S = 600;
 
 /** Header fields that pages may read beside those that browsers always show. */
-const EXPOSED = "etag, location, retry-after, x-request-id, ratelimit, ratelimit-policy";
+const EXPOSED =
+  "etag, idempotency-replayed, location, retry-after, x-request-id, ratelimit, ratelimit-policy";
 
 const allowedOrigin = (cors: Cors | undefined, origin: string): string | undefined => {
   if (cors === undefined) return undefined;

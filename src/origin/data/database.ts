@@ -28,6 +28,7 @@ export interface QueryOptions {
   /**
    * `generic`: one plan serves for any values, so that planning is paid for once a connection. For statements
    * that always find their rows by an index; what has to be weighed anew for other values would suffer.
+   * Within a transaction it holds for the statements that follow too.
    *
    * @default PostgreSQL's choice
    */

@@ -107,27 +107,42 @@ export const beginning = (scope: Scope, { isolation }: TransactionOptions): stri
     .filter((part) => part !== "")
     .join(" ");
 
-const overConnection = (connection: TransactionConnection, depth: number): Transaction => ({
-  query: async <Row extends object>(
-    text: string,
-    values: readonly SqlValue[] = [],
-    { plan }: QueryOptions = {},
-  ) => asRows<Row>(await connection.run({ text, values, plan })),
-  script: (text) => connection.script(text),
-  transaction: async (work) => {
-    const name = `level_${depth}`;
-    // Neither is awaited: each goes out with what follows it, which fails where it fails.
-    connection.send(`SAVEPOINT ${name}`);
-    try {
-      const result = await work(overConnection(connection, depth + 1));
-      connection.send(`RELEASE SAVEPOINT ${name}`);
-      return result;
-    } catch (error) {
-      connection.undo(name);
-      throw error;
-    }
-  },
-});
+const savepoint = async <T>(
+  connection: TransactionConnection,
+  depth: number,
+  work: (transaction: Transaction) => Promise<T>,
+): Promise<T> => {
+  const name = `level_${depth}`;
+  // Neither is awaited: each goes out with what follows it, which fails where it fails.
+  connection.send(`SAVEPOINT ${name}`);
+  try {
+    const result = await work(overConnection(connection, depth + 1));
+    connection.send(`RELEASE SAVEPOINT ${name}`);
+    return result;
+  } catch (error) {
+    connection.undo(name);
+    throw error;
+  }
+};
+
+const overConnection = (connection: TransactionConnection, depth: number): Transaction => {
+  /** Savepoints nest; those that are begun side by side run one after another. */
+  let earlier: Promise<unknown> | undefined;
+  return {
+    query: async <Row extends object>(
+      text: string,
+      values: readonly SqlValue[] = [],
+      { plan }: QueryOptions = {},
+    ) => asRows<Row>(await connection.run({ text, values, plan })),
+    script: (text) => connection.script(text),
+    transaction: (work) => {
+      const begin = () => savepoint(connection, depth, work);
+      const running = earlier === undefined ? begin() : earlier.then(begin, begin);
+      earlier = running;
+      return running;
+    },
+  };
+};
 
 /** What a transaction of which a statement has failed answers to COMMIT. */
 const ROLLED_BACK = "ROLLBACK";

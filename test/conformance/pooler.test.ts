@@ -1,0 +1,48 @@
+import { expect, test } from "vitest";
+import { overPooler } from "./support/database-drivers.ts";
+import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
+import { reading, writing } from "./support/scope.ts";
+
+describeDatabases(
+  (fixture) => {
+    test("prepared statements are given up after few accidents, and no answer is ever wrong", async () => {
+      const { connect, admin, logLines } = fixture();
+      const table = uniqueMark();
+      await admin(`CREATE TABLE ${table} (n int8)`);
+      const pools = [connect({ maxConnections: 6 }), connect({ maxConnections: 6 })];
+      const texts = Array.from({ length: 8 }, (_, index) => `SELECT $1::int4 AS n, ${index} AS text`);
+      const givenUp = (): number =>
+        logLines.filter((line) => line.includes("do not keep prepared statements")).length;
+      let rounds = 0;
+      // Which server connection a client meets is the pooler's choice: one of them has lost its names. Once the
+      // pool does without names, some more rounds.
+      for (let after = 0; after < 2 && rounds < 50; rounds += 1) {
+        if (givenUp() > 0) after += 1;
+        await pools[0]?.within(writing()).query("DEALLOCATE ALL");
+        const work = pools.flatMap((pool, index) =>
+          Array.from({ length: 40 }, async (_, n) => {
+            const which = (n + index + rounds) % texts.length;
+            const scope = n % 3 === 0 ? writing() : reading();
+            const rows = await pool.within(scope).query(texts[which] ?? "", [n]);
+            expect(rows).toEqual([{ n, text: which }]);
+            if (n % 4 !== 0) return;
+            await pool.within(writing()).transaction(async (transaction) => {
+              const again = await transaction.query(texts[which] ?? "", [n]);
+              expect(again).toEqual([{ n, text: which }]);
+              await transaction.query(`INSERT INTO ${table} VALUES ($1)`, [n]);
+              await transaction.transaction((inner) => inner.query(`INSERT INTO ${table} VALUES ($1)`, [-n]));
+            });
+          }),
+        );
+        await Promise.all(work);
+      }
+      // What was run again after an accident has been written once.
+      expect(await admin(`SELECT count(*)::int4 AS count FROM ${table}`)).toEqual([
+        { count: rounds * 2 * 10 * 2 },
+      ]);
+      expect(givenUp()).toBeGreaterThanOrEqual(1);
+      expect(givenUp()).toBeLessThanOrEqual(pools.length);
+    });
+  },
+  { drivers: [overPooler] },
+);

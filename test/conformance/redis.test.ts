@@ -1,0 +1,268 @@
+import { randomBytes } from "node:crypto";
+import type { Redis } from "ioredis";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { freePort } from "../../src/local/free-port.ts";
+import { StopList } from "../../src/local/stop-list.ts";
+import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
+import { startBlackHole } from "./support/black-hole.ts";
+import { expectNoEscapes } from "./support/database-fixture.ts";
+import { failureOf, until } from "./support/poll.ts";
+import { type RedisDriver, type RedisRoute, redisDrivers } from "./support/redis-drivers.ts";
+import {
+  noRedis,
+  type RedisProcess,
+  type RedisServer,
+  redisAdmin,
+  startRedisServer,
+} from "./support/redis-server.ts";
+
+/** A command's own bound is 2 s; a hash is replaced in several. */
+const boundMs = 4_000;
+
+type Skip = (note: string) => never;
+
+const { escaped } = expectNoEscapes();
+const log = pino({ level: "silent" });
+/** Over HTTP there is a Redis in any case: behind the shared bridge, if only a mock. */
+const isMissing = ({ scheme }: RedisDriver): boolean => scheme === "redis" && noRedis !== undefined;
+
+const testsOf = (driver: RedisDriver): void => {
+  const stops = new StopList();
+  let server: RedisServer | undefined;
+  let route: RedisRoute;
+  let admin: Redis | undefined;
+
+  beforeAll(async () => {
+    if (noRedis !== undefined) {
+      const { redisUrl: url, redisToken: token } = inject("servers");
+      route = { url, token };
+      return;
+    }
+    const started = await startRedisServer();
+    server = started;
+    stops.add(() => started.end());
+    route = await driver.route(started.url, stops);
+    const connection = redisAdmin(started.url);
+    admin = connection;
+    stops.add(async () => connection.disconnect());
+  });
+  afterAll(() => stops.stopAll());
+
+  const connect = (to: RedisRoute = route): RedisStore => {
+    const store = connectRedis(to.url, to.token, log);
+    onTestFinished(() => store.close());
+    return store;
+  };
+
+  /** A name of the test's own, of which nothing is left afterwards. */
+  const newName = (): string => {
+    const name = `conformance:${randomBytes(6).toString("hex")}`;
+    onTestFinished(async () => {
+      const left = (await admin?.keys(`${name}*`).catch(() => undefined)) ?? [];
+      if (left.length > 0) await admin?.del(...left);
+    });
+    return name;
+  };
+
+  const ownProcess = (skip: Skip): RedisProcess =>
+    server?.process ?? skip("the server is not the test's own");
+  const inspected = (skip: Skip): Redis => admin ?? skip("the server cannot be looked into");
+
+  test("a ping is answered", async () => {
+    await connect().ping();
+  });
+
+  test("a field is as it was written, and null where it is absent", async () => {
+    const store = connect();
+    const name = newName();
+    const fields = {
+      plain: "value",
+      empty: "",
+      number: "0123",
+      json: '{"a":[1,null]}',
+      "ünï 🦫": 'quote " and\nline',
+    };
+    expect(await store.hashField(name, "plain")).toBeNull();
+    await store.replaceHash(name, fields);
+    for (const [field, value] of Object.entries(fields))
+      expect(await store.hashField(name, field)).toBe(value);
+    expect(await store.hashField(name, "absent")).toBeNull();
+  });
+
+  test("a hash is replaced as a whole", async ({ skip }) => {
+    const redis = inspected(skip);
+    const store = connect();
+    const name = newName();
+    await store.replaceHash(name, { a: "1", b: "1" });
+    await store.replaceHash(name, { b: "2", c: "2" });
+    expect(await redis.hgetall(name)).toEqual({ b: "2", c: "2" });
+    expect(await redis.ttl(name)).toBe(-1);
+    expect(await redis.keys(`${name}*`)).toEqual([name]);
+  });
+
+  test("a hash replaced by one without fields is empty", async () => {
+    const store = connect();
+    const name = newName();
+    await store.replaceHash(name, {});
+    await store.replaceHash(name, { a: "1" });
+    await store.replaceHash(name, {});
+    expect(await store.hashField(name, "a")).toBeNull();
+    expect((await admin?.keys(`${name}*`)) ?? []).toEqual([]);
+  });
+
+  test("readers see the old hash or the new one, however large", async () => {
+    const store = connect();
+    const reader = connect();
+    const name = newName();
+    const fields = Array.from({ length: 2_500 }, (_, index) => `field-${index}`);
+    const versionOf = (version: number): Record<string, string> =>
+      Object.fromEntries(fields.map((field) => [field, String(version)]));
+    await store.replaceHash(name, versionOf(0));
+    let isDone = false;
+    const replacing = (async () => {
+      for (let version = 1; version <= 5; version += 1) await store.replaceHash(name, versionOf(version));
+      isDone = true;
+    })();
+    let reads = 0;
+    let latest = 0;
+    while (!isDone) {
+      // Newest part first: a hash that came into being bit by bit would show.
+      for (const field of ["field-2499", "field-1200", "field-0"]) {
+        const version = Number((await reader.hashField(name, field)) ?? Number.NaN);
+        expect(version).toBeGreaterThanOrEqual(latest);
+        latest = version;
+        reads += 1;
+      }
+    }
+    await replacing;
+    expect(reads).toBeGreaterThan(5);
+  });
+
+  test("a removed hash is gone, and may be removed again", async () => {
+    const store = connect();
+    const name = newName();
+    await store.replaceHash(name, { a: "1" });
+    await store.removeHash(name);
+    await store.removeHash(name);
+    expect(await store.hashField(name, "a")).toBeNull();
+  });
+
+  test("a name is taken once, and free again after its time", async () => {
+    const store = connect();
+    const name = newName();
+    const takes = await Promise.all(Array.from({ length: 20 }, () => store.setIfAbsent(name, 1)));
+    expect(takes.filter(Boolean)).toHaveLength(1);
+    if (admin !== undefined) expect(await admin.pttl(name)).toBeGreaterThan(0);
+    await until("the name is free again", () => store.setIfAbsent(name, 60));
+    expect(await store.setIfAbsent(name, 60)).toBe(false);
+  });
+
+  const expectBounded = async (store: RedisStore): Promise<void> => {
+    const name = newName();
+    const attempts = [
+      store.ping(),
+      store.hashField(name, "a"),
+      store.replaceHash(name, { a: "1" }),
+      store.setIfAbsent(name, 1),
+    ];
+    for (const { error, tookMs } of await Promise.all(attempts.map(failureOf))) {
+      expect(error).toBeInstanceOf(Error);
+      expect(tookMs).toBeLessThan(boundMs);
+    }
+  };
+
+  const toPort = (port: number): RedisRoute => ({
+    url: `${driver.scheme}://127.0.0.1:${port}`,
+    token: "any",
+  });
+
+  test("a server that accepts and never answers fails commands within their bound", async () => {
+    await expectBounded(connect(toPort(await startBlackHole())));
+  });
+
+  test("a port that nobody listens on fails commands within their bound", async () => {
+    await expectBounded(connect(toPort(await freePort())));
+  });
+
+  test("a server that stops answering fails commands within their bound, and is used again when it answers", async ({
+    skip,
+  }) => {
+    const { freeze, thaw } = ownProcess(skip);
+    const store = connect();
+    await store.ping();
+    freeze();
+    try {
+      await expectBounded(store);
+    } finally {
+      thaw();
+    }
+    await until("the server is used again", () =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  test("a restarted server is found again", async ({ skip }) => {
+    const { start, stop } = ownProcess(skip);
+    const store = connect();
+    await store.ping();
+    await stop();
+    try {
+      await expectBounded(store);
+    } finally {
+      await start();
+    }
+    await until("the server is found again", () =>
+      store.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await store.setIfAbsent(newName(), 1)).toBe(true);
+  });
+
+  test("idle connections that are lost do no harm", async ({ skip }) => {
+    // Other connections than the test's own are none of its business.
+    ownProcess(skip);
+    const redis = inspected(skip);
+    const store = connect();
+    await store.ping();
+    for (let time = 0; time < 3; time += 1) {
+      await redis.client("KILL", "TYPE", "normal", "SKIPME", "yes");
+      await until("the server is used again", () =>
+        store.ping().then(
+          () => true,
+          () => false,
+        ),
+      );
+    }
+  });
+
+  test("close() ends the connections, and may be called again", async ({ skip }) => {
+    // Other connections than the test's own are none of its business.
+    ownProcess(skip);
+    const redis = inspected(skip);
+    const count = async (): Promise<number> =>
+      String(await redis.client("LIST"))
+        .trim()
+        .split("\n").length;
+    const before = await count();
+    const store = connect();
+    await store.ping();
+    await store.close();
+    await store.close();
+    await until("no connection is left", async () => (await count()) <= before);
+  });
+
+  test("nothing has escaped that would end a process", () => {
+    expect(escaped).toEqual([]);
+  });
+};
+
+for (const driver of redisDrivers) {
+  const title = isMissing(driver) ? `${driver.name} (skipped: ${noRedis})` : driver.name;
+  describe.skipIf(isMissing(driver))(title, () => testsOf(driver));
+}

@@ -1,0 +1,160 @@
+/** A database of a driver's own, and pools to it. */
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { pino } from "pino";
+import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
+import { StopList } from "../../../src/local/stop-list.ts";
+import {
+  connectPostgres,
+  type PostgresOptions,
+  type PostgresPool,
+} from "../../../src/origin/data/postgres.ts";
+import { type DatabaseDriver, databaseDrivers, type Route } from "./database-drivers.ts";
+import { until } from "./poll.ts";
+
+export interface ConnectOptions extends Partial<PostgresOptions> {
+  /** @default the route's */
+  readonly url?: string;
+}
+
+export interface DatabaseFixture {
+  readonly driver: DatabaseDriver;
+  readonly databaseName: string;
+  /** The way that the driver takes. */
+  readonly route: Route;
+  /** Every line that the pools have logged. */
+  readonly logLines: string[];
+  /** A pool that is closed when the test has finished. */
+  connect(options?: ConnectOptions): PostgresPool;
+  /** As the server's superuser, directly, in the fixture's own database. */
+  admin<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  /** Ends every connection to the fixture's database but the superuser's own; resolves with how many. */
+  terminateAll(): Promise<number>;
+  /** How many statements run whose text contains `mark`. */
+  running(mark: string): Promise<number>;
+  /** Resolves when so many statements with `mark` in their text run. */
+  untilRunning(mark: string, count?: number): Promise<void>;
+  /** Resolves when the server has no such statement any more. */
+  untilGone(mark: string, timeoutMs?: number): Promise<void>;
+}
+
+/** A name that no other statement has in its text. */
+export const uniqueMark = (): string => `mark_${randomBytes(6).toString("hex")}`;
+
+const createAdmin = async (url: string, stops: StopList): Promise<pg.Pool> => {
+  const admin = new pg.Pool({ connectionString: url, max: 2, application_name: "conformance-admin" });
+  admin.on("error", () => undefined);
+  stops.add(() => admin.end());
+  return admin;
+};
+
+const startFixture = async (
+  driver: DatabaseDriver,
+  serverUrl: string,
+  stops: StopList,
+): Promise<DatabaseFixture> => {
+  const databaseName = `conformance_${randomBytes(6).toString("hex")}`;
+  const server = new pg.Pool({ connectionString: serverUrl, max: 1 });
+  server.on("error", () => undefined);
+  stops.add(() => server.end());
+  await server.query(`CREATE DATABASE ${databaseName}`);
+  await server.query(`ALTER DATABASE ${databaseName} SET deadlock_timeout = '50ms'`);
+  stops.add(() => server.query(`DROP DATABASE IF EXISTS ${databaseName} WITH (FORCE)`));
+  const url = new URL(serverUrl);
+  url.pathname = `/${databaseName}`;
+  const adminPool = await createAdmin(url.href, stops);
+  const route = await driver.route(url.href, stops);
+  const logLines: string[] = [];
+  const log = pino(
+    { level: "debug", base: null, messageKey: "message" },
+    { write: (line) => void logLines.push(line) },
+  );
+
+  const admin = async <Row extends object>(text: string, values: readonly unknown[] = []): Promise<Row[]> =>
+    (await adminPool.query<Row & pg.QueryResultRow>(text, [...values])).rows;
+  const running = async (mark: string): Promise<number> => {
+    const [row] = await admin<{ count: string }>(
+      `SELECT count(*) FROM pg_stat_activity
+       WHERE state = 'active' AND pid <> pg_backend_pid() AND position($1 in query) > 0`,
+      [mark],
+    );
+    return Number(row?.count);
+  };
+  return {
+    driver,
+    databaseName,
+    route,
+    logLines,
+    connect: ({ url: otherUrl, ...options } = {}) => {
+      const pool = connectPostgres(otherUrl ?? route.url, {
+        maxConnections: 4,
+        log,
+        preparedStatements: driver.preparedStatements,
+        ...(route.webSocketProxy === undefined ? {} : { webSocketProxy: route.webSocketProxy }),
+        ...options,
+      });
+      onTestFinished(() => pool.close().catch(() => undefined));
+      return pool;
+    },
+    admin,
+    terminateAll: async () => {
+      const ended = await admin(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = $1 AND application_name <> 'conformance-admin'`,
+        [databaseName],
+      );
+      return ended.length;
+    },
+    running,
+    untilRunning: async (mark, count = 1) => {
+      await until(`${count} statements run`, async () => (await running(mark)) === count);
+    },
+    untilGone: async (mark, timeoutMs = 4_000) => {
+      await until("the statement is gone", async () => (await running(mark)) === 0, timeoutMs);
+    },
+  };
+};
+
+export interface SuiteOptions {
+  /** @default every driver */
+  readonly drivers?: readonly DatabaseDriver[];
+  /** @default the shared server's */
+  readonly serverUrl?: () => string;
+}
+
+/** The same tests for each driver; one that cannot run here says why in its name. */
+export const describeDatabases = (
+  tests: (fixture: () => DatabaseFixture, driver: DatabaseDriver) => void,
+  { drivers = databaseDrivers, serverUrl = () => inject("servers").databaseUrl }: SuiteOptions = {},
+): void => {
+  for (const driver of drivers) {
+    const reason = driver.missing === undefined ? "" : ` (skipped: ${driver.missing})`;
+    describe.skipIf(driver.missing !== undefined)(`${driver.name}${reason}`, () => {
+      const stops = new StopList();
+      let fixture: DatabaseFixture | undefined;
+      beforeAll(async () => {
+        fixture = await startFixture(driver, serverUrl(), stops);
+      });
+      afterAll(() => stops.stopAll());
+      tests(() => {
+        if (fixture === undefined) throw new Error("the fixture has not started");
+        return fixture;
+      }, driver);
+    });
+  }
+};
+
+/** Fails the test file if anything escaped that would have ended a process. */
+export const expectNoEscapes = (): { readonly escaped: unknown[] } => {
+  const escaped: unknown[] = [];
+  const note = (error: unknown): void => void escaped.push(error);
+  beforeAll(() => {
+    process.on("uncaughtException", note);
+    process.on("unhandledRejection", note);
+  });
+  afterAll(() => {
+    process.off("uncaughtException", note);
+    process.off("unhandledRejection", note);
+  });
+  return { escaped };
+};

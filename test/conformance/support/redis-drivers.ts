@@ -1,0 +1,38 @@
+/** The ways to a Redis that the suite takes. */
+import { connectRedis } from "../../../src/local/redis.ts";
+import type { StopList } from "../../../src/local/stop-list.ts";
+import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
+
+/** How the data layer is to connect. */
+export interface RedisRoute {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+export interface RedisDriver {
+  readonly name: string;
+  readonly scheme: "http" | "redis";
+  /** Makes the way to the server of `redisUrl`. */
+  route(redisUrl: string, stops: StopList): Promise<RedisRoute>;
+}
+
+const token = "conformance";
+
+export const redisDrivers: readonly RedisDriver[] = [
+  {
+    name: "Upstash over HTTP",
+    scheme: "http",
+    route: async (redisUrl, stops) => {
+      const redis = await connectRedis(redisUrl);
+      stops.add(() => redis.stop());
+      const bridge = await startUpstashBridge({ client: redis.client, token });
+      stops.add(() => bridge.stop());
+      return { url: bridge.url, token };
+    },
+  },
+  {
+    name: "ioredis over TCP",
+    scheme: "redis",
+    route: async (redisUrl) => ({ url: redisUrl, token: undefined }),
+  },
+];

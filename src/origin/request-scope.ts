@@ -36,8 +36,10 @@ export class RequestScope implements Scope {
       return () => undefined;
     }
     this.#listeners ??= new Set();
-    this.#listeners.add(listener);
-    return () => void this.#listeners?.delete(listener);
+    // The set itself: a listener may be taken back by another one, while they are told.
+    const listeners = this.#listeners;
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
   }
 
   /** Tells everybody that nobody waits any more; the first reason counts. */

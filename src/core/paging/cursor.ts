@@ -44,16 +44,19 @@ export const openCursor = (
   cursor: string,
 ): string | undefined => {
   const sealed = fromBase64(cursor);
-  if (sealed === undefined || sealed.byteLength <= MAC_BYTES) return undefined;
+  if (sealed === undefined || sealed.byteLength < MAC_BYTES) return undefined;
   const position = decoded(sealed.subarray(MAC_BYTES));
   if (position === undefined) return undefined;
   const mac = sealed.subarray(0, MAC_BYTES);
   return keys.some((key) => equalInConstantTime(mac, macOf(key, list, position))) ? position : undefined;
 };
 
+/** A position may begin with what looks like a byte order mark: it stays. */
+const EXACTLY = { fatal: true, ignoreBOM: true };
+
 const decoded = (bytes: Uint8Array): string | undefined => {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return new TextDecoder("utf-8", EXACTLY).decode(bytes);
   } catch {
     return undefined;
   }

@@ -2,8 +2,8 @@
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { Server as TcpServer } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
+import { within } from "../within.ts";
 
 export interface Listener {
   readonly port: number;
@@ -19,8 +19,12 @@ export interface Listener {
 
 /** Longer than a proxy in front keeps an idle connection, so that it is never closed under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-/** A connection that was idle when the drain began may carry a request that is on its way, milliseconds. */
-const IDLE_GRACE_MS = 100;
+/**
+ * A connection that is idle may have a request on its way at any moment, and a write that meets a closed
+ * connection cannot be sent again. So the client closes first: for so long after turning away idle connections
+ * are left to it, milliseconds. Longer than workerd keeps an idle one (5 s).
+ */
+const IDLE_GRACE_MS = 6_000;
 
 /** @throws the listening error, such as EADDRINUSE */
 export const listen = async (
@@ -28,7 +32,7 @@ export const listen = async (
   { host, port }: { host: string; port: number },
 ): Promise<Listener> => {
   const inFlight = new Set<ServerResponse>();
-  let isTurningAway = false;
+  let turningAwaySinceMs: number | undefined;
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS });
   const handle = getRequestListener((request, bindings) => {
     // An HTTP/2 server's are of another kind; this one is not.
@@ -36,7 +40,7 @@ export const listen = async (
   });
   server.on("request", (request, response) => {
     inFlight.add(response);
-    if (isTurningAway) response.setHeader("connection", "close");
+    if (turningAwaySinceMs !== undefined) response.setHeader("connection", "close");
     response.once("close", () => {
       inFlight.delete(response);
       if (inFlight.size === 0) server.emit("idle");
@@ -48,19 +52,21 @@ export const listen = async (
   const address = server.address();
 
   const turnAway = (): void => {
-    isTurningAway = true;
+    turningAwaySinceMs ??= performance.now();
     for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
   };
 
   const close = async (timeoutMs: number): Promise<number> => {
     turnAway();
+    const turnedAwayMs = performance.now() - (turningAwaySinceMs ?? 0);
+    // When no connection is left either.
     const closed = once(server, "close");
     // The HTTP server's own close() would end idle connections at once, under a request on its way.
     TcpServer.prototype.close.call(server);
     const deadline = new AbortController();
     // AbortSignal.timeout() would not keep the process alive until its time is up.
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
-    await pause(Math.min(IDLE_GRACE_MS, timeoutMs));
+    await within(closed, Math.max(0, Math.min(IDLE_GRACE_MS - turnedAwayMs, timeoutMs)), []);
     while (inFlight.size > 0 && !deadline.signal.aborted) {
       await once(server, "idle", { signal: deadline.signal }).catch(() => undefined);
     }

@@ -14,19 +14,28 @@ const LOCK_TIMED_OUT = "55P03";
 export interface PrepareOptions extends PostgresOptions {
   /** Whether this process migrates, or waits until something else has. */
   readonly migrate: "at-start" | "apart";
-  /** Ends the waiting. */
+  /** Ends the waiting; nothing is told afterwards. */
   readonly signal: AbortSignal;
 }
 
-/** @throws what cannot be mended by waiting, and the signal's reason */
+const never = (): Promise<never> => new Promise(() => undefined);
+
+/**
+ * Settles no more once the signal has aborted: who ends is neither ready nor failed.
+ *
+ * @throws what cannot be mended by waiting
+ */
 export const prepareDatabase = async (url: string, options: PrepareOptions): Promise<void> => {
   // A connection of its own: a migration may take longer than any request would wait.
   const pool = connectPostgres(url, { ...options, maxConnections: 1, minConnections: 0 });
   try {
     await untilMigrated(pool, options);
+  } catch (error) {
+    if (!options.signal.aborted) throw error;
   } finally {
     await pool.close();
   }
+  if (options.signal.aborted) await never();
 };
 
 /** What keeps the schema from being at this program's level; undefined where it is. */

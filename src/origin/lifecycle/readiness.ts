@@ -21,8 +21,11 @@ export interface ReadinessReport {
   readonly dependencies: Readonly<Record<string, DependencyState>>;
 }
 
-/** A dependency that takes longer to answer counts as down, milliseconds. */
-const PROBE_TIMEOUT_MS = 1_000;
+/**
+ * A dependency that takes longer to answer counts as down, milliseconds. Kubernetes' own probes wait a second:
+ * a report must come within it, or a dependency that hangs would make everybody unready.
+ */
+const PROBE_TIMEOUT_MS = 500;
 /** For so long one look at the dependencies serves every caller, milliseconds. */
 const REPORT_LIFETIME_MS = 1_000;
 

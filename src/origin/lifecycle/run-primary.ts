@@ -1,8 +1,8 @@
 /** The origin as several processes: they share the API's port; probes, metrics and the drain are in one place. */
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from "prom-client";
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginLog } from "../log.ts";
+import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
@@ -18,7 +18,7 @@ const workerReport = z.object({
 
 /** Ready is who has a worker that is ready: one that is being replaced takes nothing from the others. */
 const report = async (workers: Workers, configured: number, isDraining: boolean) => {
-  const answers = (await workers.ask("report")).flatMap(
+  const answers = [...(await workers.ask("report")).values()].flatMap(
     (answer) => workerReport.safeParse(answer).data ?? [],
   );
   const ready = answers.filter((answer) => answer.ready).length;
@@ -31,15 +31,24 @@ const report = async (workers: Workers, configured: number, isDraining: boolean)
   };
 };
 
-type WorkerMetrics = MetricObjectWithValues<MetricValue<string>>[];
-
 /** What a worker answers was made by its own prom-client. */
-const isMetrics = (answer: unknown): answer is WorkerMetrics => Array.isArray(answer);
+const isMetrics = (answer: unknown): answer is ProcessReport => Array.isArray(answer);
 
-const metricsOf = (workers: Workers) => ({
-  contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
-  text: async () => AggregatorRegistry.aggregate((await workers.ask("metrics")).filter(isMetrics)).metrics(),
-});
+const metricsOf = (workers: Workers) => {
+  const totals = createTotals();
+  return {
+    contentType: totals.contentType,
+    text: async () => {
+      const answers = await workers.ask("metrics");
+      return await totals.text(
+        new Map([...answers].map(([id, answer]) => [id, isMetrics(answer) ? answer : undefined])),
+      );
+    },
+  };
+};
+
+/** What a worker may take to end beside pre-stop and drain, milliseconds. */
+const ENDING_MS = 5_000;
 
 /** @returns the exit code; @throws where the admin port cannot be had */
 export const runPrimary = async ({ server }: OriginConfiguration, log: OriginLog): Promise<number> => {
@@ -62,7 +71,7 @@ export const runPrimary = async ({ server }: OriginConfiguration, log: OriginLog
   ]);
   log.info("draining");
   isDraining = true;
-  await workers.drain();
+  await workers.drain(server.preStopMs + server.drainTimeoutMs + ENDING_MS);
   await admin.close(0);
   log.info("stopped");
   return code;

@@ -1,4 +1,7 @@
-/** One of several processes on the same port. Signals are the primary's; it says when to drain. */
+/**
+ * One of several processes on the same port. Signals are the primary's; it says when to drain. A worker whose
+ * primary has gone is ended by Node's cluster itself.
+ */
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginLog } from "../log.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -18,7 +21,7 @@ const shareOf = ({ server, database, ...rest }: OriginConfiguration): OriginConf
 });
 
 const tell = (message: ToPrimary): void => {
-  // A primary that has gone takes nothing; `disconnect` tells of it.
+  // A primary that has gone takes nothing.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 };
 
@@ -34,7 +37,6 @@ export const runWorker = async (configuration: OriginConfiguration, log: OriginL
   process.on("SIGTERM", () => undefined);
   const uncaught = firstUncaught(log);
   const asked = Promise.withResolvers<number>();
-  process.on("disconnect", () => asked.resolve(EXIT.failure));
 
   const serving = await serveProcess(shareOf(configuration), log);
   const answer = answers(serving);
@@ -60,6 +62,6 @@ export const runWorker = async (configuration: OriginConfiguration, log: OriginL
     },
   );
   const code = await Promise.race([asked.promise, uncaught.then(() => EXIT.failure), failed]);
-  await serving.drain();
+  await serving.drain(code === EXIT.stopped);
   return code;
 };

@@ -14,6 +14,7 @@ import type { OriginLog } from "../log.ts";
 import { createRegistry } from "../metrics/registry.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
+import { within } from "../within.ts";
 import { listen } from "./listen.ts";
 import { prepareDatabase } from "./prepare.ts";
 import { createReadiness, type ReadinessReport } from "./readiness.ts";
@@ -26,14 +27,21 @@ const CLEAN_INTERVAL_MS = 60_000;
 /** How often connections that were lost are replaced, up to `database.min_connections`. */
 const WARM_UP_INTERVAL_MS = 10_000;
 
+/** What hangs when the process ends is not waited for longer, milliseconds. */
+const LEAVE_TIMEOUT_MS = 1_000;
+
 export interface ServingProcess {
   readonly port: number;
   /** Resolves when the process may get requests; rejects where it never will. */
   readonly ready: Promise<void>;
   readonly registry: Registry;
   report(): Promise<ReadinessReport>;
-  /** Ends without a request lost: see `../../../README.md`, "Drain". Resolves when nothing is held any more. */
-  drain(): Promise<void>;
+  /**
+   * Ends without a request lost (docs/origin.md, "Beginning and ending"). Resolves when nothing is held any more.
+   *
+   * @param isAlone whether no other process goes on serving on the port @default true
+   */
+  drain(isAlone?: boolean): Promise<void>;
 }
 
 const startUpkeep = (
@@ -99,18 +107,18 @@ export const serveProcess = async (
     ready,
     registry,
     report: () => readiness.report(),
-    drain: async () => {
-      // Where no request ever came there is none to wait for.
-      const preStopMs = readiness.isMigrated ? server.preStopMs : 0;
+    drain: async (isAlone = true) => {
+      // Where no request ever came there is none to wait for, and where others have the port they take them.
+      const preStopMs = readiness.isMigrated && isAlone ? server.preStopMs : 0;
       readiness.drain();
       stopping.abort();
       api.turnAway();
       await pause(preStopMs);
       const cutOff = await api.close(server.drainTimeoutMs);
       if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
-      await Promise.all(upkeep.map((repetition) => repetition.stop()));
-      await redis.close();
-      await pool.close();
+      const upkeepEnded = Promise.all(upkeep.map((repetition) => repetition.stop()));
+      await within(upkeepEnded, LEAVE_TIMEOUT_MS, undefined);
+      await within(Promise.all([redis.close(), pool.close()]), LEAVE_TIMEOUT_MS, undefined);
     },
   };
 };

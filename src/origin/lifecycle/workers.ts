@@ -5,6 +5,7 @@ import { getHeapStatistics } from "node:v8";
 import type { OriginLog } from "../log.ts";
 import { within } from "../within.ts";
 import { EXIT } from "./exit-codes.ts";
+import { heapShare } from "./heap-share.ts";
 import { type Question, readToPrimary, type ToWorker } from "./worker-messages.ts";
 
 export interface Workers {
@@ -13,56 +14,57 @@ export interface Workers {
   readonly ready: Promise<void>;
   /** Resolves with an exit code when the workers cannot be kept alive. */
   readonly failed: Promise<number>;
-  /** What each worker answers in time. */
-  ask(question: Question): Promise<unknown[]>;
-  /** Drains all of them at once; resolves when the last one is gone. */
-  drain(): Promise<void>;
+  /** What each worker that lives answers, by a number that no other has had; undefined where it does not in time. */
+  ask(question: Question): Promise<ReadonlyMap<number, unknown>>;
+  /** Drains all of them at once; resolves when the last one is gone. Who takes longer is killed. */
+  drain(timeoutMs: number): Promise<void>;
   kill(): void;
 }
 
-const ASK_TIMEOUT_MS = 1_000;
+/** Longer than a worker looks at its dependencies, shorter than Kubernetes' probes wait, milliseconds. */
+const ASK_TIMEOUT_MS = 800;
 /** So many workers may end one after another before they have been ready; then starting another will not help. */
 const MAX_EARLY_ENDS = 5;
 const FIRST_PAUSE_MS = 500;
 const MEBIBYTE = 1024 * 1024;
 
-/** Each worker gets its part of the heap that this process was given. */
-const heapOptions = (count: number): { execArgv: string[]; nodeOptions: string } => {
-  const shareMiB = Math.max(64, Math.floor(getHeapStatistics().heap_size_limit / MEBIBYTE / count));
-  const isHeapOption = (option: string): boolean => option.startsWith("--max-old-space-size");
-  return {
-    execArgv: [
-      ...process.execArgv.filter((option) => !isHeapOption(option)),
-      `--max-old-space-size=${shareMiB}`,
-    ],
-    nodeOptions: (process.env["NODE_OPTIONS"] ?? "")
-      .split(/\s+/)
-      .filter((option) => !isHeapOption(option))
-      .join(" "),
-  };
-};
+/** How far a worker has come. */
+type Stage = "starting" | "listening" | "ready";
 
 export const startWorkers = (count: number, log: OriginLog): Workers => {
-  const { execArgv, nodeOptions } = heapOptions(count);
+  const { execArgv, nodeOptions } = heapShare(
+    getHeapStatistics().heap_size_limit / MEBIBYTE,
+    count,
+    process.execArgv,
+    process.env["NODE_OPTIONS"] ?? "",
+  );
   cluster.setupPrimary({ execArgv });
   const listening = Promise.withResolvers<number>();
   const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<number>();
-  const alive = new Set<Worker>();
+  const alive = new Map<Worker, Stage>();
   const readyOnce = new Set<number>();
-  const gone = new EventTarget();
   const pending = new Map<number, (value: unknown) => void>();
   let nextQuestion = 0;
   let isEnding = false;
   let earlyEnds = 0;
+  let onAllGone = (): void => undefined;
 
-  const take = (slot: number, message: unknown): void => {
+  const send = (worker: Worker, message: ToWorker): void => {
+    if (worker.isConnected()) worker.send(message, () => undefined);
+  };
+
+  const take = (worker: Worker, slot: number, message: unknown): void => {
     const read = readToPrimary(message);
     switch (read?.kind) {
       case "listening":
+        alive.set(worker, "listening");
         listening.resolve(read.port);
+        // What was sent to it before it listened to the channel is lost.
+        if (isEnding) send(worker, { kind: "drain" });
         break;
       case "ready":
+        alive.set(worker, "ready");
         earlyEnds = 0;
         readyOnce.add(slot);
         if (readyOnce.size === count) ready.resolve();
@@ -72,32 +74,44 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     }
   };
 
-  const replace = async (slot: number, code: number): Promise<void> => {
+  /** Why no other worker will fare better; undefined where one may. */
+  const hopeless = (stage: Stage, code: number | null): number | undefined => {
+    if (code === EXIT.configuration) return code;
+    if (stage === "ready") return undefined;
     earlyEnds += 1;
-    if (code === EXIT.configuration || earlyEnds > MAX_EARLY_ENDS) {
-      failed.resolve(code === EXIT.configuration ? code : EXIT.failure);
-      return;
-    }
-    await pause(FIRST_PAUSE_MS * 2 ** (earlyEnds - 1));
-    if (!isEnding) start(slot);
+    // The first start fails as that of a single process does; later on a reason may pass.
+    const isFirstStart = readyOnce.size === 0 && code !== null;
+    return isFirstStart || earlyEnds > MAX_EARLY_ENDS ? EXIT.failure : undefined;
   };
 
   const start = (slot: number): void => {
     const worker = cluster.fork({ NODE_OPTIONS: nodeOptions });
-    alive.add(worker);
-    worker.on("message", (message: unknown) => take(slot, message));
+    alive.set(worker, "starting");
+    worker.on("message", (message: unknown) => take(worker, slot, message));
     worker.on("error", (error) => log.warn({ err: error, slot }, "a worker cannot be reached"));
-    worker.on("exit", (code, signal) => {
+    worker.on("exit", (code: number | null, signal: string | null) => {
+      const stage = alive.get(worker) ?? "starting";
       alive.delete(worker);
-      if (alive.size === 0) gone.dispatchEvent(new Event("all"));
-      if (isEnding) return;
-      log.error({ slot, code, signal }, "a worker has ended by itself; another takes its place");
-      void replace(slot, code);
+      if (alive.size === 0) onAllGone();
+      if (!isEnding) void replace(slot, stage, code, signal);
     });
   };
 
-  const send = (worker: Worker, message: ToWorker): void => {
-    if (worker.isConnected()) worker.send(message, () => undefined);
+  const replace = async (
+    slot: number,
+    stage: Stage,
+    code: number | null,
+    signal: string | null,
+  ): Promise<void> => {
+    const exitCode = hopeless(stage, code);
+    if (exitCode !== undefined) {
+      log.fatal({ slot, code, signal }, "a worker has ended by itself; another would too");
+      failed.resolve(exitCode);
+      return;
+    }
+    log.error({ slot, code, signal }, "a worker has ended by itself; another takes its place");
+    await pause(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
+    if (!isEnding) start(slot);
   };
 
   const askOne = async (worker: Worker, question: Question): Promise<unknown> => {
@@ -113,6 +127,10 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     }
   };
 
+  const kill = (): void => {
+    for (const { process: child } of alive.keys()) child.kill("SIGKILL");
+  };
+
   for (let slot = 1; slot <= count; slot += 1) start(slot);
 
   return {
@@ -120,18 +138,25 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     ready: ready.promise,
     failed: failed.promise,
     ask: async (question) => {
-      const values = await Promise.all([...alive].map((worker) => askOne(worker, question)));
-      return values.filter((value) => value !== undefined);
+      const answers = [...alive].map(async ([worker, stage]): Promise<readonly [number, unknown]> => {
+        // One that does not listen yet would not hear.
+        return [worker.id, stage === "starting" ? undefined : await askOne(worker, question)];
+      });
+      return new Map(await Promise.all(answers));
     },
-    drain: async () => {
+    drain: async (timeoutMs) => {
       isEnding = true;
       if (alive.size === 0) return;
-      const all = new Promise((resolve) => gone.addEventListener("all", resolve, { once: true }));
-      for (const worker of alive) send(worker, { kind: "drain" });
-      await all;
+      const allGone = Promise.withResolvers<void>();
+      onAllGone = allGone.resolve;
+      for (const worker of alive.keys()) send(worker, { kind: "drain" });
+      const timer = setTimeout(() => {
+        log.warn({ workers: alive.size }, "workers were killed: they took too long to end");
+        kill();
+      }, timeoutMs);
+      await allGone.promise;
+      clearTimeout(timer);
     },
-    kill: () => {
-      for (const { process: child } of alive) child.kill("SIGKILL");
-    },
+    kill,
   };
 };

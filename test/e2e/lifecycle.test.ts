@@ -1,0 +1,229 @@
+/** One process, from its start to its end: what it waits for, what it says, and what it still answers. */
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { projectFolder } from "../../src/local/folder.ts";
+import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { readMigrations } from "../../src/origin/data/migrate.ts";
+import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
+import { startDoor } from "../support/door.ts";
+import { exitOf, importOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+
+const STOPPED = { code: 0, signal: null };
+const FAILED = { code: 1, signal: null };
+const PRODUCT = sampleProductId(6);
+
+let backing: Backing;
+beforeAll(async () => {
+  backing = await startBacking();
+});
+afterAll(() => backing?.stop());
+
+const begun: OriginProcess[] = [];
+const begin = (environment: Readonly<Record<string, string>> = {}): OriginProcess => {
+  const origin = runOrigin({ environment: { ...backing.environment, ...environment } });
+  begun.push(origin);
+  return origin;
+};
+afterEach(async () => {
+  for (const origin of begun.splice(0)) await origin.kill();
+});
+
+interface Busy {
+  readonly origin: OriginProcess;
+  readonly api: string;
+  readonly admin: string;
+  /** Requests that wait for a row; undefined for one that was cut off. */
+  readonly replies: Promise<(Reply | undefined)[]>;
+  /** Lets them go on. */
+  release(): Promise<void>;
+}
+
+/** A ready origin with requests in flight that do not end by themselves. */
+const beginBusy = async (environment: Readonly<Record<string, string>> = {}, count = 1): Promise<Busy> => {
+  const origin = begin(environment);
+  const { api, admin } = await origin.addresses();
+  await origin.said("ready");
+  await backing.addProducts();
+  // What an origin has left behind that was ended at once.
+  await expect.poll(backing.waiting).toBe(0);
+  const lock = await backing.lockProduct(PRODUCT);
+  const replies = Promise.all(
+    Array.from({ length: count }, () => placeOrder(api, PRODUCT).catch(() => undefined)),
+  );
+  await expect.poll(backing.waiting).toBe(count);
+  return { origin, api, admin, replies, release: lock.release };
+};
+
+const isListening = (url: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port) });
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
+
+describe("an origin that is told to end", () => {
+  test("is unready at once, serves on for the pre-stop time, answers what it has begun, and exits 0", async () => {
+    const { origin, api, admin, replies, release } = await beginBusy({
+      PRE_STOP: "2s",
+      DRAIN_TIMEOUT: "20s",
+    });
+    expect((await send(`${api}/ready`)).status).toBe(200);
+    const before = await sendSigned(api, "/v1/products");
+    expect([before.status, before.headers.connection]).toEqual([200, "keep-alive"]);
+
+    origin.signal("SIGTERM");
+    await origin.said("draining");
+    for (const url of [api, admin]) {
+      const ready = await send(`${url}/ready`);
+      expect(ready.status).toBe(503);
+      expect(JSON.parse(ready.body)).toMatchObject({ ready: false, migrated: true, draining: true });
+      expect((await send(`${url}/health`)).status).toBe(200);
+    }
+    const meanwhile = await sendSigned(api, "/v1/products");
+    expect([meanwhile.status, meanwhile.headers.connection]).toEqual([200, "close"]);
+
+    await expect.poll(() => isListening(api), { timeout: 10_000 }).toBe(false);
+    expect((await send(`${admin}/health`)).status).toBe(200);
+    await release();
+    const [reply] = await replies;
+    expect([reply?.status, reply?.headers.connection]).toEqual([201, "close"]);
+    expect(await exitOf(origin)).toEqual(STOPPED);
+    expect(origin.entries.filter(({ level }) => level === "error" || level === "fatal")).toEqual([]);
+    expect(origin.all("requests were cut off: the drain took too long")).toEqual([]);
+  });
+
+  test("cuts off what outlasts the drain, says how many requests that were, and exits 0", async () => {
+    const { origin, replies, release } = await beginBusy({ DRAIN_TIMEOUT: "300ms" }, 2);
+    origin.signal("SIGTERM");
+    expect(await replies).toEqual([undefined, undefined]);
+    expect(await exitOf(origin)).toEqual(STOPPED);
+    expect(origin.all("requests were cut off: the drain took too long")).toMatchObject([{ cutOff: 2 }]);
+    await release();
+  });
+
+  test.each([
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+  ] as const)("ends at once at a second signal, in the middle of the drain: %s, exit %d", async (signal, code) => {
+    const { origin, replies, release } = await beginBusy({ PRE_STOP: "60s" });
+    origin.signal("SIGTERM");
+    await origin.said("draining");
+    origin.signal(signal);
+    expect(await exitOf(origin, 5_000)).toEqual({ code, signal: null });
+    expect(await replies).toEqual([undefined]);
+    await release();
+  });
+
+  test("ends in time although its database hangs", async () => {
+    const door = await startDoor(backing.databaseUrl);
+    const url = new URL(backing.databaseUrl);
+    url.port = String(door.port);
+    const origin = begin({
+      DATABASE_URL: url.href,
+      DATABASE_MIN_CONNECTIONS: "2",
+      DATABASE_CONNECT_TIMEOUT: "1s",
+      DRAIN_TIMEOUT: "1s",
+    });
+    await origin.said("ready");
+    door.shut();
+    origin.signal("SIGTERM");
+    expect(await exitOf(origin, 30_000)).toEqual(STOPPED);
+    await door.stop();
+  });
+});
+
+describe("an error that nobody catches", () => {
+  test.each([
+    ["an exception", "exception", "thrown by nobody's fault"],
+    ["a rejection", "rejection", "rejected by nobody's fault"],
+  ])("is logged, lets what has begun be answered, and ends the process with 1: %s", async (_, FAULT, message) => {
+    const { origin, api, replies, release } = await beginBusy({
+      FAULT,
+      NODE_OPTIONS: importOption("faults"),
+      PRE_STOP: "100ms",
+    });
+    origin.signal("SIGUSR2");
+    expect(await origin.said("uncaught")).toMatchObject({ level: "fatal", err: { message } });
+    await expect.poll(() => isListening(api), { timeout: 10_000 }).toBe(false);
+    await release();
+    expect((await replies).map((reply) => reply?.status)).toEqual([201]);
+    expect(await exitOf(origin)).toEqual(FAILED);
+  });
+});
+
+describe("an origin that begins", () => {
+  test("waits for migrations that run apart, names them, and is ready when they have run", async () => {
+    const fresh = await startBacking();
+    try {
+      const origin = begin({ ...fresh.environment, DATABASE_MIGRATE: "apart" });
+      const { api } = await origin.addresses();
+      const names = (await readMigrations()).map(({ name }) => name);
+      expect(await origin.said("waiting for migrations")).toMatchObject({ pending: names, retryInMs: 100 });
+      expect((await send(`${api}/ready`)).status).toBe(503);
+      expect((await sendSigned(api, "/v1/products")).status).toBe(503);
+      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/migrate.ts"], {
+        cwd: projectFolder,
+        env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
+      });
+      expect(stdout.trim().split("\n")).toEqual(names);
+      await origin.said("ready");
+      expect((await send(`${api}/ready`)).status).toBe(200);
+      expect((await sendSigned(api, "/v1/products")).status).toBe(200);
+      expect(origin.all("migrated")).toEqual([]);
+    } finally {
+      await begun[0]?.kill();
+      await fresh.stop();
+    }
+  });
+
+  describe("with a PostgreSQL of its own", () => {
+    let folder: string;
+    let postgres: LocalPostgres;
+    beforeAll(async () => {
+      folder = await mkdtemp(join(tmpdir(), "breakwater-late-"));
+      postgres = await startPostgres({ folder, durable: false });
+    });
+    afterAll(async () => {
+      await postgres?.stop();
+      await erasePostgres(folder);
+      await rm(folder, { recursive: true, force: true });
+    });
+
+    test.each([
+      ["a wrong password", { password: "wrong" }, "28P01"],
+      ["an unknown role", { username: "nobody" }, "28P01"],
+      ["an unknown database", { pathname: "/nowhere" }, "3D000"],
+    ])("exits 1 with the reason where waiting mends nothing: %s", async (_, parts, code) => {
+      const { href } = Object.assign(new URL(postgres.url), parts);
+      const origin = begin({ DATABASE_URL: href });
+      expect(await exitOf(origin)).toEqual(FAILED);
+      expect(origin.entries.filter(({ level }) => level === "fatal")).toMatchObject([
+        { message: "the origin cannot run", err: { code } },
+      ]);
+      expect(origin.all("waiting for the database")).toEqual([]);
+    });
+
+    test("waits for a database that comes late, says so, and is ready when it is there", async () => {
+      const { port, url } = postgres;
+      await postgres.stop();
+      const origin = begin({ DATABASE_URL: url });
+      const { api } = await origin.addresses();
+      expect(await origin.said("waiting for the database")).toMatchObject({ level: "warn", retryInMs: 100 });
+      expect((await send(`${api}/ready`)).status).toBe(503);
+      expect((await send(`${api}/health`)).status).toBe(200);
+      postgres = await startPostgres({ folder, durable: false, port });
+      await origin.said("ready");
+      const ready = await send(`${api}/ready`);
+      expect(ready.status).toBe(200);
+      expect(JSON.parse(ready.body)).toMatchObject({ ready: true, migrated: true });
+      expect(origin.all("migrated")).toHaveLength(1);
+    });
+  });
+});

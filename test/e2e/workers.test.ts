@@ -1,0 +1,257 @@
+/** The origin as two processes: they share a port, the connections and the heap, and end as one. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import {
+  type Backing,
+  metric,
+  placeOrder,
+  type Reply,
+  send,
+  sendSigned,
+  startBacking,
+} from "../support/backing.ts";
+import { type Door, startDoor } from "../support/door.ts";
+import { exitOf, importOption, isAlive, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+
+const WORKERS = 2;
+const MAX_CONNECTIONS = 6;
+const PRODUCT = sampleProductId(1);
+const COUNT = "http_server_request_duration_seconds_count";
+const STOPPED = { code: 0, signal: null };
+
+let backing: Backing;
+let door: Door;
+let origin: OriginProcess;
+let api: string;
+let admin: string;
+
+const begin = async (environment: Readonly<Record<string, string>> = {}) => {
+  const url = new URL(backing.databaseUrl);
+  url.port = String(door.port);
+  const begun = runOrigin({
+    environment: {
+      ...backing.environment,
+      DATABASE_URL: url.href,
+      DATABASE_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
+      // Every statement is told, with the process that it was for.
+      DATABASE_SLOW_STATEMENT: "0s",
+      WORKERS: String(WORKERS),
+      NODE_OPTIONS: importOption("faults"),
+      ...environment,
+    },
+  });
+  const addresses = await begun.addresses();
+  await begun.said("ready");
+  return { begun, ...addresses };
+};
+
+beforeAll(async () => {
+  backing = await startBacking();
+  door = await startDoor(backing.databaseUrl);
+  const { begun, ...addresses } = await begin();
+  origin = begun;
+  ({ api, admin } = addresses);
+  await backing.addProducts();
+});
+afterAll(async () => {
+  await origin?.kill();
+  await door?.stop();
+  await backing?.stop();
+});
+
+/** The processes that have served a route from the nth line on. */
+const pidsOf = ({ entries }: OriginProcess, route: string, from = 0): number[] => [
+  ...new Set(
+    entries.slice(from).flatMap((entry) => (entry["route"] === route ? [Number(entry["pid"])] : [])),
+  ),
+];
+
+/** The workers that live, by what they have said when they began. */
+const workersOf = ({ all, pid }: OriginProcess): number[] =>
+  all("heap")
+    .map((entry) => Number(entry["pid"]))
+    .filter((each) => each !== pid && isAlive(each));
+
+const readyReport = async (url = admin): Promise<{ status: number; report: unknown }> => {
+  const { status, body } = await send(`${url}/ready`);
+  return { status, report: JSON.parse(body) };
+};
+const allReady = { status: 200, report: { ready: true, workers: { configured: WORKERS, ready: WORKERS } } };
+const metrics = async (): Promise<string> => (await send(`${admin}/metrics`)).body;
+
+const times = <T>(count: number, each: () => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, each));
+
+describe("an origin of two workers", () => {
+  test("says that it listens, and that it is ready, once", async () => {
+    expect(origin.all("listening")).toHaveLength(1);
+    expect(origin.all("ready")).toMatchObject([{ workers: WORKERS, pid: origin.pid }]);
+    expect(workersOf(origin)).toHaveLength(WORKERS);
+    expect(await readyReport()).toMatchObject(allReady);
+  });
+
+  test("serves by both of them, and counts what they have served in one place", async () => {
+    const before = metric(await metrics(), COUNT).sum;
+    const replies = await times(30, () => sendSigned(api, `/v1/products/${PRODUCT}`));
+    const unknown = await times(5, () =>
+      sendSigned(api, "/v1/products/01900000-0000-7000-8000-00000000dead"),
+    );
+    expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
+    expect(new Set(unknown.map(({ status }) => status))).toEqual(new Set([404]));
+    // Neither a route of the contract nor signed: no series of theirs.
+    expect((await sendSigned(api, "/v1/nothing-here")).status).toBe(404);
+    expect((await send(`${api}/v1/products`)).status).toBe(401);
+    // The log comes by another way than the answers.
+    await expect.poll(() => pidsOf(origin, "getProduct").sort()).toEqual(workersOf(origin).sort());
+
+    const { headers, body } = await send(`${admin}/metrics`);
+    expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const { sum, series } = metric(body, COUNT);
+    expect(sum - before).toBe(replies.length + unknown.length);
+    expect(series.every((line) => line.includes('http_route="/v1/products/:id"'))).toBe(true);
+    expect(metric(body, "target_info").sum).toBe(1);
+    expect(metric(body, "http_server_active_requests").sum).toBe(0);
+  });
+
+  test("never has more connections to the database than one process would, under load too", async () => {
+    let isOver = false;
+    const seen: number[] = [];
+    const watching = (async () => {
+      while (!isOver) seen.push(await backing.connections());
+    })();
+    const replies = await times(24, async () => {
+      const each: Reply[] = [];
+      for (let n = 0; n < 4; n += 1) {
+        each.push(await placeOrder(api, sampleProductId(1 + (n % 6))));
+        each.push(await sendSigned(api, "/v1/products"));
+      }
+      return each;
+    });
+    isOver = true;
+    await watching;
+    expect(new Set(replies.flat().map(({ status }) => status))).toEqual(new Set([201, 200]));
+    expect(Math.max(...seen)).toBeGreaterThan(MAX_CONNECTIONS / WORKERS);
+    expect(Math.max(...seen)).toBeLessThanOrEqual(MAX_CONNECTIONS);
+  });
+
+  test("stays ready while its database hangs: to take every pod away would help nobody", async () => {
+    door.shut();
+    try {
+      const down = { ...allReady.report, dependencies: { database: "down", redis: "up" } };
+      await expect.poll(readyReport, { timeout: 5_000 }).toMatchObject({ status: 200, report: down });
+      // As long as a kubelet waits for its answer.
+      const answered = await Promise.race([readyReport(), pause(1_000)]);
+      expect(answered).toMatchObject({ status: 200 });
+    } finally {
+      door.open();
+    }
+    await expect
+      .poll(readyReport, { timeout: 10_000 })
+      .toMatchObject({ report: { dependencies: { database: "up" } } });
+  });
+
+  test("is ready by the one while the other hangs", async () => {
+    const [stuck = 0] = workersOf(origin);
+    process.kill(stuck, "SIGSTOP");
+    try {
+      expect(await readyReport()).toMatchObject({ status: 200, report: { workers: { ready: WORKERS - 1 } } });
+    } finally {
+      process.kill(stuck, "SIGCONT");
+    }
+    await expect.poll(readyReport).toMatchObject(allReady);
+  });
+
+  test.each([
+    ["that is killed", "SIGKILL", { code: null, signal: "SIGKILL" }],
+    ["in which an error was caught by nobody", "SIGUSR2", { code: 1, signal: null }],
+  ] as const)("replaces the worker %s, and that one alone", async (_, signal, end) => {
+    const before = metric(await metrics(), COUNT).sum;
+    const mark = origin.entries.length;
+    const [lost = 0, kept = 0] = workersOf(origin);
+    process.kill(lost, signal);
+    await expect.poll(() => isAlive(lost), { timeout: 10_000 }).toBe(false);
+    await expect
+      .poll(
+        async () => {
+          const { status, report } = await readyReport();
+          // Whoever looks meanwhile finds it ready, and a count that does not fall.
+          expect(status).toBe(200);
+          expect(metric(await metrics(), COUNT).sum).toBeGreaterThanOrEqual(before);
+          return report;
+        },
+        { timeout: 15_000 },
+      )
+      .toMatchObject(allReady.report);
+    const said = origin.entries.slice(mark);
+    expect(said).toContainEqual(
+      expect.objectContaining({ message: "a worker has ended by itself; another takes its place", ...end }),
+    );
+    expect(said.filter(({ message }) => message === "uncaught").map(({ pid }) => pid)).toEqual(
+      signal === "SIGUSR2" ? [lost] : [],
+    );
+    const [one, other] = workersOf(origin);
+    expect(one).toBe(kept);
+    expect(other).not.toBe(lost);
+
+    const served = await times(20, () => sendSigned(api, `/v1/products/${PRODUCT}`));
+    expect(new Set(served.map(({ status }) => status))).toEqual(new Set([200]));
+    await expect.poll(() => pidsOf(origin, "getProduct", mark).sort()).toEqual([one, other].sort());
+    expect(metric(await metrics(), COUNT).sum).toBe(before + served.length);
+  });
+
+  test("drains as one: both answer what they have begun, it exits 0, and no process is left", async () => {
+    const mark = origin.entries.length;
+    const pids = workersOf(origin);
+    const lock = await backing.lockProduct(PRODUCT);
+    try {
+      const replies = times(6, () => placeOrder(api, PRODUCT));
+      await expect.poll(async () => metric(await metrics(), "http_server_active_requests").sum).toBe(6);
+      origin.signal("SIGTERM");
+      await origin.said("draining");
+      expect(await readyReport()).toMatchObject({ status: 503, report: { ready: false, draining: true } });
+      expect((await send(`${admin}/health`)).status).toBe(200);
+      await lock.release();
+      expect((await replies).map(({ status }) => status)).toEqual([201, 201, 201, 201, 201, 201]);
+    } finally {
+      await lock.release();
+    }
+    expect(await exitOf(origin)).toEqual(STOPPED);
+    expect(pidsOf(origin, "placeOrder", mark).sort()).toEqual(pids.sort());
+    await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+    await expect.poll(backing.connections).toBe(0);
+  });
+});
+
+test("a second signal ends the primary and its workers at once", async () => {
+  const { begun, api: url } = await begin({ PRE_STOP: "60s" });
+  const lock = await backing.lockProduct(PRODUCT);
+  try {
+    const reply = placeOrder(url, PRODUCT).catch(() => undefined);
+    await expect.poll(backing.waiting).toBe(1);
+    const pids = workersOf(begun);
+    begun.signal("SIGTERM");
+    await begun.said("draining");
+    begun.signal("SIGTERM");
+    expect(await exitOf(begun, 5_000)).toEqual({ code: 143, signal: null });
+    await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+    expect(await reply).toBeUndefined();
+  } finally {
+    await lock.release();
+    await begun.kill();
+  }
+});
+
+test("a worker that hangs does not keep the origin from its end", async () => {
+  const { begun } = await begin({ DRAIN_TIMEOUT: "100ms" });
+  try {
+    const pids = workersOf(begun);
+    process.kill(pids[0] ?? 0, "SIGSTOP");
+    begun.signal("SIGTERM");
+    expect(await exitOf(begun, 15_000)).toEqual(STOPPED);
+    expect(begun.all("workers were killed: they took too long to end")).toMatchObject([{ workers: 1 }]);
+    await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+  } finally {
+    await begun.kill();
+  }
+});

@@ -1,0 +1,87 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createAdmin, createProbes } from "../../../src/origin/lifecycle/probes.ts";
+import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
+
+beforeEach(() => void vi.useFakeTimers({ now: 0 }));
+afterEach(() => void vi.useRealTimers());
+
+const up = async (): Promise<void> => undefined;
+const down = async (): Promise<void> => {
+  throw new Error("refused");
+};
+const hanging = (): Promise<void> => new Promise(() => undefined);
+
+describe("an origin", () => {
+  test("is ready from the migrations on until it drains", async () => {
+    const readiness = createReadiness({}, Date.now);
+    expect(await readiness.report()).toMatchObject({ ready: false, migrated: false, draining: false });
+    readiness.migrated();
+    expect(await readiness.report()).toMatchObject({ ready: true, migrated: true, draining: false });
+    readiness.drain();
+    expect(await readiness.report()).toMatchObject({ ready: false, migrated: true, draining: true });
+  });
+
+  test("tells which dependency is away, and is ready nevertheless", async () => {
+    const readiness = createReadiness({ database: down, redis: up }, Date.now);
+    readiness.migrated();
+    expect(await readiness.report()).toMatchObject({
+      ready: true,
+      dependencies: { database: "down", redis: "up" },
+    });
+  });
+
+  test("reports within the second that a kubelet waits, though a dependency hangs", async () => {
+    const readiness = createReadiness({ database: hanging, redis: up }, Date.now);
+    readiness.migrated();
+    const reported = vi.fn();
+    void readiness.report().then(reported);
+    await vi.advanceTimersByTimeAsync(700);
+    expect(reported.mock.calls).toMatchObject([
+      [{ ready: true, dependencies: { database: "down", redis: "up" } }],
+    ]);
+  });
+
+  test("looks at its dependencies once a second at most, whoever asks", async () => {
+    const ping = vi.fn(up);
+    const readiness = createReadiness({ database: ping }, Date.now);
+    await Promise.all([readiness.report(), readiness.report(), readiness.report()]);
+    vi.advanceTimersByTime(999);
+    await readiness.report();
+    expect(ping).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(1);
+    await readiness.report();
+    expect(ping).toHaveBeenCalledTimes(2);
+  });
+
+  test("that drains says so at once, whatever it has looked at before", async () => {
+    const readiness = createReadiness({ database: up }, Date.now);
+    readiness.migrated();
+    await readiness.report();
+    readiness.drain();
+    expect(await readiness.report()).toMatchObject({ ready: false, draining: true });
+  });
+});
+
+describe("a probe", () => {
+  const ready = { report: async () => ({ ready: true }) };
+  const unready = { report: async () => ({ ready: false }) };
+
+  test.each([
+    ["/health", ready, 200],
+    ["/health", unready, 200],
+    ["/ready", ready, 200],
+    ["/ready", unready, 503],
+  ])("%s is answered by what it asks, and kept by nobody", async (path, readiness, status) => {
+    const response = await createProbes(readiness).request(path);
+    expect(response.status).toBe(status);
+    expect(response.headers.get("cache-control")).toBe("no-store");
+  });
+
+  test("for metrics is answered on the admin port alone, as what it is", async () => {
+    const metrics = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "a 1\n" };
+    const response = await createAdmin(ready, metrics).request("/metrics");
+    expect(response.headers.get("content-type")).toBe(metrics.contentType);
+    expect(await response.text()).toBe("a 1\n");
+    expect((await createProbes(ready).request("/metrics")).status).toBe(404);
+  });
+});

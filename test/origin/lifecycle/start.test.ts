@@ -1,0 +1,130 @@
+/** An origin with nothing behind it: what it says, when it waits, and when it gives up. */
+
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  exitOf,
+  importOption,
+  isAlive,
+  type OriginProcess,
+  type RunOptions,
+  runOrigin,
+} from "../../support/origin-process.ts";
+
+const begun: OriginProcess[] = [];
+const run = (options?: RunOptions): OriginProcess => {
+  const origin = runOrigin(options);
+  begun.push(origin);
+  return origin;
+};
+afterEach(async () => {
+  for (const origin of begun.splice(0)) await origin.kill();
+});
+
+/** A port that somebody else listens on. */
+const takenPort = async (): Promise<{ port: number; server: Server }> => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("no address");
+  return { port: address.port, server };
+};
+
+const STOPPED = { code: 0, signal: null };
+const FAILED = { code: 1, signal: null };
+
+describe.each([
+  ["one process", {}],
+  ["two workers", { WORKERS: "2" }],
+])("an origin of %s whose dependencies are away", (_, environment) => {
+  test("lives, is not ready, says what it waits for, and exits 0 when it is told to end", async () => {
+    const origin = run({ environment });
+    const { api, admin } = await origin.addresses();
+    for (const url of [api, admin]) {
+      expect((await fetch(`${url}/health`)).status).toBe(200);
+      const ready = await fetch(`${url}/ready`);
+      expect(ready.status).toBe(503);
+      expect(await ready.json()).toMatchObject({ ready: false, migrated: false });
+    }
+    expect(await (await fetch(`${api}/ready`)).json()).toMatchObject({
+      dependencies: { database: "down", redis: "down" },
+    });
+    const waiting = await origin.said("waiting for the database");
+    expect(waiting).toMatchObject({ level: "warn", retryInMs: 100, err: { type: "UnavailableError" } });
+    origin.signal("SIGTERM");
+    expect(await exitOf(origin)).toEqual(STOPPED);
+    expect(origin.entries.filter(({ level }) => level === "fatal" || level === "error")).toEqual([]);
+    expect(origin.all("ready")).toEqual([]);
+  });
+
+  test.each(["PORT", "ADMIN_PORT"])("exits 1 and says so where its %s is in use", async (name) => {
+    const { port, server } = await takenPort();
+    try {
+      const origin = run({ environment: { ...environment, [name]: String(port) } });
+      expect(await exitOf(origin)).toEqual(FAILED);
+      expect(origin.entries).toContainEqual(
+        expect.objectContaining({ level: "fatal", err: expect.objectContaining({ code: "EADDRINUSE" }) }),
+      );
+    } finally {
+      server.close();
+    }
+  });
+});
+
+test("pauses between two tries to reach the database grow", async () => {
+  const origin = run();
+  await expect.poll(() => origin.all("waiting for the database").length, { timeout: 10_000 }).toBe(4);
+  expect(origin.all("waiting for the database").map(({ retryInMs }) => retryInMs)).toEqual([
+    100, 200, 400, 800,
+  ]);
+  origin.signal("SIGINT");
+  expect(await exitOf(origin)).toEqual(STOPPED);
+});
+
+test("workers share one free port where none is named, which the log tells", async () => {
+  const origin = run({ environment: { WORKERS: "2" } });
+  const { api } = await origin.addresses();
+  expect(new URL(api).port).not.toBe("0");
+  expect(origin.all("listening")).toHaveLength(1);
+  origin.signal("SIGTERM");
+  expect(await exitOf(origin)).toEqual(STOPPED);
+});
+
+test("a primary that is killed takes its workers with it", async () => {
+  const origin = run({ environment: { WORKERS: "2" }, isWatched: false });
+  await origin.addresses();
+  await expect.poll(() => pidsOf(origin).length, { timeout: 10_000 }).toBe(2);
+  const pids = pidsOf(origin);
+  process.kill(origin.pid, "SIGKILL");
+  expect(await exitOf(origin)).toEqual({ code: null, signal: "SIGKILL" });
+  await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
+});
+
+test("an error that nobody caught in the primary ends it with 1, and its workers with it", async () => {
+  const origin = run({ environment: { WORKERS: "2", NODE_OPTIONS: importOption("faults") } });
+  await origin.addresses();
+  origin.signal("SIGUSR2");
+  expect(await exitOf(origin)).toEqual(FAILED);
+  expect(origin.all("uncaught")).toMatchObject([{ level: "fatal", pid: origin.pid }]);
+  const pids = origin.all("heap").map(({ pid }) => Number(pid));
+  expect(pids).toHaveLength(3);
+  await expect.poll(() => pids.filter(isAlive)).toEqual([]);
+});
+
+/** The workers that have said something. */
+const pidsOf = (origin: OriginProcess): number[] => [
+  ...new Set(origin.all("waiting for the database").map(({ pid }) => Number(pid))),
+];
+
+test.each([
+  "--max-old-space-size=512",
+  "--max-old-space-size-percentage=10",
+])("workers share the heap that the origin was given: %s", async (option) => {
+  const origin = run({
+    environment: { WORKERS: "2", NODE_OPTIONS: `${importOption("faults")} ${option}` },
+  });
+  await expect.poll(() => origin.all("heap").length, { timeout: 10_000 }).toBe(3);
+  const [whole, ...parts] = origin.all("heap").map(({ heapMiB }) => Number(heapMiB));
+  expect(parts).toEqual([Math.floor((whole ?? 0) / 2), Math.floor((whole ?? 0) / 2)]);
+});

@@ -1,0 +1,144 @@
+import type { Registry } from "prom-client";
+import { describe, expect, test } from "vitest";
+import { contract } from "../../src/contract/contract.ts";
+import { createRegistry } from "../../src/origin/metrics/registry.ts";
+import { createRequestMetrics } from "../../src/origin/metrics/request-metrics.ts";
+import { createTotals, type ProcessReport } from "../../src/origin/metrics/totals.ts";
+
+/** A process' registry, and how it counts a request. */
+const createProcess = () => {
+  const registry = createRegistry({
+    serviceName: "test-origin",
+    serviceVersion: "1.2.3",
+    database: () => ({ total: 5, idle: 2, waiting: 7 }),
+    activeRequests: () => 3,
+  });
+  return { registry, observe: createRequestMetrics(registry) };
+};
+
+const linesOf = (text: string, name: string): string[] =>
+  text.split("\n").filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+const sumOf = (text: string, name: string): number =>
+  linesOf(text, name).reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
+
+const COUNT = "http_server_request_duration_seconds_count";
+
+describe("a process' metrics", () => {
+  test("tell what it is, what is under way, and its connections to PostgreSQL", async () => {
+    const text = await createProcess().registry.metrics();
+    expect(text.split("\n")).toEqual(
+      expect.arrayContaining([
+        'target_info{service_name="test-origin",service_version="1.2.3"} 1',
+        "http_server_active_requests 3",
+        'db_client_connection_count{db_client_connection_state="idle"} 2',
+        'db_client_connection_count{db_client_connection_state="used"} 3',
+        "db_client_connection_pending_requests 7",
+      ]),
+    );
+    expect(text).toMatch(/^process_cpu_seconds_total /m);
+  });
+
+  test("count requests by method, the contract's path, and status, in seconds", async () => {
+    const { registry, observe } = createProcess();
+    observe(contract.getProduct, 200, 20);
+    observe(contract.getProduct, 200, 30);
+    observe(contract.getProduct, 404, 5);
+    observe(contract.placeOrder, 201, 1_500);
+    const text = await registry.metrics();
+    expect(linesOf(text, COUNT).sort()).toEqual([
+      `${COUNT}{http_request_method="GET",http_route="/v1/products/:id",http_response_status_code="200"} 2`,
+      `${COUNT}{http_request_method="GET",http_route="/v1/products/:id",http_response_status_code="404"} 1`,
+      `${COUNT}{http_request_method="POST",http_route="/v1/orders",http_response_status_code="201"} 1`,
+    ]);
+    expect(sumOf(text, "http_server_request_duration_seconds_sum")).toBeCloseTo(1.555);
+  });
+
+  test("know no request that has not been: a series has to be seen to be there", async () => {
+    expect(linesOf(await createProcess().registry.metrics(), COUNT)).toEqual([]);
+  });
+
+  test("are each process' own", async () => {
+    const [one, other] = [createProcess(), createProcess()];
+    one.observe(contract.listProducts, 200, 1);
+    expect(sumOf(await other.registry.metrics(), COUNT)).toBe(0);
+  });
+});
+
+describe("the metrics of several processes", () => {
+  type Reports = Map<number, ProcessReport | undefined>;
+  const reportOf = (registry: Registry): Promise<ProcessReport> => registry.getMetricsAsJSON();
+
+  test("are one text: what is counted is summed, what is told is told once", async () => {
+    const [one, other] = [createProcess(), createProcess()];
+    one.observe(contract.listProducts, 200, 20);
+    other.observe(contract.listProducts, 200, 20);
+    other.observe(contract.listOrders, 403, 1);
+    const reports: Reports = new Map([
+      [1, await reportOf(one.registry)],
+      [2, await reportOf(other.registry)],
+    ]);
+    const text = await createTotals().text(reports);
+    expect(sumOf(text, COUNT)).toBe(3);
+    expect(linesOf(text, COUNT)).toHaveLength(2);
+    expect(sumOf(text, "http_server_active_requests")).toBe(6);
+    expect(sumOf(text, "db_client_connection_count")).toBe(10);
+    expect(sumOf(text, "target_info")).toBe(1);
+  });
+
+  test("are of the same form as one process'", async () => {
+    const { registry, observe } = createProcess();
+    observe(contract.listProducts, 200, 20);
+    const totals = createTotals();
+    const sorted = (text: string) =>
+      text
+        .split("\n")
+        .filter((line) => line.startsWith("http_server"))
+        .sort();
+    expect(sorted(await totals.text(new Map([[1, await reportOf(registry)]])))).toEqual(
+      sorted(await registry.metrics()),
+    );
+    expect(totals.contentType).toBe(registry.contentType);
+  });
+
+  test("do not shrink when a process goes, however many have gone", async () => {
+    const totals = createTotals();
+    const steady = createProcess();
+    for (let generation = 1; generation <= 5; generation += 1) {
+      const each = createProcess();
+      each.observe(contract.listProducts, 200, 1);
+      const reports: Reports = new Map([
+        [0, await reportOf(steady.registry)],
+        [generation, await reportOf(each.registry)],
+      ]);
+      const text = await totals.text(reports);
+      expect(sumOf(text, COUNT)).toBe(generation);
+      // What is at this moment goes with the process.
+      expect(sumOf(text, "http_server_active_requests")).toBe(6);
+    }
+  });
+
+  test("keep what a process has said last while it says nothing", async () => {
+    const totals = createTotals();
+    const { registry, observe } = createProcess();
+    observe(contract.listProducts, 200, 1);
+    await totals.text(new Map([[1, await reportOf(registry)]]));
+    const silent = await totals.text(new Map([[1, undefined]]));
+    expect(sumOf(silent, COUNT)).toBe(1);
+    expect(sumOf(silent, "http_server_active_requests")).toBe(3);
+    observe(contract.listProducts, 200, 1);
+    expect(sumOf(await totals.text(new Map([[1, await reportOf(registry)]])), COUNT)).toBe(2);
+  });
+
+  test("count what has gone once, also for two who ask at a time", async () => {
+    const totals = createTotals();
+    const { registry, observe } = createProcess();
+    observe(contract.listProducts, 200, 1);
+    await totals.text(new Map([[1, await reportOf(registry)]]));
+    const texts = await Promise.all([1, 2, 3].map(() => totals.text(new Map())));
+    expect(texts.map((text) => sumOf(text, COUNT))).toEqual([1, 1, 1]);
+  });
+
+  test("of none are empty", async () => {
+    expect((await createTotals().text(new Map())).trim()).toBe("");
+  });
+});

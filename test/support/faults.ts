@@ -1,0 +1,16 @@
+/** Preloaded into an origin: tells of its heap, and on SIGUSR2 does what nobody foresaw. */
+import { getHeapStatistics } from "node:v8";
+
+const MEBIBYTE = 1024 * 1024;
+const heapMiB = Math.round(getHeapStatistics().heap_size_limit / MEBIBYTE);
+process.stdout.write(`${JSON.stringify({ message: "heap", pid: process.pid, heapMiB })}\n`);
+
+process.on("SIGUSR2", () => {
+  if (process.env["FAULT"] === "rejection") {
+    void Promise.reject(new Error("rejected by nobody's fault"));
+    return;
+  }
+  setTimeout(() => {
+    throw new Error("thrown by nobody's fault");
+  });
+});

@@ -1,0 +1,164 @@
+/** The real `src/origin/main.ts` as a process of its own, ready or not, with everything that it says. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { type ChildExit, spawnChild } from "../../src/local/child.ts";
+import { projectFolder } from "../../src/local/folder.ts";
+
+/** A line of the log; a line that is no JSON has only `text`. */
+export type LogEntry = Readonly<Record<string, unknown>>;
+
+export interface OriginProcess {
+  readonly pid: number;
+  /** All it has said so far. */
+  readonly entries: readonly LogEntry[];
+  /** What it has said in these words so far. */
+  all(message: string): LogEntry[];
+  /** The first line in these words; rejects where it ends, or much time passes, without. */
+  said(message: string): Promise<LogEntry>;
+  /** Where it listens, as it says itself. */
+  addresses(): Promise<{ readonly api: string; readonly admin: string }>;
+  signal(name: NodeJS.Signals): void;
+  readonly exited: Promise<ChildExit>;
+  /** Ends it, and every process that it has started, however it is. */
+  kill(): Promise<void>;
+}
+
+const MODULES = {
+  faults: join(import.meta.dirname, "faults.ts"),
+  watchdog: join(projectFolder, "src/local/exit-with-parent.ts"),
+};
+const SAY_TIMEOUT_MS = 20_000;
+
+const parse = (line: string): LogEntry => {
+  try {
+    const entry: unknown = JSON.parse(line);
+    return typeof entry === "object" && entry !== null ? { ...entry } : { text: line };
+  } catch {
+    return { text: line };
+  }
+};
+
+export const importOption = (module: keyof typeof MODULES): string =>
+  `--import=${pathToFileURL(MODULES[module]).href}`;
+
+/** With nothing behind it, and addresses that refuse. */
+export const ALONE = {
+  DATABASE_URL: "postgres://nobody@127.0.0.1:9/none",
+  REDIS_URL: "http://127.0.0.1:9",
+  REDIS_TOKEN: "token",
+  SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+};
+
+export interface RunOptions {
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Whether it ends with the test's process, should that be killed. @default true */
+  readonly isWatched?: boolean;
+}
+
+export const runOrigin = ({ environment = {}, isWatched = true }: RunOptions = {}): OriginProcess => {
+  const entries: LogEntry[] = [];
+  const looks = new Set<() => void>();
+  const look = (): void => {
+    for (const each of looks) each();
+  };
+  const child = spawnChild({
+    name: "the origin",
+    command: process.execPath,
+    args: [...(isWatched ? [importOption("watchdog")] : []), join(projectFolder, "src/origin/main.ts")],
+    cwd: projectFolder,
+    ipc: isWatched,
+    env: {
+      PATH: process.env["PATH"],
+      ...ALONE,
+      ORIGIN_AUTHORITIES: "origin.test",
+      HOST: "127.0.0.1",
+      PORT: "0",
+      ADMIN_PORT: "0",
+      PRE_STOP: "0s",
+      ...environment,
+    },
+    onLine: (line) => {
+      entries.push(parse(line));
+      look();
+    },
+  });
+  let isOver = false;
+  const exited = child.exited.then((exit) => {
+    isOver = true;
+    look();
+    return exit;
+  });
+
+  const all = (message: string): LogEntry[] => entries.filter((entry) => entry["message"] === message);
+  const said = (message: string): Promise<LogEntry> =>
+    new Promise((resolve, reject) => {
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        looks.delete(find);
+        settle();
+      };
+      const fail = (): void =>
+        end(() => reject(new Error(`never said «${message}»:\n${child.tail().join("\n")}`)));
+      const find = (): void => {
+        const [first] = all(message);
+        if (first !== undefined) end(() => resolve(first));
+        else if (isOver) fail();
+      };
+      const timer = setTimeout(fail, SAY_TIMEOUT_MS);
+      looks.add(find);
+      find();
+    });
+
+  return {
+    pid: child.pid,
+    entries,
+    all,
+    said,
+    addresses: async () => {
+      const { port, adminPort } = await said("listening");
+      return { api: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}` };
+    },
+    signal: child.signal,
+    exited,
+    kill: async () => {
+      child.signal("SIGKILL");
+      await exited;
+    },
+  };
+};
+
+/** Whether it runs; one that has ended, and that its parent has not asked about, does not. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    // A system without /proc.
+    return true;
+  }
+};
+
+/** Resolves with how it ended; rejects where it does not in time. */
+export const exitOf = async (
+  { exited, entries }: OriginProcess,
+  withinMs = SAY_TIMEOUT_MS,
+): Promise<ChildExit> => {
+  const late = new AbortController();
+  const timeout = pause(withinMs, undefined, { signal: late.signal }).then(
+    () => {
+      throw new Error(`did not end within ${withinMs} ms:\n${JSON.stringify(entries.slice(-10))}`);
+    },
+    () => new Promise<never>(() => undefined),
+  );
+  try {
+    return await Promise.race([exited, timeout]);
+  } finally {
+    late.abort();
+  }
+};

@@ -1,6 +1,5 @@
 /** A whole system for a test file: its own database and key prefix, real origins, the worker in miniflare. */
 import { randomBytes, randomFillSync } from "node:crypto";
-import pg from "pg";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
@@ -15,6 +14,7 @@ import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
 import { insertKey } from "../../src/origin/keys/key-store.ts";
 import { publishKeys } from "../../src/origin/keys/publish-keys.ts";
 import { createLog } from "../../src/origin/log.ts";
+import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 
 export interface System {
@@ -30,6 +30,8 @@ export interface System {
   readonly logLines: readonly string[];
   /** A new API key of `principal`, published; with every scope unless told otherwise. */
   createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
+  /** One more origin with the same environment; the edge learns of it only by `SystemOptions.address`. */
+  startOrigin(): Promise<LocalOrigin>;
   /** A request through the edge. */
   call(path: string, init?: CallInit): Promise<Response>;
   stop(): Promise<void>;
@@ -43,25 +45,6 @@ export interface CallInit {
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-const createDatabase = async (
-  serverUrl: string,
-): Promise<{ url: string; name: string; drop: () => Promise<void> }> => {
-  const name = `breakwater_test_${randomBytes(6).toString("hex")}`;
-  const run = async (statement: string): Promise<void> => {
-    const client = new pg.Client(serverUrl);
-    await client.connect();
-    try {
-      await client.query(statement);
-    } finally {
-      await client.end();
-    }
-  };
-  await run(`CREATE DATABASE ${name}`);
-  const url = new URL(serverUrl);
-  url.pathname = `/${name}`;
-  return { url: url.href, name, drop: () => run(`DROP DATABASE ${name} WITH (FORCE)`) };
-};
 
 const call = (
   edgeUrl: string,
@@ -85,10 +68,14 @@ export interface SystemOptions {
   readonly origins?: number;
   /** A PostgreSQL of the test's own, by the URL of a role that may create databases. @default the shared one */
   readonly databaseServer?: string;
+  /** Goes on top of every origin's environment. */
+  readonly originEnvironment?: Readonly<Record<string, string>>;
+  /** The one address at which the edge finds whichever origins there are. @default each origin's own */
+  readonly address?: string;
 }
 
 export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
-  const { origins: count = 1, databaseServer } = options;
+  const { origins: count = 1, databaseServer, address, originEnvironment } = options;
   const servers = inject("servers");
   const stops = new StopList();
   try {
@@ -101,23 +88,26 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     const signingKeys = `test:${randomBytes(32).toString("base64")}`;
     const logLines: string[] = [];
     const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: keyPrefix };
-    const origins = await Promise.all(
-      Array.from({ length: count }, async (_, index) => {
-        const origin = await startOrigin({
-          name: `origin ${index + 1}`,
-          port: await freePort(),
-          environment: {
-            ...shared,
-            DATABASE_URL: database.url,
-            REDIS_URL: servers.redisUrl,
-            REDIS_TOKEN: servers.redisToken,
-          },
-          onLine: (line) => void logLines.push(line),
-        });
-        stops.add(() => origin.stop());
-        return origin;
-      }),
-    );
+    let started = 0;
+    const startNext = async (): Promise<LocalOrigin> => {
+      started += 1;
+      const origin = await startOrigin({
+        name: `origin ${started}`,
+        port: await freePort(),
+        environment: {
+          ...shared,
+          DATABASE_URL: database.url,
+          REDIS_URL: servers.redisUrl,
+          REDIS_TOKEN: servers.redisToken,
+          ...(address === undefined ? {} : { ORIGIN_AUTHORITIES: new URL(address).host }),
+          ...originEnvironment,
+        },
+        onLine: (line) => void logLines.push(line),
+      });
+      stops.add(() => origin.stop());
+      return origin;
+    };
+    const origins = await Promise.all(Array.from({ length: count }, startNext));
     const pool = connectPostgres(database.url, { maxConnections: 4, log });
     stops.add(() => pool.close());
     await insertSampleData(pool);
@@ -126,7 +116,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       port: 0,
       environment: {
         ...shared,
-        ORIGINS: origins.map(({ url }) => url).join(),
+        ORIGINS: address ?? origins.map(({ url }) => url).join(),
         UPSTASH_REDIS_REST_URL: servers.redisUrl,
         UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
       },
@@ -148,6 +138,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
         await publishKeys(pool, redis, keyPrefix);
         return { id, key };
       },
+      startOrigin: startNext,
       call: (path, init = {}) => call(edge.url, path, init),
       stop: () => stops.stopAll(),
     };

@@ -134,9 +134,10 @@ const decide = (query: WireStatement, connection: object, { name, isParsed }: Us
   Object.assign(query, { name });
   if (!hasNotes(connection)) throw new TypeError("the driver's connections are not what they were");
   if (name === "") return;
-  delete connection.submittedNamedStatements[name];
-  if (isParsed) delete connection.parsedStatements[name];
-  else connection.parsedStatements[name] = text;
+  const { parsedStatements, submittedNamedStatements } = connection;
+  if (name in submittedNamedStatements) delete submittedNamedStatements[name];
+  if (isParsed) delete parsedStatements[name];
+  else if (parsedStatements[name] !== text) parsedStatements[name] = text;
 };
 
 /** Makes statements for the connections of one pool. */

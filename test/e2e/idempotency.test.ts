@@ -1,0 +1,416 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Order } from "../../src/contract/api/orders.ts";
+import { problem } from "../../src/contract/problem.ts";
+import { cleanRecords } from "../../src/origin/idempotency/clean.ts";
+import { removeExpired } from "../../src/origin/idempotency/records.ts";
+import { serveOnce } from "../../src/origin/idempotency/serve-once.ts";
+import { createLog } from "../../src/origin/log.ts";
+import { addProduct, stockOf } from "../support/add-product.ts";
+import { killOrigin } from "../support/kill-origin.ts";
+import { hold, holdProduct, runningStatements, waitingCount } from "../support/locks.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { beginSigned } from "../support/signed-request.ts";
+import { type System, startSystem } from "../support/system.ts";
+import { untilTaken } from "../support/until-taken.ts";
+
+let system: System;
+let alice: string;
+let bob: string;
+
+beforeAll(async () => {
+  system = await startSystem({ origins: 2 });
+  alice = (await system.createKey("alice")).key;
+  bob = (await system.createKey("bob")).key;
+});
+afterAll(() => system?.stop());
+
+interface Buying {
+  readonly quantity?: number;
+  /** An API key. */
+  readonly by?: string;
+}
+
+const buy = (key: string, productId: string, { quantity = 1, by = alice }: Buying = {}): Promise<Response> =>
+  system.call("/v1/orders", {
+    method: "POST",
+    key: by,
+    json: { lines: [{ productId, quantity }] },
+    headers: { "idempotency-key": key },
+  });
+
+const cancel = (key: string, id: string): Promise<Response> =>
+  system.call(`/v1/orders/${id}/cancel`, {
+    method: "POST",
+    key: alice,
+    headers: { "idempotency-key": key },
+  });
+
+const newKey = (): string => crypto.randomUUID();
+
+/** What of an answer must be the same each time. */
+const told = async (response: Response) => ({
+  status: response.status,
+  type: response.headers.get("content-type"),
+  location: response.headers.get("location"),
+  body: await response.text(),
+});
+
+const isReplay = ({ headers }: Response): boolean => headers.get("idempotency-replayed") === "true";
+
+/** A problem's own part: its request id is another one each time. */
+const refusalOf = async (response: Response) => {
+  const { requestId: _, ...refusal } = await problemOf(response);
+  return refusal;
+};
+
+const orderCount = async (productId: string): Promise<number | undefined> => {
+  const [row] = await system.pool.query<{ orders: number }>(
+    "SELECT count(DISTINCT order_id)::int AS orders FROM order_lines WHERE product_id = $1",
+    [productId],
+  );
+  return row?.orders;
+};
+
+const hasRecord = async (key: string): Promise<boolean> =>
+  (await system.pool.query("SELECT FROM idempotency_records WHERE key = $1", [key])).length > 0;
+
+const expire = (key: string): Promise<unknown> =>
+  system.pool.query(
+    "UPDATE idempotency_records SET expires_at = now() - interval '1 second' WHERE key = $1",
+    [key],
+  );
+
+describe("the same key again", () => {
+  test("gets the same answer to the byte, marked as a replay, and takes stock once", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const first = await buy(key, productId);
+    expect(first.status).toBe(201);
+    expect(isReplay(first)).toBe(false);
+    const answer = await told(first);
+    expect(answer.location).toBe(`/v1/orders/${Order.parse(JSON.parse(answer.body)).id}`);
+    for (const _ of [1, 2, 3]) {
+      const again = await buy(key, productId);
+      expect(isReplay(again)).toBe(true);
+      expect(await told(again)).toEqual(answer);
+    }
+    expect(await stockOf(system, productId)).toBe(9);
+  });
+
+  test("with another body is 422, and does nothing", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const answer = await told(await buy(key, productId));
+    const other = await buy(key, productId, { quantity: 2 });
+    expect(other.status).toBe(422);
+    expect((await problemOf(other)).code).toBe("idempotency_key_reused");
+    expect(await stockOf(system, productId)).toBe(9);
+    expect(await told(await buy(key, productId))).toEqual(answer);
+  });
+
+  test("in the draft's quotes is the same key", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const answer = await told(await buy(key, productId));
+    const quoted = await buy(`"${key}"`, productId);
+    expect(isReplay(quoted)).toBe(true);
+    expect(await told(quoted)).toEqual(answer);
+  });
+
+  test("from another principal is that one's own", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const alices = Order.parse(await (await buy(key, productId)).json());
+    const response = await buy(key, productId, { by: bob });
+    expect(response.status).toBe(201);
+    expect(isReplay(response)).toBe(false);
+    expect(Order.parse(await response.json()).id).not.toBe(alices.id);
+    expect(await stockOf(system, productId)).toBe(8);
+  });
+
+  test("on another route is 422, and cancels nothing", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const { id } = Order.parse(await (await buy(key, productId)).json());
+    expect((await problemOf(await cancel(key, id))).code).toBe("idempotency_key_reused");
+    expect(await stockOf(system, productId)).toBe(9);
+  });
+
+  test("while the first is under way is 409 at once; afterwards it gets the first one's answer", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const held = await holdProduct(system, productId);
+    const pending = buy(key, productId);
+    try {
+      await expect.poll(() => waitingCount(system)).toBe(1);
+      const answers = await Promise.all([buy(key, productId), buy(key, productId, { quantity: 2 })]);
+      for (const answer of answers) {
+        expect(answer.headers.get("retry-after")).toBe("1");
+        expect((await problemOf(answer)).code).toBe("idempotency_key_in_use");
+      }
+      expect(await waitingCount(system)).toBe(1);
+    } finally {
+      await held.release();
+    }
+    const first = await pending;
+    expect(first.status).toBe(201);
+    const again = await buy(key, productId);
+    expect(isReplay(again)).toBe(true);
+    expect(await told(again)).toEqual(await told(first));
+    expect(await stockOf(system, productId)).toBe(9);
+  });
+});
+
+describe("a refusal is an answer too", () => {
+  test("no stock stays no stock for that key, even when there is some again", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 1)];
+    const refused = await buy(key, productId, { quantity: 2 });
+    expect(isReplay(refused)).toBe(false);
+    const refusal = await refusalOf(refused);
+    expect(refusal).toMatchObject({ status: 409, code: "out_of_stock", errors: [{ detail: "Only 1 left" }] });
+    await system.pool.query("UPDATE products SET stock = 50 WHERE id = $1", [productId]);
+    const again = await buy(key, productId, { quantity: 2 });
+    expect(isReplay(again)).toBe(true);
+    expect(await refusalOf(again)).toEqual(refusal);
+    expect(await orderCount(productId)).toBe(0);
+    expect(await stockOf(system, productId)).toBe(50);
+    expect((await buy(newKey(), productId, { quantity: 2 })).status).toBe(201);
+  });
+
+  test("a product that does not exist stays unknown for that key, even when it is there", async () => {
+    const [key, productId] = [newKey(), crypto.randomUUID()];
+    const refusal = await refusalOf(await buy(key, productId));
+    expect(refusal).toMatchObject({ status: 422, code: "unknown_product" });
+    await system.pool.query(
+      "INSERT INTO products (id, name, description, price_minor, stock) VALUES ($1, 'Late', '', 1, 5)",
+      [productId],
+    );
+    const again = await buy(key, productId);
+    expect(isReplay(again)).toBe(true);
+    expect(await refusalOf(again)).toEqual(refusal);
+    expect(await stockOf(system, productId)).toBe(5);
+  });
+
+  test("what a handler had written before it refused is undone, and the refusal is kept", async () => {
+    const [id, keyed] = [crypto.randomUUID(), { principal: "alice", key: newKey(), fingerprint: "f" }];
+    let runs = 0;
+    const serve = () =>
+      serveOnce(system.pool, keyed, async (transaction) => {
+        runs += 1;
+        await transaction.query(
+          "INSERT INTO products (id, name, description, price_minor, stock) VALUES ($1, 'Half', '', 1, 1)",
+          [id],
+        );
+        return problem("out_of_stock", { detail: "Half of it" });
+      });
+    const refusal = { code: "out_of_stock", detail: "Half of it" };
+    expect(await serve()).toEqual(refusal);
+    expect(await serve()).toEqual({ ...refusal, headers: { "idempotency-replayed": "true" } });
+    expect(runs).toBe(1);
+    expect(await stockOf(system, id)).toBeUndefined();
+  });
+
+  test("a request that the contract refuses uses up no key", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 5)];
+    expect((await problemOf(await buy(key, productId, { quantity: 0 }))).code).toBe("invalid_request");
+    expect((await buy(key, productId)).status).toBe(201);
+  });
+});
+
+describe("the key itself", () => {
+  test.each([
+    ["empty", ""],
+    ["nothing in quotes", '""'],
+    ["256 characters", "k".repeat(256)],
+    ["256 characters in quotes", `"${"k".repeat(256)}"`],
+    ["spaces inside", "one two"],
+    ["a quote that does not end", '"one'],
+    ["not ASCII", "schlüssel"],
+  ])("%s is 400 and names the field", async (_, key) => {
+    const response = await buy(key, crypto.randomUUID());
+    expect(await problemOf(response)).toMatchObject({
+      status: 400,
+      code: "invalid_request",
+      errors: [{ in: "header", field: "idempotency-key" }],
+    });
+  });
+
+  test("255 characters are a key, with quotes and without", async () => {
+    const [key, productId] = [newKey().padEnd(255, "!"), await addProduct(system, alice, 5)];
+    expect((await buy(key, productId)).status).toBe(201);
+    expect(isReplay(await buy(`"${key}"`, productId))).toBe(true);
+  });
+});
+
+describe("cancelling", () => {
+  test("five tries at once and more later cancel once, and the later ones all get the same answer", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const { id } = Order.parse(await (await buy(newKey(), productId, { quantity: 4 })).json());
+    expect(await stockOf(system, productId)).toBe(6);
+    const atOnce = await Promise.all([1, 2, 3, 4, 5].map(() => cancel(key, id)));
+    const done = atOnce.filter(({ status }) => status === 200);
+    expect(done.filter((response) => !isReplay(response))).toHaveLength(1);
+    const others = await Promise.all(atOnce.filter(({ status }) => status !== 200).map(problemOf));
+    expect(others.filter(({ code }) => code !== "idempotency_key_in_use")).toEqual([]);
+
+    const answers = await Promise.all(done.map(told));
+    for (const _ of [1, 2, 3]) {
+      const again = await cancel(key, id);
+      expect(isReplay(again)).toBe(true);
+      answers.push(await told(again));
+    }
+    expect(new Set(answers.map((answer) => JSON.stringify(answer))).size).toBe(1);
+    expect(answers[0]).toMatchObject({ status: 200 });
+    expect(await stockOf(system, productId)).toBe(10);
+    expect((await problemOf(await cancel(newKey(), id))).code).toBe("order_not_cancellable");
+  });
+});
+
+describe("records", () => {
+  test("one that has expired is as good as none, for the same body and for another one", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const first = Order.parse(await (await buy(key, productId)).json());
+    await expire(key);
+    const second = await buy(key, productId);
+    expect(isReplay(second)).toBe(false);
+    expect(Order.parse(await second.json()).id).not.toBe(first.id);
+    await expire(key);
+    const third = await buy(key, productId, { quantity: 3 });
+    expect(third.status).toBe(201);
+    expect(isReplay(await buy(key, productId, { quantity: 3 }))).toBe(true);
+    expect(await stockOf(system, productId)).toBe(5);
+  });
+
+  /** Records of nobody else's, of which every one has expired but the last. */
+  const insertRecords = async (prefix: string, expired: number): Promise<void> => {
+    await system.pool.query(
+      `INSERT INTO idempotency_records (principal, key, fingerprint, answer, expires_at)
+       SELECT 'cleaning', $1 || n, '', '{}', now() + CASE WHEN n > $2 THEN '1 hour' ELSE '-1 hour' END::interval
+       FROM generate_series(1, $2 + 1) AS n`,
+      [prefix, expired],
+    );
+  };
+  const leftOf = async (prefix: string): Promise<string[]> => {
+    const rows = await system.pool.query<{ key: string }>(
+      "SELECT key FROM idempotency_records WHERE principal = 'cleaning' AND starts_with(key, $1) ORDER BY key",
+      [prefix],
+    );
+    return rows.map(({ key }) => key);
+  };
+
+  test("one round of cleaning removes all that have expired, more than one statement does", async () => {
+    await insertRecords("many-", 2_500);
+    expect(await removeExpired(system.pool, 100)).toBe(100);
+    expect(await leftOf("many-")).toHaveLength(2_401);
+    await cleanRecords(system.pool, createLog("silent"));
+    expect(await leftOf("many-")).toEqual(["many-2501"]);
+  });
+
+  test("one that another transaction holds is left for later, and not waited for", async () => {
+    await insertRecords("held-", 3);
+    const held = await hold(
+      system.databaseUrl,
+      "SELECT FROM idempotency_records WHERE key = 'held-2' FOR UPDATE",
+    );
+    try {
+      await cleanRecords(system.pool, createLog("silent"));
+      expect(await leftOf("held-")).toEqual(["held-2", "held-4"]);
+    } finally {
+      await held.release();
+    }
+    await cleanRecords(system.pool, createLog("silent"));
+    expect(await leftOf("held-")).toEqual(["held-4"]);
+  });
+
+  test("a write whose connection is lost leaves none, and is done by the next try", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const held = await holdProduct(system, productId);
+    try {
+      const pending = buy(key, productId);
+      await expect.poll(() => waitingCount(system)).toBe(1);
+      const waiting = (await runningStatements(system)).find(({ isWaiting }) => isWaiting);
+      await system.pool.query("SELECT pg_terminate_backend($1)", [waiting?.pid ?? 0]);
+      const lost = await pending;
+      expect(lost.headers.get("retry-after")).toBe("1");
+      expect((await problemOf(lost)).code).toBe("unavailable");
+      expect(await hasRecord(key)).toBe(false);
+    } finally {
+      await held.release();
+    }
+    const retried = await buy(key, productId);
+    expect(retried.status).toBe(201);
+    expect(isReplay(retried)).toBe(false);
+    expect(await stockOf(system, productId)).toBe(9);
+  });
+});
+
+/** Everything is written, and COMMIT waits for the test: the moment between an order and its answer. */
+describe("between the last statement and the answer", () => {
+  beforeAll(() =>
+    system.pool.transaction((transaction) =>
+      transaction.script(`
+        CREATE FUNCTION wait_for_test() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN PERFORM pg_advisory_xact_lock_shared(1, 2); RETURN NULL; END';
+        CREATE CONSTRAINT TRIGGER wait_for_test AFTER UPDATE ON idempotency_records
+          DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wait_for_test();`),
+    ),
+  );
+
+  const untilNothingRuns = () =>
+    expect.poll(() => runningStatements(system), { timeout: 3_000, interval: 20 }).toEqual([]);
+
+  interface Waiting {
+    readonly goAway: () => void;
+    readonly pid: number;
+  }
+
+  /** Runs until COMMIT waits, lets it end, and gives what the next try gets. */
+  const interrupted = async (timeoutMs: number, end: (waiting: Waiting) => Promise<unknown>) => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const held = await hold(system.databaseUrl, "SELECT pg_advisory_xact_lock(1, 2)");
+    try {
+      const goAway = await beginSigned(system, "/v1/orders", {
+        method: "POST",
+        principal: "alice",
+        json: { lines: [{ productId, quantity: 1 }] },
+        headers: { "idempotency-key": key },
+        timeoutMs,
+      });
+      const statement = async () => (await runningStatements(system))[0];
+      await expect.poll(statement, { timeout: 5_000 }).toMatchObject({ query: "COMMIT", isWaiting: true });
+      await end({ goAway, pid: (await statement())?.pid ?? 0 });
+    } finally {
+      await held.release();
+    }
+    // What the server goes on with needs its moment.
+    await untilNothingRuns();
+    const retried = await untilTaken(() => buy(key, productId));
+    expect(retried.status).toBe(201);
+    expect(await orderCount(productId)).toBe(1);
+    expect(await stockOf(system, productId)).toBe(9);
+    return { isReplayed: isReplay(retried) };
+  };
+
+  test("a lost connection leaves nothing, and the next try is the first", async () => {
+    const next = await interrupted(10_000, async ({ pid }) => {
+      await system.pool.query("SELECT pg_terminate_backend($1)", [pid]);
+      await untilNothingRuns();
+    });
+    expect(next).toEqual({ isReplayed: false });
+  });
+
+  test("a client that goes away leaves nothing, and the next try is the first", async () => {
+    const next = await interrupted(10_000, async ({ goAway }) => {
+      goAway();
+      await untilNothingRuns();
+    });
+    expect(next).toEqual({ isReplayed: false });
+  });
+
+  test("a deadline that passes leaves nothing, and the next try is the first", async () => {
+    expect(await interrupted(1_500, untilNothingRuns)).toEqual({ isReplayed: false });
+  });
+
+  // The last test: it takes one of the two origins away.
+  test("a killed origin leaves what the server then commits, and the next try gets its answer", async () => {
+    const next = await interrupted(10_000, async () => {
+      const [origin] = system.origins;
+      if (origin !== undefined) await killOrigin(system, origin);
+    });
+    expect(next).toEqual({ isReplayed: true });
+  });
+});

@@ -1,0 +1,174 @@
+/** Orders with a key are placed once, whatever happens to connections and to an origin. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { Order } from "../../src/contract/api/orders.ts";
+import { addProduct } from "../support/add-product.ts";
+import { sendAndCut } from "../support/cut-request.ts";
+import { killOrigin } from "../support/kill-origin.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { type System, startSystem } from "../support/system.ts";
+import { untilTaken } from "../support/until-taken.ts";
+
+const KEYS = 100;
+const TRIES_EACH = 10;
+const AT_ONCE = 150;
+/** After so many requests an origin is killed. */
+const KILL_AT = 450;
+const STOCK = 100_000;
+/** How long the cut connections live after their request, milliseconds: from before it is read to within it. */
+const CUT_AFTER_MS = [0, 5, 20, 60, 150];
+
+let system: System;
+let alice: string;
+let bob: string;
+let products: string[];
+
+beforeAll(async () => {
+  system = await startSystem({ origins: 2 });
+  alice = (await system.createKey("alice")).key;
+  bob = (await system.createKey("bob")).key;
+  products = await Promise.all(Array.from({ length: 4 }, () => addProduct(system, alice, STOCK)));
+});
+afterAll(() => system?.stop());
+
+interface Try {
+  /** 0 where the connection broke before there was an answer. */
+  readonly status: number;
+  readonly location: string | null;
+  readonly body: string;
+}
+
+const keyOf = (n: number): string => `once-${n}`;
+const bodyOf = (n: number, quantity = 1): string =>
+  JSON.stringify({ lines: [{ productId: products[n % products.length], quantity }] });
+
+const headersOf = (n: number, by = alice): Record<string, string> => ({
+  authorization: `Bearer ${by}`,
+  "content-type": "application/json",
+  "idempotency-key": keyOf(n),
+});
+
+const order = (n: number, by = alice, quantity = 1): Promise<Response> =>
+  system.call("/v1/orders", { method: "POST", headers: headersOf(n, by), body: bodyOf(n, quantity) });
+
+const tryOnce = async (n: number): Promise<Try> => {
+  try {
+    const response = await order(n);
+    const location = response.headers.get("location");
+    return { status: response.status, location, body: await response.text() };
+  } catch (error) {
+    return { status: 0, location: null, body: String(error) };
+  }
+};
+
+/** Nothing is known yet: the connection broke, the key is in use, or nobody could take the request. */
+const isUndecided = (status: number): boolean => status === 0 || status === 409 || status >= 500;
+
+/** As a client does that wants to know: again and again, until there is an answer. */
+const untilAnswered = async (n: number): Promise<Try> => {
+  let latest: Try | undefined;
+  await expect
+    .poll(
+      async () => {
+        latest = await tryOnce(n);
+        return isUndecided(latest.status);
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+    .toBe(false);
+  if (latest === undefined) throw new Error("never asked");
+  return latest;
+};
+
+/** Calls each of them, no more than `width` at a time, in order. */
+const atMost = async (width: number, work: readonly (() => Promise<void>)[]): Promise<void> => {
+  const rest = work.values();
+  const worker = async (): Promise<void> => {
+    for (const each of rest) await each();
+  };
+  await Promise.all(Array.from({ length: width }, worker));
+};
+
+const ordersOf = async (principal: string): Promise<string[]> => {
+  const rows = await system.pool.query<{ id: string }>("SELECT id FROM orders WHERE principal = $1", [
+    principal,
+  ]);
+  return rows.map(({ id }) => id);
+};
+
+test("1,000 orders by 100 keys, half of them cut off and an origin killed among them, are 100 orders", async () => {
+  const heard = Array.from({ length: KEYS }, (): Try[] => []);
+  let sent = 0;
+  let cutUnanswered = 0;
+  let killing: Promise<unknown> | undefined;
+
+  /** Even tries wait for their answer, odd ones do not. */
+  const send = (n: number, attempt: number) => async (): Promise<void> => {
+    sent += 1;
+    const [origin] = system.origins;
+    if (sent === KILL_AT && origin !== undefined) killing = killOrigin(system, origin);
+    if (attempt % 2 === 0) {
+      heard[n]?.push(await tryOnce(n));
+      return;
+    }
+    const isAnswered = await sendAndCut({
+      method: "POST",
+      url: `${system.edgeUrl}/v1/orders`,
+      headers: headersOf(n),
+      body: bodyOf(n),
+      afterMs: CUT_AFTER_MS[(n + (attempt - 1) / 2) % CUT_AFTER_MS.length] ?? 0,
+    });
+    if (!isAnswered) cutUnanswered += 1;
+  };
+  const all = Array.from({ length: KEYS * TRIES_EACH }, (_, index) =>
+    send(Math.floor(index / TRIES_EACH), index % TRIES_EACH),
+  );
+  await atMost(AT_ONCE, all);
+  expect(sent).toBe(1_000);
+  expect(cutUnanswered).toBeGreaterThan(250);
+  expect(await killing).toEqual({ code: null, signal: "SIGKILL" });
+  const strange = heard.flat().filter(({ status }) => status !== 201 && !isUndecided(status));
+  expect(strange).toEqual([]);
+
+  const answers: Try[] = [];
+  const ask = (n: number) => async (): Promise<void> => {
+    answers[n] = await untilAnswered(n);
+  };
+  await atMost(
+    20,
+    heard.map((_, n) => ask(n)),
+  );
+  expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
+  const ids = answers.map(({ body }) => Order.parse(JSON.parse(body)).id);
+  expect(new Set(ids).size).toBe(KEYS);
+  expect((await ordersOf("alice")).sort()).toEqual([...ids].sort());
+  const [stock] = await system.pool.query<{ taken: number }>(
+    "SELECT (count(*) * $1 - sum(stock))::int AS taken FROM products WHERE id = ANY ($2::uuid[])",
+    [STOCK, products],
+  );
+  expect(stock?.taken).toBe(KEYS);
+
+  // What was answered 201 among the cut connections and the killed origin is what every later try is told.
+  const again = (n: number) => async (): Promise<void> => {
+    for (const _ of [1, 2, 3]) expect(await untilAnswered(n)).toEqual(answers[n]);
+    for (const told of heard[n] ?? []) if (told.status === 201) expect(told).toEqual(answers[n]);
+  };
+  await atMost(
+    20,
+    heard.map((_, n) => again(n)),
+  );
+  expect(await ordersOf("alice")).toHaveLength(KEYS);
+});
+
+test("another body under one of the keys is refused", async () => {
+  const other = await untilTaken(() => order(7, alice, 2));
+  expect((await problemOf(other)).code).toBe("idempotency_key_reused");
+  expect(await ordersOf("alice")).toHaveLength(KEYS);
+});
+
+test("another principal's equal key is its own", async () => {
+  const bobs = await untilTaken(() => order(7, bob));
+  expect(bobs.status).toBe(201);
+  expect(bobs.headers.has("idempotency-replayed")).toBe(false);
+  expect(await ordersOf("bob")).toEqual([Order.parse(await bobs.json()).id]);
+  expect(await ordersOf("alice")).toHaveLength(KEYS);
+});

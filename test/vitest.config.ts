@@ -9,14 +9,6 @@ const endToEnd = {
   hookTimeout: 60_000,
 };
 
-/** Every driver of the data layer, on real servers. */
-const conformance = {
-  include: ["test/conformance/**/*.test.ts"],
-  globalSetup: ["test/support/servers.ts"],
-  testTimeout: 20_000,
-  hookTimeout: 60_000,
-};
-
 /** What starts its own servers gains nothing from others. */
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
@@ -31,15 +23,6 @@ const external =
             name: "e2e-external",
             env: { TEST_SERVERS: "external" },
             exclude: embeddedOnly,
-          },
-        },
-        {
-          root,
-          test: {
-            ...conformance,
-            name: "conformance-external",
-            env: { TEST_SERVERS: "external" },
-            exclude: ["test/conformance/restart.test.ts"],
           },
         },
       ]
@@ -68,7 +51,6 @@ export default defineConfig({
         test: { name: "workerd", include: ["test/{contract,core}/**/*.test.ts"] },
       },
       { root, test: { ...endToEnd, name: "e2e", env: { TEST_SERVERS: "embedded" } } },
-      { root, test: { ...conformance, name: "conformance", env: { TEST_SERVERS: "embedded" } } },
       ...external,
     ],
   },

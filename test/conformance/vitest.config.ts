@@ -1,0 +1,36 @@
+import { defineConfig } from "vitest/config";
+
+const root = new URL("../../", import.meta.url).pathname;
+const conformance = {
+  include: ["test/conformance/**/*.test.ts"],
+  globalSetup: ["test/support/servers.ts"],
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+};
+
+/** Once more on servers that the environment names; `restart` starts its own. */
+const external =
+  process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
+    ? [
+        {
+          root,
+          test: {
+            ...conformance,
+            name: "drivers-external",
+            env: { TEST_SERVERS: "external" },
+            exclude: ["test/conformance/restart.test.ts"],
+          },
+        },
+      ]
+    : [];
+
+export default defineConfig({
+  root,
+  test: {
+    maxWorkers: 2,
+    projects: [
+      { root, test: { ...conformance, name: "drivers", env: { TEST_SERVERS: "embedded" } } },
+      ...external,
+    ],
+  },
+});

@@ -12,20 +12,15 @@ export interface Listener {
   /**
    * Takes no new connections, lets requests in flight end, and ends what is left when the time is up.
    *
+   * @param idleGraceMs so long after turning away idle connections are left to their clients, within
+   *   `timeoutMs`: at any moment a request may be on its way over one. @default 100
    * @returns how many requests were cut off
    */
-  close(timeoutMs: number): Promise<number>;
+  close(timeoutMs: number, idleGraceMs?: number): Promise<number>;
 }
 
 /** Longer than a proxy in front keeps an idle connection, so that it is never closed under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
-/**
- * A connection that is idle may have a request on its way at any moment, and a write that meets a closed
- * connection cannot be sent again. So the client closes first: for so long after turning away idle connections
- * are left to it, milliseconds. Longer than workerd keeps an idle one (5 s).
- */
-const IDLE_GRACE_MS = 6_000;
-
 /** @throws the listening error, such as EADDRINUSE */
 export const listen = async (
   fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>,
@@ -56,7 +51,7 @@ export const listen = async (
     for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
   };
 
-  const close = async (timeoutMs: number): Promise<number> => {
+  const close = async (timeoutMs: number, idleGraceMs = 100): Promise<number> => {
     turnAway();
     const turnedAwayMs = performance.now() - (turningAwaySinceMs ?? 0);
     // When no connection is left either.
@@ -66,7 +61,7 @@ export const listen = async (
     const deadline = new AbortController();
     // AbortSignal.timeout() would not keep the process alive until its time is up.
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
-    await within(closed, Math.max(0, Math.min(IDLE_GRACE_MS - turnedAwayMs, timeoutMs)), []);
+    await within(closed, Math.max(0, Math.min(idleGraceMs - turnedAwayMs, timeoutMs)), []);
     while (inFlight.size > 0 && !deadline.signal.aborted) {
       await once(server, "idle", { signal: deadline.signal }).catch(() => undefined);
     }

@@ -30,6 +30,12 @@ const WARM_UP_INTERVAL_MS = 10_000;
 /** What hangs when the process ends is not waited for longer, milliseconds. */
 const LEAVE_TIMEOUT_MS = 1_000;
 
+/**
+ * A write that meets a closed connection cannot be sent again: so the edge is to close its idle ones first.
+ * Longer than workerd keeps one (5 s).
+ */
+const IDLE_GRACE_MS = 6_000;
+
 export interface ServingProcess {
   readonly port: number;
   /** Resolves when the process may get requests; rejects where it never will. */
@@ -114,7 +120,9 @@ export const serveProcess = async (
       stopping.abort();
       api.turnAway();
       await pause(preStopMs);
-      const cutOff = await api.close(server.drainTimeoutMs);
+      // Without a pre-stop time nobody sends any more.
+      const hasClients = readiness.isMigrated && server.preStopMs > 0;
+      const cutOff = await api.close(server.drainTimeoutMs, hasClients ? IDLE_GRACE_MS : undefined);
       if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
       const upkeepEnded = Promise.all(upkeep.map((repetition) => repetition.stop()));
       await within(upkeepEnded, LEAVE_TIMEOUT_MS, undefined);

@@ -12,6 +12,9 @@ const endToEnd = {
 /** What starts its own servers gains nothing from others. */
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
+/** What takes half a minute runs with TEST_LONG=1, and on external servers. */
+const long = ["test/e2e/rolling-restart.test.ts"];
+
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =
   process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
@@ -48,9 +51,17 @@ export default defineConfig({
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { name: "workerd", include: ["test/{contract,core}/**/*.test.ts"] },
+        test: { name: "workerd", include: ["test/{contract,core}/**/*.test.ts"], testTimeout: 30_000 },
       },
-      { root, test: { ...endToEnd, name: "e2e", env: { TEST_SERVERS: "embedded" } } },
+      {
+        root,
+        test: {
+          ...endToEnd,
+          name: "e2e",
+          env: { TEST_SERVERS: "embedded" },
+          exclude: process.env["TEST_LONG"] ? [] : long,
+        },
+      },
       ...external,
     ],
   },

@@ -91,6 +91,23 @@ describe("at its deadline", () => {
     expect([await count("orders"), await count("idempotency_records")]).toEqual(before);
     expect((await sendSigned(system, "/v1/orders", { ...post, timeoutMs: 5_000 })).status).toBe(201);
   });
+
+  test("what waited behind another statement is not begun afterwards", async () => {
+    const narrow = await startSystem({ originEnvironment: { DATABASE_MAX_CONNECTIONS: "2" } });
+    const row = await holdProduct(narrow, productId);
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 15 }, () => sendSigned(narrow, "/v1/orders", { ...post, timeoutMs: 300 })),
+      );
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([504]));
+      await row.release();
+      await expect.poll(() => runningStatements(narrow), { ...BOUND, timeout: 10_000 }).toEqual([]);
+      expect(await narrow.pool.query("SELECT id FROM orders")).toEqual([]);
+    } finally {
+      await row.release();
+      await narrow.stop();
+    }
+  });
 });
 
 describe("a request that arrives with no time left", () => {

@@ -16,7 +16,7 @@ import {
 } from "./database.ts";
 import { createDriver, type Driver, type DriverClient } from "./driver.ts";
 import { createExclusiveConnections } from "./exclusive-connections.ts";
-import { DeadlineError, failureOf, isReadOnlyServer, StatementError } from "./failure.ts";
+import { DeadlineError, failureOf, StatementError } from "./failure.ts";
 import { createGather } from "./gather.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
@@ -65,26 +65,14 @@ const MAX_ACCIDENTS = 3;
 const CONTROL =
   /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
 
-/** The part of all connections that reads share at most, and that writes do: what is left is for transactions. */
+/** The part of all connections that reads share at most; what is left is for writes and transactions. */
 const READS_SHARE = 0.4;
-const WRITES_SHARE = 0.5;
 /** Reads are spread over so many before they wait behind one another. */
 const FEW_READS = 4;
 
-const createShared = (driver: Driver, maxConnections: number, open: () => Promise<DriverClient>) => {
-  const part = (share: number): number => Math.max(1, Math.floor(maxConnections * share));
-  const reads = part(READS_SHARE);
-  const writes = part(WRITES_SHARE);
-  return {
-    reads: createSharedConnections(driver, {
-      few: Math.min(FEW_READS, reads),
-      most: reads,
-      isPatient: false,
-      open,
-    }),
-    // A write may be held up by a row's lock for long: behind it is the last place to wait.
-    writes: createSharedConnections(driver, { few: writes, most: writes, isPatient: true, open }),
-  };
+const sharedReads = (driver: Driver, maxConnections: number, open: () => Promise<DriverClient>) => {
+  const most = Math.max(1, Math.floor(maxConnections * READS_SHARE));
+  return createSharedConnections(driver, { few: Math.min(FEW_READS, most), most, open });
 };
 
 const refuseControl = (text: string): void => {
@@ -102,7 +90,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     onLoss: (error) => log.warn({ err: error }, "lost a connection to PostgreSQL"),
   });
   const exclusive = createExclusiveConnections(driver);
-  const shared = driver.pipelines ? createShared(driver, maxConnections, exclusive.open) : undefined;
+  const reads = driver.pipelines ? sharedReads(driver, maxConnections, exclusive.open) : undefined;
   const createStatement = statementFactory(createGather());
   let prepared = options.preparedStatements ?? true;
   let accidents = 0;
@@ -155,13 +143,16 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     }
   };
 
-  /** Single statements share connections where the driver lets them; see `shared-connections.ts`. */
+  /**
+   * Reads share connections where the driver lets them. A write has one of its own: behind another statement on
+   * the wire it would begin when that one ends, however late, and be done although its request was answered 504.
+   */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
-    if (shared === undefined) return await exclusive.lend(scope, (client) => runOn(client, scope, statement));
+    if (reads === undefined || !scope.readOnly)
+      return await exclusive.lend(scope, (client) => runOn(client, scope, statement));
     try {
-      return await (scope.readOnly ? shared.reads : shared.writes).run(scope, sendOf(scope, statement));
+      return await reads.run(scope, sendOf(scope, statement));
     } catch (error) {
-      if (isReadOnlyServer(error) && !scope.readOnly) exclusive.renew();
       throw failureOf(error, statement.text, scope);
     }
   };

@@ -1,9 +1,10 @@
 /**
- * Connections for single statements of several requests at once: a statement is written behind the one under
+ * Connections for single reads of several requests at once: a statement is written behind the one under
  * way instead of waiting for a connection of its own. Half the system calls and half the server's processes go
  * with it. Each statement is a transaction of its own all the same: it ends with its own Sync.
  *
- * Reads and writes keep apart: a write may wait for a row that another transaction holds.
+ * A statement's time begins when the server begins it. One that waited behind a stuck one may so begin after its
+ * deadline, and is ended soon; a read does no harm by it, a write would. So no write comes here.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { EndReason, Scope } from "./database.ts";
@@ -24,7 +25,7 @@ import { untilEnd } from "./until-end.ts";
 export type Send = (callback: (error: unknown, rows: readonly unknown[]) => void) => WireStatement;
 
 export interface SharedConnections {
-  /** Runs one statement. One that was cancelled for a stranger's sake is sent again; a lost read is too. */
+  /** Runs one read. One that was lost with its connection, or cancelled for a stranger's sake, is sent again. */
   run(scope: Scope, send: Send): Promise<readonly unknown[]>;
 }
 
@@ -33,8 +34,6 @@ export interface SharedOptions {
   readonly few: number;
   /** Connections shared at most. */
   readonly most: number;
-  /** Whether a statement waits for a connection to be opened rather than behind another one. @default false */
-  readonly isPatient: boolean;
   readonly open: () => Promise<DriverClient>;
 }
 
@@ -70,7 +69,7 @@ const isOfNoMoreUse = (error: unknown, { readOnly }: Scope): boolean =>
 
 export const createSharedConnections = (
   driver: Driver,
-  { few, most, isPatient, open }: SharedOptions,
+  { few, most, open }: SharedOptions,
 ): SharedConnections => {
   let connections: Shared[] = [];
   let opening: Promise<void> | undefined;
@@ -142,7 +141,6 @@ export const createSharedConnections = (
     );
     if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
     if (flowing.queue.length > 0 && mayOpen(few)) {
-      if (isPatient) return undefined;
       openAnother().catch(() => undefined);
     }
     return flowing;
@@ -153,14 +151,18 @@ export const createSharedConnections = (
    * itself; what is abandoned, or sent long before, has to be asked for. Those behind it have another connection
    * to go to.
    */
-  const giveUp = (shared: Shared, { endedBy }: Sent): void => {
+  const giveUp = (
+    shared: Shared,
+    { endedBy }: Sent,
+    afterMs = endedBy === "abandoned" ? STUCK_MS : GRACE_MS,
+  ): void => {
     const sent = shared.queue[0];
     const later = (ms: number, act: () => void): void => {
       setTimeout(() => {
         if (shared.queue[0] === sent) act();
       }, ms).unref();
     };
-    later(endedBy === "abandoned" ? STUCK_MS : GRACE_MS, () => {
+    later(afterMs, () => {
       retire(shared);
       void driver.cancel(shared.client);
       later(GRACE_MS, () => shared.client.connection.stream.destroy());
@@ -171,7 +173,7 @@ export const createSharedConnections = (
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
-    if (head?.endedBy !== undefined) giveUp(shared, head);
+    if (head?.endedBy !== undefined) giveUp(shared, head, 0);
     if (error !== undefined && isOfNoMoreUse(error, scope)) retire(shared);
     if (head === undefined) giveBack(shared);
   };

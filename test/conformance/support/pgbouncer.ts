@@ -17,9 +17,13 @@ export const pgbouncerPath = (): string | undefined => {
   return existsSync(systemPath) ? systemPath : undefined;
 };
 
+/** An empty password would swallow what stands before it. */
+const credentials = ({ username, password }: URL): string =>
+  password === "" ? `user=${username}` : `user=${username} password=${password}`;
+
 const configuration = (target: URL, port: number): string => `
 [databases]
-* = host=${target.hostname} port=${target.port} user=${target.username} password=${target.password}
+* = host=${target.hostname} port=${target.port} ${credentials(target)}
 
 [pgbouncer]
 listen_addr = 127.0.0.1

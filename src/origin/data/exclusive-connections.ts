@@ -15,8 +15,6 @@ export interface ExclusiveConnections {
   lend<T>(scope: Scope, work: (client: DriverClient) => Promise<T>): Promise<T>;
   /** A connection that the caller gives back itself. */
   open(): Promise<DriverClient>;
-  /** Uses no connection any more that is there now: they lead to a server that takes no writes. */
-  renew(): void;
 }
 
 /** So many wait for a connection at most; more would only wait in vain. */
@@ -82,6 +80,7 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
     };
   };
 
+  /** Uses no connection any more that is there now: they lead to a server that takes no writes. */
   const renew = (): void => {
     if (performance.now() - renewedAtMs < RENEWAL_MS) return;
     renewedAtMs = performance.now();
@@ -116,7 +115,6 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
 
   return {
     open,
-    renew,
     lend: async (scope, work) => {
       if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
       const client = await openWithin(scope).catch((error: unknown) => {

@@ -14,7 +14,6 @@ import {
   DeadlineError,
   failureOf,
   isDue,
-  isReadOnlyServer,
   isServersAnswer,
   sqlState,
   UnavailableError,
@@ -62,10 +61,6 @@ const STUCK_MS = 20;
 const GRACE_MS = 250;
 /** So often a statement is sent at most: each time its connection may be lost, or cancelled by a stranger. */
 const MAX_SENDS = 3;
-
-/** Whether the connection should take no further statement after this error. */
-const isOfNoMoreUse = (error: unknown, { readOnly }: Scope): boolean =>
-  !isServersAnswer(error) || (isReadOnlyServer(error) && !readOnly);
 
 export const createSharedConnections = (
   driver: Driver,
@@ -140,9 +135,7 @@ export const createSharedConnections = (
       connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
     );
     if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
-    if (flowing.queue.length > 0 && mayOpen(few)) {
-      openAnother().catch(() => undefined);
-    }
+    if (flowing.queue.length > 0 && mayOpen(few)) openAnother().catch(() => undefined);
     return flowing;
   };
 
@@ -169,12 +162,12 @@ export const createSharedConnections = (
     });
   };
 
-  const onAnswer = (shared: Shared, scope: Scope, error: unknown): void => {
+  const onAnswer = (shared: Shared, error: unknown): void => {
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
     if (head?.endedBy !== undefined) giveUp(shared, head, 0);
-    if (error !== undefined && isOfNoMoreUse(error, scope)) retire(shared);
+    if (error !== undefined && !isServersAnswer(error)) retire(shared);
     if (head === undefined) giveBack(shared);
   };
 
@@ -183,7 +176,7 @@ export const createSharedConnections = (
       const sent: Sent = { endedBy: undefined };
       const statement = send((error, rows) => {
         takeBack();
-        onAnswer(shared, scope, error);
+        onAnswer(shared, error);
         if (error === undefined) resolve(rows);
         else reject(error);
       });
@@ -197,10 +190,10 @@ export const createSharedConnections = (
       shared.client.query(statement);
     });
 
-  /** Whether it failed by no fault of its own, and has certainly changed nothing. */
+  /** Whether it failed by no fault of its own. */
   const maySendAgain = (error: unknown, scope: Scope): boolean => {
     if (error instanceof UnavailableError || scope.ended !== undefined) return false;
-    if (!isServersAnswer(error)) return scope.readOnly;
+    if (!isServersAnswer(error)) return true;
     return sqlState(error) === CANCELLED && !isDue(scope);
   };
 

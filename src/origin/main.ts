@@ -1,6 +1,9 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
 import cluster from "node:cluster";
-import { readOriginConfiguration } from "./configuration/read.ts";
+import { runCommand } from "./commands/run-command.ts";
+import { processTerminal } from "./commands/terminal.ts";
+import type { OriginConfiguration } from "./configuration/configuration.ts";
+import { type OriginConfigurationReading, readOriginConfiguration } from "./configuration/read.ts";
 import { readConfigurationFile } from "./configuration/read-file.ts";
 import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
@@ -8,17 +11,32 @@ import { runSingle } from "./lifecycle/run-single.ts";
 import { runWorker } from "./lifecycle/run-worker.ts";
 import { createLog } from "./log.ts";
 
-const configuration = readOriginConfiguration(process.env, await readConfigurationFile(process.env));
-if (!configuration.ok) {
-  createLog("info").fatal(configuration.message);
-  process.exit(EXIT.configuration);
-}
-const { value } = configuration;
-const log = createLog(value.observability.logLevel, value.observability);
-const run = cluster.isWorker ? runWorker : value.server.workers > 1 ? runPrimary : runSingle;
-try {
-  process.exit(await run(value, log));
-} catch (error) {
-  log.fatal({ err: error }, "the origin cannot run");
-  process.exit(EXIT.failure);
-}
+const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
+  if (cluster.isWorker) return runWorker;
+  return server.workers > 1 ? runPrimary : runSingle;
+};
+
+/** @returns the exit code */
+const serve = async (configuration: OriginConfigurationReading): Promise<number> => {
+  if (!configuration.ok) {
+    createLog("info").fatal(configuration.message);
+    return EXIT.configuration;
+  }
+  const { value } = configuration;
+  const log = createLog(value.observability.logLevel, value.observability);
+  try {
+    return await runnerOf(value)(value, log);
+  } catch (error) {
+    log.fatal({ err: error }, "the origin cannot run");
+    return EXIT.failure;
+  }
+};
+
+const file = await readConfigurationFile(process.env);
+const configuration = readOriginConfiguration(process.env, file);
+const command = process.argv.slice(2);
+process.exit(
+  command.length === 0
+    ? await serve(configuration)
+    : await runCommand(command, configuration, file?.path, processTerminal),
+);

@@ -11,9 +11,9 @@ import type { Database, Transaction } from "./database.ts";
 /** Any constant that nobody else uses as an advisory lock in this database. */
 const LOCK_KEY = 7_203_418;
 
-/** The platform's own come first, then the API's. */
+/** The platform's own come first, then the API's. They lie in this place beside the bundled program too. */
 const FOLDERS = [
-  { name: "platform", url: new URL("./migrations/", import.meta.url) },
+  { name: "platform", url: new URL("../data/migrations/", import.meta.url) },
   { name: "api", url: new URL("../api/migrations/", import.meta.url) },
 ];
 

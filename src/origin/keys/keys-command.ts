@@ -1,4 +1,4 @@
-/** `npm run keys -- create|list|revoke`: API keys, from the command line. */
+/** `keys create|list|revoke`: API keys, from the command line. */
 import { randomFillSync } from "node:crypto";
 import { parseArgs } from "node:util";
 import { createKey } from "../../core/security/api-key.ts";
@@ -7,9 +7,11 @@ import type { RedisStore } from "../data/redis.ts";
 import { insertKey, listKeys, revokeKey } from "./key-store.ts";
 import { publishKeys } from "./publish-keys.ts";
 
-export const KEYS_USAGE = `usage: npm run keys -- create --principal NAME --scopes SCOPE[,SCOPE] [--name TEXT] [--expires-in 90d]
-       npm run keys -- list
-       npm run keys -- revoke ID`;
+/** @param call how the command is called: `npm run keys --` */
+export const keysUsage = (call: string): string =>
+  `usage: ${call} create --principal NAME --scopes SCOPE[,SCOPE] [--name TEXT] [--expires-in 90d]
+       ${call} list
+       ${call} revoke ID`;
 
 /** The command's words do not make sense; the message says which. */
 export class UsageError extends Error {}

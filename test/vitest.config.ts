@@ -42,7 +42,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: [
-            "test/{architecture,contract,core,edge,local,origin}/**/*.test.ts",
+            "test/{architecture,container,contract,core,edge,k8s,local,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
           testTimeout: 30_000,

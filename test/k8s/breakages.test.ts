@@ -1,0 +1,46 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { CHECKS, runChecks } from "./checks/all.ts";
+import { type Breakage, broken, readBreakages } from "./support/breakage.ts";
+import type { Combination } from "./support/combinations.ts";
+import { unknownFields } from "./support/fields.ts";
+import type { KubernetesObject } from "./support/manifests.ts";
+import { hasKubectl, isRequired, renderObjects } from "./support/render.ts";
+
+type SetName = Breakage["in"];
+
+/** What is broken. */
+const SETS: Readonly<Record<SetName, Combination>> = {
+  production: { base: "overlays/production", components: ["external-secrets"] },
+  dev: { base: "overlays/dev", components: [] },
+  ingress: { base: ".", components: ["ingress", "custom-metrics"] },
+  keda: { base: ".", components: ["cloudflared", "keda"] },
+  logs: { base: "overlays/staging", components: ["logs"] },
+};
+
+const breakages = readBreakages();
+const rendered = new Map<SetName, KubernetesObject[]>();
+
+const objectsOf = (name: SetName): KubernetesObject[] => {
+  const objects = rendered.get(name) ?? renderObjects(SETS[name]);
+  rendered.set(name, objects);
+  return objects;
+};
+
+test("every check has a breakage that it finds", () => {
+  expect(new Set(breakages.map(({ check }) => check))).toEqual(new Set(CHECKS.map(({ name }) => name)));
+});
+
+describe.skipIf(!hasKubectl && !isRequired)("a check of a broken manifest fails by its name", () => {
+  // The compiler looks at all of them at once, or it would start a hundred times.
+  beforeAll(() => {
+    unknownFields(breakages.flatMap((row) => broken(objectsOf(row.in), row)));
+  });
+
+  test.for(breakages)("$check: $what", (row) => {
+    const objects = objectsOf(row.in);
+    expect(runChecks(objects)).toEqual({});
+    const faults = runChecks(broken(objects, row));
+    expect(faults).toHaveProperty([row.check]);
+    expect(faults[row.check]?.join("\n")).toContain(row.says);
+  });
+});

@@ -1,0 +1,73 @@
+/** Every check that needs no cluster. `types` and `fields` come first: the others rely on them. */
+import type { Check } from "../support/check.ts";
+import type { KubernetesObject } from "../support/manifests.ts";
+import { toManifests } from "../support/manifests.ts";
+import { autoscaler } from "./autoscaler.ts";
+import { configuration } from "./configuration.ts";
+import { connections } from "./connections.ts";
+import { disruption } from "./disruption.ts";
+import { fields } from "./fields.ts";
+import { grace } from "./grace.ts";
+import { hashed } from "./hashed.ts";
+import { heap } from "./heap.ts";
+import { hosts } from "./hosts.ts";
+import { identity } from "./identity.ts";
+import { images } from "./images.ts";
+import { ingressAnnotations } from "./ingress-annotations.ts";
+import { labels } from "./labels.ts";
+import { limits } from "./limits.ts";
+import { names } from "./names.ts";
+import { namespaces } from "./namespaces.ts";
+import { network } from "./network.ts";
+import { podSecurity } from "./pod-security.ts";
+import { probes } from "./probes.ts";
+import { references } from "./references.ts";
+import { rollout } from "./rollout.ts";
+import { scrape } from "./scrape.ts";
+import { secrets } from "./secrets.ts";
+import { selectors } from "./selectors.ts";
+import { spread } from "./spread.ts";
+import { types } from "./types.ts";
+
+const FORM: readonly Check[] = [types, fields];
+
+export const CHECKS: readonly Check[] = [
+  ...FORM,
+  autoscaler,
+  configuration,
+  connections,
+  disruption,
+  grace,
+  hashed,
+  heap,
+  hosts,
+  identity,
+  images,
+  ingressAnnotations,
+  labels,
+  limits,
+  names,
+  namespaces,
+  network,
+  podSecurity,
+  probes,
+  references,
+  rollout,
+  scrape,
+  secrets,
+  selectors,
+  spread,
+];
+
+/** @returns the faults by the name of the check that found them; where the form is wrong nothing else is looked at */
+export const runChecks = (objects: readonly KubernetesObject[]): Record<string, string[]> => {
+  const manifests = toManifests(objects);
+  const run = (checks: readonly Check[]): Record<string, string[]> =>
+    Object.fromEntries(
+      checks
+        .map(({ name, find }) => [name, find(manifests)] as const)
+        .filter(([, faults]) => faults.length > 0),
+    );
+  const form = run(FORM);
+  return Object.keys(form).length > 0 ? form : run(CHECKS.filter((check) => !FORM.includes(check)));
+};

@@ -1,0 +1,50 @@
+/** The origin accepts its file and its environment, and listens where its container says. */
+
+import { keys } from "../../../src/origin/configuration/keys.ts";
+import type { Check } from "../support/check.ts";
+import { environmentOf } from "../support/environment.ts";
+import { originConfiguration } from "../support/origin-configuration.ts";
+import { originContainer } from "../support/pods.ts";
+
+/** Which other programs read: Node, and OpenTelemetry's specification of environment variables. */
+const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|OTEL_RESOURCE_ATTRIBUTES)$/;
+/** The downward API's, for OTEL_RESOURCE_ATTRIBUTES. */
+const PARTS = /^(POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
+
+interface Named {
+  readonly variable?: string;
+  readonly alsoVariable?: string;
+}
+
+/** Sections hold keys, and some keys stand beside sections. */
+const variablesOf = (part: object): string[] =>
+  Object.values(part).flatMap((value: Named) =>
+    value.variable === undefined ? variablesOf(value) : [value.variable, value.alsoVariable ?? []].flat(),
+  );
+
+export const configuration: Check = {
+  name: "configuration",
+  find: (manifests) => {
+    const container = originContainer(manifests);
+    const reading = originConfiguration(manifests);
+    if (container === undefined || reading === undefined) return ["there is no origin"];
+    if (!reading.ok) return [reading.message];
+    const { host, port, adminPort } = reading.value.server;
+    const portOf = (wanted: string): number | undefined =>
+      container.ports?.find(({ name }) => name === wanted)?.containerPort;
+    const known = ["CONFIG_FILE", ...variablesOf(keys)];
+    const unknown = Object.keys(environmentOf(manifests, container)).filter(
+      (name) => !known.includes(name) && !OTHERS.test(name) && !PARTS.test(name),
+    );
+    return [
+      ...(portOf("http") === port
+        ? []
+        : [`it serves on ${port}, its container's port http is ${portOf("http")}`]),
+      ...(portOf("metrics") === adminPort
+        ? []
+        : [`its admin port is ${adminPort}, its container's port metrics is ${portOf("metrics")}`]),
+      ...(host === "0.0.0.0" || host === "::" ? [] : [`nobody outside the pod reaches ${host}`]),
+      ...unknown.map((name) => `nobody reads ${name}`),
+    ];
+  },
+};

@@ -1,0 +1,42 @@
+/** An Ingress says nothing that its controller does not read: a misspelt annotation is silently nothing. */
+import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import type { Check } from "../support/check.ts";
+import { titleOf } from "../support/manifests.ts";
+
+/** https://github.com/kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/annotations.md: those of use here. */
+const NGINX: Readonly<Record<string, RegExp>> = {
+  "limit-burst-multiplier": /^\d+$/,
+  "limit-connections": /^\d+$/,
+  "limit-rpm": /^\d+$/,
+  "limit-rps": /^\d+$/,
+  "proxy-body-size": /^\d+[kmg]?$/,
+  "proxy-buffering": /^(on|off)$/,
+  // Seconds, without a unit.
+  "proxy-connect-timeout": /^\d+$/,
+  "proxy-next-upstream": /^[a-z_0-9 ]+$/,
+  "proxy-next-upstream-tries": /^\d+$/,
+  "proxy-read-timeout": /^\d+$/,
+  "proxy-send-timeout": /^\d+$/,
+  "ssl-redirect": /^(true|false)$/,
+};
+const PREFIX = "nginx.ingress.kubernetes.io/";
+
+export const ingressAnnotations: Check = {
+  name: "ingress-annotations",
+  find: (manifests) =>
+    manifests.of(Ingress).flatMap((ingress) => {
+      const annotations = Object.entries(ingress.metadata?.annotations ?? {});
+      const unread = annotations
+        .filter(([key]) => key.startsWith(PREFIX))
+        .filter(([key, value]) => NGINX[key.slice(PREFIX.length)]?.test(value) !== true)
+        .map(([key, value]) => `no controller reads ${key}: ${value}`);
+      const byAnnotation = annotations.some(([key]) => key === "kubernetes.io/ingress.class");
+      return [
+        ...unread,
+        ...(byAnnotation || ingress.spec?.ingressClassName === undefined
+          ? ["its class is said by ingressClassName"]
+          : []),
+        ...(ingress.spec?.tls === undefined ? ["it serves without TLS"] : []),
+      ].map((fault) => `${titleOf(ingress)}: ${fault}`);
+    }),
+};

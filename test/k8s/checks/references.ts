@@ -1,0 +1,164 @@
+/** Whatever is named is there: ConfigMaps, Secrets and their keys, accounts, volumes, services, ports, routes. */
+
+import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
+import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
+import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
+import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import type { IContainer } from "kubernetes-models/v1/Container";
+import { Service } from "kubernetes-models/v1/Service";
+import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
+import type { Check } from "../support/check.ts";
+import { configMapData, secretData } from "../support/environment.ts";
+import { type Manifests, titleOf } from "../support/manifests.ts";
+import { type Pods, podsOf } from "../support/pods.ts";
+import { matches } from "../support/selector.ts";
+
+const environmentFaults = (manifests: Manifests, { env = [], envFrom = [] }: IContainer): string[] => {
+  const fromAll = envFrom.flatMap(({ configMapRef, secretRef }) => {
+    if (configMapRef && configMapData(manifests, configMapRef.name) === undefined)
+      return [`there is no ConfigMap ${configMapRef.name}`];
+    if (secretRef && secretData(manifests, secretRef.name) === undefined)
+      return [`there is no Secret ${secretRef.name}`];
+    return [];
+  });
+  const before = new Set(
+    envFrom.flatMap(({ configMapRef }) => Object.keys(configMapData(manifests, configMapRef?.name) ?? {})),
+  );
+  const fromKeys = env.flatMap(({ name, value = "", valueFrom }) => {
+    const { configMapKeyRef: map, secretKeyRef: secret } = valueFrom ?? {};
+    const unknown = [...value.matchAll(/\$\((\w+)\)/g)].filter(([, other = ""]) => !before.has(other));
+    before.add(name);
+    if (map && configMapData(manifests, map.name)?.[map.key] === undefined)
+      return [`${name}: there is no key ${map.key} in a ConfigMap ${map.name}`];
+    if (secret && secret.optional !== true && secretData(manifests, secret.name)?.[secret.key] === undefined)
+      return [`${name}: there is no key ${secret.key} in a Secret ${secret.name}`];
+    return unknown.map(([written]) => `${name}: ${written} does not stand before it`);
+  });
+  return [...fromAll, ...fromKeys];
+};
+
+const volumeFaults = (manifests: Manifests, { title, spec, containers }: Pods): string[] => {
+  const claims = manifests
+    .of(StatefulSet)
+    .filter((object) => titleOf(object) === title)
+    .flatMap((object) => object.spec?.volumeClaimTemplates?.map(({ metadata }) => metadata?.name) ?? []);
+  const volumes = [...(spec.volumes ?? []).map(({ name }) => name), ...claims];
+  const mounted = containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name));
+  return [
+    ...mounted.filter((name) => !volumes.includes(name)).map((name) => `there is no volume ${name}`),
+    ...volumes.filter((name) => !mounted.includes(name ?? "")).map((name) => `nobody mounts ${name}`),
+    ...(spec.volumes ?? [])
+      .filter(({ configMap }) => configMap && configMapData(manifests, configMap.name) === undefined)
+      .map(({ configMap }) => `there is no ConfigMap ${configMap?.name}`),
+    ...(spec.volumes ?? [])
+      .filter(({ secret }) => secret && secretData(manifests, secret.secretName) === undefined)
+      .map(({ secret }) => `there is no Secret ${secret?.secretName}`),
+  ];
+};
+
+const podFaults = (manifests: Manifests, pods: Pods): string[] => {
+  const { title, spec, containers, namespace } = pods;
+  const account = spec.serviceAccountName;
+  const accounts = manifests.of(ServiceAccount).filter(({ metadata }) => metadata?.namespace === namespace);
+  return [
+    ...(account === undefined || accounts.some(({ metadata }) => metadata?.name === account)
+      ? []
+      : [`there is no ServiceAccount ${account}`]),
+    ...containers.flatMap((container) => environmentFaults(manifests, container)),
+    ...volumeFaults(manifests, pods),
+  ].map((fault) => `${title}: ${fault}`);
+};
+
+const hasPort = (manifests: Manifests, name: string, port: string | number | undefined): boolean =>
+  manifests
+    .of(Service)
+    .some(
+      ({ metadata, spec }) =>
+        metadata?.name === name && spec?.ports?.some((each) => each.port === port || each.name === port),
+    );
+
+const routeFaults = (manifests: Manifests): string[] => {
+  const backends = [
+    ...manifests.of(Ingress).flatMap((ingress) =>
+      (ingress.spec?.rules ?? []).flatMap(({ http }) =>
+        (http?.paths ?? []).map(({ backend }) => ({
+          title: titleOf(ingress),
+          service: backend.service?.name ?? "",
+          port: backend.service?.port?.name ?? backend.service?.port?.number,
+        })),
+      ),
+    ),
+    ...manifests
+      .of(HTTPRoute)
+      .flatMap((route) =>
+        (route.spec.rules ?? []).flatMap(({ backendRefs = [] }) =>
+          backendRefs.map(({ name, port }) => ({ title: titleOf(route), service: name, port })),
+        ),
+      ),
+  ];
+  const gateways = manifests.of(Gateway);
+  const parents = manifests
+    .of(HTTPRoute)
+    .flatMap((route) =>
+      (route.spec.parentRefs ?? [])
+        .filter(
+          ({ name, sectionName }) =>
+            !gateways.some(
+              ({ metadata, spec }) =>
+                metadata?.name === name &&
+                (sectionName === undefined ||
+                  spec.listeners.some((listener) => listener.name === sectionName)),
+            ),
+        )
+        .map(
+          ({ name, sectionName }) => `${titleOf(route)}: there is no Gateway ${name} ${sectionName ?? ""}`,
+        ),
+    );
+  return [
+    ...parents,
+    ...backends
+      .filter(({ service, port }) => !hasPort(manifests, service, port))
+      .map(({ title, service, port }) => `${title}: there is no Service ${service} with the port ${port}`),
+  ];
+};
+
+/** Ports that are named where pods are selected. */
+const portFaults = (manifests: Manifests): string[] => {
+  const targets = [
+    ...manifests.of(Service).flatMap((service) =>
+      (service.spec?.ports ?? []).map(({ targetPort, port }) => ({
+        title: titleOf(service),
+        selector: { matchLabels: service.spec?.selector ?? {} },
+        target: targetPort ?? port,
+      })),
+    ),
+    ...manifests.of(PodMonitor).flatMap((monitor) =>
+      (monitor.spec.podMetricsEndpoints ?? []).map(({ port }) => ({
+        title: titleOf(monitor),
+        selector: monitor.spec.selector,
+        target: port,
+      })),
+    ),
+  ];
+  const pods = podsOf(manifests);
+  return targets.flatMap(({ title, selector, target }) =>
+    pods
+      .filter(({ labels }) => matches(selector, labels))
+      .filter(({ containers }) =>
+        containers.every(({ ports = [] }) =>
+          ports.every(({ name, containerPort }) => name !== target && containerPort !== target),
+        ),
+      )
+      .map((selected) => `${title}: ${selected.title} has no port ${target}`),
+  );
+};
+
+export const references: Check = {
+  name: "references",
+  find: (manifests) => [
+    ...podsOf(manifests).flatMap((pods) => podFaults(manifests, pods)),
+    ...routeFaults(manifests),
+    ...portFaults(manifests),
+  ],
+};

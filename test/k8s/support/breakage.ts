@@ -1,0 +1,86 @@
+/** Ways to change manifests for the worse: breakages.yaml. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { z } from "zod";
+import { type KubernetesObject, titleOf } from "./manifests.ts";
+
+const what = z.string();
+const says = z.string();
+const set = z.enum(["production", "dev", "ingress", "keda", "logs"]).default("production");
+const common = { what, says, in: set, object: z.string() };
+const at = z.string().regex(/^(container\/|pod\/|\/)./);
+
+const breakage = z.union([
+  z.strictObject({ ...common, at, set: z.unknown() }),
+  z.strictObject({ ...common, at, remove: z.literal(true) }),
+  z.strictObject({ ...common, at, replace: z.tuple([z.string(), z.string()]) }),
+  z.strictObject({ ...common, copy: z.string() }),
+  z.strictObject({ ...common, drop: z.literal(true) }),
+]);
+
+export type Breakage = z.infer<typeof breakage> & {
+  /** The name of the check that has to find it. */
+  readonly check: string;
+};
+
+export const readBreakages = (): Breakage[] => {
+  const text = readFileSync(join(import.meta.dirname, "../breakages.yaml"), "utf8");
+  const table = z.record(z.string(), z.array(breakage)).parse(parse(text));
+  return Object.entries(table).flatMap(([check, rows]) => rows.map((row) => ({ ...row, check })));
+};
+
+type Holder = Record<string, unknown>;
+
+const isHolder = (value: unknown): value is Holder => typeof value === "object" && value !== null;
+
+const pointerOf = (written: string): string =>
+  written
+    .replace(/^container\//, "/spec/template/spec/containers/0/")
+    .replace(/^pod\//, "/spec/template/spec/");
+
+/** What holds the value at a JSON pointer (RFC 6901), and its key there. */
+const placeOf = (object: unknown, written: string): { holder: Holder; key: string } => {
+  const keys = pointerOf(written)
+    .slice(1)
+    .split("/")
+    .map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+  const key = keys.pop() ?? "";
+  let holder = object;
+  for (const step of keys) holder = isHolder(holder) ? holder[step] : undefined;
+  if (!isHolder(holder)) throw new Error(`there is nothing at ${written}`);
+  return { holder, key: key === "-" && Array.isArray(holder) ? String(holder.length) : key };
+};
+
+const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>): void => {
+  const { holder, key } = placeOf(object, row.at);
+  if ("remove" in row) {
+    if (!(key in holder)) throw new Error(`there is nothing at ${row.at}`);
+    delete holder[key];
+  } else if ("replace" in row) {
+    const [part, other] = row.replace;
+    const text = holder[key];
+    if (typeof text !== "string" || !text.includes(part)) throw new Error(`${row.at} has no ${part}`);
+    holder[key] = text.replace(part, other);
+  } else {
+    holder[key] = row.set;
+  }
+};
+
+/** The hash that kustomize puts behind a name. */
+const HASH = /-[bcdfghkmt2456789]{10}$/;
+
+/** @returns a copy of the objects with one broken; @throws where there is nothing to break */
+export const broken = (objects: readonly KubernetesObject[], row: Breakage): KubernetesObject[] => {
+  const copy = structuredClone([...objects]);
+  const [object, ...others] = copy.filter((each) => titleOf(each).replace(HASH, "") === row.object);
+  if (object === undefined || others.length > 0) throw new Error(`there is not one ${row.object}`);
+  if ("drop" in row) return copy.filter((each) => each !== object);
+  if ("copy" in row) {
+    const second = structuredClone(object);
+    second.metadata.name = row.copy;
+    return [...copy, second];
+  }
+  change(object, row);
+  return copy;
+};

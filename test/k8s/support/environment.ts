@@ -1,0 +1,76 @@
+/** What a container gets: its environment, and the files that ConfigMaps put into it. */
+import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import type { IContainer } from "kubernetes-models/v1/Container";
+import type { IEnvVar } from "kubernetes-models/v1/EnvVar";
+import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
+import { Secret } from "kubernetes-models/v1/Secret";
+import type { Manifests } from "./manifests.ts";
+
+type Values = Readonly<Record<string, string>>;
+
+/** Secrets that are made by command, or by External Secrets: their keys, with a value of the right form. */
+export const SECRETS_BY_COMMAND: Readonly<Record<string, Values>> = {
+  "db-credentials": { url: "postgres://user:password@database.example.com:5432/app" },
+  "redis-credentials": { url: "rediss://default:password@redis.example.com:6379", token: "token" },
+  "signing-keys": { keys: `k1:${"A".repeat(43)}=` },
+  cloudflared: { token: "token" },
+};
+
+export const configMapData = (manifests: Manifests, name: string | undefined): Values | undefined =>
+  manifests.of(ConfigMap).find(({ metadata }) => metadata?.name === name)?.data;
+
+const decoded = (data: Values): Values =>
+  Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
+  );
+
+export const secretData = (manifests: Manifests, name: string | undefined): Values | undefined => {
+  const secret = manifests.of(Secret).find(({ metadata }) => metadata?.name === name);
+  if (secret === undefined) return SECRETS_BY_COMMAND[name ?? ""];
+  return { ...decoded(secret.data ?? {}), ...secret.stringData };
+};
+
+const fromSource = (manifests: Manifests, { valueFrom }: IEnvVar): string | undefined => {
+  if (valueFrom?.configMapKeyRef) {
+    return configMapData(manifests, valueFrom.configMapKeyRef.name)?.[valueFrom.configMapKeyRef.key];
+  }
+  if (valueFrom?.secretKeyRef) {
+    const { name, key, optional } = valueFrom.secretKeyRef;
+    return optional === true ? undefined : secretData(manifests, name)?.[key];
+  }
+  return valueFrom?.fieldRef?.fieldPath;
+};
+
+/** As the kubelet makes it: `envFrom` first, then `env` in its order, with `$(NAME)` of what stands before. */
+export const environmentOf = (manifests: Manifests, container: IContainer): Record<string, string> => {
+  const environment: Record<string, string> = {};
+  for (const { configMapRef, secretRef } of container.envFrom ?? []) {
+    Object.assign(
+      environment,
+      configMapRef === undefined ? {} : configMapData(manifests, configMapRef.name),
+      secretRef === undefined ? {} : secretData(manifests, secretRef.name),
+    );
+  }
+  for (const variable of container.env ?? []) {
+    const value = variable.value?.replaceAll(/\$\((\w+)\)/g, (written, name) => environment[name] ?? written);
+    const given = value ?? fromSource(manifests, variable);
+    if (given !== undefined) environment[variable.name] = given;
+  }
+  return environment;
+};
+
+/** A file that a mounted ConfigMap puts there; undefined where none does. */
+export const mountedFile = (
+  manifests: Manifests,
+  { volumes = [] }: IPodSpec,
+  { volumeMounts = [] }: IContainer,
+  path: string,
+): string | undefined => {
+  for (const mount of volumeMounts) {
+    const volume = volumes.find(({ name }) => name === mount.name);
+    const data = volume?.configMap && configMapData(manifests, volume.configMap.name);
+    const key = path.startsWith(`${mount.mountPath}/`) ? path.slice(mount.mountPath.length + 1) : undefined;
+    if (data !== undefined && key !== undefined && data[key] !== undefined) return data[key];
+  }
+  return undefined;
+};

@@ -1,0 +1,82 @@
+/**
+ * Fields that no schema knows. Kubernetes' own validation would warn or drop them; the generated validators let
+ * them pass. The compiler does not: an object literal may only have the fields of its type.
+ */
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { projectFolder } from "../../../src/local/folder.ts";
+import { MODELS, typeModule } from "./kinds.ts";
+import { type KubernetesObject, titleOf } from "./manifests.ts";
+
+const COMPILER = join(projectFolder, "node_modules/typescript/bin/tsc");
+const OPTIONS = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
+const FILE = "objects.ts";
+
+/** What was looked at before, and its faults: most objects are the same in most combinations. */
+const looked = new Map<string, string[]>();
+const MAX_LOOKED = 5_000;
+
+const isKnown = ({ apiVersion, kind }: KubernetesObject): boolean =>
+  MODELS.some((model) => model.apiVersion === apiVersion && model.kind === kind);
+
+/** A line for each type, then one for each object. */
+const sourceOf = (objects: readonly KubernetesObject[]): { text: string; firstLine: number } => {
+  const modules = new Map(objects.map(({ apiVersion, kind }) => [typeModule(apiVersion, kind), kind]));
+  const types = [...modules.keys()];
+  const imports = [...modules].map(
+    ([module, kind], index) => `import type { I${kind} as T${index} } from "${module}";`,
+  );
+  const calls = objects.map(
+    (object) =>
+      `({} as (_: T${types.indexOf(typeModule(object.apiVersion, object.kind))}) => void)(${JSON.stringify(object)});`,
+  );
+  return { text: [...imports, ...calls].join("\n"), firstLine: imports.length + 1 };
+};
+
+const compile = (text: string): string => {
+  // Inside the project, so that the packages are found.
+  const parent = join(projectFolder, ".tsc");
+  mkdirSync(parent, { recursive: true });
+  const folder = mkdtempSync(join(parent, "fields-"));
+  try {
+    writeFileSync(join(folder, FILE), text);
+    const { stdout, error } = spawnSync(process.execPath, [COMPILER, ...OPTIONS, join(folder, FILE)], {
+      encoding: "utf8",
+      timeout: 60_000,
+    });
+    if (error !== undefined) throw error;
+    return stdout;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+const look = (objects: readonly KubernetesObject[]): void => {
+  const faults = objects.map((): string[] => []);
+  const { text, firstLine } = sourceOf(objects);
+  // What is indented goes on with the line before.
+  for (const line of compile(text)
+    .split("\n")
+    .filter((each) => /^\S/.test(each))) {
+    const [, at, message = ""] = /objects\.ts\((\d+),\d+\): error (.*)/.exec(line) ?? [];
+    const index = Number(at) - firstLine;
+    const object = objects[index];
+    // A module that is not there, or a wrong option, is no fault of the manifest.
+    if (object === undefined) throw new Error(line);
+    const [, field] = /and '"?([^'"]+)"?' does not exist in type/.exec(message) ?? [];
+    faults[index]?.push(
+      `${titleOf(object)}: ${field === undefined ? message : `there is no field ${field}`}`,
+    );
+  }
+  for (const [index, object] of objects.entries()) looked.set(JSON.stringify(object), faults[index] ?? []);
+};
+
+/** @returns a line for each field that its object's type has not; kinds without a schema are passed over */
+export const unknownFields = (objects: readonly KubernetesObject[]): string[] => {
+  const known = objects.filter(isKnown);
+  if (looked.size > MAX_LOOKED) looked.clear();
+  const fresh = known.filter((object) => !looked.has(JSON.stringify(object)));
+  if (fresh.length > 0) look(fresh);
+  return known.flatMap((object) => looked.get(JSON.stringify(object)) ?? []);
+};

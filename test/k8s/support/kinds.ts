@@ -1,0 +1,65 @@
+/** Every kind of object that the manifests use, with its schema. An object of another kind has none, and fails. */
+import { ExternalSecret } from "@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret";
+import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
+import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+import { ScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";
+import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
+import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
+import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
+import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler";
+import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import { Namespace } from "kubernetes-models/v1/Namespace";
+import { Secret } from "kubernetes-models/v1/Secret";
+import { Service } from "kubernetes-models/v1/Service";
+import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
+import type { KubernetesObject } from "./manifests.ts";
+
+export const MODELS = [
+  ConfigMap,
+  DaemonSet,
+  Deployment,
+  ExternalSecret,
+  Gateway,
+  HorizontalPodAutoscaler,
+  HTTPRoute,
+  Ingress,
+  Namespace,
+  NetworkPolicy,
+  PodDisruptionBudget,
+  PodMonitor,
+  ScaledObject,
+  Secret,
+  Service,
+  ServiceAccount,
+  StatefulSet,
+] as const;
+
+const PACKAGES: Readonly<Record<string, string>> = {
+  "external-secrets.io": "@kubernetes-models/external-secrets",
+  "gateway.networking.k8s.io": "@kubernetes-models/gateway-api",
+  "keda.sh": "@kubernetes-models/keda",
+  "monitoring.coreos.com": "@kubernetes-models/prometheus-operator",
+};
+
+/** The module that declares a kind's TypeScript type, which is called `I` and the kind. */
+export const typeModule = (apiVersion: string, kind: string): string => {
+  const [group = ""] = apiVersion.split("/");
+  return `${PACKAGES[group] ?? "kubernetes-models"}/${apiVersion}/${kind}`;
+};
+
+/** @returns what the kind's schema says against the object: types, missing fields, patterns */
+export const schemaFaults = (object: KubernetesObject): string[] => {
+  const { apiVersion, kind } = object;
+  const Model = MODELS.find((model) => model.apiVersion === apiVersion && model.kind === kind);
+  if (Model === undefined) return [`there is no schema for ${apiVersion} ${kind}`];
+  try {
+    Object.assign(new Model(), object).validate();
+    return [];
+  } catch (error) {
+    return [error instanceof Error ? error.message : String(error)];
+  }
+};

@@ -1,0 +1,52 @@
+/** Rendered objects, found by their kind. */
+import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
+import { Secret } from "kubernetes-models/v1/Secret";
+import { parseAllDocuments } from "yaml";
+
+export interface KubernetesObject {
+  apiVersion: string;
+  kind: string;
+  metadata: IObjectMeta;
+}
+
+export interface Manifests {
+  readonly all: readonly KubernetesObject[];
+  of<T>(model: { is: (value: unknown) => value is T }): T[];
+}
+
+const isObject = (value: unknown): value is KubernetesObject =>
+  typeof value === "object" &&
+  value !== null &&
+  "apiVersion" in value &&
+  typeof value.apiVersion === "string" &&
+  "kind" in value &&
+  typeof value.kind === "string" &&
+  "metadata" in value &&
+  typeof value.metadata === "object" &&
+  value.metadata !== null;
+
+/** kustomize breaks long base64 into lines, which decoders skip and the schema does not allow. */
+const withoutLineBreaks = (object: KubernetesObject): KubernetesObject => {
+  if (!Secret.is(object)) return object;
+  const data = Object.entries(object.data ?? {}).map(([key, value]) => [key, value.replaceAll("\n", "")]);
+  const joined = { ...object, metadata: object.metadata ?? {}, data: Object.fromEntries(data) };
+  return joined;
+};
+
+/** @throws where a document is no object of Kubernetes' form */
+export const parseManifests = (yaml: string): KubernetesObject[] =>
+  parseAllDocuments(yaml).map((document) => {
+    const value: unknown = document.toJS();
+    if (document.errors.length > 0 || !isObject(value))
+      throw new Error(`no Kubernetes object: ${String(document)}`);
+    return withoutLineBreaks(value);
+  });
+
+export const toManifests = (all: readonly KubernetesObject[]): Manifests => ({
+  all,
+  of: (model) => all.filter((object) => model.is(object)),
+});
+
+/** Such as `Deployment web-api`; for what the checks say. */
+export const titleOf = ({ kind, metadata }: { kind: string; metadata?: IObjectMeta }): string =>
+  `${kind} ${metadata?.name ?? "without a name"}`;

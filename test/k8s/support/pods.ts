@@ -1,0 +1,51 @@
+/** The pods that the manifests start, whatever starts them. */
+import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
+import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
+import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
+import type { IContainer } from "kubernetes-models/v1/Container";
+import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
+import { type Manifests, titleOf } from "./manifests.ts";
+
+export interface Pods {
+  /** Of the object that starts them. */
+  readonly title: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly spec: IPodSpec;
+  /** All that the pod runs, init containers first. */
+  readonly containers: readonly IContainer[];
+}
+
+type Labels = Record<string, string>;
+
+export const podsOf = (manifests: Manifests): Pods[] =>
+  [...manifests.of(Deployment), ...manifests.of(StatefulSet), ...manifests.of(DaemonSet)].flatMap(
+    (object) => {
+      const template = object.spec?.template;
+      if (template?.spec === undefined) return [];
+      const meta: IObjectMeta = template.metadata ?? {};
+      return {
+        title: titleOf(object),
+        kind: object.kind,
+        name: object.metadata?.name ?? "",
+        namespace: object.metadata?.namespace,
+        labels: (meta.labels ?? {}) satisfies Labels,
+        annotations: (meta.annotations ?? {}) satisfies Labels,
+        spec: template.spec,
+        containers: [...(template.spec.initContainers ?? []), ...template.spec.containers],
+      };
+    },
+  );
+
+/** The origin's own; the checks that compare with the program are about this one. */
+export const ORIGIN = "web-api";
+
+export const originOf = (manifests: Manifests): Pods | undefined =>
+  podsOf(manifests).find(({ kind, name }) => kind === "Deployment" && name === ORIGIN);
+
+export const originContainer = (manifests: Manifests): IContainer | undefined =>
+  originOf(manifests)?.spec.containers.find(({ name }) => name === ORIGIN);

@@ -1,0 +1,19 @@
+/** Quantities, as https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ has them. */
+const FACTORS: Readonly<Record<string, number>> = {
+  "": 1,
+  m: 1e-3,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 1024,
+  Mi: 1024 ** 2,
+  Gi: 1024 ** 3,
+  Ti: 1024 ** 4,
+};
+
+/** In bytes, or in cores; NaN for what is none. */
+export const quantity = (written: string | number | undefined): number => {
+  const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(String(written)) ?? [];
+  return Number(amount) * (FACTORS[unit] ?? Number.NaN);
+};

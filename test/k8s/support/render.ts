@@ -1,0 +1,64 @@
+/** What `kubectl kustomize` makes of a folder, or of one with more components. */
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseDocument } from "yaml";
+import { projectFolder } from "../../../src/local/folder.ts";
+import type { Combination } from "./combinations.ts";
+import { type KubernetesObject, parseManifests } from "./manifests.ts";
+
+export const k8sFolder = join(projectFolder, "k8s");
+
+export const hasKubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
+
+/** Where a tool is asked for, a machine without it fails the tests instead of skipping them. */
+export const isRequired = (process.env["TEST_REQUIRES"] ?? "").split(",").includes("kubectl");
+
+export interface Rendering {
+  readonly yaml: string;
+  /** What kubectl said besides: warnings. */
+  readonly said: string;
+}
+
+/** @throws what kubectl says */
+export const render = (folder: string): Rendering => {
+  const { status, stdout, stderr, error } = spawnSync("kubectl", ["kustomize", folder], {
+    encoding: "utf8",
+    timeout: 60_000,
+    maxBuffer: 64 * 1024 * 1024,
+  });
+  if (error !== undefined) throw error;
+  if (status !== 0) throw new Error(`kubectl kustomize: ${stderr}`);
+  return { yaml: stdout, said: stderr };
+};
+
+/** Gives `use` a copy of k8s/, which may be changed, and takes it away. */
+export const withCopy = <T>(use: (copy: string) => T): T => {
+  const folder = mkdtempSync(join(tmpdir(), "k8s-"));
+  try {
+    const copy = join(folder, "k8s");
+    cpSync(k8sFolder, copy, { recursive: true });
+    return use(copy);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+};
+
+/** As its user would do it: by adding lines under `components:`. */
+export const addComponents = (copy: string, { base, components }: Combination): void => {
+  const path = join(copy, base, "kustomization.yaml");
+  const kustomization = parseDocument(readFileSync(path, "utf8"));
+  const up = base === "." ? "components" : "../../components";
+  for (const name of components) kustomization.addIn(["components"], `${up}/${name}`);
+  writeFileSync(path, String(kustomization));
+};
+
+export const renderCombination = (combination: Combination): Rendering =>
+  withCopy((copy) => {
+    addComponents(copy, combination);
+    return render(join(copy, combination.base));
+  });
+
+export const renderObjects = (combination: Combination): KubernetesObject[] =>
+  parseManifests(renderCombination(combination).yaml);

@@ -18,8 +18,8 @@ export interface Backing {
   /** For the origin. */
   readonly environment: Readonly<Record<string, string>>;
   readonly databaseUrl: string;
-  /** Adds the sample products, once an origin has migrated. */
-  addProducts(): Promise<void>;
+  /** Adds the sample products, once an origin has migrated. @param stock of each @default as in the sample */
+  addProducts(stock?: number): Promise<void>;
   /** Locks a row until it is released. */
   lockProduct(id: string): Promise<{ release(): Promise<void> }>;
   /** Connections of origins to this database, now. */
@@ -63,9 +63,10 @@ export const startBacking = async (): Promise<Backing> => {
       REDIS_KEY_PREFIX: keyPrefix,
     },
     databaseUrl,
-    addProducts: async () => {
+    addProducts: async (stock) => {
       const pool = connectPostgres(databaseUrl, { maxConnections: 1, log: createLog("silent") });
       await insertSampleData(pool);
+      if (stock !== undefined) await pool.query("UPDATE products SET stock = $1", [stock]);
       await pool.close();
     },
     lockProduct: async (id) => {
@@ -141,12 +142,16 @@ interface SignedInit {
   readonly principal?: string;
 }
 
-/** As the edge would send it. @param path without a query */
-export const sendSigned = async (
-  url: string,
-  path: string,
-  { method = "GET", json, principal }: SignedInit = {},
-): Promise<Reply> => {
+export interface EdgeRequest extends SignedInit {
+  /** Without a query. */
+  readonly path: string;
+}
+
+/** What the edge would send to an origin of this authority, with the key of `origin-process.ts`. */
+export const signEdgeRequest = async (
+  authority: string,
+  { path, method = "GET", json, principal }: EdgeRequest,
+) => {
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
   const said = writeVerdict(
     principal === undefined
@@ -165,16 +170,18 @@ export const sendSigned = async (
   };
   const headers = signed({
     key: KEY,
-    to: { method, authority: AUTHORITY, path, query: "" },
+    to: { method, authority, path, query: "" },
     fields,
     nowMs: Date.now(),
     nonce: randomBytes(16).toString("base64url"),
   });
-  return await send(`${url}${path}`, {
-    method,
-    headers: { host: AUTHORITY, ...headers },
-    ...(body === undefined ? {} : { body }),
-  });
+  return { path, method, headers: { host: authority, ...headers }, body };
+};
+
+/** As the edge would send it. @param path without a query */
+export const sendSigned = async (url: string, path: string, init: SignedInit = {}): Promise<Reply> => {
+  const { method, headers, body } = await signEdgeRequest(AUTHORITY, { path, ...init });
+  return await send(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
 };
 
 export const placeOrder = (url: string, productId: string): Promise<Reply> =>

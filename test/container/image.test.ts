@@ -1,0 +1,170 @@
+/** The image that container/Dockerfile makes, run as the rendered Deployment runs it. `npm run test:image`. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { renderObjects } from "../k8s/support/render.ts";
+import { type Backing, send, startBacking } from "../support/backing.ts";
+import { type ContainerPod, startContainerPod } from "./support/container-pod.ts";
+import { readFinalStage } from "./support/dockerfile.ts";
+import { endUnderLoad } from "./support/end.ts";
+import { engine, testImage } from "./support/engine.ts";
+import { startLoad } from "./support/load.ts";
+import { untilPasses, untilReady } from "./support/pod.ts";
+import { type PodPlan, podPlan } from "./support/pod-plan.ts";
+
+const MEBIBYTE = 1024 ** 2;
+const CONNECTIONS = 16;
+const PLENTY = 10_000_000;
+
+let backing: Backing;
+/** The overlay dev's pod, which has 256 MiB. */
+let plan: PodPlan;
+beforeAll(async () => {
+  plan = podPlan(renderObjects({ base: "overlays/dev", components: [] }));
+  backing = await startBacking();
+});
+afterAll(() => backing?.stop());
+
+const begun: ContainerPod[] = [];
+const begin = async (as: PodPlan = plan): Promise<ContainerPod> => {
+  const pod = await startContainerPod(as, backing);
+  begun.push(pod);
+  return pod;
+};
+afterEach(async () => {
+  for (const pod of begun.splice(0)) await pod.kill();
+});
+
+/** In the engine's words. */
+const inspected = async (format: string): Promise<string> =>
+  await engine("image", "inspect", "--format", format, testImage);
+
+const UNITS: Readonly<Record<string, number>> = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9 };
+
+/** `2.26MB` or `2.26 MB`, in bytes. */
+const sizeOf = (text: string): number => {
+  const [, amount, unit = ""] = /^([\d.]+) ?(\w+)$/.exec(text.trim()) ?? [];
+  return Number(amount) * (UNITS[unit] ?? Number.NaN);
+};
+
+/** A figure, for who reads the run. */
+const report = (line: string): void => void process.stdout.write(`${line}\n`);
+
+describe("the image", () => {
+  test("adds at most 5 MB to its base", async () => {
+    // The newest first; the last stage begins with its labels.
+    const layers = (
+      await engine("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", testImage)
+    ).split("\n");
+    const first = layers.findIndex((line) => line.includes("LABEL org.opencontainers.image.title"));
+    const bytes = layers.slice(0, first).reduce((sum, line) => sum + sizeOf(line.split("\t")[0] ?? ""), 0);
+    report(`the application's layers: ${(bytes / 1e6).toFixed(2)} MB`);
+    expect(first).toBeGreaterThanOrEqual(readFinalStage().copies.length);
+    expect(bytes).toBeGreaterThan(1e6);
+    expect(bytes).toBeLessThanOrEqual(5e6);
+  });
+
+  test("starts node itself, as nobody, and exposes both ports", async () => {
+    const { command, user, ports } = readFinalStage();
+    expect(await inspected("{{json .Config.Entrypoint}}")).toBe('["/nodejs/bin/node"]');
+    expect(JSON.parse(await inspected("{{json .Config.Cmd}}"))).toEqual(command);
+    expect(await inspected("{{.Config.User}}")).toBe(user);
+    expect(Number.parseInt(user, 10)).toBeGreaterThan(0);
+    expect(Object.keys(JSON.parse(await inspected("{{json .Config.ExposedPorts}}")))).toEqual(
+      ports.map((port) => `${port}/tcp`),
+    );
+  });
+
+  test("needs no shell, and has none", async () => {
+    const pod = await begin();
+    await untilReady(pod);
+    const look =
+      'process.exit(["/bin/sh", "/bin/bash", "/busybox/sh"].some(require("fs").existsSync) ? 1 : 0)';
+    expect(await pod.execute("/nodejs/bin/node", "-e", look)).toMatchObject({ code: 0 });
+  });
+});
+
+describe("a container of it", () => {
+  test("is ready soon after its start, by its probes and its own health check", async () => {
+    const seconds: number[] = [];
+    for (let turn = 0; turn < 3; turn += 1) {
+      const pod = await begin();
+      await untilReady(pod);
+      seconds.push((performance.now() - pod.startedMs) / 1_000);
+      await untilPasses(pod, plan.liveness);
+      const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
+      expect(metrics.body).toContain("http_server");
+      expect(await pod.execute(...readFinalStage().healthCheck)).toMatchObject({ code: 0 });
+      await pod.kill();
+    }
+    report(`/ready after ${seconds.map((each) => each.toFixed(2)).join(", ")} s`);
+    expect(seconds).toHaveLength(3);
+  });
+
+  test("its health check fails where nothing answers", async () => {
+    const pod = await begin();
+    await untilReady(pod);
+    const [node = "", file = ""] = readFinalStage().healthCheck;
+    const elsewhere = `process.env.PORT = "9"; import(${JSON.stringify(file)})`;
+    expect((await pod.execute(node, "-e", elsewhere)).code).toBe(1);
+  });
+
+  test("can write nowhere but to what the manifest mounts", async () => {
+    const pod = await begin();
+    await untilReady(pod);
+    const write = (path: string) =>
+      pod.execute("/nodejs/bin/node", "-e", `require("fs").writeFileSync(${JSON.stringify(path)}, "")`);
+    expect((await write("/app/file")).output).toContain("EROFS");
+    expect((await write("/tmp/file")).code).toBe(0);
+  });
+
+  test("has the commands of the origin", async () => {
+    const pod = await begin();
+    await untilReady(pod);
+    const main = ["/nodejs/bin/node", "/app/origin/main.mjs"];
+    expect((await pod.execute(...main, "migrate")).output).toContain("nothing to do");
+    expect((await pod.execute(...main, "config")).output).toContain("server.port");
+    const made = await pod.execute(
+      ...main,
+      "keys",
+      "create",
+      "--principal",
+      "ann",
+      "--scopes",
+      "orders:read",
+    );
+    expect(made.output).toMatch(/^key {2}/m);
+    expect((await pod.execute(...main, "serve")).output).toContain("there is no command serve");
+  });
+
+  test("lives through a minute of load, and ends under load without a failed request", async () => {
+    const pod = await begin();
+    await untilReady(pod);
+    await backing.addProducts(PLENTY);
+    const load = startLoad(pod, CONNECTIONS);
+    await pod.execute("/nodejs/bin/node", "-v");
+    await pause(60_000);
+    const peak = (pod.peakBytes() ?? 0) / MEBIBYTE;
+    await load.stop();
+    expect(load.failures).toEqual([]);
+
+    const end = await endUnderLoad(pod, CONNECTIONS);
+    report(
+      `${load.answered()} requests in a minute at ${plan.memoryBytes / MEBIBYTE} MiB, peak ${peak.toFixed(0)} MiB; ` +
+        `${end.load.answered()} more around SIGTERM, ended after ${(end.tookMs / 1_000).toFixed(1)} s with ${end.code}`,
+    );
+    expect(end.load.failures).toEqual([]);
+    expect(end).toMatchObject({ code: 0, becameUnready: true });
+    expect(end.tookMs).toBeLessThan(plan.endMs);
+  });
+
+  test("shares its memory among several workers, and ends all of them", async () => {
+    const pod = await begin({ ...plan, environment: { ...plan.environment, WORKERS: "2" } });
+    await untilReady(pod);
+    const load = startLoad(pod, CONNECTIONS);
+    await pause(10_000);
+    await load.stop();
+    const end = await endUnderLoad(pod, CONNECTIONS);
+    expect([...load.failures, ...end.load.failures]).toEqual([]);
+    expect(end).toMatchObject({ code: 0, becameUnready: true });
+  });
+});

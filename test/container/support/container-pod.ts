@@ -1,0 +1,109 @@
+/** A pod as a container of the real image: its root read only, its memory limited, its user the manifest's. */
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { spawnChild } from "../../../src/local/child.ts";
+import { DEFAULT_FILE } from "../../../src/origin/configuration/read-file.ts";
+import type { Backing } from "../../support/backing.ts";
+import { engine, runCommand, testImage } from "./engine.ts";
+import { testEnvironment } from "./environment.ts";
+import { freshHost, type Pod } from "./pod.ts";
+import type { PodPlan } from "./pod-plan.ts";
+
+export interface ContainerPod extends Pod {
+  readonly name: string;
+  /** Runs a program of the image beside it. @returns its exit code and what it wrote */
+  execute(...command: string[]): Promise<{ readonly code: number; readonly output: string }>;
+}
+
+/** Of cgroup v2, else of v1; undefined where the container has gone. */
+const peakOf = (pid: string): number | undefined => {
+  const lines = (path: string): string[] => readFileSync(path, "utf8").trim().split("\n");
+  try {
+    const groups = lines(`/proc/${pid}/cgroup`).map((line) => line.split(":"));
+    const [, , unified] = groups.find(([id]) => id === "0") ?? [];
+    const [, , memory] = groups.find(([, controllers]) => controllers === "memory") ?? [];
+    const path =
+      memory === undefined
+        ? `/sys/fs/cgroup${unified}/memory.peak`
+        : `/sys/fs/cgroup/memory${memory}/memory.max_usage_in_bytes`;
+    return Number(lines(path)[0]);
+  } catch {
+    return undefined;
+  }
+};
+
+/** @param more further arguments of the engine's */
+export const startContainerPod = async (
+  plan: PodPlan,
+  backing: Backing,
+  ...more: readonly string[]
+): Promise<ContainerPod> => {
+  const name = `breakwater-test-${randomBytes(6).toString("hex")}`;
+  const host = freshHost();
+  const folder = await mkdtemp(join(tmpdir(), "pod-"));
+  const environmentFile = join(folder, "environment");
+  const configurationFile = join(folder, "app.yaml");
+  const environment = testEnvironment(plan, backing, host);
+  await writeFile(configurationFile, plan.configurationFile, { mode: 0o644 });
+  await writeFile(
+    environmentFile,
+    Object.entries(environment)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join(""),
+  );
+  const [command = "", ...args] = runCommand();
+  const startedMs = performance.now();
+  const child = spawnChild({
+    name,
+    command,
+    args: [
+      ...args,
+      "--rm",
+      ...["--name", name],
+      ...["--env-file", environmentFile],
+      ...["--user", `${plan.uid}:${plan.gid}`],
+      ...(plan.isReadOnly ? ["--read-only"] : []),
+      ...plan.writable.flatMap((path) => ["--tmpfs", path]),
+      ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
+      // Without swap, as Kubernetes runs it.
+      ...["--memory", String(plan.memoryBytes), "--memory-swap", String(plan.memoryBytes)],
+      ...["--volume", `${configurationFile}:${join(dirname(DEFAULT_FILE), "app.yaml")}:ro`],
+      ...more,
+      testImage,
+    ],
+  });
+  let pid: string | undefined;
+  const exited = child.exited.then(async ({ code }) => {
+    await rm(folder, { recursive: true, force: true });
+    return code;
+  });
+  return {
+    plan,
+    name,
+    host,
+    startedMs,
+    // To the container's first process, as the kubelet does.
+    terminate: () => void engine("kill", "--signal", "TERM", name).catch(() => undefined),
+    exited,
+    peakBytes: () => (pid === undefined ? undefined : peakOf(pid)),
+    tail: child.tail,
+    execute: async (...words) => {
+      pid ??= await engine("inspect", "--format", "{{.State.Pid}}", name);
+      return await engine("exec", name, ...words).then(
+        (output) => ({ code: 0, output }),
+        (error: { code?: number; stdout?: string; stderr?: string }) => ({
+          code: error.code ?? -1,
+          output: `${error.stdout ?? ""}${error.stderr ?? ""}`,
+        }),
+      );
+    },
+    kill: async () => {
+      await engine("kill", name).catch(() => undefined);
+      child.signal("SIGKILL");
+      await exited;
+    },
+  };
+};

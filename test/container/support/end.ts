@@ -1,0 +1,33 @@
+/** The end of a pod, as a cluster brings it about. */
+import { setTimeout as pause } from "node:timers/promises";
+import { type Load, startLoad } from "./load.ts";
+import { type Pod, passes } from "./pod.ts";
+
+export interface End {
+  readonly code: number | null;
+  /** From SIGTERM on. */
+  readonly tookMs: number;
+  readonly load: Load;
+  /** Whether it said, before it ended, that it wants no more requests. */
+  readonly becameUnready: boolean;
+}
+
+/** For so long after SIGTERM requests still come: not everybody has heard yet. Below the origin's pre_stop of 5 s. */
+const NOT_YET_HEARD_MS = 3_000;
+
+/** Ends it under load; resolves when it has ended. */
+export const endUnderLoad = async (pod: Pod, connections: number): Promise<End> => {
+  const load = startLoad(pod, connections);
+  await pause(1_000);
+  const fromMs = performance.now();
+  pod.terminate();
+  const heard = pause(NOT_YET_HEARD_MS).then(() => load.stop());
+  let becameUnready = false;
+  while (!becameUnready && performance.now() - fromMs < NOT_YET_HEARD_MS) {
+    becameUnready = !(await passes(pod, pod.plan.readiness)) && (await passes(pod, pod.plan.liveness));
+    await pause(50);
+  }
+  await heard;
+  const code = await pod.exited;
+  return { code, tookMs: performance.now() - fromMs, load, becameUnready };
+};

@@ -1,0 +1,40 @@
+/** The container engine and the image that TEST_IMAGE and TEST_CONTAINER_RUN name. */
+import { execFile, execFileSync } from "node:child_process";
+import { promisify } from "node:util";
+
+/** The image to test, built from container/Dockerfile. */
+export const testImage = process.env["TEST_IMAGE"] ?? "web-api:dev";
+
+/** The command that runs a container on the host's network, without its arguments. @default docker, else podman */
+export const runCommand = (): string[] => {
+  const given = process.env["TEST_CONTAINER_RUN"];
+  if (given) return given.split(" ");
+  const engine = engineName();
+  return [engine, "run", "--network", "host"];
+};
+
+const works = (name: string): boolean => {
+  try {
+    execFileSync(name, ["ps", "--quiet"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+let found: string | undefined;
+
+/** @throws where neither docker nor podman works */
+export const engineName = (): string => {
+  found ??= ["docker", "podman"].find(works);
+  if (found === undefined) throw new Error("neither docker nor podman works here");
+  return found;
+};
+
+const execute = promisify(execFile);
+
+/** @returns what the engine says; @throws what it says where it fails */
+export const engine = async (...args: string[]): Promise<string> => {
+  const { stdout } = await execute(engineName(), args, { maxBuffer: 16 * 1024 * 1024 });
+  return stdout.trim();
+};

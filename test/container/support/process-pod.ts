@@ -1,0 +1,108 @@
+/**
+ * A pod as a process: the bundle laid out as the Dockerfile does, with the manifest's environment, file, user, ports
+ * and heap. Node's permission model stands for the read-only root: a write elsewhere fails.
+ */
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { spawnChild } from "../../../src/local/child.ts";
+import { projectFolder } from "../../../src/local/folder.ts";
+import { FILE_VARIABLE } from "../../../src/origin/configuration/read-file.ts";
+import type { Backing } from "../../support/backing.ts";
+import { importOption } from "../../support/origin-process.ts";
+import { readFinalStage } from "./dockerfile.ts";
+import { testEnvironment } from "./environment.ts";
+import { freshHost, type Pod } from "./pod.ts";
+import type { PodPlan } from "./pod-plan.ts";
+
+export interface Layout {
+  /** Stands for the image's `/`. */
+  readonly root: string;
+  remove(): Promise<void>;
+}
+
+/** What the image holds beside Node, as the Dockerfile's last stage copies it. */
+export const layOut = async (): Promise<Layout> => {
+  await promisify(execFile)("npm", ["run", "bundle"], { cwd: projectFolder });
+  const root = await mkdtemp(join(tmpdir(), "image-"));
+  // Read by another user than the one who made it.
+  await chmod(root, 0o755);
+  for (const { from, source, to } of readFinalStage().copies) {
+    const place = join(root, to);
+    await mkdir(dirname(place), { recursive: true });
+    await cp(join(projectFolder, from === undefined ? source : source.replace(/^\/build\//, "")), place, {
+      recursive: true,
+    });
+  }
+  return { root, remove: () => rm(root, { recursive: true, force: true }) };
+};
+
+const MEBIBYTE = 1024 ** 2;
+
+/** In a container a percentage is one of its limit; here the limit is only the manifest's word. */
+const heapOfLimit = (options: string, limitBytes: number): string =>
+  options.replace(
+    /--max-old-space-size-percentage=(\d+)/,
+    (_, percent) => `--max-old-space-size=${Math.floor((limitBytes / MEBIBYTE) * (Number(percent) / 100))}`,
+  );
+
+const isRoot = process.getuid?.() === 0;
+
+/** Without the pages of files, of which Node's own program is most: the kernel takes those back where memory is short. */
+const peakOf = (pid: number): number | undefined => {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, "utf8");
+    const bytes = (name: string): number =>
+      Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024;
+    return bytes("VmHWM") - bytes("RssFile");
+  } catch {
+    // A system without /proc, or a process that has ended.
+    return undefined;
+  }
+};
+
+export const startProcessPod = async (plan: PodPlan, { root }: Layout, backing: Backing): Promise<Pod> => {
+  const { environment: ofImage, command } = readFinalStage();
+  const host = freshHost();
+  const file = join(root, `app-${host}.yaml`);
+  await writeFile(file, plan.configurationFile);
+  const environment = { ...ofImage, ...testEnvironment(plan, backing, host) };
+  const permissions = plan.isReadOnly
+    ? ["--permission", "--allow-fs-read=*", ...plan.writable.map((path) => `--allow-fs-write=${path}`)]
+    : [];
+  const startedMs = performance.now();
+  const child = spawnChild({
+    name: "the pod",
+    command: process.execPath,
+    args: [
+      ...permissions,
+      importOption("watchdog"),
+      ...command.map((word) => (word.startsWith("/app/") ? join(root, word) : word)),
+    ],
+    cwd: root,
+    ipc: true,
+    env: {
+      ...environment,
+      [FILE_VARIABLE]: environment[FILE_VARIABLE] ?? file,
+      NODE_OPTIONS: heapOfLimit(environment["NODE_OPTIONS"] ?? "", plan.memoryBytes),
+    },
+    ...(isRoot ? { uid: plan.uid, gid: plan.gid } : {}),
+  });
+  return {
+    plan,
+    host,
+    startedMs,
+    terminate: () => child.signal("SIGTERM"),
+    exited: child.exited.then(({ code }) => code),
+    peakBytes: () => peakOf(child.pid),
+    tail: child.tail,
+    kill: async () => {
+      child.signal("SIGKILL");
+      await child.exited;
+      await rm(file, { force: true });
+    },
+  };
+};

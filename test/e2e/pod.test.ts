@@ -1,0 +1,96 @@
+/** The manifests and the program are held together: what a rendered Deployment says is applied to a real process. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { EXIT } from "../../src/origin/lifecycle/exit-codes.ts";
+import { endUnderLoad } from "../container/support/end.ts";
+import { startLoad } from "../container/support/load.ts";
+import { type Pod, untilPasses, untilReady } from "../container/support/pod.ts";
+import { type PodPlan, podPlan } from "../container/support/pod-plan.ts";
+import { type Layout, layOut, startProcessPod } from "../container/support/process-pod.ts";
+import { broken, readBreakages } from "../k8s/support/breakage.ts";
+import type { KubernetesObject } from "../k8s/support/manifests.ts";
+import { hasKubectl, isRequired, renderObjects } from "../k8s/support/render.ts";
+import { type Backing, send, startBacking } from "../support/backing.ts";
+
+const CONNECTIONS = 8;
+const PLENTY = 1_000_000;
+
+/** What takes the kubelet a minute to see takes these tests two seconds. */
+const impatient = (plan: PodPlan): PodPlan => ({
+  ...plan,
+  startup: { ...plan.startup, failureThreshold: 2 },
+  readiness: { ...plan.readiness, periodMs: 1_000, failureThreshold: 2 },
+});
+
+/** Pods take their own ports on addresses of their own, which only Linux has without asking. */
+const canRun = process.platform === "linux" && (hasKubectl || isRequired);
+
+describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () => {
+  let layout: Layout;
+  let backing: Backing;
+  let objects: KubernetesObject[];
+  let plan: PodPlan;
+  beforeAll(async () => {
+    [layout, backing] = await Promise.all([layOut(), startBacking()]);
+    objects = renderObjects({ base: "overlays/dev", components: [] });
+    plan = podPlan(objects);
+  });
+  afterAll(async () => {
+    await backing?.stop();
+    await layout?.remove();
+  });
+
+  const begun: Pod[] = [];
+  const begin = async (as: PodPlan): Promise<Pod> => {
+    const pod = await startProcessPod(as, layout, backing);
+    begun.push(pod);
+    return pod;
+  };
+  afterEach(async () => {
+    for (const pod of begun.splice(0)) await pod.kill();
+  });
+
+  test("passes its probes, serves on its ports, stays within its memory, and ends within its grace period", async () => {
+    const pod = await begin(plan);
+    await untilReady(pod);
+    await untilPasses(pod, plan.liveness);
+    const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
+    expect(metrics.body).toContain("http_server");
+    await backing.addProducts(PLENTY);
+
+    const load = startLoad(pod, CONNECTIONS);
+    await pause(3_000);
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(load.answered()).toBeGreaterThan(100);
+    expect(pod.peakBytes() ?? 0).toBeLessThan(plan.memoryBytes);
+
+    const end = await endUnderLoad(pod, CONNECTIONS);
+    expect(end.load.failures).toEqual([]);
+    expect(end).toMatchObject({ code: 0, becameUnready: true });
+    expect(end.tookMs).toBeLessThan(plan.endMs);
+  });
+
+  /** The same manifests, broken in one of the ways of breakages.yaml. */
+  const beginBroken = async (what: string): Promise<Pod> => {
+    const row = readBreakages().find((breakage) => breakage.what === what);
+    if (row === undefined) throw new Error(`there is no such breakage: ${what}`);
+    return await begin(podPlan(broken(objects, row)));
+  };
+
+  test.for([
+    "a key of the file is misspelt",
+    "a value is out of range",
+  ])("ends with 78 where %s", async (what) => {
+    const pod = await beginBroken(what);
+    expect(await pod.exited).toBe(EXIT.configuration);
+  });
+
+  test.for([
+    "the readiness probe asks a port that is not there",
+    "the file has another port than the container",
+  ])("never becomes ready where %s", async (what) => {
+    const pod = await beginBroken(what);
+    await expect(untilReady({ ...pod, plan: impatient(pod.plan) })).rejects.toThrow("never passed");
+  });
+});

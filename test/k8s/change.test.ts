@@ -1,0 +1,54 @@
+/** A change of configuration rolls the pods, and nothing else does. */
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { hasKubectl, isRequired, render, withCopy } from "./support/render.ts";
+
+const BASES = [".", "overlays/dev", "overlays/staging", "overlays/production"];
+
+/** What `change` makes of the rendering of `base`: the lines that differ, each with what was there. */
+const changesBy = (base: string, change: (copy: string) => void): string[] =>
+  withCopy((copy) => {
+    const before = render(join(copy, base)).yaml.split("\n");
+    change(copy);
+    const after = render(join(copy, base)).yaml.split("\n");
+    expect(after).toHaveLength(before.length);
+    return before.flatMap((line, at) => (line === after[at] ? [] : `${line.trim()} → ${after[at]?.trim()}`));
+  });
+
+const replaceIn = (path: string, part: string, by: string): void => {
+  const text = readFileSync(path, "utf8");
+  if (!text.includes(part)) throw new Error(`${path} has no ${part}`);
+  writeFileSync(path, text.replace(part, by));
+};
+
+const NEW_NAME = (name: string): RegExp =>
+  new RegExp(`^(- )?name: ${name}-(\\w{10}) → (- )?name: ${name}-(?!\\2)\\w{10}$`);
+
+describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
+  test.for(BASES)("%s: a change of the file changes its ConfigMap's name, there and in the pods", (base) => {
+    const changes = changesBy(base, (copy) =>
+      replaceIn(join(copy, "base/app.yaml"), "drain_timeout: 30s", "drain_timeout: 29s"),
+    );
+    expect(changes).toHaveLength(3);
+    expect(changes[0]).toBe("drain_timeout: 30s → drain_timeout: 29s");
+    expect(changes[1]).toMatch(NEW_NAME("web-api-config"));
+    expect(changes[2]).toBe(changes[1]);
+  });
+
+  test.for(BASES)("%s: so does a change of a variable", (base) => {
+    const changes = changesBy(base, (copy) =>
+      replaceIn(join(copy, base, "kustomization.yaml"), "ORIGIN_AUTHORITIES=", "ORIGIN_AUTHORITIES=new-"),
+    );
+    const names = changes.filter((line) => NEW_NAME("web-api-environment").test(line));
+    expect(names).toHaveLength(2);
+    expect(changes.some((line) => line.startsWith("ORIGIN_AUTHORITIES: "))).toBe(true);
+  });
+
+  test.for(BASES)("%s: a change of nothing changes nothing", (base) => {
+    expect(changesBy(base, () => undefined)).toEqual([]);
+    expect(
+      changesBy(base, (copy) => appendFileSync(join(copy, base, "kustomization.yaml"), "\n# Nothing.\n")),
+    ).toEqual([]);
+  });
+});

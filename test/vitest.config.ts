@@ -45,6 +45,8 @@ export default defineConfig({
             "test/{architecture,container,contract,core,edge,k8s,local,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
+          // It has an image to be built first, and a configuration of its own.
+          exclude: ["test/container/image.test.ts"],
           testTimeout: 30_000,
         },
       },

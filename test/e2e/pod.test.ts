@@ -1,4 +1,6 @@
 /** The manifests and the program are held together: what a rendered Deployment says is applied to a real process. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { EXIT } from "../../src/origin/lifecycle/exit-codes.ts";
@@ -9,7 +11,7 @@ import { type PodPlan, podPlan } from "../container/support/pod-plan.ts";
 import { type Layout, layOut, startProcessPod } from "../container/support/process-pod.ts";
 import { broken, readBreakages } from "../k8s/support/breakage.ts";
 import type { KubernetesObject } from "../k8s/support/manifests.ts";
-import { hasKubectl, isRequired, renderObjects } from "../k8s/support/render.ts";
+import { hasKubectl, isRequired, k8sFolder, renderObjects } from "../k8s/support/render.ts";
 import { type Backing, send, startBacking } from "../support/backing.ts";
 
 const CONNECTIONS = 8;
@@ -24,6 +26,13 @@ const impatient = (plan: PodPlan): PodPlan => ({
 
 /** Pods take their own ports on addresses of their own, which only Linux has without asking. */
 const canRun = process.platform === "linux" && (hasKubectl || isRequired);
+
+/** In the sources of the components that scale by metrics. */
+const scalingMetrics = (): Set<string> => {
+  const paths = ["custom-metrics/prometheus-adapter.yaml", "keda/scaled-object.yaml"];
+  const text = paths.map((path) => readFileSync(join(k8sFolder, "components", path), "utf8")).join();
+  return new Set(text.match(/\bhttp_server_\w+/g));
+};
 
 describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () => {
   let layout: Layout;
@@ -54,8 +63,6 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
     const pod = await begin(plan);
     await untilReady(pod);
     await untilPasses(pod, plan.liveness);
-    const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
-    expect(metrics.body).toContain("http_server");
     await backing.addProducts(PLENTY);
 
     const load = startLoad(pod, CONNECTIONS);
@@ -64,6 +71,10 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
     expect(load.failures).toEqual([]);
     expect(load.answered()).toBeGreaterThan(100);
     expect(pod.peakBytes() ?? 0).toBeLessThan(plan.memoryBytes);
+
+    const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
+    // Whatever scales by a metric names one that the pod has.
+    for (const name of scalingMetrics()) expect(metrics.body).toMatch(new RegExp(`^${name}[{ ]`, "m"));
 
     const end = await endUnderLoad(pod, CONNECTIONS);
     expect(end.load.failures).toEqual([]);

@@ -2,7 +2,9 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { hasKubectl, isRequired, render, withCopy } from "./support/render.ts";
+import { z } from "zod";
+import { projectFolder } from "../../src/local/folder.ts";
+import { hasKubectl, isRequired, k8sFolder, render, withCopy } from "./support/render.ts";
 
 const BASES = [".", "overlays/dev", "overlays/staging", "overlays/production"];
 
@@ -50,5 +52,16 @@ describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
     expect(
       changesBy(base, (copy) => appendFileSync(join(copy, base, "kustomization.yaml"), "\n# Nothing.\n")),
     ).toEqual([]);
+  });
+
+  test("say the version of this project", () => {
+    const { version } = z
+      .object({ version: z.string() })
+      .parse(JSON.parse(readFileSync(join(projectFolder, "package.json"), "utf8")));
+    const { yaml } = render(join(k8sFolder, "base"));
+    expect(yaml.match(/app.kubernetes.io\/version: .*/g)).toEqual(
+      expect.arrayContaining([`app.kubernetes.io/version: ${version}`]),
+    );
+    expect(yaml).toContain(`image: web-api:${version}`);
   });
 });

@@ -45,12 +45,23 @@ export const withCopy = <T>(use: (copy: string) => T): T => {
   }
 };
 
-/** As its user would do it: by adding lines under `components:`. */
+const uncomment = (text: string, line: string): string => {
+  if (!text.includes(`\n#${line}\n`)) throw new Error(`there is no comment #${line}`);
+  return text.replace(`\n#${line}\n`, `\n${line}\n`);
+};
+
+/** As its user would do it: in k8s/ by uncommenting lines, in an overlay by adding them. */
 export const addComponents = (copy: string, { base, components }: Combination): void => {
+  if (components.length === 0) return;
   const path = join(copy, base, "kustomization.yaml");
-  const kustomization = parseDocument(readFileSync(path, "utf8"));
-  const up = base === "." ? "components" : "../../components";
-  for (const name of components) kustomization.addIn(["components"], `${up}/${name}`);
+  const text = readFileSync(path, "utf8");
+  if (base === ".") {
+    const lines = ["components:", ...components.map((name) => `  - components/${name}`)];
+    writeFileSync(path, lines.reduce(uncomment, text));
+    return;
+  }
+  const kustomization = parseDocument(text);
+  for (const name of components) kustomization.addIn(["components"], `../../components/${name}`);
   writeFileSync(path, String(kustomization));
 };
 

@@ -1,0 +1,212 @@
+/** container/compose.yaml holds together, and every program accepts the file that is mounted for it. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Ajv } from "ajv";
+import { parse as parseToml } from "smol-toml";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { projectFolder } from "../../src/local/folder.ts";
+import { freePort } from "../../src/local/free-port.ts";
+import { readOriginConfiguration } from "../../src/origin/configuration/read.ts";
+import { imageFault } from "../k8s/support/image.ts";
+import { collectorFaults } from "./support/collector.ts";
+import { containerFolder, readCompose, readYaml } from "./support/compose.ts";
+import { readFinalStage } from "./support/dockerfile.ts";
+
+const { services, volumes } = readCompose();
+const all = Object.entries(services);
+
+/** A host's file and where it is mounted; named volumes are none. */
+const mounts = all.flatMap(([name, service]) =>
+  service.volumes
+    .map((volume) => volume.split(":"))
+    .filter(([source = ""]) => source.startsWith("."))
+    .map(([source = "", target = "", mode = ""]) => ({
+      name,
+      source: join(containerFolder, source),
+      target,
+      mode,
+    })),
+);
+
+const hasProgram = (name: string): boolean => spawnSync("which", [name]).status === 0;
+const isRequired = (name: string): boolean => (process.env["TEST_REQUIRES"] ?? "").split(",").includes(name);
+
+describe("compose.yaml", () => {
+  test("is as the Compose Specification has it", () => {
+    const schema = JSON.parse(
+      readFileSync(join(projectFolder, "test/fixtures/compose-spec/compose-spec.json"), "utf8"),
+    );
+    const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile({
+      ...schema,
+      // ajv knows this version of the dialect.
+      $schema: "http://json-schema.org/draft-07/schema#",
+    });
+    const value = readYaml("container/compose.yaml");
+    validate(value);
+    expect(validate.errors).toBe(null);
+    expect(value).not.toHaveProperty("version");
+    expect(validate({ services: { api: { imag: "web-api:dev" } } })).toBe(false);
+  });
+
+  test("has every service of the stack, each pinned, limited and started again", () => {
+    expect(Object.keys(services).sort()).toEqual(
+      [
+        "grafana",
+        "jaeger",
+        "otel-collector",
+        "postgres",
+        "prometheus",
+        "redis",
+        "redis-http",
+        "web-api",
+      ].sort(),
+    );
+    for (const [name, { image, restart, deploy }] of all) {
+      expect([name, imageFault(image)]).toEqual([name, undefined]);
+      expect([name, restart]).toEqual([name, "unless-stopped"]);
+      expect([name, deploy.resources.limits]).toEqual([name, expect.anything()]);
+    }
+  });
+
+  test("publishes on this machine's loopback alone", () => {
+    const published = all.flatMap(([, { ports }]) => ports);
+    expect(published.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
+    expect(published.map((port) => Number(port.split(":")[1])).sort((a, b) => a - b)).toEqual([
+      3000, 4317, 4318, 8079, 8080, 8888, 9090, 13133, 16686,
+    ]);
+  });
+
+  test("waits for the health only of what is asked for it", () => {
+    for (const [name, { depends_on }] of all) {
+      for (const [other, { condition }] of Object.entries(depends_on)) {
+        const asked = services[other]?.healthcheck !== undefined;
+        expect([name, other, condition]).toEqual([
+          name,
+          other,
+          asked ? "service_healthy" : "service_started",
+        ]);
+      }
+    }
+  });
+
+  test("declares every volume that it uses, and mounts files that are there, read only", () => {
+    const used = all.flatMap(([, service]) => service.volumes.map((volume) => volume.split(":")[0] ?? ""));
+    expect(used.filter((source) => !source.startsWith(".")).sort()).toEqual(Object.keys(volumes).sort());
+    expect(mounts.length).toBeGreaterThan(2);
+    for (const { source, mode } of mounts) {
+      expect([source, existsSync(source)]).toEqual([source, true]);
+      expect(mode).toBe("ro");
+    }
+  });
+
+  test("asks the origin as its image does", () => {
+    expect(services["web-api"]?.healthcheck?.test).toEqual(["CMD", ...readFinalStage().healthCheck]);
+  });
+});
+
+describe("the origin", () => {
+  const file = { path: "app.yaml", text: readFileSync(join(containerFolder, "app.yaml"), "utf8") };
+
+  test("accepts its environment over the image's file, and has the time to end", () => {
+    const reading = readOriginConfiguration(services["web-api"]?.environment ?? {}, file);
+    expect(reading).toMatchObject({ ok: true });
+    if (!reading.ok) return;
+    const { port, adminPort, preStopMs, drainTimeoutMs } = reading.value.server;
+    expect([port, adminPort]).toEqual(readFinalStage().ports);
+    const graceS = Number.parseInt(services["web-api"]?.stop_grace_period ?? "", 10);
+    expect(graceS).toBeGreaterThanOrEqual((preStopMs + drainTimeoutMs) / 1_000 + 10);
+  });
+
+  test("is told by the image's file of nothing but what is missing", () => {
+    const reading = readOriginConfiguration({}, file);
+    const names = reading.ok ? [] : [...reading.message.matchAll(/^ {2}(\w+) .* is missing/gm)];
+    expect(names.map(([, name]) => name).sort()).toEqual([
+      "DATABASE_URL",
+      "ORIGIN_AUTHORITIES",
+      "REDIS_URL",
+      "SIGNING_KEYS",
+    ]);
+  });
+});
+
+describe("the edge of `wrangler dev --env compose`", () => {
+  const toml = z
+    .object({ env: z.object({ compose: z.object({ vars: z.record(z.string(), z.string()) }) }) })
+    .parse(parseToml(readFileSync(join(projectFolder, "wrangler.toml"), "utf8")));
+  const { vars } = toml.env.compose;
+
+  test("accepts its vars, and they fit the services", () => {
+    const reading = readEdgeConfiguration(vars);
+    expect(reading).toMatchObject({ ok: true });
+    const origin = services["web-api"]?.environment ?? {};
+    expect(vars["SIGNING_KEYS"]).toBe(origin["SIGNING_KEYS"]);
+    expect(origin["ORIGIN_AUTHORITIES"]?.split(",")).toContain(new URL(vars["ORIGINS"] ?? "").host);
+    expect(vars["UPSTASH_REDIS_REST_TOKEN"]).toBe(services["redis-http"]?.environment["SRH_TOKEN"]);
+    const published = all.flatMap(([, { ports }]) => ports).map((port) => port.split(":")[1]);
+    expect(published).toContain(new URL(vars["UPSTASH_REDIS_REST_URL"] ?? "").port);
+  });
+});
+
+describe("a mounted file", () => {
+  test.for([
+    "container/otel-collector.yaml",
+    "k8s/components/otel-collector/collector.yaml",
+    "k8s/components/logs/collector.yaml",
+  ])("%s: every part of the collector is there, and used", (path) => {
+    expect(collectorFaults(readYaml(path))).toEqual([]);
+    const broken = JSON.stringify(readYaml(path)).replaceAll('"debug"', '"logging"');
+    expect(collectorFaults(JSON.parse(broken))).toContain("exporters: there is no logging");
+  });
+
+  test.skipIf(!hasProgram("otelcol-contrib"))("the collector accepts its configuration", () => {
+    execFileSync("otelcol-contrib", ["validate", "--config", join(containerFolder, "otel-collector.yaml")]);
+  });
+
+  test.skipIf(!hasProgram("promtool") && !isRequired("promtool"))(
+    "Prometheus accepts its configuration",
+    () => {
+      const check = (path: string) => spawnSync("promtool", ["check", "config", path], { encoding: "utf8" });
+      const { status, stdout, stderr } = check(join(containerFolder, "prometheus.yaml"));
+      expect([status, stderr]).toEqual([0, ""]);
+      expect(stdout).toContain("SUCCESS");
+      expect(check(join(containerFolder, "otel-collector.yaml")).status).not.toBe(0);
+    },
+  );
+
+  test("Prometheus scrapes, and Grafana asks, services that are there", () => {
+    const text = ["container/prometheus.yaml", "container/grafana/datasources.yaml"]
+      .map((path) => JSON.stringify(readYaml(path)))
+      .join("\n");
+    const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z-]*):\d+"/g)].map(([, host]) => host);
+    expect(hosts.sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"]);
+    for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
+  });
+
+  test.skipIf(!hasProgram("redis-server") && !isRequired("redis-server"))(
+    "Redis accepts the arguments that the overlay dev gives it",
+    async () => {
+      const text = readFileSync(join(projectFolder, "k8s/overlays/dev/redis.yaml"), "utf8");
+      const args = z.array(z.string()).parse(parse(/args: (\[.*\])/.exec(text)?.[1] ?? ""));
+      const redis = spawn("redis-server", [
+        ...args,
+        "--port",
+        String(await freePort()),
+        "--bind",
+        "127.0.0.1",
+      ]);
+      try {
+        // What it does not accept ends it before it has said this.
+        const lines = createInterface({ input: redis.stdout });
+        for await (const line of lines) if (line.includes("Ready to accept connections")) return;
+        throw new Error("redis-server ended");
+      } finally {
+        redis.kill();
+      }
+    },
+  );
+});

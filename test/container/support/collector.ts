@@ -1,0 +1,61 @@
+/** What can be said about a collector's configuration without a collector. */
+import { z } from "zod";
+
+const components = z.record(z.string(), z.unknown()).default({});
+
+const collector = z.object({
+  receivers: components,
+  processors: components,
+  exporters: components,
+  extensions: components,
+  service: z.object({
+    extensions: z.array(z.string()).default([]),
+    pipelines: z.record(
+      z.string(),
+      z.object({
+        receivers: z.array(z.string()).min(1),
+        processors: z.array(z.string()),
+        exporters: z.array(z.string()).min(1),
+      }),
+    ),
+  }),
+});
+
+/** Names that opentelemetry-collector-contrib 0.159 has; each instance may have a name behind a slash. */
+const KNOWN: Readonly<Record<string, readonly string[]>> = {
+  receivers: ["otlp", "file_log"],
+  processors: ["memory_limiter", "batch"],
+  exporters: ["debug", "otlp_grpc", "otlp_http"],
+  extensions: ["health_check", "file_storage"],
+};
+
+const KINDS = ["receivers", "processors", "exporters"] as const;
+
+/** @returns what is wrong with it, in sentences */
+export const collectorFaults = (value: unknown): string[] => {
+  const { service, ...declared } = collector.parse(value);
+  const pipelines = Object.values(service.pipelines);
+  const used = {
+    receivers: pipelines.flatMap(({ receivers }) => receivers),
+    processors: pipelines.flatMap(({ processors }) => processors),
+    exporters: pipelines.flatMap(({ exporters }) => exporters),
+    extensions: service.extensions,
+  };
+  const perKind = ([...KINDS, "extensions"] as const).flatMap((kind) => {
+    const names = Object.keys(declared[kind]);
+    return [
+      ...used[kind].filter((name) => !names.includes(name)).map((name) => `${kind}: ${name} is not declared`),
+      ...names.filter((name) => !used[kind].includes(name)).map((name) => `${kind}: nobody uses ${name}`),
+      ...names
+        .filter((name) => !KNOWN[kind]?.includes(name.split("/")[0] ?? ""))
+        .map((name) => `${kind}: there is no ${name}`),
+    ];
+  });
+  const unlimited = pipelines
+    .filter(({ processors }) => processors[0] !== "memory_limiter")
+    .map(() => "a pipeline does not begin with memory_limiter");
+  const closed = [...JSON.stringify(value).matchAll(/"endpoint":"(localhost|127\.0\.0\.1):/g)].map(
+    () => "an endpoint is the container's own loopback",
+  );
+  return [...perKind, ...unlimited, ...closed];
+};

@@ -24,11 +24,15 @@ const decoded = (data: Values): Values =>
     Object.entries(data).map(([key, value]) => [key, Buffer.from(value, "base64").toString("utf8")]),
   );
 
-export const secretData = (manifests: Manifests, name: string | undefined): Values | undefined => {
+/** Of a Secret among the manifests. */
+const writtenSecret = (manifests: Manifests, name: string | undefined): Values | undefined => {
   const secret = manifests.of(Secret).find(({ metadata }) => metadata?.name === name);
-  if (secret === undefined) return SECRETS_BY_COMMAND[name ?? ""];
-  return { ...decoded(secret.data ?? {}), ...secret.stringData };
+  return secret && { ...decoded(secret.data ?? {}), ...secret.stringData };
 };
+
+/** Of a Secret among the manifests, else of one that is made by command. */
+export const secretData = (manifests: Manifests, name: string | undefined): Values | undefined =>
+  writtenSecret(manifests, name) ?? SECRETS_BY_COMMAND[name ?? ""];
 
 const fromSource = (manifests: Manifests, { valueFrom }: IEnvVar): string | undefined => {
   if (valueFrom?.configMapKeyRef) {
@@ -36,7 +40,8 @@ const fromSource = (manifests: Manifests, { valueFrom }: IEnvVar): string | unde
   }
   if (valueFrom?.secretKeyRef) {
     const { name, key, optional } = valueFrom.secretKeyRef;
-    return optional === true ? undefined : secretData(manifests, name)?.[key];
+    // What need not be there is there only where somebody wrote it.
+    return (optional === true ? writtenSecret : secretData)(manifests, name)?.[key];
   }
   return valueFrom?.fieldRef?.fieldPath;
 };

@@ -1,0 +1,64 @@
+/** The Secrets that docs and README create by command are those that the pods ask for. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { projectFolder } from "../../src/local/folder.ts";
+import { secretData } from "./support/environment.ts";
+import { parseManifests, toManifests } from "./support/manifests.ts";
+import { originConfiguration } from "./support/origin-configuration.ts";
+import { originContainer } from "./support/pods.ts";
+import { hasKubectl, isRequired, renderObjects } from "./support/render.ts";
+
+const VALUES = {
+  DATABASE_URL: "postgres://user:password@database.example.com/app",
+  REDIS_URL: "https://redis.example.com",
+  REDIS_TOKEN: "token",
+  SIGNING_KEYS: `k1:${"A".repeat(43)}=`,
+};
+
+/** What the lines of a document would create, without a cluster. */
+const created = (path: string) => {
+  const lines = readFileSync(join(projectFolder, path), "utf8")
+    .split("\n")
+    .map((line) => line.replace(/ #.*/, "").trimEnd())
+    .filter((line) => line.startsWith("kubectl create secret "));
+  expect(lines).toHaveLength(3);
+  return lines.flatMap((line) =>
+    parseManifests(
+      execFileSync("sh", ["-c", `${line} --dry-run=client -o yaml`], {
+        encoding: "utf8",
+        env: { ...process.env, ...VALUES },
+      }),
+    ),
+  );
+};
+
+describe.skipIf(!hasKubectl && !isRequired)("the Secrets made by command", () => {
+  const bare = () => renderObjects({ base: ".", components: [] });
+
+  test.for(["README.md", "docs/deploy.md"])("%s: are all that the pods ask for", (path) => {
+    const secrets = toManifests(created(path));
+    const references = (originContainer(toManifests(bare()))?.env ?? []).flatMap(
+      ({ valueFrom }) => valueFrom?.secretKeyRef ?? [],
+    );
+    expect(references.length).toBeGreaterThan(2);
+    for (const { name, key, optional } of references)
+      if (optional !== true)
+        expect([name, Object.keys(secretData(secrets, name) ?? {})]).toEqual([
+          name,
+          expect.arrayContaining([key]),
+        ]);
+  });
+
+  test("docs/deploy.md: the origin accepts them, its Redis over HTTP too", () => {
+    const manifests = toManifests([...bare(), ...created("docs/deploy.md")]);
+    expect(originConfiguration(manifests)).toMatchObject({
+      ok: true,
+      value: {
+        database: { url: VALUES.DATABASE_URL },
+        redis: { url: VALUES.REDIS_URL, token: VALUES.REDIS_TOKEN },
+      },
+    });
+  });
+});

@@ -1,37 +1,30 @@
-/**
- * Every pod is closed but for what policies open; what it needs is open: DNS, the ports of what it is told to use,
- * those that somebody serves from it and that are scraped.
- */
-import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+/** Who has to reach whom does, and nobody else: through the policies of both ends. */
+import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
-import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import { Service } from "kubernetes-models/v1/Service";
 import type { Check } from "../support/check.ts";
 import type { Manifests } from "../support/manifests.ts";
+import { type Connection, type End, isAllowed, type PodEnd } from "../support/network-policy.ts";
 import { originConfiguration } from "../support/origin-configuration.ts";
 import { ORIGIN, type Pods, podsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
-type Direction = "Ingress" | "Egress";
+interface Flow extends Connection {
+  readonly what: string;
+}
 
-const policiesOf = (
-  manifests: Manifests,
-  { labels, namespace }: Pods,
-): NonNullable<NetworkPolicy["spec"]>[] =>
-  manifests
-    .of(NetworkPolicy)
-    .filter(({ metadata, spec }) => metadata?.namespace === namespace && matches(spec?.podSelector, labels))
-    .flatMap(({ spec }) => spec ?? []);
+const pod = (namespace: string | undefined, labels: Record<string, string> = {}): PodEnd => ({
+  namespace,
+  labels,
+});
 
-const isOpen = (
-  policies: readonly NonNullable<NetworkPolicy["spec"]>[],
-  direction: Direction,
-  port: number,
-): boolean =>
-  policies.some(({ ingress = [], egress = [] }) =>
-    (direction === "Ingress" ? ingress : egress).some(
-      ({ ports }) => ports === undefined || ports.some((each) => each.port === port),
-    ),
-  );
+const DNS = pod("kube-system", { "k8s-app": "kube-dns" });
+const MONITORING = pod("monitoring");
+/** Documentation addresses (RFC 5737, RFC 3849), as any in the internet. */
+const OUTSIDE: End = { address: "203.0.113.10" };
+/** Where clouds give out credentials to whoever asks. */
+const CREDENTIALS: End = { address: "169.254.169.254" };
+const STRANGER = pod("strangers");
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "postgres:": 5432,
@@ -42,44 +35,104 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "https:": 443,
 };
 
-/** Where the origin is told to connect to. */
-const originNeeds = (manifests: Manifests): { what: string; port: number }[] => {
+/** The pods behind a service of the manifests, and their port; else the address outside. */
+const destination = (manifests: Manifests, hostname: string, port: number): { to: End; port: number } => {
+  const service = manifests.of(Service).find(({ metadata }) => metadata?.name === hostname.split(".")[0]);
+  const target = podsOf(manifests).find(({ labels }) =>
+    matches({ matchLabels: service?.spec?.selector ?? { none: "" } }, labels),
+  );
+  if (service === undefined || target === undefined) return { to: OUTSIDE, port };
+  const { targetPort } = service.spec?.ports?.find((each) => each.port === port) ?? {};
+  const ports = target.containers.flatMap((container) => container.ports ?? []);
+  const named = ports.find(({ name, containerPort }) => name === targetPort || containerPort === targetPort);
+  return { to: target, port: named?.containerPort ?? port };
+};
+
+const originFlows = (manifests: Manifests, from: Pods): Flow[] => {
   const reading = originConfiguration(manifests);
   if (reading?.ok !== true) return [];
   const { database, redis, observability } = reading.value;
   const urls = { PostgreSQL: database.url, Redis: redis.url, "the collector": observability.otlpEndpoint };
   return Object.entries(urls).flatMap(([what, written]) => {
     if (written === undefined) return [];
-    const { port, protocol } = new URL(written);
-    return { what, port: port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port) };
+    const { hostname, port, protocol } = new URL(written);
+    const wanted = port === "" ? (DEFAULT_PORTS[protocol] ?? 0) : Number(port);
+    return { what: `${from.title} cannot reach ${what}`, from, ...destination(manifests, hostname, wanted) };
   });
 };
 
-const faultsOf = (manifests: Manifests, pods: Pods): string[] => {
-  const policies = policiesOf(manifests, pods);
-  const closed = (["Ingress", "Egress"] as const).filter(
-    (direction) => !policies.some(({ policyTypes }) => policyTypes?.includes(direction)),
-  );
-  const needs =
-    pods.name === ORIGIN
-      ? [{ what: "DNS", port: 53 }, ...originNeeds(manifests)]
-      : [{ what: "DNS", port: 53 }];
-  const served =
-    pods.name === ORIGIN && manifests.of(HTTPRoute).length + manifests.of(Ingress).length > 0 ? ["http"] : [];
-  const scraped = pods.spec.containers
-    .flatMap(({ ports = [] }) => ports)
-    .filter(({ name = "" }) => name === "metrics" || served.includes(name))
-    .filter(({ containerPort }) => !isOpen(policies, "Ingress", containerPort));
+const portOf = ({ containers }: Pods, wanted: string): number | undefined =>
+  containers.flatMap(({ ports = [] }) => ports).find(({ name }) => name === wanted)?.containerPort;
+
+/** Who brings requests in, by what is among the manifests. */
+const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> => ({
+  ...(manifests.of(Gateway).length > 0
+    ? { "the gateway": pod(namespace, { "gateway.networking.k8s.io/gateway-name": "web-api" }) }
+    : {}),
+  ...(manifests.of(Ingress).length > 0
+    ? { "ingress-nginx": pod("ingress-nginx", { "app.kubernetes.io/name": "ingress-nginx" }) }
+    : {}),
+  ...Object.fromEntries(
+    podsOf(manifests)
+      .filter(({ name }) => name === "cloudflared")
+      .map((pods) => ["cloudflared", pods]),
+  ),
+});
+
+const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
+  const { title, name } = pods;
+  const metrics = portOf(pods, "metrics");
+  const http = portOf(pods, "http");
   return [
-    ...closed.map((direction) => `no policy closes its ${direction.toLowerCase()}`),
-    ...needs
-      .filter(({ port }) => !isOpen(policies, "Egress", port))
-      .map(({ what, port }) => `it cannot reach ${what} on port ${port}`),
-    ...scraped.map(({ name, containerPort }) => `nobody can reach its port ${name}, ${containerPort}`),
-  ].map((fault) => `${pods.title}: ${fault}`);
+    ...(["UDP", "TCP"] as const).map((protocol) => ({
+      what: `${title} cannot reach DNS over ${protocol}`,
+      ...{ from: pods, to: DNS, port: 53, protocol },
+    })),
+    ...(metrics === undefined
+      ? []
+      : [{ what: `Prometheus cannot reach ${title}`, from: MONITORING, to: pods, port: metrics }]),
+    ...(name === ORIGIN ? originFlows(manifests, pods) : []),
+    ...(name === ORIGIN && http !== undefined
+      ? Object.entries(waysIn(manifests, pods)).map(([who, from]) => ({
+          what: `${who} cannot reach ${title}`,
+          ...{ from, to: pods, port: http },
+        }))
+      : []),
+    ...(name === "cloudflared"
+      ? (["UDP", "TCP"] as const).map((protocol) => ({
+          what: `${title} cannot reach Cloudflare over ${protocol}`,
+          ...{ from: pods, to: OUTSIDE, port: 7844, protocol },
+        }))
+      : []),
+  ];
 };
+
+const unwanted = (pods: Pods): Flow[] => [
+  ...pods.containers
+    .flatMap(({ ports = [] }) => ports)
+    .map(({ containerPort }) => ({
+      what: `anybody in the cluster reaches ${pods.title}`,
+      ...{ from: STRANGER, to: pods, port: containerPort },
+    })),
+  ...[DNS, OUTSIDE].map((to) => ({
+    what: `${pods.title} reaches whatever it wants`,
+    ...{ from: pods, to, port: 25 },
+  })),
+  ...[80, 443, 5432].map((port) => ({
+    what: `${pods.title} reaches the cloud's credentials`,
+    ...{ from: pods, to: CREDENTIALS, port },
+  })),
+];
 
 export const network: Check = {
   name: "network",
-  find: (manifests) => podsOf(manifests).flatMap((pods) => faultsOf(manifests, pods)),
+  find: (manifests) =>
+    podsOf(manifests).flatMap((pods) => [
+      ...wanted(manifests, pods)
+        .filter((flow) => !isAllowed(manifests, flow))
+        .map(({ what, port }) => `${what} on port ${port}`),
+      ...unwanted(pods)
+        .filter((flow) => isAllowed(manifests, flow))
+        .map(({ what, port }) => `${what} on port ${port}`),
+    ]),
 };

@@ -56,7 +56,8 @@ const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>
   const { holder, key } = placeOf(object, row.at);
   if ("remove" in row) {
     if (!(key in holder)) throw new Error(`there is nothing at ${row.at}`);
-    delete holder[key];
+    if (Array.isArray(holder)) holder.splice(Number(key), 1);
+    else delete holder[key];
   } else if ("replace" in row) {
     const [part, other] = row.replace;
     const text = holder[key];

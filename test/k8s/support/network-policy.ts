@@ -1,0 +1,104 @@
+/**
+ * Whether NetworkPolicies let a connection through, as
+ * https://kubernetes.io/docs/concepts/services-networking/network-policies/ has it: what no policy selects is open,
+ * what one selects is closed but for the union of what they allow, and both ends have to allow it.
+ */
+import { BlockList, isIPv6 } from "node:net";
+import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import type { INetworkPolicyPeer } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicyPeer";
+import type { INetworkPolicyPort } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicyPort";
+import { Namespace } from "kubernetes-models/v1/Namespace";
+import type { Manifests } from "./manifests.ts";
+import { matches } from "./selector.ts";
+
+export interface PodEnd {
+  readonly labels: Readonly<Record<string, string>>;
+  /** Undefined for the one that everything without a namespace is in. */
+  readonly namespace: string | undefined;
+}
+
+/** What is outside the cluster has an address; for a pod none is known, so no `ipBlock` counts on it. */
+export type End = PodEnd | { readonly address: string };
+
+export interface Connection {
+  readonly from: End;
+  readonly to: End;
+  readonly port: number;
+  /** @default "TCP" */
+  readonly protocol?: "TCP" | "UDP";
+}
+
+const isPod = (end: End): end is PodEnd => "labels" in end;
+
+const contains = (cidr: string, address: string): boolean => {
+  const [network = "", bits = ""] = cidr.split("/");
+  const list = new BlockList();
+  list.addSubnet(network, Number(bits), isIPv6(network) ? "ipv6" : "ipv4");
+  return isIPv6(network) === isIPv6(address) && list.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+};
+
+const namespaceLabels = (manifests: Manifests, name: string | undefined): Record<string, string> => ({
+  ...manifests.of(Namespace).find(({ metadata }) => metadata?.name === name)?.metadata?.labels,
+  "kubernetes.io/metadata.name": name ?? "",
+});
+
+/** @param home the policy's own namespace */
+const isPeer = (
+  manifests: Manifests,
+  { ipBlock, namespaceSelector, podSelector }: INetworkPolicyPeer,
+  end: End,
+  home: string | undefined,
+): boolean => {
+  if (!isPod(end)) {
+    if (ipBlock === undefined) return false;
+    const isExcepted = (ipBlock.except ?? []).some((cidr) => contains(cidr, end.address));
+    return contains(ipBlock.cidr, end.address) && !isExcepted;
+  }
+  if (ipBlock !== undefined) return false;
+  const isThere =
+    namespaceSelector === undefined
+      ? end.namespace === home
+      : matches(namespaceSelector, namespaceLabels(manifests, end.namespace));
+  return isThere && matches(podSelector ?? {}, end.labels);
+};
+
+const isPort = (port: number, protocol: string, allowed: INetworkPolicyPort): boolean =>
+  (allowed.protocol ?? "TCP") === protocol &&
+  (allowed.port === undefined ||
+    allowed.port === port ||
+    (allowed.endPort !== undefined && Number(allowed.port) <= port && port <= allowed.endPort));
+
+const isAllowedAt = (
+  manifests: Manifests,
+  end: End,
+  other: End,
+  direction: "Ingress" | "Egress",
+  port: number,
+  protocol: string,
+): boolean => {
+  if (!isPod(end)) return true;
+  const policies = manifests
+    .of(NetworkPolicy)
+    .filter(
+      ({ metadata, spec }) =>
+        metadata?.namespace === end.namespace &&
+        matches(spec?.podSelector, end.labels) &&
+        spec?.policyTypes?.includes(direction),
+    );
+  if (policies.length === 0) return true;
+  return policies.some(({ metadata, spec }) => {
+    const rules =
+      direction === "Ingress"
+        ? (spec?.ingress ?? []).map(({ from, ports }) => ({ peers: from, ports }))
+        : (spec?.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
+    return rules.some(
+      ({ peers, ports }) =>
+        (peers === undefined || peers.some((peer) => isPeer(manifests, peer, other, metadata?.namespace))) &&
+        (ports === undefined || ports.some((allowed) => isPort(port, protocol, allowed))),
+    );
+  });
+};
+
+export const isAllowed = (manifests: Manifests, { from, to, port, protocol = "TCP" }: Connection): boolean =>
+  isAllowedAt(manifests, from, to, "Egress", port, protocol) &&
+  isAllowedAt(manifests, to, from, "Ingress", port, protocol);

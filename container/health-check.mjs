@@ -1,4 +1,5 @@
-// The image's HEALTHCHECK: there is no curl in the image, and fetch would take twice the time and memory.
+// The image's HEALTHCHECK: there is no curl in the image, and fetch would take twice the time and memory. It reads no
+// file: who sets server.port there sets PORT for this too.
 import { get } from "node:http";
 
 const { HOST: host = "127.0.0.1", PORT: port = "8080" } = process.env;

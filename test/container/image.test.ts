@@ -74,6 +74,15 @@ describe("the image", () => {
     );
   });
 
+  test("says what it is", async () => {
+    expect(JSON.parse(await inspected("{{json .Config.Labels}}"))).toMatchObject({
+      "org.opencontainers.image.title": "web-api",
+      "org.opencontainers.image.licenses": "Apache-2.0",
+      "org.opencontainers.image.version": expect.stringMatching(/./),
+      "org.opencontainers.image.revision": expect.stringMatching(/./),
+    });
+  });
+
   test("needs no shell, and has none", async () => {
     const pod = await begin();
     await untilReady(pod);

@@ -1,0 +1,146 @@
+/** What holds of a breaker whatever its callers do, in whichever order. */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createBreaker, type Permit, type Transition } from "../../../src/core/breaker/breaker.ts";
+
+const LEASE_MS = 500;
+const LONGEST_MS = 8_000;
+const OPTIONS = { halfOpenTimeoutMs: LEASE_MS, maxTimeoutMs: LONGEST_MS, rampMs: 1_000 };
+
+type Step =
+  | { readonly do: "acquire" }
+  | { readonly do: "settle"; readonly which: number; readonly how: "ok" | "fail" | "ignore" | "pushback" }
+  | { readonly do: "wait"; readonly ms: number };
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant<Step>({ do: "acquire" }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("settle" as const),
+      which: fc.nat(1_000),
+      how: fc.constantFrom(
+        "ok" as const,
+        "fail" as const,
+        "fail" as const,
+        "ignore" as const,
+        "pushback" as const,
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(3_000) }) },
+);
+
+interface Held {
+  readonly permit: Permit;
+  /** How many changes of state there had been. */
+  readonly generation: number;
+  readonly atMs: number;
+}
+
+interface Moment {
+  readonly step: Step;
+  readonly nowMs: number;
+  readonly before: string;
+  readonly after: string;
+  readonly held: readonly Held[];
+  readonly settled: Held | undefined;
+  readonly acquired: boolean;
+  readonly transitions: readonly Transition[];
+  readonly changes: number;
+}
+
+const NOTHING: Held[] = [];
+
+/** Plays the steps, and shows each moment. */
+const play = (steps: readonly Step[], random: () => number, look: (moment: Moment) => void) => {
+  const transitions: Transition[] = [];
+  const breaker = createBreaker(OPTIONS, { random, onTransition: (each) => transitions.push(each) });
+  let held = NOTHING;
+  let nowMs = 0;
+  for (const each of steps) {
+    const before = breaker.state;
+    const seen = transitions.length;
+    let settled: Held | undefined;
+    let acquired = false;
+    if (each.do === "wait") nowMs += each.ms;
+    else if (each.do === "acquire") {
+      const answer = breaker.tryAcquire(nowMs);
+      acquired = answer.granted;
+      if (answer.granted) held = [...held, { permit: answer, generation: transitions.length, atMs: nowMs }];
+      else expect(answer.retryAtMs).toBeGreaterThanOrEqual(nowMs);
+    } else {
+      settled = held[each.which % Math.max(1, held.length)];
+      held = held.filter((other) => other !== settled);
+      if (each.how === "ok") settled?.permit.ok(nowMs);
+      else if (each.how === "ignore") settled?.permit.ignore();
+      else settled?.permit.fail(nowMs, each.how === "pushback" ? 2_000 : undefined);
+    }
+    const changes = transitions.length - seen;
+    look({ step: each, nowMs, before, after: breaker.state, held, settled, acquired, transitions, changes });
+  }
+  return { breaker, nowMs, transitions };
+};
+
+const anySteps = fc.array(step, { maxLength: 400 });
+const anyRandom = fc.float({ min: 0, max: Math.fround(0.999), noNaN: true }).map((value) => () => value);
+const RUNS = { numRuns: 500 };
+const assertAlways = (look: (moment: Moment) => void): void =>
+  fc.assert(
+    fc.property(anySteps, anyRandom, (steps, random) => void play(steps, random, look)),
+    RUNS,
+  );
+
+test("never more than one probe is on its way within its lease", () => {
+  assertAlways(({ after, held, transitions, nowMs }) => {
+    if (after !== "half_open") return;
+    const probes = held.filter(
+      ({ generation, atMs }) => generation === transitions.length && nowMs - atMs < LEASE_MS,
+    );
+    expect(probes.length).toBeLessThanOrEqual(1);
+  });
+});
+
+test("a result of an earlier generation never changes the state", () => {
+  assertAlways(({ settled, transitions, changes }) => {
+    const generationNow = transitions.length - changes;
+    if (settled !== undefined && settled.generation !== generationNow) expect(changes).toBe(0);
+  });
+});
+
+test("the state changes only as a breaker's may", () => {
+  const allowed = ["closed open", "open half_open", "half_open open", "half_open closed"];
+  assertAlways(({ transitions }) => {
+    for (const { from, to } of transitions) expect(allowed).toContain(`${from} ${to}`);
+  });
+});
+
+test("rejections are not counted: without a result nothing opens it", () => {
+  const onlyAcquire = fc.array(
+    step.filter((each) => each.do !== "settle"),
+    { maxLength: 400 },
+  );
+  fc.assert(
+    fc.property(onlyAcquire, anyRandom, (steps, random) => {
+      expect(play(steps, random, () => undefined).breaker.state).toBe("closed");
+    }),
+    RUNS,
+  );
+});
+
+test("it is never stuck: after the longest time and a lease, calls that succeed close it", () => {
+  fc.assert(
+    fc.property(anySteps, anyRandom, (steps, random) => {
+      const { breaker, nowMs } = play(steps, random, () => undefined);
+      let atMs = nowMs + LONGEST_MS + LEASE_MS;
+      for (let turn = 0; turn < 8; turn += 1) {
+        const answer = breaker.tryAcquire(atMs);
+        if (answer.granted) answer.ok(atMs);
+        // The lease of a probe that nobody settles is over: it opens, and at most so long.
+        else atMs += LONGEST_MS;
+      }
+      expect(breaker.state).toBe("closed");
+    }),
+    RUNS,
+  );
+});

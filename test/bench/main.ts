@@ -1,9 +1,10 @@
 /** `npm run bench NAME [-- --quick --json]`. With `--json`, standard output is one JSON object and nothing else. */
 import { parseArgs } from "node:util";
+import { benchBreaker } from "./breaker/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import type { Bench } from "./support/bench.ts";
 
-const benches: Readonly<Record<string, Bench>> = { origin: benchOrigin };
+const benches: Readonly<Record<string, Bench>> = { breaker: benchBreaker, origin: benchOrigin };
 
 const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;
 

@@ -6,6 +6,7 @@
  * probe through at a time, each for the time of its lease. Every change of state begins a generation; a result of an
  * earlier one changes nothing.
  */
+import { BreakerOpenError, type Judgement } from "./judgement.ts";
 import { type BreakerOptions, type BreakerSettings, breakerSettings } from "./options.ts";
 import { CallWindow } from "./window.ts";
 
@@ -38,6 +39,8 @@ export interface Transition {
 }
 
 export interface BreakerDependencies {
+  /** Milliseconds, not negative; any clock, even one that is set back at times. Read only where it matters. */
+  readonly now: () => number;
   /** Within [0, 1). */
   readonly random: () => number;
   /** Told of every change of state, synchronously; what it throws is the caller's. */
@@ -48,34 +51,49 @@ export interface BreakerDependencies {
 export interface Permit {
   readonly granted: true;
   /** The dependency answered, whatever it answered. */
-  ok(nowMs: number): void;
+  ok(): void;
   /** The dependency failed. @param retryAfterMs for how long it asked not to be called */
-  fail(nowMs: number, retryAfterMs?: number): void;
+  fail(retryAfterMs?: number): void;
   /** The call says nothing of the dependency: its caller went away, say. */
   ignore(): void;
 }
 
 export interface Rejection {
   readonly granted: false;
-  /** When it may be tried again, on the clock of `tryAcquire`. */
+  /** When it may be tried again, on the breaker's clock. */
   readonly retryAtMs: number;
 }
 
 export interface Breaker {
   /** Leave to call, or when to ask again; decided at once. Who gets a permit settles it. */
-  tryAcquire(nowMs: number): Permit | Rejection;
+  tryAcquire(): Permit | Rejection;
+  /**
+   * Makes one awaited call. It listens to nothing: whether the caller has gone is for `judge` to see.
+   *
+   * @param judge what an error that the attempt throws says of the dependency
+   * @throws BreakerOpenError without calling, or what the attempt throws
+   */
+  run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T>;
   /** Open until somebody asks after its time is over: only then it becomes half-open. */
   readonly state: BreakerState;
 }
 
 /** Rejected by the ramp, a caller may try again after so long, milliseconds. */
 const RAMP_RETRY_MS = 1_000;
+const SUCCESSES_A_READING = 4;
+/** In the place of a time. */
+const REJECTED = -1;
+/** The ramp is over: everybody passes. */
+const WHOLE = Number.POSITIVE_INFINITY;
 /** Beyond this exponent twice as long is above any limit. */
 const MAX_EXPONENT = 30;
 
 class BreakerCore implements Breaker {
   readonly #settings: BreakerSettings;
+  readonly #now: () => number;
   readonly #random: () => number;
+  /** Whether it matters how long a call takes. */
+  readonly #timesCalls: boolean;
   readonly #onTransition: ((transition: Transition) => void) | undefined;
   readonly #window = new CallWindow();
   #state: BreakerState = "closed";
@@ -83,19 +101,23 @@ class BreakerCore implements Breaker {
   /** Closed: since when; before that there was nothing to recover from. */
   #closedAtMs = Number.NEGATIVE_INFINITY;
   #consecutiveFailures = 0;
-  /** What the ramp has let up for the next call; 1 is enough for one. */
-  #rampCredit = 1;
-  /** Open: what everybody is told. */
+  #untilReading = 0;
+  /** What the ramp has let up for the next call: 1 is enough for one. */
+  #rampCredit = WHOLE;
+  /** What everybody is told who is rejected. */
   #rejection: Rejection = { granted: false, retryAtMs: 0 };
+  #lastRefusal: BreakerOpenError | undefined;
   /** How often it has opened since it was last well. */
   #openings = 0;
   /** Half-open: until when the one probe may take; undefined where there is none. */
   #leaseUntilMs: number | undefined;
   #successes = 0;
 
-  constructor(settings: BreakerSettings, { random, onTransition }: BreakerDependencies) {
+  constructor(settings: BreakerSettings, { now, random, onTransition }: BreakerDependencies) {
     this.#settings = settings;
+    this.#now = now;
     this.#random = random;
+    this.#timesCalls = settings.slowCallMs !== Number.POSITIVE_INFINITY;
     this.#onTransition = onTransition;
   }
 
@@ -103,52 +125,45 @@ class BreakerCore implements Breaker {
     return this.#state;
   }
 
-  tryAcquire(nowMs: number): Permit | Rejection {
-    switch (this.#state) {
-      case "closed":
-        return this.#passesRamp(nowMs)
-          ? new CallPermit(this, this.#generation, nowMs)
-          : { granted: false, retryAtMs: nowMs + RAMP_RETRY_MS };
-      case "open": {
-        const leftMs = this.#rejection.retryAtMs - nowMs;
-        // More than the longest time is left only where the clock was set back.
-        if (leftMs > 0 && leftMs <= this.#settings.maxTimeoutMs) return this.#rejection;
-        this.#enter("half_open", "timeout", nowMs);
-        return this.#probe(nowMs);
-      }
-      case "half_open": {
-        if (this.#leaseUntilMs === undefined) return this.#probe(nowMs);
-        const leftMs = this.#leaseUntilMs - nowMs;
-        if (leftMs > 0 && leftMs <= this.#settings.halfOpenTimeoutMs) return this.#rejection;
-        this.#open("probe_lost", nowMs);
-        return this.#rejection;
-      }
+  tryAcquire(): Permit | Rejection {
+    const startedMs = this.#begin();
+    return startedMs === REJECTED ? this.#rejection : new CallPermit(this, this.#generation, startedMs);
+  }
+
+  async run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T> {
+    const startedMs = this.#begin();
+    if (startedMs === REJECTED) throw this.#refusal();
+    const generation = this.#generation;
+    try {
+      const result = await attempt();
+      this.succeeded(generation, startedMs);
+      return result;
+    } catch (error) {
+      const judgement = judge(error);
+      if (judgement === "failure") this.failed(generation, startedMs, undefined);
+      else if (judgement === "answer") this.succeeded(generation, startedMs);
+      else this.ignored(generation);
+      throw error;
     }
   }
 
-  succeeded(generation: number, nowMs: number, durationMs: number): void {
+  succeeded(generation: number, startedMs: number): void {
     if (generation !== this.#generation) return;
-    const isSlow = durationMs >= this.#settings.slowCallMs;
-    if (this.#state === "half_open") {
-      this.#leaseUntilMs = undefined;
-      if (isSlow) this.#open("probe_failed", nowMs);
-      else this.#countProbe(nowMs);
-    } else {
-      this.#consecutiveFailures = 0;
-      this.#window.add(nowMs, false, isSlow);
-      if (isSlow) this.#openIfTooMany(nowMs);
-    }
+    if (this.#state === "half_open") this.#probed(this.#isSlow(startedMs, this.#now()));
+    else if (this.#timesCalls) this.#counted(startedMs);
+    else this.#countedUntimed();
   }
 
-  failed(generation: number, nowMs: number, durationMs: number, retryAfterMs: number | undefined): void {
+  failed(generation: number, startedMs: number, retryAfterMs: number | undefined): void {
     if (generation !== this.#generation) return;
+    const nowMs = this.#now();
     if (retryAfterMs !== undefined && retryAfterMs > 0) {
       this.#open("pushback", nowMs, retryAfterMs);
     } else if (this.#state === "half_open") {
       this.#open("probe_failed", nowMs);
     } else {
       this.#consecutiveFailures += 1;
-      this.#window.add(nowMs, true, durationMs >= this.#settings.slowCallMs);
+      this.#window.add(nowMs, true, this.#isSlow(startedMs, nowMs));
       this.#openIfTooMany(nowMs);
     }
   }
@@ -157,26 +172,92 @@ class BreakerCore implements Breaker {
     if (generation === this.#generation) this.#leaseUntilMs = undefined;
   }
 
-  /** Whether the call is among the share that the ramp lets through; evenly spread, without chance. */
-  #passesRamp(nowMs: number): boolean {
+  /** @returns when the call that is let through began, 0 where nobody asks; or REJECTED */
+  #begin(): number {
+    if (this.#state === "closed") {
+      // The clock costs a third of all the rest.
+      if (!this.#timesCalls && this.#rampCredit === WHOLE) return 0;
+      return this.#passesRamp(this.#now());
+    }
+    const nowMs = this.#now();
+    if (this.#state === "open") {
+      if (this.#isAhead(this.#rejection.retryAtMs, nowMs, this.#settings.maxTimeoutMs)) return REJECTED;
+      this.#enter("half_open", "timeout", nowMs);
+    }
+    if (this.#leaseUntilMs === undefined) return this.#lease(nowMs);
+    if (!this.#isAhead(this.#leaseUntilMs, nowMs, this.#settings.halfOpenTimeoutMs))
+      this.#open("probe_lost", nowMs);
+    return REJECTED;
+  }
+
+  /** Capturing a stack is nearly all that a rejection costs: while the time is the same, so is the error. */
+  #refusal(): BreakerOpenError {
+    const { retryAtMs } = this.#rejection;
+    if (this.#lastRefusal?.retryAtMs !== retryAtMs) this.#lastRefusal = new BreakerOpenError(retryAtMs);
+    return this.#lastRefusal;
+  }
+
+  #isSlow(startedMs: number, nowMs: number): boolean {
+    return this.#timesCalls && nowMs - startedMs >= this.#settings.slowCallMs;
+  }
+
+  /** Whether a time is still to come. Further ahead than it was ever set it is where the clock was set back. */
+  #isAhead(atMs: number, nowMs: number, mostMs: number): boolean {
+    return atMs > nowMs && atMs - nowMs <= mostMs;
+  }
+
+  /** Lets a share of the calls through, evenly spread, without chance. */
+  #passesRamp(nowMs: number): number {
+    if (this.#rampCredit === WHOLE) return nowMs;
     const { rampMs, rampFrom } = this.#settings;
     const sinceMs = Math.max(0, nowMs - this.#closedAtMs);
-    if (sinceMs >= rampMs) return true;
+    if (sinceMs >= rampMs) {
+      this.#rampCredit = WHOLE;
+      return nowMs;
+    }
     this.#rampCredit += rampFrom + ((1 - rampFrom) * sinceMs) / rampMs;
-    if (this.#rampCredit < 1) return false;
+    if (this.#rampCredit < 1) {
+      this.#rejection = { granted: false, retryAtMs: nowMs + RAMP_RETRY_MS };
+      return REJECTED;
+    }
     this.#rampCredit -= 1;
-    return true;
+    return nowMs;
   }
 
-  #probe(nowMs: number): Permit {
+  #lease(nowMs: number): number {
     this.#leaseUntilMs = nowMs + this.#settings.halfOpenTimeoutMs;
     this.#rejection = { granted: false, retryAtMs: this.#leaseUntilMs };
-    return new CallPermit(this, this.#generation, nowMs);
+    return nowMs;
   }
 
-  #countProbe(nowMs: number): void {
+  #probed(isSlow: boolean): void {
+    this.#leaseUntilMs = undefined;
     this.#successes += 1;
-    if (this.#successes >= this.#settings.successThreshold) this.#enter("closed", "recovered", nowMs);
+    if (isSlow) this.#open("probe_failed", this.#now());
+    else if (this.#successes >= this.#settings.successThreshold)
+      this.#enter("closed", "recovered", this.#now());
+  }
+
+  #counted(startedMs: number): void {
+    const nowMs = this.#now();
+    const isSlow = this.#isSlow(startedMs, nowMs);
+    this.#consecutiveFailures = 0;
+    this.#window.add(nowMs, false, isSlow);
+    if (isSlow) this.#openIfTooMany(nowMs);
+  }
+
+  /**
+   * The clock is the dearest part of counting a success, so it is read for one of four. The others count in the
+   * second of the last reading: early, never late, so that what was idle has no past all the same.
+   */
+  #countedUntimed(): void {
+    this.#consecutiveFailures = 0;
+    this.#untilReading -= 1;
+    if (this.#untilReading <= 0) {
+      this.#untilReading = SUCCESSES_A_READING;
+      this.#window.advance(this.#now());
+    }
+    this.#window.addSuccess();
   }
 
   #openIfTooMany(nowMs: number): void {
@@ -210,6 +291,7 @@ class BreakerCore implements Breaker {
       this.#closedAtMs = atMs;
       this.#rampCredit = 1;
       this.#consecutiveFailures = 0;
+      this.#untilReading = 0;
       this.#window.clear();
     }
     this.#onTransition?.({ from, to, reason, atMs });
@@ -220,6 +302,7 @@ class BreakerCore implements Breaker {
 class CallPermit implements Permit {
   readonly granted = true;
   readonly #generation: number;
+  /** 0 where nobody asks how long the call takes. */
   readonly #startedMs: number;
   /** Undefined once it is settled. */
   #breaker: BreakerCore | undefined;
@@ -230,16 +313,16 @@ class CallPermit implements Permit {
     this.#startedMs = startedMs;
   }
 
-  ok(nowMs: number): void {
+  ok(): void {
     const breaker = this.#breaker;
     this.#breaker = undefined;
-    breaker?.succeeded(this.#generation, nowMs, nowMs - this.#startedMs);
+    breaker?.succeeded(this.#generation, this.#startedMs);
   }
 
-  fail(nowMs: number, retryAfterMs?: number): void {
+  fail(retryAfterMs?: number): void {
     const breaker = this.#breaker;
     this.#breaker = undefined;
-    breaker?.failed(this.#generation, nowMs, nowMs - this.#startedMs, retryAfterMs);
+    breaker?.failed(this.#generation, this.#startedMs, retryAfterMs);
   }
 
   ignore(): void {

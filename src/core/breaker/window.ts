@@ -12,6 +12,8 @@ export class CallWindow {
   readonly #ring = new Uint32Array(BUCKETS * FIELDS);
   /** The number of the second that the newest bucket is for. */
   #second = Number.NEGATIVE_INFINITY;
+  /** Until then, and where the clock is set back, everything counts in that bucket. */
+  #nextSecondMs = Number.NEGATIVE_INFINITY;
   #calls = 0;
   #failures = 0;
   #slow = 0;
@@ -30,9 +32,8 @@ export class CallWindow {
 
   /** Empties what has become too old; at most ten steps, however long nothing happened. */
   advance(nowMs: number): void {
+    if (nowMs < this.#nextSecondMs) return;
     const second = Math.floor(nowMs / BUCKET_MS);
-    // A clock that was set back: what is there counts as of its newest second.
-    if (second <= this.#second) return;
     const elapsed = second - this.#second;
     if (elapsed >= BUCKETS) {
       this.clear();
@@ -40,6 +41,7 @@ export class CallWindow {
       for (let step = 1; step <= elapsed; step += 1) this.#empty((this.#second + step) % BUCKETS);
     }
     this.#second = second;
+    this.#nextSecondMs = (second + 1) * BUCKET_MS;
   }
 
   add(nowMs: number, isFailure: boolean, isSlow: boolean): void {
@@ -55,6 +57,12 @@ export class CallWindow {
       this.#count(at + 2, 1);
       this.#slow += 1;
     }
+  }
+
+  /** Counts in the second of the last call of `advance` or `add`, one of which there was. */
+  addSuccess(): void {
+    this.#count((this.#second % BUCKETS) * FIELDS, 1);
+    this.#calls += 1;
   }
 
   clear(): void {

@@ -1,8 +1,7 @@
 import { expect, test } from "vitest";
 import {
-  type Breaker,
+  type BreakerState,
   createBreaker,
-  type Permit,
   type Rejection,
   type Transition,
 } from "../../../src/core/breaker/breaker.ts";
@@ -11,26 +10,66 @@ import type { BreakerOptions } from "../../../src/core/breaker/options.ts";
 /** Jitter takes the whole of what it may. */
 const LATEST = 1 - 2 ** -20;
 
+/** A breaker whose clock is set with each call of it. */
+interface Timed {
+  readonly state: BreakerState;
+  tryAcquire(nowMs: number): TimedPermit | Rejection;
+}
+
+interface TimedPermit {
+  readonly granted: true;
+  ok(nowMs: number): void;
+  fail(nowMs: number, retryAfterMs?: number): void;
+  ignore(): void;
+}
+
 const start = (options: BreakerOptions = {}, random = () => LATEST) => {
   const transitions: Transition[] = [];
-  const breaker = createBreaker(options, { random, onTransition: (each) => transitions.push(each) });
+  let clockMs = 0;
+  const plain = createBreaker(options, {
+    now: () => clockMs,
+    random,
+    onTransition: (each) => transitions.push(each),
+  });
+  const breaker: Timed = {
+    get state() {
+      return plain.state;
+    },
+    tryAcquire: (nowMs) => {
+      clockMs = nowMs;
+      const answer = plain.tryAcquire();
+      if (!answer.granted) return answer;
+      return {
+        granted: true,
+        ok: (atMs) => {
+          clockMs = atMs;
+          answer.ok();
+        },
+        fail: (atMs, retryAfterMs) => {
+          clockMs = atMs;
+          answer.fail(retryAfterMs);
+        },
+        ignore: () => answer.ignore(),
+      };
+    },
+  };
   return { breaker, transitions, reasons: () => transitions.map(({ reason }) => reason) };
 };
 
-const granted = (answer: Permit | Rejection): Permit => {
+const granted = (answer: TimedPermit | Rejection): TimedPermit => {
   if (!answer.granted) throw new Error(`rejected until ${answer.retryAtMs}`);
   return answer;
 };
 
-const rejected = (answer: Permit | Rejection): Rejection => {
+const rejected = (answer: TimedPermit | Rejection): Rejection => {
   if (answer.granted) throw new Error("granted");
   return answer;
 };
 
-const fail = (breaker: Breaker, atMs: number, times = 1): void => {
+const fail = (breaker: Timed, atMs: number, times = 1): void => {
   for (let turn = 0; turn < times; turn += 1) granted(breaker.tryAcquire(atMs)).fail(atMs);
 };
-const succeed = (breaker: Breaker, atMs: number, times = 1): void => {
+const succeed = (breaker: Timed, atMs: number, times = 1): void => {
   for (let turn = 0; turn < times; turn += 1) granted(breaker.tryAcquire(atMs)).ok(atMs);
 };
 

@@ -55,9 +55,13 @@ const NOTHING: Held[] = [];
 /** Plays the steps, and shows each moment. */
 const play = (steps: readonly Step[], random: () => number, look: (moment: Moment) => void) => {
   const transitions: Transition[] = [];
-  const breaker = createBreaker(OPTIONS, { random, onTransition: (each) => transitions.push(each) });
   let held = NOTHING;
   let nowMs = 0;
+  const breaker = createBreaker(OPTIONS, {
+    now: () => nowMs,
+    random,
+    onTransition: (each) => transitions.push(each),
+  });
   for (const each of steps) {
     const before = breaker.state;
     const seen = transitions.length;
@@ -65,21 +69,24 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
     let acquired = false;
     if (each.do === "wait") nowMs += each.ms;
     else if (each.do === "acquire") {
-      const answer = breaker.tryAcquire(nowMs);
+      const answer = breaker.tryAcquire();
       acquired = answer.granted;
       if (answer.granted) held = [...held, { permit: answer, generation: transitions.length, atMs: nowMs }];
       else expect(answer.retryAtMs).toBeGreaterThanOrEqual(nowMs);
     } else {
       settled = held[each.which % Math.max(1, held.length)];
       held = held.filter((other) => other !== settled);
-      if (each.how === "ok") settled?.permit.ok(nowMs);
+      if (each.how === "ok") settled?.permit.ok();
       else if (each.how === "ignore") settled?.permit.ignore();
-      else settled?.permit.fail(nowMs, each.how === "pushback" ? 2_000 : undefined);
+      else settled?.permit.fail(each.how === "pushback" ? 2_000 : undefined);
     }
     const changes = transitions.length - seen;
     look({ step: each, nowMs, before, after: breaker.state, held, settled, acquired, transitions, changes });
   }
-  return { breaker, nowMs, transitions };
+  const wait = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { breaker, wait };
 };
 
 const anySteps = fc.array(step, { maxLength: 400 });
@@ -131,13 +138,13 @@ test("rejections are not counted: without a result nothing opens it", () => {
 test("it is never stuck: after the longest time and a lease, calls that succeed close it", () => {
   fc.assert(
     fc.property(anySteps, anyRandom, (steps, random) => {
-      const { breaker, nowMs } = play(steps, random, () => undefined);
-      let atMs = nowMs + LONGEST_MS + LEASE_MS;
+      const { breaker, wait } = play(steps, random, () => undefined);
+      wait(LONGEST_MS + LEASE_MS);
       for (let turn = 0; turn < 8; turn += 1) {
-        const answer = breaker.tryAcquire(atMs);
-        if (answer.granted) answer.ok(atMs);
+        const answer = breaker.tryAcquire();
+        if (answer.granted) answer.ok();
         // The lease of a probe that nobody settles is over: it opens, and at most so long.
-        else atMs += LONGEST_MS;
+        else wait(LONGEST_MS);
       }
       expect(breaker.state).toBe("closed");
     }),

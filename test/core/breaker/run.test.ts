@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createBreaker } from "../../../src/core/breaker/breaker.ts";
-import { BreakerOpenError, type Judgement, runUnder } from "../../../src/core/breaker/run.ts";
+import { BreakerOpenError, type Judgement } from "../../../src/core/breaker/judgement.ts";
 
 class Failed extends Error {
   readonly judgement: Judgement;
@@ -11,12 +11,10 @@ class Failed extends Error {
 }
 
 const start = () => {
-  const breaker = createBreaker({}, { random: () => 0.5 });
   let nowMs = 0;
-  const run = runUnder(breaker, {
-    now: () => nowMs,
-    judge: (error) => (error instanceof Failed ? error.judgement : "nothing"),
-  });
+  const breaker = createBreaker({}, { now: () => nowMs, random: () => 0.5 });
+  const run = <T>(work: () => Promise<T>): Promise<T> =>
+    breaker.run(work, (error) => (error instanceof Failed ? error.judgement : "nothing"));
   const attempt = (judgement: Judgement): Promise<unknown> =>
     run(() => Promise.reject(new Failed(judgement))).catch((error: unknown) => error);
   const at = (atMs: number): void => {

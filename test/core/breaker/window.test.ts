@@ -57,3 +57,13 @@ test("a clock that is set back empties nothing and breaks nothing", () => {
   window.advance(60_000);
   expect(window.calls).toBe(0);
 });
+
+test("a success without a time counts in the second of the last reading", () => {
+  const window = new CallWindow();
+  window.advance(1_000);
+  window.addSuccess();
+  window.advance(10_999);
+  expect(window.calls).toBe(1);
+  window.advance(11_000);
+  expect(window.calls).toBe(0);
+});

@@ -1,0 +1,69 @@
+/** This project's breaker, alone and with what stands around it at the origin. */
+import { type Breaker, createBreaker } from "../../../src/core/breaker/breaker.ts";
+import type { BreakerOptions } from "../../../src/core/breaker/options.ts";
+import { withRetries } from "../../../src/origin/data/retries.ts";
+import { untilEnd } from "../../../src/origin/data/until-end.ts";
+import { createDeadlines } from "../../../src/origin/deadlines.ts";
+import { RequestScope } from "../../../src/origin/request-scope.ts";
+
+const create = (options: BreakerOptions = {}): Breaker =>
+  createBreaker(options, { now: Date.now, random: () => 0.999 });
+const judge = (): "failure" => "failure";
+
+type Run = <T>(attempt: () => Promise<T>) => Promise<T>;
+
+const under =
+  (breaker: Breaker): Run =>
+  (attempt) =>
+    breaker.run(attempt, judge);
+
+export const closedRun = (): Run => under(create());
+
+/** The same without a promise of its own: what a caller on a hot path uses. */
+export const closedPermit = (): (() => void) => {
+  const breaker = create();
+  return () => {
+    const permit = breaker.tryAcquire();
+    if (permit.granted) permit.ok();
+  };
+};
+
+const LONG_MS = 3_600_000;
+
+const openBreaker = (): Breaker => {
+  const breaker = create({ timeoutMs: LONG_MS, maxTimeoutMs: LONG_MS });
+  for (let turn = 0; turn < 5; turn += 1) {
+    const permit = breaker.tryAcquire();
+    if (permit.granted) permit.fail();
+  }
+  if (breaker.state !== "open") throw new Error("the breaker did not open");
+  return breaker;
+};
+
+export const openRun = (): Run => under(openBreaker());
+
+export const openPermit = (): (() => void) => {
+  const breaker = openBreaker();
+  return () => {
+    if (breaker.tryAcquire().granted) throw new Error("the breaker is not open");
+  };
+};
+
+/** Retries, breaker and deadline as a statement has them; the deadlines of all requests share one timer. */
+export const stack = (timeoutMs: number): Run => {
+  const run = closedRun();
+  const deadlines = createDeadlines(Date.now);
+  const retrying = { now: Date.now, random: Math.random, onStalePlan: () => undefined };
+  return async (attempt) => {
+    const scope = new RequestScope("bench", Date.now() + timeoutMs, true);
+    deadlines.enter(scope);
+    try {
+      return await withRetries(scope, () => run(() => untilEnd(scope, attempt())), retrying);
+    } finally {
+      deadlines.leave(scope);
+    }
+  };
+};
+
+/** Never opens, so that any number of failures can be counted in it. */
+export const everClosedRun = (): Run => under(create({ failureThreshold: 1e9, minimumCalls: 1e9 }));

@@ -13,6 +13,7 @@ import { projectFolder } from "../../src/local/folder.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { readOriginConfiguration } from "../../src/origin/configuration/read.ts";
 import { imageFault } from "../k8s/support/image.ts";
+import { isToolRequired } from "../support/required-tools.ts";
 import { collectorFaults } from "./support/collector.ts";
 import { containerFolder, readCompose, readYaml } from "./support/compose.ts";
 import { readFinalStage } from "./support/dockerfile.ts";
@@ -34,7 +35,6 @@ const mounts = all.flatMap(([name, service]) =>
 );
 
 const hasProgram = (name: string): boolean => spawnSync("which", [name]).status === 0;
-const isRequired = (name: string): boolean => (process.env["TEST_REQUIRES"] ?? "").split(",").includes(name);
 
 describe("compose.yaml", () => {
   test("is as the Compose Specification has it", () => {
@@ -164,13 +164,16 @@ describe("a mounted file", () => {
   });
 
   test.skipIf(!hasProgram("otelcol-contrib"))("the collector accepts its configuration", () => {
-    execFileSync("otelcol-contrib", ["validate", "--config", join(containerFolder, "otel-collector.yaml")]);
+    execFileSync("otelcol-contrib", ["validate", "--config", join(containerFolder, "otel-collector.yaml")], {
+      timeout: 30_000,
+    });
   });
 
-  test.skipIf(!hasProgram("promtool") && !isRequired("promtool"))(
+  test.skipIf(!hasProgram("promtool") && !isToolRequired("promtool"))(
     "Prometheus accepts its configuration",
     () => {
-      const check = (path: string) => spawnSync("promtool", ["check", "config", path], { encoding: "utf8" });
+      const check = (path: string) =>
+        spawnSync("promtool", ["check", "config", path], { encoding: "utf8", timeout: 30_000 });
       const { status, stdout, stderr } = check(join(containerFolder, "prometheus.yaml"));
       expect([status, stderr]).toEqual([0, ""]);
       expect(stdout).toContain("SUCCESS");
@@ -187,7 +190,7 @@ describe("a mounted file", () => {
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
   });
 
-  test.skipIf(!hasProgram("redis-server") && !isRequired("redis-server"))(
+  test.skipIf(!hasProgram("redis-server") && !isToolRequired("redis-server"))(
     "Redis accepts the arguments that the overlay dev gives it",
     async () => {
       const text = readFileSync(join(projectFolder, "k8s/overlays/dev/redis.yaml"), "utf8");
@@ -205,7 +208,7 @@ describe("a mounted file", () => {
         for await (const line of lines) if (line.includes("Ready to accept connections")) return;
         throw new Error("redis-server ended");
       } finally {
-        redis.kill();
+        redis.kill("SIGKILL");
       }
     },
   );

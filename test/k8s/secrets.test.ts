@@ -28,7 +28,8 @@ const created = (path: string) => {
     parseManifests(
       execFileSync("sh", ["-c", `${line} --dry-run=client -o yaml`], {
         encoding: "utf8",
-        env: { ...process.env, ...VALUES },
+        timeout: 30_000,
+        env: { ...process.env, ...VALUES, NAMESPACE: "test" },
       }),
     ),
   );

@@ -1,4 +1,5 @@
 /** The origin's program does more than serve: in its container there is nothing else to do it with. */
+import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginConfigurationReading } from "../configuration/read.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { configCommand } from "./config.ts";
@@ -6,31 +7,40 @@ import { keysCommand } from "./keys.ts";
 import { migrateCommand } from "./migrate.ts";
 import type { Terminal } from "./terminal.ts";
 
-const USAGE = `usage: main.js               serve
-       main.js config        print the configuration in force
-       main.js migrate       bring the database to this program's level
-       main.js keys create|list|revoke …`;
+const USAGE = `usage: main.mjs               serve
+       main.mjs config        print the configuration in force
+       main.mjs migrate       bring the database to this program's level
+       main.mjs keys create|list|revoke …
+       Each needs the whole configuration, as serving does.`;
+
+type Command = (configuration: OriginConfiguration, args: string[], terminal: Terminal) => Promise<number>;
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  migrate: ({ database }, _, terminal) => migrateCommand(database.url, terminal),
+  keys: ({ database, redis }, args, terminal) => {
+    const { url: redisUrl, token: redisToken, keyPrefix } = redis;
+    return keysCommand(
+      { databaseUrl: database.url, redisUrl, redisToken, keyPrefix },
+      args,
+      terminal,
+      "main.mjs keys",
+    );
+  },
+};
 
 /** @returns the exit code */
 export const runCommand = async (
-  [name, ...args]: readonly string[],
+  [name = "", ...args]: readonly string[],
   configuration: OriginConfigurationReading,
   filePath: string | undefined,
   terminal: Terminal,
 ): Promise<number> => {
-  const isKnown = name === "config" || name === "migrate" || name === "keys";
-  if (!isKnown || (name !== "keys" && args.length > 0)) {
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  const hasTooMany = args.length > 0 && name !== "keys";
+  if (hasTooMany || (command === undefined && name !== "config")) {
     terminal.fail(`there is no command ${[name, ...args].join(" ")}\n${USAGE}`);
     return EXIT.failure;
   }
-  if (name === "config" || !configuration.ok) return configCommand(configuration, filePath, terminal);
-  const { database, redis } = configuration.value;
-  if (name === "migrate") return await migrateCommand(database.url, terminal);
-  const place = {
-    databaseUrl: database.url,
-    redisUrl: redis.url,
-    redisToken: redis.token,
-    keyPrefix: redis.keyPrefix,
-  };
-  return await keysCommand(place, args, terminal, "main.js keys");
+  if (command === undefined || !configuration.ok) return configCommand(configuration, filePath, terminal);
+  return await command(configuration.value, args, terminal);
 };

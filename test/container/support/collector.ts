@@ -54,8 +54,15 @@ export const collectorFaults = (value: unknown): string[] => {
   const unlimited = pipelines
     .filter(({ processors }) => processors[0] !== "memory_limiter")
     .map(() => "a pipeline does not begin with memory_limiter");
+  const silent = ["receivers", "extensions"] as const;
+  const defaults = silent.flatMap((kind) =>
+    Object.entries(declared[kind])
+      .filter(([name]) => ["otlp", "health_check"].includes(name.split("/")[0] ?? ""))
+      .filter(([, settings]) => !JSON.stringify(settings ?? {}).includes('"endpoint":'))
+      .map(([name]) => `${kind}: ${name} listens on the container's own loopback`),
+  );
   const closed = [...JSON.stringify(value).matchAll(/"endpoint":"(localhost|127\.0\.0\.1):/g)].map(
     () => "an endpoint is the container's own loopback",
   );
-  return [...perKind, ...unlimited, ...closed];
+  return [...perKind, ...unlimited, ...defaults, ...closed];
 };

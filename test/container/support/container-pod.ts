@@ -1,9 +1,10 @@
 /** A pod as a container of the real image: its root read only, its memory limited, its user the manifest's. */
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { z } from "zod";
 import { spawnChild } from "../../../src/local/child.ts";
 import { DEFAULT_FILE } from "../../../src/origin/configuration/read-file.ts";
 import type { Backing } from "../../support/backing.ts";
@@ -35,19 +36,23 @@ const peakOf = (pid: string): number | undefined => {
   }
 };
 
-/** @param more further arguments of the engine's */
-export const startContainerPod = async (
-  plan: PodPlan,
-  backing: Backing,
-  ...more: readonly string[]
-): Promise<ContainerPod> => {
+/** What a program that failed left behind; -1 where it did not even begin. */
+const failureOf = (error: unknown): { code: number; output: string } => {
+  const { code, stdout, stderr } = z
+    .object({ code: z.number().catch(-1), stdout: z.string().catch(""), stderr: z.string().catch("") })
+    .parse(error);
+  return { code, output: `${stdout}${stderr}` };
+};
+
+export const startContainerPod = async (plan: PodPlan, backing: Backing): Promise<ContainerPod> => {
   const name = `breakwater-test-${randomBytes(6).toString("hex")}`;
   const host = freshHost();
   const folder = await mkdtemp(join(tmpdir(), "pod-"));
   const environmentFile = join(folder, "environment");
   const configurationFile = join(folder, "app.yaml");
   const environment = testEnvironment(plan, backing, host);
-  await writeFile(configurationFile, plan.configurationFile, { mode: 0o644 });
+  await writeFile(configurationFile, plan.configurationFile);
+  await chmod(configurationFile, 0o644);
   await writeFile(
     environmentFile,
     Object.entries(environment)
@@ -70,8 +75,7 @@ export const startContainerPod = async (
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
       // Without swap, as Kubernetes runs it.
       ...["--memory", String(plan.memoryBytes), "--memory-swap", String(plan.memoryBytes)],
-      ...["--volume", `${configurationFile}:${join(dirname(DEFAULT_FILE), "app.yaml")}:ro`],
-      ...more,
+      ...["--volume", `${configurationFile}:${DEFAULT_FILE}:ro`],
       testImage,
     ],
   });
@@ -86,20 +90,17 @@ export const startContainerPod = async (
     host,
     startedMs,
     // To the container's first process, as the kubelet does.
-    terminate: () => void engine("kill", "--signal", "TERM", name).catch(() => undefined),
-    exited,
-    peakBytes: () => (pid === undefined ? undefined : peakOf(pid)),
-    tail: child.tail,
-    execute: async (...words) => {
-      pid ??= await engine("inspect", "--format", "{{.State.Pid}}", name);
-      return await engine("exec", name, ...words).then(
-        (output) => ({ code: 0, output }),
-        (error: { code?: number; stdout?: string; stderr?: string }) => ({
-          code: error.code ?? -1,
-          output: `${error.stdout ?? ""}${error.stderr ?? ""}`,
-        }),
-      );
+    terminate: async () => {
+      await engine("kill", "--signal", "TERM", name);
     },
+    exited,
+    peakBytes: async () => {
+      pid ??= await engine("inspect", "--format", "{{.State.Pid}}", name);
+      return peakOf(pid);
+    },
+    tail: child.tail,
+    execute: async (...words) =>
+      await engine("exec", name, ...words).then((output) => ({ code: 0, output }), failureOf),
     kill: async () => {
       await engine("kill", name).catch(() => undefined);
       child.signal("SIGKILL");

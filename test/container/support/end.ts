@@ -18,16 +18,21 @@ const NOT_YET_HEARD_MS = 3_000;
 /** Ends it under load; resolves when it has ended. */
 export const endUnderLoad = async (pod: Pod, connections: number): Promise<End> => {
   const load = startLoad(pod, connections);
-  await pause(1_000);
+  await load.begun;
+  await pod.terminate();
   const fromMs = performance.now();
-  pod.terminate();
   const heard = pause(NOT_YET_HEARD_MS).then(() => load.stop());
+  let hasEnded = false;
+  const exited = pod.exited.then((code) => {
+    hasEnded = true;
+    return code;
+  });
   let becameUnready = false;
-  while (!becameUnready && performance.now() - fromMs < NOT_YET_HEARD_MS) {
+  while (!becameUnready && !hasEnded) {
     becameUnready = !(await passes(pod, pod.plan.readiness)) && (await passes(pod, pod.plan.liveness));
-    await pause(50);
+    await pause(20);
   }
   await heard;
-  const code = await pod.exited;
+  const code = await exited;
   return { code, tookMs: performance.now() - fromMs, load, becameUnready };
 };

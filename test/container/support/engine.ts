@@ -13,9 +13,12 @@ export const runCommand = (): string[] => {
   return [engine, "run", "--network", "host"];
 };
 
+/** No command of an engine takes longer, milliseconds. */
+const TIMEOUT_MS = 60_000;
+
 const works = (name: string): boolean => {
   try {
-    execFileSync(name, ["ps", "--quiet"], { stdio: "ignore" });
+    execFileSync(name, ["ps", "--quiet"], { stdio: "ignore", timeout: TIMEOUT_MS });
     return true;
   } catch {
     return false;
@@ -35,6 +38,6 @@ const execute = promisify(execFile);
 
 /** @returns what the engine says; @throws what it says where it fails */
 export const engine = async (...args: string[]): Promise<string> => {
-  const { stdout } = await execute(engineName(), args, { maxBuffer: 16 * 1024 * 1024 });
+  const { stdout } = await execute(engineName(), args, { maxBuffer: 16 * 1024 * 1024, timeout: TIMEOUT_MS });
   return stdout.trim();
 };

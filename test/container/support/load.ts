@@ -8,7 +8,10 @@ import type { Pod } from "./pod.ts";
 export interface Load {
   /** Every request that was not answered as it should be, in words. */
   readonly failures: readonly string[];
-  readonly answered: () => number;
+  /** Requests that were answered as they should be. */
+  readonly succeeded: () => number;
+  /** Resolves when each connection has had an answer. */
+  readonly begun: Promise<void>;
   /** Lets every request that has begun come to its end. */
   stop(): Promise<void>;
 }
@@ -58,27 +61,34 @@ const REQUESTS = [
 export const startLoad = (pod: Pod, connections: number): Load => {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
   const failures: string[] = [];
+  const begun = Promise.withResolvers<void>();
   let answered = 0;
+  let succeeded = 0;
   let isOver = false;
 
+  const askFor = async ({ what, status }: (typeof REQUESTS)[number]): Promise<void> => {
+    const answer = await ask(pod, agent, what).catch((error: unknown) => ({
+      status: 0,
+      body: String(error),
+    }));
+    answered += 1;
+    if (answered >= connections) begun.resolve();
+    if (answer.status === status) succeeded += 1;
+    else if (failures.length < MAX_FAILURES)
+      failures.push(`${what.path}: ${answer.status} ${answer.body.slice(0, 200)}`);
+  };
   const work = async (first: number): Promise<void> => {
     for (let turn = first; !isOver; turn += 1) {
-      const { what, status } = REQUESTS[turn % REQUESTS.length] ??
-        REQUESTS[0] ?? { what: { path: "/" }, status: 0 };
-      const answer = await ask(pod, agent, what).catch((error: unknown) => ({
-        status: 0,
-        body: String(error),
-      }));
-      answered += 1;
-      if (answer.status !== status && failures.length < MAX_FAILURES)
-        failures.push(`${what.path}: ${answer.status} ${answer.body.slice(0, 200)}`);
+      const next = REQUESTS[turn % REQUESTS.length];
+      if (next !== undefined) await askFor(next);
       await nextTurn();
     }
   };
   const workers = Promise.all(Array.from({ length: connections }, (_, n) => work(n)));
   return {
     failures,
-    answered: () => answered,
+    succeeded: () => succeeded,
+    begun: begun.promise,
     stop: async () => {
       isOver = true;
       await workers;

@@ -15,7 +15,6 @@ export interface PodProbe {
 }
 
 export interface PodPlan {
-  readonly image: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly configurationFile: string;
   readonly uid: number;
@@ -65,7 +64,6 @@ export const podPlan = (objects: readonly KubernetesObject[]): PodPlan => {
   const volumes = pods.spec.volumes ?? [];
   const { preStop } = container.lifecycle ?? {};
   return {
-    image: needed(container.image, "image"),
     environment,
     configurationFile: needed(
       mountedFile(manifests, pods.spec, container, DEFAULT_FILE),

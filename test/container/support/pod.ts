@@ -8,11 +8,12 @@ export interface Pod {
   /** An address of this machine's loopback that no other pod of a test has. */
   readonly host: string;
   readonly startedMs: number;
-  terminate(): void;
+  /** Sends SIGTERM; resolves when it is sent. */
+  terminate(): Promise<void>;
   /** Its exit code, once it has ended. */
   readonly exited: Promise<number | null>;
   /** The most memory that it has had in use so far, bytes; undefined where the system does not say. */
-  peakBytes(): number | undefined;
+  peakBytes(): Promise<number | undefined>;
   tail(): readonly string[];
   kill(): Promise<void>;
 }
@@ -22,6 +23,10 @@ export const freshHost = (): string => {
   const part = (): number => 1 + Math.floor(Math.random() * 254);
   return `127.${part()}.${part()}.${part()}`;
 };
+
+const ASK_MS = 20;
+/** Migrations among it, on a machine that is busy. */
+export const START_MS = 30_000;
 
 /** As the kubelet counts: any answer from 200 to 399 in time. */
 export const passes = async ({ host }: Pod, { port, path, timeoutMs }: PodProbe): Promise<boolean> => {
@@ -34,20 +39,22 @@ export const passes = async ({ host }: Pod, { port, path, timeoutMs }: PodProbe)
 };
 
 /**
- * Asks until the probe passes, four times as often as the kubelet, for as long as the kubelet would.
+ * Asks until the probe passes, more often than the kubelet would.
  *
- * @throws where it does not, with the pod's last words
+ * @throws where it does not in time, with the pod's last words
  */
-export const untilPasses = async (pod: Pod, probe: PodProbe): Promise<void> => {
-  const untilMs = performance.now() + probe.periodMs * probe.failureThreshold;
+export const untilPasses = async (pod: Pod, probe: PodProbe, withinMs: number): Promise<void> => {
+  const untilMs = performance.now() + withinMs;
   while (!(await passes(pod, probe))) {
     if (performance.now() > untilMs) throw new Error(`${probe.path} never passed:\n${pod.tail().join("\n")}`);
-    await pause(Math.min(50, probe.periodMs / 4));
+    await pause(ASK_MS);
   }
 };
 
-/** What the kubelet does at a start: the startup probe, then the two others. */
+/** What the kubelet does at a start: the startup probe for as long as the manifest lets it, then the others. */
 export const untilReady = async (pod: Pod): Promise<void> => {
-  await untilPasses(pod, pod.plan.startup);
-  await untilPasses(pod, pod.plan.readiness);
+  const { startup, readiness, liveness } = pod.plan;
+  await untilPasses(pod, startup, startup.periodMs * startup.failureThreshold);
+  await untilPasses(pod, readiness, START_MS);
+  await untilPasses(pod, liveness, START_MS);
 };

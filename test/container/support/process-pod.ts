@@ -3,7 +3,7 @@
  * and heap. Node's permission model stands for the read-only root: a write elsewhere fails.
  */
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,17 +26,20 @@ export interface Layout {
 
 /** What the image holds beside Node, as the Dockerfile's last stage copies it. */
 export const layOut = async (): Promise<Layout> => {
-  await promisify(execFile)("npm", ["run", "bundle"], { cwd: projectFolder });
   const root = await mkdtemp(join(tmpdir(), "image-"));
-  // Read by another user than the one who made it.
-  await chmod(root, 0o755);
+  const bundle = join(root, "bundle.mjs");
+  // The last of two answers to the same question counts.
+  await promisify(execFile)("npm", ["run", "bundle", "--", `--outfile=${bundle}`], {
+    cwd: projectFolder,
+    timeout: 60_000,
+  });
   for (const { from, source, to } of readFinalStage().copies) {
     const place = join(root, to);
     await mkdir(dirname(place), { recursive: true });
-    await cp(join(projectFolder, from === undefined ? source : source.replace(/^\/build\//, "")), place, {
-      recursive: true,
-    });
+    await cp(from === undefined ? join(projectFolder, source) : bundle, place, { recursive: true });
   }
+  // Read by another user than the one who made it.
+  await promisify(execFile)("chmod", ["-R", "a+rX", root]);
   return { root, remove: () => rm(root, { recursive: true, force: true }) };
 };
 
@@ -49,7 +52,13 @@ const heapOfLimit = (options: string, limitBytes: number): string =>
     (_, percent) => `--max-old-space-size=${Math.floor((limitBytes / MEBIBYTE) * (Number(percent) / 100))}`,
   );
 
-const isRoot = process.getuid?.() === 0;
+/** Whether another user gets to what runs: a checkout below root's own folder, or a private one, is closed to him. */
+const isOpenToAll = (path: string): boolean =>
+  (statSync(path).mode & 0o001) !== 0 && (dirname(path) === path || isOpenToAll(dirname(path)));
+
+/** Root alone can run something as somebody else. */
+const canBeAnother = (): boolean =>
+  process.getuid?.() === 0 && [dirname(process.execPath), projectFolder].every(isOpenToAll);
 
 /** Without the pages of files, of which Node's own program is most: the kernel takes those back where memory is short. */
 const peakOf = (pid: number): number | undefined => {
@@ -69,6 +78,7 @@ export const startProcessPod = async (plan: PodPlan, { root }: Layout, backing: 
   const host = freshHost();
   const file = join(root, `app-${host}.yaml`);
   await writeFile(file, plan.configurationFile);
+  await chmod(file, 0o644);
   const environment = { ...ofImage, ...testEnvironment(plan, backing, host) };
   const permissions = plan.isReadOnly
     ? ["--permission", "--allow-fs-read=*", ...plan.writable.map((path) => `--allow-fs-write=${path}`)]
@@ -89,15 +99,15 @@ export const startProcessPod = async (plan: PodPlan, { root }: Layout, backing: 
       [FILE_VARIABLE]: environment[FILE_VARIABLE] ?? file,
       NODE_OPTIONS: heapOfLimit(environment["NODE_OPTIONS"] ?? "", plan.memoryBytes),
     },
-    ...(isRoot ? { uid: plan.uid, gid: plan.gid } : {}),
+    ...(canBeAnother() ? { uid: plan.uid, gid: plan.gid } : {}),
   });
   return {
     plan,
     host,
     startedMs,
-    terminate: () => child.signal("SIGTERM"),
+    terminate: async () => child.signal("SIGTERM"),
     exited: child.exited.then(({ code }) => code),
-    peakBytes: () => peakOf(child.pid),
+    peakBytes: async () => peakOf(child.pid),
     tail: child.tail,
     kill: async () => {
       child.signal("SIGKILL");

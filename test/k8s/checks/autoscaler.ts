@@ -15,10 +15,13 @@ export const autoscaler: Check = {
     const each = all.flatMap(({ title, target, min, max, resources }) => {
       const deployment = manifests
         .of(Deployment)
-        .find(({ metadata, kind }) => kind === target.kind && metadata?.name === target.name);
+        .find(
+          ({ apiVersion, kind, metadata }) =>
+            `${apiVersion} ${kind}` === target.kind && metadata?.name === target.name,
+        );
       if (deployment === undefined) return [`${title}: there is no ${target.kind} ${target.name}`];
       const containers = podsOf(manifests)
-        .filter(({ kind, name }) => kind === target.kind && name === target.name)
+        .filter(({ kind, name }) => kind === "Deployment" && name === target.name)
         .flatMap((pods) => pods.spec.containers);
       const unmeasured = resources.filter((resource) =>
         containers.some((container) => container.resources?.requests?.[resource] === undefined),

@@ -1,4 +1,7 @@
-/** All pods together, those of an update among them, open no more connections than the database takes. */
+/**
+ * All pods together, those of an update among them, open no more connections than the database takes. While an update
+ * rolls, pods that end are there too, for their grace period: what they have open is on top of this.
+ */
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { mostReplicas } from "../support/autoscaling.ts";
 import type { Check } from "../support/check.ts";

@@ -28,9 +28,11 @@ export const disruption: Check = {
       const replicas = fewestReplicas(manifests, name);
       if (own.length === 0) return replicas > 1 ? [`${titleOf(deployment)}: no budget keeps its pods`] : [];
       if (own.length > 1) return [`${titleOf(deployment)}: with ${own.length} budgets no pod can be evicted`];
-      return allowed(own[0]?.spec ?? {}, replicas) >= 1
+      const count = allowed(own[0]?.spec ?? {}, replicas);
+      if (count < 1) return [`${titleOf(deployment)}: of ${replicas} pods its budget lets none be evicted`];
+      return count === 1
         ? []
-        : [`${titleOf(deployment)}: of ${replicas} pods its budget lets none be evicted`];
+        : [`${titleOf(deployment)}: of ${replicas} pods its budget lets ${count} be evicted at once`];
     });
     const unhealthy = budgets
       .filter(({ spec }) => spec?.unhealthyPodEvictionPolicy !== "AlwaysAllow")

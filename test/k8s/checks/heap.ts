@@ -1,7 +1,5 @@
 /** The heap of the origin fits into the memory of its container, with room for what is outside the heap. */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { readFinalStage } from "../../container/support/dockerfile.ts";
 import type { Check } from "../support/check.ts";
 import { environmentOf } from "../support/environment.ts";
 import { ORIGIN, podsOf } from "../support/pods.ts";
@@ -10,12 +8,6 @@ import { quantity } from "../support/quantity.ts";
 /** Young generation, code, buffers and sockets have the rest. */
 const MAX_SHARE = 0.75;
 const MEBIBYTE = 1024 ** 2;
-
-/** What the image sets where the pod sets nothing. */
-const imageOptions = (): string => {
-  const dockerfile = readFileSync(join(projectFolder, "container/Dockerfile"), "utf8");
-  return /NODE_OPTIONS="?([^"\n]*)/.exec(dockerfile)?.[1] ?? "";
-};
 
 /** The share of the limit; undefined where nothing caps the heap. */
 const heapShare = (options: string, limitBytes: number): number | undefined => {
@@ -32,7 +24,10 @@ export const heap: Check = {
       spec.containers
         .filter(({ name }) => name === ORIGIN)
         .flatMap((container) => {
-          const options = environmentOf(manifests, container)["NODE_OPTIONS"] ?? imageOptions();
+          const options = // What the image sets where the pod sets nothing.
+            environmentOf(manifests, container)["NODE_OPTIONS"] ??
+            readFinalStage().environment["NODE_OPTIONS"] ??
+            "";
           const limit = container.resources?.limits?.["memory"];
           const share = heapShare(options, quantity(limit));
           if (share === undefined) return [`${title}: nothing caps its heap`];

@@ -36,7 +36,7 @@ export const ingressAnnotations: Check = {
         ...(byAnnotation || ingress.spec?.ingressClassName === undefined
           ? ["its class is said by ingressClassName"]
           : []),
-        ...(ingress.spec?.tls === undefined ? ["it serves without TLS"] : []),
+        ...(!ingress.spec?.tls?.length ? ["it serves without TLS"] : []),
       ].map((fault) => `${titleOf(ingress)}: ${fault}`);
     }),
 };

@@ -18,7 +18,9 @@ export const labels: Check = {
         const missing = STANDARD.filter(
           (key) => object.metadata?.labels?.[key] === undefined || template[key] === undefined,
         );
-        const changing = CHANGING.filter((key) => object.spec?.selector.matchLabels?.[key] !== undefined);
+        const { matchLabels = {}, matchExpressions = [] } = object.spec?.selector ?? {};
+        const selected = [...Object.keys(matchLabels), ...matchExpressions.map(({ key }) => key)];
+        const changing = CHANGING.filter((key) => selected.includes(key));
         return [
           ...missing.map((key) => `${title}: the label ${key} is missing`),
           ...changing.map((key) => `${title}: its selector has ${key}, which changes`),

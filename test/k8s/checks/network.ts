@@ -20,11 +20,10 @@ const pod = (namespace: string | undefined, labels: Record<string, string> = {})
 
 const DNS = pod("kube-system", { "k8s-app": "kube-dns" });
 const MONITORING = pod("monitoring");
-/** Documentation addresses (RFC 5737, RFC 3849), as any in the internet. */
+/** A documentation address (RFC 5737), as any in the internet. */
 const OUTSIDE: End = { address: "203.0.113.10" };
 /** Where clouds give out credentials to whoever asks. */
-const CREDENTIALS: End = { address: "169.254.169.254" };
-const STRANGER = pod("strangers");
+const CREDENTIALS: readonly End[] = [{ address: "169.254.169.254" }, { address: "fd00:ec2::254" }];
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "postgres:": 5432,
@@ -61,9 +60,6 @@ const originFlows = (manifests: Manifests, from: Pods): Flow[] => {
   });
 };
 
-const portOf = ({ containers }: Pods, wanted: string): number | undefined =>
-  containers.flatMap(({ ports = [] }) => ports).find(({ name }) => name === wanted)?.containerPort;
-
 /** Who brings requests in, by what is among the manifests. */
 const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> => ({
   ...(manifests.of(Gateway).length > 0
@@ -80,9 +76,8 @@ const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> 
 });
 
 const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
-  const { title, name } = pods;
-  const metrics = portOf(pods, "metrics");
-  const http = portOf(pods, "http");
+  const { title, name, ports } = pods;
+  const { metrics, http } = ports;
   return [
     ...(["UDP", "TCP"] as const).map((protocol) => ({
       what: `${title} cannot reach DNS over ${protocol}`,
@@ -107,22 +102,32 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
   ];
 };
 
-const unwanted = (pods: Pods): Flow[] => [
-  ...pods.containers
-    .flatMap(({ ports = [] }) => ports)
-    .map(({ containerPort }) => ({
-      what: `anybody in the cluster reaches ${pods.title}`,
-      ...{ from: STRANGER, to: pods, port: containerPort },
-    })),
-  ...[DNS, OUTSIDE].map((to) => ({
+const unwanted = (pods: Pods): Flow[] => {
+  const strangers: readonly (readonly [string, End])[] = [
+    ["anybody in the cluster", pod("strangers")],
+    ["anybody in its namespace", pod(pods.namespace)],
+    ["anybody outside", OUTSIDE],
+  ];
+  const inbound = strangers.flatMap(([who, from]) =>
+    pods.containers
+      .flatMap(({ ports = [] }) => ports)
+      .map(({ containerPort }) => ({
+        what: `${who} reaches ${pods.title}`,
+        ...{ from, to: pods, port: containerPort },
+      })),
+  );
+  const outbound = [DNS, OUTSIDE].map((to) => ({
     what: `${pods.title} reaches whatever it wants`,
     ...{ from: pods, to, port: 25 },
-  })),
-  ...[80, 443, 5432].map((port) => ({
-    what: `${pods.title} reaches the cloud's credentials`,
-    ...{ from: pods, to: CREDENTIALS, port },
-  })),
-];
+  }));
+  const toCredentials = CREDENTIALS.flatMap((to) =>
+    [80, 443, 5432].map((port) => ({
+      what: `${pods.title} reaches the cloud's credentials`,
+      ...{ from: pods, to, port },
+    })),
+  );
+  return [...inbound, ...outbound, ...toCredentials];
+};
 
 export const network: Check = {
   name: "network",

@@ -42,6 +42,9 @@ const hardeningFaults = ({ name, securityContext = {} }: IContainer): string[] =
 ];
 
 const restrictedFaults = ({ name, securityContext = {}, ports = [] }: IContainer): string[] => [
+  ...(securityContext.seccompProfile === undefined || securityContext.seccompProfile.type === "RuntimeDefault"
+    ? []
+    : [`${name} has another seccompProfile`]),
   ...(securityContext.capabilities?.add ?? [])
     .filter((capability) => capability !== "NET_BIND_SERVICE")
     .map((capability) => `${name} adds ${capability}`),

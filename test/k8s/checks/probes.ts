@@ -27,6 +27,7 @@ const originFaults = (container: IContainer): string[] =>
     );
     return [
       ...(get?.path === ORIGIN_PATHS[kind] ? [] : [`${kind} asks ${get?.path}, not ${ORIGIN_PATHS[kind]}`]),
+      ...(get?.scheme === undefined || get.scheme === "HTTP" ? [] : [`${kind} speaks ${get.scheme}`]),
       ...(port?.name === "http" ? [] : [`${kind} does not ask the port that serves`]),
     ];
   });

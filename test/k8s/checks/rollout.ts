@@ -25,8 +25,10 @@ export const rollout: Check = {
             ];
       return [
         ...rolls,
-        ...(progressDeadlineSeconds === undefined ? ["an update that hangs is never told"] : []),
-        ...((revisionHistoryLimit ?? 0) >= 2 ? [] : ["there is no revision to go back to"]),
+        ...(progressDeadlineSeconds === undefined ? ["it does not say after how long an update hangs"] : []),
+        ...((revisionHistoryLimit ?? 0) >= 2
+          ? []
+          : ["it does not say that it keeps a revision to go back to"]),
       ].map((fault) => `${titleOf(deployment)}: ${fault}`);
     }),
 };

@@ -28,9 +28,11 @@ const selectionsOfPods = ({ title, spec }: Pods): Selection[] => [
 ];
 
 const selectionsOfOthers = (manifests: Manifests): Selection[] => [
-  ...manifests
-    .of(Service)
-    .map((service) => ({ place: titleOf(service), selector: { matchLabels: service.spec?.selector ?? {} } })),
+  ...manifests.of(Service).map((service) => ({
+    place: titleOf(service),
+    // Without a selector a Service has nobody behind it.
+    selector: service.spec?.selector && { matchLabels: service.spec.selector },
+  })),
   ...manifests
     .of(PodDisruptionBudget)
     .map((budget) => ({ place: titleOf(budget), selector: budget.spec?.selector })),

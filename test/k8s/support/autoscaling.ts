@@ -6,6 +6,7 @@ import { type Manifests, titleOf } from "./manifests.ts";
 
 export interface Autoscaler {
   readonly title: string;
+  /** Its kind with its version: `apps/v1 Deployment`. */
   readonly target: { readonly kind: string; readonly name: string };
   readonly min: number;
   readonly max: number;
@@ -18,7 +19,7 @@ export const autoscalersOf = (manifests: Manifests): Autoscaler[] => [
   ...manifests.of(HorizontalPodAutoscaler).map((object) => ({
     title: titleOf(object),
     target: {
-      kind: object.spec?.scaleTargetRef.kind ?? "",
+      kind: `${object.spec?.scaleTargetRef.apiVersion} ${object.spec?.scaleTargetRef.kind}`,
       name: object.spec?.scaleTargetRef.name ?? "",
     },
     min: object.spec?.minReplicas ?? 1,
@@ -27,7 +28,10 @@ export const autoscalersOf = (manifests: Manifests): Autoscaler[] => [
   })),
   ...manifests.of(ScaledObject).map((object) => ({
     title: titleOf(object),
-    target: { kind: object.spec.scaleTargetRef.kind ?? "Deployment", name: object.spec.scaleTargetRef.name },
+    target: {
+      kind: `${object.spec.scaleTargetRef.apiVersion ?? "apps/v1"} ${object.spec.scaleTargetRef.kind ?? "Deployment"}`,
+      name: object.spec.scaleTargetRef.name,
+    },
     min: object.spec.minReplicaCount ?? 0,
     max: object.spec.maxReplicaCount ?? 100,
     resources: object.spec.triggers.flatMap(({ type }) => (type === "cpu" || type === "memory" ? type : [])),

@@ -1,4 +1,5 @@
 /** What a container gets: its environment, and the files that ConfigMaps put into it. */
+import { ExternalSecret } from "@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret";
 import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import type { IEnvVar } from "kubernetes-models/v1/EnvVar";
@@ -30,9 +31,25 @@ const writtenSecret = (manifests: Manifests, name: string | undefined): Values |
   return secret && { ...decoded(secret.data ?? {}), ...secret.stringData };
 };
 
-/** Of a Secret among the manifests, else of one that is made by command. */
-export const secretData = (manifests: Manifests, name: string | undefined): Values | undefined =>
-  writtenSecret(manifests, name) ?? SECRETS_BY_COMMAND[name ?? ""];
+/** Of a Secret that the External Secrets operator makes: its keys, with values of the right form. */
+const externalSecret = (manifests: Manifests, name: string | undefined): Values | undefined => {
+  const secret = manifests.of(ExternalSecret).find(({ spec }) => spec?.target?.name === name);
+  const made = SECRETS_BY_COMMAND[name ?? ""] ?? {};
+  return (
+    secret &&
+    Object.fromEntries((secret.spec?.data ?? []).map(({ secretKey }) => [secretKey, made[secretKey] ?? ""]))
+  );
+};
+
+/** Of a Secret among the manifests, else of one that the operator makes, else of one that is made by command. */
+export const secretData = (manifests: Manifests, name: string | undefined): Values | undefined => {
+  const written = writtenSecret(manifests, name);
+  if (written !== undefined) return written;
+  // The operator makes the origin's own: beside it nobody makes them by command.
+  return manifests.of(ExternalSecret).length > 0 && name !== "cloudflared"
+    ? externalSecret(manifests, name)
+    : SECRETS_BY_COMMAND[name ?? ""];
+};
 
 const fromSource = (manifests: Manifests, { valueFrom }: IEnvVar): string | undefined => {
   if (valueFrom?.configMapKeyRef) {

@@ -41,11 +41,15 @@ const compile = (text: string): string => {
   const folder = mkdtempSync(join(parent, "fields-"));
   try {
     writeFileSync(join(folder, FILE), text);
-    const { stdout, error } = spawnSync(process.execPath, [COMPILER, ...OPTIONS, join(folder, FILE)], {
-      encoding: "utf8",
-      timeout: 60_000,
-    });
+    const { stdout, stderr, status, error } = spawnSync(
+      process.execPath,
+      [COMPILER, ...OPTIONS, join(folder, FILE)],
+      { encoding: "utf8", timeout: 60_000 },
+    );
     if (error !== undefined) throw error;
+    // 1 and 2 are for what it has found; a compiler that was killed has found nothing.
+    const isDone = status === 0 || ((status === 1 || status === 2) && stdout !== "");
+    if (!isDone) throw new Error(`the compiler ended with ${status}: ${stderr}`);
     return stdout;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -15,6 +15,8 @@ export interface PodEnd {
   readonly labels: Readonly<Record<string, string>>;
   /** Undefined for the one that everything without a namespace is in. */
   readonly namespace: string | undefined;
+  /** Its ports by their names. */
+  readonly ports?: Readonly<Record<string, number>>;
 }
 
 /** What is outside the cluster has an address; for a pod none is known, so no `ipBlock` counts on it. */
@@ -62,11 +64,16 @@ const isPeer = (
   return isThere && matches(podSelector ?? {}, end.labels);
 };
 
-const isPort = (port: number, protocol: string, allowed: INetworkPolicyPort): boolean =>
-  (allowed.protocol ?? "TCP") === protocol &&
-  (allowed.port === undefined ||
-    allowed.port === port ||
-    (allowed.endPort !== undefined && Number(allowed.port) <= port && port <= allowed.endPort));
+/** A port may be meant by its name: that of the pod which is called. */
+const portNumber = (called: End, port: string | number | undefined): number | undefined =>
+  typeof port === "string" ? (isPod(called) ? called.ports?.[port] : undefined) : port;
+
+const isPort = (called: End, port: number, protocol: string, allowed: INetworkPolicyPort): boolean => {
+  if ((allowed.protocol ?? "TCP") !== protocol) return false;
+  if (allowed.port === undefined) return true;
+  const first = portNumber(called, allowed.port);
+  return first !== undefined && first <= port && port <= (allowed.endPort ?? first);
+};
 
 const isAllowedAt = (
   manifests: Manifests,
@@ -93,8 +100,10 @@ const isAllowedAt = (
         : (spec?.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
     return rules.some(
       ({ peers, ports }) =>
-        (peers === undefined || peers.some((peer) => isPeer(manifests, peer, other, metadata?.namespace))) &&
-        (ports === undefined || ports.some((allowed) => isPort(port, protocol, allowed))),
+        // Empty or missing, each means everything.
+        (!peers?.length || peers.some((peer) => isPeer(manifests, peer, other, metadata?.namespace))) &&
+        (!ports?.length ||
+          ports.some((allowed) => isPort(direction === "Ingress" ? end : other, port, protocol, allowed))),
     );
   });
 };

@@ -16,6 +16,8 @@ export interface Pods {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly spec: IPodSpec;
+  /** By their names. */
+  readonly ports: Readonly<Record<string, number>>;
   /** All that the pod runs, init containers first. */
   readonly containers: readonly IContainer[];
 }
@@ -28,6 +30,8 @@ export const podsOf = (manifests: Manifests): Pods[] =>
       const template = object.spec?.template;
       if (template?.spec === undefined) return [];
       const meta: IObjectMeta = template.metadata ?? {};
+      const containers = [...(template.spec.initContainers ?? []), ...template.spec.containers];
+      const ports = containers.flatMap((container) => container.ports ?? []);
       return {
         title: titleOf(object),
         kind: object.kind,
@@ -36,7 +40,8 @@ export const podsOf = (manifests: Manifests): Pods[] =>
         labels: (meta.labels ?? {}) satisfies Labels,
         annotations: (meta.annotations ?? {}) satisfies Labels,
         spec: template.spec,
-        containers: [...(template.spec.initContainers ?? []), ...template.spec.containers],
+        ports: Object.fromEntries(ports.map(({ name = "", containerPort }) => [name, containerPort])),
+        containers,
       };
     },
   );

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
 import { projectFolder } from "../../../src/local/folder.ts";
+import { isToolRequired } from "../../support/required-tools.ts";
 import type { Combination } from "./combinations.ts";
 import { type KubernetesObject, parseManifests } from "./manifests.ts";
 
 export const k8sFolder = join(projectFolder, "k8s");
 
-export const hasKubectl = spawnSync("kubectl", ["version", "--client"]).status === 0;
+export const hasKubectl = spawnSync("kubectl", ["version", "--client"], { timeout: 30_000 }).status === 0;
 
-/** Where a tool is asked for, a machine without it fails the tests instead of skipping them. */
-export const isRequired = (process.env["TEST_REQUIRES"] ?? "").split(",").includes("kubectl");
+export const isRequired = isToolRequired("kubectl");
 
 export interface Rendering {
   readonly yaml: string;

@@ -5,6 +5,7 @@ import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { compileRoutes } from "../core/routing/table.ts";
+import { dependencyBreaker } from "./breakers.ts";
 import type { EdgeConfiguration } from "./configuration.ts";
 import { type Exchange, type Guard, openExchange } from "./exchange.ts";
 import { forward } from "./forward.ts";
@@ -27,10 +28,17 @@ export interface EdgeDependencies {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
+/**
+ * While it is open keys are asked for at an origin, which is slower: it is tried again soon. A probe may take twice as
+ * long as any command does.
+ */
+const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 5_000, halfOpenTimeoutMs: 300, rampMs: 1_000 };
+
 export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const { configuration, routes, redis, now, log } = dependencies;
   const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], dependencies);
-  const lookup = createKeyLookup(redis, configuration.REDIS_KEY_PREFIX, client);
+  const redisBreaker = dependencyBreaker("redis", REDIS_BREAKER, dependencies);
+  const lookup = createKeyLookup(redis, redisBreaker, configuration.REDIS_KEY_PREFIX, client);
 
   const guards: readonly Guard[] = [
     routeGuard(compileRoutes(routes), now),

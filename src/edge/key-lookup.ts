@@ -1,9 +1,10 @@
 /**
  * Finds the record of an API key: in the snapshot that the origins publish to Redis, or, while Redis has
- * none or does not answer, at an origin. Losing Redis costs time, never a valid key.
+ * none or does not answer, at an origin. Losing Redis costs time, until its breaker is open, never a valid key.
  */
 import type { Redis } from "@upstash/redis/cloudflare";
 import { EDGE_PATH } from "../contract/tier-headers.ts";
+import type { Breaker } from "../core/breaker/breaker.ts";
 import type { KeyRecord } from "../core/security/api-key.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
 import { type Exchange, routed } from "./exchange.ts";
@@ -17,9 +18,20 @@ export type KeyFinding =
 
 export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
 
-const fromSnapshot = async (redis: Redis, name: string, id: string): Promise<KeyFinding> => {
+/** Whatever it was, Redis did not give what it was asked for. */
+const everyErrorFails = () => "failure" as const;
+
+const fromSnapshot = async (
+  redis: Redis,
+  breaker: Breaker,
+  name: string,
+  id: string,
+): Promise<KeyFinding> => {
   try {
-    const fields = await redis.hmget<Record<string, string | null>>(name, id, VERSION_FIELD);
+    const fields = await breaker.run(
+      () => redis.hmget<Record<string, string | null>>(name, id, VERSION_FIELD),
+      everyErrorFails,
+    );
     // Without its own deserialisation the client gives the values in the order of the names, as Redis does.
     const [text, version] = Object.values(fields ?? {});
     if (!version) return { kind: "unavailable" };
@@ -53,8 +65,8 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
 };
 
 export const createKeyLookup =
-  (redis: Redis, keyPrefix: string, client: OriginClient): KeyLookup =>
+  (redis: Redis, breaker: Breaker, keyPrefix: string, client: OriginClient): KeyLookup =>
   async (id, exchange) => {
-    const published = await fromSnapshot(redis, publishedKeysName(keyPrefix), id);
+    const published = await fromSnapshot(redis, breaker, publishedKeysName(keyPrefix), id);
     return published.kind === "unavailable" ? await fromOrigin(client, id, exchange) : published;
   };

@@ -3,7 +3,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { Redis } from "@upstash/redis/cloudflare";
 import { afterEach, describe, expect, test } from "vitest";
 import { defineRoute } from "../../src/contract/route.ts";
-import { createEdge } from "../../src/edge/app.ts";
+import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { problemOf } from "../support/problem-of.ts";
 
@@ -59,7 +59,7 @@ const listen = async (handler: RequestListener): Promise<string> => {
   return `http://127.0.0.1:${address.port}`;
 };
 
-const edgeTo = (origin: string) => {
+const edgeTo = (origin: string, others: Partial<EdgeDependencies> = {}) => {
   const configuration = readEdgeConfiguration(environment(origin));
   if (!configuration.ok) throw new Error(configuration.message);
   return createEdge({
@@ -70,6 +70,7 @@ const edgeTo = (origin: string) => {
     now: Date.now,
     random: Math.random,
     log: () => undefined,
+    ...others,
   });
 };
 
@@ -143,4 +144,35 @@ test("a wrong configuration names every wrong key at once, and no value", () => 
       "configuration: ORIGINS must be addresses such as https://origin.example.com, without a path, with commas between them; " +
       "SIGNING_KEYS must be keys of at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
   });
+});
+
+test("Redis that does not answer is no longer asked once its breaker is open", async () => {
+  let asked = 0;
+  // Takes every request, and never answers.
+  const hung = await listen(() => {
+    asked += 1;
+  });
+  const lines: Record<string, unknown>[] = [];
+  const edge = edgeTo("http://127.0.0.1:9", {
+    redis: new Redis({ url: hung, token: "token", retry: false, signal: () => AbortSignal.timeout(20) }),
+    // Open for all of half a second, in which no time passes.
+    now: () => 1_800_000_000_000,
+    random: () => 0.999,
+    log: (entry) => lines.push(entry),
+  });
+  const headers = { authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}` };
+  const codes: string[] = [];
+  for (let turn = 0; turn < 12; turn += 1)
+    codes.push((await problemOf(await edge.request("/closed", { headers }))).code);
+  // What Redis cannot say is asked of an origin; there is none.
+  expect(new Set(codes)).toEqual(new Set(["unavailable"]));
+  expect(asked).toBe(5);
+  expect(lines).toContainEqual(
+    expect.objectContaining({
+      dependency: "redis",
+      from: "closed",
+      to: "open",
+      reason: "consecutive_failures",
+    }),
+  );
 });

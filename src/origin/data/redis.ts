@@ -1,6 +1,7 @@
 /** The port to Redis, and its two drivers: by the URL's scheme, HTTP (Upstash's REST protocol) or TCP. */
 import { Redis as UpstashRedis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
+import type { Breaker } from "../../core/breaker/breaker.ts";
 import type { OriginLog } from "../log.ts";
 
 export interface RedisStore {
@@ -16,6 +17,14 @@ export interface RedisStore {
 
 /** No caller waits longer for one command. */
 const COMMAND_TIMEOUT_MS = 2_000;
+
+/** While it is open nobody waits for Redis at all; a probe may take as long as a command, and a little more. */
+export const REDIS_BREAKER = {
+  timeoutMs: 500,
+  maxTimeoutMs: 5_000,
+  halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500,
+  rampMs: 0,
+};
 /** Fields that one command writes: a snapshot of any size never blocks Redis for long. */
 const FIELDS_PER_COMMAND = 1_000;
 /** What is not renamed into its place within this time is left over from a process that died, seconds. */
@@ -87,3 +96,18 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
 /** @param token for a URL over HTTP */
 export const connectRedis = (url: string, token: string | undefined, log: OriginLog): RedisStore =>
   url.startsWith("http") ? overHttp(url, token ?? "") : overTcp(url, log);
+
+const everyErrorFails = () => "failure" as const;
+
+/** The same Redis under a breaker: while that is open every command is refused at once. */
+export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore => {
+  const run = <T>(command: () => Promise<T>): Promise<T> => breaker.run(command, everyErrorFails);
+  return {
+    ping: () => run(() => redis.ping()),
+    hashField: (name, field) => run(() => redis.hashField(name, field)),
+    replaceHash: (name, fields) => run(() => redis.replaceHash(name, fields)),
+    removeHash: (name) => run(() => redis.removeHash(name)),
+    setIfAbsent: (name, seconds) => run(() => redis.setIfAbsent(name, seconds)),
+    close: () => redis.close(),
+  };
+};

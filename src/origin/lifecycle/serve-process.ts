@@ -1,11 +1,12 @@
 /** One process that serves the API: everything it holds, from the first connection to the last. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Registry } from "prom-client";
+import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
 import { createOrigin } from "../app.ts";
+import { breakerFactory } from "../breakers.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
-import { connectRedis, type RedisStore } from "../data/redis.ts";
+import { connectRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
@@ -71,18 +72,26 @@ export const serveProcess = async (
   const { server, database, redis: redisOptions, observability } = configuration;
   const now = Date.now;
   const pool = connectPostgres(database.url, { ...database, log });
-  const redis = connectRedis(redisOptions.url, redisOptions.token, log);
+  const registry = new Registry();
+  const createBreaker = breakerFactory(registry, log);
+  const redis = underBreaker(
+    connectRedis(redisOptions.url, redisOptions.token, log),
+    createBreaker("redis", REDIS_BREAKER),
+  );
   const readiness = createReadiness(
     { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
     now,
   );
   const deadlines = createDeadlines(now);
-  const registry = createRegistry({
-    serviceName: observability.serviceName,
-    serviceVersion: observability.serviceVersion,
-    database: () => pool.usage(),
-    activeRequests: () => deadlines.inFlight,
-  });
+  createRegistry(
+    {
+      serviceName: observability.serviceName,
+      serviceVersion: observability.serviceVersion,
+      database: () => pool.usage(),
+      activeRequests: () => deadlines.inFlight,
+    },
+    registry,
+  );
   const app = createOrigin({
     routes: contract,
     handlers,

@@ -1,0 +1,24 @@
+/** The edge's breakers: one for each dependency of an isolate, told of in its log. */
+import { type Breaker, createBreaker } from "../core/breaker/breaker.ts";
+import type { BreakerOptions } from "../core/breaker/options.ts";
+
+export interface BreakerSurroundings {
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Within [0, 1). */
+  readonly random: () => number;
+  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+}
+
+/** @param dependency its name, from a closed set */
+export const dependencyBreaker = (
+  dependency: "redis",
+  options: BreakerOptions,
+  { now, random, log }: BreakerSurroundings,
+): Breaker =>
+  createBreaker(options, {
+    now,
+    random,
+    onTransition: ({ from, to, reason }) =>
+      log({ level: "warn", message: "circuit breaker", dependency, from, to, reason }),
+  });

@@ -1,0 +1,48 @@
+/** The origin's breakers: one for each dependency of a process, told of in its log and its metrics. */
+import { Counter, Gauge, type Registry } from "prom-client";
+import { type Breaker, type BreakerState, createBreaker } from "../core/breaker/breaker.ts";
+import type { BreakerOptions } from "../core/breaker/options.ts";
+import type { OriginLog } from "./log.ts";
+
+/** A label's values are a closed set. */
+export type Dependency = "redis";
+
+const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
+
+export type CreateDependencyBreaker = (dependency: Dependency, options: BreakerOptions) => Breaker;
+
+/** @param registry takes the breakers' metrics */
+export const breakerFactory = (registry: Registry, log: OriginLog): CreateDependencyBreaker => {
+  const registers = [registry];
+  const changes = new Counter({
+    name: "circuit_breaker_state_changes_total",
+    help: "Changes of a circuit breaker's state, by the new one",
+    labelNames: ["dependency", "state"],
+    registers,
+  });
+  const breakers = new Map<Dependency, Breaker>();
+  new Gauge({
+    name: "circuit_breaker_state",
+    help: "1 for the state that a circuit breaker is in; of several processes, how many are",
+    labelNames: ["dependency", "state"],
+    registers,
+    collect() {
+      for (const [dependency, breaker] of breakers)
+        for (const state of STATES) this.labels(dependency, state).set(breaker.state === state ? 1 : 0);
+    },
+  });
+  return (dependency, options) => {
+    const breaker = createBreaker(options, {
+      now: Date.now,
+      random: Math.random,
+      onTransition: ({ from, to, reason }) => {
+        changes.labels(dependency, to).inc();
+        log.warn({ dependency, from, to, reason }, "circuit breaker");
+      },
+    });
+    // There from the beginning, so that a rate of them is never missing.
+    for (const state of STATES) changes.labels(dependency, state).inc(0);
+    breakers.set(dependency, breaker);
+    return breaker;
+  };
+};

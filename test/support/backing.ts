@@ -100,32 +100,37 @@ export interface Reply {
 interface SendInit {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | undefined;
 }
 
-/** On a connection of its own that could be kept alive. */
-export const send = async (
+/** On one of the agent's connections. */
+export const sendOn = (
+  agent: Agent,
   url: string,
-  { method = "GET", headers = {}, body }: SendInit = {},
-): Promise<Reply> => {
+  { method = "GET", headers = {}, body }: SendInit,
+): Promise<Reply> =>
+  new Promise((resolve, reject) => {
+    const sending = request(url, { method, headers: { ...headers }, agent }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on("data", (chunk: Buffer) => chunks.push(chunk));
+      response.on("error", reject);
+      response.on("end", () =>
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          body: Buffer.concat(chunks).toString(),
+        }),
+      );
+    });
+    sending.on("error", reject);
+    sending.end(body);
+  });
+
+/** On a connection of its own that could be kept alive. */
+export const send = async (url: string, init: SendInit = {}): Promise<Reply> => {
   const agent = new Agent({ keepAlive: true });
   try {
-    return await new Promise((resolve, reject) => {
-      const sending = request(url, { method, headers: { ...headers }, agent }, (response) => {
-        const chunks: Buffer[] = [];
-        response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("error", reject);
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString(),
-          }),
-        );
-      });
-      sending.on("error", reject);
-      sending.end(body);
-    });
+    return await sendOn(agent, url, init);
   } finally {
     agent.destroy();
   }
@@ -175,13 +180,12 @@ export const signEdgeRequest = async (
     nowMs: Date.now(),
     nonce: randomBytes(16).toString("base64url"),
   });
-  return { path, method, headers: { host: authority, ...headers }, body };
+  return { method, headers: { host: authority, ...headers }, body };
 };
 
 /** As the edge would send it. @param path without a query */
 export const sendSigned = async (url: string, path: string, init: SignedInit = {}): Promise<Reply> => {
-  const { method, headers, body } = await signEdgeRequest(AUTHORITY, { path, ...init });
-  return await send(`${url}${path}`, { method, headers, ...(body === undefined ? {} : { body }) });
+  return await send(`${url}${path}`, await signEdgeRequest(AUTHORITY, { path, ...init }));
 };
 
 export const placeOrder = (url: string, productId: string): Promise<Reply> =>

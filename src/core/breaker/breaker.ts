@@ -8,35 +8,8 @@
  */
 import { BreakerOpenError, type Judgement } from "./judgement.ts";
 import { type BreakerOptions, type BreakerSettings, breakerSettings } from "./options.ts";
+import type { BreakerState, Transition, TransitionReason } from "./transition.ts";
 import { CallWindow } from "./window.ts";
-
-export type BreakerState = "closed" | "open" | "half_open";
-
-/** Why it changed. */
-export type TransitionReason =
-  /** Too many failures one after another. */
-  | "consecutive_failures"
-  /** Too large a share of failures in the window. */
-  | "failure_ratio"
-  /** Too large a share of slow calls in the window. */
-  | "slow_ratio"
-  /** The dependency itself asked for a pause. */
-  | "pushback"
-  /** The time that it was to be open is over. */
-  | "timeout"
-  /** A probe failed. */
-  | "probe_failed"
-  /** A probe did not come back within its lease. */
-  | "probe_lost"
-  /** Enough probes succeeded. */
-  | "recovered";
-
-export interface Transition {
-  readonly from: BreakerState;
-  readonly to: BreakerState;
-  readonly reason: TransitionReason;
-  readonly atMs: number;
-}
 
 export interface BreakerDependencies {
   /** Milliseconds, not negative; any clock, even one that is set back at times. Read only where it matters. */

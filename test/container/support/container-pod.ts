@@ -79,7 +79,6 @@ export const startContainerPod = async (plan: PodPlan, backing: Backing): Promis
       testImage,
     ],
   });
-  let pid: string | undefined;
   const exited = child.exited.then(async ({ code }) => {
     await rm(folder, { recursive: true, force: true });
     return code;
@@ -94,10 +93,7 @@ export const startContainerPod = async (plan: PodPlan, backing: Backing): Promis
       await engine("kill", "--signal", "TERM", name);
     },
     exited,
-    peakBytes: async () => {
-      pid ??= await engine("inspect", "--format", "{{.State.Pid}}", name);
-      return peakOf(pid);
-    },
+    peakBytes: async () => peakOf(await engine("inspect", "--format", "{{.State.Pid}}", name)),
     tail: child.tail,
     execute: async (...words) =>
       await engine("exec", name, ...words).then((output) => ({ code: 0, output }), failureOf),

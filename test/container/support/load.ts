@@ -1,8 +1,8 @@
 /** Requests as the edge sends them, on kept connections, until told to stop. */
-import { Agent, request } from "node:http";
+import { Agent } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { signEdgeRequest } from "../../support/backing.ts";
+import { type EdgeRequest, sendOn, signEdgeRequest } from "../../support/backing.ts";
 import type { Pod } from "./pod.ts";
 
 export interface Load {
@@ -18,32 +18,7 @@ export interface Load {
 
 const MAX_FAILURES = 20;
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
-const ask = async (pod: Pod, agent: Agent, what: Parameters<typeof signEdgeRequest>[1]): Promise<Answer> => {
-  const { path, method, headers, body } = await signEdgeRequest(pod.plan.authority, what);
-  return await new Promise((resolve, reject) => {
-    const sending = request(
-      { host: pod.host, port: pod.plan.ports.http, path, method, headers, agent },
-      (response) => {
-        let text = "";
-        response.setEncoding("utf8");
-        response.on("data", (chunk: string) => {
-          text += chunk;
-        });
-        response.on("error", reject);
-        response.on("end", () => resolve({ status: response.statusCode ?? 0, body: text }));
-      },
-    );
-    sending.on("error", reject);
-    sending.end(body);
-  });
-};
-
-const REQUESTS = [
+const REQUESTS: readonly { readonly what: EdgeRequest; readonly status: number }[] = [
   { what: { path: "/v1/products" }, status: 200 },
   { what: { path: `/v1/products/${sampleProductId(6)}` }, status: 200 },
   {
@@ -60,6 +35,7 @@ const REQUESTS = [
 
 export const startLoad = (pod: Pod, connections: number): Load => {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
+  const api = `http://${pod.host}:${pod.plan.ports.http}`;
   const failures: string[] = [];
   const begun = Promise.withResolvers<void>();
   let answered = 0;
@@ -67,7 +43,8 @@ export const startLoad = (pod: Pod, connections: number): Load => {
   let isOver = false;
 
   const askFor = async ({ what, status }: (typeof REQUESTS)[number]): Promise<void> => {
-    const answer = await ask(pod, agent, what).catch((error: unknown) => ({
+    const signed = await signEdgeRequest(pod.plan.authority, what);
+    const answer = await sendOn(agent, `${api}${what.path}`, signed).catch((error: unknown) => ({
       status: 0,
       body: String(error),
     }));

@@ -28,7 +28,7 @@ export interface Layout {
 export const layOut = async (): Promise<Layout> => {
   const root = await mkdtemp(join(tmpdir(), "image-"));
   const bundle = join(root, "bundle.mjs");
-  // The last of two answers to the same question counts.
+  // Of two --outfile esbuild takes the last.
   await promisify(execFile)("npm", ["run", "bundle", "--", `--outfile=${bundle}`], {
     cwd: projectFolder,
     timeout: 60_000,

@@ -1,11 +1,7 @@
 import { expect, test } from "vitest";
-import {
-  type BreakerState,
-  createBreaker,
-  type Rejection,
-  type Transition,
-} from "../../../src/core/breaker/breaker.ts";
+import { createBreaker, type Rejection } from "../../../src/core/breaker/breaker.ts";
 import type { BreakerOptions } from "../../../src/core/breaker/options.ts";
+import type { BreakerState, Transition } from "../../../src/core/breaker/transition.ts";
 
 /** Jitter takes the whole of what it may. */
 const LATEST = 1 - 2 ** -20;

@@ -1,7 +1,8 @@
 /** What holds of a breaker whatever its callers do, in whichever order. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createBreaker, type Permit, type Transition } from "../../../src/core/breaker/breaker.ts";
+import { createBreaker, type Permit } from "../../../src/core/breaker/breaker.ts";
+import type { Transition } from "../../../src/core/breaker/transition.ts";
 
 const LEASE_MS = 500;
 const LONGEST_MS = 8_000;

@@ -1,12 +1,16 @@
 /** What a failure is to a client; what is not foreseen goes to the log, and nothing of it to the client. */
 import { type Problem, problem } from "../contract/problem.ts";
+import { ShedError } from "./admission.ts";
 import { DeadlineError, UnavailableError } from "./data/failure.ts";
 import type { OriginLog } from "./log.ts";
 import { Refusal } from "./refusal.ts";
 
 const RETRY_AFTER_S = 1;
 
-export const unavailable = problem("unavailable", { headers: { "retry-after": String(RETRY_AFTER_S) } });
+const unavailableFor = (seconds: number): Problem =>
+  problem("unavailable", { headers: { "retry-after": String(seconds) } });
+
+export const unavailable = unavailableFor(RETRY_AFTER_S);
 export const deadlineExceeded = problem("deadline_exceeded");
 
 export const problemOfFailure = (
@@ -15,6 +19,8 @@ export const problemOfFailure = (
   log: OriginLog,
 ): Problem => {
   if (error instanceof Refusal) return error.problem;
+  // Counted, not logged: under overload there are many of them.
+  if (error instanceof ShedError) return unavailableFor(error.retryAfterS);
   if (error instanceof DeadlineError) {
     log.warn({ ...about, reason: error.message }, "a request ended before its answer");
     return deadlineExceeded;

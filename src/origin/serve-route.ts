@@ -6,6 +6,7 @@ import { maxBodyBytes, type Route } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { missingScopes, type Principal } from "../core/security/principal.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
+import type { Admission } from "./admission.ts";
 import { type Answer, responder } from "./answer.ts";
 import type { PostgresPool } from "./data/postgres.ts";
 import { untilEnd } from "./data/until-end.ts";
@@ -42,6 +43,7 @@ export interface RouteDependencies {
   readonly verify: VerifyEdge;
   readonly readiness: Readiness;
   readonly deadlines: Deadlines;
+  readonly admission: Admission;
   readonly observe: ObserveRequest;
   /** For cacheable routes whose contract names no freshness, seconds. */
   readonly defaultFreshS: number;
@@ -77,7 +79,7 @@ export const serveRoute = (
   handler: AnyHandler,
   dependencies: RouteDependencies,
 ) => {
-  const { database, signingKeys, verify, readiness, deadlines, observe, log, now } = dependencies;
+  const { database, signingKeys, verify, readiness, deadlines, admission, observe, log, now } = dependencies;
   const respond = responder(route, dependencies.defaultFreshS);
   const maxBytes = maxBodyBytes(route);
   const isRead = route.method === "GET";
@@ -119,15 +121,18 @@ export const serveRoute = (
     if ("code" in input) return input;
     if (!(await isFirst)) return problem("unsigned");
     const services = servicesFor(scope, principal, input.query);
-    if (key === undefined || principal === undefined) return await handler({ ...input, principal }, services);
-    const keyed = {
-      principal: principal.id,
-      key: keyOf(key),
-      fingerprint: fingerprint({ method: route.method, target: path + query, body }),
-    };
-    return await serveOnce(services.database, keyed, async (transaction) =>
-      handler({ ...input, principal }, { ...services, database: transaction }),
-    );
+    return await admission.run(name, route, scope, async () => {
+      if (key === undefined || principal === undefined)
+        return await handler({ ...input, principal }, services);
+      const keyed = {
+        principal: principal.id,
+        key: keyOf(key),
+        fingerprint: fingerprint({ method: route.method, target: path + query, body }),
+      };
+      return await serveOnce(services.database, keyed, async (transaction) =>
+        handler({ ...input, principal }, { ...services, database: transaction }),
+      );
+    });
   };
 
   /** Within the time that the edge has left to it. */

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
+import { admitAll } from "../admission.ts";
 import { createOrigin } from "../app.ts";
 import { breakerFactory } from "../breakers.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
@@ -100,6 +101,7 @@ export const serveProcess = async (
     authorities: server.authorities,
     readiness,
     deadlines,
+    admission: admitAll,
     observe: createRequestMetrics(registry),
     defaultFreshS: Math.round(configuration.cache.ttlMs / 1000),
     log,

@@ -37,7 +37,10 @@ export interface Cache {
   readonly staleWhileRevalidateS?: number;
   /** RFC 5861 §4. @default 0 */
   readonly staleIfErrorS?: number;
-  /** Names by which a write makes the answer old. */
+  /**
+   * Names by which a write makes the answer old, such as `products`, or `products/:id` with the path's parameter in
+   * its place.
+   */
   readonly tags?: readonly string[];
 }
 

@@ -67,7 +67,7 @@ export const pathParameters = (path: string): string[] =>
  * Declares a route.
  *
  * @throws ContractError where path and schema name different parameters, a GET takes a body, a size or time
- *   is out of its bounds, or a retry is promised that the method or the headers do not allow.
+ *   is out of its bounds, a tag cannot be one, or a retry is promised that the method or the headers do not allow.
  */
 export const defineRoute = <const R extends Route>(route: R): R => {
   const refuse = (why: string): never => {
@@ -90,12 +90,25 @@ export const defineRoute = <const R extends Route>(route: R): R => {
   if (!scopes.every((scope) => SCOPE.test(scope))) refuse("a scope holds no space, quote or backslash");
   const fields = Object.keys(request.headers?.shape ?? {});
   if (fields.some((name) => name !== name.toLowerCase())) refuse("header fields are named in lower case");
+  checkTags(route, refuse);
   checkRetry(route, refuse);
   return route;
 };
 
 /** RFC 6749 §3.3, `scope-token`. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** Visible ASCII without a comma: tags stand in a list in a header field. */
+const TAG = /^[\x21-\x2b\x2d-\x7e]{1,100}$/;
+
+const checkTags = ({ path, policy }: Route, refuse: (why: string) => never): void => {
+  const parameters = pathParameters(path);
+  for (const tag of policy.cache?.tags ?? []) {
+    if (!TAG.test(tag)) refuse(`the tag ${JSON.stringify(tag)} is not visible ASCII without a comma`);
+    const unknown = pathParameters(tag).find((name) => !parameters.includes(name));
+    if (unknown !== undefined) refuse(`the tag ${tag} names :${unknown}, which the path does not have`);
+  }
+};
 
 /** Whole numbers alone: NaN and Infinity are none. */
 const isWithin = (value: number, min: number, max: number): boolean =>

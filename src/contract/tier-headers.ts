@@ -13,6 +13,8 @@ export const tierHeaders = {
   verdict: "breakwater-verdict",
   /** Milliseconds that were left of the request's deadline when it was sent. */
   timeoutMs: "breakwater-timeout-ms",
+  /** On an answer: which tags a write has made old, see `core/cache/tags.ts`. */
+  invalidated: "breakwater-invalidated",
 } as const;
 
 /** Under this path the edge speaks to the origin for itself. It is no part of the contract, and signed too. */

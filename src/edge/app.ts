@@ -1,14 +1,16 @@
 /** The edge as a Hono application: the guards, in the order in which a request meets them. */
 import type { Redis } from "@upstash/redis/cloudflare";
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { compileRoutes } from "../core/routing/table.ts";
 import { dependencyBreaker } from "./breakers.ts";
+import { cachedForward } from "./cache/cached-forward.ts";
+import type { EdgeStore } from "./cache/edge-store.ts";
 import type { EdgeConfiguration } from "./configuration.ts";
 import { type Exchange, type Guard, openExchange } from "./exchange.ts";
-import { forward } from "./forward.ts";
+import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
 import { bodyGuard } from "./guards/body.ts";
 import { routeGuard } from "./guards/route.ts";
@@ -19,6 +21,7 @@ export interface EdgeDependencies {
   readonly configuration: EdgeConfiguration;
   readonly routes: Routes;
   readonly redis: Redis;
+  readonly store: EdgeStore;
   readonly fetch: typeof globalThis.fetch;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -44,12 +47,12 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     routeGuard(compileRoutes(routes), now),
     authenticationGuard(lookup, now),
     bodyGuard,
-    forward(client),
+    cachedForward(createForward(client), dependencies),
   ];
 
   const app = new Hono();
-  app.all("*", async ({ req }) => {
-    const exchange = openExchange(req.raw);
+  app.all("*", async (c) => {
+    const exchange = openExchange(c.req.raw, backgroundOf(c));
     try {
       return await passThrough(guards, exchange);
     } catch (error) {
@@ -58,6 +61,20 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     }
   });
   return app;
+};
+
+/** The platform ends a request's work with its answer, unless it is told of it. */
+const backgroundOf = (c: Context): Exchange["inBackground"] => {
+  let context: Pick<ExecutionContext, "waitUntil"> | undefined;
+  try {
+    context = c.executionCtx;
+  } catch {
+    // Not on the platform: nothing ends it.
+  }
+  return (work) => {
+    const quiet = work.catch(() => undefined);
+    context?.waitUntil(quiet);
+  };
 };
 
 /** The first guard that answers or refuses ends the way. */

@@ -6,6 +6,8 @@ import type { Verdict } from "../core/security/verdict.ts";
 export interface Exchange {
   readonly request: Request;
   readonly requestId: string;
+  /** By which the client addresses the edge, such as `https://api.example.com`. */
+  readonly origin: string;
   readonly path: string;
   /** With its leading `?`; empty where there is none. */
   readonly query: string;
@@ -20,6 +22,8 @@ export interface Exchange {
   corsHeaders?: Readonly<Record<string, string>>;
   verdict: Verdict;
   body?: Uint8Array<ArrayBuffer>;
+  /** Goes on with work when the request has been answered. Whatever becomes of it ends nothing else. */
+  readonly inBackground: (work: Promise<unknown>) => void;
 }
 
 /** A step on the request's way: it answers, refuses, or lets the request go on. */
@@ -37,11 +41,13 @@ export const routed = (
   return { entry, deadline, deadlineAtMs };
 };
 
-export const openExchange = (request: Request): Exchange => {
-  const { pathname, search } = new URL(request.url);
+export const openExchange = (request: Request, inBackground: Exchange["inBackground"]): Exchange => {
+  const { origin, pathname, search } = new URL(request.url);
   return {
     request,
+    inBackground,
     requestId: crypto.randomUUID(),
+    origin,
     path: pathname,
     query: search,
     // The platform sets it on every request; a client cannot.

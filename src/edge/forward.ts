@@ -1,30 +1,52 @@
 /** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
 import { type Problem, problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
-import { type Exchange, type Guard, routed } from "./exchange.ts";
+import { type Exchange, routed } from "./exchange.ts";
 import type { OriginAnswer, OriginClient } from "./origin-client.ts";
+
+export interface ForwardOptions {
+  /** Fields of the client's that do not go along, in lower case. */
+  readonly without?: readonly string[];
+  /** What the edge itself asks of the origin's cache (RFC 9111 §5.2.1). */
+  readonly cacheControl?: string | undefined;
+}
+
+export type Forward = (exchange: Exchange, options?: ForwardOptions) => Promise<Response | Problem>;
 
 /** Fields of a client that any route may get; a route's own are those that its contract names. */
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
 
 /** Only what is listed goes along: a client's fields between the tiers never do. */
-const forwardedHeaders = (headers: Headers, route: Route): Record<string, string> => {
+const forwardedHeaders = (
+  headers: Headers,
+  route: Route,
+  { without = [], cacheControl }: ForwardOptions,
+): Record<string, string> => {
   const forwarded: Record<string, string> = {};
   for (const name of [...ALWAYS_FORWARDED, ...Object.keys(route.request?.headers?.shape ?? {})]) {
-    const value = headers.get(name);
+    const value = without.includes(name) ? null : headers.get(name);
     if (value !== null) forwarded[name] = value;
   }
+  if (cacheControl !== undefined) forwarded["cache-control"] = cacheControl;
   return forwarded;
 };
 
-const refusals = {
-  unreachable: problem("unavailable", {
+const unreachable = (retryAfterS: number): Problem =>
+  problem("unavailable", {
     detail: "No origin can be reached.",
-    headers: { "retry-after": "1" },
-  }),
-  foreign: problem("bad_gateway"),
-  timed_out: problem("deadline_exceeded"),
-} as const satisfies Record<Exclude<OriginAnswer["kind"], "answered">, Problem>;
+    headers: { "retry-after": String(retryAfterS) },
+  });
+
+const refusalOf = (answer: Exclude<OriginAnswer, { kind: "answered" }>): Problem => {
+  switch (answer.kind) {
+    case "unreachable":
+      return unreachable(1);
+    case "foreign":
+      return problem("bad_gateway");
+    case "timed_out":
+      return problem("deadline_exceeded");
+  }
+};
 
 /** What is not ASCII has no one form on the wire, and would not survive being signed (RFC 9110 §5.5). */
 const unsendable = (headers: Readonly<Record<string, string>>, route: Route): Problem | undefined => {
@@ -35,11 +57,11 @@ const unsendable = (headers: Readonly<Record<string, string>>, route: Route): Pr
   return errors.length === 0 ? undefined : problem("invalid_request", { errors });
 };
 
-export const forward =
-  (client: OriginClient): Guard =>
-  async (exchange: Exchange) => {
+export const createForward =
+  (client: OriginClient): Forward =>
+  async (exchange, options = {}) => {
     const { entry, deadline, deadlineAtMs } = routed(exchange);
-    const headers = forwardedHeaders(exchange.request.headers, entry.route);
+    const headers = forwardedHeaders(exchange.request.headers, entry.route, options);
     const refused = unsendable(headers, entry.route);
     if (refused !== undefined) return refused;
     const answer = await client.send({
@@ -54,5 +76,5 @@ export const forward =
       deadlineAtMs,
       ...(exchange.body === undefined ? {} : { body: exchange.body }),
     });
-    return answer.kind === "answered" ? answer.response : refusals[answer.kind];
+    return answer.kind === "answered" ? answer.response : refusalOf(answer);
   };

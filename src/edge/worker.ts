@@ -43,6 +43,10 @@ const build = (environment: Environment): Hono | undefined => {
     configuration: reading.value,
     routes: contract,
     redis: connect(reading.value),
+    store: {
+      match: (key) => caches.default.match(key),
+      put: (key, entry) => caches.default.put(key, entry),
+    },
     fetch: (input, init) => fetch(input, init),
     now: () => Date.now(),
     random: () => Math.random(),
@@ -51,11 +55,11 @@ const build = (environment: Environment): Hono | undefined => {
 };
 
 export default {
-  fetch: (request, environment) => {
+  fetch: (request, environment, context) => {
     app ??= build(environment);
     if (app === undefined) {
       return problemResponse(problem("unavailable"), crypto.randomUUID());
     }
-    return app.fetch(request, environment);
+    return app.fetch(request, environment, context);
   },
 } satisfies ExportedHandler<Environment>;

@@ -1,5 +1,5 @@
 /** The origin as a Hono application: probes, what the edge asks for itself, then the contract's routes. */
-import { type Context, Hono } from "hono";
+import { Hono } from "hono";
 import type { Contract } from "../contract/contract.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
@@ -12,12 +12,8 @@ import { problemOfFailure, unavailable } from "./failure-problem.ts";
 import type { Handlers } from "./handler.ts";
 import { findKey } from "./keys/key-store.ts";
 import { createProbes } from "./lifecycle/probes.ts";
-import {
-  type AnyHandler,
-  type OriginEnvironment,
-  type RouteDependencies,
-  serveRoute,
-} from "./serve-route.ts";
+import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
+import { serveRoute } from "./serve-route.ts";
 import { type ClaimNonce, type EdgeRequest, verifyEdge } from "./verify-edge.ts";
 
 export interface OriginDependencies extends Omit<RouteDependencies, "verify"> {
@@ -27,8 +23,6 @@ export interface OriginDependencies extends Omit<RouteDependencies, "verify"> {
   readonly authorities: readonly string[];
   readonly claimNonce: ClaimNonce;
 }
-
-type OriginContext = Context<OriginEnvironment>;
 
 export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvironment> => {
   const { routes, handlers, database, signingKeys, authorities, readiness, log } = dependencies;
@@ -62,7 +56,8 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   for (const name of mostLiteralFirst(routes)) {
     const route: Route = routes[name];
     // Each handler's input is the output of its own route's schemas: `Handlers` pairs them by name.
-    const serve = serveRoute(name, route, handlers[name] as AnyHandler, { ...dependencies, verify });
+    const operation = { name, route, handler: handlers[name] as AnyHandler };
+    const serve = serveRoute(operation, { ...dependencies, verify });
     app.on(route.method, route.path, serve);
   }
 

@@ -47,6 +47,15 @@ export interface Services {
   readonly database: Database;
   /** The cursors of this list. */
   readonly cursors: Cursors;
+  readonly cache: {
+    /**
+     * Tells what a write has made old: tags as the contract's cacheable routes have them, such as `products/7`. Of
+     * this origin no answer is older than the write then, once the write has been answered.
+     *
+     * @throws TypeError for what cannot be a tag
+     */
+    invalidate(...tags: readonly string[]): void;
+  };
   /** Aborts at the request's deadline, or when its client has gone: for what the handler itself waits for. */
   readonly signal: AbortSignal;
 }

@@ -151,11 +151,33 @@ const testsOf = (driver: RedisDriver): void => {
   test("a name is taken once, and free again after its time", async () => {
     const store = connect();
     const name = newName();
-    const takes = await Promise.all(Array.from({ length: 20 }, () => store.setIfAbsent(name, 1)));
+    const takes = await Promise.all(Array.from({ length: 20 }, () => store.setIfAbsent(name, 1_000)));
     expect(takes.filter(Boolean)).toHaveLength(1);
     if (admin !== undefined) expect(await admin.pttl(name)).toBeGreaterThan(0);
-    await until("the name is free again", () => store.setIfAbsent(name, 60));
-    expect(await store.setIfAbsent(name, 60)).toBe(false);
+    await until("the name is free again", () => store.setIfAbsent(name, 60_000));
+    expect(await store.setIfAbsent(name, 60_000)).toBe(false);
+  });
+
+  test("a value is as it was written, for its time, until it is removed", async () => {
+    const store = connect();
+    const name = newName();
+    const value = '{"n":1.50,"s":"ünï 🦫"}';
+    expect(await store.values([name])).toEqual([null]);
+    await store.set(name, value, 60_000);
+    expect(await store.values([name, `${name}:absent`, name])).toEqual([value, null, value]);
+    if (admin !== undefined) expect(await admin.pttl(name)).toBeGreaterThan(0);
+    await store.remove(name);
+    await store.remove(name);
+    expect(await store.values([name])).toEqual([null]);
+    await store.set(name, value, 1);
+    await until("its time is over", async () => (await store.values([name]))[0] === null);
+  });
+
+  test("a script gets its keys and values, and what it returns comes back as text", async () => {
+    const store = connect();
+    const name = newName();
+    const script = "redis.call('SET', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), ARGV[2]}";
+    expect(await store.evaluate(script, [name], ["1764057600000", "two"])).toEqual(["1764057600000", "two"]);
   });
 
   const expectBounded = async (store: RedisStore): Promise<void> => {
@@ -164,7 +186,11 @@ const testsOf = (driver: RedisDriver): void => {
       store.ping(),
       store.hashField(name, "a"),
       store.replaceHash(name, { a: "1" }),
-      store.setIfAbsent(name, 1),
+      store.setIfAbsent(name, 1_000),
+      store.values([name]),
+      store.set(name, "1", 1_000),
+      store.remove(name),
+      store.evaluate("return KEYS[1]", [name], []),
     ];
     for (const { error, tookMs } of await Promise.all(attempts.map(failureOf))) {
       expect(error).toBeInstanceOf(Error);
@@ -221,7 +247,7 @@ const testsOf = (driver: RedisDriver): void => {
         () => false,
       ),
     );
-    expect(await store.setIfAbsent(newName(), 1)).toBe(true);
+    expect(await store.setIfAbsent(newName(), 1_000)).toBe(true);
   });
 
   test("idle connections that are lost do no harm", async ({ skip }) => {

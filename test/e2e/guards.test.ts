@@ -215,7 +215,7 @@ describe("between the tiers", () => {
 
   test("a signed write that another pod has taken is refused by all", async () => {
     const nonce = "b".repeat(22);
-    expect(await system.redis.setIfAbsent(`${system.keyPrefix}nonce:${nonce}`, 60)).toBe(true);
+    expect(await system.redis.setIfAbsent(`${system.keyPrefix}nonce:${nonce}`, 60_000)).toBe(true);
     expect((await problemOf(await signedOrder(nonce))).code).toBe("unsigned");
   });
 

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { createMemoryStore } from "../support/memory-store.ts";
 import { problemOf } from "../support/problem-of.ts";
 
 const TIMEOUT_MS = 200;
@@ -66,6 +67,7 @@ const edgeTo = (origin: string, others: Partial<EdgeDependencies> = {}) => {
     configuration: configuration.value,
     routes: { slow, upload, closed },
     redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    store: createMemoryStore(),
     fetch: (input, init) => fetch(input, init),
     now: Date.now,
     random: Math.random,

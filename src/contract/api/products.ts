@@ -77,7 +77,7 @@ export const getProduct = defineRoute({
     auth: "public",
     cors,
     limit: [perClient],
-    cache: { ...fresh, tags: ["products"] },
+    cache: { ...fresh, tags: ["products/:id"] },
     retry: "safe",
   },
 });

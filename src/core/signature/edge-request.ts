@@ -20,6 +20,7 @@ export interface SignedTarget {
 
 /** Header fields that are covered whenever the request has them. */
 export const COVERED_FIELDS = [
+  "cache-control",
   "content-digest",
   "content-type",
   "idempotency-key",

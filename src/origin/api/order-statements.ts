@@ -34,7 +34,7 @@ WITH wanted AS (
 SELECT position, quantity, name, price_minor, stock, (SELECT created_at FROM placed) AS created_at
 FROM line ORDER BY position`;
 
-/** $1 order's id, $2 principal. Says how many orders were cancelled: 0 or 1. */
+/** $1 order's id, $2 principal. Says how many orders were cancelled, 0 or 1, and whose products' stock it gave back. */
 export const CANCEL_ORDER = `
 WITH cancelled AS (
   UPDATE orders SET status = 'cancelled', cancelled_at = now()
@@ -49,4 +49,5 @@ WITH cancelled AS (
   SET stock = p.stock + line.quantity, version = p.version + 1, updated_at = now()
   FROM locked, line WHERE p.id = locked.id AND p.id = line.product_id
 )
-SELECT count(*)::int AS cancelled FROM cancelled`;
+SELECT (SELECT count(*)::int FROM cancelled) AS cancelled,
+  coalesce((SELECT array_agg(product_id) FROM line), '{}')::text[] AS product_ids`;

@@ -7,6 +7,7 @@ import type { Database } from "../data/database.ts";
 import type { Handler } from "../handler.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "./order-statements.ts";
 import { pageOf } from "./page.ts";
+import { tagsOf } from "./product-tags.ts";
 
 interface OrderRow {
   id: string;
@@ -72,11 +73,16 @@ interface PlacedLine {
   created_at: Date | null;
 }
 
-export const handlePlaceOrder: Handler<typeof placeOrder> = async ({ body, principal }, { database }) => {
+export const handlePlaceOrder: Handler<typeof placeOrder> = async (
+  { body, principal },
+  { database, cache },
+) => {
   const { lines } = body;
   const id = uuidv7();
   const productIds = lines.map((line) => line.productId);
   const quantities = lines.map((line) => line.quantity);
+  // Their stock changes, even where the answer is lost on its way.
+  cache.invalidate(...tagsOf(productIds));
   const found = await database.query<PlacedLine>(PLACE_ORDER, [id, principal.id, productIds, quantities], {
     plan: "generic",
   });
@@ -128,10 +134,16 @@ const placedOrder = (
   };
 };
 
-export const handleCancelOrder: Handler<typeof cancelOrder> = async ({ params, principal }, { database }) => {
-  const [result] = await database.query<{ cancelled: number }>(CANCEL_ORDER, [params.id, principal.id], {
-    plan: "generic",
-  });
+export const handleCancelOrder: Handler<typeof cancelOrder> = async (
+  { params, principal },
+  { database, cache },
+) => {
+  const [result] = await database.query<{ cancelled: number; product_ids: string[] }>(
+    CANCEL_ORDER,
+    [params.id, principal.id],
+    { plan: "generic" },
+  );
+  if (result?.cancelled === 1) cache.invalidate(...tagsOf(result.product_ids));
   const row = await findOrder(database, params.id, principal.id);
   if (row === undefined) return problem("not_found");
   if (result?.cancelled !== 1)

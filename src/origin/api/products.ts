@@ -9,10 +9,11 @@ import type {
   updateProduct,
 } from "../../contract/api/products.ts";
 import { problem } from "../../contract/problem.ts";
-import { entityTag, matchHolds, noneMatchHolds } from "../../core/http/entity-tag.ts";
+import { entityTag, matchHolds } from "../../core/http/entity-tag.ts";
 import type { Database } from "../data/database.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "./page.ts";
+import { tagsOf } from "./product-tags.ts";
 
 interface ProductRow {
   id: string;
@@ -63,21 +64,19 @@ export const handleListProducts: Handler<typeof listProducts> = async ({ query }
   return { status: 200, body: pageOf(rows.map(toProduct), query.limit, cursors) };
 };
 
-export const handleGetProduct: Handler<typeof getProduct> = async ({ params, headers }, { database }) => {
+export const handleGetProduct: Handler<typeof getProduct> = async ({ params }, { database }) => {
   const row = await findProduct(database, params.id);
   if (row === undefined) return problem("not_found");
-  const held = headers["if-none-match"];
-  if (held !== undefined && noneMatchHolds(held, entityTag(row.version)))
-    return { status: 304, headers: etagOf(row) };
   return { status: 200, body: toProduct(row), headers: etagOf(row) };
 };
 
-export const handleCreateProduct: Handler<typeof createProduct> = async ({ body }, { database }) => {
+export const handleCreateProduct: Handler<typeof createProduct> = async ({ body }, { database, cache }) => {
   const [row] = await database.query<ProductRow>(
     `INSERT INTO products (id, name, description, price_minor, stock) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
     [uuidv7(), body.name, body.description, body.price.amount, body.stock],
   );
   if (row === undefined) throw new Error("an INSERT returned no row");
+  cache.invalidate(...tagsOf([row.id]));
   return {
     status: 201,
     body: toProduct(row),
@@ -87,7 +86,7 @@ export const handleCreateProduct: Handler<typeof createProduct> = async ({ body 
 
 export const handleUpdateProduct: Handler<typeof updateProduct> = async (
   { params, headers, body },
-  { database },
+  { database, cache },
 ) => {
   const expected = headers["if-match"];
   if (expected === undefined) {
@@ -96,6 +95,8 @@ export const handleUpdateProduct: Handler<typeof updateProduct> = async (
   const row = await findProduct(database, params.id);
   if (row === undefined) return problem("not_found");
   if (!matchHolds(expected, entityTag(row.version))) return problem("precondition_failed");
+  // Before it is known whether it was changed: an answer that is lost on its way says nothing.
+  cache.invalidate(...tagsOf([row.id]));
   // The version that was compared is named again, so that a change between the two statements is seen.
   const [changed] = await database.query<ProductRow>(
     `UPDATE products SET name = coalesce($3, name), description = coalesce($4, description),

@@ -10,21 +10,25 @@ export interface RedisStore {
   /** Puts a whole hash in the place of another; readers see the old one or the new one. */
   replaceHash(name: string, fields: Readonly<Record<string, string>>): Promise<void>;
   removeHash(name: string): Promise<void>;
-  /** Whether the name was free; it is taken for the time. */
-  setIfAbsent(name: string, seconds: number): Promise<boolean>;
+  /** Whether the name was free; it is taken for the time, milliseconds. */
+  setIfAbsent(name: string, ttlMs: number): Promise<boolean>;
+  /** What is there under each name, in their order. */
+  values(names: readonly string[]): Promise<readonly (string | null)[]>;
+  set(name: string, value: string, ttlMs: number): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** Runs a script in Lua; what it returns is to be made of text. */
+  evaluate(script: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
   close(): Promise<void>;
 }
 
 /** No caller waits longer for one command. */
 const COMMAND_TIMEOUT_MS = 2_000;
 
-/** While it is open nobody waits for Redis at all; a probe may take as long as a command, and a little more. */
-export const REDIS_BREAKER = {
-  timeoutMs: 500,
-  maxTimeoutMs: 5_000,
-  halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500,
-  rampMs: 0,
-};
+/**
+ * What Redis' breaker has of its own: a probe may take as long as a command, and a little more; and so little is a
+ * command to Redis that none is held back once it is there.
+ */
+export const REDIS_BREAKER = { halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500, rampMs: 0 };
 /** Fields that one command writes: a snapshot of any size never blocks Redis for long. */
 const FIELDS_PER_COMMAND = 1_000;
 /** What is not renamed into its place within this time is left over from a process that died, seconds. */
@@ -69,7 +73,11 @@ const overHttp = (url: string, token: string): RedisStore => {
     hashField: (name, field) => redis.hget<string>(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
     removeHash: async (name) => void (await redis.del(name)),
-    setIfAbsent: async (name, seconds) => (await redis.set(name, "1", { nx: true, ex: seconds })) !== null,
+    setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", { nx: true, px: ttlMs })) !== null,
+    values: (names) => redis.mget<(string | null)[]>(...names),
+    set: async (name, value, ttlMs) => void (await redis.set(name, value, { px: ttlMs })),
+    remove: async (name) => void (await redis.del(name)),
+    evaluate: (script, keys, values) => redis.eval(script, [...keys], [...values]),
     close: async () => undefined,
   };
 };
@@ -88,7 +96,11 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     hashField: (name, field) => redis.hget(name, field),
     replaceHash: (name, fields) => replaceHash(redis, name, fields),
     removeHash: async (name) => void (await redis.del(name)),
-    setIfAbsent: async (name, seconds) => (await redis.set(name, "1", "EX", seconds, "NX")) !== null,
+    setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", "PX", ttlMs, "NX")) !== null,
+    values: (names) => redis.mget(...names),
+    set: async (name, value, ttlMs) => void (await redis.set(name, value, "PX", ttlMs)),
+    remove: async (name) => void (await redis.del(name)),
+    evaluate: (script, keys, values) => redis.eval(script, keys.length, ...keys, ...values),
     close: async () => redis.disconnect(),
   };
 };
@@ -107,7 +119,11 @@ export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
     hashField: (name, field) => run(() => redis.hashField(name, field)),
     replaceHash: (name, fields) => run(() => redis.replaceHash(name, fields)),
     removeHash: (name) => run(() => redis.removeHash(name)),
-    setIfAbsent: (name, seconds) => run(() => redis.setIfAbsent(name, seconds)),
+    setIfAbsent: (name, ttlMs) => run(() => redis.setIfAbsent(name, ttlMs)),
+    values: (names) => run(() => redis.values(names)),
+    set: (name, value, ttlMs) => run(() => redis.set(name, value, ttlMs)),
+    remove: (name) => run(() => redis.remove(name)),
+    evaluate: (script, keys, values) => run(() => redis.evaluate(script, keys, values)),
     close: () => redis.close(),
   };
 };

@@ -5,6 +5,7 @@ import { contract } from "../../contract/contract.ts";
 import { admitAll } from "../admission.ts";
 import { createOrigin } from "../app.ts";
 import { breakerFactory } from "../breakers.ts";
+import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
@@ -13,6 +14,7 @@ import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
 import { keyPublisher, publishKeys } from "../keys/publish-keys.ts";
 import type { OriginLog } from "../log.ts";
+import { createCacheMetrics } from "../metrics/cache-metrics.ts";
 import { createRegistry } from "../metrics/registry.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
@@ -28,6 +30,9 @@ const PUBLISH_INTERVAL_MS = 2_000;
 const CLEAN_INTERVAL_MS = 60_000;
 /** How often connections that were lost are replaced, up to `database.min_connections`. */
 const WARM_UP_INTERVAL_MS = 10_000;
+
+/** How often Redis is told of writes that it could not be told of before. */
+const FLUSH_INTERVAL_MS = 1_000;
 
 /** What hangs when the process ends is not waited for longer, milliseconds. */
 const LEAVE_TIMEOUT_MS = 1_000;
@@ -52,14 +57,22 @@ export interface ServingProcess {
   drain(isAlone?: boolean): Promise<void>;
 }
 
+interface Upkept {
+  readonly pool: PostgresPool;
+  readonly redis: RedisStore;
+  readonly cache: OriginCache;
+  readonly log: OriginLog;
+}
+
 const startUpkeep = (
   { redis: { keyPrefix } }: OriginConfiguration,
-  { pool, redis, log }: { pool: PostgresPool; redis: RedisStore; log: OriginLog },
+  { pool, redis, cache, log }: Upkept,
 ): Repetition[] => [
   repeat(
     keyPublisher(() => publishKeys(pool, redis, keyPrefix), log),
     PUBLISH_INTERVAL_MS,
   ),
+  repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
   repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
   // What cannot be opened now is opened when it is needed.
   repeat(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
@@ -70,14 +83,15 @@ export const serveProcess = async (
   configuration: OriginConfiguration,
   log: OriginLog,
 ): Promise<ServingProcess> => {
-  const { server, database, redis: redisOptions, observability } = configuration;
+  const { server, database, redis: redisOptions, circuitBreaker, observability } = configuration;
   const now = Date.now;
-  const pool = connectPostgres(database.url, { ...database, log });
   const registry = new Registry();
   const createBreaker = breakerFactory(registry, log);
+  const breaker = createBreaker("database", circuitBreaker);
+  const pool = connectPostgres(database.url, { ...database, log, breaker });
   const redis = underBreaker(
     connectRedis(redisOptions.url, redisOptions.token, log),
-    createBreaker("redis", REDIS_BREAKER),
+    createBreaker("redis", { ...circuitBreaker, ...REDIS_BREAKER }),
   );
   const readiness = createReadiness(
     { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
@@ -93,6 +107,13 @@ export const serveProcess = async (
     },
     registry,
   );
+  const cache = createOriginCache(configuration, {
+    routes: contract,
+    redis,
+    log,
+    now,
+    random: Math.random,
+  });
   const app = createOrigin({
     routes: contract,
     handlers,
@@ -102,10 +123,13 @@ export const serveProcess = async (
     readiness,
     deadlines,
     admission: admitAll,
+    cache: cache.cache,
     observe: createRequestMetrics(registry),
-    defaultFreshS: Math.round(configuration.cache.ttlMs / 1000),
+    observeCache: createCacheMetrics(registry, () => cache.cache.usage()),
+    defaultFreshS: cache.defaultFreshS,
     log,
-    claimNonce: (nonce) => redis.setIfAbsent(`${redisOptions.keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S),
+    claimNonce: (nonce) =>
+      redis.setIfAbsent(`${redisOptions.keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S * 1000),
     now,
   });
   const api = await listen(app.fetch, server);
@@ -115,7 +139,7 @@ export const serveProcess = async (
   const ready = prepareDatabase(database.url, { ...database, log, signal: stopping.signal }).then(() => {
     if (stopping.signal.aborted) return;
     readiness.migrated();
-    upkeep = startUpkeep(configuration, { pool, redis, log });
+    upkeep = startUpkeep(configuration, { pool, redis, cache, log });
   });
   ready.catch(() => undefined);
 

@@ -1,0 +1,217 @@
+/**
+ * The edge's cache before the origins: what is fresh is answered here, what is stale while a newer answer is fetched
+ * in the background, what is older still where no origin can give one. Of those who ask for the same at the same
+ * time in one isolate, one fetches it: by a lease, since no promise may be shared between requests.
+ */
+import type { Problem } from "../../contract/problem.ts";
+import { problemTypes } from "../../contract/problem.ts";
+import type { Route } from "../../contract/route.ts";
+import { tierHeaders } from "../../contract/tier-headers.ts";
+import { createInvalidations } from "../../core/cache/invalidations.ts";
+import { createLeases, type Lease } from "../../core/cache/leases.ts";
+import { readTags, tagsFor } from "../../core/cache/tags.ts";
+import { type Usability, usabilityOf } from "../../core/cache/windows.ts";
+import type { CacheStatus } from "../../core/http/cache-status.ts";
+import { type Exchange, type Guard, routed } from "../exchange.ts";
+import type { Forward } from "../forward.ts";
+import { CONDITION, cacheKey } from "./cache-key.ts";
+import { type EdgeStore, matchInTime } from "./edge-store.ts";
+import { fromKept, type KeptAnswer, toKept } from "./kept-answer.ts";
+import { pause, pauseFor } from "./pause.ts";
+import { fetchedAnswer, keptResponse } from "./told-response.ts";
+
+export interface CachedForwardDependencies {
+  readonly store: EdgeStore;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Takes what is for operators' eyes. */
+  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+}
+
+/** Who fetches has so long until another one does, milliseconds. */
+const LEASE_MS = 1_000;
+/** How often who waits looks whether the answer is there, milliseconds. */
+const LOOK_INTERVAL_MS = 20;
+/** For so long a newer answer is waited for where a stale one could be used in its place, milliseconds. */
+const STALE_PATIENCE_MS = 1_000;
+/** A write keeps older answers from being asked of origins for so long, where the contract names no freshness, seconds. */
+const DEFAULT_FRESH_S = 300;
+
+/** A request that may be answered from the cache. */
+interface Asked {
+  readonly exchange: Exchange;
+  readonly key: string;
+  readonly tags: readonly string[];
+  readonly route: Route;
+}
+
+const statusOf = (result: Response | Problem): number =>
+  result instanceof Response ? result.status : problemTypes[result.code].status;
+
+export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies): Guard => {
+  const leases = createLeases({ leaseMs: LEASE_MS });
+  /** Keys for which no origin had an answer a moment ago. */
+  const failed = createLeases({ leaseMs: LEASE_MS });
+  const invalidations = createInvalidations();
+  const tagsOf = new Map<Route, (path: string) => readonly string[]>();
+
+  const asked = (exchange: Exchange): Asked | undefined => {
+    const { route } = routed(exchange).entry;
+    const { origin, path, query, request } = exchange;
+    const key = cacheKey(route, { origin, path, query, headers: request.headers });
+    if (key === undefined) return undefined;
+    let tags = tagsOf.get(route);
+    if (tags === undefined) {
+      tags = tagsFor(route);
+      // As many as there are routes.
+      tagsOf.set(route, tags);
+    }
+    return { exchange, key, tags: tags(path), route };
+  };
+
+  /** What is kept and not older than a write that this isolate knows of. */
+  const keptFor = async ({ key, tags }: Asked): Promise<KeptAnswer | undefined> => {
+    const entry = await matchInTime(store, key);
+    const kept = entry && fromKept(entry);
+    return kept !== undefined && !invalidations.isOld(tags, kept.requestedAtMs) ? kept : undefined;
+  };
+
+  const usability = ({ generatedAtMs, windows }: KeptAnswer): Usability =>
+    usabilityOf(now() - generatedAtMs, windows);
+
+  /** Lets no origin answer with what it made before a write that this isolate knows of. */
+  const newerThanWrites = ({ tags, route }: Asked): string | undefined => {
+    const lastMs = invalidations.last(tags);
+    if (lastMs === undefined) return undefined;
+    const sinceS = Math.max(0, Math.floor((now() - lastMs) / 1000));
+    const { freshS = DEFAULT_FRESH_S, staleWhileRevalidateS = 0 } = route.policy.cache ?? {};
+    return sinceS <= freshS + staleWhileRevalidateS ? `max-age=${sinceS}` : undefined;
+  };
+
+  const serve = (each: Asked, kept: KeptAnswer, status: CacheStatus): Response =>
+    keptResponse(each.exchange, kept, status, now());
+
+  const keep = (each: Asked, answer: Response, requestedAtMs: number, lease: Lease | undefined): boolean => {
+    const kept = toKept(answer, requestedAtMs, now());
+    const end = (): void => {
+      if (lease !== undefined) leases.end(lease);
+    };
+    const isWhole = each.exchange.request.method === "GET";
+    if (kept === undefined || !isWhole || invalidations.isOld(each.tags, requestedAtMs)) {
+      end();
+      return false;
+    }
+    const putting = store.put(each.key, kept.entry()).catch((error: unknown) => {
+      log({ level: "warn", message: "not kept in the cache", error: String(error) });
+    });
+    // Who waits for the lease is to find the answer.
+    each.exchange.inBackground(putting.finally(end));
+    return true;
+  };
+
+  /** Fetches and keeps; the caller has the lease, or does without. */
+  const fetchNew = async (
+    each: Asked,
+    lease: Lease | undefined,
+    cacheControl: string | undefined,
+  ): Promise<{ readonly result: Response | Problem; readonly stored: boolean }> => {
+    const requestedAtMs = now();
+    const result = await forward(each.exchange, { without: [CONDITION], cacheControl });
+    if (statusOf(result) >= 500) {
+      failed.take(each.key, now());
+      if (lease !== undefined) leases.end(lease);
+      return { result, stored: false };
+    }
+    const stored = result instanceof Response && keep(each, result, requestedAtMs, lease);
+    if (!stored && lease !== undefined) leases.end(lease);
+    return { result, stored };
+  };
+
+  const refresh = (each: Asked, kept: KeptAnswer): void => {
+    const lease =
+      failed.heldUntilMs(each.key, now()) === undefined ? leases.take(each.key, now()) : undefined;
+    if (lease === undefined) return;
+    // The origin's own stale answer would be no newer than this one.
+    const cacheControl = newerThanWrites(each) ?? `max-age=${Math.floor(kept.windows.freshMs / 1000)}`;
+    each.exchange.inBackground(
+      fetchNew(each, lease, cacheControl).then(async ({ result }) => {
+        // What nobody reads would hold its connection.
+        if (result instanceof Response) await result.body?.cancel();
+      }),
+    );
+  };
+
+  const staleOnError = (each: Asked, kept: KeptAnswer, forwardStatus?: number): Response =>
+    serve(
+      each,
+      kept,
+      forwardStatus === undefined
+        ? { hit: true, detail: "stale-if-error" }
+        : { forward: "stale", forwardStatus, detail: "stale-if-error" },
+    );
+
+  const lead = async (
+    each: Asked,
+    standIn: KeptAnswer | undefined,
+    lease: Lease | undefined,
+  ): Promise<Response | Problem> => {
+    const fetching = fetchNew(each, lease, newerThanWrites(each));
+    if (standIn !== undefined) each.exchange.inBackground(fetching);
+    const fetched = await (standIn === undefined
+      ? fetching
+      : Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]));
+    if (standIn !== undefined && (fetched === undefined || statusOf(fetched.result) >= 500)) {
+      return staleOnError(each, standIn, fetched && statusOf(fetched.result));
+    }
+    const { result, stored } = fetched ?? (await fetching);
+    if (!(result instanceof Response)) return result;
+    const reason = standIn === undefined ? "miss" : "stale";
+    return fetchedAnswer(each.exchange, result, { forward: reason, stored });
+  };
+
+  /** Waits for whoever fetches; undefined where its time is over without an answer that can be used. */
+  const follow = async (each: Asked): Promise<Response | undefined> => {
+    const { deadline } = routed(each.exchange);
+    while (leases.heldUntilMs(each.key, now()) !== undefined && !deadline.aborted)
+      await pause(LOOK_INTERVAL_MS);
+    const kept = await keptFor(each);
+    if (kept === undefined || usability(kept) === "gone" || usability(kept) === "on_error") return undefined;
+    return serve(each, kept, { hit: true, collapsed: true });
+  };
+
+  const fetchOnce = async (each: Asked, standIn: KeptAnswer | undefined): Promise<Response | Problem> => {
+    if (standIn !== undefined && failed.heldUntilMs(each.key, now()) !== undefined)
+      return staleOnError(each, standIn);
+    const lease = leases.take(each.key, now());
+    if (lease !== undefined) return await lead(each, standIn, lease);
+    return (await follow(each)) ?? (await lead(each, standIn, leases.take(each.key, now())));
+  };
+
+  /** Takes note of what a write has made old, which is nobody else's business. */
+  const noted = (result: Response | Problem): Response | Problem => {
+    const field = result instanceof Response ? result.headers.get(tierHeaders.invalidated) : null;
+    if (!(result instanceof Response) || field === null) return result;
+    invalidations.note(readTags(field), now());
+    const copy = new Response(result.body, result);
+    copy.headers.delete(tierHeaders.invalidated);
+    return copy;
+  };
+
+  return async (exchange) => {
+    const each = asked(exchange);
+    if (each === undefined) return noted(await forward(exchange));
+    const kept = await keptFor(each);
+    if (kept === undefined) return await fetchOnce(each, undefined);
+    switch (usability(kept)) {
+      case "fresh":
+        return serve(each, kept, { hit: true });
+      case "revalidate":
+        refresh(each, kept);
+        return serve(each, kept, { hit: true, detail: "stale-while-revalidate" });
+      case "on_error":
+        return await fetchOnce(each, kept);
+      case "gone":
+        return await fetchOnce(each, undefined);
+    }
+  };
+};

@@ -1,0 +1,76 @@
+/**
+ * An answer as it stands in the platform's cache. That cache stores only what has a plain lifetime, and leaves out
+ * what it does not like without a word; so an entry's own Cache-Control is that of its whole life, and what was said
+ * to clients, and when it was made, stand in fields beside it.
+ */
+import { type CacheWindows, lifetimeMs } from "../../core/cache/windows.ts";
+import { readCacheControl, secondsOf } from "../../core/http/cache-control.ts";
+
+export interface KeptAnswer {
+  readonly response: Response;
+  /** When it was asked for, and when it was made, epoch milliseconds. */
+  readonly requestedAtMs: number;
+  readonly generatedAtMs: number;
+  readonly windows: CacheWindows;
+}
+
+const TIMES = "breakwater-kept-times";
+const CACHE_CONTROL = "breakwater-kept-cache-control";
+/** Fields that belong to one answer alone, or to the platform's own cache. */
+const NOT_KEPT = ["x-request-id", "age", "set-cookie", "cf-cache-status", TIMES, CACHE_CONTROL];
+
+const S = 1_000;
+
+/** What an origin lets caches that many share do with its answer (RFC 9111 §5.2.2); undefined where that is nothing. */
+const sharedWindows = (cacheControl: string | null): CacheWindows | undefined => {
+  const directives = readCacheControl(cacheControl);
+  const freshS = secondsOf(directives, "max-age");
+  const isForbidden = ["private", "no-store", "no-cache"].some((name) => directives.has(name));
+  if (freshS === undefined || isForbidden || !directives.has("public")) return undefined;
+  return {
+    freshMs: freshS * S,
+    staleWhileRevalidateMs: (secondsOf(directives, "stale-while-revalidate") ?? 0) * S,
+    staleIfErrorMs: (secondsOf(directives, "stale-if-error") ?? 0) * S,
+  };
+};
+
+/** @returns the answer as it is to be kept, which reads the answer's body; undefined for one that may not be kept */
+export const toKept = (
+  answer: Response,
+  requestedAtMs: number,
+  nowMs: number,
+): { readonly entry: () => Response; readonly generatedAtMs: number } | undefined => {
+  const windows = sharedWindows(answer.headers.get("cache-control"));
+  if (answer.status !== 200 || windows === undefined) return undefined;
+  if (answer.headers.has("set-cookie") || answer.headers.has("vary")) return undefined;
+  // Its age when it was asked for, at most (RFC 9111 §4.2.3).
+  const generatedAtMs = requestedAtMs - Number(answer.headers.get("age") ?? 0) * S;
+  const restS = Math.floor((generatedAtMs + lifetimeMs(windows) - nowMs) / S);
+  if (!(restS > 0)) return undefined;
+  const entry = (): Response => {
+    const headers = new Headers(answer.headers);
+    for (const name of NOT_KEPT) headers.delete(name);
+    headers.set(CACHE_CONTROL, answer.headers.get("cache-control") ?? "");
+    headers.set(TIMES, `${requestedAtMs} ${generatedAtMs}`);
+    headers.set("cache-control", `public, max-age=${restS}`);
+    return new Response(answer.clone().body, { status: 200, headers });
+  };
+  return { entry, generatedAtMs };
+};
+
+/** Undefined for what is no entry of ours. */
+export const fromKept = (response: Response): KeptAnswer | undefined => {
+  const windows = sharedWindows(response.headers.get(CACHE_CONTROL));
+  const [requestedAtMs, generatedAtMs] = (response.headers.get(TIMES) ?? "").split(" ").map(Number);
+  if (windows === undefined || !requestedAtMs || !generatedAtMs) return undefined;
+  return { response, requestedAtMs, generatedAtMs, windows };
+};
+
+/** The fields for a client to whom the entry is sent. */
+export const clientHeaders = ({ response }: KeptAnswer): Headers => {
+  const headers = new Headers(response.headers);
+  const cacheControl = headers.get(CACHE_CONTROL) ?? "no-store";
+  for (const name of NOT_KEPT) headers.delete(name);
+  headers.set("cache-control", cacheControl);
+  return headers;
+};

@@ -1,0 +1,45 @@
+/** Answers with what the edge's cache has to say of them (RFC 9211), and 304 where the client holds their version. */
+import { tierHeaders } from "../../contract/tier-headers.ts";
+import { type CacheStatus, writeCacheStatus } from "../../core/http/cache-status.ts";
+import { noneMatchHolds } from "../../core/http/entity-tag.ts";
+import type { Exchange } from "../exchange.ts";
+import { CONDITION } from "./cache-key.ts";
+import { clientHeaders, type KeptAnswer } from "./kept-answer.ts";
+
+/** By this name answers tell of this cache. */
+const CACHE_NAME = "breakwater-edge";
+
+const respond = ({ request }: Exchange, body: ReadableStream | null, headers: Headers): Response => {
+  const condition = request.headers.get(CONDITION);
+  const tag = headers.get("etag");
+  if (condition !== null && tag !== null && noneMatchHolds(condition, tag)) {
+    headers.delete("content-type");
+    headers.delete("content-length");
+    void body?.cancel();
+    return new Response(null, { status: 304, headers });
+  }
+  return new Response(request.method === "HEAD" ? null : body, { status: 200, headers });
+};
+
+/** @param nowMs epoch milliseconds */
+export const keptResponse = (
+  exchange: Exchange,
+  kept: KeptAnswer,
+  status: CacheStatus,
+  nowMs: number,
+): Response => {
+  const headers = clientHeaders(kept);
+  const ageMs = Math.max(0, nowMs - kept.generatedAtMs);
+  const ttlS = Math.floor((kept.windows.freshMs - ageMs) / 1000);
+  headers.set("age", String(Math.ceil(ageMs / 1000)));
+  headers.set(tierHeaders.requestId, exchange.requestId);
+  headers.append("cache-status", writeCacheStatus(CACHE_NAME, { ...status, ttlS }));
+  return respond(exchange, kept.response.body, headers);
+};
+
+export const fetchedAnswer = (exchange: Exchange, answer: Response, status: CacheStatus): Response => {
+  const headers = new Headers(answer.headers);
+  headers.append("cache-status", writeCacheStatus(CACHE_NAME, status));
+  if (answer.status === 200) return respond(exchange, answer.body, headers);
+  return new Response(answer.body, { status: answer.status, headers });
+};

@@ -1,0 +1,88 @@
+/** Makes an answer for all who wait: takes another origin's from the second level, or has its own made and kept. */
+import { setTimeout as pause } from "node:timers/promises";
+import { isProblem, type Problem } from "../../contract/problem.ts";
+import { lifetimeMs, usabilityOf } from "../../core/cache/windows.ts";
+import type { Answer } from "../answer.ts";
+import type { CacheRequest } from "./answer-cache.ts";
+import { answerOf, type CachedAnswer } from "./cached-answer.ts";
+import { LEASE_MS, type LevelTwo, type Look } from "./level-two.ts";
+
+export interface Made {
+  readonly answer: Answer | Problem;
+  /** The answer as it was found; undefined where it was made. */
+  readonly held: CachedAnswer | undefined;
+  readonly stored: boolean;
+}
+
+export interface Keeping {
+  /** What the first level has. */
+  readonly held: () => CachedAnswer | undefined;
+  readonly ageOf: (answer: CachedAnswer) => number;
+  /** As it is to be kept; undefined for one that may not be. @param madeFromMs when it began to be made */
+  readonly kept: (answer: Answer, madeFromMs: number) => CachedAnswer | undefined;
+  readonly keep: (answer: CachedAnswer) => void;
+  readonly keepAbsence: (problem: Problem) => void;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+/** How often it is looked whether another origin has made the answer, milliseconds. */
+const LOOK_INTERVAL_MS = 25;
+const MAX_LOOKS = Math.ceil(LEASE_MS / LOOK_INTERVAL_MS);
+
+const found = (held: CachedAnswer): Made => ({ answer: answerOf(held), held, stored: false });
+
+/**
+ * Looks at the second level until there is an answer to be used, or this process is the one to make it.
+ *
+ * @returns the answer, or what the tags' versions were before it is made; undefined where there is no second level
+ */
+const settleOwner = async (
+  { key, tags, maxAgeMs }: CacheRequest,
+  levelTwo: LevelTwo,
+  { held, ageOf, keep }: Keeping,
+): Promise<CachedAnswer | Look | undefined> => {
+  for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
+    const look = await levelTwo.look(key, tags);
+    if (look === undefined) return undefined;
+    if (look.answer !== undefined) keep(look.answer);
+    const present = held();
+    const isUsable = present !== undefined && ageOf(present) < maxAgeMs;
+    const usability = isUsable ? usabilityOf(ageOf(present), present.windows) : "gone";
+    if (present !== undefined && usability === "fresh") return present;
+    if (await levelTwo.lease(key)) return look;
+    if (present !== undefined && usability === "revalidate") return present;
+    await pause(LOOK_INTERVAL_MS);
+  }
+  return undefined;
+};
+
+export const makeAnswer = async (
+  request: CacheRequest,
+  levelTwo: LevelTwo,
+  keeping: Keeping,
+): Promise<Made> => {
+  const settled = await settleOwner(request, levelTwo, keeping);
+  if (settled !== undefined && "generatedAtMs" in settled) return found(settled);
+  const isOwner = settled !== undefined;
+  const madeFromMs = keeping.now();
+  let kept: CachedAnswer | undefined;
+  try {
+    const answer = await request.make();
+    if (isProblem(answer)) {
+      if (answer.code === "not_found") {
+        keeping.keepAbsence(answer);
+        levelTwo.remove(request.key);
+      }
+      return { answer, held: undefined, stored: false };
+    }
+    kept = keeping.kept(answer, madeFromMs);
+    if (kept === undefined) return { answer, held: undefined, stored: false };
+    keeping.keep(kept);
+    return { answer: answerOf(kept), held: undefined, stored: true };
+  } finally {
+    if (isOwner && kept !== undefined)
+      levelTwo.store(request.key, kept, settled.versions, lifetimeMs(kept.windows));
+    else if (isOwner) levelTwo.release(request.key);
+  }
+};

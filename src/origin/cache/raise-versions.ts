@@ -1,0 +1,16 @@
+/**
+ * Raises the versions of tags in Redis: each to the version that is proposed, or to one more than is there. Versions
+ * are milliseconds as a rule, so that they go on rising where Redis has lost them.
+ *
+ * KEYS are the tags' names; ARGV the proposed version, and for how long the versions are kept, milliseconds.
+ */
+export const RAISE_VERSIONS = `
+local versions = {}
+for i, key in ipairs(KEYS) do
+  local version = tonumber(ARGV[1])
+  local present = tonumber(redis.call('GET', key) or '0')
+  if present >= version then version = present + 1 end
+  redis.call('SET', key, string.format('%.0f', version), 'PX', ARGV[2])
+  versions[i] = string.format('%.0f', version)
+end
+return versions`;

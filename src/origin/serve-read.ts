@@ -1,0 +1,89 @@
+/** Serves a read: from the cache where the policy lets it, else by its handler. */
+import type { Problem } from "../contract/problem.ts";
+import { timeoutMs } from "../contract/route.ts";
+import type { Principal } from "../core/security/principal.ts";
+import type { Answer } from "./answer.ts";
+import type { CacheResult } from "./cache/answer-cache.ts";
+import { bypassedAnswer, cachedRoute, conditional, toldAnswer, unconditional } from "./cache/cached-route.ts";
+import { createDeadlines } from "./deadlines.ts";
+import { inScope } from "./in-scope.ts";
+import { type ParsedInput, readInput } from "./read-input.ts";
+import { RequestScope } from "./request-scope.ts";
+import {
+  type Answering,
+  authorise,
+  principalOf,
+  type RouteDependencies,
+  type RouteOperation,
+} from "./route-operation.ts";
+import { servicesFor } from "./route-services.ts";
+import { targetOf } from "./verify-edge.ts";
+
+const NO_BODY = new Uint8Array(0);
+
+export const readAnswering = (
+  { name, route, handler }: RouteOperation,
+  dependencies: RouteDependencies,
+): Answering => {
+  const { deadlines, admission, cache, observeCache, defaultFreshS, now } = dependencies;
+  const cached = cachedRoute(name, route, defaultFreshS);
+  /** Of what is made for all: it is no request. */
+  const makings = createDeadlines(now);
+
+  const scopeOf = (forMs: number): RequestScope => new RequestScope(name, now() + forMs, true);
+
+  const handle = (
+    scope: RequestScope,
+    input: ParsedInput,
+    principal: Principal | undefined,
+  ): Promise<Answer | Problem> => {
+    const services = servicesFor(
+      { name, scope, principal, query: input.query, written: new Set() },
+      dependencies,
+    );
+    return admission.run(name, route, scope, async () => handler({ ...input, principal }, services));
+  };
+
+  /** For whoever waits for it: nobody of them ends it by going away. */
+  const makeForAll = (input: ParsedInput): Promise<Answer | Problem> => {
+    const scope = scopeOf(timeoutMs(route));
+    return inScope(makings, scope, undefined, () => handle(scope, input, undefined));
+  };
+
+  return (c, edge) => {
+    const principal = principalOf(route, edge);
+    const refused = authorise(route, principal);
+    if (refused !== undefined) return refused;
+    const { path, query } = targetOf(c.req.url);
+    const header = (field: string): string | undefined => c.req.header(field);
+    const params = c.req.param();
+    const input = readInput(route, { params, query: new URLSearchParams(query), header, body: NO_BODY });
+    if ("code" in input) return input;
+    const scope = scopeOf(edge.timeoutMs);
+    if (cached === undefined) return inScope(deadlines, scope, c, () => handle(scope, input, principal));
+
+    const asked = unconditional(input);
+    const condition = header("if-none-match");
+    const request = cached.request({
+      input: asked,
+      path,
+      cacheControl: header("cache-control"),
+      make: () => makeForAll(asked),
+    });
+    if (request === undefined) {
+      return inScope(deadlines, scope, c, async () =>
+        conditional(bypassedAnswer(await handle(scope, asked, principal)), condition),
+      );
+    }
+    const told = (result: CacheResult): Answer | Problem => {
+      observeCache(route, result.outcome);
+      return conditional(toldAnswer(result), condition);
+    };
+    const ready = cache.ready(request);
+    if (ready !== undefined) return told(ready);
+    return inScope(deadlines, scope, c, () => cache.wait(request, scope)).then(told, (error: unknown) => {
+      observeCache(route, "failed");
+      throw error;
+    });
+  };
+};

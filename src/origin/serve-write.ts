@@ -1,0 +1,92 @@
+/** Serves a write: once where it has a key, and with an end to what it has made old. */
+import type { Problem } from "../contract/problem.ts";
+import { problem } from "../contract/problem.ts";
+import { maxBodyBytes } from "../contract/route.ts";
+import { tierHeaders } from "../contract/tier-headers.ts";
+import { writeTags } from "../core/cache/tags.ts";
+import type { Answer } from "./answer.ts";
+import { fingerprint, keyOf } from "./idempotency/fingerprint.ts";
+import { serveOnce } from "./idempotency/serve-once.ts";
+import { inScope } from "./in-scope.ts";
+import { readInput } from "./read-input.ts";
+import { RequestScope } from "./request-scope.ts";
+import {
+  type Answering,
+  authorise,
+  type OriginContext,
+  principalOf,
+  type RouteDependencies,
+  type RouteOperation,
+} from "./route-operation.ts";
+import { servicesFor } from "./route-services.ts";
+import { type BodySource, signedBody } from "./signed-body.ts";
+import { type EdgeRequest, targetOf } from "./verify-edge.ts";
+
+const KEY_FIELD = "idempotency-key";
+
+const bodyOf = (c: OriginContext): BodySource => ({
+  incoming: c.env?.incoming,
+  stream: () => c.req.raw.body,
+  digest: c.req.header("content-digest"),
+});
+
+export const writeAnswering = (
+  { name, route, handler }: RouteOperation,
+  dependencies: RouteDependencies,
+): Answering => {
+  const { deadlines, admission, cache, now } = dependencies;
+  const maxBytes = maxBodyBytes(route);
+  const takesKey = route.policy.retry === "with-key";
+
+  const handle = async (
+    c: OriginContext,
+    edge: EdgeRequest,
+    scope: RequestScope,
+    written: Set<string>,
+  ): Promise<Answer | Problem> => {
+    const principal = principalOf(route, edge);
+    const refused = authorise(route, principal);
+    if (refused !== undefined) return refused;
+    const key = takesKey ? c.req.header(KEY_FIELD) : undefined;
+    // A write with a key is done once anyway; every other one asks while its body arrives.
+    const isFirst = key !== undefined ? true : edge.claim();
+    const body = await signedBody(bodyOf(c), maxBytes, scope);
+    if (!(body instanceof Uint8Array)) return body;
+    const { path, query } = targetOf(c.req.url);
+    const header = (field: string): string | undefined => c.req.header(field);
+    const input = readInput(route, {
+      params: c.req.param(),
+      query: new URLSearchParams(query),
+      header,
+      body,
+    });
+    if ("code" in input) return input;
+    if (!(await isFirst)) return problem("unsigned");
+    const services = servicesFor({ name, scope, principal, query: input.query, written }, dependencies);
+    return await admission.run(name, route, scope, async () => {
+      if (key === undefined || principal === undefined)
+        return await handler({ ...input, principal }, services);
+      const keyed = {
+        principal: principal.id,
+        key: keyOf(key),
+        fingerprint: fingerprint({ method: route.method, target: path + query, body }),
+      };
+      return await serveOnce(services.database, keyed, async (transaction) =>
+        handler({ ...input, principal }, { ...services, database: transaction }),
+      );
+    });
+  };
+
+  return async (c, edge) => {
+    const scope = new RequestScope(name, now() + edge.timeoutMs, false);
+    const written = new Set<string>();
+    try {
+      const answer = await inScope(deadlines, scope, c, () => handle(c, edge, scope, written));
+      if (written.size === 0) return answer;
+      return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
+    } finally {
+      // However it has ended: its transaction may have been committed.
+      if (written.size > 0) cache.invalidate([...written]);
+    }
+  };
+};

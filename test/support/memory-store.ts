@@ -1,0 +1,29 @@
+/** What the edge's cache is to it, in memory and without an end to what is kept. */
+import type { EdgeStore } from "../../src/edge/cache/edge-store.ts";
+
+export interface MemoryStore extends EdgeStore {
+  readonly keys: readonly string[];
+  /** When the store is asked for something, it does not answer. */
+  hang(): void;
+}
+
+export const createMemoryStore = (): MemoryStore => {
+  const entries = new Map<string, { readonly body: ArrayBuffer; readonly headers: Headers }>();
+  let hangs = false;
+  return {
+    get keys() {
+      return [...entries.keys()];
+    },
+    hang: () => {
+      hangs = true;
+    },
+    match: async (key) => {
+      if (hangs) return await new Promise<never>(() => undefined);
+      const entry = entries.get(key);
+      return entry && new Response(entry.body.slice(0), { headers: entry.headers });
+    },
+    put: async (key, entry) => {
+      entries.set(key, { body: await entry.arrayBuffer(), headers: new Headers(entry.headers) });
+    },
+  };
+};

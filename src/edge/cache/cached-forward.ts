@@ -45,6 +45,16 @@ interface Asked {
   readonly route: Route;
 }
 
+interface Fetched {
+  readonly result: Response | Problem;
+  readonly stored: boolean;
+}
+
+/** What nobody reads would hold its connection. */
+const discard = async ({ result }: Fetched): Promise<void> => {
+  if (result instanceof Response) await result.body?.cancel();
+};
+
 const statusOf = (result: Response | Problem): number =>
   result instanceof Response ? result.status : problemTypes[result.code].status;
 
@@ -114,7 +124,7 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     each: Asked,
     lease: Lease | undefined,
     cacheControl: string | undefined,
-  ): Promise<{ readonly result: Response | Problem; readonly stored: boolean }> => {
+  ): Promise<Fetched> => {
     const requestedAtMs = now();
     const result = await forward(each.exchange, { without: [CONDITION], cacheControl });
     if (statusOf(result) >= 500) {
@@ -133,12 +143,7 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     if (lease === undefined) return;
     // The origin's own stale answer would be no newer than this one.
     const cacheControl = newerThanWrites(each) ?? `max-age=${Math.floor(kept.windows.freshMs / 1000)}`;
-    each.exchange.inBackground(
-      fetchNew(each, lease, cacheControl).then(async ({ result }) => {
-        // What nobody reads would hold its connection.
-        if (result instanceof Response) await result.body?.cancel();
-      }),
-    );
+    each.exchange.inBackground(fetchNew(each, lease, cacheControl).then(discard));
   };
 
   const staleOnError = (each: Asked, kept: KeptAnswer, forwardStatus?: number): Response =>
@@ -150,23 +155,23 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
         : { forward: "stale", forwardStatus, detail: "stale-if-error" },
     );
 
+  const told = ({ exchange }: Asked, { result, stored }: Fetched, forwarded: "miss" | "stale") =>
+    result instanceof Response ? fetchedAnswer(exchange, result, { forward: forwarded, stored }) : result;
+
   const lead = async (
     each: Asked,
     standIn: KeptAnswer | undefined,
     lease: Lease | undefined,
   ): Promise<Response | Problem> => {
     const fetching = fetchNew(each, lease, newerThanWrites(each));
-    if (standIn !== undefined) each.exchange.inBackground(fetching);
-    const fetched = await (standIn === undefined
-      ? fetching
-      : Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]));
-    if (standIn !== undefined && (fetched === undefined || statusOf(fetched.result) >= 500)) {
-      return staleOnError(each, standIn, fetched && statusOf(fetched.result));
+    if (standIn === undefined) return told(each, await fetching, "miss");
+    const fetched = await Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]);
+    if (fetched !== undefined && statusOf(fetched.result) < 500) return told(each, fetched, "stale");
+    if (fetched === undefined) {
+      failed.take(each.key, now());
+      each.exchange.inBackground(fetching.then(discard));
     }
-    const { result, stored } = fetched ?? (await fetching);
-    if (!(result instanceof Response)) return result;
-    const reason = standIn === undefined ? "miss" : "stale";
-    return fetchedAnswer(each.exchange, result, { forward: reason, stored });
+    return staleOnError(each, standIn, fetched && statusOf(fetched.result));
   };
 
   /** Waits for whoever fetches; undefined where its time is over without an answer that can be used. */
@@ -184,7 +189,12 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
       return staleOnError(each, standIn);
     const lease = leases.take(each.key, now());
     if (lease !== undefined) return await lead(each, standIn, lease);
-    return (await follow(each)) ?? (await lead(each, standIn, leases.take(each.key, now())));
+    const followed = await follow(each);
+    if (followed !== undefined) return followed;
+    // Whoever fetches has had its time.
+    return standIn === undefined
+      ? await lead(each, undefined, leases.take(each.key, now()))
+      : staleOnError(each, standIn);
   };
 
   /** Takes note of what a write has made old, which is nobody else's business. */

@@ -1,5 +1,4 @@
 /** Makes an answer for all who wait: takes another origin's from the second level, or has its own made and kept. */
-import { setTimeout as pause } from "node:timers/promises";
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import { lifetimeMs, usabilityOf } from "../../core/cache/windows.ts";
 import type { Answer } from "../answer.ts";
@@ -29,6 +28,8 @@ export interface Keeping {
 /** How often it is looked whether another origin has made the answer, milliseconds. */
 const LOOK_INTERVAL_MS = 25;
 const MAX_LOOKS = Math.ceil(LEASE_MS / LOOK_INTERVAL_MS);
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const found = (held: CachedAnswer): Made => ({ answer: answerOf(held), held, stored: false });
 

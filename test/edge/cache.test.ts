@@ -1,0 +1,312 @@
+import { Redis } from "@upstash/redis/cloudflare";
+import type { Hono } from "hono";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as z from "zod/mini";
+import { defineRoute } from "../../src/contract/route.ts";
+import { createEdge } from "../../src/edge/app.ts";
+import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+
+const answered = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
+const cache = { freshS: 5, staleWhileRevalidateS: 30, staleIfErrorS: 600 } as const;
+
+const thing = defineRoute({
+  ...answered,
+  method: "GET",
+  path: "/things/:id",
+  request: {
+    params: z.strictObject({ id: z.string() }),
+    headers: z.object({ "if-none-match": z.optional(z.string()) }),
+  },
+  policy: { auth: "public", cache: { ...cache, tags: ["things/:id"] } },
+});
+const things = defineRoute({
+  ...answered,
+  method: "GET",
+  path: "/things",
+  request: { query: z.strictObject({ q: z.optional(z.string()), limit: z.optional(z.string()) }) },
+  policy: { auth: "public", cache: { ...cache, tags: ["things"] } },
+});
+const change = defineRoute({ ...answered, method: "POST", path: "/things", policy: { auth: "public" } });
+const plain = defineRoute({ ...answered, method: "GET", path: "/plain", policy: { auth: "public" } });
+
+let upstream: Upstream;
+let store: MemoryStore;
+let edge: Hono;
+/** On top of the real time, milliseconds. */
+let laterMs: number;
+
+const CACHE_CONTROL = "public, max-age=5, stale-while-revalidate=30, stale-if-error=600";
+let version: number;
+
+beforeEach(async () => {
+  upstream = await startUpstream();
+  store = createMemoryStore();
+  laterMs = 0;
+  version = 1;
+  upstream.answer(() => ({
+    headers: { "cache-control": CACHE_CONTROL, etag: `"${version}"` },
+    body: `version ${version}`,
+  }));
+  const configuration = readEdgeConfiguration({
+    ORIGINS: upstream.url,
+    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+    UPSTASH_REDIS_REST_TOKEN: "token",
+  });
+  if (!configuration.ok) throw new Error(configuration.message);
+  edge = createEdge({
+    configuration: configuration.value,
+    routes: { thing, things, change, plain },
+    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    store,
+    fetch: (input, init) => fetch(input, init),
+    now: () => Date.now() + laterMs,
+    random: Math.random,
+    log: () => undefined,
+  });
+});
+afterEach(() => upstream.stop());
+
+const get = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
+  const response = await edge.request(`http://edge.test${path}`, { headers, method });
+  return {
+    status: response.status,
+    body: await response.text(),
+    told: response.headers.get("cache-status"),
+    age: response.headers.get("age"),
+    headers: response.headers,
+  };
+};
+const asked = (): number => upstream.arrived.length;
+const kept = () => expect.poll(() => store.keys.length).toBeGreaterThan(0);
+/** Seconds pass. */
+const pass = (seconds: number): void => {
+  laterMs += seconds * 1_000;
+};
+
+describe("an answer that the origin lets everybody keep", () => {
+  test("is kept, and answers the next request without the origin", async () => {
+    const first = await get("/things/1");
+    expect(first.told).toBe("breakwater-edge; fwd=miss; stored");
+    await kept();
+    pass(2);
+    const second = await get("/things/1");
+    expect(second.body).toBe("version 1");
+    expect(second.told).toMatch(/^breakwater-edge; hit; ttl=[12]$/);
+    expect(second.age).toBe("3");
+    expect(second.headers.get("cache-control")).toBe(CACHE_CONTROL);
+    expect(second.headers.get("x-request-id")).not.toBe(first.headers.get("x-request-id"));
+    expect([...second.headers.keys()].filter((name) => name.includes("kept"))).toEqual([]);
+    expect(asked()).toBe(1);
+  });
+
+  test("is as old as the origin says, and says what the origin's cache has said", async () => {
+    upstream.answer(() => ({
+      headers: { "cache-control": CACHE_CONTROL, age: "4", "cache-status": "breakwater-origin; hit; ttl=1" },
+    }));
+    await get("/things/1");
+    await kept();
+    const { told, age } = await get("/things/1");
+    expect(told).toMatch(/^breakwater-origin; hit; ttl=1, breakwater-edge; hit; ttl=0$/);
+    expect(age).toBe("5");
+  });
+
+  test("is answered stale for a while, and fetched anew in the background, once", async () => {
+    await get("/things/1");
+    await kept();
+    pass(6);
+    version = 2;
+    const stale = await Promise.all(Array.from({ length: 20 }, () => get("/things/1")));
+    expect(new Set(stale.map(({ body }) => body))).toEqual(new Set(["version 1"]));
+    expect(stale[0]?.told).toContain("detail=stale-while-revalidate");
+    await expect.poll(async () => (await get("/things/1")).body).toBe("version 2");
+    expect(asked()).toBe(2);
+    // Its own stale answer would be no newer.
+    expect(upstream.arrived[1]?.headers["cache-control"]).toBe("max-age=5");
+  });
+
+  test("is answered 304 to who holds its version, from the cache and from the origin", async () => {
+    const first = await get("/things/1", { "if-none-match": '"1"' });
+    expect([first.status, first.body]).toEqual([304, ""]);
+    expect(upstream.arrived[0]?.headers["if-none-match"]).toBeUndefined();
+    await kept();
+    expect((await get("/things/1", { "if-none-match": 'W/"1"' })).status).toBe(304);
+    expect((await get("/things/1", { "if-none-match": '"0"' })).status).toBe(200);
+    expect(asked()).toBe(1);
+  });
+
+  test("answers HEAD, too, without its body, and what HEAD was answered is not kept", async () => {
+    await get("/things/1", {}, "HEAD");
+    expect(store.keys).toEqual([]);
+    await get("/things/1");
+    await kept();
+    const head = await get("/things/1", {}, "HEAD");
+    expect([head.status, head.body, head.headers.get("etag")]).toEqual([200, "", '"1"']);
+    expect(asked()).toBe(2);
+  });
+});
+
+describe("what is not kept", () => {
+  test.each([
+    { why: "private", headers: { "cache-control": "private, max-age=60" } },
+    { why: "without a word about caching", headers: {} },
+    { why: "no-store", headers: { "cache-control": "public, max-age=60, no-store" } },
+    { why: "with a cookie", headers: { "cache-control": CACHE_CONTROL, "set-cookie": "a=b" } },
+    { why: "varying", headers: { "cache-control": CACHE_CONTROL, vary: "accept" } },
+  ])("an answer $why", async ({ headers }) => {
+    upstream.answer(() => ({ headers, body: "mine" }));
+    expect((await get("/things/1")).told).toBe("breakwater-edge; fwd=miss");
+    await get("/things/1");
+    expect(store.keys).toEqual([]);
+    expect(asked()).toBe(2);
+  });
+
+  test.each([404, 500, 503])("an answer of status %i", async (status) => {
+    upstream.answer(() => ({ status, headers: { "cache-control": CACHE_CONTROL } }));
+    expect((await get("/things/1")).status).toBe(status);
+    expect(store.keys).toEqual([]);
+  });
+
+  test("an answer of a route that has no cache policy", async () => {
+    expect((await get("/plain")).told).toBeNull();
+    expect(store.keys).toEqual([]);
+  });
+});
+
+describe("what a client sends", () => {
+  test("chooses no answer but by path and known parameters, in whichever order", async () => {
+    await get("/things?q=a&limit=5", { "x-forwarded-host": "evil.test", accept: "text/evil", cookie: "a=1" });
+    await kept();
+    await get("/things?limit=5&q=a", { authorization: "Bearer x", "cache-control": "no-cache" });
+    expect(asked()).toBe(1);
+    expect(store.keys).toEqual(["http://edge.test/things?limit=5&q=a"]);
+  });
+
+  test.each([
+    "/things?evil=1",
+    "/things?q=a&q=b",
+    "/things?q=a&evil",
+  ])("goes to the origin and is not kept where the route does not know it: %s", async (path) => {
+    await get(path);
+    await get(path);
+    expect(asked()).toBe(2);
+    expect(store.keys).toEqual([]);
+  });
+});
+
+describe("while no origin can answer", () => {
+  const failures = {
+    "that is gone": () => upstream.stop(),
+    "that answers 503": async () => upstream.answer(() => ({ status: 503 })),
+    "in whose place something else answers": async () =>
+      upstream.answer(() => ({ status: 200, headers: { "x-request-id": "another" } })),
+  };
+  test.each(
+    Object.entries(failures),
+  )("an origin %s is stood in for by what is stale, marked", async (_, fail) => {
+    await get("/things/1");
+    await kept();
+    await fail();
+    pass(60);
+    const { status, body, told, age } = await get("/things/1");
+    expect([status, body]).toEqual([200, "version 1"]);
+    expect(told).toMatch(/^breakwater-edge; fwd=stale; fwd-status=50[23]; ttl=-5\d; detail=stale-if-error$/);
+    expect(Number(age)).toBeGreaterThanOrEqual(60);
+    // For a moment nobody asks again.
+    expect((await get("/things/1")).told).toMatch(/^breakwater-edge; hit; ttl=-5\d; detail=stale-if-error$/);
+    pass(600);
+    expect((await get("/things/1")).status).toBeGreaterThanOrEqual(500);
+  });
+
+  test("nobody waits longer than a second for what is stale, and it is fetched all the same", async () => {
+    await get("/things/1");
+    await kept();
+    pass(60);
+    upstream.answer(() => undefined);
+    const beganMs = Date.now();
+    expect((await get("/things/1")).told).toContain("stale-if-error");
+    expect(Date.now() - beganMs).toBeLessThan(2_000);
+  });
+});
+
+describe("many who ask for the same at once", () => {
+  test("cost the origin one request, and the others are told that they waited", async () => {
+    const answers = await Promise.all(Array.from({ length: 100 }, () => get("/things/1")));
+    expect(asked()).toBe(1);
+    expect(answers.filter(({ told }) => told?.includes("collapsed"))).toHaveLength(99);
+    expect(new Set(answers.map(({ body }) => body))).toEqual(new Set(["version 1"]));
+  });
+
+  test("have an answer within two seconds when the one that asks for them dies", async () => {
+    let isFirst = true;
+    upstream.answer(() => {
+      if (!isFirst) return { headers: { "cache-control": CACHE_CONTROL }, body: "second" };
+      isFirst = false;
+      return undefined;
+    });
+    void edge.request("http://edge.test/things/1");
+    await expect.poll(asked).toBe(1);
+    const beganMs = Date.now();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => get("/things/1")));
+    expect(Date.now() - beganMs).toBeLessThan(2_000);
+    expect(new Set(answers.map(({ body }) => body))).toEqual(new Set(["second"]));
+    expect(asked()).toBe(2);
+  });
+
+  test("each get an answer of their own where it may not be kept", async () => {
+    upstream.answer(({ headers }) => ({ body: String(headers["x-request-id"]) }));
+    const answers = await Promise.all(Array.from({ length: 10 }, () => get("/things/1")));
+    expect(new Set(answers.map(({ body }) => body)).size).toBe(10);
+  });
+});
+
+describe("a write that makes an answer old", () => {
+  const write = async (tags: string) => {
+    upstream.answer(({ method }) =>
+      method === "POST"
+        ? { status: 200, headers: { "breakwater-invalidated": tags } }
+        : { headers: { "cache-control": CACHE_CONTROL }, body: `version ${version}` },
+    );
+    version += 1;
+    return await get("/things", {}, "POST");
+  };
+
+  test("keeps this isolate from serving it, and origins from answering with it", async () => {
+    await get("/things/1");
+    await kept();
+    const written = await write("things, things/1");
+    expect(written.headers.has("breakwater-invalidated")).toBe(false);
+    pass(3);
+    const { body, told } = await get("/things/1");
+    expect(body).toBe("version 2");
+    expect(told).toBe("breakwater-edge; fwd=miss; stored");
+    expect(upstream.arrived.at(-1)?.headers["cache-control"]).toBe("max-age=3");
+    await expect.poll(async () => (await get("/things/1")).told).toContain("hit");
+  });
+
+  test("leaves other answers as they are", async () => {
+    await get("/things/1");
+    await kept();
+    await write("things, things/2");
+    expect((await get("/things/1")).told).toContain("hit");
+  });
+
+  test("is not believed of an answer that is not the origin's own", async () => {
+    await get("/things/1");
+    await kept();
+    upstream.answer(() => ({
+      headers: { "x-request-id": "another", "breakwater-invalidated": "things/1" },
+    }));
+    await get("/things", {}, "POST");
+    expect((await get("/things/1")).told).toContain("hit");
+  });
+});
+
+test("a cache that does not answer costs a moment, and no answer", async () => {
+  store.hang();
+  const beganMs = Date.now();
+  expect((await get("/things/1")).body).toBe("version 1");
+  expect(Date.now() - beganMs).toBeLessThan(1_000);
+});

@@ -1,0 +1,79 @@
+/** A Redis in memory, on the clock of the test, that can be away, hang, or lose everything. */
+import type { RedisStore } from "../../../../src/origin/data/redis.ts";
+
+export type Weather = "fair" | "away" | "hung";
+
+interface Entry {
+  readonly value: string;
+  readonly untilMs: number;
+}
+
+export interface MemoryRedis extends RedisStore {
+  weather: Weather;
+  lose(): void;
+  /** What it holds now, to be restored later. */
+  copy(): ReadonlyMap<string, Entry>;
+  restore(copy: ReadonlyMap<string, Entry>): void;
+  readonly size: number;
+}
+
+/** How long a command takes, milliseconds. */
+const LATENCY_MS = 2;
+
+export const createMemoryRedis = (): MemoryRedis => {
+  const entries = new Map<string, Entry>();
+
+  const read = (name: string): string | null => {
+    const entry = entries.get(name);
+    return entry !== undefined && entry.untilMs > Date.now() ? entry.value : null;
+  };
+  const write = (name: string, value: string, ttlMs: number): void =>
+    void entries.set(name, { value, untilMs: Date.now() + ttlMs });
+
+  /** Half of the latency before the command is done, half of it after. */
+  const command = async <T>(work: () => T): Promise<T> => {
+    await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2));
+    if (redis.weather === "hung") return await new Promise<never>(() => undefined);
+    if (redis.weather === "away") throw new Error("connect ECONNREFUSED");
+    const result = work();
+    await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2));
+    return result;
+  };
+
+  const redis: MemoryRedis = {
+    weather: "fair",
+    lose: () => entries.clear(),
+    copy: () => new Map(entries),
+    restore: (copy) => {
+      entries.clear();
+      for (const [name, entry] of copy) entries.set(name, entry);
+    },
+    get size() {
+      return entries.size;
+    },
+    ping: () => command(() => undefined),
+    hashField: () => command(() => null),
+    replaceHash: () => command(() => undefined),
+    removeHash: () => command(() => undefined),
+    setIfAbsent: (name, ttlMs) =>
+      command(() => {
+        if (read(name) !== null) return false;
+        write(name, "1", ttlMs);
+        return true;
+      }),
+    values: (names) => command(() => names.map(read)),
+    set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
+    remove: (name) => command(() => void entries.delete(name)),
+    // What `raise-versions.ts` says, in another language: the script itself runs in the conformance tests.
+    evaluate: (_script, keys, [proposed, ttlMs]) =>
+      command(() =>
+        keys.map((key) => {
+          const version = Math.max(Number(proposed), Number(read(key) ?? "0") + 1);
+          write(key, String(version), Number(ttlMs));
+          return String(version);
+        }),
+      ),
+    close: async () => undefined,
+  };
+  return redis;
+};

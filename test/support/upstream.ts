@@ -1,0 +1,57 @@
+/** An origin of a test's own, over real HTTP, that answers what it is told to, as the edge's own origin. */
+import { once } from "node:events";
+import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+
+export interface Arrived {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export interface UpstreamAnswer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+export interface Upstream {
+  readonly url: string;
+  /** All requests so far. */
+  readonly arrived: readonly Arrived[];
+  /** What it answers from now on; undefined: nothing, ever. */
+  answer(make: (arrived: Arrived) => UpstreamAnswer | undefined): void;
+  stop(): Promise<void>;
+}
+
+export const startUpstream = async (): Promise<Upstream> => {
+  const arrived: Arrived[] = [];
+  let make: (arrived: Arrived) => UpstreamAnswer | undefined = () => ({});
+  const server = createServer((request, response: ServerResponse) => {
+    const { method = "", url = "", headers } = request;
+    const each = { method, url, headers };
+    arrived.push(each);
+    const answer = make(each);
+    if (answer === undefined) return;
+    // By its request's id the edge knows its own origin.
+    const own = { "x-request-id": String(headers["x-request-id"]), ...answer.headers };
+    response.writeHead(answer.status ?? 200, own).end(method === "HEAD" ? undefined : answer.body);
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    arrived,
+    answer: (next) => {
+      make = next;
+    },
+    stop: async () => {
+      if (!server.listening) return;
+      const closed = once(server, "close");
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+};

@@ -46,6 +46,8 @@ export interface RouteDependencies {
   readonly deadlines: Deadlines;
   readonly admission: Admission;
   readonly cache: AnswerCache;
+  /** Tells the other processes of this origin what a write has made old; undefined where there are none. */
+  readonly tellOthers?: ((tags: readonly string[]) => Promise<void>) | undefined;
   readonly observe: ObserveRequest;
   readonly observeCache: ObserveCache;
   /** For cacheable routes whose contract names no freshness, seconds. */

@@ -34,7 +34,7 @@ export const writeAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, now } = dependencies;
+  const { deadlines, admission, cache, tellOthers, now } = dependencies;
   const maxBytes = maxBodyBytes(route);
   const takesKey = route.policy.retry === "with-key";
 
@@ -86,7 +86,11 @@ export const writeAnswering = (
       return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
     } finally {
       // However it has ended: its transaction may have been committed.
-      if (written.size > 0) cache.invalidate([...written]);
+      if (written.size > 0) {
+        const tags = [...written];
+        cache.invalidate(tags);
+        await tellOthers?.(tags);
+      }
     }
   };
 };

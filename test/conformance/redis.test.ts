@@ -173,6 +173,19 @@ const testsOf = (driver: RedisDriver): void => {
     await until("its time is over", async () => (await store.values([name]))[0] === null);
   });
 
+  test("a name is taken, and others are read afterwards, in one go", async () => {
+    const store = connect();
+    const name = newName();
+    expect(await store.claimAndRead(name, 60_000, [name, `${name}:absent`])).toEqual({
+      claimed: true,
+      values: ["1", null],
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => store.claimAndRead(name, 60_000, [name])),
+    );
+    expect(answers.filter(({ claimed }) => claimed)).toEqual([]);
+  });
+
   test("a script gets its keys and values, and what it returns comes back as text", async () => {
     const store = connect();
     const name = newName();
@@ -188,6 +201,7 @@ const testsOf = (driver: RedisDriver): void => {
       store.replaceHash(name, { a: "1" }),
       store.setIfAbsent(name, 1_000),
       store.values([name]),
+      store.claimAndRead(name, 1_000, [name]),
       store.set(name, "1", 1_000),
       store.remove(name),
       store.evaluate("return KEYS[1]", [name], []),

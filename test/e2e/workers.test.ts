@@ -93,9 +93,9 @@ describe("an origin of two workers", () => {
 
   test("serves by both of them, and counts what they have served in one place", async () => {
     const before = metric(await metrics(), COUNT).sum;
-    const replies = await times(30, () => sendSigned(api, `/v1/products/${PRODUCT}`));
+    const replies = await times(30, () => sendSigned(api, "/v1/orders", { principal: "alice" }));
     const unknown = await times(5, () =>
-      sendSigned(api, "/v1/products/01900000-0000-7000-8000-00000000dead"),
+      sendSigned(api, "/v1/orders/01900000-0000-7000-8000-00000000dead", { principal: "alice" }),
     );
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(unknown.map(({ status }) => status))).toEqual(new Set([404]));
@@ -103,13 +103,13 @@ describe("an origin of two workers", () => {
     expect((await sendSigned(api, "/v1/nothing-here")).status).toBe(404);
     expect((await send(`${api}/v1/products`)).status).toBe(401);
     // The log comes by another way than the answers.
-    await expect.poll(() => pidsOf(origin, "getProduct").sort()).toEqual(workersOf(origin).sort());
+    await expect.poll(() => pidsOf(origin, "listOrders").sort()).toEqual(workersOf(origin).sort());
 
     const { headers, body } = await send(`${admin}/metrics`);
     expect(headers["content-type"]).toBe("text/plain; version=0.0.4; charset=utf-8");
     const { sum, series } = metric(body, COUNT);
     expect(sum - before).toBe(replies.length + unknown.length);
-    expect(series.every((line) => line.includes('http_route="/v1/products/:id"'))).toBe(true);
+    expect(series.every((line) => /http_route="\/v1\/orders(\/:id)?"/.test(line))).toBe(true);
     expect(metric(body, "target_info").sum).toBe(1);
     expect(metric(body, "http_server_active_requests").sum).toBe(0);
   });
@@ -133,6 +133,23 @@ describe("an origin of two workers", () => {
     expect(new Set(replies.flat().map(({ status }) => status))).toEqual(new Set([201, 200]));
     expect(Math.max(...seen)).toBeGreaterThan(MAX_CONNECTIONS / WORKERS);
     expect(Math.max(...seen)).toBeLessThanOrEqual(MAX_CONNECTIONS);
+  });
+
+  test("what one worker has changed, no worker serves older", async () => {
+    const path = `/v1/products/${PRODUCT}`;
+    const from = origin.entries.length;
+    /** Each on a connection of its own, so that both workers get some. */
+    const stocks = async (): Promise<Set<number>> => {
+      const replies = await Promise.all(Array.from({ length: 8 }, () => sendSigned(api, path)));
+      return new Set(replies.map(({ body }): number => JSON.parse(body).stock));
+    };
+    for (let turn = 0; turn < 10; turn += 1) {
+      const [before = Number.NaN, ...others] = await stocks();
+      expect(others).toEqual([]);
+      expect((await placeOrder(api, PRODUCT)).status).toBe(201);
+      expect(await stocks()).toEqual(new Set([before - 1]));
+    }
+    expect(pidsOf(origin, "placeOrder", from).length).toBe(WORKERS);
   });
 
   test("stays ready while its database hangs: to take every pod away would help nobody", async () => {
@@ -194,9 +211,9 @@ describe("an origin of two workers", () => {
     expect(one).toBe(kept);
     expect(other).not.toBe(lost);
 
-    const served = await times(20, () => sendSigned(api, `/v1/products/${PRODUCT}`));
+    const served = await times(20, () => sendSigned(api, "/v1/orders", { principal: "alice" }));
     expect(new Set(served.map(({ status }) => status))).toEqual(new Set([200]));
-    await expect.poll(() => pidsOf(origin, "getProduct", mark).sort()).toEqual([one, other].sort());
+    await expect.poll(() => pidsOf(origin, "listOrders", mark).sort()).toEqual([one, other].sort());
     expect(metric(await metrics(), COUNT).sum).toBe(before + served.length);
   });
 

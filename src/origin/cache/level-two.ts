@@ -10,18 +10,18 @@ import type { CachedAnswer } from "./cached-answer.ts";
 import { createOwnWrites, EVERYTHING } from "./own-writes.ts";
 import { RAISE_VERSIONS } from "./raise-versions.ts";
 
-/** What is there for a key, and what its tags' versions are now. */
+/** What is there for a key, what its tags' versions are now, and who is to make the answer. */
 export interface Look {
+  /** Whether this process is: it has the key's lease, and has to store or to release. */
+  readonly isOwner: boolean;
   readonly answer: CachedAnswer | undefined;
   /** In the order of `versioned(tags)`. */
   readonly versions: readonly number[];
 }
 
 export interface LevelTwo {
-  /** Undefined where Redis does not say, or is not to be believed. */
+  /** Takes the key's lease where it is free, and looks. Undefined where Redis does not say, or is not to be believed. */
   look(key: string, tags: readonly string[]): Promise<Look | undefined>;
-  /** Whether this process is to make the key's answer; true where Redis does not say. */
-  lease(key: string): Promise<boolean>;
   release(key: string): void;
   /** Keeps the answer, then releases the key. @param versions of the tags before the answer began to be made */
   store(key: string, answer: CachedAnswer, versions: readonly number[], lifetimeMs: number): void;
@@ -121,6 +121,8 @@ export const createLevelTwo = (options: LevelTwoOptions): LevelTwo => {
     }
   };
 
+  const release = (key: string): void => quietly(redis.remove(leaseName(key)));
+
   const flush = async (): Promise<void> => {
     flushing ??= flushOnce().finally(() => {
       flushing = undefined;
@@ -134,19 +136,26 @@ export const createLevelTwo = (options: LevelTwoOptions): LevelTwo => {
         quietly(flush());
         return undefined;
       }
-      const found = await bounded(redis.values([answerName(key), ...versioned(tags).map(tagName)]));
+      const names = [answerName(key), ...versioned(tags).map(tagName)];
+      // The lease first: what is there by then has not to be made once more.
+      const found = await bounded(redis.claimAndRead(leaseName(key), LEASE_MS, names));
+      if (found === undefined) return undefined;
+      const { claimed: isOwner, values } = found;
       // A write may have come while it was asked for.
-      if (found === undefined || own.isUntold(tags)) return undefined;
-      const [text, ...texts] = found;
+      if (own.isUntold(tags)) {
+        if (isOwner) release(key);
+        return undefined;
+      }
+      const [text, ...texts] = values;
       const versions = texts.map(Number);
       const kept = parse(text);
       return {
+        isOwner,
         answer: kept !== undefined && isCurrent(tags, kept.versions, versions) ? kept.answer : undefined,
         versions,
       };
     },
-    lease: async (key) => (await bounded(redis.setIfAbsent(leaseName(key), LEASE_MS))) ?? true,
-    release: (key) => quietly(redis.remove(leaseName(key))),
+    release,
     store: (key, answer, versions, answerLifetimeMs) => {
       const release = (): Promise<void> => redis.remove(leaseName(key));
       if (!mayKeep(answer, versions)) return quietly(release());

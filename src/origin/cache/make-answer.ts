@@ -46,13 +46,15 @@ const settleOwner = async (
   for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
     const look = await levelTwo.look(key, tags);
     if (look === undefined) return undefined;
-    if (look.answer !== undefined) keep(look.answer);
+    const { isOwner, answer } = look;
+    if (answer !== undefined) keep(answer);
     const present = held();
     const isUsable = present !== undefined && ageOf(present) < maxAgeMs;
     const usability = isUsable ? usabilityOf(ageOf(present), present.windows) : "gone";
-    if (present !== undefined && usability === "fresh") return present;
-    if (await levelTwo.lease(key)) return look;
-    if (present !== undefined && usability === "revalidate") return present;
+    const isEnough = usability === "fresh" || (usability === "revalidate" && !isOwner);
+    if (isOwner && isEnough) levelTwo.release(key);
+    if (present !== undefined && isEnough) return present;
+    if (isOwner) return look;
     await pause(LOOK_INTERVAL_MS);
   }
   return undefined;

@@ -14,11 +14,20 @@ export interface RedisStore {
   setIfAbsent(name: string, ttlMs: number): Promise<boolean>;
   /** What is there under each name, in their order. */
   values(names: readonly string[]): Promise<readonly (string | null)[]>;
+  /** Both of the above, in this order and in one round trip. */
+  claimAndRead(name: string, ttlMs: number, names: readonly string[]): Promise<ClaimedValues>;
   set(name: string, value: string, ttlMs: number): Promise<void>;
   remove(name: string): Promise<void>;
   /** Runs a script in Lua; what it returns is to be made of text. */
   evaluate(script: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
   close(): Promise<void>;
+}
+
+export interface ClaimedValues {
+  /** Whether the name was free; it is taken for the time. */
+  readonly claimed: boolean;
+  /** As they were afterwards. */
+  readonly values: readonly (string | null)[];
 }
 
 /** No caller waits longer for one command. */
@@ -75,6 +84,14 @@ const overHttp = (url: string, token: string): RedisStore => {
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", { nx: true, px: ttlMs })) !== null,
     values: (names) => redis.mget<(string | null)[]>(...names),
+    claimAndRead: async (name, ttlMs, names) => {
+      const [set, values] = await redis
+        .pipeline()
+        .set(name, "1", { nx: true, px: ttlMs })
+        .mget<(string | null)[]>(...names)
+        .exec();
+      return { claimed: set !== null, values };
+    },
     set: async (name, value, ttlMs) => void (await redis.set(name, value, { px: ttlMs })),
     remove: async (name) => void (await redis.del(name)),
     evaluate: (script, keys, values) => redis.eval(script, [...keys], [...values]),
@@ -98,6 +115,14 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", "PX", ttlMs, "NX")) !== null,
     values: (names) => redis.mget(...names),
+    claimAndRead: async (name, ttlMs, names) => {
+      // Written in one turn, they go out together, and in this order.
+      const [set, values] = await Promise.all([
+        redis.set(name, "1", "PX", ttlMs, "NX"),
+        redis.mget(...names),
+      ]);
+      return { claimed: set !== null, values };
+    },
     set: async (name, value, ttlMs) => void (await redis.set(name, value, "PX", ttlMs)),
     remove: async (name) => void (await redis.del(name)),
     evaluate: (script, keys, values) => redis.eval(script, keys.length, ...keys, ...values),
@@ -121,6 +146,7 @@ export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
     removeHash: (name) => run(() => redis.removeHash(name)),
     setIfAbsent: (name, ttlMs) => run(() => redis.setIfAbsent(name, ttlMs)),
     values: (names) => run(() => redis.values(names)),
+    claimAndRead: (name, ttlMs, names) => run(() => redis.claimAndRead(name, ttlMs, names)),
     set: (name, value, ttlMs) => run(() => redis.set(name, value, ttlMs)),
     remove: (name) => run(() => redis.remove(name)),
     evaluate: (script, keys, values) => run(() => redis.evaluate(script, keys, values)),

@@ -5,6 +5,7 @@
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginLog } from "../log.ts";
 import { EXIT } from "./exit-codes.ts";
+import { createOtherWorkers } from "./other-workers.ts";
 import { type ServingProcess, serveProcess } from "./serve-process.ts";
 import { firstUncaught } from "./uncaught.ts";
 import { type Question, readToWorker, type ToPrimary } from "./worker-messages.ts";
@@ -38,17 +39,29 @@ export const runWorker = async (configuration: OriginConfiguration, log: OriginL
   const uncaught = firstUncaught(log);
   const asked = Promise.withResolvers<number>();
 
-  const serving = await serveProcess(shareOf(configuration), log);
+  const others = createOtherWorkers(tell);
+  const serving = await serveProcess(shareOf(configuration), log, (tags) => others.invalidate(tags));
   const answer = answers(serving);
   process.on("message", (message) => {
     const read = readToWorker(message);
-    if (read?.kind === "drain") asked.resolve(EXIT.stopped);
-    if (read?.kind !== "ask") return;
-    answer[read.question]().then(
-      (value) => tell({ kind: "answer", id: read.id, value }),
-      // Not answered is an answer too.
-      () => undefined,
-    );
+    switch (read?.kind) {
+      case "drain":
+        asked.resolve(EXIT.stopped);
+        break;
+      case "ask":
+        answer[read.question]().then(
+          (value) => tell({ kind: "answer", id: read.id, value }),
+          // Not answered is an answer too.
+          () => undefined,
+        );
+        break;
+      case "invalidate":
+        serving.invalidate(read.tags);
+        tell({ kind: "answer", id: read.id, value: true });
+        break;
+      case "invalidated":
+        others.invalidated(read.id);
+    }
   });
   tell({ kind: "listening", port: serving.port });
   const failed = serving.ready.then(

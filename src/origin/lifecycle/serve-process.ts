@@ -49,6 +49,8 @@ export interface ServingProcess {
   readonly ready: Promise<void>;
   readonly registry: Registry;
   report(): Promise<ReadinessReport>;
+  /** Another process of this origin has written what makes these tags' answers old. */
+  invalidate(tags: readonly string[]): void;
   /**
    * Ends without a request lost (docs/origin.md, "Beginning and ending"). Resolves when nothing is held any more.
    *
@@ -78,10 +80,14 @@ const startUpkeep = (
   repeat(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
 ];
 
-/** @throws where the port cannot be had */
+/**
+ * @param tellOthers tells the other processes of this origin what a write has made old
+ * @throws where the port cannot be had
+ */
 export const serveProcess = async (
   configuration: OriginConfiguration,
   log: OriginLog,
+  tellOthers?: (tags: readonly string[]) => Promise<void>,
 ): Promise<ServingProcess> => {
   const { server, database, redis: redisOptions, circuitBreaker, observability } = configuration;
   const now = Date.now;
@@ -124,6 +130,7 @@ export const serveProcess = async (
     deadlines,
     admission: admitAll,
     cache: cache.cache,
+    tellOthers,
     observe: createRequestMetrics(registry),
     observeCache: createCacheMetrics(registry, () => cache.cache.usage()),
     defaultFreshS: cache.defaultFreshS,
@@ -148,6 +155,8 @@ export const serveProcess = async (
     ready,
     registry,
     report: () => readiness.report(),
+    // Each tells Redis for itself: until it has, it believes nothing that is kept there.
+    invalidate: (tags) => cache.cache.invalidate(tags),
     drain: async (isAlone = true) => {
       // Where no request ever came there is none to wait for, and where others have the port they take them.
       const preStopMs = readiness.isMigrated && isAlone ? server.preStopMs : 0;

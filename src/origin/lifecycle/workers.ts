@@ -71,6 +71,11 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
         break;
       case "answer":
         pending.get(read.id)?.(read.value);
+        break;
+      case "invalidate":
+        void invalidateOthers(worker, read.tags).then(() =>
+          send(worker, { kind: "invalidated", id: read.id }),
+        );
     }
   };
 
@@ -114,17 +119,23 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     if (!isEnding) start(slot);
   };
 
-  const askOne = async (worker: Worker, question: Question): Promise<unknown> => {
+  const askOne = async (worker: Worker, ask: (id: number) => ToWorker): Promise<unknown> => {
     const id = nextQuestion;
     nextQuestion += 1;
     const { promise, resolve } = Promise.withResolvers<unknown>();
     pending.set(id, resolve);
-    send(worker, { kind: "ask", id, question });
+    send(worker, ask(id));
     try {
       return await within(promise, ASK_TIMEOUT_MS, undefined);
     } finally {
       pending.delete(id);
     }
+  };
+
+  /** One that does not listen yet has nothing that could be old. */
+  const invalidateOthers = async (writer: Worker, tags: string[]): Promise<void> => {
+    const others = [...alive].filter(([worker, stage]) => worker !== writer && stage !== "starting");
+    await Promise.all(others.map(([worker]) => askOne(worker, (id) => ({ kind: "invalidate", id, tags }))));
   };
 
   const kill = (): void => {
@@ -140,7 +151,10 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     ask: async (question) => {
       const answers = [...alive].map(async ([worker, stage]): Promise<readonly [number, unknown]> => {
         // One that does not listen yet would not hear.
-        return [worker.id, stage === "starting" ? undefined : await askOne(worker, question)];
+        return [
+          worker.id,
+          stage === "starting" ? undefined : await askOne(worker, (id) => ({ kind: "ask", id, question })),
+        ];
       });
       return new Map(await Promise.all(answers));
     },

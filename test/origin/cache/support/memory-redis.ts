@@ -30,6 +30,12 @@ export const createMemoryRedis = (): MemoryRedis => {
   const write = (name: string, value: string, ttlMs: number): void =>
     void entries.set(name, { value, untilMs: Date.now() + ttlMs });
 
+  const claim = (name: string, ttlMs: number): boolean => {
+    if (read(name) !== null) return false;
+    write(name, "1", ttlMs);
+    return true;
+  };
+
   /** Half of the latency before the command is done, half of it after. */
   const command = async <T>(work: () => T): Promise<T> => {
     await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2));
@@ -55,12 +61,9 @@ export const createMemoryRedis = (): MemoryRedis => {
     hashField: () => command(() => null),
     replaceHash: () => command(() => undefined),
     removeHash: () => command(() => undefined),
-    setIfAbsent: (name, ttlMs) =>
-      command(() => {
-        if (read(name) !== null) return false;
-        write(name, "1", ttlMs);
-        return true;
-      }),
+    setIfAbsent: (name, ttlMs) => command(() => claim(name, ttlMs)),
+    claimAndRead: (name, ttlMs, names) =>
+      command(() => ({ claimed: claim(name, ttlMs), values: names.map(read) })),
     values: (names) => command(() => names.map(read)),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),

@@ -1,0 +1,203 @@
+/** Both caches as they are deployed: the platform's at the edge, memory and Redis at two origins. */
+import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Product } from "../../src/contract/api/products.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { killOrigin } from "../support/kill-origin.ts";
+import { hold, waitingCount } from "../support/locks.ts";
+import { countProductReads } from "../support/product-reads.ts";
+import { sendSigned } from "../support/signed-request.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+let system: System;
+let key: string;
+let reads: () => Promise<number>;
+
+beforeAll(async () => {
+  system = await startSystem({ origins: 2 });
+  key = (await system.createKey("alice")).key;
+  reads = await countProductReads(system.pool);
+});
+afterAll(() => system?.stop());
+
+const productPath = (n: number): string => `/v1/products/${sampleProductId(n)}`;
+const told = (response: Response): string => response.headers.get("cache-status") ?? "";
+/** Past the five seconds for which a product is fresh. */
+const untilStale = () => pause(5_200);
+
+/** At an origin of one's choice, as the edge would ask it. */
+const atOrigin = (index: number, path: string): Promise<Response> =>
+  sendSigned({ ...system, origins: system.origins.slice(index) }, path, { timeoutMs: 10_000 });
+
+const readThrough = async (path: string, times: number): Promise<Response[]> =>
+  await Promise.all(
+    Array.from({ length: times }, async () => {
+      const response = await system.call(path);
+      await response.arrayBuffer();
+      return response;
+    }),
+  );
+
+describe("a product", () => {
+  test("is answered by the edge alone when it is asked for again", async () => {
+    const path = productPath(1);
+    expect(told(await system.call(path))).toMatch(
+      /^breakwater-origin; fwd=miss; stored, breakwater-edge; fwd=miss/,
+    );
+    await expect.poll(async () => told(await system.call(path))).toMatch(/, breakwater-edge; hit; ttl=\d$/);
+  });
+
+  test("asked for by a hundred at once when nobody has it costs one read of the database", async () => {
+    const before = await reads();
+    const answers = await readThrough(productPath(2), 100);
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+    expect((await reads()) - before).toBe(1);
+  });
+
+  test("asked for by a hundred at once when it is stale costs one read of the database", async () => {
+    const path = productPath(3);
+    await readThrough(path, 1);
+    await untilStale();
+    const before = await reads();
+    const answers = await readThrough(path, 100);
+    // Those who come after the newer one has been fetched get that.
+    expect(answers.filter((answer) => !told(answer).includes("breakwater-edge; hit"))).toEqual([]);
+    expect(told(answers[0] ?? new Response())).toContain("detail=stale-while-revalidate");
+    // It is fetched after they have been answered.
+    await expect.poll(async () => told(await system.call(path))).toMatch(/, breakwater-edge; hit; ttl=\d$/);
+    expect((await reads()) - before).toBe(1);
+  });
+
+  test("asked for by fifty at once at each of two origins costs one read of the database, or two where Redis is slow", async () => {
+    const counts: number[] = [];
+    for (const n of [4, 5, 6]) {
+      const before = await reads();
+      const answers = await Promise.all(
+        Array.from({ length: 100 }, (_, turn) => atOrigin(turn % 2, productPath(n))),
+      );
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]));
+      counts.push((await reads()) - before);
+    }
+    expect(Math.min(...counts)).toBe(1);
+    expect(Math.max(...counts)).toBeLessThanOrEqual(2);
+  });
+});
+
+describe("a change", () => {
+  test("through the edge is seen at once by who made it, in the product and in the list", async () => {
+    const path = productPath(5);
+    const list = "/v1/products?limit=6";
+    for (const each of [path, list]) await readThrough(each, 4);
+    const etag = (await system.call(path)).headers.get("etag") ?? "";
+    for (let stock = 41; stock < 44; stock += 1) {
+      const present = (await system.call(path)).headers.get("etag") ?? "";
+      const change = await system.call(path, {
+        method: "PATCH",
+        key,
+        json: { stock },
+        headers: { "if-match": present },
+      });
+      expect(change.status).toBe(200);
+      expect(change.headers.has("breakwater-invalidated")).toBe(false);
+      for (let turn = 0; turn < 4; turn += 1) {
+        expect(Product.parse(await (await system.call(path)).json()).stock).toBe(stock);
+        expect(await (await system.call(list)).text()).toContain(`"stock":${stock}`);
+      }
+    }
+    expect((await system.call(path)).headers.get("etag")).not.toBe(etag);
+  });
+
+  test("at an origin is seen there at once, and elsewhere when the product is no longer fresh", async () => {
+    const path = productPath(6);
+    const stockAt = async (index: number): Promise<number> =>
+      Product.parse(await (await atOrigin(index, path)).json()).stock;
+    const before = await stockAt(0);
+    expect(await stockAt(1)).toBe(before);
+    const json = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
+    const ordered = await sendSigned(system, "/v1/orders", {
+      method: "POST",
+      json,
+      principal: "alice",
+      timeoutMs: 10_000,
+    });
+    expect(ordered.status).toBe(201);
+    expect(await stockAt(0)).toBe(before - 1);
+    await expect.poll(() => stockAt(1), { timeout: 20_000 }).toBe(before - 1);
+  });
+});
+
+describe("what is somebody's own", () => {
+  test("is never kept for another, at the edge, in memory or in Redis", async () => {
+    const { key: bob } = await system.createKey("bob");
+    const json = { lines: [{ productId: sampleProductId(1), quantity: 1 }] };
+    const placed = await system.call("/v1/orders", { method: "POST", key, json });
+    expect(placed.status).toBe(201);
+    const own = placed.headers.get("location") ?? "";
+    for (let turn = 0; turn < 3; turn += 1) {
+      const mine = await system.call(own, { key });
+      expect([mine.status, mine.headers.get("cache-control"), told(mine)]).toEqual([200, "no-store", ""]);
+      expect((await system.call(own, { key: bob })).status).toBe(404);
+      expect((await system.call(own)).status).toBe(401);
+      const list = await (await system.call("/v1/orders", { key: bob })).text();
+      expect(list).not.toContain(own.split("/").at(-1));
+      // Nor by a query that the route does not know, or by fields that a cache might believe.
+      expect((await system.call(`${own}?x=1`, { key: bob })).status).toBeGreaterThanOrEqual(400);
+      const headers = {
+        "cache-control": "only-if-cached",
+        "x-original-url": own,
+        "x-forwarded-host": "a.test",
+      };
+      expect((await system.call(own, { key: bob, headers })).status).toBe(404);
+    }
+    const names = await system.redis.evaluate(
+      "return redis.call('KEYS', ARGV[1])",
+      [],
+      [`${system.keyPrefix}cache:*`],
+    );
+    expect(Array.isArray(names) && names.length > 0).toBe(true);
+    expect(JSON.stringify(names)).not.toContain("rder");
+  });
+
+  test("does not colour what everybody may see", async () => {
+    const path = productPath(1);
+    const answers = await Promise.all([
+      system.call(path, { key }),
+      system.call(path, { headers: { origin: "https://one.test" } }),
+      system.call(path, { headers: { cookie: "session=1", "accept-language": "de" } }),
+      system.call(path),
+    ]);
+    const bodies = await Promise.all(answers.map((answer) => answer.text()));
+    expect(new Set(bodies).size).toBe(1);
+    expect(answers.map((answer) => answer.headers.get("access-control-allow-origin"))).toEqual([
+      null,
+      "*",
+      null,
+      null,
+    ]);
+    expect(new Set(answers.map((answer) => answer.headers.get("x-request-id"))).size).toBe(4);
+  });
+});
+
+test("an origin that is killed while it makes an answer for all costs the others no more than two seconds", async () => {
+  await system.pool.query(
+    "INSERT INTO kept_products (id, name, description, price_minor, stock) VALUES ($1, 'Late', '', 1, 1)",
+    [sampleProductId(9)],
+  );
+  const path = productPath(9);
+  const lock = await hold(system.databaseUrl, "LOCK TABLE kept_products IN ACCESS EXCLUSIVE MODE");
+  try {
+    const cut = atOrigin(0, path).catch(() => undefined);
+    await expect.poll(() => waitingCount(system)).toBe(1);
+    const [leader] = system.origins;
+    if (leader === undefined) throw new Error("no origin");
+    await killOrigin(system, leader);
+    await lock.release();
+    const beganMs = Date.now();
+    const answer = await atOrigin(1, path);
+    expect(answer.status).toBe(200);
+    expect(Date.now() - beganMs).toBeLessThan(2_000);
+    await cut;
+  } finally {
+    await lock.release();
+  }
+});

@@ -10,21 +10,27 @@ import { startServer } from "../support/server-process.ts";
 import type { ServiceFacts } from "../support/services.ts";
 import { type Contestant, DATABASE_CONNECTIONS } from "./contestant.ts";
 import { type EdgeRequest, sealedRequest } from "./sealed-request.ts";
-import { CELLS, type Cell, orderOf, productIdOf, traceparentOf } from "./workload.ts";
+import { CELLS, type Cell, hotProductIdOf, orderOf, productIdOf, traceparentOf } from "./workload.ts";
 
 const SIGNING_KEYS = `bench:${randomBytes(32).toString("base64")}`;
 const anonymous = { auth: "none" } as const;
 const customer = { auth: "api-key", principal: { id: "bench", scopes: ["orders:write"] } } as const;
 
-/** What its `cached` cell is, as long as it has no cache. */
-export const CACHED_NOTE = "Breakwater's `cached`: the origin has no cache yet: this is the SELECT";
+/** The edge's word for it: nothing is taken from the cache, and nothing put there. */
+const UNCACHED = { "cache-control": "no-cache, no-store" } as const;
 
 const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
   const headers = { accept: "application/json", traceparent: traceparentOf(n) };
   switch (cell) {
     case "select":
+      return {
+        method: "GET",
+        path: `/v1/products/${productIdOf(n)}`,
+        headers: { ...headers, ...UNCACHED },
+        verdict: anonymous,
+      };
     case "cached":
-      return { method: "GET", path: `/v1/products/${productIdOf(n)}`, headers, verdict: anonymous };
+      return { method: "GET", path: `/v1/products/${hotProductIdOf(n)}`, headers, verdict: anonymous };
     case "order":
     case "order_with_key":
       return {

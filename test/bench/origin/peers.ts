@@ -6,7 +6,7 @@ import { type RequestBatch, rawRequest, requestBatch } from "../support/request-
 import { startServer } from "../support/server-process.ts";
 import type { ServiceFacts } from "../support/services.ts";
 import { type Contestant, type ContestantId, DATABASE_CONNECTIONS } from "./contestant.ts";
-import { type Cell, orderOf, PRODUCT_COUNT, productIdOf, traceparentOf } from "./workload.ts";
+import { type Cell, hotProductIdOf, orderOf, PRODUCT_COUNT, productIdOf, traceparentOf } from "./workload.ts";
 
 interface Peer {
   readonly id: ContestantId;
@@ -43,7 +43,7 @@ const peerRequest = (cell: Cell, n: number, host: string): string => {
     case "select":
       return rawRequest({ method: "GET", target: `/v1/products/${productIdOf(n)}`, headers });
     case "cached":
-      return rawRequest({ method: "GET", target: `/cached/${productIdOf(n)}`, headers });
+      return rawRequest({ method: "GET", target: `/cached/${hotProductIdOf(n)}`, headers });
     case "order":
     case "order_with_key": {
       const withType = { ...headers, "content-type": "application/json" };

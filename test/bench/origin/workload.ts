@@ -42,6 +42,12 @@ const orders = Array.from({ length: DISTINCT_ORDERS }, anyOrder);
 /** The id of the product that the nth request reads, counted from 0. */
 export const productIdOf = (n: number): string => productIds[n % productIds.length] ?? "";
 
+/** Few enough that a turn measures hits, not what it takes to fill a cache. */
+const HOT_PRODUCTS = 16;
+
+/** The id of the product that the nth request for a cached one reads, counted from 0. */
+export const hotProductIdOf = (n: number): string => productIds[n % HOT_PRODUCTS] ?? "";
+
 /** The body of the nth order, counted from 0. */
 export const orderOf = (n: number): string => orders[n % orders.length] ?? "";
 

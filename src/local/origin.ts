@@ -21,6 +21,8 @@ export interface LocalOrigin {
   readonly adminUrl: string;
   readonly exited: Promise<ChildExit>;
   stop(): Promise<void>;
+  /** Its end without a last word, as by the kernel when memory runs out. */
+  kill(): Promise<ChildExit>;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -109,5 +111,9 @@ export const startOrigin = async ({
     signal?.removeEventListener("abort", onAbort);
   }
   const at = (onPort: unknown): string => `http://127.0.0.1:${String(onPort)}`;
-  return { name, url: at(port), adminUrl: at(adminPort), exited: child.exited, stop };
+  const kill = (): Promise<ChildExit> => {
+    child.signal("SIGKILL");
+    return child.exited;
+  };
+  return { name, url: at(port), adminUrl: at(adminPort), exited: child.exited, stop, kill };
 };

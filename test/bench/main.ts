@@ -1,10 +1,15 @@
 /** `npm run bench NAME [-- --quick --json]`. With `--json`, standard output is one JSON object and nothing else. */
 import { parseArgs } from "node:util";
 import { benchBreaker } from "./breaker/bench.ts";
+import { benchCache } from "./cache/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import type { Bench } from "./support/bench.ts";
 
-const benches: Readonly<Record<string, Bench>> = { breaker: benchBreaker, origin: benchOrigin };
+const benches: Readonly<Record<string, Bench>> = {
+  breaker: benchBreaker,
+  cache: benchCache,
+  origin: benchOrigin,
+};
 
 const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;
 

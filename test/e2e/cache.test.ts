@@ -3,7 +3,6 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Product } from "../../src/contract/api/products.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { killOrigin } from "../support/kill-origin.ts";
 import { hold, waitingCount } from "../support/locks.ts";
 import { countProductReads } from "../support/product-reads.ts";
 import { sendSigned } from "../support/signed-request.ts";
@@ -190,7 +189,7 @@ test("an origin that is killed while it makes an answer for all costs the others
     await expect.poll(() => waitingCount(system)).toBe(1);
     const [leader] = system.origins;
     if (leader === undefined) throw new Error("no origin");
-    await killOrigin(system, leader);
+    await leader.kill();
     await lock.release();
     const beganMs = Date.now();
     const answer = await atOrigin(1, path);

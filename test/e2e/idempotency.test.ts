@@ -6,7 +6,6 @@ import { removeExpired } from "../../src/origin/idempotency/records.ts";
 import { serveOnce } from "../../src/origin/idempotency/serve-once.ts";
 import { createLog } from "../../src/origin/log.ts";
 import { addProduct, stockOf } from "../support/add-product.ts";
-import { killOrigin } from "../support/kill-origin.ts";
 import { hold, holdProduct, runningStatements, waitingCount } from "../support/locks.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { beginSigned } from "../support/signed-request.ts";
@@ -409,7 +408,7 @@ describe("between the last statement and the answer", () => {
   test("a killed origin leaves what the server then commits, and the next try gets its answer", async () => {
     const next = await interrupted(10_000, async () => {
       const [origin] = system.origins;
-      if (origin !== undefined) await killOrigin(system, origin);
+      if (origin !== undefined) await origin.kill();
     });
     expect(next).toEqual({ isReplayed: true });
   });

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { addProduct } from "../support/add-product.ts";
 import { sendAndCut } from "../support/cut-request.ts";
-import { killOrigin } from "../support/kill-origin.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
 import { untilTaken } from "../support/until-taken.ts";
@@ -105,7 +104,7 @@ test("1,000 orders by 100 keys, half of them cut off and an origin killed among 
   const send = (n: number, attempt: number) => async (): Promise<void> => {
     sent += 1;
     const [origin] = system.origins;
-    if (sent === KILL_AT && origin !== undefined) killing = killOrigin(system, origin);
+    if (sent === KILL_AT && origin !== undefined) killing = origin.kill();
     if (attempt % 2 === 0) {
       heard[n]?.push(await tryOnce(n));
       return;

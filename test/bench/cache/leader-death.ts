@@ -1,0 +1,90 @@
+/** How long those who wait are held up by the death of the one who makes the answer for them. */
+import { Redis } from "@upstash/redis/cloudflare";
+import { contract } from "../../../src/contract/contract.ts";
+import { createEdge } from "../../../src/edge/app.ts";
+import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
+import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { createMemoryStore } from "../../support/memory-store.ts";
+import { withClient } from "../support/database.ts";
+import type { CacheSystem } from "./system.ts";
+
+export interface DeathCell {
+  readonly title: string;
+  readonly answerMs: number;
+}
+
+const FOLLOWERS = 50;
+const POLL_MS = 5;
+const POLLS = 1_000;
+
+const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
+  for (let poll = 0; poll < POLLS; poll += 1) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  throw new Error(`never: ${what}`);
+};
+
+/** An origin is killed while its read hangs, and others wait for it at another origin. */
+const atOrigins = (system: CacheSystem, product: number): Promise<number> =>
+  withClient(system.databaseUrl, async (client) => {
+    const waiting = async (): Promise<number> => {
+      const [row] = await system.pool.query<{ count: number }>(
+        "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'breakwater-origin'",
+      );
+      return row?.count ?? 0;
+    };
+    await client.query("BEGIN");
+    await client.query("LOCK TABLE kept_products IN ACCESS EXCLUSIVE MODE");
+    const cut = system.readAt(0, product).catch(() => 0);
+    await until("the leader waits", async () => (await waiting()) === 1);
+    const followers = Promise.all(Array.from({ length: FOLLOWERS }, () => system.readAt(1, product)));
+    await system.origins[0]?.kill();
+    const beganMs = performance.now();
+    await client.query("COMMIT");
+    const statuses = await followers;
+    if (statuses.some((status) => status !== 200)) throw new Error(`a follower was answered ${statuses}`);
+    await cut;
+    return performance.now() - beganMs;
+  });
+
+/** The request that fetches for all of an isolate dies: nothing of it ever comes back. */
+const atEdge = async (system: CacheSystem, product: number): Promise<number> => {
+  const configuration = readEdgeConfiguration({
+    ORIGINS: system.origins[1]?.url,
+    SIGNING_KEYS: system.signingKeys,
+    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+    UPSTASH_REDIS_REST_TOKEN: "token",
+  });
+  if (!configuration.ok) throw new Error(configuration.message);
+  let fetches = 0;
+  const edge = createEdge({
+    configuration: configuration.value,
+    routes: contract,
+    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    store: createMemoryStore(),
+    fetch: (input, init) => {
+      fetches += 1;
+      return fetches === 1 ? new Promise<never>(() => undefined) : fetch(input, init);
+    },
+    now: Date.now,
+    random: Math.random,
+    log: () => undefined,
+  });
+  const ask = () => edge.request(`http://edge.test/v1/products/${sampleProductId(product)}`);
+  void ask();
+  await until("the leader fetches", async () => fetches === 1);
+  const beganMs = performance.now();
+  const answers = await Promise.all(Array.from({ length: FOLLOWERS }, ask));
+  if (answers.some(({ status }) => status !== 200)) throw new Error("a follower had no answer");
+  return performance.now() - beganMs;
+};
+
+/** @param products of which nothing is cached */
+export const measureLeaderDeath = async (
+  system: CacheSystem,
+  [first, second]: readonly [number, number],
+): Promise<DeathCell[]> => [
+  { title: "at an origin: 50 followers at another one", answerMs: await atOrigins(system, first) },
+  { title: "at the edge: 50 followers in the isolate", answerMs: await atEdge(system, second) },
+];

@@ -1,0 +1,118 @@
+/** Two origins on one PostgreSQL and one Redis, and the edge before them, with a count of what is read. */
+import { randomBytes } from "node:crypto";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseSigningKeys } from "../../../src/core/signature/signing-keys.ts";
+import { startEdge } from "../../../src/local/edge.ts";
+import { bundleEdge } from "../../../src/local/edge-bundle.ts";
+import { freePort } from "../../../src/local/free-port.ts";
+import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
+import { startRedis } from "../../../src/local/redis.ts";
+import type { StopList } from "../../../src/local/stop-list.ts";
+import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
+import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { connectPostgres, type PostgresPool } from "../../../src/origin/data/postgres.ts";
+import { createLog } from "../../../src/origin/log.ts";
+import { countProductReads } from "../../support/product-reads.ts";
+import { insertProducts } from "../origin/products.ts";
+import { sealedRequest } from "../origin/sealed-request.ts";
+import { exchange } from "../support/exchange.ts";
+import { startServices } from "../support/services.ts";
+
+export interface CacheSystem {
+  readonly edgeUrl: string;
+  readonly origins: readonly LocalOrigin[];
+  readonly signingKeys: string;
+  readonly databaseUrl: string;
+  readonly pool: PostgresPool;
+  /** Which servers, which versions. */
+  readonly description: string;
+  /** Reads of single products so far, as the database has counted them. */
+  reads(): Promise<number>;
+  /** The status of a product's answer at one origin, asked as the edge asks it. */
+  readAt(origin: number, product: number): Promise<number>;
+  /** The same through the edge. */
+  readThrough(product: number): Promise<number>;
+}
+
+const ORIGINS = 2;
+
+const portOf = ({ url }: LocalOrigin): number => Number(new URL(url).port);
+
+/** @throws LocalError where a part does not start; `stops` holds what has to be stopped then */
+export const startCacheSystem = async (
+  stops: StopList,
+  signal: AbortSignal,
+  onProgress: (line: string) => void,
+): Promise<CacheSystem> => {
+  onProgress("starting PostgreSQL, Redis, two origins and the edge …");
+  const services = await startServices(signal, onProgress);
+  stops.add(() => services.stop());
+  const signingKeys = `bench:${randomBytes(32).toString("base64")}`;
+  const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: services.redisKeyPrefix };
+  const origins: LocalOrigin[] = [];
+  for (let n = 1; n <= ORIGINS; n += 1) {
+    const origin = await startOrigin({
+      name: `origin ${n}`,
+      port: await freePort(),
+      environment: { ...shared, DATABASE_URL: services.databaseUrl, REDIS_URL: services.redisUrl },
+      signal,
+    });
+    stops.add(() => origin.stop());
+    origins.push(origin);
+  }
+  await insertProducts(services.databaseUrl);
+  const pool = connectPostgres(services.databaseUrl, { maxConnections: 2, log: createLog("silent") });
+  stops.add(() => pool.close());
+  const reads = await countProductReads(pool);
+
+  const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-edge-"));
+  stops.add(() => rm(folder, { recursive: true, force: true }));
+  // The edge asks Redis for keys alone, which public routes do without.
+  const redis = await startRedis({ signal });
+  stops.add(() => redis.stop());
+  const bridge = await startUpstashBridge({ client: redis.client, token: "bench" });
+  stops.add(() => bridge.stop());
+  const edge = await startEdge({
+    bundle: await bundleEdge(signal, folder),
+    port: 0,
+    environment: {
+      ...shared,
+      ORIGINS: origins.map(({ url }) => url).join(),
+      UPSTASH_REDIS_REST_URL: bridge.url,
+      UPSTASH_REDIS_REST_TOKEN: bridge.token,
+    },
+  });
+  stops.add(() => edge.stop());
+
+  const keys = parseSigningKeys(signingKeys);
+  if (typeof keys === "string") throw new Error(keys);
+  const pathOf = (product: number): string => `/v1/products/${sampleProductId(product)}`;
+  return {
+    edgeUrl: edge.url,
+    origins,
+    signingKeys,
+    databaseUrl: services.databaseUrl,
+    pool,
+    description: services.description,
+    reads,
+    readAt: async (index, product) => {
+      const origin = origins[index];
+      if (origin === undefined) throw new Error(`there is no origin ${index}`);
+      const port = portOf(origin);
+      const request = await sealedRequest(keys[0], `127.0.0.1:${port}`, {
+        method: "GET",
+        path: pathOf(product),
+        headers: {},
+        verdict: { auth: "none" },
+      });
+      return (await exchange(port, request)).status;
+    },
+    readThrough: async (product) => {
+      const response = await fetch(`${edge.url}${pathOf(product)}`);
+      await response.arrayBuffer();
+      return response.status;
+    },
+  };
+};

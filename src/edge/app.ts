@@ -8,7 +8,7 @@ import { compileRoutes } from "../core/routing/table.ts";
 import { dependencyBreaker } from "./breakers.ts";
 import { cachedForward } from "./cache/cached-forward.ts";
 import type { EdgeStore } from "./cache/edge-store.ts";
-import type { EdgeConfiguration } from "./configuration.ts";
+import { type EdgeConfiguration, originBreaker } from "./configuration.ts";
 import { type Exchange, type Guard, openExchange } from "./exchange.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
@@ -39,7 +39,12 @@ const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 5_000, halfOpenTimeoutMs: 
 
 export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const { configuration, routes, redis, now, log } = dependencies;
-  const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], dependencies);
+  const client = createOriginClient(
+    configuration.ORIGINS,
+    configuration.SIGNING_KEYS[0],
+    dependencies,
+    originBreaker(configuration),
+  );
   const redisBreaker = dependencyBreaker("redis", REDIS_BREAKER, dependencies);
   const lookup = createKeyLookup(redis, redisBreaker, configuration.REDIS_KEY_PREFIX, client);
 

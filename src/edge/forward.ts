@@ -40,7 +40,7 @@ const unreachable = (retryAfterS: number): Problem =>
 const refusalOf = (answer: Exclude<OriginAnswer, { kind: "answered" }>): Problem => {
   switch (answer.kind) {
     case "unreachable":
-      return unreachable(1);
+      return unreachable(answer.retryAfterS ?? 1);
     case "foreign":
       return problem("bad_gateway");
     case "timed_out":
@@ -49,10 +49,12 @@ const refusalOf = (answer: Exclude<OriginAnswer, { kind: "answered" }>): Problem
 };
 
 /** What is not ASCII has no one form on the wire, and would not survive being signed (RFC 9110 §5.5). */
+export const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
+
 const unsendable = (headers: Readonly<Record<string, string>>, route: Route): Problem | undefined => {
   const names = Object.keys(route.request?.headers?.shape ?? {});
   const errors = names
-    .filter((name) => !/^[\t\x20-\x7e]*$/.test(headers[name] ?? ""))
+    .filter((name) => !isSendable(headers[name] ?? ""))
     .map((field) => ({ in: "header" as const, field, detail: "Must be ASCII" }));
   return errors.length === 0 ? undefined : problem("invalid_request", { errors });
 };

@@ -44,9 +44,10 @@ export const readAnswering = (
     return admission.run(name, route, scope, async () => handler({ ...input, principal }, services));
   };
 
-  /** For whoever waits for it: nobody of them ends it by going away. */
-  const makeForAll = (input: ParsedInput): Promise<Answer | Problem> => {
+  /** For whoever waits for it: none of them ends it by going away, but all of them do. */
+  const makeForAll = (input: ParsedInput, abandoned: Promise<void>): Promise<Answer | Problem> => {
     const scope = scopeOf(timeoutMs(route));
+    void abandoned.then(() => scope.end("abandoned"));
     return inScope(makings, scope, undefined, () => handle(scope, input, undefined));
   };
 
@@ -68,7 +69,7 @@ export const readAnswering = (
       input: asked,
       path,
       cacheControl: header("cache-control"),
-      make: () => makeForAll(asked),
+      make: (abandoned) => makeForAll(asked, abandoned),
     });
     if (request === undefined) {
       return inScope(deadlines, scope, c, async () =>

@@ -161,7 +161,7 @@ describe("an origin of two workers", () => {
       const answered = await Promise.race([readyReport(), pause(1_000)]);
       expect(answered).toMatchObject({ status: 200 });
     } finally {
-      door.open();
+      await door.open();
     }
     await expect
       .poll(readyReport, { timeout: 10_000 })

@@ -175,6 +175,20 @@ describe("what is not kept", () => {
   });
 });
 
+test("an answer that the origin had only for want of a newer one is not kept", async () => {
+  upstream.answer(() => ({
+    headers: {
+      "cache-control": CACHE_CONTROL,
+      age: "1",
+      "cache-status": "breakwater-origin; fwd=stale; fwd-status=503; ttl=4; detail=stale-if-error",
+    },
+  }));
+  await get("/things/1");
+  await get("/things/1");
+  expect(asked()).toBe(2);
+  expect(store.keys).toEqual([]);
+});
+
 describe("what a client sends", () => {
   test("chooses no answer but by path and known parameters, in whichever order", async () => {
     await get("/things?q=a&limit=5", { "x-forwarded-host": "evil.test", accept: "text/evil", cookie: "a=1" });
@@ -281,9 +295,19 @@ describe("a write that makes an answer old", () => {
     pass(3);
     const { body, told } = await get("/things/1");
     expect(body).toBe("version 2");
-    expect(told).toBe("breakwater-edge; fwd=miss; stored");
+    expect(told).toBe("breakwater-edge; fwd=stale; stored");
     expect(upstream.arrived.at(-1)?.headers["cache-control"]).toBe("max-age=3");
     await expect.poll(async () => (await get("/things/1")).told).toContain("hit");
+  });
+
+  test("leaves it to be used, marked, where no origin has an answer, and only there", async () => {
+    await get("/things/1");
+    await kept();
+    await write("things/1");
+    upstream.answer(() => ({ status: 503 }));
+    expect((await get("/things/1")).told).toMatch(/fwd=stale; fwd-status=503; .*detail=stale-if-error$/);
+    upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL }, body: "version 2" }));
+    expect((await get("/things/1")).body).toBe("version 2");
   });
 
   test("leaves other answers as they are", async () => {

@@ -4,10 +4,14 @@ import { connect, createServer, type Socket } from "node:net";
 
 export interface Door {
   readonly port: number;
+  /** Connections that it has taken so far. */
+  readonly taken: number;
   /** From now on nothing comes through, in either direction; new connections are taken all the same. */
   shut(): void;
-  open(): void;
-  /** Ends every connection. */
+  /** Everything comes through again; new connections, too. */
+  open(): Promise<void>;
+  /** Ends every connection, and refuses new ones. */
+  refuse(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -16,6 +20,7 @@ export const startDoor = async (url: string): Promise<Door> => {
   const { hostname, port } = new URL(url);
   const pairs = new Set<readonly [Socket, Socket]>();
   let isShut = false;
+  let taken = 0;
 
   const open = ([one, other]: readonly [Socket, Socket]): void => {
     one.pipe(other);
@@ -26,6 +31,7 @@ export const startDoor = async (url: string): Promise<Door> => {
     other.unpipe(one).pause();
   };
   const server = createServer((client) => {
+    taken += 1;
     const pair = [client, connect({ host: hostname, port: Number(port) })] as const;
     pairs.add(pair);
     const end = (): void => {
@@ -35,25 +41,35 @@ export const startDoor = async (url: string): Promise<Door> => {
     for (const socket of pair) socket.setNoDelay().on("error", end).on("close", end);
     if (!isShut) open(pair);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  const listen = async (onPort: number): Promise<void> => {
+    server.listen(onPort, "127.0.0.1");
+    await once(server, "listening");
+  };
+  const refuse = async (): Promise<void> => {
+    if (!server.listening) return;
+    const closed = once(server, "close");
+    server.close();
+    for (const [client] of pairs) client.destroy();
+    await closed;
+  };
+  await listen(0);
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("the door has no address");
   return {
     port: address.port,
+    refuse,
+    get taken() {
+      return taken;
+    },
     shut: () => {
       isShut = true;
       for (const pair of pairs) shut(pair);
     },
-    open: () => {
+    open: async () => {
       isShut = false;
       for (const pair of pairs) open(pair);
+      if (!server.listening) await listen(address.port);
     },
-    stop: async () => {
-      const closed = once(server, "close");
-      server.close();
-      for (const [client] of pairs) client.destroy();
-      await closed;
-    },
+    stop: refuse,
   };
 };

@@ -68,6 +68,8 @@ export interface SystemOptions {
   readonly origins?: number;
   /** A PostgreSQL of the test's own, by the URL of a role that may create databases. @default the shared one */
   readonly databaseServer?: string;
+  /** By which origins and edge reach Redis. @default the shared bridge's own */
+  readonly redisUrl?: string;
   /** Goes on top of every origin's environment. */
   readonly originEnvironment?: Readonly<Record<string, string>>;
   /** The one address at which the edge finds whichever origins there are. @default each origin's own */
@@ -77,6 +79,7 @@ export interface SystemOptions {
 export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
   const { origins: count = 1, databaseServer, address, originEnvironment } = options;
   const servers = inject("servers");
+  const { redisUrl = servers.redisUrl } = options;
   const stops = new StopList();
   try {
     const database = await createDatabase(databaseServer ?? servers.databaseUrl);
@@ -97,7 +100,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
         environment: {
           ...shared,
           DATABASE_URL: database.url,
-          REDIS_URL: servers.redisUrl,
+          REDIS_URL: redisUrl,
           REDIS_TOKEN: servers.redisToken,
           ...(address === undefined ? {} : { ORIGIN_AUTHORITIES: new URL(address).host }),
           ...originEnvironment,
@@ -117,7 +120,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       environment: {
         ...shared,
         ORIGINS: address ?? origins.map(({ url }) => url).join(),
-        UPSTASH_REDIS_REST_URL: servers.redisUrl,
+        UPSTASH_REDIS_REST_URL: redisUrl,
         UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
       },
     });

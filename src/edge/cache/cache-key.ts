@@ -1,6 +1,7 @@
 /** Under what an answer is kept at the edge: a bare URL, so that nothing a client sends beside it chooses an answer. */
 import * as z from "zod/mini";
 import type { Route } from "../../contract/route.ts";
+import { isSendable } from "../forward.ts";
 
 /** The condition decides what is sent, not what the answer is. */
 export const CONDITION = "if-none-match";
@@ -21,7 +22,8 @@ export const isKept = ({ method, policy }: Route): boolean =>
 const isRead = ({ request }: Route, headers: Keyed["headers"]): boolean =>
   Object.entries(request?.headers?.shape ?? {}).some(([name, schema]) => {
     const value = headers.get(name);
-    return value !== null && (name !== CONDITION || !z.safeParse(schema, value).success);
+    if (value === null) return false;
+    return name !== CONDITION || !isSendable(value) || !z.safeParse(schema, value).success;
   });
 
 /**

@@ -45,6 +45,13 @@ interface Asked {
   readonly route: Route;
 }
 
+/** What there is where no origin has an answer. */
+interface StandIn {
+  readonly kept: KeptAnswer;
+  /** Whether a write has made it old. */
+  readonly isOld: boolean;
+}
+
 interface Fetched {
   readonly result: Response | Problem;
   readonly stored: boolean;
@@ -79,15 +86,20 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     return { exchange, key, tags: tags(path), route };
   };
 
-  /** What is kept and not older than a write that this isolate knows of. */
-  const keptFor = async ({ key, tags }: Asked): Promise<KeptAnswer | undefined> => {
+  const keptFor = async ({ key }: Asked): Promise<KeptAnswer | undefined> => {
     const entry = await matchInTime(store, key);
-    const kept = entry && fromKept(entry);
-    return kept !== undefined && !invalidations.isOld(tags, kept.requestedAtMs) ? kept : undefined;
+    return entry && fromKept(entry);
   };
 
-  const usability = ({ generatedAtMs, windows }: KeptAnswer): Usability =>
-    usabilityOf(now() - generatedAtMs, windows);
+  /** Where a write that this isolate knows of has made it old, it may be used if there is nothing else. */
+  const usability = (
+    { tags }: Asked,
+    { requestedAtMs, generatedAtMs, windows }: KeptAnswer,
+  ): Usability | "old" => {
+    const ageMs = now() - generatedAtMs;
+    if (!invalidations.isOld(tags, requestedAtMs)) return usabilityOf(ageMs, windows);
+    return windows.staleIfErrorMs > 0 && ageMs < windows.freshMs + windows.staleIfErrorMs ? "old" : "gone";
+  };
 
   /** Lets no origin answer with what it made before a write that this isolate knows of. */
   const newerThanWrites = ({ tags, route }: Asked): string | undefined => {
@@ -107,7 +119,9 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
       if (lease !== undefined) leases.end(lease);
     };
     const isWhole = each.exchange.request.method === "GET";
-    if (kept === undefined || !isWhole || invalidations.isOld(each.tags, requestedAtMs)) {
+    // A write may have made it old, of which its age tells nothing.
+    const isMakeshift = answer.headers.get("cache-status")?.includes("stale-if-error") ?? false;
+    if (kept === undefined || !isWhole || isMakeshift || invalidations.isOld(each.tags, requestedAtMs)) {
       end();
       return false;
     }
@@ -158,20 +172,23 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
   const told = ({ exchange }: Asked, { result, stored }: Fetched, forwarded: "miss" | "stale") =>
     result instanceof Response ? fetchedAnswer(exchange, result, { forward: forwarded, stored }) : result;
 
+  /** @param standIn what is used where no origin has an answer, or, unless it is old, none has it soon */
   const lead = async (
     each: Asked,
-    standIn: KeptAnswer | undefined,
+    standIn: StandIn | undefined,
     lease: Lease | undefined,
   ): Promise<Response | Problem> => {
     const fetching = fetchNew(each, lease, newerThanWrites(each));
     if (standIn === undefined) return told(each, await fetching, "miss");
-    const fetched = await Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]);
+    const fetched = standIn.isOld
+      ? await fetching
+      : await Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]);
     if (fetched !== undefined && statusOf(fetched.result) < 500) return told(each, fetched, "stale");
     if (fetched === undefined) {
       failed.take(each.key, now());
       each.exchange.inBackground(fetching.then(discard));
     }
-    return staleOnError(each, standIn, fetched && statusOf(fetched.result));
+    return staleOnError(each, standIn.kept, fetched && statusOf(fetched.result));
   };
 
   /** Waits for whoever fetches; undefined where its time is over without an answer that can be used. */
@@ -180,21 +197,23 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     while (leases.heldUntilMs(each.key, now()) !== undefined && !deadline.aborted)
       await pause(LOOK_INTERVAL_MS);
     const kept = await keptFor(each);
-    if (kept === undefined || usability(kept) === "gone" || usability(kept) === "on_error") return undefined;
-    return serve(each, kept, { hit: true, collapsed: true });
+    const isUsable = kept !== undefined && ["fresh", "revalidate"].includes(usability(each, kept));
+    return isUsable ? serve(each, kept, { hit: true, collapsed: true }) : undefined;
   };
 
-  const fetchOnce = async (each: Asked, standIn: KeptAnswer | undefined): Promise<Response | Problem> => {
-    if (standIn !== undefined && failed.heldUntilMs(each.key, now()) !== undefined)
-      return staleOnError(each, standIn);
+  const fetchOnce = async (each: Asked, standIn?: StandIn): Promise<Response | Problem> => {
+    // What is old is not taken for the answer before an origin has been asked.
+    const alternative = standIn?.isOld === false ? standIn.kept : undefined;
+    if (alternative !== undefined && failed.heldUntilMs(each.key, now()) !== undefined)
+      return staleOnError(each, alternative);
     const lease = leases.take(each.key, now());
     if (lease !== undefined) return await lead(each, standIn, lease);
     const followed = await follow(each);
     if (followed !== undefined) return followed;
     // Whoever fetches has had its time.
-    return standIn === undefined
-      ? await lead(each, undefined, leases.take(each.key, now()))
-      : staleOnError(each, standIn);
+    return alternative === undefined
+      ? await lead(each, standIn, leases.take(each.key, now()))
+      : staleOnError(each, alternative);
   };
 
   /** Takes note of what a write has made old, which is nobody else's business. */
@@ -211,17 +230,19 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     const each = asked(exchange);
     if (each === undefined) return noted(await forward(exchange));
     const kept = await keptFor(each);
-    if (kept === undefined) return await fetchOnce(each, undefined);
-    switch (usability(kept)) {
+    if (kept === undefined) return await fetchOnce(each);
+    switch (usability(each, kept)) {
       case "fresh":
         return serve(each, kept, { hit: true });
       case "revalidate":
         refresh(each, kept);
         return serve(each, kept, { hit: true, detail: "stale-while-revalidate" });
       case "on_error":
-        return await fetchOnce(each, kept);
+        return await fetchOnce(each, { kept, isOld: false });
+      case "old":
+        return await fetchOnce(each, { kept, isOld: true });
       case "gone":
-        return await fetchOnce(each, undefined);
+        return await fetchOnce(each);
     }
   };
 };

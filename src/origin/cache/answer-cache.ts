@@ -25,8 +25,8 @@ export interface CacheRequest {
   readonly windows: CacheWindows;
   /** Only a younger answer is wanted, milliseconds. */
   readonly maxAgeMs: number;
-  /** Makes the answer, for whoever waits for it. */
-  readonly make: () => Promise<Answer | Problem>;
+  /** Makes the answer, for whoever waits for it. @param abandoned resolves when nobody does any more */
+  readonly make: (abandoned: Promise<void>) => Promise<Answer | Problem>;
 }
 
 /** What has become of a request, for the metrics. */
@@ -45,7 +45,10 @@ export interface AnswerCache {
   ready(request: CacheRequest): CacheResult | undefined;
   /** @throws what making the answer throws, where there is nothing else to use */
   wait(request: CacheRequest, scope: Scope): Promise<CacheResult>;
-  /** From now on nothing is used that was made before under one of the tags. */
+  /**
+   * From now on nothing is used that was made before under one of the tags, but where no answer can be made at all:
+   * then it is better than nothing, and marked.
+   */
   invalidate(tags: readonly string[]): void;
   usage(): { readonly entries: number; readonly bytes: number };
 }
@@ -81,11 +84,7 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
   /** What the first level has that is not older than a write, or than is wanted. */
   const heldFor = ({ key, tags, maxAgeMs }: CacheRequest): CachedAnswer | undefined => {
     const held = levelOne.get(key);
-    if (held === undefined) return undefined;
-    if (invalidations.isOld(tags, held.madeAt)) {
-      levelOne.remove(key);
-      return undefined;
-    }
+    if (held === undefined || invalidations.isOld(tags, held.madeAt)) return undefined;
     return ageOf(held.answer) < maxAgeMs ? held.answer : undefined;
   };
 
@@ -126,19 +125,24 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
     return part && { ...part, generatedAtMs, windows: jittered(windows, random()), tags };
   };
 
-  const begin = (request: CacheRequest): Flight<Made> => {
+  /** @param outlivesWaiters whether it is for later, not only for those who wait */
+  const begin = (request: CacheRequest, outlivesWaiters: boolean): Flight<Made> => {
     // Every try counts from the flight's beginning: what was written since is not in an answer for sure.
     const madeAt = writes;
-    return flights.begin(request.key, madeAt, () =>
-      makeAnswer(request, levelTwo, {
-        held: () => heldFor(request),
-        ageOf,
-        kept: (answer, madeFromMs) => kept(answer, request, madeFromMs),
-        keep: (answer) => keep(request, answer, madeAt),
-        keepAbsence: (problem) => keepAbsence(request, problem, madeAt),
-        now,
-      }),
-    );
+    const keeping = {
+      held: () => heldFor(request),
+      ageOf,
+      kept: (answer: Answer, madeFromMs: number) => kept(answer, request, madeFromMs),
+      keep: (answer: CachedAnswer) => keep(request, answer, madeAt),
+      keepAbsence: (problem: Problem) => keepAbsence(request, problem, madeAt),
+      now,
+    };
+    return flights.begin({
+      key: request.key,
+      madeAt,
+      outlivesWaiters,
+      work: (abandoned) => makeAnswer(request, abandoned, levelTwo, keeping),
+    });
   };
 
   /** The flight whose answer would be new enough. */
@@ -183,10 +187,17 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
       "stale_on_error",
     );
 
-  /** The stale answer that may stand in for one that cannot be made. */
-  const standIn = (request: CacheRequest): CachedAnswer | undefined => {
+  /** What may be used where a newer answer takes too long. */
+  const alternative = (request: CacheRequest): CachedAnswer | undefined => {
     const held = heldFor(request);
     return held !== undefined && usabilityOf(ageOf(held), held.windows) !== "gone" ? held : undefined;
+  };
+
+  /** What may be used where none can be made: then even what a write has made old is better than nothing. */
+  const lastResort = (request: CacheRequest): CachedAnswer | undefined => {
+    const held = levelOne.get(request.key)?.answer;
+    const isInTime = held !== undefined && ageOf(held) < held.windows.freshMs + held.windows.staleIfErrorMs;
+    return isInTime && held.windows.staleIfErrorMs > 0 ? held : alternative(request);
   };
 
   return {
@@ -200,7 +211,7 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
         case "fresh":
           return use(held, { hit: true }, "hit");
         case "revalidate":
-          if (flightFor(request) === undefined && !flights.hasJustFailed(request.key)) begin(request);
+          if (flightFor(request) === undefined && !flights.hasJustFailed(request.key)) begin(request, true);
           return use(held, { hit: true, detail: "stale-while-revalidate" }, "stale");
         case "on_error":
           return isInVain(request) ? staleOnError(held, undefined) : undefined;
@@ -211,20 +222,23 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
     wait: async (request, scope) => {
       const underWay = flightFor(request);
       const forward = forwardOf(request);
-      const flight = underWay ?? begin(request);
-      const hasStandIn = standIn(request) !== undefined;
+      const hasAlternative = alternative(request) !== undefined;
+      const flight = underWay ?? begin(request, hasAlternative);
+      const pending = hasAlternative ? within(flight.result, patienceMs(flight), undefined) : flight.result;
+      const leave = flight.join();
       try {
-        const pending = hasStandIn ? within(flight.result, patienceMs(flight), undefined) : flight.result;
         const made = await untilEnd(scope, pending);
-        const isStandInBetter = made === undefined || isFailure(statusOf(made.answer));
-        const held = isStandInBetter ? standIn(request) : undefined;
+        const isFailed = made !== undefined && isFailure(statusOf(made.answer));
+        const held = isFailed ? lastResort(request) : made === undefined ? alternative(request) : undefined;
         if (held !== undefined) return staleOnError(held, made && statusOf(made.answer));
-        // Without a stand-in any more there is but the answer to wait for.
+        // Without anything else any more there is but the answer to wait for.
         return resultOf(made ?? (await untilEnd(scope, flight.result)), underWay !== undefined, forward);
       } catch (error) {
-        const held = error instanceof Refusal ? undefined : standIn(request);
+        const held = error instanceof Refusal ? undefined : lastResort(request);
         if (held === undefined) throw error;
         return staleOnError(held, 503);
+      } finally {
+        leave();
       }
     },
     invalidate: (tags) => {

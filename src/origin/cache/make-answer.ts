@@ -60,8 +60,10 @@ const settleOwner = async (
   return undefined;
 };
 
+/** @param abandoned resolves when nobody waits for it any more */
 export const makeAnswer = async (
   request: CacheRequest,
+  abandoned: Promise<void>,
   levelTwo: LevelTwo,
   keeping: Keeping,
 ): Promise<Made> => {
@@ -71,7 +73,7 @@ export const makeAnswer = async (
   const madeFromMs = keeping.now();
   let kept: CachedAnswer | undefined;
   try {
-    const answer = await request.make();
+    const answer = await request.make(abandoned);
     if (isProblem(answer)) {
       if (answer.code === "not_found") {
         keeping.keepAbsence(answer);

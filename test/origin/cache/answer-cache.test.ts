@@ -117,6 +117,26 @@ describe("many who ask at once", () => {
     expect(database.reads).toBe(1);
   });
 
+  test("when the last of them goes away the read is ended, and the next one begins anew", async () => {
+    database.weather = "hung";
+    const impatient = Promise.allSettled([origin.read({ timeoutMs: 10 }), origin.read({ timeoutMs: 20 })]);
+    await pass(15);
+    expect(database.abandoned).toBe(0);
+    expect((await ended(impatient)).map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect([database.reads, database.abandoned]).toEqual([1, 1]);
+    database.weather = "fair";
+    expect(changesIn(await ended(origin.read()))).toBe(0);
+  });
+
+  test("a read for later goes on although nobody waits for it", async () => {
+    await ended(origin.read());
+    await pass(6_000);
+    await ended(origin.read());
+    await pass(100);
+    expect([database.reads, database.abandoned]).toEqual([2, 0]);
+    expect((await ended(origin.read())).outcome).toBe("hit");
+  });
+
   test("a read that does not come back is begun once more after a second", async () => {
     database.weather = "hung";
     const reading = readMany(100);
@@ -210,6 +230,20 @@ describe("while the database is away", () => {
     expect(ageS).toBeGreaterThanOrEqual(30);
     await pass(40_000);
     await expect(ended(origin.read())).rejects.toThrow("ECONNREFUSED");
+  });
+
+  test("what a write has made old is served, marked, where nothing newer can be made, and only there", async () => {
+    await ended(origin.read());
+    await ended(origin.write());
+    database.readMs = 1_500;
+    expect(changesIn(await ended(origin.read()))).toBe(1);
+    await ended(origin.write());
+    database.weather = "away";
+    const { status, outcome } = await ended(origin.read());
+    expect(outcome).toBe("stale_on_error");
+    expect(status).toMatchObject({ forward: "stale", forwardStatus: 503, detail: "stale-if-error" });
+    database.weather = "fair";
+    expect(changesIn(await ended(origin.read()))).toBe(2);
   });
 
   test("it is tried once a second at most for what can be served stale", async () => {

@@ -31,6 +31,8 @@ export interface Database {
   readonly changedAtMs: number[];
   /** Reads that have begun. */
   reads: number;
+  /** Reads for which nobody waited any more. */
+  abandoned: number;
   /** How long a read takes before and after it looks, milliseconds. */
   readMs: number;
   weather: "fair" | "away" | "hung" | "empty";
@@ -40,6 +42,7 @@ export const createDatabase = (): Database => ({
   changes: 0,
   changedAtMs: [Date.now()],
   reads: 0,
+  abandoned: 0,
   readMs: 10,
   weather: "fair",
 });
@@ -70,8 +73,11 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
     random,
   });
 
-  const make = async (): Promise<Answer | Problem> => {
+  const make = async (abandoned: Promise<void>): Promise<Answer | Problem> => {
     database.reads += 1;
+    void abandoned.then(() => {
+      database.abandoned += 1;
+    });
     if (database.weather === "hung") return await new Promise<never>(() => undefined);
     await pause(database.readMs / 2);
     if (database.weather === "away") throw new UnavailableError("connect ECONNREFUSED");

@@ -10,15 +10,19 @@ export interface BreakerSurroundings {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
-/** @param dependency its name, from a closed set */
+/**
+ * @param dependency its name, from a closed set
+ * @param about goes into the log too: of several of one name, which one it is
+ */
 export const dependencyBreaker = (
-  dependency: "redis",
+  dependency: "redis" | "origin",
   options: BreakerOptions,
   { now, random, log }: BreakerSurroundings,
+  about: Readonly<Record<string, string>> = {},
 ): Breaker =>
   createBreaker(options, {
     now,
     random,
     onTransition: ({ from, to, reason }) =>
-      log({ level: "warn", message: "circuit breaker", dependency, from, to, reason }),
+      log({ level: "warn", message: "circuit breaker", dependency, ...about, from, to, reason }),
   });

@@ -1,7 +1,10 @@
 /** The edge's configuration: `wrangler.toml` vars and secrets. */
 import * as z from "zod/mini";
+import { DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
+import type { BreakerOptions } from "../core/breaker/options.ts";
 import {
   listVariable,
+  numberVariable,
   readConfiguration,
   signingKeysVariable,
   textVariable,
@@ -21,15 +24,47 @@ const parseOrigin = (text: string): OriginAddress | undefined => {
   return /^https?:$/.test(protocol) && isBare ? { url: origin, authority: host } : undefined;
 };
 
+/**
+ * An origin's breaker, where nothing is set. A probe is settled by its own end, at the latest by its route's deadline;
+ * the lease is for one whose end nobody sees, because the platform has ended its work. As long as a route takes unless
+ * its contract says otherwise: to one that takes longer no harm is done, another probe takes its place.
+ */
+export const ORIGIN_BREAKER = {
+  failureThreshold: 5,
+  successThreshold: 3,
+  timeoutMs: 500,
+  halfOpenTimeoutMs: DEFAULT_TIMEOUT_MS,
+} as const satisfies BreakerOptions;
+
+const HOUR_MS = 3_600_000;
+
 const schema = z.object({
   ORIGINS: listVariable(parseOrigin, "addresses such as https://origin.example.com, without a path"),
   SIGNING_KEYS: signingKeysVariable(),
   UPSTASH_REDIS_REST_URL: urlVariable(["https", "http"]),
   UPSTASH_REDIS_REST_TOKEN: textVariable(),
   REDIS_KEY_PREFIX: z._default(textVariable(), "breakwater:"),
+  CIRCUIT_BREAKER_FAILURE_THRESHOLD: z._default(
+    numberVariable(1, 1_000_000),
+    ORIGIN_BREAKER.failureThreshold,
+  ),
+  CIRCUIT_BREAKER_SUCCESS_THRESHOLD: z._default(numberVariable(1, 1_000), ORIGIN_BREAKER.successThreshold),
+  CIRCUIT_BREAKER_TIMEOUT_MS: z._default(numberVariable(1, HOUR_MS), ORIGIN_BREAKER.timeoutMs),
+  CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: z._default(
+    numberVariable(1, HOUR_MS),
+    ORIGIN_BREAKER.halfOpenTimeoutMs,
+  ),
 });
 
 export type EdgeConfiguration = z.output<typeof schema>;
+
+/** What each origin's breaker is made of. */
+export const originBreaker = (configuration: EdgeConfiguration): BreakerOptions => ({
+  failureThreshold: configuration.CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+  successThreshold: configuration.CIRCUIT_BREAKER_SUCCESS_THRESHOLD,
+  timeoutMs: configuration.CIRCUIT_BREAKER_TIMEOUT_MS,
+  halfOpenTimeoutMs: configuration.CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS,
+});
 
 export const readEdgeConfiguration = (environment: Readonly<Record<string, unknown>>) =>
   readConfiguration(schema, environment);

@@ -6,7 +6,7 @@ import type { BreakerState } from "../core/breaker/transition.ts";
 import type { OriginLog } from "./log.ts";
 
 /** A label's values are a closed set. */
-export type Dependency = "redis";
+export type Dependency = "database" | "redis";
 
 const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
 

@@ -1,7 +1,7 @@
 /** What a failure is to a client; what is not foreseen goes to the log, and nothing of it to the client. */
 import { type Problem, problem } from "../contract/problem.ts";
 import { ShedError } from "./admission.ts";
-import { DeadlineError, UnavailableError } from "./data/failure.ts";
+import { CircuitOpenError, DeadlineError, UnavailableError } from "./data/failure.ts";
 import type { OriginLog } from "./log.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -19,8 +19,9 @@ export const problemOfFailure = (
   log: OriginLog,
 ): Problem => {
   if (error instanceof Refusal) return error.problem;
-  // Counted, not logged: under overload there are many of them.
-  if (error instanceof ShedError) return unavailableFor(error.retryAfterS);
+  // Counted, not logged: under overload, or while a dependency is away, there are many of them.
+  if (error instanceof ShedError || error instanceof CircuitOpenError)
+    return unavailableFor(error.retryAfterS);
   if (error instanceof DeadlineError) {
     log.warn({ ...about, reason: error.message }, "a request ended before its answer");
     return deadlineExceeded;

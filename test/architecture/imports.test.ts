@@ -17,6 +17,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "@hono/node-server",
       "@upstash/redis",
       "ioredis",
+      "lru-cache",
       "pg",
       "pino",
       "prom-client",

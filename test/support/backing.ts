@@ -145,6 +145,8 @@ interface SignedInit {
   readonly json?: unknown;
   /** Who asks, with every scope. @default nobody */
   readonly principal?: string;
+  /** What the edge says is left of the request's deadline, milliseconds. @default 15,000 */
+  readonly timeoutMs?: number;
 }
 
 export interface EdgeRequest extends SignedInit {
@@ -155,7 +157,7 @@ export interface EdgeRequest extends SignedInit {
 /** What the edge would send to an origin of this authority, with the key of `origin-process.ts`. */
 export const signEdgeRequest = async (
   authority: string,
-  { path, method = "GET", json, principal }: EdgeRequest,
+  { path, method = "GET", json, principal, timeoutMs = 15_000 }: EdgeRequest,
 ) => {
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
   const said = writeVerdict(
@@ -167,7 +169,7 @@ export const signEdgeRequest = async (
     [tierHeaders.requestId]: crypto.randomUUID(),
     [tierHeaders.clientAddress]: "192.0.2.1",
     [tierHeaders.verdict]: said.verdict,
-    [tierHeaders.timeoutMs]: "15000",
+    [tierHeaders.timeoutMs]: String(timeoutMs),
     ...(said.principal === undefined ? {} : { [tierHeaders.principal]: said.principal }),
     ...(body === undefined
       ? {}

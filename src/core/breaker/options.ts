@@ -16,7 +16,7 @@ export interface BreakerOptions {
   /** This share of failures in the window opens it. @default 0.5 */
   readonly failureRatio?: number;
   /** A call that takes so long is slow. @default never */
-  readonly slowCallMs?: number;
+  readonly slowCallMs?: number | undefined;
   /** This share of slow calls in the window opens it. @default 0.8 */
   readonly slowRatio?: number;
   /** For so long after closing only a share of the calls is let through, growing evenly to all. @default 10,000 */
@@ -25,7 +25,7 @@ export interface BreakerOptions {
   readonly rampFrom?: number;
 }
 
-export type BreakerSettings = Required<BreakerOptions>;
+export type BreakerSettings = { readonly [Name in keyof BreakerOptions]-?: number };
 
 const DEFAULTS: BreakerSettings = {
   failureThreshold: 5,
@@ -47,7 +47,8 @@ const SHARES = ["failureRatio", "slowRatio", "rampFrom"] as const;
 
 /** @throws RangeError for what makes no sense, naming it */
 export const breakerSettings = (options: BreakerOptions): BreakerSettings => {
-  const settings = { ...DEFAULTS, ...options };
+  const slowCallMs = options.slowCallMs ?? DEFAULTS.slowCallMs;
+  const settings: BreakerSettings = { ...DEFAULTS, ...options, slowCallMs };
   for (const name of WHOLE)
     if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
       throw new RangeError(`${name} must be a whole number above 0`);

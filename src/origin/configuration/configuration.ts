@@ -16,7 +16,7 @@ export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
 
 /** Asks for the value of every key; the compiler sees that none is forgotten. */
 export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
-  const { server, observability, database, cache, redis, signingKeys } = keys;
+  const { server, observability, database, cache, redis, circuitBreaker, signingKeys } = keys;
   return {
     server: {
       host: get(server.host),
@@ -49,6 +49,19 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       url: get(redis.url),
       token: get(redis.token),
       keyPrefix: get(redis.keyPrefix),
+    },
+    circuitBreaker: {
+      failureThreshold: get(circuitBreaker.failureThreshold),
+      successThreshold: get(circuitBreaker.successThreshold),
+      timeoutMs: get(circuitBreaker.timeoutMs),
+      halfOpenTimeoutMs: get(circuitBreaker.halfOpenTimeoutMs),
+      maxTimeoutMs: get(circuitBreaker.maxTimeoutMs),
+      minimumCalls: get(circuitBreaker.minimumCalls),
+      failureRatio: get(circuitBreaker.failureRatio),
+      slowCallMs: get(circuitBreaker.slowCallMs),
+      slowRatio: get(circuitBreaker.slowRatio),
+      rampMs: get(circuitBreaker.rampMs),
+      rampFrom: get(circuitBreaker.rampFrom),
     },
     signingKeys: get(signingKeys),
   };

@@ -8,7 +8,8 @@ import { VERSION } from "./version.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
-const DAY = 24 * 60 * MINUTE;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
 const GIB = 1024 ** 3;
 
 const port = kind.wholeNumber(0, 65_535);
@@ -149,6 +150,65 @@ export const keys = {
       file: "redis.key_prefix",
       variable: "REDIS_KEY_PREFIX",
       meaning: "With what every key in Redis begins; the edge needs the same.",
+    }),
+  },
+  circuitBreaker: {
+    failureThreshold: withDefault(kind.wholeNumber(1, 1_000_000), "5", {
+      file: "circuit_breaker.failure_threshold",
+      variable: "CIRCUIT_BREAKER_FAILURE_THRESHOLD",
+      meaning: "So many failures one after another open the breaker of PostgreSQL, or of Redis.",
+    }),
+    successThreshold: withDefault(kind.wholeNumber(1, 1_000), "3", {
+      file: "circuit_breaker.success_threshold",
+      variable: "CIRCUIT_BREAKER_SUCCESS_THRESHOLD",
+      meaning: "So many calls must succeed, one at a time, before it closes.",
+    }),
+    timeoutMs: withDefault(kind.duration(1, HOUR), "1s", {
+      file: "circuit_breaker.timeout",
+      variable: "CIRCUIT_BREAKER_TIMEOUT",
+      meaning:
+        "How long it stays open at most at first; twice that each further time. Chance takes a part of it.",
+    }),
+    halfOpenTimeoutMs: withDefault(kind.duration(1, HOUR), "2s", {
+      file: "circuit_breaker.half_open_timeout",
+      variable: "CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT",
+      meaning: "How long a call may take that tries whether PostgreSQL is back; for Redis it is 2500ms.",
+    }),
+    maxTimeoutMs: withDefault(kind.duration(1, HOUR), "2s", {
+      file: "circuit_breaker.max_timeout",
+      variable: "CIRCUIT_BREAKER_MAX_TIMEOUT",
+      meaning: "It never stays open longer at a time.",
+    }),
+    minimumCalls: withDefault(kind.wholeNumber(1, 1_000_000), "20", {
+      file: "circuit_breaker.minimum_calls",
+      variable: "CIRCUIT_BREAKER_MINIMUM_CALLS",
+      meaning: "With fewer calls within ten seconds a ratio says nothing.",
+    }),
+    failureRatio: withDefault(kind.share, "0.5", {
+      file: "circuit_breaker.failure_ratio",
+      variable: "CIRCUIT_BREAKER_FAILURE_RATIO",
+      meaning: "This share of failures opens it.",
+    }),
+    slowCallMs: optional(kind.duration(1, HOUR), {
+      file: "circuit_breaker.slow_call",
+      variable: "CIRCUIT_BREAKER_SLOW_CALL",
+      meaning: "A call that takes so long is slow; none is where this is not set.",
+    }),
+    slowRatio: withDefault(kind.share, "0.8", {
+      file: "circuit_breaker.slow_ratio",
+      variable: "CIRCUIT_BREAKER_SLOW_RATIO",
+      meaning: "This share of slow calls opens it.",
+    }),
+    rampMs: withDefault(kind.duration(0, HOUR), "1s", {
+      file: "circuit_breaker.ramp",
+      variable: "CIRCUIT_BREAKER_RAMP",
+      meaning:
+        "For so long after closing it lets only a growing share of the calls through. Redis gets all at once.",
+    }),
+    rampFrom: withDefault(kind.share, "0.1", {
+      file: "circuit_breaker.ramp_from",
+      variable: "CIRCUIT_BREAKER_RAMP_FROM",
+      meaning: "With which share that begins.",
     }),
   },
   signingKeys: required(kind.signingKeys, {

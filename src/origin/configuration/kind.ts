@@ -48,6 +48,11 @@ export const fraction: Kind<number> = kind("a number within 0 and 1, such as 0.1
   /^(\d{1,15}(\.\d{0,15})?|\.\d{1,15})(e-?\d{1,3})?$/i.test(text) ? within(0, 1, Number(text)) : undefined,
 );
 
+export const share: Kind<number> = kind("a number above 0, at most 1, such as 0.5", (text) => {
+  const parsed = fraction.parse(text);
+  return parsed.ok && parsed.value > 0 ? parsed.value : undefined;
+});
+
 /** Bounds and value in milliseconds. */
 export const duration = (min: number, max: number): Kind<number> =>
   kind(

@@ -1,4 +1,5 @@
 /** What must hold between keys, each of which is right by itself. */
+import { formatDuration } from "./duration.ts";
 import type { Key } from "./key.ts";
 import { keys } from "./keys.ts";
 
@@ -11,7 +12,7 @@ export interface Breach {
 /** Undefined for a key whose own value is wrong: nothing can be said about it yet. */
 type Get = <T>(key: Key<T>) => T | undefined;
 
-const { server, database, redis } = keys;
+const { server, database, redis, circuitBreaker } = keys;
 
 const portsDiffer = (get: Get): Breach | undefined => {
   const port = get(server.port);
@@ -46,7 +47,17 @@ const tokenForHttp = (get: Get): Breach | undefined =>
     ? { key: redis.token, wrong: "is missing: Redis over HTTP needs one" }
     : undefined;
 
-const rules = [portsDiffer, minWithinMax, oneConnectionEach, tokenForHttp];
+const timeoutWithinMax = (get: Get): Breach | undefined => {
+  const [timeoutMs, maxMs] = [get(circuitBreaker.timeoutMs), get(circuitBreaker.maxTimeoutMs)];
+  return timeoutMs !== undefined && maxMs !== undefined && timeoutMs > maxMs
+    ? {
+        key: circuitBreaker.maxTimeoutMs,
+        wrong: `must be at least ${circuitBreaker.timeoutMs.file}, which is ${formatDuration(timeoutMs)}, but is ${formatDuration(maxMs)}`,
+      }
+    : undefined;
+};
+
+const rules = [portsDiffer, minWithinMax, oneConnectionEach, tokenForHttp, timeoutWithinMax];
 
 export const breaches = (get: Get): readonly Breach[] =>
   rules.map((rule) => rule(get)).filter((breach) => breach !== undefined);

@@ -4,6 +4,7 @@
  */
 import { Client as NeonClient, Pool as NeonPool } from "@neondatabase/serverless";
 import pg from "pg";
+import { SaturatedError } from "./failure.ts";
 
 /** A connection as far as statements are written to it (PostgreSQL, "Frontend/Backend Protocol"). */
 export interface WireConnection {
@@ -29,6 +30,7 @@ export interface DriverPool {
   readonly totalCount: number;
   readonly idleCount: number;
   readonly waitingCount: number;
+  /** @throws SaturatedError where none has come free in time */
   connect(): Promise<DriverClient>;
   end(): Promise<void>;
 }
@@ -80,6 +82,14 @@ interface Pool {
   end(): Promise<void>;
 }
 
+/** In what words both drivers' pools say that all connections are lent out; they have no other sign for it. */
+const NONE_CAME_FREE = "timeout exceeded when trying to connect";
+
+const typed = (error: unknown): unknown =>
+  error instanceof Error && error.message === NONE_CAME_FREE
+    ? new SaturatedError("no connection to PostgreSQL has come free in time", { cause: error })
+    : error;
+
 const driverPool = (pool: Pool, maxCount: number): DriverPool => ({
   maxCount,
   get totalCount() {
@@ -92,9 +102,13 @@ const driverPool = (pool: Pool, maxCount: number): DriverPool => ({
     return pool.waitingCount;
   },
   connect: async () => {
-    const client = await pool.connect();
-    if (!isDriverClient(client)) throw new TypeError("the driver's clients are not what they were");
-    return client;
+    try {
+      const client = await pool.connect();
+      if (isDriverClient(client)) return client;
+    } catch (error) {
+      throw typed(error);
+    }
+    throw new TypeError("the driver's clients are not what they were");
   },
   end: () => pool.end(),
 });

@@ -1,7 +1,9 @@
 /** Connections lent to one user at a time: for what writes, and for transactions. */
+import type { Permit } from "../../core/breaker/breaker.ts";
 import type { Scope } from "./database.ts";
 import type { Driver, DriverClient } from "./driver.ts";
-import { DeadlineError, failureOf, isReadOnlyServer, UnavailableError } from "./failure.ts";
+import { DeadlineError, failureOf, isReadOnlyServer, SaturatedError } from "./failure.ts";
+import { tellOpening } from "./judge.ts";
 import { untilEnd } from "./until-end.ts";
 
 export interface ExclusiveConnections {
@@ -10,9 +12,10 @@ export interface ExclusiveConnections {
    * a transaction, cancelled, or of a server that takes no writes. When the request ends, what the connection
    * does is ended too, so that the work settles soon.
    *
+   * @param permit is settled by what becomes of the opening; else by the work, or not at all when that has settled
    * @throws UnavailableError, DeadlineError where none can be had, or when the request ends; what the work throws
    */
-  lend<T>(scope: Scope, work: (client: DriverClient) => Promise<T>): Promise<T>;
+  lend<T>(scope: Scope, permit: Permit, work: (client: DriverClient) => Promise<T>): Promise<T>;
   /** A connection that the caller gives back itself. */
   open(): Promise<DriverClient>;
 }
@@ -24,6 +27,13 @@ const RENEWAL_MS = 1_000;
 /** For so long the server's own cancelling is waited for before the connection is ended, milliseconds. */
 const GRACE_MS = 250;
 
+/** A connection that is lent, to whom, and what tells of it. */
+interface Loan {
+  readonly scope: Scope;
+  readonly client: DriverClient;
+  readonly permit: Permit;
+}
+
 export const createExclusiveConnections = (driver: Driver): ExclusiveConnections => {
   const { pool } = driver;
   /** When a server has turned read-only, every connection made before is led to it. */
@@ -33,7 +43,7 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
 
   const open = async (): Promise<DriverClient> => {
     if (pool.waitingCount >= MAX_WAITING)
-      throw new UnavailableError("too many wait for a connection to PostgreSQL");
+      throw new SaturatedError("too many wait for a connection to PostgreSQL");
     for (;;) {
       const client = await pool.connect();
       const bornIn = born.get(client) ?? generation;
@@ -44,11 +54,12 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
   };
 
   /** Waits no longer than the request does; a connection that comes too late goes back. */
-  const openWithin = async (scope: Scope): Promise<DriverClient> => {
+  const openWithin = async (scope: Scope, permit: Permit): Promise<DriverClient> => {
     const opening = open();
     try {
       return await untilEnd(scope, opening);
     } catch (error) {
+      tellOpening(permit, opening);
       opening.then(
         (client) => client.release(false),
         () => undefined,
@@ -58,7 +69,10 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
   };
 
   /** Ends what the connection does when nobody waits for it any more. */
-  const endWith = (scope: Scope, client: DriverClient, onEnd: (error: DeadlineError) => void) => {
+  const endWith = (
+    { scope, client, permit }: Loan,
+    onEnd: (error: DeadlineError) => void,
+  ): (() => { readonly isCancelled: boolean }) => {
     let timer: NodeJS.Timeout | undefined;
     let isCancelled = false;
     const cancel = async (): Promise<void> => {
@@ -67,13 +81,16 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
     };
     const takeBack = scope.onEnd((reason) => {
       onEnd(new DeadlineError(`the request has ended (${reason})`));
-      // At the deadline the server cancels by itself; before it, it has to be asked.
-      if (reason === "abandoned") void cancel();
+      // At the deadline the server cancels by itself; before it, it has to be asked, and may take its time.
+      if (reason === "abandoned") {
+        permit.ignore();
+        void cancel();
+      }
       timer = setTimeout(() => {
         void cancel().finally(() => client.connection.stream.destroy());
       }, GRACE_MS);
     });
-    return (): { readonly isCancelled: boolean } => {
+    return () => {
       clearTimeout(timer);
       takeBack();
       return { isCancelled };
@@ -87,15 +104,14 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
     generation += 1;
   };
 
-  const lendNow = <T>(
-    scope: Scope,
-    client: DriverClient,
-    work: (client: DriverClient) => Promise<T>,
-  ): Promise<T> =>
+  const lendNow = <T>(loan: Loan, work: (client: DriverClient) => Promise<T>): Promise<T> =>
     new Promise((resolve, reject) => {
-      const settle = endWith(scope, client, reject);
+      const { scope, client, permit } = loan;
+      const settle = endWith(loan, reject);
       const giveBack = (isUsable: boolean): void => {
         const { isCancelled } = settle();
+        // Where the work has sent nothing.
+        permit.ignore();
         // A cancel request may still be on its way: it must not meet a stranger's statement.
         client.release(!isUsable || isCancelled || !driver.isIdle(client));
       };
@@ -115,16 +131,19 @@ export const createExclusiveConnections = (driver: Driver): ExclusiveConnections
 
   return {
     open,
-    lend: async (scope, work) => {
-      if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
-      const client = await openWithin(scope).catch((error: unknown) => {
+    lend: async (scope, permit, work) => {
+      const endIfOver = (client?: DriverClient): void => {
+        if (scope.ended === undefined) return;
+        permit.ignore();
+        client?.release(false);
+        throw new DeadlineError(`the request has ended (${scope.ended})`);
+      };
+      endIfOver();
+      const client = await openWithin(scope, permit).catch((error: unknown) => {
         throw failureOf(error, undefined, scope);
       });
-      if (scope.ended !== undefined) {
-        client.release(false);
-        throw new DeadlineError(`the request has ended (${scope.ended})`);
-      }
-      return await lendNow(scope, client, work);
+      endIfOver(client);
+      return await lendNow({ scope, client, permit }, work);
     },
   };
 };

@@ -3,7 +3,29 @@ import type { Scope } from "./database.ts";
 
 /** A dependency is away, or cannot take more: trying again later may help. */
 export class UnavailableError extends Error {
-  override readonly name = "UnavailableError";
+  override readonly name: string = "UnavailableError";
+}
+
+/** Nothing was sent: this process has as much under way as it may. It says nothing of the dependency. */
+export class SaturatedError extends UnavailableError {
+  override readonly name = "SaturatedError";
+}
+
+/** Nothing was sent: the dependency's circuit breaker is open. */
+export class CircuitOpenError extends UnavailableError {
+  override readonly name = "CircuitOpenError";
+  /** Epoch milliseconds. */
+  readonly retryAtMs: number;
+
+  constructor(dependency: string, retryAtMs: number) {
+    super(`the circuit breaker of ${dependency} is open`);
+    this.retryAtMs = retryAtMs;
+  }
+
+  /** When to try again, whole seconds from now, at least 1. */
+  get retryAfterS(): number {
+    return Math.max(1, Math.ceil((this.retryAtMs - Date.now()) / 1_000));
+  }
 }
 
 /** Nobody waits for the answer any more: the request's deadline has passed, or its client has gone. */
@@ -128,6 +150,14 @@ export const isServersAnswer = (error: unknown): boolean => {
 };
 
 export const sqlState = (error: unknown): string | undefined => driverError(error)?.code;
+
+/** Whether PostgreSQL ended the connection with it. */
+export const isFatal = (error: unknown): boolean =>
+  error instanceof Error && "severity" in error && (error.severity === "FATAL" || error.severity === "PANIC");
+
+/** Whether PostgreSQL does not let us in, as we are: it is there. */
+export const isRefusedLogin = (error: unknown): boolean =>
+  REFUSED_CLASSES.includes(driverError(error)?.code.slice(0, 2) ?? "");
 
 /**
  * A prepared statement that this connection does not know, or knows with another result: a changed table

@@ -2,6 +2,7 @@
  * PostgreSQL, by the driver that the URL asks for. Statements keep to their request's deadline, on the server
  * too; connections may be lost at any time without harm; nothing depends on a session.
  */
+import type { Breaker, Permit } from "../../core/breaker/breaker.ts";
 import type { OriginLog } from "../log.ts";
 import {
   asRows,
@@ -18,6 +19,7 @@ import { createDriver, type Driver, type DriverClient } from "./driver.ts";
 import { createExclusiveConnections } from "./exclusive-connections.ts";
 import { DeadlineError, failureOf, StatementError } from "./failure.ts";
 import { createGather } from "./gather.ts";
+import { asking, judgeStatement, tell } from "./judge.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
 import { createScript, statementFactory } from "./statement.ts";
@@ -49,6 +51,8 @@ export interface PostgresOptions {
   readonly preparedStatements?: boolean;
   /** For Neon's driver alone, see `driver.ts`. */
   readonly webSocketProxy?: string;
+  /** While it is open every statement is refused at once. @default none: everything is tried */
+  readonly breaker?: Breaker;
 }
 
 /** What no request waits for has so long, milliseconds. */
@@ -79,6 +83,14 @@ const refuseControl = (text: string): void => {
   if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
 };
 
+/** Where a statement goes, and who is told how it ended. */
+interface Line {
+  readonly client: DriverClient;
+  readonly scope: Scope;
+  /** Told what the driver's callback is told, before anybody else; undefined where the statement was done. */
+  readonly onEnd: (error: unknown) => void;
+}
+
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
   const { maxConnections, minConnections = 0, log, slowStatementMs = 500 } = options;
   const driver = createDriver(url, {
@@ -92,6 +104,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const exclusive = createExclusiveConnections(driver);
   const reads = driver.pipelines ? sharedReads(driver, maxConnections, exclusive.open) : undefined;
   const createStatement = statementFactory(createGather());
+  const askBreaker = asking(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let accidents = 0;
 
@@ -118,14 +131,16 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     };
 
   const runOn = (
-    client: DriverClient,
-    scope: Scope,
+    { client, scope, onEnd }: Line,
     statement: SqlStatement,
     before?: string,
   ): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const done = (error: unknown, rows: readonly unknown[]): void =>
-        error === undefined ? resolve(rows) : reject(failureOf(error, statement.text, scope));
+      const done = (error: unknown, rows: readonly unknown[]): void => {
+        onEnd(error);
+        if (error === undefined) resolve(rows);
+        else reject(failureOf(error, statement.text, scope));
+      };
       client.query(sendOf(scope, statement, before)(done));
     });
 
@@ -148,10 +163,13 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
    * the wire it would begin when that one ends, however late, and be done although its request was answered 504.
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
-    if (reads === undefined || !scope.readOnly)
-      return await exclusive.lend(scope, (client) => runOn(client, scope, statement));
+    const permit = askBreaker();
+    if (reads === undefined || !scope.readOnly) {
+      const onEnd = (error: unknown): void => tell(permit, judgeStatement(error));
+      return await exclusive.lend(scope, permit, (client) => runOn({ client, scope, onEnd }, statement));
+    }
     try {
-      return await reads.run(scope, sendOf(scope, statement));
+      return await reads.run({ scope, permit, send: sendOf(scope, statement) });
     } catch (error) {
       throw failureOf(error, statement.text, scope);
     }
@@ -164,36 +182,56 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     return timed(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 
-  const wireOf = (client: DriverClient, scope: Scope): TransactionWire => ({
-    run: async (statement, before) => {
-      refuseControl(statement.text);
-      return await timed(scope, statement.text, () => runOn(client, scope, statement, before));
-    },
-    command: (text, before) =>
-      new Promise((resolve, reject) => {
-        // Never prepared: where a name were unknown, a transaction would not begin, or not end.
-        const statement = createStatement({ before, text, values: [], prepared: false }, (error, _, tag) =>
-          error === undefined ? resolve(tag) : reject(failureOf(error, text, scope)),
-        );
-        client.query(statement);
-      }),
-    script: (text) =>
-      new Promise((resolve, reject) => {
-        const done = (error: unknown): void => (error ? reject(failureOf(error, text, scope)) : resolve());
-        client.query(createScript(text, done));
-      }),
-  });
+  const runCommand = ({ client, scope, onEnd }: Line, text: string, before?: string): Promise<string> =>
+    new Promise((resolve, reject) => {
+      // Never prepared: where a name were unknown, a transaction would not begin, or not end.
+      const statement = createStatement({ before, text, values: [], prepared: false }, (error, _, tag) => {
+        onEnd(error);
+        if (error === undefined) resolve(tag);
+        else reject(failureOf(error, text, scope));
+      });
+      client.query(statement);
+    });
+
+  /** A failure is told at once, that the server is well when it has ended the transaction. */
+  const wireOf = (client: DriverClient, scope: Scope, permit: Permit): TransactionWire => {
+    const onFailure = (error: unknown): void => {
+      if (judgeStatement(error) === "failure") permit.fail();
+    };
+    const line: Line = { client, scope, onEnd: onFailure };
+    const lastLine: Line = { client, scope, onEnd: (error) => tell(permit, judgeStatement(error)) };
+    return {
+      run: async (statement, before) => {
+        refuseControl(statement.text);
+        return await timed(scope, statement.text, () => runOn(line, statement, before));
+      },
+      command: (text, before) => runCommand(line, text, before),
+      end: (text) => runCommand(lastLine, text),
+      script: (text) =>
+        new Promise((resolve, reject) => {
+          const done = (error: unknown): void => {
+            onFailure(error ?? undefined);
+            if (error) reject(failureOf(error, text, scope));
+            else resolve();
+          };
+          client.query(createScript(text, done));
+        }),
+    };
+  };
 
   const transaction = <T>(
     scope: Scope,
     work: (transaction: Transaction) => Promise<T>,
     transactionOptions: TransactionOptions = {},
   ): Promise<T> => {
-    const attempt = (): Promise<T> =>
-      exclusive.lend(scope, (client) => {
-        const connection = transactionConnection(wireOf(client, scope), beginning(scope, transactionOptions));
+    const attempt = (): Promise<T> => {
+      const permit = askBreaker();
+      return exclusive.lend(scope, permit, (client) => {
+        const wire = wireOf(client, scope, permit);
+        const connection = transactionConnection(wire, beginning(scope, transactionOptions));
         return runTransaction(connection, scope, work);
       });
+    };
     return withRetries(scope, attempt, retrying);
   };
 

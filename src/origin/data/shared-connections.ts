@@ -7,6 +7,7 @@
  * deadline, and is ended soon; a read does no harm by it, a write would. So no write comes here.
  */
 import { setImmediate as turn } from "node:timers/promises";
+import type { Permit } from "../../core/breaker/breaker.ts";
 import type { EndReason, Scope } from "./database.ts";
 import type { Driver, DriverClient, WireStatement } from "./driver.ts";
 import {
@@ -15,17 +16,26 @@ import {
   failureOf,
   isDue,
   isServersAnswer,
+  SaturatedError,
   sqlState,
   UnavailableError,
 } from "./failure.ts";
+import { judgeStatement, tell, tellOpening } from "./judge.ts";
 import { untilEnd } from "./until-end.ts";
 
 /** Makes the statement anew for each sending. */
 export type Send = (callback: (error: unknown, rows: readonly unknown[]) => void) => WireStatement;
 
+export interface Read {
+  readonly scope: Scope;
+  /** Settled by the first thing that the wire shows. */
+  readonly permit: Permit;
+  readonly send: Send;
+}
+
 export interface SharedConnections {
   /** Runs one read. One that was lost with its connection, or cancelled for a stranger's sake, is sent again. */
-  run(scope: Scope, send: Send): Promise<readonly unknown[]>;
+  run(read: Read): Promise<readonly unknown[]>;
 }
 
 export interface SharedOptions {
@@ -47,6 +57,8 @@ interface Shared {
   readonly queue: Sent[];
   /** When the statement under way began, as far as is known here: `performance.now()`. */
   headSinceMs: number;
+  /** It is not there any more, as its first statement has learnt. */
+  isLost: boolean;
   /** It takes no further statement, and is ended after the last one that it has. */
   retired: boolean;
   /** It takes no further statement, and goes back after the last one that it has. */
@@ -111,7 +123,8 @@ export const createSharedConnections = (
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((client) => {
-        const shared: Shared = { client, queue: [], headSinceMs: 0, retired: false, yields: false };
+        const states = { isLost: false, retired: false, yields: false };
+        const shared: Shared = { client, queue: [], headSinceMs: 0, ...states };
         connections.push(shared);
         // Those who waited for it write at once; where nobody does any more, it goes back.
         setImmediate(() => {
@@ -167,15 +180,21 @@ export const createSharedConnections = (
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
     if (head?.endedBy !== undefined) giveUp(shared, head, 0);
-    if (error !== undefined && !isServersAnswer(error)) retire(shared);
+    if (error !== undefined && !isServersAnswer(error)) {
+      shared.isLost = true;
+      retire(shared);
+    }
     if (head === undefined) giveBack(shared);
   };
 
-  const sendOn = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> =>
+  const sendOn = (shared: Shared, { scope, permit, send }: Read): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
       const sent: Sent = { endedBy: undefined };
       const statement = send((error, rows) => {
         takeBack();
+        // With a connection every statement on it is lost: the first one says so, the others nothing new.
+        if (shared.isLost) permit.ignore();
+        else tell(permit, judgeStatement(error));
         onAnswer(shared, error);
         if (error === undefined) resolve(rows);
         else reject(error);
@@ -185,7 +204,10 @@ export const createSharedConnections = (
       const takeBack = scope.onEnd((reason) => {
         sent.endedBy = reason;
         reject(new DeadlineError(`the request has ended (${reason})`));
-        if (shared.queue[0] === sent) giveUp(shared, sent);
+        const isUnderWay = shared.queue[0] === sent;
+        // What waited behind a stranger's statement, or is cancelled before its time, need not be answered soon.
+        if (!isUnderWay || reason === "abandoned") permit.ignore();
+        if (isUnderWay) giveUp(shared, sent);
       });
       shared.client.query(statement);
     });
@@ -197,34 +219,38 @@ export const createSharedConnections = (
     return sqlState(error) === CANCELLED && !isDue(scope);
   };
 
-  const sendOrRefuse = (shared: Shared, scope: Scope, send: Send): Promise<readonly unknown[]> => {
-    if (shared.queue.length < MAX_DEPTH) return sendOn(shared, scope, send);
-    throw new UnavailableError("every connection to PostgreSQL has as many statements as it may");
+  const sendOrRefuse = (shared: Shared, read: Read): Promise<readonly unknown[]> => {
+    if (shared.queue.length < MAX_DEPTH) return sendOn(shared, read);
+    read.permit.ignore();
+    throw new SaturatedError("every connection to PostgreSQL has as many statements as it may");
   };
 
-  const attempt = async (scope: Scope, send: Send): Promise<readonly unknown[]> => {
+  const attempt = async (read: Read): Promise<readonly unknown[]> => {
+    const { scope, permit } = read;
     for (;;) {
       const shared = choose();
       // Chosen and written to in one turn, or two would choose the same.
-      if (shared !== undefined) return await sendOrRefuse(shared, scope, send);
+      if (shared !== undefined) return await sendOrRefuse(shared, read);
+      const opened = openAnother();
       try {
-        await untilEnd(scope, openAnother());
+        await untilEnd(scope, opened);
       } catch (error) {
         // One that cannot be opened leaves those that are there.
         const other = leastLoaded(connections);
-        if (other === undefined || scope.ended !== undefined) throw failureOf(error, undefined, scope);
-        return await sendOrRefuse(other, scope, send);
+        if (other !== undefined && scope.ended === undefined) return await sendOrRefuse(other, read);
+        tellOpening(permit, opened);
+        throw failureOf(error, undefined, scope);
       }
     }
   };
 
   return {
-    run: async (scope, send) => {
+    run: async (read) => {
       for (let sends = 1; ; sends += 1) {
         try {
-          return await attempt(scope, send);
+          return await attempt(read);
         } catch (error) {
-          if (sends === MAX_SENDS || !maySendAgain(error, scope)) throw error;
+          if (sends === MAX_SENDS || !maySendAgain(error, read.scope)) throw error;
           // Where one connection is lost others are too, as this turn of the event loop will tell.
           await turn();
         }

@@ -21,6 +21,8 @@ export interface TransactionWire {
   run(statement: SqlStatement, before?: string): Promise<readonly unknown[]>;
   /** The same without a deadline; resolves with the command's tag, such as COMMIT. */
   command(text: string, before?: string): Promise<string>;
+  /** The last command: the transaction is over with its answer, which is the command's tag. */
+  end(text: "COMMIT" | "ROLLBACK"): Promise<string>;
   script(text: string): Promise<void>;
 }
 
@@ -89,7 +91,7 @@ export const transactionConnection = (wire: TransactionWire, begin: string): Tra
       if (text === "COMMIT") await begun;
       else await begun.catch(() => undefined);
       isOver = true;
-      return await wire.command(text);
+      return await wire.end(text);
     },
     get failure() {
       return failure;

@@ -20,6 +20,8 @@ export interface ConnectOptions extends Partial<PostgresOptions> {
 export interface DatabaseFixture {
   readonly driver: DatabaseDriver;
   readonly databaseName: string;
+  /** Straight to the server. */
+  readonly databaseUrl: string;
   /** The way that the driver takes. */
   readonly route: Route;
   /** Every line that the pools have logged. */
@@ -83,6 +85,7 @@ const startFixture = async (
   return {
     driver,
     databaseName,
+    databaseUrl: url.href,
     route,
     logLines,
     connect: ({ url: otherUrl, ...options } = {}) => {

@@ -3,34 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createBreaker, type Permit } from "../../../src/core/breaker/breaker.ts";
 import type { Transition } from "../../../src/core/breaker/transition.ts";
-
-const LEASE_MS = 500;
-const LONGEST_MS = 8_000;
-const OPTIONS = { halfOpenTimeoutMs: LEASE_MS, maxTimeoutMs: LONGEST_MS, rampMs: 1_000 };
-
-type Step =
-  | { readonly do: "acquire" }
-  | { readonly do: "settle"; readonly which: number; readonly how: "ok" | "fail" | "ignore" | "pushback" }
-  | { readonly do: "wait"; readonly ms: number };
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.constant<Step>({ do: "acquire" }) },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      do: fc.constant("settle" as const),
-      which: fc.nat(1_000),
-      how: fc.constantFrom(
-        "ok" as const,
-        "fail" as const,
-        "fail" as const,
-        "ignore" as const,
-        "pushback" as const,
-      ),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(3_000) }) },
-);
+import { anySteps, LEASE_MS, LONGEST_MS, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
 
 interface Held {
   readonly permit: Permit;
@@ -77,9 +50,7 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
     } else {
       settled = held[each.which % Math.max(1, held.length)];
       held = held.filter((other) => other !== settled);
-      if (each.how === "ok") settled?.permit.ok();
-      else if (each.how === "ignore") settled?.permit.ignore();
-      else settled?.permit.fail(each.how === "pushback" ? 2_000 : undefined);
+      if (settled !== undefined) settle(settled.permit, each.how);
     }
     const changes = transitions.length - seen;
     look({ step: each, nowMs, before, after: breaker.state, held, settled, acquired, transitions, changes });
@@ -90,9 +61,7 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
   return { breaker, wait };
 };
 
-const anySteps = fc.array(step, { maxLength: 400 });
 const anyRandom = fc.float({ min: 0, max: Math.fround(0.999), noNaN: true }).map((value) => () => value);
-const RUNS = { numRuns: 500 };
 const assertAlways = (look: (moment: Moment) => void): void =>
   fc.assert(
     fc.property(anySteps, anyRandom, (steps, random) => void play(steps, random, look)),
@@ -118,22 +87,28 @@ test("a result of an earlier generation never changes the state", () => {
 
 test("the state changes only as a breaker's may", () => {
   const allowed = ["closed open", "open half_open", "half_open open", "half_open closed"];
-  assertAlways(({ transitions }) => {
-    for (const { from, to } of transitions) expect(allowed).toContain(`${from} ${to}`);
+  assertAlways(({ transitions, changes }) => {
+    for (const { from, to } of transitions.slice(transitions.length - changes))
+      expect(allowed).toContain(`${from} ${to}`);
   });
 });
 
 test("rejections are not counted: without a result nothing opens it", () => {
-  const onlyAcquire = fc.array(
-    step.filter((each) => each.do !== "settle"),
-    { maxLength: 400 },
-  );
+  const onlyAcquire = anySteps.map((steps) => steps.filter((each) => each.do !== "settle"));
   fc.assert(
     fc.property(onlyAcquire, anyRandom, (steps, random) => {
       expect(play(steps, random, () => undefined).breaker.state).toBe("closed");
     }),
     RUNS,
   );
+});
+
+test("only a result that is told opens what is closed, and only one of its own generation", () => {
+  assertAlways(({ after, before, settled, step: each, transitions }) => {
+    if (before !== "closed" || after !== "open") return;
+    expect(each.do).toBe("settle");
+    expect(settled?.generation).toBe(transitions.length - 1);
+  });
 });
 
 test("it is never stuck: after the longest time and a lease, calls that succeed close it", () => {

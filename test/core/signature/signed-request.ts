@@ -25,6 +25,7 @@ export const target: SignedTarget = {
 
 /** Every field that a signature covers. */
 export const coveredFields: Readonly<Record<string, string>> = {
+  "cache-control": "max-age=3",
   "content-digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
   "content-type": "application/json",
   "if-match": '"7"',

@@ -38,6 +38,19 @@ describe("what is in force", () => {
       },
       cache: { ttlMs: 300_000, maxSize: { entries: 1000 } },
       redis: { url: valid.REDIS_URL, token: undefined, keyPrefix: "breakwater:" },
+      circuitBreaker: {
+        failureThreshold: 5,
+        successThreshold: 3,
+        timeoutMs: 1_000,
+        halfOpenTimeoutMs: 2_000,
+        maxTimeoutMs: 2_000,
+        minimumCalls: 20,
+        failureRatio: 0.5,
+        slowCallMs: undefined,
+        slowRatio: 0.8,
+        rampMs: 1_000,
+        rampFrom: 0.1,
+      },
       signingKeys: [expect.objectContaining({ id: "k" })],
     });
   });
@@ -163,6 +176,14 @@ describe("what is wrong", () => {
     [
       { WORKERS: "21" },
       "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers, which is 21",
+    ],
+    [
+      { CIRCUIT_BREAKER_FAILURE_RATIO: "0" },
+      'CIRCUIT_BREAKER_FAILURE_RATIO must be a number above 0, at most 1, such as 0.5, not "0"',
+    ],
+    [
+      { CIRCUIT_BREAKER_TIMEOUT: "3s" },
+      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout, which is 3s, but is 2s",
     ],
     [
       { OTEL_TRACES_SAMPLER_ARG: "10%" },

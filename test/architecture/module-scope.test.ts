@@ -1,0 +1,85 @@
+/**
+ * A Worker's module scope may do no I/O, start no timer and draw no random number. Everything of core loads there, and
+ * what is made once a process can be made there.
+ */
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { build } from "esbuild";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { expect, test } from "vitest";
+import { projectFolder } from "../../src/local/folder.ts";
+
+const core = join(projectFolder, "src/core");
+const files = readdirSync(core, { recursive: true, encoding: "utf8" })
+  .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
+  .sort();
+
+/** What is made of a file's module, `it`, at a Worker's module scope. */
+const made: Readonly<Record<string, string>> = {
+  "breaker/breaker.ts": "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
+  "cache/invalidations.ts": "it.createInvalidations()",
+  "cache/leases.ts": "it.createLeases()",
+  "overload/limit.ts": "it.createOverloadLimit({}, { now: () => 0, random: () => 0 })",
+  "signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
+};
+
+const bundle = async (source: string): Promise<string> => {
+  const { outputFiles } = await build({
+    stdin: { contents: source, resolveDir: core },
+    bundle: true,
+    write: false,
+    format: "esm",
+    conditions: ["workerd", "worker", "browser"],
+    logLevel: "silent",
+  });
+  return outputFiles[0]?.text ?? "";
+};
+
+/** What a worker answers of which this is the only module. @throws what the runtime says where it does not start */
+const answerOf = async (source: string): Promise<unknown> => {
+  const said: string[] = [];
+  const hear = (stream: Readable): void => void stream.on("data", (text) => void said.push(String(text)));
+  const miniflare = new Miniflare({
+    modules: true,
+    script: await bundle(source),
+    compatibilityDate: "2026-07-22",
+    log: new Log(LogLevel.NONE),
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      hear(stdout);
+      hear(stderr);
+    },
+    cf: false,
+  });
+  try {
+    const response = await miniflare.dispatchFetch("http://worker/");
+    return await response.json();
+  } catch (error) {
+    throw new Error(said.join(""), { cause: error });
+  } finally {
+    await miniflare.dispose().catch(() => undefined);
+  }
+};
+
+test("all of core loads at a Worker's module scope, and what it holds for long can be made there", async () => {
+  const constructions = files.filter((file) => file in made);
+  expect(constructions).toContain("breaker/breaker.ts");
+  const source = [
+    ...files.map((file, index) => `import * as module${index} from "./${file}";`),
+    `const modules = { ${files.map((file, index) => `"${file}": module${index}`).join(", ")} };`,
+    `const made = [${constructions.map((file) => `((it) => ${made[file]})(modules["${file}"])`).join(", ")}];`,
+    "const loaded = Object.keys(modules);",
+    "export default { fetch: () => Response.json({ loaded, made: made.map((each) => typeof each) }) };",
+  ].join("\n");
+  expect(await answerOf(source)).toEqual({ loaded: files, made: constructions.map(() => "object") });
+});
+
+test.each([
+  ["starts a timer", "setInterval(() => undefined, 1_000);"],
+  ["aborts after a time", "AbortSignal.timeout(1_000);"],
+  ["draws a random number", "crypto.randomUUID();"],
+  ["does I/O", 'await fetch("http://127.0.0.1:9/");'],
+])("a module that %s would not load there", async (_, statement) => {
+  const source = `${statement}\nexport default { fetch: () => Response.json("started") };`;
+  await expect(answerOf(source)).rejects.toThrow("Disallowed operation called within global scope");
+});

@@ -1,0 +1,282 @@
+import { once } from "node:events";
+import { createServer, type RequestListener, type Server } from "node:http";
+import { afterEach, describe, expect, test } from "vitest";
+import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { originBreaker, readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { createOriginClient, type OriginAnswer } from "../../src/edge/origin-client.ts";
+import { testKey } from "../core/signature/signed-request.ts";
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+interface Upstream {
+  readonly url: string;
+  readonly authority: string;
+  /** Requests that it has got. */
+  readonly seen: number;
+}
+
+const listen = async (handler: RequestListener): Promise<Upstream> => {
+  let seen = 0;
+  const server = createServer((request, response) => {
+    seen += 1;
+    handler(request, response);
+  });
+  servers.push(server.listen(0, "127.0.0.1"));
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  const authority = `127.0.0.1:${address.port}`;
+  return {
+    url: `http://${authority}`,
+    authority,
+    get seen() {
+      return seen;
+    },
+  };
+};
+
+/** As our origin answers. */
+const ours =
+  (status: number): RequestListener =>
+  ({ headers }, response) =>
+    void response.writeHead(status, { "x-request-id": headers["x-request-id"] ?? "" }).end();
+/** As a gateway before it answers. */
+const foreign =
+  (status: number): RequestListener =>
+  (_, response) =>
+    void response.writeHead(status).end();
+const hanging: RequestListener = () => undefined;
+const cutting: RequestListener = (request) => void request.socket.resetAndDestroy();
+
+const DEADLINE_MS = 5_000;
+const later = (): AbortSignal => AbortSignal.timeout(DEADLINE_MS);
+/** The time is over as soon as the request is on its way. */
+const overSoon = (): AbortSignal => AbortSignal.timeout(30);
+
+interface SendOptions {
+  /** What is left of the deadline, as the request says. @default 5,000 */
+  readonly leftMs?: number;
+  /** When it is really over. @default at that time */
+  readonly deadline?: AbortSignal;
+}
+
+/** A client whose clock stands still, and whose breakers stay open for all of their time. */
+const clientTo = (upstreams: readonly Upstream[], random = () => 0.999) => {
+  const lines: Readonly<Record<string, unknown>>[] = [];
+  let nowMs = 1_800_000_000_000;
+  const client = createOriginClient(upstreams, testKey("k", 0), {
+    now: () => nowMs,
+    random,
+    fetch: (input, init) => fetch(input, init),
+    log: (entry) => void lines.push(entry),
+  });
+  const send = ({ leftMs = DEADLINE_MS, deadline = later() }: SendOptions = {}): Promise<OriginAnswer> =>
+    client.send({
+      method: "GET",
+      path: "/",
+      query: "",
+      headers: {},
+      verdict: { auth: "none" },
+      requestId: crypto.randomUUID(),
+      clientAddress: "192.0.2.1",
+      deadline,
+      deadlineAtMs: nowMs + leftMs,
+    });
+  const sendMany = async (times: number, options: SendOptions = {}): Promise<OriginAnswer[]> => {
+    const answers: OriginAnswer[] = [];
+    for (let turn = 0; turn < times; turn += 1) answers.push(await send(options));
+    return answers;
+  };
+  const pass = (ms: number): void => {
+    nowMs += ms;
+  };
+  return { send, sendMany, pass, lines };
+};
+
+const kinds = (answers: readonly OriginAnswer[]): string[] => answers.map(({ kind }) => kind);
+const REFUSED = { kind: "unreachable", retryAfterS: 1 };
+
+describe("an origin is no longer asked after five failures one after another", () => {
+  test.each<[string, RequestListener, SendOptions, OriginAnswer["kind"]]>([
+    ["a connection that breaks", cutting, {}, "unreachable"],
+    ["no answer in time", hanging, {}, "timed_out"],
+    ["a gateway's 502", foreign(502), {}, "foreign"],
+    ["a gateway's 503", foreign(503), {}, "foreign"],
+    ["a gateway's 504", foreign(504), {}, "foreign"],
+  ])("%s", async (_, handler, options, kind) => {
+    const upstream = await listen(handler);
+    const { send, lines } = clientTo([upstream]);
+    for (let turn = 0; turn < 5; turn += 1) {
+      const deadline = handler === hanging ? overSoon() : later();
+      expect(await send({ ...options, deadline })).toMatchObject({ kind });
+    }
+    const asked = upstream.seen;
+    expect([await send(), await send()]).toEqual([REFUSED, REFUSED]);
+    expect(upstream.seen).toBe(asked);
+    expect(lines).toEqual([
+      {
+        level: "warn",
+        message: "circuit breaker",
+        dependency: "origin",
+        origin: upstream.authority,
+        from: "closed",
+        to: "open",
+        reason: "consecutive_failures",
+      },
+    ]);
+  });
+});
+
+describe("an origin goes on being asked however often", () => {
+  test.each([
+    ["it answers 500", ours(500)],
+    ["it answers 503, which tells of what is behind it", ours(503)],
+    ["it answers 504, because it was slow", ours(504)],
+    ["something before it answers 404", foreign(404)],
+    ["something before it answers 500", foreign(500)],
+  ])("%s", async (_, handler) => {
+    const upstream = await listen(handler);
+    const { sendMany, lines } = clientTo([upstream]);
+    await sendMany(30);
+    expect(upstream.seen).toBe(30);
+    expect(lines).toEqual([]);
+  });
+
+  test("its clients go away before its answer", async () => {
+    const upstream = await listen(hanging);
+    const { send, lines } = clientTo([upstream]);
+    for (let turn = 1; turn <= 10; turn += 1) {
+      const leaving = new AbortController();
+      const answer = send({ deadline: leaving.signal });
+      await expect.poll(() => upstream.seen, { interval: 1 }).toBe(turn);
+      leaving.abort();
+      await answer;
+    }
+    expect(lines).toEqual([]);
+  });
+
+  test("there was hardly any time left for its answer", async () => {
+    const upstream = await listen(hanging);
+    const { send, lines } = clientTo([upstream]);
+    for (let turn = 0; turn < 10; turn += 1)
+      expect(await send({ leftMs: 499, deadline: overSoon() })).toEqual({ kind: "timed_out" });
+    expect(lines).toEqual([]);
+  });
+});
+
+test.each([
+  [10_000, "9900"],
+  [1_000, "900"],
+  [200, "180"],
+  [0, "0"],
+  [-5, "0"],
+])("with %d ms left the origin is told of %s", async (leftMs, told) => {
+  const header = Promise.withResolvers<unknown>();
+  const upstream = await listen((request, response) => {
+    header.resolve(request.headers[tierHeaders.timeoutMs]);
+    ours(200)(request, response);
+  });
+  await clientTo([upstream]).send({ leftMs });
+  expect(await header.promise).toBe(told);
+});
+
+describe("of several origins", () => {
+  test("the one that fails is left to itself, and nobody else is refused", async () => {
+    const [dead, well] = [await listen(cutting), await listen(ours(200))];
+    const { sendMany, lines } = clientTo([dead, well], Math.random);
+    await sendMany(200);
+    await sendMany(50);
+    expect(lines.filter(({ to }) => to === "open")).toMatchObject([{ origin: dead.authority }]);
+    expect(dead.seen).toBe(5);
+    expect(well.seen).toBe(245);
+  });
+
+  test("each one gets its share while all are well", async () => {
+    const upstreams = [await listen(ours(200)), await listen(ours(200)), await listen(ours(200))];
+    const { sendMany } = clientTo(upstreams, Math.random);
+    await sendMany(150);
+    for (const { seen } of upstreams) expect(seen).toBeGreaterThan(20);
+  });
+
+  test("where none may be called a request is refused until the first may be tried again", async () => {
+    const upstreams = [await listen(cutting), await listen(cutting)];
+    const { sendMany } = clientTo(upstreams, Math.random);
+    expect(kinds(await sendMany(12))).toEqual(Array.from({ length: 12 }, () => "unreachable"));
+    expect(upstreams.map(({ seen }) => seen)).toEqual([5, 5]);
+    expect(await sendMany(1)).toEqual([REFUSED]);
+  });
+});
+
+test("an origin that is back is tried by one request at a time, and gets all of them after three", async () => {
+  let handler = cutting;
+  const waiting: (() => void)[] = [];
+  const upstream = await listen((request, response) => handler(request, response));
+  const { send, sendMany, pass, lines } = clientTo([upstream]);
+  await sendMany(5);
+  expect(await send()).toEqual(REFUSED);
+
+  handler = (request, response) => void waiting.push(() => ours(200)(request, response));
+  pass(500);
+  for (let probe = 1; probe <= 3; probe += 1) {
+    const probing = send();
+    await expect.poll(() => waiting.length, { interval: 1 }).toBe(probe);
+    expect(await send()).toEqual({ kind: "unreachable", retryAfterS: 10 });
+    waiting[probe - 1]?.();
+    expect(await probing).toMatchObject({ kind: "answered" });
+  }
+  handler = ours(200);
+  expect(new Set(kinds(await sendMany(20)))).toEqual(new Set(["answered"]));
+  expect(lines.map(({ to }) => to)).toEqual(["open", "half_open", "closed"]);
+});
+
+test("an origin without any other is refused for two seconds at most at a time", async () => {
+  const upstream = await listen(cutting);
+  const { send, sendMany, pass } = clientTo([upstream]);
+  await sendMany(5);
+  for (const openMs of [500, 1_000, 2_000, 2_000]) {
+    pass(openMs - 10);
+    expect(await send()).toMatchObject({ retryAfterS: 1 });
+    pass(10);
+    expect(await send()).toEqual({ kind: "unreachable" });
+  }
+});
+
+test("without an origin nothing can be reached", async () => {
+  expect(await clientTo([]).send()).toEqual({ kind: "unreachable" });
+});
+
+test("the breaker's numbers are the edge's configuration", () => {
+  const required = {
+    ORIGINS: "https://origin.example.com",
+    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+    UPSTASH_REDIS_REST_URL: "https://redis.example.com",
+    UPSTASH_REDIS_REST_TOKEN: "token",
+  };
+  const optionsOf = (variables: Readonly<Record<string, string>>) => {
+    const reading = readEdgeConfiguration({ ...required, ...variables });
+    return reading.ok ? originBreaker(reading.value) : reading.message;
+  };
+  expect(optionsOf({})).toEqual({
+    failureThreshold: 5,
+    successThreshold: 3,
+    timeoutMs: 500,
+    halfOpenTimeoutMs: 10_000,
+  });
+  expect(
+    optionsOf({
+      CIRCUIT_BREAKER_FAILURE_THRESHOLD: "7",
+      CIRCUIT_BREAKER_SUCCESS_THRESHOLD: "1",
+      CIRCUIT_BREAKER_TIMEOUT_MS: "4000",
+      CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: "60000",
+    }),
+  ).toEqual({ failureThreshold: 7, successThreshold: 1, timeoutMs: 4_000, halfOpenTimeoutMs: 60_000 });
+  expect(optionsOf({ CIRCUIT_BREAKER_TIMEOUT_MS: "0" })).toBe(
+    "configuration: CIRCUIT_BREAKER_TIMEOUT_MS must be a whole number within 1 and 3600000",
+  );
+});

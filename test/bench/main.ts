@@ -3,12 +3,14 @@ import { parseArgs } from "node:util";
 import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
+import { benchOverload } from "./overload/bench.ts";
 import type { Bench } from "./support/bench.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   breaker: benchBreaker,
   cache: benchCache,
   origin: benchOrigin,
+  overload: benchOverload,
 };
 
 const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;

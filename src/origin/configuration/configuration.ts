@@ -16,7 +16,7 @@ export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
 
 /** Asks for the value of every key; the compiler sees that none is forgotten. */
 export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
-  const { server, observability, database, cache, redis, circuitBreaker, signingKeys } = keys;
+  const { server, observability, database, cache, redis, circuitBreaker, overload, signingKeys } = keys;
   return {
     server: {
       host: get(server.host),
@@ -62,6 +62,11 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       slowRatio: get(circuitBreaker.slowRatio),
       rampMs: get(circuitBreaker.rampMs),
       rampFrom: get(circuitBreaker.rampFrom),
+    },
+    overload: {
+      initialLimit: get(overload.initialLimit),
+      minLimit: get(overload.minLimit),
+      maxLimit: get(overload.maxLimit),
     },
     signingKeys: get(signingKeys),
   };

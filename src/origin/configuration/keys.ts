@@ -211,6 +211,23 @@ export const keys = {
       meaning: "With which share that begins.",
     }),
   },
+  overload: {
+    initialLimit: withDefault(kind.wholeNumber(1, 100_000), "20", {
+      file: "overload.initial_limit",
+      variable: "OVERLOAD_INITIAL_LIMIT",
+      meaning: "How many requests each worker works on at once before it has found out how many it can.",
+    }),
+    minLimit: withDefault(kind.wholeNumber(1, 100_000), "8", {
+      file: "overload.min_limit",
+      variable: "OVERLOAD_MIN_LIMIT",
+      meaning: "It never works on fewer, however long they take.",
+    }),
+    maxLimit: withDefault(kind.wholeNumber(1, 100_000), "1000", {
+      file: "overload.max_limit",
+      variable: "OVERLOAD_MAX_LIMIT",
+      meaning: "It never works on more at once.",
+    }),
+  },
   signingKeys: required(kind.signingKeys, {
     file: "signing_keys",
     variable: "SIGNING_KEYS",

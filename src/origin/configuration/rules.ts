@@ -12,7 +12,7 @@ export interface Breach {
 /** Undefined for a key whose own value is wrong: nothing can be said about it yet. */
 type Get = <T>(key: Key<T>) => T | undefined;
 
-const { server, database, redis, circuitBreaker } = keys;
+const { server, database, redis, circuitBreaker, overload } = keys;
 
 const portsDiffer = (get: Get): Breach | undefined => {
   const port = get(server.port);
@@ -57,7 +57,25 @@ const timeoutWithinMax = (get: Get): Breach | undefined => {
     : undefined;
 };
 
-const rules = [portsDiffer, minWithinMax, oneConnectionEach, tokenForHttp, timeoutWithinMax];
+const initialWithinLimits = (get: Get): Breach | undefined => {
+  const [initial, min, max] = [get(overload.initialLimit), get(overload.minLimit), get(overload.maxLimit)];
+  if (initial === undefined || min === undefined || max === undefined) return undefined;
+  return initial < min || initial > max
+    ? {
+        key: overload.initialLimit,
+        wrong: `must be within ${overload.minLimit.file} and ${overload.maxLimit.file}, which are ${min} and ${max}, but is ${initial}`,
+      }
+    : undefined;
+};
+
+const rules = [
+  portsDiffer,
+  minWithinMax,
+  oneConnectionEach,
+  tokenForHttp,
+  timeoutWithinMax,
+  initialWithinLimits,
+];
 
 export const breaches = (get: Get): readonly Breach[] =>
   rules.map((rule) => rule(get)).filter((breach) => breach !== undefined);

@@ -2,7 +2,6 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
-import { admitAll } from "../admission.ts";
 import { createOrigin } from "../app.ts";
 import { breakerFactory } from "../breakers.ts";
 import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
@@ -17,6 +16,8 @@ import type { OriginLog } from "../log.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
 import { createRegistry } from "../metrics/registry.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
+import { createAdmission, epochNow } from "../overload-admission.ts";
+import { createOverloadMetrics } from "../overload-metrics.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
 import { within } from "../within.ts";
 import { listen } from "./listen.ts";
@@ -120,6 +121,9 @@ export const serveProcess = async (
     now,
     random: Math.random,
   });
+  const overload = createOverloadMetrics(registry);
+  const admission = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
+  overload.watch(admission.gauges);
   const app = createOrigin({
     routes: contract,
     handlers,
@@ -128,7 +132,7 @@ export const serveProcess = async (
     authorities: server.authorities,
     readiness,
     deadlines,
-    admission: admitAll,
+    admission,
     cache: cache.cache,
     tellOthers,
     observe: createRequestMetrics(registry),

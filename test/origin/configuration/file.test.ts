@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { faultsOf, read, valid } from "./settings.ts";
 
-const SECTIONS = "the file has server, observability, database, cache, redis, circuit_breaker, signing_keys";
+const SECTIONS =
+  "the file has server, observability, database, cache, redis, circuit_breaker, overload, signing_keys";
 const CACHE = "cache has ttl, max_size";
 
 test.each([

@@ -51,6 +51,7 @@ describe("what is in force", () => {
         rampMs: 1_000,
         rampFrom: 0.1,
       },
+      overload: { initialLimit: 20, minLimit: 8, maxLimit: 1000 },
       signingKeys: [expect.objectContaining({ id: "k" })],
     });
   });

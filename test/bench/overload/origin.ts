@@ -1,0 +1,67 @@
+/** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
+import { contract } from "../../../src/contract/contract.ts";
+import type { SigningKey } from "../../../src/core/signature/signing-keys.ts";
+import type { Admission } from "../../../src/origin/admission.ts";
+import { createOrigin } from "../../../src/origin/app.ts";
+import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
+import type { PostgresPool } from "../../../src/origin/data/postgres.ts";
+import { createDeadlines } from "../../../src/origin/deadlines.ts";
+import { handlers } from "../../../src/origin/handlers.ts";
+import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
+import { createLog } from "../../../src/origin/log.ts";
+import type { Backend } from "./backend.ts";
+
+const unused = (): never => {
+  throw new Error("this origin has neither a database nor a cache");
+};
+
+const noDatabase: PostgresPool = {
+  driver: "pg",
+  query: unused,
+  transaction: unused,
+  within: () => noDatabase,
+  usage: () => ({ total: 0, idle: 0, waiting: 0 }),
+  warmUp: unused,
+  close: unused,
+};
+
+const noCache: AnswerCache = {
+  ready: () => undefined,
+  wait: unused,
+  invalidate: unused,
+  usage: () => ({ entries: 0, bytes: 0 }),
+};
+
+export const createSlottedOrigin = (
+  backend: Backend,
+  admission: Admission,
+  signingKeys: readonly [SigningKey, ...SigningKey[]],
+  authorities: readonly string[],
+) => {
+  const readiness = createReadiness({}, Date.now);
+  readiness.migrated();
+  return createOrigin({
+    routes: contract,
+    handlers: {
+      ...handlers,
+      listOrders: async () => {
+        await backend.serve();
+        return { status: 200, body: { items: [], nextCursor: null } };
+      },
+    },
+    database: noDatabase,
+    cache: noCache,
+    signingKeys,
+    authorities,
+    readiness,
+    deadlines: createDeadlines(Date.now),
+    admission,
+    observe: () => undefined,
+    observeCache: () => undefined,
+    defaultFreshS: 0,
+    // Deadlines that are missed are warned of: without the limit there are many.
+    log: createLog("error"),
+    claimNonce: async () => true,
+    now: Date.now,
+  });
+};

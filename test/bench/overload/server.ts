@@ -1,0 +1,32 @@
+/** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
+import { parseSigningKeys } from "../../../src/core/signature/signing-keys.ts";
+import { admitAll } from "../../../src/origin/admission.ts";
+import { listen } from "../../../src/origin/lifecycle/listen.ts";
+import { createAdmission, epochNow } from "../../../src/origin/overload-admission.ts";
+import { createBackend } from "./backend.ts";
+import { createSlottedOrigin } from "./origin.ts";
+import { type ServerState, STATE_PATH } from "./state.ts";
+
+const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
+const signingKeys = parseSigningKeys(keys);
+if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
+
+const backend = createBackend();
+const limited = limit === "on" ? createAdmission({}, { now: epochNow }) : undefined;
+const origin = createSlottedOrigin(backend, limited ?? admitAll, signingKeys, [`${host}:${port}`]);
+
+const state = (): ServerState => {
+  const { user, system } = process.cpuUsage();
+  return {
+    cpuMs: (user + system) / 1000,
+    atMs: performance.now(),
+    load: backend.load,
+    limit: limited?.gauges.limit,
+  };
+};
+
+await listen(
+  (request, bindings) =>
+    bindings.incoming.url === STATE_PATH ? Response.json(state()) : origin.fetch(request, bindings),
+  { host, port: Number(port) },
+);

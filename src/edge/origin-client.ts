@@ -104,7 +104,10 @@ export const createOriginClient = (
       // Whatever our origin answers, it is there: a 503 of its own tells of what is behind it.
       if (isOurs || !AWAY_STATUSES.includes(response.status)) permit.ok();
       else permit.fail();
-      return isOurs ? { kind: "answered", response } : { kind: "foreign" };
+      if (isOurs) return { kind: "answered", response };
+      // What nobody reads would hold its connection.
+      response.body?.cancel().catch(() => undefined);
+      return { kind: "foreign" };
     } catch {
       if (!request.deadline.aborted) {
         permit.fail();

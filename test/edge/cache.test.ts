@@ -34,6 +34,8 @@ const plain = defineRoute({ ...answered, method: "GET", path: "/plain", policy: 
 let upstream: Upstream;
 let store: MemoryStore;
 let edge: Hono;
+/** Another isolate of the same place: it shares the platform's cache, and nothing else. */
+let otherEdge: Hono;
 /** On top of the real time, milliseconds. */
 let laterMs: number;
 
@@ -56,16 +58,19 @@ beforeEach(async () => {
     UPSTASH_REDIS_REST_TOKEN: "token",
   });
   if (!configuration.ok) throw new Error(configuration.message);
-  edge = createEdge({
-    configuration: configuration.value,
-    routes: { thing, things, change, plain },
-    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
-    store,
-    fetch: (input, init) => fetch(input, init),
-    now: () => Date.now() + laterMs,
-    random: Math.random,
-    log: () => undefined,
-  });
+  const isolate = () =>
+    createEdge({
+      configuration: configuration.value,
+      routes: { thing, things, change, plain },
+      redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+      store,
+      fetch: (input, init) => fetch(input, init),
+      now: () => Date.now() + laterMs,
+      random: Math.random,
+      log: () => undefined,
+    });
+  edge = isolate();
+  otherEdge = isolate();
 });
 afterEach(() => upstream.stop());
 
@@ -269,6 +274,35 @@ describe("many who ask for the same at once", () => {
     expect(asked()).toBe(2);
   });
 
+  test("are not held up by one another where there is nothing to be kept", async () => {
+    upstream.answer(() => ({ status: 404 }));
+    let isOver = false;
+    const askOn = async (): Promise<number> => {
+      let longestMs = 0;
+      while (!isOver) {
+        const beganMs = Date.now();
+        await get("/things/1");
+        longestMs = Math.max(longestMs, Date.now() - beganMs);
+      }
+      return longestMs;
+    };
+    const asking = Array.from({ length: 20 }, askOn);
+    await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(300);
+    isOver = true;
+    // Who waits for one that fetches does not wait for those who come after it: a lease is a second.
+    expect(Math.max(...(await Promise.all(asking)))).toBeLessThan(900);
+  });
+
+  test("do not wait for HEAD, whose answer cannot be kept", async () => {
+    const [head, ...others] = await Promise.all([
+      get("/things/1", {}, "HEAD"),
+      ...Array.from({ length: 10 }, () => get("/things/1")),
+    ]);
+    expect(head?.status).toBe(200);
+    expect(others.filter(({ told }) => told?.includes("collapsed"))).toHaveLength(9);
+    expect(asked()).toBe(2);
+  });
+
   test("each get an answer of their own where it may not be kept", async () => {
     upstream.answer(({ headers }) => ({ body: String(headers["x-request-id"]) }));
     const answers = await Promise.all(Array.from({ length: 10 }, () => get("/things/1")));
@@ -298,6 +332,16 @@ describe("a write that makes an answer old", () => {
     expect(told).toBe("breakwater-edge; fwd=stale; stored");
     expect(upstream.arrived.at(-1)?.headers["cache-control"]).toBe("max-age=3");
     await expect.poll(async () => (await get("/things/1")).told).toContain("hit");
+  });
+
+  test("keeps this isolate from serving what another one has kept since, and is older", async () => {
+    await write("things/1");
+    // The other isolate knows nothing of it, and an origin answers from its own cache what it made before.
+    upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL, age: "2" }, body: "version 1" }));
+    expect(await (await otherEdge.request("http://edge.test/things/1")).text()).toBe("version 1");
+    await kept();
+    upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL }, body: "version 2" }));
+    expect((await get("/things/1")).body).toBe("version 2");
   });
 
   test("leaves it to be used, marked, where no origin has an answer, and only there", async () => {

@@ -7,6 +7,8 @@ export interface MemoryStore extends EdgeStore {
   hang(): void;
 }
 
+const LATENCY_MS = 3;
+
 export const createMemoryStore = (): MemoryStore => {
   const entries = new Map<string, { readonly body: ArrayBuffer; readonly headers: Headers }>();
   let hangs = false;
@@ -19,6 +21,8 @@ export const createMemoryStore = (): MemoryStore => {
     },
     match: async (key) => {
       if (hangs) return await new Promise<never>(() => undefined);
+      // The platform's takes its time, too: what is awaited is never there at once.
+      await new Promise((resolve) => setTimeout(resolve, LATENCY_MS));
       const entry = entries.get(key);
       return entry && new Response(entry.body.slice(0), { headers: entry.headers });
     },

@@ -14,30 +14,44 @@ export interface Keyed {
   readonly headers: { get(name: string): string | null };
 }
 
-/** Whether a route's answers may be kept for everybody. */
-export const isKept = ({ method, policy }: Route): boolean =>
-  method === "GET" && policy.auth === "public" && policy.cache !== undefined;
-
-/** Whether the route's handler reads a field that was sent, or would refuse its condition. */
-const isRead = ({ request }: Route, headers: Keyed["headers"]): boolean =>
-  Object.entries(request?.headers?.shape ?? {}).some(([name, schema]) => {
-    const value = headers.get(name);
-    if (value === null) return false;
-    return name !== CONDITION || !isSendable(value) || !z.safeParse(schema, value).success;
-  });
+/** A longer URL is not kept, nor anything remembered of it: an isolate's memory has a bound. */
+const MAX_LENGTH = 2_048;
 
 /**
- * Undefined for a request that goes to the origin in any case: one with a parameter that the route does not have, or
- * has twice, which the origin refuses; or with a field that the route's handler reads.
+ * Makes the keys of a route's requests; undefined for a route whose answers may not be kept for everybody.
+ *
+ * A request has none that goes to the origin in any case: one with a parameter that the route does not have, or has
+ * twice, which the origin refuses; one with a field that the route's handler reads, or whose condition it would refuse.
  */
-export const cacheKey = (route: Route, { origin, path, query, headers }: Keyed): string | undefined => {
-  if (!isKept(route)) return undefined;
-  if (isRead(route, headers)) return undefined;
-  const known = Object.keys(route.request?.query?.shape ?? {});
-  const parameters = new URLSearchParams(query);
-  const names = [...parameters.keys()];
-  if (new Set(names).size !== names.length || names.some((name) => !known.includes(name))) return undefined;
-  parameters.sort();
-  const canonical = parameters.toString();
-  return `${origin}${path}${canonical === "" ? "" : `?${canonical}`}`;
+export const cacheKeys = ({
+  method,
+  policy,
+  request,
+}: Route): ((keyed: Keyed) => string | undefined) | undefined => {
+  if (method !== "GET" || policy.auth !== "public" || policy.cache === undefined) return undefined;
+  const known = new Set(Object.keys(request?.query?.shape ?? {}));
+  const fields = Object.entries(request?.headers?.shape ?? {});
+
+  const isRead = (headers: Keyed["headers"]): boolean =>
+    fields.some(([name, schema]) => {
+      const value = headers.get(name);
+      if (value === null) return false;
+      return name !== CONDITION || !isSendable(value) || !z.safeParse(schema, value).success;
+    });
+
+  /** With its parameters in one order; undefined where it has others, or one twice. */
+  const canonical = (query: string): string | undefined => {
+    if (query === "") return "";
+    const parameters = new URLSearchParams(query);
+    const names = [...parameters.keys()];
+    if (new Set(names).size !== names.length || names.some((name) => !known.has(name))) return undefined;
+    parameters.sort();
+    return `?${parameters}`;
+  };
+
+  return ({ origin, path, query, headers }) => {
+    const parameters = isRead(headers) ? undefined : canonical(query);
+    const key = parameters === undefined ? undefined : `${origin}${path}${parameters}`;
+    return key !== undefined && key.length <= MAX_LENGTH ? key : undefined;
+  };
 };

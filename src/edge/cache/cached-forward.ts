@@ -4,19 +4,18 @@
  * time in one isolate, one fetches it: by a lease, since no promise may be shared between requests.
  */
 import type { Problem } from "../../contract/problem.ts";
-import { problemTypes } from "../../contract/problem.ts";
-import type { Route } from "../../contract/route.ts";
 import { tierHeaders } from "../../contract/tier-headers.ts";
 import { createInvalidations } from "../../core/cache/invalidations.ts";
 import { createLeases, type Lease } from "../../core/cache/leases.ts";
-import { readTags, tagsFor } from "../../core/cache/tags.ts";
+import { readTags } from "../../core/cache/tags.ts";
 import { type Usability, usabilityOf } from "../../core/cache/windows.ts";
 import type { CacheStatus } from "../../core/http/cache-status.ts";
-import { type Exchange, type Guard, routed } from "../exchange.ts";
+import { type Guard, routed } from "../exchange.ts";
 import type { Forward } from "../forward.ts";
-import { CONDITION, cacheKey } from "./cache-key.ts";
+import { type Asked, askedOfCache } from "./asked.ts";
 import { type EdgeStore, matchInTime } from "./edge-store.ts";
-import { fromKept, type KeptAnswer, toKept } from "./kept-answer.ts";
+import { discard, type Fetched, failureOf, fetchAndKeep } from "./fetch-and-keep.ts";
+import { fromKept, type KeptAnswer } from "./kept-answer.ts";
 import { pause, pauseFor } from "./pause.ts";
 import { fetchedAnswer, keptResponse } from "./told-response.ts";
 
@@ -32,18 +31,10 @@ export interface CachedForwardDependencies {
 const LEASE_MS = 1_000;
 /** How often who waits looks whether the answer is there, milliseconds. */
 const LOOK_INTERVAL_MS = 20;
+/** So many who fetch may die before those who wait fetch for themselves. */
+const MAX_LEADERS = 3;
 /** For so long a newer answer is waited for where a stale one could be used in its place, milliseconds. */
 const STALE_PATIENCE_MS = 1_000;
-/** A write keeps older answers from being asked of origins for so long, where the contract names no freshness, seconds. */
-const DEFAULT_FRESH_S = 300;
-
-/** A request that may be answered from the cache. */
-interface Asked {
-  readonly exchange: Exchange;
-  readonly key: string;
-  readonly tags: readonly string[];
-  readonly route: Route;
-}
 
 /** What there is where no origin has an answer. */
 interface StandIn {
@@ -52,39 +43,15 @@ interface StandIn {
   readonly isOld: boolean;
 }
 
-interface Fetched {
-  readonly result: Response | Problem;
-  readonly stored: boolean;
-}
-
-/** What nobody reads would hold its connection. */
-const discard = async ({ result }: Fetched): Promise<void> => {
-  if (result instanceof Response) await result.body?.cancel();
-};
-
-const statusOf = (result: Response | Problem): number =>
-  result instanceof Response ? result.status : problemTypes[result.code].status;
+/** What became of who fetched: its answer is kept, will not be kept, or does not come. */
+type Followed = Response | "ended" | "died";
 
 export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies): Guard => {
   const leases = createLeases({ leaseMs: LEASE_MS });
-  /** Keys for which no origin had an answer a moment ago. */
-  const failed = createLeases({ leaseMs: LEASE_MS });
+  const failures = createLeases({ leaseMs: LEASE_MS });
   const invalidations = createInvalidations();
-  const tagsOf = new Map<Route, (path: string) => readonly string[]>();
-
-  const asked = (exchange: Exchange): Asked | undefined => {
-    const { route } = routed(exchange).entry;
-    const { origin, path, query, request } = exchange;
-    const key = cacheKey(route, { origin, path, query, headers: request.headers });
-    if (key === undefined) return undefined;
-    let tags = tagsOf.get(route);
-    if (tags === undefined) {
-      tags = tagsFor(route);
-      // As many as there are routes.
-      tagsOf.set(route, tags);
-    }
-    return { exchange, key, tags: tags(path), route };
-  };
+  const asking = askedOfCache();
+  const fetcher = fetchAndKeep({ forward, store, leases, failures, invalidations, now, log });
 
   const keptFor = async ({ key }: Asked): Promise<KeptAnswer | undefined> => {
     const entry = await matchInTime(store, key);
@@ -94,75 +61,24 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
   /** Where a write that this isolate knows of has made it old, it may be used if there is nothing else. */
   const usability = (
     { tags }: Asked,
-    { requestedAtMs, generatedAtMs, windows }: KeptAnswer,
+    { madeAfterMs, generatedAtMs, windows }: KeptAnswer,
   ): Usability | "old" => {
     const ageMs = now() - generatedAtMs;
-    if (!invalidations.isOld(tags, requestedAtMs)) return usabilityOf(ageMs, windows);
+    if (!invalidations.isOld(tags, madeAfterMs)) return usabilityOf(ageMs, windows);
     return windows.staleIfErrorMs > 0 && ageMs < windows.freshMs + windows.staleIfErrorMs ? "old" : "gone";
   };
 
-  /** Lets no origin answer with what it made before a write that this isolate knows of. */
-  const newerThanWrites = ({ tags, route }: Asked): string | undefined => {
-    const lastMs = invalidations.last(tags);
-    if (lastMs === undefined) return undefined;
-    const sinceS = Math.max(0, Math.floor((now() - lastMs) / 1000));
-    const { freshS = DEFAULT_FRESH_S, staleWhileRevalidateS = 0 } = route.policy.cache ?? {};
-    return sinceS <= freshS + staleWhileRevalidateS ? `max-age=${sinceS}` : undefined;
+  const serve = ({ exchange }: Asked, kept: KeptAnswer, status: CacheStatus): Response =>
+    keptResponse(exchange, kept, status, now());
+
+  const leaveUnread = ({ exchange }: Asked, kept: KeptAnswer | undefined): void => {
+    const { body } = kept?.response ?? {};
+    if (body) exchange.inBackground(body.cancel());
   };
 
-  const serve = (each: Asked, kept: KeptAnswer, status: CacheStatus): Response =>
-    keptResponse(each.exchange, kept, status, now());
-
-  const keep = (each: Asked, answer: Response, requestedAtMs: number, lease: Lease | undefined): boolean => {
-    const kept = toKept(answer, requestedAtMs, now());
-    const end = (): void => {
-      if (lease !== undefined) leases.end(lease);
-    };
-    const isWhole = each.exchange.request.method === "GET";
-    // A write may have made it old, of which its age tells nothing.
-    const isMakeshift = answer.headers.get("cache-status")?.includes("stale-if-error") ?? false;
-    if (kept === undefined || !isWhole || isMakeshift || invalidations.isOld(each.tags, requestedAtMs)) {
-      end();
-      return false;
-    }
-    const putting = store.put(each.key, kept.entry()).catch((error: unknown) => {
-      log({ level: "warn", message: "not kept in the cache", error: String(error) });
-    });
-    // Who waits for the lease is to find the answer.
-    each.exchange.inBackground(putting.finally(end));
-    return true;
-  };
-
-  /** Fetches and keeps; the caller has the lease, or does without. */
-  const fetchNew = async (
-    each: Asked,
-    lease: Lease | undefined,
-    cacheControl: string | undefined,
-  ): Promise<Fetched> => {
-    const requestedAtMs = now();
-    const result = await forward(each.exchange, { without: [CONDITION], cacheControl });
-    if (statusOf(result) >= 500) {
-      failed.take(each.key, now());
-      if (lease !== undefined) leases.end(lease);
-      return { result, stored: false };
-    }
-    const stored = result instanceof Response && keep(each, result, requestedAtMs, lease);
-    if (!stored && lease !== undefined) leases.end(lease);
-    return { result, stored };
-  };
-
-  const refresh = (each: Asked, kept: KeptAnswer): void => {
-    const lease =
-      failed.heldUntilMs(each.key, now()) === undefined ? leases.take(each.key, now()) : undefined;
-    if (lease === undefined) return;
-    // The origin's own stale answer would be no newer than this one.
-    const cacheControl = newerThanWrites(each) ?? `max-age=${Math.floor(kept.windows.freshMs / 1000)}`;
-    each.exchange.inBackground(fetchNew(each, lease, cacheControl).then(discard));
-  };
-
-  const staleOnError = (each: Asked, kept: KeptAnswer, forwardStatus?: number): Response =>
+  const staleOnError = (asked: Asked, kept: KeptAnswer, forwardStatus?: number): Response =>
     serve(
-      each,
+      asked,
       kept,
       forwardStatus === undefined
         ? { hit: true, detail: "stale-if-error" }
@@ -174,46 +90,56 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
 
   /** @param standIn what is used where no origin has an answer, or, unless it is old, none has it soon */
   const lead = async (
-    each: Asked,
+    asked: Asked,
     standIn: StandIn | undefined,
     lease: Lease | undefined,
   ): Promise<Response | Problem> => {
-    const fetching = fetchNew(each, lease, newerThanWrites(each));
-    if (standIn === undefined) return told(each, await fetching, "miss");
+    const fetching = fetcher.fetch(asked, lease);
+    if (standIn === undefined) return told(asked, await fetching, "miss");
     const fetched = standIn.isOld
       ? await fetching
       : await Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]);
-    if (fetched !== undefined && statusOf(fetched.result) < 500) return told(each, fetched, "stale");
-    if (fetched === undefined) {
-      failed.take(each.key, now());
-      each.exchange.inBackground(fetching.then(discard));
+    if (fetched !== undefined && failureOf(fetched) === undefined) {
+      leaveUnread(asked, standIn.kept);
+      return told(asked, fetched, "stale");
     }
-    return staleOnError(each, standIn.kept, fetched && statusOf(fetched.result));
+    if (fetched === undefined) fetcher.fail(asked);
+    asked.exchange.inBackground(fetching.then(discard));
+    return staleOnError(asked, standIn.kept, fetched && failureOf(fetched));
   };
 
-  /** Waits for whoever fetches; undefined where its time is over without an answer that can be used. */
-  const follow = async (each: Asked): Promise<Response | undefined> => {
-    const { deadline } = routed(each.exchange);
-    while (leases.heldUntilMs(each.key, now()) !== undefined && !deadline.aborted)
-      await pause(LOOK_INTERVAL_MS);
-    const kept = await keptFor(each);
-    const isUsable = kept !== undefined && ["fresh", "revalidate"].includes(usability(each, kept));
-    return isUsable ? serve(each, kept, { hit: true, collapsed: true }) : undefined;
+  /** Waits for whoever has the lease now, and not for those who have it after that. */
+  const follow = async (asked: Asked, untilMs: number): Promise<Followed> => {
+    const { deadline } = routed(asked.exchange);
+    const isUnderWay = (): boolean => leases.heldUntilMs(asked.key, now()) === untilMs;
+    while (isUnderWay() && !deadline.aborted) await pause(LOOK_INTERVAL_MS);
+    if (now() >= untilMs) return "died";
+    const kept = await keptFor(asked);
+    if (kept !== undefined && ["fresh", "revalidate"].includes(usability(asked, kept)))
+      return serve(asked, kept, { hit: true, collapsed: true });
+    leaveUnread(asked, kept);
+    return "ended";
   };
 
-  const fetchOnce = async (each: Asked, standIn?: StandIn): Promise<Response | Problem> => {
+  const fetchOnce = async (asked: Asked, standIn?: StandIn): Promise<Response | Problem> => {
+    // What HEAD fetches cannot be kept: nobody is to wait for it.
+    if (!asked.isWhole) return await lead(asked, standIn, undefined);
     // What is old is not taken for the answer before an origin has been asked.
     const alternative = standIn?.isOld === false ? standIn.kept : undefined;
-    if (alternative !== undefined && failed.heldUntilMs(each.key, now()) !== undefined)
-      return staleOnError(each, alternative);
-    const lease = leases.take(each.key, now());
-    if (lease !== undefined) return await lead(each, standIn, lease);
-    const followed = await follow(each);
-    if (followed !== undefined) return followed;
-    // Whoever fetches has had its time.
-    return alternative === undefined
-      ? await lead(each, standIn, leases.take(each.key, now()))
-      : staleOnError(each, alternative);
+    if (alternative !== undefined && fetcher.hasJustFailed(asked)) return staleOnError(asked, alternative);
+    for (let leaders = 0; leaders < MAX_LEADERS; leaders += 1) {
+      const lease = leases.take(asked.key, now());
+      if (lease !== undefined) return await lead(asked, standIn, lease);
+      const followed = await follow(asked, leases.heldUntilMs(asked.key, now()) ?? 0);
+      if (followed instanceof Response) {
+        leaveUnread(asked, standIn?.kept);
+        return followed;
+      }
+      // Whoever fetches has had its time.
+      if (alternative !== undefined) return staleOnError(asked, alternative);
+      if (followed === "ended") break;
+    }
+    return await lead(asked, standIn, undefined);
   };
 
   /** Takes note of what a write has made old, which is nobody else's business. */
@@ -227,22 +153,23 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
   };
 
   return async (exchange) => {
-    const each = asked(exchange);
-    if (each === undefined) return noted(await forward(exchange));
-    const kept = await keptFor(each);
-    if (kept === undefined) return await fetchOnce(each);
-    switch (usability(each, kept)) {
+    const asked = asking(exchange);
+    if (asked === undefined) return noted(await forward(exchange));
+    const kept = await keptFor(asked);
+    if (kept === undefined) return await fetchOnce(asked);
+    switch (usability(asked, kept)) {
       case "fresh":
-        return serve(each, kept, { hit: true });
+        return serve(asked, kept, { hit: true });
       case "revalidate":
-        refresh(each, kept);
-        return serve(each, kept, { hit: true, detail: "stale-while-revalidate" });
+        fetcher.refresh(asked, kept);
+        return serve(asked, kept, { hit: true, detail: "stale-while-revalidate" });
       case "on_error":
-        return await fetchOnce(each, { kept, isOld: false });
+        return await fetchOnce(asked, { kept, isOld: false });
       case "old":
-        return await fetchOnce(each, { kept, isOld: true });
+        return await fetchOnce(asked, { kept, isOld: true });
       case "gone":
-        return await fetchOnce(each);
+        leaveUnread(asked, kept);
+        return await fetchOnce(asked);
     }
   };
 };

@@ -8,9 +8,10 @@ import { readCacheControl, secondsOf } from "../../core/http/cache-control.ts";
 
 export interface KeptAnswer {
   readonly response: Response;
-  /** When it was asked for, and when it was made, epoch milliseconds. */
-  readonly requestedAtMs: number;
+  /** When it was made, at the earliest, epoch milliseconds: its age counts from there. */
   readonly generatedAtMs: number;
+  /** It is not older than this for sure: what writes have made old is found by it. */
+  readonly madeAfterMs: number;
   readonly windows: CacheWindows;
 }
 
@@ -34,36 +35,50 @@ const sharedWindows = (cacheControl: string | null): CacheWindows | undefined =>
   };
 };
 
-/** @returns the answer as it is to be kept, which reads the answer's body; undefined for one that may not be kept */
+export interface ToKeep {
+  /** Reads the answer's body. */
+  readonly entry: () => Response;
+  readonly madeAfterMs: number;
+}
+
+/**
+ * @param requested when the answer was asked for, and how old it might be at most, seconds
+ * @returns the answer as it is to be kept; undefined for one that may not be kept
+ */
 export const toKept = (
   answer: Response,
-  requestedAtMs: number,
+  {
+    atMs,
+    maxAgeS = Number.POSITIVE_INFINITY,
+  }: { readonly atMs: number; readonly maxAgeS?: number | undefined },
   nowMs: number,
-): { readonly entry: () => Response; readonly generatedAtMs: number } | undefined => {
+): ToKeep | undefined => {
   const windows = sharedWindows(answer.headers.get("cache-control"));
   if (answer.status !== 200 || windows === undefined) return undefined;
   if (answer.headers.has("set-cookie") || answer.headers.has("vary")) return undefined;
   // Its age when it was asked for, at most (RFC 9111 §4.2.3).
-  const generatedAtMs = requestedAtMs - Number(answer.headers.get("age") ?? 0) * S;
+  const generatedAtMs = atMs - Number(answer.headers.get("age") ?? 0) * S;
+  // The origin counts in milliseconds, and tells whole seconds, rounded up.
+  const madeAfterMs = Math.max(generatedAtMs, atMs - maxAgeS * S + 1);
   const restS = Math.floor((generatedAtMs + lifetimeMs(windows) - nowMs) / S);
   if (!(restS > 0)) return undefined;
   const entry = (): Response => {
     const headers = new Headers(answer.headers);
     for (const name of NOT_KEPT) headers.delete(name);
     headers.set(CACHE_CONTROL, answer.headers.get("cache-control") ?? "");
-    headers.set(TIMES, `${requestedAtMs} ${generatedAtMs}`);
+    headers.set(TIMES, `${generatedAtMs} ${madeAfterMs}`);
     headers.set("cache-control", `public, max-age=${restS}`);
     return new Response(answer.clone().body, { status: 200, headers });
   };
-  return { entry, generatedAtMs };
+  return { entry, madeAfterMs };
 };
 
 /** Undefined for what is no entry of ours. */
 export const fromKept = (response: Response): KeptAnswer | undefined => {
   const windows = sharedWindows(response.headers.get(CACHE_CONTROL));
-  const [requestedAtMs, generatedAtMs] = (response.headers.get(TIMES) ?? "").split(" ").map(Number);
-  if (windows === undefined || !requestedAtMs || !generatedAtMs) return undefined;
-  return { response, requestedAtMs, generatedAtMs, windows };
+  const [generatedAtMs, madeAfterMs] = (response.headers.get(TIMES) ?? "").split(" ").map(Number);
+  if (windows === undefined || !generatedAtMs || !madeAfterMs) return undefined;
+  return { response, generatedAtMs, madeAfterMs, windows };
 };
 
 /** The fields for a client to whom the entry is sent. */

@@ -9,16 +9,24 @@ import { clientHeaders, type KeptAnswer } from "./kept-answer.ts";
 /** By this name answers tell of this cache. */
 const CACHE_NAME = "breakwater-edge";
 
-const respond = ({ request }: Exchange, body: ReadableStream | null, headers: Headers): Response => {
+const respond = (
+  { request, inBackground }: Exchange,
+  body: ReadableStream | null,
+  headers: Headers,
+): Response => {
+  const withoutBody = (status: number): Response => {
+    // What nobody reads would hold its connection.
+    if (body !== null) inBackground(body.cancel());
+    return new Response(null, { status, headers });
+  };
   const condition = request.headers.get(CONDITION);
   const tag = headers.get("etag");
   if (condition !== null && tag !== null && noneMatchHolds(condition, tag)) {
     headers.delete("content-type");
     headers.delete("content-length");
-    void body?.cancel();
-    return new Response(null, { status: 304, headers });
+    return withoutBody(304);
   }
-  return new Response(request.method === "HEAD" ? null : body, { status: 200, headers });
+  return request.method === "HEAD" ? withoutBody(200) : new Response(body, { status: 200, headers });
 };
 
 /** @param nowMs epoch milliseconds */

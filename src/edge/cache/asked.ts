@@ -1,0 +1,39 @@
+/** A request that may be answered from the edge's cache. */
+import type { Route } from "../../contract/route.ts";
+import { tagsFor } from "../../core/cache/tags.ts";
+import { type Exchange, routed } from "../exchange.ts";
+import { cacheKeys } from "./cache-key.ts";
+
+export interface Asked {
+  readonly exchange: Exchange;
+  readonly key: string;
+  readonly tags: readonly string[];
+  /** Whether what an origin answers to it may be kept: HEAD is answered without a body. */
+  readonly isWhole: boolean;
+}
+
+/** @returns what a request asks of the cache; undefined where it goes to an origin in any case */
+export const askedOfCache = (): ((exchange: Exchange) => Asked | undefined) => {
+  /** What is the same for each request of a route; as many as there are routes. */
+  const compiled = new Map<
+    Route,
+    { readonly keyOf: ReturnType<typeof cacheKeys>; readonly tagsOf: (path: string) => readonly string[] }
+  >();
+
+  const of = (route: Route) => {
+    const known = compiled.get(route);
+    if (known !== undefined) return known;
+    const made = { keyOf: cacheKeys(route), tagsOf: tagsFor(route) };
+    compiled.set(route, made);
+    return made;
+  };
+
+  return (exchange) => {
+    const { keyOf, tagsOf } = of(routed(exchange).entry.route);
+    const { origin, path, query, request } = exchange;
+    const key = keyOf?.({ origin, path, query, headers: request.headers });
+    return key === undefined
+      ? undefined
+      : { exchange, key, tags: tagsOf(path), isWhole: request.method === "GET" };
+  };
+};

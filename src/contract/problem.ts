@@ -70,6 +70,8 @@ export const problem = <Code extends ProblemCode>(
 
 export const isProblem = (value: object): value is Problem => "code" in value && !("status" in value);
 
+export const statusOf = ({ code }: Problem): number => problemTypes[code].status;
+
 /** The `type` of a problem: its paragraph on the API's own documentation page. */
 export const problemTypeUri = (code: ProblemCode): string => `/docs#problem-${code}`;
 

@@ -1,13 +1,15 @@
 /** Serves a read: from the cache where the policy lets it, else by its handler. */
-import type { Problem } from "../contract/problem.ts";
+import { type Problem, statusOf } from "../contract/problem.ts";
 import { timeoutMs } from "../contract/route.ts";
 import type { Principal } from "../core/security/principal.ts";
 import type { Answer } from "./answer.ts";
 import type { CacheResult } from "./cache/answer-cache.ts";
 import { bypassedAnswer, cachedRoute, conditional, toldAnswer, unconditional } from "./cache/cached-route.ts";
 import { createDeadlines } from "./deadlines.ts";
+import { problemOfFailure } from "./failure-problem.ts";
 import { inScope } from "./in-scope.ts";
 import { type ParsedInput, readInput } from "./read-input.ts";
+import { Refusal } from "./refusal.ts";
 import { RequestScope } from "./request-scope.ts";
 import {
   type Answering,
@@ -25,7 +27,7 @@ export const readAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, observeCache, defaultFreshS, now } = dependencies;
+  const { deadlines, admission, cache, observeCache, defaultFreshS, log, now } = dependencies;
   const cached = cachedRoute(name, route, defaultFreshS);
   /** Of what is made for all: it is no request. */
   const makings = createDeadlines(now);
@@ -44,11 +46,19 @@ export const readAnswering = (
     return admission.run(name, route, scope, async () => handler({ ...input, principal }, services));
   };
 
-  /** For whoever waits for it: none of them ends it by going away, but all of them do. */
-  const makeForAll = (input: ParsedInput, abandoned: Promise<void>): Promise<Answer | Problem> => {
+  /**
+   * For whoever waits for it: none of them ends it by going away, but all of them do. Why it failed is told here,
+   * once, whatever is used in its place.
+   */
+  const makeForAll = async (input: ParsedInput, abandoned: Promise<void>): Promise<Answer | Problem> => {
     const scope = scopeOf(timeoutMs(route));
     void abandoned.then(() => scope.end("abandoned"));
-    return inScope(makings, scope, undefined, () => handle(scope, input, undefined));
+    try {
+      return await inScope(makings, scope, undefined, () => handle(scope, input, undefined));
+    } catch (error) {
+      if (error instanceof Refusal || scope.ended === "abandoned") throw error;
+      throw new Refusal(problemOfFailure(error, { route: name }, log));
+    }
   };
 
   return (c, edge) => {
@@ -60,8 +70,11 @@ export const readAnswering = (
     const params = c.req.param();
     const input = readInput(route, { params, query: new URLSearchParams(query), header, body: NO_BODY });
     if ("code" in input) return input;
-    const scope = scopeOf(edge.timeoutMs);
-    if (cached === undefined) return inScope(deadlines, scope, c, () => handle(scope, input, principal));
+    const waiting = <T>(work: (scope: RequestScope) => Promise<T>): Promise<T> => {
+      const scope = scopeOf(edge.timeoutMs);
+      return inScope(deadlines, scope, c, () => work(scope));
+    };
+    if (cached === undefined) return waiting((scope) => handle(scope, input, principal));
 
     const asked = unconditional(input);
     const condition = header("if-none-match");
@@ -72,7 +85,7 @@ export const readAnswering = (
       make: (abandoned) => makeForAll(asked, abandoned),
     });
     if (request === undefined) {
-      return inScope(deadlines, scope, c, async () =>
+      return waiting(async (scope) =>
         conditional(bypassedAnswer(await handle(scope, asked, principal)), condition),
       );
     }
@@ -82,8 +95,9 @@ export const readAnswering = (
     };
     const ready = cache.ready(request);
     if (ready !== undefined) return told(ready);
-    return inScope(deadlines, scope, c, () => cache.wait(request, scope)).then(told, (error: unknown) => {
-      observeCache(route, "failed");
+    return waiting((scope) => cache.wait(request, scope)).then(told, (error: unknown) => {
+      // What a client did wrong is no failure of the cache's.
+      observeCache(route, error instanceof Refusal && statusOf(error.problem) < 500 ? "miss" : "failed");
       throw error;
     });
   };

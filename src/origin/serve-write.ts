@@ -5,6 +5,7 @@ import { maxBodyBytes } from "../contract/route.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { writeTags } from "../core/cache/tags.ts";
 import type { Answer } from "./answer.ts";
+import { problemOfFailure } from "./failure-problem.ts";
 import { fingerprint, keyOf } from "./idempotency/fingerprint.ts";
 import { serveOnce } from "./idempotency/serve-once.ts";
 import { inScope } from "./in-scope.ts";
@@ -23,6 +24,8 @@ import { type BodySource, signedBody } from "./signed-body.ts";
 import { type EdgeRequest, targetOf } from "./verify-edge.ts";
 
 const KEY_FIELD = "idempotency-key";
+/** Longer than a statement outlives its request at the database, milliseconds. */
+const LATE_COMMIT_MS = 1_000;
 
 const bodyOf = (c: OriginContext): BodySource => ({
   incoming: c.env?.incoming,
@@ -34,7 +37,7 @@ export const writeAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, tellOthers, now } = dependencies;
+  const { deadlines, admission, cache, tellOthers, log, now } = dependencies;
   const maxBytes = maxBodyBytes(route);
   const takesKey = route.policy.retry === "with-key";
 
@@ -70,6 +73,7 @@ export const writeAnswering = (
         principal: principal.id,
         key: keyOf(key),
         fingerprint: fingerprint({ method: route.method, target: path + query, body }),
+        written,
       };
       return await serveOnce(services.database, keyed, async (transaction) =>
         handler({ ...input, principal }, { ...services, database: transaction }),
@@ -77,20 +81,29 @@ export const writeAnswering = (
     });
   };
 
+  /** Of this origin nothing is served any more that is older than the write. */
+  const invalidate = async (written: Set<string>, hasFailed: boolean): Promise<void> => {
+    if (written.size === 0) return;
+    const tags = [...written];
+    cache.invalidate(tags);
+    // What was sent before the request ended may still be done: what is read until then may be older.
+    if (hasFailed) setTimeout(() => cache.invalidate(tags), LATE_COMMIT_MS).unref();
+    await tellOthers?.(tags);
+  };
+
   return async (c, edge) => {
     const scope = new RequestScope(name, now() + edge.timeoutMs, false);
     const written = new Set<string>();
-    try {
-      const answer = await inScope(deadlines, scope, c, () => handle(c, edge, scope, written));
-      if (written.size === 0) return answer;
-      return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
-    } finally {
-      // However it has ended: its transaction may have been committed.
-      if (written.size > 0) {
-        const tags = [...written];
-        cache.invalidate(tags);
-        await tellOthers?.(tags);
-      }
-    }
+    let hasFailed = false;
+    const answer = await inScope(deadlines, scope, c, () => handle(c, edge, scope, written)).catch(
+      (error: unknown): Problem => {
+        hasFailed = true;
+        return problemOfFailure(error, { requestId: edge.requestId, route: name }, log);
+      },
+    );
+    // However it has ended: its transaction may have been committed.
+    await invalidate(written, hasFailed);
+    if (written.size === 0) return answer;
+    return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
   };
 };

@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/cache/scripts.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { expectNoEscapes } from "./support/database-fixture.ts";
@@ -176,14 +177,29 @@ const testsOf = (driver: RedisDriver): void => {
   test("a name is taken, and others are read afterwards, in one go", async () => {
     const store = connect();
     const name = newName();
-    expect(await store.claimAndRead(name, 60_000, [name, `${name}:absent`])).toEqual({
+    const claim = (value: string) => ({ name, value, ttlMs: 60_000 });
+    expect(await store.claimAndRead(claim("first"), [name, `${name}:absent`])).toEqual({
       claimed: true,
-      values: ["1", null],
+      values: ["first", null],
     });
     const answers = await Promise.all(
-      Array.from({ length: 10 }, () => store.claimAndRead(name, 60_000, [name])),
+      Array.from({ length: 10 }, () => store.claimAndRead(claim("later"), [name])),
     );
-    expect(answers.filter(({ claimed }) => claimed)).toEqual([]);
+    expect(answers).toEqual(answers.map(() => ({ claimed: false, values: ["first"] })));
+    await store.evaluate(REMOVE_IF_EQUAL, [name], ["later"]);
+    expect(await store.values([name])).toEqual(["first"]);
+    await store.evaluate(REMOVE_IF_EQUAL, [name], ["first"]);
+    expect(await store.values([name])).toEqual([null]);
+  });
+
+  test("the versions of tags rise above what is there, and above what is proposed", async () => {
+    const store = connect();
+    const names = [newName(), newName()];
+    const raise = (proposed: number) => store.evaluate(RAISE_VERSIONS, names, [String(proposed), "60000"]);
+    expect(await raise(1_764_057_600_000)).toEqual(["1764057600000", "1764057600000"]);
+    expect(await raise(1_764_057_600_000)).toEqual(["1764057600001", "1764057600001"]);
+    expect(await raise(5)).toEqual(["1764057600002", "1764057600002"]);
+    expect(await store.values(names)).toEqual(["1764057600002", "1764057600002"]);
   });
 
   test("a script gets its keys and values, and what it returns comes back as text", async () => {
@@ -201,7 +217,7 @@ const testsOf = (driver: RedisDriver): void => {
       store.replaceHash(name, { a: "1" }),
       store.setIfAbsent(name, 1_000),
       store.values([name]),
-      store.claimAndRead(name, 1_000, [name]),
+      store.claimAndRead({ name, value: "1", ttlMs: 1_000 }, [name]),
       store.set(name, "1", 1_000),
       store.remove(name),
       store.evaluate("return KEYS[1]", [name], []),

@@ -185,7 +185,10 @@ describe("a refusal is an answer too", () => {
   });
 
   test("what a handler had written before it refused is undone, and the refusal is kept", async () => {
-    const [id, keyed] = [crypto.randomUUID(), { principal: "alice", key: newKey(), fingerprint: "f" }];
+    const [id, keyed] = [
+      crypto.randomUUID(),
+      { principal: "alice", key: newKey(), fingerprint: "f", written: new Set<string>() },
+    ];
     let runs = 0;
     const serve = () =>
       serveOnce(system.pool, keyed, async (transaction) => {

@@ -113,12 +113,13 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     const { deadline } = routed(asked.exchange);
     const isUnderWay = (): boolean => leases.heldUntilMs(asked.key, now()) === untilMs;
     while (isUnderWay() && !deadline.aborted) await pause(LOOK_INTERVAL_MS);
-    if (now() >= untilMs) return "died";
+    const end = now() < untilMs ? "ended" : "died";
+    // Where it died, another one may have fetched it since.
     const kept = await keptFor(asked);
     if (kept !== undefined && ["fresh", "revalidate"].includes(usability(asked, kept)))
       return serve(asked, kept, { hit: true, collapsed: true });
     leaveUnread(asked, kept);
-    return "ended";
+    return end;
   };
 
   const fetchOnce = async (asked: Asked, standIn?: StandIn): Promise<Response | Problem> => {

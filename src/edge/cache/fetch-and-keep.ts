@@ -1,6 +1,5 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
-import type { Problem } from "../../contract/problem.ts";
-import { problemTypes } from "../../contract/problem.ts";
+import { type Problem, statusOf } from "../../contract/problem.ts";
 import type { Invalidations } from "../../core/cache/invalidations.ts";
 import type { Lease, Leases } from "../../core/cache/leases.ts";
 import type { Forward } from "../forward.ts";
@@ -38,12 +37,12 @@ export interface FetchAndKeepDependencies {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
-const statusOf = (result: Response | Problem): number =>
-  result instanceof Response ? result.status : problemTypes[result.code].status;
+const statusNumber = (result: Response | Problem): number =>
+  result instanceof Response ? result.status : statusOf(result);
 
 /** The status that says that no answer could be made; undefined for an answer. */
 export const failureOf = ({ result }: Fetched): number | undefined => {
-  const status = statusOf(result);
+  const status = statusNumber(result);
   return status >= 500 ? status : undefined;
 };
 
@@ -92,7 +91,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
       const requested = { atMs: now(), maxAgeS };
       const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
       const result = await forward(asked.exchange, { without: [CONDITION], cacheControl });
-      if (statusOf(result) >= 500) failures.take(asked.key, now());
+      if (statusNumber(result) >= 500) failures.take(asked.key, now());
       else if (result instanceof Response) stored = keep(asked, result, requested, end);
       return { result, stored };
     } finally {

@@ -34,12 +34,12 @@ WITH wanted AS (
 SELECT position, quantity, name, price_minor, stock, (SELECT created_at FROM placed) AS created_at
 FROM line ORDER BY position`;
 
-/** $1 order's id, $2 principal. Says how many orders were cancelled, 0 or 1, and whose products' stock it gave back. */
+/** $1 order's id, $2 principal. One row where the order was cancelled, else none. */
 export const CANCEL_ORDER = `
 WITH cancelled AS (
   UPDATE orders SET status = 'cancelled', cancelled_at = now()
   WHERE id = $1 AND principal = $2 AND status = 'placed'
-  RETURNING id
+  RETURNING id, cancelled_at
 ), line AS (
   SELECT product_id, quantity FROM order_lines WHERE order_id IN (SELECT id FROM cancelled)
 ), locked AS (
@@ -49,5 +49,4 @@ WITH cancelled AS (
   SET stock = p.stock + line.quantity, version = p.version + 1, updated_at = now()
   FROM locked, line WHERE p.id = locked.id AND p.id = line.product_id
 )
-SELECT (SELECT count(*)::int FROM cancelled) AS cancelled,
-  coalesce((SELECT array_agg(product_id) FROM line), '{}')::text[] AS product_ids`;
+SELECT cancelled_at FROM cancelled`;

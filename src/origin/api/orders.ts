@@ -138,15 +138,16 @@ export const handleCancelOrder: Handler<typeof cancelOrder> = async (
   { params, principal },
   { database, cache },
 ) => {
-  const [result] = await database.query<{ cancelled: number; product_ids: string[] }>(
-    CANCEL_ORDER,
-    [params.id, principal.id],
-    { plan: "generic" },
-  );
-  if (result?.cancelled === 1) cache.invalidate(...tagsOf(result.product_ids));
-  const row = await findOrder(database, params.id, principal.id);
-  if (row === undefined) return problem("not_found");
-  if (result?.cancelled !== 1)
-    return problem("order_not_cancellable", { detail: `The order is ${row.status}.` });
-  return { status: 200, body: toOrder(row) };
+  const order = await findOrder(database, params.id, principal.id);
+  if (order === undefined) return problem("not_found");
+  // Before it is known whether it was cancelled: an answer that is lost on its way says nothing.
+  cache.invalidate(...tagsOf(order.lines.map((line) => line.product_id)));
+  const [cancelled] = await database.query<{ cancelled_at: Date }>(CANCEL_ORDER, [params.id, principal.id], {
+    plan: "generic",
+  });
+  if (cancelled === undefined) {
+    const present = await findOrder(database, params.id, principal.id);
+    return problem("order_not_cancellable", { detail: `The order is ${present?.status ?? order.status}.` });
+  }
+  return { status: 200, body: toOrder({ ...order, ...cancelled, status: "cancelled" }) };
 };

@@ -71,12 +71,13 @@ export const handleGetProduct: Handler<typeof getProduct> = async ({ params }, {
 };
 
 export const handleCreateProduct: Handler<typeof createProduct> = async ({ body }, { database, cache }) => {
+  const id = uuidv7();
+  cache.invalidate(...tagsOf([id]));
   const [row] = await database.query<ProductRow>(
     `INSERT INTO products (id, name, description, price_minor, stock) VALUES ($1, $2, $3, $4, $5) RETURNING ${COLUMNS}`,
-    [uuidv7(), body.name, body.description, body.price.amount, body.stock],
+    [id, body.name, body.description, body.price.amount, body.stock],
   );
   if (row === undefined) throw new Error("an INSERT returned no row");
-  cache.invalidate(...tagsOf([row.id]));
   return {
     status: 201,
     body: toProduct(row),

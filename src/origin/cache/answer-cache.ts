@@ -2,7 +2,7 @@
  * Answers of cacheable routes, kept on two levels. What is fresh is used; what is stale is used while a newer one is
  * made in the background; what is older still, only where none can be made. However many ask, one makes it.
  */
-import { isProblem, type Problem, problemTypes } from "../../contract/problem.ts";
+import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
 import { createInvalidations } from "../../core/cache/invalidations.ts";
 import { createLeases } from "../../core/cache/leases.ts";
 import { type CacheWindows, jittered, usabilityOf } from "../../core/cache/windows.ts";
@@ -14,7 +14,7 @@ import { Refusal } from "../refusal.ts";
 import { within } from "../within.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";
 import { createFlights, type Flight } from "./flights.ts";
-import type { Held, LevelOne } from "./level-one.ts";
+import type { CachedAbsence, Held, LevelOne } from "./level-one.ts";
 import { LEASE_MS, type LevelTwo } from "./level-two.ts";
 import { type Made, makeAnswer } from "./make-answer.ts";
 
@@ -64,13 +64,15 @@ export interface AnswerCacheDependencies {
 
 /** For so long a newer answer is waited for where a stale one could be used in its place, milliseconds. */
 const STALE_PATIENCE_MS = LEASE_MS;
+/** So long before a request's own end something is to be used in the place of what has not come, milliseconds. */
+const LAST_MOMENT_MS = 50;
 /** That there is nothing is believed for so long at most, milliseconds. */
 const MAX_ABSENCE_MS = 5_000;
 
 /** Another try may be answered: what a client did wrong stays wrong. */
 const isFailure = (status: number): boolean => status >= 500;
-const statusOf = (answer: Answer | Problem): number =>
-  isProblem(answer) ? problemTypes[answer.code].status : answer.status;
+const statusNumber = (answer: Answer | Problem): number =>
+  isProblem(answer) ? statusOf(answer) : answer.status;
 
 export const createAnswerCache = (dependencies: AnswerCacheDependencies): AnswerCache => {
   const { levelOne, levelTwo, now, random } = dependencies;
@@ -82,16 +84,16 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
   const ageOf = ({ generatedAtMs }: CachedAnswer): number => Math.max(0, now() - generatedAtMs);
 
   /** What the first level has that is not older than a write, or than is wanted. */
-  const heldFor = ({ key, tags, maxAgeMs }: CacheRequest): CachedAnswer | undefined => {
+  const heldFor = ({ key, maxAgeMs }: CacheRequest): CachedAnswer | undefined => {
     const held = levelOne.get(key);
-    if (held === undefined || invalidations.isOld(tags, held.madeAt)) return undefined;
+    if (held === undefined || invalidations.isOld(held.answer.tags, held.madeAt)) return undefined;
     return ageOf(held.answer) < maxAgeMs ? held.answer : undefined;
   };
 
-  const absenceFor = ({ key, tags, maxAgeMs }: CacheRequest): Problem | undefined => {
+  const absenceFor = ({ key, tags, maxAgeMs }: CacheRequest): CachedAbsence | undefined => {
     const absence = levelOne.absence(key);
     if (absence === undefined || maxAgeMs < MAX_ABSENCE_MS) return undefined;
-    if (now() < absence.untilMs && !invalidations.isOld(tags, absence.madeAt)) return absence.problem;
+    if (now() < absence.untilMs && !invalidations.isOld(tags, absence.madeAt)) return absence;
     levelOne.removeAbsence(key);
     return undefined;
   };
@@ -113,7 +115,7 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
   const keepAbsence = (request: CacheRequest, problem: Problem, madeAt: number): void => {
     const untilMs = now() + Math.min(request.windows.freshMs, MAX_ABSENCE_MS);
     levelOne.remove(request.key);
-    levelOne.setAbsence(request.key, { problem, untilMs, tags: request.tags, madeAt });
+    levelOne.setAbsence(request.key, { problem, foundAtMs: now(), untilMs, madeAt });
   };
 
   const kept = (
@@ -176,7 +178,9 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
   ): CacheResult =>
     held === undefined
       ? { answer, status: { forward, stored, collapsed }, outcome: "miss" }
-      : use(held, { hit: true, collapsed }, "hit");
+      : usabilityOf(ageOf(held), held.windows) === "fresh"
+        ? use(held, { hit: true, collapsed }, "hit")
+        : use(held, { hit: true, collapsed, detail: "stale-while-revalidate" }, "stale");
 
   const staleOnError = (held: CachedAnswer, forwardStatus: number | undefined): CacheResult =>
     use(
@@ -200,12 +204,27 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
     return isInTime && held.windows.staleIfErrorMs > 0 ? held : alternative(request);
   };
 
+  /** What comes of a flight; undefined where it takes longer than it is waited for with something else at hand. */
+  const inTime = (
+    request: CacheRequest,
+    flight: Flight<Made>,
+    scope: Scope,
+    hasAlternative: boolean,
+  ): Promise<Made | undefined> => {
+    if (hasAlternative) return within(flight.result, patienceMs(flight), undefined);
+    if (lastResort(request) === undefined) return flight.result;
+    return within(flight.result, Math.max(0, scope.deadlineAtMs - LAST_MOMENT_MS - now()), undefined);
+  };
+
   return {
     ready: (request) => {
       const held = heldFor(request);
       if (held === undefined) {
         const absence = absenceFor(request);
-        return absence && { answer: absence, status: { hit: true }, outcome: "hit" };
+        if (absence === undefined) return undefined;
+        const ttlS = Math.floor((absence.untilMs - now()) / 1000);
+        const ageS = Math.ceil((now() - absence.foundAtMs) / 1000);
+        return { answer: absence.problem, status: { hit: true, ttlS }, ageS, outcome: "hit" };
       }
       switch (usabilityOf(ageOf(held), held.windows)) {
         case "fresh":
@@ -224,19 +243,19 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
       const forward = forwardOf(request);
       const hasAlternative = alternative(request) !== undefined;
       const flight = underWay ?? begin(request, hasAlternative);
-      const pending = hasAlternative ? within(flight.result, patienceMs(flight), undefined) : flight.result;
       const leave = flight.join();
       try {
-        const made = await untilEnd(scope, pending);
-        const isFailed = made !== undefined && isFailure(statusOf(made.answer));
-        const held = isFailed ? lastResort(request) : made === undefined ? alternative(request) : undefined;
-        if (held !== undefined) return staleOnError(held, made && statusOf(made.answer));
+        const made = await untilEnd(scope, inTime(request, flight, scope, hasAlternative));
+        const isFailed = made !== undefined && isFailure(statusNumber(made.answer));
+        const held = made === undefined || isFailed ? lastResort(request) : undefined;
+        if (held !== undefined) return staleOnError(held, made && statusNumber(made.answer));
         // Without anything else any more there is but the answer to wait for.
         return resultOf(made ?? (await untilEnd(scope, flight.result)), underWay !== undefined, forward);
       } catch (error) {
-        const held = error instanceof Refusal ? undefined : lastResort(request);
+        const status = error instanceof Refusal ? statusOf(error.problem) : 503;
+        const held = isFailure(status) ? lastResort(request) : undefined;
         if (held === undefined) throw error;
-        return staleOnError(held, 503);
+        return staleOnError(held, status);
       } finally {
         leave();
       }

@@ -34,12 +34,14 @@ const CONDITION = "if-none-match";
 
 export const unconditional = (input: ParsedInput): ParsedInput => {
   const { headers } = input;
-  if (typeof headers !== "object" || headers === null) return input;
+  if (typeof headers !== "object" || headers === null || !(CONDITION in headers)) return input;
   return {
     ...input,
     headers: Object.fromEntries(Object.entries(headers).filter(([name]) => name !== CONDITION)),
   };
 };
+
+const NO_DIRECTIVES: CacheDirectives = readCacheControl(undefined);
 
 const maxAgeMsOf = (directives: CacheDirectives): number => {
   if (directives.has("no-cache")) return 0;
@@ -61,12 +63,17 @@ export const cachedRoute = (name: string, route: Route, defaultFreshS: number): 
   return {
     windows,
     request: ({ input: { params, query, headers }, path, cacheControl, make }) => {
-      const directives = readCacheControl(cacheControl);
+      const directives = cacheControl === undefined ? NO_DIRECTIVES : readCacheControl(cacheControl);
       if (directives.has("no-store")) return undefined;
+      let tags: readonly string[] | undefined;
       return {
         // Of what has been validated alone: whatever else a request holds does not choose an answer.
         key: JSON.stringify([name, params, query, headers]),
-        tags: tagsOf(path),
+        // What is held has its own.
+        get tags() {
+          tags ??= tagsOf(path);
+          return tags;
+        },
         windows,
         maxAgeMs: maxAgeMsOf(directives),
         make,

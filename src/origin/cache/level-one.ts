@@ -8,8 +8,8 @@ import { type CachedAnswer, sizeOf } from "./cached-answer.ts";
 export interface CachedAbsence {
   readonly problem: Problem;
   /** Epoch milliseconds. */
+  readonly foundAtMs: number;
   readonly untilMs: number;
-  readonly tags: readonly string[];
   /** The moment at which it began to be found out. */
   readonly madeAt: number;
 }

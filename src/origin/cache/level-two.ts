@@ -8,23 +8,25 @@ import type { OriginLog } from "../log.ts";
 import { within } from "../within.ts";
 import type { CachedAnswer } from "./cached-answer.ts";
 import { createOwnWrites, EVERYTHING } from "./own-writes.ts";
-import { RAISE_VERSIONS } from "./raise-versions.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.ts";
 
 /** What is there for a key, what its tags' versions are now, and who is to make the answer. */
 export interface Look {
-  /** Whether this process is: it has the key's lease, and has to store or to release. */
-  readonly isOwner: boolean;
+  /** This process is, who has the key's lease, and has to store or to release; undefined where another has it. */
+  readonly lease: string | undefined;
   readonly answer: CachedAnswer | undefined;
   /** In the order of `versioned(tags)`. */
   readonly versions: readonly number[];
 }
 
+export type Owned = Look & { readonly lease: string };
+
 export interface LevelTwo {
   /** Takes the key's lease where it is free, and looks. Undefined where Redis does not say, or is not to be believed. */
   look(key: string, tags: readonly string[]): Promise<Look | undefined>;
-  release(key: string): void;
-  /** Keeps the answer, then releases the key. @param versions of the tags before the answer began to be made */
-  store(key: string, answer: CachedAnswer, versions: readonly number[], lifetimeMs: number): void;
+  release(key: string, lease: string): void;
+  /** Keeps the answer, then releases the key. @param look the one after which it began to be made */
+  store(key: string, answer: CachedAnswer, look: Owned, lifetimeMs: number): void;
   /** Forgets the answer: there is none any more. */
   remove(key: string): void;
   /** Tells Redis what a write has made old, now or when it answers again. */
@@ -121,7 +123,18 @@ export const createLevelTwo = (options: LevelTwoOptions): LevelTwo => {
     }
   };
 
-  const release = (key: string): void => quietly(redis.remove(leaseName(key)));
+  /** Gives back one's own lease, and nobody else's. */
+  const giveBack = (key: string, lease: string): Promise<unknown> =>
+    redis.evaluate(REMOVE_IF_EQUAL, [leaseName(key)], [lease]);
+
+  /** What is had too late is of no use, and would hold others up. */
+  const claimInTime = async (key: string, lease: string, names: readonly string[]) => {
+    const claiming = redis.claimAndRead({ name: leaseName(key), value: lease, ttlMs: LEASE_MS }, names);
+    const claimed = await bounded(claiming);
+    if (claimed === undefined)
+      quietly(claiming.then((late) => (late.claimed ? giveBack(key, lease) : undefined)));
+    return claimed;
+  };
 
   const flush = async (): Promise<void> => {
     flushing ??= flushOnce().finally(() => {
@@ -137,27 +150,28 @@ export const createLevelTwo = (options: LevelTwoOptions): LevelTwo => {
         return undefined;
       }
       const names = [answerName(key), ...versioned(tags).map(tagName)];
+      const lease = crypto.randomUUID();
       // The lease first: what is there by then has not to be made once more.
-      const found = await bounded(redis.claimAndRead(leaseName(key), LEASE_MS, names));
+      const found = await claimInTime(key, lease, names);
       if (found === undefined) return undefined;
-      const { claimed: isOwner, values } = found;
+      const { claimed, values } = found;
       // A write may have come while it was asked for.
       if (own.isUntold(tags)) {
-        if (isOwner) release(key);
+        if (claimed) quietly(giveBack(key, lease));
         return undefined;
       }
       const [text, ...texts] = values;
       const versions = texts.map(Number);
       const kept = parse(text);
       return {
-        isOwner,
+        lease: claimed ? lease : undefined,
         answer: kept !== undefined && isCurrent(tags, kept.versions, versions) ? kept.answer : undefined,
         versions,
       };
     },
-    release,
-    store: (key, answer, versions, answerLifetimeMs) => {
-      const release = (): Promise<void> => redis.remove(leaseName(key));
+    release: (key, lease) => quietly(giveBack(key, lease)),
+    store: (key, answer, { lease, versions }, answerLifetimeMs) => {
+      const release = (): Promise<unknown> => giveBack(key, lease);
       if (!mayKeep(answer, versions)) return quietly(release());
       const text = JSON.stringify({ answer, versions });
       const ttlMs = Math.max(1, Math.ceil(answerLifetimeMs));

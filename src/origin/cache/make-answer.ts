@@ -4,7 +4,7 @@ import { lifetimeMs, usabilityOf } from "../../core/cache/windows.ts";
 import type { Answer } from "../answer.ts";
 import type { CacheRequest } from "./answer-cache.ts";
 import { answerOf, type CachedAnswer } from "./cached-answer.ts";
-import { LEASE_MS, type LevelTwo, type Look } from "./level-two.ts";
+import { LEASE_MS, type LevelTwo, type Owned } from "./level-two.ts";
 
 export interface Made {
   readonly answer: Answer | Problem;
@@ -42,19 +42,19 @@ const settleOwner = async (
   { key, tags, maxAgeMs }: CacheRequest,
   levelTwo: LevelTwo,
   { held, ageOf, keep }: Keeping,
-): Promise<CachedAnswer | Look | undefined> => {
+): Promise<CachedAnswer | Owned | undefined> => {
   for (let looks = 0; looks < MAX_LOOKS; looks += 1) {
     const look = await levelTwo.look(key, tags);
     if (look === undefined) return undefined;
-    const { isOwner, answer } = look;
+    const { lease, answer } = look;
     if (answer !== undefined) keep(answer);
     const present = held();
     const isUsable = present !== undefined && ageOf(present) < maxAgeMs;
     const usability = isUsable ? usabilityOf(ageOf(present), present.windows) : "gone";
-    const isEnough = usability === "fresh" || (usability === "revalidate" && !isOwner);
-    if (isOwner && isEnough) levelTwo.release(key);
+    const isEnough = usability === "fresh" || (usability === "revalidate" && lease === undefined);
+    if (lease !== undefined && isEnough) levelTwo.release(key, lease);
     if (present !== undefined && isEnough) return present;
-    if (isOwner) return look;
+    if (lease !== undefined) return { ...look, lease };
     await pause(LOOK_INTERVAL_MS);
   }
   return undefined;
@@ -69,7 +69,6 @@ export const makeAnswer = async (
 ): Promise<Made> => {
   const settled = await settleOwner(request, levelTwo, keeping);
   if (settled !== undefined && "generatedAtMs" in settled) return found(settled);
-  const isOwner = settled !== undefined;
   const madeFromMs = keeping.now();
   let kept: CachedAnswer | undefined;
   try {
@@ -86,8 +85,8 @@ export const makeAnswer = async (
     keeping.keep(kept);
     return { answer: answerOf(kept), held: undefined, stored: true };
   } finally {
-    if (isOwner && kept !== undefined)
-      levelTwo.store(request.key, kept, settled.versions, lifetimeMs(kept.windows));
-    else if (isOwner) levelTwo.release(request.key);
+    if (settled !== undefined && kept !== undefined)
+      levelTwo.store(request.key, kept, settled, lifetimeMs(kept.windows));
+    else if (settled !== undefined) levelTwo.release(request.key, settled.lease);
   }
 };

@@ -15,12 +15,19 @@ export interface RedisStore {
   /** What is there under each name, in their order. */
   values(names: readonly string[]): Promise<readonly (string | null)[]>;
   /** Both of the above, in this order and in one round trip. */
-  claimAndRead(name: string, ttlMs: number, names: readonly string[]): Promise<ClaimedValues>;
+  claimAndRead(claim: Claim, names: readonly string[]): Promise<ClaimedValues>;
   set(name: string, value: string, ttlMs: number): Promise<void>;
   remove(name: string): Promise<void>;
   /** Runs a script in Lua; what it returns is to be made of text. */
   evaluate(script: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
   close(): Promise<void>;
+}
+
+export interface Claim {
+  readonly name: string;
+  /** By which whoever has it can be told from others. */
+  readonly value: string;
+  readonly ttlMs: number;
 }
 
 export interface ClaimedValues {
@@ -84,10 +91,10 @@ const overHttp = (url: string, token: string): RedisStore => {
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", { nx: true, px: ttlMs })) !== null,
     values: (names) => redis.mget<(string | null)[]>(...names),
-    claimAndRead: async (name, ttlMs, names) => {
+    claimAndRead: async ({ name, value, ttlMs }, names) => {
       const [set, values] = await redis
         .pipeline()
-        .set(name, "1", { nx: true, px: ttlMs })
+        .set(name, value, { nx: true, px: ttlMs })
         .mget<(string | null)[]>(...names)
         .exec();
       return { claimed: set !== null, values };
@@ -115,10 +122,10 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", "PX", ttlMs, "NX")) !== null,
     values: (names) => redis.mget(...names),
-    claimAndRead: async (name, ttlMs, names) => {
+    claimAndRead: async ({ name, value, ttlMs }, names) => {
       // Written in one turn, they go out together, and in this order.
       const [set, values] = await Promise.all([
-        redis.set(name, "1", "PX", ttlMs, "NX"),
+        redis.set(name, value, "PX", ttlMs, "NX"),
         redis.mget(...names),
       ]);
       return { claimed: set !== null, values };
@@ -146,7 +153,7 @@ export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
     removeHash: (name) => run(() => redis.removeHash(name)),
     setIfAbsent: (name, ttlMs) => run(() => redis.setIfAbsent(name, ttlMs)),
     values: (names) => run(() => redis.values(names)),
-    claimAndRead: (name, ttlMs, names) => run(() => redis.claimAndRead(name, ttlMs, names)),
+    claimAndRead: (claim, names) => run(() => redis.claimAndRead(claim, names)),
     set: (name, value, ttlMs) => run(() => redis.set(name, value, ttlMs)),
     remove: (name) => run(() => redis.remove(name)),
     evaluate: (script, keys, values) => run(() => redis.evaluate(script, keys, values)),

@@ -16,6 +16,8 @@ export interface KeyedRequest {
   readonly principal: string;
   readonly key: string;
   readonly fingerprint: string;
+  /** Takes the tags that the write makes old, also those of a write that an earlier request has done. */
+  readonly written: Set<string>;
 }
 
 /** Tells a client, and its operator, that the write was done by an earlier request. */
@@ -26,17 +28,23 @@ const reused = problem("idempotency_key_reused", {
   detail: "Use a new key for another request; send the same request for the same key.",
 });
 
-const replay = (stored: string): Answer | Problem => {
+/** An answer as it is kept, with the tags that its write has made old. */
+type Stored = (Answer | Problem) & { readonly written?: readonly string[] };
+
+const replay = (text: string, written: Set<string>): Answer | Problem => {
   // It was written by `write` below.
-  const answer: Answer | Problem = JSON.parse(stored);
+  const { written: tags = [], ...answer }: Stored = JSON.parse(text);
+  // Whoever did the write may have died before it could tell anybody.
+  for (const tag of tags) written.add(tag);
   return { ...answer, headers: { ...answer.headers, ...REPLAYED } };
 };
 
 /** The body is kept as the text that was sent, so that a replay is the same to the byte. */
-const write = (answer: Answer | Problem): string => {
-  if (isProblem(answer) || answer.body === undefined) return JSON.stringify(answer);
+const write = (answer: Answer | Problem, written: Set<string>): string => {
+  const tags = written.size === 0 ? {} : { written: [...written] };
+  if (isProblem(answer) || answer.body === undefined) return JSON.stringify({ ...answer, ...tags });
   const { body, ...rest } = answer;
-  return JSON.stringify({ ...rest, json: JSON.stringify(body) });
+  return JSON.stringify({ ...rest, ...tags, json: JSON.stringify(body) });
 };
 
 /** What the handler answers, and whether what it wrote counts. */
@@ -59,7 +67,7 @@ const handled = async (
 /** @param handle is called with the transaction to work in, anew each time that it has to be run again */
 export const serveOnce = (
   database: Database,
-  { principal, key, fingerprint }: KeyedRequest,
+  { principal, key, fingerprint, written }: KeyedRequest,
   handle: (database: Database) => Promise<Answer | Problem>,
 ): Promise<Answer | Problem> =>
   database.transaction(async (transaction) => {
@@ -69,11 +77,11 @@ export const serveOnce = (
       case "in_use":
         return inUse;
       case "known":
-        return claim.fingerprint === fingerprint ? replay(claim.answer) : reused;
+        return claim.fingerprint === fingerprint ? replay(claim.answer, written) : reused;
       case "claimed": {
         const answer = await handled(transaction, handle);
         // Not awaited: it goes out with COMMIT, which fails where it fails.
-        storeAnswer(transaction, { principal, key }, write(answer)).catch(() => undefined);
+        storeAnswer(transaction, { principal, key }, write(answer, written)).catch(() => undefined);
         return answer;
       }
     }

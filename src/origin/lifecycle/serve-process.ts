@@ -174,6 +174,12 @@ export const serveProcess = async (
       if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
       const upkeepEnded = Promise.all(upkeep.map((repetition) => repetition.stop()));
       await within(upkeepEnded, LEAVE_TIMEOUT_MS, undefined);
+      // What the last writes have made old, the other origins are to hear of.
+      await within(
+        cache.flush().catch(() => undefined),
+        LEAVE_TIMEOUT_MS,
+        undefined,
+      );
       await within(Promise.all([redis.close(), pool.close()]), LEAVE_TIMEOUT_MS, undefined);
     },
   };

@@ -29,11 +29,27 @@ test("what a write names is the tag of what was read, whatever its case", () => 
   );
 });
 
-test.each(["", "a,b", "a b", "ä", "x".repeat(201), "a\nb"])("%j is no tag", (tag) => {
-  expect(() => writtenTag(tag)).toThrow(TypeError);
+test.each([
+  "7",
+  "AbC",
+  "a b",
+  "a,b",
+  "a/b",
+  "ü",
+  "100%",
+  "\ud800",
+  "x".repeat(1_000),
+])("what is called %j is made old by a write that calls it so", (name) => {
+  const tag = writtenTag(`things/${name}`);
+  const path = `/things/${encodeURIComponent(name.toWellFormed())}`;
+  expect(tagsFor(route("/things/:name", ["things/:name"]))(path)).toEqual([tag]);
+  expect(readTags(writeTags(["things", tag]))).toEqual(["things", tag]);
 });
 
-test("tags survive their header field, and what cannot be a tag does not", () => {
-  expect(readTags(writeTags(["products", "products/7"]))).toEqual(["products", "products/7"]);
-  expect(readTags(" , a b,ok,")).toEqual(["ok"]);
+test("an empty tag is a mistake", () => {
+  expect(() => writtenTag("")).toThrow(TypeError);
+});
+
+test("what cannot be a tag is passed over in a header field", () => {
+  expect(readTags(" , a b,ok,OK,ü")).toEqual(["ok"]);
 });

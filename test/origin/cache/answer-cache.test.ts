@@ -246,6 +246,14 @@ describe("while the database is away", () => {
     expect(changesIn(await ended(origin.read()))).toBe(2);
   });
 
+  test("so is it, a moment before the request's own end, while the database hangs", async () => {
+    await ended(origin.read());
+    await ended(origin.write());
+    database.weather = "hung";
+    const { outcome } = await ended(origin.read({ timeoutMs: 3_000 }));
+    expect(outcome).toBe("stale_on_error");
+  });
+
   test("it is tried once a second at most for what can be served stale", async () => {
     await ended(origin.read());
     await pass(30_000);
@@ -275,6 +283,15 @@ describe("while Redis is away", () => {
     await readMany(10);
     await readMany(10, other);
     expect(database.reads).toBe(2);
+  });
+
+  test("and answers too late, it holds up no other origin", async () => {
+    redis.delayMs = 150;
+    await ended(origin.read());
+    redis.delayMs = 0;
+    await pass(200);
+    const third = createShopOrigin(database, redis);
+    expect(await tookMs(() => third.read())).toBeLessThan(100);
   });
 
   test("that hangs nobody waits longer than its bound", async () => {

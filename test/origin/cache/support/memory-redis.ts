@@ -1,5 +1,6 @@
 /** A Redis in memory, on the clock of the test, that can be away, hang, or lose everything. */
-import type { RedisStore } from "../../../../src/origin/data/redis.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/cache/scripts.ts";
+import type { Claim, RedisStore } from "../../../../src/origin/data/redis.ts";
 
 export type Weather = "fair" | "away" | "hung";
 
@@ -10,6 +11,8 @@ interface Entry {
 
 export interface MemoryRedis extends RedisStore {
   weather: Weather;
+  /** By so much longer a command takes on its way back, milliseconds. */
+  delayMs: number;
   lose(): void;
   /** What it holds now, to be restored later. */
   copy(): ReadonlyMap<string, Entry>;
@@ -30,11 +33,21 @@ export const createMemoryRedis = (): MemoryRedis => {
   const write = (name: string, value: string, ttlMs: number): void =>
     void entries.set(name, { value, untilMs: Date.now() + ttlMs });
 
-  const claim = (name: string, ttlMs: number): boolean => {
+  const claim = ({ name, value, ttlMs }: Claim): boolean => {
     if (read(name) !== null) return false;
-    write(name, "1", ttlMs);
+    write(name, value, ttlMs);
     return true;
   };
+
+  const raise = (keys: readonly string[], [proposed, ttlMs]: readonly string[]): string[] =>
+    keys.map((key) => {
+      const version = Math.max(Number(proposed), Number(read(key) ?? "0") + 1);
+      write(key, String(version), Number(ttlMs));
+      return String(version);
+    });
+
+  const removeIfEqual = ([key = ""]: readonly string[], [value]: readonly string[]): number =>
+    read(key) === value && entries.delete(key) ? 1 : 0;
 
   /** Half of the latency before the command is done, half of it after. */
   const command = async <T>(work: () => T): Promise<T> => {
@@ -42,12 +55,13 @@ export const createMemoryRedis = (): MemoryRedis => {
     if (redis.weather === "hung") return await new Promise<never>(() => undefined);
     if (redis.weather === "away") throw new Error("connect ECONNREFUSED");
     const result = work();
-    await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2));
+    await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2 + redis.delayMs));
     return result;
   };
 
   const redis: MemoryRedis = {
     weather: "fair",
+    delayMs: 0,
     lose: () => entries.clear(),
     copy: () => new Map(entries),
     restore: (copy) => {
@@ -61,21 +75,18 @@ export const createMemoryRedis = (): MemoryRedis => {
     hashField: () => command(() => null),
     replaceHash: () => command(() => undefined),
     removeHash: () => command(() => undefined),
-    setIfAbsent: (name, ttlMs) => command(() => claim(name, ttlMs)),
-    claimAndRead: (name, ttlMs, names) =>
-      command(() => ({ claimed: claim(name, ttlMs), values: names.map(read) })),
+    setIfAbsent: (name, ttlMs) => command(() => claim({ name, value: "1", ttlMs })),
+    claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),
     values: (names) => command(() => names.map(read)),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),
-    // What `raise-versions.ts` says, in another language: the script itself runs in the conformance tests.
-    evaluate: (_script, keys, [proposed, ttlMs]) =>
-      command(() =>
-        keys.map((key) => {
-          const version = Math.max(Number(proposed), Number(read(key) ?? "0") + 1);
-          write(key, String(version), Number(ttlMs));
-          return String(version);
-        }),
-      ),
+    // What `scripts.ts` says, in another language: the scripts themselves run in the conformance tests.
+    evaluate: (script, keys, values) =>
+      command((): unknown => {
+        if (script === RAISE_VERSIONS) return raise(keys, values);
+        if (script === REMOVE_IF_EQUAL) return removeIfEqual(keys, values);
+        throw new Error("ERR unknown script");
+      }),
     close: async () => undefined,
   };
   return redis;

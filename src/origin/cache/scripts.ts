@@ -1,3 +1,5 @@
+/** What Redis does by itself for the cache, each in one go. */
+
 /**
  * Raises the versions of tags in Redis: each to the version that is proposed, or to one more than is there. Versions
  * are milliseconds as a rule, so that they go on rising where Redis has lost them.
@@ -14,3 +16,8 @@ for i, key in ipairs(KEYS) do
   versions[i] = string.format('%.0f', version)
 end
 return versions`;
+
+/** Removes KEYS[1] where ARGV[1] is what is there. */
+export const REMOVE_IF_EQUAL = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;

@@ -132,7 +132,8 @@ export const keys = {
     maxSize: withDefault(kind.cacheSize(1_000_000, 64 * GIB), "1000", {
       file: "cache.max_size",
       variable: "CACHE_MAX_SIZE",
-      meaning: "What each worker's cache holds at most. Checked, but without effect yet: there is none.",
+      meaning:
+        "What each worker's cache holds in memory at most; a number of entries takes 64MiB at most, too.",
     }),
   },
   redis: {

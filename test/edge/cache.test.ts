@@ -284,20 +284,21 @@ describe("many who ask for the same at once", () => {
     clock = Date.now;
     upstream.answer(() => ({ status: 404 }));
     let isOver = false;
+    /** How many have come to the origin while one of these requests was waiting, at most. */
     const askOn = async (): Promise<number> => {
-      let longestMs = 0;
+      let passedBy = 0;
       while (!isOver) {
-        const beganMs = Date.now();
+        const before = asked();
         await get("/things/1");
-        longestMs = Math.max(longestMs, Date.now() - beganMs);
+        passedBy = Math.max(passedBy, asked() - before);
       }
-      return longestMs;
+      return passedBy;
     };
     const asking = Array.from({ length: 20 }, askOn);
-    await expect.poll(asked, { timeout: 10_000 }).toBeGreaterThan(300);
+    await expect.poll(asked, { timeout: 20_000 }).toBeGreaterThan(500);
     isOver = true;
-    // Who waits for one that fetches does not wait for those who come after it: a lease is a second.
-    expect(Math.max(...(await Promise.all(asking)))).toBeLessThan(900);
+    // Who waits for one that fetches does not wait for those who come after it: each of twenty, a few times.
+    expect(Math.max(...(await Promise.all(asking)))).toBeLessThan(120);
   });
 
   test("do not wait for HEAD, whose answer cannot be kept", async () => {

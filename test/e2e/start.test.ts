@@ -74,7 +74,8 @@ describe("npm start", () => {
     const processes = run.descendants();
     run.interrupt();
     expect(await run.exited).toBe(0);
-    expect(processes.filter(isAlive)).toEqual([]);
+    // What was killed with its parent is gone when the system has noticed.
+    await expect.poll(() => processes.filter(isAlive), { timeout: 5_000 }).toEqual([]);
     expect(run.output.at(-1)).toBe("Stopped.");
   });
 

@@ -23,6 +23,3 @@ export interface Admission {
    */
   run<T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T>;
 }
-
-/** Begins everything at once. */
-export const admitAll: Admission = { run: (_name, _route, _scope, work) => work() };

@@ -1,6 +1,5 @@
 /** Serves a write: once where it has a key, and with an end to what it has made old. */
-import type { Problem } from "../contract/problem.ts";
-import { problem } from "../contract/problem.ts";
+import { type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes } from "../contract/route.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { writeTags } from "../core/cache/tags.ts";

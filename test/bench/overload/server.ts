@@ -1,11 +1,14 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
 import { parseSigningKeys } from "../../../src/core/signature/signing-keys.ts";
-import { admitAll } from "../../../src/origin/admission.ts";
+import type { Admission } from "../../../src/origin/admission.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
 import { createAdmission, epochNow } from "../../../src/origin/overload-admission.ts";
 import { createBackend } from "./backend.ts";
 import { createSlottedOrigin } from "./origin.ts";
 import { type ServerState, STATE_PATH } from "./state.ts";
+
+/** Begins everything at once. */
+const admitAll: Admission = { run: (_name, _route, _scope, work) => work() };
 
 const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
 const signingKeys = parseSigningKeys(keys);

@@ -13,6 +13,10 @@ export const tierHeaders = {
   verdict: "breakwater-verdict",
   /** Milliseconds that were left of the request's deadline when it was sent. */
   timeoutMs: "breakwater-timeout-ms",
+  /** Which attempt at the request this is, from 1: nothing behind the edge has to try again for it. */
+  attempt: "breakwater-attempt",
+  /** On an answer: `?1` where nothing was done for the request, signed (see `core/signature/not-executed.ts`). */
+  notExecuted: "breakwater-not-executed",
   /** On an answer: which tags a write has made old, see `core/cache/tags.ts`. */
   invalidated: "breakwater-invalidated",
 } as const;

@@ -5,11 +5,13 @@ import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { compileRoutes } from "../core/routing/table.ts";
+import type { AttemptEvent } from "./attempt-events.ts";
 import { dependencyBreaker } from "./breakers.ts";
 import { cachedForward } from "./cache/cached-forward.ts";
 import type { EdgeStore } from "./cache/edge-store.ts";
 import { type EdgeConfiguration, originBreaker } from "./configuration.ts";
 import { type Exchange, type Guard, openExchange } from "./exchange.ts";
+import { explained } from "./explanation.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
 import { bodyGuard } from "./guards/body.ts";
@@ -29,6 +31,8 @@ export interface EdgeDependencies {
   readonly random: () => number;
   /** Takes what is for operators' eyes. */
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+  /** Told of every attempt at an origin. @default nobody is */
+  readonly observe?: (event: AttemptEvent) => void;
 }
 
 /**
@@ -39,12 +43,11 @@ const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 5_000, halfOpenTimeoutMs: 
 
 export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const { configuration, routes, redis, now, log } = dependencies;
-  const client = createOriginClient(
-    configuration.ORIGINS,
-    configuration.SIGNING_KEYS[0],
-    dependencies,
-    originBreaker(configuration),
-  );
+  const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], dependencies, {
+    breaker: originBreaker(configuration),
+    retryPercent: configuration.RETRY_BUDGET_PERCENT,
+    hedgePercent: configuration.HEDGE_BUDGET_PERCENT,
+  });
   const redisBreaker = dependencyBreaker("redis", REDIS_BREAKER, dependencies);
   const lookup = createKeyLookup(redis, redisBreaker, configuration.REDIS_KEY_PREFIX, client);
 
@@ -89,7 +92,8 @@ const passThrough = async (guards: readonly Guard[], exchange: Exchange): Promis
     const pending = guard(exchange);
     const result = pending instanceof Promise ? await pending : pending;
     if (result === undefined) continue;
-    const answer = result instanceof Response ? result : problemResponse(result, exchange.requestId);
+    const given = result instanceof Response ? result : problemResponse(result, exchange.requestId);
+    const answer = exchange.isExplained ? explained(given, exchange) : given;
     return exchange.corsHeaders === undefined ? answer : withHeaders(answer, exchange.corsHeaders);
   }
   throw new Error("no guard answered");

@@ -15,13 +15,19 @@ import {
 export interface OriginAddress {
   readonly url: string;
   readonly authority: string;
+  /** Of two that are equally good one of weight 2 gets twice as much. */
+  readonly weight: number;
 }
 
+/** An address, and its weight where it has one: `https://origin.example.com;weight=2`. */
 const parseOrigin = (text: string): OriginAddress | undefined => {
-  if (!URL.canParse(text)) return undefined;
-  const { protocol, origin, host, pathname, search } = new URL(text);
+  const [, address = "", weight = "1"] = /^([^;]+)(?:;weight=([1-9]\d{0,3}))?$/.exec(text) ?? [];
+  if (!URL.canParse(address)) return undefined;
+  const { protocol, origin, host, pathname, search } = new URL(address);
   const isBare = pathname === "/" && search === "";
-  return /^https?:$/.test(protocol) && isBare ? { url: origin, authority: host } : undefined;
+  return /^https?:$/.test(protocol) && isBare
+    ? { url: origin, authority: host, weight: Number(weight) }
+    : undefined;
 };
 
 /**
@@ -36,10 +42,17 @@ export const ORIGIN_BREAKER = {
   halfOpenTimeoutMs: DEFAULT_TIMEOUT_MS,
 } as const satisfies BreakerOptions;
 
+/** Of a hundred requests so many may be made again, or sent a second time at once, where nothing is set. */
+export const RETRY_PERCENT = 20;
+export const HEDGE_PERCENT = 5;
+
 const HOUR_MS = 3_600_000;
 
 const schema = z.object({
-  ORIGINS: listVariable(parseOrigin, "addresses such as https://origin.example.com, without a path"),
+  ORIGINS: listVariable(
+    parseOrigin,
+    "addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path",
+  ),
   SIGNING_KEYS: signingKeysVariable(),
   UPSTASH_REDIS_REST_URL: urlVariable(["https", "http"]),
   UPSTASH_REDIS_REST_TOKEN: textVariable(),
@@ -54,6 +67,8 @@ const schema = z.object({
     numberVariable(1, HOUR_MS),
     ORIGIN_BREAKER.halfOpenTimeoutMs,
   ),
+  RETRY_BUDGET_PERCENT: z._default(numberVariable(0, 100), RETRY_PERCENT),
+  HEDGE_BUDGET_PERCENT: z._default(numberVariable(0, 100), HEDGE_PERCENT),
 });
 
 export type EdgeConfiguration = z.output<typeof schema>;

@@ -2,6 +2,7 @@
 import type { Problem } from "../contract/problem.ts";
 import type { RouteEntry } from "../core/routing/table.ts";
 import type { Verdict } from "../core/security/verdict.ts";
+import type { AttemptRecord } from "./attempt-events.ts";
 
 export interface Exchange {
   readonly request: Request;
@@ -22,6 +23,10 @@ export interface Exchange {
   corsHeaders?: Readonly<Record<string, string>>;
   verdict: Verdict;
   body?: Uint8Array<ArrayBuffer>;
+  /** What was done for it at origins. */
+  readonly attempts: AttemptRecord[];
+  /** Whether the client has asked what was done, and may know it. */
+  isExplained: boolean;
   /** Goes on with work when the request has been answered. Whatever becomes of it ends nothing else. */
   readonly inBackground: (work: Promise<unknown>) => void;
 }
@@ -53,5 +58,7 @@ export const openExchange = (request: Request, inBackground: Exchange["inBackgro
     // The platform sets it on every request; a client cannot.
     clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
     verdict: { auth: "none" },
+    attempts: [],
+    isExplained: false,
   };
 };

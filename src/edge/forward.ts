@@ -1,6 +1,7 @@
 /** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
 import { type Problem, problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
+import { repetitionOf } from "../core/pool/repetition.ts";
 import { type Exchange, routed } from "./exchange.ts";
 import type { OriginAnswer, OriginClient } from "./origin-client.ts";
 
@@ -66,8 +67,13 @@ export const createForward =
     const headers = forwardedHeaders(exchange.request.headers, entry.route, options);
     const refused = unsendable(headers, entry.route);
     if (refused !== undefined) return refused;
+    const { method } = exchange.request;
+    const { name, route } = entry;
     const answer = await client.send({
-      method: exchange.request.method,
+      route: name,
+      repetition: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
+      trail: exchange.attempts,
+      method,
       path: exchange.path,
       query: exchange.query,
       headers,

@@ -44,6 +44,8 @@ const fromSnapshot = async (
 
 const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange): Promise<KeyFinding> => {
   const answer = await client.send({
+    route: "edge_key",
+    repetition: "race",
     method: "GET",
     path: `${EDGE_PATH}/keys/${id}`,
     query: "",

@@ -1,138 +1,102 @@
-/** Sends a signed request to an origin, within its deadline, and tells answers from failures. */
-import { tierHeaders } from "../contract/tier-headers.ts";
-import type { Permit } from "../core/breaker/breaker.ts";
+/**
+ * Sends requests to the origins, each within its deadline: the one retry layer of the system. Where an attempt fails
+ * another one is made at another origin, as far as the request may be made again and the budget goes; where a read
+ * takes longer than nearly all do a second one is sent beside it, and whichever answers first counts ("The Tail at
+ * Scale", Dean, Barroso, CACM 56(2), 2013).
+ */
 import type { BreakerOptions } from "../core/breaker/options.ts";
-import { toBase64Url } from "../core/encoding.ts";
-import { type Verdict, writeVerdict } from "../core/security/verdict.ts";
-import { contentDigest } from "../core/signature/content-digest.ts";
-import { signRequest } from "../core/signature/sign.ts";
+import { createAllowance } from "../core/pool/allowance.ts";
+import { LatencyHistogram } from "../core/pool/latency-histogram.ts";
+import { createOriginPool } from "../core/pool/pool.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
-import type { BreakerSurroundings } from "./breakers.ts";
-import type { OriginAddress } from "./configuration.ts";
-import { originChooser, type Unreachable } from "./origin-choice.ts";
+import type { AttemptEvent } from "./attempt-events.ts";
+import { type BreakerSurroundings, logTransition } from "./breakers.ts";
+import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "./configuration.ts";
+import { Delivery, type DeliveryContext, type OriginAnswer, type OriginRequest } from "./delivery.ts";
+import { createSendAttempt } from "./send-attempt.ts";
 
-export interface OriginRequest {
-  readonly method: string;
-  readonly path: string;
-  readonly query: string;
-  /** The client's fields that go along, by lower-case name. */
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array<ArrayBuffer>;
-  readonly verdict: Verdict;
-  readonly requestId: string;
-  readonly clientAddress: string;
-  readonly deadline: AbortSignal;
-  /** Epoch milliseconds. */
-  readonly deadlineAtMs: number;
-}
-
-export type OriginAnswer =
-  | { readonly kind: "answered"; readonly response: Response }
-  /** No origin took the request. */
-  | Unreachable
-  /** Something answered that is not our origin: a proxy's own page, say. */
-  | { readonly kind: "foreign" }
-  | { readonly kind: "timed_out" };
+export type { OriginAnswer, OriginRequest } from "./delivery.ts";
 
 export interface OriginClient {
   send(request: OriginRequest): Promise<OriginAnswer>;
 }
 
-const NONCE_BYTES = 16;
-
-/**
- * The origin is told of a little less time than there is, so that a request that takes too long is answered by its own
- * 504: a slow answer is no sign of an origin that is away.
- */
-const MARGIN_MS = 100;
-const MARGIN_SHARE = 0.1;
-/** With less time left at its beginning, an attempt that is not answered in time says nothing, milliseconds. */
-const TELLING_MS = 500;
-
-/** How a gateway says that what is behind it is away. */
-const AWAY_STATUSES: readonly number[] = [502, 503, 504];
-
 export interface OriginSurroundings extends BreakerSurroundings {
   readonly fetch: typeof globalThis.fetch;
+  /** Told of every attempt and of every retry that was not made, synchronously. @default nobody is */
+  readonly observe?: ((event: AttemptEvent) => void) | undefined;
 }
 
-/** @param breaker of each origin; see `ORIGIN_BREAKER` for what is not said */
+export interface OriginClientOptions {
+  /** Of each origin; see `ORIGIN_BREAKER` for what is not said. */
+  readonly breaker?: BreakerOptions;
+  /** Of a hundred requests so many may be made again. @default 20 */
+  readonly retryPercent?: number;
+  /** Of a hundred requests so many may be sent a second time at once; 0 for none. @default 5 */
+  readonly hedgePercent?: number;
+}
+
+/** An origin is not given up for longer, milliseconds. */
+const LONGEST_MS = 2_000;
+/** However few requests there are, one in ten seconds may be made again. */
+const RETRIES_PER_SECOND = 0.1;
+/** As many as an origin may hold at the moment when it dies. */
+const MOST_RETRIES = 50;
+const FIRST_RETRIES = 10;
+const MOST_HEDGES = 10;
+
+/** As many as there are routes, and the edge's own. */
+const histograms = (): ((route: string) => LatencyHistogram) => {
+  const known = new Map<string, LatencyHistogram>();
+  return (route) => {
+    const found = known.get(route);
+    if (found !== undefined) return found;
+    const made = new LatencyHistogram();
+    known.set(route, made);
+    return made;
+  };
+};
+
 export const createOriginClient = (
   origins: readonly OriginAddress[],
   key: SigningKey,
   surroundings: OriginSurroundings,
-  breaker?: BreakerOptions,
+  { breaker = {}, retryPercent = RETRY_PERCENT, hedgePercent = HEDGE_PERCENT }: OriginClientOptions = {},
 ): OriginClient => {
-  const { now, fetch } = surroundings;
-  const choose = originChooser(origins, surroundings, breaker);
-
-  const sealed = async (
-    { authority }: OriginAddress,
-    request: OriginRequest,
-    leftMs: number,
-  ): Promise<Record<string, string>> => {
-    const { verdict, principal } = writeVerdict(request.verdict);
-    const headers: Record<string, string> = {
-      ...request.headers,
-      [tierHeaders.requestId]: request.requestId,
-      [tierHeaders.clientAddress]: request.clientAddress,
-      [tierHeaders.verdict]: verdict,
-      [tierHeaders.timeoutMs]: String(Math.floor(leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE))),
-    };
-    if (principal !== undefined) headers[tierHeaders.principal] = principal;
-    if (request.body !== undefined) headers["content-digest"] = await contentDigest(request.body);
-    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
-    return { ...headers, ...signRequest(key, { ...request, authority }, headers, now(), nonce) };
+  const { now, random, log, observe = () => undefined } = surroundings;
+  const { timeoutMs } = { ...ORIGIN_BREAKER, ...breaker };
+  const settings = { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(LONGEST_MS, timeoutMs), ...breaker };
+  const pool = createOriginPool(
+    origins.map(({ weight }) => weight),
+    { breaker: settings },
+    {
+      now,
+      random,
+      onTransition: (origin, transition) =>
+        logTransition(log, "origin", transition, { origin: origins[origin]?.authority ?? "" }),
+    },
+  );
+  const context: DeliveryContext = {
+    origins,
+    pool,
+    retries: createAllowance({
+      share: retryPercent / 100,
+      perSecond: retryPercent === 0 ? 0 : RETRIES_PER_SECOND,
+      most: MOST_RETRIES,
+      initial: retryPercent === 0 ? 0 : FIRST_RETRIES,
+    }),
+    hedges: createAllowance({ share: hedgePercent / 100, most: MOST_HEDGES, initial: 0 }),
+    sendAttempt: createSendAttempt({ key, ...surroundings }),
+    now,
+    random,
+    observe,
   };
-
-  const attempt = async (
-    address: OriginAddress,
-    permit: Permit,
-    request: OriginRequest,
-  ): Promise<OriginAnswer> => {
-    const leftMs = Math.max(0, request.deadlineAtMs - now());
-    const headers = await sealed(address, request, leftMs);
-    try {
-      const response = await fetch(`${address.url}${request.path}${request.query}`, {
-        method: request.method,
-        headers,
-        signal: request.deadline,
-        redirect: "manual",
-        ...(request.body === undefined ? {} : { body: request.body }),
-      });
-      const isOurs = response.headers.get(tierHeaders.requestId) === request.requestId;
-      // Whatever our origin answers, it is there: a 503 of its own tells of what is behind it.
-      if (isOurs || !AWAY_STATUSES.includes(response.status)) permit.ok();
-      else permit.fail();
-      if (isOurs) return { kind: "answered", response };
-      // What nobody reads would hold its connection.
-      response.body?.cancel().catch(() => undefined);
-      return { kind: "foreign" };
-    } catch {
-      if (!request.deadline.aborted) {
-        permit.fail();
-        return { kind: "unreachable" };
-      }
-      if (isTimeout(request.deadline) && leftMs >= TELLING_MS) permit.fail();
-      return { kind: "timed_out" };
-    }
-  };
-
+  const latenciesOf = histograms();
   return {
-    send: async (request) => {
-      const choice = choose();
-      if (choice.kind === "unreachable") return choice;
-      const { address, permit } = choice;
-      try {
-        return await attempt(address, permit, request);
-      } finally {
-        // What has told nothing so far has nothing to tell.
-        permit.ignore();
-      }
+    send: (request) => {
+      context.retries.request();
+      context.hedges.request();
+      return new Delivery(context, request, latenciesOf(request.route)).run();
     },
   };
 };
-
-/** Whether it was time that ran out; else the client has gone. */
-const isTimeout = ({ reason }: AbortSignal): boolean =>
-  reason instanceof DOMException && reason.name === "TimeoutError";

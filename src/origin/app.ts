@@ -14,7 +14,8 @@ import { findKey } from "./keys/key-store.ts";
 import { createProbes } from "./lifecycle/probes.ts";
 import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
 import { serveRoute } from "./serve-route.ts";
-import { type ClaimNonce, type EdgeRequest, verifyEdge } from "./verify-edge.ts";
+import { unsigned } from "./unsigned.ts";
+import { type ClaimNonce, type EdgeRequest, isUnsigned, type Unsigned, verifyEdge } from "./verify-edge.ts";
 
 export interface OriginDependencies extends Omit<RouteDependencies, "verify"> {
   readonly routes: Contract;
@@ -31,13 +32,12 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   app.route("/", createProbes(readiness));
 
   /** For what is no route of the contract; nothing is told to anybody but the edge. */
-  const verified = (c: OriginContext): EdgeRequest | undefined =>
+  const verified = (c: OriginContext): EdgeRequest | Unsigned =>
     verify({ method: c.req.method, url: c.req.url, field: (name) => c.req.header(name) });
-  const unsigned = (): Response => problemResponse(problem("unsigned"), crypto.randomUUID());
 
   app.get(`${EDGE_PATH}/keys/:id`, async (c) => {
     const edge = verified(c);
-    if (edge === undefined) return unsigned();
+    if (isUnsigned(edge)) return unsigned(edge, signingKeys, (name) => c.req.header(name));
     const { requestId, timeoutMs } = edge;
     if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
     try {
@@ -62,8 +62,9 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   }
 
   app.notFound((c) => {
-    const requestId = verified(c)?.requestId;
-    return requestId === undefined ? unsigned() : problemResponse(problem("not_found"), requestId);
+    const edge = verified(c);
+    if (isUnsigned(edge)) return unsigned(edge, signingKeys, (name) => c.req.header(name));
+    return problemResponse(problem("not_found"), edge.requestId);
   });
   app.onError((error) => {
     const requestId = crypto.randomUUID();

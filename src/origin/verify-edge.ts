@@ -4,7 +4,7 @@ import { readVerdict, type Verdict } from "../core/security/verdict.ts";
 import { LIFETIME_S } from "../core/signature/edge-request.ts";
 import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, verifyRequest } from "../core/signature/verify.ts";
+import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../core/signature/verify.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";
 
@@ -29,8 +29,19 @@ export interface ArrivedRequest {
   readonly field: (name: string) => string | undefined;
 }
 
-/** Undefined for what the edge has not signed. */
-export type VerifyEdge = (request: ArrivedRequest) => EdgeRequest | undefined;
+/** The edge has not signed it, as far as can be told here. */
+export interface Unsigned {
+  readonly isUnsigned: true;
+  /** Where its signature is right but for its time, one of the two tiers' clocks is off: its request's id, else none. */
+  readonly mistimedId?: string | undefined;
+}
+
+export type VerifyEdge = (request: ArrivedRequest) => EdgeRequest | Unsigned;
+
+export const isUnsigned = (request: EdgeRequest | Unsigned): request is Unsigned => "isUnsigned" in request;
+
+/** Reasons that are looked at only where the signature itself is right. */
+const MISTIMED: readonly Refusal[] = ["expired", "early"];
 
 /** Path and query exactly as they were sent: what `new URL` would make of them is not what was signed. */
 export const targetOf = (url: string): { path: string; query: string } => {
@@ -66,14 +77,21 @@ export const verifyEdge = (
   { now, log, claimNonce }: { now: () => number; log: OriginLog; claimNonce: ClaimNonce },
 ): VerifyEdge => {
   const verifier = { keys, authorities, nonces: createNonceMemory(NONCE_LIFETIME_S * 1000) };
-  const refuse = (reason: string, path: string): undefined => {
+  const refuse = (reason: Refusal, path: string, mistimedId?: string): Unsigned => {
     log.warn({ reason, path }, "refused a request that the edge has not signed");
-    return undefined;
+    return { isUnsigned: true, mistimedId };
   };
   return ({ method, url, field }) => {
     const target = { method, authority: field("host") ?? "", ...targetOf(url) };
     const verification = verifyRequest(verifier, target, field, now());
-    if (!verification.ok) return refuse(verification.reason, target.path);
+    if (!verification.ok) {
+      const { reason } = verification;
+      return refuse(
+        reason,
+        target.path,
+        MISTIMED.includes(reason) ? field(tierHeaders.requestId) : undefined,
+      );
+    }
     const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
     if (verdict === undefined) return refuse("malformed", target.path);
     const claim = async (): Promise<boolean> => {

@@ -143,7 +143,7 @@ test("a wrong configuration names every wrong key at once, and no value", () => 
   expect(reading).toEqual({
     ok: false,
     message:
-      "configuration: ORIGINS must be addresses such as https://origin.example.com, without a path, with commas between them; " +
+      "configuration: ORIGINS must be addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path, with commas between them; " +
       "SIGNING_KEYS must be keys of at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
   });
 });

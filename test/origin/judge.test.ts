@@ -61,7 +61,12 @@ describe("a connection that is not to be had", () => {
 
 describe("asking for leave", () => {
   const answering = (answer: () => Permit | Rejection) =>
-    asking({ state: "open", tryAcquire: answer, run: () => Promise.reject(new Error("not asked")) });
+    asking({
+      state: "open",
+      tryAcquire: answer,
+      run: () => Promise.reject(new Error("not asked")),
+      hasten: () => undefined,
+    });
 
   const refusalOf = (ask: () => Permit): CircuitOpenError => {
     try {

@@ -47,6 +47,8 @@ export interface Breaker {
    * @throws BreakerOpenError without calling, or what the attempt throws
    */
   run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T>;
+  /** Where it is open, its time is over: there is reason to think that the dependency is back. */
+  hasten(): void;
   /** Open until somebody asks after its time is over: only then it becomes half-open. */
   readonly state: BreakerState;
 }
@@ -101,6 +103,10 @@ class BreakerCore implements Breaker {
   tryAcquire(): Permit | Rejection {
     const startedMs = this.#begin();
     return startedMs === REJECTED ? this.#rejection : new CallPermit(this, this.#generation, startedMs);
+  }
+
+  hasten(): void {
+    if (this.#state === "open") this.#rejection = { granted: false, retryAtMs: Number.NEGATIVE_INFINITY };
   }
 
   async run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T> {

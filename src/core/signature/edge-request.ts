@@ -31,6 +31,7 @@ export const COVERED_FIELDS = [
   tierHeaders.principal,
   tierHeaders.verdict,
   tierHeaders.timeoutMs,
+  tierHeaders.attempt,
 ] as const;
 
 /** Header fields without which no request is taken. */

@@ -4,6 +4,7 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import { bearerToken, parseKey, verifyKey } from "../../core/security/api-key.ts";
 import { missingScopes, type Principal } from "../../core/security/principal.ts";
 import { type Guard, routed } from "../exchange.ts";
+import { asksForExplanation, mayBeExplainedTo } from "../explanation.ts";
 import type { KeyLookup } from "../key-lookup.ts";
 
 /** How long an isolate believes what it has found out about a key: so long a revoked one may live. */
@@ -64,8 +65,14 @@ export const authenticationGuard = (lookup: KeyLookup, now: () => number): Guard
 
   return async (exchange) => {
     const { auth } = routed(exchange).entry.route.policy;
-    if (auth === "public") return undefined;
+    const isAsking = asksForExplanation(exchange);
+    if (auth === "public" && !isAsking) return undefined;
     const token = bearerToken(exchange.request.headers.get("authorization"));
+    if (auth === "public") {
+      const asking = token === undefined ? undefined : await principalOf(token, exchange);
+      exchange.isExplained = asking !== undefined && !("code" in asking) && mayBeExplainedTo(asking);
+      return undefined;
+    }
     if (token === undefined) return unauthenticated("Send an API key as Authorization: Bearer KEY.");
     const principal = await principalOf(token, exchange);
     if (principal === undefined) return unauthenticated("The API key is not valid.", "invalid_token");
@@ -78,6 +85,7 @@ export const authenticationGuard = (lookup: KeyLookup, now: () => number): Guard
       });
     }
     exchange.verdict = { auth: "api-key", principal };
+    exchange.isExplained = isAsking && mayBeExplainedTo(principal);
     return undefined;
   };
 };

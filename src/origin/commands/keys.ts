@@ -1,6 +1,6 @@
 /** `keys create|list|revoke`, on a database and the Redis where its keys are published. */
 import { contract } from "../../contract/contract.ts";
-import { scopesOf } from "../../contract/scopes.ts";
+import { keyScopes } from "../../contract/scopes.ts";
 import { isUnavailable } from "../data/failure.ts";
 import { connectPostgres } from "../data/postgres.ts";
 import { connectRedis } from "../data/redis.ts";
@@ -30,7 +30,7 @@ export const keysCommand = async (
   const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
   const redis = connectRedis(redisUrl, redisToken, log);
   try {
-    await runKeysCommand({ pool, redis, keyPrefix, scopes: scopesOf(contract), now: Date.now, print }, args);
+    await runKeysCommand({ pool, redis, keyPrefix, scopes: keyScopes(contract), now: Date.now, print }, args);
     return EXIT.stopped;
   } catch (error) {
     if (error instanceof UsageError) fail(`${error.message}\n${keysUsage(call)}`);

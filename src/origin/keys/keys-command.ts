@@ -20,7 +20,7 @@ export interface KeysContext {
   readonly pool: PostgresPool;
   readonly redis: RedisStore;
   readonly keyPrefix: string;
-  /** Scopes that some route asks for. */
+  /** Scopes that a key may have. */
   readonly scopes: readonly string[];
   readonly now: () => number;
   readonly print: (line: string) => void;
@@ -65,7 +65,7 @@ const create = async (context: KeysContext, args: string[]): Promise<void> => {
   const scopes = (values.scopes ?? "").split(",").filter((scope) => scope !== "");
   const unknown = scopes.filter((scope) => !context.scopes.includes(scope));
   if (scopes.length === 0 || unknown.length > 0) {
-    throw new UsageError(`--scopes ${unknown.join(",")}: the contract knows ${context.scopes.join(", ")}`);
+    throw new UsageError(`--scopes ${unknown.join(",")}: there are ${context.scopes.join(", ")}`);
   }
   const expiresAtMs = expiryMs(values["expires-in"], context.now());
   const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));

@@ -36,6 +36,7 @@ export const coveredFields: Readonly<Record<string, string>> = {
   "breakwater-principal": "demo",
   "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
   "breakwater-timeout-ms": "9000",
+  "breakwater-attempt": "1",
 };
 
 export type Fields = Readonly<Record<string, string>>;

@@ -1,0 +1,144 @@
+/** One origin of a pool: what is known of it, and what follows for the choice. */
+import type { Breaker } from "../breaker/breaker.ts";
+import { InFlight } from "./in-flight.ts";
+import type { PoolSettings } from "./options.ts";
+import { PeakLatency } from "./peak-latency.ts";
+
+/** Looks come so much earlier at most, at random, so that isolates do not look together. */
+const LOOK_JITTER = 0.25;
+/** Beyond this exponent twice as long is above any limit. */
+const MAX_EXPONENT = 16;
+
+export class Member {
+  readonly index: number;
+  readonly breaker: Breaker;
+  readonly latency: PeakLatency;
+  readonly #weight: number;
+  /** Its weight over the mean of all: a heavier one carries as much more at a time. */
+  readonly #relativeWeight: number;
+  readonly #settings: PoolSettings;
+  readonly #random: () => number;
+  readonly inFlight = new InFlight();
+  /** How many of its failures there were: what began before the last one tells nothing of what is now. */
+  failures = 0;
+  /** Since when it is thought to be well; before that it was away. */
+  #backSinceMs = Number.NEGATIVE_INFINITY;
+  #isFailing = false;
+  #failedAtMs = Number.NEGATIVE_INFINITY;
+  #penaltyMs = 0;
+  #failedLooks = 0;
+  #nextLookAtMs: number;
+
+  constructor(
+    index: number,
+    breaker: Breaker,
+    weight: { readonly own: number; readonly mean: number },
+    settings: PoolSettings,
+    { nowMs, random }: { readonly nowMs: number; readonly random: () => number },
+  ) {
+    this.index = index;
+    this.breaker = breaker;
+    this.latency = new PeakLatency(settings.memoryMs);
+    this.#weight = weight.own;
+    this.#relativeWeight = weight.own / weight.mean;
+    this.#settings = settings;
+    this.#random = random;
+    this.#nextLookAtMs = nowMs + this.#jittered(settings.lookEveryMs);
+  }
+
+  /** Ejected it gets probes alone. */
+  get isEjected(): boolean {
+    return this.breaker.state !== "closed";
+  }
+
+  /** Whether the last thing that was heard of it was a failure. */
+  get isFailing(): boolean {
+    return this.#isFailing;
+  }
+
+  get failedAtMs(): number {
+    return this.#failedAtMs;
+  }
+
+  /** How long it has not been looked at that should have been, milliseconds; not above 0 where it is not due. */
+  overdueMs(nowMs: number): number {
+    // Further ahead than it was ever set it is where the clock was set back.
+    const leftMs = this.#nextLookAtMs - nowMs;
+    return leftMs > 2 * this.#settings.lookEveryMs ? 1 : -leftMs;
+  }
+
+  /** By how much of a share it is drawn first: its weight, and less of it while it warms up. */
+  share(nowMs: number): number {
+    const { warmUpMs, warmUpFrom } = this.#settings;
+    const sinceMs = nowMs - this.#backSinceMs;
+    if (sinceMs < 0 || sinceMs >= warmUpMs) return this.#weight;
+    return this.#weight * (warmUpFrom + ((1 - warmUpFrom) * sinceMs) / warmUpMs);
+  }
+
+  /** How long a request is expected to take, as a measure: lower is better. @param unknownMs where it was never seen */
+  score(nowMs: number, unknownMs: number): number {
+    const latencyMs = Math.max(this.latency.ms ?? unknownMs, this.#settings.finestMs);
+    return (
+      Math.max(latencyMs, this.#penaltyAt(nowMs)) * (1 + this.inFlight.count(nowMs) / this.#relativeWeight)
+    );
+  }
+
+  /** @returns what its `inFlight` is to be told at the end */
+  begun(nowMs: number): number {
+    if (!this.#isFailing) this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
+    return this.inFlight.enter(nowMs);
+  }
+
+  /** It is looked at now: nobody else is to do so at the same time. */
+  lookedAt(nowMs: number): void {
+    this.#nextLookAtMs = nowMs + this.#untilNextLookMs();
+  }
+
+  /** @param failuresBefore how many failures there had been when the request was sent */
+  succeeded(failuresBefore: number, nowMs: number): void {
+    if (!this.#isFailing || failuresBefore !== this.failures) return;
+    // One failure among others is no absence.
+    if (this.#failedLooks > 0) this.isBack(nowMs);
+    this.#isFailing = false;
+    this.#failedLooks = 0;
+    this.#penaltyMs = 0;
+    this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
+  }
+
+  failed(isLook: boolean, nowMs: number, retryAfterMs: number): void {
+    const { penaltyMs, maxPenaltyMs } = this.#settings;
+    if (isLook) this.#failedLooks += 1;
+    this.failures += 1;
+    this.#penaltyMs = Math.max(
+      this.#penaltyAt(nowMs),
+      this.latency.ms ?? 0,
+      penaltyMs,
+      Math.min(retryAfterMs, maxPenaltyMs),
+    );
+    this.#failedAtMs = nowMs;
+    if (!this.#isFailing || isLook) this.#nextLookAtMs = nowMs + this.#untilNextLookMs();
+    this.#isFailing = true;
+  }
+
+  /** From now on it warms up. */
+  isBack(nowMs: number): void {
+    this.#backSinceMs = nowMs;
+  }
+
+  #penaltyAt(nowMs: number): number {
+    if (this.#penaltyMs === 0) return 0;
+    return this.#penaltyMs * Math.exp(-Math.max(0, nowMs - this.#failedAtMs) / this.#settings.memoryMs);
+  }
+
+  #untilNextLookMs(): number {
+    const { firstLookMs, lookEveryMs } = this.#settings;
+    return this.#jittered(
+      Math.min(lookEveryMs, firstLookMs * 2 ** Math.min(this.#failedLooks, MAX_EXPONENT)),
+    );
+  }
+
+  /** Never later than it says: a quarter earlier at most. */
+  #jittered(ms: number): number {
+    return ms * (1 - LOOK_JITTER * this.#random());
+  }
+}

@@ -1,0 +1,25 @@
+/** Tells an operator who asks what was done for a request at the origins. */
+import { OPERATOR_SCOPE } from "../contract/scopes.ts";
+import type { Principal } from "../core/security/principal.ts";
+import type { AttemptRecord } from "./attempt-events.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** The request's field that asks for it, whatever its value. */
+const ASKING_FIELD = "breakwater-explain";
+/** The answer's field: how many attempts there were; 0 where no origin was asked. */
+const ATTEMPTS_FIELD = "breakwater-attempts";
+
+export const asksForExplanation = ({ request }: Exchange): boolean => request.headers.has(ASKING_FIELD);
+
+export const mayBeExplainedTo = ({ scopes }: Principal): boolean => scopes.includes(OPERATOR_SCOPE);
+
+/** A metric of Server-Timing (https://www.w3.org/TR/server-timing/), which browsers show. */
+const timing = ({ number, cause, origin, outcome, durationMs }: AttemptRecord): string =>
+  `attempt-${number};dur=${durationMs};desc="${cause}, origin ${origin}, ${outcome}"`;
+
+export const explained = (answer: Response, { attempts }: Exchange): Response => {
+  const copy = new Response(answer.body, answer);
+  copy.headers.set(ATTEMPTS_FIELD, String(attempts.length));
+  if (attempts.length > 0) copy.headers.append("server-timing", attempts.map(timing).join(", "));
+  return copy;
+};

@@ -1,0 +1,169 @@
+/** Sends a signed request to one origin, once, and tells answers from failures. */
+import { tierHeaders } from "../contract/tier-headers.ts";
+import { toBase64Url } from "../core/encoding.ts";
+import type { Absence } from "../core/pool/attempt.ts";
+import { type Verdict, writeVerdict } from "../core/security/verdict.ts";
+import { contentDigest } from "../core/signature/content-digest.ts";
+import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../core/signature/not-executed.ts";
+import { signRequest } from "../core/signature/sign.ts";
+import type { SigningKey } from "../core/signature/signing-keys.ts";
+import type { OriginAddress } from "./configuration.ts";
+
+/** What is sent, whichever origin gets it. */
+export interface SendableRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly query: string;
+  /** The client's fields that go along, by lower-case name. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array<ArrayBuffer>;
+  readonly verdict: Verdict;
+  readonly requestId: string;
+  readonly clientAddress: string;
+  /** Epoch milliseconds. */
+  readonly deadlineAtMs: number;
+}
+
+export type Outcome =
+  | { readonly kind: "answered"; readonly response: Response }
+  /** Our origin's own 503: it is there, and did not do it. */
+  | {
+      readonly kind: "refused";
+      readonly response: Response;
+      /** 0 where it named none. */
+      readonly retryAfterMs: number;
+      /** Whether it is sure, and the edge may be, that nothing was done. */
+      readonly isNotExecuted: boolean;
+    }
+  /** What answered is not our origin: a proxy's own page, say. */
+  | { readonly kind: "foreign"; readonly isAway: boolean }
+  /** Our origin, and it could not believe us: its clock, or ours, is off. */
+  | { readonly kind: "disbelieved" }
+  | { readonly kind: "broken" }
+  /** Its signal was aborted first. */
+  | { readonly kind: "aborted" };
+
+export interface AttemptOptions {
+  readonly address: OriginAddress;
+  /** From 1. */
+  readonly number: number;
+  /** Whether a small answer is read whole, so that one that breaks off can be asked for again. */
+  readonly isRead: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface SendSurroundings {
+  readonly key: SigningKey;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+export type SendAttempt = (request: SendableRequest, options: AttemptOptions) => Promise<Outcome>;
+
+const NONCE_BYTES = 16;
+
+/**
+ * The origin is told of a little less time than there is, so that a request that takes too long is answered by its own
+ * 504: a slow answer is no sign of an origin that is away.
+ */
+const MARGIN_MS = 100;
+const MARGIN_SHARE = 0.1;
+
+/** How a gateway says that what is behind it is away. */
+const AWAY_STATUSES: readonly number[] = [502, 503, 504];
+/** A larger answer is passed on as it comes, bytes. */
+const MAX_READ_BYTES = 64 * 1024;
+
+export const absenceOf = (outcome: Outcome): Absence | undefined => {
+  if (outcome.kind === "broken") return "broken";
+  if (outcome.kind === "disbelieved") return "gateway";
+  return outcome.kind === "foreign" && outcome.isAway ? "gateway" : undefined;
+};
+
+/** What nobody reads would hold its connection. */
+export const discard = (response: Response): void => void response.body?.cancel().catch(() => undefined);
+
+/** Whole seconds, as our origin writes them (RFC 9110 §10.2.3). */
+const retryAfterMs = (response: Response): number => {
+  const seconds = Number(response.headers.get("retry-after") ?? 0);
+  return seconds > 0 ? seconds * 1_000 : 0;
+};
+
+const isSmall = ({ headers, body }: Response): boolean => {
+  const length = headers.get("content-length");
+  return (
+    body !== null && length !== null && Number(length) <= MAX_READ_BYTES && !headers.has("content-encoding")
+  );
+};
+
+const withoutProof = (response: Response): Response => {
+  const headers = new Headers(response.headers);
+  for (const name of NOT_EXECUTED_FIELDS) headers.delete(name);
+  return new Response(response.body, { status: response.status, headers });
+};
+
+export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAttempt => {
+  const sealed = async (
+    request: SendableRequest,
+    { address, number }: AttemptOptions,
+  ): Promise<Record<string, string> & { readonly signature: string }> => {
+    const { verdict, principal } = writeVerdict(request.verdict);
+    const leftMs = Math.max(0, request.deadlineAtMs - now());
+    const headers: Record<string, string> = {
+      ...request.headers,
+      [tierHeaders.requestId]: request.requestId,
+      [tierHeaders.clientAddress]: request.clientAddress,
+      [tierHeaders.verdict]: verdict,
+      [tierHeaders.timeoutMs]: String(Math.floor(leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE))),
+      [tierHeaders.attempt]: String(number),
+    };
+    if (principal !== undefined) headers[tierHeaders.principal] = principal;
+    if (request.body !== undefined) headers["content-digest"] = await contentDigest(request.body);
+    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+    const target = { ...request, authority: address.authority };
+    return { ...headers, ...signRequest(key, target, headers, now(), nonce) };
+  };
+
+  const judged = (response: Response, request: SendableRequest, signature: string): Outcome => {
+    const { status, headers } = response;
+    if (headers.get(tierHeaders.requestId) !== request.requestId) {
+      discard(response);
+      return { kind: "foreign", isAway: AWAY_STATUSES.includes(status) };
+    }
+    if (status !== 503 && status !== 401) return { kind: "answered", response };
+    const isProven = isNotExecuted(key, signature, status, (name) => headers.get(name));
+    if (status === 503) {
+      return {
+        kind: "refused",
+        response: isProven ? withoutProof(response) : response,
+        retryAfterMs: retryAfterMs(response),
+        isNotExecuted: isProven,
+      };
+    }
+    if (!isProven) return { kind: "answered", response };
+    discard(response);
+    return { kind: "disbelieved" };
+  };
+
+  return async (request, options) => {
+    const { address, signal } = options;
+    try {
+      const headers = await sealed(request, options);
+      const response = await fetch(`${address.url}${request.path}${request.query}`, {
+        method: request.method,
+        headers,
+        signal,
+        redirect: "manual",
+        ...(request.body === undefined ? {} : { body: request.body }),
+      });
+      const outcome = judged(response, request, headers.signature);
+      if (outcome.kind !== "answered" || !options.isRead || !isSmall(response)) return outcome;
+      const body = await response.arrayBuffer();
+      const { status, headers: answered } = response;
+      return { kind: "answered", response: new Response(body, { status, headers: answered }) };
+    } catch {
+      return { kind: signal.aborted ? "aborted" : "broken" };
+    }
+  };
+};

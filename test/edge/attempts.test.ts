@@ -1,0 +1,392 @@
+/** What the edge does where an origin fails, over real HTTP: the client that both reads and writes go through. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { afterEach, describe, expect, test } from "vitest";
+import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import type { Repetition } from "../../src/core/pool/repetition.ts";
+import { signNotExecuted } from "../../src/core/signature/not-executed.ts";
+import type { AttemptEvent, AttemptRecord } from "../../src/edge/attempt-events.ts";
+import {
+  createOriginClient,
+  type OriginAnswer,
+  type OriginClientOptions,
+} from "../../src/edge/origin-client.ts";
+import { testKey } from "../core/signature/signed-request.ts";
+
+const KEY = testKey("k", 0);
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+
+interface Upstream {
+  readonly url: string;
+  readonly authority: string;
+  readonly weight: number;
+  /** Requests that it has got. */
+  readonly seen: IncomingMessage[];
+  answer(handler: RequestListener): void;
+}
+
+const listen = async (first: RequestListener, weight = 1): Promise<Upstream> => {
+  const seen: IncomingMessage[] = [];
+  let handler = first;
+  const server = createServer((request, response) => {
+    seen.push(request);
+    handler(request, response);
+  });
+  servers.push(server.listen(0, "127.0.0.1"));
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  const authority = `127.0.0.1:${address.port}`;
+  return {
+    url: `http://${authority}`,
+    authority,
+    weight,
+    seen,
+    answer: (next) => {
+      handler = next;
+    },
+  };
+};
+
+const idOf = ({ headers }: IncomingMessage): string => String(headers[tierHeaders.requestId]);
+/** As our origin answers. */
+const ours =
+  (status: number, body = "done", headers: Readonly<Record<string, string>> = {}): RequestListener =>
+  (request, response) =>
+    void response.writeHead(status, { [tierHeaders.requestId]: idOf(request), ...headers }).end(body);
+const well = ours(200);
+const foreign: RequestListener = (_, response) => void response.writeHead(502).end();
+const hanging: RequestListener = () => undefined;
+const cutting: RequestListener = (request) => void request.socket.resetAndDestroy();
+/** As our origin answers what it has not begun. */
+const notBegun =
+  (status: number, keys = [KEY]): RequestListener =>
+  (request, response) => {
+    const proof = signNotExecuted(keys, status, (name) => request.headers[name]?.toString());
+    ours(status, "", { "retry-after": "1", ...proof })(request, response);
+  };
+
+interface SendOptions {
+  readonly repetition?: Repetition;
+  readonly method?: string;
+  readonly deadlineMs?: number;
+}
+
+const clientTo = (
+  upstreams: readonly Upstream[],
+  options: OriginClientOptions = {},
+  random = Math.random,
+) => {
+  const events: AttemptEvent[] = [];
+  const client = createOriginClient(
+    upstreams,
+    KEY,
+    {
+      now: Date.now,
+      random,
+      fetch: (input, init) => fetch(input, init),
+      log: () => undefined,
+      observe: (event) => void events.push(event),
+    },
+    options,
+  );
+  const send = async ({ repetition = "race", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
+    const trail: AttemptRecord[] = [];
+    const answer = await client.send({
+      route: "test",
+      repetition,
+      method,
+      path: "/",
+      query: "",
+      headers: {},
+      verdict: { auth: "none" },
+      requestId: crypto.randomUUID(),
+      clientAddress: "192.0.2.1",
+      deadline: AbortSignal.timeout(deadlineMs),
+      deadlineAtMs: Date.now() + deadlineMs,
+      trail,
+    });
+    return { answer, trail };
+  };
+  return { send, events };
+};
+
+const statusOf = (answer: OriginAnswer): number | string =>
+  answer.kind === "answered" ? answer.response.status : answer.kind;
+const textOf = async (answer: OriginAnswer): Promise<string> =>
+  answer.kind === "answered" ? await answer.response.text() : answer.kind;
+const outcomes = (trail: readonly AttemptRecord[]): string[] => trail.map(({ outcome }) => outcome);
+/** The first draw falls on the first origin, and nobody takes its place. */
+const firstFirst = () => 0;
+
+/** Requests until the origin has got one more; how many that were at most. */
+const untilSeen = async (upstream: Upstream, send: () => Promise<unknown>): Promise<void> => {
+  const before = upstream.seen.length;
+  for (let turn = 0; turn < 50 && upstream.seen.length === before; turn += 1) await send();
+  expect(upstream.seen.length).toBeGreaterThan(before);
+};
+
+describe("a request that may be made again is answered by another origin", () => {
+  test.each<[string, RequestListener, string]>([
+    ["breaks the connection", cutting, "broken"],
+    ["is away behind its gateway", foreign, "foreign"],
+    ["is not what answers", (_, response) => void response.writeHead(200).end("a proxy's page"), "foreign"],
+    ["refuses", ours(503), "refused"],
+    ["has not begun", notBegun(503), "not_executed"],
+    ["does not believe the edge's clock", notBegun(401), "disbelieved"],
+  ])("where the first one %s", async (_, handler, outcome) => {
+    const upstreams = [await listen(handler), await listen(well)];
+    const { answer, trail } = await clientTo(upstreams, {}, firstFirst).send();
+    expect(await textOf(answer)).toBe("done");
+    expect(outcomes(trail)).toEqual([outcome, "answered"]);
+    expect(upstreams.map(({ seen }) => seen[0]?.headers[tierHeaders.attempt])).toEqual(["1", "2"]);
+  });
+
+  test("where the first one's answer breaks off, if it is small enough to have been read", async () => {
+    const breakingOff: RequestListener = (request, response) => {
+      response.writeHead(200, { [tierHeaders.requestId]: idOf(request), "content-length": "1000" });
+      response.write("the first half", () => request.socket.resetAndDestroy());
+    };
+    const upstreams = [await listen(breakingOff), await listen(well)];
+    const { answer, trail } = await clientTo(upstreams, {}, firstFirst).send();
+    expect(await textOf(answer)).toBe("done");
+    expect(outcomes(trail)).toEqual(["broken", "answered"]);
+  });
+
+  test("three times in all, and then its client is told what the last origin of ours has said", async () => {
+    const upstreams = [await listen(foreign), await listen(cutting), await listen(ours(503, "not now"))];
+    const { send } = clientTo(upstreams, {}, Math.random);
+    const { answer, trail } = await send();
+    expect(trail.length).toBe(3);
+    expect(new Set(trail.map(({ origin }) => origin)).size).toBe(3);
+    expect(await textOf(answer)).toBe("not now");
+  });
+});
+
+describe("a request that must not be done twice", () => {
+  test.each([
+    ["breaks the connection", cutting, "unreachable"],
+    ["is away behind its gateway", foreign, "foreign"],
+    ["refuses, and does not say that it has done nothing", ours(503), 503],
+    ["says so without a signature", ours(503, "", { [tierHeaders.notExecuted]: "?1" }), 503],
+    ["says so with another one's key", notBegun(503, [testKey("k", 7)]), 503],
+  ])("is sent once, where the origin %s", async (_, handler, result) => {
+    const upstreams = [await listen(handler), await listen(well)];
+    const { answer } = await clientTo(upstreams, {}, firstFirst).send({
+      method: "POST",
+      repetition: "never",
+    });
+    expect(statusOf(answer)).toBe(result);
+    expect(upstreams.map(({ seen }) => seen.length)).toEqual([1, 0]);
+  });
+
+  test.each([
+    503, 401,
+  ])("goes to another origin where the first one signs with %d that it has done nothing", async (status) => {
+    const upstreams = [await listen(notBegun(status)), await listen(well)];
+    const { answer } = await clientTo(upstreams, {}, firstFirst).send({
+      method: "POST",
+      repetition: "never",
+    });
+    expect(await textOf(answer)).toBe("done");
+  });
+
+  test("is not sent again on the word that another request was not done", async () => {
+    let proof: Record<string, string> = {};
+    const upstream = await listen((request, response) => {
+      proof = { ...signNotExecuted([KEY], 503, (name) => request.headers[name]?.toString()) };
+      ours(503)(request, response);
+    });
+    const other = await listen(well);
+    const { send } = clientTo([upstream, other], {}, firstFirst);
+    await send({ method: "POST", repetition: "never" });
+    upstream.answer((request, response) => ours(503, "", proof)(request, response));
+    other.answer((request, response) => ours(503, "", proof)(request, response));
+    const { answer, trail } = await send({ method: "POST", repetition: "never" });
+    expect(statusOf(answer)).toBe(503);
+    expect(outcomes(trail)).toEqual(["refused"]);
+  });
+
+  test("tells its client nothing of the proof", async () => {
+    const upstream = await listen(notBegun(503));
+    const { answer } = await clientTo([upstream]).send({ method: "POST", repetition: "never" });
+    if (answer.kind !== "answered") throw new Error(answer.kind);
+    expect(answer.response.headers.get("retry-after")).toBe("1");
+    for (const name of [tierHeaders.notExecuted, "signature", "signature-input"])
+      expect(answer.response.headers.has(name)).toBe(false);
+  });
+});
+
+describe("with one origin, behind which there may be many pods", () => {
+  test("what breaks is sent there again", async () => {
+    let turn = 0;
+    const upstream = await listen((request, response) => (turn++ === 0 ? cutting : well)(request, response));
+    const { answer, trail } = await clientTo([upstream]).send();
+    expect(await textOf(answer)).toBe("done");
+    expect(outcomes(trail)).toEqual(["broken", "answered"]);
+  });
+
+  test("what it has not begun is sent there again, and what it refuses is not", async () => {
+    const upstream = await listen(ours(503));
+    const { send } = clientTo([upstream]);
+    expect(outcomes((await send()).trail)).toEqual(["refused"]);
+    let turn = 0;
+    upstream.answer((request, response) => (turn++ === 0 ? notBegun(503) : well)(request, response));
+    expect(outcomes((await send({ method: "POST", repetition: "never" })).trail)).toEqual([
+      "not_executed",
+      "answered",
+    ]);
+  });
+
+  test("requests that break together open no breaker", async () => {
+    const held: IncomingMessage[] = [];
+    const upstream = await listen((request) => void held.push(request));
+    const { send } = clientTo([upstream]);
+    const sending = Array.from({ length: 20 }, () => send());
+    await expect.poll(() => held.length, { interval: 1 }).toBe(20);
+    upstream.answer(well);
+    for (const request of held) request.socket.resetAndDestroy();
+    // The budget of an isolate that has just begun goes for ten of them.
+    const statuses = (await Promise.all(sending)).map(({ answer }) => statusOf(answer));
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(10);
+    expect(statusOf((await send()).answer)).toBe(200);
+  });
+});
+
+describe("the budget", () => {
+  test("lets a fifth of the requests be made again while everything fails, beside what it began with", async () => {
+    const upstreams = [await listen(cutting), await listen(cutting)];
+    // Breakers that never open, so that it is the budget that bounds.
+    const breaker = { failureThreshold: 1_000_000, minimumCalls: 1_000_000 };
+    const { send, events } = clientTo(upstreams, { breaker });
+    const REQUESTS = 200;
+    for (let turn = 0; turn < REQUESTS; turn += 1) await send();
+    const attempts = upstreams.reduce((sum, { seen }) => sum + seen.length, 0);
+    // It has lasted some seconds at most, each of which adds a tenth of an attempt.
+    expect(attempts).toBeLessThanOrEqual(REQUESTS * 1.2 + 10 + 5);
+    expect(attempts).toBeGreaterThan(REQUESTS * 1.15);
+    const denied = events.flatMap((event) => (event.type === "retry_denied" ? [event.reason] : []));
+    expect(denied).toContain("budget");
+  });
+
+  test("of nothing lets nothing be made again", async () => {
+    const upstreams = [await listen(cutting), await listen(cutting)];
+    const { send } = clientTo(upstreams, { retryPercent: 0 });
+    expect(outcomes((await send()).trail)).toEqual(["broken"]);
+  });
+});
+
+describe("a read that takes longer than nearly all do", () => {
+  const taught = async (upstreams: readonly Upstream[], options: OriginClientOptions = {}) => {
+    const client = clientTo(upstreams, options);
+    for (let turn = 0; turn < 100; turn += 1) await client.send();
+    return client;
+  };
+
+  test("is answered by a second origin, and the first one is no longer asked", async () => {
+    const upstreams = [await listen(well), await listen(well)];
+    const { send } = await taught(upstreams);
+    const [slow, fast] = upstreams;
+    const closed = Promise.withResolvers<void>();
+    slow?.answer((_, response) => void response.once("close", closed.resolve));
+    if (slow === undefined || fast === undefined) throw new Error("there are two");
+    const trails: AttemptRecord[][] = [];
+    await untilSeen(slow, async () => {
+      const { answer, trail } = await send();
+      expect(await textOf(answer)).toBe("done");
+      trails.push(trail);
+    });
+    expect(outcomes(trails.at(-1) ?? [])).toEqual(["answered", "outrun"]);
+    await closed.promise;
+  });
+
+  test("is not sent twice where no hedge is allowed", async () => {
+    const upstreams = [await listen(well), await listen(well)];
+    const { send } = await taught(upstreams, { hedgePercent: 0, retryPercent: 0 });
+    for (const upstream of upstreams) upstream.answer(hanging);
+    const { answer, trail } = await send({ deadlineMs: 200 });
+    expect(statusOf(answer)).toBe("timed_out");
+    expect(trail.length).toBe(1);
+  });
+
+  test("is sent a second time for one request in twenty at most", async () => {
+    const upstream = await listen(well);
+    const { send, events } = await taught([upstream], { retryPercent: 0 });
+    const slowly: RequestListener = (request, response) => void setTimeout(() => well(request, response), 60);
+    upstream.answer(slowly);
+    const before = events.length;
+    await Promise.all(Array.from({ length: 100 }, () => send()));
+    const causes = events
+      .slice(before)
+      .flatMap((event) => (event.type === "attempt" ? [event.attempt.cause] : []));
+    const hedges = causes.filter((cause) => cause === "hedge").length;
+    expect(hedges).toBeGreaterThan(0);
+    // Five that the first hundred have left, five of its own.
+    expect(hedges).toBeLessThanOrEqual(10);
+  });
+
+  test("that is a write is never sent to two at once", async () => {
+    const upstreams = [await listen(well), await listen(well)];
+    const { send } = await taught(upstreams);
+    for (const upstream of upstreams) upstream.answer(hanging);
+    const { trail } = await send({ method: "POST", repetition: "never", deadlineMs: 300 });
+    expect(trail.length).toBe(1);
+  });
+});
+
+describe("the deadline", () => {
+  test("ends every attempt, and what is left of it is told with each", async () => {
+    const upstreams = [await listen(foreign), await listen(hanging)];
+    const { answer } = await clientTo(upstreams, {}, firstFirst).send({ deadlineMs: 600 });
+    expect(statusOf(answer)).toBe("timed_out");
+    const told = upstreams.map(({ seen }) => Number(seen[0]?.headers[tierHeaders.timeoutMs]));
+    expect(told[0]).toBeLessThanOrEqual(540);
+    expect(told[1]).toBeLessThanOrEqual(told[0] ?? 0);
+  });
+
+  test("with less left than half of the answers take nothing is made again", async () => {
+    const upstream = await listen((request, response) => void setTimeout(() => well(request, response), 150));
+    const { send, events } = clientTo([upstream]);
+    await Promise.all(Array.from({ length: 40 }, () => send()));
+    upstream.answer((request) => void setTimeout(() => request.socket.resetAndDestroy(), 100));
+    const { answer } = await send({ deadlineMs: 180 });
+    expect(statusOf(answer)).toBe("unreachable");
+    expect(events.at(-1)).toMatchObject({ type: "retry_denied", reason: "deadline" });
+  });
+});
+
+describe("a write that may be made again", () => {
+  test("is sent once more where half of its time has passed in vain, and no longer waited for", async () => {
+    const upstreams = [await listen(well), await listen(well)];
+    const { send } = clientTo(upstreams);
+    for (let turn = 0; turn < 60; turn += 1) await send({ method: "PUT", repetition: "again" });
+    const [first, second] = upstreams;
+    if (first === undefined || second === undefined) throw new Error("there are two");
+    const closed = Promise.withResolvers<void>();
+    first.answer((_, response) => void response.once("close", closed.resolve));
+    const trails: AttemptRecord[][] = [];
+    await untilSeen(first, async () => {
+      const { answer, trail } = await send({ method: "PUT", repetition: "again", deadlineMs: 800 });
+      expect(await textOf(answer)).toBe("done");
+      trails.push(trail);
+    });
+    expect(outcomes(trails.at(-1) ?? [])).toEqual(["outrun", "answered"]);
+    await closed.promise;
+  });
+});
+
+test("origins get their shares by their weights", async () => {
+  const upstreams = [await listen(well, 3), await listen(well, 1)];
+  const { send } = clientTo(upstreams, { hedgePercent: 0 });
+  for (let turn = 0; turn < 400; turn += 1) await send();
+  const [heavy = 0, light = 0] = upstreams.map(({ seen }) => seen.length);
+  expect(heavy).toBeGreaterThan(light);
+  expect(light).toBeGreaterThan(20);
+});

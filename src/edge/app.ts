@@ -1,5 +1,4 @@
 /** The edge as a Hono application: the guards, in the order in which a request meets them. */
-import type { Redis } from "@upstash/redis/cloudflare";
 import { type Context, Hono } from "hono";
 import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
@@ -18,11 +17,12 @@ import { bodyGuard } from "./guards/body.ts";
 import { routeGuard } from "./guards/route.ts";
 import { createKeyLookup } from "./key-lookup.ts";
 import { createOriginClient } from "./origin-client.ts";
+import type { RedisClient } from "./redis-client.ts";
 
 export interface EdgeDependencies {
   readonly configuration: EdgeConfiguration;
   readonly routes: Routes;
-  readonly redis: Redis;
+  readonly redis: RedisClient;
   readonly store: EdgeStore;
   readonly fetch: typeof globalThis.fetch;
   /** Epoch milliseconds. */

@@ -2,13 +2,13 @@
  * Finds the record of an API key: in the snapshot that the origins publish to Redis, or, while Redis has
  * none or does not answer, at an origin. Losing Redis costs time, until its breaker is open, never a valid key.
  */
-import type { Redis } from "@upstash/redis/cloudflare";
 import { EDGE_PATH } from "../contract/tier-headers.ts";
 import type { Breaker } from "../core/breaker/breaker.ts";
 import type { KeyRecord } from "../core/security/api-key.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
 import { type Exchange, routed } from "./exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
+import type { RedisClient } from "./redis-client.ts";
 
 export type KeyFinding =
   | { readonly kind: "found"; readonly record: KeyRecord }
@@ -22,20 +22,16 @@ export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
 const everyErrorFails = () => "failure" as const;
 
 const fromSnapshot = async (
-  redis: Redis,
+  redis: RedisClient,
   breaker: Breaker,
   name: string,
   id: string,
 ): Promise<KeyFinding> => {
   try {
-    const fields = await breaker.run(
-      () => redis.hmget<Record<string, string | null>>(name, id, VERSION_FIELD),
-      everyErrorFails,
-    );
-    // Without its own deserialisation the client gives the values in the order of the names, as Redis does.
-    const [text, version] = Object.values(fields ?? {});
+    const fields = await breaker.run(() => redis.command("HMGET", name, id, VERSION_FIELD), everyErrorFails);
+    const [text, version] = Array.isArray(fields) ? fields : [];
     if (!version) return { kind: "unavailable" };
-    const record = readKeyRecord(id, text ?? "");
+    const record = readKeyRecord(id, typeof text === "string" ? text : "");
     return record === undefined ? { kind: "unknown" } : { kind: "found", record };
   } catch {
     return { kind: "unavailable" };
@@ -67,7 +63,7 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
 };
 
 export const createKeyLookup =
-  (redis: Redis, breaker: Breaker, keyPrefix: string, client: OriginClient): KeyLookup =>
+  (redis: RedisClient, breaker: Breaker, keyPrefix: string, client: OriginClient): KeyLookup =>
   async (id, exchange) => {
     const published = await fromSnapshot(redis, breaker, publishedKeysName(keyPrefix), id);
     return published.kind === "unavailable" ? await fromOrigin(client, id, exchange) : published;

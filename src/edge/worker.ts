@@ -1,11 +1,11 @@
 /** The worker's entry: the only place at the edge that reads the environment and touches globals. */
-import { Redis } from "@upstash/redis/cloudflare";
 import type { Hono } from "hono";
 import { contract } from "../contract/contract.ts";
 import { problem } from "../contract/problem.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { createEdge } from "./app.ts";
-import { type EdgeConfiguration, readEdgeConfiguration } from "./configuration.ts";
+import { readEdgeConfiguration } from "./configuration.ts";
+import { createRedisClient } from "./redis-client.ts";
 
 type Environment = Readonly<Record<string, unknown>>;
 
@@ -17,19 +17,6 @@ const log = (entry: Readonly<Record<string, unknown>>): void => {
   console.log(JSON.stringify(entry));
 };
 
-const connect = ({
-  UPSTASH_REDIS_REST_URL: url,
-  UPSTASH_REDIS_REST_TOKEN: token,
-}: EdgeConfiguration): Redis =>
-  new Redis({
-    url,
-    token,
-    automaticDeserialization: false,
-    enableTelemetry: false,
-    retry: false,
-    signal: () => AbortSignal.timeout(REDIS_TIMEOUT_MS),
-  });
-
 /** The application of an isolate, built at its first request; undefined where the configuration is wrong. */
 let app: Hono | undefined;
 
@@ -39,15 +26,17 @@ const build = (environment: Environment): Hono | undefined => {
     log({ level: "error", message: reading.message });
     return undefined;
   }
+  const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = reading.value;
+  const outgoing: typeof fetch = (input, init) => fetch(input, init);
   return createEdge({
     configuration: reading.value,
     routes: contract,
-    redis: connect(reading.value),
+    redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs: REDIS_TIMEOUT_MS }),
     store: {
       match: (key) => caches.default.match(key),
       put: (key, entry) => caches.default.put(key, entry),
     },
-    fetch: (input, init) => fetch(input, init),
+    fetch: outgoing,
     now: () => Date.now(),
     random: () => Math.random(),
     log,

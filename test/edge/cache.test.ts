@@ -1,4 +1,3 @@
-import { Redis } from "@upstash/redis/cloudflare";
 import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
@@ -6,6 +5,7 @@ import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
+import { noRedis } from "../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
 const answered = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
@@ -65,7 +65,7 @@ beforeEach(async () => {
     createEdge({
       configuration: configuration.value,
       routes: { thing, things, change, plain },
-      redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+      redis: noRedis,
       store,
       fetch: (input, init) => fetch(input, init),
       now: () => clock() + laterMs,

@@ -1,11 +1,12 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
-import { Redis } from "@upstash/redis/cloudflare";
 import { afterEach, describe, expect, test } from "vitest";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { createRedisClient } from "../../src/edge/redis-client.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
+import { noRedis } from "../support/no-redis.ts";
 import { problemOf } from "../support/problem-of.ts";
 
 const TIMEOUT_MS = 200;
@@ -66,7 +67,7 @@ const edgeTo = (origin: string, others: Partial<EdgeDependencies> = {}) => {
   return createEdge({
     configuration: configuration.value,
     routes: { slow, upload, closed },
-    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    redis: noRedis,
     store: createMemoryStore(),
     fetch: (input, init) => fetch(input, init),
     now: Date.now,
@@ -156,7 +157,12 @@ test("Redis that does not answer is no longer asked once its breaker is open", a
   });
   const lines: Record<string, unknown>[] = [];
   const edge = edgeTo("http://127.0.0.1:9", {
-    redis: new Redis({ url: hung, token: "token", retry: false, signal: () => AbortSignal.timeout(20) }),
+    redis: createRedisClient({
+      url: hung,
+      token: "token",
+      fetch: (input, init) => fetch(input, init),
+      timeoutMs: 20,
+    }),
     // Open for all of half a second, in which no time passes.
     now: () => 1_800_000_000_000,
     random: () => 0.999,

@@ -3,13 +3,15 @@
 export interface PoolOptions {
   /** For how long a latency or a failure is remembered: after so long it counts for 1/e. @default 10,000 */
   readonly memoryMs?: number;
-  /** Below this no difference is made between latencies. @default 1 */
+  /** Below this no difference is made between latencies. @default 5 */
   readonly finestMs?: number;
+  /** One that is so many times as good is not better: it may be chance. @default 1.25 */
+  readonly tolerance?: number;
   /** What a failure counts for, as a latency. @default 5,000 */
   readonly penaltyMs?: number;
   /** An origin that asks not to be called for longer counts as if it took so long. @default 60,000 */
   readonly maxPenaltyMs?: number;
-  /** How sure a choice is: an origin twice as good is taken in the place of another with 1 - 1/2ⁿ. @default 3 */
+  /** How sure a choice is: one twice as good beyond that takes another one's place with 1 - 1/2ⁿ. @default 3 */
   readonly sharpness?: number;
   /** Every origin gets a request so often at least, where there are any that may be made again. @default 10,000 */
   readonly lookEveryMs?: number;
@@ -27,7 +29,8 @@ export type PoolSettings = Required<PoolOptions>;
 
 const DEFAULTS: PoolSettings = {
   memoryMs: 10_000,
-  finestMs: 1,
+  finestMs: 5,
+  tolerance: 1.25,
   penaltyMs: 5_000,
   maxPenaltyMs: 60_000,
   sharpness: 3,
@@ -45,5 +48,6 @@ export const poolSettings = (options: PoolOptions): PoolSettings => {
     if (!(value > 0 && value < Number.POSITIVE_INFINITY))
       throw new RangeError(`${name} must be above 0, and finite`);
   if (settings.warmUpFrom > 1) throw new RangeError("warmUpFrom must be at most 1");
+  if (settings.tolerance < 1) throw new RangeError("tolerance must be at least 1");
   return settings;
 };

@@ -1,9 +1,13 @@
 /**
- * How slow an origin is at present: a mean that follows at once where it gets worse, and slowly where it gets better
- * (peak-EWMA, as in Finagle's `p2c` balancer, https://twitter.github.io/finagle/guide/Clients.html). Reading it changes
- * nothing.
+ * How slow an origin is at present: a mean that follows faster where it gets worse than where it gets better. The
+ * peak-EWMA of Finagle's `p2c` balancer (https://twitter.github.io/finagle/guide/Clients.html) goes all the way up at
+ * once; then one slow answer of many makes equal origins unequal for as long as the mean remembers, which is most of
+ * the time. A few samples tell as well one that has got slow. Reading changes nothing.
  */
 
+/** A sample counts for so much at least, however many there are: of a higher latency, and of a lower one. */
+const RISING_WEIGHT = 0.25;
+const FALLING_WEIGHT = 0.1;
 /** So often twice as long as it took at least, where it never answers. */
 const MAX_DOUBLINGS = 12;
 
@@ -14,7 +18,7 @@ export class PeakLatency {
   /** How often in a row nobody has waited for its answer. */
   #outrun = 0;
 
-  /** @param memoryMs after so long a sample counts for 1/e */
+  /** @param memoryMs after so long a sample counts for 1/e at most */
   constructor(memoryMs: number) {
     this.#memoryMs = memoryMs;
   }
@@ -27,14 +31,15 @@ export class PeakLatency {
   observe(latencyMs: number, nowMs: number): void {
     const oldMs = this.#ms ?? latencyMs;
     // Where the clock is set back no time has passed.
-    const weight = Math.exp(-Math.max(0, nowMs - this.#atMs) / this.#memoryMs);
-    this.#set(latencyMs > oldMs ? latencyMs : oldMs * weight + latencyMs * (1 - weight), nowMs);
-    this.#outrun = 0;
+    const elapsedWeight = 1 - Math.exp(-Math.max(0, nowMs - this.#atMs) / this.#memoryMs);
+    const weight = Math.max(elapsedWeight, latencyMs > oldMs ? RISING_WEIGHT : FALLING_WEIGHT);
+    this.replace(oldMs + (latencyMs - oldMs) * weight, nowMs);
   }
 
   /** What is known is too old: what is found now takes its place. */
   replace(latencyMs: number, nowMs: number): void {
-    this.#set(latencyMs, nowMs);
+    this.#ms = latencyMs;
+    this.#atMs = nowMs;
     this.#outrun = 0;
   }
 
@@ -43,13 +48,9 @@ export class PeakLatency {
    * as long, since one that never answers is never measured otherwise.
    */
   outrun(elapsedMs: number, nowMs: number, mostMs: number): void {
-    const atLeastMs = elapsedMs * 2 ** Math.min(this.#outrun, MAX_DOUBLINGS);
-    this.#outrun += 1;
-    this.#set(Math.max(this.#ms ?? 0, Math.min(atLeastMs, mostMs)), nowMs);
-  }
-
-  #set(ms: number, nowMs: number): void {
-    this.#ms = ms;
-    this.#atMs = nowMs;
+    const streak = this.#outrun + 1;
+    const atLeastMs = Math.min(elapsedMs * 2 ** Math.min(streak - 1, MAX_DOUBLINGS), mostMs);
+    if (atLeastMs > (this.#ms ?? 0)) this.observe(atLeastMs, nowMs);
+    this.#outrun = streak;
   }
 }

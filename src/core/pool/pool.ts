@@ -177,9 +177,10 @@ class PoolCore implements OriginPool {
   }
 
   #isTaken(second: Member, first: Member, nowMs: number): boolean {
+    const { tolerance, sharpness } = this.#settings;
     const unknownMs = this.#medianMs();
-    const ratio = second.score(nowMs, unknownMs) / first.score(nowMs, unknownMs);
-    return this.#random() < 1 - ratio ** this.#settings.sharpness;
+    const ratio = (tolerance * second.score(nowMs, unknownMs)) / first.score(nowMs, unknownMs);
+    return ratio < 1 && this.#random() < 1 - ratio ** sharpness;
   }
 
   /** Of those that have been seen: what one is taken for that has not. */

@@ -1,10 +1,10 @@
 /** How long those who wait are held up by the death of the one who makes the answer for them. */
-import { Redis } from "@upstash/redis/cloudflare";
 import { contract } from "../../../src/contract/contract.ts";
 import { createEdge } from "../../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { createMemoryStore } from "../../support/memory-store.ts";
+import { noRedis } from "../../support/no-redis.ts";
 import { withClient } from "../support/database.ts";
 import type { CacheSystem } from "./system.ts";
 
@@ -61,7 +61,7 @@ const atEdge = async (system: CacheSystem, product: number): Promise<number> => 
   const edge = createEdge({
     configuration: configuration.value,
     routes: contract,
-    redis: new Redis({ url: "http://127.0.0.1:9", token: "token", retry: false, enableTelemetry: false }),
+    redis: noRedis,
     store: createMemoryStore(),
     fetch: (input, init) => {
       fetches += 1;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createKey } from "../../src/core/security/api-key.ts";
 import { VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
+import { isNotExecuted } from "../../src/core/signature/not-executed.ts";
 import { signRequest } from "../../src/core/signature/sign.ts";
 import { parseSigningKeys } from "../../src/core/signature/signing-keys.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
@@ -190,7 +191,10 @@ describe("between the tiers", () => {
     expect((await problemOf(response)).code).toBe("unsigned");
   });
 
-  const signedOrder = (nonce: string): Promise<Response> => {
+  const signedOrder = async (
+    nonce: string,
+    atMs = Date.now(),
+  ): Promise<Response & { readonly isNotExecuted: boolean }> => {
     const url = system.origins[0]?.url ?? "";
     const [key] = parseSigningKeys(system.signingKeys);
     if (typeof key === "string" || key === undefined) throw new Error("no signing key");
@@ -203,8 +207,12 @@ describe("between the tiers", () => {
       "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
       "breakwater-timeout-ms": "5000",
     };
-    const signature = signRequest(key, target, headers, Date.now(), nonce);
-    return fetch(`${url}${path}`, { method: "POST", headers: { ...headers, ...signature } });
+    const fields = signRequest(key, target, headers, atMs, nonce);
+    const response = await fetch(`${url}${path}`, { method: "POST", headers: { ...headers, ...fields } });
+    const field = (name: string) => response.headers.get(name);
+    return Object.assign(response, {
+      isNotExecuted: isNotExecuted(key, fields.signature, response.status, field),
+    });
   };
 
   test("a signed write that is sent again is refused by the pod that took it", async () => {
@@ -217,6 +225,21 @@ describe("between the tiers", () => {
     const nonce = "b".repeat(22);
     expect(await system.redis.setIfAbsent(`${system.keyPrefix}nonce:${nonce}`, 60_000)).toBe(true);
     expect((await problemOf(await signedOrder(nonce))).code).toBe("unsigned");
+  });
+
+  test.each([
+    ["past", -60_000],
+    ["still to come", 60_000],
+  ])("whose signature's time is %s is told, signed, that nothing was done", async (_, offsetMs) => {
+    const response = await signedOrder("c".repeat(22), Date.now() + offsetMs);
+    expect(response.status).toBe(401);
+    expect(response.isNotExecuted).toBe(true);
+  });
+
+  test("a write that is refused because another one has taken it is not said to be undone", async () => {
+    const nonce = "d".repeat(22);
+    await signedOrder(nonce);
+    expect((await signedOrder(nonce)).isNotExecuted).toBe(false);
   });
 
   test("/health and /ready stay reachable, on both ports", async () => {

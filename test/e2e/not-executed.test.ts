@@ -1,0 +1,69 @@
+/** An origin that has not begun what it was asked says so, and the edge believes it: even a write goes on. */
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { contract } from "../../src/contract/contract.ts";
+import { OPERATOR_SCOPE, scopesOf } from "../../src/contract/scopes.ts";
+import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
+import { freePort } from "../../src/local/free-port.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+const ORDERS = 20;
+
+let system: System;
+/** It has no database, and so has done nothing yet. */
+let unready: OriginProcess;
+let edge: LocalEdge;
+
+beforeAll(async () => {
+  system = await startSystem();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  unready = runOrigin({
+    environment: {
+      PORT: String(port),
+      ORIGIN_AUTHORITIES: new URL(url).host,
+      SIGNING_KEYS: system.signingKeys,
+    },
+  });
+  await unready.addresses();
+  const { bundle, redisUrl, redisToken } = inject("servers");
+  edge = await startEdge({
+    bundle,
+    port: 0,
+    environment: {
+      SIGNING_KEYS: system.signingKeys,
+      REDIS_KEY_PREFIX: system.keyPrefix,
+      ORIGINS: [url, system.origins[0]?.url].join(),
+      UPSTASH_REDIS_REST_URL: redisUrl,
+      UPSTASH_REDIS_REST_TOKEN: redisToken,
+    },
+  });
+});
+afterAll(async () => {
+  await edge?.stop();
+  await unready?.kill();
+  await system?.stop();
+});
+
+test("a write without a key goes to another origin where the first one is not ready, and is made once", async () => {
+  const { key } = await system.createKey("alice", [...scopesOf(contract), OPERATOR_SCOPE]);
+  const timings: string[] = [];
+  for (let turn = 0; turn < ORDERS; turn += 1) {
+    const response = await fetch(`${edge.url}/v1/orders`, {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${key}`,
+        "content-type": "application/json",
+        "breakwater-explain": "attempts",
+      },
+      body: JSON.stringify({ lines: [{ productId: sampleProductId(1), quantity: 1 }] }),
+    });
+    expect(response.status).toBe(201);
+    timings.push(response.headers.get("server-timing") ?? "");
+    await response.body?.cancel();
+  }
+  expect(timings.filter((timing) => timing.includes("origin 0, not_executed")).length).toBeGreaterThan(0);
+  const [placed] = await system.pool.query<{ orders: number }>("SELECT count(*)::int AS orders FROM orders");
+  expect(placed?.orders).toBe(ORDERS);
+});

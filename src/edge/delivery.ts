@@ -190,7 +190,8 @@ export class Delivery {
     this.#plan(undefined);
     if (next === "hedge") {
       // Who is sent to find something out is not to pay for it.
-      if (this.#made < MAX_ATTEMPTS && (this.#isLook || hedges.take(now()))) this.#start("hedge");
+      if (this.#isLook) this.#start("hedge");
+      else if (hedges.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
       this.#planPatience();
     } else if (this.#denial() === undefined) {
       const before = this.#running;
@@ -219,10 +220,11 @@ export class Delivery {
   }
 
   #answered(running: Running, response: Response, nowMs: number): void {
-    if (response.status >= 500) running.attempt.erred();
+    // An origin that answers 504 has taken all of its time.
+    if (response.status >= 500 && response.status !== 504) running.attempt.erred();
     else {
       running.attempt.answered();
-      this.#latencies.add(nowMs - running.startedMs);
+      this.#learn(running, nowMs - running.startedMs);
     }
     this.#record(running, "answered", nowMs);
     this.#leave(this.#running, nowMs, running);
@@ -238,11 +240,16 @@ export class Delivery {
       if (winner === undefined || loser.number < winner.number) loser.attempt.outrun();
       else loser.attempt.ignore();
       // It would have taken longer still: were it left out, the quantile would come down with each hedge.
-      if (elapsedMs >= p95Ms) this.#latencies.add(elapsedMs);
+      if (elapsedMs >= p95Ms) this.#learn(loser, elapsedMs);
       loser.controller?.abort();
       this.#record(loser, "outrun", nowMs);
     }
     this.#running = this.#running.filter((running) => !losers.includes(running));
+  }
+
+  /** Looks go where others would not: what they find is not how long the route takes. */
+  #learn({ cause }: Running, latencyMs: number): void {
+    if (cause !== "look") this.#latencies.add(latencyMs);
   }
 
   #outOfTime(all: readonly Running[], nowMs: number): void {

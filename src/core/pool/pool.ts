@@ -138,11 +138,17 @@ class PoolCore implements OriginPool {
 
   /** While more than half are ejected, those that are left carry too much: the next one is not waited for. */
   #panic(nowMs: number): void {
-    const ejected = this.#members.filter((member) => member.isEjected);
-    if (ejected.length <= this.#members.length / 2) return;
+    let ejected = 0;
+    let first: Member | undefined;
+    for (const member of this.#members) {
+      if (!member.isEjected) continue;
+      ejected += 1;
+      const isOpen = member.breaker.state === "open";
+      if (isOpen && (first === undefined || byFailure(member, first) < 0)) first = member;
+    }
+    if (ejected <= this.#members.length / 2) return;
     if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicEveryMs) return;
     this.#panickedAtMs = nowMs;
-    const first = ejected.filter(({ breaker }) => breaker.state === "open").sort(byFailure)[0];
     first?.breaker.hasten();
   }
 

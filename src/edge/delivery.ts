@@ -53,6 +53,8 @@ const TELLING_MS = 500;
 /** The same origin is given a moment before it is asked again; three times as long before the next time. */
 const FIRST_PAUSE_MS = 50;
 const PAUSE_FACTOR = 3;
+/** Of the time that is left a pause takes so much at most. */
+const PAUSE_SHARE = 0.1;
 /** An answer that takes so many times as long as nearly all do is given up, or asked for once more. */
 const PATIENCE = 4;
 /** However fast a route is, nothing is thought to be lost before that, milliseconds. */
@@ -313,8 +315,10 @@ export class Delivery {
   }
 
   #pauseBeforeSame(): Promise<void> {
-    const longestMs = FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#made - 1);
-    return pause(longestMs * (0.5 + this.#context.random() / 2));
+    const { now, random } = this.#context;
+    const leftMs = Math.max(0, this.#request.deadlineAtMs - now());
+    const longestMs = Math.min(FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#made - 1), leftMs * PAUSE_SHARE);
+    return pause(longestMs * (0.5 + random() / 2));
   }
 
   #record({ attempt, number, cause, startedMs }: Running, outcome: AttemptRecord["outcome"], nowMs: number) {

@@ -46,7 +46,11 @@ describe("over the local bridge, to a real Redis or what stands in for one", () 
   });
 
   test("another token is refused", async () => {
-    await expect(clientOf(bridge.url, "another").command("GET", "text")).rejects.toThrow("Unauthorized");
+    const failure = await clientOf(bridge.url, "another")
+      .command("GET", "text")
+      .catch((error: unknown) => error);
+    expect(String(failure)).toContain("401, Unauthorized");
+    expect(failure).not.toBeInstanceOf(RedisError);
   });
 });
 
@@ -110,6 +114,73 @@ describe("what is not in the protocol is a failure, and no reply", () => {
     const client = clientOf(await listen(handler), TOKEN, 50);
     await expect(client.command("GET", "a")).rejects.toThrow(/time|abort/i);
   });
+});
+
+describe("an error is Redis's own", () => {
+  const failureWith = async (status: number): Promise<unknown> =>
+    clientOf(await listen(answering(status, '{"error":"NOSCRIPT No matching script."}')))
+      .command("EVALSHA", "0", 0)
+      .catch((error: unknown) => error);
+
+  test("with the status 400", async () => {
+    expect(await failureWith(400)).toEqual(new RedisError("NOSCRIPT No matching script."));
+  });
+
+  test.each([200, 401, 429, 500, 503])("but not with %i, which is told", async (status) => {
+    const failure = await failureWith(status);
+    expect(failure).not.toBeInstanceOf(RedisError);
+    expect(String(failure)).toContain(`${status}, NOSCRIPT No matching script.`);
+  });
+});
+
+describe("an answer of at most 1 MiB is read", () => {
+  const LIMIT_BYTES = 1_048_576;
+  const envelope = '{"result":""}'.length;
+  const longText = (bytes: number): string => "x".repeat(bytes - envelope);
+
+  test("one of just that length is", async () => {
+    const text = longText(LIMIT_BYTES);
+    const client = clientOf(await listen(answering(200, JSON.stringify({ result: text }))));
+    expect(await client.command("GET", "a")).toBe(text);
+  });
+
+  test("one that is a byte longer is not", async () => {
+    const body = JSON.stringify({ result: longText(LIMIT_BYTES + 1) });
+    await expect(clientOf(await listen(answering(200, body))).command("GET", "a")).rejects.toThrow(
+      "longer than 1048576 bytes",
+    );
+  });
+
+  test("of one without an end no more than that is taken, and its connection is given up", async () => {
+    const closed = Promise.withResolvers<void>();
+    const url = await listen((_, response) => {
+      response.on("close", closed.resolve);
+      const send = (): void => {
+        while (!response.destroyed && response.write(longText(65_536)));
+      };
+      response.writeHead(200).on("drain", send);
+      send();
+    });
+    await expect(clientOf(url).command("GET", "a")).rejects.toThrow("longer than 1048576 bytes");
+    await closed.promise;
+  });
+});
+
+test.each(["an inner\nline", "a €", ""])("a token that no header takes is not told: %j", async (token) => {
+  const failure = await clientOf("http://127.0.0.1:9", token)
+    .command("GET", "a")
+    .catch((error: unknown) => error);
+  expect(String(failure)).toBe("Error: Redis's token has characters that no header takes");
+});
+
+test("a token with a line end behind it is sent without", async () => {
+  const tokens: (string | undefined)[] = [];
+  const url = await listen((request, response) => {
+    tokens.push(request.headers.authorization);
+    response.end('{"result":null}');
+  });
+  expect(await clientOf(url, `${TOKEN}\r\n`).command("GET", "a")).toBeNull();
+  expect(tokens).toEqual([`Bearer ${TOKEN}`]);
 });
 
 test("a command is sent once, as one request", async () => {

@@ -4,6 +4,7 @@ import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import { benchOverload } from "./overload/bench.ts";
+import { benchPool } from "./pool/bench.ts";
 import type { Bench } from "./support/bench.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -11,6 +12,7 @@ const benches: Readonly<Record<string, Bench>> = {
   cache: benchCache,
   origin: benchOrigin,
   overload: benchOverload,
+  pool: benchPool,
 };
 
 const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;

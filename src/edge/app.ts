@@ -1,5 +1,6 @@
 /** The edge as a Hono application: the guards, in the order in which a request meets them. */
-import { type Context, Hono } from "hono";
+import type { Context } from "hono";
+import { Hono } from "hono/tiny";
 import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";

@@ -37,7 +37,8 @@ export interface DeliveryContext {
   readonly origins: readonly OriginAddress[];
   readonly pool: OriginPool;
   readonly retries: Allowance;
-  readonly hedges: Allowance;
+  /** Undefined where nothing is sent to two at once. */
+  readonly hedges: Allowance | undefined;
   readonly sendAttempt: SendAttempt;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -162,8 +163,8 @@ export class Delivery {
 
   #planHedge(): void {
     const { p95Ms } = this.#latencies;
-    const isHedged = this.#request.repetition === "race" && p95Ms !== undefined;
-    if (isHedged) this.#plan("hedge", this.#context.now() + p95Ms);
+    const mayHedge = this.#request.repetition === "race" && this.#context.hedges !== undefined;
+    if (mayHedge && p95Ms !== undefined) this.#plan("hedge", this.#context.now() + p95Ms);
     else this.#planPatience();
   }
 
@@ -193,7 +194,7 @@ export class Delivery {
     if (next === "hedge") {
       // Who is sent to find something out is not to pay for it.
       if (this.#isLook) this.#start("hedge");
-      else if (hedges.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
+      else if (hedges?.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
       this.#planPatience();
     } else if (this.#denial() === undefined) {
       const before = this.#running;

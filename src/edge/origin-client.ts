@@ -85,7 +85,10 @@ export const createOriginClient = (
       most: MOST_RETRIES,
       initial: retryPercent === 0 ? 0 : FIRST_RETRIES,
     }),
-    hedges: createAllowance({ share: hedgePercent / 100, most: MOST_HEDGES, initial: 0 }),
+    hedges:
+      hedgePercent === 0
+        ? undefined
+        : createAllowance({ share: hedgePercent / 100, most: MOST_HEDGES, initial: 0 }),
     sendAttempt: createSendAttempt({ key, ...surroundings }),
     now,
     random,
@@ -95,7 +98,7 @@ export const createOriginClient = (
   return {
     send: (request) => {
       context.retries.request();
-      context.hedges.request();
+      context.hedges?.request();
       return new Delivery(context, request, latenciesOf(request.route)).run();
     },
   };

@@ -189,14 +189,16 @@ test("a token with a line end behind it is sent without", async () => {
   expect(tokens).toEqual([`Bearer ${TOKEN}`]);
 });
 
-test("a command is sent once, as one request", async () => {
-  const arrived: string[] = [];
+test("a command is sent once, as one request of JSON", async () => {
+  const arrived: unknown[] = [];
   const url = await listen(async (request, response) => {
     let body = "";
     for await (const chunk of request) body += String(chunk);
-    arrived.push(`${request.method} ${request.url} ${request.headers.authorization} ${body}`);
+    const { authorization, "content-type": type } = request.headers;
+    arrived.push([request.method, request.url, authorization, type, body]);
     response.writeHead(503).end('{"error":"ERR busy"}');
   });
   await expect(clientOf(url).command("SET", "a", 1.5)).rejects.toThrow("ERR busy");
-  expect(arrived).toEqual([`POST / Bearer ${TOKEN} ["SET","a",1.5]`]);
+  // Some bridges, such as serverless-redis-http, take no other type, and none with a charset behind it.
+  expect(arrived).toEqual([["POST", "/", `Bearer ${TOKEN}`, "application/json", '["SET","a",1.5]']]);
 });

@@ -3,34 +3,12 @@ import type { Allowance } from "../core/pool/allowance.ts";
 import type { PoolAttempt } from "../core/pool/attempt.ts";
 import type { LatencyHistogram } from "../core/pool/latency-histogram.ts";
 import type { OriginPool, PoolRejection } from "../core/pool/pool.ts";
-import type { Repetition } from "../core/pool/repetition.ts";
 import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./attempt-events.ts";
 import { pause } from "./cache/pause.ts";
 import type { OriginAddress } from "./configuration.ts";
-import { absenceOf, discard, type Outcome, type SendAttempt, type SendableRequest } from "./send-attempt.ts";
-
-export interface OriginRequest extends SendableRequest {
-  /** Its route's name in the contract: from a closed set. */
-  readonly route: string;
-  readonly repetition: Repetition;
-  readonly deadline: AbortSignal;
-  /** Gets what was done for it. */
-  readonly trail?: AttemptRecord[] | undefined;
-}
-
-export interface Unreachable {
-  readonly kind: "unreachable";
-  /** Where no origin may be called: when to try again, whole seconds, at least 1. */
-  readonly retryAfterS?: number;
-}
-
-export type OriginAnswer =
-  | { readonly kind: "answered"; readonly response: Response }
-  /** No origin took the request. */
-  | Unreachable
-  /** Something answered that is not our origin: a proxy's own page, say. */
-  | { readonly kind: "foreign" }
-  | { readonly kind: "timed_out" };
+import type { OriginAnswer, OriginRequest, Unreachable } from "./origin-request.ts";
+import { type EndedAttempt, isFailure, type RunningAttempt, tellPool } from "./running-attempt.ts";
+import { discard, type Outcome, type SendAttempt } from "./send-attempt.ts";
 
 /** What all deliveries of an isolate share: plain data, no promise. */
 export interface DeliveryContext {
@@ -49,8 +27,6 @@ export interface DeliveryContext {
 
 /** A request is sent so often at most, hedges included. */
 const MAX_ATTEMPTS = 3;
-/** With less time left at its beginning, an attempt that is not answered in time says nothing, milliseconds. */
-const TELLING_MS = 500;
 /** The same origin is given a moment before it is asked again; three times as long before the next time. */
 const FIRST_PAUSE_MS = 50;
 const PAUSE_FACTOR = 3;
@@ -61,20 +37,6 @@ const PATIENCE = 4;
 /** However fast a route is, nothing is thought to be lost before that, milliseconds. */
 const LEAST_PATIENCE_MS = 250;
 
-interface Running {
-  readonly attempt: PoolAttempt;
-  readonly number: number;
-  readonly cause: AttemptCause;
-  readonly startedMs: number;
-  readonly controller: AbortController | undefined;
-  readonly outcome: Promise<Ended>;
-}
-
-interface Ended {
-  readonly running: Running;
-  readonly outcome: Outcome;
-}
-
 const LATE = "late";
 
 export class Delivery {
@@ -82,14 +44,13 @@ export class Delivery {
   readonly #request: OriginRequest;
   readonly #latencies: LatencyHistogram;
   readonly #tried: number[] = [];
-  #running: readonly Running[] = [];
+  #running: readonly RunningAttempt[] = [];
   #made = 0;
   /** What is to be done at `#lateAtMs` where there is no answer by then. */
   #next: "hedge" | "patience" | undefined;
   #lateAtMs = Number.POSITIVE_INFINITY;
-  #isLook = false;
   /** Our origin's own words, for whom no other one does better. */
-  #refusal: Response | undefined;
+  #failure: Response | undefined;
 
   constructor(context: DeliveryContext, request: OriginRequest, latencies: LatencyHistogram) {
     this.#context = context;
@@ -109,16 +70,18 @@ export class Delivery {
   }
 
   /** @returns undefined where it was started */
-  #start(cause: AttemptCause): PoolRejection | undefined {
+  #start(cause: AttemptCause, except: readonly number[] = this.#tried): PoolRejection | undefined {
     const { pool, now } = this.#context;
+    const nowMs = now();
+    const isRepeatable = this.#request.repetition !== "never";
+    const leaseMs = Math.max(0, this.#request.deadlineAtMs - nowMs);
     const isFirst = cause === "first";
-    const mayRepeat = this.#request.repetition !== "never";
-    let attempt = pool.acquire({ isRepeatable: isFirst && mayRepeat, except: this.#tried });
+    const asking = { isRepeatable, mayLook: isFirst, leaseMs };
+    let attempt = pool.acquire({ ...asking, except });
     // Behind one address there may be many pods: a new connection reaches another one.
-    if (!(isFirst || attempt.granted)) attempt = pool.acquire({ isRepeatable: false });
+    if (!(isFirst || attempt.granted)) attempt = pool.acquire(asking);
     if (!attempt.granted) return attempt;
-    if (attempt.isLook && isFirst) this.#isLook = true;
-    this.#send(attempt, attempt.isLook && isFirst ? "look" : cause, now());
+    this.#send(attempt, isFirst && attempt.isLook ? "look" : cause, nowMs);
     return undefined;
   }
 
@@ -131,31 +94,28 @@ export class Delivery {
     if (!this.#tried.includes(attempt.origin)) this.#tried.push(attempt.origin);
     const controller = repetition === "never" ? undefined : new AbortController();
     const signal = controller === undefined ? deadline : AbortSignal.any([deadline, controller.signal]);
-    const sending = sendAttempt(this.#request, {
-      address,
-      number: this.#made,
-      isRead: repetition === "race",
-      signal,
-    });
-    const running: Running = {
+    const number = this.#made;
+    const isRead = repetition === "race";
+    const sending = sendAttempt(this.#request, { address, number, isRead, signal });
+    const running: RunningAttempt = {
       attempt,
-      number: this.#made,
+      number,
       cause,
       startedMs,
       controller,
-      outcome: sending.then((outcome) => ({ running, outcome })),
+      ended: sending.then((outcome) => ({ running, outcome })),
     };
     this.#running = [...this.#running, running];
   }
 
   /** The first attempt that ends, or that it takes too long. */
-  async #event(): Promise<Ended | typeof LATE> {
-    const outcomes = this.#running.map(({ outcome }) => outcome);
-    if (this.#lateAtMs === Number.POSITIVE_INFINITY) return await Promise.race(outcomes);
+  async #event(): Promise<EndedAttempt | typeof LATE> {
+    const ends = this.#running.map(({ ended }) => ended);
+    if (this.#lateAtMs === Number.POSITIVE_INFINITY) return await Promise.race(ends);
     const late = Promise.withResolvers<typeof LATE>();
     const timer = setTimeout(() => late.resolve(LATE), Math.max(0, this.#lateAtMs - this.#context.now()));
     try {
-      return await Promise.race([...outcomes, late.promise]);
+      return await Promise.race([...ends, late.promise]);
     } finally {
       clearTimeout(timer);
     }
@@ -177,7 +137,7 @@ export class Delivery {
       const patienceMs = isTelling ? Math.max(PATIENCE * p95Ms, LEAST_PATIENCE_MS) : halfMs;
       this.#plan("patience", nowMs + Math.min(patienceMs, halfMs));
     } else if (this.#request.repetition === "again" && isTelling) {
-      // What is under way would be given up for it.
+      // What is under way is given up for it.
       this.#plan("patience", nowMs + halfMs);
     }
   }
@@ -188,131 +148,140 @@ export class Delivery {
   }
 
   #late(): undefined {
-    const { hedges, retries, now } = this.#context;
     const next = this.#next;
     this.#plan(undefined);
     if (next === "hedge") {
-      // Who is sent to find something out is not to pay for it.
-      if (this.#isLook) this.#start("hedge");
-      else if (hedges?.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
+      if (this.#made < MAX_ATTEMPTS) this.#hedge();
       this.#planPatience();
-    } else if (this.#denial() === undefined) {
-      const before = this.#running;
-      if (this.#start("retry") !== undefined) retries.giveBack();
-      else if (this.#request.repetition === "again") this.#leave(before, now());
+      return;
     }
+    const before = this.#running;
+    if (this.#made >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
+    if (this.#start("retry") !== undefined) this.#context.retries.giveBack();
+    else if (this.#request.repetition === "again") this.#leave(before, this.#context.now());
+  }
+
+  #hedge(): void {
+    const { hedges, now } = this.#context;
+    // Who is sent to find something out is not to pay for it.
+    const isLook = this.#running.some(({ cause }) => cause === "look");
+    if (isLook) this.#start("hedge");
+    else if (hedges?.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
   }
 
   /** @returns the request's answer; undefined while there may be another one */
-  async #ended({ running, outcome }: Ended): Promise<OriginAnswer | undefined> {
+  async #ended({ running, outcome }: EndedAttempt): Promise<OriginAnswer | undefined> {
     this.#running = this.#running.filter((each) => each !== running);
     const nowMs = this.#context.now();
+    this.#record(running, tellPool(running, outcome, this.#request), nowMs);
+    if (outcome.kind === "aborted") return this.#outOfTime(nowMs);
     if (outcome.kind === "answered") {
-      this.#answered(running, outcome.response, nowMs);
-      return outcome;
+      const { response } = outcome;
+      this.#learn(running, nowMs - running.startedMs, response);
+      // Another one may do better that is under way already.
+      if (!isFailure(response) || this.#running.length === 0) return this.#answer(response, running, nowMs);
+      this.#hold(response);
+      return undefined;
     }
-    if (outcome.kind === "aborted") {
-      this.#outOfTime([running, ...this.#running], nowMs);
-      return { kind: "timed_out" };
-    }
-    this.#failed(running, outcome, nowMs);
-    if (await this.#retried(outcome)) return undefined;
-    if (this.#running.length > 0) return undefined;
-    if (this.#refusal !== undefined) return { kind: "answered", response: this.#refusal };
+    if (outcome.kind === "refused") this.#hold(outcome.response);
+    if ((await this.#retried(running, outcome)) || this.#running.length > 0) return undefined;
+    if (this.#failure !== undefined) return { kind: "answered", response: this.#failure };
     return outcome.kind === "broken" ? { kind: "unreachable" } : { kind: "foreign" };
   }
 
-  #answered(running: Running, response: Response, nowMs: number): void {
-    // An origin that answers 504 has taken all of its time.
-    if (response.status >= 500 && response.status !== 504) running.attempt.erred();
-    else {
-      running.attempt.answered();
-      this.#learn(running, nowMs - running.startedMs);
-    }
-    this.#record(running, "answered", nowMs);
-    this.#leave(this.#running, nowMs, running);
-    if (this.#refusal !== undefined) discard(this.#refusal);
+  #answer(response: Response, winner: RunningAttempt, nowMs: number): OriginAnswer {
+    this.#leave(this.#running, nowMs, winner);
+    if (this.#failure !== undefined) discard(this.#failure);
+    return { kind: "answered", response };
+  }
+
+  #hold(response: Response): void {
+    if (this.#failure !== undefined) discard(this.#failure);
+    this.#failure = response;
   }
 
   /** Ends what is still under way. @param winner which other one was faster */
-  #leave(losers: readonly Running[], nowMs: number, winner?: Running): void {
-    const { p95Ms = Number.POSITIVE_INFINITY } = this.#latencies;
+  #leave(losers: readonly RunningAttempt[], nowMs: number, winner?: RunningAttempt): void {
     for (const loser of losers) {
       const elapsedMs = nowMs - loser.startedMs;
+      this.#record(loser, "outrun", nowMs);
+      if (loser.cause === "look" && this.#request.repetition === "race") {
+        this.#watch(loser);
+        continue;
+      }
       // Who has begun later has not been slower.
       if (winner === undefined || loser.number < winner.number) loser.attempt.outrun();
       else loser.attempt.ignore();
       // It would have taken longer still: were it left out, the quantile would come down with each hedge.
-      if (elapsedMs >= p95Ms) this.#learn(loser, elapsedMs);
+      if (elapsedMs >= (this.#latencies.p95Ms ?? Number.POSITIVE_INFINITY)) this.#learn(loser, elapsedMs);
       loser.controller?.abort();
-      this.#record(loser, "outrun", nowMs);
     }
     this.#running = this.#running.filter((running) => !losers.includes(running));
   }
 
-  /** Looks go where others would not: what they find is not how long the route takes. */
-  #learn({ cause }: Running, latencyMs: number): void {
-    if (cause !== "look") this.#latencies.add(latencyMs);
+  /** What a look was made for is found out, though its client has been answered. */
+  #watch(look: RunningAttempt): void {
+    this.#request.inBackground(
+      look.ended.then(({ outcome }) => {
+        tellPool(look, outcome, this.#request);
+        if (outcome.kind === "answered" || outcome.kind === "refused") discard(outcome.response);
+      }),
+    );
   }
 
-  #outOfTime(all: readonly Running[], nowMs: number): void {
-    const { deadline, deadlineAtMs } = this.#request;
-    for (const running of all) {
-      const hadMs = deadlineAtMs - running.startedMs;
-      if (isTimeout(deadline) && hadMs >= TELLING_MS) running.attempt.absent("timed_out");
-      else running.attempt.ignore();
+  /** Looks go where others would not: what they find is not how long the route takes. Nor is a failure's time. */
+  #learn({ cause }: RunningAttempt, latencyMs: number, response?: Response): void {
+    const isFast = response !== undefined && isFailure(response) && response.status !== 504;
+    if (cause !== "look" && !isFast) this.#latencies.add(latencyMs);
+  }
+
+  #outOfTime(nowMs: number): OriginAnswer {
+    for (const running of this.#running) {
+      this.#record(running, tellPool(running, { kind: "aborted" }, this.#request), nowMs);
       running.controller?.abort();
-      this.#record(running, "timed_out", nowMs);
     }
-    if (this.#refusal !== undefined) discard(this.#refusal);
-  }
-
-  #failed(
-    running: Running,
-    outcome: Exclude<Outcome, { kind: "answered" | "aborted" }>,
-    nowMs: number,
-  ): void {
-    const absence = absenceOf(outcome);
-    if (absence !== undefined) running.attempt.absent(absence);
-    else running.attempt.refused(outcome.kind === "refused" ? outcome.retryAfterMs : 0);
-    if (outcome.kind === "refused") {
-      this.#record(running, outcome.isNotExecuted ? "not_executed" : "refused", nowMs);
-      if (this.#refusal !== undefined) discard(this.#refusal);
-      this.#refusal = outcome.response;
-    } else {
-      this.#record(running, outcome.kind, nowMs);
-    }
+    this.#running = [];
+    return this.#failure === undefined
+      ? { kind: "timed_out" }
+      : { kind: "answered", response: this.#failure };
   }
 
   /** Whether there is another attempt now. */
-  async #retried(outcome: Outcome): Promise<boolean> {
+  async #retried(running: RunningAttempt, outcome: Outcome): Promise<boolean> {
     const { pool, retries } = this.#context;
     const isUndone = outcome.kind === "disbelieved" || (outcome.kind === "refused" && outcome.isNotExecuted);
     if (this.#request.repetition === "never" && !isUndone) return false;
-    // Of those that refuse as well none does better; behind one address another pod may.
-    const mayDoBetter =
-      outcome.kind !== "refused" || pool.hasWell(this.#tried) || (isUndone && pool.size === 1);
-    if (!mayDoBetter) return this.#deny("origins");
-    const denial = this.#denial();
+    const hasWell = pool.hasWell(this.#tried);
+    // Of those that are not well none does better.
+    if (outcome.kind === "refused" && !hasWell && !isUndone) return this.#deny("origins");
+    // What was not begun for now may be begun in a moment, or by another pod: the others are not even there.
+    const isSame = outcome.kind === "refused" ? !hasWell : !pool.hasOther(this.#tried);
+    // Who was sent to find something out is not to pay for it.
+    const isFree = running.cause === "look" && hasWell;
+    const denial = this.#made >= MAX_ATTEMPTS ? "attempts" : this.#denial(isFree);
     if (denial !== undefined) return this.#deny(denial);
-    if (this.#tried.length >= pool.size && this.#running.length === 0) await this.#pauseBeforeSame();
-    if (this.#start("retry") === undefined) return true;
-    retries.giveBack();
+    if (isSame && this.#running.length === 0) await this.#pauseBeforeSame();
+    const except = isSame && outcome.kind === "refused" ? this.#allBut(running.attempt.origin) : this.#tried;
+    if (this.#start("retry", except) === undefined) return true;
+    if (!isFree) retries.giveBack();
     return this.#deny("origins");
   }
 
-  /** Takes a part of the budget, or says why not. */
-  #denial(): RetryDenial | undefined {
+  /** Takes a part of the budget, unless it is free, or says why not. */
+  #denial(isFree: boolean): RetryDenial | undefined {
     const { retries, now } = this.#context;
     const nowMs = now();
-    if (this.#made >= MAX_ATTEMPTS) return "attempts";
     if (this.#request.deadlineAtMs - nowMs <= (this.#latencies.medianMs ?? 0)) return "deadline";
-    return retries.take(nowMs) ? undefined : "budget";
+    return isFree || retries.take(nowMs) ? undefined : "budget";
   }
 
   #deny(reason: RetryDenial): false {
     this.#context.observe({ type: "retry_denied", route: this.#request.route, reason });
     return false;
+  }
+
+  #allBut(origin: number): number[] {
+    return [...this.#context.origins.keys()].filter((each) => each !== origin);
   }
 
   #pauseBeforeSame(): Promise<void> {
@@ -322,16 +291,13 @@ export class Delivery {
     return pause(longestMs * (0.5 + random() / 2));
   }
 
-  #record({ attempt, number, cause, startedMs }: Running, outcome: AttemptRecord["outcome"], nowMs: number) {
+  #record(running: RunningAttempt, outcome: AttemptRecord["outcome"], nowMs: number): void {
+    const { attempt, number, cause, startedMs } = running;
     const record = { number, cause, origin: attempt.origin, outcome, durationMs: nowMs - startedMs };
     this.#request.trail?.push(record);
     this.#context.observe({ type: "attempt", route: this.#request.route, attempt: record });
   }
 }
-
-/** Whether it was time that ran out; else the client has gone. */
-const isTimeout = ({ reason }: AbortSignal): boolean =>
-  reason instanceof DOMException && reason.name === "TimeoutError";
 
 const unreachable = ({ retryAtMs }: PoolRejection, nowMs: number): Unreachable =>
   retryAtMs === undefined

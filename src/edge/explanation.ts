@@ -19,6 +19,8 @@ const timing = ({ number, cause, origin, outcome, durationMs }: AttemptRecord): 
 
 export const explained = (answer: Response, { attempts }: Exchange): Response => {
   const copy = new Response(answer.body, answer);
+  // It is for this one alone, whatever others may keep.
+  copy.headers.set("cache-control", "private, no-store");
   copy.headers.set(ATTEMPTS_FIELD, String(attempts.length));
   if (attempts.length > 0) copy.headers.append("server-timing", attempts.map(timing).join(", "));
   return copy;

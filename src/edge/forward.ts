@@ -3,7 +3,8 @@ import { type Problem, problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { repetitionOf } from "../core/pool/repetition.ts";
 import { type Exchange, routed } from "./exchange.ts";
-import type { OriginAnswer, OriginClient } from "./origin-client.ts";
+import type { OriginClient } from "./origin-client.ts";
+import type { OriginAnswer } from "./origin-request.ts";
 
 export interface ForwardOptions {
   /** Fields of the client's that do not go along, in lower case. */
@@ -73,6 +74,7 @@ export const createForward =
       route: name,
       repetition: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
       trail: exchange.attempts,
+      inBackground: exchange.inBackground,
       method,
       path: exchange.path,
       query: exchange.query,

@@ -42,6 +42,7 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
   const answer = await client.send({
     route: "edge_key",
     repetition: "race",
+    inBackground: exchange.inBackground,
     method: "GET",
     path: `${EDGE_PATH}/keys/${id}`,
     query: "",

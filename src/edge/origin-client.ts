@@ -12,10 +12,9 @@ import type { SigningKey } from "../core/signature/signing-keys.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { type BreakerSurroundings, logTransition } from "./breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "./configuration.ts";
-import { Delivery, type DeliveryContext, type OriginAnswer, type OriginRequest } from "./delivery.ts";
+import { Delivery, type DeliveryContext } from "./delivery.ts";
+import type { OriginAnswer, OriginRequest } from "./origin-request.ts";
 import { createSendAttempt } from "./send-attempt.ts";
-
-export type { OriginAnswer, OriginRequest } from "./delivery.ts";
 
 export interface OriginClient {
   send(request: OriginRequest): Promise<OriginAnswer>;

@@ -4,6 +4,7 @@ import { toBase64Url } from "../core/encoding.ts";
 import type { Absence } from "../core/pool/attempt.ts";
 import { type Verdict, writeVerdict } from "../core/security/verdict.ts";
 import { contentDigest } from "../core/signature/content-digest.ts";
+import { LIFETIME_S } from "../core/signature/edge-request.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../core/signature/not-executed.ts";
 import { signRequest } from "../core/signature/sign.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
@@ -70,8 +71,13 @@ const NONCE_BYTES = 16;
 const MARGIN_MS = 100;
 const MARGIN_SHARE = 0.1;
 
-/** How a gateway says that what is behind it is away. */
-const AWAY_STATUSES: readonly number[] = [502, 503, 504];
+/**
+ * How a gateway says that what is behind it is away: 502, 503 and 504, and in Cloudflare's place of an answer that it
+ * could not get 520 to 526 and 530
+ * (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
+ */
+const isAwayStatus = (status: number): boolean =>
+  (status >= 502 && status <= 504) || (status >= 520 && status <= 526) || status === 530;
 /** A larger answer is passed on as it comes, bytes. */
 const MAX_READ_BYTES = 64 * 1024;
 
@@ -98,6 +104,7 @@ const isSmall = ({ headers, body }: Response): boolean => {
 };
 
 const withoutProof = (response: Response): Response => {
+  if (!NOT_EXECUTED_FIELDS.some((name) => response.headers.has(name))) return response;
   const headers = new Headers(response.headers);
   for (const name of NOT_EXECUTED_FIELDS) headers.delete(name);
   return new Response(response.body, { status: response.status, headers });
@@ -125,23 +132,31 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
     return { ...headers, ...signRequest(key, target, headers, now(), nonce) };
   };
 
-  const judged = (response: Response, request: SendableRequest, signature: string): Outcome => {
+  const judged = (
+    response: Response,
+    request: SendableRequest,
+    signature: string,
+    sentMs: number,
+  ): Outcome => {
     const { status, headers } = response;
     if (headers.get(tierHeaders.requestId) !== request.requestId) {
       discard(response);
-      return { kind: "foreign", isAway: AWAY_STATUSES.includes(status) };
+      return { kind: "foreign", isAway: isAwayStatus(status) };
     }
     if (status !== 503 && status !== 401) return { kind: "answered", response };
-    const isProven = isNotExecuted(key, signature, status, (name) => headers.get(name));
+    // An older one may be that of a request that was taken since.
+    const isProven =
+      now() - sentMs < LIFETIME_S * 1_000 &&
+      isNotExecuted(key, signature, status, (name) => headers.get(name));
     if (status === 503) {
       return {
         kind: "refused",
-        response: isProven ? withoutProof(response) : response,
+        response: withoutProof(response),
         retryAfterMs: retryAfterMs(response),
         isNotExecuted: isProven,
       };
     }
-    if (!isProven) return { kind: "answered", response };
+    if (!isProven) return { kind: "answered", response: withoutProof(response) };
     discard(response);
     return { kind: "disbelieved" };
   };
@@ -150,6 +165,7 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
     const { address, signal } = options;
     try {
       const headers = await sealed(request, options);
+      const sentMs = now();
       const response = await fetch(`${address.url}${request.path}${request.query}`, {
         method: request.method,
         headers,
@@ -157,7 +173,7 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
         redirect: "manual",
         ...(request.body === undefined ? {} : { body: request.body }),
       });
-      const outcome = judged(response, request, headers.signature);
+      const outcome = judged(response, request, headers.signature, sentMs);
       if (outcome.kind !== "answered" || !options.isRead || !isSmall(response)) return outcome;
       const body = await response.arrayBuffer();
       const { status, headers: answered } = response;

@@ -15,7 +15,14 @@ import { createProbes } from "./lifecycle/probes.ts";
 import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
 import { serveRoute } from "./serve-route.ts";
 import { unsigned } from "./unsigned.ts";
-import { type ClaimNonce, type EdgeRequest, isUnsigned, type Unsigned, verifyEdge } from "./verify-edge.ts";
+import {
+  type ArrivedRequest,
+  type ClaimNonce,
+  type EdgeRequest,
+  isUnsigned,
+  type Unsigned,
+  verifyEdge,
+} from "./verify-edge.ts";
 
 export interface OriginDependencies extends Omit<RouteDependencies, "verify"> {
   readonly routes: Contract;
@@ -25,6 +32,12 @@ export interface OriginDependencies extends Omit<RouteDependencies, "verify"> {
   readonly claimNonce: ClaimNonce;
 }
 
+const asArrived = (c: OriginContext): ArrivedRequest => ({
+  method: c.req.method,
+  url: c.req.url,
+  field: (name) => c.req.header(name),
+});
+
 export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvironment> => {
   const { routes, handlers, database, signingKeys, authorities, readiness, log } = dependencies;
   const verify = verifyEdge(signingKeys, authorities, dependencies);
@@ -32,12 +45,11 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   app.route("/", createProbes(readiness));
 
   /** For what is no route of the contract; nothing is told to anybody but the edge. */
-  const verified = (c: OriginContext): EdgeRequest | Unsigned =>
-    verify({ method: c.req.method, url: c.req.url, field: (name) => c.req.header(name) });
+  const verified = (c: OriginContext): EdgeRequest | Unsigned => verify(asArrived(c));
 
   app.get(`${EDGE_PATH}/keys/:id`, async (c) => {
     const edge = verified(c);
-    if (isUnsigned(edge)) return unsigned(edge, signingKeys, (name) => c.req.header(name));
+    if (isUnsigned(edge)) return unsigned(edge, signingKeys, asArrived(c));
     const { requestId, timeoutMs } = edge;
     if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
     try {
@@ -63,7 +75,7 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
 
   app.notFound((c) => {
     const edge = verified(c);
-    if (isUnsigned(edge)) return unsigned(edge, signingKeys, (name) => c.req.header(name));
+    if (isUnsigned(edge)) return unsigned(edge, signingKeys, asArrived(c));
     return problemResponse(problem("not_found"), edge.requestId);
   });
   app.onError((error) => {

@@ -2,9 +2,9 @@
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
-import { signNotExecuted } from "../core/signature/not-executed.ts";
 import { type Answer, responder } from "./answer.ts";
 import { deadlineExceeded, notBegun, problemOfFailure, RETRY_AFTER_S } from "./failure-problem.ts";
+import { proofOf, type Undone } from "./proof.ts";
 import type { OriginContext, RouteDependencies, RouteOperation } from "./route-operation.ts";
 import { readAnswering } from "./serve-read.ts";
 import { writeAnswering } from "./serve-write.ts";
@@ -28,20 +28,21 @@ export const serveRoute = (operation: RouteOperation, dependencies: RouteDepende
   };
 
   /** Where nothing was done, signed. */
-  const proven = (answer: Problem, field: (name: string) => string | undefined): Problem => {
-    if (answer.headers?.[tierHeaders.notExecuted] === undefined) return answer;
-    const proof = signNotExecuted(signingKeys, statusOf(answer), field);
-    return { ...answer, headers: { ...answer.headers, ...proof } };
+  const proven = async (answer: Problem, undone: Undone): Promise<Problem> => {
+    const { [tierHeaders.notExecuted]: claim, ...headers } = answer.headers ?? {};
+    if (claim === undefined) return answer;
+    return { ...answer, headers: { ...headers, ...(await proofOf(signingKeys, statusOf(answer), undone)) } };
   };
 
   return async (c: OriginContext): Promise<Response> => {
     const beganAtMs = performance.now();
     const field = (fieldName: string): string | undefined => c.req.header(fieldName);
-    const edge = verify({ method: c.req.method, url: c.req.url, field });
-    if (isUnsigned(edge)) return unsigned(edge, signingKeys, field);
+    const { method, url } = c.req;
+    const edge = verify({ method, url, field });
+    if (isUnsigned(edge)) return await unsigned(edge, signingKeys, { method, field });
     const answer = await answerTo(c, edge);
     const response = isProblem(answer)
-      ? problemResponse(proven(answer, field), edge.requestId)
+      ? problemResponse(await proven(answer, { method, field, isOnlyHere: edge.isOnlyHere }), edge.requestId)
       : respond(answer, edge.requestId);
     observe(route, response.status, performance.now() - beganAtMs);
     return response;

@@ -71,6 +71,7 @@ export const writeAnswering = (
       const keyed = {
         principal: principal.id,
         key: keyOf(key),
+        isSentAgain: Number(c.req.header(tierHeaders.attempt) ?? 1) > 1,
         fingerprint: fingerprint({ method: route.method, target: path + query, body }),
         written,
       };

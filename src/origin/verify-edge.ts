@@ -19,6 +19,8 @@ export interface EdgeRequest {
    * begin before it is known.
    */
   readonly claim: () => Promise<boolean>;
+  /** Whether it is sure that no pod has taken it before, and that none will: without Redis nobody knows. */
+  readonly isOnlyHere: () => Promise<boolean>;
 }
 
 export interface ArrivedRequest {
@@ -32,8 +34,8 @@ export interface ArrivedRequest {
 /** The edge has not signed it, as far as can be told here. */
 export interface Unsigned {
   readonly isUnsigned: true;
-  /** Where its signature is right but for its time, one of the two tiers' clocks is off: its request's id, else none. */
-  readonly mistimedId?: string | undefined;
+  /** Where its signature is right but for its time: one of the two tiers' clocks is off. */
+  readonly mistimed?: { readonly requestId: string; readonly isOnlyHere: () => Promise<boolean> } | undefined;
 }
 
 export type VerifyEdge = (request: ArrivedRequest) => EdgeRequest | Unsigned;
@@ -61,14 +63,25 @@ export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
 /** Longer than this no write waits for what the other pods have seen, milliseconds. */
 const CLAIM_TIMEOUT_MS = 100;
 
-/** Without Redis each pod knows only its own. */
-const isClaimed = (claim: ClaimNonce, signatureInput: string): Promise<boolean> => {
+/** What Redis says of a nonce: this pod is the first to have it, another one has had it, or nothing. */
+type Claimed = "first" | "taken" | "unknown";
+
+/** Asked once, however often it matters. */
+const claiming = (claim: ClaimNonce, signatureInput: string): (() => Promise<Claimed>) => {
   const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
-  return within(
-    claim(nonce).catch(() => true),
-    CLAIM_TIMEOUT_MS,
-    true,
-  );
+  let asked: Promise<Claimed> | undefined;
+  const ask = (): Promise<Claimed> => {
+    const answer = claim(nonce).then((isFirst): Claimed => (isFirst ? "first" : "taken"));
+    return within(
+      answer.catch((): Claimed => "unknown"),
+      CLAIM_TIMEOUT_MS,
+      "unknown",
+    );
+  };
+  return () => {
+    asked ??= ask();
+    return asked;
+  };
 };
 
 export const verifyEdge = (
@@ -77,29 +90,29 @@ export const verifyEdge = (
   { now, log, claimNonce }: { now: () => number; log: OriginLog; claimNonce: ClaimNonce },
 ): VerifyEdge => {
   const verifier = { keys, authorities, nonces: createNonceMemory(NONCE_LIFETIME_S * 1000) };
-  const refuse = (reason: Refusal, path: string, mistimedId?: string): Unsigned => {
+  const refuse = (reason: Refusal, path: string, mistimed?: Unsigned["mistimed"]): Unsigned => {
     log.warn({ reason, path }, "refused a request that the edge has not signed");
-    return { isUnsigned: true, mistimedId };
+    return { isUnsigned: true, mistimed };
   };
   return ({ method, url, field }) => {
     const target = { method, authority: field("host") ?? "", ...targetOf(url) };
+    const claimed = claiming(claimNonce, field("signature-input") ?? "");
+    const isOnlyHere = async (): Promise<boolean> => (await claimed()) === "first";
     const verification = verifyRequest(verifier, target, field, now());
     if (!verification.ok) {
       const { reason } = verification;
-      return refuse(
-        reason,
-        target.path,
-        MISTIMED.includes(reason) ? field(tierHeaders.requestId) : undefined,
-      );
+      const requestId = field(tierHeaders.requestId) ?? "";
+      return refuse(reason, target.path, MISTIMED.includes(reason) ? { requestId, isOnlyHere } : undefined);
     }
     const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
     if (verdict === undefined) return refuse("malformed", target.path);
     const claim = async (): Promise<boolean> => {
-      const isFirst = await isClaimed(claimNonce, field("signature-input") ?? "");
-      if (!isFirst) refuse("replayed", target.path);
-      return isFirst;
+      // Without Redis each pod knows only its own.
+      const isTaken = (await claimed()) === "taken";
+      if (isTaken) refuse("replayed", target.path);
+      return !isTaken;
     };
     const timeoutMs = Number(field(tierHeaders.timeoutMs));
-    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, claim };
+    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, claim, isOnlyHere };
   };
 };

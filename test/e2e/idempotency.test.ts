@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { problem } from "../../src/contract/problem.ts";
+import { tierHeaders } from "../../src/contract/tier-headers.ts";
 import { cleanRecords } from "../../src/origin/idempotency/clean.ts";
 import { removeExpired } from "../../src/origin/idempotency/records.ts";
 import { serveOnce } from "../../src/origin/idempotency/serve-once.ts";
@@ -8,7 +9,7 @@ import { createLog } from "../../src/origin/log.ts";
 import { addProduct, stockOf } from "../support/add-product.ts";
 import { hold, holdProduct, runningStatements, waitingCount } from "../support/locks.ts";
 import { problemOf } from "../support/problem-of.ts";
-import { beginSigned } from "../support/signed-request.ts";
+import { beginSigned, sendSigned } from "../support/signed-request.ts";
 import { type System, startSystem } from "../support/system.ts";
 import { untilTaken } from "../support/until-taken.ts";
 
@@ -130,6 +131,33 @@ describe("the same key again", () => {
     expect(await stockOf(system, productId)).toBe(9);
   });
 
+  test("that the edge itself sends again waits for its own first attempt, and gets that one's answer", async () => {
+    const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
+    const held = await holdProduct(system, productId);
+    const json = { lines: [{ productId, quantity: 1 }] };
+    const attempt = (number: number): Promise<Response> =>
+      sendSigned(system, "/v1/orders", {
+        method: "POST",
+        json,
+        principal: "alice",
+        timeoutMs: 10_000,
+        headers: { "idempotency-key": key, [tierHeaders.attempt]: String(number) },
+      });
+    const first = attempt(1);
+    await expect.poll(() => waitingCount(system)).toBe(1);
+    const second = attempt(2);
+    try {
+      await expect.poll(() => waitingCount(system)).toBe(2);
+    } finally {
+      await held.release();
+    }
+    const [answer, again] = await Promise.all([first, second]);
+    expect([answer.status, again.status]).toEqual([201, 201]);
+    expect(isReplay(again)).toBe(true);
+    expect(await again.text()).toBe(await answer.text());
+    expect(await stockOf(system, productId)).toBe(9);
+  });
+
   test("while the first is under way is 409 at once; afterwards it gets the first one's answer", async () => {
     const [key, productId] = [newKey(), await addProduct(system, alice, 10)];
     const held = await holdProduct(system, productId);
@@ -187,7 +215,7 @@ describe("a refusal is an answer too", () => {
   test("what a handler had written before it refused is undone, and the refusal is kept", async () => {
     const [id, keyed] = [
       crypto.randomUUID(),
-      { principal: "alice", key: newKey(), fingerprint: "f", written: new Set<string>() },
+      { principal: "alice", key: newKey(), fingerprint: "f", isSentAgain: false, written: new Set<string>() },
     ];
     let runs = 0;
     const serve = () =>

@@ -19,15 +19,18 @@ beforeAll(async () => {
   system = await startSystem();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
+  const { bundle, redisUrl, redisToken } = inject("servers");
   unready = runOrigin({
     environment: {
+      REDIS_URL: redisUrl,
+      REDIS_TOKEN: redisToken,
+      REDIS_KEY_PREFIX: system.keyPrefix,
       PORT: String(port),
       ORIGIN_AUTHORITIES: new URL(url).host,
       SIGNING_KEYS: system.signingKeys,
     },
   });
   await unready.addresses();
-  const { bundle, redisUrl, redisToken } = inject("servers");
   edge = await startEdge({
     bundle,
     port: 0,

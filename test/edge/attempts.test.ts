@@ -6,11 +6,8 @@ import { tierHeaders } from "../../src/contract/tier-headers.ts";
 import type { Repetition } from "../../src/core/pool/repetition.ts";
 import { signNotExecuted } from "../../src/core/signature/not-executed.ts";
 import type { AttemptEvent, AttemptRecord } from "../../src/edge/attempt-events.ts";
-import {
-  createOriginClient,
-  type OriginAnswer,
-  type OriginClientOptions,
-} from "../../src/edge/origin-client.ts";
+import { createOriginClient, type OriginClientOptions } from "../../src/edge/origin-client.ts";
+import type { OriginAnswer } from "../../src/edge/origin-request.ts";
 import { testKey } from "../core/signature/signed-request.ts";
 
 const KEY = testKey("k", 0);
@@ -86,6 +83,7 @@ const clientTo = (
   now = Date.now,
 ) => {
   const events: AttemptEvent[] = [];
+  const background: Promise<unknown>[] = [];
   const client = createOriginClient(
     upstreams,
     KEY,
@@ -103,6 +101,7 @@ const clientTo = (
     const answer = await client.send({
       route: "test",
       repetition,
+      inBackground: (work) => void background.push(work),
       method,
       path: "/",
       query: "",
@@ -116,7 +115,7 @@ const clientTo = (
     });
     return { answer, trail };
   };
-  return { send, events };
+  return { send, events, background };
 };
 
 /** A clock that goes on like the real one, and can be put forward. */
@@ -238,6 +237,78 @@ describe("a request that must not be done twice", () => {
   });
 });
 
+test("connections that break one after another open the breaker, however many are under way", async () => {
+  const upstream = await listen((request) => void setTimeout(() => request.socket.resetAndDestroy(), 30));
+  const { send } = clientTo([upstream], { retryPercent: 0 });
+  const answers: OriginAnswer[] = [];
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let turn = 0; turn < 12; turn += 1) answers.push((await send({ repetition: "never" })).answer);
+    }),
+  );
+  const refused = answers.filter(
+    (answer) => answer.kind === "unreachable" && answer.retryAfterS !== undefined,
+  );
+  expect(refused.length).toBeGreaterThan(0);
+});
+
+test.each([
+  [2, 1],
+  [3, 2],
+  [5, 3],
+])("of %d origins %d are dead: with hardly any traffic no read fails", async (all, dead) => {
+  const upstreams = await Promise.all(
+    Array.from({ length: all }, (_, n) => listen(n < dead ? cutting : well)),
+  );
+  const { now, pass } = clock();
+  const { send } = clientTo(upstreams, {}, Math.random, now);
+  const statuses: (number | string)[] = [];
+  // A request a second, for two minutes.
+  for (let turn = 0; turn < 120; turn += 1) {
+    statuses.push(statusOf((await send()).answer));
+    pass(1_000);
+  }
+  expect(new Set(statuses)).toEqual(new Set([200]));
+});
+
+test("one that is back, and slower than the others, gets its share of requests again", async () => {
+  const upstreams = [await listen(well), await listen(well)];
+  const [slower] = upstreams;
+  if (slower === undefined) throw new Error("there are two");
+  const { now, pass } = clock();
+  const { send, background } = clientTo(upstreams, {}, Math.random, now);
+  for (let turn = 0; turn < 60; turn += 1) await send();
+  slower.answer(cutting);
+  for (let turn = 0; turn < 40; turn += 1) {
+    await send();
+    pass(500);
+  }
+  slower.answer((request, response) => void setTimeout(() => well(request, response), 20));
+  for (let turn = 0; turn < 60; turn += 1) {
+    await send();
+    await Promise.all(background.splice(0));
+    pass(500);
+  }
+  const before = slower.seen.length;
+  for (let turn = 0; turn < 200; turn += 1) await send();
+  expect(slower.seen.length - before).toBeGreaterThan(2);
+});
+
+test("a write that one origin has not begun goes there again where the other one is away", async () => {
+  let turn = 0;
+  const shedding = await listen((request, response) =>
+    (turn++ % 2 === 0 ? notBegun(503) : well)(request, response),
+  );
+  const upstreams = [shedding, await listen(cutting)];
+  const { send } = clientTo(upstreams, { retryPercent: 100 });
+  // Until it is known.
+  for (let reads = 0; reads < 20; reads += 1) await send();
+  const statuses: (number | string)[] = [];
+  for (let writes = 0; writes < 10; writes += 1)
+    statuses.push(statusOf((await send({ method: "POST", repetition: "never" })).answer));
+  expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(9);
+});
+
 describe("with one origin, behind which there may be many pods", () => {
   test("what breaks is sent there again", async () => {
     let turn = 0;
@@ -306,13 +377,28 @@ describe("a read that takes longer than nearly all do", () => {
     return client;
   };
 
-  test("is answered by a second origin, and the first one is no longer asked", async () => {
+  test("is answered by a second attempt, and the first one is given up", async () => {
+    const upstream = await listen(well);
+    const { send } = await taught([upstream]);
+    const closed = Promise.withResolvers<void>();
+    let turn = 0;
+    upstream.answer((request, response) => {
+      turn += 1;
+      if (turn === 1) response.once("close", closed.resolve);
+      else well(request, response);
+    });
+    const { answer, trail } = await send();
+    expect(await textOf(answer)).toBe("done");
+    expect(outcomes(trail)).toEqual(["answered", "outrun"]);
+    await closed.promise;
+  });
+
+  test("is answered by a second origin where there is one", async () => {
     const upstreams = [await listen(well), await listen(well)];
     const { send } = await taught(upstreams);
-    const [slow, fast] = upstreams;
-    const closed = Promise.withResolvers<void>();
-    slow?.answer((_, response) => void response.once("close", closed.resolve));
-    if (slow === undefined || fast === undefined) throw new Error("there are two");
+    const [slow] = upstreams;
+    if (slow === undefined) throw new Error("there are two");
+    slow.answer(hanging);
     const trails: AttemptRecord[][] = [];
     await untilSeen(slow, async () => {
       const { answer, trail } = await send();
@@ -320,7 +406,50 @@ describe("a read that takes longer than nearly all do", () => {
       trails.push(trail);
     });
     expect(outcomes(trails.at(-1) ?? [])).toEqual(["answered", "outrun"]);
-    await closed.promise;
+    expect(trails.at(-1)?.map(({ origin }) => origin)).toEqual([1, 0]);
+  });
+
+  test("of which the second attempt fails first is answered by the first one", async () => {
+    const upstream = await listen(well);
+    const { send } = await taught([upstream]);
+    let turn = 0;
+    upstream.answer((request, response) => {
+      turn += 1;
+      if (turn === 1) setTimeout(() => well(request, response), 100);
+      else ours(500)(request, response);
+    });
+    const { answer, trail } = await send();
+    expect(await textOf(answer)).toBe("done");
+    expect(trail.map(({ number, outcome }) => `${number} ${outcome}`)).toEqual(["2 answered", "1 answered"]);
+  });
+
+  test("that was sent to find something out goes on until that is found out, when its client has its answer", async () => {
+    const upstreams = [await listen(well), await listen(well)];
+    const client = await taught(upstreams);
+    const late = Promise.withResolvers<() => void>();
+    const [slow, fast] = upstreams;
+    if (slow === undefined || fast === undefined) throw new Error("there are two");
+    slow.answer((request, response) => late.resolve(() => well(request, response)));
+    await untilSeen(slow, () => client.send());
+    const answerNow = await late.promise;
+    expect(client.background.length).toBe(1);
+    slow.answer(well);
+    answerNow();
+    await client.background[0];
+  });
+
+  test("is sent three times at most", async () => {
+    const upstream = await listen(well);
+    const { send } = await taught([upstream]);
+    let turn = 0;
+    upstream.answer((request, response) => {
+      turn += 1;
+      if (turn <= 2) cutting(request, response);
+      else setTimeout(() => well(request, response), 100);
+    });
+    const { answer, trail } = await send();
+    expect(await textOf(answer)).toBe("done");
+    expect(trail.length).toBe(3);
   });
 
   test("is not sent twice where no hedge is allowed", async () => {

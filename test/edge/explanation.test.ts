@@ -90,6 +90,8 @@ describe.each(["/open", "/closed"])("%s", (path) => {
     const headers = await ask(path, operator.key, asking);
     expect(headers.get(ATTEMPTS)).toBe("1");
     expect(headers.get("server-timing")).toMatch(/^attempt-1;dur=\d+;desc="first, origin 0, answered"$/);
+    // No cache on the way keeps it for others.
+    expect(headers.get("cache-control")).toBe("private, no-store");
   });
 
   test("an operator who asks is told of every attempt", async () => {

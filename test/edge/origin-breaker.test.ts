@@ -3,7 +3,8 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { tierHeaders } from "../../src/contract/tier-headers.ts";
 import { originBreaker, readEdgeConfiguration } from "../../src/edge/configuration.ts";
-import { createOriginClient, type OriginAnswer } from "../../src/edge/origin-client.ts";
+import { createOriginClient } from "../../src/edge/origin-client.ts";
+import type { OriginAnswer } from "../../src/edge/origin-request.ts";
 import { testKey } from "../core/signature/signed-request.ts";
 
 const servers: Server[] = [];
@@ -82,6 +83,7 @@ const clientTo = (upstreams: readonly Upstream[], random = () => 0.999) => {
     client.send({
       route: "test",
       repetition: "never",
+      inBackground: () => undefined,
       method: "GET",
       path: "/",
       query: "",
@@ -113,6 +115,8 @@ describe("an origin is no longer asked after five failures one after another", (
     ["a gateway's 502", foreign(502), {}, "foreign"],
     ["a gateway's 503", foreign(503), {}, "foreign"],
     ["a gateway's 504", foreign(504), {}, "foreign"],
+    ["the platform's 521, for an origin that refuses", foreign(521), {}, "foreign"],
+    ["the platform's 530, for an origin whose name is not found", foreign(530), {}, "foreign"],
   ])("%s", async (_, handler, options, kind) => {
     const upstream = await listen(handler);
     const { send, lines } = clientTo([upstream]);

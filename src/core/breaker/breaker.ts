@@ -38,8 +38,12 @@ export interface Rejection {
 }
 
 export interface Breaker {
-  /** Leave to call, or when to ask again; decided at once. Who gets a permit settles it. */
-  tryAcquire(): Permit | Rejection;
+  /**
+   * Leave to call, or when to ask again; decided at once. Who gets a permit settles it.
+   *
+   * @param leaseMs how long the call may take, where that is more than `halfOpenTimeoutMs`: so long a probe is waited for
+   */
+  tryAcquire(leaseMs?: number): Permit | Rejection;
   /**
    * Makes one awaited call. It listens to nothing: whether the caller has gone is for `judge` to see.
    *
@@ -86,6 +90,7 @@ class BreakerCore implements Breaker {
   #openings = 0;
   /** Half-open: until when the one probe may take; undefined where there is none. */
   #leaseUntilMs: number | undefined;
+  #leaseMs = 0;
   #successes = 0;
 
   constructor(settings: BreakerSettings, { now, random, onTransition }: BreakerDependencies) {
@@ -100,8 +105,8 @@ class BreakerCore implements Breaker {
     return this.#state;
   }
 
-  tryAcquire(): Permit | Rejection {
-    const startedMs = this.#begin();
+  tryAcquire(leaseMs = 0): Permit | Rejection {
+    const startedMs = this.#begin(leaseMs);
     return startedMs === REJECTED ? this.#rejection : new CallPermit(this, this.#generation, startedMs);
   }
 
@@ -110,7 +115,7 @@ class BreakerCore implements Breaker {
   }
 
   async run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T> {
-    const startedMs = this.#begin();
+    const startedMs = this.#begin(0);
     if (startedMs === REJECTED) throw this.#refusal();
     const generation = this.#generation;
     try {
@@ -152,7 +157,7 @@ class BreakerCore implements Breaker {
   }
 
   /** @returns when the call that is let through began, 0 where nobody asks; or REJECTED */
-  #begin(): number {
+  #begin(leaseMs: number): number {
     if (this.#state === "closed") {
       // The clock costs a third of all the rest.
       if (!this.#timesCalls && this.#rampCredit === WHOLE) return 0;
@@ -163,9 +168,8 @@ class BreakerCore implements Breaker {
       if (this.#isAhead(this.#rejection.retryAtMs, nowMs, this.#settings.maxTimeoutMs)) return REJECTED;
       this.#enter("half_open", "timeout", nowMs);
     }
-    if (this.#leaseUntilMs === undefined) return this.#lease(nowMs);
-    if (!this.#isAhead(this.#leaseUntilMs, nowMs, this.#settings.halfOpenTimeoutMs))
-      this.#open("probe_lost", nowMs);
+    if (this.#leaseUntilMs === undefined) return this.#lease(nowMs, leaseMs);
+    if (!this.#isAhead(this.#leaseUntilMs, nowMs, this.#leaseMs)) this.#open("probe_lost", nowMs);
     return REJECTED;
   }
 
@@ -203,8 +207,9 @@ class BreakerCore implements Breaker {
     return nowMs;
   }
 
-  #lease(nowMs: number): number {
-    this.#leaseUntilMs = nowMs + this.#settings.halfOpenTimeoutMs;
+  #lease(nowMs: number, leaseMs: number): number {
+    this.#leaseMs = Math.max(leaseMs, this.#settings.halfOpenTimeoutMs);
+    this.#leaseUntilMs = nowMs + this.#leaseMs;
     this.#rejection = { granted: false, retryAtMs: this.#leaseUntilMs };
     return nowMs;
   }

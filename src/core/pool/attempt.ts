@@ -22,6 +22,7 @@ export class PoolAttempt {
   readonly #startedMs: number;
   readonly #period: number;
   readonly #failuresBefore: number;
+  readonly #breaksBefore: number;
   readonly #isProbe: boolean;
   readonly #mostMs: number;
   readonly #permit: Permit;
@@ -39,6 +40,7 @@ export class PoolAttempt {
     this.#now = now;
     this.#startedMs = about.nowMs;
     this.#failuresBefore = member.failures;
+    this.#breaksBefore = member.breaks;
     this.#isProbe = member.isEjected;
     this.#mostMs = about.mostMs;
     this.#permit = permit;
@@ -52,6 +54,7 @@ export class PoolAttempt {
     if (member === undefined) return;
     const nowMs = this.#now();
     const latencyMs = Math.max(0, nowMs - this.#startedMs);
+    member.heardAtMs = nowMs;
     if (this.isLook) member.latency.replace(latencyMs, nowMs);
     else member.latency.observe(latencyMs, nowMs);
     member.succeeded(this.#failuresBefore, nowMs);
@@ -60,14 +63,18 @@ export class PoolAttempt {
 
   /** It is there, and what it said is neither good nor bad: a failure is often fast, and is no reason to prefer it. */
   erred(): void {
-    if (this.#end() !== undefined) this.#permit.ok();
+    const member = this.#end();
+    if (member === undefined) return;
+    member.heardAtMs = this.#now();
+    this.#permit.ok();
   }
 
   /** It is there, and did not do it. @param retryAfterMs for how long it asked not to be called, 0 where it did not */
   refused(retryAfterMs: number): void {
     const member = this.#end();
     if (member === undefined) return;
-    member.failed(this.isLook, this.#now(), retryAfterMs);
+    member.heardAtMs = this.#now();
+    member.refused(this.isLook, member.heardAtMs, retryAfterMs);
     this.#permit.ok();
   }
 
@@ -75,9 +82,17 @@ export class PoolAttempt {
   absent(why: Absence): void {
     const member = this.#end();
     if (member === undefined) return;
+    const nowMs = this.#now();
+    if (why === "timed_out" && !this.#isProbe && member.heardAtMs >= this.#startedMs) {
+      // It has answered others meanwhile: this one is slow, the origin is there.
+      member.latency.observe(nowMs - this.#startedMs, nowMs);
+      this.#permit.ignore();
+      return;
+    }
     // Connections that broke together are one event: behind one address one pod of many may have gone.
-    const isNews = why !== "broken" || this.#isProbe || this.#failuresBefore === member.failures;
-    member.failed(this.isLook, this.#now(), 0);
+    const isNews = why !== "broken" || this.#isProbe || this.#breaksBefore === member.breaks;
+    member.failed(this.isLook, nowMs);
+    if (isNews && why === "broken") member.breaks += 1;
     if (isNews) this.#permit.fail();
     else this.#permit.ignore();
   }

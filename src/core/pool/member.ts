@@ -21,6 +21,10 @@ export class Member {
   readonly inFlight = new InFlight();
   /** How many of its failures there were: what began before the last one tells nothing of what is now. */
   failures = 0;
+  /** How many broken connections were told its breaker: those that were under way then break with it. */
+  breaks = 0;
+  /** When it has said anything last. */
+  heardAtMs = Number.NEGATIVE_INFINITY;
   /** Since when it is thought to be well; before that it was away. */
   #backSinceMs = Number.NEGATIVE_INFINITY;
   #isFailing = false;
@@ -105,16 +109,27 @@ export class Member {
     this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
   }
 
-  failed(isLook: boolean, nowMs: number, retryAfterMs: number): void {
+  /** It does not answer. */
+  failed(isLook: boolean, nowMs: number): void {
+    this.#penaltyMs = this.#penaltyFor(nowMs, 0);
+    this.#noteFailure(isLook, nowMs);
+  }
+
+  /** It answers that it will not. One such answer among others is no reason to move all of its traffic at once. */
+  refused(isLook: boolean, nowMs: number, retryAfterMs: number): void {
+    if (this.#isFailing || isLook) this.#penaltyMs = this.#penaltyFor(nowMs, retryAfterMs);
+    this.#noteFailure(isLook, nowMs);
+  }
+
+  #penaltyFor(nowMs: number, retryAfterMs: number): number {
     const { penaltyMs, maxPenaltyMs } = this.#settings;
+    const askedMs = Math.min(retryAfterMs, maxPenaltyMs);
+    return Math.max(this.#penaltyAt(nowMs), this.latency.ms ?? 0, penaltyMs, askedMs);
+  }
+
+  #noteFailure(isLook: boolean, nowMs: number): void {
     if (isLook) this.#failedLooks += 1;
     this.failures += 1;
-    this.#penaltyMs = Math.max(
-      this.#penaltyAt(nowMs),
-      this.latency.ms ?? 0,
-      penaltyMs,
-      Math.min(retryAfterMs, maxPenaltyMs),
-    );
     this.#failedAtMs = nowMs;
     if (!this.#isFailing || isLook) this.#nextLookAtMs = nowMs + this.#untilNextLookMs();
     this.#isFailing = true;

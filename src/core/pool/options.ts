@@ -17,7 +17,7 @@ export interface PoolOptions {
   readonly lookEveryMs?: number;
   /** One that has failed is looked at after so long; after twice that each further time. @default 1,000 */
   readonly firstLookMs?: number;
-  /** An origin that is back has its whole share after so long. @default 10,000 */
+  /** An origin that is back has its whole share after so long. @default 6,000 */
   readonly warmUpMs?: number;
   /** The share of its share with which it begins. @default 0.1 */
   readonly warmUpFrom?: number;
@@ -36,7 +36,7 @@ const DEFAULTS: PoolSettings = {
   sharpness: 3,
   lookEveryMs: 10_000,
   firstLookMs: 1_000,
-  warmUpMs: 10_000,
+  warmUpMs: 6_000,
   warmUpFrom: 0.1,
   panicEveryMs: 100,
 };

@@ -29,6 +29,10 @@ export interface Asking {
   readonly isRepeatable: boolean;
   /** Origins that have been tried for it. @default none */
   readonly except?: readonly number[];
+  /** Whether it may be used to find something out. @default where none has been tried */
+  readonly mayLook?: boolean;
+  /** How long it may take, milliseconds: so long a probe is waited for. @default the breaker's own */
+  readonly leaseMs?: number;
 }
 
 /** No origin may be asked now. */
@@ -43,6 +47,8 @@ export interface OriginPool {
   acquire(asking: Asking): PoolAttempt | PoolRejection;
   /** Whether there is another one of which nothing bad was heard last. */
   hasWell(except: readonly number[]): boolean;
+  /** Whether there is another one that is not ejected. */
+  hasOther(except: readonly number[]): boolean;
   readonly size: number;
 }
 
@@ -89,15 +95,19 @@ class PoolCore implements OriginPool {
     return this.#members.length;
   }
 
-  acquire({ isRepeatable, except = NOBODY }: Asking): PoolAttempt | PoolRejection {
+  acquire({ isRepeatable, except = NOBODY, mayLook, leaseMs }: Asking): PoolAttempt | PoolRejection {
     const nowMs = this.#now();
     // Nobody is sent a second time only to find something out.
-    const mayLook = except.length === 0 && this.#members.length > 1;
+    const isLooking = (mayLook ?? except.length === 0) && this.#members.length > 1;
     return (
-      (mayLook ? this.#look(nowMs, isRepeatable) : undefined) ??
+      (isLooking ? this.#look(nowMs, isRepeatable, leaseMs) : undefined) ??
       this.#drawn(nowMs, except) ??
-      this.#lastResort(nowMs, except)
+      this.#lastResort(nowMs, except, leaseMs)
     );
+  }
+
+  hasOther(except: readonly number[]): boolean {
+    return this.#members.some((member) => !(member.isEjected || except.includes(member.index)));
   }
 
   hasWell(except: readonly number[]): boolean {
@@ -107,10 +117,10 @@ class PoolCore implements OriginPool {
   }
 
   /** Of those that are due the one that has waited longest. */
-  #look(nowMs: number, isRepeatable: boolean): PoolAttempt | undefined {
+  #look(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): PoolAttempt | undefined {
     // One that may be sent once only is risked where no other one ever comes, or who is back would never be seen.
     const leastMs = isRepeatable ? 0 : LAST_LOOKS * this.#settings.lookEveryMs;
-    const probe = this.#probe(nowMs, leastMs);
+    const probe = this.#probe(nowMs, leastMs, leaseMs);
     if (probe !== undefined) return probe;
     let due: Member | undefined;
     let overdueMs = leastMs;
@@ -126,18 +136,23 @@ class PoolCore implements OriginPool {
   }
 
   /** A place in the probes of one that is ejected. */
-  #probe(nowMs: number, overdueMs: number): PoolAttempt | undefined {
-    this.#panic(nowMs);
+  #probe(nowMs: number, leastMs: number, leaseMs: number | undefined): PoolAttempt | undefined {
+    const isPanicking = this.#panic(nowMs) && leastMs === 0;
     for (const member of this.#members) {
-      const mayProbe = member.isEjected && (overdueMs === 0 || member.overdueMs(nowMs) > overdueMs);
-      const probe = mayProbe ? this.#begin(member, true, nowMs) : undefined;
+      // One that has answered a probe gets the next ones at once.
+      const isDue = isPanicking || !member.isFailing || member.overdueMs(nowMs) > leastMs;
+      const probe = member.isEjected && isDue ? this.#begin(member, true, nowMs, leaseMs) : undefined;
       if (probe !== undefined) return probe;
     }
     return undefined;
   }
 
-  /** While more than half are ejected, those that are left carry too much: the next one is not waited for. */
-  #panic(nowMs: number): void {
+  /**
+   * While more than half are ejected, those that are left carry too much: the next one is not waited for.
+   *
+   * @returns whether that is so
+   */
+  #panic(nowMs: number): boolean {
     let ejected = 0;
     let first: Member | undefined;
     for (const member of this.#members) {
@@ -146,10 +161,11 @@ class PoolCore implements OriginPool {
       const isOpen = member.breaker.state === "open";
       if (isOpen && (first === undefined || byFailure(member, first) < 0)) first = member;
     }
-    if (ejected <= this.#members.length / 2) return;
-    if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicEveryMs) return;
+    if (ejected <= this.#members.length / 2) return false;
+    if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicEveryMs) return true;
     this.#panickedAtMs = nowMs;
     first?.breaker.hasten();
+    return true;
   }
 
   /** Where most were away one that is back is a sign that the others are, and is not to carry everything. */
@@ -197,20 +213,24 @@ class PoolCore implements OriginPool {
   }
 
   /** None is thought to be well: whichever may be probed, the one that failed longest ago first. */
-  #lastResort(nowMs: number, except: readonly number[]): PoolAttempt | PoolRejection {
+  #lastResort(
+    nowMs: number,
+    except: readonly number[],
+    leaseMs: number | undefined,
+  ): PoolAttempt | PoolRejection {
     if (this.#members.length > 1) this.#panic(nowMs);
     let retryAtMs: number | undefined;
     for (const member of [...this.#members].sort(byFailure)) {
       if (except.includes(member.index)) continue;
-      const answer = member.breaker.tryAcquire();
+      const answer = member.breaker.tryAcquire(leaseMs);
       if (answer.granted) return this.#granted(member, answer, true, nowMs);
       retryAtMs = Math.min(retryAtMs ?? answer.retryAtMs, answer.retryAtMs);
     }
     return { granted: false, retryAtMs };
   }
 
-  #begin(member: Member, isLook: boolean, nowMs: number): PoolAttempt | undefined {
-    const answer = member.breaker.tryAcquire();
+  #begin(member: Member, isLook: boolean, nowMs: number, leaseMs?: number): PoolAttempt | undefined {
+    const answer = member.breaker.tryAcquire(leaseMs);
     return answer.granted ? this.#granted(member, answer, isLook, nowMs) : undefined;
   }
 

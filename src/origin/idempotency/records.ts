@@ -36,6 +36,9 @@ WITH lock AS (
 SELECT lock.free, EXISTS (SELECT FROM claimed) AS claimed, r.fingerprint, r.answer
 FROM lock LEFT JOIN idempotency_records r ON r.principal = $1 AND r.key = $2`;
 
+/** Until whoever holds it has ended. $1 lock. */
+const WAIT = "SELECT pg_advisory_xact_lock($1::bigint)";
+
 /** A record that was committed between the statement's snapshot and its lock is seen by the next statement. */
 const MAX_LOOKS = 3;
 
@@ -60,6 +63,11 @@ export const claimKey = async (
     }
   }
   return { kind: "in_use" };
+};
+
+/** Waits, as long as a statement may, until no other request with the key is under way; then it is this one's. */
+export const waitForKey = async (database: Database, lock: string): Promise<void> => {
+  await database.query(WAIT, [lock], { plan: "generic" });
 };
 
 export const storeAnswer = async (

@@ -9,13 +9,18 @@ import type { Answer } from "../answer.ts";
 import type { Database } from "../data/database.ts";
 import { Refusal } from "../refusal.ts";
 import { lockNumber } from "./fingerprint.ts";
-import { claimKey, storeAnswer } from "./records.ts";
+import { claimKey, storeAnswer, waitForKey } from "./records.ts";
 
 export interface KeyedRequest {
   /** Whose key it is: another principal's equal key is another one. */
   readonly principal: string;
   readonly key: string;
   readonly fingerprint: string;
+  /**
+   * Whether the edge itself sends it again, and has given up the attempt before: that one may not have ended yet, and
+   * its answer, or its place, is what is waited for.
+   */
+  readonly isSentAgain: boolean;
   /** Takes the tags that the write makes old, also those of a write that an earlier request has done. */
   readonly written: Set<string>;
 }
@@ -67,11 +72,12 @@ const handled = async (
 /** @param handle is called with the transaction to work in, anew each time that it has to be run again */
 export const serveOnce = (
   database: Database,
-  { principal, key, fingerprint, written }: KeyedRequest,
+  { principal, key, fingerprint, isSentAgain, written }: KeyedRequest,
   handle: (database: Database) => Promise<Answer | Problem>,
 ): Promise<Answer | Problem> =>
   database.transaction(async (transaction) => {
     const lock = lockNumber(principal, key);
+    if (isSentAgain) await waitForKey(transaction, lock);
     const claim = await claimKey(transaction, { principal, key, fingerprint, lock });
     switch (claim.kind) {
       case "in_use":

@@ -1,0 +1,58 @@
+/** An attempt that is under way, and what its end tells the pool. */
+import type { PoolAttempt } from "../core/pool/attempt.ts";
+import type { AttemptCause, AttemptRecord } from "./attempt-events.ts";
+import { absenceOf, type Outcome } from "./send-attempt.ts";
+
+export interface RunningAttempt {
+  readonly attempt: PoolAttempt;
+  /** From 1. */
+  readonly number: number;
+  readonly cause: AttemptCause;
+  /** Epoch milliseconds. */
+  readonly startedMs: number;
+  readonly controller: AbortController | undefined;
+  readonly ended: Promise<EndedAttempt>;
+}
+
+export interface EndedAttempt {
+  readonly running: RunningAttempt;
+  readonly outcome: Outcome;
+}
+
+/** With less time at its beginning, an attempt that is not answered in time says nothing, milliseconds. */
+const TELLING_MS = 500;
+
+/** Whether it was time that ran out; else the client has gone. */
+const isTimeout = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === "TimeoutError";
+
+/** Whether an answer of ours says that it could not be made; one that was late has at least taken its time. */
+export const isFailure = ({ status }: Response): boolean => status >= 500;
+const isFastFailure = (response: Response): boolean => isFailure(response) && response.status !== 504;
+
+/** @returns what it came to */
+export const tellPool = (
+  { attempt, startedMs }: RunningAttempt,
+  outcome: Outcome,
+  { deadline, deadlineAtMs }: { readonly deadline: AbortSignal; readonly deadlineAtMs: number },
+): AttemptRecord["outcome"] => {
+  switch (outcome.kind) {
+    case "answered":
+      if (isFastFailure(outcome.response)) attempt.erred();
+      else attempt.answered();
+      return "answered";
+    case "aborted":
+      if (isTimeout(deadline) && deadlineAtMs - startedMs >= TELLING_MS) attempt.absent("timed_out");
+      else attempt.ignore();
+      return "timed_out";
+    case "refused":
+      attempt.refused(outcome.retryAfterMs);
+      return outcome.isNotExecuted ? "not_executed" : "refused";
+    default: {
+      const absence = absenceOf(outcome);
+      if (absence === undefined) attempt.refused(0);
+      else attempt.absent(absence);
+      return outcome.kind;
+    }
+  }
+};

@@ -18,6 +18,7 @@ export class Member {
   readonly #relativeWeight: number;
   readonly #settings: PoolSettings;
   readonly #random: () => number;
+  readonly #onWell: (member: Member, nowMs: number) => void;
   readonly inFlight = new InFlight();
   /** How many of its failures there were: what began before the last one tells nothing of what is now. */
   failures = 0;
@@ -38,7 +39,15 @@ export class Member {
     breaker: Breaker,
     weight: { readonly own: number; readonly mean: number },
     settings: PoolSettings,
-    { nowMs, random }: { readonly nowMs: number; readonly random: () => number },
+    {
+      nowMs,
+      random,
+      onWell,
+    }: {
+      readonly nowMs: number;
+      readonly random: () => number;
+      readonly onWell: (member: Member, nowMs: number) => void;
+    },
   ) {
     this.index = index;
     this.breaker = breaker;
@@ -47,6 +56,7 @@ export class Member {
     this.#relativeWeight = weight.own / weight.mean;
     this.#settings = settings;
     this.#random = random;
+    this.#onWell = onWell;
     this.#nextLookAtMs = nowMs + this.#jittered(settings.lookEveryMs);
   }
 
@@ -107,6 +117,12 @@ export class Member {
     this.#failedLooks = 0;
     this.#penaltyMs = 0;
     this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
+    this.#onWell(this, nowMs);
+  }
+
+  /** It is looked at by the next request that may be used for it. */
+  isDue(nowMs: number): void {
+    this.#nextLookAtMs = nowMs - 1;
   }
 
   /** It does not answer. */

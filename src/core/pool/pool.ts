@@ -87,7 +87,8 @@ class PoolCore implements OriginPool {
           },
         },
       );
-      return new Member(index, guarding, { own, mean }, settings, { nowMs, random });
+      const onWell = (member: Member, atMs: number): void => this.#well(member, atMs);
+      return new Member(index, guarding, { own, mean }, settings, { nowMs, random, onWell });
     });
   }
 
@@ -173,6 +174,12 @@ class PoolCore implements OriginPool {
     const others = this.#members.filter(({ index, isEjected }) => index !== origin && isEjected);
     if (others.length + 1 > this.#members.length / 2) for (const { breaker } of others) breaker.hasten();
     this.#members[origin]?.isBack(nowMs);
+  }
+
+  /** The same for those that only refuse. */
+  #well(member: Member, nowMs: number): void {
+    const failing = this.#members.filter((other) => other !== member && other.isFailing);
+    if (failing.length + 1 > this.#members.length / 2) for (const other of failing) other.isDue(nowMs);
   }
 
   #drawn(nowMs: number, except: readonly number[]): PoolAttempt | undefined {

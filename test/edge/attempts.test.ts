@@ -284,7 +284,7 @@ test("one that is back, and slower than the others, gets its share of requests a
     await send();
     pass(500);
   }
-  slower.answer((request, response) => void setTimeout(() => well(request, response), 20));
+  slower.answer((request, response) => void setTimeout(() => well(request, response), 8));
   for (let turn = 0; turn < 60; turn += 1) {
     await send();
     await Promise.all(background.splice(0));

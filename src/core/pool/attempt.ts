@@ -45,7 +45,7 @@ export class PoolAttempt {
     this.#mostMs = about.mostMs;
     this.#permit = permit;
     this.#member = member;
-    this.#period = member.begun(about.nowMs);
+    this.#period = member.begun(about.isLook, about.nowMs);
   }
 
   /** It answered; how long it took counts. */
@@ -83,9 +83,10 @@ export class PoolAttempt {
     const member = this.#end();
     if (member === undefined) return;
     const nowMs = this.#now();
-    if (why === "timed_out" && !this.#isProbe && member.heardAtMs >= this.#startedMs) {
+    const isHeard = member.heardAtMs >= this.#startedMs && member.heardAtMs <= nowMs;
+    if (why === "timed_out" && !this.#isProbe && isHeard) {
       // It has answered others meanwhile: this one is slow, the origin is there.
-      member.latency.observe(nowMs - this.#startedMs, nowMs);
+      member.latency.observe(Math.max(0, nowMs - this.#startedMs), nowMs);
       this.#permit.ignore();
       return;
     }

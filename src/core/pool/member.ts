@@ -33,6 +33,7 @@ export class Member {
   #penaltyMs = 0;
   #failedLooks = 0;
   #nextLookAtMs: number;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     index: number,
@@ -78,7 +79,7 @@ export class Member {
   overdueMs(nowMs: number): number {
     // Further ahead than it was ever set it is where the clock was set back.
     const leftMs = this.#nextLookAtMs - nowMs;
-    return leftMs > 2 * this.#settings.lookEveryMs ? 1 : -leftMs;
+    return leftMs > 2 * this.#settings.lookEveryMs ? Number.POSITIVE_INFINITY : -leftMs;
   }
 
   /** By how much of a share it is drawn first: its weight, and less of it while it warms up. */
@@ -92,13 +93,22 @@ export class Member {
   /** How long a request is expected to take, as a measure: lower is better. @param unknownMs where it was never seen */
   score(nowMs: number, unknownMs: number): number {
     const latencyMs = Math.max(this.latency.ms ?? unknownMs, this.#settings.finestMs);
-    return (
-      Math.max(latencyMs, this.#penaltyAt(nowMs)) * (1 + this.inFlight.count(nowMs) / this.#relativeWeight)
-    );
+    return Math.max(latencyMs, this.#penaltyAt(nowMs)) * this.#load(nowMs);
+  }
+
+  /** What is under way, over what it carries beside the others; one request that is under way makes no difference. */
+  #load(nowMs: number): number {
+    return Math.max(1, this.inFlight.count(nowMs) / this.#relativeWeight);
+  }
+
+  /** Whether it is known to fail, and not by one refusal among others. */
+  get isPenalised(): boolean {
+    return this.#penaltyMs > 0;
   }
 
   /** @returns what its `inFlight` is to be told at the end */
-  begun(nowMs: number): number {
+  begun(isLook: boolean, nowMs: number): number {
+    if (isLook) this.#lookedAtMs = nowMs;
     if (!this.#isFailing) this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
     return this.inFlight.enter(nowMs);
   }
@@ -147,7 +157,9 @@ export class Member {
     if (isLook) this.#failedLooks += 1;
     this.failures += 1;
     this.#failedAtMs = nowMs;
-    if (!this.#isFailing || isLook) this.#nextLookAtMs = nowMs + this.#untilNextLookMs();
+    // However long a look took to fail: the next one is due as long after it began.
+    const sinceMs = isLook ? Math.min(this.#lookedAtMs, nowMs) : nowMs;
+    if (!this.#isFailing || isLook) this.#nextLookAtMs = Math.max(nowMs, sinceMs + this.#untilNextLookMs());
     this.#isFailing = true;
   }
 

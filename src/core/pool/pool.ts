@@ -55,6 +55,8 @@ export interface OriginPool {
 const NOBODY: readonly number[] = [];
 /** Looks that are due so often over are done by any request. */
 const LAST_LOOKS = 3;
+/** One that is so many times as good is taken wherever it is. */
+const FAR = 4;
 
 class PoolCore implements OriginPool {
   readonly #members: readonly Member[];
@@ -74,10 +76,12 @@ class PoolCore implements OriginPool {
     this.#random = random;
     const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
     const nowMs = now();
+    // It is to be looked at as often as any other.
+    const longestMs = Math.max(settings.lookEveryMs, breaker.timeoutMs ?? 0);
     this.#members = weights.map((own, index) => {
       const guarding = createBreaker(
         // The pool itself gives less to one that is back: what its breaker took back nobody else would get.
-        { ...breaker, rampMs: 0 },
+        { maxTimeoutMs: longestMs, ...breaker, rampMs: 0 },
         {
           now,
           random,
@@ -186,18 +190,40 @@ class PoolCore implements OriginPool {
     const first = this.#draw(nowMs, except, undefined);
     if (first === undefined) return undefined;
     const second = this.#draw(nowMs, except, first);
-    const chosen = second !== undefined && this.#isTaken(second, first, nowMs) ? second : first;
-    return this.#begin(chosen, false, nowMs);
+    const drawn = second !== undefined && this.#isTaken(second, first, nowMs) ? second : first;
+    return this.#begin(this.#orFarBetter(drawn, except, nowMs), false, nowMs);
+  }
+
+  /** Where both that were drawn are far worse than another one, as two of three may be. */
+  #orFarBetter(drawn: Member, except: readonly number[], nowMs: number): Member {
+    if (this.#members.length < 3) return drawn;
+    const unknownMs = this.#medianMs();
+    let best = drawn;
+    let bestScore = drawn.score(nowMs, unknownMs) / FAR;
+    for (const member of this.#members) {
+      if (!isFree(member, except, drawn)) continue;
+      const score = member.score(nowMs, unknownMs);
+      if (score >= bestScore) continue;
+      best = member;
+      bestScore = score;
+    }
+    return best;
   }
 
   /** By their shares, one that may be asked. */
   #draw(nowMs: number, except: readonly number[], but: Member | undefined): Member | undefined {
+    // Those that fail are left to looks, while there are others.
+    const hasBetter = this.#members.some(
+      (member) => isFree(member, except, undefined) && !member.isPenalised,
+    );
+    const isOut = (member: Member): boolean =>
+      !isFree(member, except, but) || (hasBetter && member.isPenalised);
     let total = 0;
-    for (const member of this.#members) if (isFree(member, except, but)) total += member.share(nowMs);
+    for (const member of this.#members) if (!isOut(member)) total += member.share(nowMs);
     let left = this.#random() * total;
     let last: Member | undefined;
     for (const member of this.#members) {
-      if (!isFree(member, except, but)) continue;
+      if (isOut(member)) continue;
       last = member;
       left -= member.share(nowMs);
       if (left < 0) break;

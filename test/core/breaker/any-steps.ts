@@ -9,7 +9,9 @@ export type Step =
   | { readonly do: "acquire" }
   /** The result of one of the permits that are held. */
   | { readonly do: "settle"; readonly which: number; readonly how: Result }
-  | { readonly do: "wait"; readonly ms: number };
+  | { readonly do: "wait"; readonly ms: number }
+  /** Somebody thinks that the dependency is back. */
+  | { readonly do: "hasten" };
 
 export const LEASE_MS = 500;
 export const LONGEST_MS = 2_000;
@@ -47,6 +49,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(LEASE_MS) }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: "hasten" }) },
 );
 
 export const anySteps = fc.array(step, { maxLength: 200, size: "max" });

@@ -9,7 +9,8 @@ const LATEST = 1 - 2 ** -20;
 /** A breaker whose clock is set with each call of it. */
 interface Timed {
   readonly state: BreakerState;
-  tryAcquire(nowMs: number): TimedPermit | Rejection;
+  tryAcquire(nowMs: number, leaseMs?: number): TimedPermit | Rejection;
+  hasten(): void;
 }
 
 interface TimedPermit {
@@ -31,9 +32,9 @@ const start = (options: BreakerOptions = {}, random = () => LATEST) => {
     get state() {
       return plain.state;
     },
-    tryAcquire: (nowMs) => {
+    tryAcquire: (nowMs, leaseMs) => {
       clockMs = nowMs;
-      const answer = plain.tryAcquire();
+      const answer = plain.tryAcquire(leaseMs);
       if (!answer.granted) return answer;
       return {
         granted: true,
@@ -48,6 +49,7 @@ const start = (options: BreakerOptions = {}, random = () => LATEST) => {
         ignore: () => answer.ignore(),
       };
     },
+    hasten: () => plain.hasten(),
   };
   return { breaker, transitions, reasons: () => transitions.map(({ reason }) => reason) };
 };
@@ -167,6 +169,23 @@ test("a probe whose lease runs out has failed, and its late result changes nothi
   expect(breaker.state).toBe("open");
 });
 
+test("a probe that may take longer has a longer lease, and the next one its own", () => {
+  const { breaker, reasons } = opened({ halfOpenTimeoutMs: 300 });
+  const probe = granted(breaker.tryAcquire(1_000, 2_000));
+  for (const nowMs of [1_001, 2_999]) expect(rejected(breaker.tryAcquire(nowMs)).retryAtMs).toBe(3_000);
+  probe.ok(2_999);
+  granted(breaker.tryAcquire(2_999));
+  expect(rejected(breaker.tryAcquire(3_000)).retryAtMs).toBe(3_299);
+  rejected(breaker.tryAcquire(3_299));
+  expect(reasons()).toEqual(["consecutive_failures", "timeout", "probe_lost"]);
+});
+
+test("a probe that may not take as long has no shorter lease", () => {
+  const { breaker } = opened({ halfOpenTimeoutMs: 300 });
+  granted(breaker.tryAcquire(1_000, 10));
+  expect(rejected(breaker.tryAcquire(1_001)).retryAtMs).toBe(1_300);
+});
+
 test("a probe that says nothing leaves its place to the next", () => {
   const { breaker } = opened();
   granted(breaker.tryAcquire(1_000)).ignore();
@@ -247,6 +266,63 @@ test("a clock that is set back keeps it open no longer than the longest time", (
   const { breaker } = start({ maxTimeoutMs: 2_000 });
   fail(breaker, 1_000_000, 5);
   granted(breaker.tryAcquire(5_000));
+});
+
+test("hastened while it is open, it lets a probe through at once", () => {
+  const { breaker, reasons } = opened();
+  rejected(breaker.tryAcquire(1));
+  breaker.hasten();
+  granted(breaker.tryAcquire(1));
+  expect(reasons()).toEqual(["consecutive_failures", "timeout"]);
+});
+
+test("hastened, it stays open until somebody asks", () => {
+  const { breaker, transitions } = opened();
+  breaker.hasten();
+  expect(breaker.state).toBe("open");
+  expect(transitions).toHaveLength(1);
+});
+
+test("hastened, it waits no longer for a dependency that asked for a pause", () => {
+  const { breaker } = start();
+  granted(breaker.tryAcquire(0)).fail(0, 30_000);
+  breaker.hasten();
+  granted(breaker.tryAcquire(1));
+});
+
+test("hastened while a probe is on its way, it lets no other one through", () => {
+  const { breaker } = opened({ halfOpenTimeoutMs: 300 });
+  breaker.hasten();
+  granted(breaker.tryAcquire(1));
+  breaker.hasten();
+  expect(rejected(breaker.tryAcquire(2)).retryAtMs).toBe(301);
+});
+
+test("hastened in vain, it stays open for twice as long as before", () => {
+  const { breaker } = opened();
+  breaker.hasten();
+  fail(breaker, 1);
+  expect(rejected(breaker.tryAcquire(1)).retryAtMs).toBeCloseTo(2_001, 1);
+});
+
+test("hastened while it is closed, it opens as ever, for as long as ever", () => {
+  const { breaker } = start();
+  fail(breaker, 0, 4);
+  breaker.hasten();
+  expect(breaker.state).toBe("closed");
+  fail(breaker, 0);
+  expect(rejected(breaker.tryAcquire(0)).retryAtMs).toBeCloseTo(1_000, 1);
+});
+
+test("hastened on its ramp, it lets up no more than before", () => {
+  const passed = (isHastened: boolean): number => {
+    const { breaker } = opened();
+    succeed(breaker, 1_000, 3);
+    if (isHastened) breaker.hasten();
+    return Array.from({ length: 100 }, () => breaker.tryAcquire(2_000)).filter((each) => each.granted).length;
+  };
+  expect(passed(false)).toBeLessThan(50);
+  expect(passed(true)).toBe(passed(false));
 });
 
 test.for([

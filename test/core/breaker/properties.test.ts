@@ -42,6 +42,7 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
     let settled: Held | undefined;
     let acquired = false;
     if (each.do === "wait") nowMs += each.ms;
+    else if (each.do === "hasten") breaker.hasten();
     else if (each.do === "acquire") {
       const answer = breaker.tryAcquire();
       acquired = answer.granted;
@@ -75,6 +76,12 @@ test("never more than one probe is on its way within its lease", () => {
       ({ generation, atMs }) => generation === transitions.length && nowMs - atMs < LEASE_MS,
     );
     expect(probes.length).toBeLessThanOrEqual(1);
+  });
+});
+
+test("to be hastened changes no state", () => {
+  assertAlways(({ step: each, changes }) => {
+    if (each.do === "hasten") expect(changes).toBe(0);
   });
 });
 

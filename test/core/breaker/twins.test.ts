@@ -10,7 +10,11 @@ interface Habits {
   readonly isToldLate: boolean;
   /** How often somebody who is rejected asks again at once. */
   readonly insists: number;
+  /** Whether it is hastened where it is not open. */
+  readonly isHastenedInVain: boolean;
 }
+
+const USUAL: Habits = { isToldLate: true, insists: 0, isHastenedInVain: true };
 
 interface Held {
   readonly permit: Permit;
@@ -21,7 +25,7 @@ interface Held {
 const live = (
   steps: readonly Step[],
   random: number,
-  { isToldLate, insists }: Habits,
+  { isToldLate, insists, isHastenedInVain }: Habits,
   options: BreakerOptions,
 ): readonly string[] => {
   let nowMs = 0;
@@ -47,7 +51,9 @@ const live = (
   return steps.map((step) => {
     let answer = "";
     if (step.do === "wait") nowMs += step.ms;
-    else if (step.do === "settle") {
+    else if (step.do === "hasten") {
+      if (isHastenedInVain || breaker.state === "open") breaker.hasten();
+    } else if (step.do === "settle") {
       const taken = take(step.which);
       if (taken !== undefined && (isToldLate || taken.generation === generation))
         settle(taken.permit, step.how);
@@ -71,11 +77,15 @@ const expectNoDifference = (one: Habits, other: Habits, options: BreakerOptions)
   );
 
 test("a result of an earlier generation makes no difference, however it is told", () => {
-  expectNoDifference({ isToldLate: true, insists: 0 }, { isToldLate: false, insists: 0 }, OPTIONS);
+  expectNoDifference(USUAL, { ...USUAL, isToldLate: false }, OPTIONS);
 });
 
 test("a rejection is not counted: whoever is rejected may ask again, and is only rejected again", () => {
   // On the ramp the share is one of those who ask.
   const options = { ...OPTIONS, rampMs: 0 };
-  expectNoDifference({ isToldLate: true, insists: 0 }, { isToldLate: true, insists: 3 }, options);
+  expectNoDifference(USUAL, { ...USUAL, insists: 3 }, options);
+});
+
+test("to be hastened makes no difference where it is not open: no second probe, no shorter ramp", () => {
+  expectNoDifference(USUAL, { ...USUAL, isHastenedInVain: false }, OPTIONS);
 });

@@ -1,0 +1,181 @@
+/** How the isolates of the simulation choose: at random, by their own requests in flight, and as the edge does. */
+import { createAllowance } from "../../../src/core/pool/allowance.ts";
+import type { PoolAttempt } from "../../../src/core/pool/attempt.ts";
+import { LatencyHistogram } from "../../../src/core/pool/latency-histogram.ts";
+import { createOriginPool } from "../../../src/core/pool/pool.ts";
+import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/configuration.ts";
+import type { Job } from "./simulated-origin.ts";
+import type { Timeline } from "./timeline.ts";
+
+export const CHOOSERS = ["random", "in flight", "breakwater"] as const;
+export type ChooserKind = (typeof CHOOSERS)[number];
+
+export interface Surroundings {
+  readonly timeline: Timeline;
+  readonly random: () => number;
+  readonly send: (origin: number, done: () => void) => Job;
+  readonly cancel: (origin: number, job: Job) => void;
+  readonly deadlineMs: number;
+}
+
+/** One isolate. */
+export interface Chooser {
+  /** @param ended called once, with whether it was answered in time */
+  request(ended: (isAnswered: boolean) => void): void;
+}
+
+type Pick = (inFlight: readonly number[], random: () => number) => number;
+
+const atRandom: Pick = (inFlight, random) => Math.floor(random() * inFlight.length);
+
+/** The power of two choices, as least-connection balancers do it. */
+const byInFlight: Pick = (inFlight, random) => {
+  const first = Math.floor(random() * inFlight.length);
+  const other = Math.floor(random() * (inFlight.length - 1));
+  const second = other >= first ? other + 1 : other;
+  return (inFlight[second] ?? 0) < (inFlight[first] ?? 0) ? second : first;
+};
+
+const simple = (pick: Pick, origins: number, surroundings: Surroundings): Chooser => {
+  const { timeline, random, send, cancel, deadlineMs } = surroundings;
+  const inFlight = Array.from({ length: origins }, () => 0);
+  return {
+    request: (ended) => {
+      const origin = pick(inFlight, random);
+      const count = (by: number): void => {
+        inFlight[origin] = (inFlight[origin] ?? 0) + by;
+      };
+      count(1);
+      const job = send(origin, () => {
+        count(-1);
+        ended(true);
+      });
+      timeline.at(timeline.nowMs() + deadlineMs, () => {
+        if (job.state === "over") return;
+        cancel(origin, job);
+        count(-1);
+        ended(false);
+      });
+    },
+  };
+};
+
+// As in `origin-client.ts` and `delivery.ts`, which say why.
+const MAX_ATTEMPTS = 3;
+const LONGEST_MS = 2_000;
+const PATIENCE = 4;
+const LEAST_PATIENCE_MS = 250;
+
+interface Running {
+  readonly attempt: PoolAttempt;
+  readonly startedMs: number;
+  readonly job: Job;
+}
+
+const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
+  const { timeline, random, send, cancel, deadlineMs } = surroundings;
+  const now = timeline.nowMs;
+  const pool = createOriginPool(
+    Array.from({ length: origins }, () => 1),
+    { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: LONGEST_MS } },
+    { now, random },
+  );
+  const latencies = new LatencyHistogram();
+  const hedges = createAllowance({ share: HEDGE_PERCENT / 100, most: 10, initial: 0 });
+  const retries = createAllowance({ share: RETRY_PERCENT / 100, perSecond: 0.1, most: 50, initial: 10 });
+
+  const request: Chooser["request"] = (ended) => {
+    hedges.request();
+    retries.request();
+    const deadlineAtMs = now() + deadlineMs;
+    const tried: number[] = [];
+    const running: Running[] = [];
+    let made = 0;
+    let isOver = false;
+
+    const leave = (losers: readonly Running[], winner: Running): void => {
+      const { p95Ms = Number.POSITIVE_INFINITY } = latencies;
+      for (const loser of losers) {
+        const elapsedMs = now() - loser.startedMs;
+        if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.outrun();
+        else loser.attempt.ignore();
+        if (elapsedMs >= p95Ms) latencies.add(elapsedMs);
+        cancel(loser.attempt.origin, loser.job);
+      }
+    };
+
+    const answered = (winner: Running): void => {
+      isOver = true;
+      winner.attempt.answered();
+      latencies.add(now() - winner.startedMs);
+      leave(
+        running.filter((each) => each !== winner),
+        winner,
+      );
+      ended(true);
+    };
+
+    /** @returns whether it was sent, and whether only to find something out */
+    const start = (): "sent" | "look" | undefined => {
+      const isFirst = made === 0;
+      let attempt = pool.acquire({ isRepeatable: isFirst, except: tried });
+      if (!(isFirst || attempt.granted)) attempt = pool.acquire({ isRepeatable: false });
+      if (!attempt.granted) return undefined;
+      made += 1;
+      tried.push(attempt.origin);
+      const each: Running = {
+        attempt,
+        startedMs: now(),
+        job: send(attempt.origin, () => answered(each)),
+      };
+      running.push(each);
+      return attempt.isLook && isFirst ? "look" : "sent";
+    };
+
+    const beLate = (): void => {
+      if (isOver || made >= MAX_ATTEMPTS || !retries.take(now())) return;
+      if (start() === undefined) retries.giveBack();
+    };
+
+    const planPatience = (): void => {
+      const { p95Ms } = latencies;
+      const halfMs = (deadlineAtMs - now()) / 2;
+      const isTelling = p95Ms !== undefined && PATIENCE * p95Ms < halfMs;
+      const patienceMs = isTelling ? Math.max(PATIENCE * p95Ms, LEAST_PATIENCE_MS) : halfMs;
+      timeline.at(now() + Math.min(patienceMs, halfMs), beLate);
+    };
+
+    const hedge = (isLook: boolean): void => {
+      if (isOver) return;
+      if (isLook || hedges.take(now())) start();
+      planPatience();
+    };
+
+    const first = start();
+    if (first === undefined) return ended(false);
+    const { p95Ms } = latencies;
+    if (p95Ms === undefined) planPatience();
+    else timeline.at(now() + p95Ms, () => hedge(first === "look"));
+    timeline.at(deadlineAtMs, () => {
+      if (isOver) return;
+      isOver = true;
+      for (const { attempt, job } of running) {
+        attempt.absent("timed_out");
+        cancel(attempt.origin, job);
+      }
+      ended(false);
+    });
+  };
+  return { request };
+};
+
+export const createChooser = (kind: ChooserKind, origins: number, surroundings: Surroundings): Chooser => {
+  switch (kind) {
+    case "random":
+      return simple(atRandom, origins, surroundings);
+    case "in flight":
+      return simple(byInFlight, origins, surroundings);
+    case "breakwater":
+      return breakwater(origins, surroundings);
+  }
+};

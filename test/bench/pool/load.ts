@@ -1,0 +1,57 @@
+/** What the contestants are asked for. */
+import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
+import { API_KEY } from "./key.ts";
+import { LOAD_ID_HEADER } from "./replica.ts";
+
+export const PER_SECOND = 500;
+
+export const KEYLESS = "keyless-";
+export const KEYED = "keyed-";
+
+/** As many different things are read. */
+const ITEMS = 100;
+const HOST = "edge.test";
+const BODY = JSON.stringify({ quantity: 1 });
+
+export const reads = (): RequestBatch =>
+  requestBatch(
+    Array.from({ length: ITEMS }, (_, index) =>
+      rawRequest({
+        method: "GET",
+        target: `/items/${index}`,
+        headers: { host: HOST, accept: "application/json" },
+      }),
+    ),
+    true,
+  );
+
+const write = (target: string, id: string, headers: Readonly<Record<string, string>>): string =>
+  rawRequest({
+    method: "POST",
+    target,
+    headers: {
+      host: HOST,
+      accept: "application/json",
+      "content-type": "application/json",
+      [LOAD_ID_HEADER]: id,
+      ...headers,
+    },
+    body: BODY,
+  });
+
+/** Whether the request of this place among the writes has a key: every second one does. */
+export const hasKey = (index: number): boolean => index % 2 === 1;
+
+/** Without a key and with one in turn, each with an id of its own. */
+export const writes = (count: number): RequestBatch =>
+  requestBatch(
+    Array.from({ length: count }, (_, index) =>
+      hasKey(index)
+        ? write("/orders", `${KEYED}${index}`, {
+            authorization: `Bearer ${API_KEY}`,
+            "idempotency-key": `key-${index}`,
+          })
+        : write("/items", `${KEYLESS}${index}`, {}),
+    ),
+    false,
+  );

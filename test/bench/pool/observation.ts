@@ -1,0 +1,124 @@
+/** What a turn has left behind: every request as its client saw it, every attempt as the replicas saw it. */
+import { percentile } from "../support/statistics.ts";
+import type { Trace } from "../support/trace-turn.ts";
+import { BUCKET_MS, type ReplicaCounts } from "./replica.ts";
+
+/** Epoch milliseconds. */
+export interface Span {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+export interface Seen {
+  readonly sent: number;
+  /** Anything but a whole answer of 2xx. */
+  readonly errors: number;
+  /** Of the answers of 2xx; infinite where there was none. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly lagP99Ms: number;
+}
+
+export interface Observation {
+  readonly trace: Trace;
+  /** Of the replicas that the contestant uses. */
+  readonly counts: readonly ReplicaCounts[];
+  /** When each step of the scenario had been taken, epoch milliseconds. */
+  readonly stepsAtMs: readonly number[];
+  /** Of the machine, while the load was on. */
+  readonly idleShare: number;
+}
+
+const isGood = (status: number): boolean => status >= 200 && status < 300;
+
+const at = (values: readonly number[], percent: number): number =>
+  values.length === 0 ? Number.POSITIVE_INFINITY : percentile(values, percent);
+
+/**
+ * Of the requests that were due within the span.
+ *
+ * @param isCounted by its place among all requests @default all are
+ */
+export const seenWithin = (
+  { trace }: Observation,
+  { fromMs, toMs }: Span,
+  isCounted: (index: number) => boolean = () => true,
+): Seen => {
+  const latencies: number[] = [];
+  const lags: number[] = [];
+  let errors = 0;
+  for (const [index, dueMs] of trace.dueAtMs.entries()) {
+    if (dueMs < fromMs || dueMs >= toMs || !isCounted(index)) continue;
+    lags.push(trace.lagMs[index] ?? 0);
+    if (isGood(trace.status[index] ?? 0)) latencies.push(trace.latencyMs[index] ?? 0);
+    else errors += 1;
+  }
+  return {
+    sent: lags.length,
+    errors,
+    p50Ms: at(latencies, 50),
+    p99Ms: at(latencies, 99),
+    lagP99Ms: at(lags, 99),
+  };
+};
+
+/** Attempts that came within the span, to a bucket, at each replica. */
+export const attemptsWithin = ({ counts }: Observation, { fromMs, toMs }: Span): number[] => {
+  const first = Math.ceil(fromMs / BUCKET_MS);
+  const end = Math.ceil(toMs / BUCKET_MS);
+  return counts.map(({ buckets }) =>
+    buckets.reduce((sum, [bucket, attempts]) => (bucket >= first && bucket < end ? sum + attempts : sum), 0),
+  );
+};
+
+const total = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+
+export const allAttemptsWithin = (observation: Observation, span: Span): number =>
+  total(attemptsWithin(observation, span));
+
+/** Of all attempts within the span the part that one replica got. */
+export const shareOf = (observation: Observation, replica: number, span: Span): number => {
+  const attempts = attemptsWithin(observation, span);
+  return (attempts[replica] ?? 0) / Math.max(1, total(attempts));
+};
+
+/** The same as part of an equal share. */
+export const fairShareOf = (observation: Observation, replica: number, span: Span): number =>
+  shareOf(observation, replica, span) * observation.counts.length;
+
+/** Windows of a second are looked at in steps of. */
+const STEP_MS = 100;
+
+/** From when on a window of one second is as it should be, milliseconds; the whole span where none is. */
+export const firstSecond = ({ fromMs, toMs }: Span, isRight: (second: Span) => boolean): number => {
+  for (let startMs = fromMs; startMs + 1_000 <= toMs; startMs += STEP_MS)
+    if (isRight({ fromMs: startMs, toMs: startMs + 1_000 })) return startMs - fromMs;
+  return toMs - fromMs;
+};
+
+/** A surge is looked for in windows of so long. */
+const SURGE_WINDOW_MS = 500;
+
+/** The most attempts that any one replica got within one window of the span, a second. */
+export const highestRate = (observation: Observation, { fromMs, toMs }: Span): number => {
+  let most = 0;
+  for (let startMs = fromMs; startMs + SURGE_WINDOW_MS <= toMs; startMs += BUCKET_MS)
+    most = Math.max(
+      most,
+      ...attemptsWithin(observation, { fromMs: startMs, toMs: startMs + SURGE_WINDOW_MS }),
+    );
+  return (most * 1_000) / SURGE_WINDOW_MS;
+};
+
+/** How many of the requests with an id reached the replicas more than once. @param prefix of the ids that count */
+export const duplicates = ({ counts }: Observation, prefix: string): number => {
+  const seen = new Set<string>();
+  const twice = new Set<string>();
+  for (const { ids } of counts)
+    for (const id of ids) {
+      if (!id.startsWith(prefix)) continue;
+      if (seen.has(id)) twice.add(id);
+      seen.add(id);
+    }
+  return twice.size;
+};

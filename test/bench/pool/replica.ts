@@ -1,0 +1,127 @@
+/** One replica behind the contestants: a real HTTP server that is well, or ill in one of several ways. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+
+export type Mode = "ok" | "slow" | "fast503" | "hole" | "refuse" | "reset" | "midbody";
+
+/** What the load names each of its requests by that may not be done twice. */
+export const LOAD_ID_HEADER = "x-load-id";
+/** What active checks ask for: it is as ill as everything else, and is no attempt. */
+export const HEALTH_PATH = "/health";
+
+/** Attempts are counted by. */
+export const BUCKET_MS = 20;
+export const SLOW_MS = 200;
+/** Of a service, and of what comes on top of it, exponentially: 4 ms in the mean. */
+const LEAST_MS = 2;
+const JITTER_MS = 2;
+
+export interface ReplicaCounts {
+  /** Attempts that came in each bucket of the epoch in which any came. */
+  readonly buckets: readonly (readonly [bucket: number, attempts: number])[];
+  /** The id of each attempt that had one. */
+  readonly ids: readonly string[];
+}
+
+export interface Replica {
+  readonly port: number;
+  turn(mode: Mode): Promise<void>;
+  counts(): ReplicaCounts;
+  forget(): void;
+}
+
+const BODY = JSON.stringify({ id: "1", name: "a thing", price: 1234, stock: 7, tags: ["small", "blue"] });
+const LENGTH = Buffer.byteLength(BODY);
+
+const serviceMs = (): number => LEAST_MS - Math.log(1 - Math.random()) * JITTER_MS;
+
+const listen = async (server: Server, port: number): Promise<number> => {
+  server.listen({ port, host: "127.0.0.1", backlog: 4096 });
+  await once(server, "listening");
+  const address = server.address();
+  return typeof address === "object" && address !== null ? address.port : port;
+};
+
+const refuse = async (server: Server): Promise<void> => {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+};
+
+const answer = (request: IncomingMessage, response: ServerResponse, status: number): void => {
+  const id = request.headers["x-request-id"];
+  response.writeHead(status, {
+    "content-type": "application/json",
+    "content-length": LENGTH,
+    // Of our edge's a proxy's own answer is told apart by it.
+    ...(id === undefined ? {} : { "x-request-id": id }),
+  });
+};
+
+const breakOff = (request: IncomingMessage, response: ServerResponse): void => {
+  answer(request, response, 200);
+  response.write(BODY.slice(0, LENGTH / 2), () => request.socket.destroy());
+};
+
+export const startReplica = async (): Promise<Replica> => {
+  let mode: Mode = "ok";
+  let buckets = new Map<number, number>();
+  let ids: string[] = [];
+
+  const count = (request: IncomingMessage): void => {
+    if (request.url === HEALTH_PATH) return;
+    const bucket = Math.floor(Date.now() / BUCKET_MS);
+    buckets.set(bucket, (buckets.get(bucket) ?? 0) + 1);
+    const id = request.headers[LOAD_ID_HEADER];
+    if (typeof id === "string") ids.push(id);
+  };
+
+  const finish = (request: IncomingMessage, response: ServerResponse): void => {
+    answer(request, response, 200);
+    response.end(BODY);
+  };
+
+  const serve: Readonly<Record<Mode, (request: IncomingMessage, response: ServerResponse) => void>> = {
+    ok: (request, response) => void setTimeout(finish, serviceMs(), request, response),
+    slow: (request, response) => void setTimeout(finish, SLOW_MS, request, response),
+    fast503: (request, response) => {
+      answer(request, response, 503);
+      response.end(BODY);
+    },
+    hole: () => undefined,
+    refuse: (request) => request.socket.destroy(),
+    reset: (request) => request.socket.destroy(),
+    midbody: (request, response) =>
+      request.method === "GET" && request.url !== HEALTH_PATH
+        ? breakOff(request, response)
+        : serve.ok(request, response),
+  };
+
+  const server = createServer({ keepAlive: true }, (request, response) => {
+    count(request);
+    // Who resets has read the request before: it may have done it.
+    request.resume().on("end", () => serve[mode](request, response));
+    request.on("error", () => undefined);
+  });
+  // An idle connection that a proxy keeps is never closed under a request.
+  server.keepAliveTimeout = 0;
+  server.requestTimeout = 0;
+  const port = await listen(server, 0);
+
+  return {
+    port,
+    turn: async (next) => {
+      if (mode === "refuse" && next !== "refuse") await listen(server, port);
+      if (mode !== "refuse" && next === "refuse") await refuse(server);
+      // What fell into the hole is not answered later either: its connections break when it is well again.
+      if (mode === "hole" && next !== "hole") server.closeAllConnections();
+      mode = next;
+    },
+    counts: () => ({ buckets: [...buckets], ids }),
+    forget: () => {
+      buckets = new Map();
+      ids = [];
+    },
+  };
+};

@@ -1,0 +1,64 @@
+/** The replicas that all contestants stand before: one process, ordered about over its port. */
+import { join } from "node:path";
+import { projectFolder } from "../../../src/local/folder.ts";
+import { freePort } from "../../../src/local/free-port.ts";
+import { exchange } from "../support/exchange.ts";
+import { rawRequest } from "../support/request-batch.ts";
+import { startServer } from "../support/server-process.ts";
+import type { Mode, ReplicaCounts } from "./replica.ts";
+
+export const REPLICAS = 16;
+
+export type Order =
+  | { readonly kind: "turn"; readonly replicas: readonly number[]; readonly mode: Mode }
+  | { readonly kind: "forget" }
+  | { readonly kind: "count" };
+
+export interface UpstreamState {
+  /** When the order had been followed, epoch milliseconds. */
+  readonly atMs: number;
+  readonly ports: readonly number[];
+  readonly counts: readonly ReplicaCounts[];
+}
+
+export interface Upstream {
+  readonly ports: readonly number[];
+  /** Where it stands in for Redis. */
+  readonly redisUrl: string;
+  order(order: Order): Promise<UpstreamState>;
+  stop(): Promise<void>;
+}
+
+const orderRequest = (order: Order): string =>
+  rawRequest({
+    method: "POST",
+    target: "/order",
+    headers: { host: "127.0.0.1", connection: "close" },
+    body: JSON.stringify(order),
+  });
+
+/** @throws LocalError where it does not start */
+export const startUpstream = async (signal: AbortSignal): Promise<Upstream> => {
+  const port = await freePort();
+  const server = await startServer({
+    name: "the replicas",
+    folder: projectFolder,
+    args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
+    environment: {},
+    port,
+    readyRequest: async () => orderRequest({ kind: "forget" }),
+    signal,
+  });
+  const order = async (given: Order): Promise<UpstreamState> => {
+    const { status, body } = await exchange(port, orderRequest(given));
+    if (status !== 200) throw new Error(`the replicas answered ${status}`);
+    return JSON.parse(body.toString());
+  };
+  try {
+    const { ports } = await order({ kind: "forget" });
+    return { ports, redisUrl: `http://127.0.0.1:${port}`, order, stop: server.stop };
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
+};

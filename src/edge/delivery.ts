@@ -38,6 +38,7 @@ const PATIENCE = 4;
 const LEAST_PATIENCE_MS = 250;
 
 const LATE = "late";
+const OVER = "over";
 
 export class Delivery {
   readonly #context: DeliveryContext;
@@ -59,11 +60,25 @@ export class Delivery {
   }
 
   async run(): Promise<OriginAnswer> {
+    const { deadline } = this.#request;
+    const over = Promise.withResolvers<typeof OVER>();
+    const end = (): void => over.resolve(OVER);
+    if (deadline.aborted) end();
+    deadline.addEventListener("abort", end, { once: true });
+    try {
+      return await this.#untilAnswered(over.promise);
+    } finally {
+      deadline.removeEventListener("abort", end);
+    }
+  }
+
+  async #untilAnswered(over: Promise<typeof OVER>): Promise<OriginAnswer> {
     const refused = this.#start("first");
     if (refused !== undefined) return unreachable(refused, this.#context.now());
     this.#planHedge();
     for (;;) {
-      const event = await this.#event();
+      const event = await this.#event(over);
+      if (event === OVER) return this.#outOfTime(this.#context.now());
       const answer = event === LATE ? this.#late() : await this.#ended(event);
       if (answer !== undefined) return answer;
     }
@@ -87,16 +102,15 @@ export class Delivery {
 
   #send(attempt: PoolAttempt, cause: AttemptCause, startedMs: number): void {
     const { sendAttempt, origins } = this.#context;
-    const { repetition, deadline } = this.#request;
     const address = origins[attempt.origin];
     if (address === undefined) throw new Error("the pool knows an origin that there is not");
     this.#made += 1;
     if (!this.#tried.includes(attempt.origin)) this.#tried.push(attempt.origin);
-    const controller = repetition === "never" ? undefined : new AbortController();
-    const signal = controller === undefined ? deadline : AbortSignal.any([deadline, controller.signal]);
+    // Not the deadline's own signal: what workerd holds for each that a fetch listens to stops all requests for a tenth
+    // of a second every few seconds, when it is collected.
+    const controller = new AbortController();
     const number = this.#made;
-    const isRead = repetition === "race";
-    const sending = sendAttempt(this.#request, { address, number, isRead, signal });
+    const sending = sendAttempt(this.#request, { address, number, controller });
     const running: RunningAttempt = {
       attempt,
       number,
@@ -108,9 +122,9 @@ export class Delivery {
     this.#running = [...this.#running, running];
   }
 
-  /** The first attempt that ends, or that it takes too long. */
-  async #event(): Promise<EndedAttempt | typeof LATE> {
-    const ends = this.#running.map(({ ended }) => ended);
+  /** The first attempt that ends, or that it takes too long, or that there is no more time. */
+  async #event(over: Promise<typeof OVER>): Promise<EndedAttempt | typeof LATE | typeof OVER> {
+    const ends = [over, ...this.#running.map(({ ended }) => ended)];
     if (this.#lateAtMs === Number.POSITIVE_INFINITY) return await Promise.race(ends);
     const late = Promise.withResolvers<typeof LATE>();
     const timer = setTimeout(() => late.resolve(LATE), Math.max(0, this.#lateAtMs - this.#context.now()));
@@ -174,7 +188,6 @@ export class Delivery {
     this.#running = this.#running.filter((each) => each !== running);
     const nowMs = this.#context.now();
     this.#record(running, tellPool(running, outcome, this.#request), nowMs);
-    if (outcome.kind === "aborted") return this.#outOfTime(nowMs);
     if (outcome.kind === "answered") {
       const { response } = outcome;
       this.#learn(running, nowMs - running.startedMs, response);
@@ -214,15 +227,18 @@ export class Delivery {
       else loser.attempt.ignore();
       // It would have taken longer still: were it left out, the quantile would come down with each hedge.
       if (elapsedMs >= (this.#latencies.p95Ms ?? Number.POSITIVE_INFINITY)) this.#learn(loser, elapsedMs);
-      loser.controller?.abort();
+      loser.controller.abort();
     }
     this.#running = this.#running.filter((running) => !losers.includes(running));
   }
 
-  /** What a look was made for is found out, though its client has been answered. */
+  /** What a look was made for is found out, though its client has been answered: until its time is over. */
   #watch(look: RunningAttempt): void {
+    const leftMs = Math.max(0, this.#request.deadlineAtMs - this.#context.now());
+    const timer = setTimeout(() => look.controller.abort(), leftMs);
     this.#request.inBackground(
       look.ended.then(({ outcome }) => {
+        clearTimeout(timer);
         tellPool(look, outcome, this.#request);
         if (outcome.kind === "answered" || outcome.kind === "refused") discard(outcome.response);
       }),
@@ -238,7 +254,7 @@ export class Delivery {
   #outOfTime(nowMs: number): OriginAnswer {
     for (const running of this.#running) {
       this.#record(running, tellPool(running, { kind: "aborted" }, this.#request), nowMs);
-      running.controller?.abort();
+      running.controller.abort();
     }
     this.#running = [];
     return this.#failure === undefined

@@ -7,7 +7,6 @@ export interface OriginRequest extends SendableRequest {
   /** Its route's name in the contract: from a closed set. */
   readonly route: string;
   readonly repetition: Repetition;
-  readonly deadline: AbortSignal;
   /** Goes on with work when the request has been answered. */
   readonly inBackground: (work: Promise<unknown>) => void;
   /** Gets what was done for it. */

@@ -10,7 +10,7 @@ export interface RunningAttempt {
   readonly cause: AttemptCause;
   /** Epoch milliseconds. */
   readonly startedMs: number;
-  readonly controller: AbortController | undefined;
+  readonly controller: AbortController;
   readonly ended: Promise<EndedAttempt>;
 }
 

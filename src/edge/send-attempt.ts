@@ -21,6 +21,7 @@ export interface SendableRequest {
   readonly verdict: Verdict;
   readonly requestId: string;
   readonly clientAddress: string;
+  readonly deadline: AbortSignal;
   /** Epoch milliseconds. */
   readonly deadlineAtMs: number;
 }
@@ -48,9 +49,8 @@ export interface AttemptOptions {
   readonly address: OriginAddress;
   /** From 1. */
   readonly number: number;
-  /** Whether a small answer is read whole, so that one that breaks off can be asked for again. */
-  readonly isRead: boolean;
-  readonly signal: AbortSignal;
+  /** Ends it. */
+  readonly controller: AbortController;
 }
 
 export interface SendSurroundings {
@@ -96,11 +96,9 @@ const retryAfterMs = (response: Response): number => {
   return seconds > 0 ? seconds * 1_000 : 0;
 };
 
-const isSmall = ({ headers, body }: Response): boolean => {
+const isSmall = ({ headers }: Response): boolean => {
   const length = headers.get("content-length");
-  return (
-    body !== null && length !== null && Number(length) <= MAX_READ_BYTES && !headers.has("content-encoding")
-  );
+  return length !== null && Number(length) <= MAX_READ_BYTES && !headers.has("content-encoding");
 };
 
 const withoutProof = (response: Response): Response => {
@@ -162,7 +160,8 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
   };
 
   return async (request, options) => {
-    const { address, signal } = options;
+    const { address, controller } = options;
+    const { signal } = controller;
     try {
       const headers = await sealed(request, options);
       const sentMs = now();
@@ -174,7 +173,12 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
         ...(request.body === undefined ? {} : { body: request.body }),
       });
       const outcome = judged(response, request, headers.signature, sentMs);
-      if (outcome.kind !== "answered" || !options.isRead || !isSmall(response)) return outcome;
+      if (outcome.kind !== "answered" || response.body === null) return outcome;
+      if (!isSmall(response)) {
+        // It is passed on as it comes, as long as there is time.
+        request.deadline.addEventListener("abort", () => controller.abort(), { once: true });
+        return outcome;
+      }
       const body = await response.arrayBuffer();
       const { status, headers: answered } = response;
       return { kind: "answered", response: new Response(body, { status, headers: answered }) };

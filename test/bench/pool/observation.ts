@@ -96,18 +96,12 @@ export const firstSecond = ({ fromMs, toMs }: Span, isRight: (second: Span) => b
   return toMs - fromMs;
 };
 
-/** A surge is looked for in windows of so long. */
-const SURGE_WINDOW_MS = 500;
-
 /** The most attempts that any one replica got within one window of the span, a second. */
-export const highestRate = (observation: Observation, { fromMs, toMs }: Span): number => {
+export const highestRate = (observation: Observation, { fromMs, toMs }: Span, windowMs: number): number => {
   let most = 0;
-  for (let startMs = fromMs; startMs + SURGE_WINDOW_MS <= toMs; startMs += BUCKET_MS)
-    most = Math.max(
-      most,
-      ...attemptsWithin(observation, { fromMs: startMs, toMs: startMs + SURGE_WINDOW_MS }),
-    );
-  return (most * 1_000) / SURGE_WINDOW_MS;
+  for (let startMs = fromMs; startMs + windowMs <= toMs; startMs += BUCKET_MS)
+    most = Math.max(most, ...attemptsWithin(observation, { fromMs: startMs, toMs: startMs + windowMs }));
+  return (most * 1_000) / windowMs;
 };
 
 /** How many of the requests with an id reached the replicas more than once. @param prefix of the ids that count */

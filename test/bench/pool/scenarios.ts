@@ -52,6 +52,8 @@ const AFTER_OUTAGE_MS = 5_000;
 /** Of the answers that are due. */
 const IS_BACK = 0.95;
 const HALF = 0.5;
+/** A rate is one of requests a second; in shorter windows the arrivals' own chance is most of what is seen. */
+const SURGE_WINDOW_MS = 1_000;
 /** The load goes on for so long after what is looked at. */
 const REST_MS = 200;
 
@@ -198,6 +200,7 @@ export const outage = (mode: Outage, { warmUpMs, calmMs, outageMs }: Lengths): S
       const during = { fromMs: beganMs, toMs: endedMs };
       const behind = { fromMs: endedMs, toMs: endedMs + AFTER_OUTAGE_MS };
       const normal = PER_SECOND / all.length;
+      const calmSpan = fromBegin(observation, warmUpMs, calmMs);
       const backMs = firstSecond({ ...behind, toMs: behind.toMs + 1_000 }, (second) => {
         const { sent, errors } = seenWithin(observation, second);
         return sent - errors >= IS_BACK * sent;
@@ -205,8 +208,10 @@ export const outage = (mode: Outage, { warmUpMs, calmMs, outageMs }: Lengths): S
       return {
         "attempts a request": allAttemptsWithin(observation, during) / seenWithin(observation, during).sent,
         "back after ms": backMs,
-        "surge ÷ normal": highestRate(observation, behind) / normal,
-        "the same when calm": highestRate(observation, fromBegin(observation, warmUpMs, calmMs)) / normal,
+        "surge ÷ normal": highestRate(observation, behind, SURGE_WINDOW_MS) / normal,
+        "in half a second": highestRate(observation, behind, SURGE_WINDOW_MS / 2) / normal,
+        "the same when calm": highestRate(observation, calmSpan, SURGE_WINDOW_MS) / normal,
+        "in half a second when calm": highestRate(observation, calmSpan, SURGE_WINDOW_MS / 2) / normal,
         "errors after it": seenWithin(observation, behind).errors,
       };
     },

@@ -2,6 +2,7 @@
 import type { Allowance } from "../core/pool/allowance.ts";
 import type { PoolAttempt } from "../core/pool/attempt.ts";
 import type { LatencyHistogram } from "../core/pool/latency-histogram.ts";
+import { type Plan, planHedge, planPatience, type Waiting } from "../core/pool/patience.ts";
 import type { OriginPool, PoolRejection } from "../core/pool/pool.ts";
 import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./attempt-events.ts";
 import { pause } from "./cache/pause.ts";
@@ -32,10 +33,6 @@ const FIRST_PAUSE_MS = 50;
 const PAUSE_FACTOR = 3;
 /** Of the time that is left a pause takes so much at most. */
 const PAUSE_SHARE = 0.1;
-/** An answer that takes so many times as long as nearly all do is given up, or asked for once more. */
-const PATIENCE = 4;
-/** However fast a route is, nothing is thought to be lost before that, milliseconds. */
-const LEAST_PATIENCE_MS = 250;
 
 const LATE = "late";
 const OVER = "over";
@@ -47,9 +44,8 @@ export class Delivery {
   readonly #tried: number[] = [];
   #running: readonly RunningAttempt[] = [];
   #made = 0;
-  /** What is to be done at `#lateAtMs` where there is no answer by then. */
-  #next: "hedge" | "patience" | undefined;
-  #lateAtMs = Number.POSITIVE_INFINITY;
+  /** Undefined where there is nothing to do but wait. */
+  #plan: Plan | undefined;
   /** Our origin's own words, for whom no other one does better. */
   #failure: Response | undefined;
 
@@ -75,7 +71,7 @@ export class Delivery {
   async #untilAnswered(over: Promise<typeof OVER>): Promise<OriginAnswer> {
     const refused = this.#start("first");
     if (refused !== undefined) return unreachable(refused, this.#context.now());
-    this.#planHedge();
+    this.#plan = planHedge(this.#waiting(), this.#context.hedges !== undefined, this.#context.now());
     for (;;) {
       const event = await this.#event(over);
       if (event === OVER) return this.#outOfTime(this.#context.now());
@@ -125,9 +121,10 @@ export class Delivery {
   /** The first attempt that ends, or that it takes too long, or that there is no more time. */
   async #event(over: Promise<typeof OVER>): Promise<EndedAttempt | typeof LATE | typeof OVER> {
     const ends = [over, ...this.#running.map(({ ended }) => ended)];
-    if (this.#lateAtMs === Number.POSITIVE_INFINITY) return await Promise.race(ends);
+    if (this.#plan === undefined) return await Promise.race(ends);
     const late = Promise.withResolvers<typeof LATE>();
-    const timer = setTimeout(() => late.resolve(LATE), Math.max(0, this.#lateAtMs - this.#context.now()));
+    const leftMs = Math.max(0, this.#plan.atMs - this.#context.now());
+    const timer = setTimeout(() => late.resolve(LATE), leftMs);
     try {
       return await Promise.race([...ends, late.promise]);
     } finally {
@@ -135,44 +132,23 @@ export class Delivery {
     }
   }
 
-  #planHedge(): void {
-    const { p95Ms } = this.#latencies;
-    const mayHedge = this.#request.repetition === "race" && this.#context.hedges !== undefined;
-    if (mayHedge && p95Ms !== undefined) this.#plan("hedge", this.#context.now() + p95Ms);
-    else this.#planPatience();
-  }
-
-  #planPatience(): void {
-    const { p95Ms } = this.#latencies;
-    const nowMs = this.#context.now();
-    const halfMs = (this.#request.deadlineAtMs - nowMs) / 2;
-    const isTelling = p95Ms !== undefined && PATIENCE * p95Ms < halfMs;
-    if (this.#request.repetition === "race") {
-      const patienceMs = isTelling ? Math.max(PATIENCE * p95Ms, LEAST_PATIENCE_MS) : halfMs;
-      this.#plan("patience", nowMs + Math.min(patienceMs, halfMs));
-    } else if (this.#request.repetition === "again" && isTelling) {
-      // What is under way is given up for it.
-      this.#plan("patience", nowMs + halfMs);
-    }
-  }
-
-  #plan(next: "hedge" | "patience" | undefined, lateAtMs = Number.POSITIVE_INFINITY): void {
-    this.#next = next;
-    this.#lateAtMs = lateAtMs;
-  }
-
   #late(): undefined {
-    const next = this.#next;
-    this.#plan(undefined);
+    const next = this.#plan?.next;
+    this.#plan = undefined;
     if (next === "hedge") {
       if (this.#made < MAX_ATTEMPTS) this.#hedge();
-      this.#planPatience();
+      this.#plan = planPatience(this.#waiting(), this.#context.now());
       return;
     }
     const before = this.#running;
     if (this.#made >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
     if (this.#start("retry") !== undefined) this.#context.retries.giveBack();
     else if (this.#request.repetition === "again") this.#leave(before, this.#context.now());
+  }
+
+  #waiting(): Waiting {
+    const { repetition, deadlineAtMs } = this.#request;
+    return { repetition, deadlineAtMs, latencies: this.#latencies };
   }
 
   #hedge(): void {
@@ -187,7 +163,7 @@ export class Delivery {
   async #ended({ running, outcome }: EndedAttempt): Promise<OriginAnswer | undefined> {
     this.#running = this.#running.filter((each) => each !== running);
     const nowMs = this.#context.now();
-    this.#record(running, tellPool(running, outcome, this.#request), nowMs);
+    this.#record(running, tellPool(running, outcome), nowMs);
     if (outcome.kind === "answered") {
       const { response } = outcome;
       this.#learn(running, nowMs - running.startedMs, response);
@@ -239,7 +215,7 @@ export class Delivery {
     this.#request.inBackground(
       look.ended.then(({ outcome }) => {
         clearTimeout(timer);
-        tellPool(look, outcome, this.#request);
+        tellPool(look, outcome, this.#timeOf(look));
         if (outcome.kind === "answered" || outcome.kind === "refused") discard(outcome.response);
       }),
     );
@@ -251,9 +227,15 @@ export class Delivery {
     if (cause !== "look" && !isFast) this.#latencies.add(latencyMs);
   }
 
+  /** How much it had at its beginning, milliseconds. */
+  #timeOf({ startedMs }: RunningAttempt): number {
+    return this.#request.deadlineAtMs - startedMs;
+  }
+
   #outOfTime(nowMs: number): OriginAnswer {
     for (const running of this.#running) {
-      this.#record(running, tellPool(running, { kind: "aborted" }, this.#request), nowMs);
+      const hadMs = isTimeout(this.#request.deadline) ? this.#timeOf(running) : undefined;
+      this.#record(running, tellPool(running, { kind: "aborted" }, hadMs), nowMs);
       running.controller.abort();
     }
     this.#running = [];
@@ -314,6 +296,10 @@ export class Delivery {
     this.#context.observe({ type: "attempt", route: this.#request.route, attempt: record });
   }
 }
+
+/** Whether it was time that ran out; else the client has gone. */
+const isTimeout = ({ reason }: AbortSignal): boolean =>
+  reason instanceof DOMException && reason.name === "TimeoutError";
 
 const unreachable = ({ retryAtMs }: PoolRejection, nowMs: number): Unreachable =>
   retryAtMs === undefined

@@ -22,19 +22,18 @@ export interface EndedAttempt {
 /** With less time at its beginning, an attempt that is not answered in time says nothing, milliseconds. */
 const TELLING_MS = 500;
 
-/** Whether it was time that ran out; else the client has gone. */
-const isTimeout = ({ reason }: AbortSignal): boolean =>
-  reason instanceof DOMException && reason.name === "TimeoutError";
-
 /** Whether an answer of ours says that it could not be made; one that was late has at least taken its time. */
 export const isFailure = ({ status }: Response): boolean => status >= 500;
 const isFastFailure = (response: Response): boolean => isFailure(response) && response.status !== 504;
 
-/** @returns what it came to */
+/**
+ * @param timedOutAfterMs how much time it had, where that has run out
+ * @returns what it came to
+ */
 export const tellPool = (
-  { attempt, startedMs }: RunningAttempt,
+  { attempt }: RunningAttempt,
   outcome: Outcome,
-  { deadline, deadlineAtMs }: { readonly deadline: AbortSignal; readonly deadlineAtMs: number },
+  timedOutAfterMs = 0,
 ): AttemptRecord["outcome"] => {
   switch (outcome.kind) {
     case "answered":
@@ -42,7 +41,7 @@ export const tellPool = (
       else attempt.answered();
       return "answered";
     case "aborted":
-      if (isTimeout(deadline) && deadlineAtMs - startedMs >= TELLING_MS) attempt.absent("timed_out");
+      if (timedOutAfterMs >= TELLING_MS) attempt.absent("timed_out");
       else attempt.ignore();
       return "timed_out";
     case "refused":

@@ -161,7 +161,7 @@ test("Redis that does not answer is no longer asked once its breaker is open", a
       url: hung,
       token: "token",
       fetch: (input, init) => fetch(input, init),
-      timeoutMs: 20,
+      timeoutMs: 200,
     }),
     // Open for all of half a second, in which no time passes.
     now: () => 1_800_000_000_000,

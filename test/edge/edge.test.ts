@@ -9,7 +9,7 @@ import { createMemoryStore } from "../support/memory-store.ts";
 import { noRedis } from "../support/no-redis.ts";
 import { problemOf } from "../support/problem-of.ts";
 
-const TIMEOUT_MS = 200;
+const TIMEOUT_MS = 1_000;
 
 const slow = defineRoute({
   method: "GET",

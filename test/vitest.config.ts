@@ -13,7 +13,7 @@ const endToEnd = {
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
 /** What takes half a minute runs with TEST_LONG=1, and on external servers. */
-const long = ["test/e2e/{database-breaker,degradation,rolling-restart,stale-if-error}.test.ts"];
+const long = ["test/e2e/{database-breaker,degradation,origin-loss,rolling-restart,stale-if-error}.test.ts"];
 
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =

@@ -2,9 +2,10 @@
  * Chooses among origins that do the same: power of two choices on peak-EWMA latency, with a penalty for failures.
  *
  * One origin is drawn by its share, and a second one may take its place: the surer, the better it is. So equal ones
- * get their shares exactly, one that is worse gets hardly anything, and no single one, however fast, gets more than
- * twice its share and then slows down under it (Mitzenmacher 2001, "The power of two choices in randomized load
- * balancing"). What is not known of an origin is found out by looking: a request that may be made again goes there.
+ * get their shares exactly, one that is worse gets hardly anything, and one that is better gets no more than twice its
+ * share and then slows down under it (Mitzenmacher 2001, "The power of two choices in randomized load balancing");
+ * unless it is far better than all others, what is under way there included. What is not known of an origin is found
+ * out by looking: a request that may be made again goes there.
  *
  * It keeps no timer and no promise: the clock and the random source are passed in.
  */

@@ -8,7 +8,13 @@ import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./a
 import { pause } from "./cache/pause.ts";
 import type { OriginAddress } from "./configuration.ts";
 import type { OriginAnswer, OriginRequest, Unreachable } from "./origin-request.ts";
-import { type EndedAttempt, isFailure, type RunningAttempt, tellPool } from "./running-attempt.ts";
+import {
+  type EndedAttempt,
+  isFailure,
+  isFastFailure,
+  type RunningAttempt,
+  tellPool,
+} from "./running-attempt.ts";
 import { discard, type Outcome, type SendAttempt } from "./send-attempt.ts";
 
 /** What all deliveries of an isolate share: plain data, no promise. */
@@ -223,7 +229,7 @@ export class Delivery {
 
   /** Looks go where others would not: what they find is not how long the route takes. Nor is a failure's time. */
   #learn({ cause }: RunningAttempt, latencyMs: number, response?: Response): void {
-    const isFast = response !== undefined && isFailure(response) && response.status !== 504;
+    const isFast = response !== undefined && isFastFailure(response);
     if (cause !== "look" && !isFast) this.#latencies.add(latencyMs);
   }
 

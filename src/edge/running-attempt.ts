@@ -22,9 +22,10 @@ export interface EndedAttempt {
 /** With less time at its beginning, an attempt that is not answered in time says nothing, milliseconds. */
 const TELLING_MS = 500;
 
-/** Whether an answer of ours says that it could not be made; one that was late has at least taken its time. */
+/** Whether an answer of ours says that it could not be made. */
 export const isFailure = ({ status }: Response): boolean => status >= 500;
-const isFastFailure = (response: Response): boolean => isFailure(response) && response.status !== 504;
+/** The same but for one that was late, and has taken all of its time. */
+export const isFastFailure = (response: Response): boolean => isFailure(response) && response.status !== 504;
 
 /**
  * @param timedOutAfterMs how much time it had, where that has run out

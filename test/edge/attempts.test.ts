@@ -1,6 +1,5 @@
 /** What the edge does where an origin fails, over real HTTP: the client that both reads and writes go through. */
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { tierHeaders } from "../../src/contract/tier-headers.ts";
 import type { Repetition } from "../../src/core/pool/repetition.ts";
@@ -9,59 +8,13 @@ import type { AttemptEvent, AttemptRecord } from "../../src/edge/attempt-events.
 import { createOriginClient, type OriginClientOptions } from "../../src/edge/origin-client.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
 import { testKey } from "../core/signature/signed-request.ts";
+import { cutting, foreign, hanging, idOf, listen, ours, stopUpstreams, type Upstream } from "./upstreams.ts";
 
 const KEY = testKey("k", 0);
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
+afterEach(stopUpstreams);
 
-interface Upstream {
-  readonly url: string;
-  readonly authority: string;
-  readonly weight: number;
-  /** Requests that it has got. */
-  readonly seen: IncomingMessage[];
-  answer(handler: RequestListener): void;
-}
-
-const listen = async (first: RequestListener, weight = 1): Promise<Upstream> => {
-  const seen: IncomingMessage[] = [];
-  let handler = first;
-  const server = createServer((request, response) => {
-    seen.push(request);
-    handler(request, response);
-  });
-  servers.push(server.listen(0, "127.0.0.1"));
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
-  const authority = `127.0.0.1:${address.port}`;
-  return {
-    url: `http://${authority}`,
-    authority,
-    weight,
-    seen,
-    answer: (next) => {
-      handler = next;
-    },
-  };
-};
-
-const idOf = ({ headers }: IncomingMessage): string => String(headers[tierHeaders.requestId]);
-/** As our origin answers. */
-const ours =
-  (status: number, body = "done", headers: Readonly<Record<string, string>> = {}): RequestListener =>
-  (request, response) =>
-    void response.writeHead(status, { [tierHeaders.requestId]: idOf(request), ...headers }).end(body);
 const well = ours(200);
-const foreign: RequestListener = (_, response) => void response.writeHead(502).end();
-const hanging: RequestListener = () => undefined;
-const cutting: RequestListener = (request) => void request.socket.resetAndDestroy();
 /** As our origin answers what it has not begun. */
 const notBegun =
   (status: number, keys = [KEY]): RequestListener =>
@@ -149,7 +102,7 @@ const untilSeen = async (upstream: Upstream, send: () => Promise<unknown>): Prom
 describe("a request that may be made again is answered by another origin", () => {
   test.each<[string, RequestListener, string]>([
     ["breaks the connection", cutting, "broken"],
-    ["is away behind its gateway", foreign, "foreign"],
+    ["is away behind its gateway", foreign(502), "foreign"],
     ["is not what answers", (_, response) => void response.writeHead(200).end("a proxy's page"), "foreign"],
     ["refuses", ours(503), "refused"],
     ["has not begun", notBegun(503), "not_executed"],
@@ -174,7 +127,7 @@ describe("a request that may be made again is answered by another origin", () =>
   });
 
   test("three times in all, and then its client is told what the last origin of ours has said", async () => {
-    const upstreams = [await listen(foreign), await listen(cutting), await listen(ours(503, "not now"))];
+    const upstreams = [await listen(foreign(502)), await listen(cutting), await listen(ours(503, "not now"))];
     const { send } = clientTo(upstreams, {}, Math.random);
     const { answer, trail } = await send();
     expect(trail.length).toBe(3);
@@ -186,7 +139,7 @@ describe("a request that may be made again is answered by another origin", () =>
 describe("a request that must not be done twice", () => {
   test.each([
     ["breaks the connection", cutting, "unreachable"],
-    ["is away behind its gateway", foreign, "foreign"],
+    ["is away behind its gateway", foreign(502), "foreign"],
     ["refuses, and does not say that it has done nothing", ours(503), 503],
     ["says so without a signature", ours(503, "", { [tierHeaders.notExecuted]: "?1" }), 503],
     ["says so with another one's key", notBegun(503, [testKey("k", 7)]), 503],
@@ -489,7 +442,7 @@ describe("a read that takes longer than nearly all do", () => {
 
 describe("the deadline", () => {
   test("ends every attempt, and what is left of it is told with each", async () => {
-    const upstreams = [await listen(foreign), await listen(hanging)];
+    const upstreams = [await listen(foreign(502)), await listen(hanging)];
     const { answer } = await clientTo(upstreams, {}, firstFirst).send({ deadlineMs: 600 });
     expect(statusOf(answer)).toBe("timed_out");
     const told = upstreams.map(({ seen }) => Number(seen[0]?.headers[tierHeaders.timeoutMs]));

@@ -2,6 +2,7 @@
 import { createAllowance } from "../../../src/core/pool/allowance.ts";
 import type { PoolAttempt } from "../../../src/core/pool/attempt.ts";
 import { LatencyHistogram } from "../../../src/core/pool/latency-histogram.ts";
+import { type Plan, planHedge, planPatience } from "../../../src/core/pool/patience.ts";
 import { createOriginPool } from "../../../src/core/pool/pool.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/configuration.ts";
 import type { Job } from "./simulated-origin.ts";
@@ -63,13 +64,12 @@ const simple = (pick: Pick, origins: number, surroundings: Surroundings): Choose
 // As in `origin-client.ts` and `delivery.ts`, which say why.
 const MAX_ATTEMPTS = 3;
 const LONGEST_MS = 2_000;
-const PATIENCE = 4;
-const LEAST_PATIENCE_MS = 250;
 
 interface Running {
   readonly attempt: PoolAttempt;
   readonly startedMs: number;
   readonly job: Job;
+  readonly isLook: boolean;
 }
 
 const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
@@ -96,6 +96,8 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     const leave = (losers: readonly Running[], winner: Running): void => {
       const { p95Ms = Number.POSITIVE_INFINITY } = latencies;
       for (const loser of losers) {
+        // A look goes on until it has its end.
+        if (loser.isLook) continue;
         const elapsedMs = now() - loser.startedMs;
         if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.outrun();
         else loser.attempt.ignore();
@@ -107,7 +109,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     const answered = (winner: Running): void => {
       isOver = true;
       winner.attempt.answered();
-      latencies.add(now() - winner.startedMs);
+      if (!winner.isLook) latencies.add(now() - winner.startedMs);
       leave(
         running.filter((each) => each !== winner),
         winner,
@@ -115,47 +117,45 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
       ended(true);
     };
 
-    /** @returns whether it was sent, and whether only to find something out */
-    const start = (): "sent" | "look" | undefined => {
+    /** @returns whether it was sent */
+    const start = (): boolean => {
       const isFirst = made === 0;
-      let attempt = pool.acquire({ isRepeatable: isFirst, except: tried });
-      if (!(isFirst || attempt.granted)) attempt = pool.acquire({ isRepeatable: false });
-      if (!attempt.granted) return undefined;
+      const asking = { isRepeatable: true, mayLook: isFirst };
+      let attempt = pool.acquire({ ...asking, except: tried });
+      if (!(isFirst || attempt.granted)) attempt = pool.acquire(asking);
+      if (!attempt.granted) return false;
+      const granted = attempt;
       made += 1;
-      tried.push(attempt.origin);
+      tried.push(granted.origin);
       const each: Running = {
-        attempt,
+        attempt: granted,
         startedMs: now(),
-        job: send(attempt.origin, () => answered(each)),
+        job: send(granted.origin, () => (isOver ? granted.answered() : answered(each))),
+        isLook: granted.isLook && isFirst,
       };
       running.push(each);
-      return attempt.isLook && isFirst ? "look" : "sent";
+      return true;
     };
 
     const beLate = (): void => {
       if (isOver || made >= MAX_ATTEMPTS || !retries.take(now())) return;
-      if (start() === undefined) retries.giveBack();
+      if (!start()) retries.giveBack();
     };
 
-    const planPatience = (): void => {
-      const { p95Ms } = latencies;
-      const halfMs = (deadlineAtMs - now()) / 2;
-      const isTelling = p95Ms !== undefined && PATIENCE * p95Ms < halfMs;
-      const patienceMs = isTelling ? Math.max(PATIENCE * p95Ms, LEAST_PATIENCE_MS) : halfMs;
-      timeline.at(now() + Math.min(patienceMs, halfMs), beLate);
+    const waiting = { repetition: "race", deadlineAtMs, latencies } as const;
+
+    const wait = (plan: Plan | undefined): void => {
+      if (plan !== undefined) timeline.at(plan.atMs, plan.next === "hedge" ? hedge : beLate);
     };
 
-    const hedge = (isLook: boolean): void => {
+    const hedge = (): void => {
       if (isOver) return;
-      if (isLook || hedges.take(now())) start();
-      planPatience();
+      if (running.some(({ isLook }) => isLook) || hedges.take(now())) start();
+      wait(planPatience(waiting, now()));
     };
 
-    const first = start();
-    if (first === undefined) return ended(false);
-    const { p95Ms } = latencies;
-    if (p95Ms === undefined) planPatience();
-    else timeline.at(now() + p95Ms, () => hedge(first === "look"));
+    if (!start()) return ended(false);
+    wait(planHedge(waiting, true, now()));
     timeline.at(deadlineAtMs, () => {
       if (isOver) return;
       isOver = true;

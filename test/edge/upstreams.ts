@@ -1,0 +1,61 @@
+/** Origins that answer as a test tells them to, over real HTTP, and what may stand in their place. */
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { tierHeaders } from "../../src/contract/tier-headers.ts";
+
+export interface Upstream {
+  readonly url: string;
+  readonly authority: string;
+  readonly weight: number;
+  /** Requests that it has got. */
+  readonly seen: readonly IncomingMessage[];
+  answer(handler: RequestListener): void;
+}
+
+const servers: Server[] = [];
+
+/** Ends all of them; to be called after each test. */
+export const stopUpstreams = (): void => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+};
+
+export const listen = async (first: RequestListener, weight = 1): Promise<Upstream> => {
+  const seen: IncomingMessage[] = [];
+  let handler = first;
+  const server = createServer((request, response) => {
+    seen.push(request);
+    handler(request, response);
+  });
+  servers.push(server.listen(0, "127.0.0.1"));
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  const authority = `127.0.0.1:${address.port}`;
+  return {
+    url: `http://${authority}`,
+    authority,
+    weight,
+    seen,
+    answer: (next) => {
+      handler = next;
+    },
+  };
+};
+
+export const idOf = ({ headers }: IncomingMessage): string => String(headers[tierHeaders.requestId]);
+
+/** As our origin answers. */
+export const ours =
+  (status: number, body = "done", headers: Readonly<Record<string, string>> = {}): RequestListener =>
+  (request, response) =>
+    void response.writeHead(status, { [tierHeaders.requestId]: idOf(request), ...headers }).end(body);
+/** As a gateway before it answers. */
+export const foreign =
+  (status: number): RequestListener =>
+  (_, response) =>
+    void response.writeHead(status).end();
+export const hanging: RequestListener = () => undefined;
+export const cutting: RequestListener = (request) => void request.socket.resetAndDestroy();

@@ -5,8 +5,8 @@ const root = new URL("../", import.meta.url).pathname;
 const endToEnd = {
   include: ["test/e2e/**/*.test.ts"],
   globalSetup: ["test/support/servers.ts"],
-  testTimeout: 60_000,
-  hookTimeout: 60_000,
+  testTimeout: 180_000,
+  hookTimeout: 120_000,
 };
 
 /** What starts its own servers gains nothing from others. */

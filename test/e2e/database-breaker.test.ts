@@ -64,7 +64,7 @@ beforeAll(async () => {
   await pool.query("UPDATE products SET stock = 1000000");
   await pool.close();
   ({ api, admin } = await origin.addresses());
-}, 120_000);
+});
 afterAll(() => stops.stopAll());
 
 const order = (timeoutMs?: number): Promise<Reply> =>

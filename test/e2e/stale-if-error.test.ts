@@ -57,4 +57,4 @@ test("a product is served for ten minutes without database and origin, says so, 
   expect(alone.headers.get("cache-status")).toMatch(
     /breakwater-edge; fwd=stale; fwd-status=503; ttl=-3\d; detail=stale-if-error$/,
   );
-}, 120_000);
+});

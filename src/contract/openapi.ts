@@ -69,6 +69,7 @@ const problemsOf = (route: Route): ProblemCode[] => {
   const codes = new Set<ProblemCode>([...COMMON, ...(route.problems ?? [])]);
   if (route.policy.auth !== "public") codes.add("unauthenticated").add("forbidden");
   if (route.policy.retry === "with-key") codes.add("idempotency_key_in_use").add("idempotency_key_reused");
+  if (route.policy.limit?.some(({ dryRun }) => dryRun !== true)) codes.add("rate_limited");
   if (maxBodyBytes(route) > 0)
     codes.add("content_too_large").add("unsupported_media_type").add("request_timeout");
   return [...codes];
@@ -231,6 +232,11 @@ const problemSchema: JsonSchema = {
         },
         additionalProperties: false,
       },
+    },
+    "violated-policies": {
+      type: "array",
+      description: "The limits that refuse the request; RateLimit-Policy says what they are.",
+      items: { type: "string" },
     },
   },
   additionalProperties: false,

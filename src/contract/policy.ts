@@ -13,21 +13,35 @@ export interface Cors {
   readonly origins: "*" | readonly [string, ...string[]];
 }
 
-/** A named token bucket. */
+/**
+ * A named token bucket. Routes that name the same one share it, and agree in everything but `cost` and `dryRun`. In any
+ * window W it admits at most capacity + refillPerSecond × (W + τ), where τ is how long an isolate may live on tokens
+ * that it has taken; where it is strict, without τ.
+ */
 export interface Limit {
+  /** Lower-case letters, digits, hyphens: it is told to clients. */
   readonly name: string;
-  /** Requests that may come at once. */
+  /** Tokens that may be taken at once. */
   readonly capacity: number;
-  /** Requests a second that come back. */
+  /** Tokens a second that come back. */
   readonly refillPerSecond: number;
+  /** `principal`: the principal's where there is one, else the client's. A client is an address; of IPv6, its /64. */
   readonly per: "client" | "principal";
-  /** Tokens that one request takes. @default 1 */
+  /** Tokens that one request takes: a whole number, at most the capacity. @default 1 */
   readonly cost?: number;
   /** Exact, with one round trip a request, instead of leased. @default false */
   readonly strict?: boolean;
-  /** What decides while the store does not answer. */
+  /**
+   * What decides while the store does not answer: a bucket of each isolate's own, nothing (all is admitted), or nothing
+   * (all is refused, with 503).
+   */
   readonly onStoreFailure: "local" | "open" | "closed";
+  /** It is counted and told, and refuses nothing. @default false */
+  readonly dryRun?: boolean;
 }
+
+/** Tokens that one request takes. */
+export const costOf = ({ cost = 1 }: Limit): number => cost;
 
 /** How long an answer may be used. All in seconds. */
 export interface Cache {

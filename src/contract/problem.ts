@@ -23,6 +23,7 @@ export const platformProblems = {
   unsupported_media_type: { status: 415, title: "The request's body is of a type that is not taken" },
   idempotency_key_reused: { status: 422, title: "This Idempotency-Key belongs to another request" },
   precondition_required: { status: 428, title: "The request must name the version it changes" },
+  rate_limited: { status: 429, title: "There were too many requests" },
   internal: { status: 500, title: "The request failed" },
   bad_gateway: { status: 502, title: "The origin gave no usable answer" },
   unavailable: { status: 503, title: "The service is not available at the moment" },
@@ -47,6 +48,8 @@ export interface Problem<Code extends ProblemCode = ProblemCode> {
   /** One sentence for this occurrence; it never holds anything internal. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
+  /** The limits' names that refuse the request. */
+  readonly violatedPolicies?: readonly string[];
   /** Header fields that belong to the refusal: Allow, Retry-After, WWW-Authenticate. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -61,6 +64,8 @@ export interface ProblemDetails {
   readonly requestId: string;
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
+  /** Names of limits (draft-ietf-httpapi-ratelimit-headers-11 §5.1). */
+  readonly "violated-policies"?: readonly string[];
 }
 
 export const problem = <Code extends ProblemCode>(

@@ -7,6 +7,7 @@ import type * as z from "zod/mini";
 import {
   DEFAULT_MAX_BODY_BYTES,
   DEFAULT_TIMEOUT_MS,
+  type Limit,
   MAX_BODY_BYTES,
   MAX_TIMEOUT_MS,
   type Policy,
@@ -66,7 +67,7 @@ export const pathParameters = (path: string): string[] =>
 /**
  * Declares a route.
  *
- * @throws ContractError where path and schema name different parameters, a GET takes a body, a size or time
+ * @throws ContractError where path and schema name different parameters, a GET takes a body, a size, time or limit
  *   is out of its bounds, a tag cannot be one, or a retry is promised that the method or the headers do not allow.
  */
 export const defineRoute = <const R extends Route>(route: R): R => {
@@ -90,6 +91,7 @@ export const defineRoute = <const R extends Route>(route: R): R => {
   if (!scopes.every((scope) => SCOPE.test(scope))) refuse("a scope holds no space, quote or backslash");
   const fields = Object.keys(request.headers?.shape ?? {});
   if (fields.some((name) => name !== name.toLowerCase())) refuse("header fields are named in lower case");
+  checkLimits(policy.limit ?? [], refuse);
   checkTags(route, refuse);
   checkRetry(route, refuse);
   return route;
@@ -97,6 +99,30 @@ export const defineRoute = <const R extends Route>(route: R): R => {
 
 /** RFC 6749 §3.3, `scope-token`. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+
+/** It stands in header fields, in names within Redis, and before a colon. */
+const LIMIT_NAME = /^[a-z][a-z0-9-]{0,62}$/;
+const MAX_CAPACITY = 1_000_000_000;
+const MAX_REFILL_PER_SECOND = 1_000_000;
+/** A bucket is full again within so long, seconds: a year. */
+const MAX_WINDOW_S = 31_536_000;
+/** All of them are asked for in one round trip. */
+const MAX_LIMITS = 8;
+
+const checkLimits = (limits: readonly Limit[], refuse: (why: string) => never): void => {
+  if (limits.length > MAX_LIMITS) refuse(`a route has at most ${MAX_LIMITS} limits`);
+  for (const { name, capacity, refillPerSecond, cost = 1 } of limits) {
+    const refuseLimit = (why: string): never => refuse(`the limit ${JSON.stringify(name)} ${why}`);
+    if (!LIMIT_NAME.test(name)) refuseLimit("is named by lower-case letters, digits and hyphens alone");
+    if (limits.filter((other) => other.name === name).length > 1) refuseLimit("is named twice");
+    if (!isWithin(capacity, 1, MAX_CAPACITY)) refuseLimit(`has a capacity within 1 and ${MAX_CAPACITY}`);
+    if (!(refillPerSecond > 0 && refillPerSecond <= MAX_REFILL_PER_SECOND))
+      refuseLimit(`refills more than 0 and at most ${MAX_REFILL_PER_SECOND} a second`);
+    if (capacity / refillPerSecond > MAX_WINDOW_S) refuseLimit("is not full again within a year");
+    if (!isWithin(cost, 1, capacity))
+      refuseLimit("costs a whole number, at least 1 and at most its capacity");
+  }
+};
 
 /** Visible ASCII without a comma: tags stand in a list in a header field. */
 const TAG = /^[\x21-\x2b\x2d-\x7e]{1,100}$/;

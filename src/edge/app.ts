@@ -1,9 +1,13 @@
 /** The edge as a Hono application: the guards, in the order in which a request meets them. */
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
+import { limitsOf } from "../contract/limits.ts";
 import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
+import { createAdmit } from "../core/limiter/admit.ts";
+import { createLimiter } from "../core/limiter/limiter.ts";
+import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
 import { compileRoutes } from "../core/routing/table.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { dependencyBreaker } from "./breakers.ts";
@@ -15,10 +19,14 @@ import { explained } from "./explanation.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
 import { bodyGuard } from "./guards/body.ts";
+import { limitGuard } from "./guards/limit.ts";
 import { routeGuard } from "./guards/route.ts";
 import { createKeyLookup } from "./key-lookup.ts";
+import type { LimitEvent } from "./limit-events.ts";
 import { createOriginClient } from "./origin-client.ts";
+import { pause } from "./pause.ts";
 import type { RedisClient } from "./redis-client.ts";
+import { within } from "./within.ts";
 
 export interface EdgeDependencies {
   readonly configuration: EdgeConfiguration;
@@ -32,15 +40,18 @@ export interface EdgeDependencies {
   readonly random: () => number;
   /** Takes what is for operators' eyes. */
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
-  /** Told of every attempt at an origin. @default nobody is */
-  readonly observe?: (event: AttemptEvent) => void;
+  /** Told of every attempt at an origin, and of what each limit says. @default nobody is */
+  readonly observe?: (event: AttemptEvent | LimitEvent) => void;
 }
 
+/** Longer than this no request waits for the limits' store, milliseconds. */
+const STORE_DEADLINE_MS = 150;
+
 /**
- * While it is open keys are asked for at an origin, which is slower: it is tried again soon. A probe may take twice as
- * long as any command does.
+ * While it is open keys are asked for at an origin, which is slower, and limits are kept by each isolate for itself: it
+ * is tried again soon, and back at once, as a command is little work. A probe may take twice as long as any command does.
  */
-const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 5_000, halfOpenTimeoutMs: 300, rampMs: 1_000 };
+const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
 
 export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const { configuration, routes, redis, now, log } = dependencies;
@@ -51,10 +62,27 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
   });
   const redisBreaker = dependencyBreaker("redis", REDIS_BREAKER, dependencies);
   const lookup = createKeyLookup(redis, redisBreaker, configuration.REDIS_KEY_PREFIX, client);
+  // A contract that contradicts itself is found out before the first request.
+  limitsOf(routes);
+  const admit = createAdmit({
+    limiter: createLimiter(
+      { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: STORE_DEADLINE_MS },
+      now,
+    ),
+    store: createRedisLimitStore({
+      keyPrefix: configuration.REDIS_KEY_PREFIX,
+      scriptFlags: configuration.REDIS_SCRIPT_FLAGS,
+      send: (command) => redis.command(...command),
+    }),
+    breaker: redisBreaker,
+    within,
+    pause,
+  });
 
   const guards: readonly Guard[] = [
     routeGuard(compileRoutes(routes), now),
     authenticationGuard(lookup, now),
+    limitGuard({ admit, enforcement: configuration.RATE_LIMITS, observe: dependencies.observe }),
     bodyGuard,
     cachedForward(createForward(client), dependencies),
   ];
@@ -95,14 +123,19 @@ const passThrough = async (guards: readonly Guard[], exchange: Exchange): Promis
     if (result === undefined) continue;
     const given = result instanceof Response ? result : problemResponse(result, exchange.requestId);
     const answer = exchange.isExplained ? explained(given, exchange) : given;
-    return exchange.corsHeaders === undefined ? answer : withHeaders(answer, exchange.corsHeaders);
+    return withHeaders(answer, exchange.corsHeaders, exchange.limitHeaders);
   }
   throw new Error("no guard answered");
 };
 
-const withHeaders = (answer: Response, headers: Readonly<Record<string, string>>): Response => {
+const withHeaders = (
+  answer: Response,
+  ...added: readonly (Readonly<Record<string, string>> | undefined)[]
+): Response => {
+  const fields = added.flatMap((each) => (each === undefined ? [] : Object.entries(each)));
+  if (fields.length === 0) return answer;
   const copy = new Response(answer.body, answer);
-  for (const [name, value] of Object.entries(headers)) {
+  for (const [name, value] of fields) {
     if (name === "vary") copy.headers.append(name, value);
     else copy.headers.set(name, value);
   }

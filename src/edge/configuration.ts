@@ -9,6 +9,7 @@ import {
   signingKeysVariable,
   textVariable,
   urlVariable,
+  wordVariable,
 } from "../core/configuration/read-configuration.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */
@@ -46,6 +47,9 @@ export const ORIGIN_BREAKER = {
 export const RETRY_PERCENT = 20;
 export const HEDGE_PERCENT = 5;
 
+/** For so long an isolate may live on a limit's tokens, milliseconds, where nothing is set. */
+export const LEASE_MS = 2_000;
+
 const HOUR_MS = 3_600_000;
 
 const schema = z.object({
@@ -57,6 +61,11 @@ const schema = z.object({
   UPSTASH_REDIS_REST_URL: urlVariable(["https", "http"]),
   UPSTASH_REDIS_REST_TOKEN: textVariable(),
   REDIS_KEY_PREFIX: z._default(textVariable(), "breakwater:"),
+  REDIS_SCRIPT_FLAGS: z.optional(
+    z.string().check(z.regex(/^[a-z-]+(?:,[a-z-]+)*$/, "must be flags such as allow-key-locking")),
+  ),
+  RATE_LIMITS: z._default(wordVariable(["enforce", "dry-run", "off"]), "enforce"),
+  RATE_LIMIT_LEASE_MS: z._default(numberVariable(100, 60_000), LEASE_MS),
   CIRCUIT_BREAKER_FAILURE_THRESHOLD: z._default(
     numberVariable(1, 1_000_000),
     ORIGIN_BREAKER.failureThreshold,

@@ -5,9 +5,9 @@ import type { LatencyHistogram } from "../core/pool/latency-histogram.ts";
 import { type Plan, planHedge, planPatience, type Waiting } from "../core/pool/patience.ts";
 import type { OriginPool, PoolRejection } from "../core/pool/pool.ts";
 import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./attempt-events.ts";
-import { pause } from "./cache/pause.ts";
 import type { OriginAddress } from "./configuration.ts";
 import type { OriginAnswer, OriginRequest, Unreachable } from "./origin-request.ts";
+import { pause } from "./pause.ts";
 import {
   type EndedAttempt,
   isFailure,

@@ -1,5 +1,6 @@
 /** One request on its way through the guards, and what they have found out about it so far. */
 import type { Problem } from "../contract/problem.ts";
+import type { LimitResult } from "../core/limiter/verdict.ts";
 import type { RouteEntry } from "../core/routing/table.ts";
 import type { Verdict } from "../core/security/verdict.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
@@ -21,6 +22,10 @@ export interface Exchange {
   deadlineAtMs?: number;
   /** Fields that let a site's page use the answer. */
   corsHeaders?: Readonly<Record<string, string>>;
+  /** Fields that tell of the request's limits. */
+  limitHeaders?: Readonly<Record<string, string>>;
+  /** What its limits have said, in the route's order. */
+  limits: readonly LimitResult[];
   verdict: Verdict;
   body?: Uint8Array<ArrayBuffer>;
   /** What was done for it at origins. */
@@ -58,6 +63,7 @@ export const openExchange = (request: Request, inBackground: Exchange["inBackgro
     // The platform sets it on every request; a client cannot.
     clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
     verdict: { auth: "none" },
+    limits: [],
     attempts: [],
     isExplained: false,
   };

@@ -1,5 +1,6 @@
-/** Tells an operator who asks what was done for a request at the origins. */
+/** Tells an operator who asks what was done for a request at the origins, and what its limits said. */
 import { OPERATOR_SCOPE } from "../contract/scopes.ts";
+import type { LimitResult } from "../core/limiter/verdict.ts";
 import type { Principal } from "../core/security/principal.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { Exchange } from "./exchange.ts";
@@ -8,6 +9,8 @@ import type { Exchange } from "./exchange.ts";
 const ASKING_FIELD = "breakwater-explain";
 /** The answer's field: how many attempts there were; 0 where no origin was asked. */
 const ATTEMPTS_FIELD = "breakwater-attempts";
+/** The answer's field: for each limit what it said, and what gave that verdict. */
+const LIMITS_FIELD = "breakwater-limits";
 
 export const asksForExplanation = ({ request }: Exchange): boolean => request.headers.has(ASKING_FIELD);
 
@@ -17,11 +20,15 @@ export const mayBeExplainedTo = ({ scopes }: Principal): boolean => scopes.inclu
 const timing = ({ number, cause, origin, outcome, durationMs }: AttemptRecord): string =>
   `attempt-${number};dur=${durationMs};desc="${cause}, origin ${origin}, ${outcome}"`;
 
-export const explained = (answer: Response, { attempts }: Exchange): Response => {
+const limitItem = ({ limit, outcome, mode }: LimitResult): string =>
+  `"${limit.name}";outcome=${outcome};mode=${mode}${limit.dryRun === true ? ";dry-run" : ""}`;
+
+export const explained = (answer: Response, { attempts, limits }: Exchange): Response => {
   const copy = new Response(answer.body, answer);
   // It is for this one alone, whatever others may keep.
   copy.headers.set("cache-control", "private, no-store");
   copy.headers.set(ATTEMPTS_FIELD, String(attempts.length));
+  if (limits.length > 0) copy.headers.set(LIMITS_FIELD, limits.map(limitItem).join(", "));
   if (attempts.length > 0) copy.headers.append("server-timing", attempts.map(timing).join(", "));
   return copy;
 };

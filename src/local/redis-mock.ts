@@ -1,5 +1,5 @@
 /** ioredis-mock as a client: a Redis in this process, for machines without redis-server. */
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
 import { type RedisAnswer, type RedisClient, type RedisCommand, replyOf } from "./redis-client.ts";
@@ -12,13 +12,17 @@ export interface RedisMock {
   stop(): void;
 }
 
-/** Each mock has data of its own. Wrong types and missing arguments mostly go unnoticed, EVALSHA is unknown. */
+/** Each mock has data of its own. Wrong types and missing arguments mostly go unnoticed. */
 export async function createRedisMock(): Promise<RedisMock> {
   const Mock = await loadMock();
   // Clients of the same host share their data.
   const mock = new Mock({ host: randomUUID() });
   const known = new Set(new Redis({ lazyConnect: true }).getBuiltinCommands());
-  const run = (command: RedisCommand): Promise<RedisAnswer> => runOn(mock, known, command);
+  const scripts = createScripts();
+  const run = async (command: RedisCommand): Promise<RedisAnswer> => {
+    const whole = scripts.whole(command);
+    return whole === undefined ? noScript : await runOn(mock, known, whole);
+  };
   return {
     version: packageVersion(),
     stop: () => mock.disconnect(),
@@ -26,6 +30,30 @@ export async function createRedisMock(): Promise<RedisMock> {
       run,
       // The mock does a command's work within the call: nothing comes between those of one loop.
       transaction: (commands) => Promise.all(commands.map(run)),
+    },
+  };
+}
+
+const noScript: RedisAnswer = { error: "NOSCRIPT No matching script. Please use EVAL." };
+
+/** More are not known at a time: whoever runs one of them sends it again. */
+const mostScripts = 100;
+
+/** What the mock lacks: a script that was run once is known by its digest. */
+function createScripts(): { whole(command: RedisCommand): RedisCommand | undefined } {
+  const scripts = new Map<string, string>();
+  return {
+    whole([name, first = "", ...rest]) {
+      if (/^evalsha$/i.test(name)) {
+        const script = scripts.get(first.toLowerCase());
+        return script === undefined ? undefined : ["EVAL", script, ...rest];
+      }
+      if (/^eval$/i.test(name)) {
+        scripts.set(createHash("sha1").update(first).digest("hex"), first);
+        const [oldest] = scripts.keys();
+        if (scripts.size > mostScripts && oldest !== undefined) scripts.delete(oldest);
+      }
+      return first === "" && rest.length === 0 ? [name] : [name, first, ...rest];
     },
   };
 }

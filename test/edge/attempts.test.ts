@@ -366,11 +366,14 @@ describe("a read that takes longer than nearly all do", () => {
   test("of which the second attempt fails first is answered by the first one", async () => {
     const upstream = await listen(well);
     const { send } = await taught([upstream]);
-    let turn = 0;
+    let answerFirst: (() => void) | undefined;
     upstream.answer((request, response) => {
-      turn += 1;
-      if (turn === 1) setTimeout(() => well(request, response), 100);
-      else ours(500)(request, response);
+      if (answerFirst === undefined) {
+        answerFirst = () => void setTimeout(() => well(request, response), 100);
+        return;
+      }
+      response.once("finish", answerFirst);
+      ours(500)(request, response);
     });
     const { answer, trail } = await send();
     expect(await textOf(answer)).toBe("done");

@@ -12,6 +12,7 @@ export const problemDetails = (problem: Problem, requestId: string): ProblemDeta
   requestId,
   ...(problem.detail === undefined ? {} : { detail: problem.detail }),
   ...(problem.errors === undefined ? {} : { errors: problem.errors }),
+  ...(problem.violatedPolicies === undefined ? {} : { "violated-policies": problem.violatedPolicies }),
 });
 
 /** A complete answer: problem+json, never stored, with the security header fields of every answer. */

@@ -12,11 +12,11 @@ import { type Usability, usabilityOf } from "../../core/cache/windows.ts";
 import type { CacheStatus } from "../../core/http/cache-status.ts";
 import { type Guard, routed } from "../exchange.ts";
 import type { Forward } from "../forward.ts";
+import { pause, pauseFor } from "../pause.ts";
 import { type Asked, askedOfCache } from "./asked.ts";
 import { type EdgeStore, matchInTime } from "./edge-store.ts";
 import { discard, type Fetched, failureOf, fetchAndKeep } from "./fetch-and-keep.ts";
 import { fromKept, type KeptAnswer } from "./kept-answer.ts";
-import { pause, pauseFor } from "./pause.ts";
 import { fetchedAnswer, keptResponse } from "./told-response.ts";
 
 export interface CachedForwardDependencies {

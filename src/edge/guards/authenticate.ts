@@ -1,6 +1,6 @@
 /** Who is asking: an API key by `Authorization: Bearer`, and the scopes that the route asks for. */
-import { LRUCache } from "lru-cache";
 import { type Problem, problem } from "../../contract/problem.ts";
+import { createBoundedMap } from "../../core/bounded-map.ts";
 import { bearerToken, parseKey, verifyKey } from "../../core/security/api-key.ts";
 import { missingScopes, type Principal } from "../../core/security/principal.ts";
 import { type Guard, routed } from "../exchange.ts";
@@ -25,8 +25,8 @@ const unauthenticated = (detail: string, error?: string): Problem =>
   problem("unauthenticated", { detail, headers: challenge(error) });
 
 export const authenticationGuard = (lookup: KeyLookup, now: () => number): Guard => {
-  const accepted = new LRUCache<string, CachedVerdict>({ max: MAX_VERDICTS });
-  const refused = new LRUCache<string, CachedVerdict>({ max: MAX_VERDICTS });
+  const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
+  const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
   const remember = (token: string, principal: Principal | undefined, untilMs: number): void => {
     (principal === undefined ? refused : accepted).set(token, { principal, untilMs });

@@ -1,0 +1,30 @@
+/** Whose a limit's bucket is. */
+import type { Limit } from "../../contract/policy.ts";
+import { parseAddress, writeNetwork } from "../security/client-address.ts";
+import { overrideField } from "./published-overrides.ts";
+
+/** Who asks: a principal, where there is one, from an address. */
+export interface LimitedClient {
+  readonly address: string;
+  readonly principal: string | undefined;
+}
+
+export interface LimitKey {
+  /** Never empty, and of nobody else. */
+  readonly bucket: string;
+  readonly overrideField: string | undefined;
+}
+
+/** Whatever is sent in an address's place is cut to so much. */
+const MAX_ADDRESS_LENGTH = 64;
+
+const networkOf = (address: string): string => {
+  const parsed = parseAddress(address);
+  return parsed === undefined ? `?${address.slice(0, MAX_ADDRESS_LENGTH)}` : writeNetwork(parsed);
+};
+
+/** The principal's where the limit is per principal and there is one, else the address's; of IPv6 the whole /64's. */
+export const limitKey = ({ name, per }: Limit, { address, principal }: LimitedClient): LimitKey =>
+  per === "principal" && principal !== undefined
+    ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
+    : { bucket: `${name}:c:${networkOf(address)}`, overrideField: undefined };

@@ -1,0 +1,102 @@
+/**
+ * The limiter of one isolate. It takes tokens from a bucket that all isolates share before it uses them, several at a
+ * time, lives on them for at most `leaseMs`, and never gives any back. So, while the store answers, a limit admits in
+ * any window W at most capacity + refill × (W + leaseMs), whatever the number of isolates, their clocks and their
+ * retries: what is used within the window was taken, by the store's one clock, within the window or `leaseMs` before.
+ * A limit that is `strict` takes for each request alone, and admits at most capacity + refill × W.
+ */
+import type { Limit } from "../../contract/policy.ts";
+import { createBoundedMap } from "../bounded-map.ts";
+import { Admission, type AdmissionSurroundings } from "./admission.ts";
+import { KeyState } from "./key-state.ts";
+import { type LimitedClient, limitKey } from "./limit-key.ts";
+import { LocalBucket } from "./local-bucket.ts";
+import { type LimiterOptions, type LimiterSettings, limiterSettings } from "./options.ts";
+import type { BucketReply } from "./store.ts";
+import type { StoreCall } from "./store-call.ts";
+
+export interface Limiter {
+  readonly settings: LimiterSettings;
+  /** Begins a request's way; who begins it takes its steps. */
+  begin(limits: readonly Limit[], client: LimitedClient): Admission;
+  /** The store has answered a call. To be told before its admission is, where it has one. */
+  answered(call: StoreCall, replies: readonly BucketReply[]): void;
+  /** The store has not answered a call in time, or was not asked. To be told as the above. */
+  failed(call: StoreCall): void;
+  /** Buckets of which something is remembered. */
+  readonly size: number;
+}
+
+/** Of a round trip's latest time so much counts for what is expected of the next one. */
+const NEWEST = 0.2;
+/** Expected before there was one, milliseconds: as long as it may well take. */
+const FIRST_TRIP_MS = 50;
+
+/**
+ * A clock that never goes back. Where the one below is set back, nobody knows how much time has passed: so much that
+ * every lease has ended.
+ */
+const neverBack = (clock: () => number, leaseMs: number): (() => number) => {
+  let last = clock();
+  let passedMs = 0;
+  return () => {
+    const read = clock();
+    passedMs += read >= last ? read - last : leaseMs;
+    last = read;
+    return passedMs;
+  };
+};
+
+/**
+ * @param clock milliseconds, on any clock that goes with the time: an isolate's need not agree with another's
+ * @throws RangeError for options that make no sense
+ */
+export const createLimiter = (options: LimiterOptions, clock: () => number): Limiter => {
+  const settings = limiterSettings(options);
+  const now = neverBack(clock, settings.leaseMs);
+  const states = createBoundedMap<KeyState>(settings.maxKeys);
+  const localBuckets = createBoundedMap<LocalBucket>(settings.maxKeys);
+  let tripMs = FIRST_TRIP_MS;
+
+  const stateOf = (bucket: string): KeyState => {
+    const known = states.get(bucket);
+    if (known !== undefined) return known;
+    const state = new KeyState(settings);
+    states.set(bucket, state);
+    return state;
+  };
+
+  const surroundings: AdmissionSurroundings = {
+    settings,
+    now,
+    tripMs: () => tripMs,
+    localBucket: (bucket) => {
+      const known = localBuckets.get(bucket);
+      if (known !== undefined) return known;
+      const made = new LocalBucket();
+      localBuckets.set(bucket, made);
+      return made;
+    },
+  };
+
+  return {
+    settings,
+    begin: (limits, client) =>
+      new Admission(
+        limits.map((limit) => {
+          const key = limitKey(limit, client);
+          return { limit, key, state: stateOf(key.bucket) };
+        }),
+        surroundings,
+      ),
+    answered: (call, replies) => {
+      const nowMs = now();
+      tripMs += NEWEST * (Math.min(nowMs - call.sentAtMs, call.timeoutMs) - tripMs);
+      call.answered(replies, nowMs);
+    },
+    failed: (call) => call.failed(now()),
+    get size() {
+      return states.size;
+    },
+  };
+};

@@ -1,0 +1,85 @@
+/** One question to the store on its way, and what it is about. */
+import { costOf, type Limit } from "../../contract/policy.ts";
+import { waitMs } from "./bucket.ts";
+import type { Flight } from "./flight.ts";
+import type { KeyState } from "./key-state.ts";
+import type { LimitKey } from "./limit-key.ts";
+import type { BucketAsk, BucketReply } from "./store.ts";
+
+export interface CalledBucket {
+  readonly limit: Limit;
+  readonly key: LimitKey;
+  readonly state: KeyState;
+  readonly need: number;
+  readonly want: number;
+  readonly nowMs: number;
+}
+
+interface Passenger {
+  readonly limit: Limit;
+  readonly ask: BucketAsk;
+  readonly state: KeyState;
+  readonly flight: Flight | undefined;
+}
+
+export class StoreCall {
+  readonly sentAtMs: number;
+  /** For so long it is waited for, milliseconds. */
+  readonly timeoutMs: number;
+  readonly #passengers: Passenger[] = [];
+  #replies: readonly BucketReply[] = [];
+
+  constructor(sentAtMs: number, timeoutMs: number) {
+    this.sentAtMs = sentAtMs;
+    this.timeoutMs = timeoutMs;
+  }
+
+  add({ limit, key, state, need, want, nowMs }: CalledBucket): void {
+    const ask: BucketAsk = {
+      bucket: key.bucket,
+      overrideField: key.overrideField,
+      rule: limit,
+      need,
+      want,
+      share: state.share(limit, nowMs),
+      isDryRun: limit.dryRun === true,
+    };
+    const spare = want - need;
+    const flight = spare > 0 ? state.depart(spare, nowMs + this.timeoutMs, nowMs) : undefined;
+    this.#passengers.push({ limit, ask, state, flight });
+  }
+
+  get asks(): readonly BucketAsk[] {
+    return this.#passengers.map(({ ask }) => ask);
+  }
+
+  /** What it has found out goes to the isolate's knowledge of each bucket. */
+  answered(replies: readonly BucketReply[], nowMs: number): void {
+    this.#replies = replies;
+    const isRefused = replies.some(
+      (reply, index) => reply.waitMs > 0 && !this.#passengers[index]?.ask.isDryRun,
+    );
+    for (const [index, { limit, ask, state, flight }] of this.#passengers.entries()) {
+      const reply = replies[index];
+      if (reply === undefined) continue;
+      state.note(reply);
+      // Until then the next one is refused, whatever other isolates do.
+      const lackMs = waitMs(reply.available, costOf(limit), reply.rule);
+      if (lackMs > 0) state.refuse(limit, lackMs, nowMs);
+      const used = isRefused || reply.waitMs > 0 ? 0 : ask.need;
+      if (flight !== undefined) state.arrive(flight, reply.granted - used, this.sentAtMs);
+      if (reply.granted < ask.want) state.rest(nowMs);
+    }
+  }
+
+  failed(nowMs: number): void {
+    for (const { state, flight } of this.#passengers) {
+      if (flight !== undefined) state.fail(flight, nowMs);
+      else state.rest(nowMs);
+    }
+  }
+
+  replyFor(bucket: string): BucketReply | undefined {
+    return this.#replies[this.#passengers.findIndex(({ ask }) => ask.bucket === bucket)];
+  }
+}

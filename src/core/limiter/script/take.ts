@@ -2,7 +2,8 @@
  * Takes tokens from several buckets at once, by Redis's own clock: from all of them, or from none.
  *
  * A bucket is a text, `LEVEL MICROSECONDS`: what was taken and is not back, and when that was so. One that is not
- * there is full, so it goes by itself when it has become full.
+ * there is full, so it goes by itself when it has become full. One from a time that is still to come was written by a
+ * machine whose clock was ahead: it goes on from now.
  *
  * KEYS: each bucket's name; then, where any of them may be overridden, the hash of the overrides. ARGV: how many
  * buckets; then for each its capacity, its refill a second, what is needed, what is wanted, up to which share of what
@@ -47,6 +48,7 @@ for i = 1, count do
   end
   local level = 0
   local kept, since = pair(states[i])
+  local isAhead = kept and since and since > now
   if kept and since then
     level = math.max(0, math.min(kept - math.max(0, now - since) * refill / 1000000, capacity))
   end
@@ -58,7 +60,8 @@ for i = 1, count do
   if isShort then wait = math.ceil((need - available) / refill * 1000) end
   buckets[i] = {
     capacity = capacity, refill = refill, level = level, need = isShort and 0 or need,
-    want = tonumber(ARGV[at + 3]), share = tonumber(ARGV[at + 4]), wait = wait
+    want = tonumber(ARGV[at + 3]), share = tonumber(ARGV[at + 4]), wait = wait,
+    isAhead = isAhead
   }
 end
 local reply = {isRefused and '0' or '1'}
@@ -70,11 +73,11 @@ for i = 1, count do
     if bucket.wait == 0 then
       granted = math.max(granted, math.min(bucket.want, math.floor((bucket.capacity - bucket.level) * bucket.share)))
     end
-    if granted > 0 then
-      bucket.level = bucket.level + granted
-      local lifetime = math.min(31536000000, math.ceil(bucket.level / bucket.refill * 1000) + 1000)
-      redis.call('SET', KEYS[i], string.format('%.17g %.0f', bucket.level, now), 'PX', string.format('%.0f', lifetime))
-    end
+  end
+  if granted > 0 or bucket.isAhead then
+    bucket.level = bucket.level + granted
+    local lifetime = math.min(31536000000, math.ceil(bucket.level / bucket.refill * 1000) + 1000)
+    redis.call('SET', KEYS[i], string.format('%.17g %.0f', bucket.level, now), 'PX', string.format('%.0f', lifetime))
   end
   local told = {granted, bucket.capacity - bucket.level, bucket.capacity, bucket.refill, bucket.wait}
   for j = 1, 5 do reply[#reply + 1] = string.format('%.17g', told[j]) end

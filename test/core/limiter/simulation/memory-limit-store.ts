@@ -12,13 +12,16 @@ export class MemoryLimitStore {
   readonly #states = new Map<string, BucketState>();
   readonly #overrides = new Map<string, BucketRule>();
   readonly #now: () => number;
+  readonly #taken: (bucket: string, tokens: number) => void;
   /** What its clock is ahead of the simulation's. */
   #aheadMs = 0;
   /** Round trips that have reached it. */
   trips = 0;
 
-  constructor(now: () => number) {
+  /** @param taken told of all tokens that leave a bucket */
+  constructor(now: () => number, taken: (bucket: string, tokens: number) => void = () => undefined) {
     this.#now = now;
+    this.#taken = taken;
   }
 
   /** Another machine takes over, with all that was written, whose clock is so far ahead; less than 0: behind. */
@@ -44,7 +47,9 @@ export class MemoryLimitStore {
       const available = rule.capacity - level;
       const extra = Math.min(ask.want, Math.floor(available * ask.share));
       const granted = isRefused || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);
-      if (granted > 0) this.#states.set(ask.bucket, { level: level + granted, atMs: nowMs });
+      const isAhead = (this.#states.get(ask.bucket)?.atMs ?? nowMs) > nowMs;
+      if (granted > 0 || isAhead) this.#states.set(ask.bucket, { level: level + granted, atMs: nowMs });
+      if (granted > 0) this.#taken(ask.bucket, granted);
       return { granted, available: available - granted, rule, waitMs: lackMs };
     });
   }

@@ -1,5 +1,6 @@
 /** Many isolates, one store, one clock, and what was admitted by it. */
 import type { Limit } from "../../../../src/contract/policy.ts";
+import type { BucketRule } from "../../../../src/core/limiter/bucket.ts";
 import type { LimiterOptions } from "../../../../src/core/limiter/options.ts";
 import { seededRandom } from "../../overload/support/random.ts";
 import { AdmissionLog } from "./admission-log.ts";
@@ -34,11 +35,15 @@ export interface SimulationPlan {
   readonly faults: NetworkFaults;
   /** Each isolate's clock is ahead of or behind the store's by up to so much. @default 0 */
   readonly skewMs?: number;
+  /** What the logs are held against. @default each limit's own rule */
+  readonly promised?: BucketRule;
 }
 
 export interface SimulationResult {
   /** By limit and client: `NAME:CLIENT`. */
   readonly logs: ReadonlyMap<string, AdmissionLog>;
+  /** By bucket, what the store has let go, when it did so. */
+  readonly taken: ReadonlyMap<string, AdmissionLog>;
   readonly trips: number;
   readonly modes: Readonly<Record<string, number>>;
   /** What each request waited for its verdict, milliseconds. */
@@ -51,7 +56,17 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
   const { seed, isolates: count, limits, arrivals, incidents = [], options = {}, faults, skewMs = 0 } = plan;
   const random = seededRandom(seed);
   const queue = new EventQueue();
-  const store = new MemoryLimitStore(() => queue.nowMs);
+  const taken = new Map<string, AdmissionLog>();
+  const store = new MemoryLimitStore(
+    () => queue.nowMs,
+    (bucket, tokens) => {
+      const [name] = bucket.split(":");
+      const rule = plan.promised ?? limits.find((limit) => limit.name === name);
+      const log = taken.get(bucket) ?? (rule && new AdmissionLog(rule));
+      log?.admit(tokens, queue.nowMs);
+      if (log !== undefined) taken.set(bucket, log);
+    },
+  );
   const network = new SimulatedNetwork(queue, store, faults, random);
   const start = (): SimulatedIsolate =>
     new SimulatedIsolate({ queue, network, options, random }, (2 * random() - 1) * skewMs);
@@ -63,7 +78,7 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
 
   const logOf = (limit: Limit, client: string): AdmissionLog => {
     const name = `${limit.name}:${client}`;
-    const known = logs.get(name) ?? new AdmissionLog(limit);
+    const known = logs.get(name) ?? new AdmissionLog(plan.promised ?? limit);
     logs.set(name, known);
     return known;
   };
@@ -106,5 +121,5 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
     });
   }
   queue.run();
-  return { logs, trips: store.trips, modes, waitedMs, unavailable };
+  return { logs, taken, trips: store.trips, modes, waitedMs, unavailable };
 };

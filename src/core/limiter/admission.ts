@@ -85,6 +85,7 @@ export class Admission {
     this.#useLeases(nowMs);
     if (this.#recall(nowMs)) return this.#decided(nowMs);
     if (this.#open().length === 0) return this.#decided(nowMs);
+    this.#giveUpWhatEnds(nowMs);
     if (this.#claim(nowMs)) return this.next();
     return this.#ask(nowMs);
   }
@@ -170,6 +171,17 @@ export class Admission {
       const heldUntilMs = state.lease.use(costOf(limit), nowMs);
       if (heldUntilMs !== undefined)
         this.#settled[index] = { mode: "lease", outcome: "passed", waitMs: 0, heldUntilMs };
+    }
+  }
+
+  /** Tokens that may end while others are waited for are asked for as well. */
+  #giveUpWhatEnds(nowMs: number): void {
+    const latestMs = nowMs + this.#timeLeftMs(nowMs);
+    for (const [index, settled] of this.#settled.entries()) {
+      if (settled?.heldUntilMs === undefined || settled.heldUntilMs > latestMs) continue;
+      const { limit, state } = this.#entry(index);
+      state.lease.add(costOf(limit), settled.heldUntilMs);
+      this.#settled[index] = undefined;
     }
   }
 

@@ -33,8 +33,9 @@ const NEWEST = 0.2;
 const FIRST_TRIP_MS = 50;
 
 /**
- * A clock that never goes back. Where the one below is set back, nobody knows how much time has passed: so much that
- * every lease has ended.
+ * A clock that never goes back. Where the one below is seen to be set back, nobody knows how much time has passed: so
+ * much that every lease has ended. (One that was set back by less than nobody looked at it cannot be told from one that
+ * was not: leases then last longer by as much.)
  */
 const neverBack = (clock: () => number, leaseMs: number): (() => number) => {
   let last = clock();

@@ -8,20 +8,19 @@ import {
 } from "../../../../src/core/limiter/bucket.ts";
 import type { BucketAsk, BucketReply } from "../../../../src/core/limiter/store.ts";
 
+export type Taken = (bucket: string, tokens: number) => void;
+
 export class MemoryLimitStore {
   readonly #states = new Map<string, BucketState>();
   readonly #overrides = new Map<string, BucketRule>();
   readonly #now: () => number;
-  readonly #taken: (bucket: string, tokens: number) => void;
   /** What its clock is ahead of the simulation's. */
   #aheadMs = 0;
   /** Round trips that have reached it. */
   trips = 0;
 
-  /** @param taken told of all tokens that leave a bucket */
-  constructor(now: () => number, taken: (bucket: string, tokens: number) => void = () => undefined) {
+  constructor(now: () => number) {
     this.#now = now;
-    this.#taken = taken;
   }
 
   /** Another machine takes over, with all that was written, whose clock is so far ahead; less than 0: behind. */
@@ -34,7 +33,8 @@ export class MemoryLimitStore {
     else this.#overrides.set(field, rule);
   }
 
-  take(asks: readonly BucketAsk[]): readonly BucketReply[] {
+  /** @param taken told of all tokens that leave a bucket */
+  take(asks: readonly BucketAsk[], taken: Taken = () => undefined): readonly BucketReply[] {
     this.trips += 1;
     const nowMs = this.#now() + this.#aheadMs;
     const looks = asks.map((ask) => {
@@ -49,7 +49,7 @@ export class MemoryLimitStore {
       const granted = isRefused || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);
       const isAhead = (this.#states.get(ask.bucket)?.atMs ?? nowMs) > nowMs;
       if (granted > 0 || isAhead) this.#states.set(ask.bucket, { level: level + granted, atMs: nowMs });
-      if (granted > 0) this.#taken(ask.bucket, granted);
+      if (granted > 0) taken(ask.bucket, granted);
       return { granted, available: available - granted, rule, waitMs: lackMs };
     });
   }

@@ -8,6 +8,7 @@ import { EventQueue } from "./event-queue.ts";
 import { MemoryLimitStore } from "./memory-limit-store.ts";
 import { SimulatedIsolate } from "./simulated-isolate.ts";
 import { type NetworkFaults, SimulatedNetwork } from "./simulated-network.ts";
+import type { TokenLedger } from "./token-ledger.ts";
 
 export interface Arrival {
   readonly atMs: number;
@@ -20,7 +21,7 @@ export interface Arrival {
 /** Something that happens beside the requests. */
 export type Incident = { readonly atMs: number } & (
   | { readonly kind: "isolate_dies"; readonly isolate: number }
-  | { readonly kind: "clock_is_set"; readonly isolate: number; readonly skewMs: number }
+  | { readonly kind: "clock_is_set"; readonly isolate: number; readonly byMs: number }
   | { readonly kind: "store_fails_over"; readonly aheadMs: number }
   | { readonly kind: "limit_is_overridden"; readonly capacity: number; readonly refillPerSecond: number }
 );
@@ -44,6 +45,8 @@ export interface SimulationResult {
   readonly logs: ReadonlyMap<string, AdmissionLog>;
   /** By bucket, what the store has let go, when it did so. */
   readonly taken: ReadonlyMap<string, AdmissionLog>;
+  /** Tokens that isolates have used without having taken them within the lease before. */
+  readonly unbacked: number;
   readonly trips: number;
   readonly modes: Readonly<Record<string, number>>;
   /** What each request waited for its verdict, milliseconds. */
@@ -57,19 +60,24 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
   const random = seededRandom(seed);
   const queue = new EventQueue();
   const taken = new Map<string, AdmissionLog>();
-  const store = new MemoryLimitStore(
-    () => queue.nowMs,
-    (bucket, tokens) => {
-      const [name] = bucket.split(":");
-      const rule = plan.promised ?? limits.find((limit) => limit.name === name);
-      const log = taken.get(bucket) ?? (rule && new AdmissionLog(rule));
-      log?.admit(tokens, queue.nowMs);
-      if (log !== undefined) taken.set(bucket, log);
-    },
-  );
+  const store = new MemoryLimitStore(() => queue.nowMs);
   const network = new SimulatedNetwork(queue, store, faults, random);
-  const start = (): SimulatedIsolate =>
-    new SimulatedIsolate({ queue, network, options, random }, (2 * random() - 1) * skewMs);
+  const take = (bucket: string, tokens: number): void => {
+    const [name] = bucket.split(":");
+    const rule = plan.promised ?? limits.find((limit) => limit.name === name);
+    const log = taken.get(bucket) ?? (rule && new AdmissionLog(rule));
+    log?.admit(tokens, queue.nowMs);
+    if (log !== undefined) taken.set(bucket, log);
+  };
+  const ledgers: TokenLedger[] = [];
+  const start = (): SimulatedIsolate => {
+    const isolate = new SimulatedIsolate(
+      { queue, network, options, random, taken: take },
+      (2 * random() - 1) * skewMs,
+    );
+    ledgers.push(isolate.ledger);
+    return isolate;
+  };
   const isolates = Array.from({ length: count }, start);
   const logs = new Map<string, AdmissionLog>();
   const modes: Record<string, number> = {};
@@ -109,7 +117,7 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
           isolates[incident.isolate % count] = start();
           break;
         case "clock_is_set":
-          isolates[incident.isolate % count]?.setClock(incident.skewMs);
+          isolates[incident.isolate % count]?.setClock(incident.byMs);
           break;
         case "store_fails_over":
           store.failOver(incident.aheadMs);
@@ -121,5 +129,6 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
     });
   }
   queue.run();
-  return { logs, taken, trips: store.trips, modes, waitedMs, unavailable };
+  const unbacked = ledgers.reduce((sum, ledger) => sum + ledger.unbacked, 0);
+  return { logs, taken, unbacked, trips: store.trips, modes, waitedMs, unavailable };
 };

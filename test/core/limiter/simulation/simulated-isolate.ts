@@ -1,21 +1,25 @@
 /** An isolate on the simulation's clock: the limiter itself, whose steps the simulation takes. */
-import type { Limit } from "../../../../src/contract/policy.ts";
+import { costOf, type Limit } from "../../../../src/contract/policy.ts";
 import { type Breaker, createBreaker } from "../../../../src/core/breaker/breaker.ts";
 import type { Admission, Step } from "../../../../src/core/limiter/admission.ts";
-import type { LimitedClient } from "../../../../src/core/limiter/limit-key.ts";
+import { type LimitedClient, limitKey } from "../../../../src/core/limiter/limit-key.ts";
 import { createLimiter, type Limiter } from "../../../../src/core/limiter/limiter.ts";
 import type { LimiterOptions } from "../../../../src/core/limiter/options.ts";
 import type { BucketReply } from "../../../../src/core/limiter/store.ts";
 import type { StoreCall } from "../../../../src/core/limiter/store-call.ts";
 import type { LimitVerdict } from "../../../../src/core/limiter/verdict.ts";
 import type { EventQueue } from "./event-queue.ts";
+import type { Taken } from "./memory-limit-store.ts";
 import type { SimulatedNetwork } from "./simulated-network.ts";
+import { TokenLedger } from "./token-ledger.ts";
 
 export interface IsolateSurroundings {
   readonly queue: EventQueue;
   readonly network: SimulatedNetwork;
   readonly options: LimiterOptions;
   readonly random: () => number;
+  /** Told of all tokens that leave the store, for whichever isolate. */
+  readonly taken: Taken;
 }
 
 export type Decided = (verdict: LimitVerdict, waitedMs: number) => void;
@@ -24,6 +28,7 @@ export class SimulatedIsolate {
   readonly #at: IsolateSurroundings;
   readonly #limiter: Limiter;
   readonly #breaker: Breaker;
+  readonly ledger: TokenLedger;
   #skewMs: number;
   #isDead = false;
 
@@ -32,15 +37,16 @@ export class SimulatedIsolate {
     this.#skewMs = skewMs;
     const now = (): number => surroundings.queue.nowMs + this.#skewMs;
     this.#limiter = createLimiter(surroundings.options, now);
+    this.ledger = new TokenLedger(this.#limiter.settings.leaseMs);
     this.#breaker = createBreaker(
       { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 },
       { now: () => Math.max(0, now()), random: surroundings.random },
     );
   }
 
-  /** Its clock is set. */
-  setClock(skewMs: number): void {
-    this.#skewMs = skewMs;
+  /** Its clock is set forward, or back. */
+  setClock(byMs: number): void {
+    this.#skewMs += byMs;
   }
 
   /** Nothing that it has begun comes to an end. */
@@ -50,7 +56,17 @@ export class SimulatedIsolate {
 
   request(limits: readonly Limit[], client: LimitedClient, decided: Decided): void {
     const admission = this.#limiter.begin(limits, client);
-    this.#take(admission, admission.next(), this.#at.queue.nowMs, decided);
+    this.#take(admission, admission.next(), this.#at.queue.nowMs, (verdict, waitedMs) => {
+      if (verdict.isAdmitted) this.#use(verdict, client);
+      decided(verdict, waitedMs);
+    });
+  }
+
+  #use({ results }: LimitVerdict, client: LimitedClient): void {
+    for (const { limit, mode } of results) {
+      const isStores = mode === "lease" || mode === "store";
+      if (isStores) this.ledger.use(limitKey(limit, client).bucket, costOf(limit), this.#at.queue.nowMs);
+    }
   }
 
   #take(admission: Admission, step: Step, startedAtMs: number, decided: Decided): void {
@@ -89,7 +105,10 @@ export class SimulatedIsolate {
       end(undefined);
       return;
     }
-    this.#at.network.send(call.asks, end);
+    this.#at.network.send(call.asks, end, (bucket, tokens) => {
+      this.ledger.take(bucket, tokens, this.#at.queue.nowMs);
+      this.#at.taken(bucket, tokens);
+    });
     this.#at.queue.after(call.timeoutMs, () => end(undefined));
   }
 }

@@ -1,7 +1,7 @@
 /** What lies between isolates and store: time, and what may go wrong in it. */
 import type { BucketAsk, BucketReply } from "../../../../src/core/limiter/store.ts";
 import type { EventQueue } from "./event-queue.ts";
-import type { MemoryLimitStore } from "./memory-limit-store.ts";
+import type { MemoryLimitStore, Taken } from "./memory-limit-store.ts";
 
 export interface NetworkFaults {
   /** One way takes so long, milliseconds; drawn for each anew. */
@@ -27,14 +27,15 @@ export class SimulatedNetwork {
     this.#random = random;
   }
 
-  send(asks: readonly BucketAsk[], answered: (replies: readonly BucketReply[]) => void): void {
+  /** @param taken told of what leaves the store, when it does */
+  send(asks: readonly BucketAsk[], answered: (replies: readonly BucketReply[]) => void, taken: Taken): void {
     const { wayMs, loss = 0, duplicates = 0, hangs } = this.#faults;
     const deliver = (): void => {
       if (this.#random() < loss) return;
       this.#queue.after(wayMs(), () => {
         const { nowMs } = this.#queue;
         if (hangs !== undefined && nowMs >= hangs.fromMs && nowMs < hangs.untilMs) return;
-        const replies = this.#store.take(asks);
+        const replies = this.#store.take(asks, taken);
         if (this.#random() < loss) return;
         this.#queue.after(wayMs(), () => answered(replies));
       });

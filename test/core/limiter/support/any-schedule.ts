@@ -8,7 +8,7 @@ import type { Arrival, Incident, SimulationPlan } from "../simulation/simulate.t
 export const LEASE_MS = 2_000;
 const DURATION_MS = 12_000;
 
-const anyLimit = (strict: boolean): fc.Arbitrary<Limit> =>
+const anyLimit = (name: string, strict: boolean): fc.Arbitrary<Limit> =>
   fc
     .record({
       capacity: fc.integer({ min: 3, max: 200 }),
@@ -19,7 +19,7 @@ const anyLimit = (strict: boolean): fc.Arbitrary<Limit> =>
       cost: fc.integer({ min: 1, max: 3 }),
     })
     .map((numbers) => ({
-      name: "any",
+      name,
       per: "principal" as const,
       // So that nothing is admitted but by the store's leave.
       onStoreFailure: "closed" as const,
@@ -36,7 +36,8 @@ const anyIncident: fc.Arbitrary<Incident> = fc.oneof(
     kind: fc.constant("clock_is_set" as const),
     atMs,
     isolate,
-    skewMs: fc.integer({ min: -5_000, max: 5_000 }),
+    // Set back by less than it was not looked at, nobody can tell by the clock.
+    byMs: fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.constant(-10 * DURATION_MS)),
   }),
 );
 
@@ -91,7 +92,9 @@ export const anySchedule = (strict: boolean) =>
       { weight: 4, arbitrary: fc.constantFrom(1, 2, 3, 16) },
       { weight: 1, arbitrary: fc.constantFrom(64, 400) },
     ),
-    limit: anyLimit(strict),
+    limit: anyLimit("any", strict),
+    /** Which refuses what the first one would admit. */
+    other: strict ? fc.constant(undefined) : fc.option(anyLimit("other", false), { nil: undefined }),
     bursts: anyBursts,
     waves: anyWaves,
     ratePerS: fc.integer({ min: 0, max: 25 }),
@@ -115,21 +118,25 @@ export const anySchedule = (strict: boolean) =>
 
 export type Schedule = ReturnType<typeof anySchedule> extends fc.Arbitrary<infer Record> ? Record : never;
 
-/** The most that the limit and what it is overridden with let through. */
-export const promisedBy = ({ limit, override }: Schedule): BucketRule => ({
-  capacity: Math.max(limit.capacity, override?.capacity ?? 0),
-  refillPerSecond: Math.max(limit.refillPerSecond, override?.refillPerSecond ?? 0),
+/** The most that the limits and what they are overridden with let through. */
+export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => ({
+  capacity: Math.max(limit.capacity, other?.capacity ?? 0, override?.capacity ?? 0),
+  refillPerSecond: Math.max(
+    limit.refillPerSecond,
+    other?.refillPerSecond ?? 0,
+    override?.refillPerSecond ?? 0,
+  ),
 });
 
 export const planOf = (schedule: Schedule): SimulationPlan => {
-  const { seed, isolates, limit, tripMs, loss, duplicates, hang, skewMs } = schedule;
+  const { seed, isolates, limit, other, tripMs, loss, duplicates, hang, skewMs } = schedule;
   const random = seededRandom(seed + 1);
   const hangs = hang && { fromMs: hang[0], untilMs: hang[0] + hang[1] };
   const { incidents, failures, override } = schedule;
   return {
     seed,
     isolates,
-    limits: [limit],
+    limits: other === undefined ? [limit] : [limit, other],
     arrivals: arrivalsOf(schedule),
     incidents: [...incidents, ...falling(failures), ...(override === undefined ? [] : [override])],
     options: { leaseMs: LEASE_MS },

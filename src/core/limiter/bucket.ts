@@ -31,7 +31,7 @@ export const levelAt = (
 ): number => {
   if (state === undefined) return 0;
   const back = (Math.max(0, nowMs - state.atMs) * refillPerSecond) / 1000;
-  return Math.max(0, Math.min(state.level - back, capacity));
+  return Math.max(0, Math.min(state.level, capacity) - back);
 };
 
 export const holds = (available: number, tokens: number): boolean => available + ROUNDING >= tokens;

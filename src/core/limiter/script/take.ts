@@ -50,7 +50,7 @@ for i = 1, count do
   local kept, since = pair(states[i])
   local isAhead = kept and since and since > now
   if kept and since then
-    level = math.max(0, math.min(kept - math.max(0, now - since) * refill / 1000000, capacity))
+    level = math.max(0, math.min(kept, capacity) - math.max(0, now - since) * refill / 1000000)
   end
   local need, isDryRun = tonumber(ARGV[at + 2]), ARGV[at + 5] == '1'
   local available = capacity - level

@@ -1,0 +1,409 @@
+import { describe, expect, test } from "vitest";
+import type { Admission, Step } from "../../../src/core/limiter/admission.ts";
+import type { StoreCall } from "../../../src/core/limiter/store-call.ts";
+import { ALICE, limitOf, Scene } from "./support/scene.ts";
+
+const BOB = { address: "192.0.2.2", principal: "bob" };
+const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
+
+const callOf = (step: Step): StoreCall => {
+  if (step.kind !== "ask") throw new Error(`to ask was expected, not ${step.kind}`);
+  return step.call;
+};
+
+const verdictOf = (step: Step) => {
+  if (step.kind !== "decided") throw new Error(`a decision was expected, not ${step.kind}`);
+  return step.verdict;
+};
+
+describe("a key", () => {
+  test("that is cold costs one round trip, and one that is warm none", () => {
+    const scene = new Scene();
+    expect(scene.result(large).mode).toBe("store");
+    expect(scene.store.trips).toBe(1);
+    expect(scene.result(large).mode).toBe("lease");
+  });
+
+  test("that is hot costs a round trip for hundreds of requests", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 5_000; turn += 1) {
+      scene.request(large);
+      scene.wait(2);
+    }
+    expect(scene.store.trips).toBeLessThan(5_000 / 200);
+  });
+
+  test("asked for now and then gets no more tokens than it uses", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 20; turn += 1) {
+      scene.request(large);
+      scene.wait(5_000);
+    }
+    // The first time two were taken, as nobody had been seen yet.
+    expect(scene.store.trips).toBe(20);
+    expect(scene.result(large).remaining).toBeGreaterThanOrEqual(998);
+  });
+
+  test("has a bucket of its own", () => {
+    const scene = new Scene();
+    const limit = limitOf({ capacity: 2, refillPerSecond: 0.001 });
+    expect(scene.admitted(limit, 5)).toBe(2);
+    expect(scene.admitted(limit, 5, BOB)).toBe(2);
+  });
+});
+
+describe("what is left in the bucket", () => {
+  const limit = limitOf({ capacity: 10, refillPerSecond: 1 });
+
+  test("is admitted, and no more", () => {
+    expect(new Scene().admitted(limit, 30)).toBe(10);
+  });
+
+  test("is refilled at its rate", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 30);
+    scene.wait(3_000);
+    expect(scene.admitted(limit, 30)).toBe(3);
+  });
+
+  test("is shared by two isolates", () => {
+    const one = new Scene();
+    const other = new Scene({}, one.store);
+    let admitted = 0;
+    for (let turn = 0; turn < 30; turn += 1) admitted += (turn % 2 === 0 ? one : other).admitted(limit, 1);
+    expect(admitted).toBe(10);
+  });
+});
+
+describe("a refusal", () => {
+  const limit = limitOf({ capacity: 2, refillPerSecond: 1 });
+
+  test("is remembered without a round trip until there may be a token again", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 2);
+    const trips = scene.store.trips;
+    expect(scene.outcomes(limit, 3)).toEqual(Array(3).fill("remembered limited"));
+    scene.wait(999);
+    expect(scene.result(limit).waitMs).toBe(1);
+    expect(scene.store.trips).toBe(trips);
+    scene.wait(1);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("says to the millisecond when there is a token again", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 2);
+    scene.wait(250);
+    const { waitMs } = scene.result(limit);
+    scene.wait(waitMs - 1);
+    expect(scene.result(limit).outcome).toBe("limited");
+    scene.wait(1);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("uses nothing, whichever limit of the route refuses", () => {
+    const scene = new Scene();
+    const first = limitOf({ name: "first", capacity: 100, refillPerSecond: 0.001 });
+    const second = limitOf({ name: "second", capacity: 2, refillPerSecond: 0.001 });
+    for (let turn = 0; turn < 50; turn += 1) scene.request([first, second]);
+    expect(scene.admitted(first, 200)).toBe(98);
+  });
+
+  test("for want of several tokens does not refuse a request that needs fewer", () => {
+    const scene = new Scene();
+    const dear = { ...limit, cost: 2 };
+    scene.admitted(limit, 1);
+    expect(scene.result(dear).outcome).toBe("limited");
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+});
+
+describe("several limits of a route", () => {
+  const limits = [limitOf({ name: "a" }), limitOf({ name: "b", per: "principal" })];
+
+  test("are asked for in one round trip", () => {
+    const scene = new Scene();
+    expect(scene.request(limits).results.map(({ mode }) => mode)).toEqual(["store", "store"]);
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("where one is warm and one is not, ask for that one", () => {
+    const scene = new Scene();
+    const [a, b] = [
+      { ...large, name: "a" },
+      { ...large, name: "b" },
+    ];
+    scene.request(a);
+    const admission = scene.limiter.begin([a, b], ALICE);
+    const asked = callOf(admission.next()).asks.filter(({ need }) => need > 0);
+    expect(asked.map(({ bucket }) => bucket)).toEqual(["b:c:192.0.2.1"]);
+  });
+
+  test("whose tokens would end while another one's are asked for are asked for together", () => {
+    const scene = new Scene({ leaseMs: 2_000, deadlineMs: 150 });
+    const [a, b] = [
+      { ...large, name: "a" },
+      { ...large, name: "b" },
+    ];
+    scene.request(a);
+    scene.wait(1_900);
+    const admission = scene.limiter.begin([a, b], ALICE);
+    expect(callOf(admission.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
+  });
+});
+
+describe("a strict limit", () => {
+  const strict = limitOf({ capacity: 5, refillPerSecond: 1, strict: true });
+
+  test("asks the store for each request, one token each", () => {
+    const scene = new Scene();
+    expect(scene.outcomes(strict, 5)).toEqual(Array(5).fill("store passed"));
+    expect(scene.store.trips).toBe(5);
+  });
+
+  test("remembers its refusals all the same", () => {
+    const scene = new Scene();
+    expect(scene.admitted(strict, 100)).toBe(5);
+    expect(scene.store.trips).toBe(5);
+    scene.wait(1_000);
+    expect(scene.result(strict)).toMatchObject({ mode: "store", outcome: "passed" });
+  });
+});
+
+describe("weighted requests", () => {
+  test("take as many tokens as they cost", () => {
+    const limit = limitOf({ capacity: 10, cost: 3, refillPerSecond: 0.001 });
+    expect(new Scene().admitted(limit, 20)).toBe(3);
+  });
+
+  test("of one name take from one bucket", () => {
+    const scene = new Scene();
+    const [cheap, dear] = [limitOf({ refillPerSecond: 0.001 }), limitOf({ refillPerSecond: 0.001, cost: 4 })];
+    expect(scene.admitted(dear, 2)).toBe(2);
+    expect(scene.admitted(cheap, 20)).toBe(2);
+  });
+});
+
+describe("a dry run", () => {
+  const tried = limitOf({ capacity: 2, refillPerSecond: 0.5, dryRun: true });
+
+  test("counts, says what it would refuse, and refuses nothing", () => {
+    const scene = new Scene();
+    const verdicts = Array.from({ length: 5 }, () => scene.request(tried));
+    expect(verdicts.every(({ isAdmitted }) => isAdmitted)).toBe(true);
+    expect(verdicts.map(({ results }) => results[0]?.outcome)).toEqual([
+      "passed",
+      "passed",
+      "limited",
+      "limited",
+      "limited",
+    ]);
+  });
+
+  test("does not keep another limit from refusing, nor from being asked", () => {
+    const scene = new Scene();
+    const kept = limitOf({ name: "kept", capacity: 4, refillPerSecond: 0.001 });
+    const admitted = Array.from({ length: 10 }, () => scene.request([tried, kept])).filter(
+      ({ isAdmitted }) => isAdmitted,
+    );
+    expect(admitted).toHaveLength(4);
+  });
+
+  test("passes while the store does not answer", () => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    expect(scene.result(tried)).toMatchObject({ mode: "open", outcome: "passed" });
+  });
+});
+
+describe("an override", () => {
+  const limit = limitOf({ capacity: 5, refillPerSecond: 1, per: "principal" });
+
+  test("gives a principal another rule, at the next round trip", () => {
+    const scene = new Scene();
+    scene.store.override("test:alice", { capacity: 8, refillPerSecond: 1 });
+    expect(scene.admitted(limit, 20)).toBe(8);
+    expect(scene.admitted(limit, 20, BOB)).toBe(5);
+  });
+
+  test("is the one that is told", () => {
+    const scene = new Scene();
+    scene.store.override("test:alice", { capacity: 8, refillPerSecond: 2 });
+    expect(scene.result(limit).rule).toEqual({ capacity: 8, refillPerSecond: 2 });
+  });
+
+  test("that lowers a limit in the middle of a lease is in force when that has ended", () => {
+    const scene = new Scene({ leaseMs: 2_000 });
+    const wide = limitOf({ capacity: 1_000, refillPerSecond: 100, per: "principal" });
+    for (let turn = 0; turn < 100; turn += 1) {
+      scene.request(wide);
+      scene.wait(10);
+    }
+    scene.store.override("test:alice", { capacity: 3, refillPerSecond: 1 });
+    scene.wait(3_000);
+    expect(scene.admitted(wide, 100)).toBe(3);
+  });
+});
+
+describe("while the store does not answer", () => {
+  const without = (onStoreFailure: "local" | "open" | "closed") => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    return { scene, limit: limitOf({ capacity: 3, refillPerSecond: 1, onStoreFailure }) };
+  };
+
+  test("local: a bucket of the isolate's own decides", () => {
+    const { scene, limit } = without("local");
+    expect(scene.outcomes(limit, 4)).toEqual([...Array(3).fill("local passed"), "local limited"]);
+    expect(scene.result(limit).waitMs).toBe(1_000);
+    scene.wait(1_000);
+    expect(scene.admitted(limit, 3)).toBe(1);
+  });
+
+  test("open: everything is admitted", () => {
+    const { scene, limit } = without("open");
+    expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("open passed"));
+  });
+
+  test("closed: nothing is", () => {
+    const { scene, limit } = without("closed");
+    expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("closed unavailable"));
+  });
+
+  test("tokens that were taken before are used first", () => {
+    const scene = new Scene();
+    scene.request(large);
+    scene.isStoreThere = false;
+    expect(scene.result(large).mode).toBe("lease");
+  });
+
+  test("what a closed limit refuses uses nothing of a local one", () => {
+    const { scene, limit } = without("local");
+    const closed = limitOf({ name: "closed", onStoreFailure: "closed" });
+    for (let turn = 0; turn < 10; turn += 1) scene.request([limit, closed]);
+    expect(scene.admitted(limit, 10)).toBe(3);
+  });
+
+  test("nothing is remembered for the time after it", () => {
+    const { scene, limit } = without("local");
+    scene.admitted(limit, 10);
+    scene.isStoreThere = true;
+    expect(scene.outcomes(limit, 4)).toEqual([
+      "store passed",
+      expect.stringMatching("passed"),
+      expect.stringMatching("passed"),
+      "remembered limited",
+    ]);
+  });
+});
+
+describe("requests that come together", () => {
+  const hot = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
+  const begin = (scene: Scene) => {
+    const admission = scene.limiter.begin([hot], ALICE);
+    return { admission, step: admission.next() };
+  };
+
+  test("make few round trips between them, each of which asks for twice as much", () => {
+    const scene = new Scene();
+    const begun = Array.from({ length: 100 }, () => begin(scene));
+    const asking = begun.filter(({ step }) => step.kind === "ask");
+    expect(asking.length).toBeLessThanOrEqual(8);
+    expect(begun.filter(({ step }) => step.kind === "wait")).toHaveLength(100 - asking.length);
+    scene.wait(40);
+    for (const { admission, step } of asking) {
+      const call = callOf(step);
+      expect(scene.answer(call)).toBe(true);
+      expect(verdictOf(admission.answered(call)).isAdmitted).toBe(true);
+    }
+    // Each finds the tokens that it has waited for, whoever comes between.
+    expect(verdictOf(begin(scene).step).isAdmitted).toBe(true);
+    for (const { admission, step } of begun)
+      if (step.kind === "wait") expect(verdictOf(admission.next()).isAdmitted).toBe(true);
+  });
+
+  const waiting = (scene: Scene): { leader: StoreCall; follower: Admission } => {
+    const leader = callOf(begin(scene).step);
+    const { admission: follower, step } = begin(scene);
+    expect(step.kind).toBe("wait");
+    return { leader, follower };
+  };
+
+  test("share the store's failure", () => {
+    const scene = new Scene();
+    const { leader, follower } = waiting(scene);
+    scene.wait(100);
+    scene.limiter.failed(leader);
+    expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
+  });
+
+  test("ask for themselves where whoever asks for them has died", () => {
+    const scene = new Scene();
+    // It is known that a round trip takes 5 ms.
+    for (let turn = 0; turn < 30; turn += 1) {
+      const { admission, step } = begin(scene);
+      scene.wait(5);
+      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      scene.wait(2_000);
+    }
+    const { follower } = waiting(scene);
+    scene.wait(60);
+    expect(follower.next().kind).toBe("ask");
+  });
+
+  test("wait no longer than the deadline, if nothing is ever heard of it", () => {
+    const scene = new Scene({ deadlineMs: 150 });
+    const { follower } = waiting(scene);
+    scene.wait(149);
+    expect(follower.next()).toEqual({ kind: "wait", ms: 1 });
+    scene.wait(1);
+    expect(follower.next().kind).toBe("decided");
+  });
+
+  test("that were refused, as there was less than was hoped for, are refused at once", () => {
+    const scene = new Scene();
+    const scarce = limitOf({ capacity: 1, refillPerSecond: 1 });
+    const leader = scene.limiter.begin([scarce], ALICE);
+    const call = callOf(leader.next());
+    const follower = scene.limiter.begin([scarce], ALICE);
+    expect(follower.next().kind).toBe("wait");
+    scene.answer(call);
+    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
+  });
+});
+
+describe("an isolate's clock", () => {
+  test("that is set back ends every lease", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 100; turn += 1) scene.request(large);
+    expect(scene.result(large).mode).toBe("lease");
+    scene.wait(-1);
+    expect(scene.result(large).mode).toBe("store");
+  });
+
+  test("may show any time", () => {
+    for (const nowMs of [0, -5, 1e15]) {
+      const scene = new Scene();
+      scene.nowMs = nowMs;
+      expect(scene.admitted(limitOf({ capacity: 3 }), 5)).toBe(3);
+    }
+  });
+});
+
+describe("what is remembered", () => {
+  test("has a bound, however many keys there are", () => {
+    const scene = new Scene({ maxKeys: 100 });
+    const limit = limitOf({ onStoreFailure: "local" });
+    for (let client = 0; client < 1_000; client += 1) {
+      scene.isStoreThere = client % 2 === 0;
+      scene.request(limit, { address: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
+    }
+    expect(scene.limiter.size).toBe(100);
+  });
+
+  test("is never more than options that make sense allow", () => {
+    expect(() => new Scene({ leaseMs: 0 })).toThrow("leaseMs must be above 0, and finite");
+    expect(() => new Scene({ maxKeys: 1.5 })).toThrow("maxKeys must be a whole number");
+  });
+});

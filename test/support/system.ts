@@ -72,6 +72,8 @@ export interface SystemOptions {
   readonly redisUrl?: string;
   /** Goes on top of every origin's environment. */
   readonly originEnvironment?: Readonly<Record<string, string>>;
+  /** Goes on top of the edge's environment. @default limits are counted, and refuse nothing */
+  readonly edgeEnvironment?: Readonly<Record<string, string>>;
   /** The one address at which the edge finds whichever origins there are. @default each origin's own */
   readonly address?: string;
 }
@@ -122,6 +124,8 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
         ORIGINS: address ?? origins.map(({ url }) => url).join(),
         UPSTASH_REDIS_REST_URL: redisUrl,
         UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
+        RATE_LIMITS: "dry-run",
+        ...options.edgeEnvironment,
       },
     });
     stops.add(() => edge.stop());

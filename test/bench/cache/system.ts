@@ -82,6 +82,7 @@ export const startCacheSystem = async (
       ORIGINS: origins.map(({ url }) => url).join(),
       UPSTASH_REDIS_REST_URL: bridge.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
+      RATE_LIMITS: "off",
     },
   });
   stops.add(() => edge.stop());

@@ -1,0 +1,339 @@
+/** Limits at the edge, over a real Redis or what stands in for one, behind the REST bridge. */
+import { randomFillSync } from "node:crypto";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { Limit } from "../../src/contract/policy.ts";
+import { defineRoute, type Routes } from "../../src/contract/route.ts";
+import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
+import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
+import { createKey } from "../../src/core/security/api-key.ts";
+import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
+import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
+import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import type { LimitEvent } from "../../src/edge/limit-events.ts";
+import { createRedisClient, type RedisClient } from "../../src/edge/redis-client.ts";
+import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
+import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
+import { type Door, startDoor } from "../support/door.ts";
+import { createMemoryStore } from "../support/memory-store.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
+
+/** No request waits longer for Redis; beside it a busy machine needs some time. */
+const DEADLINE_MS = 150;
+const SLACK_MS = 350;
+
+let redis: LocalRedis;
+let bridge: UpstashBridge;
+let door: Door;
+let upstream: Upstream;
+let prefix: string;
+let direct: RedisClient;
+
+beforeAll(async () => {
+  redis = await startRedis();
+  bridge = await startUpstashBridge({ client: redis.client, token: "token" });
+  direct = clientOf(bridge.url, 5_000);
+});
+afterAll(async () => {
+  await bridge?.stop();
+  await redis?.stop();
+});
+beforeEach(async () => {
+  door = await startDoor(bridge.url);
+  upstream = await startUpstream();
+  prefix = `${crypto.randomUUID()}:`;
+});
+afterEach(async () => {
+  await door.stop();
+  await upstream.stop();
+});
+
+const clientOf = (url: string, timeoutMs: number): RedisClient =>
+  createRedisClient({ url, token: "token", fetch: (input, init) => fetch(input, init), timeoutMs });
+
+const limitOf = (numbers: Partial<Limit> = {}): Limit => ({
+  name: "reads",
+  capacity: 3,
+  refillPerSecond: 0.01,
+  per: "client",
+  onStoreFailure: "closed",
+  ...numbers,
+});
+
+const routesWith = (limit: readonly Limit[], auth: "public" | { scopes: readonly [string] } = "public") => ({
+  read: defineRoute({
+    method: "GET",
+    path: "/read",
+    summary: "A limited route",
+    tag: "Test",
+    responses: { 200: { description: "Done" } },
+    policy: { auth, cors: { origins: "*" }, limit },
+  }),
+});
+
+interface Edge {
+  ask(headers?: Readonly<Record<string, string>>): Promise<Response>;
+  readonly events: readonly LimitEvent[];
+  readonly commands: () => number;
+}
+
+/** An isolate of its own. */
+const start = (
+  routes: Routes,
+  environment: Readonly<Record<string, string>> = {},
+  others: Partial<EdgeDependencies> = {},
+): Edge => {
+  const configuration = readEdgeConfiguration({
+    ORIGINS: upstream.url,
+    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+    UPSTASH_REDIS_REST_TOKEN: "token",
+    REDIS_KEY_PREFIX: prefix,
+    ...environment,
+  });
+  if (!configuration.ok) throw new Error(configuration.message);
+  const events: LimitEvent[] = [];
+  let commands = 0;
+  const client = clientOf(`http://127.0.0.1:${door.port}`, DEADLINE_MS);
+  const edge = createEdge({
+    configuration: configuration.value,
+    routes,
+    redis: {
+      command: (...parts) => {
+        commands += 1;
+        return client.command(...parts);
+      },
+    },
+    store: createMemoryStore(),
+    fetch: (input, init) => fetch(input, init),
+    now: Date.now,
+    random: Math.random,
+    log: () => undefined,
+    observe: (event) => {
+      if (event.type === "limit") events.push(event);
+    },
+    ...others,
+  });
+  return {
+    events,
+    commands: () => commands,
+    ask: (headers = {}) =>
+      Promise.resolve(edge.request("/read", { headers: { "cf-connecting-ip": "192.0.2.1", ...headers } })),
+  };
+};
+
+const statuses = async (edge: Edge, times: number, headers = {}): Promise<number[]> => {
+  const answers: number[] = [];
+  for (let turn = 0; turn < times; turn += 1) answers.push((await edge.ask(headers)).status);
+  return answers;
+};
+
+describe("what is above the limit", () => {
+  test("is 429, names the limit, says when to come again, and costs the origin nothing", async () => {
+    const edge = start(routesWith([limitOf({ refillPerSecond: 0.5 })]));
+    expect(await statuses(edge, 3)).toEqual([200, 200, 200]);
+    const refused = await edge.ask({ origin: "https://shop.example" });
+    expect(refused.status).toBe(429);
+    expect(refused.headers.get("retry-after")).toMatch(/^[12]$/);
+    expect(refused.headers.get("ratelimit-policy")).toBe('"reads";q=3;w=6');
+    expect(refused.headers.get("ratelimit")).toMatch(/^"reads";r=0;t=[12]$/);
+    expect(refused.headers.get("access-control-allow-origin")).toBe("*");
+    expect(await problemOf(refused)).toMatchObject({
+      code: "rate_limited",
+      status: 429,
+      detail: expect.stringMatching(/^The limit "reads" is used up\. Try again in [12] s\.$/),
+      "violated-policies": ["reads"],
+    });
+    expect(upstream.arrived).toHaveLength(3);
+  });
+
+  test("is 429 whichever isolate is asked", async () => {
+    const routes = routesWith([limitOf()]);
+    const isolates = [start(routes), start(routes), start(routes)];
+    const answers: number[] = [];
+    for (let turn = 0; turn < 9; turn += 1) {
+      const [edge] = isolates.slice(turn % 3);
+      if (edge !== undefined) answers.push((await edge.ask()).status);
+    }
+    expect(answers.filter((status) => status === 200).length).toBeLessThanOrEqual(3);
+  });
+
+  test("of one client is another client's affair", async () => {
+    const edge = start(routesWith([limitOf()]));
+    await statuses(edge, 5);
+    expect(await statuses(edge, 1, { "cf-connecting-ip": "192.0.2.2" })).toEqual([200]);
+    expect(await statuses(edge, 1, { "cf-connecting-ip": "::ffff:192.0.2.1" })).toEqual([429]);
+  });
+
+  test("is refused a second time without asking Redis", async () => {
+    const edge = start(routesWith([limitOf()]));
+    await statuses(edge, 4);
+    const asked = edge.commands();
+    expect(await statuses(edge, 5)).toEqual(Array(5).fill(429));
+    expect(edge.commands()).toBe(asked);
+  });
+});
+
+describe("what is within the limit", () => {
+  test("is answered with what is left of it", async () => {
+    const answer = await start(routesWith([limitOf({ capacity: 100, refillPerSecond: 10 })])).ask();
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get("ratelimit-policy")).toBe('"reads";q=100;w=10');
+    expect(answer.headers.get("ratelimit")).toMatch(/^"reads";r=99;t=[01]$/);
+  });
+
+  test("costs no round trip on a warm key", async () => {
+    const edge = start(routesWith([limitOf({ capacity: 100_000, refillPerSecond: 10_000 })]));
+    expect(await statuses(edge, 300)).toEqual(Array(300).fill(200));
+    expect(edge.commands()).toBeLessThan(30);
+    const leased = edge.events.filter(({ result }) => result.mode === "lease");
+    expect(leased.length).toBeGreaterThan(280);
+  });
+});
+
+describe("a principal", () => {
+  const alice = createKey((bytes) => randomFillSync(bytes));
+  const authorization = `Bearer ${alice.key}`;
+  const scoped = (limit: readonly Limit[]) => routesWith(limit, { scopes: ["read"] });
+
+  beforeEach(async () => {
+    const { id, hash } = alice;
+    const record = { id, hash, principal: "alice", scopes: ["read", OPERATOR_SCOPE], expiresAtMs: null };
+    await direct.command("HSET", publishedKeysName(prefix), id, writeKeyRecord(record), VERSION_FIELD, "1");
+  });
+
+  test("has its limit wherever it comes from", async () => {
+    const edge = start(scoped([limitOf({ per: "principal" })]));
+    const answers: number[] = [];
+    for (let turn = 1; turn <= 5; turn += 1)
+      answers.push((await edge.ask({ authorization, "cf-connecting-ip": `192.0.2.${turn}` })).status);
+    expect(answers).toEqual([200, 200, 200, 429, 429]);
+  });
+
+  test("may have another limit than others", async () => {
+    await direct.command("HSET", publishedOverridesName(prefix), "reads:alice", "5 0.01");
+    const edge = start(scoped([limitOf({ per: "principal" })]));
+    const answers = await statuses(edge, 7, { authorization });
+    expect(answers).toEqual([200, 200, 200, 200, 200, 429, 429]);
+    const told = await edge.ask({ authorization });
+    expect(told.headers.get("ratelimit-policy")).toBe('"reads";q=5;w=500');
+  });
+
+  test("who may know it is told what gave each verdict", async () => {
+    const limits = [limitOf({ per: "principal" }), limitOf({ name: "all", strict: true, dryRun: true })];
+    const edge = start(scoped(limits));
+    const explained = { authorization, "breakwater-explain": "limits" };
+    const field = (await edge.ask(explained)).headers.get("breakwater-limits");
+    expect(field).toBe('"reads";outcome=passed;mode=store, "all";outcome=passed;mode=store;dry-run');
+    expect((await edge.ask({ authorization })).headers.has("breakwater-limits")).toBe(false);
+  });
+});
+
+describe("limits that are tried out", () => {
+  const limits = [limitOf()];
+
+  test("are counted, and refuse nothing", async () => {
+    const edge = start(routesWith(limits), { RATE_LIMITS: "dry-run" });
+    expect(await statuses(edge, 6)).toEqual(Array(6).fill(200));
+    const outcomes = edge.events.map(({ result }) => result.outcome);
+    expect(outcomes).toEqual(["passed", "passed", "passed", "limited", "limited", "limited"]);
+    expect((await edge.ask()).headers.has("ratelimit")).toBe(false);
+  });
+
+  test("are not there where they are switched off", async () => {
+    const edge = start(routesWith(limits), { RATE_LIMITS: "off" });
+    expect(await statuses(edge, 6)).toEqual(Array(6).fill(200));
+    expect(edge.commands()).toBe(0);
+  });
+
+  test("may be one by one, beside others that are kept", async () => {
+    const edge = start(routesWith([limitOf({ dryRun: true }), limitOf({ name: "kept", capacity: 5 })]));
+    expect(await statuses(edge, 7)).toEqual([200, 200, 200, 200, 200, 429, 429]);
+  });
+});
+
+describe("while Redis hangs", () => {
+  const timed = async (edge: Edge): Promise<{ status: number; ms: number }> => {
+    const sinceMs = performance.now();
+    const { status } = await edge.ask();
+    return { status, ms: performance.now() - sinceMs };
+  };
+
+  test("nobody waits longer than the deadline, and once the breaker is open nobody waits", async () => {
+    const edge = start(routesWith([limitOf({ onStoreFailure: "local", strict: true, capacity: 1_000 })]));
+    await edge.ask();
+    door.shut();
+    const answers: { status: number; ms: number }[] = [];
+    for (let turn = 0; turn < 5; turn += 1) answers.push(await timed(edge));
+    expect(answers.map(({ status }) => status)).toEqual(Array(5).fill(200));
+    for (const { ms } of answers) expect(ms).toBeLessThan(DEADLINE_MS + SLACK_MS);
+    const asked = edge.commands();
+    // It is open for up to half a second, and asked by one request each time after that.
+    for (let turn = 0; turn < 20; turn += 1) await timed(edge);
+    expect(edge.commands() - asked).toBeLessThanOrEqual(2);
+    expect(edge.events.slice(1).map(({ result }) => result.mode)).toEqual(Array(25).fill("local"));
+  });
+
+  test("requests that come together wait for one deadline, not one after the other", async () => {
+    const edge = start(routesWith([limitOf({ onStoreFailure: "open" })]));
+    door.shut();
+    const answers = await Promise.all(Array.from({ length: 50 }, () => timed(edge)));
+    for (const { status, ms } of answers) {
+      expect(status).toBe(200);
+      expect(ms).toBeLessThan(DEADLINE_MS + SLACK_MS);
+    }
+  });
+
+  test("a limit that is closed then is 503, and says so", async () => {
+    const edge = start(routesWith([limitOf({ onStoreFailure: "closed" })]));
+    door.shut();
+    const refused = await edge.ask();
+    expect(refused.status).toBe(503);
+    expect(refused.headers.get("retry-after")).toBe("1");
+    expect((await problemOf(refused)).detail).toBe('The limit "reads" cannot be checked now.');
+  });
+
+  test("the isolate's own bucket decides, and Redis again within the lease once it is back", async () => {
+    const limit = limitOf({ onStoreFailure: "local", capacity: 50, refillPerSecond: 50 });
+    const edge = start(routesWith([limit]));
+    door.shut();
+    for (let turn = 0; turn < 10; turn += 1) await edge.ask();
+    expect(edge.events.at(-1)?.result.mode).toBe("local");
+    await door.open();
+    const backMs = performance.now();
+    await expect
+      .poll(
+        async () => {
+          await edge.ask();
+          return edge.events.at(-1)?.result.mode;
+        },
+        { interval: 20, timeout: 10_000 },
+      )
+      .toBe("lease");
+    // The breaker is open for a second at most, and closes after three answers.
+    expect(performance.now() - backMs).toBeLessThan(2_000 + SLACK_MS);
+  });
+});
+
+test("a contract whose limits contradict each other is found out before the first request", () => {
+  const routes = {
+    ...routesWith([limitOf()]),
+    other: defineRoute({
+      method: "GET",
+      path: "/other",
+      summary: "Another one",
+      tag: "Test",
+      responses: { 200: { description: "Done" } },
+      policy: { auth: "public", limit: [limitOf({ capacity: 4 })] },
+    }),
+  };
+  expect(() => start(routes)).toThrow("the limit reads has another capacity elsewhere");
+});
+
+test.each([
+  ["RATE_LIMITS", "on", "must be one of enforce, dry-run, off"],
+  ["RATE_LIMIT_LEASE_MS", "10", "must be a whole number within 100 and 60000"],
+  ["REDIS_SCRIPT_FLAGS", "a\nb", "must be flags such as allow-key-locking"],
+])("%s=%s is refused: %s", (name, value, why) => {
+  expect(() => start(routesWith([limitOf()]), { [name]: value })).toThrow(`${name} ${why}`);
+});

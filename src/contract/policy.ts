@@ -87,6 +87,14 @@ export interface Policy {
   readonly sensitive?: boolean;
 }
 
+/** What a limit's numbers are at most. */
+export const MOST_OF_LIMIT = {
+  capacity: 1_000_000_000,
+  refillPerSecond: 1_000_000,
+  /** In so long a bucket is full again, seconds: a year, after which Redis forgets it. */
+  windowS: 31_536_000,
+} as const;
+
 export const DEFAULT_MAX_BODY_BYTES = 64 * 1024;
 export const MAX_BODY_BYTES = 10 * 1024 * 1024;
 export const DEFAULT_TIMEOUT_MS = 10_000;

@@ -10,6 +10,7 @@ import {
   type Limit,
   MAX_BODY_BYTES,
   MAX_TIMEOUT_MS,
+  MOST_OF_LIMIT,
   type Policy,
 } from "./policy.ts";
 import type { ProblemCode } from "./problem.ts";
@@ -102,10 +103,6 @@ const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
 /** It stands in header fields, in names within Redis, and before a colon. */
 const LIMIT_NAME = /^[a-z][a-z0-9-]{0,62}$/;
-const MAX_CAPACITY = 1_000_000_000;
-const MAX_REFILL_PER_SECOND = 1_000_000;
-/** A bucket is full again within so long, seconds: a year. */
-const MAX_WINDOW_S = 31_536_000;
 /** All of them are asked for in one round trip. */
 const MAX_LIMITS = 8;
 
@@ -115,10 +112,11 @@ const checkLimits = (limits: readonly Limit[], refuse: (why: string) => never): 
     const refuseLimit = (why: string): never => refuse(`the limit ${JSON.stringify(name)} ${why}`);
     if (!LIMIT_NAME.test(name)) refuseLimit("is named by lower-case letters, digits and hyphens alone");
     if (limits.filter((other) => other.name === name).length > 1) refuseLimit("is named twice");
-    if (!isWithin(capacity, 1, MAX_CAPACITY)) refuseLimit(`has a capacity within 1 and ${MAX_CAPACITY}`);
-    if (!(refillPerSecond > 0 && refillPerSecond <= MAX_REFILL_PER_SECOND))
-      refuseLimit(`refills more than 0 and at most ${MAX_REFILL_PER_SECOND} a second`);
-    if (capacity / refillPerSecond > MAX_WINDOW_S) refuseLimit("is not full again within a year");
+    if (!isWithin(capacity, 1, MOST_OF_LIMIT.capacity))
+      refuseLimit(`has a capacity within 1 and ${MOST_OF_LIMIT.capacity}`);
+    if (!(refillPerSecond > 0 && refillPerSecond <= MOST_OF_LIMIT.refillPerSecond))
+      refuseLimit(`refills more than 0 and at most ${MOST_OF_LIMIT.refillPerSecond} a second`);
+    if (capacity / refillPerSecond > MOST_OF_LIMIT.windowS) refuseLimit("is not full again within a year");
     if (!isWithin(cost, 1, capacity))
       refuseLimit("costs a whole number, at least 1 and at most its capacity");
   }

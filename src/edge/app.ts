@@ -72,7 +72,7 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     store: createRedisLimitStore({
       keyPrefix: configuration.REDIS_KEY_PREFIX,
       scriptFlags: configuration.REDIS_SCRIPT_FLAGS,
-      send: (command) => redis.command(...command),
+      run: (command, script, keys, values) => redis.command(command, script, keys.length, ...keys, ...values),
     }),
     breaker: redisBreaker,
     within,

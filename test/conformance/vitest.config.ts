@@ -1,8 +1,9 @@
+import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
 const root = new URL("../../", import.meta.url).pathname;
 const conformance = {
-  include: ["test/conformance/**/*.test.ts"],
+  include: ["test/conformance/*.test.ts"],
   globalSetup: ["test/support/servers.ts"],
   testTimeout: 20_000,
   hookTimeout: 60_000,
@@ -30,6 +31,17 @@ export default defineConfig({
     maxWorkers: 2,
     projects: [
       { root, test: { ...conformance, name: "drivers", env: { TEST_SERVERS: "embedded" } } },
+      {
+        root,
+        // What the edge does, inside workerd.
+        plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
+        test: {
+          ...conformance,
+          include: ["test/conformance/workerd/*.test.ts"],
+          globalSetup: ["test/conformance/workerd/setup.ts"],
+          name: "workerd",
+        },
+      },
       ...external,
     ],
   },

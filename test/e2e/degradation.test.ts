@@ -30,6 +30,7 @@ beforeAll(async () => {
   redis = await startDoor(inject("servers").redisUrl);
   system = await startSystem({
     databaseServer: postgres.url,
+    edgeEnvironment: { RATE_LIMITS: "enforce" },
     redisUrl: `http://127.0.0.1:${redis.port}`,
   });
   key = (await system.createKey("alice")).key;

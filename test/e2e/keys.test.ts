@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { runKeysCommand, UsageError } from "../../src/origin/keys/keys-command.ts";
+import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import { runKeysCommand } from "../../src/origin/keys/keys-command.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

@@ -116,8 +116,7 @@ describe("processes of the level before, while an update rolls", () => {
   test("read and cancel orders on the new schema", async () => {
     const id = await place();
     const left = await stock();
-    const [cancelled] = await pool.query<{ cancelled: number }>(before.CANCEL_ORDER, [id, alice]);
-    expect(cancelled).toEqual({ cancelled: 1 });
+    expect(await pool.query(before.CANCEL_ORDER, [id, alice])).toEqual([{ cancelled_at: expect.any(Date) }]);
     expect(await stock()).toBe((left ?? 0) + 1);
     const [order] = await pool.query(before.FIND_ORDER, [id, alice]);
     expect(order).toMatchObject({ id, status: "cancelled", lines: [{ product_id: product, quantity: 1 }] });
@@ -136,5 +135,15 @@ describe("processes of the level before, while an update rolls", () => {
     expect(await pool.query(before.REVOKE_KEY, ["key"])).toHaveLength(1);
     const [after] = await pool.query<{ version: string }>(before.KEY_SNAPSHOT);
     expect(after?.version).not.toBe(snapshot[0]?.version);
+  });
+
+  test("do a write once by its key on the new schema", async () => {
+    const claim = [alice, "key", "fingerprint", "1"];
+    expect(await pool.query(before.CLAIM_IDEMPOTENCY_KEY, claim)).toMatchObject([{ claimed: true }]);
+    await pool.query(before.STORE_ANSWER, [alice, "key", "answer"]);
+    const again = await pool.query(before.CLAIM_IDEMPOTENCY_KEY, claim);
+    expect(again).toMatchObject([{ claimed: false, fingerprint: "fingerprint", answer: "answer" }]);
+    await pool.query("UPDATE idempotency_records SET expires_at = now()");
+    expect(await pool.query(before.REMOVE_EXPIRED, [10])).toEqual([{ key: "key" }]);
   });
 });

@@ -2,8 +2,10 @@
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginConfigurationReading } from "../configuration/read.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
+import type { PlaceCommand } from "./at-place.ts";
 import { configCommand } from "./config.ts";
 import { keysCommand } from "./keys.ts";
+import { limitsCommand } from "./limits.ts";
 import { migrateCommand } from "./migrate.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -11,21 +13,29 @@ const USAGE = `usage: main.mjs               serve
        main.mjs config        print the configuration in force
        main.mjs migrate       bring the database to this program's level
        main.mjs keys create|list|revoke …
+       main.mjs limits set|list|clear …
        Each needs the whole configuration, as serving does.`;
 
-type Command = (configuration: OriginConfiguration, args: string[], terminal: Terminal) => Promise<number>;
+interface Command {
+  readonly takesArguments: boolean;
+  readonly run: (configuration: OriginConfiguration, args: string[], terminal: Terminal) => Promise<number>;
+}
+
+const atPlace = (command: PlaceCommand, call: string): Command => ({
+  takesArguments: true,
+  run: ({ database, redis }, args, terminal) => {
+    const { url: redisUrl, token: redisToken, keyPrefix } = redis;
+    return command({ databaseUrl: database.url, redisUrl, redisToken, keyPrefix }, args, terminal, call);
+  },
+});
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  migrate: ({ database }, _, terminal) => migrateCommand(database.url, terminal),
-  keys: ({ database, redis }, args, terminal) => {
-    const { url: redisUrl, token: redisToken, keyPrefix } = redis;
-    return keysCommand(
-      { databaseUrl: database.url, redisUrl, redisToken, keyPrefix },
-      args,
-      terminal,
-      "main.mjs keys",
-    );
+  migrate: {
+    takesArguments: false,
+    run: ({ database }, _, terminal) => migrateCommand(database.url, terminal),
   },
+  keys: atPlace(keysCommand, "main.mjs keys"),
+  limits: atPlace(limitsCommand, "main.mjs limits"),
 };
 
 /** @returns the exit code */
@@ -36,11 +46,11 @@ export const runCommand = async (
   terminal: Terminal,
 ): Promise<number> => {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  const hasTooMany = args.length > 0 && name !== "keys";
+  const hasTooMany = args.length > 0 && command?.takesArguments !== true;
   if (hasTooMany || (command === undefined && name !== "config")) {
     terminal.fail(`there is no command ${[name, ...args].join(" ")}\n${USAGE}`);
     return EXIT.failure;
   }
   if (command === undefined || !configuration.ok) return configCommand(configuration, filePath, terminal);
-  return await command(configuration.value, args, terminal);
+  return await command.run(configuration.value, args, terminal);
 };

@@ -1,6 +1,7 @@
 /** API keys in PostgreSQL. Every change raises the snapshot's version in the same statement. */
 import type { KeyRecord } from "../../core/security/api-key.ts";
 import type { Database, SqlValue } from "../data/database.ts";
+import { raiseVersion, VERSION } from "../snapshots/version.ts";
 
 export interface KeyListing {
   readonly id: string;
@@ -12,11 +13,8 @@ export interface KeyListing {
   readonly revokedAt: Date | null;
 }
 
-const RAISE_VERSION =
-  "UPDATE published_snapshots SET version = version + 1 WHERE name = 'keys' AND EXISTS (SELECT FROM changed)";
+const RAISE_VERSION = raiseVersion("keys");
 
-/** The epoch is a database's own: the same count in a restored or another database is another version. */
-const VERSION = "s.epoch || ':' || s.version";
 const COLUMNS = `id, hash, principal, scopes, (extract(epoch FROM expires_at) * 1000)::bigint AS "expiresAtMs"`;
 const LIVE = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())";
 
@@ -80,11 +78,4 @@ export const keySnapshot = async (database: Database): Promise<{ version: string
       : [{ id, hash, principal, scopes, expiresAtMs }],
   );
   return { version: rows[0]?.version ?? "", records };
-};
-
-export const keyVersion = async (database: Database): Promise<string> => {
-  const [row] = await database.query<{ version: string }>(
-    `SELECT ${VERSION} AS version FROM published_snapshots s WHERE s.name = 'keys'`,
-  );
-  return row?.version ?? "";
 };

@@ -2,8 +2,9 @@
 import { randomFillSync } from "node:crypto";
 import { parseArgs } from "node:util";
 import { createKey } from "../../core/security/api-key.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { PlaceContext } from "../commands/at-place.ts";
+import { readPrincipal, runSubcommand, type Subcommands, UsageError } from "../commands/subcommand.ts";
+import { publishChange } from "../snapshots/publisher.ts";
 import { insertKey, listKeys, revokeKey } from "./key-store.ts";
 import { publishKeys } from "./publish-keys.ts";
 
@@ -13,17 +14,10 @@ export const keysUsage = (call: string): string =>
        ${call} list
        ${call} revoke ID`;
 
-/** The command's words do not make sense; the message says which. */
-export class UsageError extends Error {}
-
-export interface KeysContext {
-  readonly pool: PostgresPool;
-  readonly redis: RedisStore;
-  readonly keyPrefix: string;
+export interface KeysContext extends PlaceContext {
   /** Scopes that a key may have. */
   readonly scopes: readonly string[];
   readonly now: () => number;
-  readonly print: (line: string) => void;
 }
 
 const UNITS_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
@@ -38,16 +32,8 @@ const expiryMs = (text: string | undefined, nowMs: number): number | null => {
   return nowMs + Number(amount) * UNITS_MS[unit];
 };
 
-/** Whether the edge can see the change already. */
-const publish = async ({ pool, redis, keyPrefix, print }: KeysContext): Promise<boolean> => {
-  try {
-    await publishKeys(pool, redis, keyPrefix);
-    return true;
-  } catch (error) {
-    print(`Redis cannot be reached (${String(error)}): an origin publishes the change as soon as it can.`);
-    return false;
-  }
-};
+const publish = ({ pool, redis, keyPrefix, print }: KeysContext): Promise<boolean> =>
+  publishChange(() => publishKeys(pool, redis, keyPrefix), print);
 
 const create = async (context: KeysContext, args: string[]): Promise<void> => {
   const { values } = parseArgs({
@@ -59,9 +45,8 @@ const create = async (context: KeysContext, args: string[]): Promise<void> => {
       "expires-in": { type: "string" },
     },
   });
-  const { principal, name } = values;
-  if (!principal || principal.length > 200)
-    throw new UsageError("--principal is missing, or longer than 200 characters");
+  const { name } = values;
+  const principal = readPrincipal(values.principal);
   const scopes = (values.scopes ?? "").split(",").filter((scope) => scope !== "");
   const unknown = scopes.filter((scope) => !context.scopes.includes(scope));
   if (scopes.length === 0 || unknown.length > 0) {
@@ -95,25 +80,8 @@ const revoke = async (context: KeysContext, [id]: string[]): Promise<void> => {
   context.print(isPublished ? `revoked ${id}: no edge takes it for longer than 10 s` : `revoked ${id}`);
 };
 
-const isArgumentError = (error: unknown): error is Error =>
-  error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+const SUBCOMMANDS: Subcommands<KeysContext> = { create, list, revoke };
 
 /** @throws UsageError */
-export const runKeysCommand = async (context: KeysContext, [command, ...args]: string[]): Promise<void> => {
-  try {
-    switch (command) {
-      case "create":
-        return await create(context, args);
-      case "list":
-        return await list(context);
-      case "revoke":
-        return await revoke(context, args);
-      default:
-        throw new UsageError(
-          command === undefined ? "a command is missing" : `there is no command ${command}`,
-        );
-    }
-  } catch (error) {
-    throw isArgumentError(error) ? new UsageError(error.message) : error;
-  }
-};
+export const runKeysCommand = (context: KeysContext, args: string[]): Promise<void> =>
+  runSubcommand(SUBCOMMANDS, context, args);

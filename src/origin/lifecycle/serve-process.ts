@@ -11,13 +11,15 @@ import { connectRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../d
 import { createDeadlines } from "../deadlines.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
-import { keyPublisher, publishKeys } from "../keys/publish-keys.ts";
+import { publishKeys } from "../keys/publish-keys.ts";
+import { publishOverrides } from "../limits/publish-overrides.ts";
 import type { OriginLog } from "../log.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
 import { createRegistry } from "../metrics/registry.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAdmission, epochNow } from "../overload-admission.ts";
 import { createOverloadMetrics } from "../overload-metrics.ts";
+import { publisher } from "../snapshots/publisher.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
 import { within } from "../within.ts";
 import { listen } from "./listen.ts";
@@ -25,7 +27,7 @@ import { prepareDatabase } from "./prepare.ts";
 import { createReadiness, type ReadinessReport } from "./readiness.ts";
 import { type Repetition, repeat } from "./repeat.ts";
 
-/** How often the published keys are compared with the database's. */
+/** How often what is published (keys, overrides of limits) is compared with the database. */
 const PUBLISH_INTERVAL_MS = 2_000;
 /** How often expired idempotency records are removed. */
 const CLEAN_INTERVAL_MS = 60_000;
@@ -72,7 +74,11 @@ const startUpkeep = (
   { pool, redis, cache, log }: Upkept,
 ): Repetition[] => [
   repeat(
-    keyPublisher(() => publishKeys(pool, redis, keyPrefix), log),
+    publisher("the keys", () => publishKeys(pool, redis, keyPrefix), log),
+    PUBLISH_INTERVAL_MS,
+  ),
+  repeat(
+    publisher("the overrides of limits", () => publishOverrides(pool, redis, keyPrefix), log),
     PUBLISH_INTERVAL_MS,
   ),
   repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),

@@ -13,8 +13,16 @@ export interface RedisLimitStoreOptions {
    * @default no such line
    */
   readonly scriptFlags?: string | undefined;
-  /** Sends one command, and bounds how long that may take. What Redis refuses is an error whose message has its words. */
-  readonly send: (command: readonly string[]) => Promise<unknown>;
+  /**
+   * Runs a script, by its digest or whole, and bounds how long that may take. What Redis refuses is an error whose
+   * message has its words.
+   */
+  readonly run: (
+    command: "EVALSHA" | "EVAL",
+    script: string,
+    keys: readonly string[],
+    values: readonly string[],
+  ) => Promise<unknown>;
 }
 
 const FIELDS_A_BUCKET = 5;
@@ -50,20 +58,20 @@ const readReply = (reply: unknown, count: number): BucketReply[] => {
 export const createRedisLimitStore = ({
   keyPrefix,
   scriptFlags,
-  send,
+  run,
 }: RedisLimitStoreOptions): LimitStore => {
   const script = scriptFlags === undefined ? TAKE : `#!lua flags=${scriptFlags}${TAKE}`;
   let name: string | undefined;
 
   /** By its name where Redis has it, else whole, whereby it has it from then on. */
-  const run = async (keysAndArguments: readonly string[]): Promise<unknown> => {
+  const runKnown = async (keys: readonly string[], values: readonly string[]): Promise<unknown> => {
     // Two requests may both find it out: to wait for another one's promise is forbidden to a Worker's.
     name ??= await nameOf(script);
     try {
-      return await send(["EVALSHA", name, ...keysAndArguments]);
+      return await run("EVALSHA", name, keys, values);
     } catch (error) {
       if (!isUnknownScript(error)) throw error;
-      return await send(["EVAL", script, ...keysAndArguments]);
+      return await run("EVAL", script, keys, values);
     }
   };
 
@@ -72,12 +80,7 @@ export const createRedisLimitStore = ({
       const keys = asks.map(({ bucket }) => `${keyPrefix}limit:${bucket}`);
       if (asks.some(({ overrideField }) => overrideField !== undefined))
         keys.push(publishedOverridesName(keyPrefix));
-      const reply = await run([
-        String(keys.length),
-        ...keys,
-        String(asks.length),
-        ...asks.flatMap(argumentsOf),
-      ]);
+      const reply = await runKnown(keys, [String(asks.length), ...asks.flatMap(argumentsOf)]);
       return readReply(reply, asks.length);
     },
   };

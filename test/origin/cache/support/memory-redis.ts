@@ -87,6 +87,7 @@ export const createMemoryRedis = (): MemoryRedis => {
         if (script === REMOVE_IF_EQUAL) return removeIfEqual(keys, values);
         throw new Error("ERR unknown script");
       }),
+    evaluateKnown: () => Promise.reject(new Error("NOSCRIPT No matching script.")),
     close: async () => undefined,
   };
   return redis;

@@ -1,0 +1,49 @@
+/** Publishes a part of the database to Redis: one hash, replaced whole, with the version that it is of. */
+import { VERSION_FIELD } from "../../core/security/published-keys.ts";
+import type { Database } from "../data/database.ts";
+import type { PostgresPool } from "../data/postgres.ts";
+import type { RedisStore } from "../data/redis.ts";
+import { readVersion, type SnapshotName } from "./version.ts";
+
+export interface Snapshot {
+  readonly version: string;
+  /** The hash's fields. None of them is named as the version's. */
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface SnapshotKind {
+  readonly name: SnapshotName;
+  /** The hash's name in Redis. */
+  readonly hashName: string;
+  /** One publisher at a time: an older snapshot never takes a newer one's place. Any constant of its own. */
+  readonly lockKey: number;
+  /** One statement reads both, so that they belong together. */
+  readonly read: (database: Database) => Promise<Snapshot>;
+}
+
+const publishLocked = async (
+  connection: Database,
+  redis: RedisStore,
+  { hashName, lockKey, read }: SnapshotKind,
+): Promise<void> => {
+  await connection.query("SELECT pg_advisory_xact_lock($1)", [lockKey]);
+  const { version, fields } = await read(connection);
+  if ((await redis.hashField(hashName, VERSION_FIELD)) === version) return;
+  await redis.replaceHash(hashName, { ...fields, [VERSION_FIELD]: version });
+};
+
+/**
+ * Makes Redis hold the present snapshot.
+ *
+ * @returns whether anything had to be written
+ */
+export const publishSnapshot = async (
+  pool: PostgresPool,
+  redis: RedisStore,
+  kind: SnapshotKind,
+): Promise<boolean> => {
+  const published = await redis.hashField(kind.hashName, VERSION_FIELD);
+  if (published === (await readVersion(pool, kind.name))) return false;
+  await pool.transaction((transaction) => publishLocked(transaction, redis, kind));
+  return true;
+};

@@ -1,0 +1,43 @@
+/** The limiter's store over the origin's drivers for Redis: for an origin that mounts the guards itself. */
+import { pino } from "pino";
+import { describe } from "vitest";
+import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
+import { StopList } from "../../src/local/stop-list.ts";
+import { connectRedis } from "../../src/origin/data/redis.ts";
+import { limitStoreOf } from "../../src/origin/limits/limit-store.ts";
+import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
+import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";
+import { noRedis, redisAdmin, startRedisServer } from "./support/redis-server.ts";
+
+const log = pino({ level: "silent" });
+
+const over = async (driver: RedisDriver): Promise<LimitStoreUnderTest> => {
+  const stops = new StopList();
+  const server = await startRedisServer();
+  stops.add(() => server.end());
+  const route = await driver.route(server.url, stops);
+  const keyPrefix = `conformance:${crypto.randomUUID()}:`;
+  const admin = redisAdmin(server.url);
+  stops.add(async () => admin.disconnect());
+  stops.add(async () => {
+    const left = await admin.keys(`${keyPrefix}*`);
+    if (left.length > 0) await admin.del(...left);
+  });
+  const store = () => {
+    const redis = connectRedis(route.url, route.token, log);
+    stops.add(() => redis.close());
+    return limitStoreOf(redis, keyPrefix);
+  };
+  const nameOf = (bucket: string): string => `${keyPrefix}limit:${bucket}`;
+  return {
+    stores: [store(), store()],
+    override: async (field, text) => void (await admin.hset(publishedOverridesName(keyPrefix), field, text)),
+    write: async (bucket, text) => void (await admin.set(nameOf(bucket), text)),
+    keptForMs: (bucket) => admin.pttl(nameOf(bucket)),
+    stop: () => stops.stopAll(),
+  };
+};
+
+describe.skipIf(noRedis !== undefined)("the limiter's store", () => {
+  for (const driver of redisDrivers) limitStoreTests(driver.name, () => over(driver));
+});

@@ -1,0 +1,69 @@
+/** The limiter's store over the embedded Redis, real where this machine has it, and over its stand-in. */
+import { expect, test } from "vitest";
+import type { BucketAsk, BucketReply } from "../../src/core/limiter/store.ts";
+import { startRedis } from "../../src/local/redis.ts";
+import { createRedisMock } from "../../src/local/redis-mock.ts";
+import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
+import { MemoryLimitStore } from "../core/limiter/simulation/memory-limit-store.ts";
+import { seededRandom } from "../core/overload/support/random.ts";
+import { overRest } from "../support/limit-store-places.ts";
+import { limitStoreTests } from "../support/limit-store-suite.ts";
+
+limitStoreTests("the embedded Redis", async () => {
+  const redis = await startRedis();
+  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
+  const under = overRest(bridge.url, "token");
+  return {
+    ...under,
+    stop: async () => {
+      await under.stop();
+      await bridge.stop();
+      await redis.stop();
+    },
+  };
+});
+
+limitStoreTests("what stands in for Redis where there is none", async () => {
+  const redis = await createRedisMock();
+  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
+  const under = overRest(bridge.url, "token");
+  return {
+    ...under,
+    stop: async () => {
+      await under.stop();
+      await bridge.stop();
+      redis.stop();
+    },
+  };
+});
+
+test("the simulation's store does what the script does, whatever is asked", async () => {
+  const redis = await startRedis();
+  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
+  const under = overRest(bridge.url, "token");
+  const twin = new MemoryLimitStore(() => 0);
+  const random = seededRandom(20);
+  const upTo = (most: number): number => Math.floor(random() * (most + 1));
+  try {
+    for (let turn = 0; turn < 300; turn += 1) {
+      const buckets = ["a", "b", "c", "d"].filter(() => random() < 0.5);
+      const asks = buckets.map((name): BucketAsk => {
+        // Hardly anything comes back, so that it does not matter when it is asked.
+        const rule = { capacity: 20 + upTo(3_000), refillPerSecond: 1e-6 };
+        const numbers = { need: upTo(12), want: upTo(60), share: 0.25 + 0.75 * random() };
+        return { bucket: name, overrideField: undefined, rule, isDryRun: random() < 0.2, ...numbers };
+      });
+      if (asks.length === 0) continue;
+      const told = ({ granted, available, waitMs }: BucketReply) => ({
+        granted,
+        available: Math.round(available),
+        isShort: waitMs > 0,
+      });
+      expect((await under.stores[0].take(asks)).map(told)).toEqual(twin.take(asks).map(told));
+    }
+  } finally {
+    await under.stop();
+    await bridge.stop();
+    await redis.stop();
+  }
+});

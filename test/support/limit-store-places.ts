@@ -1,0 +1,42 @@
+/** The limiter's stores as the tests reach them. */
+
+import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
+import { createRedisLimitStore } from "../../src/core/limiter/script/redis-limit-store.ts";
+import type { RedisReply } from "../../src/edge/redis-client.ts";
+import { createRedisClient } from "../../src/edge/redis-client.ts";
+import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
+
+/** Over the REST protocol, as the edge does it. It holds for Node and for workerd. */
+export const overRest = (url: string, token: string): LimitStoreUnderTest => {
+  const keyPrefix = `test-${crypto.randomUUID()}:`;
+  const names = new Set<string>();
+  const client = createRedisClient({
+    url,
+    token,
+    fetch: (input, init) => fetch(input, init),
+    timeoutMs: 5_000,
+  });
+  const store = () =>
+    createRedisLimitStore({
+      keyPrefix,
+      run: (command, script, keys, values) => {
+        for (const key of keys) names.add(key);
+        return client.command(command, script, keys.length, ...keys, ...values);
+      },
+    });
+  const nameOf = (bucket: string): string => {
+    const name = `${keyPrefix}limit:${bucket}`;
+    names.add(name);
+    return name;
+  };
+  const done = async (reply: Promise<RedisReply>): Promise<void> => void (await reply);
+  return {
+    stores: [store(), store()],
+    override: (field, text) => done(client.command("HSET", publishedOverridesName(keyPrefix), field, text)),
+    write: (bucket, text) => done(client.command("SET", nameOf(bucket), text)),
+    keptForMs: async (bucket) => Number(await client.command("PTTL", nameOf(bucket))),
+    stop: async () => {
+      for (const name of [...names, publishedOverridesName(keyPrefix)]) await client.command("DEL", name);
+    },
+  };
+};

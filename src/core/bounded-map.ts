@@ -15,16 +15,19 @@ export const createBoundedMap = <Value>(most: number): BoundedMap<Value> => {
   if (!(Number.isInteger(most) && most > 0)) throw new RangeError("most must be a whole number above 0");
   // A map of the language keeps the order in which keys were set.
   const values = new Map<string, Value>();
+  /** It has no place to be moved to. */
+  let newest: string | undefined;
 
   const renew = (key: string, value: Value): void => {
-    values.delete(key);
+    if (key !== newest) values.delete(key);
     values.set(key, value);
+    newest = key;
   };
 
   return {
     get: (key) => {
       const value = values.get(key);
-      if (value !== undefined) renew(key, value);
+      if (value !== undefined && key !== newest) renew(key, value);
       return value;
     },
     peek: (key) => values.get(key),
@@ -34,7 +37,10 @@ export const createBoundedMap = <Value>(most: number): BoundedMap<Value> => {
       const [oldest] = values.keys();
       if (oldest !== undefined) values.delete(oldest);
     },
-    delete: (key) => void values.delete(key),
+    delete: (key) => {
+      values.delete(key);
+      if (key === newest) newest = undefined;
+    },
     get size() {
       return values.size;
     },

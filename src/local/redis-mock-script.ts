@@ -2,7 +2,8 @@
  * Scripts for ioredis-mock: it runs them in Lua 5.3 over its own values, where Redis has Lua 5.1 over strings.
  * A prelude in the script itself closes the gap: arguments become text, replies Lua tables with `false` for
  * nothing, results what RESP2 can say, and errors are raised. Numbers are kept floating: the mock's integers have
- * 32 bits, too few for a time in milliseconds.
+ * 32 bits, too few for a time in milliseconds. The time is that of the call, as in Redis: the mock's own one jumps by a
+ * second, forth and back.
  *
  * Tables are filled from their end because the mock takes only those for arrays.
  */
@@ -29,6 +30,7 @@ local function replyOf(v)
 end
 function redis.pcall(...)
   local args = {...}
+  if string.upper(args[1]) == "TIME" then return {TIME_SECONDS, TIME_MICROSECONDS} end
   for i = 1, #args do args[i] = textOf(args[i]) end
   if string.upper(args[1]) == "SET" then
     for i = 4, #args do args[i] = string.upper(args[i]) end
@@ -60,9 +62,22 @@ return resultOf((function()`;
 /** How the mock's Lua, fengari, is configured (by the variable FENGARICONF, read once): 3.0 is written "3". */
 export const fengariConfiguration = JSON.stringify({ LUA_COMPAT_FLOATSTRING: true });
 
-/** The same script for the mock; its lines keep their numbers. */
-export const scriptForMock = (source: string): string =>
-  `${prelude.replaceAll("\n", " ")} ${source}\nend)())`;
+/** What TIME answers: the seconds, and the microseconds within the second. */
+export const timeOf = (nowMs: number): readonly [seconds: string, microseconds: string] => [
+  String(Math.floor(nowMs / 1000)),
+  String(Math.floor((nowMs % 1000) * 1000)),
+];
+
+/**
+ * The same script for the mock; its lines keep their numbers.
+ *
+ * @param nowMs what the time is for it, epoch milliseconds
+ */
+export const scriptForMock = (source: string, nowMs: number): string => {
+  const [seconds, microseconds] = timeOf(nowMs);
+  const time = `local TIME_SECONDS, TIME_MICROSECONDS = "${seconds}", "${microseconds}"`;
+  return `${time} ${prelude.replaceAll("\n", " ")} ${source}\nend)())`;
+};
 
 /** The message of an error that a script raised, without what the mock puts around it. */
 export const messageOfScript = (message: string): string =>

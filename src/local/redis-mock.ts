@@ -3,7 +3,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
 import { type RedisAnswer, type RedisClient, type RedisCommand, replyOf } from "./redis-client.ts";
-import { fengariConfiguration, messageOfScript, scriptForMock } from "./redis-mock-script.ts";
+import { fengariConfiguration, messageOfScript, scriptForMock, timeOf } from "./redis-mock-script.ts";
 
 export interface RedisMock {
   readonly client: RedisClient;
@@ -68,6 +68,7 @@ async function loadMock(): Promise<typeof import("ioredis-mock")> {
 /** The mock lacks `call`: a command is its method of that name. */
 async function runOn(mock: object, known: ReadonlySet<string>, command: RedisCommand): Promise<RedisAnswer> {
   const [name, ...args] = adapted(command);
+  if (/^time$/i.test(name) && args.length === 0) return { result: timeOf(preciseNow()) };
   const method: unknown = known.has(name.toLowerCase()) ? Reflect.get(mock, name.toLowerCase()) : undefined;
   if (typeof method !== "function") return { error: `ERR unknown command '${name}'` };
   try {
@@ -78,11 +79,14 @@ async function runOn(mock: object, known: ReadonlySet<string>, command: RedisCom
   }
 }
 
+/** Epoch milliseconds, with their fractions. */
+const preciseNow = (): number => performance.timeOrigin + performance.now();
+
 /** The mock knows SET's options in capitals alone. */
 function adapted(command: RedisCommand): RedisCommand {
   const [name, first = "", second = "", ...rest] = command;
   if (/^set$/i.test(name)) return [name, first, second, ...rest.map((option) => option.toUpperCase())];
-  if (/^eval$/i.test(name)) return [name, scriptForMock(first), second, ...rest];
+  if (/^eval$/i.test(name)) return [name, scriptForMock(first, preciseNow()), second, ...rest];
   return command;
 }
 

@@ -1,6 +1,7 @@
 /** Takes an admission's steps on a real clock, with a real store, under the store's breaker. */
 import type { Limit } from "../../contract/policy.ts";
 import type { Breaker } from "../breaker/breaker.ts";
+import type { Admission, Decided, Step } from "./admission.ts";
 import type { LimitedClient } from "./limit-key.ts";
 import type { Limiter } from "./limiter.ts";
 import type { BucketReply, LimitStore } from "./store.ts";
@@ -21,11 +22,14 @@ export type Admit = (
   client: LimitedClient,
   /** Goes on with work when the request has been answered. */
   inBackground: (work: Promise<unknown>) => void,
-) => Promise<LimitVerdict>;
+) => LimitVerdict | Promise<LimitVerdict>;
 
 const everyErrorFails = () => "failure" as const;
 
-/** @returns what admits or refuses a request, at once where the isolate knows; it never rejects for the store's sake */
+/**
+ * @returns what admits or refuses a request: at once, and without a promise, where the isolate knows. It never rejects
+ *   for the store's sake
+ */
 export const createAdmit = ({ limiter, store, breaker, within, pause }: AdmitDependencies): Admit => {
   /** @returns whether the store has answered */
   const make = async (call: StoreCall): Promise<boolean> => {
@@ -40,14 +44,20 @@ export const createAdmit = ({ limiter, store, breaker, within, pause }: AdmitDep
     return true;
   };
 
-  return async (limits, client, inBackground) => {
-    const admission = limiter.begin(limits, client);
-    let step = admission.next();
-    for (;;) {
+  const finish = (decided: Decided, inBackground: (work: Promise<unknown>) => void): LimitVerdict => {
+    if (decided.refresh !== undefined) inBackground(make(decided.refresh));
+    return decided.verdict;
+  };
+
+  const goOn = async (
+    admission: Admission,
+    first: Step,
+    inBackground: (work: Promise<unknown>) => void,
+  ): Promise<LimitVerdict> => {
+    for (let step = first; ; ) {
       switch (step.kind) {
         case "decided":
-          if (step.refresh !== undefined) inBackground(make(step.refresh));
-          return step.verdict;
+          return finish(step, inBackground);
         case "ask":
           step = (await make(step.call)) ? admission.answered(step.call) : admission.failed();
           break;
@@ -56,5 +66,11 @@ export const createAdmit = ({ limiter, store, breaker, within, pause }: AdmitDep
           step = admission.next();
       }
     }
+  };
+
+  return (limits, client, inBackground) => {
+    const admission = limiter.begin(limits, client);
+    const first = admission.next();
+    return first.kind === "decided" ? finish(first, inBackground) : goOn(admission, first, inBackground);
   };
 };

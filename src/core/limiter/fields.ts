@@ -52,7 +52,7 @@ export const refusalOf = ({
   | { readonly isUnavailable: boolean; readonly limits: readonly string[]; readonly retryAfterS: number }
   | undefined => {
   if (isAdmitted) return undefined;
-  const refusing = results.filter(({ limit, outcome }) => refuses(limit, outcome));
+  const refusing = results.filter(refuses);
   const limited = refusing.filter(({ outcome }) => outcome === "limited");
   const told = limited.length > 0 ? limited : refusing;
   return {

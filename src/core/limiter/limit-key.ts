@@ -1,5 +1,6 @@
 /** Whose a limit's bucket is. */
 import type { Limit } from "../../contract/policy.ts";
+import { createBoundedMap } from "../bounded-map.ts";
 import { parseAddress, writeNetwork } from "../security/client-address.ts";
 import { overrideField } from "./published-overrides.ts";
 
@@ -23,8 +24,23 @@ const networkOf = (address: string): string => {
   return parsed === undefined ? `?${address.slice(0, MAX_ADDRESS_LENGTH)}` : writeNetwork(parsed);
 };
 
-/** The principal's where the limit is per principal and there is one, else the address's; of IPv6 the whole /64's. */
-export const limitKey = ({ name, per }: Limit, { address, principal }: LimitedClient): LimitKey =>
-  per === "principal" && principal !== undefined
-    ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
-    : { bucket: `${name}:c:${networkOf(address)}`, overrideField: undefined };
+/**
+ * Names buckets: the principal's where the limit is per principal and there is one, else the address's; of IPv6 the
+ * whole /64's.
+ *
+ * @param most so many addresses are remembered as they were read
+ */
+export const limitKeys = (most: number): ((limit: Limit, client: LimitedClient) => LimitKey) => {
+  const networks = createBoundedMap<string>(most);
+  const knownNetwork = (address: string): string => {
+    const known = networks.get(address);
+    if (known !== undefined) return known;
+    const network = networkOf(address);
+    if (address.length <= MAX_ADDRESS_LENGTH) networks.set(address, network);
+    return network;
+  };
+  return ({ name, per }, { address, principal }) =>
+    per === "principal" && principal !== undefined
+      ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
+      : { bucket: `${name}:c:${knownNetwork(address)}`, overrideField: undefined };
+};

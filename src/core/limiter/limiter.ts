@@ -8,8 +8,9 @@
 import type { Limit } from "../../contract/policy.ts";
 import { createBoundedMap } from "../bounded-map.ts";
 import { Admission, type AdmissionSurroundings } from "./admission.ts";
+import { Demanded } from "./demanded.ts";
 import { KeyState } from "./key-state.ts";
-import { type LimitedClient, limitKey } from "./limit-key.ts";
+import { type LimitedClient, limitKeys } from "./limit-key.ts";
 import { LocalBucket } from "./local-bucket.ts";
 import { type LimiterOptions, type LimiterSettings, limiterSettings } from "./options.ts";
 import type { BucketReply } from "./store.ts";
@@ -55,6 +56,7 @@ const neverBack = (clock: () => number, leaseMs: number): (() => number) => {
 export const createLimiter = (options: LimiterOptions, clock: () => number): Limiter => {
   const settings = limiterSettings(options);
   const now = neverBack(clock, settings.leaseMs);
+  const keyOf = limitKeys(settings.maxKeys);
   const states = createBoundedMap<KeyState>(settings.maxKeys);
   const localBuckets = createBoundedMap<LocalBucket>(settings.maxKeys);
   let tripMs = FIRST_TRIP_MS;
@@ -67,26 +69,23 @@ export const createLimiter = (options: LimiterOptions, clock: () => number): Lim
     return state;
   };
 
-  const surroundings: AdmissionSurroundings = {
-    settings,
-    now,
-    tripMs: () => tripMs,
-    localBucket: (bucket) => {
-      const known = localBuckets.get(bucket);
-      if (known !== undefined) return known;
-      const made = new LocalBucket();
-      localBuckets.set(bucket, made);
-      return made;
-    },
+  const localBucket = (bucket: string): LocalBucket => {
+    const known = localBuckets.get(bucket);
+    if (known !== undefined) return known;
+    const made = new LocalBucket();
+    localBuckets.set(bucket, made);
+    return made;
   };
+
+  const surroundings: AdmissionSurroundings = { settings, now, tripMs: () => tripMs };
 
   return {
     settings,
     begin: (limits, client) =>
       new Admission(
         limits.map((limit) => {
-          const key = limitKey(limit, client);
-          return { limit, key, state: stateOf(key.bucket) };
+          const key = keyOf(limit, client);
+          return new Demanded(limit, key, stateOf(key.bucket), localBucket);
         }),
         surroundings,
       ),

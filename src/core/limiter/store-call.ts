@@ -1,19 +1,10 @@
 /** One question to the store on its way, and what it is about. */
 import { costOf, type Limit } from "../../contract/policy.ts";
 import { waitMs } from "./bucket.ts";
+import type { Demanded } from "./demanded.ts";
 import type { Flight } from "./flight.ts";
 import type { KeyState } from "./key-state.ts";
-import type { LimitKey } from "./limit-key.ts";
 import type { BucketAsk, BucketReply } from "./store.ts";
-
-export interface CalledBucket {
-  readonly limit: Limit;
-  readonly key: LimitKey;
-  readonly state: KeyState;
-  readonly need: number;
-  readonly want: number;
-  readonly nowMs: number;
-}
 
 interface Passenger {
   readonly limit: Limit;
@@ -34,7 +25,8 @@ export class StoreCall {
     this.timeoutMs = timeoutMs;
   }
 
-  add({ limit, key, state, need, want, nowMs }: CalledBucket): void {
+  /** @param need without so many the request is refused; 0 for what is asked for in advance */
+  add({ limit, key, state }: Demanded, need: number, want: number, nowMs: number): void {
     const ask: BucketAsk = {
       bucket: key.bucket,
       overrideField: key.overrideField,

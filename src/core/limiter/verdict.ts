@@ -36,6 +36,6 @@ export interface LimitVerdict {
   readonly results: readonly LimitResult[];
 }
 
-/** Whether the outcome refuses the request; of a limit in a dry run none does. */
-export const refuses = ({ dryRun }: Limit, outcome: LimitResult["outcome"]): boolean =>
-  outcome !== "passed" && dryRun !== true;
+/** Whether the result refuses the request; of a limit in a dry run none does. */
+export const refuses = ({ outcome, limit }: LimitResult): boolean =>
+  outcome !== "passed" && limit.dryRun !== true;

@@ -42,21 +42,23 @@ export const limitGuard = ({ admit, enforcement, observe }: LimitGuardDependenci
     return known;
   };
 
-  const decide = async (exchange: Exchange, limits: readonly Limit[]): Promise<Problem | undefined> => {
-    const { clientAddress: address, verdict: who, inBackground } = exchange;
-    const principal = who.auth === "none" ? undefined : who.principal.id;
-    const verdict = await admit(limitsFor(limits), { address, principal }, inBackground);
+  /** Takes note of the verdict. */
+  const told = (exchange: Exchange, verdict: LimitVerdict): Problem | undefined => {
     exchange.limits = verdict.results;
     exchange.limitHeaders = rateLimitFields(verdict);
-    if (observe !== undefined) {
-      const route = routed(exchange).entry.name;
-      for (const result of verdict.results) observe({ type: "limit", route, result });
-    }
+    const route = routed(exchange).entry.name;
+    for (const result of verdict.results) observe?.({ type: "limit", route, result });
     return refusal(verdict);
   };
 
   return (exchange) => {
     const { limit = [] } = routed(exchange).entry.route.policy;
-    return limit.length === 0 || enforcement === "off" ? undefined : decide(exchange, limit);
+    if (limit.length === 0 || enforcement === "off") return undefined;
+    const { clientAddress: address, verdict: who, inBackground } = exchange;
+    const principal = who.auth === "none" ? undefined : who.principal.id;
+    const verdict = admit(limitsFor(limit), { address, principal }, inBackground);
+    return verdict instanceof Promise
+      ? verdict.then((late) => told(exchange, late))
+      : told(exchange, verdict);
   };
 };

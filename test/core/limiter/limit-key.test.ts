@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { limitKey } from "../../../src/core/limiter/limit-key.ts";
+import { limitKeys } from "../../../src/core/limiter/limit-key.ts";
 import { limitOf } from "./support/scene.ts";
 
+const limitKey = limitKeys(2);
 const perClient = limitOf({ name: "reads", per: "client" });
 const perPrincipal = limitOf({ name: "writes", per: "principal" });
 const bucketOf = (address: string): string => limitKey(perClient, { address, principal: undefined }).bucket;

@@ -2,7 +2,7 @@
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
 import { type Breaker, createBreaker } from "../../../../src/core/breaker/breaker.ts";
 import type { Admission, Step } from "../../../../src/core/limiter/admission.ts";
-import { type LimitedClient, limitKey } from "../../../../src/core/limiter/limit-key.ts";
+import { type LimitedClient, limitKeys } from "../../../../src/core/limiter/limit-key.ts";
 import { createLimiter, type Limiter } from "../../../../src/core/limiter/limiter.ts";
 import type { LimiterOptions } from "../../../../src/core/limiter/options.ts";
 import type { BucketReply } from "../../../../src/core/limiter/store.ts";
@@ -29,6 +29,7 @@ export class SimulatedIsolate {
   readonly #limiter: Limiter;
   readonly #breaker: Breaker;
   readonly ledger: TokenLedger;
+  readonly #keyOf = limitKeys(1_000);
   #skewMs: number;
   #isDead = false;
 
@@ -65,7 +66,7 @@ export class SimulatedIsolate {
   #use({ results }: LimitVerdict, client: LimitedClient): void {
     for (const { limit, mode } of results) {
       const isStores = mode === "lease" || mode === "store";
-      if (isStores) this.ledger.use(limitKey(limit, client).bucket, costOf(limit), this.#at.queue.nowMs);
+      if (isStores) this.ledger.use(this.#keyOf(limit, client).bucket, costOf(limit), this.#at.queue.nowMs);
     }
   }
 

@@ -1,48 +1,49 @@
-/** A map that holds so much and no more: what was not asked for longest goes first. */
+/**
+ * A map that holds so much and no more. It has two halves: what is set or asked for goes to the young one; when that is
+ * full, it takes the old one's place, which goes. So what was asked for lately stays, and each step costs the same
+ * however much is there. (To drop the first entry of one `Map` again and again does not: it has to look for it behind
+ * all those that were dropped.)
+ */
 
 export interface BoundedMap<Value> {
-  /** What is there, which is then the last to go. */
+  /** What is there, which then stays for a while. */
   get(key: string): Value | undefined;
-  /** What is there; the order stays. */
-  peek(key: string): Value | undefined;
   set(key: string, value: Value): void;
   delete(key: string): void;
   readonly size: number;
 }
 
-/** @throws RangeError where `most` is no whole number above 0 */
+/** @throws RangeError where `most` is no whole number above 1 */
 export const createBoundedMap = <Value>(most: number): BoundedMap<Value> => {
-  if (!(Number.isInteger(most) && most > 0)) throw new RangeError("most must be a whole number above 0");
-  // A map of the language keeps the order in which keys were set.
-  const values = new Map<string, Value>();
-  /** It has no place to be moved to. */
-  let newest: string | undefined;
+  if (!(Number.isInteger(most) && most > 1)) throw new RangeError("most must be a whole number above 1");
+  const half = Math.floor(most / 2);
+  let young = new Map<string, Value>();
+  let old = new Map<string, Value>();
 
-  const renew = (key: string, value: Value): void => {
-    if (key !== newest) values.delete(key);
-    values.set(key, value);
-    newest = key;
+  const set = (key: string, value: Value): void => {
+    if (young.size >= half && !young.has(key)) {
+      old = young;
+      young = new Map();
+    }
+    young.set(key, value);
+    if (old.size > 0) old.delete(key);
   };
 
   return {
     get: (key) => {
-      const value = values.get(key);
-      if (value !== undefined && key !== newest) renew(key, value);
-      return value;
+      const value = young.get(key);
+      if (value !== undefined) return value;
+      const older = old.get(key);
+      if (older !== undefined) set(key, older);
+      return older;
     },
-    peek: (key) => values.get(key),
-    set: (key, value) => {
-      renew(key, value);
-      if (values.size <= most) return;
-      const [oldest] = values.keys();
-      if (oldest !== undefined) values.delete(oldest);
-    },
+    set,
     delete: (key) => {
-      values.delete(key);
-      if (key === newest) newest = undefined;
+      young.delete(key);
+      old.delete(key);
     },
     get size() {
-      return values.size;
+      return young.size + old.size;
     },
   };
 };

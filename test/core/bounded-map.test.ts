@@ -1,46 +1,66 @@
-import { expect, test } from "vitest";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
 import { createBoundedMap } from "../../src/core/bounded-map.ts";
 
-const filled = () => {
-  const map = createBoundedMap<number>(2);
-  map.set("a", 1);
-  map.set("b", 2);
+const filled = (most: number, keys: readonly string[]) => {
+  const map = createBoundedMap<string>(most);
+  for (const key of keys) map.set(key, `value of ${key}`);
   return map;
 };
 
-test("of more than it holds, what was set first goes", () => {
-  const map = filled();
-  map.set("c", 3);
-  expect([map.get("a"), map.get("b"), map.get("c"), map.size]).toEqual([undefined, 2, 3, 2]);
+describe("a map of four", () => {
+  test("holds what was set last", () => {
+    const map = filled(4, ["a", "b", "c", "d", "e"]);
+    expect([map.get("d"), map.get("e")]).toEqual(["value of d", "value of e"]);
+    expect(map.get("a")).toBeUndefined();
+  });
+
+  test("keeps what is asked for", () => {
+    const map = filled(4, ["a"]);
+    for (const key of ["b", "c", "d", "e", "f", "g"]) {
+      map.set(key, key);
+      expect(map.get("a")).toBe("value of a");
+    }
+  });
+
+  test("holds the new value of what is set again, once", () => {
+    const map = filled(4, ["a", "b", "c"]);
+    map.set("a", "another");
+    expect(map.get("a")).toBe("another");
+    expect(map.size).toBe(3);
+  });
+
+  test("holds nothing of what is deleted", () => {
+    const map = filled(4, ["a", "b", "c"]);
+    map.delete("a");
+    map.delete("c");
+    expect([map.get("a"), map.get("c"), map.size]).toEqual([undefined, undefined, 1]);
+  });
 });
 
-test("what was asked for stays", () => {
-  const map = filled();
-  map.get("a");
-  map.set("c", 3);
-  expect([map.peek("a"), map.peek("b")]).toEqual([1, undefined]);
+test("whatever is done with it, it never holds more than it may, nor anything that was not set", () => {
+  const anyKey = fc.integer({ min: 0, max: 30 }).map(String);
+  const anyStep = fc.record({ what: fc.constantFrom("set", "get", "delete"), key: anyKey } as const);
+  fc.assert(
+    fc.property(fc.integer({ min: 2, max: 12 }), fc.array(anyStep, { maxLength: 100 }), (most, steps) => {
+      const map = createBoundedMap<number>(most);
+      const latest = new Map<string, number>();
+      for (const [turn, { what, key }] of steps.entries()) {
+        if (what === "set") {
+          map.set(key, turn);
+          latest.set(key, turn);
+          expect(map.get(key)).toBe(turn);
+        } else if (what === "delete") {
+          map.delete(key);
+          latest.delete(key);
+        }
+        expect([undefined, latest.get(key)]).toContain(map.get(key));
+        expect(map.size).toBeLessThanOrEqual(most);
+      }
+    }),
+  );
 });
 
-test("what was looked at in passing does not", () => {
-  const map = filled();
-  map.peek("a");
-  map.set("c", 3);
-  expect(map.peek("a")).toBeUndefined();
-});
-
-test("what is set again is no more than before, and stays", () => {
-  const map = filled();
-  map.set("a", 4);
-  map.set("c", 3);
-  expect([map.peek("a"), map.peek("b"), map.size]).toEqual([4, undefined, 2]);
-});
-
-test("what is deleted is gone", () => {
-  const map = filled();
-  map.delete("a");
-  expect([map.get("a"), map.size]).toEqual([undefined, 1]);
-});
-
-test.each([0, -1, 1.5, Number.NaN])("%d is no bound", (most) => {
-  expect(() => createBoundedMap(most)).toThrow("most must be a whole number above 0");
+test.each([0, 1, -1, 1.5, Number.NaN])("%d is no bound", (most) => {
+  expect(() => createBoundedMap(most)).toThrow("most must be a whole number above 1");
 });

@@ -32,6 +32,7 @@ export const limiterSettings = (options: LimiterOptions): LimiterSettings => {
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0 && value < Number.POSITIVE_INFINITY))
       throw new RangeError(`${name} must be above 0, and finite`);
-  if (!Number.isInteger(settings.maxKeys)) throw new RangeError("maxKeys must be a whole number");
+  if (!(Number.isInteger(settings.maxKeys) && settings.maxKeys > 1))
+    throw new RangeError("maxKeys must be a whole number above 1");
   return settings;
 };

@@ -1,0 +1,94 @@
+/** What limiting costs: round trips, waiting, and requests that are refused although there are tokens. */
+import { describe, expect, test } from "vitest";
+import { type SimulationResult, simulate } from "./simulation/simulate.ts";
+import { limitOf } from "./support/scene.ts";
+import { traffic, zipfShares } from "./support/traffic.ts";
+
+const WARM_UP_S = 3;
+
+const sum = (result: SimulationResult, of: "admitted" | "refused" | "falselyRefused"): number =>
+  [...result.logs.values()].reduce((all, log) => all + log[of], 0);
+
+describe("one key in one isolate, within its limit", () => {
+  const cost = (ratePerS: number, tripMs: number) => {
+    const arrivals = traffic({ seed: 1, seconds: Math.max(30, 600 / ratePerS), isolates: 1, ratePerS });
+    const limit = limitOf({ capacity: 100 + 2 * ratePerS, refillPerSecond: 1.25 * ratePerS });
+    const result = simulate({
+      seed: 2,
+      isolates: 1,
+      limits: [limit],
+      arrivals,
+      faults: { wayMs: () => tripMs / 2 },
+    });
+    const warm = result.waitedMs.slice(WARM_UP_S * ratePerS);
+    return {
+      tripsPerRequest: result.trips / arrivals.length,
+      waitingShare: warm.filter((ms) => ms > 0).length / warm.length,
+      refused: sum(result, "refused"),
+    };
+  };
+
+  // The table of docs/limits.md.
+  test.each([
+    [1, 0.6, 0.3],
+    [5, 0.25, 0.02],
+    [10, 0.16, 0.005],
+    [100, 0.02, 0],
+    [1_000, 0.004, 0],
+  ])("at %d requests a second costs at most %d round trips a request, and at most %d of them wait", (ratePerS, trips, waiting) => {
+    for (const tripMs of [5, 40, 100]) {
+      const { tripsPerRequest, waitingShare, refused } = cost(ratePerS, tripMs);
+      expect(tripsPerRequest).toBeLessThanOrEqual(trips);
+      expect(waitingShare).toBeLessThanOrEqual(waiting);
+      expect(refused).toBe(0);
+    }
+  });
+});
+
+describe("sixteen isolates", () => {
+  test.each([
+    [50, 50],
+    [50, 200],
+    [10, 10],
+    [10, 20],
+    [2, 10],
+  ])("on Zipf's keys, the hottest at four fifths of a limit of %d a second and a capacity of %d, refuse at most a twentieth falsely", (refillPerSecond, capacity) => {
+    const KEYS = 200;
+    const [hottest = 1] = zipfShares(KEYS, 1);
+    const ratePerS = (0.8 * refillPerSecond) / hottest;
+    const arrivals = traffic({ seed: 3, seconds: 40, isolates: 16, ratePerS, keys: KEYS });
+    for (const tripMs of [5, 40, 100]) {
+      const result = simulate({
+        seed: 4,
+        isolates: 16,
+        limits: [limitOf({ capacity, refillPerSecond })],
+        arrivals,
+        faults: { wayMs: () => tripMs / 2 },
+      });
+      expect(sum(result, "falselyRefused") / arrivals.length).toBeLessThanOrEqual(0.05);
+    }
+  });
+});
+
+describe("a key at twice its limit", () => {
+  const overload = (isolates: number) => {
+    const arrivals = traffic({ seed: 5, seconds: 20, isolates, ratePerS: 400 });
+    const limit = limitOf({ capacity: 200, refillPerSecond: 200 });
+    const faults = { wayMs: () => 20 };
+    const result = simulate({ seed: 6, isolates, limits: [limit], arrivals, faults });
+    return { result, requests: arrivals.length };
+  };
+
+  test.each([
+    1, 16,
+  ])("in %d isolates is let through as much as the limit allows, and hardly less", (isolates) => {
+    const admitted = sum(overload(isolates).result, "admitted");
+    expect(admitted).toBeGreaterThan(0.9 * (200 + 20 * 200));
+    expect(admitted).toBeLessThanOrEqual(200 + 22 * 200);
+  });
+
+  test("costs few round trips all the same", () => {
+    const { result, requests } = overload(1);
+    expect(result.trips / requests).toBeLessThanOrEqual(0.1);
+  });
+});

@@ -84,26 +84,29 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
       const bucket = newBucket();
       const rule = { capacity: 100, refillPerSecond: 50 };
       await takeOne(askFor(bucket, { rule, need: 100 }));
-      const { waitMs } = await takeOne(askFor(bucket, { rule, need: 1.5 }));
+      const { waitMs } = await takeOne(askFor(bucket, { rule, need: 10.5 }));
       expect(waitMs).toBeGreaterThan(0);
-      expect(waitMs).toBeLessThanOrEqual(30);
+      expect(waitMs).toBeLessThanOrEqual(210);
       await new Promise((resolve) => setTimeout(resolve, waitMs + 1));
-      expect((await takeOne(askFor(bucket, { rule, need: 1.5 }))).granted).toBe(1.5);
+      expect((await takeOne(askFor(bucket, { rule, need: 10.5 }))).granted).toBe(10.5);
     });
 
-    test("more than is needed is granted up to the share of what is there", async () => {
+    test("more than is needed is granted up to the share of what is there, and less of little", async () => {
       const bucket = newBucket();
       const granted = async (numbers: Partial<BucketAsk>): Promise<number> =>
-        (await takeOne(askFor(bucket, numbers))).granted;
+        (await takeOne(askFor(bucket, { rule, ...numbers }))).granted;
       const rule = { capacity: 100, refillPerSecond: 0.001 };
-      expect(await granted({ rule, need: 1, want: 10 })).toBe(10);
-      expect(await granted({ rule, need: 1, want: 1_000 })).toBe(22);
-      expect(await granted({ rule, need: 0, want: 1_000, share: 0.5 })).toBe(34);
-      expect(await granted({ rule, need: 30, want: 1_000 })).toBe(30);
-      // Of the four that are left.
-      expect(await granted({ rule, need: 1, want: 1_000 })).toBe(1);
-      expect(await granted({ rule, need: 0, want: 1_000, share: 1 })).toBe(3);
-      expect(await granted({ rule, need: 0, want: 1_000, share: 1 })).toBe(0);
+      expect(await granted({ need: 1, want: 10 })).toBe(10);
+      // Of the 90 that are left: 90 × ¼ × 0.9^¾.
+      expect(await granted({ need: 1, want: 1_000 })).toBe(20);
+      // 70 × ½ × √0.7.
+      expect(await granted({ need: 0, want: 1_000, share: 0.5 })).toBe(29);
+      expect(await granted({ need: 30, want: 1_000 })).toBe(30);
+      // Of the eleven that are left: 11 × ¼ × 0.11^¾ is less than one.
+      expect(await granted({ need: 1, want: 1_000 })).toBe(1);
+      expect(await granted({ need: 0, want: 1_000 })).toBe(0);
+      expect(await granted({ need: 0, want: 1_000, share: 1 })).toBe(10);
+      expect(await granted({ need: 0, want: 1_000, share: 1 })).toBe(0);
     });
 
     test("of several buckets all give, or none does", async () => {

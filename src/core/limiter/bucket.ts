@@ -39,3 +39,12 @@ export const holds = (available: number, tokens: number): boolean => available +
 /** In how many milliseconds so many tokens are there; 0 where they are. */
 export const waitMs = (available: number, tokens: number, { refillPerSecond }: BucketRule): number =>
   holds(available, tokens) ? 0 : Math.ceil(((tokens - available) / refillPerSecond) * 1000);
+
+/**
+ * How many may be taken that are not needed yet.
+ *
+ * @param share of what is available, above 0 and at most 1; the less there is, the smaller a small one becomes, so that
+ *   what may end unused leaves a bucket to those who need it
+ */
+export const inAdvance = (available: number, { capacity }: BucketRule, share: number): number =>
+  Math.floor(available * share * (available / capacity) ** (1 - share));

@@ -1,6 +1,6 @@
 /** What an isolate knows of one bucket. */
 import { costOf, type Limit } from "../../contract/policy.ts";
-import type { BucketRule } from "./bucket.ts";
+import { type BucketRule, inAdvance } from "./bucket.ts";
 import { Demand } from "./demand.ts";
 import { Flight } from "./flight.ts";
 import { Lease } from "./lease.ts";
@@ -17,7 +17,9 @@ const TRIPS_AHEAD = 3;
 const MOST_OF_LEASE = 0.9;
 
 /** Of what a bucket holds an isolate may take so much in advance, whatever its part of the requests is. */
-const LEAST_SHARE = 1 / 4;
+const LEAST_SHARE = 1 / 8;
+/** Tokens within half a lease, from which on chance hardly matters. */
+const OFTEN = 8;
 
 interface Refusal {
   /** For as many as this, or more, there were too few. */
@@ -88,9 +90,12 @@ export class KeyState {
 
   /**
    * What part of the bucket it may take in advance: a little, so that something is left for other isolates when there is
-   * little; but as large a part as it has of all that the limit lets through.
+   * little; but as large a part as it has of all that the limit lets through, where it asks often enough that hardly
+   * any of it ends unused.
    */
   share(limit: BucketRule, nowMs: number): number {
+    const recent = this.demand.at(nowMs);
+    if (recent < OFTEN) return LEAST_SHARE;
     const { refillPerSecond } = this.rule ?? limit;
     const part = (this.demand.perMs(nowMs) * 1000) / refillPerSecond;
     return Math.min(1, Math.max(LEAST_SHARE, part));
@@ -100,7 +105,17 @@ export class KeyState {
   isLow(tripMs: number, nowMs: number): boolean {
     // One request does not make a second one.
     if (nowMs < this.#quietUntilMs || this.demand.at(nowMs) < FIRST_LEASE * 0.9) return false;
-    return this.#atHand(tripMs, nowMs) < this.#lowMark(tripMs, nowMs);
+    const isLow = this.#atHand(tripMs, nowMs) < this.#lowMark(tripMs, nowMs);
+    return isLow && this.#granted(0, Number.POSITIVE_INFINITY, nowMs) > 0;
+  }
+
+  /**
+   * How many others may wait for what a round trip brings. Where few ask, those who cannot be sure of it ask for
+   * themselves: to be refused for having waited for the wrong one would be wrong.
+   */
+  spare(need: number, want: number, nowMs: number): number {
+    const isOften = this.demand.at(nowMs) >= OFTEN;
+    return (isOften ? want : this.#granted(need, want, nowMs)) - need;
   }
 
   /** @param spare tokens that it is to bring for others */
@@ -141,6 +156,13 @@ export class KeyState {
   refuse(limit: Limit, lackMs: number, nowMs: number): void {
     const paceMs = limit.strict === true ? 0 : this.#settings.paceMs;
     this.#refusal = { tokens: costOf(limit), untilMs: nowMs + Math.max(lackMs, paceMs) };
+  }
+
+  /** What the store will grant, if nobody else has asked since. */
+  #granted(need: number, want: number, nowMs: number): number {
+    if (this.#seen === undefined) return want;
+    const { available, rule } = this.#seen;
+    return Math.max(need, Math.min(want, inAdvance(available, rule, this.share(rule, nowMs))));
   }
 
   /** Tokens that are here, or on their way, and good when the next round trip is over. */

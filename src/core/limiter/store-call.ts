@@ -36,7 +36,7 @@ export class StoreCall {
       share: state.share(limit, nowMs),
       isDryRun: limit.dryRun === true,
     };
-    const spare = want - need;
+    const spare = state.spare(need, want, nowMs);
     const flight = spare > 0 ? state.depart(spare, nowMs + this.timeoutMs, nowMs) : undefined;
     this.#passengers.push({ limit, ask, state, flight });
   }

@@ -11,7 +11,7 @@ export interface BucketAsk {
   readonly need: number;
   /** As many are wanted, if there are plenty. */
   readonly want: number;
-  /** Of what is there more than is needed is granted up to this share, above 0 and at most 1. */
+  /** Of what is there more than is needed is granted up to this share: see `inAdvance`. */
   readonly share: number;
   /** It is only counted: that there are too few refuses nothing. */
   readonly isDryRun: boolean;

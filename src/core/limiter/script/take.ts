@@ -8,7 +8,7 @@
  * KEYS: each bucket's name; then, where any of them may be overridden, the hash of the overrides. ARGV: how many
  * buckets; then for each its capacity, its refill a second, what is needed, what is wanted, up to which share of what
  * is there, "1" where it only counts, and its field among the overrides or "". A bucket grants what is needed, or, where
- * that is more, what is wanted up to that share.
+ * that is more, what is wanted up to that share; the less there is, the smaller a small share becomes.
  *
  * Returns text, as Lua's numbers lose their fractions on the way: "1", or "0" where a bucket has too few and nothing
  * was taken; then for each bucket what was granted, what is left, the capacity and the refill in force, and in how many
@@ -71,7 +71,9 @@ for i = 1, count do
   if not isRefused then
     granted = bucket.need
     if bucket.wait == 0 then
-      granted = math.max(granted, math.min(bucket.want, math.floor((bucket.capacity - bucket.level) * bucket.share)))
+      local available = bucket.capacity - bucket.level
+      local spare = available * bucket.share * (available / bucket.capacity) ^ (1 - bucket.share)
+      granted = math.max(granted, math.min(bucket.want, math.floor(spare)))
     end
   end
   if granted > 0 or bucket.isAhead then

@@ -3,6 +3,7 @@ import {
   type BucketRule,
   type BucketState,
   holds,
+  inAdvance,
   levelAt,
   waitMs,
 } from "../../../../src/core/limiter/bucket.ts";
@@ -45,7 +46,7 @@ export class MemoryLimitStore {
     const isRefused = looks.some(({ ask, lackMs }) => lackMs > 0 && !ask.isDryRun);
     return looks.map(({ ask, rule, level, lackMs }) => {
       const available = rule.capacity - level;
-      const extra = Math.min(ask.want, Math.floor(available * ask.share));
+      const extra = Math.min(ask.want, inAdvance(available, rule, ask.share));
       const granted = isRefused || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);
       const isAhead = (this.#states.get(ask.bucket)?.atMs ?? nowMs) > nowMs;
       if (granted > 0 || isAhead) this.#states.set(ask.bucket, { level: level + granted, atMs: nowMs });

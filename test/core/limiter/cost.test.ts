@@ -9,10 +9,10 @@ const WARM_UP_S = 3;
 const sum = (result: SimulationResult, of: "admitted" | "refused" | "falselyRefused"): number =>
   [...result.logs.values()].reduce((all, log) => all + log[of], 0);
 
-describe("one key in one isolate, within its limit", () => {
+describe("one key in one isolate, at half of its limit", () => {
   const cost = (ratePerS: number, tripMs: number) => {
     const arrivals = traffic({ seed: 1, seconds: Math.max(30, 600 / ratePerS), isolates: 1, ratePerS });
-    const limit = limitOf({ capacity: 100 + 2 * ratePerS, refillPerSecond: 1.25 * ratePerS });
+    const limit = limitOf({ capacity: 100 + 2 * ratePerS, refillPerSecond: 2 * ratePerS });
     const result = simulate({
       seed: 2,
       isolates: 1,
@@ -30,8 +30,8 @@ describe("one key in one isolate, within its limit", () => {
 
   // The table of docs/limits.md.
   test.each([
-    [1, 0.75, 0.5],
-    [5, 0.3, 0.05],
+    [1, 0.6, 0.3],
+    [5, 0.25, 0.02],
     [10, 0.16, 0.005],
     [100, 0.02, 0],
     [1_000, 0.004, 0],

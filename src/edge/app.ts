@@ -23,6 +23,7 @@ import { limitGuard } from "./guards/limit.ts";
 import { routeGuard } from "./guards/route.ts";
 import { createKeyLookup } from "./key-lookup.ts";
 import type { LimitEvent } from "./limit-events.ts";
+import { createLimitReport } from "./limit-report.ts";
 import { createOriginClient } from "./origin-client.ts";
 import { pause } from "./pause.ts";
 import type { RedisClient } from "./redis-client.ts";
@@ -82,7 +83,12 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const guards: readonly Guard[] = [
     routeGuard(compileRoutes(routes), now),
     authenticationGuard(lookup, now),
-    limitGuard({ admit, enforcement: configuration.RATE_LIMITS, observe: dependencies.observe }),
+    limitGuard({
+      admit,
+      enforcement: configuration.RATE_LIMITS,
+      report: createLimitReport(log, now),
+      observe: dependencies.observe,
+    }),
     bodyGuard,
     cachedForward(createForward(client), dependencies),
   ];

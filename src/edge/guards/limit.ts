@@ -3,7 +3,7 @@ import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { Admit } from "../../core/limiter/admit.ts";
 import { rateLimitFields, refusalOf } from "../../core/limiter/fields.ts";
-import type { LimitVerdict } from "../../core/limiter/verdict.ts";
+import type { LimitResult, LimitVerdict } from "../../core/limiter/verdict.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
 import type { LimitEvent } from "../limit-events.ts";
 
@@ -13,6 +13,8 @@ export type LimitEnforcement = "enforce" | "dry-run" | "off";
 export interface LimitGuardDependencies {
   readonly admit: Admit;
   readonly enforcement: LimitEnforcement;
+  /** Told of what each limit says. */
+  readonly report: (result: LimitResult) => void;
   readonly observe?: ((event: LimitEvent) => void) | undefined;
 }
 
@@ -32,7 +34,7 @@ const refusal = (verdict: LimitVerdict): Problem | undefined => {
       });
 };
 
-export const limitGuard = ({ admit, enforcement, observe }: LimitGuardDependencies): Guard => {
+export const limitGuard = ({ admit, enforcement, report, observe }: LimitGuardDependencies): Guard => {
   /** A route's limits as they are enforced; as many as there are routes. */
   const enforced = new Map<readonly Limit[], readonly Limit[]>();
   const limitsFor = (limits: readonly Limit[]): readonly Limit[] => {
@@ -47,7 +49,10 @@ export const limitGuard = ({ admit, enforcement, observe }: LimitGuardDependenci
     exchange.limits = verdict.results;
     exchange.limitHeaders = rateLimitFields(verdict);
     const route = routed(exchange).entry.name;
-    for (const result of verdict.results) observe?.({ type: "limit", route, result });
+    for (const result of verdict.results) {
+      report(result);
+      observe?.({ type: "limit", route, result });
+    }
     return refusal(verdict);
   };
 

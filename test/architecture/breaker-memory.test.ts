@@ -1,18 +1,8 @@
-/** What a breaker keeps of its callers: nothing. Only Node can be told to collect garbage. */
+/** What a breaker keeps of its callers: nothing. */
 import { getEventListeners } from "node:events";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { createBreaker } from "../../src/core/breaker/breaker.ts";
-
-setFlagsFromString("--expose-gc");
-const collect: unknown = runInNewContext("gc");
-
-const usedBytes = (): number => {
-  if (typeof collect !== "function") throw new Error("garbage cannot be collected");
-  collect();
-  return process.memoryUsage().heapUsed;
-};
+import { usedBytes } from "../support/heap.ts";
 
 const start = () =>
   createBreaker({ failureThreshold: 1_000_000_000 }, { now: Date.now, random: Math.random });

@@ -1,19 +1,9 @@
-/** What an isolate remembers of its clients. Only Node can be told to collect garbage. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
+/** What an isolate remembers of its clients. */
 import { expect, test } from "vitest";
 import type { LimitedClient } from "../../src/core/limiter/limit-key.ts";
 import { limitOf, Scene } from "../core/limiter/support/scene.ts";
+import { usedBytes } from "../support/heap.ts";
 import { isLong } from "../support/runtime.ts";
-
-setFlagsFromString("--expose-gc");
-const collect: unknown = runInNewContext("gc");
-
-const usedBytes = (): number => {
-  if (typeof collect !== "function") throw new Error("garbage cannot be collected");
-  collect();
-  return process.memoryUsage().heapUsed;
-};
 
 /** More than any one isolate is to hold, bytes: a Worker has 128 MB for everything. */
 const MOST_BYTES = 40_000_000;

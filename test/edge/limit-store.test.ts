@@ -2,45 +2,42 @@
 import { expect, test } from "vitest";
 import type { BucketAsk, BucketReply } from "../../src/core/limiter/store.ts";
 import { startRedis } from "../../src/local/redis.ts";
+import type { RedisClient } from "../../src/local/redis-client.ts";
 import { createRedisMock } from "../../src/local/redis-mock.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
 import { MemoryLimitStore } from "../core/limiter/simulation/memory-limit-store.ts";
 import { seededRandom } from "../core/overload/support/random.ts";
 import { overRest } from "../support/limit-store-places.ts";
-import { limitStoreTests } from "../support/limit-store-suite.ts";
+import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 
-limitStoreTests("the embedded Redis", async () => {
-  const redis = await startRedis();
-  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
+/** Behind its own bridge, as the edge reaches it. */
+const behindBridge = async (client: RedisClient, stop: () => unknown): Promise<LimitStoreUnderTest> => {
+  const bridge = await startUpstashBridge({ client, token: "token" });
   const under = overRest(bridge.url, "token");
   return {
     ...under,
     stop: async () => {
       await under.stop();
       await bridge.stop();
-      await redis.stop();
+      await stop();
     },
   };
-});
+};
+
+const embedded = async (): Promise<LimitStoreUnderTest> => {
+  const redis = await startRedis();
+  return await behindBridge(redis.client, redis.stop);
+};
+
+limitStoreTests("the embedded Redis", embedded);
 
 limitStoreTests("what stands in for Redis where there is none", async () => {
   const redis = await createRedisMock();
-  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
-  const under = overRest(bridge.url, "token");
-  return {
-    ...under,
-    stop: async () => {
-      await under.stop();
-      await bridge.stop();
-      redis.stop();
-    },
-  };
+  return await behindBridge(redis.client, redis.stop);
 });
 
 test("the simulation's store does what the script does, whatever is asked", async () => {
-  const redis = await startRedis();
-  const bridge = await startUpstashBridge({ client: redis.client, token: "token" });
-  const under = overRest(bridge.url, "token");
+  const under = await embedded();
   const twin = new MemoryLimitStore(() => 0);
   const random = seededRandom(20);
   const upTo = (most: number): number => Math.floor(random() * (most + 1));
@@ -63,7 +60,5 @@ test("the simulation's store does what the script does, whatever is asked", asyn
     }
   } finally {
     await under.stop();
-    await bridge.stop();
-    await redis.stop();
   }
 });

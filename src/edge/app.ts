@@ -7,6 +7,7 @@ import type { Routes } from "../contract/route.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { createAdmit } from "../core/limiter/admit.ts";
 import { createLimiter } from "../core/limiter/limiter.ts";
+import { createPrepare } from "../core/limiter/prepare.ts";
 import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
 import { compileRoutes } from "../core/routing/table.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
@@ -19,7 +20,7 @@ import { explained } from "./explanation.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
 import { bodyGuard } from "./guards/body.ts";
-import { limitGuard } from "./guards/limit.ts";
+import { limitGuard, limitsAhead, limitsAs } from "./guards/limit.ts";
 import { routeGuard } from "./guards/route.ts";
 import { createKeyLookup } from "./key-lookup.ts";
 import type { LimitEvent } from "./limit-events.ts";
@@ -65,7 +66,7 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const lookup = createKeyLookup(redis, redisBreaker, configuration.REDIS_KEY_PREFIX, client);
   // A contract that contradicts itself is found out before the first request.
   limitsOf(routes);
-  const admit = createAdmit({
+  const limitStore = {
     limiter: createLimiter(
       { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: STORE_DEADLINE_MS },
       now,
@@ -77,15 +78,15 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     }),
     breaker: redisBreaker,
     within,
-    pause,
-  });
+  };
+  const limitsFor = limitsAs(configuration.RATE_LIMITS);
 
   const guards: readonly Guard[] = [
     routeGuard(compileRoutes(routes), now),
-    authenticationGuard(lookup, now),
+    authenticationGuard(lookup, now, limitsAhead(limitsFor, createPrepare(limitStore))),
     limitGuard({
-      admit,
-      enforcement: configuration.RATE_LIMITS,
+      admit: createAdmit({ ...limitStore, pause }),
+      limitsFor,
       report: createLimitReport(log, now),
       observe: dependencies.observe,
     }),

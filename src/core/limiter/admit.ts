@@ -1,19 +1,11 @@
-/** Takes an admission's steps on a real clock, with a real store, under the store's breaker. */
+/** Takes an admission's steps on a real clock, with a real store. */
 import type { Limit } from "../../contract/policy.ts";
-import type { Breaker } from "../breaker/breaker.ts";
 import type { Admission, Decided, Step } from "./admission.ts";
+import { createCallStore, type StoreDependencies } from "./call-store.ts";
 import type { LimitedClient } from "./limit-key.ts";
-import type { Limiter } from "./limiter.ts";
-import type { BucketReply, LimitStore } from "./store.ts";
-import type { StoreCall } from "./store-call.ts";
 import type { LimitVerdict } from "./verdict.ts";
 
-export interface AdmitDependencies {
-  readonly limiter: Limiter;
-  readonly store: LimitStore;
-  readonly breaker: Breaker;
-  /** Settles as the work does, or, where it takes longer, with an error. */
-  readonly within: <T>(work: Promise<T>, ms: number) => Promise<T>;
+export interface AdmitDependencies extends StoreDependencies {
   readonly pause: (ms: number) => Promise<void>;
 }
 
@@ -24,28 +16,16 @@ export type Admit = (
   inBackground: (work: Promise<unknown>) => void,
 ) => LimitVerdict | Promise<LimitVerdict>;
 
-const everyErrorFails = () => "failure" as const;
-
 /**
  * @returns what admits or refuses a request: at once, and without a promise, where the isolate knows. It never rejects
  *   for the store's sake
  */
-export const createAdmit = ({ limiter, store, breaker, within, pause }: AdmitDependencies): Admit => {
-  /** @returns whether the store has answered */
-  const make = async (call: StoreCall): Promise<boolean> => {
-    let replies: readonly BucketReply[];
-    try {
-      replies = await breaker.run(() => within(store.take(call.asks), call.timeoutMs), everyErrorFails);
-    } catch {
-      limiter.failed(call);
-      return false;
-    }
-    limiter.answered(call, replies);
-    return true;
-  };
+export const createAdmit = (dependencies: AdmitDependencies): Admit => {
+  const { limiter, pause } = dependencies;
+  const callStore = createCallStore(dependencies);
 
   const finish = (decided: Decided, inBackground: (work: Promise<unknown>) => void): LimitVerdict => {
-    if (decided.refresh !== undefined) inBackground(make(decided.refresh));
+    if (decided.refresh !== undefined) inBackground(callStore(decided.refresh));
     return decided.verdict;
   };
 
@@ -59,7 +39,7 @@ export const createAdmit = ({ limiter, store, breaker, within, pause }: AdmitDep
         case "decided":
           return finish(step, inBackground);
         case "ask":
-          step = (await make(step.call)) ? admission.answered(step.call) : admission.failed();
+          step = (await callStore(step.call)) ? admission.answered(step.call) : admission.failed();
           break;
         case "wait":
           await pause(step.ms);

@@ -50,6 +50,13 @@ export class Demanded {
     return this.#mode !== undefined && this.#mode !== "lease" && this.#mode !== "remembered";
   }
 
+  /** Whether there are no tokens for it here, nor on their way, and nothing says that there will be none. */
+  isMissing(nowMs: number): boolean {
+    const { state, cost, isStrict } = this;
+    if (isStrict || state.refusedForMs(cost, nowMs) > 0) return false;
+    return state.lease.tokens(nowMs) < cost && !state.canClaim(cost, nowMs);
+  }
+
   /** By tokens that the isolate has. */
   useLease(nowMs: number): void {
     if (this.isStrict) return;

@@ -14,12 +14,17 @@ import { type LimitedClient, limitKeys } from "./limit-key.ts";
 import { LocalBucket } from "./local-bucket.ts";
 import { type LimiterOptions, type LimiterSettings, limiterSettings } from "./options.ts";
 import type { BucketReply } from "./store.ts";
-import type { StoreCall } from "./store-call.ts";
+import { StoreCall } from "./store-call.ts";
 
 export interface Limiter {
   readonly settings: LimiterSettings;
   /** Begins a request's way; who begins it takes its steps. */
   begin(limits: readonly Limit[], client: LimitedClient): Admission;
+  /**
+   * For a request that may come: a call for the tokens that it will need and that are not there, if there are any. Who
+   * begins it while the call is under way waits for that.
+   */
+  prepare(limits: readonly Limit[], client: LimitedClient): StoreCall | undefined;
   /** The store has answered a call. To be told before its admission is, where it has one. */
   answered(call: StoreCall, replies: readonly BucketReply[]): void;
   /** The store has not answered a call in time, or was not asked. To be told as the above. */
@@ -77,18 +82,28 @@ export const createLimiter = (options: LimiterOptions, clock: () => number): Lim
     return made;
   };
 
+  const demandedBy = (limits: readonly Limit[], client: LimitedClient): Demanded[] =>
+    limits.map((limit) => {
+      const key = keyOf(limit, client);
+      return new Demanded(limit, key, stateOf(key.bucket), localBucket);
+    });
+
   const surroundings: AdmissionSurroundings = { settings, now, tripMs: () => tripMs };
 
   return {
     settings,
-    begin: (limits, client) =>
-      new Admission(
-        limits.map((limit) => {
-          const key = keyOf(limit, client);
-          return new Demanded(limit, key, stateOf(key.bucket), localBucket);
-        }),
-        surroundings,
-      ),
+    begin: (limits, client) => new Admission(demandedBy(limits, client), surroundings),
+    prepare: (limits, client) => {
+      const nowMs = now();
+      const missing = demandedBy(limits, client).filter((demanded) => demanded.isMissing(nowMs));
+      if (missing.length === 0) return undefined;
+      const call = new StoreCall(nowMs, settings.deadlineMs, true);
+      for (const demanded of missing) {
+        const { cost, state } = demanded;
+        call.add(demanded, cost, Math.max(cost, state.wanted(tripMs, nowMs)), nowMs);
+      }
+      return call;
+    },
     answered: (call, replies) => {
       const nowMs = now();
       tripMs += NEWEST * (Math.min(nowMs - call.sentAtMs, call.timeoutMs) - tripMs);

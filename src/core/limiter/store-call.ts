@@ -17,12 +17,15 @@ export class StoreCall {
   readonly sentAtMs: number;
   /** For so long it is waited for, milliseconds. */
   readonly timeoutMs: number;
+  /** No request is there yet that needs what it brings. */
+  readonly #isAhead: boolean;
   readonly #passengers: Passenger[] = [];
   #replies: readonly BucketReply[] = [];
 
-  constructor(sentAtMs: number, timeoutMs: number) {
+  constructor(sentAtMs: number, timeoutMs: number, isAhead = false) {
     this.sentAtMs = sentAtMs;
     this.timeoutMs = timeoutMs;
+    this.#isAhead = isAhead;
   }
 
   /** @param need without so many the request is refused; 0 for what is asked for in advance */
@@ -36,7 +39,7 @@ export class StoreCall {
       share: state.share(limit, nowMs),
       isDryRun: limit.dryRun === true,
     };
-    const spare = state.spare(need, want, nowMs);
+    const spare = state.spare(need, want, nowMs) + (this.#isAhead ? need : 0);
     const flight = spare > 0 ? state.depart(spare, nowMs + this.timeoutMs, nowMs) : undefined;
     this.#passengers.push({ limit, ask, state, flight });
   }
@@ -58,7 +61,7 @@ export class StoreCall {
       // Until then the next one is refused, whatever other isolates do.
       const lackMs = waitMs(reply.available, costOf(limit), reply.rule);
       if (lackMs > 0) state.refuse(limit, lackMs, nowMs);
-      const used = isRefused || reply.waitMs > 0 ? 0 : ask.need;
+      const used = isRefused || reply.waitMs > 0 || this.#isAhead ? 0 : ask.need;
       if (flight !== undefined) state.arrive(flight, reply.granted - used, this.sentAtMs);
       if (reply.granted < ask.want) state.rest(nowMs);
     }

@@ -3,7 +3,7 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import { createBoundedMap } from "../../core/bounded-map.ts";
 import { bearerToken, parseKey, verifyKey } from "../../core/security/api-key.ts";
 import { missingScopes, type Principal } from "../../core/security/principal.ts";
-import { type Guard, routed } from "../exchange.ts";
+import { type Exchange, type Guard, routed } from "../exchange.ts";
 import { asksForExplanation, mayBeExplainedTo } from "../explanation.ts";
 import type { KeyLookup } from "../key-lookup.ts";
 
@@ -24,7 +24,12 @@ const challenge = (error?: string, scope?: string): Record<string, string> => ({
 const unauthenticated = (detail: string, error?: string): Problem =>
   problem("unauthenticated", { detail, headers: challenge(error) });
 
-export const authenticationGuard = (lookup: KeyLookup, now: () => number): Guard => {
+/** @param ahead told, before a key is looked up, whose it was when it was last looked up: that takes a round trip */
+export const authenticationGuard = (
+  lookup: KeyLookup,
+  now: () => number,
+  ahead: (exchange: Exchange, principal: string | undefined) => void,
+): Guard => {
   const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
   const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
@@ -37,15 +42,13 @@ export const authenticationGuard = (lookup: KeyLookup, now: () => number): Guard
     return verdict !== undefined && verdict.untilMs > now() ? verdict : undefined;
   };
 
-  const principalOf = async (
-    token: string,
-    exchange: Parameters<Guard>[0],
-  ): Promise<Principal | Problem | undefined> => {
+  const principalOf = async (token: string, exchange: Exchange): Promise<Principal | Problem | undefined> => {
     const verdict = known(token);
     if (verdict !== undefined) return verdict.principal;
     const presented = parseKey(token);
     if (presented === undefined) return undefined;
     const askedAtMs = now();
+    ahead(exchange, accepted.get(token)?.principal?.id);
     const found = await lookup(presented.id, exchange);
     if (found.kind === "unavailable") {
       return problem("unavailable", {

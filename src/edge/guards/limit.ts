@@ -3,6 +3,7 @@ import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { Admit } from "../../core/limiter/admit.ts";
 import { rateLimitFields, refusalOf } from "../../core/limiter/fields.ts";
+import type { Prepare } from "../../core/limiter/prepare.ts";
 import type { LimitResult, LimitVerdict } from "../../core/limiter/verdict.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
 import type { LimitEvent } from "../limit-events.ts";
@@ -12,7 +13,7 @@ export type LimitEnforcement = "enforce" | "dry-run" | "off";
 
 export interface LimitGuardDependencies {
   readonly admit: Admit;
-  readonly enforcement: LimitEnforcement;
+  readonly limitsFor: LimitsFor;
   /** Told of what each limit says. */
   readonly report: (result: LimitResult) => void;
   readonly observe?: ((event: LimitEvent) => void) | undefined;
@@ -34,16 +35,36 @@ const refusal = (verdict: LimitVerdict): Problem | undefined => {
       });
 };
 
-export const limitGuard = ({ admit, enforcement, report, observe }: LimitGuardDependencies): Guard => {
-  /** A route's limits as they are enforced; as many as there are routes. */
-  const enforced = new Map<readonly Limit[], readonly Limit[]>();
-  const limitsFor = (limits: readonly Limit[]): readonly Limit[] => {
-    if (enforcement === "enforce") return limits;
-    const known = enforced.get(limits) ?? limits.map((limit) => ({ ...limit, dryRun: true }));
-    enforced.set(limits, known);
+/** The limits of an exchange's route, as they are enforced. */
+type LimitsFor = (exchange: Exchange) => readonly Limit[];
+
+const NONE: readonly Limit[] = [];
+
+export const limitsAs = (enforcement: LimitEnforcement): LimitsFor => {
+  /** By a route's own; as many as there are routes. */
+  const tried = new Map<readonly Limit[], readonly Limit[]>();
+  return (exchange) => {
+    const { limit = NONE } = routed(exchange).entry.route.policy;
+    if (enforcement === "enforce") return limit;
+    if (enforcement === "off") return NONE;
+    const known = tried.get(limit) ?? limit.map((each) => ({ ...each, dryRun: true }));
+    tried.set(limit, known);
     return known;
   };
+};
 
+/**
+ * Asks for what the exchange will need while its key is looked up, on one way. Where nobody knows whose the key is,
+ * that is what its address will need.
+ */
+export const limitsAhead =
+  (limitsFor: LimitsFor, prepare: Prepare) =>
+  (exchange: Exchange, principal: string | undefined): void => {
+    const known = limitsFor(exchange).filter(({ per }) => per === "client" || principal !== undefined);
+    prepare(known, { address: exchange.clientAddress, principal }, exchange.inBackground);
+  };
+
+export const limitGuard = ({ admit, limitsFor, report, observe }: LimitGuardDependencies): Guard => {
   /** Takes note of the verdict. */
   const told = (exchange: Exchange, verdict: LimitVerdict): Problem | undefined => {
     exchange.limits = verdict.results;
@@ -57,11 +78,11 @@ export const limitGuard = ({ admit, enforcement, report, observe }: LimitGuardDe
   };
 
   return (exchange) => {
-    const { limit = [] } = routed(exchange).entry.route.policy;
-    if (limit.length === 0 || enforcement === "off") return undefined;
+    const limits = limitsFor(exchange);
+    if (limits.length === 0) return undefined;
     const { clientAddress: address, verdict: who, inBackground } = exchange;
     const principal = who.auth === "none" ? undefined : who.principal.id;
-    const verdict = admit(limitsFor(limit), { address, principal }, inBackground);
+    const verdict = admit(limits, { address, principal }, inBackground);
     return verdict instanceof Promise
       ? verdict.then((late) => told(exchange, late))
       : told(exchange, verdict);

@@ -373,6 +373,63 @@ describe("requests that come together", () => {
   });
 });
 
+describe("what is asked for ahead of a request", () => {
+  const prepared = (scene: Scene, limit = large): StoreCall => {
+    const call = scene.limiter.prepare([limit], ALICE);
+    if (call === undefined) throw new Error("there was nothing to ask for");
+    return call;
+  };
+
+  test("is there when it comes", () => {
+    const scene = new Scene();
+    scene.answer(prepared(scene));
+    expect(scene.result(large).mode).toBe("lease");
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("is waited for where it is on its way", () => {
+    const scene = new Scene();
+    const call = prepared(scene);
+    const admission = scene.limiter.begin([large], ALICE);
+    expect(admission.next().kind).toBe("wait");
+    scene.answer(call);
+    expect(verdictOf(admission.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("is what the request costs, at least", () => {
+    const scene = new Scene();
+    const dear = { ...large, cost: 7 };
+    scene.answer(prepared(scene, dear));
+    expect(scene.result(dear).mode).toBe("lease");
+  });
+
+  test("is refused ahead, too, and then the request is at once", () => {
+    const scene = new Scene();
+    const scarce = limitOf({ capacity: 1, refillPerSecond: 0.001 });
+    const other = new Scene({}, scene.store);
+    other.request(scarce);
+    scene.answer(prepared(scene, scarce));
+    expect(scene.result(scarce)).toMatchObject({ mode: "remembered", outcome: "limited" });
+    expect(scene.store.trips).toBe(2);
+  });
+
+  test("is nothing where there are tokens, or some are on their way, or it is known that there are none", () => {
+    const scene = new Scene();
+    const call = prepared(scene);
+    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    scene.answer(call);
+    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
+    scene.request(scarce);
+    expect(scene.limiter.prepare([scarce], ALICE)).toBeUndefined();
+  });
+
+  test("is nothing of a strict limit, which is taken for a request that has come", () => {
+    expect(new Scene().limiter.prepare([{ ...large, strict: true }], ALICE)).toBeUndefined();
+  });
+});
+
 describe("an isolate's clock", () => {
   test("that is set back ends every lease", () => {
     const scene = new Scene();

@@ -6,7 +6,7 @@ import { seededRandom } from "../../overload/support/random.ts";
 import { AdmissionLog } from "./admission-log.ts";
 import { EventQueue } from "./event-queue.ts";
 import { MemoryLimitStore } from "./memory-limit-store.ts";
-import { SimulatedIsolate } from "./simulated-isolate.ts";
+import { type Decided, SimulatedIsolate } from "./simulated-isolate.ts";
 import { type NetworkFaults, SimulatedNetwork } from "./simulated-network.ts";
 import type { TokenLedger } from "./token-ledger.ts";
 
@@ -36,6 +36,8 @@ export interface SimulationPlan {
   readonly faults: NetworkFaults;
   /** Each isolate's clock is ahead of or behind the store's by up to so much. @default 0 */
   readonly skewMs?: number;
+  /** So long before a request begins its limits are asked for. @default they are not */
+  readonly aheadMs?: number;
   /** What the logs are held against. @default each limit's own rule */
   readonly promised?: BucketRule;
 }
@@ -92,22 +94,18 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
   };
 
   for (const { atMs, client, isolate } of arrivals) {
-    queue.at(atMs, () =>
-      isolates[isolate % count]?.request(
-        limits,
-        { address: client, principal: client },
-        (verdict, waited) => {
-          waitedMs.push(waited);
-          if (!verdict.isAdmitted && verdict.results.some(({ outcome }) => outcome === "unavailable"))
-            unavailable += 1;
-          for (const { limit, outcome, mode } of verdict.results) {
-            modes[mode] = (modes[mode] ?? 0) + 1;
-            if (verdict.isAdmitted) logOf(limit, client).admit(limit.cost ?? 1, queue.nowMs);
-            else if (outcome === "limited") logOf(limit, client).refuse(limit.cost ?? 1, queue.nowMs);
-          }
-        },
-      ),
-    );
+    const decided: Decided = (verdict, waited) => {
+      waitedMs.push(waited);
+      if (!verdict.isAdmitted && verdict.results.some(({ outcome }) => outcome === "unavailable"))
+        unavailable += 1;
+      for (const { limit, outcome, mode } of verdict.results) {
+        modes[mode] = (modes[mode] ?? 0) + 1;
+        if (verdict.isAdmitted) logOf(limit, client).admit(limit.cost ?? 1, queue.nowMs);
+        else if (outcome === "limited") logOf(limit, client).refuse(limit.cost ?? 1, queue.nowMs);
+      }
+    };
+    const who = { address: client, principal: client };
+    queue.at(atMs, () => isolates[isolate % count]?.request(limits, who, decided, plan.aheadMs));
   }
   for (const incident of incidents) {
     queue.at(incident.atMs, () => {

@@ -55,7 +55,20 @@ export class SimulatedIsolate {
     this.#isDead = true;
   }
 
-  request(limits: readonly Limit[], client: LimitedClient, decided: Decided): void {
+  /** @param aheadMs so long before it comes it is prepared; 0: not at all */
+  request(limits: readonly Limit[], client: LimitedClient, decided: Decided, aheadMs = 0): void {
+    if (aheadMs === 0) {
+      this.#begin(limits, client, decided);
+      return;
+    }
+    const call = this.#limiter.prepare(limits, client);
+    if (call !== undefined) this.#send(call, () => undefined);
+    this.#at.queue.after(aheadMs, () => {
+      if (!this.#isDead) this.#begin(limits, client, decided);
+    });
+  }
+
+  #begin(limits: readonly Limit[], client: LimitedClient, decided: Decided): void {
     const admission = this.#limiter.begin(limits, client);
     this.#take(admission, admission.next(), this.#at.queue.nowMs, (verdict, waitedMs) => {
       if (verdict.isAdmitted) this.#use(verdict, client);

@@ -4,6 +4,7 @@ import { Hono } from "hono/tiny";
 import { limitsOf } from "../contract/limits.ts";
 import { problem } from "../contract/problem.ts";
 import type { Routes } from "../contract/route.ts";
+import type { Judgement } from "../core/breaker/judgement.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { createAdmit } from "../core/limiter/admit.ts";
 import { createLimiter } from "../core/limiter/limiter.ts";
@@ -27,7 +28,7 @@ import type { LimitEvent } from "./limit-events.ts";
 import { createLimitReport } from "./limit-report.ts";
 import { createOriginClient } from "./origin-client.ts";
 import { pause } from "./pause.ts";
-import type { RedisClient } from "./redis-client.ts";
+import { type RedisClient, RedisError } from "./redis-client.ts";
 import { within } from "./within.ts";
 
 export interface EdgeDependencies {
@@ -78,6 +79,7 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     }),
     breaker: redisBreaker,
     within,
+    judge: (error: unknown): Judgement => (error instanceof RedisError ? "answer" : "failure"),
   };
   const limitsFor = limitsAs(configuration.RATE_LIMITS);
 

@@ -37,20 +37,21 @@ interface Claim {
 
 /** Another round trip may take that much longer than those before. */
 const PATIENCE = 1.25;
-/** Whoever makes it has died, if a round trip takes so many times as long as others. */
+/** Whoever makes it has died, or it is lost, if a round trip takes so many times as long as others. */
 const LOST_AFTER = 3;
 
 export class Admission {
   readonly #all: readonly Demanded[];
   readonly #at: AdmissionSurroundings;
   readonly #startedAtMs: number;
+  readonly #buckets: readonly string[];
   #claims: readonly Claim[] | undefined;
-  #claimedAtMs = 0;
-  #mayClaim = true;
+  #hasWaitedInVain = false;
 
   constructor(all: readonly Demanded[], surroundings: AdmissionSurroundings) {
     this.#all = all;
     this.#at = surroundings;
+    this.#buckets = all.map(({ key }) => key.bucket);
     this.#startedAtMs = surroundings.now();
     for (const { state, cost } of all) state.demand.add(cost, this.#startedAtMs);
   }
@@ -66,7 +67,8 @@ export class Admission {
       const reply = demanded.isSettled ? undefined : call.replyFor(demanded.key.bucket);
       if (reply !== undefined) demanded.hear(reply);
     }
-    return this.#decided(this.#at.now());
+    // Of what was not told nothing is known.
+    return this.#isSettled() ? this.#decided(this.#at.now()) : this.failed();
   }
 
   /** The store has not answered in time, or was not asked at all. */
@@ -85,54 +87,55 @@ export class Admission {
     if (this.#isRefused() || this.#isSettled()) return this.#decided(nowMs);
     // While others are waited for they might end.
     for (const demanded of this.#all) demanded.giveUpWhatEnds(nowMs + this.#timeLeftMs(nowMs));
-    const claims = this.#mayClaim ? this.#claim(nowMs) : undefined;
-    if (claims === undefined) return this.#ask(nowMs);
-    this.#claims = claims;
-    this.#claimedAtMs = nowMs;
-    return this.#waitFor(claims, nowMs);
+    this.#claims = this.#claim(nowMs);
+    return this.#claims === undefined ? this.#ask(nowMs) : this.#waitFor(this.#claims, nowMs);
   }
 
   #waitFor(claims: readonly Claim[], nowMs: number): Step {
     const leftMs = this.#timeLeftMs(nowMs);
-    const isWaiting = claims.some(({ flight }) => flight.isUnderWay(nowMs));
-    if (!isWaiting || leftMs <= 0) return this.#collect(claims, nowMs);
-    if (!this.#isLost(nowMs)) return { kind: "wait", ms: Math.min(this.#at.settings.lookEveryMs, leftMs) };
-    this.#claims = undefined;
-    this.#mayClaim = false;
-    return this.#decide(nowMs);
+    this.#loseLate(claims, nowMs);
+    const isWaiting = leftMs > 0 && claims.some(({ flight }) => flight.isUnderWay(nowMs));
+    return isWaiting
+      ? { kind: "wait", ms: Math.min(this.#at.settings.lookEveryMs, leftMs) }
+      : this.#collect(claims, nowMs);
+  }
+
+  /** One of those who wait for it finds out that it is late, and all of them look for another. */
+  #loseLate(claims: readonly Claim[], nowMs: number): void {
+    const tripMs = this.#at.tripMs();
+    if (this.#timeLeftMs(nowMs) <= PATIENCE * tripMs) return;
+    const lateMs = LOST_AFTER * tripMs + this.#at.settings.lookEveryMs;
+    for (const { flight } of claims) if (nowMs - flight.plan.sentAtMs > lateMs) flight.lose();
   }
 
   #collect(claims: readonly Claim[], nowMs: number): Step {
     this.#claims = undefined;
     for (const { demanded, flight } of claims) demanded.collect(flight, nowMs);
-    if (claims.some(({ flight }) => !flight.isAnswered)) return this.failed();
-    if (this.#timeLeftMs(nowMs) > PATIENCE * this.#at.tripMs()) return this.#decide(nowMs);
-    // The store has said that there is little, and there is no time to ask whether some of it is left.
-    for (const demanded of this.#all) {
-      if (demanded.isSettled) continue;
-      const { state, cost } = demanded;
-      demanded.refuse("remembered", Math.max(state.refusedForMs(cost, nowMs), this.#at.settings.paceMs));
-    }
-    return this.#decided(nowMs);
+    if (claims.some(({ flight }) => !flight.isOver)) return this.failed();
+    this.#hasWaitedInVain = claims.some(({ demanded }) => !demanded.isSettled);
+    return this.#decide(nowMs);
   }
 
   /** Where all that is missing is on its way, asked for by others. */
   #claim(nowMs: number): readonly Claim[] | undefined {
     const open = this.#all.filter(({ isSettled }) => !isSettled);
-    const isThere = open.every(({ isStrict, state, cost }) => !isStrict && state.canClaim(cost, nowMs));
-    if (!isThere) return undefined;
-    return open.flatMap((demanded) => {
-      const flight = demanded.state.claim(demanded.cost, nowMs);
+    const claims = open.flatMap((demanded) => {
+      const { isStrict, state, cost } = demanded;
+      const flight = isStrict ? undefined : state.findFlight(cost, this.#buckets, nowMs);
       return flight === undefined ? [] : [{ demanded, flight }];
     });
+    if (claims.length < open.length) return undefined;
+    for (const { demanded, flight } of claims) flight.claim(demanded.cost);
+    return claims;
   }
 
   #ask(nowMs: number): Step {
     const leftMs = this.#timeLeftMs(nowMs);
     if (leftMs <= 0) return this.failed();
-    const call = new StoreCall(nowMs, leftMs);
+    const isHurried = leftMs < this.#at.settings.deadlineMs;
+    const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: leftMs, isHurried });
     for (const demanded of this.#all)
-      if (!demanded.isSettled) call.add(demanded, demanded.cost, this.#wanted(demanded, nowMs), nowMs);
+      if (!demanded.isSettled) call.add(demanded, demanded.cost, this.#wanted(demanded, nowMs));
     this.#askInAdvance(call, nowMs);
     return { kind: "ask", call };
   }
@@ -141,7 +144,7 @@ export class Admission {
   #askInAdvance(call: StoreCall, nowMs: number): void {
     for (const demanded of this.#all)
       if (demanded.isSettled && this.#isLow(demanded, nowMs))
-        call.add(demanded, 0, this.#wanted(demanded, nowMs), nowMs);
+        call.add(demanded, 0, this.#wanted(demanded, nowMs));
   }
 
   #isLow({ isStrict, state }: Demanded, nowMs: number): boolean {
@@ -163,20 +166,14 @@ export class Admission {
   #refresh(isAdmitted: boolean, nowMs: number): StoreCall | undefined {
     if (!isAdmitted || this.#all.some(({ wasAsked }) => wasAsked)) return undefined;
     if (!this.#all.some((demanded) => this.#isLow(demanded, nowMs))) return undefined;
-    const call = new StoreCall(nowMs, this.#at.settings.deadlineMs);
+    const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: this.#at.settings.deadlineMs });
     this.#askInAdvance(call, nowMs);
     return call;
   }
 
   #timeLeftMs(nowMs: number): number {
-    return this.#startedAtMs + this.#at.settings.deadlineMs - nowMs;
-  }
-
-  /** Whether it is better to ask than to wait on. */
-  #isLost(nowMs: number): boolean {
-    const tripMs = this.#at.tripMs();
-    const isLate = nowMs - this.#claimedAtMs > LOST_AFTER * tripMs + this.#at.settings.lookEveryMs;
-    return isLate && this.#timeLeftMs(nowMs) > PATIENCE * tripMs;
+    const { deadlineMs, graceMs } = this.#at.settings;
+    return this.#startedAtMs + deadlineMs + (this.#hasWaitedInVain ? graceMs : 0) - nowMs;
   }
 
   #isSettled(): boolean {

@@ -38,9 +38,13 @@ export const createAdmit = (dependencies: AdmitDependencies): Admit => {
       switch (step.kind) {
         case "decided":
           return finish(step, inBackground);
-        case "ask":
-          step = (await callStore(step.call)) ? admission.answered(step.call) : admission.failed();
+        case "ask": {
+          // Others may wait for it, if this one's client goes away.
+          const calling = callStore(step.call);
+          inBackground(calling);
+          step = (await calling) ? admission.answered(step.call) : admission.failed();
           break;
+        }
         case "wait":
           await pause(step.ms);
           step = admission.next();

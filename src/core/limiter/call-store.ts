@@ -1,5 +1,6 @@
 /** Makes a limiter's calls on a real store, under its breaker. */
 import type { Breaker } from "../breaker/breaker.ts";
+import type { Judgement } from "../breaker/judgement.ts";
 import type { Limiter } from "./limiter.ts";
 import type { BucketReply, LimitStore } from "./store.ts";
 import type { StoreCall } from "./store-call.ts";
@@ -10,19 +11,23 @@ export interface StoreDependencies {
   readonly breaker: Breaker;
   /** Settles as the work does, or, where it takes longer, with an error. */
   readonly within: <T>(work: Promise<T>, ms: number) => Promise<T>;
+  /** What an error of the store's says of it: it may be there, and refuse what it was asked. @default that it has failed */
+  readonly judge?: (error: unknown) => Judgement;
 }
 
 /** Tells the limiter what has become of the call. Resolves to whether the store has answered; it never rejects. */
 export type CallStore = (call: StoreCall) => Promise<boolean>;
 
-const everyErrorFails = () => "failure" as const;
-
 export const createCallStore =
-  ({ limiter, store, breaker, within }: StoreDependencies): CallStore =>
+  ({ limiter, store, breaker, within, judge = () => "failure" }: StoreDependencies): CallStore =>
   async (call) => {
+    const { timeoutMs, isHurried } = call.plan;
     let replies: readonly BucketReply[];
     try {
-      replies = await breaker.run(() => within(store.take(call.asks), call.timeoutMs), everyErrorFails);
+      replies = await breaker.run(
+        () => within(store.take(call.asks), timeoutMs),
+        (error) => (isHurried === true ? "nothing" : judge(error)),
+      );
     } catch {
       limiter.failed(call);
       return false;

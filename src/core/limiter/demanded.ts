@@ -20,6 +20,7 @@ export class Demanded {
   #waitMs = 0;
   /** Until when the tokens that it holds can be used by another one; undefined where it holds none of the isolate's. */
   #heldUntilMs: number | undefined;
+  #heldEra = 0;
 
   constructor(limit: Limit, key: LimitKey, state: KeyState, localBucket: (bucket: string) => LocalBucket) {
     this.limit = limit;
@@ -51,21 +52,21 @@ export class Demanded {
   }
 
   /** Whether there are no tokens for it here, nor on their way, and nothing says that there will be none. */
-  isMissing(nowMs: number): boolean {
+  isMissing(buckets: readonly string[], nowMs: number): boolean {
     const { state, cost, isStrict } = this;
     if (isStrict || state.refusedForMs(cost, nowMs) > 0) return false;
-    return state.lease.tokens(nowMs) < cost && !state.canClaim(cost, nowMs);
+    return state.tokens(nowMs) < cost && state.findFlight(cost, buckets, nowMs) === undefined;
   }
 
   /** By tokens that the isolate has. */
   useLease(nowMs: number): void {
     if (this.isStrict) return;
-    this.#hold(this.state.lease.use(this.cost, nowMs));
+    this.#hold(this.state.use(this.cost, nowMs));
   }
 
   /** By tokens that were waited for. */
   collect(flight: Flight, nowMs: number): void {
-    this.#hold(flight.collect(this.cost, nowMs));
+    if (flight.plan.era === this.state.era) this.#hold(flight.collect(this.cost, nowMs));
   }
 
   /** By what the store has said a moment ago. */
@@ -100,16 +101,18 @@ export class Demanded {
     if (this.#mode === "local") this.#bucket.take(this.cost, this.#rule, nowMs);
   }
 
-  /** Tokens that may end before then are given up, and it is open again. */
+  /** Tokens that may end before then are given up, and those of an earlier era; then it is open again. */
   giveUpWhatEnds(latestMs: number): void {
-    if (this.#heldUntilMs === undefined || this.#heldUntilMs > latestMs) return;
+    if (this.#heldUntilMs === undefined) return;
+    if (this.#heldUntilMs > latestMs && this.#heldEra === this.state.era) return;
     this.release();
     this.#mode = undefined;
   }
 
   /** What it holds goes back to what the isolate has. */
   release(): void {
-    if (this.#heldUntilMs !== undefined) this.state.lease.add(this.cost, this.#heldUntilMs);
+    const isGood = this.#heldEra === this.state.era;
+    if (this.#heldUntilMs !== undefined && isGood) this.state.restore(this.cost, this.#heldUntilMs);
     this.#heldUntilMs = undefined;
   }
 
@@ -141,6 +144,7 @@ export class Demanded {
   #hold(untilMs: number | undefined): void {
     if (untilMs === undefined) return;
     this.#heldUntilMs = untilMs;
+    this.#heldEra = this.state.era;
     this.#settle("lease", "passed", 0);
   }
 

@@ -1,11 +1,23 @@
 /**
  * A round trip to the store that brings more tokens of a bucket than the request needs that makes it: others may wait
  * for those. It is plain data, as requests may not wait for one another's promises on Workers; one whose request has
- * died is over when its time is.
+ * died is over when its time is, or when somebody finds that it is late.
  */
-export class Flight {
+
+export interface FlightPlan {
+  /** Tokens that it is to bring for others. */
+  readonly spare: number;
+  readonly sentAtMs: number;
   readonly untilMs: number;
-  #state: "under_way" | "answered" | "failed" = "under_way";
+  /** Every bucket that may refuse the request that makes it: then it brings nothing, of any. */
+  readonly needed: readonly string[];
+  /** In which era of the isolate's clock it was made: what it brings is worth nothing in another. */
+  readonly era: number;
+}
+
+export class Flight {
+  readonly plan: FlightPlan;
+  #state: "under_way" | "answered" | "failed" | "lost" = "under_way";
   /** Expected, and claimed by nobody yet. */
   #spare: number;
   #claimed = 0;
@@ -13,9 +25,9 @@ export class Flight {
   #held = 0;
   #heldUntilMs = 0;
 
-  constructor(spare: number, untilMs: number) {
-    this.#spare = spare;
-    this.untilMs = untilMs;
+  constructor(plan: FlightPlan) {
+    this.plan = plan;
+    this.#spare = plan.spare;
   }
 
   /** Tokens that are on their way, and that nobody has claimed. */
@@ -24,19 +36,30 @@ export class Flight {
   }
 
   isUnderWay(nowMs: number): boolean {
-    return this.#state === "under_way" && nowMs < this.untilMs;
+    return this.#state === "under_way" && nowMs < this.plan.untilMs;
   }
 
-  get isAnswered(): boolean {
-    return this.#state === "answered";
+  /** It has brought what there was; or it is not waited for any more, though nobody knows that the store is away. */
+  get isOver(): boolean {
+    return this.#state === "answered" || this.#state === "lost";
   }
 
-  /** Whether so many are expected; then they are the claimant's. */
-  claim(tokens: number, nowMs: number): boolean {
-    if (this.spareAt(nowMs) < tokens) return false;
+  /** Whether as many are expected by whoever asks for these buckets: who needs fewer might wait for another's refusal. */
+  canClaim(tokens: number, buckets: readonly string[], nowMs: number): boolean {
+    return this.spareAt(nowMs) >= tokens && this.plan.needed.every((bucket) => buckets.includes(bucket));
+  }
+
+  /** They are the claimant's. */
+  claim(tokens: number): void {
     this.#spare -= tokens;
     this.#claimed += tokens;
-    return true;
+  }
+
+  /** Nobody waits for it any more; what it brings after all is everybody's. */
+  lose(): void {
+    if (this.#state !== "under_way") return;
+    this.#state = "lost";
+    this.#claimed = 0;
   }
 
   /** @returns what nobody has claimed of the tokens that it has brought */
@@ -48,7 +71,7 @@ export class Flight {
   }
 
   failed(): void {
-    this.#state = "failed";
+    if (this.#state === "under_way") this.#state = "failed";
   }
 
   /** @returns until when the claimed tokens are good; undefined where it has not brought so many */

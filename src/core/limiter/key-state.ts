@@ -2,13 +2,14 @@
 import { costOf, type Limit } from "../../contract/policy.ts";
 import { type BucketRule, inAdvance } from "./bucket.ts";
 import { Demand } from "./demand.ts";
-import { Flight } from "./flight.ts";
+import { Flight, type FlightPlan } from "./flight.ts";
 import { Lease } from "./lease.ts";
 import type { LimiterSettings } from "./options.ts";
+import { type Refusal, refusedForMs } from "./refusal.ts";
 import type { BucketReply } from "./store.ts";
 
-/** With more under way at a time none is waited for. */
-const MAX_FLIGHTS = 8;
+/** With more under way at a time a request asks for itself alone. Each of them may bring twice as much as the last. */
+const MAX_FLIGHTS = 16;
 /** Nobody has been asked yet: the second request often comes soon after the first. */
 const FIRST_LEASE = 2;
 /** So many round trips' worth of tokens are to be there when the next ones are asked for. */
@@ -21,29 +22,34 @@ const LEAST_SHARE = 1 / 8;
 /** Tokens within half a lease, from which on chance hardly matters. */
 const OFTEN = 8;
 
-interface Refusal {
-  /** For as many as this, or more, there were too few. */
-  readonly tokens: number;
-  readonly untilMs: number;
-}
-
 interface Seen {
   readonly available: number;
   readonly rule: BucketRule;
+  readonly atMs: number;
 }
 
 export class KeyState {
-  readonly lease = new Lease();
   readonly demand: Demand;
   readonly #settings: LimiterSettings;
+  readonly #currentEra: () => number;
+  #lease = new Lease();
+  #era: number;
   #flights: Flight[] = [];
   #refusal: Refusal | undefined;
   #seen: Seen | undefined;
   #quietUntilMs = 0;
 
-  constructor(settings: LimiterSettings) {
+  /** @param currentEra in which one the isolate's clock is: what was taken in an earlier one is worth nothing */
+  constructor(settings: LimiterSettings, currentEra: () => number) {
     this.#settings = settings;
+    this.#currentEra = currentEra;
+    this.#era = currentEra();
     this.demand = new Demand(settings.leaseMs / 2);
+  }
+
+  get era(): number {
+    this.#enterEra();
+    return this.#era;
   }
 
   /** The rule that the store has told; undefined before it has. */
@@ -53,27 +59,34 @@ export class KeyState {
 
   /** What is left, as far as is known here. */
   remaining(nowMs: number): number {
-    return Math.max(0, (this.#seen?.available ?? 0) + this.lease.tokens(nowMs));
+    if (this.#seen === undefined) return 0;
+    return Math.min(this.#seen.rule.capacity, this.#available(this.#seen, nowMs) + this.tokens(nowMs));
+  }
+
+  /** Tokens that are here. @param beyondMs counted is what is good for longer than this from now on */
+  tokens(nowMs: number, beyondMs = 0): number {
+    return this.#good.tokens(nowMs, beyondMs);
+  }
+
+  /** @returns until when what was used would have been good; undefined where there was not so much, and none was used */
+  use(tokens: number, nowMs: number): number | undefined {
+    return this.#good.use(tokens, nowMs);
+  }
+
+  /** What was used for a request that was refused is here again. */
+  restore(tokens: number, untilMs: number): void {
+    this.#good.add(tokens, untilMs);
   }
 
   /** In how many milliseconds there are as many, where the store has said that there are too few; 0 where it has not. */
   refusedForMs(tokens: number, nowMs: number): number {
-    const refusal = this.#refusal;
-    if (refusal === undefined || tokens < refusal.tokens) return 0;
-    const leftMs = refusal.untilMs - nowMs;
-    if (leftMs > 0) return leftMs;
-    this.#refusal = undefined;
-    return 0;
+    return this.#refusal === undefined ? 0 : refusedForMs(this.#refusal, tokens, nowMs);
   }
 
-  /** Whether as many are on their way for nobody. */
-  canClaim(tokens: number, nowMs: number): boolean {
-    return this.#flights.some((flight) => flight.spareAt(nowMs) >= tokens);
-  }
-
-  /** The round trip that brings as many; they are claimed. */
-  claim(tokens: number, nowMs: number): Flight | undefined {
-    return this.#flights.find((flight) => flight.claim(tokens, nowMs));
+  /** A round trip that is to bring as many, for nobody yet, to whoever asks for these buckets. */
+  findFlight(tokens: number, buckets: readonly string[], nowMs: number): Flight | undefined {
+    this.#enterEra();
+    return this.#flights.find((flight) => flight.canClaim(tokens, buckets, nowMs));
   }
 
   /**
@@ -81,6 +94,7 @@ export class KeyState {
    * trips, without what is there.
    */
   wanted(tripMs: number, nowMs: number): number {
+    if (this.#underWay(nowMs).length >= MAX_FLIGHTS) return 0;
     const recent = this.demand.at(nowMs);
     const horizon = recent * 2 * MOST_OF_LEASE;
     const target = Math.max(recent, Math.min(2 * this.#lowMark(tripMs, nowMs), horizon));
@@ -106,36 +120,37 @@ export class KeyState {
     // One request does not make a second one.
     if (nowMs < this.#quietUntilMs || this.demand.at(nowMs) < FIRST_LEASE * 0.9) return false;
     const isLow = this.#atHand(tripMs, nowMs) < this.#lowMark(tripMs, nowMs);
-    return isLow && this.#granted(0, Number.POSITIVE_INFINITY, nowMs) > 0;
+    return isLow && (this.#seen === undefined || this.#inAdvance(this.#seen, nowMs) > 0);
   }
 
   /**
    * How many others may wait for what a round trip brings. Where few ask, those who cannot be sure of it ask for
    * themselves: to be refused for having waited for the wrong one would be wrong.
    */
-  spare(need: number, want: number, nowMs: number): number {
-    const isOften = this.demand.at(nowMs) >= OFTEN;
-    return (isOften ? want : this.#granted(need, want, nowMs)) - need;
+  spare(limit: BucketRule, need: number, want: number, nowMs: number): number {
+    if (this.#seen !== undefined && this.demand.at(nowMs) >= OFTEN) return want - need;
+    const full = { available: limit.capacity, rule: limit, atMs: nowMs };
+    return Math.max(0, Math.min(want, this.#inAdvance(this.#seen ?? full, nowMs)) - need);
   }
 
-  /** @param spare tokens that it is to bring for others */
-  depart(spare: number, untilMs: number, nowMs: number): Flight {
-    const flight = new Flight(spare, untilMs);
-    this.#flights = this.#flights.filter((each) => each.isUnderWay(nowMs));
-    if (this.#flights.length < MAX_FLIGHTS) this.#flights.push(flight);
+  depart(plan: FlightPlan): Flight {
+    const flight = new Flight(plan);
+    this.#underWay(plan.sentAtMs).push(flight);
     return flight;
   }
 
-  /** @param spare what it has brought beside what the request needed that asked */
-  arrive(flight: Flight, spare: number, sentAtMs: number): void {
-    this.#land(flight);
+  /** @param spare what a round trip has brought beside what the request needed that made it */
+  arrive(spare: number, { sentAtMs, era }: { sentAtMs: number; era: number }, flight?: Flight): void {
     const untilMs = sentAtMs + this.#settings.leaseMs;
-    this.lease.add(flight.answered(spare, untilMs), untilMs);
+    const isGood = era === this.era;
+    this.#land(flight);
+    const left = flight === undefined ? spare : flight.answered(isGood ? spare : 0, untilMs);
+    if (isGood) this.restore(left, untilMs);
   }
 
-  fail(flight: Flight, nowMs: number): void {
+  fail(flight: Flight | undefined, nowMs: number): void {
     this.#land(flight);
-    flight.failed();
+    flight?.failed();
     this.rest(nowMs);
   }
 
@@ -144,30 +159,49 @@ export class KeyState {
     this.#quietUntilMs = nowMs + this.#settings.paceMs;
   }
 
-  note({ available, rule }: BucketReply): void {
+  note({ available, rule }: BucketReply, nowMs: number): void {
     const known = this.#seen?.rule;
     const isOther = known?.capacity !== rule.capacity || known.refillPerSecond !== rule.refillPerSecond;
     // What was refused under another rule may be granted under this one.
     if (isOther) this.#refusal = undefined;
-    this.#seen = { available, rule };
+    this.#seen = { available, rule, atMs: nowMs };
   }
 
   /** The store has too few for a request, for so long. */
-  refuse(limit: Limit, lackMs: number, nowMs: number): void {
-    const paceMs = limit.strict === true ? 0 : this.#settings.paceMs;
-    this.#refusal = { tokens: costOf(limit), untilMs: nowMs + Math.max(lackMs, paceMs) };
+  refuse(limit: Limit, rule: BucketRule, lackMs: number, nowMs: number): void {
+    const { paceMs, leaseMs } = this.#settings;
+    // Who was told when there would be some finds them then.
+    const isPromised = this.#refusal !== undefined && this.#refusal.untilMs > nowMs;
+    const leastMs = isPromised || limit.strict === true ? 0 : paceMs;
+    const untilMs = nowMs + Math.max(lackMs, leastMs);
+    this.#refusal = { tokens: costOf(limit), untilMs, askAtMs: nowMs + leaseMs, rule };
   }
 
-  /** What the store will grant, if nobody else has asked since. */
-  #granted(need: number, want: number, nowMs: number): number {
-    if (this.#seen === undefined) return want;
-    const { available, rule } = this.#seen;
-    return Math.max(need, Math.min(want, inAdvance(available, rule, this.share(rule, nowMs))));
+  get #good(): Lease {
+    this.#enterEra();
+    return this.#lease;
+  }
+
+  /** Throws away what is of an earlier one. */
+  #enterEra(): void {
+    if (this.#era === this.#currentEra()) return;
+    this.#era = this.#currentEra();
+    this.#lease = new Lease();
+    for (const flight of this.#flights.splice(0)) flight.lose();
+  }
+
+  #available({ available, rule, atMs }: Seen, nowMs: number): number {
+    return Math.min(rule.capacity, available + ((nowMs - atMs) * rule.refillPerSecond) / 1000);
+  }
+
+  /** What the store grants that is not needed yet, if nobody else has asked since. */
+  #inAdvance(seen: Seen, nowMs: number): number {
+    return inAdvance(this.#available(seen, nowMs), seen.rule, this.share(seen.rule, nowMs));
   }
 
   /** Tokens that are here, or on their way, and good when the next round trip is over. */
   #atHand(tripMs: number, nowMs: number): number {
-    let sum = this.lease.tokens(nowMs, 2 * tripMs);
+    let sum = this.tokens(nowMs, 2 * tripMs);
     for (const flight of this.#flights) sum += flight.spareAt(nowMs);
     return sum;
   }
@@ -178,8 +212,15 @@ export class KeyState {
     return TRIPS_AHEAD * duringTrip + Math.sqrt(duringTrip) + 1;
   }
 
-  #land(flight: Flight): void {
-    const index = this.#flights.indexOf(flight);
+  /** Without those whose time is over. */
+  #underWay(nowMs: number): Flight[] {
+    if (this.#flights.some((flight) => !flight.isUnderWay(nowMs)))
+      this.#flights = this.#flights.filter((flight) => flight.isUnderWay(nowMs));
+    return this.#flights;
+  }
+
+  #land(flight: Flight | undefined): void {
+    const index = flight === undefined ? -1 : this.#flights.indexOf(flight);
     if (index >= 0) this.#flights.splice(index, 1);
   }
 }

@@ -39,18 +39,23 @@ const NEWEST = 0.2;
 const FIRST_TRIP_MS = 50;
 
 /**
- * A clock that never goes back. Where the one below is seen to be set back, nobody knows how much time has passed: so
- * much that every lease has ended. (One that was set back by less than nobody looked at it cannot be told from one that
- * was not: leases then last longer by as much.)
+ * A clock that never goes back. Where the one below is seen to be set back, nobody knows how much time has passed: a new
+ * era begins, in which nothing that was taken before is worth anything. (One that was set back by less than nobody
+ * looked at it cannot be told from one that was not: leases then last longer by as much.)
  */
-const neverBack = (clock: () => number, leaseMs: number): (() => number) => {
+const neverBack = (clock: () => number) => {
   let last = clock();
   let passedMs = 0;
-  return () => {
-    const read = clock();
-    passedMs += read >= last ? read - last : leaseMs;
-    last = read;
-    return passedMs;
+  let era = 0;
+  return {
+    now: (): number => {
+      const read = clock();
+      if (read < last) era += 1;
+      else passedMs += read - last;
+      last = read;
+      return passedMs;
+    },
+    era: (): number => era,
   };
 };
 
@@ -60,7 +65,7 @@ const neverBack = (clock: () => number, leaseMs: number): (() => number) => {
  */
 export const createLimiter = (options: LimiterOptions, clock: () => number): Limiter => {
   const settings = limiterSettings(options);
-  const now = neverBack(clock, settings.leaseMs);
+  const { now, era } = neverBack(clock);
   const keyOf = limitKeys(settings.maxKeys);
   const states = createBoundedMap<KeyState>(settings.maxKeys);
   const localBuckets = createBoundedMap<LocalBucket>(settings.maxKeys);
@@ -69,7 +74,7 @@ export const createLimiter = (options: LimiterOptions, clock: () => number): Lim
   const stateOf = (bucket: string): KeyState => {
     const known = states.get(bucket);
     if (known !== undefined) return known;
-    const state = new KeyState(settings);
+    const state = new KeyState(settings, era);
     states.set(bucket, state);
     return state;
   };
@@ -95,18 +100,19 @@ export const createLimiter = (options: LimiterOptions, clock: () => number): Lim
     begin: (limits, client) => new Admission(demandedBy(limits, client), surroundings),
     prepare: (limits, client) => {
       const nowMs = now();
-      const missing = demandedBy(limits, client).filter((demanded) => demanded.isMissing(nowMs));
+      const demanded = demandedBy(limits, client);
+      const buckets = demanded.map(({ key }) => key.bucket);
+      const missing = demanded.filter((each) => each.isMissing(buckets, nowMs));
       if (missing.length === 0) return undefined;
-      const call = new StoreCall(nowMs, settings.deadlineMs, true);
-      for (const demanded of missing) {
-        const { cost, state } = demanded;
-        call.add(demanded, cost, Math.max(cost, state.wanted(tripMs, nowMs)), nowMs);
-      }
+      const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: settings.deadlineMs, isAhead: true });
+      for (const each of missing)
+        call.add(each, each.cost, Math.max(each.cost, each.state.wanted(tripMs, nowMs)));
       return call;
     },
     answered: (call, replies) => {
       const nowMs = now();
-      tripMs += NEWEST * (Math.min(nowMs - call.sentAtMs, call.timeoutMs) - tripMs);
+      const { sentAtMs, timeoutMs } = call.plan;
+      tripMs += NEWEST * (Math.min(nowMs - sentAtMs, timeoutMs) - tripMs);
       call.answered(replies, nowMs);
     },
     failed: (call) => call.failed(now()),

@@ -8,6 +8,8 @@ export interface LimiterOptions {
   readonly leaseMs?: number;
   /** Longer than this no request waits for the store. @default 150 */
   readonly deadlineMs?: number;
+  /** Who has waited for another one's round trip in vain may take so much longer. @default 50 */
+  readonly graceMs?: number;
   /** How often who waits for another one's round trip looks whether it is over. @default 4 */
   readonly lookEveryMs?: number;
   /** A limit whose tokens are used up is asked for at most so often by an isolate, unless it is strict. @default 50 */
@@ -21,6 +23,7 @@ export type LimiterSettings = Required<LimiterOptions>;
 const DEFAULTS: LimiterSettings = {
   leaseMs: 2_000,
   deadlineMs: 150,
+  graceMs: 50,
   lookEveryMs: 4,
   paceMs: 50,
   maxKeys: 20_000,

@@ -10,38 +10,51 @@ interface Passenger {
   readonly limit: Limit;
   readonly ask: BucketAsk;
   readonly state: KeyState;
+  readonly era: number;
   readonly flight: Flight | undefined;
 }
 
-export class StoreCall {
+export interface StoreCallPlan {
   readonly sentAtMs: number;
   /** For so long it is waited for, milliseconds. */
   readonly timeoutMs: number;
-  /** No request is there yet that needs what it brings. */
-  readonly #isAhead: boolean;
+  /** Somebody has waited before: that it takes too long for that says nothing of the store. @default false */
+  readonly isHurried?: boolean;
+  /** No request is there yet that needs what it brings. @default false */
+  readonly isAhead?: boolean;
+}
+
+export class StoreCall {
+  readonly plan: StoreCallPlan;
   readonly #passengers: Passenger[] = [];
+  /** The buckets that may refuse it. */
+  readonly #needed: string[] = [];
   #replies: readonly BucketReply[] = [];
 
-  constructor(sentAtMs: number, timeoutMs: number, isAhead = false) {
-    this.sentAtMs = sentAtMs;
-    this.timeoutMs = timeoutMs;
-    this.#isAhead = isAhead;
+  constructor(plan: StoreCallPlan) {
+    this.plan = plan;
   }
 
   /** @param need without so many the request is refused; 0 for what is asked for in advance */
-  add({ limit, key, state }: Demanded, need: number, want: number, nowMs: number): void {
+  add({ limit, key, state }: Demanded, need: number, want: number): void {
+    const { sentAtMs, timeoutMs, isAhead = false } = this.plan;
+    const isDryRun = limit.dryRun === true;
     const ask: BucketAsk = {
       bucket: key.bucket,
       overrideField: key.overrideField,
       rule: limit,
       need,
       want,
-      share: state.share(limit, nowMs),
-      isDryRun: limit.dryRun === true,
+      share: state.share(limit, sentAtMs),
+      isDryRun,
     };
-    const spare = state.spare(need, want, nowMs) + (this.#isAhead ? need : 0);
-    const flight = spare > 0 ? state.depart(spare, nowMs + this.timeoutMs, nowMs) : undefined;
-    this.#passengers.push({ limit, ask, state, flight });
+    if (need > 0 && !isDryRun) this.#needed.push(key.bucket);
+    const { era } = state;
+    const spare = state.spare(limit, need, want, sentAtMs) + (isAhead ? need : 0);
+    const untilMs = sentAtMs + timeoutMs;
+    const flight =
+      spare > 0 ? state.depart({ spare, sentAtMs, untilMs, needed: this.#needed, era }) : undefined;
+    this.#passengers.push({ limit, ask, state, era, flight });
   }
 
   get asks(): readonly BucketAsk[] {
@@ -54,24 +67,21 @@ export class StoreCall {
     const isRefused = replies.some(
       (reply, index) => reply.waitMs > 0 && !this.#passengers[index]?.ask.isDryRun,
     );
-    for (const [index, { limit, ask, state, flight }] of this.#passengers.entries()) {
+    for (const [index, { limit, ask, state, era, flight }] of this.#passengers.entries()) {
       const reply = replies[index];
       if (reply === undefined) continue;
-      state.note(reply);
+      state.note(reply, nowMs);
       // Until then the next one is refused, whatever other isolates do.
       const lackMs = waitMs(reply.available, costOf(limit), reply.rule);
-      if (lackMs > 0) state.refuse(limit, lackMs, nowMs);
-      const used = isRefused || reply.waitMs > 0 || this.#isAhead ? 0 : ask.need;
-      if (flight !== undefined) state.arrive(flight, reply.granted - used, this.sentAtMs);
+      if (lackMs > 0) state.refuse(limit, reply.rule, lackMs, nowMs);
+      const used = isRefused || reply.waitMs > 0 || this.plan.isAhead === true ? 0 : ask.need;
+      state.arrive(reply.granted - used, { sentAtMs: this.plan.sentAtMs, era }, flight);
       if (reply.granted < ask.want) state.rest(nowMs);
     }
   }
 
   failed(nowMs: number): void {
-    for (const { state, flight } of this.#passengers) {
-      if (flight !== undefined) state.fail(flight, nowMs);
-      else state.rest(nowMs);
-    }
+    for (const { state, flight } of this.#passengers) state.fail(flight, nowMs);
   }
 
   replyFor(bucket: string): BucketReply | undefined {

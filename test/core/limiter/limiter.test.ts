@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Admission, Step } from "../../../src/core/limiter/admission.ts";
 import type { StoreCall } from "../../../src/core/limiter/store-call.ts";
+import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
 const BOB = { address: "192.0.2.2", principal: "bob" };
@@ -49,6 +50,27 @@ describe("a key", () => {
     const limit = limitOf({ capacity: 2, refillPerSecond: 0.001 });
     expect(scene.admitted(limit, 5)).toBe(2);
     expect(scene.admitted(limit, 5, BOB)).toBe(2);
+  });
+});
+
+describe("a refusal for long", () => {
+  test("is asked about again after a lease: another rule may be in force", () => {
+    const scene = new Scene({ leaseMs: 2_000 });
+    const limit = limitOf({ capacity: 3, refillPerSecond: 0.01, per: "principal" });
+    scene.admitted(limit, 3);
+    const { waitMs } = scene.result(limit);
+    expect(waitMs).toBe(100_000);
+    scene.store.override("test:alice", { capacity: 1_000, refillPerSecond: 100 });
+    scene.wait(2_000);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("tells who needs more how much longer that takes", () => {
+    const scene = new Scene();
+    const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
+    scene.admitted(limit, 20);
+    expect(scene.result(limit).waitMs).toBe(1_000);
+    expect(scene.result({ ...limit, cost: 10 }).waitMs).toBe(10_000);
   });
 });
 
@@ -362,14 +384,94 @@ describe("requests that come together", () => {
 
   test("that were refused, as there was less than was hoped for, are refused at once", () => {
     const scene = new Scene();
-    const scarce = limitOf({ capacity: 1, refillPerSecond: 1 });
-    const leader = scene.limiter.begin([scarce], ALICE);
+    const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
+    // Another isolate has left one.
+    expect(new Scene({}, scene.store).request({ ...limit, cost: 19 }).isAdmitted).toBe(true);
+    const leader = scene.limiter.begin([limit], ALICE);
     const call = callOf(leader.next());
-    const follower = scene.limiter.begin([scarce], ALICE);
+    const follower = scene.limiter.begin([limit], ALICE);
     expect(follower.next().kind).toBe("wait");
     scene.answer(call);
     expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
     expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
+  });
+
+  test("into a bucket that is full are all admitted, whatever the round trips take", () => {
+    for (const tripMs of [5, 40, 80, 120])
+      for (const [requests, capacity] of [
+        [2, 10],
+        [10, 10],
+        [10, 20],
+        [100, 100],
+        [1_000, 1_500],
+        [3_000, 100_000],
+      ] as const) {
+        const limit = limitOf({ capacity, refillPerSecond: 1 });
+        const arrivals = Array.from({ length: requests }, (_, index) => ({
+          atMs: (index * 20) / requests,
+          client: "192.0.2.1",
+          isolate: 0,
+        }));
+        const { logs, unavailable, trips } = simulate({
+          seed: 1,
+          isolates: 1,
+          limits: [limit],
+          arrivals,
+          faults: { wayMs: () => tripMs / 2 },
+        });
+        const [log] = logs.values();
+        expect({ tripMs, requests, admitted: log?.admitted, unavailable }).toEqual({
+          tripMs,
+          requests,
+          admitted: requests,
+          unavailable: 0,
+        });
+        expect(trips).toBeLessThanOrEqual(Math.max(capacity / 8 < 2 ? requests : 0, 30));
+      }
+  });
+
+  test("wait for nobody whom a limit may refuse that is not theirs", () => {
+    const scene = new Scene();
+    const [account, orders] = [
+      limitOf({ name: "account", capacity: 500 }),
+      limitOf({ name: "orders", capacity: 1, refillPerSecond: 0.001 }),
+    ];
+    new Scene({}, scene.store).request(orders);
+    const leader = scene.limiter.begin([account, orders], ALICE);
+    expect(leader.next().kind).toBe("ask");
+    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("ask");
+  });
+
+  test("do not all ask for themselves where one round trip is late: one of them does", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 30; turn += 1) {
+      const { admission, step } = begin(scene);
+      scene.wait(5);
+      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      scene.wait(2_000);
+    }
+    const begun = Array.from({ length: 60 }, () => begin(scene));
+    scene.wait(40);
+    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ admission }) => admission.next());
+    expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
+  });
+
+  test("with too little time left say nothing of the store", () => {
+    const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
+    for (let turn = 0; turn < 60; turn += 1) {
+      const { admission, step } = begin(scene);
+      scene.wait(120);
+      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      scene.wait(2_000);
+    }
+    const { leader, follower } = waiting(scene);
+    scene.wait(120);
+    // The store has less than it had.
+    scene.limiter.answered(leader, [
+      { granted: 1, available: 500, rule: { capacity: 1_000, refillPerSecond: 1_000 }, waitMs: 0 },
+    ]);
+    const call = callOf(follower.next());
+    expect(call.plan).toMatchObject({ timeoutMs: 80, isHurried: true });
   });
 });
 
@@ -437,6 +539,30 @@ describe("an isolate's clock", () => {
     expect(scene.result(large).mode).toBe("lease");
     scene.wait(-1);
     expect(scene.result(large).mode).toBe("store");
+  });
+
+  test("that is set back while tokens are on their way makes them worth nothing, and keeps nobody waiting", () => {
+    const scene = new Scene();
+    const leader = scene.limiter.begin([large], ALICE);
+    const call = callOf(leader.next());
+    const follower = scene.limiter.begin([large], ALICE);
+    expect(follower.next().kind).toBe("wait");
+    scene.wait(-1_000);
+    scene.answer(call);
+    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    expect(follower.next().kind).toBe("ask");
+  });
+
+  test("that is set back fills no bucket of the isolate's own", () => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    const limit = limitOf({ capacity: 3, refillPerSecond: 5, onStoreFailure: "local" });
+    let admitted = 0;
+    for (let turn = 0; turn < 50; turn += 1) {
+      scene.wait(-1);
+      admitted += scene.admitted(limit, 1);
+    }
+    expect(admitted).toBe(3);
   });
 
   test("may show any time", () => {

@@ -12,6 +12,10 @@ import { anySchedule, LEASE_MS, planOf, promisedBy, type Schedule } from "./supp
 const RUNS = { numRuns: isLong ? 4_000 : 250 };
 const TIMEOUT_MS = 180_000;
 const DEADLINE_MS = 150;
+/** Who has waited for another one's round trip in vain may take so much longer. */
+const GRACE_MS = 50;
+/** Between two looks a clock may be set back, and nobody knows how long that was. */
+const LOOK_MS = 4;
 /** What sums of fractions may be wrong by. */
 const ROUNDING = 1e-6;
 
@@ -27,10 +31,10 @@ const expectWithin = (logs: SimulationResult["logs"], bound: number): void => {
 };
 
 const expectBoundedWaits = ({ waitedMs }: SimulationResult): void =>
-  expect(Math.max(0, ...waitedMs)).toBeLessThanOrEqual(DEADLINE_MS);
+  expect(Math.max(0, ...waitedMs)).toBeLessThanOrEqual(DEADLINE_MS + GRACE_MS + LOOK_MS);
 
 test(
-  "no window W admits more than capacity + refill × (W + lease), and nobody waits longer than the deadline",
+  "no window W admits more than capacity + refill × (W + lease), and nobody waits longer than the deadline and 50 ms",
   () => {
     assertAlways(false, (result, schedule) => {
       const { capacity, refillPerSecond } = promisedBy(schedule);

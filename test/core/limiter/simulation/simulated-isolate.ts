@@ -123,6 +123,6 @@ export class SimulatedIsolate {
       this.ledger.take(bucket, tokens, this.#at.queue.nowMs);
       this.#at.taken(bucket, tokens);
     });
-    this.#at.queue.after(call.timeoutMs, () => end(undefined));
+    this.#at.queue.after(call.plan.timeoutMs, () => end(undefined));
   }
 }

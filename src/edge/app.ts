@@ -47,9 +47,6 @@ export interface EdgeDependencies {
   readonly observe?: (event: AttemptEvent | LimitEvent) => void;
 }
 
-/** Longer than this no request waits for the limits' store, milliseconds. */
-const STORE_DEADLINE_MS = 150;
-
 /**
  * While it is open keys are asked for at an origin, which is slower, and limits are kept by each isolate for itself: it
  * is tried again soon, and back at once, as a command is little work. A probe may take twice as long as any command does.
@@ -69,7 +66,7 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
   limitsOf(routes);
   const limitStore = {
     limiter: createLimiter(
-      { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: STORE_DEADLINE_MS },
+      { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: configuration.REDIS_TIMEOUT_MS },
       now,
     ),
     store: createRedisLimitStore({

@@ -50,6 +50,9 @@ export const HEDGE_PERCENT = 5;
 /** For so long an isolate may live on a limit's tokens, milliseconds, where nothing is set. */
 export const LEASE_MS = 2_000;
 
+/** Longer than this no request waits for Redis at a time, milliseconds, where nothing is set. */
+export const REDIS_TIMEOUT_MS = 150;
+
 const HOUR_MS = 3_600_000;
 
 const schema = z.object({
@@ -65,7 +68,8 @@ const schema = z.object({
     z.string().check(z.regex(/^[a-z-]+(?:,[a-z-]+)*$/, "must be flags such as allow-key-locking")),
   ),
   RATE_LIMITS: z._default(wordVariable(["enforce", "dry-run", "off"]), "enforce"),
-  RATE_LIMIT_LEASE_MS: z._default(numberVariable(100, 60_000), LEASE_MS),
+  RATE_LIMIT_LEASE_MS: z._default(numberVariable(1_000, 60_000), LEASE_MS),
+  REDIS_TIMEOUT_MS: z._default(numberVariable(10, 1_000), REDIS_TIMEOUT_MS),
   CIRCUIT_BREAKER_FAILURE_THRESHOLD: z._default(
     numberVariable(1, 1_000_000),
     ORIGIN_BREAKER.failureThreshold,

@@ -9,9 +9,6 @@ import { createRedisClient } from "./redis-client.ts";
 
 type Environment = Readonly<Record<string, unknown>>;
 
-/** Longer than this no request waits for Redis, milliseconds; what then decides is each guard's own. */
-const REDIS_TIMEOUT_MS = 150;
-
 const log = (entry: Readonly<Record<string, unknown>>): void => {
   // biome-ignore lint/suspicious/noConsole: the platform collects a worker's logs from its console
   console.log(JSON.stringify(entry));
@@ -26,12 +23,16 @@ const build = (environment: Environment): Hono | undefined => {
     log({ level: "error", message: reading.message });
     return undefined;
   }
-  const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = reading.value;
+  const {
+    UPSTASH_REDIS_REST_URL: url,
+    UPSTASH_REDIS_REST_TOKEN: token,
+    REDIS_TIMEOUT_MS: timeoutMs,
+  } = reading.value;
   const outgoing: typeof fetch = (input, init) => fetch(input, init);
   return createEdge({
     configuration: reading.value,
     routes: contract,
-    redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs: REDIS_TIMEOUT_MS }),
+    redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs }),
     store: {
       match: (key) => caches.default.match(key),
       put: (key, entry) => caches.default.put(key, entry),

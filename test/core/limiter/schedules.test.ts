@@ -6,7 +6,14 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { isLong } from "../../support/runtime.ts";
 import { type SimulationResult, simulate } from "./simulation/simulate.ts";
-import { anySchedule, LEASE_MS, planOf, promisedBy, type Schedule } from "./support/any-schedule.ts";
+import {
+  anyPlenty,
+  anySchedule,
+  LEASE_MS,
+  planOf,
+  promisedBy,
+  type Schedule,
+} from "./support/any-schedule.ts";
 
 /** With TEST_LONG=1 12,000 of them in all. */
 const RUNS = { numRuns: isLong ? 4_000 : 250 };
@@ -65,6 +72,23 @@ test(
       expect(result.unbacked).toBe(0);
       expectWithin(result.taken, promisedBy(schedule).capacity);
     });
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "nobody is refused while a bucket is three quarters full, whoever else comes, goes, or is refused",
+  () => {
+    fc.assert(
+      fc.property(anyPlenty, (plan) => {
+        const { logs, unavailable } = simulate(plan);
+        const refused = [...logs.entries()].filter(
+          ([name, log]) => name.startsWith("any:") && log.refused > 0,
+        );
+        expect({ refused, unavailable }).toEqual({ refused: [], unavailable: 0 });
+      }),
+      RUNS,
+    );
   },
   TIMEOUT_MS,
 );

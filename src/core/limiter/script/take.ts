@@ -42,7 +42,8 @@ for i = 1, count do
   local capacity, refill = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   if fieldOf[i] then
     local otherCapacity, otherRefill = pair(overrides[fieldOf[i]])
-    if otherCapacity and otherRefill and otherCapacity > 0 and otherRefill > 0 then
+    if otherCapacity and otherRefill and otherCapacity > 0 and otherCapacity <= 1000000000
+      and otherRefill >= 0.000001 and otherRefill <= 1000000 then
       capacity, refill = otherCapacity, otherRefill
     end
   end

@@ -16,6 +16,10 @@ export interface Arrival {
   readonly client: string;
   /** Which isolate meets it; of isolates that have died, the one in its place. */
   readonly isolate: number;
+  /** @default the plan's */
+  readonly limits?: readonly Limit[];
+  /** After so long its client goes away. @default never */
+  readonly leavesAfterMs?: number;
 }
 
 /** Something that happens beside the requests. */
@@ -93,7 +97,7 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
     return known;
   };
 
-  for (const { atMs, client, isolate } of arrivals) {
+  for (const { atMs, client, isolate, limits: own = limits, leavesAfterMs } of arrivals) {
     const decided: Decided = (verdict, waited) => {
       waitedMs.push(waited);
       if (!verdict.isAdmitted && verdict.results.some(({ outcome }) => outcome === "unavailable"))
@@ -105,7 +109,8 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
       }
     };
     const who = { address: client, principal: client };
-    queue.at(atMs, () => isolates[isolate % count]?.request(limits, who, decided, plan.aheadMs));
+    const how = { aheadMs: plan.aheadMs, leavesAfterMs };
+    queue.at(atMs, () => isolates[isolate % count]?.request(own, who, decided, how));
   }
   for (const incident of incidents) {
     queue.at(incident.atMs, () => {

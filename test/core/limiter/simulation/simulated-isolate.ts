@@ -22,6 +22,13 @@ export interface IsolateSurroundings {
   readonly taken: Taken;
 }
 
+export interface RequestManner {
+  /** So long before it begins it is prepared. @default it is not */
+  readonly aheadMs?: number | undefined;
+  /** @default its client stays */
+  readonly leavesAfterMs?: number | undefined;
+}
+
 export type Decided = (verdict: LimitVerdict, waitedMs: number) => void;
 
 export class SimulatedIsolate {
@@ -55,25 +62,30 @@ export class SimulatedIsolate {
     this.#isDead = true;
   }
 
-  /** @param aheadMs so long before it comes it is prepared; 0: not at all */
-  request(limits: readonly Limit[], client: LimitedClient, decided: Decided, aheadMs = 0): void {
+  request(
+    limits: readonly Limit[],
+    client: LimitedClient,
+    decided: Decided,
+    { aheadMs = 0, leavesAfterMs = Number.POSITIVE_INFINITY }: RequestManner = {},
+  ): void {
+    const { queue } = this.#at;
+    const begin = (): void => {
+      if (this.#isDead) return;
+      const startedAtMs = queue.nowMs;
+      const admission = this.#limiter.begin(limits, client);
+      const isHere = (): boolean => !this.#isDead && queue.nowMs - startedAtMs < leavesAfterMs;
+      this.#take(admission, admission.next(), isHere, (verdict) => {
+        if (verdict.isAdmitted) this.#use(verdict, client);
+        decided(verdict, queue.nowMs - startedAtMs);
+      });
+    };
     if (aheadMs === 0) {
-      this.#begin(limits, client, decided);
+      begin();
       return;
     }
     const call = this.#limiter.prepare(limits, client);
     if (call !== undefined) this.#send(call, () => undefined);
-    this.#at.queue.after(aheadMs, () => {
-      if (!this.#isDead) this.#begin(limits, client, decided);
-    });
-  }
-
-  #begin(limits: readonly Limit[], client: LimitedClient, decided: Decided): void {
-    const admission = this.#limiter.begin(limits, client);
-    this.#take(admission, admission.next(), this.#at.queue.nowMs, (verdict, waitedMs) => {
-      if (verdict.isAdmitted) this.#use(verdict, client);
-      decided(verdict, waitedMs);
-    });
+    queue.after(aheadMs, begin);
   }
 
   #use({ results }: LimitVerdict, client: LimitedClient): void {
@@ -83,22 +95,28 @@ export class SimulatedIsolate {
     }
   }
 
-  #take(admission: Admission, step: Step, startedAtMs: number, decided: Decided): void {
-    if (this.#isDead) return;
-    const go = (next: Step): void => this.#take(admission, next, startedAtMs, decided);
+  /** What it has asked for goes on when its client has gone; nothing else does. */
+  #take(
+    admission: Admission,
+    step: Step,
+    isHere: () => boolean,
+    decided: (verdict: LimitVerdict) => void,
+  ): void {
+    if (!isHere()) return;
+    const go = (next: () => Step): void => {
+      if (isHere()) this.#take(admission, next(), isHere, decided);
+    };
     switch (step.kind) {
       case "decided":
         if (step.refresh !== undefined) this.#send(step.refresh, () => undefined);
-        decided(step.verdict, this.#at.queue.nowMs - startedAtMs);
+        decided(step.verdict);
         break;
       case "wait":
-        this.#at.queue.after(step.ms, () => {
-          if (!this.#isDead) go(admission.next());
-        });
+        this.#at.queue.after(step.ms, () => go(() => admission.next()));
         break;
       case "ask":
         this.#send(step.call, (hasAnswered) =>
-          go(hasAnswered ? admission.answered(step.call) : admission.failed()),
+          go(() => (hasAnswered ? admission.answered(step.call) : admission.failed())),
         );
     }
   }

@@ -42,12 +42,16 @@ const anyIncident: fc.Arbitrary<Incident> = fc.oneof(
 );
 
 /** Bursts at some times, and requests at random between them. */
-const arrivalsOf = ({ seed, bursts, waves, ratePerS, limit }: Schedule): Arrival[] => {
+const arrivalsOf = (schedule: Schedule): Arrival[] => {
+  const { seed, bursts, waves, ratePerS, limit, other, leavers } = schedule;
   const random = seededRandom(seed);
+  const routes = other === undefined ? [[limit]] : [[limit], [other], [limit, other], [other, limit]];
   const arrival = (at: number): Arrival => ({
     atMs: at,
     client: "alice",
     isolate: Math.floor(random() * 400),
+    limits: routes[Math.floor(random() * routes.length)] ?? [limit],
+    ...(random() < leavers ? { leavesAfterMs: 120 * random() } : {}),
   });
   const perCost = limit.capacity / costOf(limit);
   const swell = waves.sizes.map(
@@ -101,6 +105,8 @@ export const anySchedule = (strict: boolean) =>
     tripMs: fc.integer({ min: 1, max: 160 }),
     loss: fc.constantFrom(0, 0, 0.05, 0.3),
     duplicates: fc.constantFrom(0, 0, 0.1, 0.5),
+    /** What part of the clients goes away before it has been told anything. */
+    leavers: fc.constantFrom(0, 0, 0.1, 0.5),
     hang: fc.option(fc.tuple(atMs, fc.integer({ min: 100, max: 5_000 })), { nil: undefined }),
     skewMs: fc.constantFrom(0, 0, 500, 100_000),
     aheadMs: fc.constantFrom(0, 0, 30, 300),
@@ -152,3 +158,42 @@ export const planOf = (schedule: Schedule): SimulationPlan => {
     promised: promisedBy(schedule),
   };
 };
+
+/** Bursts that take a quarter of what there is, beside a limit that refuses nearly everything. */
+export const anyPlenty: fc.Arbitrary<SimulationPlan> = fc
+  .record({
+    seed: fc.nat(),
+    isolates: fc.constantFrom(1, 2, 4, 16),
+    requests: fc.integer({ min: 1, max: 400 }),
+    cost: fc.integer({ min: 1, max: 3 }),
+    overMs: fc.constantFrom(1, 20, 500, 5_000),
+    tripMs: fc.integer({ min: 1, max: 80 }),
+    leavers: fc.constantFrom(0, 0, 0.2),
+    others: fc.constantFrom(0, 0, 0.3),
+  })
+  .map(({ seed, isolates, requests, cost, overMs, tripMs, leavers, others }) => {
+    const random = seededRandom(seed);
+    const limit: Limit = {
+      name: "any",
+      capacity: 4 * requests * cost,
+      refillPerSecond: 0.1,
+      cost,
+      per: "principal",
+      onStoreFailure: "closed",
+    };
+    const scarce: Limit = { ...limit, name: "scarce", capacity: 1, cost: 1 };
+    const arrivals = Array.from({ length: requests }, () => ({
+      atMs: random() * overMs,
+      client: "alice",
+      isolate: Math.floor(random() * isolates),
+      limits: random() < others ? [limit, scarce] : [limit],
+      ...(random() < leavers ? { leavesAfterMs: 100 * random() } : {}),
+    }));
+    return {
+      seed,
+      isolates,
+      limits: [limit],
+      arrivals,
+      faults: { wayMs: () => (tripMs / 2) * (0.8 + 0.4 * random()) },
+    };
+  });

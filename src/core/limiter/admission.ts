@@ -112,7 +112,13 @@ export class Admission {
     this.#claims = undefined;
     for (const { demanded, flight } of claims) demanded.collect(flight, nowMs);
     if (claims.some(({ flight }) => !flight.isOver)) return this.failed();
-    this.#hasWaitedInVain = claims.some(({ demanded }) => !demanded.isSettled);
+    const inVain = claims.filter(({ demanded }) => !demanded.isSettled);
+    this.#hasWaitedInVain ||= inVain.length > 0;
+    if (this.#timeLeftMs(nowMs) < PATIENCE * this.#at.tripMs()) {
+      // There is no time to ask whether something is left after all.
+      for (const { demanded, flight } of inVain)
+        if (flight.plan.isScarce) demanded.refuse("remembered", this.#at.settings.paceMs);
+    }
     return this.#decide(nowMs);
   }
 
@@ -133,7 +139,7 @@ export class Admission {
     const leftMs = this.#timeLeftMs(nowMs);
     if (leftMs <= 0) return this.failed();
     const isHurried = leftMs < this.#at.settings.deadlineMs;
-    const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: leftMs, isHurried });
+    const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: leftMs, tripMs: this.#at.tripMs(), isHurried });
     for (const demanded of this.#all)
       if (!demanded.isSettled) call.add(demanded, demanded.cost, this.#wanted(demanded, nowMs));
     this.#askInAdvance(call, nowMs);
@@ -166,7 +172,11 @@ export class Admission {
   #refresh(isAdmitted: boolean, nowMs: number): StoreCall | undefined {
     if (!isAdmitted || this.#all.some(({ wasAsked }) => wasAsked)) return undefined;
     if (!this.#all.some((demanded) => this.#isLow(demanded, nowMs))) return undefined;
-    const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: this.#at.settings.deadlineMs });
+    const call = new StoreCall({
+      sentAtMs: nowMs,
+      timeoutMs: this.#at.settings.deadlineMs,
+      tripMs: this.#at.tripMs(),
+    });
     this.#askInAdvance(call, nowMs);
     return call;
   }

@@ -5,12 +5,16 @@
  */
 
 export interface FlightPlan {
-  /** Tokens that it is to bring for others. */
+  /** Tokens that it is asked to bring, beside what the request needs that makes it. */
+  readonly asked: number;
+  /** For so many of them others may wait. */
   readonly spare: number;
   readonly sentAtMs: number;
   readonly untilMs: number;
   /** Every bucket that may refuse the request that makes it: then it brings nothing, of any. */
   readonly needed: readonly string[];
+  /** It may bring far less: who waits for it has to be ready to be refused. */
+  readonly isScarce: boolean;
   /** In which era of the isolate's clock it was made: what it brings is worth nothing in another. */
   readonly era: number;
 }
@@ -18,7 +22,7 @@ export interface FlightPlan {
 export class Flight {
   readonly plan: FlightPlan;
   #state: "under_way" | "answered" | "failed" | "lost" = "under_way";
-  /** Expected, and claimed by nobody yet. */
+  /** What may still be claimed. */
   #spare: number;
   #claimed = 0;
   /** Brought, and claimed. */
@@ -31,8 +35,8 @@ export class Flight {
   }
 
   /** Tokens that are on their way, and that nobody has claimed. */
-  spareAt(nowMs: number): number {
-    return this.isUnderWay(nowMs) ? this.#spare : 0;
+  expectedAt(nowMs: number): number {
+    return this.isUnderWay(nowMs) ? this.plan.asked - this.#claimed : 0;
   }
 
   isUnderWay(nowMs: number): boolean {
@@ -46,7 +50,11 @@ export class Flight {
 
   /** Whether as many are expected by whoever asks for these buckets: who needs fewer might wait for another's refusal. */
   canClaim(tokens: number, buckets: readonly string[], nowMs: number): boolean {
-    return this.spareAt(nowMs) >= tokens && this.plan.needed.every((bucket) => buckets.includes(bucket));
+    return (
+      this.isUnderWay(nowMs) &&
+      this.#spare >= tokens &&
+      this.plan.needed.every((bucket) => buckets.includes(bucket))
+    );
   }
 
   /** They are the claimant's. */

@@ -14,6 +14,8 @@ const MAX_FLIGHTS = 16;
 const FIRST_LEASE = 2;
 /** So many round trips' worth of tokens are to be there when the next ones are asked for. */
 const TRIPS_AHEAD = 3;
+/** Two round trips one after the other take so many times as long as one, or a little less. */
+const TWO_TRIPS = 2.25;
 /** A lease is to be used up well before its end. */
 const MOST_OF_LEASE = 0.9;
 
@@ -123,14 +125,24 @@ export class KeyState {
     return isLow && (this.#seen === undefined || this.#inAdvance(this.#seen, nowMs) > 0);
   }
 
+  /** Whether less is there than is asked for, and many ask: then most of them are refused anyway. */
+  isScarce(want: number, nowMs: number): boolean {
+    if (this.#seen === undefined || this.demand.at(nowMs) < OFTEN) return false;
+    return this.#available(this.#seen, nowMs) < want;
+  }
+
   /**
-   * How many others may wait for what a round trip brings. Where few ask, those who cannot be sure of it ask for
-   * themselves: to be refused for having waited for the wrong one would be wrong.
+   * How many others may wait for what a round trip brings: as many as it will bring for sure, as it would be wrong to be
+   * refused for having waited for the wrong one. Where it is scarce all may wait.
    */
-  spare(limit: BucketRule, need: number, want: number, nowMs: number): number {
-    if (this.#seen !== undefined && this.demand.at(nowMs) >= OFTEN) return want - need;
-    const full = { available: limit.capacity, rule: limit, atMs: nowMs };
-    return Math.max(0, Math.min(want, this.#inAdvance(this.#seen ?? full, nowMs)) - need);
+  spare(limit: BucketRule, need: number, want: number, tripMs: number, nowMs: number): number {
+    if (this.isScarce(want, nowMs)) return want - need;
+    const { deadlineMs, graceMs, leaseMs } = this.#settings;
+    const isKnown = this.#seen !== undefined && nowMs - this.#seen.atMs < leaseMs / 2;
+    const canAskTwice = tripMs * TWO_TRIPS < deadlineMs + graceMs;
+    if (!isKnown && !canAskTwice) return 0;
+    const seen = this.#seen ?? { available: limit.capacity, rule: limit, atMs: nowMs };
+    return Math.max(0, Math.min(want, this.#inAdvance(seen, nowMs)) - need);
   }
 
   depart(plan: FlightPlan): Flight {
@@ -202,7 +214,7 @@ export class KeyState {
   /** Tokens that are here, or on their way, and good when the next round trip is over. */
   #atHand(tripMs: number, nowMs: number): number {
     let sum = this.tokens(nowMs, 2 * tripMs);
-    for (const flight of this.#flights) sum += flight.spareAt(nowMs);
+    for (const flight of this.#flights) sum += flight.expectedAt(nowMs);
     return sum;
   }
 

@@ -104,7 +104,12 @@ export const createLimiter = (options: LimiterOptions, clock: () => number): Lim
       const buckets = demanded.map(({ key }) => key.bucket);
       const missing = demanded.filter((each) => each.isMissing(buckets, nowMs));
       if (missing.length === 0) return undefined;
-      const call = new StoreCall({ sentAtMs: nowMs, timeoutMs: settings.deadlineMs, isAhead: true });
+      const call = new StoreCall({
+        sentAtMs: nowMs,
+        timeoutMs: settings.deadlineMs,
+        tripMs,
+        isAhead: true,
+      });
       for (const each of missing)
         call.add(each, each.cost, Math.max(each.cost, each.state.wanted(tripMs, nowMs)));
       return call;

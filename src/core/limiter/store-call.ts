@@ -18,6 +18,8 @@ export interface StoreCallPlan {
   readonly sentAtMs: number;
   /** For so long it is waited for, milliseconds. */
   readonly timeoutMs: number;
+  /** How long it is expected to take, milliseconds. */
+  readonly tripMs: number;
   /** Somebody has waited before: that it takes too long for that says nothing of the store. @default false */
   readonly isHurried?: boolean;
   /** No request is there yet that needs what it brings. @default false */
@@ -37,7 +39,7 @@ export class StoreCall {
 
   /** @param need without so many the request is refused; 0 for what is asked for in advance */
   add({ limit, key, state }: Demanded, need: number, want: number): void {
-    const { sentAtMs, timeoutMs, isAhead = false } = this.plan;
+    const { sentAtMs, timeoutMs, tripMs, isAhead = false } = this.plan;
     const isDryRun = limit.dryRun === true;
     const ask: BucketAsk = {
       bucket: key.bucket,
@@ -50,10 +52,17 @@ export class StoreCall {
     };
     if (need > 0 && !isDryRun) this.#needed.push(key.bucket);
     const { era } = state;
-    const spare = state.spare(limit, need, want, sentAtMs) + (isAhead ? need : 0);
-    const untilMs = sentAtMs + timeoutMs;
-    const flight =
-      spare > 0 ? state.depart({ spare, sentAtMs, untilMs, needed: this.#needed, era }) : undefined;
+    const others = isAhead ? need : 0;
+    const plan = {
+      asked: Math.max(0, want - need) + others,
+      spare: state.spare(limit, need, want, tripMs, sentAtMs) + others,
+      isScarce: state.isScarce(want, sentAtMs),
+      sentAtMs,
+      untilMs: sentAtMs + timeoutMs,
+      needed: this.#needed,
+      era,
+    };
+    const flight = plan.asked > 0 ? state.depart(plan) : undefined;
     this.#passengers.push({ limit, ask, state, era, flight });
   }
 

@@ -456,22 +456,34 @@ describe("requests that come together", () => {
     expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
   });
 
-  test("with too little time left say nothing of the store", () => {
+  /** A round trip has taken so long, often enough to be expected. */
+  const afterTrips = (tripMs: number): Scene => {
     const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
     for (let turn = 0; turn < 60; turn += 1) {
       const { admission, step } = begin(scene);
-      scene.wait(120);
+      scene.wait(tripMs);
       if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
       scene.wait(2_000);
     }
+    return scene;
+  };
+
+  test("with too little time left say nothing of the store", () => {
+    const scene = afterTrips(80);
     const { leader, follower } = waiting(scene);
-    scene.wait(120);
+    scene.wait(100);
     // The store has less than it had.
     scene.limiter.answered(leader, [
       { granted: 1, available: 500, rule: { capacity: 1_000, refillPerSecond: 1_000 }, waitMs: 0 },
     ]);
     const call = callOf(follower.next());
-    expect(call.plan).toMatchObject({ timeoutMs: 80, isHurried: true });
+    expect(call.plan).toMatchObject({ timeoutMs: 100, isHurried: true });
+  });
+
+  test("each ask for themselves where there would be no time to ask after having waited in vain", () => {
+    const scene = afterTrips(120);
+    const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
+    expect(steps).toEqual(Array(5).fill("ask"));
   });
 });
 

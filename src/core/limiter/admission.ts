@@ -114,11 +114,8 @@ export class Admission {
     if (claims.some(({ flight }) => !flight.isOver)) return this.failed();
     const inVain = claims.filter(({ demanded }) => !demanded.isSettled);
     this.#hasWaitedInVain ||= inVain.length > 0;
-    if (this.#timeLeftMs(nowMs) < PATIENCE * this.#at.tripMs()) {
-      // There is no time to ask whether something is left after all.
-      for (const { demanded, flight } of inVain)
-        if (flight.plan.isScarce) demanded.refuse("remembered", this.#at.settings.paceMs);
-    }
+    for (const { demanded, flight } of inVain)
+      if (flight.plan.isScarce) demanded.refuse("remembered", this.#at.settings.paceMs);
     return this.#decide(nowMs);
   }
 

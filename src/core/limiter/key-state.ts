@@ -27,6 +27,8 @@ const OFTEN = 8;
 interface Seen {
   readonly available: number;
   readonly rule: BucketRule;
+  /** Less was granted than was wanted. */
+  readonly isShort: boolean;
   readonly atMs: number;
 }
 
@@ -125,10 +127,14 @@ export class KeyState {
     return isLow && (this.#seen === undefined || this.#inAdvance(this.#seen, nowMs) > 0);
   }
 
-  /** Whether less is there than is asked for, and many ask: then most of them are refused anyway. */
+  /**
+   * Whether less is there than is asked for, or was a moment ago, when others may have asked as well: many ask, and most of
+   * them are refused anyway.
+   */
   isScarce(want: number, nowMs: number): boolean {
     if (this.#seen === undefined || this.demand.at(nowMs) < OFTEN) return false;
-    return this.#available(this.#seen, nowMs) < want;
+    const wasShort = this.#seen.isShort && nowMs - this.#seen.atMs < this.#settings.leaseMs / 4;
+    return wasShort || this.#available(this.#seen, nowMs) < want;
   }
 
   /**
@@ -141,7 +147,7 @@ export class KeyState {
     const isKnown = this.#seen !== undefined && nowMs - this.#seen.atMs < leaseMs / 2;
     const canAskTwice = tripMs * TWO_TRIPS < deadlineMs + graceMs;
     if (!isKnown && !canAskTwice) return 0;
-    const seen = this.#seen ?? { available: limit.capacity, rule: limit, atMs: nowMs };
+    const seen = this.#seen ?? { available: limit.capacity, rule: limit, isShort: false, atMs: nowMs };
     return Math.max(0, Math.min(want, this.#inAdvance(seen, nowMs)) - need);
   }
 
@@ -171,12 +177,12 @@ export class KeyState {
     this.#quietUntilMs = nowMs + this.#settings.paceMs;
   }
 
-  note({ available, rule }: BucketReply, nowMs: number): void {
+  note({ available, rule }: BucketReply, isShort: boolean, nowMs: number): void {
     const known = this.#seen?.rule;
     const isOther = known?.capacity !== rule.capacity || known.refillPerSecond !== rule.refillPerSecond;
     // What was refused under another rule may be granted under this one.
     if (isOther) this.#refusal = undefined;
-    this.#seen = { available, rule, atMs: nowMs };
+    this.#seen = { available, rule, isShort, atMs: nowMs };
   }
 
   /** The store has too few for a request, for so long. */

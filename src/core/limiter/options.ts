@@ -8,7 +8,7 @@ export interface LimiterOptions {
   readonly leaseMs?: number;
   /** Longer than this no request waits for the store. @default 150 */
   readonly deadlineMs?: number;
-  /** Who has waited for another one's round trip in vain may take so much longer. @default 50 */
+  /** Who has waited for another one's round trip in vain may take so much longer. @default 30 */
   readonly graceMs?: number;
   /** How often who waits for another one's round trip looks whether it is over. @default 4 */
   readonly lookEveryMs?: number;
@@ -23,7 +23,7 @@ export type LimiterSettings = Required<LimiterOptions>;
 const DEFAULTS: LimiterSettings = {
   leaseMs: 2_000,
   deadlineMs: 150,
-  graceMs: 50,
+  graceMs: 30,
   lookEveryMs: 4,
   paceMs: 50,
   maxKeys: 20_000,

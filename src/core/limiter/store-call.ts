@@ -79,13 +79,15 @@ export class StoreCall {
     for (const [index, { limit, ask, state, era, flight }] of this.#passengers.entries()) {
       const reply = replies[index];
       if (reply === undefined) continue;
-      state.note(reply, nowMs);
+      const isShort = reply.granted < ask.want;
+      state.note(reply, isShort, nowMs);
       // Until then the next one is refused, whatever other isolates do.
       const lackMs = waitMs(reply.available, costOf(limit), reply.rule);
-      if (lackMs > 0) state.refuse(limit, reply.rule, lackMs, nowMs);
+      if (lackMs > 0 || (isShort && flight?.plan.isScarce === true))
+        state.refuse(limit, reply.rule, lackMs, nowMs);
       const used = isRefused || reply.waitMs > 0 || this.plan.isAhead === true ? 0 : ask.need;
       state.arrive(reply.granted - used, { sentAtMs: this.plan.sentAtMs, era }, flight);
-      if (reply.granted < ask.want) state.rest(nowMs);
+      if (isShort) state.rest(nowMs);
     }
   }
 

@@ -71,24 +71,30 @@ describe("sixteen isolates", () => {
 });
 
 describe("a key at twice its limit", () => {
-  const overload = (isolates: number) => {
-    const arrivals = traffic({ seed: 5, seconds: 20, isolates, ratePerS: 400 });
-    const limit = limitOf({ capacity: 200, refillPerSecond: 200 });
-    const faults = { wayMs: () => 20 };
+  const RATE_PER_S = 500;
+  const SECONDS = 20;
+  const overload = (isolates: number, tripMs: number) => {
+    const arrivals = traffic({ seed: 5, seconds: SECONDS, isolates, ratePerS: 2 * RATE_PER_S });
+    const limit = limitOf({ capacity: RATE_PER_S, refillPerSecond: RATE_PER_S });
+    const faults = { wayMs: () => tripMs / 2 };
     const result = simulate({ seed: 6, isolates, limits: [limit], arrivals, faults });
-    return { result, requests: arrivals.length };
+    return { ...result, tripsPerRequest: result.trips / arrivals.length };
   };
 
   test.each([
-    1, 16,
-  ])("in %d isolates is let through as much as the limit allows, and hardly less", (isolates) => {
-    const admitted = sum(overload(isolates).result, "admitted");
-    expect(admitted).toBeGreaterThan(0.9 * (200 + 20 * 200));
-    expect(admitted).toBeLessThanOrEqual(200 + 22 * 200);
-  });
-
-  test("costs few round trips all the same", () => {
-    const { result, requests } = overload(1);
-    expect(result.trips / requests).toBeLessThanOrEqual(0.1);
+    [1, 0.02],
+    [4, 0.1],
+    [16, 0.3],
+  ])("in %d isolates is let through all that the limit allows, at %d round trips a request, and nobody waits for more than one", (isolates, mostTrips) => {
+    for (const tripMs of [5, 40, 100]) {
+      const { logs, tripsPerRequest, waitedMs, unavailable } = overload(isolates, tripMs);
+      const [log] = logs.values();
+      expect(log?.admitted).toBeGreaterThan(0.95 * RATE_PER_S * (SECONDS + 1));
+      expect(log?.admitted).toBeLessThanOrEqual(RATE_PER_S * (SECONDS + 3));
+      expect(tripsPerRequest).toBeLessThanOrEqual(mostTrips);
+      const byLength = [...waitedMs].sort((a, b) => a - b);
+      expect(byLength[Math.floor(0.99 * byLength.length)]).toBeLessThanOrEqual(tripMs + 8);
+      expect(unavailable).toBe(0);
+    }
   });
 });

@@ -1,0 +1,65 @@
+/** What the verdicts of a stretch come to, by exact logs of what was admitted. */
+import { type BucketState, holds, levelAt } from "../../../src/core/limiter/bucket.ts";
+import { AdmissionLog } from "../../core/limiter/simulation/admission-log.ts";
+import { WindowLog } from "../support/window-log.ts";
+import type { Arrival } from "./arrivals.ts";
+import type { Contestant } from "./contestant.ts";
+import type { Told } from "./drive.ts";
+import { bucketOf, type Rule } from "./rule.ts";
+
+export interface Account {
+  /** Tokens. */
+  readonly admitted: number;
+  /** Tokens, the most of any window of the rule's length, of any key. */
+  readonly mostInWindow: number;
+  /** Tokens beyond what came back, the most of any window at all. */
+  readonly mostAboveRefill: number;
+  /** Requests that were refused although its oracle would not have. */
+  readonly falselyRefused: number;
+  readonly requests: number;
+}
+
+interface Logs {
+  readonly bucket: AdmissionLog;
+  readonly window: WindowLog;
+}
+
+export const accountOf = (told: readonly Told[], { oracle }: Contestant, rule: Rule): Account => {
+  const logs = new Map<string, Logs>();
+  let admitted = 0;
+  for (const { arrival, isAdmitted, decidedMs } of told) {
+    const { key, cost } = arrival;
+    const { bucket, window } = logs.get(key) ?? {
+      bucket: new AdmissionLog(bucketOf(rule)),
+      window: new WindowLog(rule.tokens, rule.windowMs),
+    };
+    logs.set(key, { bucket, window });
+    for (const log of [bucket, window]) {
+      if (isAdmitted) log.admit(cost, decidedMs);
+      else log.refuse(cost, decidedMs);
+    }
+    if (isAdmitted) admitted += cost;
+  }
+  const each = [...logs.values()];
+  return {
+    admitted,
+    mostInWindow: Math.max(0, ...each.map(({ window }) => window.most)),
+    mostAboveRefill: Math.max(0, ...each.map(({ bucket }) => bucket.mostAboveRefill)),
+    falselyRefused: each.reduce((sum, log) => sum + log[oracle].falselyRefused, 0),
+    requests: told.length,
+  };
+};
+
+/** How many tokens one bucket a key would have admitted that decides everything when it is due. */
+export const exactlyAdmitted = (arrivals: readonly Arrival[], rule: Rule): number => {
+  const bucket = bucketOf(rule);
+  const states = new Map<string, BucketState>();
+  let admitted = 0;
+  for (const { key, cost, dueMs } of arrivals) {
+    const level = levelAt(states.get(key), bucket, dueMs);
+    if (!holds(bucket.capacity - level, cost)) continue;
+    states.set(key, { level: level + cost, atMs: dueMs });
+    admitted += cost;
+  }
+  return admitted;
+};

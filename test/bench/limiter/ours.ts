@@ -1,0 +1,78 @@
+/** This project's limiter, put together as the edge does. */
+import type { Limit } from "../../../src/contract/policy.ts";
+import { createBreaker } from "../../../src/core/breaker/breaker.ts";
+import { createAdmit } from "../../../src/core/limiter/admit.ts";
+import { createLimiter } from "../../../src/core/limiter/limiter.ts";
+import { limiterSettings } from "../../../src/core/limiter/options.ts";
+import { createRedisLimitStore } from "../../../src/core/limiter/script/redis-limit-store.ts";
+import type { LimitVerdict } from "../../../src/core/limiter/verdict.ts";
+import { pause } from "../../../src/edge/pause.ts";
+import { createRedisClient } from "../../../src/edge/redis-client.ts";
+import { within } from "../../../src/edge/within.ts";
+import type { Contestant, Isolate, IsolateSetup, Said } from "./contestant.ts";
+import { bucketOf, type Rule } from "./rule.ts";
+import { createWork } from "./work.ts";
+
+const DEADLINE_MS = 150;
+/** As src/edge/app.ts has it. */
+const BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
+export const LEASE_MS = limiterSettings({}).leaseMs;
+
+/** What any window may admit beyond what comes back within it. */
+export const mostAboveRefill = (rule: Rule): number => {
+  const { capacity, refillPerSecond } = bucketOf(rule);
+  return capacity + (refillPerSecond * LEASE_MS) / 1_000;
+};
+
+export const limitOf = (rule: Rule, onStoreFailure: Limit["onStoreFailure"], cost = 1): Limit => ({
+  name: "bench",
+  ...bucketOf(rule),
+  per: "principal",
+  cost,
+  onStoreFailure,
+});
+
+const said = ({ isAdmitted, results }: LimitVerdict, isStoreGivenUp: boolean): Said => ({
+  isAdmitted,
+  mode: results[0]?.mode ?? "error",
+  isStoreGivenUp,
+});
+
+const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Isolate => {
+  const redis = createRedisClient({ url, token, fetch, timeoutMs: DEADLINE_MS });
+  const breaker = createBreaker(BREAKER, { now: Date.now, random: Math.random });
+  const admit = createAdmit({
+    limiter: createLimiter({ deadlineMs: DEADLINE_MS }, Date.now),
+    store: createRedisLimitStore({
+      keyPrefix,
+      run: (command, script, keys, values) => redis.command(command, script, keys.length, ...keys, ...values),
+    }),
+    breaker,
+    within,
+    pause,
+  });
+  const work = createWork();
+  /** Of one name, by what they cost. */
+  const limits = new Map<number, readonly Limit[]>();
+  return {
+    ask: async (key, cost) => {
+      const known = limits.get(cost) ?? [limitOf(rule, onStoreFailure, cost)];
+      limits.set(cost, known);
+      const wasOpen = breaker.state === "open";
+      const verdict = admit(known, { address: "203.0.113.1", principal: key }, work.add);
+      // A probe has closed it by half by now.
+      const isStoreGivenUp = wasOpen && breaker.state === "open";
+      return said(await verdict, isStoreGivenUp);
+    },
+    settled: work.settled,
+  };
+};
+
+export const ours: Contestant = {
+  id: "breakwater",
+  title: "Breakwater",
+  isOurs: true,
+  oracle: "bucket",
+  promised: (rule) => rule.tokens + mostAboveRefill(rule),
+  open,
+};

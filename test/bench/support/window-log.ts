@@ -1,0 +1,48 @@
+/** What was admitted, held against "so many in any window of that length". */
+
+interface Admitted {
+  readonly atMs: number;
+  readonly tokens: number;
+}
+
+export class WindowLog {
+  readonly #tokens: number;
+  readonly #windowMs: number;
+  /** From `#from` on they are within the window that ends now. */
+  readonly #admitted: Admitted[] = [];
+  #from = 0;
+  #within = 0;
+  /** The most tokens that any window of that length has. One whose ends are that far apart holds one of its ends. */
+  most = 0;
+  /** Refused although the window that ended then had room. */
+  falselyRefused = 0;
+
+  constructor(tokens: number, windowMs: number) {
+    this.#tokens = tokens;
+    this.#windowMs = windowMs;
+  }
+
+  /** @param atMs not before what was told before */
+  admit(tokens: number, atMs: number): void {
+    this.#goTo(atMs);
+    this.#admitted.push({ atMs, tokens });
+    this.#within += tokens;
+    this.most = Math.max(this.most, this.#within);
+  }
+
+  refuse(tokens: number, atMs: number): void {
+    this.#goTo(atMs);
+    if (this.#within + tokens <= this.#tokens) this.falselyRefused += 1;
+  }
+
+  #goTo(nowMs: number): void {
+    for (
+      let first = this.#admitted[this.#from];
+      first !== undefined && first.atMs <= nowMs - this.#windowMs;
+      first = this.#admitted[this.#from]
+    ) {
+      this.#within -= first.tokens;
+      this.#from += 1;
+    }
+  }
+}

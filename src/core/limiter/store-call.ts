@@ -20,7 +20,7 @@ export interface StoreCallPlan {
   readonly timeoutMs: number;
   /** How long it is expected to take, milliseconds. */
   readonly tripMs: number;
-  /** Somebody has waited before: that it takes too long for that says nothing of the store. @default false */
+  /** Who asks has waited before: that there is too little time says nothing of the store. @default false */
   readonly isHurried?: boolean;
   /** No request is there yet that needs what it brings. @default false */
   readonly isAhead?: boolean;

@@ -12,6 +12,8 @@ import type { BucketReply } from "./store.ts";
 const MAX_FLIGHTS = 16;
 /** Nobody has been asked yet: the second request often comes soon after the first. */
 const FIRST_LEASE = 2;
+/** A shorter one may be held up as well, milliseconds. */
+const LEAST_TRIP_MS = 10;
 /** So many round trips' worth of tokens are to be there when the next ones are asked for. */
 const TRIPS_AHEAD = 3;
 /** Two round trips one after the other take so many times as long as one, or a little less. */
@@ -226,7 +228,7 @@ export class KeyState {
 
   /** With fewer the tokens may run out before more are there. */
   #lowMark(tripMs: number, nowMs: number): number {
-    const duringTrip = this.demand.perMs(nowMs) * tripMs;
+    const duringTrip = this.demand.perMs(nowMs) * Math.max(tripMs, LEAST_TRIP_MS);
     return TRIPS_AHEAD * duringTrip + Math.sqrt(duringTrip) + 1;
   }
 

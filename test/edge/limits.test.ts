@@ -310,6 +310,20 @@ describe("while Redis hangs", () => {
     }
   });
 
+  test("who comes when the breaker is open waits for nobody who has asked before", async () => {
+    const leased = limitOf({ onStoreFailure: "open", capacity: 1_000, refillPerSecond: 100 });
+    const edge = start(routesWith([leased]));
+    door.shut();
+    for (let turn = 0; turn < 4; turn += 1) await edge.ask();
+    // The fifth failure opens it, while others wait for it.
+    const together = Array.from({ length: 10 }, () => timed(edge));
+    await Promise.race(together);
+    const late = await Promise.all(Array.from({ length: 10 }, () => timed(edge)));
+    await Promise.all(together);
+    expect(Math.max(...late.map(({ ms }) => ms))).toBeLessThan(DEADLINE_MS);
+    expect(edge.events.map(({ result }) => result.mode)).toEqual(Array(24).fill("open"));
+  });
+
   test("a limit that is closed then is 503, and says so", async () => {
     const edge = start(routesWith([limitOf({ onStoreFailure: "closed" })]));
     door.shut();

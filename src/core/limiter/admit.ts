@@ -21,7 +21,7 @@ export type Admit = (
  *   for the store's sake
  */
 export const createAdmit = (dependencies: AdmitDependencies): Admit => {
-  const { limiter, pause } = dependencies;
+  const { limiter, breaker, pause } = dependencies;
   const callStore = createCallStore(dependencies);
 
   const finish = (decided: Decided, inBackground: (work: Promise<unknown>) => void): LimitVerdict => {
@@ -46,8 +46,13 @@ export const createAdmit = (dependencies: AdmitDependencies): Admit => {
           break;
         }
         case "wait":
-          await pause(step.ms);
-          step = admission.next();
+          // What was sent before the breaker opened is not waited for.
+          if (breaker.state === "open") {
+            step = admission.failed();
+          } else {
+            await pause(step.ms);
+            step = admission.next();
+          }
       }
     }
   };

@@ -112,7 +112,8 @@ export class SimulatedIsolate {
         decided(step.verdict);
         break;
       case "wait":
-        this.#at.queue.after(step.ms, () => go(() => admission.next()));
+        if (this.#breaker.state === "open") go(() => admission.failed());
+        else this.#at.queue.after(step.ms, () => go(() => admission.next()));
         break;
       case "ask":
         this.#send(step.call, (hasAnswered) =>

@@ -8,7 +8,7 @@ const src = new URL("../../src/", import.meta.url).pathname;
 const allowed: Record<string, { folders: readonly string[]; packages: readonly string[] }> = {
   contract: { folders: [], packages: ["zod", "hono"] },
   core: { folders: ["contract"], packages: ["zod", "@noble/hashes"] },
-  edge: { folders: ["contract", "core"], packages: ["hono", "zod", "lru-cache"] },
+  edge: { folders: ["contract", "core"], packages: ["hono", "zod"] },
   origin: {
     folders: ["contract", "core"],
     packages: [

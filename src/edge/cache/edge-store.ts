@@ -1,4 +1,5 @@
 /** The port to the platform's cache of a place (https://developers.cloudflare.com/workers/runtime-apis/cache/). */
+import { within } from "../within.ts";
 
 export interface EdgeStore {
   match(key: string): Promise<Response | undefined>;
@@ -10,13 +11,9 @@ const WAIT_MS = 100;
 
 /** The entry, or undefined where there is none, or none in time. */
 export const matchInTime = async (store: EdgeStore, key: string): Promise<Response | undefined> => {
-  const late = Promise.withResolvers<undefined>();
-  const timer = setTimeout(() => late.resolve(undefined), WAIT_MS);
   try {
-    return await Promise.race([store.match(key), late.promise]);
+    return await within(store.match(key), WAIT_MS);
   } catch {
     return undefined;
-  } finally {
-    clearTimeout(timer);
   }
 };

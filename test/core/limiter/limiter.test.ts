@@ -326,6 +326,18 @@ describe("requests that come together", () => {
     return { admission, step: admission.next() };
   };
 
+  /** A round trip has taken so long, often enough to be expected. */
+  const afterTrips = (tripMs: number): Scene => {
+    const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
+    for (let turn = 0; turn < 60; turn += 1) {
+      const { admission, step } = begin(scene);
+      scene.wait(tripMs);
+      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      scene.wait(2_000);
+    }
+    return scene;
+  };
+
   test("make few round trips between them, each of which asks for twice as much", () => {
     const scene = new Scene();
     const begun = Array.from({ length: 100 }, () => begin(scene));
@@ -360,14 +372,7 @@ describe("requests that come together", () => {
   });
 
   test("ask for themselves where whoever asks for them has died", () => {
-    const scene = new Scene();
-    // It is known that a round trip takes 5 ms.
-    for (let turn = 0; turn < 30; turn += 1) {
-      const { admission, step } = begin(scene);
-      scene.wait(5);
-      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
-      scene.wait(2_000);
-    }
+    const scene = afterTrips(5);
     const { follower } = waiting(scene);
     scene.wait(60);
     expect(follower.next().kind).toBe("ask");
@@ -443,30 +448,12 @@ describe("requests that come together", () => {
   });
 
   test("do not all ask for themselves where one round trip is late: one of them does", () => {
-    const scene = new Scene();
-    for (let turn = 0; turn < 30; turn += 1) {
-      const { admission, step } = begin(scene);
-      scene.wait(5);
-      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
-      scene.wait(2_000);
-    }
+    const scene = afterTrips(5);
     const begun = Array.from({ length: 60 }, () => begin(scene));
     scene.wait(40);
     const steps = begun.filter(({ step }) => step.kind === "wait").map(({ admission }) => admission.next());
     expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
   });
-
-  /** A round trip has taken so long, often enough to be expected. */
-  const afterTrips = (tripMs: number): Scene => {
-    const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
-    for (let turn = 0; turn < 60; turn += 1) {
-      const { admission, step } = begin(scene);
-      scene.wait(tripMs);
-      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
-      scene.wait(2_000);
-    }
-    return scene;
-  };
 
   test("with too little time left say nothing of the store", () => {
     const scene = afterTrips(80);

@@ -13,6 +13,7 @@ import type { Handlers } from "./handler.ts";
 import { findKey } from "./keys/key-store.ts";
 import { createProbes } from "./lifecycle/probes.ts";
 import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
+import { serveEvents } from "./security-events/serve-events.ts";
 import { serveRoute } from "./serve-route.ts";
 import { unsigned } from "./unsigned.ts";
 import {
@@ -63,6 +64,14 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
       return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
     }
   });
+
+  if (dependencies.securityEvents !== undefined) {
+    const serve = serveEvents(dependencies.securityEvents, dependencies);
+    app.post(`${EDGE_PATH}/events`, async (c) => {
+      const edge = verified(c);
+      return isUnsigned(edge) ? await unsigned(edge, signingKeys, asArrived(c)) : await serve(c, edge);
+    });
+  }
 
   // Hono takes the first route that fits, the edge's table the most literal one: they have to agree.
   for (const name of mostLiteralFirst(routes)) {

@@ -16,6 +16,7 @@ import type { OriginLog } from "./log.ts";
 import type { ObserveCache } from "./metrics/cache-metrics.ts";
 import type { ObserveRequest } from "./metrics/request-metrics.ts";
 import type { ParsedInput } from "./read-input.ts";
+import type { SecurityEvents } from "./security-events/security-events.ts";
 import type { EdgeRequest, VerifyEdge } from "./verify-edge.ts";
 
 /** A handler whose route is no longer known to the compiler. */
@@ -52,6 +53,8 @@ export interface RouteDependencies {
   readonly observeCache: ObserveCache;
   /** For cacheable routes whose contract names no freshness, seconds. */
   readonly defaultFreshS: number;
+  /** Where accesses to what is sensitive are told. @default nowhere */
+  readonly securityEvents?: SecurityEvents | undefined;
   readonly log: OriginLog;
   /** Epoch milliseconds. */
   readonly now: () => number;

@@ -1,7 +1,8 @@
 /** Serves a read: from the cache where the policy lets it, else by its handler. */
-import { type Problem, statusOf } from "../contract/problem.ts";
+import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { timeoutMs } from "../contract/route.ts";
 import type { Principal } from "../core/security/principal.ts";
+import type { Occurrence } from "../core/security-events/event.ts";
 import type { Answer } from "./answer.ts";
 import type { CacheResult } from "./cache/answer-cache.ts";
 import { bypassedAnswer, cachedRoute, conditional, toldAnswer, unconditional } from "./cache/cached-route.ts";
@@ -14,12 +15,14 @@ import { RequestScope } from "./request-scope.ts";
 import {
   type Answering,
   authorise,
+  type OriginContext,
   principalOf,
   type RouteDependencies,
   type RouteOperation,
 } from "./route-operation.ts";
 import { servicesFor } from "./route-services.ts";
-import { targetOf } from "./verify-edge.ts";
+import { dataAccess } from "./security-events/data-access.ts";
+import { type EdgeRequest, targetOf } from "./verify-edge.ts";
 
 const NO_BODY = new Uint8Array(0);
 
@@ -27,7 +30,7 @@ export const readAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, observeCache, defaultFreshS, log, now } = dependencies;
+  const { deadlines, admission, cache, observeCache, defaultFreshS, securityEvents, log, now } = dependencies;
   const cached = cachedRoute(name, route, defaultFreshS);
   /** Of what is made for all: it is no request. */
   const makings = createDeadlines(now);
@@ -61,10 +64,11 @@ export const readAnswering = (
     }
   };
 
-  return (c, edge) => {
-    const principal = principalOf(route, edge);
-    const refused = authorise(route, principal);
-    if (refused !== undefined) return refused;
+  const answer = (
+    c: OriginContext,
+    edge: EdgeRequest,
+    principal: Principal | undefined,
+  ): Answer | Problem | Promise<Answer | Problem> => {
     const { path, query } = targetOf(c.req.url);
     const header = (field: string): string | undefined => c.req.header(field);
     const params = c.req.param();
@@ -100,5 +104,23 @@ export const readAnswering = (
       observeCache(route, error instanceof Refusal && statusOf(error.problem) < 500 ? "miss" : "failed");
       throw error;
     });
+  };
+
+  const accessed = async (
+    given: Answer | Problem | Promise<Answer | Problem>,
+    access: Occurrence,
+  ): Promise<Answer | Problem> => {
+    const answered = await given;
+    if (!isProblem(answered)) securityEvents?.record(access);
+    return answered;
+  };
+
+  return (c, edge) => {
+    const principal = principalOf(route, edge);
+    const refused = authorise(route, principal);
+    if (refused !== undefined) return refused;
+    const access = dataAccess({ name, route, now }, c, edge, principal);
+    const given = answer(c, edge, principal);
+    return access === undefined ? given : accessed(given, access);
   };
 };

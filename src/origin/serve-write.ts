@@ -19,6 +19,8 @@ import {
   type RouteOperation,
 } from "./route-operation.ts";
 import { servicesFor } from "./route-services.ts";
+import { dataAccess } from "./security-events/data-access.ts";
+import { recordedWrite } from "./security-events/recorded-write.ts";
 import { type BodySource, signedBody } from "./signed-body.ts";
 import { type EdgeRequest, targetOf } from "./verify-edge.ts";
 
@@ -36,7 +38,7 @@ export const writeAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, tellOthers, log, now } = dependencies;
+  const { deadlines, admission, cache, tellOthers, securityEvents, log, now } = dependencies;
   const maxBytes = maxBodyBytes(route);
   const takesKey = route.policy.retry === "with-key";
 
@@ -65,9 +67,11 @@ export const writeAnswering = (
     if ("code" in input) return input;
     if (!(await isFirst)) return problem("unsigned");
     const services = servicesFor({ name, scope, principal, query: input.query, written }, dependencies);
-    return await admission.run(name, route, scope, async () => {
+    const access = dataAccess({ name, route, now }, c, edge, principal);
+    const recorded = recordedWrite(handler, access, securityEvents);
+    const answer = await admission.run(name, route, scope, async () => {
       if (key === undefined || principal === undefined)
-        return await handler({ ...input, principal }, services);
+        return await recorded.handle({ ...input, principal }, services);
       const keyed = {
         principal: principal.id,
         key: keyOf(key),
@@ -76,9 +80,11 @@ export const writeAnswering = (
         written,
       };
       return await serveOnce(services.database, keyed, async (transaction) =>
-        handler({ ...input, principal }, { ...services, database: transaction }),
+        recorded.within(transaction, { ...input, principal }, services),
       );
     });
+    recorded.answered(answer);
+    return answer;
   };
 
   /** Of this origin nothing is served any more that is older than the write. */

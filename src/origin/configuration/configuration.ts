@@ -16,7 +16,8 @@ export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
 
 /** Asks for the value of every key; the compiler sees that none is forgotten. */
 export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
-  const { server, observability, database, cache, redis, circuitBreaker, overload, signingKeys } = keys;
+  const { server, observability, database, cache, redis, circuitBreaker, overload, security, signingKeys } =
+    keys;
   return {
     server: {
       host: get(server.host),
@@ -67,6 +68,12 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       initialLimit: get(overload.initialLimit),
       minLimit: get(overload.minLimit),
       maxLimit: get(overload.maxLimit),
+    },
+    security: {
+      eventsOnStdout: get(security.eventsOnStdout),
+      siemUrl: get(security.siemUrl),
+      siemToken: get(security.siemToken),
+      siemFormat: get(security.siemFormat),
     },
     signingKeys: get(signingKeys),
   };

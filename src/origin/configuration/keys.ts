@@ -57,7 +57,8 @@ export const keys = {
       file: "observability.otlp_endpoint",
       variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
       alsoVariable: "OTLP_ENDPOINT",
-      meaning: "The OpenTelemetry collector. Checked, but without effect yet: nothing is exported.",
+      meaning:
+        "The OpenTelemetry collector, by OTLP over HTTP (port 4318): security events go there as logs.",
     }),
     serviceName: withDefault(kind.line, "breakwater-origin", {
       file: "observability.service_name",
@@ -227,6 +228,28 @@ export const keys = {
       file: "overload.max_limit",
       variable: "OVERLOAD_MAX_LIMIT",
       meaning: "It never works on more at once.",
+    }),
+  },
+  security: {
+    eventsOnStdout: withDefault(kind.flag, "true", {
+      file: "security.events_on_stdout",
+      variable: "SECURITY_EVENTS_ON_STDOUT",
+      meaning: "Whether security events are lines of the log too.",
+    }),
+    siemUrl: optional(kind.secretUrl("http", "https"), {
+      file: "security.siem_url",
+      variable: "SIEM_URL",
+      meaning: "Where security events are posted to.",
+    }),
+    siemToken: optional(kind.secretLine, {
+      file: "security.siem_token",
+      variable: "SIEM_TOKEN",
+      meaning: "By what the webhook knows the origin.",
+    }),
+    siemFormat: withDefault(kind.oneOf("json", "splunk-hec"), "json", {
+      file: "security.siem_format",
+      variable: "SIEM_FORMAT",
+      meaning: "What the webhook takes: a JSON array, or Splunk's HTTP Event Collector's objects.",
     }),
   },
   signingKeys: required(kind.signingKeys, {

@@ -28,6 +28,9 @@ export interface KeyedRequest {
 /** Tells a client, and its operator, that the write was done by an earlier request. */
 const REPLAYED = { "idempotency-replayed": "true" } as const;
 
+/** Whether the write was done by an earlier request. */
+export const isReplayed = ({ headers }: Answer): boolean => headers?.["idempotency-replayed"] !== undefined;
+
 const inUse = problem("idempotency_key_in_use", { headers: { "retry-after": "1" } });
 const reused = problem("idempotency_key_reused", {
   detail: "Use a new key for another request; send the same request for the same key.",

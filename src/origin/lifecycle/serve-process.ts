@@ -19,6 +19,8 @@ import { createRegistry } from "../metrics/registry.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAdmission, epochNow } from "../overload-admission.ts";
 import { createOverloadMetrics } from "../overload-metrics.ts";
+import { configuredSinks } from "../security-events/configured-sinks.ts";
+import { createSecurityEvents } from "../security-events/security-events.ts";
 import { publisher } from "../snapshots/publisher.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
 import { within } from "../within.ts";
@@ -130,6 +132,15 @@ export const serveProcess = async (
   const overload = createOverloadMetrics(registry);
   const admission = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
   overload.watch(admission.gauges);
+  const securityEvents = createSecurityEvents({
+    database: pool,
+    sinks: configuredSinks(configuration, log, now),
+    registry,
+    log,
+    now,
+    random: Math.random,
+    newId: () => crypto.randomUUID(),
+  });
   const app = createOrigin({
     routes: contract,
     handlers,
@@ -144,6 +155,7 @@ export const serveProcess = async (
     observe: createRequestMetrics(registry),
     observeCache: createCacheMetrics(registry, () => cache.cache.usage()),
     defaultFreshS: cache.defaultFreshS,
+    securityEvents,
     log,
     claimNonce: (nonce) =>
       redis.setIfAbsent(`${redisOptions.keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S * 1000),
@@ -157,6 +169,7 @@ export const serveProcess = async (
     if (stopping.signal.aborted) return;
     readiness.migrated();
     upkeep = startUpkeep(configuration, { pool, redis, cache, log });
+    securityEvents.start();
   });
   ready.catch(() => undefined);
 
@@ -180,6 +193,7 @@ export const serveProcess = async (
       if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
       const upkeepEnded = Promise.all(upkeep.map((repetition) => repetition.stop()));
       await within(upkeepEnded, LEAVE_TIMEOUT_MS, undefined);
+      if (readiness.isMigrated) await securityEvents.stop();
       // What the last writes have made old, the other origins are to hear of.
       await within(
         cache.flush().catch(() => undefined),

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { faultsOf, read, valid } from "./settings.ts";
 
 const SECTIONS =
-  "the file has server, observability, database, cache, redis, circuit_breaker, overload, signing_keys";
+  "the file has server, observability, database, cache, redis, circuit_breaker, overload, security, signing_keys";
 const CACHE = "cache has ttl, max_size";
 
 test.each([

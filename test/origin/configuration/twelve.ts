@@ -14,7 +14,7 @@ export const TWELVE: readonly string[] = [
   "observability.loglevel (app.yaml:7) is not known: did you mean log_level? observability has otlp_endpoint, service_name, service_version, sampling_rate, log_level",
   "database.min_connections (app.yaml:10) must not exceed database.max_connections, which is 5, but is 50",
   'database.prepared_statements (app.yaml:11) must be true or false, not "sometimes"',
-  "cash (app.yaml:12) is not known: did you mean cache? the file has server, observability, database, cache, redis, circuit_breaker, overload, signing_keys",
+  "cash (app.yaml:12) is not known: did you mean cache? the file has server, observability, database, cache, redis, circuit_breaker, overload, security, signing_keys",
   "DATABASE_URL must be a URL that begins with postgres:// or postgresql://, with a host",
   "REDIS_TOKEN (or redis.token in the file) is missing: Redis over HTTP needs one",
   'CACHE_TTL must be a duration such as 500ms, 10s or 1m30s, within 0s and 30d, not "300"',

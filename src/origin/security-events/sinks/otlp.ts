@@ -1,0 +1,91 @@
+/** OpenTelemetry's log records by OTLP over HTTP, as JSON (OTLP 1.x, "JSON Protobuf Encoding"). */
+import type { EventType, SecurityEvent } from "../../../core/security-events/event.ts";
+import { post } from "../http-post.ts";
+import { toOcsf } from "../ocsf.ts";
+import type { Sink } from "../sink.ts";
+
+export interface OtlpOptions {
+  /** The collector's base address; `/v1/logs` is added. */
+  readonly endpoint: string;
+  readonly serviceName: string;
+  readonly serviceVersion: string;
+  /** @default 10,000 */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** OpenTelemetry's severity numbers (Logs Data Model, "Field: SeverityNumber"). */
+const SEVERITY: Record<EventType, { readonly severityNumber: number; readonly severityText: string }> = {
+  auth_failure: { severityNumber: 13, severityText: "WARN" },
+  rate_limit_exceeded: { severityNumber: 13, severityText: "WARN" },
+  suspicious_activity: { severityNumber: 13, severityText: "WARN" },
+  data_access: { severityNumber: 9, severityText: "INFO" },
+};
+
+/** An AnyValue: 64-bit integers are strings. */
+type Value =
+  | { readonly stringValue: string }
+  | { readonly intValue: string }
+  | { readonly arrayValue: { readonly values: readonly Value[] } };
+
+const anyValue = (value: string | number | readonly string[]): Value => {
+  if (typeof value === "string") return { stringValue: value };
+  if (typeof value === "number") return { intValue: String(value) };
+  return { arrayValue: { values: value.map(anyValue) } };
+};
+
+const attributes = (values: Readonly<Record<string, string | number | readonly string[] | null>>) =>
+  Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [{ key, value: anyValue(value) }]));
+
+const nanoseconds = (milliseconds: number): string => `${milliseconds}000000`;
+
+const ownAttributes = (event: SecurityEvent): Record<string, string | readonly string[]> => {
+  switch (event.type) {
+    case "auth_failure":
+      return { "user.id": event.user, "security.reason": event.reason };
+    case "rate_limit_exceeded":
+      return { "security.endpoint": event.endpoint, "security.limits": event.limits };
+    case "suspicious_activity":
+      return { "security.rule": event.rule, "security.details": event.details };
+    case "data_access":
+      return { "user.id": event.user, "security.resource": event.resource, "security.action": event.action };
+  }
+};
+
+const recordOf = (event: SecurityEvent, observedAtMs: number) => ({
+  timeUnixNano: nanoseconds(event.atMs),
+  observedTimeUnixNano: nanoseconds(observedAtMs),
+  ...SEVERITY[event.type],
+  eventName: `security.${event.type}`,
+  ...(event.traceId === null ? {} : { traceId: event.traceId }),
+  body: { stringValue: JSON.stringify(toOcsf(event)) },
+  attributes: attributes({
+    // Collectors that do not know the field `eventName` yet know the attribute.
+    "event.name": `security.${event.type}`,
+    "log.record.uid": event.id,
+    "client.address": event.client,
+    "breakwater.route": event.route,
+    "breakwater.request_id": event.requestId,
+    "security.count": event.count,
+    "security.last_at_ms": event.lastAtMs,
+    ...ownAttributes(event),
+  }),
+});
+
+export const otlpSink = (
+  { endpoint, serviceName, serviceVersion, timeoutMs }: OtlpOptions,
+  now: () => number,
+): Sink => {
+  const target = { url: `${endpoint.replace(/\/+$/, "")}/v1/logs`, headers: {} };
+  const resource = {
+    attributes: attributes({ "service.name": serviceName, "service.version": serviceVersion }),
+  };
+  return {
+    name: "otlp",
+    send: (events) => {
+      const atMs = now();
+      const logRecords = events.map((event) => recordOf(event, atMs));
+      const scopeLogs = [{ scope: { name: "breakwater.security-events" }, logRecords }];
+      return post(target, JSON.stringify({ resourceLogs: [{ resource, scopeLogs }] }), timeoutMs);
+    },
+  };
+};

@@ -1,0 +1,453 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { Registry } from "prom-client";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
+import type { SecurityEvent } from "../../src/core/security-events/event.ts";
+import { createGatherer } from "../../src/core/security-events/gatherer.ts";
+import { StopList } from "../../src/local/stop-list.ts";
+import { migrate, readMigrations } from "../../src/origin/data/migrate.ts";
+import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
+import { createLog } from "../../src/origin/log.ts";
+import { longestBackoffMs } from "../../src/origin/security-events/backoff.ts";
+import { cleanOutbox } from "../../src/origin/security-events/outbox-upkeep.ts";
+import {
+  createSecurityEvents,
+  type SecurityEventsOptions,
+} from "../../src/origin/security-events/security-events.ts";
+import type { Sink } from "../../src/origin/security-events/sink.ts";
+import { webhookSink } from "../../src/origin/security-events/sinks/webhook.ts";
+import { refused } from "../core/security-events/support.ts";
+import { startWebhookServer, type WebhookServer } from "../origin/security-events/webhook-server.ts";
+import { addProduct } from "../support/add-product.ts";
+import { type Backing, metric, placeOrder, sendSigned, startBacking } from "../support/backing.ts";
+import { createDatabase } from "../support/database.ts";
+import { hold } from "../support/locks.ts";
+import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { isLong } from "../support/runtime.ts";
+import { startSystem } from "../support/system.ts";
+
+const POLL = { timeout: 30_000, interval: 20 };
+const log = createLog("silent");
+
+const eventOf = (client = "192.0.2.1"): SecurityEvent => {
+  const atMs = Date.now();
+  return { ...refused(client, atMs), id: randomUUID(), lastAtMs: atMs, count: 1 };
+};
+
+const eventsIn = (body: string): readonly SecurityEvent[] => JSON.parse(body);
+
+/** Ids of all that was taken, as often as it was. */
+const idsTaken = ({ taken }: WebhookServer): string[] =>
+  taken.flatMap(({ body }) => eventsIn(body).map(({ id }) => id));
+
+describe("the outbox", () => {
+  const stops = new StopList();
+  let pool: PostgresPool;
+  let webhook: WebhookServer;
+
+  beforeAll(async () => {
+    const database = await createDatabase(inject("servers").databaseUrl);
+    stops.add(database.drop);
+    pool = connectPostgres(database.url, { maxConnections: 8, log });
+    stops.add(() => pool.close());
+    await migrate(pool, await readMigrations());
+  });
+  afterAll(() => stops.stopAll());
+
+  let ending = new StopList();
+  beforeEach(async () => {
+    ending = new StopList();
+    await pool.query("DELETE FROM security_event_outbox");
+    webhook = await startWebhookServer();
+    ending.add(() => webhook.stop());
+  });
+  afterEach(() => ending.stopAll());
+
+  const webhookOf = (timeoutMs?: number): Sink =>
+    webhookSink({ url: webhook.url, token: "t", format: "json", serviceName: "test", timeoutMs });
+
+  /** One process' part in it, begun. */
+  const run = (options: Partial<SecurityEventsOptions> = {}) => {
+    const registry = new Registry();
+    const events = createSecurityEvents({
+      database: pool,
+      sinks: [webhookOf()],
+      registry,
+      log,
+      now: Date.now,
+      random: Math.random,
+      newId: randomUUID,
+      ...options,
+      timing: { roundMs: 20, flushMs: 20, lookMs: 50, backoffMs: () => 50, ...options.timing },
+    });
+    events.start();
+    ending.add(() => events.stop());
+    const count = async (name: string): Promise<number> => metric(await registry.metrics(), name).sum;
+    return { events, count };
+  };
+
+  const waiting = async (): Promise<number> =>
+    (
+      await pool.query<{ count: number }>(
+        "SELECT count(*)::int AS count FROM security_event_outbox WHERE dead_at IS NULL",
+      )
+    )[0]?.count ?? -1;
+  const deadIds = async (): Promise<string[]> =>
+    (
+      await pool.query<{ event_id: string }>(
+        "SELECT event_id FROM security_event_outbox WHERE dead_at IS NOT NULL",
+      )
+    ).map(({ event_id }) => event_id);
+
+  test("is emptied into the sink, which is told who sends it", async () => {
+    const { events, count } = run();
+    const sent = [eventOf(), eventOf("2001:db8::1")];
+    await events.ingest({ events: sent, dropped: { suspicious_activity: 3 } });
+    await expect.poll(waiting, POLL).toBe(0);
+    expect(idsTaken(webhook).toSorted()).toEqual(sent.map(({ id }) => id).toSorted());
+    expect(webhook.taken[0]?.authorization).toBe("Bearer t");
+    expect(await count("security_events_dropped_total")).toBe(3);
+    expect(await count("security_events_total")).toBe(2);
+  });
+
+  test("takes an event once, however often an edge sends it", async () => {
+    webhook.behave("fail");
+    const told: string[] = [];
+    const onOffences = (events: readonly SecurityEvent[]): void =>
+      void told.push(...events.map(({ id }) => id));
+    const { events, count } = run({ onOffences });
+    const batch = { events: [eventOf()], dropped: {} };
+    await events.ingest(batch);
+    await events.ingest(batch);
+    expect(await waiting()).toBe(1);
+    expect(told).toEqual(batch.events.map(({ id }) => id));
+    expect(await count("security_events_total")).toBe(1);
+  });
+
+  test.each([
+    "fail",
+    "hang",
+    "away",
+  ] as const)("keeps everything while the webhook is lost (%s), and then delivers all of it", async (loss) => {
+    const { events } = run({ sinks: [webhookOf(100)] });
+    if (loss === "away") await webhook.leave();
+    else webhook.behave(loss);
+    const ids: string[] = [];
+    for (let index = 0; index < 300; index += 1) {
+      const event = eventOf();
+      ids.push(event.id);
+      await events.ingest({ events: [event], dropped: {} });
+    }
+    expect(await waiting()).toBe(300);
+    if (loss === "away") await webhook.comeBack();
+    else webhook.behave("take");
+    await expect.poll(waiting, POLL).toBe(0);
+    expect(new Set(idsTaken(webhook))).toEqual(new Set(ids));
+    expect(await deadIds()).toEqual([]);
+  });
+
+  test("delivers twice only what nobody could know to have arrived, with the same id", async () => {
+    webhook.behave("lose");
+    const { events } = run();
+    const event = eventOf();
+    await events.ingest({ events: [event], dropped: {} });
+    await expect.poll(() => webhook.taken.length, POLL).toBeGreaterThan(0);
+    webhook.behave("take");
+    await expect.poll(waiting, POLL).toBe(0);
+    expect(new Set(idsTaken(webhook))).toEqual(new Set([event.id]));
+  });
+
+  test("buries the event that is refused for good, and no other one", async () => {
+    const events = Array.from({ length: 20 }, () => eventOf());
+    const poisoned = events[7]?.id ?? "";
+    webhook.refuseWhatHolds(poisoned);
+    const { events: origin, count } = run();
+    await origin.ingest({ events, dropped: {} });
+    await expect.poll(waiting, POLL).toBe(0);
+    expect(await deadIds()).toEqual([poisoned]);
+    expect(idsTaken(webhook).toSorted()).toEqual(
+      events.flatMap(({ id }) => (id === poisoned ? [] : [id])).toSorted(),
+    );
+    expect(await count("security_event_deliveries_total")).toBe(20);
+  });
+
+  test("is emptied by several processes, none of which takes what another one has", async () => {
+    const processes = [run(), run(), run()];
+    const events = Array.from({ length: 500 }, () => eventOf());
+    await Promise.all(
+      processes.map(({ events: origin }, index) =>
+        origin.ingest({ events: events.filter((_, at) => at % 3 === index), dropped: {} }),
+      ),
+    );
+    await expect.poll(waiting, POLL).toBe(0);
+    expect(idsTaken(webhook).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+  });
+
+  test("of one sink is not held up by another one that hangs", async () => {
+    const hanging = await startWebhookServer();
+    ending.add(() => hanging.stop());
+    hanging.behave("hang");
+    const slow = webhookSink({ url: hanging.url, format: "json", serviceName: "test" });
+    const { events } = run({ sinks: [{ ...slow, name: "otlp" }, webhookOf()] });
+    const sent = eventOf();
+    await events.ingest({ events: [sent], dropped: {} });
+    await expect.poll(() => idsTaken(webhook), POLL).toEqual([sent.id]);
+    expect(await waiting()).toBe(1);
+  });
+
+  test("has room for so much, and what finds none is counted", async () => {
+    webhook.behave("fail");
+    const { events, count } = run({ maxWaiting: 10 });
+    for (let index = 0; index < 25; index += 1) await events.ingest({ events: [eventOf()], dropped: {} });
+    expect(await waiting()).toBe(10);
+    expect(await count("security_events_dropped_total")).toBe(15);
+    await expect.poll(() => count("security_event_outbox_rows"), POLL).toBe(10);
+  });
+
+  test("lets die what nobody took for a day, and forgets the dead after a week", async () => {
+    const { events, count } = run({ sinks: [] });
+    await events.stop();
+    expect(await count("security_event_outbox_rows")).toBe(0);
+    const insert = (age: string, deadFor: string | null) =>
+      pool.query(
+        `INSERT INTO security_event_outbox (event_id, sink, event, enqueued_at, dead_at)
+         VALUES (gen_random_uuid(), 'webhook', '{}', now() - $1::interval, now() - $2::interval)`,
+        [age, deadFor],
+      );
+    await insert("23 hours", null);
+    await insert("25 hours", null);
+    await insert("9 days", "6 days");
+    await insert("9 days", "8 days");
+    expect(await cleanOutbox(pool)).toEqual(["webhook"]);
+    expect(await waiting()).toBe(1);
+    expect((await deadIds()).length).toBe(2);
+  });
+
+  test("keeps an attempt no longer from its turn than its backoff lets it", async () => {
+    webhook.behave("fail");
+    const backoffMs = (attempts: number): number => longestBackoffMs(attempts) / 20;
+    const { events } = run({ timing: { backoffMs } });
+    await events.ingest({ events: [eventOf()], dropped: {} });
+    await expect.poll(() => webhook.received.length, POLL).toBeGreaterThanOrEqual(5);
+    const times = webhook.received.map(({ atMs }) => atMs);
+    // A round, and what two busy cores may add to it.
+    const slackMs = 1_000;
+    for (const [index, atMs] of times.slice(1).entries()) {
+      const passedMs = atMs - (times[index] ?? 0);
+      expect(passedMs).toBeGreaterThanOrEqual(backoffMs(index + 1) - 1);
+      expect(passedMs).toBeLessThanOrEqual(backoffMs(index + 1) + slackMs);
+    }
+  });
+
+  test("that cannot be reached costs what was queued too long ago, and it is counted", async () => {
+    const away = connectPostgres("postgres://nobody@127.0.0.1:9/none", { maxConnections: 2, log });
+    ending.add(() => away.close());
+    const { events, count } = run({ database: away });
+    for (let index = 0; index < 10_500; index += 1) {
+      events.record({
+        type: "data_access",
+        user: "alice",
+        resource: `/v1/orders/${index}`,
+        action: "read",
+        atMs: Date.now(),
+        client: "192.0.2.1",
+        route: "getOrder",
+        requestId: randomUUID(),
+        traceId: null,
+      });
+    }
+    await expect.poll(() => count("security_events_dropped_total"), POLL).toBeGreaterThanOrEqual(100);
+    expect(await count("security_events_dropped_total")).toBeLessThanOrEqual(500);
+    await expect(events.ingest({ events: [eventOf()], dropped: {} })).rejects.toThrow();
+  });
+
+  test("takes a flood of 1,000 a second as few events, whose counts add up at the sink", async () => {
+    let nowMs = 1_700_000_000_000;
+    const gatherer = createGatherer({ now: () => nowMs, newId: randomUUID });
+    const { events } = run();
+    const flush = async (): Promise<void> => {
+      const batch = gatherer.take(100);
+      if (batch === undefined) return;
+      await events.ingest(batch);
+      gatherer.settle(batch, true);
+    };
+    for (let second = 0; second < 20; second += 1) {
+      for (let index = 0; index < 1_000; index += 1) {
+        gatherer.add(refused("192.0.2.1", nowMs));
+        nowMs += 1;
+      }
+      await flush();
+    }
+    gatherer.close();
+    await flush();
+    await expect.poll(waiting, POLL).toBe(0);
+    const taken = webhook.taken.flatMap(({ body }) => eventsIn(body));
+    expect(taken.reduce((sum, { count }) => sum + count, 0)).toBe(20_000);
+    expect(taken.length).toBeLessThanOrEqual(2 * (Math.log10(10_000) + 2));
+  });
+
+  test.runIf(isLong)("outlives a minute without the webhook, with traffic, at its own pace", async () => {
+    const { events } = run({ timing: { roundMs: 500, backoffMs: longestBackoffMs } });
+    await webhook.leave();
+    const ids: string[] = [];
+    const endsAtMs = performance.now() + 60_000;
+    while (performance.now() < endsAtMs) {
+      const batch = [eventOf(), eventOf(), eventOf()];
+      ids.push(...batch.map(({ id }) => id));
+      await events.ingest({ events: batch, dropped: {} });
+      await pause(50);
+    }
+    await webhook.comeBack();
+    const backAtMs = performance.now();
+    await expect.poll(waiting, { timeout: 90_000, interval: 100 }).toBe(0);
+    expect(new Set(idsTaken(webhook))).toEqual(new Set(ids));
+    expect(await deadIds()).toEqual([]);
+    // The longest backoff, and a round.
+    expect(performance.now() - backAtMs).toBeLessThanOrEqual(60_000 + 5_000);
+  });
+});
+
+describe("an origin", () => {
+  const stops = new StopList();
+  let backing: Backing;
+  let origin: OriginProcess;
+  let webhook: WebhookServer;
+  let api: string;
+  let admin: string;
+  let product: string;
+
+  beforeAll(async () => {
+    backing = await startBacking();
+    stops.add(() => backing.stop());
+    webhook = await startWebhookServer();
+    stops.add(() => webhook.stop());
+    origin = runOrigin({ environment: { ...backing.environment, SIEM_URL: webhook.url, SIEM_TOKEN: "t" } });
+    stops.add(() => origin.kill());
+    await origin.said("ready");
+    await backing.addProducts(1_000);
+    ({ api, admin } = await origin.addresses());
+    const list = await sendSigned(api, "/v1/products");
+    const { items }: { items: { id: string }[] } = JSON.parse(list.body);
+    product = items[0]?.id ?? "";
+  });
+  afterAll(() => stops.stopAll());
+
+  const accesses = (): readonly SecurityEvent[] =>
+    webhook.taken.flatMap(({ body }) => eventsIn(body)).filter(({ type }) => type === "data_access");
+  const told = (resource: string) =>
+    accesses().flatMap((event) =>
+      event.type === "data_access" && event.resource === resource ? [event] : [],
+    );
+
+  test("tells who has read and written what is sensitive, in all its sinks", async () => {
+    const placed = await placeOrder(api, product);
+    expect(placed.status).toBe(201);
+    await expect
+      .poll(() => told("/v1/orders"), POLL)
+      .toMatchObject([
+        { user: "alice", action: "write", client: "192.0.2.1", route: "placeOrder", count: 1 },
+      ]);
+    const path = placed.headers.location ?? "";
+    expect((await sendSigned(api, path, { principal: "alice" })).status).toBe(200);
+    await expect.poll(() => told(path), POLL).toMatchObject([{ user: "alice", action: "read" }]);
+    await expect.poll(() => origin.all("security event").length, POLL).toBe(accesses().length);
+  });
+
+  test("tells nothing of what was refused, nor of what is not sensitive", async () => {
+    const before = accesses().length;
+    const absent = `/v1/orders/${randomUUID()}`;
+    expect((await sendSigned(api, absent, { principal: "alice" })).status).toBe(404);
+    const short = await sendSigned(api, "/v1/orders", {
+      method: "POST",
+      json: { lines: [{ productId: product, quantity: 100_000 }] },
+      principal: "alice",
+    });
+    expect(short.status).toBeGreaterThanOrEqual(400);
+    expect((await sendSigned(api, "/v1/products")).status).toBe(200);
+    // Whatever was told before it has come by then.
+    expect((await placeOrder(api, product)).status).toBe(201);
+    await expect.poll(() => accesses().length, POLL).toBe(before + 1);
+  });
+
+  test("leaves no write without its event: what cannot be recorded is not done", async () => {
+    const ordersOf = async (pool: PostgresPool): Promise<number> =>
+      (
+        await pool.query<{ count: number }>(
+          "SELECT count(*)::int AS count FROM orders WHERE principal = 'carol'",
+        )
+      )[0]?.count ?? -1;
+    const pool = connectPostgres(backing.databaseUrl, { maxConnections: 1, log });
+    const held = await hold(backing.databaseUrl, "LOCK TABLE security_event_outbox IN ACCESS EXCLUSIVE MODE");
+    const place = (timeoutMs: number) =>
+      sendSigned(api, "/v1/orders", {
+        method: "POST",
+        json: { lines: [{ productId: product, quantity: 1 }] },
+        principal: "carol",
+        timeoutMs,
+      });
+    try {
+      expect((await place(500)).status).toBeGreaterThanOrEqual(500);
+      expect(await ordersOf(pool)).toBe(0);
+    } finally {
+      await held.release();
+    }
+    await expect.poll(async () => (await place(15_000)).status, POLL).toBe(201);
+    const orders = await ordersOf(pool);
+    await pool.close();
+    const hers = () => accesses().filter((event) => event.type === "data_access" && event.user === "carol");
+    await expect.poll(() => hers().length, POLL).toBe(orders);
+  });
+
+  test("takes what an edge has gathered, and nothing that is none", async () => {
+    const event = eventOf();
+    const post = (json: unknown) => sendSigned(api, "/_edge/events", { method: "POST", json });
+    const answer = await post({ events: [event], dropped: { auth_failure: 4 } });
+    expect(answer.status).toBe(204);
+    await expect.poll(() => idsTaken(webhook), POLL).toContain(event.id);
+    expect((await post({ events: [{ ...event, count: -1 }], dropped: {} })).status).toBe(400);
+    const text = await (await fetch(`${admin}/metrics`)).text();
+    expect(text).toContain('security_events_dropped_total{type="auth_failure",where="edge"} 4');
+    expect((await fetch(`${api}/_edge/events`, { method: "POST", body: "{}" })).status).toBe(401);
+  });
+
+  test("writes what it was told last before it ends", async () => {
+    await webhook.leave();
+    expect((await sendSigned(api, "/v1/orders", { principal: "bob" })).status).toBe(200);
+    origin.signal("SIGTERM");
+    expect((await origin.exited).code).toBe(0);
+    const pool = connectPostgres(backing.databaseUrl, { maxConnections: 1, log });
+    const rows = await pool.query<{ sink: string }>(
+      "SELECT sink FROM security_event_outbox WHERE event->>'user' = 'bob' AND sink = 'webhook'",
+    );
+    await pool.close();
+    expect(rows.length).toBe(1);
+  });
+});
+
+test("a write with a key is told of once, and each replay of its answer too", async () => {
+  const webhook = await startWebhookServer();
+  const system = await startSystem({ originEnvironment: { SIEM_URL: webhook.url } });
+  try {
+    const { key } = await system.createKey("alice");
+    const product = await addProduct(system, key, 10);
+    const place = () =>
+      system.call("/v1/orders", {
+        method: "POST",
+        key,
+        json: { lines: [{ productId: product, quantity: 1 }] },
+        headers: { "idempotency-key": '"one-and-the-same"' },
+      });
+    const told = (): number =>
+      webhook.taken
+        .flatMap(({ body }) => eventsIn(body))
+        .filter(({ type, route }) => type === "data_access" && route === "placeOrder")
+        .reduce((sum, { count }) => sum + count, 0);
+    expect((await place()).status).toBe(201);
+    await expect.poll(told, POLL).toBe(1);
+    for (let again = 0; again < 2; again += 1) expect((await place()).status).toBe(201);
+    await expect.poll(told, POLL).toBe(3);
+  } finally {
+    await system.stop();
+    await webhook.stop();
+  }
+});

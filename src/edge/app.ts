@@ -16,7 +16,8 @@ import { dependencyBreaker } from "./breakers.ts";
 import { cachedForward } from "./cache/cached-forward.ts";
 import type { EdgeStore } from "./cache/edge-store.ts";
 import { type EdgeConfiguration, originBreaker } from "./configuration.ts";
-import { type Exchange, type Guard, openExchange } from "./exchange.ts";
+import { createEventCourier } from "./event-courier.ts";
+import { type Exchange, exchanges, type Guard } from "./exchange.ts";
 import { explained } from "./explanation.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
@@ -79,20 +80,30 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     judge: (error: unknown): Judgement => (error instanceof RedisError ? "answer" : "failure"),
   };
   const limitsFor = limitsAs(configuration.RATE_LIMITS);
+  const table = compileRoutes(routes);
+  const courier = createEventCourier({ client, now, log });
+  const { report: reportSecurity } = courier;
 
   const guards: readonly Guard[] = [
-    routeGuard(compileRoutes(routes), now),
-    authenticationGuard(lookup, now, limitsAhead(limitsFor, createPrepare(limitStore))),
+    routeGuard(table, now),
+    authenticationGuard({
+      lookup,
+      now,
+      ahead: limitsAhead(limitsFor, createPrepare(limitStore)),
+      reportSecurity,
+    }),
     limitGuard({
       admit: createAdmit({ ...limitStore, pause }),
       limitsFor,
       report: createLimitReport(log, now),
       observe: dependencies.observe,
+      reportSecurity,
     }),
     bodyGuard,
     cachedForward(createForward(client), dependencies),
   ];
 
+  const openExchange = exchanges();
   const app = new Hono();
   app.all("*", async (c) => {
     const exchange = openExchange(c.req.raw, backgroundOf(c));
@@ -101,6 +112,8 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
     } catch (error) {
       log({ level: "error", message: "unhandled", requestId: exchange.requestId, error: String(error) });
       return problemResponse(problem("internal"), exchange.requestId);
+    } finally {
+      courier.tend(exchange.inBackground);
     }
   });
   return app;

@@ -2,6 +2,7 @@
 import type { Problem } from "../contract/problem.ts";
 import type { LimitResult } from "../core/limiter/verdict.ts";
 import type { RouteEntry } from "../core/routing/table.ts";
+import { clientIdentities } from "../core/security/client-identity.ts";
 import type { Verdict } from "../core/security/verdict.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 
@@ -13,6 +14,7 @@ export interface Exchange {
   readonly path: string;
   /** With its leading `?`; empty where there is none. */
   readonly query: string;
+  /** In its one form; `UNKNOWN_CLIENT` where there is none. */
   readonly clientAddress: string;
   /** Set by the route guard, as are the next two. */
   entry?: RouteEntry;
@@ -51,7 +53,21 @@ export const routed = (
   return { entry, deadline, deadlineAtMs };
 };
 
-export const openExchange = (request: Request, inBackground: Exchange["inBackground"]): Exchange => {
+/** So many addresses an isolate remembers as it has read them. */
+const MAX_CLIENTS = 10_000;
+
+export type OpenExchange = (request: Request, inBackground: Exchange["inBackground"]) => Exchange;
+
+export const exchanges = (): OpenExchange => {
+  const identify = clientIdentities(MAX_CLIENTS);
+  return (request, inBackground) => openExchange(request, inBackground, identify);
+};
+
+const openExchange = (
+  request: Request,
+  inBackground: Exchange["inBackground"],
+  identify: (field: string | null) => string,
+): Exchange => {
   const { origin, pathname, search } = new URL(request.url);
   return {
     request,
@@ -60,8 +76,8 @@ export const openExchange = (request: Request, inBackground: Exchange["inBackgro
     origin,
     path: pathname,
     query: search,
-    // The platform sets it on every request; a client cannot.
-    clientAddress: request.headers.get("cf-connecting-ip") ?? "unknown",
+    // The platform sets it on every request; a client cannot. What a client says of itself elsewhere is not read.
+    clientAddress: identify(request.headers.get("cf-connecting-ip")),
     verdict: { auth: "none" },
     limits: [],
     attempts: [],

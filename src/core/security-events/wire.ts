@@ -1,5 +1,5 @@
 /** A batch of security events as JSON on its way from the edge to the origin. */
-import { parseAddress } from "../security/client-address.ts";
+import { isClient } from "../security/client-identity.ts";
 import {
   AUTH_FAILURE_REASONS,
   bounded,
@@ -40,7 +40,7 @@ const readOccurrence = (fields: Fields): Occurrence | undefined => {
   const { type, atMs, client, route, requestId, traceId } = fields;
   if (!isWhole(atMs, 0, Number.MAX_SAFE_INTEGER) || !isText(client) || !isText(requestId)) return undefined;
   if (!isTextOrNull(route) || !isTextOrNull(traceId)) return undefined;
-  if (parseAddress(client) === undefined || (traceId !== null && !TRACE_ID.test(traceId))) return undefined;
+  if (!isClient(client) || (traceId !== null && !TRACE_ID.test(traceId))) return undefined;
   const circumstances = { atMs, client, route, requestId, traceId };
   switch (type) {
     case "auth_failure": {

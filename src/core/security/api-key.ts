@@ -43,15 +43,18 @@ export const parseKey = (text: string): PresentedKey | undefined => {
   return id === undefined || secret === undefined ? undefined : { id, secret };
 };
 
-/** The principal that the key proves, or undefined where it proves none. */
+/** Why a key proves nothing. */
+export type KeyFault = "wrong_secret" | "expired";
+
+/** The principal that the key proves, or why it proves none. */
 export const verifyKey = (
   presented: PresentedKey,
   record: KeyRecord,
   nowMs: number,
-): Principal | undefined => {
+): Principal | KeyFault => {
   const kept = fromBase64(record.hash);
-  if (kept === undefined || !equalInConstantTime(sha256(presented.secret), kept)) return undefined;
-  if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) return undefined;
+  if (kept === undefined || !equalInConstantTime(sha256(presented.secret), kept)) return "wrong_secret";
+  if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) return "expired";
   return { id: record.principal, scopes: record.scopes };
 };
 

@@ -3,18 +3,35 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import { createBoundedMap } from "../../core/bounded-map.ts";
 import { bearerToken, parseKey, verifyKey } from "../../core/security/api-key.ts";
 import { missingScopes, type Principal } from "../../core/security/principal.ts";
+import type { AuthFailureReason } from "../../core/security-events/event.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
 import { asksForExplanation, mayBeExplainedTo } from "../explanation.ts";
-import type { KeyLookup } from "../key-lookup.ts";
+import type { KeyFinding, KeyLookup } from "../key-lookup.ts";
+import type { ReportSecurity } from "../security-report.ts";
 
 /** How long an isolate believes what it has found out about a key: so long a revoked one may live. */
 const VERDICT_LIFETIME_MS = 10_000;
 /** Verdicts kept; guesses have a room of their own, so that they cannot push out what is valid. */
 const MAX_VERDICTS = 10_000;
 
+/** What a token is worth. */
+type Credentials =
+  | { readonly kind: "proven"; readonly principal: Principal }
+  /** `user` is whom it claims to be. */
+  | { readonly kind: "refused"; readonly reason: AuthFailureReason; readonly user: string };
+
 interface CachedVerdict {
-  readonly principal: Principal | undefined;
+  readonly credentials: Credentials;
   readonly untilMs: number;
+}
+
+export interface AuthenticationDependencies {
+  readonly lookup: KeyLookup;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Told, before a key is looked up, whose it was when it was last looked up: that takes a round trip. */
+  readonly ahead: (exchange: Exchange, principal: string | undefined) => void;
+  readonly reportSecurity: ReportSecurity;
 }
 
 const challenge = (error?: string, scope?: string): Record<string, string> => ({
@@ -24,46 +41,56 @@ const challenge = (error?: string, scope?: string): Record<string, string> => ({
 const unauthenticated = (detail: string, error?: string): Problem =>
   problem("unauthenticated", { detail, headers: challenge(error) });
 
-/** @param ahead told, before a key is looked up, whose it was when it was last looked up: that takes a round trip */
-export const authenticationGuard = (
-  lookup: KeyLookup,
-  now: () => number,
-  ahead: (exchange: Exchange, principal: string | undefined) => void,
-): Guard => {
+const unavailable = problem("unavailable", {
+  detail: "Credentials cannot be checked now.",
+  headers: { "retry-after": "1" },
+});
+
+const MALFORMED: Credentials = { kind: "refused", reason: "malformed", user: "anonymous" };
+
+const proven = (credentials: Credentials | undefined): Principal | undefined =>
+  credentials?.kind === "proven" ? credentials.principal : undefined;
+
+export const authenticationGuard = (dependencies: AuthenticationDependencies): Guard => {
+  const { lookup, now, ahead, reportSecurity } = dependencies;
   const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
   const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
-  const remember = (token: string, principal: Principal | undefined, untilMs: number): void => {
-    (principal === undefined ? refused : accepted).set(token, { principal, untilMs });
-  };
-
-  const known = (token: string): CachedVerdict | undefined => {
+  const known = (token: string): Credentials | undefined => {
     const verdict = accepted.get(token) ?? refused.get(token);
-    return verdict !== undefined && verdict.untilMs > now() ? verdict : undefined;
+    return verdict !== undefined && verdict.untilMs > now() ? verdict.credentials : undefined;
   };
 
-  const principalOf = async (token: string, exchange: Exchange): Promise<Principal | Problem | undefined> => {
-    const verdict = known(token);
-    if (verdict !== undefined) return verdict.principal;
+  const judge = (
+    presented: NonNullable<ReturnType<typeof parseKey>>,
+    found: Exclude<KeyFinding, { kind: "unavailable" }>,
+  ): Credentials => {
+    const user = `key:${presented.id}`;
+    if (found.kind === "unknown") return { kind: "refused", reason: "unknown_key", user };
+    const verified = verifyKey(presented, found.record, now());
+    return typeof verified === "string"
+      ? { kind: "refused", reason: verified, user }
+      : { kind: "proven", principal: verified };
+  };
+
+  /** Undefined where nobody can say now. */
+  const credentialsOf = async (token: string, exchange: Exchange): Promise<Credentials | undefined> => {
+    const remembered = known(token);
+    if (remembered !== undefined) return remembered;
     const presented = parseKey(token);
-    if (presented === undefined) return undefined;
+    if (presented === undefined) return MALFORMED;
     const askedAtMs = now();
-    ahead(exchange, accepted.get(token)?.principal?.id);
+    ahead(exchange, proven(accepted.get(token)?.credentials)?.id);
     const found = await lookup(presented.id, exchange);
-    if (found.kind === "unavailable") {
-      return problem("unavailable", {
-        detail: "Credentials cannot be checked now.",
-        headers: { "retry-after": "1" },
-      });
-    }
-    const record = found.kind === "found" ? found.record : undefined;
-    const principal = record === undefined ? undefined : verifyKey(presented, record, now());
-    const expiresAtMs = record?.expiresAtMs ?? Number.POSITIVE_INFINITY;
+    if (found.kind === "unavailable") return undefined;
+    const credentials = judge(presented, found);
+    const expiresAtMs = found.kind === "found" ? (found.record.expiresAtMs ?? undefined) : undefined;
     accepted.delete(token);
     refused.delete(token);
     const untilMs = askedAtMs + VERDICT_LIFETIME_MS;
-    remember(token, principal, principal === undefined ? untilMs : Math.min(untilMs, expiresAtMs));
-    return principal;
+    if (credentials.kind === "refused") refused.set(token, { credentials, untilMs });
+    else accepted.set(token, { credentials, untilMs: Math.min(untilMs, expiresAtMs ?? untilMs) });
+    return credentials;
   };
 
   return async (exchange) => {
@@ -72,16 +99,25 @@ export const authenticationGuard = (
     if (auth === "public" && !isAsking) return undefined;
     const token = bearerToken(exchange.request.headers.get("authorization"));
     if (auth === "public") {
-      const asking = token === undefined ? undefined : await principalOf(token, exchange);
-      exchange.isExplained = asking !== undefined && !("code" in asking) && mayBeExplainedTo(asking);
+      const principal = token === undefined ? undefined : proven(await credentialsOf(token, exchange));
+      exchange.isExplained = principal !== undefined && mayBeExplainedTo(principal);
       return undefined;
     }
-    if (token === undefined) return unauthenticated("Send an API key as Authorization: Bearer KEY.");
-    const principal = await principalOf(token, exchange);
-    if (principal === undefined) return unauthenticated("The API key is not valid.", "invalid_token");
-    if ("code" in principal) return principal;
+    if (token === undefined) {
+      reportSecurity(exchange, { type: "auth_failure", user: "anonymous", reason: "missing" });
+      return unauthenticated("Send an API key as Authorization: Bearer KEY.");
+    }
+    const credentials = await credentialsOf(token, exchange);
+    if (credentials === undefined) return unavailable;
+    if (credentials.kind === "refused") {
+      const { user, reason } = credentials;
+      reportSecurity(exchange, { type: "auth_failure", user, reason });
+      return unauthenticated("The API key is not valid.", "invalid_token");
+    }
+    const { principal } = credentials;
     const missing = missingScopes(auth, principal);
     if (missing.length > 0) {
+      reportSecurity(exchange, { type: "auth_failure", user: principal.id, reason: "insufficient_scope" });
       return problem("forbidden", {
         detail: `The API key lacks the scope ${missing.join(", ")}.`,
         headers: challenge("insufficient_scope", auth.scopes.join(" ")),

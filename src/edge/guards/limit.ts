@@ -7,6 +7,7 @@ import type { Prepare } from "../../core/limiter/prepare.ts";
 import type { LimitResult, LimitVerdict } from "../../core/limiter/verdict.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
 import type { LimitEvent } from "../limit-events.ts";
+import type { ReportSecurity } from "../security-report.ts";
 
 /** What becomes of the contract's limits: they refuse, they are counted and told alone, or there are none. */
 export type LimitEnforcement = "enforce" | "dry-run" | "off";
@@ -17,6 +18,7 @@ export interface LimitGuardDependencies {
   /** Told of what each limit says. */
   readonly report: (result: LimitResult) => void;
   readonly observe?: ((event: LimitEvent) => void) | undefined;
+  readonly reportSecurity: ReportSecurity;
 }
 
 const named = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(" and ");
@@ -64,17 +66,32 @@ export const limitsAhead =
     prepare(known, { address: exchange.clientAddress, principal }, exchange.inBackground);
   };
 
-export const limitGuard = ({ admit, limitsFor, report, observe }: LimitGuardDependencies): Guard => {
+export const limitGuard = ({
+  admit,
+  limitsFor,
+  report,
+  observe,
+  reportSecurity,
+}: LimitGuardDependencies): Guard => {
   /** Takes note of the verdict. */
   const told = (exchange: Exchange, verdict: LimitVerdict): Problem | undefined => {
     exchange.limits = verdict.results;
     exchange.limitHeaders = rateLimitFields(verdict);
-    const route = routed(exchange).entry.name;
+    const { name, route } = routed(exchange).entry;
     for (const result of verdict.results) {
       report(result);
-      observe?.({ type: "limit", route, result });
+      observe?.({ type: "limit", route: name, result });
     }
-    return refusal(verdict);
+    const refused = refusal(verdict);
+    if (refused?.code === "rate_limited") {
+      const endpoint = `${route.method} ${route.path}`;
+      reportSecurity(exchange, {
+        type: "rate_limit_exceeded",
+        endpoint,
+        limits: refused.violatedPolicies ?? [],
+      });
+    }
+    return refused;
   };
 
   return (exchange) => {

@@ -1,6 +1,7 @@
 /** That somebody has read or written what the contract calls sensitive. */
 import type { Route } from "../../contract/route.ts";
 import { tierHeaders } from "../../contract/tier-headers.ts";
+import { isClient, UNKNOWN_CLIENT } from "../../core/security/client-identity.ts";
 import type { Principal } from "../../core/security/principal.ts";
 import type { Occurrence } from "../../core/security-events/event.ts";
 import type { OriginContext } from "../route-operation.ts";
@@ -13,6 +14,9 @@ export interface AccessOperation {
   readonly now: () => number;
 }
 
+/** What an edge of another level may say is not what an event takes. */
+const clientOf = (field = ""): string => (isClient(field) ? field : UNKNOWN_CLIENT);
+
 /** Undefined where an access to the route leaves no event. */
 export const dataAccess = (
   { name, route, now }: AccessOperation,
@@ -24,7 +28,7 @@ export const dataAccess = (
     ? {
         type: "data_access",
         atMs: now(),
-        client: c.req.header(tierHeaders.clientAddress) ?? "",
+        client: clientOf(c.req.header(tierHeaders.clientAddress)),
         route: name,
         requestId,
         traceId: null,

@@ -2,6 +2,7 @@
  * A security event in the shape of the Open Cybersecurity Schema Framework (schema.ocsf.io), so that a SIEM needs no
  * mapping of its own. Times are epoch milliseconds, as OCSF's `timestamp_t`.
  */
+import { UNKNOWN_CLIENT } from "../../core/security/client-identity.ts";
 import type { EventType, SecurityEvent } from "../../core/security-events/event.ts";
 
 const VERSION = "1.4.0";
@@ -56,7 +57,7 @@ const product = { name: "Breakwater", vendor_name: "Breakwater" };
 const ownFields = (
   event: SecurityEvent,
 ): { readonly activity_id: number; readonly [name: string]: unknown } => {
-  const endpoint = { ip: event.client };
+  const endpoint = event.client === UNKNOWN_CLIENT ? { name: UNKNOWN_CLIENT } : { ip: event.client };
   switch (event.type) {
     case "auth_failure":
       return {

@@ -1,0 +1,120 @@
+/**
+ * Takes an isolate's security events to an origin, in batches, when the requests that they are of have been answered.
+ * The platform lets nothing run that belongs to no request: so the request of the first event also waits, in the
+ * background, for those that come after it, as long as the platform lets it; then another one goes on.
+ */
+import { EDGE_PATH } from "../contract/tier-headers.ts";
+import { UNKNOWN_CLIENT } from "../core/security/client-identity.ts";
+import type { SecurityEvent } from "../core/security-events/event.ts";
+import { type Batch, createGatherer } from "../core/security-events/gatherer.ts";
+import { MAX_BATCH_EVENTS, writeBatch } from "../core/security-events/wire.ts";
+import type { Exchange } from "./exchange.ts";
+import type { OriginClient } from "./origin-client.ts";
+import { pause } from "./pause.ts";
+import { occurrenceOf, type ReportSecurity } from "./security-report.ts";
+import { discard } from "./send-attempt.ts";
+
+export interface EventCourier {
+  readonly report: ReportSecurity;
+  /** Has what there is taken on its way, where nobody does so any more. */
+  tend(inBackground: Exchange["inBackground"]): void;
+}
+
+export interface EventCourierDependencies {
+  readonly client: OriginClient;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** The second way out: the platform keeps what an isolate logs. */
+  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+}
+
+/** So long a first event waits for others, and a batch for the next one, milliseconds. */
+const GATHER_MS = 500;
+/** Below the half minute for which the platform lets work go on behind an answer. */
+const RUN_MS = 25_000;
+/** No origin is waited for longer. */
+const DELIVERY_TIMEOUT_MS = 4_000;
+const FIRST_BACKOFF_MS = 1_000;
+const LONGEST_BACKOFF_MS = 10_000;
+
+/** Taken, or never to be: what an origin cannot read would come back for ever. */
+const SETTLED: readonly number[] = [204, 400];
+
+export const createEventCourier = ({ client, now, log }: EventCourierDependencies): EventCourier => {
+  const gatherer = createGatherer({ now, newId: () => crypto.randomUUID() });
+  const logged = new WeakSet<SecurityEvent>();
+  /** Until when somebody is under way; whoever is ended by the platform says no more. */
+  let busyUntilMs = Number.NEGATIVE_INFINITY;
+  let notBeforeMs = 0;
+  let backoffMs = FIRST_BACKOFF_MS;
+
+  const logOnce = (event: SecurityEvent): void => {
+    if (logged.has(event)) return;
+    logged.add(event);
+    log({ level: "warn", message: "security event", event });
+  };
+
+  const deliver = async (batch: Batch, inBackground: Exchange["inBackground"]): Promise<boolean> => {
+    const body = new Uint8Array(new TextEncoder().encode(writeBatch(batch)));
+    const answer = await client.send({
+      route: "edge_events",
+      // Each event has an id.
+      repetition: "again",
+      inBackground,
+      method: "POST",
+      path: `${EDGE_PATH}/events`,
+      query: "",
+      headers: { "content-type": "application/json" },
+      body,
+      verdict: { auth: "none" },
+      requestId: crypto.randomUUID(),
+      clientAddress: UNKNOWN_CLIENT,
+      deadline: AbortSignal.timeout(DELIVERY_TIMEOUT_MS),
+      deadlineAtMs: now() + DELIVERY_TIMEOUT_MS,
+    });
+    if (answer.kind !== "answered") return false;
+    discard(answer.response);
+    return SETTLED.includes(answer.response.status);
+  };
+
+  const takeOnce = async (inBackground: Exchange["inBackground"]): Promise<void> => {
+    const batch = gatherer.take(MAX_BATCH_EVENTS);
+    if (batch === undefined) return;
+    for (const event of batch.events) logOnce(event);
+    let hasArrived = false;
+    try {
+      hasArrived = await deliver(batch, inBackground);
+    } finally {
+      gatherer.settle(batch, hasArrived);
+    }
+    backoffMs = hasArrived ? FIRST_BACKOFF_MS : Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
+    notBeforeMs = now() + (hasArrived ? GATHER_MS : backoffMs);
+  };
+
+  const run = async (untilMs: number, inBackground: Exchange["inBackground"]): Promise<void> => {
+    try {
+      for (;;) {
+        const dueAtMs = gatherer.nextDueAtMs();
+        if (dueAtMs === undefined) return;
+        const waitMs = Math.max(GATHER_MS, dueAtMs - now(), notBeforeMs - now());
+        if (now() + waitMs > untilMs) return;
+        await pause(waitMs);
+        await takeOnce(inBackground);
+      }
+    } finally {
+      if (busyUntilMs === untilMs) busyUntilMs = Number.NEGATIVE_INFINITY;
+    }
+  };
+
+  const tend: EventCourier["tend"] = (inBackground) => {
+    const nowMs = now();
+    if (nowMs < busyUntilMs || gatherer.nextDueAtMs() === undefined) return;
+    busyUntilMs = nowMs + RUN_MS;
+    inBackground(run(busyUntilMs, inBackground));
+  };
+
+  return {
+    report: (exchange, finding) => gatherer.add(occurrenceOf(exchange, finding, now())),
+    tend,
+  };
+};

@@ -1,0 +1,109 @@
+/** What the guards of the edge refuse, as the sinks of the origin get it. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SecurityEvent } from "../../src/core/security-events/event.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+let system: System;
+
+beforeAll(async () => {
+  system = await startSystem({ edgeEnvironment: { RATE_LIMITS: "enforce" } });
+});
+afterAll(() => system?.stop());
+
+/** Longer than equal events are gathered. */
+const POLL = { timeout: 30_000, interval: 50 };
+
+const parse = (line: string): { message?: string; event?: SecurityEvent } => {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return {};
+  }
+};
+
+/** Events of one client that an origin has written to its log. */
+const eventsOf = (client: string): SecurityEvent[] =>
+  system.logLines
+    .map(parse)
+    .flatMap(({ message, event }) =>
+      message === "security event" && event !== undefined && event.client === client ? [event] : [],
+    );
+
+const from = (client: string, headers: Readonly<Record<string, string>> = {}) => ({
+  headers: { "x-local-client": client, ...headers },
+});
+
+describe("credentials", () => {
+  test.each([
+    ["192.0.2.1", "missing", "anonymous", undefined],
+    ["192.0.2.2", "malformed", "anonymous", "nonsense"],
+    ["192.0.2.3", "unknown_key", `key:${"a".repeat(12)}`, `bwk_${"a".repeat(12)}_${"b".repeat(43)}`],
+  ])("of %s that are refused are told as %s, of %s", async (client, reason, user, token) => {
+    const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
+    expect((await system.call("/v1/orders", from(client, headers))).status).toBe(401);
+    await expect.poll(() => eventsOf(client), POLL).toHaveLength(1);
+    expect(eventsOf(client)[0]).toMatchObject({
+      type: "auth_failure",
+      user,
+      reason,
+      route: "listOrders",
+      count: 1,
+    });
+  });
+
+  test("of a key with another's secret are told with the key's id, and never with the secret", async () => {
+    const client = "192.0.2.4";
+    const { id, key } = await system.createKey("alice");
+    const forged = `${key.slice(0, -43)}${"A".repeat(43)}`;
+    await system.call("/v1/orders", from(client, { authorization: `Bearer ${forged}` }));
+    await expect.poll(() => eventsOf(client), POLL).toHaveLength(1);
+    expect(eventsOf(client)[0]).toMatchObject({ reason: "wrong_secret", user: `key:${id}` });
+    expect(system.logLines.join()).not.toContain("A".repeat(43));
+  });
+
+  test("without the route's scope are told with the principal", async () => {
+    const client = "192.0.2.5";
+    const { key } = await system.createKey("reader", ["orders:read"]);
+    const { status } = await system.call("/v1/orders", {
+      method: "POST",
+      json: { lines: [{ productId: sampleProductId(1), quantity: 1 }] },
+      key,
+      ...from(client, { authorization: `Bearer ${key}`, "content-type": "application/json" }),
+    });
+    expect(status).toBe(403);
+    await expect.poll(() => eventsOf(client), POLL).toHaveLength(1);
+    expect(eventsOf(client)[0]).toMatchObject({ reason: "insufficient_scope", user: "reader" });
+  });
+});
+
+test("a client above its limit is told of, once for all of its requests as far as their counts go", async () => {
+  const client = "192.0.2.21";
+  const path = `/v1/products/${sampleProductId(1)}`;
+  const statuses = await Promise.all(
+    Array.from({ length: 400 }, async () => (await system.call(path, from(client))).status),
+  );
+  const refused = statuses.filter((status) => status === 429).length;
+  expect(refused).toBeGreaterThan(50);
+  const counted = (): number => eventsOf(client).reduce((sum, { count }) => sum + count, 0);
+  await expect.poll(counted, POLL).toBe(refused);
+  // One at once, at 10, at 100, and the rest of a window; the requests may lie in two windows.
+  expect(eventsOf(client).length).toBeLessThanOrEqual(8);
+  expect(new Set(eventsOf(client).map(({ id }) => id)).size).toBe(eventsOf(client).length);
+  expect(eventsOf(client)[0]).toMatchObject({
+    type: "rate_limit_exceeded",
+    endpoint: "GET /v1/products/:id",
+    limits: ["catalogue"],
+  });
+});
+
+test("an address that was mapped into IPv6 is the one that it is", async () => {
+  await system.call("/v1/orders", from("::ffff:192.0.2.31"));
+  await expect.poll(() => eventsOf("192.0.2.31"), POLL).toHaveLength(1);
+});
+
+test("X-Forwarded-For names nobody", async () => {
+  await system.call("/v1/orders", from("192.0.2.32", { "x-forwarded-for": "198.51.100.9" }));
+  await expect.poll(() => eventsOf("192.0.2.32"), POLL).toHaveLength(1);
+  expect(eventsOf("198.51.100.9")).toEqual([]);
+});

@@ -140,6 +140,21 @@ const testsOf = (driver: RedisDriver): void => {
     expect(reads).toBeGreaterThan(5);
   });
 
+  test("a hash with a time to live is forgotten after it, unless it is given more", async ({ skip }) => {
+    const redis = inspected(skip);
+    const store = connect();
+    const name = newName();
+    await store.replaceHash(name, { a: "1" }, 60_000);
+    expect(await redis.pttl(name)).toBeGreaterThan(50_000);
+    await store.expire(name, 1_000_000);
+    expect(await redis.pttl(name)).toBeGreaterThan(900_000);
+    await store.replaceHash(name, { a: "2" });
+    expect(await redis.ttl(name)).toBe(-1);
+    await store.expire(name, 1);
+    await expect.poll(() => store.hashField(name, "a"), { interval: 5 }).toBeNull();
+    await store.expire(name, 1_000);
+  });
+
   test("a removed hash is gone, and may be removed again", async () => {
     const store = connect();
     const name = newName();

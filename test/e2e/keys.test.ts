@@ -1,16 +1,24 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
 import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import { revokeKey } from "../../src/origin/keys/key-store.ts";
 import { runKeysCommand } from "../../src/origin/keys/keys-command.ts";
+import { type Door, startDoor } from "../support/door.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
+/** By which the origin alone reaches Redis. */
+let door: Door;
 
 beforeAll(async () => {
-  system = await startSystem();
+  door = await startDoor(inject("servers").redisUrl);
+  system = await startSystem({ originEnvironment: { REDIS_URL: `http://127.0.0.1:${door.port}` } });
 });
-afterAll(() => system?.stop());
+afterAll(async () => {
+  await system?.stop();
+  await door?.stop();
+});
 
 const run = async (...args: string[]): Promise<string> => {
   const lines: string[] = [];
@@ -56,6 +64,20 @@ test("a key that an isolate has seen stops within 10 s of its revocation", async
   await expect
     .poll(async () => (await system.call("/v1/orders", { key })).status, { timeout: 12_000, interval: 250 })
     .toBe(401);
+});
+
+test("it stops within 10 s, too, where no origin can tell Redis", async () => {
+  const { id, key } = await createdKey();
+  expect((await system.call("/v1/orders", { key })).status).toBe(200);
+  door.shut();
+  try {
+    await revokeKey(system.pool, id);
+    await expect
+      .poll(async () => (await system.call("/v1/orders", { key })).status, { timeout: 12_000, interval: 250 })
+      .toBe(401);
+  } finally {
+    await door.open();
+  }
 });
 
 test("a key can be given a time to live", async () => {

@@ -1,7 +1,7 @@
 /** Who is asking: an API key by `Authorization: Bearer`, and the scopes that the route asks for. */
 import { type Problem, problem } from "../../contract/problem.ts";
 import { createBoundedMap } from "../../core/bounded-map.ts";
-import { bearerToken, parseKey, verifyKey } from "../../core/security/api-key.ts";
+import { bearerToken, type PresentedKey, parseKey, verifyKey } from "../../core/security/api-key.ts";
 import { missingScopes, type Principal } from "../../core/security/principal.ts";
 import type { AuthFailureReason } from "../../core/security-events/event.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
@@ -9,8 +9,13 @@ import { asksForExplanation, mayBeExplainedTo } from "../explanation.ts";
 import type { KeyFinding, KeyLookup } from "../key-lookup.ts";
 import type { ReportSecurity } from "../security-report.ts";
 
-/** How long an isolate believes what it has found out about a key: so long a revoked one may live. */
-const VERDICT_LIFETIME_MS = 10_000;
+/**
+ * How long an isolate believes what it has found out about a key. With the time for which Redis may hold what an origin
+ * could not renew, that is the 10 s for which a revoked one may live.
+ */
+const VERDICT_LIFETIME_MS = 5_000;
+/** From then on it is looked up again in the background, so that nobody who asks often waits for it. */
+const REFRESH_AFTER_MS = 2_500;
 /** Verdicts kept; guesses have a room of their own, so that they cannot push out what is valid. */
 const MAX_VERDICTS = 10_000;
 
@@ -23,6 +28,8 @@ type Credentials =
 interface CachedVerdict {
   readonly credentials: Credentials;
   readonly untilMs: number;
+  /** Infinity where somebody does so. */
+  refreshAtMs: number;
 }
 
 export interface AuthenticationDependencies {
@@ -56,13 +63,13 @@ export const authenticationGuard = (dependencies: AuthenticationDependencies): G
   const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
   const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
-  const known = (token: string): Credentials | undefined => {
+  const known = (token: string): CachedVerdict | undefined => {
     const verdict = accepted.get(token) ?? refused.get(token);
-    return verdict !== undefined && verdict.untilMs > now() ? verdict.credentials : undefined;
+    return verdict !== undefined && verdict.untilMs > now() ? verdict : undefined;
   };
 
   const judge = (
-    presented: NonNullable<ReturnType<typeof parseKey>>,
+    presented: PresentedKey,
     found: Exclude<KeyFinding, { kind: "unavailable" }>,
   ): Credentials => {
     const user = `key:${presented.id}`;
@@ -73,24 +80,43 @@ export const authenticationGuard = (dependencies: AuthenticationDependencies): G
       : { kind: "proven", principal: verified };
   };
 
+  const remember = (token: string, credentials: Credentials, untilMs: number, refreshAtMs: number): void => {
+    accepted.delete(token);
+    refused.delete(token);
+    const verdicts = credentials.kind === "proven" ? accepted : refused;
+    verdicts.set(token, { credentials, untilMs, refreshAtMs });
+  };
+
   /** Undefined where nobody can say now. */
-  const credentialsOf = async (token: string, exchange: Exchange): Promise<Credentials | undefined> => {
-    const remembered = known(token);
-    if (remembered !== undefined) return remembered;
-    const presented = parseKey(token);
-    if (presented === undefined) return MALFORMED;
+  const lookUp = async (
+    token: string,
+    presented: PresentedKey,
+    exchange: Exchange,
+  ): Promise<Credentials | undefined> => {
     const askedAtMs = now();
-    ahead(exchange, proven(accepted.get(token)?.credentials)?.id);
     const found = await lookup(presented.id, exchange);
     if (found.kind === "unavailable") return undefined;
     const credentials = judge(presented, found);
-    const expiresAtMs = found.kind === "found" ? (found.record.expiresAtMs ?? undefined) : undefined;
-    accepted.delete(token);
-    refused.delete(token);
-    const untilMs = askedAtMs + VERDICT_LIFETIME_MS;
-    if (credentials.kind === "refused") refused.set(token, { credentials, untilMs });
-    else accepted.set(token, { credentials, untilMs: Math.min(untilMs, expiresAtMs ?? untilMs) });
+    const isProven = credentials.kind === "proven";
+    const expiresAtMs =
+      (found.kind === "found" && isProven ? found.record.expiresAtMs : null) ?? Number.POSITIVE_INFINITY;
+    const untilMs = Math.min(askedAtMs + VERDICT_LIFETIME_MS, expiresAtMs);
+    remember(token, credentials, untilMs, isProven ? askedAtMs + REFRESH_AFTER_MS : Number.POSITIVE_INFINITY);
     return credentials;
+  };
+
+  const credentialsOf = async (token: string, exchange: Exchange): Promise<Credentials | undefined> => {
+    const verdict = known(token);
+    if (verdict !== undefined && now() < verdict.refreshAtMs) return verdict.credentials;
+    const presented = parseKey(token);
+    if (presented === undefined) return MALFORMED;
+    if (verdict !== undefined) {
+      verdict.refreshAtMs = Number.POSITIVE_INFINITY;
+      exchange.inBackground(lookUp(token, presented, exchange));
+      return verdict.credentials;
+    }
+    ahead(exchange, proven(accepted.get(token)?.credentials)?.id);
+    return await lookUp(token, presented, exchange);
   };
 
   return async (exchange) => {

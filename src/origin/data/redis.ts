@@ -7,8 +7,14 @@ import type { OriginLog } from "../log.ts";
 export interface RedisStore {
   ping(): Promise<void>;
   hashField(name: string, field: string): Promise<string | null>;
-  /** Puts a whole hash in the place of another; readers see the old one or the new one. */
-  replaceHash(name: string, fields: Readonly<Record<string, string>>): Promise<void>;
+  /**
+   * Puts a whole hash in the place of another; readers see the old one or the new one.
+   *
+   * @param ttlMs for so long it is kept, milliseconds @default for ever
+   */
+  replaceHash(name: string, fields: Readonly<Record<string, string>>, ttlMs?: number): Promise<void>;
+  /** What is there under the name is forgotten after the time, milliseconds. */
+  expire(name: string, ttlMs: number): Promise<void>;
   removeHash(name: string): Promise<void>;
   /** Whether the name was free; it is taken for the time, milliseconds. */
   setIfAbsent(name: string, ttlMs: number): Promise<boolean>;
@@ -57,6 +63,7 @@ interface HashCommands {
   hset(name: string, fields: Record<string, string>): Promise<unknown>;
   expire(name: string, seconds: number): Promise<unknown>;
   persist(name: string): Promise<unknown>;
+  pexpire(name: string, milliseconds: number): Promise<unknown>;
   rename(from: string, to: string): Promise<unknown>;
 }
 
@@ -64,6 +71,7 @@ const replaceHash = async (
   redis: HashCommands,
   name: string,
   fields: Readonly<Record<string, string>>,
+  ttlMs?: number,
 ): Promise<void> => {
   const entries = Object.entries(fields);
   // To Redis a hash without fields is none.
@@ -73,7 +81,8 @@ const replaceHash = async (
     await redis.hset(unfinished, Object.fromEntries(entries.slice(from, from + FIELDS_PER_COMMAND)));
     if (from === 0) await redis.expire(unfinished, UNFINISHED_TTL_S);
   }
-  await redis.persist(unfinished);
+  if (ttlMs === undefined) await redis.persist(unfinished);
+  else await redis.pexpire(unfinished, ttlMs);
   await redis.rename(unfinished, name);
 };
 
@@ -89,7 +98,8 @@ const overHttp = (url: string, token: string): RedisStore => {
   return {
     ping: async () => void (await redis.ping()),
     hashField: (name, field) => redis.hget<string>(name, field),
-    replaceHash: (name, fields) => replaceHash(redis, name, fields),
+    replaceHash: (name, fields, ttlMs) => replaceHash(redis, name, fields, ttlMs),
+    expire: async (name, ttlMs) => void (await redis.pexpire(name, ttlMs)),
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", { nx: true, px: ttlMs })) !== null,
     values: (names) => redis.mget<(string | null)[]>(...names),
@@ -121,7 +131,8 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
   return {
     ping: async () => void (await redis.ping()),
     hashField: (name, field) => redis.hget(name, field),
-    replaceHash: (name, fields) => replaceHash(redis, name, fields),
+    replaceHash: (name, fields, ttlMs) => replaceHash(redis, name, fields, ttlMs),
+    expire: async (name, ttlMs) => void (await redis.pexpire(name, ttlMs)),
     removeHash: async (name) => void (await redis.del(name)),
     setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", "PX", ttlMs, "NX")) !== null,
     values: (names) => redis.mget(...names),
@@ -153,7 +164,8 @@ export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
   return {
     ping: () => run(() => redis.ping()),
     hashField: (name, field) => run(() => redis.hashField(name, field)),
-    replaceHash: (name, fields) => run(() => redis.replaceHash(name, fields)),
+    replaceHash: (name, fields, ttlMs) => run(() => redis.replaceHash(name, fields, ttlMs)),
+    expire: (name, ttlMs) => run(() => redis.expire(name, ttlMs)),
     removeHash: (name) => run(() => redis.removeHash(name)),
     setIfAbsent: (name, ttlMs) => run(() => redis.setIfAbsent(name, ttlMs)),
     values: (names) => run(() => redis.values(names)),

@@ -7,6 +7,11 @@ import { publishSnapshot, type Snapshot } from "../snapshots/publish-snapshot.ts
 import { keySnapshot } from "./key-store.ts";
 
 const LOCK_KEY = 7_203_419;
+/**
+ * Where no origin can write to Redis, what it holds may have been revoked: from then on the edge asks an origin. As long
+ * as two rounds of publishing and a half; with the time for which an isolate believes what it has read, 10 s.
+ */
+const TTL_MS = 5_000;
 
 const read = async (database: Database): Promise<Snapshot> => {
   const { version, records } = await keySnapshot(database);
@@ -26,5 +31,6 @@ export const publishKeys = (pool: PostgresPool, redis: RedisStore, prefix: strin
     name: "keys",
     hashName: publishedKeysName(prefix),
     lockKey: LOCK_KEY,
+    ttlMs: TTL_MS,
     read,
   });

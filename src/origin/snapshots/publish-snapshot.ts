@@ -15,6 +15,8 @@ export interface SnapshotKind {
   readonly name: SnapshotName;
   /** The hash's name in Redis. */
   readonly hashName: string;
+  /** It is believed for so long after an origin has last looked after it, milliseconds. @default for ever */
+  readonly ttlMs?: number;
   /** One publisher at a time: an older snapshot never takes a newer one's place. Any constant of its own. */
   readonly lockKey: number;
   /** One statement reads both, so that they belong together. */
@@ -24,12 +26,12 @@ export interface SnapshotKind {
 const publishLocked = async (
   connection: Database,
   redis: RedisStore,
-  { hashName, lockKey, read }: SnapshotKind,
+  { hashName, lockKey, ttlMs, read }: SnapshotKind,
 ): Promise<void> => {
   await connection.query("SELECT pg_advisory_xact_lock($1)", [lockKey]);
   const { version, fields } = await read(connection);
   if ((await redis.hashField(hashName, VERSION_FIELD)) === version) return;
-  await redis.replaceHash(hashName, { ...fields, [VERSION_FIELD]: version });
+  await redis.replaceHash(hashName, { ...fields, [VERSION_FIELD]: version }, ttlMs);
 };
 
 /**
@@ -43,6 +45,8 @@ export const publishSnapshot = async (
   kind: SnapshotKind,
 ): Promise<boolean> => {
   const published = await redis.hashField(kind.hashName, VERSION_FIELD);
+  // Before the database is asked: while that is away nothing in it changes.
+  if (kind.ttlMs !== undefined) await redis.expire(kind.hashName, kind.ttlMs);
   if (published === (await readVersion(pool, kind.name))) return false;
   await pool.transaction((transaction) => publishLocked(transaction, redis, kind));
   return true;

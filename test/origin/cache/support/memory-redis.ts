@@ -74,6 +74,7 @@ export const createMemoryRedis = (): MemoryRedis => {
     ping: () => command(() => undefined),
     hashField: () => command(() => null),
     replaceHash: () => command(() => undefined),
+    expire: () => command(() => undefined),
     removeHash: () => command(() => undefined),
     setIfAbsent: (name, ttlMs) => command(() => claim({ name, value: "1", ttlMs })),
     claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),

@@ -1,0 +1,503 @@
+/**
+ * What attackers try, each with its answer: refused, with which problem; made harmless; or stopped by the runtime before
+ * any code of ours sees it.
+ */
+import { request } from "node:http";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
+import { type CallInit, type System, startSystem } from "../support/system.ts";
+
+let system: System;
+let alice: string;
+let eve: string;
+
+beforeAll(async () => {
+  system = await startSystem();
+  alice = (await system.createKey("alice")).key;
+  eve = (await system.createKey("eve")).key;
+});
+afterAll(() => system?.stop());
+
+const PRODUCT = sampleProductId(1);
+const order = { lines: [{ productId: PRODUCT, quantity: 1 }] };
+
+interface RawAnswer {
+  readonly status: number;
+  readonly body: string;
+  readonly fields: string;
+}
+
+interface RawInit {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string | string[]>>;
+  readonly body?: string;
+}
+
+/** A request whose target goes out exactly as it is written. */
+const raw = (path: string, { method = "GET", headers = {}, body }: RawInit = {}): Promise<RawAnswer> => {
+  const { hostname, port } = new URL(system.edgeUrl);
+  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
+  const sent = request({ hostname, port, path, method, headers: { ...headers } }, async (response) => {
+    resolve({
+      status: response.statusCode ?? 0,
+      body: await text(response),
+      fields: JSON.stringify(response.headers),
+    });
+  });
+  sent.on("error", reject).end(body);
+  return promise;
+};
+
+/** Everything that comes back for these bytes until the other end has said all. */
+const wire = async (bytes: string): Promise<string> => {
+  const { hostname, port } = new URL(system.edgeUrl);
+  const socket = connect({ host: hostname, port: Number(port) });
+  let heard = "";
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    heard += chunk;
+  });
+  const closed = Promise.withResolvers<void>();
+  socket.once("close", () => closed.resolve());
+  // The other end may close before it has read all.
+  socket.on("error", () => undefined);
+  socket.setTimeout(3_000, () => socket.destroy());
+  socket.write(bytes, "latin1");
+  await closed.promise;
+  return heard;
+};
+
+const statusesIn = (heard: string): number[] =>
+  [...heard.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
+
+describe("the target", () => {
+  test.each([
+    ["//v1/products", 404],
+    ["/v1//products", 404],
+    ["/v1/products/", 404],
+    ["/v1/products;jsessionid=1", 404],
+    ["/V1/PRODUCTS", 404],
+    ["/.env", 404],
+    ["/.git/config", 404],
+    ["/wp-login.php", 404],
+    ["/_edge/keys/x", 404],
+    ["/v1/products/..%2f..%2fetc%2fpasswd", 400],
+    ["/v1/products/%252e%252e%252fetc", 400],
+    ["/v1/products/%00", 400],
+    [`/v1/products/${PRODUCT}%00`, 400],
+    ["/v1/products/%c0%ae%c0%ae", 400],
+    ["/v1/products/a%5C..%5Cb", 400],
+    ["/v1/products/%0d%0aSet-Cookie:%20a=1", 400],
+    ["/v1/products/%ff", 400],
+    ["/v1/products/' OR 1=1--", 400],
+  ])("%s is refused: %i", async (path, status) => {
+    const answer = await raw(path.replaceAll(" ", "%20"));
+    expect(answer.status).toBe(status);
+    expect(JSON.parse(answer.body)).toMatchObject({ status });
+    expect(answer.fields).not.toMatch(/set-cookie/i);
+  });
+
+  test.each([
+    ["/v1/products/%2e%2e/products"],
+    ["/v1/./products"],
+    ["/v1/products/../products"],
+    ["/v1\\products"],
+  ])("%s is made harmless: the runtime resolves it to what it means", async (path) => {
+    expect((await raw(path)).status).toBe(200);
+  });
+
+  test("dots that lead out of the API end at its root, where there is nothing", async () => {
+    expect((await raw("/../../etc/passwd")).status).toBe(404);
+  });
+
+  test("an absolute target of another host is no way to there", async () => {
+    const heard = await wire(
+      "GET http://evil.example/.env HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    );
+    // The local runtime takes none at all; the platform has an answer of its own for a host that is not its.
+    expect(statusesIn(heard).every((status) => status >= 400)).toBe(true);
+  });
+
+  test("a host that is somebody else's changes no answer", async () => {
+    const answer = await raw("/v1/products?limit=1", { headers: { host: "evil.example" } });
+    expect(answer.status).toBe(200);
+    expect(answer.body + answer.fields).not.toContain("evil.example");
+  });
+});
+
+describe("header fields", () => {
+  test("two Authorization fields are no credentials", async () => {
+    const authorization = [`Bearer ${eve}`, `Bearer ${alice}`];
+    const heard = await wire(
+      `GET /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${authorization
+        .map((value) => `Authorization: ${value}\r\n`)
+        .join("")}\r\n`,
+    );
+    expect(statusesIn(heard)).toEqual([401]);
+  });
+
+  test("two values of Content-Type are none that is taken", async () => {
+    const heard = await wire(
+      `POST /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${alice}\r\n` +
+        "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
+    );
+    expect(statusesIn(heard)).toEqual([415]);
+  });
+
+  test("two values of Idempotency-Key are no key", async () => {
+    const { status } = await raw("/v1/orders", {
+      method: "POST",
+      headers: {
+        authorization: `Bearer ${alice}`,
+        "content-type": "application/json",
+        "idempotency-key": "a, b",
+      },
+      body: JSON.stringify(order),
+    });
+    expect(status).toBe(400);
+  });
+
+  test("more than the runtime takes is stopped by it", async () => {
+    const heard = await wire(
+      `GET /v1/products HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Large: ${"x".repeat(1_000_000)}\r\n\r\n`,
+    );
+    expect(statusesIn(heard).every((status) => status >= 400 && status < 500)).toBe(true);
+  });
+
+  test.each([
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+  ])("%s overrides nothing", async (name) => {
+    const { status } = await raw("/v1/products?limit=1", { headers: { [name]: "DELETE" } });
+    expect(status).toBe(200);
+  });
+
+  test.each(["TRACE", "PROPFIND", "PURGE"])("%s is no method of the API", async (method) => {
+    const heard = await wire(`${method} /v1/products HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+    expect(statusesIn(heard).every((status) => [400, 405, 501].includes(status))).toBe(true);
+  });
+
+  test.each(["x-original-url", "x-rewrite-url"])("%s names no other path", async (name) => {
+    expect((await raw("/nowhere", { headers: { [name]: "/v1/products" } })).status).toBe(404);
+  });
+});
+
+describe("framing", () => {
+  const smuggled = "GET /v1/products?limit=1 HTTP/1.1\r\nHost: a\r\n\r\n";
+
+  test.each([
+    [
+      "Content-Length with Transfer-Encoding",
+      `Content-Length: ${5 + smuggled.length}\r\nTransfer-Encoding: chunked`,
+    ],
+    ["two lengths", `Content-Length: 5\r\nContent-Length: ${5 + smuggled.length}`],
+    ["a length that is none", "Content-Length: +5"],
+  ])("%s lets nothing through behind it", async (_, fields) => {
+    const heard = await wire(
+      `POST /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${alice}\r\n${fields}\r\n\r\n0\r\n\r\n${smuggled}`,
+    );
+    expect(heard).not.toContain('"items"');
+    expect(statusesIn(heard).filter((status) => status < 400)).toEqual([]);
+  });
+
+  test("a chunked body above the route's size is 413, however slowly its size shows", async () => {
+    const chunk = `1000\r\n${"x".repeat(4096)}\r\n`;
+    const heard = await wire(
+      `POST /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${alice}\r\n` +
+        `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(4)}0\r\n\r\n`,
+    );
+    // The connection may be cut before the answer has been read; that is no answer either.
+    expect(statusesIn(heard).filter((status) => status !== 413)).toEqual([]);
+  });
+});
+
+describe("credentials", () => {
+  const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
+  const claims = { sub: "alice", scope: "orders:read", exp: 4_000_000_000 };
+
+  test.each([
+    ["a truncated key", () => alice.slice(0, -1)],
+    ["a key with more behind it", () => `${alice}A`],
+    ["one's own id with another's secret", () => `${alice.slice(0, -43)}${eve.slice(-43)}`],
+    ["another's id with one's own secret", () => `${eve.slice(0, -43)}${alice.slice(-43)}`],
+    ["a key in capitals", () => alice.toUpperCase()],
+    ["a token that says that it is not signed", () => `${encode({ alg: "none" })}.${encode(claims)}.`],
+    [
+      "a token that nobody has signed",
+      () => `${encode({ alg: "HS256" })}.${encode(claims)}.${"A".repeat(43)}`,
+    ],
+    ["a very long one", () => `bwk_${"A".repeat(6_000)}`],
+  ])("%s are none: 401", async (_, token) => {
+    const response = await system.call("/v1/orders", { key: token() });
+    expect((await problemOf(response)).code).toBe("unauthenticated");
+    expect(response.status).toBe(401);
+  });
+
+  test.each([
+    "?key=",
+    "?access_token=",
+    "?authorization=Bearer%20",
+  ])("a key in the query (%s) is not looked at", async (query) => {
+    expect((await system.call(`/v1/orders${query}${alice}`)).status).toBe(401);
+  });
+});
+
+describe("between the tiers", () => {
+  /** As the edge signs it, and then changed on its way. */
+  const changed = async (
+    init: Omit<SignedInit, "timeoutMs">,
+    change: (request: SignedRequest) => Partial<SignedRequest>,
+  ): Promise<Response> => {
+    const one = await signed(system, "/v1/orders?limit=2", { timeoutMs: 5_000, principal: "eve", ...init });
+    const { url, method, headers, body } = { ...one, ...change(one) };
+    return await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
+  };
+  const withField = (name: string, value: string) => (one: SignedRequest) => ({
+    headers: { ...one.headers, [name]: value },
+  });
+  const keyed = { method: "POST", json: order, headers: { "idempotency-key": "mine" } };
+
+  test.each([
+    ["path", {}, (one: SignedRequest) => ({ url: one.url.replace("/v1/orders", "/v1/products") })],
+    ["query", {}, (one: SignedRequest) => ({ url: one.url.replace("limit=2", "limit=3") })],
+    ["method", {}, () => ({ method: "DELETE" })],
+    ["principal", {}, withField(tierHeaders.principal, "alice")],
+    ["client", {}, withField(tierHeaders.clientAddress, "192.0.2.1")],
+    ["verdict", {}, withField(tierHeaders.verdict, 'auth=api-key, scopes="orders:read products:write"')],
+    ["deadline", {}, withField(tierHeaders.timeoutMs, "60000")],
+    ["request's id", {}, withField(tierHeaders.requestId, crypto.randomUUID())],
+    ["Idempotency-Key", keyed, withField("idempotency-key", "another")],
+    ["Content-Type", keyed, withField("content-type", "text/plain")],
+    ["digest", keyed, withField("content-digest", `sha-256=:${"A".repeat(43)}=:`)],
+    ["body", keyed, () => ({ body: new TextEncoder().encode('{"lines":[]}') })],
+    [
+      "signing key's name",
+      {},
+      (one: SignedRequest) => ({
+        headers: {
+          ...one.headers,
+          "signature-input": one.headers["signature-input"]?.replace(/keyid="[^"]*"/, 'keyid="other"') ?? "",
+        },
+      }),
+    ],
+    [
+      "time",
+      {},
+      (one: SignedRequest) => ({
+        headers: {
+          ...one.headers,
+          "signature-input":
+            one.headers["signature-input"]?.replace(/expires=\d+/, "expires=4000000000") ?? "",
+        },
+      }),
+    ],
+  ] as const)("a signed request whose %s was changed is 401", async (_, init, change) => {
+    const response = await changed(init, change);
+    expect(response.status).toBe(401);
+    expect((await problemOf(response)).code).toBe("unsigned");
+  });
+
+  test("what was signed for another origin is 401", async () => {
+    const { pathname } = new URL("http://x/v1/orders");
+    const one = await signed(system, pathname, { timeoutMs: 5_000, principal: "eve" });
+    const { promise, resolve } = Promise.withResolvers<number>();
+    request(one.url, { headers: { ...one.headers, host: "other.example" } }, (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    }).end();
+    expect(await promise).toBe(401);
+  });
+
+  test.each([
+    ["read", { principal: "eve" }],
+    ["write", { principal: "eve", method: "POST", json: { lines: [] } }],
+  ] as const)("a signed %s that comes a second time is 401", async (_, init) => {
+    const { url, method, headers, body } = await signed(system, "/v1/orders", { timeoutMs: 5_000, ...init });
+    const send = async (): Promise<number> =>
+      (await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) })).status;
+    expect(await send()).not.toBe(401);
+    expect(await send()).toBe(401);
+  });
+
+  test.each([
+    "cf-connecting-ip",
+    "x-forwarded-for",
+    "x-real-ip",
+    "forwarded",
+    "true-client-ip",
+  ])("%s straight at the origin names nobody", async (name) => {
+    const url = system.origins[0]?.url;
+    expect((await fetch(`${url}/v1/products`, { headers: { [name]: "127.0.0.1" } })).status).toBe(401);
+    const answer = await sendSigned(system, "/v1/orders", {
+      timeoutMs: 5_000,
+      principal: `client-${name}`,
+      headers: { [name]: "192.0.2.99" },
+    });
+    expect(answer.status).toBe(200);
+    const told = (): string | undefined => system.logLines.find((line) => line.includes(`client-${name}`));
+    await expect.poll(told, { timeout: 10_000 }).toContain('"client":"127.0.0.1"');
+    expect(told()).not.toContain("192.0.2.99");
+  });
+});
+
+describe("what is somebody else's", () => {
+  test("order is as absent as one that does not exist, to be read or cancelled", async () => {
+    const placed = await system.call("/v1/orders", { method: "POST", key: alice, json: order });
+    const location = placed.headers.get("location") ?? "";
+    expect((await system.call(location, { key: alice })).status).toBe(200);
+    expect((await system.call(location, { key: eve })).status).toBe(404);
+    expect((await system.call(`${location}/cancel`, { method: "POST", key: eve })).status).toBe(404);
+  });
+
+  test("cursor opens nothing, nor does a forged one", async () => {
+    for (let turn = 0; turn < 3; turn += 1)
+      await system.call("/v1/orders", { method: "POST", key: alice, json: order });
+    const page = await (await system.call("/v1/orders?limit=1", { key: alice })).text();
+    const nextCursor = /"nextCursor":"([^"]+)"/.exec(page)?.[1] ?? "";
+    expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: alice })).status).toBe(200);
+    expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: eve })).status).toBe(400);
+    expect((await system.call(`/v1/products?cursor=${nextCursor}`)).status).toBe(400);
+    const forged = `${nextCursor.slice(0, -1)}${nextCursor.endsWith("A") ? "B" : "A"}`;
+    expect((await system.call(`/v1/orders?cursor=${forged}`, { key: alice })).status).toBe(400);
+  });
+
+  test("Idempotency-Key gives no answer of theirs", async () => {
+    const send = (key: string): Promise<Response> =>
+      system.call("/v1/orders", {
+        method: "POST",
+        key,
+        json: order,
+        headers: { "idempotency-key": "shared" },
+      });
+    const theirs = await send(alice);
+    const own = await send(eve);
+    expect([theirs.status, own.status]).toEqual([201, 201]);
+    expect(own.headers.has("idempotency-replayed")).toBe(false);
+    expect(own.headers.get("location")).not.toBe(theirs.headers.get("location"));
+  });
+});
+
+describe("bodies", () => {
+  const post = (init: CallInit): Promise<Response> =>
+    system.call("/v1/orders", { method: "POST", key: alice, ...init });
+  const json = (body: string): CallInit => ({ body, headers: { "content-type": "application/json" } });
+
+  test.each([
+    ["mass assignment of the owner", json(JSON.stringify({ ...order, principal: "eve" }))],
+    [
+      "mass assignment of a price",
+      json(JSON.stringify({ lines: [{ productId: PRODUCT, quantity: 1, unitPrice: { amount: 0 } }] })),
+    ],
+    ["a negative quantity", json(JSON.stringify({ lines: [{ productId: PRODUCT, quantity: -1 }] }))],
+    ["a quantity beyond all numbers", json(`{"lines":[{"productId":"${PRODUCT}","quantity":1e999}]}`)],
+    ["the prototype by its name", json(`{"lines":[],"__proto__":{"scopes":["products:write"]}}`)],
+    ["the prototype by its constructor", json(`{"lines":[],"constructor":{"prototype":{"a":1}}}`)],
+    ["deep nesting", json("[".repeat(4_000))],
+    ["deep nesting that is closed", json(`${"[".repeat(4_000)}${"]".repeat(4_000)}`)],
+    ["the same field twice", json(`{"lines":[],"lines":[]}`)],
+    ["bytes that are no UTF-8", json("\ud800")],
+    ["two documents", json("{}{}")],
+    ["an operator of a query language", json(`{"lines":{"$gt":""}}`)],
+  ])("%s are refused, and nothing is done: 400", async (_, init) => {
+    const response = await post(init);
+    expect(response.status).toBe(400);
+    expect((await problemOf(response)).code).toBe("invalid_request");
+    expect(Object.hasOwn(Object.prototype, "a")).toBe(false);
+  });
+
+  test("a very large body is 413 before it is read", async () => {
+    expect((await post(json(`{"lines":"${"x".repeat(1_000_000)}"}`))).status).toBe(413);
+  });
+
+  test("a GET with a body is 413: nothing reads it", async () => {
+    const { status } = await raw("/v1/products?limit=1", { headers: { "content-length": "2" }, body: "{}" });
+    expect(status).toBe(413);
+  });
+});
+
+describe("input that is made for slow patterns", () => {
+  const long = "a".repeat(4_000);
+  test.each([
+    ["a search", `/v1/products?q=${encodeURIComponent(`${"a ".repeat(49)}!`)}`, {}],
+    ["a condition", `/v1/products/${PRODUCT}`, { "if-none-match": `${'"a",'.repeat(240)}"` }],
+    ["an Origin", "/v1/products?limit=1", { origin: `https://${long}` }],
+    ["a media type", "/v1/products?limit=1", { accept: `${"a/b;".repeat(900)}` }],
+    ["credentials", "/v1/orders", { authorization: `Bearer ${" ".repeat(4_000)}x y` }],
+    ["a cursor", `/v1/products?cursor=${"A".repeat(301)}`, {}],
+  ])("%s is answered as soon as any other", async (_, path, headers) => {
+    const beganAtMs = performance.now();
+    expect((await system.call(path, { headers })).status).toBeLessThan(500);
+    // The route's own deadline is ten seconds.
+    expect(performance.now() - beganAtMs).toBeLessThan(5_000);
+  });
+});
+
+describe("the caches", () => {
+  test.each([
+    ["x-forwarded-host", "evil.example"],
+    ["x-forwarded-scheme", "http"],
+    ["x-original-url", "/v1/orders"],
+    ["origin", "https://evil.example"],
+    ["accept-language", "<script>"],
+    ["range", "bytes=0-0"],
+    ["authorization", "Bearer nonsense"],
+    ["cookie", "a=b"],
+  ])("keep nothing that %s could change", async (name, value) => {
+    const product = sampleProductId(2);
+    const poisoned = await system.call(`/v1/products/${product}`, { headers: { [name]: value } });
+    expect(poisoned.status).toBe(200);
+    await poisoned.text();
+    const clean = await system.call(`/v1/products/${product}`);
+    expect(clean.status).toBe(200);
+    const all = `${await clean.text()}${JSON.stringify([...clean.headers])}`;
+    expect(all).not.toMatch(/evil|<script>|access-control-allow-origin/);
+    expect(all).toContain(product);
+  });
+
+  test.each([
+    "?utm_source=x",
+    "?limit=1&limit=2",
+    "?cb=<script>",
+  ])("keep nothing under the query %s, which is refused", async (query) => {
+    expect((await system.call(`/v1/products${query}`)).status).toBe(400);
+    expect((await system.call("/v1/products")).status).toBe(200);
+  });
+
+  test("keep nothing of what a key was needed for", async () => {
+    expect((await system.call("/v1/orders", { key: alice })).headers.get("cache-control")).toContain(
+      "no-store",
+    );
+    expect((await system.call("/v1/orders")).status).toBe(401);
+  });
+});
+
+describe("other sites' pages", () => {
+  test("may not call what the contract does not let them", async () => {
+    const response = await system.call("/v1/orders", {
+      method: "OPTIONS",
+      headers: { origin: "https://evil.example", "access-control-request-method": "POST" },
+    });
+    expect(response.status).toBe(403);
+  });
+
+  test("can send a form, which is no order", async () => {
+    const response = await system.call("/v1/orders", {
+      method: "POST",
+      key: alice,
+      body: "lines=1",
+      headers: { "content-type": "application/x-www-form-urlencoded", origin: "https://evil.example" },
+    });
+    expect(response.status).toBe(415);
+  });
+
+  test("cannot frame or sniff an answer", async () => {
+    const { headers } = await system.call("/v1/products");
+    expect(headers.get("x-frame-options")).toBe("DENY");
+    expect(headers.get("x-content-type-options")).toBe("nosniff");
+  });
+});

@@ -1,7 +1,6 @@
 /** Publishes a part of the database to Redis: one hash, replaced whole, with the version that it is of. */
 import { VERSION_FIELD } from "../../core/security/published-keys.ts";
 import type { Database } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { readVersion, type SnapshotName } from "./version.ts";
 
@@ -40,7 +39,7 @@ const publishLocked = async (
  * @returns whether anything had to be written
  */
 export const publishSnapshot = async (
-  pool: PostgresPool,
+  pool: Database,
   redis: RedisStore,
   kind: SnapshotKind,
 ): Promise<boolean> => {

@@ -65,7 +65,7 @@ const wire = async (bytes: string): Promise<string> => {
   socket.once("close", () => closed.resolve());
   // The other end may close before it has read all.
   socket.on("error", () => undefined);
-  socket.setTimeout(3_000, () => socket.destroy());
+  socket.setTimeout(1_000, () => socket.destroy());
   socket.write(bytes, "latin1");
   await closed.promise;
   return heard;
@@ -362,7 +362,8 @@ describe("what is somebody else's", () => {
     expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: alice })).status).toBe(200);
     expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: eve })).status).toBe(400);
     expect((await system.call(`/v1/products?cursor=${nextCursor}`)).status).toBe(400);
-    const forged = `${nextCursor.slice(0, -1)}${nextCursor.endsWith("A") ? "B" : "A"}`;
+    // Not its last character, some of whose bits mean nothing.
+    const forged = nextCursor.replace(/^./, (first) => (first === "A" ? "B" : "A"));
     expect((await system.call(`/v1/orders?cursor=${forged}`, { key: alice })).status).toBe(400);
   });
 

@@ -80,15 +80,19 @@ describe("credentials", () => {
 test("a client above its limit is told of, once for all of its requests as far as their counts go", async () => {
   const client = "192.0.2.21";
   const path = `/v1/products/${sampleProductId(1)}`;
-  const statuses = await Promise.all(
-    Array.from({ length: 400 }, async () => (await system.call(path, from(client))).status),
-  );
-  const refused = statuses.filter((status) => status === 429).length;
-  expect(refused).toBeGreaterThan(50);
+  const beganAtMs = performance.now();
+  let refused = 0;
+  // However slow the machine is, and the bucket fills again.
+  for (let turn = 0; refused < 100; turn += 1) {
+    expect(turn).toBeLessThan(50);
+    const asked = Array.from({ length: 100 }, async () => (await system.call(path, from(client))).status);
+    refused += (await Promise.all(asked)).filter((status) => status === 429).length;
+  }
+  const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
   const counted = (): number => eventsOf(client).reduce((sum, { count }) => sum + count, 0);
   await expect.poll(counted, POLL).toBe(refused);
-  // One at once, at 10, at 100, and the rest of a window; the requests may lie in two windows.
-  expect(eventsOf(client).length).toBeLessThanOrEqual(8);
+  // Of each window one at once, at 10, at 100, and the rest.
+  expect(eventsOf(client).length).toBeLessThanOrEqual(4 * windows);
   expect(new Set(eventsOf(client).map(({ id }) => id)).size).toBe(eventsOf(client).length);
   expect(eventsOf(client)[0]).toMatchObject({
     type: "rate_limit_exceeded",

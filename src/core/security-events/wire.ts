@@ -1,4 +1,5 @@
 /** A batch of security events as JSON on its way from the edge to the origin. */
+import { isJsonObject, type JsonObject } from "../json-object.ts";
 import { isClient } from "../security/client-identity.ts";
 import {
   AUTH_FAILURE_REASONS,
@@ -20,11 +21,6 @@ const MAX_COUNT = 1_000_000_000;
 
 export const writeBatch = ({ events, dropped }: Batch): string => JSON.stringify({ events, dropped });
 
-type Fields = Readonly<Record<string, unknown>>;
-
-const isFields = (value: unknown): value is Fields =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
 const isWhole = (value: unknown, min: number, max: number): value is number =>
   typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
 
@@ -36,7 +32,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const TRACE_ID = /^[0-9a-f]{32}$/;
 
 /** The common part without what tells of several. */
-const readOccurrence = (fields: Fields): Occurrence | undefined => {
+const readOccurrence = (fields: JsonObject): Occurrence | undefined => {
   const { type, atMs, client, route, requestId, traceId } = fields;
   if (!isWhole(atMs, 0, Number.MAX_SAFE_INTEGER) || !isText(client) || !isText(requestId)) return undefined;
   if (!isTextOrNull(route) || !isTextOrNull(traceId)) return undefined;
@@ -77,7 +73,7 @@ const isBounded = (occurrence: Occurrence): boolean =>
 
 /** Undefined where it is not what an event can be. */
 export const readEvent = (value: unknown): SecurityEvent | undefined => {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const { id, lastAtMs, count } = value;
   const occurrence = readOccurrence(value);
   if (occurrence === undefined || !isBounded(occurrence)) return undefined;
@@ -87,7 +83,7 @@ export const readEvent = (value: unknown): SecurityEvent | undefined => {
 };
 
 const readCounts = (value: unknown): Counts | undefined => {
-  if (!isFields(value)) return undefined;
+  if (!isJsonObject(value)) return undefined;
   const counts: Partial<Record<EventType, number>> = {};
   for (const [name, count] of Object.entries(value)) {
     const type = EVENT_TYPES.find((each) => each === name);
@@ -108,7 +104,7 @@ const parse = (text: string): unknown => {
 /** Undefined where it is not what `writeBatch` writes of a gatherer's batch: nothing of it counts then. */
 export const readBatch = (text: string): Batch | undefined => {
   const value = parse(text);
-  if (!isFields(value) || !Array.isArray(value["events"])) return undefined;
+  if (!isJsonObject(value) || !Array.isArray(value["events"])) return undefined;
   if (value["events"].length > MAX_BATCH_EVENTS) return undefined;
   const dropped = readCounts(value["dropped"]);
   const events: SecurityEvent[] = [];

@@ -1,9 +1,9 @@
 /** Takes what is due in the outbox to one sink, at least once. Any number of processes may do it side by side. */
 import type { Database } from "../data/database.ts";
+import { failing } from "../failing.ts";
 import type { OriginLog } from "../log.ts";
 import { attempt } from "./attempt.ts";
 import type { EventMetrics } from "./event-metrics.ts";
-import { failing } from "./failing.ts";
 import { bury, claimEvents, postpone, removeDelivered } from "./outbox.ts";
 import type { Sink } from "./sink.ts";
 

@@ -12,16 +12,16 @@ import {
 import { type Batch, createGatherer } from "../../core/security-events/gatherer.ts";
 import { MAX_BATCH_EVENTS } from "../../core/security-events/wire.ts";
 import type { Database } from "../data/database.ts";
+import { failing } from "../failing.ts";
+import { type Repetition, repeat } from "../lifecycle/repeat.ts";
 import type { OriginLog } from "../log.ts";
 import { within } from "../within.ts";
 import { backoffMs } from "./backoff.ts";
 import { delivering } from "./delivery.ts";
 import { createEventMetrics } from "./event-metrics.ts";
-import { failing } from "./failing.ts";
 import { insertEvents } from "./outbox.ts";
 import { cleanOutbox, outboxState } from "./outbox-upkeep.ts";
 import { createRoom } from "./room.ts";
-import { type Rounds, rounds } from "./rounds.ts";
 import { SINK_NAMES, type Sink, type SinkName } from "./sink.ts";
 
 export interface SecurityEvents {
@@ -100,8 +100,8 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
     maxWaiting: MAX_QUEUED,
     onDropped: (type, count) => metrics.dropped(type, "queue", count),
   });
-  let deliveries: Rounds[] = [];
-  let upkeep: Rounds[] = [];
+  let deliveries: Repetition[] = [];
+  let upkeep: Repetition[] = [];
 
   const nudge = (): void => {
     for (const delivery of deliveries) delivery.nudge();
@@ -216,11 +216,11 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
       }
     },
     start: () => {
-      deliveries = sinks.map((sink) => rounds(delivering(sink, delivery), timing.roundMs ?? 500));
+      deliveries = sinks.map((sink) => repeat(delivering(sink, delivery), timing.roundMs ?? 500));
       upkeep = [
-        rounds(flush, timing.flushMs ?? 200),
-        rounds(look, timing.lookMs ?? 5_000),
-        rounds(clean, CLEAN_INTERVAL_MS),
+        repeat(flush, timing.flushMs ?? 200),
+        repeat(look, timing.lookMs ?? 5_000),
+        repeat(clean, CLEAN_INTERVAL_MS),
       ];
     },
     stop: async () => {

@@ -1,4 +1,5 @@
 /** Publishing as background work, and at once after a change. */
+import { failing } from "../failing.ts";
 import type { OriginLog } from "../log.ts";
 
 /** @returns whether anything had to be written */
@@ -10,15 +11,13 @@ export type Publish = () => Promise<boolean>;
  * @param what is published, in the plural, for the log: "the keys"
  */
 export const publisher = (what: string, publish: Publish, log: OriginLog): (() => Promise<void>) => {
-  let isFailing = false;
+  const told = failing(what, "published", log);
   return async () => {
     try {
       await publish();
-      if (isFailing) log.info(`${what} are published again`);
-      isFailing = false;
+      told.succeeded();
     } catch (error) {
-      if (!isFailing) log.warn({ err: error }, `${what} cannot be published`);
-      isFailing = true;
+      told.failed(error);
     }
   };
 };

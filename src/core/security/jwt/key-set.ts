@@ -2,8 +2,8 @@
 
 import type { CryptoKey } from "jose";
 import { importJWK } from "jose/key/import";
+import { isJsonObject, type JsonObject } from "../../json-object.ts";
 import { keyKind, type TokenAlgorithm } from "./algorithms.ts";
-import { isJsonObject, type JsonObject } from "./json-object.ts";
 
 export interface VerificationKey {
   readonly kid: string | undefined;

@@ -40,15 +40,16 @@ const principalId = (sub: unknown, prefix: string): string | undefined => {
 export const judgeClaims = (claims: JsonObject, rules: ClaimsRules, nowMs: number): TokenVerdict => {
   const { iss, aud, exp, nbf, sub } = claims;
   const { issuer, audience, clockToleranceS, principalPrefix } = rules;
-  const nowS = nowMs / 1_000;
+  const toleranceMs = clockToleranceS * 1_000;
   if (iss !== issuer) return faulty("wrong_issuer");
   if (!isMeantFor(aud, audience)) return faulty("wrong_audience");
+  const expiresAtMs = typeof exp === "number" ? exp * 1_000 : Number.NaN;
   // A number beyond all numbers is read as infinity.
-  if (typeof exp !== "number" || !Number.isFinite(exp)) return faulty("no_expiry");
-  if (exp <= nowS - clockToleranceS) return faulty("expired");
+  if (!Number.isFinite(expiresAtMs)) return faulty("no_expiry");
+  if (expiresAtMs <= nowMs - toleranceMs) return faulty("expired");
   if (nbf !== undefined && typeof nbf !== "number") return faulty("malformed");
-  if (nbf !== undefined && nbf > nowS + clockToleranceS) return faulty("not_yet_valid");
+  if (nbf !== undefined && nbf * 1_000 > nowMs + toleranceMs) return faulty("not_yet_valid");
   const id = principalId(sub, principalPrefix);
   if (id === undefined) return faulty("no_subject");
-  return { ok: true, principal: { id, scopes: readScopes(claims) }, expiresAtMs: exp * 1_000 };
+  return { kind: "proven", principal: { id, scopes: readScopes(claims) }, expiresAtMs };
 };

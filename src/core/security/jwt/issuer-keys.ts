@@ -13,8 +13,13 @@ export interface IssuerKeysOptions {
   readonly fetchKeys: () => Promise<unknown>;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** What the work gives; rejects where it takes longer than so many milliseconds. */
+  readonly within: (work: Promise<unknown>, ms: number) => Promise<unknown>;
   readonly pause: (ms: number) => Promise<void>;
-  /** From the beginning of one fetch to that of the next, milliseconds. */
+  /**
+   * From the beginning of one fetch to that of the next, milliseconds. As long as no set has ever been had it is less:
+   * 1 s, and twice as long after each further fetch that failed, up to this.
+   */
   readonly refetchMs: number;
   /** Older ones are fetched again in the background, and used meanwhile. */
   readonly maxAgeMs: number;
@@ -33,7 +38,7 @@ export interface IssuerKeys {
 
 /** How often is looked whether another one has brought them, milliseconds. */
 const LOOK_EVERY_MS = 20;
-/** While there are none at all, a fetch that failed is made again after so long; after twice as long each further time. */
+/** After the first fetch that failed, where no set has ever been had, milliseconds. */
 const FIRST_RETRY_MS = 1_000;
 
 interface Flight {
@@ -98,11 +103,10 @@ class IssuerKeysCore implements IssuerKeys {
   }
 
   async #fetch(flight: Flight): Promise<void> {
-    const { algorithms, fetchKeys, fetchTimeoutMs, pause } = this.#options;
+    const { algorithms, fetchKeys, fetchTimeoutMs, within } = this.#options;
     this.#failures += 1;
     try {
-      const document = await Promise.race([fetchKeys(), pause(fetchTimeoutMs)]);
-      const keys = await readKeySet(document, algorithms);
+      const keys = await readKeySet(await within(fetchKeys(), fetchTimeoutMs), algorithms);
       // One that was given up brings what is older than what a later one has brought.
       if (keys === undefined || this.#flight !== flight) return;
       this.#keys = keys;

@@ -3,7 +3,7 @@
 import type { CryptoKey } from "jose";
 import { importJWK } from "jose/key/import";
 import { isJsonObject, type JsonObject } from "../../json-object.ts";
-import { keyKind, type TokenAlgorithm } from "./algorithms.ts";
+import { isSameAlgorithm, keyKind, type TokenAlgorithm } from "./algorithms.ts";
 
 export interface VerificationKey {
   readonly kid: string | undefined;
@@ -28,7 +28,7 @@ const fits = (jwk: JsonObject, algorithm: TokenAlgorithm): boolean => {
   return (
     jwk["kty"] === kty &&
     (crv === undefined || jwk["crv"] === crv) &&
-    (jwk["alg"] === undefined || jwk["alg"] === algorithm) &&
+    (jwk["alg"] === undefined || isSameAlgorithm(jwk["alg"], algorithm)) &&
     members.every((member) => typeof jwk[member] === "string")
   );
 };

@@ -4,7 +4,7 @@
  * keeping for a while: it costs a signature's verification.
  */
 import { compactVerify } from "jose/jws/compact/verify";
-import { isTokenAlgorithm, type TokenAlgorithm } from "./algorithms.ts";
+import { isTokenAlgorithm, KEY_KINDS, type TokenAlgorithm } from "./algorithms.ts";
 import { type ClaimsRules, judgeClaims, readClaims } from "./claims.ts";
 import { createIssuerKeys, type IssuerKeysOptions } from "./issuer-keys.ts";
 import type { VerificationKey } from "./key-set.ts";
@@ -16,14 +16,21 @@ export interface TokenVerifierOptions {
   readonly issuer: string;
   /** Has to be, or to be among, what stands in `aud`. */
   readonly audience: string;
-  /** @default ES256, RS256, EdDSA */
+  /** @default ES256, RS256, EdDSA, Ed25519 */
   readonly algorithms?: readonly TokenAlgorithm[];
   /** Fetches the issuer's key set and parses it. How much is read of it is for the caller to bound. */
   readonly fetchKeys: () => Promise<unknown>;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** What the work gives; rejects where it takes longer than so many milliseconds. */
+  readonly within: (work: Promise<unknown>, ms: number) => Promise<unknown>;
   readonly pause: (ms: number) => Promise<void>;
-  /** The set is fetched at most once in so long, whatever tokens come. @default 60,000 */
+  /**
+   * The set is fetched at most once in so long, whatever tokens come. As long as none has ever been had, a fetch that
+   * failed is made again after 1 s, and after twice as long each further time, up to this.
+   *
+   * @default 60,000
+   */
   readonly refetchMs?: number;
   /** An older set is fetched again in the background, and used meanwhile. @default 600,000 */
   readonly maxAgeMs?: number;
@@ -45,7 +52,7 @@ export interface TokenVerifier {
 }
 
 const DEFAULTS = {
-  algorithms: ["ES256", "RS256", "EdDSA"],
+  algorithms: ["ES256", "RS256", "EdDSA", "Ed25519"],
   refetchMs: 60_000,
   maxAgeMs: 600_000,
   fetchTimeoutMs: 5_000,
@@ -60,9 +67,10 @@ const checked = (options: TokenVerifierOptions): IssuerKeysOptions & ClaimsRules
   for (const name of ["refetchMs", "maxAgeMs", "fetchTimeoutMs"] as const)
     if (!(Number.isFinite(settings[name]) && settings[name] > 0))
       throw new RangeError(`${name} must be a finite number above 0`);
-  if (!(settings.clockToleranceS >= 0)) throw new RangeError("clockToleranceS must not be negative");
+  if (!(Number.isFinite(settings.clockToleranceS) && settings.clockToleranceS >= 0))
+    throw new RangeError("clockToleranceS must be a finite number, and not negative");
   if (settings.algorithms.length === 0 || !settings.algorithms.every(isTokenAlgorithm))
-    throw new RangeError("algorithms must be some of ES256, EdDSA, RS256 and PS256");
+    throw new RangeError(`algorithms must be some of ${Object.keys(KEY_KINDS).join(", ")}`);
   return settings;
 };
 
@@ -91,7 +99,7 @@ export const createTokenVerifier = (options: TokenVerifierOptions): TokenVerifie
       if (algorithm === undefined) return faulty("unsupported_algorithm");
       if (!header.isSound) return faulty("malformed");
       const key = await issuerKeys.find(algorithm, header.kid, inBackground);
-      if (key === "unavailable") return { ok: "unavailable" };
+      if (key === "unavailable") return { kind: "unavailable" };
       if (key === "unknown") return faulty("unknown_key");
       const payload = await signedPayload(token, key);
       if (payload === undefined) return faulty("bad_signature");

@@ -18,7 +18,8 @@ beforeAll(async () => {
 });
 
 const unknown = (kid: string): Promise<string> => token(first, { exp }, { kid });
-const okOf = async ({ verify }: Bench, text: string): Promise<TokenVerdict["ok"]> => (await verify(text)).ok;
+const kindOf = async ({ verify }: Bench, text: string): Promise<TokenVerdict["kind"]> =>
+  (await verify(text)).kind;
 const never = (): Promise<never> => new Promise(() => undefined);
 const deferred = () => Promise.withResolvers<unknown>();
 
@@ -28,12 +29,12 @@ describe("an unknown key", () => {
     for (let minute = 0; minute < 3; minute += 1) {
       for (let turn = 0; turn < 20; turn += 1)
         expect(await issuer.verify(await unknown(`kid-${minute}-${turn}`))).toEqual({
-          ok: false,
+          kind: "refused",
           reason: "unknown_key",
         });
       expect(issuer.fetches()).toBe(minute + 1);
       await issuer.clock.advance(MINUTE_MS - 1);
-      expect(await okOf(issuer, await unknown("x"))).toBe(false);
+      expect(await kindOf(issuer, await unknown("x"))).toBe("refused");
       expect(issuer.fetches()).toBe(minute + 1);
       await issuer.clock.advance(1);
     }
@@ -45,13 +46,13 @@ describe("an unknown key", () => {
     await issuer.clock.advance(MINUTE_MS);
     const answer = deferred();
     issuer.fetchAs(() => answer.promise);
-    const asked = Array.from({ length: 50 }, () => okOf(issuer, bySecond));
+    const asked = Array.from({ length: 50 }, () => kindOf(issuer, bySecond));
     await settle();
     expect(issuer.fetches()).toBe(2);
     answer.resolve(setOf(first, second));
     await settle();
     await issuer.clock.advance(20);
-    expect(await Promise.all(asked)).toEqual(Array.from({ length: 50 }, () => true));
+    expect(await Promise.all(asked)).toEqual(Array.from({ length: 50 }, () => "proven"));
     expect(issuer.fetches()).toBe(2);
   });
 
@@ -61,9 +62,9 @@ describe("an unknown key", () => {
     await issuer.clock.advance(MINUTE_MS);
     issuer.fetchAs(never);
     const waiting = issuer.verify(bySecond);
-    expect(await okOf(issuer, byFirst)).toBe(true);
+    expect(await kindOf(issuer, byFirst)).toBe("proven");
     await issuer.clock.advance(5_000);
-    expect(await waiting).toEqual({ ok: false, reason: "unknown_key" });
+    expect(await waiting).toEqual({ kind: "refused", reason: "unknown_key" });
   });
 
   test("among several that fit a token without a name is fetched by nobody", async () => {
@@ -76,32 +77,32 @@ describe("an unknown key", () => {
 
   test("is taken when the set has it", async () => {
     const issuer = bench(setOf(first));
-    expect(await okOf(issuer, bySecond)).toBe(false);
+    expect(await kindOf(issuer, bySecond)).toBe("refused");
     issuer.publish(setOf(first, second));
     await issuer.clock.advance(MINUTE_MS);
-    expect(await okOf(issuer, bySecond)).toBe(true);
+    expect(await kindOf(issuer, bySecond)).toBe("proven");
     expect(issuer.fetches()).toBe(2);
   });
 });
 
 test("a key that is not in the set any more proves nothing any more", async () => {
   const issuer = bench(setOf(first));
-  expect(await okOf(issuer, byFirst)).toBe(true);
+  expect(await kindOf(issuer, byFirst)).toBe("proven");
   issuer.publish(setOf(second));
   await issuer.clock.advance(MINUTE_MS);
-  expect(await okOf(issuer, bySecond)).toBe(true);
-  expect(await issuer.verify(byFirst)).toEqual({ ok: false, reason: "unknown_key" });
+  expect(await kindOf(issuer, bySecond)).toBe("proven");
+  expect(await issuer.verify(byFirst)).toEqual({ kind: "refused", reason: "unknown_key" });
   expect(issuer.fetches()).toBe(2);
 });
 
 test("a set that has become empty proves nothing any more", async () => {
   const issuer = bench(setOf(first), { maxAgeMs: MINUTE_MS });
-  expect(await okOf(issuer, byFirst)).toBe(true);
+  expect(await kindOf(issuer, byFirst)).toBe("proven");
   issuer.publish({ keys: [] });
   await issuer.clock.advance(MINUTE_MS);
   await issuer.verify(byFirst);
   await Promise.all(issuer.background);
-  expect(await issuer.verify(byFirst)).toEqual({ ok: false, reason: "unknown_key" });
+  expect(await issuer.verify(byFirst)).toEqual({ kind: "refused", reason: "unknown_key" });
 });
 
 describe("a fetch that brings nothing", () => {
@@ -122,14 +123,14 @@ describe("a fetch that brings nothing", () => {
     await issuer.verify(byFirst);
     await issuer.clock.advance(MINUTE_MS);
     issuer.fetchAs(answer);
-    expect(await issuer.verify(bySecond)).toEqual({ ok: false, reason: "unknown_key" });
-    expect(await okOf(issuer, byFirst)).toBe(true);
+    expect(await issuer.verify(bySecond)).toEqual({ kind: "refused", reason: "unknown_key" });
+    expect(await kindOf(issuer, byFirst)).toBe("proven");
     issuer.publish(setOf(first, second));
     await issuer.clock.advance(MINUTE_MS - 1);
-    expect(await okOf(issuer, bySecond)).toBe(false);
+    expect(await kindOf(issuer, bySecond)).toBe("refused");
     expect(issuer.fetches()).toBe(2);
     await issuer.clock.advance(1);
-    expect(await okOf(issuer, bySecond)).toBe(true);
+    expect(await kindOf(issuer, bySecond)).toBe("proven");
   });
 
   test("at first leaves nobody able to say, and is made again after 1, 2, 4 s and so on, up to a minute", async () => {
@@ -137,14 +138,14 @@ describe("a fetch that brings nothing", () => {
     const attemptsAtS: number[] = [];
     for (let second = 0; second < 200; second += 1) {
       const before = issuer.fetches();
-      expect(await issuer.verify(byFirst)).toEqual({ ok: "unavailable" });
+      expect(await issuer.verify(byFirst)).toEqual({ kind: "unavailable" });
       if (issuer.fetches() > before) attemptsAtS.push(second);
       await issuer.clock.advance(1_000);
     }
     expect(attemptsAtS).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183]);
     issuer.publish(setOf(first));
     await issuer.clock.advance(MINUTE_MS);
-    expect(await okOf(issuer, byFirst)).toBe(true);
+    expect(await kindOf(issuer, byFirst)).toBe("proven");
   }, 60_000);
 
   test("for all its time holds nobody longer than that, and others fetch nothing meanwhile", async () => {
@@ -157,9 +158,9 @@ describe("a fetch that brings nothing", () => {
     expect(issuer.fetches()).toBe(1);
     await issuer.clock.advance(21);
     expect(await Promise.all(asked)).toEqual([
-      { ok: "unavailable" },
-      { ok: "unavailable" },
-      { ok: "unavailable" },
+      { kind: "unavailable" },
+      { kind: "unavailable" },
+      { kind: "unavailable" },
     ]);
     expect(issuer.fetches()).toBe(1);
   });
@@ -170,13 +171,13 @@ describe("a fetch that brings nothing", () => {
     issuer.fetchAs(() => late.promise);
     const asked = issuer.verify(byFirst);
     await issuer.clock.advance(5_000);
-    expect(await asked).toEqual({ ok: "unavailable" });
+    expect(await asked).toEqual({ kind: "unavailable" });
     issuer.publish(setOf(second));
-    expect(await okOf(issuer, bySecond)).toBe(true);
+    expect(await kindOf(issuer, bySecond)).toBe("proven");
     late.resolve(setOf(first));
     await settle();
-    expect(await issuer.verify(byFirst)).toEqual({ ok: false, reason: "unknown_key" });
-    expect(await okOf(issuer, bySecond)).toBe(true);
+    expect(await issuer.verify(byFirst)).toEqual({ kind: "refused", reason: "unknown_key" });
+    expect(await kindOf(issuer, bySecond)).toBe("proven");
   });
 });
 
@@ -184,7 +185,7 @@ test("a request that dies while it fetches holds the others for the fetch's time
   // What it waits for never goes on, as when the platform has ended it.
   let isDead = true;
   const issuer = bench(setOf(first), {
-    pause: (ms) => (isDead && ms === 5_000 ? never() : issuer.clock.pause(ms)),
+    within: (work, ms) => (isDead ? never() : issuer.clock.within(work, ms)),
   });
   issuer.fetchAs(never);
   void issuer.verify(byFirst);
@@ -193,9 +194,9 @@ test("a request that dies while it fetches holds the others for the fetch's time
   issuer.publish(setOf(first));
   const other = issuer.verify(byFirst);
   await issuer.clock.advance(5_020);
-  expect(await other).toEqual({ ok: "unavailable" });
+  expect(await other).toEqual({ kind: "unavailable" });
   expect(issuer.fetches()).toBe(1);
-  expect(await okOf(issuer, byFirst)).toBe(true);
+  expect(await kindOf(issuer, byFirst)).toBe("proven");
   expect(issuer.fetches()).toBe(2);
 });
 
@@ -203,7 +204,7 @@ test("what a fetch brings that a later one has overtaken is older, and changes n
   // The first one's own end of waiting comes late, as when the platform has let its request lie.
   let isLate = true;
   const issuer = bench(undefined, {
-    pause: (ms) => (isLate && ms === 5_000 ? never() : issuer.clock.pause(ms)),
+    within: (work, ms) => (isLate ? work : issuer.clock.within(work, ms)),
   });
   const answer = deferred();
   issuer.fetchAs(() => answer.promise);
@@ -212,11 +213,27 @@ test("what a fetch brings that a later one has overtaken is older, and changes n
   isLate = false;
   await issuer.clock.advance(5_000);
   issuer.publish(setOf(second));
-  expect(await okOf(issuer, bySecond)).toBe(true);
+  expect(await kindOf(issuer, bySecond)).toBe("proven");
   answer.resolve(setOf(first));
-  expect(await asked).toEqual({ ok: false, reason: "unknown_key" });
-  expect(await okOf(issuer, bySecond)).toBe(true);
+  expect(await asked).toEqual({ kind: "refused", reason: "unknown_key" });
+  expect(await kindOf(issuer, bySecond)).toBe("proven");
   expect(issuer.fetches()).toBe(2);
+});
+
+test("nobody waits for a time any more when the keys have come, or could not be had", async () => {
+  const issuer = bench(undefined);
+  issuer.fetchAs(() => Promise.reject(new Error("unreachable")));
+  expect(await kindOf(issuer, byFirst)).toBe("unavailable");
+  expect(issuer.clock.waiting()).toBe(0);
+  await issuer.clock.advance(1_000);
+  const answer = deferred();
+  issuer.fetchAs(() => answer.promise);
+  const asked = kindOf(issuer, byFirst);
+  await settle();
+  expect(issuer.clock.waiting()).toBe(1);
+  answer.resolve(setOf(first));
+  expect(await asked).toBe("proven");
+  expect(issuer.clock.waiting()).toBe(0);
 });
 
 describe("an old set", () => {
@@ -230,13 +247,13 @@ describe("an old set", () => {
     await issuer.clock.advance(1);
     const answer = deferred();
     issuer.fetchAs(() => answer.promise);
-    for (let turn = 0; turn < 10; turn += 1) expect(await okOf(issuer, byFirst)).toBe(true);
+    for (let turn = 0; turn < 10; turn += 1) expect(await kindOf(issuer, byFirst)).toBe("proven");
     expect(issuer.fetches()).toBe(2);
     expect(issuer.background).toHaveLength(2);
     answer.resolve(setOf(second));
     await issuer.background[1];
-    expect(await okOf(issuer, byFirst)).toBe(false);
-    expect(await okOf(issuer, bySecond)).toBe(true);
+    expect(await kindOf(issuer, byFirst)).toBe("refused");
+    expect(await kindOf(issuer, bySecond)).toBe("proven");
     expect(issuer.fetches()).toBe(2);
   });
 
@@ -246,7 +263,7 @@ describe("an old set", () => {
     issuer.fetchAs(() => Promise.reject(new Error("unreachable")));
     await issuer.clock.advance(600_000);
     for (let tenth = 0; tenth < 30; tenth += 1) {
-      expect(await okOf(issuer, byFirst)).toBe(true);
+      expect(await kindOf(issuer, byFirst)).toBe("proven");
       await issuer.clock.advance(MINUTE_MS / 10);
     }
     expect(issuer.fetches()).toBe(1 + 3);
@@ -258,6 +275,6 @@ test("a clock that is set back holds no fetch up for longer than it would have b
   await issuer.verify(byFirst);
   issuer.publish(setOf(first, second));
   issuer.clock.set((NOW_S - 86_400) * 1_000);
-  expect(await okOf(issuer, bySecond)).toBe(true);
+  expect(await kindOf(issuer, bySecond)).toBe("proven");
   expect(issuer.fetches()).toBe(2);
 });

@@ -58,6 +58,9 @@ export const base64Url = (text: string | Uint8Array): string => {
 export interface Clock {
   readonly nowMs: () => number;
   readonly pause: (ms: number) => Promise<void>;
+  readonly within: (work: Promise<unknown>, ms: number) => Promise<unknown>;
+  /** How many wait for a time to come. */
+  readonly waiting: () => number;
   /** Lets time pass, and whoever waits go on, in the order of their times. */
   readonly advance: (ms: number) => Promise<void>;
   readonly set: (ms: number) => void;
@@ -74,6 +77,17 @@ export const createClock = (): Clock => {
   return {
     nowMs: () => nowMs,
     pause: (ms) => new Promise((resolve) => waiting.push({ atMs: nowMs + ms, wake: resolve })),
+    within: async (work, ms) => {
+      const { promise: late, reject } = Promise.withResolvers<never>();
+      const waiter = { atMs: nowMs + ms, wake: () => reject(new Error("too late")) };
+      waiting.push(waiter);
+      try {
+        return await Promise.race([work, late]);
+      } finally {
+        waiting = waiting.filter((each) => each !== waiter);
+      }
+    },
+    waiting: () => waiting.length,
     advance: async (ms) => {
       const endMs = nowMs + ms;
       for (;;) {
@@ -125,6 +139,7 @@ export const bench = (document: unknown, options: Partial<TokenVerifierOptions> 
       return answer();
     },
     now: clock.nowMs,
+    within: clock.within,
     pause: clock.pause,
     ...options,
   });

@@ -4,7 +4,7 @@ import type { TokenAlgorithm } from "../../../../src/core/security/jwt/algorithm
 import { keysFor, readKeySet } from "../../../../src/core/security/jwt/key-set.ts";
 import { base64Url, issuerKey } from "./issuer.ts";
 
-const ALL: readonly TokenAlgorithm[] = ["ES256", "EdDSA", "RS256", "PS256"];
+const ALL: readonly TokenAlgorithm[] = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"];
 
 let ec: JWK;
 let rsa: JWK;
@@ -22,7 +22,7 @@ const read = async (keys: readonly unknown[], algorithms = ALL): Promise<string[
   (await readKeySet({ keys }, algorithms))?.map(({ kid, algorithm }) => `${kid} ${algorithm}`);
 
 test("a key is one for each algorithm that is taken and fits it", async () => {
-  expect(await read([ec, rsa, ed])).toEqual(["ec ES256", "rsa RS256", "rsa PS256", "ed EdDSA"]);
+  expect(await read([ec, rsa, ed])).toEqual(["ec ES256", "rsa RS256", "rsa PS256", "ed EdDSA", "ed Ed25519"]);
   expect(await read([ec, rsa, ed], ["RS256"])).toEqual(["rsa RS256"]);
 });
 
@@ -31,6 +31,24 @@ test("a key that names its algorithm is for that alone", async () => {
   expect(await read([{ ...rsa, alg: "RS512" }])).toEqual([]);
   expect(await read([{ ...ec, alg: "RS256" }])).toEqual([]);
   expect(await read([{ ...ec, alg: "HS256" }])).toEqual([]);
+});
+
+test.each(["EdDSA", "Ed25519"])("a key that is said to be for %s is for both of the names", async (alg) => {
+  expect(await read([{ ...ed, alg }])).toEqual(["ed EdDSA", "ed Ed25519"]);
+  expect(await read([{ ...ed, alg }], ["EdDSA"])).toEqual(["ed EdDSA"]);
+  expect(await read([{ ...ed, alg }], ["Ed25519"])).toEqual(["ed Ed25519"]);
+  expect(await read([{ ...ec, alg }])).toEqual([]);
+});
+
+test.each([
+  "Ed448",
+  "ES256",
+  "eddsa",
+  ["EdDSA"],
+  null,
+  "",
+])("a key of Ed25519 that is said to be for %j is for neither of its names", async (alg) => {
+  expect(await read([{ ...ed, alg }])).toEqual([]);
 });
 
 describe("left out is", () => {
@@ -55,7 +73,7 @@ describe("left out is", () => {
     ["what is no object", () => "key"],
     ["nothing", () => null],
   ])("%s, and the others stay", async (_, jwk) => {
-    expect(await read([jwk(), ed])).toEqual(["ed EdDSA"]);
+    expect(await read([jwk(), ed])).toEqual(["ed EdDSA", "ed Ed25519"]);
   });
 });
 

@@ -29,6 +29,12 @@ test("there are at most 64", () => {
   expect(readScopes({ scp: many })).toEqual(many.slice(0, 64));
 });
 
+test("one that is named again and again takes no other's place", () => {
+  const many = Array.from({ length: 64 }, (_, index) => `scope-${index}`);
+  const again = ["admin", ...Array.from({ length: 100 }, () => "admin"), ...many];
+  expect(readScopes({ scp: again })).toEqual(["admin", ...many.slice(0, 63)]);
+});
+
 test("none of them can end a quoted string or a list of scopes, whatever the token says", () => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (scope, scp) => {

@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import {
   looksLikeToken,
@@ -57,6 +58,16 @@ test.each<[object, object]>([
   [{ alg: "ES256", crit: ["exp"], exp: 1 }, { isSound: false }],
   [{ alg: "ES256", crit: [] }, { isSound: false }],
   [{ alg: "ES256", b64: false, crit: ["b64"] }, { isSound: false }],
+  [{ alg: "ES256", b64: false }, { isSound: false }],
+  [{ alg: "ES256", b64: "true" }, { isSound: false }],
+  [{ alg: "ES256", b64: true }, { isSound: true }],
+  [{ alg: "ES256", crit: null }, { isSound: false }],
+  [{ alg: "ES256", kid: null }, { isSound: false }],
+  [{ alg: "ES256", kid: ["a"] }, { isSound: false }],
+  [{ alg: "ES256", typ: " JWT" }, { isSound: false }],
+  [{ alg: "ES256", typ: ["JWT"] }, { isSound: false }],
+  [{ alg: "ES256", typ: "" }, { isSound: false }],
+  [{ alg: ["ES256"] }, { alg: ["ES256"] }],
 ])("the header %j is read as %j", (header, read) => {
   expect(readTokenHeader(withHeader(header))).toMatchObject(read);
 });
@@ -70,6 +81,36 @@ test.each<[string, string]>([
   ["a length that base64 cannot have", "A.e30.AA"],
 ])("a header that is %s is none", (_, text) => {
   expect(readTokenHeader(text)).toBeUndefined();
+});
+
+test.each<[string, string, string]>([
+  ["AA", "AQ", "AB"],
+  ["AAA", "AAE", "AAF"],
+  ["AAAAgg", "AAAAAg", "AAAAA-"],
+  ["AAAAAA0", "AAAAAA8", "AAAAAA_"],
+])("%s and %s are written as an encoder writes them, %s is not", (one, another, third) => {
+  const header = base64Url(JSON.stringify({ alg: "ES256" }));
+  const isRead = (payload: string, signature: string): boolean =>
+    readTokenHeader(`${header}.${payload}.${signature}`) !== undefined;
+  expect(isRead(one, another)).toBe(true);
+  expect(isRead(another, one)).toBe(true);
+  expect(isRead(third, one)).toBe(false);
+  expect(isRead(one, third)).toBe(false);
+});
+
+test("whatever is encoded is in canonical form", () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 100 }), (bytes) => {
+      const header = base64Url(JSON.stringify({ alg: "ES256" }));
+      const part = base64Url(bytes);
+      expect(readTokenHeader(`${header}.${part}.${part}`)).toBeDefined();
+    }),
+  );
+});
+
+test("of a member that stands there twice the last one counts", () => {
+  expect(readTokenHeader(withHeader('{"alg":"none","alg":"ES256"}'))?.alg).toBe("ES256");
+  expect(readTokenHeader(withHeader('{"alg":"ES256","alg":"none"}'))?.alg).toBe("none");
 });
 
 test("a token is at most 8 KiB long", () => {

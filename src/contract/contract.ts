@@ -1,7 +1,8 @@
-/** The whole contract: the API's routes and those that describe them. */
+/** The whole contract: the API's routes, those by which operators run the system, and those that describe it. */
+import { administrationRoutes } from "./administration.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { getDocs, getOpenApi } from "./documentation.ts";
 
-export const contract = { ...apiRoutes, getOpenApi, getDocs };
+export const contract = { ...apiRoutes, ...administrationRoutes, getOpenApi, getDocs };
 
 export type Contract = typeof contract;

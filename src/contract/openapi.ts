@@ -266,7 +266,7 @@ export const openApiDocument = (
         apiKey: {
           type: "http",
           scheme: "bearer",
-          description: `An API key. Scopes: ${scopesOf(routes).join(", ")}.`,
+          description: `An API key, or, where the edge is configured so, an access token of an issuer. Scopes: ${scopesOf(routes).join(", ")}.`,
         },
       },
     },

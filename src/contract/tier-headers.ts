@@ -19,6 +19,8 @@ export const tierHeaders = {
   notExecuted: "breakwater-not-executed",
   /** On an answer: which tags a write has made old, see `core/cache/tags.ts`. */
   invalidated: "breakwater-invalidated",
+  /** On the blocklist, of which version it is. */
+  blocklistVersion: "breakwater-blocklist-version",
 } as const;
 
 /** Under this path the edge speaks to the origin for itself. It is no part of the contract, and signed too. */

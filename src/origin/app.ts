@@ -7,7 +7,8 @@ import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { mostLiteralFirst } from "../core/routing/table.ts";
 import { writeKeyRecord } from "../core/security/published-keys.ts";
-import { timedScope } from "./data/database.ts";
+import { blocklistServer } from "./blocklist/serve-blocklist.ts";
+import { type Database, timedScope } from "./data/database.ts";
 import { problemOfFailure, unavailable } from "./failure-problem.ts";
 import type { Handlers } from "./handler.ts";
 import { findKey } from "./keys/key-store.ts";
@@ -48,22 +49,37 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
   /** For what is no route of the contract; nothing is told to anybody but the edge. */
   const verified = (c: OriginContext): EdgeRequest | Unsigned => verify(asArrived(c));
 
-  app.get(`${EDGE_PATH}/keys/:id`, async (c) => {
-    const edge = verified(c);
-    if (isUnsigned(edge)) return unsigned(edge, signingKeys, asArrived(c));
-    const { requestId, timeoutMs } = edge;
-    if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
-    try {
-      const record = await findKey(
-        database.within(timedScope("findKey", timeoutMs, true)),
-        c.req.param("id"),
-      );
+  /** What the edge itself asks for: nobody else may know it. */
+  const forEdge =
+    (name: string, serve: (c: OriginContext, database: Database, requestId: string) => Promise<Response>) =>
+    async (c: OriginContext): Promise<Response> => {
+      const edge = verified(c);
+      if (isUnsigned(edge)) return await unsigned(edge, signingKeys, asArrived(c));
+      const { requestId, timeoutMs } = edge;
+      if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
+      try {
+        return await serve(c, database.within(timedScope(name, timeoutMs, true)), requestId);
+      } catch (error) {
+        return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
+      }
+    };
+
+  app.get(
+    `${EDGE_PATH}/keys/:id`,
+    forEdge("edge_key", async (c, from, requestId) => {
+      const record = await findKey(from, c.req.param("id") ?? "");
       if (record === undefined) return problemResponse(problem("not_found"), requestId);
       return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
-    } catch (error) {
-      return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
-    }
-  });
+    }),
+  );
+
+  const serveBlocklist = blocklistServer();
+  app.get(
+    `${EDGE_PATH}/blocklist`,
+    forEdge("edge_blocklist", (c, from, requestId) =>
+      serveBlocklist(from, c.req.query("version"), requestId),
+    ),
+  );
 
   if (dependencies.securityEvents !== undefined) {
     const serve = serveEvents(dependencies.securityEvents, dependencies);

@@ -1,11 +1,13 @@
 /** A handler for every route of the contract. */
 import type { Contract } from "../contract/contract.ts";
 import { apiHandlers } from "./api/handlers.ts";
+import { administrationHandlers } from "./blocklist/administration-handlers.ts";
 import { handleGetDocs, handleGetOpenApi } from "./documentation/documentation-handlers.ts";
 import type { Handlers } from "./handler.ts";
 
 export const handlers: Handlers<Contract> = {
   ...apiHandlers,
+  ...administrationHandlers,
   getOpenApi: handleGetOpenApi,
   getDocs: handleGetDocs,
 };

@@ -5,8 +5,8 @@ import type { cancelOrder, getOrder, listOrders, Order, placeOrder } from "../..
 import { problem } from "../../contract/problem.ts";
 import type { Database } from "../data/database.ts";
 import type { Handler } from "../handler.ts";
+import { pageOf } from "../paging/page.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "./order-statements.ts";
-import { pageOf } from "./page.ts";
 import { tagsOf } from "./product-tags.ts";
 
 interface OrderRow {

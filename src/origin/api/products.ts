@@ -12,7 +12,7 @@ import { problem } from "../../contract/problem.ts";
 import { entityTag, matchHolds } from "../../core/http/entity-tag.ts";
 import type { Database } from "../data/database.ts";
 import type { Handler } from "../handler.ts";
-import { pageOf } from "./page.ts";
+import { pageOf } from "../paging/page.ts";
 import { tagsOf } from "./product-tags.ts";
 
 interface ProductRow {

@@ -3,6 +3,7 @@ import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { OriginConfigurationReading } from "../configuration/read.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import type { PlaceCommand } from "./at-place.ts";
+import { blockCommand, unblockCommand } from "./block.ts";
 import { configCommand } from "./config.ts";
 import { keysCommand } from "./keys.ts";
 import { limitsCommand } from "./limits.ts";
@@ -14,6 +15,8 @@ const USAGE = `usage: main.mjs               serve
        main.mjs migrate       bring the database to this program's level
        main.mjs keys create|list|revoke …
        main.mjs limits set|list|clear …
+       main.mjs block ADDRESS|RANGE … | list
+       main.mjs unblock ADDRESS|RANGE
        Each needs the whole configuration, as serving does.`;
 
 interface Command {
@@ -36,6 +39,8 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
   keys: atPlace(keysCommand, "main.mjs keys"),
   limits: atPlace(limitsCommand, "main.mjs limits"),
+  block: atPlace(blockCommand, "main.mjs block"),
+  unblock: atPlace(unblockCommand, "main.mjs unblock"),
 };
 
 /** @returns the exit code */

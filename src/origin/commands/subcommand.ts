@@ -22,6 +22,15 @@ const isArgumentError = (error: unknown): error is Error =>
   error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
 
 /** @throws UsageError, also where `parseArgs` refuses the words */
+export const runWords = async (run: () => Promise<void>): Promise<void> => {
+  try {
+    await run();
+  } catch (error) {
+    throw isArgumentError(error) ? new UsageError(error.message) : error;
+  }
+};
+
+/** @throws UsageError */
 export const runSubcommand = async <Context>(
   subcommands: Subcommands<Context>,
   context: Context,
@@ -30,9 +39,5 @@ export const runSubcommand = async <Context>(
   if (name === undefined) throw new UsageError("a command is missing");
   const run = Object.hasOwn(subcommands, name) ? subcommands[name] : undefined;
   if (run === undefined) throw new UsageError(`there is no command ${name}`);
-  try {
-    await run(context, args);
-  } catch (error) {
-    throw isArgumentError(error) ? new UsageError(error.message) : error;
-  }
+  await runWords(() => run(context, args));
 };

@@ -70,6 +70,8 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       maxLimit: get(overload.maxLimit),
     },
     security: {
+      autoBlock: get(security.autoBlock),
+      neverBlocked: get(security.neverBlocked),
       eventsOnStdout: get(security.eventsOnStdout),
       siemUrl: get(security.siemUrl),
       siemToken: get(security.siemToken),

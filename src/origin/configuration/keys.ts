@@ -231,6 +231,16 @@ export const keys = {
     }),
   },
   security: {
+    autoBlock: withDefault(kind.flag, "true", {
+      file: "security.auto_block",
+      variable: "AUTO_BLOCK",
+      meaning: "Whether clients that offend again and again are blocked for a time.",
+    }),
+    neverBlocked: optional(kind.networks, {
+      file: "security.never_blocked",
+      variable: "NEVER_BLOCKED",
+      meaning: "Whom that never does: addresses and ranges, such as those of an office or a monitor.",
+    }),
     eventsOnStdout: withDefault(kind.flag, "true", {
       file: "security.events_on_stdout",
       variable: "SECURITY_EVENTS_ON_STDOUT",

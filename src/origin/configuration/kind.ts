@@ -1,4 +1,5 @@
 /** The kinds of values: each says what it expects, reads text and writes what it read. */
+import { type Network, parseNetwork, writeCidr } from "../../core/security/blocklist/network.ts";
 import { parseSigningKeys, type SigningKey } from "../../core/signature/signing-keys.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { MASK, maskUrl } from "./mask.ts";
@@ -119,6 +120,19 @@ export const authorities: Kind<readonly string[]> = {
       return areHosts ? parts : undefined;
     },
     (hosts) => hosts.join(","),
+  ),
+  isList: true,
+};
+
+/** Addresses and ranges, each in its one form. */
+export const networks: Kind<readonly Network[]> = {
+  ...kind(
+    "addresses or ranges such as 192.0.2.7 or 2001:db8::/32, with commas between them",
+    (text): readonly Network[] | undefined => {
+      const read = text.split(",").map((part) => parseNetwork(part.trim()));
+      return read.every((network) => network !== undefined) ? read : undefined;
+    },
+    (read) => read.map(writeCidr).join(","),
   ),
   isList: true,
 };

@@ -1,7 +1,7 @@
 /** The port to PostgreSQL: what handlers see, and what a request's statements are bound by. */
 
 /** A value that PostgreSQL takes as a parameter. */
-export type SqlValue = string | number | boolean | null | readonly string[] | readonly number[];
+export type SqlValue = string | number | boolean | null | readonly string[] | readonly (number | null)[];
 
 export interface Database {
   /**

@@ -53,8 +53,9 @@ const COMMAND_TIMEOUT_MS = 2_000;
  * command to Redis that none is held back once it is there.
  */
 export const REDIS_BREAKER = { halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500, rampMs: 0 };
-/** Fields that one command writes: a snapshot of any size never blocks Redis for long. */
+/** What one command writes: a snapshot of any size never blocks Redis for long, and fits into what it takes over HTTP. */
 const FIELDS_PER_COMMAND = 1_000;
+const LENGTH_PER_COMMAND = 512 * 1_024;
 /** What is not renamed into its place within this time is left over from a process that died, seconds. */
 const UNFINISHED_TTL_S = 60;
 
@@ -67,6 +68,24 @@ interface HashCommands {
   rename(from: string, to: string): Promise<unknown>;
 }
 
+/** In parts that one command may write; a larger field is a part of its own. */
+const inParts = (entries: readonly (readonly [string, string])[]): Record<string, string>[] => {
+  const parts: Record<string, string>[] = [];
+  let part: [string, string][] = [];
+  let length = 0;
+  for (const [name, value] of entries) {
+    const isFull = part.length === FIELDS_PER_COMMAND || length + value.length > LENGTH_PER_COMMAND;
+    if (isFull && part.length > 0) {
+      parts.push(Object.fromEntries(part));
+      part = [];
+      length = 0;
+    }
+    part.push([name, value]);
+    length += name.length + value.length;
+  }
+  return [...parts, Object.fromEntries(part)];
+};
+
 const replaceHash = async (
   redis: HashCommands,
   name: string,
@@ -77,9 +96,9 @@ const replaceHash = async (
   // To Redis a hash without fields is none.
   if (entries.length === 0) return void (await redis.del(name));
   const unfinished = `${name}:${crypto.randomUUID()}`;
-  for (let from = 0; from < entries.length; from += FIELDS_PER_COMMAND) {
-    await redis.hset(unfinished, Object.fromEntries(entries.slice(from, from + FIELDS_PER_COMMAND)));
-    if (from === 0) await redis.expire(unfinished, UNFINISHED_TTL_S);
+  for (const [index, part] of inParts(entries).entries()) {
+    await redis.hset(unfinished, part);
+    if (index === 0) await redis.expire(unfinished, UNFINISHED_TTL_S);
   }
   if (ttlMs === undefined) await redis.persist(unfinished);
   else await redis.pexpire(unfinished, ttlMs);

@@ -3,6 +3,9 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
 import { createOrigin } from "../app.ts";
+import { createAutoBlock } from "../blocklist/auto-block.ts";
+import { cleanBlocklist } from "../blocklist/clean.ts";
+import { publishBlocklist } from "../blocklist/publish-blocklist.ts";
 import { breakerFactory } from "../breakers.ts";
 import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
@@ -29,9 +32,9 @@ import { prepareDatabase } from "./prepare.ts";
 import { createReadiness, type ReadinessReport } from "./readiness.ts";
 import { type Repetition, repeat } from "./repeat.ts";
 
-/** How often what is published (keys, overrides of limits) is compared with the database. */
+/** How often what is published (keys, overrides of limits, the blocklist) is compared with the database. */
 const PUBLISH_INTERVAL_MS = 2_000;
-/** How often expired idempotency records are removed. */
+/** How often what has expired is removed: idempotency records, blocks. */
 const CLEAN_INTERVAL_MS = 60_000;
 /** How often connections that were lost are replaced, up to `database.min_connections`. */
 const WARM_UP_INTERVAL_MS = 10_000;
@@ -83,8 +86,13 @@ const startUpkeep = (
     publisher("the overrides of limits", () => publishOverrides(pool, redis, keyPrefix), log),
     PUBLISH_INTERVAL_MS,
   ),
+  repeat(
+    publisher("the blocklist", () => publishBlocklist(pool, redis, keyPrefix), log),
+    PUBLISH_INTERVAL_MS,
+  ),
   repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
   repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
+  repeat(() => cleanBlocklist(pool, log), CLEAN_INTERVAL_MS),
   // What cannot be opened now is opened when it is needed.
   repeat(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
 ];
@@ -132,8 +140,12 @@ export const serveProcess = async (
   const overload = createOverloadMetrics(registry);
   const admission = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
   overload.watch(admission.gauges);
+  const { security } = configuration;
   const securityEvents = createSecurityEvents({
     database: pool,
+    onOffences: security.autoBlock
+      ? createAutoBlock({ database: pool, neverBlocked: security.neverBlocked ?? [], registry, log, now })
+      : undefined,
     sinks: configuredSinks(configuration, log, now),
     registry,
     log,

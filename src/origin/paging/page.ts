@@ -1,4 +1,4 @@
-import type { Cursors } from "../paging/cursors.ts";
+import type { Cursors } from "./cursors.ts";
 
 /** A page of a list that was read with one row more than asked for; that row tells whether more follow. */
 export const pageOf = <Item extends { id: string }>(

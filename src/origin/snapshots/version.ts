@@ -2,7 +2,7 @@
 import type { Database } from "../data/database.ts";
 
 /** As they are named in `published_snapshots`. */
-export type SnapshotName = "keys" | "limits";
+export type SnapshotName = "keys" | "limits" | "blocklist";
 
 /** A statement for behind a CTE `changed`: the version is raised if that has rows. */
 export const raiseVersion = (name: SnapshotName): string =>

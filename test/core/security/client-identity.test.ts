@@ -8,7 +8,7 @@ test.each([
   ["2001:0DB8:0:0:0:0:0:1", "2001:db8::1"],
 ])("%s is the client %s, each time", (field, client) => {
   const identify = clientIdentities(10);
-  expect([identify(field), identify(field)]).toEqual([client, client]);
+  expect([identify(field).name, identify(field).name]).toEqual([client, client]);
 });
 
 test.each([
@@ -20,7 +20,7 @@ test.each([
   "01.2.3.4",
   "x".repeat(10_000),
 ])("%j names nobody", (field) => {
-  expect(clientIdentities(10)(field)).toBe(UNKNOWN_CLIENT);
+  expect(clientIdentities(10)(field)).toEqual({ name: UNKNOWN_CLIENT, address: undefined });
 });
 
 test("an event's client is an address, or not known", () => {

@@ -52,7 +52,14 @@ describe("what is in force", () => {
         rampFrom: 0.1,
       },
       overload: { initialLimit: 20, minLimit: 8, maxLimit: 1000 },
-      security: { eventsOnStdout: true, siemUrl: undefined, siemToken: undefined, siemFormat: "json" },
+      security: {
+        autoBlock: true,
+        neverBlocked: undefined,
+        eventsOnStdout: true,
+        siemUrl: undefined,
+        siemToken: undefined,
+        siemFormat: "json",
+      },
       signingKeys: [expect.objectContaining({ id: "k" })],
     });
   });

@@ -12,18 +12,24 @@ import { createPrepare } from "../core/limiter/prepare.ts";
 import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
 import { compileRoutes } from "../core/routing/table.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
+import { blocklistSource } from "./blocklist/blocklist-source.ts";
+import { heldBlocklist } from "./blocklist/held-blocklist.ts";
 import { dependencyBreaker } from "./breakers.ts";
 import { cachedForward } from "./cache/cached-forward.ts";
 import type { EdgeStore } from "./cache/edge-store.ts";
 import { type EdgeConfiguration, originBreaker } from "./configuration.ts";
+import { configuredTokens } from "./credentials/configured-tokens.ts";
+import { keyCredentials } from "./credentials/key-credentials.ts";
 import { createEventCourier } from "./event-courier.ts";
 import { type Exchange, exchanges, type Guard } from "./exchange.ts";
 import { explained } from "./explanation.ts";
 import { createForward } from "./forward.ts";
 import { authenticationGuard } from "./guards/authenticate.ts";
+import { blocklistGuard } from "./guards/blocklist.ts";
 import { bodyGuard } from "./guards/body.ts";
 import { limitGuard, limitsAhead, limitsAs } from "./guards/limit.ts";
 import { routeGuard } from "./guards/route.ts";
+import { screeningGuard } from "./guards/screen.ts";
 import { createKeyLookup } from "./key-lookup.ts";
 import type { LimitEvent } from "./limit-events.ts";
 import { createLimitReport } from "./limit-report.ts";
@@ -36,6 +42,8 @@ export interface EdgeDependencies {
   readonly configuration: EdgeConfiguration;
   readonly routes: Routes;
   readonly redis: RedisClient;
+  /** The same, with time for what is large: the blocklist. @default there is none */
+  readonly bulkRedis?: RedisClient;
   readonly store: EdgeStore;
   readonly fetch: typeof globalThis.fetch;
   /** Epoch milliseconds. */
@@ -84,12 +92,21 @@ export const createEdge = (dependencies: EdgeDependencies): Hono => {
   const courier = createEventCourier({ client, now, log });
   const { report: reportSecurity } = courier;
 
+  const { bulkRedis } = dependencies;
+  const blocklistGuards = (): Guard[] => {
+    if (bulkRedis === undefined) return [];
+    const { REDIS_KEY_PREFIX: keyPrefix } = configuration;
+    const source = blocklistSource({ redis, bulkRedis, breaker: redisBreaker, keyPrefix, client, now });
+    return [blocklistGuard({ held: heldBlocklist({ source, now, log }), now, reportSecurity })];
+  };
+
   const guards: readonly Guard[] = [
+    ...blocklistGuards(),
+    screeningGuard(table, reportSecurity),
     routeGuard(table, now),
     authenticationGuard({
-      lookup,
-      now,
-      ahead: limitsAhead(limitsFor, createPrepare(limitStore)),
+      keys: keyCredentials({ lookup, now, ahead: limitsAhead(limitsFor, createPrepare(limitStore)) }),
+      tokens: configuredTokens(configuration, dependencies),
       reportSecurity,
     }),
     limitGuard({

@@ -11,6 +11,7 @@ import {
   urlVariable,
   wordVariable,
 } from "../core/configuration/read-configuration.ts";
+import { isTokenAlgorithm, KEY_KINDS } from "../core/security/jwt/algorithms.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */
 export interface OriginAddress {
@@ -55,7 +56,20 @@ export const REDIS_TIMEOUT_MS = 150;
 
 const HOUR_MS = 3_600_000;
 
-const schema = z.object({
+/** Over plain HTTP anybody on the way could publish keys; on this machine nobody is. */
+const isKeySetUrl = (text: string): boolean => {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return (
+    protocol === "https:" || (protocol === "http:" && ["127.0.0.1", "localhost", "[::1]"].includes(hostname))
+  );
+};
+
+const JWT_VARIABLES = ["JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL"] as const;
+
+const withoutPart = "is missing: JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL belong together";
+
+const variables = z.object({
   ORIGINS: listVariable(
     parseOrigin,
     "addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path",
@@ -82,6 +96,25 @@ const schema = z.object({
   ),
   RETRY_BUDGET_PERCENT: z._default(numberVariable(0, 100), RETRY_PERCENT),
   HEDGE_BUDGET_PERCENT: z._default(numberVariable(0, 100), HEDGE_PERCENT),
+  JWT_ISSUER: z.optional(textVariable()),
+  JWT_AUDIENCE: z.optional(textVariable()),
+  JWT_JWKS_URL: z.optional(
+    z.string().check(z.refine(isKeySetUrl, "must be a URL that begins with https://, or is of this machine")),
+  ),
+  JWT_ALGORITHMS: z.optional(
+    listVariable(
+      (part) => (isTokenAlgorithm(part) ? part : undefined),
+      `some of ${Object.keys(KEY_KINDS).join(", ")}`,
+    ),
+  ),
+});
+
+/** All of what tells of tokens, or nothing. */
+const schema = variables.check((context) => {
+  const missing = JWT_VARIABLES.filter((name) => context.value[name] === undefined);
+  if (missing.length === JWT_VARIABLES.length) return;
+  for (const name of missing)
+    context.issues.push({ code: "custom", path: [name], message: withoutPart, input: context.value });
 });
 
 export type EdgeConfiguration = z.output<typeof schema>;

@@ -2,7 +2,7 @@
 import type { Problem } from "../contract/problem.ts";
 import type { LimitResult } from "../core/limiter/verdict.ts";
 import type { RouteEntry } from "../core/routing/table.ts";
-import { clientIdentities } from "../core/security/client-identity.ts";
+import { type Client, clientIdentities } from "../core/security/client-identity.ts";
 import type { Verdict } from "../core/security/verdict.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 
@@ -14,8 +14,8 @@ export interface Exchange {
   readonly path: string;
   /** With its leading `?`; empty where there is none. */
   readonly query: string;
-  /** In its one form; `UNKNOWN_CLIENT` where there is none. */
-  readonly clientAddress: string;
+  /** Whoever the platform says it is. */
+  readonly client: Client;
   /** Set by the route guard, as are the next two. */
   entry?: RouteEntry;
   /** Aborts at the route's deadline. */
@@ -66,7 +66,7 @@ export const exchanges = (): OpenExchange => {
 const openExchange = (
   request: Request,
   inBackground: Exchange["inBackground"],
-  identify: (field: string | null) => string,
+  identify: (field: string | null) => Client,
 ): Exchange => {
   const { origin, pathname, search } = new URL(request.url);
   return {
@@ -77,7 +77,7 @@ const openExchange = (
     path: pathname,
     query: search,
     // The platform sets it on every request; a client cannot. What a client says of itself elsewhere is not read.
-    clientAddress: identify(request.headers.get("cf-connecting-ip")),
+    client: identify(request.headers.get("cf-connecting-ip")),
     verdict: { auth: "none" },
     limits: [],
     attempts: [],

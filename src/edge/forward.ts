@@ -81,7 +81,7 @@ export const createForward =
       headers,
       verdict: exchange.verdict,
       requestId: exchange.requestId,
-      clientAddress: exchange.clientAddress,
+      clientAddress: exchange.client.name,
       deadline,
       deadlineAtMs,
       ...(exchange.body === undefined ? {} : { body: exchange.body }),

@@ -49,7 +49,7 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
     headers: {},
     verdict: { auth: "none" },
     requestId: exchange.requestId,
-    clientAddress: exchange.clientAddress,
+    clientAddress: exchange.client.name,
     ...routed(exchange),
   });
   if (answer.kind !== "answered") return { kind: "unavailable" };

@@ -3,7 +3,7 @@
  * reply stands in the answer's `result`. `@upstash/redis`, which the origin uses, holds every command that there is,
  * and was two fifths of the worker.
  */
-import { readBody } from "../core/http/read-body.ts";
+import { fetchText } from "./fetch-text.ts";
 
 export type RedisReply = string | number | null | readonly RedisReply[];
 
@@ -34,18 +34,6 @@ const MOST_BYTES = 1_048_576;
 
 /** What a header takes, which drops line ends behind it; `fetch` may say of any other token what it is. */
 const SENDABLE = /^[\x20-\x7e]+[\r\n]*$/;
-
-const UNREAD = {
-  too_large: `is longer than ${MOST_BYTES} bytes`,
-  timed_out: "was not whole in time",
-  broken: "broke off",
-} as const;
-
-const textOf = async (response: Response, signal: AbortSignal): Promise<string> => {
-  const reading = await readBody(response.body?.getReader() ?? null, MOST_BYTES, signal);
-  if (reading.kind !== "read") throw new Error(`Redis's answer ${UNREAD[reading.kind]}`);
-  return new TextDecoder().decode(reading.bytes);
-};
 
 const isReply = (value: unknown): value is RedisReply =>
   value === null ||
@@ -81,23 +69,12 @@ const replyOf = (status: number, text: string): RedisReply => {
 export const createRedisClient = ({ url, token, fetch, timeoutMs }: RedisClientOptions): RedisClient => ({
   command: async (...parts) => {
     if (!SENDABLE.test(token)) throw new Error("Redis's token has characters that no header takes");
-    // Not AbortSignal.timeout: what listens to it is a burden to workerd's garbage collection for as long as it lives.
-    const ending = new AbortController();
-    const timer = setTimeout(
-      () => ending.abort(new Error(`Redis did not answer in time: ${timeoutMs} ms`)),
-      timeoutMs,
-    );
-    try {
-      const response = await fetch(url, {
-        method: "POST",
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        body: JSON.stringify(parts),
-        redirect: "manual",
-        signal: ending.signal,
-      });
-      return replyOf(response.status, await textOf(response, ending.signal));
-    } finally {
-      clearTimeout(timer);
-    }
+    const init = {
+      method: "POST",
+      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+      body: JSON.stringify(parts),
+    };
+    const answer = await fetchText(url, init, { whose: "Redis", fetch, timeoutMs, maxBytes: MOST_BYTES });
+    return replyOf(answer.status, answer.text);
   },
 });

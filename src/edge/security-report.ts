@@ -14,12 +14,12 @@ export type ReportSecurity = (exchange: Exchange, finding: SecurityFinding) => v
 
 /** @param atMs epoch milliseconds */
 export const occurrenceOf = (
-  { clientAddress, entry, requestId }: Exchange,
+  { client, entry, requestId }: Exchange,
   finding: SecurityFinding,
   atMs: number,
 ): Occurrence => ({
   atMs,
-  client: clientAddress,
+  client: client.name,
   route: entry?.name ?? null,
   requestId,
   traceId: null,

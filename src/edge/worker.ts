@@ -7,6 +7,9 @@ import { createEdge } from "./app.ts";
 import { readEdgeConfiguration } from "./configuration.ts";
 import { createRedisClient } from "./redis-client.ts";
 
+/** For the blocklist, part by part: nobody's request waits so long for it. */
+const BULK_TIMEOUT_MS = 5_000;
+
 type Environment = Readonly<Record<string, unknown>>;
 
 const log = (entry: Readonly<Record<string, unknown>>): void => {
@@ -33,6 +36,7 @@ const build = (environment: Environment): Hono | undefined => {
     configuration: reading.value,
     routes: contract,
     redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs }),
+    bulkRedis: createRedisClient({ url, token, fetch: outgoing, timeoutMs: BULK_TIMEOUT_MS }),
     store: {
       match: (key) => caches.default.match(key),
       put: (key, entry) => caches.default.put(key, entry),

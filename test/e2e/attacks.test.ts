@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
@@ -71,34 +72,55 @@ const wire = async (bytes: string): Promise<string> => {
   return heard;
 };
 
+/** What an origin has told of a client. */
+const eventsOf = (client: string): SecurityEvent[] =>
+  system.logLines.flatMap((line) => {
+    if (!line.includes('"security event"')) return [];
+    const { event } = JSON.parse(line) as { event: SecurityEvent };
+    return event.client === client ? [event] : [];
+  });
+
+let nextClient = 0;
+
 const statusesIn = (heard: string): number[] =>
   [...heard.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
 
 describe("the target", () => {
-  test.each([
-    ["//v1/products", 404],
-    ["/v1//products", 404],
+  test.each<[path: string, status: number, rule?: string]>([
+    ["//v1/products", 404, "empty_segment"],
+    ["/v1//products", 404, "empty_segment"],
     ["/v1/products/", 404],
-    ["/v1/products;jsessionid=1", 404],
+    ["/v1/products;jsessionid=1", 404, "path_parameter"],
     ["/V1/PRODUCTS", 404],
-    ["/.env", 404],
-    ["/.git/config", 404],
-    ["/wp-login.php", 404],
+    ["/.env", 404, "scanner_path"],
+    ["/.git/config", 404, "scanner_path"],
+    ["/wp-login.php", 404, "scanner_path"],
     ["/_edge/keys/x", 404],
-    ["/v1/products/..%2f..%2fetc%2fpasswd", 400],
-    ["/v1/products/%252e%252e%252fetc", 400],
-    ["/v1/products/%00", 400],
-    [`/v1/products/${PRODUCT}%00`, 400],
-    ["/v1/products/%c0%ae%c0%ae", 400],
-    ["/v1/products/a%5C..%5Cb", 400],
-    ["/v1/products/%0d%0aSet-Cookie:%20a=1", 400],
-    ["/v1/products/%ff", 400],
+    ["/_edge/blocklist", 404],
+    ["/v1/products/..%2f..%2fetc%2fpasswd", 400, "path_traversal"],
+    ["/v1/products/%252e%252e%252fetc", 400, "path_traversal"],
+    ["/v1/products/%00", 400, "control_characters"],
+    [`/v1/products/${PRODUCT}%00`, 400, "control_characters"],
+    ["/v1/products/%c0%ae%c0%ae", 400, "path_traversal"],
+    ["/v1/products/a%5C..%5Cb", 400, "path_traversal"],
+    ["/v1/products/a%5Cb", 400, "encoded_separator"],
+    ["/v1/products/a%2fb", 400, "encoded_separator"],
+    ["/v1/products/%0d%0aSet-Cookie:%20a=1", 400, "control_characters"],
+    ["/v1/products/%ff", 400, "malformed_encoding"],
+    ["/v1/products/%zz", 400, "malformed_encoding"],
+    ["/v1/products?q=%00", 400, "control_characters"],
+    [`/v1/products?q=${"a".repeat(9_000)}`, 414, "url_too_long"],
     ["/v1/products/' OR 1=1--", 400],
-  ])("%s is refused: %i", async (path, status) => {
-    const answer = await raw(path.replaceAll(" ", "%20"));
+  ])("%s is refused: %i, and told as %s", async (path, status, rule) => {
+    nextClient += 1;
+    const client = `192.0.2.${nextClient}`;
+    const answer = await raw(path.replaceAll(" ", "%20"), { headers: { "x-local-client": client } });
     expect(answer.status).toBe(status);
     expect(JSON.parse(answer.body)).toMatchObject({ status });
     expect(answer.fields).not.toMatch(/set-cookie/i);
+    if (rule === undefined) return;
+    await expect.poll(() => eventsOf(client), { timeout: 20_000 }).toHaveLength(1);
+    expect(eventsOf(client)[0]).toMatchObject({ type: "suspicious_activity", rule, count: 1 });
   });
 
   test.each([

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createKey } from "../../src/core/security/api-key.ts";
+import { keyCredentials } from "../../src/edge/credentials/key-credentials.ts";
 import { type Exchange, exchanges, type GuardResult } from "../../src/edge/exchange.ts";
 import { authenticationGuard } from "../../src/edge/guards/authenticate.ts";
 import type { KeyFinding } from "../../src/edge/key-lookup.ts";
@@ -33,12 +34,14 @@ const isolate = () => {
   const background: Promise<unknown>[] = [];
   const open = exchanges();
   const guard = authenticationGuard({
-    lookup: async () => {
-      lookUps += 1;
-      return finding;
-    },
-    now: () => nowMs,
-    ahead: () => undefined,
+    keys: keyCredentials({
+      lookup: async () => {
+        lookUps += 1;
+        return finding;
+      },
+      now: () => nowMs,
+      ahead: () => undefined,
+    }),
     reportSecurity: (_, each) => void findings.push(each),
   });
   const exchangeOf = (token: string): Exchange => {

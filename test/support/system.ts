@@ -32,6 +32,8 @@ export interface System {
   createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
   /** One more origin with the same environment; the edge learns of it only by `SystemOptions.address`. */
   startOrigin(): Promise<LocalOrigin>;
+  /** One more edge, an isolate of its own, with the same environment but for what is given. Its address. */
+  startEdge(environment?: Readonly<Record<string, string>>): Promise<string>;
   /** A request through the edge. */
   call(path: string, init?: CallInit): Promise<Response>;
   stop(): Promise<void>;
@@ -116,21 +118,26 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     const pool = connectPostgres(database.url, { maxConnections: 4, log });
     stops.add(() => pool.close());
     await insertSampleData(pool);
-    const edge = await startEdge({
-      bundle: servers.bundle,
-      port: 0,
-      environment: {
-        ...shared,
-        ORIGINS: address ?? origins.map(({ url }) => url).join(),
-        UPSTASH_REDIS_REST_URL: redisUrl,
-        UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
-        RATE_LIMITS: "dry-run",
-        ...options.edgeEnvironment,
-      },
-    });
-    stops.add(() => edge.stop());
+    const startOneEdge = async (environment: Readonly<Record<string, string>> = {}): Promise<string> => {
+      const edge = await startEdge({
+        bundle: servers.bundle,
+        port: 0,
+        environment: {
+          ...shared,
+          ORIGINS: address ?? origins.map(({ url }) => url).join(),
+          UPSTASH_REDIS_REST_URL: redisUrl,
+          UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
+          RATE_LIMITS: "dry-run",
+          ...options.edgeEnvironment,
+          ...environment,
+        },
+      });
+      stops.add(() => edge.stop());
+      return edge.url;
+    };
+    const edgeUrl = await startOneEdge();
     return {
-      edgeUrl: edge.url,
+      edgeUrl,
       origins,
       pool,
       redis,
@@ -146,7 +153,8 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
         return { id, key };
       },
       startOrigin: startNext,
-      call: (path, init = {}) => call(edge.url, path, init),
+      startEdge: startOneEdge,
+      call: (path, init = {}) => call(edgeUrl, path, init),
       stop: () => stops.stopAll(),
     };
   } catch (error) {

@@ -63,7 +63,7 @@ export const limitsAhead =
   (limitsFor: LimitsFor, prepare: Prepare) =>
   (exchange: Exchange, principal: string | undefined): void => {
     const known = limitsFor(exchange).filter(({ per }) => per === "client" || principal !== undefined);
-    prepare(known, { address: exchange.clientAddress, principal }, exchange.inBackground);
+    prepare(known, { address: exchange.client.name, principal }, exchange.inBackground);
   };
 
 export const limitGuard = ({
@@ -97,9 +97,9 @@ export const limitGuard = ({
   return (exchange) => {
     const limits = limitsFor(exchange);
     if (limits.length === 0) return undefined;
-    const { clientAddress: address, verdict: who, inBackground } = exchange;
+    const { client, verdict: who, inBackground } = exchange;
     const principal = who.auth === "none" ? undefined : who.principal.id;
-    const verdict = admit(limits, { address, principal }, inBackground);
+    const verdict = admit(limits, { address: client.name, principal }, inBackground);
     return verdict instanceof Promise
       ? verdict.then((late) => told(exchange, late))
       : told(exchange, verdict);

@@ -1,0 +1,37 @@
+/**
+ * Refuses what no client of an API sends. Header fields are not gone through here: the platform bounds them, those that go
+ * on are few and named by the contract, and a pass over all of them costs more than all other checks together.
+ */
+import { problem } from "../../contract/problem.ts";
+import type { RouteTable } from "../../core/routing/table.ts";
+import { type Finding, SCREENING_ANSWERS } from "../../core/security/screening/rules.ts";
+import { SCREENED_METHODS, screen } from "../../core/security/screening/screen.ts";
+import type { Exchange, Guard, GuardResult } from "../exchange.ts";
+import type { ReportSecurity } from "../security-report.ts";
+
+const answerTo = ({ rule, details }: Finding): GuardResult => {
+  const code = SCREENING_ANSWERS[rule];
+  switch (code) {
+    case "not_found":
+      // Who looks for holes is told what everybody is told of what does not exist.
+      return problem(code);
+    case "method_not_allowed":
+      return problem(code, { headers: { allow: SCREENED_METHODS } });
+    default:
+      return problem(code, { detail: `Not taken for ${details}.` });
+  }
+};
+
+export const screeningGuard = (table: RouteTable, reportSecurity: ReportSecurity): Guard => {
+  const isRoute = ({ request, path }: Exchange): boolean =>
+    table.match(request.method, path).kind !== "not_found";
+
+  return (exchange) => {
+    const { request, path, query } = exchange;
+    const finding = screen({ method: request.method, path, query });
+    // What scanners ask for may be a route of the contract.
+    if (finding === undefined || (finding.rule === "scanner_path" && isRoute(exchange))) return undefined;
+    reportSecurity(exchange, { type: "suspicious_activity", ...finding });
+    return answerTo(finding);
+  };
+};

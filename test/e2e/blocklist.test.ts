@@ -1,0 +1,283 @@
+/** Clients that are blocked, by an operator or for what they did, at real edges. */
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import type { SecurityEvent } from "../../src/core/security-events/event.ts";
+import { runBlockCommand, runUnblockCommand } from "../../src/origin/blocklist/block-command.ts";
+import { setBlock } from "../../src/origin/blocklist/block-store.ts";
+import { publishBlocklist } from "../../src/origin/blocklist/publish-blocklist.ts";
+import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
+import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import { type Door, startDoor } from "../support/door.ts";
+import { problemOf } from "../support/problem-of.ts";
+import { type System, startSystem } from "../support/system.ts";
+
+let system: System;
+/** By which the origin alone reaches Redis. */
+let door: Door;
+
+beforeAll(async () => {
+  door = await startDoor(inject("servers").redisUrl);
+  system = await startSystem({
+    originEnvironment: { REDIS_URL: `http://127.0.0.1:${door.port}`, NEVER_BLOCKED: "198.51.100.128/25" },
+  });
+});
+afterAll(async () => {
+  await system?.stop();
+  await door?.stop();
+});
+
+/** The bound that the system keeps to, and a little for a machine that is busy. */
+const HOLDS_WITHIN = { timeout: 12_000, interval: 100 };
+
+const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
+  const response = await fetch(`${edgeUrl}/v1/products`, { headers: { "x-local-client": client } });
+  await response.body?.cancel();
+  return response.status;
+};
+
+const statusOf = (client: string): Promise<number> => statusAt(system.edgeUrl, client);
+
+const context = () => {
+  const lines: string[] = [];
+  const { pool, redis, keyPrefix } = system;
+  return { lines, pool, redis, keyPrefix, print: (line: string): void => void lines.push(line) };
+};
+
+const block = async (...args: string[]): Promise<string> => {
+  const { lines, ...rest } = context();
+  await runBlockCommand(rest, args);
+  return lines.join("\n");
+};
+
+const unblock = async (...args: string[]): Promise<string> => {
+  const { lines, ...rest } = context();
+  await runUnblockCommand(rest, args);
+  return lines.join("\n");
+};
+
+const eventsOf = (client: string): SecurityEvent[] =>
+  system.logLines.flatMap((line) => {
+    if (!line.includes('"security event"')) return [];
+    const { event } = JSON.parse(line) as { event: SecurityEvent };
+    return event.client === client ? [event] : [];
+  });
+
+describe("an operator's block", () => {
+  test("holds in every isolate within 10 s, and ends as quickly", async () => {
+    const client = "192.0.2.1";
+    const edges = [system.edgeUrl, await system.startEdge(), await system.startEdge()];
+    const statuses = () => Promise.all(edges.map((edge) => statusAt(edge, client)));
+    expect(await statuses()).toEqual([200, 200, 200]);
+    expect(await block(client, "--for", "1h", "--reason", "a test")).toMatch(
+      /^blocked 192\.0\.2\.1 until \d{4}-/,
+    );
+    const blockedAtMs = performance.now();
+    const heldAfterMs = await Promise.all(
+      edges.map(async (edge) => {
+        await expect.poll(() => statusAt(edge, client), HOLDS_WITHIN).toBe(403);
+        return performance.now() - blockedAtMs;
+      }),
+    );
+    expect(Math.max(...heldAfterMs)).toBeLessThan(HOLDS_WITHIN.timeout);
+    expect(await unblock(client)).toContain("unblocked 192.0.2.1");
+    await expect.poll(statuses, HOLDS_WITHIN).toEqual([200, 200, 200]);
+  });
+
+  test("is answered 403 blocked with when to come again, and told of as an event with counts", async () => {
+    const client = "192.0.2.2";
+    await block("192.0.2.2/31", "--for", "1h", "--reason", "a test");
+    await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
+    const answer = await system.call("/v1/products", { headers: { "x-local-client": client } });
+    expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(3_000);
+    expect(await problemOf(answer)).toMatchObject({ code: "blocked", status: 403 });
+    await expect.poll(() => eventsOf(client), { timeout: 30_000 }).not.toEqual([]);
+    expect(eventsOf(client)[0]).toMatchObject({
+      type: "suspicious_activity",
+      rule: "blocked_client",
+      details: "blocked_client: 192.0.2.2/31",
+    });
+  });
+
+  test("of a range holds whoever is in it, however the address is written", async () => {
+    await block("2001:db8:7::/48", "--reason", "a test");
+    await block("198.18.0.0/15", "--reason", "a test");
+    await expect.poll(() => statusOf("2001:db8:7:1::1"), HOLDS_WITHIN).toBe(403);
+    expect(await statusOf("2001:0db8:0007:ffff:0:0:0:1")).toBe(403);
+    expect(await statusOf("2001:db8:8::1")).toBe(200);
+    expect(await statusOf("198.19.255.255")).toBe(403);
+    expect(await statusOf("::ffff:198.19.0.1")).toBe(403);
+    expect(await statusOf("198.20.0.0")).toBe(200);
+  });
+
+  test("ends by itself when its time is over", async () => {
+    const client = "192.0.2.9";
+    await block(client, "--for", "12s", "--reason", "a test");
+    await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
+    await expect.poll(() => statusOf(client), { timeout: 15_000, interval: 200 }).toBe(200);
+    expect(await block("list")).not.toContain(client);
+  });
+
+  test("holds within 10 s, too, where no origin can tell Redis", async () => {
+    const client = "192.0.2.10";
+    const network = readBlockable(client);
+    if (typeof network === "string") throw new Error(network);
+    expect(await statusOf(client)).toBe(200);
+    door.shut();
+    try {
+      await setBlock(system.pool, { network, reason: "a test", forS: null });
+      await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
+    } finally {
+      await door.open();
+    }
+  });
+
+  test("is known to an edge that has no Redis: it asks an origin", async () => {
+    const client = "192.0.2.11";
+    await block(client, "--reason", "a test");
+    const edge = await system.startEdge({ UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9" });
+    await expect.poll(() => statusAt(edge, client), HOLDS_WITHIN).toBe(403);
+  });
+
+  test("is one of 100,000 as well", async () => {
+    await system.pool.query(
+      `INSERT INTO blocklist (id, network, reason, source)
+       SELECT gen_random_uuid(), set_masklen(('11.' || n / 65536 || '.' || n / 256 % 256 || '.' || n % 256)::inet, 32)::cidr,
+         'a test', 'operator' FROM generate_series(0, 99999) AS n`,
+    );
+    await block("203.0.113.77", "--reason", "the last of many");
+    await expect.poll(() => statusOf("203.0.113.77"), HOLDS_WITHIN).toBe(403);
+    expect(await statusOf("11.1.134.159")).toBe(403);
+    expect(await statusOf("11.1.134.160")).toBe(200);
+    await system.pool.query("DELETE FROM blocklist WHERE network <<= '11.0.0.0/8'");
+    await unblock("203.0.113.77");
+  });
+});
+
+describe("the command", () => {
+  test("lists what is in force", async () => {
+    await block("192.0.2.40/29", "--for", "7d", "--reason", "listed");
+    expect(await block("list")).toMatch(/^192\.0\.2\.40\/29 {2}until \d{4}-\S+ {2}operator {2}listed$/m);
+  });
+
+  test("replaces an earlier block of the same network", async () => {
+    await block("192.0.2.48", "--reason", "first");
+    await block("192.0.2.48", "--for", "1h", "--reason", "second");
+    const lines = (await block("list")).split("\n").filter((line) => line.startsWith("192.0.2.48 "));
+    expect(lines).toEqual([expect.stringMatching(/until .* second$/)]);
+  });
+
+  test("says where a client stays blocked by a wider one", async () => {
+    await block("192.0.2.64/28", "--reason", "wider");
+    await block("192.0.2.65", "--reason", "narrower");
+    expect(await unblock("192.0.2.65")).toContain(
+      "It still lies in 192.0.2.64/28, which is blocked for ever.",
+    );
+    await expect(unblock("192.0.2.65")).rejects.toThrow("it lies in 192.0.2.64/28");
+  });
+
+  test.each([
+    [[], "an address or a range is missing"],
+    [["localhost", "--reason", "x"], "Must be an address such as"],
+    [["10.0.0.0/7", "--reason", "x"], "no wider than /8"],
+    [["::/0", "--reason", "x"], "no wider than"],
+    [["192.0.2.1"], "--reason is missing"],
+    [["192.0.2.1", "--reason", "two\nlines"], "not on one line"],
+    [["192.0.2.1", "192.0.2.2", "--reason", "x"], "one address or range at a time"],
+    [["192.0.2.1", "--reason", "x", "--for", "soon"], "give it as 90s"],
+    [["192.0.2.1", "--reason", "x", "--for", "400d"], "at most 365d"],
+    [["192.0.2.1", "--unknown"], "Unknown option"],
+    [["list", "all"], "list takes no words"],
+  ])("%j is refused with a reason", async (args, reason) => {
+    const failure = await block(...args).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(UsageError);
+    expect(String(failure)).toContain(reason);
+  });
+});
+
+describe("the API", () => {
+  test("blocks, lists and unblocks for who has the scopes", async () => {
+    const { key } = await system.createKey("operations", ["blocklist:read", "blocklist:write"]);
+    const json = { network: "2001:DB8:1::/48", reason: "guesses keys", durationS: 3_600 };
+    const added = await system.call("/admin/blocklist", { method: "POST", key, json });
+    expect(added.status).toBe(201);
+    const made = (await added.json()) as { id: string };
+    expect(made).toMatchObject({ network: "2001:db8:1::/48", source: "operator", reason: "guesses keys" });
+    const list = await system.call("/admin/blocklist", { key });
+    expect(((await list.json()) as { items: unknown[] }).items).toContainEqual(made);
+    await expect.poll(() => statusOf("2001:db8:1::1"), HOLDS_WITHIN).toBe(403);
+    const path = `/admin/blocklist/${made.id}`;
+    expect((await system.call(path, { method: "DELETE", key })).status).toBe(204);
+    expect((await system.call(path, { method: "DELETE", key })).status).toBe(404);
+    await expect.poll(() => statusOf("2001:db8:1::1"), HOLDS_WITHIN).toBe(200);
+  });
+
+  test("names the field that is wrong", async () => {
+    const { key } = await system.createKey("operations", ["blocklist:write"]);
+    const answer = await system.call("/admin/blocklist", {
+      method: "POST",
+      key,
+      json: { network: "1.2.3.4/5", reason: "x" },
+    });
+    expect(await problemOf(answer)).toMatchObject({
+      status: 400,
+      errors: [{ in: "body", field: "network" }],
+    });
+  });
+
+  test.each([
+    ["GET", ["blocklist:write"]],
+    ["POST", ["blocklist:read"]],
+  ])("%s is nothing for who has only %j", async (method, scopes) => {
+    const { key } = await system.createKey("curious", scopes);
+    const answer = await system.call("/admin/blocklist", {
+      method,
+      key,
+      ...(method === "POST" ? { json: { network: "192.0.2.1", reason: "x" } } : {}),
+    });
+    expect(answer.status).toBe(403);
+  });
+});
+
+describe("who offends again and again", () => {
+  const guess = async (client: string, times: number): Promise<number[]> => {
+    const headers = {
+      "x-local-client": client,
+      authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}`,
+    };
+    const asked = Array.from(
+      { length: times },
+      async () => (await system.call("/v1/orders", { headers })).status,
+    );
+    return await Promise.all(asked);
+  };
+
+  test("is blocked for a time, with all of its /64", async () => {
+    expect(new Set(await guess("2001:db8:bad::1", 20))).toEqual(new Set([401]));
+    await expect.poll(() => statusOf("2001:db8:bad::2"), { ...HOLDS_WITHIN, timeout: 25_000 }).toBe(403);
+    expect(await block("list")).toMatch(/^2001:db8:bad::\/64 {2}until .* automatic .*unknown_key/m);
+    expect(await statusOf("2001:db8:bad:1::1")).toBe(200);
+  });
+
+  test("is not where the configuration names it, nor this machine itself", async () => {
+    await guess("198.51.100.200", 20);
+    await guess("127.0.0.1", 20);
+    await guess("198.51.100.1", 20);
+    // All three are told of in the same way: the last of them shows when it is done.
+    await expect.poll(() => statusOf("198.51.100.1"), { ...HOLDS_WITHIN, timeout: 25_000 }).toBe(403);
+    expect([await statusOf("198.51.100.200"), await statusOf("127.0.0.1")]).toEqual([200, 200]);
+    expect(await block("list")).not.toMatch(/^(198\.51\.100\.200|127\.0\.0\.1)/m);
+  });
+
+  test("stays blocked for as long as an operator has said", async () => {
+    await block("198.51.100.3", "--reason", "an operator's own");
+    await guess("198.51.100.3", 20);
+    await guess("198.51.100.4", 20);
+    await expect.poll(() => block("list"), { timeout: 25_000 }).toMatch(/^198\.51\.100\.4 /m);
+    expect(await block("list")).toMatch(/^198\.51\.100\.3 {2}for ever {2}operator {2}an operator's own$/m);
+  });
+});
+
+test("what is published is published once a version", async () => {
+  const { pool, redis, keyPrefix } = system;
+  await publishBlocklist(pool, redis, keyPrefix);
+  expect(await publishBlocklist(pool, redis, keyPrefix)).toBe(false);
+});

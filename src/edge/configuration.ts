@@ -1,14 +1,17 @@
 /** The edge's configuration: `wrangler.toml` vars and secrets. */
-import * as z from "zod/mini";
 import { DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
 import type { BreakerOptions } from "../core/breaker/options.ts";
 import {
   listVariable,
   numberVariable,
+  optional,
   readConfiguration,
   signingKeysVariable,
+  textThat,
   textVariable,
   urlVariable,
+  type ValuesOf,
+  withDefault,
   wordVariable,
 } from "../core/configuration/read-configuration.ts";
 import { isTokenAlgorithm, KEY_KINDS } from "../core/security/jwt/algorithms.ts";
@@ -69,7 +72,7 @@ const JWT_VARIABLES = ["JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL"] as const;
 
 const withoutPart = "is missing: JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL belong together";
 
-const variables = z.object({
+const VARIABLES = {
   ORIGINS: listVariable(
     parseOrigin,
     "addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path",
@@ -77,47 +80,45 @@ const variables = z.object({
   SIGNING_KEYS: signingKeysVariable(),
   UPSTASH_REDIS_REST_URL: urlVariable(["https", "http"]),
   UPSTASH_REDIS_REST_TOKEN: textVariable(),
-  REDIS_KEY_PREFIX: z._default(textVariable(), "breakwater:"),
-  REDIS_SCRIPT_FLAGS: z.optional(
-    z.string().check(z.regex(/^[a-z-]+(?:,[a-z-]+)*$/, "must be flags such as allow-key-locking")),
+  REDIS_KEY_PREFIX: withDefault(textVariable(), "breakwater:"),
+  REDIS_SCRIPT_FLAGS: optional(
+    textThat((text) => /^[a-z-]+(?:,[a-z-]+)*$/.test(text), "must be flags such as allow-key-locking"),
   ),
-  RATE_LIMITS: z._default(wordVariable(["enforce", "dry-run", "off"]), "enforce"),
-  RATE_LIMIT_LEASE_MS: z._default(numberVariable(1_000, 60_000), LEASE_MS),
-  REDIS_TIMEOUT_MS: z._default(numberVariable(10, 1_000), REDIS_TIMEOUT_MS),
-  CIRCUIT_BREAKER_FAILURE_THRESHOLD: z._default(
+  RATE_LIMITS: withDefault(wordVariable(["enforce", "dry-run", "off"]), "enforce"),
+  RATE_LIMIT_LEASE_MS: withDefault(numberVariable(1_000, 60_000), LEASE_MS),
+  REDIS_TIMEOUT_MS: withDefault(numberVariable(10, 1_000), REDIS_TIMEOUT_MS),
+  CIRCUIT_BREAKER_FAILURE_THRESHOLD: withDefault(
     numberVariable(1, 1_000_000),
     ORIGIN_BREAKER.failureThreshold,
   ),
-  CIRCUIT_BREAKER_SUCCESS_THRESHOLD: z._default(numberVariable(1, 1_000), ORIGIN_BREAKER.successThreshold),
-  CIRCUIT_BREAKER_TIMEOUT_MS: z._default(numberVariable(1, HOUR_MS), ORIGIN_BREAKER.timeoutMs),
-  CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: z._default(
+  CIRCUIT_BREAKER_SUCCESS_THRESHOLD: withDefault(numberVariable(1, 1_000), ORIGIN_BREAKER.successThreshold),
+  CIRCUIT_BREAKER_TIMEOUT_MS: withDefault(numberVariable(1, HOUR_MS), ORIGIN_BREAKER.timeoutMs),
+  CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: withDefault(
     numberVariable(1, HOUR_MS),
     ORIGIN_BREAKER.halfOpenTimeoutMs,
   ),
-  RETRY_BUDGET_PERCENT: z._default(numberVariable(0, 100), RETRY_PERCENT),
-  HEDGE_BUDGET_PERCENT: z._default(numberVariable(0, 100), HEDGE_PERCENT),
-  JWT_ISSUER: z.optional(textVariable()),
-  JWT_AUDIENCE: z.optional(textVariable()),
-  JWT_JWKS_URL: z.optional(
-    z.string().check(z.refine(isKeySetUrl, "must be a URL that begins with https://, or is of this machine")),
+  RETRY_BUDGET_PERCENT: withDefault(numberVariable(0, 100), RETRY_PERCENT),
+  HEDGE_BUDGET_PERCENT: withDefault(numberVariable(0, 100), HEDGE_PERCENT),
+  JWT_ISSUER: optional(textVariable()),
+  JWT_AUDIENCE: optional(textVariable()),
+  JWT_JWKS_URL: optional(
+    textThat(isKeySetUrl, "must be a URL that begins with https://, or is of this machine"),
   ),
-  JWT_ALGORITHMS: z.optional(
+  JWT_ALGORITHMS: optional(
     listVariable(
       (part) => (isTokenAlgorithm(part) ? part : undefined),
       `some of ${Object.keys(KEY_KINDS).join(", ")}`,
     ),
   ),
-});
+};
+
+export type EdgeConfiguration = ValuesOf<typeof VARIABLES>;
 
 /** All of what tells of tokens, or nothing. */
-const schema = variables.check((context) => {
-  const missing = JWT_VARIABLES.filter((name) => context.value[name] === undefined);
-  if (missing.length === JWT_VARIABLES.length) return;
-  for (const name of missing)
-    context.issues.push({ code: "custom", path: [name], message: withoutPart, input: context.value });
-});
-
-export type EdgeConfiguration = z.output<typeof schema>;
+const missingOfTokens = (configuration: EdgeConfiguration): readonly string[] => {
+  const missing = JWT_VARIABLES.filter((name) => configuration[name] === undefined);
+  return missing.length === JWT_VARIABLES.length ? [] : missing.map((name) => `${name} ${withoutPart}`);
+};
 
 /** What each origin's breaker is made of. */
 export const originBreaker = (configuration: EdgeConfiguration): BreakerOptions => ({
@@ -128,4 +129,4 @@ export const originBreaker = (configuration: EdgeConfiguration): BreakerOptions 
 });
 
 export const readEdgeConfiguration = (environment: Readonly<Record<string, unknown>>) =>
-  readConfiguration(schema, environment);
+  readConfiguration(VARIABLES, environment, missingOfTokens);

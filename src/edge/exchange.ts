@@ -1,4 +1,6 @@
 /** One request on its way through the guards, and what they have found out about it so far. */
+
+import type { EdgeRoute } from "../contract/edge-route.ts";
 import type { Problem } from "../contract/problem.ts";
 import type { LimitResult } from "../core/limiter/verdict.ts";
 import type { RouteEntry } from "../core/routing/table.ts";
@@ -17,7 +19,7 @@ export interface Exchange {
   /** Whoever the platform says it is. */
   readonly client: Client;
   /** Set by the route guard, as are the next two. */
-  entry?: RouteEntry;
+  entry?: RouteEntry<EdgeRoute>;
   /** Aborts at the route's deadline. */
   deadline?: AbortSignal;
   /** Epoch milliseconds. */
@@ -45,7 +47,7 @@ export type GuardResult = Response | Problem | undefined;
 /** What the route guard has found; every guard behind it may count on it. */
 export const routed = (
   exchange: Exchange,
-): { entry: RouteEntry; deadline: AbortSignal; deadlineAtMs: number } => {
+): { entry: RouteEntry<EdgeRoute>; deadline: AbortSignal; deadlineAtMs: number } => {
   const { entry, deadline, deadlineAtMs } = exchange;
   if (entry === undefined || deadline === undefined || deadlineAtMs === undefined) {
     throw new Error("the route guard must stand before this one");

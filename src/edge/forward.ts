@@ -1,6 +1,7 @@
 /** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
+
+import type { EdgeRoute } from "../contract/edge-route.ts";
 import { type Problem, problem } from "../contract/problem.ts";
-import type { Route } from "../contract/route.ts";
 import { repetitionOf } from "../core/pool/repetition.ts";
 import { type Exchange, routed } from "./exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
@@ -21,11 +22,11 @@ const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-age
 /** Only what is listed goes along: a client's fields between the tiers never do. */
 const forwardedHeaders = (
   headers: Headers,
-  route: Route,
+  route: EdgeRoute,
   { without = [], cacheControl }: ForwardOptions,
 ): Record<string, string> => {
   const forwarded: Record<string, string> = {};
-  for (const name of [...ALWAYS_FORWARDED, ...Object.keys(route.request?.headers?.shape ?? {})]) {
+  for (const name of [...ALWAYS_FORWARDED, ...route.fields]) {
     const value = without.includes(name) ? null : headers.get(name);
     if (value !== null) forwarded[name] = value;
   }
@@ -53,9 +54,8 @@ const refusalOf = (answer: Exclude<OriginAnswer, { kind: "answered" }>): Problem
 /** What is not ASCII has no one form on the wire, and would not survive being signed (RFC 9110 §5.5). */
 export const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
 
-const unsendable = (headers: Readonly<Record<string, string>>, route: Route): Problem | undefined => {
-  const names = Object.keys(route.request?.headers?.shape ?? {});
-  const errors = names
+const unsendable = (headers: Readonly<Record<string, string>>, route: EdgeRoute): Problem | undefined => {
+  const errors = route.fields
     .filter((name) => !isSendable(headers[name] ?? ""))
     .map((field) => ({ in: "header" as const, field, detail: "Must be ASCII" }));
   return errors.length === 0 ? undefined : problem("invalid_request", { errors });

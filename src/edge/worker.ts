@@ -1,9 +1,8 @@
 /** The worker's entry: the only place at the edge that reads the environment and touches globals. */
-import type { Hono } from "hono";
-import { contract } from "../contract/contract.ts";
+import routes from "breakwater-edge-routes";
 import { problem } from "../contract/problem.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
-import { createEdge } from "./app.ts";
+import { createEdge, type Edge } from "./app.ts";
 import { readEdgeConfiguration } from "./configuration.ts";
 import { createRedisClient } from "./redis-client.ts";
 
@@ -17,10 +16,10 @@ const log = (entry: Readonly<Record<string, unknown>>): void => {
   console.log(JSON.stringify(entry));
 };
 
-/** The application of an isolate, built at its first request; undefined where the configuration is wrong. */
-let app: Hono | undefined;
+/** The edge of an isolate, built at its first request; undefined where the configuration is wrong. */
+let edge: Edge | undefined;
 
-const build = (environment: Environment): Hono | undefined => {
+const build = (environment: Environment): Edge | undefined => {
   const reading = readEdgeConfiguration(environment);
   if (!reading.ok) {
     log({ level: "error", message: reading.message });
@@ -34,7 +33,7 @@ const build = (environment: Environment): Hono | undefined => {
   const outgoing: typeof fetch = (input, init) => fetch(input, init);
   return createEdge({
     configuration: reading.value,
-    routes: contract,
+    routes,
     redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs }),
     bulkRedis: createRedisClient({ url, token, fetch: outgoing, timeoutMs: BULK_TIMEOUT_MS }),
     store: {
@@ -50,10 +49,9 @@ const build = (environment: Environment): Hono | undefined => {
 
 export default {
   fetch: (request, environment, context) => {
-    app ??= build(environment);
-    if (app === undefined) {
-      return problemResponse(problem("unavailable"), crypto.randomUUID());
-    }
-    return app.fetch(request, environment, context);
+    edge ??= build(environment);
+    return edge === undefined
+      ? problemResponse(problem("unavailable"), crypto.randomUUID())
+      : edge.fetch(request, context);
   },
 } satisfies ExportedHandler<Environment>;

@@ -7,8 +7,8 @@ const src = new URL("../../src/", import.meta.url).pathname;
 /** What each folder of `src` may import: folders of `src`, and packages. */
 const allowed: Record<string, { folders: readonly string[]; packages: readonly string[] }> = {
   contract: { folders: [], packages: ["zod", "hono"] },
-  core: { folders: ["contract"], packages: ["zod", "@noble/hashes", "jose"] },
-  edge: { folders: ["contract", "core"], packages: ["hono", "zod"] },
+  core: { folders: ["contract"], packages: ["@noble/hashes", "jose"] },
+  edge: { folders: ["contract", "core"], packages: ["breakwater-edge-routes"] },
   origin: {
     folders: ["contract", "core"],
     packages: [

@@ -1,5 +1,6 @@
 /** How long an isolate believes a key, and what it costs those who ask. */
 import { expect, test } from "vitest";
+import { edgeRoutes } from "../../src/contract/edge-route.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createKey } from "../../src/core/security/api-key.ts";
 import { keyCredentials } from "../../src/edge/credentials/key-credentials.ts";
@@ -8,7 +9,7 @@ import { authenticationGuard } from "../../src/edge/guards/authenticate.ts";
 import type { KeyFinding } from "../../src/edge/key-lookup.ts";
 import type { SecurityFinding } from "../../src/edge/security-report.ts";
 
-const route = defineRoute({
+const closed = defineRoute({
   method: "GET",
   path: "/closed",
   summary: "Needs a key",
@@ -16,6 +17,8 @@ const route = defineRoute({
   responses: { 200: { description: "Done" } },
   policy: { auth: { scopes: ["read"] } },
 });
+const { closed: route } = edgeRoutes({ closed });
+if (route === undefined) throw new Error("there is no such route");
 
 const { id, key, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
 const valid: KeyFinding = {

@@ -1,9 +1,10 @@
-import type { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
+import { edgeRoutes } from "../../src/contract/edge-route.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { createEdge } from "../../src/edge/app.ts";
+import { createEdge, type Edge } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { askEdge } from "../support/ask-edge.ts";
 import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
 import { noRedis } from "../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -33,9 +34,9 @@ const plain = defineRoute({ ...answered, method: "GET", path: "/plain", policy: 
 
 let upstream: Upstream;
 let store: MemoryStore;
-let edge: Hono;
+let edge: Edge;
 /** Another isolate of the same place: it shares the platform's cache, and nothing else. */
-let otherEdge: Hono;
+let otherEdge: Edge;
 /** On top of the time at which the test began, or of the real time where leases have to run out, milliseconds. */
 let laterMs: number;
 let clock: () => number;
@@ -64,7 +65,7 @@ beforeEach(async () => {
   const isolate = () =>
     createEdge({
       configuration: configuration.value,
-      routes: { thing, things, change, plain },
+      routes: edgeRoutes({ thing, things, change, plain }),
       redis: noRedis,
       store,
       fetch: (input, init) => fetch(input, init),
@@ -78,7 +79,7 @@ beforeEach(async () => {
 afterEach(() => upstream.stop());
 
 const get = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
-  const response = await edge.request(`http://edge.test${path}`, { headers, method });
+  const response = await askEdge(edge, `http://edge.test${path}`, { headers, method });
   return {
     status: response.status,
     body: await response.text(),
@@ -271,7 +272,7 @@ describe("many who ask for the same at once", () => {
       isFirst = false;
       return undefined;
     });
-    void edge.request("http://edge.test/things/1");
+    void askEdge(edge, "http://edge.test/things/1");
     await expect.poll(asked).toBe(1);
     const beganMs = Date.now();
     const answers = await Promise.all(Array.from({ length: 50 }, () => get("/things/1")));
@@ -346,7 +347,7 @@ describe("a write that makes an answer old", () => {
     await write("things/1");
     // The other isolate knows nothing of it, and an origin answers from its own cache what it made before.
     upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL, age: "2" }, body: "version 1" }));
-    expect(await (await otherEdge.request("http://edge.test/things/1")).text()).toBe("version 1");
+    expect(await (await askEdge(otherEdge, "http://edge.test/things/1")).text()).toBe("version 1");
     await kept();
     upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL }, body: "version 2" }));
     expect((await get("/things/1")).body).toBe("version 2");

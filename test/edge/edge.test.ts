@@ -1,10 +1,12 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
+import { edgeRoutes } from "../../src/contract/edge-route.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { createRedisClient } from "../../src/edge/redis-client.ts";
+import { askEdge } from "../support/ask-edge.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { noRedis } from "../support/no-redis.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -66,7 +68,7 @@ const edgeTo = (origin: string, others: Partial<EdgeDependencies> = {}) => {
   if (!configuration.ok) throw new Error(configuration.message);
   return createEdge({
     configuration: configuration.value,
-    routes: { slow, upload, closed },
+    routes: edgeRoutes({ slow, upload, closed }),
     redis: noRedis,
     store: createMemoryStore(),
     fetch: (input, init) => fetch(input, init),
@@ -81,7 +83,7 @@ describe("an origin", () => {
   test("that does not answer within the route's deadline is 504, and its request is aborted", async () => {
     const aborted = Promise.withResolvers<void>();
     const origin = await listen((_, response) => void response.once("close", aborted.resolve));
-    const response = await edgeTo(origin).request("/slow");
+    const response = await askEdge(edgeTo(origin), "/slow");
     expect((await problemOf(response)).code).toBe("deadline_exceeded");
     await aborted.promise;
   });
@@ -90,7 +92,7 @@ describe("an origin", () => {
     const origin = await listen(() => undefined);
     upstream?.close();
     if (upstream !== undefined) await once(upstream, "close");
-    const response = await edgeTo(origin).request("/slow");
+    const response = await askEdge(edgeTo(origin), "/slow");
     expect(response.headers.get("retry-after")).toBe("1");
     expect((await problemOf(response)).code).toBe("unavailable");
   });
@@ -99,7 +101,7 @@ describe("an origin", () => {
     const origin = await listen((_, response) => {
       response.writeHead(500, { "x-internal-host": "10.0.0.7" }).end("<h1>proxy error</h1>");
     });
-    const response = await edgeTo(origin).request("/slow");
+    const response = await askEdge(edgeTo(origin), "/slow");
     expect(response.headers.has("x-internal-host")).toBe(false);
     expect((await problemOf(response)).code).toBe("bad_gateway");
   });
@@ -116,7 +118,7 @@ describe("an origin", () => {
       "breakwater-principal": "admin",
       authorization: "x",
     };
-    const response = await edgeTo(origin).request("/slow", { headers });
+    const response = await askEdge(edgeTo(origin), "/slow", { headers });
     expect(await response.text()).toBe("done");
     const names = await seen.promise;
     expect(names).toEqual(expect.arrayContaining(["signature", "signature-input", "breakwater-verdict"]));
@@ -127,13 +129,13 @@ describe("an origin", () => {
 test("a body that does not arrive within the deadline is 408", async () => {
   const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
   const request = new Request("http://edge/upload", { method: "POST", body, duplex: "half" });
-  const response = await edgeTo("http://127.0.0.1:9").request(request);
+  const response = await askEdge(edgeTo("http://127.0.0.1:9"), request);
   expect((await problemOf(response)).code).toBe("request_timeout");
 });
 
 test("a key that neither Redis nor an origin can tell about is 503, not 401", async () => {
   const key = `bwk_${"a".repeat(12)}_${"b".repeat(43)}`;
-  const response = await edgeTo("http://127.0.0.1:9").request("/closed", {
+  const response = await askEdge(edgeTo("http://127.0.0.1:9"), "/closed", {
     headers: { authorization: `Bearer ${key}` },
   });
   expect((await problemOf(response)).code).toBe("unavailable");
@@ -171,7 +173,7 @@ test("Redis that does not answer is no longer asked once its breaker is open", a
   const headers = { authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}` };
   const codes: string[] = [];
   for (let turn = 0; turn < 12; turn += 1)
-    codes.push((await problemOf(await edge.request("/closed", { headers }))).code);
+    codes.push((await problemOf(await askEdge(edge, "/closed", { headers }))).code);
   // What Redis cannot say is asked of an origin; there is none.
   expect(new Set(codes)).toEqual(new Set(["unavailable"]));
   expect(asked).toBe(5);

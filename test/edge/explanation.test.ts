@@ -2,12 +2,14 @@
 import { randomFillSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
+import { edgeRoutes } from "../../src/contract/edge-route.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
 import { createKey } from "../../src/core/security/api-key.ts";
 import { writeKeyRecord } from "../../src/core/security/published-keys.ts";
 import { createEdge } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { askEdge } from "../support/ask-edge.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { noRedis } from "../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -61,7 +63,7 @@ beforeEach(async () => {
   if (!configuration.ok) throw new Error(configuration.message);
   const edge = createEdge({
     configuration: configuration.value,
-    routes: { open, kept, closed },
+    routes: edgeRoutes({ open, kept, closed }),
     redis: noRedis,
     store: createMemoryStore(),
     fetch: (input, init) => fetch(input, init),
@@ -72,7 +74,7 @@ beforeEach(async () => {
   });
   ask = async (path, key, headers = {}) => {
     const authorization = key === undefined ? {} : { authorization: `Bearer ${key}` };
-    const response = await edge.request(path, { headers: { ...authorization, ...headers } });
+    const response = await askEdge(edge, path, { headers: { ...authorization, ...headers } });
     expect(response.status).toBe(200);
     expect(await response.text()).toBe("done");
     return response.headers;

@@ -1,6 +1,7 @@
 /** Limits at the edge, over a real Redis or what stands in for one, behind the REST bridge. */
 import { randomFillSync } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { edgeRoutes } from "../../src/contract/edge-route.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
@@ -13,6 +14,7 @@ import type { LimitEvent } from "../../src/edge/limit-events.ts";
 import { createRedisClient, type RedisClient } from "../../src/edge/redis-client.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
+import { askEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -97,7 +99,7 @@ const start = (
   const client = clientOf(`http://127.0.0.1:${door.port}`, DEADLINE_MS);
   const edge = createEdge({
     configuration: configuration.value,
-    routes,
+    routes: edgeRoutes(routes),
     redis: {
       command: (...parts) => {
         commands += 1;
@@ -118,7 +120,7 @@ const start = (
     events,
     commands: () => commands,
     ask: (headers = {}) =>
-      Promise.resolve(edge.request("/read", { headers: { "cf-connecting-ip": "192.0.2.1", ...headers } })),
+      Promise.resolve(askEdge(edge, "/read", { headers: { "cf-connecting-ip": "192.0.2.1", ...headers } })),
   };
 };
 

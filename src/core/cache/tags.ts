@@ -1,5 +1,5 @@
 /** The tags of a cached answer: names by which a write makes it old. */
-import type { Route } from "../../contract/route.ts";
+import type { Policy } from "../../contract/policy.ts";
 
 /** A longer tag is cut: what it then shares with others is made old with them. */
 const MAX_LENGTH = 300;
@@ -26,7 +26,13 @@ const decoded = (segment: string): string => {
 };
 
 /** Makes a route's tags of a path that fits it: `products/:id` of `/v1/products/7` is `products/7`. */
-export const tagsFor = ({ path: pattern, policy }: Route): ((path: string) => readonly string[]) => {
+export const tagsFor = ({
+  path: pattern,
+  policy,
+}: {
+  readonly path: string;
+  readonly policy: Policy;
+}): ((path: string) => readonly string[]) => {
   const tags = (policy.cache?.tags ?? []).map(normal);
   if (!tags.some((tag) => tag.includes(":"))) return () => tags;
   const names = pattern.split("/").map((segment) => (segment.startsWith(":") ? normal(segment) : undefined));

@@ -1,5 +1,4 @@
 /** Reads a tier's configuration from its environment, and says everything that is wrong with it at once. */
-import * as z from "zod/mini";
 import { parseSigningKeys, type SigningKey } from "../signature/signing-keys.ts";
 
 export type ConfigurationReading<T> =
@@ -7,74 +6,124 @@ export type ConfigurationReading<T> =
   /** One message that names every wrong key, never a value. */
   | { readonly ok: false; readonly message: string };
 
-/** An empty variable counts as one that is not set, as in the shell's `${NAME:-default}`. */
-const withoutEmpty = (environment: Readonly<Record<string, unknown>>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ""));
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  /** Such as "must be text"; never a value. */
+  | { readonly ok: false; readonly wrong: string };
 
-export const readConfiguration = <S extends z.ZodMiniObject>(
-  schema: S,
-  environment: Readonly<Record<string, unknown>>,
-): ConfigurationReading<z.output<S>> => {
-  const result = schema.safeParse(withoutEmpty(environment));
-  if (result.success) return { ok: true, value: result.data };
-  const wrong = result.error.issues.map(({ path, message }) => `${path.join(".")} ${message}`);
-  return { ok: false, message: `configuration: ${[...new Set(wrong)].join("; ")}` };
+/** How one variable is read. */
+export interface Variable<T> {
+  /** @param value undefined where it is not set */
+  read(value: unknown): Parsed<T>;
+}
+
+export type Variables = Readonly<Record<string, Variable<unknown>>>;
+
+export type ValuesOf<All extends Variables> = {
+  readonly [Name in keyof All]: All[Name] extends Variable<infer Value> ? Value : never;
 };
 
-const missingOr = (message: string) => ({
-  error: (issue: { input?: unknown }) => (issue.input === undefined ? "is missing" : message),
+const wrong = (message: string): { readonly ok: false; readonly wrong: string } => ({
+  ok: false,
+  wrong: message,
 });
 
-/** An absolute URL of one of the schemes, such as `["https", "http"]`. */
-export const urlVariable = (schemes: readonly string[]) => {
-  const message = `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`;
-  const isOfScheme = (text: string): boolean =>
-    URL.canParse(text) && schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`));
-  return z.string(missingOr(message)).check(z.refine(isOfScheme, message));
+const right = <T>(value: T): Parsed<T> => ({ ok: true, value });
+
+/** @param message for what is no text as well */
+const variable = <T>(message: string, parse: (text: string) => Parsed<T>): Variable<T> => ({
+  read: (value) => {
+    if (value === undefined) return wrong("is missing");
+    return typeof value === "string" ? parse(value) : wrong(message);
+  },
+});
+
+/** One that need not be set. */
+export const optional = <T>({ read }: Variable<T>): Variable<T | undefined> => ({
+  read: (value) => (value === undefined ? right(undefined) : read(value)),
+});
+
+export const withDefault = <T>({ read }: Variable<T>, fallback: T): Variable<T> => ({
+  read: (value) => (value === undefined ? right(fallback) : read(value)),
+});
+
+/** An empty variable counts as one that is not set, as in the shell's `${NAME:-default}`. */
+const presentValue = (environment: Readonly<Record<string, unknown>>, name: string): unknown => {
+  const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
+  return value === "" ? undefined : value;
 };
 
-/** A whole number within bounds. */
-export const numberVariable = (min: number, max: number) => {
-  const message = `must be a whole number within ${min} and ${max}`;
-  return z.pipe(
-    z.string(missingOr(message)).check(z.regex(/^\d{1,15}$/, message)),
-    z.pipe(z.transform(Number), z.number().check(z.minimum(min, message), z.maximum(max, message))),
+/** @param check what must hold between variables each of which is right: sentences about what is wrong */
+export const readConfiguration = <All extends Variables>(
+  variables: All,
+  environment: Readonly<Record<string, unknown>>,
+  check: (values: ValuesOf<All>) => readonly string[] = () => [],
+): ConfigurationReading<ValuesOf<All>> => {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, { read }] of Object.entries(variables)) {
+    const parsed = read(presentValue(environment, name));
+    if (parsed.ok) values[name] = parsed.value;
+    else faults.push(`${name} ${parsed.wrong}`);
+  }
+  // Where none is wrong, each has the value that its own variable has read.
+  const value = values as ValuesOf<All>;
+  if (faults.length === 0) faults.push(...check(value));
+  return faults.length === 0
+    ? { ok: true, value }
+    : { ok: false, message: `configuration: ${faults.join("; ")}` };
+};
+
+/** A text for which something holds. */
+export const textThat = (holds: (text: string) => boolean, message: string): Variable<string> =>
+  variable(message, (text) => (holds(text) ? right(text) : wrong(message)));
+
+/** An absolute URL of one of the schemes, such as `["https", "http"]`. */
+export const urlVariable = (schemes: readonly string[]): Variable<string> =>
+  textThat(
+    (text) => URL.canParse(text) && schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`)),
+    `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
   );
+
+/** A whole number within bounds. */
+export const numberVariable = (min: number, max: number): Variable<number> => {
+  const message = `must be a whole number within ${min} and ${max}`;
+  return variable(message, (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? right(value) : wrong(message);
+  });
 };
 
 /** Some text that is not empty. */
-export const textVariable = () => z.string(missingOr("must be text")).check(z.minLength(1, "is empty"));
+export const textVariable = (): Variable<string> => textThat(() => true, "must be text");
 
 /** One of a few words. */
-export const wordVariable = <const Words extends readonly [string, ...string[]]>(words: Words) =>
-  z.enum(words, missingOr(`must be one of ${words.join(", ")}`));
+export const wordVariable = <const Words extends readonly [string, ...string[]]>(
+  words: Words,
+): Variable<Words[number]> => {
+  const message = `must be one of ${words.join(", ")}`;
+  return variable(message, (text) => {
+    const word = words.find((each) => each === text);
+    return word === undefined ? wrong(message) : right(word);
+  });
+};
 
 /** A list with commas, each part checked by `parse`, which returns undefined for what it does not take. */
-export const listVariable = <T>(parse: (part: string) => T | undefined, what: string) =>
-  z.pipe(
-    z.string(missingOr(`must be ${what}, with commas between them`)),
-    z.transform((text: string, context): readonly T[] => {
-      const parts = text.split(",").map((part) => part.trim());
-      const parsed = parts.map((part) => parse(part)).filter((each) => each !== undefined);
-      if (parsed.length !== parts.length) {
-        context.issues.push({
-          code: "custom",
-          message: `must be ${what}, with commas between them`,
-          input: text,
-        });
-      }
-      return parsed;
-    }),
-  );
+export const listVariable = <T>(
+  parse: (part: string) => T | undefined,
+  what: string,
+): Variable<readonly T[]> => {
+  const message = `must be ${what}, with commas between them`;
+  return variable(message, (text) => {
+    const parts = text.split(",").map((part) => part.trim());
+    const parsed = parts.map((part) => parse(part)).filter((each) => each !== undefined);
+    return parsed.length === parts.length ? right(parsed) : wrong(message);
+  });
+};
 
 /** The keys between the tiers. */
-export const signingKeysVariable = () =>
-  z.pipe(
-    z.string(missingOr("must be id:base64")),
-    z.transform((text: string, context): readonly [SigningKey, ...SigningKey[]] => {
-      const keys = parseSigningKeys(text);
-      if (typeof keys !== "string") return keys;
-      context.issues.push({ code: "custom", message: keys, input: text });
-      return z.NEVER;
-    }),
-  );
+export const signingKeysVariable = (): Variable<readonly [SigningKey, ...SigningKey[]]> =>
+  variable("must be id:base64", (text) => {
+    const keys = parseSigningKeys(text);
+    return typeof keys === "string" ? wrong(keys) : right(keys);
+  });

@@ -2,55 +2,57 @@
  * The contract compiled for look-up: a tree of path segments, built once. A look-up costs one step a
  * segment, whatever the number of routes.
  */
-import type { Method, Route, Routes } from "../../contract/route.ts";
+import type { Routes } from "../../contract/route.ts";
 
-export interface RouteEntry<Name extends string = string> {
-  readonly name: Name;
+/** What a route is found by. */
+interface Found {
+  readonly method: string;
+  readonly path: string;
+}
+
+export interface RouteEntry<Route> {
+  readonly name: string;
   readonly route: Route;
 }
 
-export type Match<Name extends string = string> =
-  | { readonly kind: "found"; readonly entry: RouteEntry<Name> }
+export type Match<Route> =
+  | { readonly kind: "found"; readonly entry: RouteEntry<Route> }
   /** The path exists, the method does not; `allow` is the Allow field (RFC 9110 §10.2.1). */
   | { readonly kind: "method_not_allowed"; readonly allow: string }
   | { readonly kind: "not_found" };
 
-interface Node<Name extends string> {
-  readonly literal: Map<string, Node<Name>>;
-  parameter: Node<Name> | undefined;
-  readonly methods: Map<string, RouteEntry<Name>>;
+interface Node<Route> {
+  readonly literal: Map<string, Node<Route>>;
+  parameter: Node<Route> | undefined;
+  readonly methods: Map<string, RouteEntry<Route>>;
 }
 
-export interface RouteTable<Name extends string = string> {
+export interface RouteTable<Route> {
   /**
    * @param method as sent; HEAD finds GET's route
    * @param path as sent, without its query; a parameter is one segment that is not empty
    */
-  match(method: string, path: string): Match<Name>;
+  match(method: string, path: string): Match<Route>;
 }
 
-const node = <Name extends string>(): Node<Name> => ({
+const node = <Route>(): Node<Route> => ({
   literal: new Map(),
   parameter: undefined,
   methods: new Map(),
 });
 
-const childFor = <Name extends string>(parent: Node<Name>, segment: string): Node<Name> => {
+const childFor = <Route>(parent: Node<Route>, segment: string): Node<Route> => {
   if (segment.startsWith(":")) {
     parent.parameter ??= node();
     return parent.parameter;
   }
-  const child = parent.literal.get(segment) ?? node<Name>();
+  const child = parent.literal.get(segment) ?? node<Route>();
   parent.literal.set(segment, child);
   return child;
 };
 
 /** A literal segment is preferred to a parameter; where its subtree has nothing, the parameter is tried. */
-const find = <Name extends string>(
-  from: Node<Name>,
-  segments: readonly string[],
-  at: number,
-): Node<Name> | undefined => {
+const find = <Route>(from: Node<Route>, segments: readonly string[], at: number): Node<Route> | undefined => {
   if (at === segments.length) return from.methods.size > 0 ? from : undefined;
   const segment = segments[at] ?? "";
   const literal = from.literal.get(segment);
@@ -70,17 +72,16 @@ const allowOf = (methods: Iterable<string>): string => {
  *
  * @throws Error where two routes have the same method and the same form of path
  */
-export const compileRoutes = <All extends Routes>(routes: All): RouteTable<keyof All & string> => {
-  type Name = keyof All & string;
-  const root = node<Name>();
-  for (const name of Object.keys(routes) as Name[]) {
-    const route: Route | undefined = routes[name];
-    if (route === undefined) continue;
+export const compileRoutes = <Route extends Found>(
+  routes: Readonly<Record<string, Route>>,
+): RouteTable<Route> => {
+  const root = node<Route>();
+  for (const [name, route] of Object.entries(routes)) {
+    const { method, path } = route;
     let at = root;
-    for (const segment of route.path.slice(1).split("/")) at = childFor(at, segment);
-    const method: Method = route.method;
+    for (const segment of path.slice(1).split("/")) at = childFor(at, segment);
     const earlier = at.methods.get(method);
-    if (earlier !== undefined) throw new Error(`${method} ${route.path} is both ${earlier.name} and ${name}`);
+    if (earlier !== undefined) throw new Error(`${method} ${path} is both ${earlier.name} and ${name}`);
     at.methods.set(method, { name, route });
   }
   return {

@@ -1,5 +1,5 @@
 /** A request that may be answered from the edge's cache. */
-import type { Route } from "../../contract/route.ts";
+import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { tagsFor } from "../../core/cache/tags.ts";
 import { type Exchange, routed } from "../exchange.ts";
 import { cacheKeys } from "./cache-key.ts";
@@ -16,11 +16,11 @@ export interface Asked {
 export const askedOfCache = (): ((exchange: Exchange) => Asked | undefined) => {
   /** What is the same for each request of a route; as many as there are routes. */
   const compiled = new Map<
-    Route,
+    EdgeRoute,
     { readonly keyOf: ReturnType<typeof cacheKeys>; readonly tagsOf: (path: string) => readonly string[] }
   >();
 
-  const of = (route: Route) => {
+  const of = (route: EdgeRoute) => {
     const known = compiled.get(route);
     if (known !== undefined) return known;
     const made = { keyOf: cacheKeys(route), tagsOf: tagsFor(route) };

@@ -1,6 +1,5 @@
 /** Under what an answer is kept at the edge: a bare URL, so that nothing a client sends beside it chooses an answer. */
-import * as z from "zod/mini";
-import type { Route } from "../../contract/route.ts";
+import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { isSendable } from "../forward.ts";
 
 /** The condition decides what is sent, not what the answer is. */
@@ -14,6 +13,9 @@ export interface Keyed {
   readonly headers: { get(name: string): string | null };
 }
 
+/** A longer condition is for the origin to judge. */
+const MOST_CONDITION_LENGTH = 1_000;
+
 /** A longer URL is not kept, nor anything remembered of it: an isolate's memory has a bound. */
 const MAX_LENGTH = 2_048;
 
@@ -26,32 +28,32 @@ const MAX_LENGTH = 2_048;
 export const cacheKeys = ({
   method,
   policy,
-  request,
-}: Route): ((keyed: Keyed) => string | undefined) | undefined => {
+  fields,
+  parameters,
+}: EdgeRoute): ((keyed: Keyed) => string | undefined) | undefined => {
   if (method !== "GET" || policy.auth !== "public" || policy.cache === undefined) return undefined;
-  const known = new Set(Object.keys(request?.query?.shape ?? {}));
-  const fields = Object.entries(request?.headers?.shape ?? {});
+  const known = new Set(parameters);
 
   const isRead = (headers: Keyed["headers"]): boolean =>
-    fields.some(([name, schema]) => {
+    fields.some((name) => {
       const value = headers.get(name);
       if (value === null) return false;
-      return name !== CONDITION || !isSendable(value) || !z.safeParse(schema, value).success;
+      return name !== CONDITION || !isSendable(value) || value.length > MOST_CONDITION_LENGTH;
     });
 
   /** With its parameters in one order; undefined where it has others, or one twice. */
   const canonical = (query: string): string | undefined => {
     if (query === "") return "";
-    const parameters = new URLSearchParams(query);
-    const names = [...parameters.keys()];
+    const given = new URLSearchParams(query);
+    const names = [...given.keys()];
     if (new Set(names).size !== names.length || names.some((name) => !known.has(name))) return undefined;
-    parameters.sort();
-    return `?${parameters}`;
+    given.sort();
+    return `?${given}`;
   };
 
   return ({ origin, path, query, headers }) => {
-    const parameters = isRead(headers) ? undefined : canonical(query);
-    const key = parameters === undefined ? undefined : `${origin}${path}${parameters}`;
+    const asked = isRead(headers) ? undefined : canonical(query);
+    const key = asked === undefined ? undefined : `${origin}${path}${asked}`;
     return key !== undefined && key.length <= MAX_LENGTH ? key : undefined;
   };
 };

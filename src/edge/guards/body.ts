@@ -1,6 +1,5 @@
 /** Reads the body whole, so that it can be signed and sent again: 413, 415 and 408 come from here. */
 import { problem } from "../../contract/problem.ts";
-import { maxBodyBytes } from "../../contract/route.ts";
 import { isJson } from "../../core/http/media-type.ts";
 import { announcedLength, readBody } from "../../core/http/read-body.ts";
 import { type Guard, type GuardResult, routed } from "../exchange.ts";
@@ -14,9 +13,9 @@ export const bodyGuard: Guard = async (exchange) => {
   const { request } = exchange;
   const { entry, deadline } = routed(exchange);
   if (request.body === null) return undefined;
-  const maxBytes = maxBodyBytes(entry.route);
+  const { maxBodyBytes: maxBytes, takesJson } = entry.route;
   if (announcedLength(request.headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
-  if (entry.route.request?.body !== undefined && !isJson(request.headers.get("content-type"))) {
+  if (takesJson && !isJson(request.headers.get("content-type"))) {
     return problem("unsupported_media_type", {
       detail: "Send application/json.",
       headers: { accept: "application/json" },

@@ -1,13 +1,14 @@
 /** Finds the request's route in the contract: 404, 405, and the answer to a CORS preflight come from here. */
+
+import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { problem } from "../../contract/problem.ts";
-import { timeoutMs } from "../../contract/route.ts";
 import { corsHeaders, preflightHeaders } from "../../core/http/cors.ts";
 import { securityHeaders } from "../../core/http/security-headers.ts";
 import type { RouteTable } from "../../core/routing/table.ts";
 import type { Exchange, Guard, GuardResult } from "../exchange.ts";
 
 export const routeGuard =
-  (table: RouteTable, now: () => number): Guard =>
+  (table: RouteTable<EdgeRoute>, now: () => number): Guard =>
   (exchange) => {
     const { request, path } = exchange;
     if (request.method === "OPTIONS") return answerOptions(table, exchange);
@@ -18,15 +19,15 @@ export const routeGuard =
     const cors = corsHeaders(route.policy.cors, request.headers.get("origin"));
     if (cors !== undefined) exchange.corsHeaders = cors;
     exchange.entry = match.entry;
-    exchange.deadlineAtMs = now() + timeoutMs(route);
-    exchange.deadline = AbortSignal.timeout(timeoutMs(route));
+    exchange.deadlineAtMs = now() + route.timeoutMs;
+    exchange.deadline = AbortSignal.timeout(route.timeoutMs);
     return undefined;
   };
 
 const notAllowed = (allow: string): GuardResult => problem("method_not_allowed", { headers: { allow } });
 
 /** OPTIONS is answered for every path of the contract; as a preflight where it is one. */
-const answerOptions = (table: RouteTable, { request, path, requestId }: Exchange): GuardResult => {
+const answerOptions = (table: RouteTable<EdgeRoute>, { request, path, requestId }: Exchange): GuardResult => {
   const origin = request.headers.get("origin");
   const method = request.headers.get("access-control-request-method");
   const match = table.match(origin === null ? "OPTIONS" : (method ?? "OPTIONS"), path);
@@ -45,7 +46,7 @@ const answerOptions = (table: RouteTable, { request, path, requestId }: Exchange
     : new Response(null, { status: 204, headers: { ...answered, ...preflight } });
 };
 
-const forwardedNames = (route: { request?: { headers?: { shape: object }; body?: unknown } }): string[] => [
-  ...Object.keys(route.request?.headers?.shape ?? {}),
-  ...(route.request?.body === undefined ? [] : ["content-type"]),
+const forwardedNames = ({ fields, takesJson }: EdgeRoute): string[] => [
+  ...fields,
+  ...(takesJson ? ["content-type"] : []),
 ];

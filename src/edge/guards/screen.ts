@@ -2,6 +2,8 @@
  * Refuses what no client of an API sends. Header fields are not gone through here: the platform bounds them, those that go
  * on are few and named by the contract, and a pass over all of them costs more than all other checks together.
  */
+
+import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { problem } from "../../contract/problem.ts";
 import type { RouteTable } from "../../core/routing/table.ts";
 import { type Finding, SCREENING_ANSWERS } from "../../core/security/screening/rules.ts";
@@ -22,7 +24,7 @@ const answerTo = ({ rule, details }: Finding): GuardResult => {
   }
 };
 
-export const screeningGuard = (table: RouteTable, reportSecurity: ReportSecurity): Guard => {
+export const screeningGuard = (table: RouteTable<EdgeRoute>, reportSecurity: ReportSecurity): Guard => {
   const isRoute = ({ request, path }: Exchange): boolean =>
     table.match(request.method, path).kind !== "not_found";
 

@@ -1,8 +1,10 @@
 /** How long those who wait are held up by the death of the one who makes the answer for them. */
 import { contract } from "../../../src/contract/contract.ts";
+import { edgeRoutes } from "../../../src/contract/edge-route.ts";
 import { createEdge } from "../../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { askEdge } from "../../support/ask-edge.ts";
 import { createMemoryStore } from "../../support/memory-store.ts";
 import { noRedis } from "../../support/no-redis.ts";
 import { withClient } from "../support/database.ts";
@@ -60,7 +62,7 @@ const atEdge = async (system: CacheSystem, product: number): Promise<number> => 
   let fetches = 0;
   const edge = createEdge({
     configuration: configuration.value,
-    routes: contract,
+    routes: edgeRoutes(contract),
     redis: noRedis,
     store: createMemoryStore(),
     fetch: (input, init) => {
@@ -71,7 +73,7 @@ const atEdge = async (system: CacheSystem, product: number): Promise<number> => 
     random: Math.random,
     log: () => undefined,
   });
-  const ask = () => edge.request(`http://edge.test/v1/products/${sampleProductId(product)}`);
+  const ask = () => askEdge(edge, `http://edge.test/v1/products/${sampleProductId(product)}`);
   void ask();
   await until("the leader fetches", async () => fetches === 1);
   const beganMs = performance.now();

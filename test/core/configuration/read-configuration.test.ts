@@ -1,28 +1,31 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import * as z from "zod/mini";
 import {
   listVariable,
   numberVariable,
+  optional,
   readConfiguration,
   signingKeysVariable,
   textVariable,
   urlVariable,
+  type Variable,
+  withDefault,
   wordVariable,
 } from "../../../src/core/configuration/read-configuration.ts";
 
 const SECRET = btoa("x".repeat(32));
 const digits = (part: string) => (/^\d+$/.test(part) ? Number(part) : undefined);
 
-const schema = z.object({
+const variables = {
   ADDRESS: urlVariable(["https", "http"]),
   PORT: numberVariable(1, 65_535),
   TOKEN: textVariable(),
   LEVEL: wordVariable(["info", "debug"]),
   NUMBERS: listVariable(digits, "numbers"),
   KEYS: signingKeysVariable(),
-  PREFIX: z._default(textVariable(), "breakwater:"),
-});
+  PREFIX: withDefault(textVariable(), "breakwater:"),
+  LABEL: optional(textVariable()),
+};
 
 const right = {
   ADDRESS: "https://api.example.com/base",
@@ -34,13 +37,13 @@ const right = {
 };
 
 const messageOf = (environment: Readonly<Record<string, unknown>>): string => {
-  const reading = readConfiguration(schema, environment);
+  const reading = readConfiguration(variables, environment);
   return reading.ok ? "" : reading.message;
 };
 
 describe("readConfiguration", () => {
   test("reads every variable as what it means", () => {
-    const reading = readConfiguration(schema, right);
+    const reading = readConfiguration(variables, right);
     expect(reading).toMatchObject({
       ok: true,
       value: {
@@ -56,8 +59,10 @@ describe("readConfiguration", () => {
   });
 
   test("leaves out what it does not know", () => {
-    const reading = readConfiguration(schema, { ...right, PATH: "/bin", OTHER: { fetch: () => 1 } });
-    expect(reading.ok && Object.keys(reading.value).sort()).toEqual([...Object.keys(right), "PREFIX"].sort());
+    const reading = readConfiguration(variables, { ...right, PATH: "/bin", OTHER: { fetch: () => 1 } });
+    expect(reading.ok && Object.keys(reading.value).sort()).toEqual(
+      [...Object.keys(right), "LABEL", "PREFIX"].sort(),
+    );
   });
 
   test("names everything that is missing at once", () => {
@@ -69,7 +74,7 @@ describe("readConfiguration", () => {
 
   test("counts an empty variable as one that is not set", () => {
     expect(messageOf({ ...right, TOKEN: "" })).toBe("configuration: TOKEN is missing");
-    expect(readConfiguration(schema, { ...right, PREFIX: "" })).toMatchObject({
+    expect(readConfiguration(variables, { ...right, PREFIX: "" })).toMatchObject({
       value: { PREFIX: "breakwater:" },
     });
   });
@@ -114,8 +119,8 @@ describe("readConfiguration", () => {
 });
 
 describe("a variable", () => {
-  const accepts = (variable: z.ZodMiniType, value: string): boolean =>
-    readConfiguration(z.object({ X: variable }), { X: value }).ok;
+  const accepts = (variable: Variable<unknown>, value: string): boolean =>
+    readConfiguration({ X: variable }, { X: value }).ok;
 
   test.each([
     ["postgres://u:p@db.test/app", true],
@@ -171,7 +176,7 @@ describe("a variable", () => {
 
   test("for a list keeps what its parser makes of a part, even a list", () => {
     const pairs = listVariable((part) => part.split("-"), "pairs");
-    const reading = readConfiguration(z.object({ X: pairs }), { X: "a-b,c-d" });
+    const reading = readConfiguration({ X: pairs }, { X: "a-b,c-d" });
     expect(reading).toEqual({
       ok: true,
       value: {
@@ -184,7 +189,7 @@ describe("a variable", () => {
   });
 
   test("for signing keys says what is wrong with them", () => {
-    const reading = readConfiguration(z.object({ X: signingKeysVariable() }), { X: "k1:AAAA" });
+    const reading = readConfiguration({ X: signingKeysVariable() }, { X: "k1:AAAA" });
     expect(reading).toEqual({ ok: false, message: "configuration: X must be keys of at least 32 bytes" });
   });
 });

@@ -1,0 +1,44 @@
+/**
+ * What the edge knows of a route: its policy, and what it lets through. It is plain data, written when the worker is
+ * bundled, so that no schema and no library of schemas is in it.
+ */
+import { limitsOf } from "./limits.ts";
+import type { Policy } from "./policy.ts";
+import { type Method, maxBodyBytes, type Routes, timeoutMs } from "./route.ts";
+
+export interface EdgeRoute {
+  readonly method: Method;
+  readonly path: string;
+  readonly policy: Policy;
+  readonly maxBodyBytes: number;
+  readonly timeoutMs: number;
+  /** Whether its body is JSON; else it has none. */
+  readonly takesJson: boolean;
+  /** Header fields that its handler reads, in lower case. */
+  readonly fields: readonly string[];
+  /** Names in its query. */
+  readonly parameters: readonly string[];
+}
+
+/** By operation name. */
+export type EdgeRoutes = Readonly<Record<string, EdgeRoute>>;
+
+/** @throws ContractError where two routes mean different things by one limit's name */
+export const edgeRoutes = (routes: Routes): EdgeRoutes => {
+  limitsOf(routes);
+  return Object.fromEntries(
+    Object.entries(routes).map(([name, route]) => [
+      name,
+      {
+        method: route.method,
+        path: route.path,
+        policy: route.policy,
+        maxBodyBytes: maxBodyBytes(route),
+        timeoutMs: timeoutMs(route),
+        takesJson: route.request?.body !== undefined,
+        fields: Object.keys(route.request?.headers?.shape ?? {}),
+        parameters: Object.keys(route.request?.query?.shape ?? {}),
+      },
+    ]),
+  );
+};

@@ -119,7 +119,7 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
       observe: dependencies.observe,
       reportSecurity,
     }),
-    bodyGuard,
+    bodyGuard(now),
     cachedForward(createForward(client), dependencies),
   ];
 

@@ -63,6 +63,7 @@ export class Delivery {
 
   async run(): Promise<OriginAnswer> {
     const { deadline } = this.#request;
+    if (deadline === undefined) return await this.#untilAnswered();
     const over = Promise.withResolvers<typeof OVER>();
     const end = (): void => over.resolve(OVER);
     if (deadline.aborted) end();
@@ -74,7 +75,7 @@ export class Delivery {
     }
   }
 
-  async #untilAnswered(over: Promise<typeof OVER>): Promise<OriginAnswer> {
+  async #untilAnswered(over?: Promise<typeof OVER>): Promise<OriginAnswer> {
     const refused = this.#start("first");
     if (refused !== undefined) return unreachable(refused, this.#context.now());
     this.#plan = planHedge(this.#waiting(), this.#context.hedges !== undefined, this.#context.now());
@@ -125,14 +126,15 @@ export class Delivery {
   }
 
   /** The first attempt that ends, or that it takes too long, or that there is no more time. */
-  async #event(over: Promise<typeof OVER>): Promise<EndedAttempt | typeof LATE | typeof OVER> {
-    const ends = [over, ...this.#running.map(({ ended }) => ended)];
-    if (this.#plan === undefined) return await Promise.race(ends);
-    const late = Promise.withResolvers<typeof LATE>();
-    const leftMs = Math.max(0, this.#plan.atMs - this.#context.now());
-    const timer = setTimeout(() => late.resolve(LATE), leftMs);
+  async #event(over: Promise<typeof OVER> | undefined): Promise<EndedAttempt | typeof LATE | typeof OVER> {
+    const { deadlineAtMs } = this.#request;
+    const isLate = this.#plan !== undefined && this.#plan.atMs < deadlineAtMs;
+    const atMs = isLate ? (this.#plan?.atMs ?? deadlineAtMs) : deadlineAtMs;
+    const { promise: timed, resolve } = Promise.withResolvers<typeof LATE | typeof OVER>();
+    const timer = setTimeout(() => resolve(isLate ? LATE : OVER), Math.max(0, atMs - this.#context.now()));
+    const ends = this.#running.map(({ ended }) => ended);
     try {
-      return await Promise.race([...ends, late.promise]);
+      return await Promise.race(over === undefined ? [timed, ...ends] : [over, timed, ...ends]);
     } finally {
       clearTimeout(timer);
     }
@@ -240,7 +242,7 @@ export class Delivery {
 
   #outOfTime(nowMs: number): OriginAnswer {
     for (const running of this.#running) {
-      const hadMs = isTimeout(this.#request.deadline) ? this.#timeOf(running) : undefined;
+      const hadMs = hasGone(this.#request.deadline) ? undefined : this.#timeOf(running);
       this.#record(running, tellPool(running, { kind: "aborted" }, hadMs), nowMs);
       running.controller.abort();
     }
@@ -303,9 +305,10 @@ export class Delivery {
   }
 }
 
-/** Whether it was time that ran out; else the client has gone. */
-const isTimeout = ({ reason }: AbortSignal): boolean =>
-  reason instanceof DOMException && reason.name === "TimeoutError";
+/** Whether the client has gone; else it was time that ran out. */
+const hasGone = (deadline: AbortSignal | undefined): boolean =>
+  deadline?.aborted === true &&
+  !(deadline.reason instanceof DOMException && deadline.reason.name === "TimeoutError");
 
 const unreachable = ({ retryAtMs }: PoolRejection, nowMs: number): Unreachable =>
   retryAtMs === undefined

@@ -69,7 +69,6 @@ export const createEventCourier = ({ client, now, log }: EventCourierDependencie
       verdict: { auth: "none" },
       requestId: crypto.randomUUID(),
       clientAddress: UNKNOWN_CLIENT,
-      deadline: AbortSignal.timeout(DELIVERY_TIMEOUT_MS),
       deadlineAtMs: now() + DELIVERY_TIMEOUT_MS,
     });
     if (answer.kind !== "answered") return false;

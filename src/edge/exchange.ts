@@ -18,11 +18,9 @@ export interface Exchange {
   readonly query: string;
   /** Whoever the platform says it is. */
   readonly client: Client;
-  /** Set by the route guard, as are the next two. */
+  /** Set by the route guard, as is the next. */
   entry?: RouteEntry<EdgeRoute>;
-  /** Aborts at the route's deadline. */
-  deadline?: AbortSignal;
-  /** Epoch milliseconds. */
+  /** The route's deadline, epoch milliseconds. */
   deadlineAtMs?: number;
   /** Fields that let a site's page use the answer. */
   corsHeaders?: Readonly<Record<string, string>>;
@@ -45,14 +43,12 @@ export type Guard = (exchange: Exchange) => GuardResult | Promise<GuardResult>;
 export type GuardResult = Response | Problem | undefined;
 
 /** What the route guard has found; every guard behind it may count on it. */
-export const routed = (
-  exchange: Exchange,
-): { entry: RouteEntry<EdgeRoute>; deadline: AbortSignal; deadlineAtMs: number } => {
-  const { entry, deadline, deadlineAtMs } = exchange;
-  if (entry === undefined || deadline === undefined || deadlineAtMs === undefined) {
+export const routed = (exchange: Exchange): { entry: RouteEntry<EdgeRoute>; deadlineAtMs: number } => {
+  const { entry, deadlineAtMs } = exchange;
+  if (entry === undefined || deadlineAtMs === undefined) {
     throw new Error("the route guard must stand before this one");
   }
-  return { entry, deadline, deadlineAtMs };
+  return { entry, deadlineAtMs };
 };
 
 /** So many addresses an isolate remembers as it has read them. */

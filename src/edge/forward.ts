@@ -64,7 +64,7 @@ const unsendable = (headers: Readonly<Record<string, string>>, route: EdgeRoute)
 export const createForward =
   (client: OriginClient): Forward =>
   async (exchange, options = {}) => {
-    const { entry, deadline, deadlineAtMs } = routed(exchange);
+    const { entry, deadlineAtMs } = routed(exchange);
     const headers = forwardedHeaders(exchange.request.headers, entry.route, options);
     const refused = unsendable(headers, entry.route);
     if (refused !== undefined) return refused;
@@ -82,7 +82,6 @@ export const createForward =
       verdict: exchange.verdict,
       requestId: exchange.requestId,
       clientAddress: exchange.client.name,
-      deadline,
       deadlineAtMs,
       ...(exchange.body === undefined ? {} : { body: exchange.body }),
     });

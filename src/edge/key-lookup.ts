@@ -50,7 +50,7 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
     verdict: { auth: "none" },
     requestId: exchange.requestId,
     clientAddress: exchange.client.name,
-    ...routed(exchange),
+    deadlineAtMs: routed(exchange).deadlineAtMs,
   });
   if (answer.kind !== "answered") return { kind: "unavailable" };
   if (answer.response.status === 404) return { kind: "unknown" };

@@ -21,9 +21,10 @@ export interface SendableRequest {
   readonly verdict: Verdict;
   readonly requestId: string;
   readonly clientAddress: string;
-  readonly deadline: AbortSignal;
   /** Epoch milliseconds. */
   readonly deadlineAtMs: number;
+  /** Ends it before: its client has gone. @default nothing does */
+  readonly deadline?: AbortSignal | undefined;
 }
 
 export type Outcome =
@@ -176,7 +177,7 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
       if (outcome.kind !== "answered" || response.body === null) return outcome;
       if (!isSmall(response)) {
         // It is passed on as it comes, as long as there is time.
-        request.deadline.addEventListener("abort", () => controller.abort(), { once: true });
+        setTimeout(() => controller.abort(), Math.max(0, request.deadlineAtMs - now()));
         return outcome;
       }
       const body = await response.arrayBuffer();

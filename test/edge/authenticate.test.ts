@@ -52,7 +52,6 @@ const isolate = () => {
     const exchange = open(request, (work) => void background.push(work));
     return Object.assign(exchange, {
       entry: { name: "closed", route },
-      deadline: new AbortController().signal,
       deadlineAtMs: nowMs + 1_000,
     });
   };

@@ -10,6 +10,7 @@ import {
   readParts,
 } from "../../core/security/blocklist/published-blocklist.ts";
 import { VERSION_FIELD } from "../../core/security/published-keys.ts";
+import { endingIn } from "../ending.ts";
 import type { Exchange } from "../exchange.ts";
 import type { OriginClient } from "../origin-client.ts";
 import type { RedisClient, RedisReply } from "../redis-client.ts";
@@ -92,7 +93,6 @@ export const blocklistSource = (dependencies: BlocklistSourceDependencies): Bloc
     known: VersionedBlocklist | undefined,
     { requestId, client: { name: clientAddress }, inBackground }: Exchange,
   ): Promise<VersionedBlocklist> => {
-    const deadline = AbortSignal.timeout(ORIGIN_TIMEOUT_MS);
     const answer = await client.send({
       route: "edge_blocklist",
       repetition: "race",
@@ -104,14 +104,15 @@ export const blocklistSource = (dependencies: BlocklistSourceDependencies): Bloc
       verdict: { auth: "none" },
       requestId,
       clientAddress,
-      deadline,
       deadlineAtMs: now() + ORIGIN_TIMEOUT_MS,
     });
     if (answer.kind !== "answered") throw new Error(`no origin has the blocklist: ${answer.kind}`);
     const { status, headers, body } = answer.response;
     if (status === 204 && known !== undefined) return known;
     if (status !== 200) throw new Error(`an origin answered ${status} for the blocklist`);
-    const reading = await readBody(body?.getReader() ?? null, MAX_BYTES, deadline);
+    const ending = endingIn(ORIGIN_TIMEOUT_MS);
+    const reading = await readBody(body?.getReader() ?? null, MAX_BYTES, ending.signal);
+    ending.clear();
     if (reading.kind !== "read") throw new Error(`an origin's blocklist could not be read: ${reading.kind}`);
     return versioned(headers.get(tierHeaders.blocklistVersion) ?? "", reading.bytes);
   };

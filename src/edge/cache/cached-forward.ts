@@ -110,9 +110,9 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
 
   /** Waits for whoever has the lease now, and not for those who have it after that. */
   const follow = async (asked: Asked, untilMs: number): Promise<Followed> => {
-    const { deadline } = routed(asked.exchange);
+    const { deadlineAtMs } = routed(asked.exchange);
     const isUnderWay = (): boolean => leases.heldUntilMs(asked.key, now()) === untilMs;
-    while (isUnderWay() && !deadline.aborted) await pause(LOOK_INTERVAL_MS);
+    while (isUnderWay() && now() < deadlineAtMs) await pause(LOOK_INTERVAL_MS);
     const end = now() < untilMs ? "ended" : "died";
     // Where it died, another one may have fetched it since.
     const kept = await keptFor(asked);

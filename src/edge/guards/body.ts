@@ -2,6 +2,7 @@
 import { problem } from "../../contract/problem.ts";
 import { isJson } from "../../core/http/media-type.ts";
 import { announcedLength, readBody } from "../../core/http/read-body.ts";
+import { endingIn } from "../ending.ts";
 import { type Guard, type GuardResult, routed } from "../exchange.ts";
 
 const tooLarge = (maxBytes: number): GuardResult =>
@@ -9,28 +10,33 @@ const tooLarge = (maxBytes: number): GuardResult =>
     detail: maxBytes === 0 ? "This route takes no body." : `The body may hold at most ${maxBytes} bytes.`,
   });
 
-export const bodyGuard: Guard = async (exchange) => {
-  const { request } = exchange;
-  const { entry, deadline } = routed(exchange);
-  if (request.body === null) return undefined;
-  const { maxBodyBytes: maxBytes, takesJson } = entry.route;
-  if (announcedLength(request.headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
-  if (takesJson && !isJson(request.headers.get("content-type"))) {
-    return problem("unsupported_media_type", {
-      detail: "Send application/json.",
-      headers: { accept: "application/json" },
-    });
-  }
-  const reading = await readBody(request.body.getReader(), maxBytes, deadline);
-  switch (reading.kind) {
-    case "read":
-      if (reading.bytes.byteLength > 0) exchange.body = reading.bytes;
-      return undefined;
-    case "too_large":
-      return tooLarge(maxBytes);
-    case "timed_out":
-      return problem("request_timeout");
-    case "broken":
-      return problem("invalid_request", { detail: "The body ended before its announced length." });
-  }
-};
+/** @param now epoch milliseconds */
+export const bodyGuard =
+  (now: () => number): Guard =>
+  async (exchange) => {
+    const { request } = exchange;
+    const { entry, deadlineAtMs } = routed(exchange);
+    if (request.body === null) return undefined;
+    const { maxBodyBytes: maxBytes, takesJson } = entry.route;
+    if (announcedLength(request.headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
+    if (takesJson && !isJson(request.headers.get("content-type"))) {
+      return problem("unsupported_media_type", {
+        detail: "Send application/json.",
+        headers: { accept: "application/json" },
+      });
+    }
+    const ending = endingIn(deadlineAtMs - now());
+    const reading = await readBody(request.body.getReader(), maxBytes, ending.signal);
+    ending.clear();
+    switch (reading.kind) {
+      case "read":
+        if (reading.bytes.byteLength > 0) exchange.body = reading.bytes;
+        return undefined;
+      case "too_large":
+        return tooLarge(maxBytes);
+      case "timed_out":
+        return problem("request_timeout");
+      case "broken":
+        return problem("invalid_request", { detail: "The body ended before its announced length." });
+    }
+  };

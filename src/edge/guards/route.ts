@@ -20,7 +20,6 @@ export const routeGuard =
     if (cors !== undefined) exchange.corsHeaders = cors;
     exchange.entry = match.entry;
     exchange.deadlineAtMs = now() + route.timeoutMs;
-    exchange.deadline = AbortSignal.timeout(route.timeoutMs);
     return undefined;
   };
 

@@ -1,0 +1,12 @@
+/** A signal that aborts at a time, for what takes signals; it is to be cleared, or its timer goes on. */
+export interface Ending {
+  readonly signal: AbortSignal;
+  clear(): void;
+}
+
+/** @param ms from now; at once where it is not above 0 */
+export const endingIn = (ms: number): Ending => {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(), Math.max(0, ms));
+  return { signal: controller.signal, clear: () => clearTimeout(timer) };
+};

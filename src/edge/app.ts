@@ -11,6 +11,7 @@ import { createLimiter } from "../core/limiter/limiter.ts";
 import { createPrepare } from "../core/limiter/prepare.ts";
 import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
 import { compileRoutes } from "../core/routing/table.ts";
+import { coveredFieldsWith } from "../core/signature/edge-request.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { blocklistSource } from "./blocklist/blocklist-source.ts";
 import { heldBlocklist } from "./blocklist/held-blocklist.ts";
@@ -69,7 +70,9 @@ export interface Edge {
 
 export const createEdge = (dependencies: EdgeDependencies): Edge => {
   const { configuration, routes, redis, now, log } = dependencies;
-  const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], dependencies, {
+  const signedFields = coveredFieldsWith(Object.values(routes).flatMap(({ fields }) => fields));
+  const surroundings = { ...dependencies, signedFields };
+  const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], surroundings, {
     breaker: originBreaker(configuration),
     retryPercent: configuration.RETRY_BUDGET_PERCENT,
     hedgePercent: configuration.HEDGE_BUDGET_PERCENT,

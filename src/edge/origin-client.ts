@@ -22,6 +22,8 @@ export interface OriginClient {
 
 export interface OriginSurroundings extends BreakerSurroundings {
   readonly fetch: typeof globalThis.fetch;
+  /** Header fields that signatures cover where a request has them. @default those of every contract */
+  readonly signedFields?: readonly string[] | undefined;
   /** Told of every attempt and of every retry that was not made, synchronously. @default nobody is */
   readonly observe?: ((event: AttemptEvent) => void) | undefined;
 }

@@ -56,6 +56,8 @@ export interface AttemptOptions {
 
 export interface SendSurroundings {
   readonly key: SigningKey;
+  /** Header fields that signatures cover where a request has them. @default those of every contract */
+  readonly signedFields?: readonly string[] | undefined;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly fetch: typeof globalThis.fetch;
@@ -109,7 +111,7 @@ const withoutProof = (response: Response): Response => {
   return new Response(response.body, { status: response.status, headers });
 };
 
-export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAttempt => {
+export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroundings): SendAttempt => {
   const sealed = async (
     request: SendableRequest,
     { address, number }: AttemptOptions,
@@ -128,7 +130,7 @@ export const createSendAttempt = ({ key, now, fetch }: SendSurroundings): SendAt
     if (request.body !== undefined) headers["content-digest"] = await contentDigest(request.body);
     const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
     const target = { ...request, authority: address.authority };
-    return { ...headers, ...signRequest(key, target, headers, now(), nonce) };
+    return { ...headers, ...signRequest(key, target, headers, now(), nonce, signedFields) };
   };
 
   const judged = (

@@ -1,6 +1,7 @@
 /** The origin as a Hono application: probes, what the edge asks for itself, then the contract's routes. */
 import { Hono } from "hono";
 import type { Contract } from "../contract/contract.ts";
+import { edgeRoutes } from "../contract/edge-route.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
@@ -42,7 +43,8 @@ const asArrived = (c: OriginContext): ArrivedRequest => ({
 
 export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvironment> => {
   const { routes, handlers, database, signingKeys, authorities, readiness, log } = dependencies;
-  const verify = verifyEdge(signingKeys, authorities, dependencies);
+  const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
+  const verify = verifyEdge(signingKeys, authorities, { ...dependencies, declaredFields });
   const app = new Hono<OriginEnvironment>();
   app.route("/", createProbes(readiness));
 

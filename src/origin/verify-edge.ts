@@ -1,7 +1,7 @@
 /** Lets through only what the edge has signed, and reads what the edge says about the request. */
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { readVerdict, type Verdict } from "../core/security/verdict.ts";
-import { LIFETIME_S } from "../core/signature/edge-request.ts";
+import { coveredFieldsWith, LIFETIME_S } from "../core/signature/edge-request.ts";
 import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../core/signature/verify.ts";
@@ -84,12 +84,22 @@ const claiming = (claim: ClaimNonce, signatureInput: string): (() => Promise<Cla
   };
 };
 
+export interface VerifyEdgeOptions {
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly log: OriginLog;
+  readonly claimNonce: ClaimNonce;
+  /** Header fields that handlers read: none of them is believed unsigned. @default none */
+  readonly declaredFields?: readonly string[];
+}
+
 export const verifyEdge = (
   keys: readonly SigningKey[],
   authorities: readonly string[],
-  { now, log, claimNonce }: { now: () => number; log: OriginLog; claimNonce: ClaimNonce },
+  { now, log, claimNonce, declaredFields = [] }: VerifyEdgeOptions,
 ): VerifyEdge => {
-  const verifier = { keys, authorities, nonces: createNonceMemory(NONCE_LIFETIME_S * 1000) };
+  const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
+  const verifier = { keys, authorities, nonces, fields: coveredFieldsWith(declaredFields) };
   const refuse = (reason: Refusal, path: string, mistimed?: Unsigned["mistimed"]): Unsigned => {
     log.warn({ reason, path }, "refused a request that the edge has not signed");
     return { isUnsigned: true, mistimed };

@@ -34,6 +34,15 @@ export const COVERED_FIELDS = [
   tierHeaders.attempt,
 ] as const;
 
+/**
+ * The same with what the contract's handlers read beside them.
+ *
+ * @param declared names of header fields, in lower case
+ */
+export const coveredFieldsWith = (declared: Iterable<string>): readonly string[] => [
+  ...new Set<string>([...COVERED_FIELDS, ...declared]),
+];
+
 /** Header fields without which no request is taken. */
 export const REQUIRED_FIELDS = [
   tierHeaders.requestId,
@@ -42,19 +51,27 @@ export const REQUIRED_FIELDS = [
   tierHeaders.timeoutMs,
 ] as const;
 
-/** All that the signature covers, in the order in which it is covered. */
+/** What the request is for; every signature covers it, in this order. */
+export const targetComponents = (target: SignedTarget): Component[] => [
+  ["@method", target.method],
+  ["@authority", target.authority],
+  ["@path", target.path],
+  // An absent query counts as an empty one (RFC 9421 §2.2.7).
+  ["@query", target.query === "" ? "?" : target.query],
+];
+
+/**
+ * All that the signature covers, in the order in which it is covered.
+ *
+ * @param names header fields that are covered where the request has them
+ */
 export const coveredComponents = (
   target: SignedTarget,
   field: (name: string) => string | null | undefined,
+  names: readonly string[] = COVERED_FIELDS,
 ): Component[] => {
-  const components: Component[] = [
-    ["@method", target.method],
-    ["@authority", target.authority],
-    ["@path", target.path],
-    // An absent query counts as an empty one (RFC 9421 §2.2.7).
-    ["@query", target.query === "" ? "?" : target.query],
-  ];
-  for (const name of COVERED_FIELDS) {
+  const components = targetComponents(target);
+  for (const name of names) {
     const value = field(name);
     if (value !== null && value !== undefined) components.push([name, value.trim()]);
   }

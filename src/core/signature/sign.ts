@@ -1,6 +1,13 @@
 /** Signs a request to the origin (RFC 9421 §3.1), HMAC-SHA256 (§3.3.3). */
 import { toBase64 } from "../encoding.ts";
-import { coveredComponents, LABEL, LIFETIME_S, type SignedTarget, TAG } from "./edge-request.ts";
+import {
+  COVERED_FIELDS,
+  coveredComponents,
+  LABEL,
+  LIFETIME_S,
+  type SignedTarget,
+  TAG,
+} from "./edge-request.ts";
 import { innerList, signatureBase } from "./signature-base.ts";
 import type { SigningKey } from "./signing-keys.ts";
 
@@ -13,6 +20,7 @@ export interface SignatureFields {
  * @param headers the request's fields by lower-case name, as they will be sent
  * @param nowMs epoch milliseconds
  * @param nonce new for each attempt, base64url
+ * @param names header fields that are covered where the request has them
  */
 export const signRequest = (
   key: SigningKey,
@@ -20,8 +28,9 @@ export const signRequest = (
   headers: Readonly<Record<string, string>>,
   nowMs: number,
   nonce: string,
+  names: readonly string[] = COVERED_FIELDS,
 ): SignatureFields => {
-  const components = coveredComponents(target, (name) => headers[name]);
+  const components = coveredComponents(target, (name) => headers[name], names);
   const created = Math.floor(nowMs / 1000);
   const parameters =
     `${innerList(components.map(([name]) => name))};created=${created};expires=${created + LIFETIME_S}` +

@@ -1,6 +1,10 @@
 /** A request as the edge signs it, for the tests of both sides. */
 import { toBase64 } from "../../../src/core/encoding.ts";
-import { LIFETIME_S, type SignedTarget } from "../../../src/core/signature/edge-request.ts";
+import {
+  coveredFieldsWith,
+  LIFETIME_S,
+  type SignedTarget,
+} from "../../../src/core/signature/edge-request.ts";
 import { createNonceMemory } from "../../../src/core/signature/nonce-memory.ts";
 import { signRequest } from "../../../src/core/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/core/signature/signing-keys.ts";
@@ -48,7 +52,8 @@ export const signed = ({
   fields = coveredFields,
   nowMs = NOW_MS,
   nonce = NONCE,
-} = {}): Fields => ({ ...fields, ...signRequest(key, to, fields, nowMs, nonce) });
+  names = coveredFieldsWith([]),
+} = {}): Fields => ({ ...fields, ...signRequest(key, to, fields, nowMs, nonce, names) });
 
 export const verifierOf = (...keys: SigningKey[]): Verifier => ({
   keys,

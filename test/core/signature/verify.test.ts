@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toBase64Url } from "../../../src/core/encoding.ts";
-import { COVERED_FIELDS, LIFETIME_S, REQUIRED_FIELDS } from "../../../src/core/signature/edge-request.ts";
+import {
+  COVERED_FIELDS,
+  coveredFieldsWith,
+  LIFETIME_S,
+  REQUIRED_FIELDS,
+} from "../../../src/core/signature/edge-request.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../../../src/core/signature/verify.ts";
 import { coveredFields, type Fields, NOW_MS, signed, target, testKey, verifierOf } from "./signed-request.ts";
 
@@ -82,6 +87,51 @@ describe("a covered field", () => {
   test("cannot be exchanged with another", () => {
     const swapped = { "if-match": '"8"', "if-none-match": '"7"' };
     expect(verify({ ...signed(), ...swapped })).toEqual(refused("mismatch"));
+  });
+});
+
+describe("a field that a contract declares", () => {
+  const verifier = { ...verifierOf(k1), fields: coveredFieldsWith(["x-tenant"]) };
+  const withTenant = { ...coveredFields, "x-tenant": "blue" };
+  const names = coveredFieldsWith(["x-tenant"]);
+
+  test("is covered where it is there", () => {
+    const fields = signed({ fields: withTenant, names });
+    expect(fields["signature-input"]).toContain('"x-tenant"');
+    expect(verify(fields, { verifier })).toEqual(accepted);
+    expect(verify({ ...signed({ fields: withTenant, names }), "x-tenant": "red" }, { verifier })).toEqual(
+      refused("mismatch"),
+    );
+  });
+
+  test("cannot be added on the way", () => {
+    expect(verify({ ...signed(), "x-tenant": "red" }, { verifier })).toEqual(refused("uncovered"));
+  });
+
+  test("may be covered where this origin no longer reads it", () => {
+    expect(verify(signed({ fields: withTenant, names }))).toEqual(accepted);
+  });
+});
+
+describe("the list of what is covered", () => {
+  const relisted = (change: (list: string) => string): Fields =>
+    forged("signature-input", (value) => value.replace(/\([^)]*\)/, change));
+
+  test.each<[string, (list: string) => string]>([
+    ["without the method", (list) => list.replace('"@method" ', "")],
+    [
+      "with the target in another order",
+      (list) => list.replace('"@method" "@authority"', '"@authority" "@method"'),
+    ],
+    ["with a field twice", (list) => list.replace('"if-match"', '"if-match" "if-match"')],
+    ["with another derived component", (list) => list.replace('"if-match"', '"@status"')],
+    ["with a field that is not there", (list) => list.replace(")", ' "x-absent")')],
+    ["with a parameter of a component", (list) => list.replace('"if-match"', '"if-match";sf')],
+    ["with two spaces", (list) => list.replace('" "', '"  "')],
+    ["in capitals", (list) => list.replace("if-match", "If-Match")],
+    ["of nothing", () => "()"],
+  ])("%s is refused", (_, change) => {
+    expect(verify(relisted(change))).toEqual(refused("uncovered"));
   });
 });
 

@@ -30,8 +30,8 @@ export interface System {
   readonly logLines: readonly string[];
   /** A new API key of `principal`, published; with every scope unless told otherwise. */
   createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
-  /** One more origin with the same environment; the edge learns of it only by `SystemOptions.address`. */
-  startOrigin(): Promise<LocalOrigin>;
+  /** One more origin with the same environment but for what is given; the edge learns of it only by `SystemOptions.address`. */
+  startOrigin(environment?: Readonly<Record<string, string>>): Promise<LocalOrigin>;
   /** One more edge, an isolate of its own, with the same environment but for what is given. Its address. */
   startEdge(environment?: Readonly<Record<string, string>>): Promise<string>;
   /** A request through the edge. */
@@ -96,7 +96,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     const logLines: string[] = [];
     const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: keyPrefix };
     let started = 0;
-    const startNext = async (): Promise<LocalOrigin> => {
+    const startNext = async (environment: Readonly<Record<string, string>> = {}): Promise<LocalOrigin> => {
       started += 1;
       const origin = await startOrigin({
         name: `origin ${started}`,
@@ -108,13 +108,14 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
           REDIS_TOKEN: servers.redisToken,
           ...(address === undefined ? {} : { ORIGIN_AUTHORITIES: new URL(address).host }),
           ...originEnvironment,
+          ...environment,
         },
         onLine: (line) => void logLines.push(line),
       });
       stops.add(() => origin.stop());
       return origin;
     };
-    const origins = await Promise.all(Array.from({ length: count }, startNext));
+    const origins = await Promise.all(Array.from({ length: count }, () => startNext()));
     const pool = connectPostgres(database.url, { maxConnections: 4, log });
     stops.add(() => pool.close());
     await insertSampleData(pool);

@@ -1,11 +1,11 @@
-/** A signal that aborts at a time, for what takes signals; it is to be cleared, or its timer goes on. */
-export interface Ending {
-  readonly signal: AbortSignal;
-  clear(): void;
-}
+import type { Ending } from "../core/guards/body.ts";
 
-/** @param ms from now; at once where it is not above 0 */
-export const endingIn = (ms: number): Ending => {
+/**
+ * A signal that aborts at a time, for what takes signals; it is to be cleared, or its timer goes on.
+ *
+ * @param ms from now; at once where it is not above 0
+ */
+export const endingIn = (ms: number): Ending & { readonly signal: AbortSignal } => {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(), Math.max(0, ms));
   return { signal: controller.signal, clear: () => clearTimeout(timer) };

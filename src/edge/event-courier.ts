@@ -4,14 +4,14 @@
  * background, for those that come after it, as long as the platform lets it; then another one goes on.
  */
 import { EDGE_PATH } from "../contract/tier-headers.ts";
+import type { Exchange } from "../core/guards/exchange.ts";
+import { occurrenceOf, type ReportSecurity } from "../core/guards/security-report.ts";
 import { UNKNOWN_CLIENT } from "../core/security/client-identity.ts";
 import type { SecurityEvent } from "../core/security-events/event.ts";
 import { type Batch, createGatherer } from "../core/security-events/gatherer.ts";
 import { MAX_BATCH_EVENTS, writeBatch } from "../core/security-events/wire.ts";
-import type { Exchange } from "./exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
 import { pause } from "./pause.ts";
-import { occurrenceOf, type ReportSecurity } from "./security-report.ts";
 import { discard } from "./send-attempt.ts";
 
 export interface EventCourier {

@@ -1,20 +1,12 @@
 /** Tells an operator who asks what was done for a request at the origins, and what its limits said. */
-import { OPERATOR_SCOPE } from "../contract/scopes.ts";
 import type { LimitResult } from "../core/limiter/verdict.ts";
-import type { Principal } from "../core/security/principal.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
-import type { Exchange } from "./exchange.ts";
+import type { EdgeExchange } from "./edge-exchange.ts";
 
-/** The request's field that asks for it, whatever its value. */
-const ASKING_FIELD = "breakwater-explain";
 /** The answer's field: how many attempts there were; 0 where no origin was asked. */
 const ATTEMPTS_FIELD = "breakwater-attempts";
 /** The answer's field: for each limit what it said, and what gave that verdict. */
 const LIMITS_FIELD = "breakwater-limits";
-
-export const asksForExplanation = ({ request }: Exchange): boolean => request.headers.has(ASKING_FIELD);
-
-export const mayBeExplainedTo = ({ scopes }: Principal): boolean => scopes.includes(OPERATOR_SCOPE);
 
 /** A metric of Server-Timing (https://www.w3.org/TR/server-timing/), which browsers show. */
 const timing = ({ number, cause, origin, outcome, durationMs }: AttemptRecord): string =>
@@ -23,7 +15,7 @@ const timing = ({ number, cause, origin, outcome, durationMs }: AttemptRecord): 
 const limitItem = ({ limit, outcome, mode }: LimitResult): string =>
   `"${limit.name}";outcome=${outcome};mode=${mode}${limit.dryRun === true ? ";dry-run" : ""}`;
 
-export const explained = (answer: Response, { attempts, limits }: Exchange): Response => {
+export const explained = (answer: Response, { attempts, limits }: EdgeExchange): Response => {
   const copy = new Response(answer.body, answer);
   // It is for this one alone, whatever others may keep.
   copy.headers.set("cache-control", "private, no-store");

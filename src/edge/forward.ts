@@ -2,8 +2,9 @@
 
 import type { EdgeRoute } from "../contract/edge-route.ts";
 import { type Problem, problem } from "../contract/problem.ts";
+import { routed } from "../core/guards/exchange.ts";
 import { repetitionOf } from "../core/pool/repetition.ts";
-import { type Exchange, routed } from "./exchange.ts";
+import type { EdgeExchange } from "./edge-exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
 import type { OriginAnswer } from "./origin-request.ts";
 
@@ -14,7 +15,7 @@ export interface ForwardOptions {
   readonly cacheControl?: string | undefined;
 }
 
-export type Forward = (exchange: Exchange, options?: ForwardOptions) => Promise<Response | Problem>;
+export type Forward = (exchange: EdgeExchange, options?: ForwardOptions) => Promise<Response | Problem>;
 
 /** Fields of a client that any route may get; a route's own are those that its contract names. */
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];

@@ -4,19 +4,12 @@
  */
 import { EDGE_PATH } from "../contract/tier-headers.ts";
 import type { Breaker } from "../core/breaker/breaker.ts";
-import type { KeyRecord } from "../core/security/api-key.ts";
+import type { KeyFinding, KeyLookup } from "../core/guards/credentials/key-lookup.ts";
+import { type Exchange, routed } from "../core/guards/exchange.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
-import { type Exchange, routed } from "./exchange.ts";
+
 import type { OriginClient } from "./origin-client.ts";
 import type { RedisClient } from "./redis-client.ts";
-
-export type KeyFinding =
-  | { readonly kind: "found"; readonly record: KeyRecord }
-  | { readonly kind: "unknown" }
-  /** Neither Redis nor an origin could say. */
-  | { readonly kind: "unavailable" };
-
-export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
 
 /** Whatever it was, Redis did not give what it was asked for. */
 const everyErrorFails = () => "failure" as const;

@@ -7,12 +7,12 @@ export type BodyReading =
   /** The client went away, or sent less than it had announced. */
   | { readonly kind: "broken" };
 
-interface ChunkReader {
+export interface ChunkReader {
   read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
   cancel(reason?: unknown): Promise<void>;
 }
 
-interface Signal {
+export interface Signal {
   readonly aborted: boolean;
   addEventListener(type: "abort", listener: () => void): void;
   removeEventListener(type: "abort", listener: () => void): void;

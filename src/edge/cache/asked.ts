@@ -1,11 +1,12 @@
 /** A request that may be answered from the edge's cache. */
 import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { tagsFor } from "../../core/cache/tags.ts";
-import { type Exchange, routed } from "../exchange.ts";
+import { routed } from "../../core/guards/exchange.ts";
+import type { EdgeExchange } from "../edge-exchange.ts";
 import { cacheKeys } from "./cache-key.ts";
 
 export interface Asked {
-  readonly exchange: Exchange;
+  readonly exchange: EdgeExchange;
   readonly key: string;
   readonly tags: readonly string[];
   /** Whether what an origin answers to it may be kept: HEAD is answered without a body. */
@@ -13,7 +14,7 @@ export interface Asked {
 }
 
 /** @returns what a request asks of the cache; undefined where it goes to an origin in any case */
-export const askedOfCache = (): ((exchange: Exchange) => Asked | undefined) => {
+export const askedOfCache = (): ((exchange: EdgeExchange) => Asked | undefined) => {
   /** What is the same for each request of a route; as many as there are routes. */
   const compiled = new Map<
     EdgeRoute,

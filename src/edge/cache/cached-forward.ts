@@ -9,8 +9,9 @@ import { createInvalidations } from "../../core/cache/invalidations.ts";
 import { createLeases, type Lease } from "../../core/cache/leases.ts";
 import { readTags } from "../../core/cache/tags.ts";
 import { type Usability, usabilityOf } from "../../core/cache/windows.ts";
+import { routed } from "../../core/guards/exchange.ts";
 import type { CacheStatus } from "../../core/http/cache-status.ts";
-import { type Guard, routed } from "../exchange.ts";
+import type { EdgeExchange } from "../edge-exchange.ts";
 import type { Forward } from "../forward.ts";
 import { pause, pauseFor } from "../pause.ts";
 import { type Asked, askedOfCache } from "./asked.ts";
@@ -46,7 +47,7 @@ interface StandIn {
 /** What became of who fetched: its answer is kept, will not be kept, or does not come. */
 type Followed = Response | "ended" | "died";
 
-export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies): Guard => {
+export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies) => {
   const leases = createLeases({ leaseMs: LEASE_MS });
   const failures = createLeases({ leaseMs: LEASE_MS });
   const invalidations = createInvalidations();
@@ -153,7 +154,7 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     return copy;
   };
 
-  return async (exchange) => {
+  return async (exchange: EdgeExchange): Promise<Response | Problem> => {
     const asked = asking(exchange);
     if (asked === undefined) return noted(await forward(exchange));
     const kept = await keptFor(asked);

@@ -2,7 +2,7 @@
 import { tierHeaders } from "../../contract/tier-headers.ts";
 import { type CacheStatus, writeCacheStatus } from "../../core/http/cache-status.ts";
 import { noneMatchHolds } from "../../core/http/entity-tag.ts";
-import type { Exchange } from "../exchange.ts";
+import type { EdgeExchange } from "../edge-exchange.ts";
 import { CONDITION } from "./cache-key.ts";
 import { clientHeaders, type KeptAnswer } from "./kept-answer.ts";
 
@@ -10,7 +10,7 @@ import { clientHeaders, type KeptAnswer } from "./kept-answer.ts";
 const CACHE_NAME = "breakwater-edge";
 
 const respond = (
-  { request, inBackground }: Exchange,
+  { request, inBackground }: EdgeExchange,
   body: ReadableStream | null,
   headers: Headers,
 ): Response => {
@@ -31,7 +31,7 @@ const respond = (
 
 /** @param nowMs epoch milliseconds */
 export const keptResponse = (
-  exchange: Exchange,
+  exchange: EdgeExchange,
   kept: KeptAnswer,
   status: CacheStatus,
   nowMs: number,
@@ -45,7 +45,7 @@ export const keptResponse = (
   return respond(exchange, kept.response.body, headers);
 };
 
-export const fetchedAnswer = (exchange: Exchange, answer: Response, status: CacheStatus): Response => {
+export const fetchedAnswer = (exchange: EdgeExchange, answer: Response, status: CacheStatus): Response => {
   const headers = new Headers(answer.headers);
   headers.append("cache-status", writeCacheStatus(CACHE_NAME, status));
   if (answer.status === 200) return respond(exchange, answer.body, headers);

@@ -1,8 +1,7 @@
 /** API keys: found out by a look-up, believed for a while. */
-import { createBoundedMap } from "../../core/bounded-map.ts";
-import { type PresentedKey, parseKey, verifyKey } from "../../core/security/api-key.ts";
+import { createBoundedMap } from "../../bounded-map.ts";
+import { type PresentedKey, parseKey, verifyKey } from "../../security/api-key.ts";
 import type { Exchange } from "../exchange.ts";
-import type { KeyFinding, KeyLookup } from "../key-lookup.ts";
 import {
   type CheckCredentials,
   type Credentials,
@@ -10,6 +9,7 @@ import {
   principalOf,
   UNAVAILABLE,
 } from "./credentials.ts";
+import type { KeyFinding, KeyLookup } from "./key-lookup.ts";
 
 /**
  * How long an isolate believes what it has found out about a key. With the time for which Redis may hold what an origin

@@ -4,19 +4,19 @@
  */
 import type { Auth } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { bearerToken } from "../../core/security/api-key.ts";
-import { looksLikeToken } from "../../core/security/jwt/token-header.ts";
-import { missingScopes } from "../../core/security/principal.ts";
-import type { AuthFailureReason } from "../../core/security-events/event.ts";
+import { bearerToken } from "../security/api-key.ts";
+import { looksLikeToken } from "../security/jwt/token-header.ts";
+import { missingScopes } from "../security/principal.ts";
+import type { AuthFailureReason } from "../security-events/event.ts";
+import { asksForExplanation, mayBeExplainedTo } from "./asking.ts";
 import {
   ANONYMOUS,
   type CheckCredentials,
   type Credentials,
   principalOf,
-} from "../credentials/credentials.ts";
-import { type Exchange, type Guard, type GuardResult, routed } from "../exchange.ts";
-import { asksForExplanation, mayBeExplainedTo } from "../explanation.ts";
-import type { ReportSecurity } from "../security-report.ts";
+} from "./credentials/credentials.ts";
+import { type Exchange, type Guard, type GuardResult, routed } from "./exchange.ts";
+import type { ReportSecurity } from "./security-report.ts";
 
 export interface AuthenticationDependencies {
   readonly keys: CheckCredentials;

@@ -5,11 +5,11 @@
 
 import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { problem } from "../../contract/problem.ts";
-import type { RouteTable } from "../../core/routing/table.ts";
-import { type Finding, SCREENING_ANSWERS } from "../../core/security/screening/rules.ts";
-import { SCREENED_METHODS, screen } from "../../core/security/screening/screen.ts";
-import type { Exchange, Guard, GuardResult } from "../exchange.ts";
-import type { ReportSecurity } from "../security-report.ts";
+import type { RouteTable } from "../routing/table.ts";
+import { type Finding, SCREENING_ANSWERS } from "../security/screening/rules.ts";
+import { SCREENED_METHODS, screen } from "../security/screening/screen.ts";
+import type { Exchange, Guard, GuardResult } from "./exchange.ts";
+import type { ReportSecurity } from "./security-report.ts";
 
 const answerTo = ({ rule, details }: Finding): GuardResult => {
   const code = SCREENING_ANSWERS[rule];
@@ -29,8 +29,8 @@ export const screeningGuard = (table: RouteTable<EdgeRoute>, reportSecurity: Rep
     table.match(request.method, path).kind !== "not_found";
 
   return (exchange) => {
-    const { request, path, query } = exchange;
-    const finding = screen({ method: request.method, path, query });
+    const { request, path, query, fields } = exchange;
+    const finding = screen({ method: request.method, path, query, headers: fields });
     // What scanners ask for may be a route of the contract.
     if (finding === undefined || (finding.rule === "scanner_path" && isRoute(exchange))) return undefined;
     reportSecurity(exchange, { type: "suspicious_activity", ...finding });

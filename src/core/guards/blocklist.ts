@@ -1,10 +1,10 @@
 /** Refuses clients that are on the blocklist: 403 `blocked` comes from here. Whose address is not known is on none. */
 import { problem } from "../../contract/problem.ts";
-import type { Blocked, Blocklist } from "../../core/security/blocklist/blocklist.ts";
-import { BLOCKED_RULE } from "../../core/security/offences.ts";
-import type { HeldBlocklist } from "../blocklist/held-blocklist.ts";
-import type { Exchange, Guard, GuardResult } from "../exchange.ts";
-import type { ReportSecurity } from "../security-report.ts";
+import type { Blocked, Blocklist } from "../security/blocklist/blocklist.ts";
+import { BLOCKED_RULE } from "../security/offences.ts";
+import type { Exchange, Guard, GuardResult } from "./exchange.ts";
+import type { HeldBlocklist } from "./held-blocklist.ts";
+import type { ReportSecurity } from "./security-report.ts";
 
 export interface BlocklistGuardDependencies {
   readonly held: HeldBlocklist;

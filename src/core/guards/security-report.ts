@@ -4,7 +4,7 @@ import type {
   Occurrence,
   RateLimitExceeded,
   SuspiciousActivity,
-} from "../core/security-events/event.ts";
+} from "../security-events/event.ts";
 import type { Exchange } from "./exchange.ts";
 
 export type SecurityFinding = AuthFailure | RateLimitExceeded | SuspiciousActivity;

@@ -1,5 +1,5 @@
 /** Tells an isolate's log what its limits refuse, or would refuse: a line a limit each ten seconds, if there is anything to tell. */
-import type { LimitResult } from "../core/limiter/verdict.ts";
+import type { LimitResult } from "../limiter/verdict.ts";
 
 const EVERY_MS = 10_000;
 

@@ -1,11 +1,12 @@
 /** Takes access tokens of the issuer that the configuration names. */
-import { createTokenVerifier } from "../../core/security/jwt/token-verifier.ts";
-import type { EdgeConfiguration } from "../configuration.ts";
-import { fetchText } from "../fetch-text.ts";
-import { pause } from "../pause.ts";
-import { within } from "../within.ts";
-import type { CheckCredentials } from "./credentials.ts";
-import { tokenCredentials } from "./token-credentials.ts";
+
+import type { CheckCredentials } from "../core/guards/credentials/credentials.ts";
+import { tokenCredentials } from "../core/guards/credentials/token-credentials.ts";
+import { createTokenVerifier } from "../core/security/jwt/token-verifier.ts";
+import type { EdgeConfiguration } from "./configuration.ts";
+import { fetchText } from "./fetch-text.ts";
+import { pause } from "./pause.ts";
+import { within } from "./within.ts";
 
 /** Nobody waits longer for an issuer's keys. */
 const FETCH_TIMEOUT_MS = 3_000;

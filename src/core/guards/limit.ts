@@ -1,13 +1,13 @@
 /** Admits as many requests as the route's limits allow: 429 comes from here, and 503 where a limit says so. */
 import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import type { Admit } from "../../core/limiter/admit.ts";
-import { rateLimitFields, refusalOf } from "../../core/limiter/fields.ts";
-import type { Prepare } from "../../core/limiter/prepare.ts";
-import type { LimitResult, LimitVerdict } from "../../core/limiter/verdict.ts";
-import { type Exchange, type Guard, routed } from "../exchange.ts";
-import type { LimitEvent } from "../limit-events.ts";
-import type { ReportSecurity } from "../security-report.ts";
+import type { Admit } from "../limiter/admit.ts";
+import { rateLimitFields, refusalOf } from "../limiter/fields.ts";
+import type { Prepare } from "../limiter/prepare.ts";
+import type { LimitResult, LimitVerdict } from "../limiter/verdict.ts";
+import { type Exchange, type Guard, routed } from "./exchange.ts";
+import type { LimitEvent } from "./limit-events.ts";
+import type { ReportSecurity } from "./security-report.ts";
 
 /** What becomes of the contract's limits: they refuse, they are counted and told alone, or there are none. */
 export type LimitEnforcement = "enforce" | "dry-run" | "off";

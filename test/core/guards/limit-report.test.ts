@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { LimitResult } from "../../src/core/limiter/verdict.ts";
-import { createLimitReport } from "../../src/edge/limit-report.ts";
-import { limitOf } from "../core/limiter/support/scene.ts";
+import { createLimitReport } from "../../../src/core/guards/limit-report.ts";
+import type { LimitResult } from "../../../src/core/limiter/verdict.ts";
+import { limitOf } from "../limiter/support/scene.ts";
 
 const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({
   limit: limitOf(),

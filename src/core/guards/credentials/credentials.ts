@@ -1,7 +1,7 @@
 /** What the credentials of a request are worth. */
-import type { Principal } from "../../core/security/principal.ts";
-import type { Verdict } from "../../core/security/verdict.ts";
-import type { AuthFailureReason } from "../../core/security-events/event.ts";
+import type { Principal } from "../../security/principal.ts";
+import type { Verdict } from "../../security/verdict.ts";
+import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { Exchange } from "../exchange.ts";
 
 export type Credentials =

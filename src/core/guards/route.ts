@@ -2,10 +2,10 @@
 
 import type { EdgeRoute } from "../../contract/edge-route.ts";
 import { problem } from "../../contract/problem.ts";
-import { corsHeaders, preflightHeaders } from "../../core/http/cors.ts";
-import { securityHeaders } from "../../core/http/security-headers.ts";
-import type { RouteTable } from "../../core/routing/table.ts";
-import type { Exchange, Guard, GuardResult } from "../exchange.ts";
+import { corsHeaders, preflightHeaders } from "../http/cors.ts";
+import { securityHeaders } from "../http/security-headers.ts";
+import type { RouteTable } from "../routing/table.ts";
+import type { Exchange, Guard, GuardResult } from "./exchange.ts";
 
 export const routeGuard =
   (table: RouteTable<EdgeRoute>, now: () => number): Guard =>

@@ -1,18 +1,30 @@
 /** Reads the body whole, so that it can be signed and sent again: 413, 415 and 408 come from here. */
 import { problem } from "../../contract/problem.ts";
-import { isJson } from "../../core/http/media-type.ts";
-import { announcedLength, readBody } from "../../core/http/read-body.ts";
-import { endingIn } from "../ending.ts";
-import { type Guard, type GuardResult, routed } from "../exchange.ts";
+import { isJson } from "../http/media-type.ts";
+import { announcedLength, readBody, type Signal } from "../http/read-body.ts";
+import { type Guard, type GuardResult, routed } from "./exchange.ts";
 
 const tooLarge = (maxBytes: number): GuardResult =>
   problem("content_too_large", {
     detail: maxBytes === 0 ? "This route takes no body." : `The body may hold at most ${maxBytes} bytes.`,
   });
 
-/** @param now epoch milliseconds */
+/** A signal that aborts at a time. */
+export interface Ending {
+  readonly signal: Signal;
+  /** It is waited for no more. */
+  clear(): void;
+}
+
+export interface BodyGuardDependencies {
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** @param ms from now; at once where it is not above 0 */
+  readonly endingIn: (ms: number) => Ending;
+}
+
 export const bodyGuard =
-  (now: () => number): Guard =>
+  ({ now, endingIn }: BodyGuardDependencies): Guard =>
   async (exchange) => {
     const { request } = exchange;
     const { entry, deadlineAtMs } = routed(exchange);

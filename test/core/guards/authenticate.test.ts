@@ -1,13 +1,14 @@
 /** How long an isolate believes a key, and what it costs those who ask. */
 import { expect, test } from "vitest";
-import { edgeRoutes } from "../../src/contract/edge-route.ts";
-import { defineRoute } from "../../src/contract/route.ts";
-import { createKey } from "../../src/core/security/api-key.ts";
-import { keyCredentials } from "../../src/edge/credentials/key-credentials.ts";
-import { type Exchange, exchanges, type GuardResult } from "../../src/edge/exchange.ts";
-import { authenticationGuard } from "../../src/edge/guards/authenticate.ts";
-import type { KeyFinding } from "../../src/edge/key-lookup.ts";
-import type { SecurityFinding } from "../../src/edge/security-report.ts";
+import { edgeRoutes } from "../../../src/contract/edge-route.ts";
+import { defineRoute } from "../../../src/contract/route.ts";
+import { authenticationGuard } from "../../../src/core/guards/authenticate.ts";
+import { keyCredentials } from "../../../src/core/guards/credentials/key-credentials.ts";
+import type { KeyFinding } from "../../../src/core/guards/credentials/key-lookup.ts";
+import type { Exchange, GuardResult } from "../../../src/core/guards/exchange.ts";
+import type { SecurityFinding } from "../../../src/core/guards/security-report.ts";
+import { createKey } from "../../../src/core/security/api-key.ts";
+import { openExchange } from "./open-exchange.ts";
 
 const closed = defineRoute({
   method: "GET",
@@ -35,7 +36,6 @@ const isolate = () => {
   let lookUps = 0;
   const findings: SecurityFinding[] = [];
   const background: Promise<unknown>[] = [];
-  const open = exchanges();
   const guard = authenticationGuard({
     keys: keyCredentials({
       lookup: async () => {
@@ -48,8 +48,11 @@ const isolate = () => {
     reportSecurity: (_, each) => void findings.push(each),
   });
   const exchangeOf = (token: string): Exchange => {
-    const request = new Request("http://edge/closed", { headers: { authorization: `Bearer ${token}` } });
-    const exchange = open(request, (work) => void background.push(work));
+    const exchange = openExchange({
+      target: "/closed",
+      headers: { authorization: `Bearer ${token}` },
+      inBackground: (work) => void background.push(work),
+    });
     return Object.assign(exchange, {
       entry: { name: "closed", route },
       deadlineAtMs: nowMs + 1_000,

@@ -1,5 +1,5 @@
 /** What a limit has said to a request, for telemetry. */
-import type { LimitResult } from "../core/limiter/verdict.ts";
+import type { LimitResult } from "../limiter/verdict.ts";
 
 export interface LimitEvent {
   readonly type: "limit";

@@ -1,6 +1,6 @@
 /** Access tokens of an issuer (JWT): verified by its keys, and believed for a while. */
-import { createBoundedMap } from "../../core/bounded-map.ts";
-import type { TokenVerifier } from "../../core/security/jwt/token-verifier.ts";
+import { createBoundedMap } from "../../bounded-map.ts";
+import type { TokenVerifier } from "../../security/jwt/token-verifier.ts";
 import type { Exchange } from "../exchange.ts";
 import { ANONYMOUS, type CheckCredentials, type Credentials, UNAVAILABLE } from "./credentials.ts";
 

@@ -1,34 +1,20 @@
 /** Where the blocklist comes from: the snapshot in Redis, or, while Redis has none or does not answer, an origin. */
-import { EDGE_PATH, tierHeaders } from "../../contract/tier-headers.ts";
-import type { Breaker } from "../../core/breaker/breaker.ts";
-import { readBody } from "../../core/http/read-body.ts";
-import { type Blocklist, readBlocklist } from "../../core/security/blocklist/blocklist.ts";
+import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
+import type { Breaker } from "../core/breaker/breaker.ts";
+import type { Exchange } from "../core/guards/exchange.ts";
+import type { LoadBlocklist, VersionedBlocklist } from "../core/guards/held-blocklist.ts";
+import { readBody } from "../core/http/read-body.ts";
+import { readBlocklist } from "../core/security/blocklist/blocklist.ts";
 import {
   MAX_BYTES,
   PARTS_FIELD,
   publishedBlocklistName,
   readParts,
-} from "../../core/security/blocklist/published-blocklist.ts";
-import { VERSION_FIELD } from "../../core/security/published-keys.ts";
-import { endingIn } from "../ending.ts";
-import type { Exchange } from "../exchange.ts";
-import type { OriginClient } from "../origin-client.ts";
-import type { RedisClient, RedisReply } from "../redis-client.ts";
-
-export interface VersionedBlocklist {
-  readonly version: string;
-  readonly list: Blocklist;
-}
-
-export interface BlocklistSource {
-  /**
-   * The present one.
-   *
-   * @param known it is given back as it is where it is the present one still
-   * @throws where neither Redis nor an origin can say
-   */
-  load(known: VersionedBlocklist | undefined, exchange: Exchange): Promise<VersionedBlocklist>;
-}
+} from "../core/security/blocklist/published-blocklist.ts";
+import { VERSION_FIELD } from "../core/security/published-keys.ts";
+import { endingIn } from "./ending.ts";
+import type { OriginClient } from "./origin-client.ts";
+import type { RedisClient, RedisReply } from "./redis-client.ts";
 
 export interface BlocklistSourceDependencies {
   readonly redis: RedisClient;
@@ -55,7 +41,7 @@ const versioned = (version: string, bytes: Uint8Array | undefined): VersionedBlo
   return { version, list };
 };
 
-export const blocklistSource = (dependencies: BlocklistSourceDependencies): BlocklistSource => {
+export const blocklistSource = (dependencies: BlocklistSourceDependencies): LoadBlocklist => {
   const { redis, bulkRedis, breaker, keyPrefix, client, now } = dependencies;
   const name = publishedBlocklistName(keyPrefix);
 
@@ -117,7 +103,5 @@ export const blocklistSource = (dependencies: BlocklistSourceDependencies): Bloc
     return versioned(headers.get(tierHeaders.blocklistVersion) ?? "", reading.bytes);
   };
 
-  return {
-    load: async (known, exchange) => (await fromRedis(known)) ?? (await fromOrigin(known, exchange)),
-  };
+  return async (known, exchange) => (await fromRedis(known)) ?? (await fromOrigin(known, exchange));
 };

@@ -3,16 +3,31 @@
  * an isolate's first, and one that comes after a pause. What requests share is plain data: one of them loads it, the others
  * look now and then whether it is there.
  */
-import type { Blocklist } from "../../core/security/blocklist/blocklist.ts";
-import type { Exchange } from "../exchange.ts";
-import { pause } from "../pause.ts";
-import type { BlocklistSource, VersionedBlocklist } from "./blocklist-source.ts";
+import type { Blocklist } from "../security/blocklist/blocklist.ts";
+import type { Exchange } from "./exchange.ts";
+
+export interface VersionedBlocklist {
+  readonly version: string;
+  readonly list: Blocklist;
+}
+
+/**
+ * Has the present list.
+ *
+ * @param known is given back as it is where it is the present one still
+ * @throws where nobody can say
+ */
+export type LoadBlocklist = (
+  known: VersionedBlocklist | undefined,
+  exchange: Exchange,
+) => Promise<VersionedBlocklist>;
 
 /** What there is; undefined where there never was one. It resolves in a moment where nobody has looked lately. */
 export type HeldBlocklist = (exchange: Exchange) => Blocklist | undefined | Promise<Blocklist | undefined>;
 
 export interface HeldBlocklistDependencies {
-  readonly source: BlocklistSource;
+  readonly load: LoadBlocklist;
+  readonly pause: (ms: number) => Promise<void>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** Takes what is for operators' eyes. */
@@ -34,7 +49,12 @@ const LOAD_MS = 10_000;
 /** Where it cannot be had it is tried again after so long, and waited for no more until it is there. */
 const RETRY_MS = 1_000;
 
-export const heldBlocklist = ({ source, now, log }: HeldBlocklistDependencies): HeldBlocklist => {
+export const heldBlocklist = ({
+  load: loadList,
+  pause,
+  now,
+  log,
+}: HeldBlocklistDependencies): HeldBlocklist => {
   let held: VersionedBlocklist | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   let loadingUntilMs = Number.NEGATIVE_INFINITY;
@@ -45,7 +65,7 @@ export const heldBlocklist = ({ source, now, log }: HeldBlocklistDependencies): 
     const untilMs = beganAtMs + LOAD_MS;
     loadingUntilMs = untilMs;
     try {
-      const loaded = await source.load(held, exchange);
+      const loaded = await loadList(held, exchange);
       // One that was given up brings what is older than what a later one has brought.
       if (loadingUntilMs !== untilMs) return;
       held = loaded;

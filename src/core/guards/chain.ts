@@ -1,0 +1,56 @@
+/** The guards, in the order in which a request meets them: the same at the edge and at an origin that stands alone. */
+import type { EdgeRoute } from "../../contract/edge-route.ts";
+import type { RouteTable } from "../routing/table.ts";
+import { authenticationGuard } from "./authenticate.ts";
+import { blocklistGuard } from "./blocklist.ts";
+import { type BodyGuardDependencies, bodyGuard } from "./body.ts";
+import type { CheckCredentials } from "./credentials/credentials.ts";
+import type { Exchange, Guard, GuardResult } from "./exchange.ts";
+import type { HeldBlocklist } from "./held-blocklist.ts";
+import { type LimitGuardDependencies, limitGuard } from "./limit.ts";
+import { routeGuard } from "./route.ts";
+import { screeningGuard } from "./screen.ts";
+import type { ReportSecurity } from "./security-report.ts";
+
+export interface ChainDependencies {
+  readonly table: RouteTable<EdgeRoute>;
+  /** @default nobody is blocked */
+  readonly blocklist?: HeldBlocklist | undefined;
+  readonly keys: CheckCredentials;
+  /** @default no token is taken */
+  readonly tokens?: CheckCredentials | undefined;
+  readonly limits: Omit<LimitGuardDependencies, "reportSecurity">;
+  readonly body: BodyGuardDependencies;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly reportSecurity: ReportSecurity;
+}
+
+export const guardChain = ({
+  table,
+  blocklist,
+  keys,
+  tokens,
+  limits,
+  body,
+  now,
+  reportSecurity,
+}: ChainDependencies): readonly Guard[] => [
+  ...(blocklist === undefined ? [] : [blocklistGuard({ held: blocklist, now, reportSecurity })]),
+  screeningGuard(table, reportSecurity),
+  routeGuard(table, now),
+  authenticationGuard({ keys, tokens, reportSecurity }),
+  limitGuard({ ...limits, reportSecurity }),
+  bodyGuard(body),
+];
+
+/** What the first guard says that answers or refuses; undefined where all let the request go on. */
+export const passGuards = async (guards: readonly Guard[], exchange: Exchange): Promise<GuardResult> => {
+  for (const guard of guards) {
+    // A guard that decides at once costs no turn of the event loop.
+    const pending = guard(exchange);
+    const result = pending instanceof Promise ? await pending : pending;
+    if (result !== undefined) return result;
+  }
+  return undefined;
+};

@@ -6,6 +6,8 @@ import type { Route } from "../contract/route.ts";
 import { missingScopes, type Principal } from "../core/security/principal.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import type { Admission } from "./admission.ts";
+import type { Admit } from "./admit.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import type { AnswerCache } from "./cache/answer-cache.ts";
 import type { PostgresPool } from "./data/postgres.ts";
@@ -17,7 +19,6 @@ import type { ObserveCache } from "./metrics/cache-metrics.ts";
 import type { ObserveRequest } from "./metrics/request-metrics.ts";
 import type { ParsedInput } from "./read-input.ts";
 import type { SecurityEvents } from "./security-events/security-events.ts";
-import type { EdgeRequest, VerifyEdge } from "./verify-edge.ts";
 
 /** A handler whose route is no longer known to the compiler. */
 export type AnyHandler = (
@@ -42,7 +43,7 @@ export interface RouteOperation {
 export interface RouteDependencies {
   readonly database: PostgresPool;
   readonly signingKeys: readonly [SigningKey, ...SigningKey[]];
-  readonly verify: VerifyEdge;
+  readonly admit: Admit;
   readonly readiness: Readiness;
   readonly deadlines: Deadlines;
   readonly admission: Admission;
@@ -61,9 +62,12 @@ export interface RouteDependencies {
 }
 
 /** Answers a request that the edge has signed and that has time left. */
-export type Answering = (c: OriginContext, edge: EdgeRequest) => Answer | Problem | Promise<Answer | Problem>;
+export type Answering = (
+  c: OriginContext,
+  admitted: AdmittedRequest,
+) => Answer | Problem | Promise<Answer | Problem>;
 
-export const principalOf = ({ policy }: Route, { verdict }: EdgeRequest): Principal | undefined =>
+export const principalOf = ({ policy }: Route, { verdict }: AdmittedRequest): Principal | undefined =>
   verdict.auth === "none" || policy.auth === "public" ? undefined : verdict.principal;
 
 /** The edge has checked the scopes; what the contract protects is not served on its word alone. */

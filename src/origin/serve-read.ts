@@ -3,6 +3,7 @@ import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { timeoutMs } from "../contract/route.ts";
 import type { Principal } from "../core/security/principal.ts";
 import type { Occurrence } from "../core/security-events/event.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import type { CacheResult } from "./cache/answer-cache.ts";
 import { bypassedAnswer, cachedRoute, conditional, toldAnswer, unconditional } from "./cache/cached-route.ts";
@@ -22,7 +23,7 @@ import {
 } from "./route-operation.ts";
 import { servicesFor } from "./route-services.ts";
 import { dataAccess } from "./security-events/data-access.ts";
-import { type EdgeRequest, targetOf } from "./verify-edge.ts";
+import { targetOf } from "./verify-edge.ts";
 
 const NO_BODY = new Uint8Array(0);
 
@@ -66,7 +67,7 @@ export const readAnswering = (
 
   const answer = (
     c: OriginContext,
-    edge: EdgeRequest,
+    admitted: AdmittedRequest,
     principal: Principal | undefined,
   ): Answer | Problem | Promise<Answer | Problem> => {
     const { path, query } = targetOf(c.req.url);
@@ -75,7 +76,7 @@ export const readAnswering = (
     const input = readInput(route, { params, query: new URLSearchParams(query), header, body: NO_BODY });
     if ("code" in input) return input;
     const waiting = <T>(work: (scope: RequestScope) => Promise<T>): Promise<T> => {
-      const scope = scopeOf(edge.timeoutMs);
+      const scope = scopeOf(admitted.timeoutMs);
       return inScope(deadlines, scope, c, () => work(scope));
     };
     if (cached === undefined) return waiting((scope) => handle(scope, input, principal));
@@ -85,7 +86,7 @@ export const readAnswering = (
     const request = cached.request({
       input: asked,
       path,
-      cacheControl: header("cache-control"),
+      cacheControl: admitted.cacheControl,
       make: (abandoned) => makeForAll(asked, abandoned),
     });
     if (request === undefined) {
@@ -115,12 +116,12 @@ export const readAnswering = (
     return answered;
   };
 
-  return (c, edge) => {
-    const principal = principalOf(route, edge);
+  return (c, admitted) => {
+    const principal = principalOf(route, admitted);
     const refused = authorise(route, principal);
     if (refused !== undefined) return refused;
-    const access = dataAccess({ name, route, now }, c, edge, principal);
-    const given = answer(c, edge, principal);
+    const access = dataAccess({ name, route, now }, c, admitted, principal);
+    const given = answer(c, admitted, principal);
     return access === undefined ? given : accessed(given, access);
   };
 };

@@ -2,49 +2,53 @@
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import { type Answer, responder } from "./answer.ts";
 import { deadlineExceeded, notBegun, problemOfFailure, RETRY_AFTER_S } from "./failure-problem.ts";
-import { proofOf, type Undone } from "./proof.ts";
+import { withFields } from "./guards/answer-fields.ts";
+import { proofOf } from "./proof.ts";
 import type { OriginContext, RouteDependencies, RouteOperation } from "./route-operation.ts";
 import { readAnswering } from "./serve-read.ts";
 import { writeAnswering } from "./serve-write.ts";
-import { unsigned } from "./unsigned.ts";
-import { type EdgeRequest, isUnsigned } from "./verify-edge.ts";
 
 export const serveRoute = (operation: RouteOperation, dependencies: RouteDependencies) => {
   const { name, route } = operation;
-  const { verify, readiness, observe, defaultFreshS, signingKeys, log } = dependencies;
+  const { admit, readiness, observe, defaultFreshS, signingKeys, log } = dependencies;
   const respond = responder(route, defaultFreshS);
   const answering = (route.method === "GET" ? readAnswering : writeAnswering)(operation, dependencies);
 
-  const answerTo = async (c: OriginContext, edge: EdgeRequest): Promise<Answer | Problem> => {
+  const answerTo = async (c: OriginContext, admitted: AdmittedRequest): Promise<Answer | Problem> => {
     if (!readiness.isMigrated) return notBegun(RETRY_AFTER_S);
-    if (!(edge.timeoutMs > 0)) return deadlineExceeded;
+    if (!(admitted.timeoutMs > 0)) return deadlineExceeded;
     try {
-      return await answering(c, edge);
+      return await answering(c, admitted);
     } catch (error) {
-      return problemOfFailure(error, { requestId: edge.requestId, route: name }, log);
+      return problemOfFailure(error, { requestId: admitted.requestId, route: name }, log);
     }
   };
 
-  /** Where nothing was done, signed. */
-  const proven = async (answer: Problem, undone: Undone): Promise<Problem> => {
+  /** Where nothing was done, signed; whoever is not the edge is told nothing of it. */
+  const proven = async (answer: Problem, c: OriginContext, admitted: AdmittedRequest): Promise<Problem> => {
     const { [tierHeaders.notExecuted]: claim, ...headers } = answer.headers ?? {};
     if (claim === undefined) return answer;
+    if (admitted.guarded !== undefined) return { ...answer, headers };
+    const field = (fieldName: string): string | undefined => c.req.header(fieldName);
+    const undone = { method: c.req.method, field, isOnlyHere: admitted.isOnlyHere };
     return { ...answer, headers: { ...headers, ...(await proofOf(signingKeys, statusOf(answer), undone)) } };
   };
 
   return async (c: OriginContext): Promise<Response> => {
     const beganAtMs = performance.now();
-    const field = (fieldName: string): string | undefined => c.req.header(fieldName);
-    const { method, url } = c.req;
-    const edge = verify({ method, url, field });
-    if (isUnsigned(edge)) return await unsigned(edge, signingKeys, { method, field });
-    const answer = await answerTo(c, edge);
+    const told = (response: Response): Response => {
+      observe(route, response.status, performance.now() - beganAtMs);
+      return response;
+    };
+    const admitted = await admit(c);
+    if (admitted instanceof Response) return admitted;
+    const answer = await answerTo(c, admitted);
     const response = isProblem(answer)
-      ? problemResponse(await proven(answer, { method, field, isOnlyHere: edge.isOnlyHere }), edge.requestId)
-      : respond(answer, edge.requestId);
-    observe(route, response.status, performance.now() - beganAtMs);
-    return response;
+      ? problemResponse(await proven(answer, c, admitted), admitted.requestId)
+      : respond(answer, admitted.requestId);
+    return told(withFields(response, admitted.guarded?.fields));
   };
 };

@@ -3,6 +3,7 @@ import { type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes } from "../contract/route.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { writeTags } from "../core/cache/tags.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import { problemOfFailure } from "./failure-problem.ts";
 import { fingerprint, keyOf } from "./idempotency/fingerprint.ts";
@@ -22,7 +23,7 @@ import { servicesFor } from "./route-services.ts";
 import { dataAccess } from "./security-events/data-access.ts";
 import { recordedWrite } from "./security-events/recorded-write.ts";
 import { type BodySource, signedBody } from "./signed-body.ts";
-import { type EdgeRequest, targetOf } from "./verify-edge.ts";
+import { targetOf } from "./verify-edge.ts";
 
 const KEY_FIELD = "idempotency-key";
 /** Longer than a statement outlives its request at the database, milliseconds. */
@@ -44,17 +45,17 @@ export const writeAnswering = (
 
   const handle = async (
     c: OriginContext,
-    edge: EdgeRequest,
+    admitted: AdmittedRequest,
     scope: RequestScope,
     written: Set<string>,
   ): Promise<Answer | Problem> => {
-    const principal = principalOf(route, edge);
+    const principal = principalOf(route, admitted);
     const refused = authorise(route, principal);
     if (refused !== undefined) return refused;
     const key = takesKey ? c.req.header(KEY_FIELD) : undefined;
     // A write with a key is done once anyway; every other one asks while its body arrives.
-    const isFirst = key !== undefined ? true : edge.claim();
-    const body = await signedBody(bodyOf(c), maxBytes, scope);
+    const isFirst = key !== undefined ? true : admitted.claim();
+    const body = admitted.guarded?.body ?? (await signedBody(bodyOf(c), maxBytes, scope));
     if (!(body instanceof Uint8Array)) return body;
     const { path, query } = targetOf(c.req.url);
     const header = (field: string): string | undefined => c.req.header(field);
@@ -67,7 +68,7 @@ export const writeAnswering = (
     if ("code" in input) return input;
     if (!(await isFirst)) return problem("unsigned");
     const services = servicesFor({ name, scope, principal, query: input.query, written }, dependencies);
-    const access = dataAccess({ name, route, now }, c, edge, principal);
+    const access = dataAccess({ name, route, now }, c, admitted, principal);
     const recorded = recordedWrite(handler, access, securityEvents);
     const answer = await admission.run(name, route, scope, async () => {
       if (key === undefined || principal === undefined)
@@ -75,7 +76,7 @@ export const writeAnswering = (
       const keyed = {
         principal: principal.id,
         key: keyOf(key),
-        isSentAgain: Number(c.req.header(tierHeaders.attempt) ?? 1) > 1,
+        isSentAgain: admitted.isSentAgain,
         fingerprint: fingerprint({ method: route.method, target: path + query, body }),
         written,
       };
@@ -97,19 +98,20 @@ export const writeAnswering = (
     await tellOthers?.(tags);
   };
 
-  return async (c, edge) => {
-    const scope = new RequestScope(name, now() + edge.timeoutMs, false);
+  return async (c, admitted) => {
+    const scope = new RequestScope(name, now() + admitted.timeoutMs, false);
     const written = new Set<string>();
     let hasFailed = false;
-    const answer = await inScope(deadlines, scope, c, () => handle(c, edge, scope, written)).catch(
+    const answer = await inScope(deadlines, scope, c, () => handle(c, admitted, scope, written)).catch(
       (error: unknown): Problem => {
         hasFailed = true;
-        return problemOfFailure(error, { requestId: edge.requestId, route: name }, log);
+        return problemOfFailure(error, { requestId: admitted.requestId, route: name }, log);
       },
     );
     // However it has ended: its transaction may have been committed.
     await invalidate(written, hasFailed);
-    if (written.size === 0) return answer;
+    // What it has made old is the edge's business, and no client's.
+    if (written.size === 0 || admitted.guarded !== undefined) return answer;
     return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
   };
 };

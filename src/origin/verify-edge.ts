@@ -1,27 +1,14 @@
 /** Lets through only what the edge has signed, and reads what the edge says about the request. */
 import { tierHeaders } from "../contract/tier-headers.ts";
-import { readVerdict, type Verdict } from "../core/security/verdict.ts";
+import { isClient, UNKNOWN_CLIENT } from "../core/security/client-identity.ts";
+import { readVerdict } from "../core/security/verdict.ts";
 import { coveredFieldsWith, LIFETIME_S } from "../core/signature/edge-request.ts";
 import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../core/signature/verify.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";
-
-/** What the edge says about a request. */
-export interface EdgeRequest {
-  readonly requestId: string;
-  readonly verdict: Verdict;
-  /** What was left of the request's deadline when the edge sent it, milliseconds. */
-  readonly timeoutMs: number;
-  /**
-   * Whether no pod has taken the request before. A write that is not harmless when it is done twice must not
-   * begin before it is known.
-   */
-  readonly claim: () => Promise<boolean>;
-  /** Whether it is sure that no pod has taken it before, and that none will: without Redis nobody knows. */
-  readonly isOnlyHere: () => Promise<boolean>;
-}
 
 export interface ArrivedRequest {
   readonly method: string;
@@ -38,9 +25,10 @@ export interface Unsigned {
   readonly mistimed?: { readonly requestId: string; readonly isOnlyHere: () => Promise<boolean> } | undefined;
 }
 
-export type VerifyEdge = (request: ArrivedRequest) => EdgeRequest | Unsigned;
+export type VerifyEdge = (request: ArrivedRequest) => AdmittedRequest | Unsigned;
 
-export const isUnsigned = (request: EdgeRequest | Unsigned): request is Unsigned => "isUnsigned" in request;
+export const isUnsigned = (request: AdmittedRequest | Unsigned): request is Unsigned =>
+  "isUnsigned" in request;
 
 /** Reasons that are looked at only where the signature itself is right. */
 const MISTIMED: readonly Refusal[] = ["expired", "early"];
@@ -84,6 +72,9 @@ const claiming = (claim: ClaimNonce, signatureInput: string): (() => Promise<Cla
   };
 };
 
+/** What an edge of another level may say is not what an event takes. */
+const clientOf = (field = ""): string => (isClient(field) ? field : UNKNOWN_CLIENT);
+
 export interface VerifyEdgeOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -122,7 +113,15 @@ export const verifyEdge = (
       if (isTaken) refuse("replayed", target.path);
       return !isTaken;
     };
-    const timeoutMs = Number(field(tierHeaders.timeoutMs));
-    return { requestId: field(tierHeaders.requestId) ?? "", verdict, timeoutMs, claim, isOnlyHere };
+    return {
+      requestId: field(tierHeaders.requestId) ?? "",
+      verdict,
+      client: clientOf(field(tierHeaders.clientAddress)),
+      timeoutMs: Number(field(tierHeaders.timeoutMs)),
+      isSentAgain: Number(field(tierHeaders.attempt) ?? 1) > 1,
+      cacheControl: field("cache-control"),
+      claim,
+      isOnlyHere,
+    };
   };
 };

@@ -27,6 +27,8 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       preStopMs: get(server.preStopMs),
       drainTimeoutMs: get(server.drainTimeoutMs),
       authorities: get(server.authorities),
+      guards: get(server.guards),
+      clientAddressHeader: get(server.clientAddressHeader),
     },
     observability: {
       otlpEndpoint: get(observability.otlpEndpoint),
@@ -70,6 +72,10 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
       maxLimit: get(overload.maxLimit),
     },
     security: {
+      rateLimits: get(security.rateLimits),
+      jwtIssuer: get(security.jwtIssuer),
+      jwtAudience: get(security.jwtAudience),
+      jwtJwksUrl: get(security.jwtJwksUrl),
       autoBlock: get(security.autoBlock),
       neverBlocked: get(security.neverBlocked),
       eventsOnStdout: get(security.eventsOnStdout),

@@ -51,6 +51,18 @@ export const keys = {
       variable: "ORIGIN_AUTHORITIES",
       meaning: "The hosts by which the edge addresses this origin; a signature for another one is refused.",
     }),
+    guards: withDefault(kind.oneOf("edge", "origin"), "edge", {
+      file: "server.guards",
+      variable: "GUARDS",
+      meaning:
+        "Who guards: the edge, so that nothing is served but what it has signed, or this origin itself, without an edge.",
+    }),
+    clientAddressHeader: optional(kind.fieldName, {
+      file: "server.client_address_header",
+      variable: "CLIENT_ADDRESS_HEADER",
+      meaning:
+        "Where the origin guards: the header field in which the gateway in front writes the client's address; the last one in it counts. Without it the client is who connects.",
+    }),
   },
   observability: {
     otlpEndpoint: optional(kind.url("http", "https"), {
@@ -231,6 +243,26 @@ export const keys = {
     }),
   },
   security: {
+    rateLimits: withDefault(kind.oneOf("enforce", "dry-run", "off"), "enforce", {
+      file: "security.rate_limits",
+      variable: "RATE_LIMITS",
+      meaning: "Where the origin guards: what becomes of the contract's limits.",
+    }),
+    jwtIssuer: optional(kind.line, {
+      file: "security.jwt_issuer",
+      variable: "JWT_ISSUER",
+      meaning: "Where the origin guards: whose access tokens are taken, as it stands in `iss`.",
+    }),
+    jwtAudience: optional(kind.line, {
+      file: "security.jwt_audience",
+      variable: "JWT_AUDIENCE",
+      meaning: "For whom they have to be: what stands in `aud`.",
+    }),
+    jwtJwksUrl: optional(kind.url("https", "http"), {
+      file: "security.jwt_jwks_url",
+      variable: "JWT_JWKS_URL",
+      meaning: "Where the issuer publishes its keys; over HTTPS but on the same machine.",
+    }),
     autoBlock: withDefault(kind.flag, "true", {
       file: "security.auto_block",
       variable: "AUTO_BLOCK",

@@ -92,6 +92,10 @@ export const line: Kind<string> = kind("text on one line that is not empty", (te
   /^\P{Cc}+$/u.test(text) ? text : undefined,
 );
 
+export const fieldName: Kind<string> = kind("the name of a header field, such as x-real-ip", (text) =>
+  /^[a-z0-9-]{1,64}$/i.test(text) ? text.toLowerCase() : undefined,
+);
+
 export const listenAddress: Kind<string> = kind("an address to listen on, such as 0.0.0.0 or ::", (text) =>
   /^[a-z0-9.:%_-]{1,255}$/i.test(text) ? text : undefined,
 );

@@ -12,7 +12,7 @@ export interface Breach {
 /** Undefined for a key whose own value is wrong: nothing can be said about it yet. */
 type Get = <T>(key: Key<T>) => T | undefined;
 
-const { server, database, redis, circuitBreaker, overload } = keys;
+const { server, database, redis, circuitBreaker, overload, security } = keys;
 
 const portsDiffer = (get: Get): Breach | undefined => {
   const port = get(server.port);
@@ -68,7 +68,31 @@ const initialWithinLimits = (get: Get): Breach | undefined => {
     : undefined;
 };
 
+/** All of what tells of tokens, or nothing. */
+const tokensWhole = (get: Get): Breach | undefined => {
+  const parts = [security.jwtIssuer, security.jwtAudience, security.jwtJwksUrl];
+  const missing = parts.filter((part) => get(part) === undefined);
+  const [key] = missing;
+  return key !== undefined && missing.length < parts.length
+    ? { key, wrong: `is missing: ${parts.map(({ file }) => file).join(", ")} belong together` }
+    : undefined;
+};
+
+const LOOPBACK = ["127.0.0.1", "localhost", "[::1]"];
+
+/** Over plain HTTP anybody on the way could publish keys. */
+const keySetIsSafe = (get: Get): Breach | undefined => {
+  const url = get(security.jwtJwksUrl);
+  if (url === undefined) return undefined;
+  const { protocol, hostname } = new URL(url);
+  return protocol === "https:" || LOOPBACK.includes(hostname)
+    ? undefined
+    : { key: security.jwtJwksUrl, wrong: "must begin with https://, or be of this machine" };
+};
+
 const rules = [
+  tokensWhole,
+  keySetIsSafe,
   portsDiffer,
   minWithinMax,
   oneConnectionEach,

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
+import type { Admit } from "../admit.ts";
 import { createOrigin } from "../app.ts";
 import { createAutoBlock } from "../blocklist/auto-block.ts";
 import { cleanBlocklist } from "../blocklist/clean.ts";
@@ -12,6 +13,11 @@ import type { OriginConfiguration } from "../configuration/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";
+import { clientsBy } from "../guards/client-of.ts";
+import { ownGuards } from "../guards/own-guards.ts";
+import { ownKeyLookup } from "../guards/own-keys.ts";
+import { ownLimits } from "../guards/own-limits.ts";
+import { ownTokens } from "../guards/own-tokens.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
 import { publishKeys } from "../keys/publish-keys.ts";
@@ -112,10 +118,9 @@ export const serveProcess = async (
   const createBreaker = breakerFactory(registry, log);
   const breaker = createBreaker("database", circuitBreaker);
   const pool = connectPostgres(database.url, { ...database, log, breaker });
-  const redis = underBreaker(
-    connectRedis(redisOptions.url, redisOptions.token, log),
-    createBreaker("redis", { ...circuitBreaker, ...REDIS_BREAKER }),
-  );
+  const bareRedis = connectRedis(redisOptions.url, redisOptions.token, log);
+  const redisBreaker = createBreaker("redis", { ...circuitBreaker, ...REDIS_BREAKER });
+  const redis = underBreaker(bareRedis, redisBreaker);
   const readiness = createReadiness(
     { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
     now,
@@ -153,7 +158,28 @@ export const serveProcess = async (
     random: Math.random,
     newId: () => crypto.randomUUID(),
   });
+  const { keyPrefix } = redisOptions;
+  const guards = (): Admit =>
+    ownGuards({
+      routes: contract,
+      database: pool,
+      clientOf: clientsBy(server.clientAddressHeader),
+      lookup: ownKeyLookup(pool, redis, keyPrefix),
+      tokens: ownTokens(security, now, log),
+      limits: ownLimits({
+        redis: bareRedis,
+        breaker: redisBreaker,
+        keyPrefix,
+        enforcement: security.rateLimits,
+        log,
+        now,
+      }),
+      securityEvents,
+      log,
+      now,
+    });
   const app = createOrigin({
+    guards: server.guards === "origin" ? guards() : undefined,
     routes: contract,
     handlers,
     database: pool,
@@ -169,8 +195,7 @@ export const serveProcess = async (
     defaultFreshS: cache.defaultFreshS,
     securityEvents,
     log,
-    claimNonce: (nonce) =>
-      redis.setIfAbsent(`${redisOptions.keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S * 1000),
+    claimNonce: (nonce) => redis.setIfAbsent(`${keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S * 1000),
     now,
   });
   const api = await listen(app.fetch, server);

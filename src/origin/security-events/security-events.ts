@@ -69,7 +69,7 @@ export interface SecurityEventsOptions {
   readonly now: () => number;
   readonly random: () => number;
   readonly newId: () => string;
-  /** Told of what edges report, each event once as far as the outbox can tell. */
+  /** Told of what guards have refused, each event once as far as the outbox can tell. */
   readonly onOffences?: ((events: readonly SecurityEvent[]) => Promise<void> | void) | undefined;
   /** Events that wait for one sink at most. @default 100,000 */
   readonly maxWaiting?: number;
@@ -145,14 +145,26 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
     return fresh;
   };
 
+  /** Access that was granted is no offence. */
+  const judge = async (events: readonly SecurityEvent[]): Promise<void> => {
+    const refused = events.filter(({ type }) => type !== "data_access");
+    if (onOffences === undefined || refused.length === 0) return;
+    try {
+      await onOffences(refused);
+    } catch (error) {
+      log.warn({ err: error }, "offences could not be judged");
+    }
+  };
+
   const flush = async (): Promise<void> => {
     for (;;) {
       const batch = queue.take(MAX_BATCH_EVENTS);
       if (batch === undefined) return;
       try {
-        await write(database, batch.events);
+        const fresh = await write(database, batch.events);
         queue.settle(batch, true);
         toldOfQueue.succeeded();
+        await judge(fresh);
       } catch (error) {
         queue.settle(batch, false);
         toldOfQueue.failed(error);
@@ -208,12 +220,7 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
     ingest: async ({ events, dropped }, into = database) => {
       const fresh = await write(into, events);
       for (const type of EVENT_TYPES) metrics.dropped(type, "edge", dropped[type] ?? 0);
-      if (onOffences === undefined || fresh.length === 0) return;
-      try {
-        await onOffences(fresh);
-      } catch (error) {
-        log.warn({ err: error }, "offences could not be judged");
-      }
+      await judge(fresh);
     },
     start: () => {
       deliveries = sinks.map((sink) => repeat(delivering(sink, delivery), timing.roundMs ?? 500));

@@ -3,6 +3,7 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import { tierHeaders } from "../../contract/tier-headers.ts";
 import { problemResponse } from "../../core/http/problem-response.ts";
 import { MAX_BATCH_BYTES, readBatch } from "../../core/security-events/wire.ts";
+import type { AdmittedRequest } from "../admitted-request.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { problemOfFailure, unavailable } from "../failure-problem.ts";
@@ -12,7 +13,6 @@ import type { OriginLog } from "../log.ts";
 import { RequestScope } from "../request-scope.ts";
 import type { OriginContext } from "../route-operation.ts";
 import { signedBody } from "../signed-body.ts";
-import type { EdgeRequest } from "../verify-edge.ts";
 import type { SecurityEvents } from "./security-events.ts";
 
 export interface ServeEventsDependencies {
@@ -30,11 +30,11 @@ export const serveEvents = (events: SecurityEvents, dependencies: ServeEventsDep
 
   const take = async (
     c: OriginContext,
-    edge: EdgeRequest,
+    admitted: AdmittedRequest,
     scope: RequestScope,
   ): Promise<Problem | undefined> => {
     // What was dropped would be counted twice.
-    const isFirst = edge.claim();
+    const isFirst = admitted.claim();
     const source = {
       incoming: c.env?.incoming,
       stream: () => c.req.raw.body,
@@ -49,12 +49,12 @@ export const serveEvents = (events: SecurityEvents, dependencies: ServeEventsDep
     return undefined;
   };
 
-  return async (c: OriginContext, edge: EdgeRequest): Promise<Response> => {
-    const { requestId, timeoutMs } = edge;
+  return async (c: OriginContext, admitted: AdmittedRequest): Promise<Response> => {
+    const { requestId, timeoutMs } = admitted;
     if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
     const scope = new RequestScope(NAME, now() + timeoutMs, false);
     try {
-      const refused = await inScope(deadlines, scope, c, () => take(c, edge, scope));
+      const refused = await inScope(deadlines, scope, c, () => take(c, admitted, scope));
       if (refused !== undefined) return problemResponse(refused, requestId);
       return new Response(null, { status: 204, headers: { [tierHeaders.requestId]: requestId } });
     } catch (error) {

@@ -18,6 +18,8 @@ describe("what is in force", () => {
         preStopMs: 5_000,
         drainTimeoutMs: 30_000,
         authorities: ["origin.example.com", "127.0.0.1:8080"],
+        guards: "edge",
+        clientAddressHeader: undefined,
       },
       observability: {
         otlpEndpoint: undefined,
@@ -53,6 +55,10 @@ describe("what is in force", () => {
       },
       overload: { initialLimit: 20, minLimit: 8, maxLimit: 1000 },
       security: {
+        rateLimits: "enforce",
+        jwtIssuer: undefined,
+        jwtAudience: undefined,
+        jwtJwksUrl: undefined,
         autoBlock: true,
         neverBlocked: undefined,
         eventsOnStdout: true,

@@ -1,0 +1,29 @@
+/** A request that may be served, and what is known of it: by the edge's word, or by the guards of this origin. */
+import type { Verdict } from "../core/security/verdict.ts";
+
+export interface AdmittedRequest {
+  readonly requestId: string;
+  readonly verdict: Verdict;
+  /** Its address, or `UNKNOWN_CLIENT`. */
+  readonly client: string;
+  /** What is left until its deadline, milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether it may have been sent before. */
+  readonly isSentAgain: boolean;
+  /** What the edge asks of the cache; what a client asks of it never counts. */
+  readonly cacheControl: string | undefined;
+  /**
+   * Whether no pod has taken the request before. A write that is not harmless when it is done twice must not
+   * begin before it is known.
+   */
+  readonly claim: () => Promise<boolean>;
+  /** Whether it is sure that no pod has taken it before, and that none will: without Redis nobody knows. */
+  readonly isOnlyHere: () => Promise<boolean>;
+  /** What the guards of this origin have found; undefined for what the edge has signed. */
+  readonly guarded?: {
+    /** Read whole; empty where there is none. */
+    readonly body: Uint8Array;
+    /** For the answer: what tells of limits, and what lets a site's page use it. */
+    readonly fields: Readonly<Record<string, string>>;
+  };
+}

@@ -1,0 +1,33 @@
+/** API keys for the guards of an origin: from the database, or, while that does not answer, as they were published last. */
+import type { KeyLookup } from "../../core/guards/credentials/key-lookup.ts";
+import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../core/security/published-keys.ts";
+import { timedScope } from "../data/database.ts";
+import type { PostgresPool } from "../data/postgres.ts";
+import type { RedisStore } from "../data/redis.ts";
+import { findKey } from "../keys/key-store.ts";
+
+/** Longer than this no request waits for the database to say whose a key is. */
+const TIMEOUT_MS = 1_000;
+
+export const ownKeyLookup = (database: PostgresPool, redis: RedisStore, keyPrefix: string): KeyLookup => {
+  const name = publishedKeysName(keyPrefix);
+
+  const published: KeyLookup = async (id) => {
+    const [version, text] = await Promise.all([
+      redis.hashField(name, VERSION_FIELD),
+      redis.hashField(name, id),
+    ]);
+    if (!version) return { kind: "unavailable" };
+    const record = readKeyRecord(id, text ?? "");
+    return record === undefined ? { kind: "unknown" } : { kind: "found", record };
+  };
+
+  return async (id, exchange) => {
+    try {
+      const record = await findKey(database.within(timedScope("guard_key", TIMEOUT_MS, true)), id);
+      return record === undefined ? { kind: "unknown" } : { kind: "found", record };
+    } catch {
+      return await published(id, exchange).catch(() => ({ kind: "unavailable" as const }));
+    }
+  };
+};

@@ -1,0 +1,52 @@
+/** The contract's limits for the guards of an origin: by the same buckets in Redis as the edge's. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { Breaker } from "../../core/breaker/breaker.ts";
+import type { Judgement } from "../../core/breaker/judgement.ts";
+import type { ChainDependencies } from "../../core/guards/chain.ts";
+import { type LimitEnforcement, limitsAs } from "../../core/guards/limit.ts";
+import { createLimitReport } from "../../core/guards/limit-report.ts";
+import { createAdmit } from "../../core/limiter/admit.ts";
+import { createLimiter } from "../../core/limiter/limiter.ts";
+import type { RedisStore } from "../data/redis.ts";
+import { limitStoreOf } from "../limits/limit-store.ts";
+import type { OriginLog } from "../log.ts";
+import { rejectLate } from "./reject-late.ts";
+
+/** For so long a process lives on tokens that it has taken, and longer than this no request waits for Redis. */
+const LEASE_MS = 2_000;
+const DEADLINE_MS = 150;
+
+export interface OwnLimitsDependencies {
+  /** Without its breaker: the limiter asks that itself. */
+  readonly redis: RedisStore;
+  readonly breaker: Breaker;
+  readonly keyPrefix: string;
+  readonly enforcement: LimitEnforcement;
+  readonly log: OriginLog;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+/** What Redis itself says: it is there. By the names that its drivers give such an error. */
+const judge = (error: unknown): Judgement =>
+  error instanceof Error && ["ReplyError", "UpstashError"].includes(error.name) ? "answer" : "failure";
+
+export const ownLimits = ({
+  redis,
+  breaker,
+  keyPrefix,
+  enforcement,
+  log,
+  now,
+}: OwnLimitsDependencies): ChainDependencies["limits"] => ({
+  admit: createAdmit({
+    limiter: createLimiter({ leaseMs: LEASE_MS, deadlineMs: DEADLINE_MS }, now),
+    store: limitStoreOf(redis, keyPrefix),
+    breaker,
+    within: rejectLate,
+    judge,
+    pause: (ms) => pause(ms),
+  }),
+  limitsFor: limitsAs(enforcement),
+  report: createLimitReport(({ message, level: _, ...entry }) => log.warn(entry, String(message)), now),
+});

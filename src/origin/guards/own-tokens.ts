@@ -1,0 +1,50 @@
+/** Access tokens for the guards of an origin: of the issuer that the configuration names. */
+import { setTimeout as pause } from "node:timers/promises";
+import type { CheckCredentials } from "../../core/guards/credentials/credentials.ts";
+import { tokenCredentials } from "../../core/guards/credentials/token-credentials.ts";
+import { readBody } from "../../core/http/read-body.ts";
+import { createTokenVerifier } from "../../core/security/jwt/token-verifier.ts";
+import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginLog } from "../log.ts";
+import { rejectLate } from "./reject-late.ts";
+
+/** Nobody waits longer for an issuer's keys. */
+const FETCH_TIMEOUT_MS = 3_000;
+/** Of a key set no more is read. */
+const MAX_BYTES = 256 * 1024;
+
+const fetchKeySet = async (url: string): Promise<unknown> => {
+  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS);
+  const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" }, signal });
+  const reading = await readBody(response.body?.getReader() ?? null, MAX_BYTES, signal);
+  if (response.status !== 200 || reading.kind !== "read")
+    throw new Error(`the issuer answered ${response.status} for its keys, which were ${reading.kind}`);
+  return JSON.parse(new TextDecoder().decode(reading.bytes));
+};
+
+/** Undefined where none is named. */
+export const ownTokens = (
+  { jwtIssuer: issuer, jwtAudience: audience, jwtJwksUrl: url }: OriginConfiguration["security"],
+  now: () => number,
+  log: OriginLog,
+): CheckCredentials | undefined => {
+  if (issuer === undefined || audience === undefined || url === undefined) return undefined;
+  const fetchKeys = async (): Promise<unknown> => {
+    try {
+      return await fetchKeySet(url);
+    } catch (error) {
+      log.warn({ err: error, issuer }, "the issuer's keys cannot be had");
+      throw error;
+    }
+  };
+  const verifier = createTokenVerifier({
+    issuer,
+    audience,
+    fetchKeys,
+    fetchTimeoutMs: FETCH_TIMEOUT_MS,
+    now,
+    within: rejectLate,
+    pause: (ms) => pause(ms),
+  });
+  return tokenCredentials(verifier, now);
+};

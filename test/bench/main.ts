@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
+import { benchEdge } from "./edge/bench.ts";
 import { benchLimiter } from "./limiter/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import { benchOverload } from "./overload/bench.ts";
@@ -11,6 +12,7 @@ import type { Bench } from "./support/bench.ts";
 const benches: Readonly<Record<string, Bench>> = {
   breaker: benchBreaker,
   cache: benchCache,
+  edge: benchEdge,
   limiter: benchLimiter,
   origin: benchOrigin,
   overload: benchOverload,

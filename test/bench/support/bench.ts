@@ -10,8 +10,8 @@ export interface BenchOptions {
 }
 
 export interface BenchOutcome {
-  /** The figures that goals are set for. */
-  readonly figures: Readonly<Record<string, number>>;
+  /** The figures that goals are set for; null of what could not be measured. */
+  readonly figures: Readonly<Record<string, number | null>>;
   /** Everything that was measured, for people. */
   readonly report: string;
 }

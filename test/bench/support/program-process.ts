@@ -16,6 +16,7 @@ export interface ProgramOptions {
 
 export interface ProgramProcess {
   readonly port: number;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -40,7 +41,7 @@ export const startProgram = async (options: ProgramOptions): Promise<ProgramProc
         (answer) => answer.status,
         (error: unknown) => String(error),
       );
-      if (status === 200) return { port, stop };
+      if (status === 200) return { port, pid: child.pid, stop };
       const isGone = await child.exitsWithin(POLL_MS);
       const told = child.tail().join("\n");
       if (isGone) throw new LocalError(`${name} ended while it started: ${told || "it wrote nothing"}`);

@@ -1,0 +1,37 @@
+/** The process that stands in for an origin, and for an issuer of tokens: HOST, PORT, KEYS, KEY_SET. */
+import { createServer } from "node:http";
+import { EDGE_PATH, tierHeaders } from "../../../src/contract/tier-headers.ts";
+import { securityHeaders } from "../../../src/core/http/security-headers.ts";
+import { ANSWER, KEY_SET_PATH } from "./answer.ts";
+
+/** Longer than workerd keeps its connections. */
+const KEEP_ALIVE_MS = 120_000;
+
+const { HOST: host, PORT: port, KEYS: keys = "{}", KEY_SET: keySet = "" } = process.env;
+
+/** What the edge asks for where Redis was too slow for it: each key's record by the path under which it is. */
+const records = new Map(
+  Object.entries<string>(JSON.parse(keys)).map(([id, record]) => [`${EDGE_PATH}/keys/${id}`, record]),
+);
+
+const json = (content: string): Record<string, string> => ({
+  "content-type": "application/json",
+  "content-length": String(Buffer.byteLength(content)),
+});
+
+/** As an origin's answers to a route for one principal have them. */
+const fields = { ...securityHeaders, "cache-control": "private, no-store", ...json(ANSWER) };
+
+const server = createServer((request, response) => {
+  const { url = "" } = request;
+  const answered = { [tierHeaders.requestId]: String(request.headers[tierHeaders.requestId]) };
+  request.resume();
+  if (url === KEY_SET_PATH) response.writeHead(200, json(keySet)).end(keySet);
+  else if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
+  else if (url.startsWith(EDGE_PATH)) {
+    const record = records.get(url);
+    response.writeHead(record === undefined ? 404 : 200, { ...json(record ?? ""), ...answered }).end(record);
+  } else response.writeHead(200, { ...fields, ...answered }).end(ANSWER);
+});
+server.keepAliveTimeout = KEEP_ALIVE_MS;
+server.listen({ host, port: Number(port), backlog: 4_096 });

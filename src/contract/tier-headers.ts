@@ -15,6 +15,10 @@ export const tierHeaders = {
   timeoutMs: "breakwater-timeout-ms",
   /** Which attempt at the request this is, from 1: nothing behind the edge has to try again for it. */
   attempt: "breakwater-attempt",
+  /** The answer's RateLimit field: whoever makes the answer writes it for less than who would have to copy the answer. */
+  rateLimit: "breakwater-ratelimit",
+  /** Its RateLimit-Policy field. */
+  rateLimitPolicy: "breakwater-ratelimit-policy",
   /** On an answer: `?1` where nothing was done for the request, signed (see `core/signature/not-executed.ts`). */
   notExecuted: "breakwater-not-executed",
   /** On an answer: which tags a write has made old, see `core/cache/tags.ts`. */

@@ -152,12 +152,16 @@ const withHeaders = (
   answer: Response,
   ...added: readonly (Readonly<Record<string, string>> | undefined)[]
 ): Response => {
-  const fields = added.flatMap((each) => (each === undefined ? [] : Object.entries(each)));
-  if (fields.length === 0) return answer;
-  const copy = new Response(answer.body, answer);
-  for (const [name, value] of fields) {
-    if (name === "vary") copy.headers.append(name, value);
-    else copy.headers.set(name, value);
+  let copy: Response | undefined;
+  for (const fields of added) {
+    for (const name in fields) {
+      const value = fields[name] ?? "";
+      // What the origin has written already is not copied for.
+      if (name !== "vary" && answer.headers.get(name) === value) continue;
+      copy ??= new Response(answer.body, answer);
+      if (name === "vary") copy.headers.append(name, value);
+      else copy.headers.set(name, value);
+    }
   }
-  return copy;
+  return copy ?? answer;
 };

@@ -54,6 +54,8 @@ export class Delivery {
   #plan: Plan | undefined;
   /** Our origin's own words, for whom no other one does better. */
   #failure: Response | undefined;
+  /** Ends the answer that is being passed on. */
+  #passedOn: AbortController | undefined;
 
   constructor(context: DeliveryContext, request: OriginRequest, latencies: LatencyHistogram) {
     this.#context = context;
@@ -126,18 +128,23 @@ export class Delivery {
   }
 
   /** The first attempt that ends, or that it takes too long, or that there is no more time. */
-  async #event(over: Promise<typeof OVER> | undefined): Promise<EndedAttempt | typeof LATE | typeof OVER> {
+  #event(over: Promise<typeof OVER> | undefined): Promise<EndedAttempt | typeof LATE | typeof OVER> {
     const { deadlineAtMs } = this.#request;
     const isLate = this.#plan !== undefined && this.#plan.atMs < deadlineAtMs;
     const atMs = isLate ? (this.#plan?.atMs ?? deadlineAtMs) : deadlineAtMs;
     const { promise: timed, resolve } = Promise.withResolvers<typeof LATE | typeof OVER>();
-    const timer = setTimeout(() => resolve(isLate ? LATE : OVER), Math.max(0, atMs - this.#context.now()));
+    // Never cleared: that costs as much as setting it, and the platform takes it away with the request.
+    setTimeout(() => this.#ring(isLate ? LATE : OVER, resolve), Math.max(0, atMs - this.#context.now()));
     const ends = this.#running.map(({ ended }) => ended);
-    try {
-      return await Promise.race(over === undefined ? [timed, ...ends] : [over, timed, ...ends]);
-    } finally {
-      clearTimeout(timer);
-    }
+    return Promise.race(over === undefined ? [timed, ...ends] : [over, timed, ...ends]);
+  }
+
+  /** A time has come. Where the answer is on its way already, all that is left to do is to end it at the deadline. */
+  #ring(what: typeof LATE | typeof OVER, tell: (what: typeof LATE | typeof OVER) => void): void {
+    const passedOn = this.#passedOn;
+    if (passedOn === undefined) tell(what);
+    else if (what === OVER) passedOn.abort();
+    else setTimeout(() => passedOn.abort(), Math.max(0, this.#request.deadlineAtMs - this.#context.now()));
   }
 
   #late(): undefined {
@@ -187,6 +194,7 @@ export class Delivery {
   }
 
   #answer(response: Response, winner: RunningAttempt, nowMs: number): OriginAnswer {
+    this.#passedOn = winner.controller;
     this.#leave(this.#running, nowMs, winner);
     if (this.#failure !== undefined) discard(this.#failure);
     return { kind: "answered", response };

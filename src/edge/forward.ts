@@ -2,6 +2,7 @@
 
 import type { EdgeRoute } from "../contract/edge-route.ts";
 import { type Problem, problem } from "../contract/problem.ts";
+import { tierHeaders } from "../contract/tier-headers.ts";
 import { routed } from "../core/guards/exchange.ts";
 import { repetitionOf } from "../core/pool/repetition.ts";
 import type { EdgeExchange } from "./edge-exchange.ts";
@@ -13,6 +14,8 @@ export interface ForwardOptions {
   readonly without?: readonly string[];
   /** What the edge itself asks of the origin's cache (RFC 9111 §5.2.1). */
   readonly cacheControl?: string | undefined;
+  /** The answer may be kept for others: nothing is to stand on it that is this client's alone. @default false */
+  readonly isForMany?: boolean;
 }
 
 export type Forward = (exchange: EdgeExchange, options?: ForwardOptions) => Promise<Response | Problem>;
@@ -33,6 +36,15 @@ const forwardedHeaders = (
   }
   if (cacheControl !== undefined) forwarded["cache-control"] = cacheControl;
   return forwarded;
+};
+
+/** The origin writes them on its answer, which then can be passed on as it is. */
+const tellLimits = (
+  headers: Record<string, string>,
+  { ratelimit, "ratelimit-policy": policy }: Readonly<Record<string, string>> = {},
+): void => {
+  if (ratelimit !== undefined) headers[tierHeaders.rateLimit] = ratelimit;
+  if (policy !== undefined) headers[tierHeaders.rateLimitPolicy] = policy;
 };
 
 const unreachable = (retryAfterS: number): Problem =>
@@ -67,6 +79,7 @@ export const createForward =
   async (exchange, options = {}) => {
     const { entry, deadlineAtMs } = routed(exchange);
     const headers = forwardedHeaders(exchange.request.headers, entry.route, options);
+    if (options.isForMany !== true) tellLimits(headers, exchange.limitHeaders);
     const refused = unsendable(headers, entry.route);
     if (refused !== undefined) return refused;
     const { method } = exchange.request;

@@ -67,6 +67,18 @@ export type SendAttempt = (request: SendableRequest, options: AttemptOptions) =>
 
 const NONCE_BYTES = 16;
 
+/** New ones, of which no other isolate has any: chance is drawn once an isolate, and counted on from. */
+const nonces = (): (() => string) => {
+  let prefix: string | undefined;
+  let count = 0;
+  return () => {
+    // Not before a request comes: an isolate that is being made has no chance yet.
+    prefix ??= toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+    count += 1;
+    return `${prefix}${count.toString(36)}`;
+  };
+};
+
 /**
  * The origin is told of a little less time than there is, so that a request that takes too long is answered by its own
  * 504: a slow answer is no sign of an origin that is away.
@@ -81,7 +93,12 @@ const MARGIN_SHARE = 0.1;
  */
 const isAwayStatus = (status: number): boolean =>
   (status >= 502 && status <= 504) || (status >= 520 && status <= 526) || status === 530;
-/** A larger answer is passed on as it comes, bytes. */
+/**
+ * What is read whole before it is passed on, so that another origin can be asked where it breaks off, bytes. A larger answer
+ * would have to be held for too long; a smaller one comes in one piece with its head, and reading it costs as much as
+ * forwarding it.
+ */
+const MIN_READ_BYTES = 4 * 1024;
 const MAX_READ_BYTES = 64 * 1024;
 
 export const absenceOf = (outcome: Outcome): Absence | undefined => {
@@ -99,9 +116,9 @@ const retryAfterMs = (response: Response): number => {
   return seconds > 0 ? seconds * 1_000 : 0;
 };
 
-const isSmall = ({ headers }: Response): boolean => {
-  const length = headers.get("content-length");
-  return length !== null && Number(length) <= MAX_READ_BYTES && !headers.has("content-encoding");
+const isToBeRead = ({ headers }: Response): boolean => {
+  const length = Number(headers.get("content-length") ?? 0);
+  return length >= MIN_READ_BYTES && length <= MAX_READ_BYTES && !headers.has("content-encoding");
 };
 
 const withoutProof = (response: Response): Response => {
@@ -112,12 +129,17 @@ const withoutProof = (response: Response): Response => {
 };
 
 export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroundings): SendAttempt => {
-  const sealed = async (
+  const nextNonce = nonces();
+
+  /** All header fields as they are sent. */
+  const sealed = (
     request: SendableRequest,
     { address, number }: AttemptOptions,
-  ): Promise<Record<string, string> & { readonly signature: string }> => {
+    digest: string | undefined,
+  ): Record<string, string> & { readonly signature: string } => {
     const { verdict, principal } = writeVerdict(request.verdict);
-    const leftMs = Math.max(0, request.deadlineAtMs - now());
+    const nowMs = now();
+    const leftMs = Math.max(0, request.deadlineAtMs - nowMs);
     const headers: Record<string, string> = {
       ...request.headers,
       [tierHeaders.requestId]: request.requestId,
@@ -127,10 +149,10 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
       [tierHeaders.attempt]: String(number),
     };
     if (principal !== undefined) headers[tierHeaders.principal] = principal;
-    if (request.body !== undefined) headers["content-digest"] = await contentDigest(request.body);
-    const nonce = toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
-    const target = { ...request, authority: address.authority };
-    return { ...headers, ...signRequest(key, target, headers, now(), nonce, signedFields) };
+    if (digest !== undefined) headers["content-digest"] = digest;
+    const { method, path, query } = request;
+    const target = { method, path, query, authority: address.authority };
+    return Object.assign(headers, signRequest(key, target, headers, nowMs, nextNonce(), signedFields));
   };
 
   const judged = (
@@ -166,25 +188,23 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
     const { address, controller } = options;
     const { signal } = controller;
     try {
-      const headers = await sealed(request, options);
+      const { body } = request;
+      const headers = sealed(request, options, body && (await contentDigest(body)));
       const sentMs = now();
       const response = await fetch(`${address.url}${request.path}${request.query}`, {
         method: request.method,
         headers,
         signal,
         redirect: "manual",
-        ...(request.body === undefined ? {} : { body: request.body }),
+        ...(body === undefined ? {} : { body }),
       });
       const outcome = judged(response, request, headers.signature, sentMs);
       if (outcome.kind !== "answered" || response.body === null) return outcome;
-      if (!isSmall(response)) {
-        // It is passed on as it comes, as long as there is time.
-        setTimeout(() => controller.abort(), Math.max(0, request.deadlineAtMs - now()));
-        return outcome;
-      }
-      const body = await response.arrayBuffer();
+      // It is passed on as it comes, as long as there is time.
+      if (!isToBeRead(response)) return outcome;
+      const whole = await response.arrayBuffer();
       const { status, headers: answered } = response;
-      return { kind: "answered", response: new Response(body, { status, headers: answered }) };
+      return { kind: "answered", response: new Response(whole, { status, headers: answered }) };
     } catch {
       return { kind: signal.aborted ? "aborted" : "broken" };
     }

@@ -19,11 +19,8 @@ export interface AdmittedRequest {
   readonly claim: () => Promise<boolean>;
   /** Whether it is sure that no pod has taken it before, and that none will: without Redis nobody knows. */
   readonly isOnlyHere: () => Promise<boolean>;
-  /** What the guards of this origin have found; undefined for what the edge has signed. */
-  readonly guarded?: {
-    /** Read whole; empty where there is none. */
-    readonly body: Uint8Array;
-    /** For the answer: what tells of limits, and what lets a site's page use it. */
-    readonly fields: Readonly<Record<string, string>>;
-  };
+  /** For the answer: what tells of limits, and what lets a site's page use it. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** Where the guards of this origin have let it through, its body, read whole; undefined for what the edge has signed. */
+  readonly guardedBody?: Uint8Array;
 }

@@ -4,8 +4,8 @@ import { tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import { type Answer, responder } from "./answer.ts";
+import { withFields } from "./answer-fields.ts";
 import { deadlineExceeded, notBegun, problemOfFailure, RETRY_AFTER_S } from "./failure-problem.ts";
-import { withFields } from "./guards/answer-fields.ts";
 import { proofOf } from "./proof.ts";
 import type { OriginContext, RouteDependencies, RouteOperation } from "./route-operation.ts";
 import { readAnswering } from "./serve-read.ts";
@@ -31,7 +31,7 @@ export const serveRoute = (operation: RouteOperation, dependencies: RouteDepende
   const proven = async (answer: Problem, c: OriginContext, admitted: AdmittedRequest): Promise<Problem> => {
     const { [tierHeaders.notExecuted]: claim, ...headers } = answer.headers ?? {};
     if (claim === undefined) return answer;
-    if (admitted.guarded !== undefined) return { ...answer, headers };
+    if (admitted.guardedBody !== undefined) return { ...answer, headers };
     const field = (fieldName: string): string | undefined => c.req.header(fieldName);
     const undone = { method: c.req.method, field, isOnlyHere: admitted.isOnlyHere };
     return { ...answer, headers: { ...headers, ...(await proofOf(signingKeys, statusOf(answer), undone)) } };
@@ -45,10 +45,11 @@ export const serveRoute = (operation: RouteOperation, dependencies: RouteDepende
     };
     const admitted = await admit(c);
     if (admitted instanceof Response) return admitted;
+    const { fields } = admitted;
     const answer = await answerTo(c, admitted);
     const response = isProblem(answer)
-      ? problemResponse(await proven(answer, c, admitted), admitted.requestId)
-      : respond(answer, admitted.requestId);
-    return told(withFields(response, admitted.guarded?.fields));
+      ? problemResponse(withFields(await proven(answer, c, admitted), fields), admitted.requestId)
+      : respond(withFields(answer, fields), admitted.requestId);
+    return told(response);
   };
 };

@@ -55,7 +55,7 @@ export const writeAnswering = (
     const key = takesKey ? c.req.header(KEY_FIELD) : undefined;
     // A write with a key is done once anyway; every other one asks while its body arrives.
     const isFirst = key !== undefined ? true : admitted.claim();
-    const body = admitted.guarded?.body ?? (await signedBody(bodyOf(c), maxBytes, scope));
+    const body = admitted.guardedBody ?? (await signedBody(bodyOf(c), maxBytes, scope));
     if (!(body instanceof Uint8Array)) return body;
     const { path, query } = targetOf(c.req.url);
     const header = (field: string): string | undefined => c.req.header(field);
@@ -111,7 +111,7 @@ export const writeAnswering = (
     // However it has ended: its transaction may have been committed.
     await invalidate(written, hasFailed);
     // What it has made old is the edge's business, and no client's.
-    if (written.size === 0 || admitted.guarded !== undefined) return answer;
+    if (written.size === 0 || admitted.guardedBody !== undefined) return answer;
     return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
   };
 };

@@ -75,6 +75,17 @@ const claiming = (claim: ClaimNonce, signatureInput: string): (() => Promise<Cla
 /** What an edge of another level may say is not what an event takes. */
 const clientOf = (field = ""): string => (isClient(field) ? field : UNKNOWN_CLIENT);
 
+const NO_FIELDS: Readonly<Record<string, string>> = {};
+
+/** What the edge has for the answer. */
+const fieldsOf = (field: ArrivedRequest["field"]): Readonly<Record<string, string>> => {
+  const ratelimit = field(tierHeaders.rateLimit);
+  const policy = field(tierHeaders.rateLimitPolicy);
+  return ratelimit === undefined || policy === undefined
+    ? NO_FIELDS
+    : { "ratelimit-policy": policy, ratelimit };
+};
+
 export interface VerifyEdgeOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -120,6 +131,7 @@ export const verifyEdge = (
       timeoutMs: Number(field(tierHeaders.timeoutMs)),
       isSentAgain: Number(field(tierHeaders.attempt) ?? 1) > 1,
       cacheControl: field("cache-control"),
+      fields: fieldsOf(field),
       claim,
       isOnlyHere,
     };

@@ -115,9 +115,9 @@ describe("a request that may be made again is answered by another origin", () =>
     expect(upstreams.map(({ seen }) => seen[0]?.headers[tierHeaders.attempt])).toEqual(["1", "2"]);
   });
 
-  test("where the first one's answer breaks off, if it is small enough to have been read", async () => {
+  test("where the first one's answer breaks off, if it is of a size that is read before it is passed on", async () => {
     const breakingOff: RequestListener = (request, response) => {
-      response.writeHead(200, { [tierHeaders.requestId]: idOf(request), "content-length": "1000" });
+      response.writeHead(200, { [tierHeaders.requestId]: idOf(request), "content-length": "5000" });
       response.write("the first half", () => request.socket.resetAndDestroy());
     };
     const upstreams = [await listen(breakingOff), await listen(well)];

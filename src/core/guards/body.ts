@@ -2,7 +2,7 @@
 import { problem } from "../../contract/problem.ts";
 import { isJson } from "../http/media-type.ts";
 import { announcedLength, readBody, type Signal } from "../http/read-body.ts";
-import { type Guard, type GuardResult, routed } from "./exchange.ts";
+import { type Exchange, type Guard, type GuardedRequest, type GuardResult, routed } from "./exchange.ts";
 
 const tooLarge = (maxBytes: number): GuardResult =>
   problem("content_too_large", {
@@ -23,23 +23,16 @@ export interface BodyGuardDependencies {
   readonly endingIn: (ms: number) => Ending;
 }
 
-export const bodyGuard =
-  ({ now, endingIn }: BodyGuardDependencies): Guard =>
-  async (exchange) => {
-    const { request } = exchange;
+export const bodyGuard = ({ now, endingIn }: BodyGuardDependencies): Guard => {
+  const read = async (
+    exchange: Exchange,
+    body: NonNullable<GuardedRequest["body"]>,
+  ): Promise<GuardResult> => {
     const { entry, deadlineAtMs } = routed(exchange);
-    if (request.body === null) return undefined;
-    const { maxBodyBytes: maxBytes, takesJson } = entry.route;
-    if (announcedLength(request.headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
-    if (takesJson && !isJson(request.headers.get("content-type"))) {
-      return problem("unsupported_media_type", {
-        detail: "Send application/json.",
-        headers: { accept: "application/json" },
-      });
-    }
+    const { maxBodyBytes: maxBytes } = entry.route;
+    const reader = body.getReader();
     const ending = endingIn(deadlineAtMs - now());
-    const reading = await readBody(request.body.getReader(), maxBytes, ending.signal);
-    ending.clear();
+    const reading = await readBody(reader, maxBytes, ending.signal).finally(() => ending.clear());
     switch (reading.kind) {
       case "read":
         if (reading.bytes.byteLength > 0) exchange.body = reading.bytes;
@@ -52,3 +45,18 @@ export const bodyGuard =
         return problem("invalid_request", { detail: "The body ended before its announced length." });
     }
   };
+
+  return (exchange) => {
+    const { body, headers } = exchange.request;
+    if (body === null) return undefined;
+    const { maxBodyBytes: maxBytes, takesJson } = routed(exchange).entry.route;
+    if (announcedLength(headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
+    if (takesJson && !isJson(headers.get("content-type"))) {
+      return problem("unsupported_media_type", {
+        detail: "Send application/json.",
+        headers: { accept: "application/json" },
+      });
+    }
+    return read(exchange, body);
+  };
+};

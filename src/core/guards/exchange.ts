@@ -3,7 +3,7 @@ import type { EdgeRoute } from "../../contract/edge-route.ts";
 import type { Problem } from "../../contract/problem.ts";
 import type { ChunkReader } from "../http/read-body.ts";
 import type { LimitResult } from "../limiter/verdict.ts";
-import type { RouteEntry } from "../routing/table.ts";
+import type { Match, RouteEntry } from "../routing/table.ts";
 import type { Client } from "../security/client-identity.ts";
 import type { HeaderFields } from "../security/screening/headers.ts";
 import type { Verdict } from "../security/verdict.ts";
@@ -27,6 +27,8 @@ export interface Exchange {
   readonly fields?: HeaderFields;
   /** Whoever the platform says it is. */
   readonly client: Client;
+  /** What the contract has under its path, once somebody has looked. */
+  match?: Match<EdgeRoute>;
   /** Set by the route guard, as is the next. */
   entry?: RouteEntry<EdgeRoute>;
   /** The route's deadline, epoch milliseconds. */

@@ -46,7 +46,7 @@ const WAIT_MS = 150;
 const LOOK_EVERY_MS = 10;
 /** Whoever loads it has so long until another one does. */
 const LOAD_MS = 10_000;
-/** Where it cannot be had it is tried again after so long, and waited for no more until it is there. */
+/** Where it cannot be had it is tried again after so long, and not waited for meanwhile. */
 const RETRY_MS = 1_000;
 
 export const heldBlocklist = ({
@@ -59,6 +59,8 @@ export const heldBlocklist = ({
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   let loadingUntilMs = Number.NEGATIVE_INFINITY;
   let failedAtMs: number | undefined;
+  /** The loading that has been waited for in vain, by when it is given up. */
+  let vainUntilMs: number | undefined;
 
   const load = async (exchange: Exchange): Promise<void> => {
     const beganAtMs = now();
@@ -73,6 +75,7 @@ export const heldBlocklist = ({
       if (failedAtMs !== undefined) log({ level: "info", message: "the blocklist can be had again" });
       failedAtMs = undefined;
     } catch (error) {
+      if (loadingUntilMs !== untilMs) return;
       if (failedAtMs === undefined)
         log({
           level: "warn",
@@ -89,8 +92,10 @@ export const heldBlocklist = ({
   const isLoading = (nowMs: number): boolean => nowMs < loadingUntilMs && nowMs >= loadingUntilMs - LOAD_MS;
 
   const waited = async (): Promise<Blocklist | undefined> => {
+    const untilMs = loadingUntilMs;
     for (let waitedMs = 0; waitedMs < WAIT_MS && isLoading(now()); waitedMs += LOOK_EVERY_MS)
       await pause(LOOK_EVERY_MS);
+    if (loadingUntilMs === untilMs && isLoading(now())) vainUntilMs = untilMs;
     return held?.list;
   };
 
@@ -102,6 +107,8 @@ export const heldBlocklist = ({
     const mayTry = failedAtMs === undefined || nowMs < failedAtMs || nowMs - failedAtMs >= RETRY_MS;
     if (mayTry && !isLoading(nowMs)) exchange.inBackground(load(exchange));
     const isRecent = ageMs >= 0 && ageMs < WAIT_AFTER_MS;
-    return isRecent || failedAtMs !== undefined ? held?.list : waited();
+    const hasJustFailed =
+      failedAtMs !== undefined && nowMs >= failedAtMs && nowMs - failedAtMs < WAIT_AFTER_MS;
+    return isRecent || hasJustFailed || vainUntilMs === loadingUntilMs ? held?.list : waited();
   };
 };

@@ -12,7 +12,7 @@ export const routeGuard =
   (exchange) => {
     const { request, path } = exchange;
     if (request.method === "OPTIONS") return answerOptions(table, exchange);
-    const match = table.match(request.method, path);
+    const match = exchange.match ?? table.match(request.method, path);
     if (match.kind === "not_found") return problem("not_found");
     if (match.kind === "method_not_allowed") return notAllowed(match.allow);
     const { route } = match.entry;

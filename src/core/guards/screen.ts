@@ -8,7 +8,7 @@ import { problem } from "../../contract/problem.ts";
 import type { RouteTable } from "../routing/table.ts";
 import { type Finding, SCREENING_ANSWERS } from "../security/screening/rules.ts";
 import { SCREENED_METHODS, screen } from "../security/screening/screen.ts";
-import type { Exchange, Guard, GuardResult } from "./exchange.ts";
+import type { Guard, GuardResult } from "./exchange.ts";
 import type { ReportSecurity } from "./security-report.ts";
 
 const answerTo = ({ rule, details }: Finding): GuardResult => {
@@ -25,14 +25,13 @@ const answerTo = ({ rule, details }: Finding): GuardResult => {
 };
 
 export const screeningGuard = (table: RouteTable<EdgeRoute>, reportSecurity: ReportSecurity): Guard => {
-  const isRoute = ({ request, path }: Exchange): boolean =>
-    table.match(request.method, path).kind !== "not_found";
-
   return (exchange) => {
     const { request, path, query, fields } = exchange;
-    const finding = screen({ method: request.method, path, query, headers: fields });
-    // What scanners ask for may be a route of the contract.
-    if (finding === undefined || (finding.rule === "scanner_path" && isRoute(exchange))) return undefined;
+    const { method } = request;
+    const match = table.match(method, path);
+    exchange.match = match;
+    const finding = screen({ method, path, query, isRoute: match.kind !== "not_found", headers: fields });
+    if (finding === undefined) return undefined;
     reportSecurity(exchange, { type: "suspicious_activity", ...finding });
     return answerTo(finding);
   };

@@ -32,6 +32,8 @@ export const COVERED_FIELDS = [
   tierHeaders.verdict,
   tierHeaders.timeoutMs,
   tierHeaders.attempt,
+  tierHeaders.rateLimit,
+  tierHeaders.rateLimitPolicy,
 ] as const;
 
 /**

@@ -26,7 +26,6 @@ import type { OriginLog } from "../log.ts";
 import type { OriginContext } from "../route-operation.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import { targetOf } from "../verify-edge.ts";
-import { withFields } from "./answer-fields.ts";
 
 export interface OwnGuardsDependencies {
   readonly routes: Routes;
@@ -127,7 +126,8 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
     const { requestId, verdict, client } = exchange;
     if (result !== undefined) {
       const answer = result instanceof Response ? result : problemResponse(result, requestId);
-      return withFields(answer, fieldsFor(exchange));
+      for (const [name, value] of Object.entries(fieldsFor(exchange))) answer.headers.set(name, value);
+      return answer;
     }
     return {
       requestId,
@@ -139,7 +139,8 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
       // Nobody sends it a second time: there is no signature whose nonce could come again.
       claim: async () => true,
       isOnlyHere: async () => false,
-      guarded: { body: exchange.body ?? NO_BODY, fields: fieldsFor(exchange) },
+      fields: fieldsFor(exchange),
+      guardedBody: exchange.body ?? NO_BODY,
     };
   };
 };

@@ -24,14 +24,19 @@ const fields = { ...securityHeaders, "cache-control": "private, no-store", ...js
 
 const server = createServer((request, response) => {
   const { url = "" } = request;
-  const answered = { [tierHeaders.requestId]: String(request.headers[tierHeaders.requestId]) };
+  const { headers } = request;
+  const answered = { [tierHeaders.requestId]: String(headers[tierHeaders.requestId]) };
+  const limits = {
+    "ratelimit-policy": String(headers[tierHeaders.rateLimitPolicy]),
+    ratelimit: String(headers[tierHeaders.rateLimit]),
+  };
   request.resume();
   if (url === KEY_SET_PATH) response.writeHead(200, json(keySet)).end(keySet);
   else if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
   else if (url.startsWith(EDGE_PATH)) {
     const record = records.get(url);
     response.writeHead(record === undefined ? 404 : 200, { ...json(record ?? ""), ...answered }).end(record);
-  } else response.writeHead(200, { ...fields, ...answered }).end(ANSWER);
+  } else response.writeHead(200, { ...fields, ...limits, ...answered }).end(ANSWER);
 });
 server.keepAliveTimeout = KEEP_ALIVE_MS;
 server.listen({ host, port: Number(port), backlog: 4_096 });

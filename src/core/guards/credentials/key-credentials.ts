@@ -23,6 +23,7 @@ const MAX_VERDICTS = 10_000;
 
 interface CachedVerdict {
   readonly credentials: Credentials;
+  readonly fromMs: number;
   readonly untilMs: number;
   /** Infinity where somebody does so. */
   refreshAtMs: number;
@@ -52,11 +53,10 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
       : { kind: "proven", verdict: { auth: "api-key", principal: verified } };
   };
 
-  const remember = (key: string, credentials: Credentials, untilMs: number, refreshAtMs: number): void => {
+  const remember = (key: string, verdict: CachedVerdict): void => {
     accepted.delete(key);
     refused.delete(key);
-    const verdicts = credentials.kind === "proven" ? accepted : refused;
-    verdicts.set(key, { credentials, untilMs, refreshAtMs });
+    (verdict.credentials.kind === "proven" ? accepted : refused).set(key, verdict);
   };
 
   const lookUp = async (key: string, presented: PresentedKey, exchange: Exchange): Promise<Credentials> => {
@@ -68,14 +68,17 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     const expiresAtMs =
       (found.kind === "found" && isProven ? found.record.expiresAtMs : null) ?? Number.POSITIVE_INFINITY;
     const untilMs = Math.min(askedAtMs + VERDICT_LIFETIME_MS, expiresAtMs);
-    remember(key, credentials, untilMs, isProven ? askedAtMs + REFRESH_AFTER_MS : Number.POSITIVE_INFINITY);
+    const refreshAtMs = isProven ? askedAtMs + REFRESH_AFTER_MS : Number.POSITIVE_INFINITY;
+    remember(key, { credentials, fromMs: askedAtMs, untilMs, refreshAtMs });
     return credentials;
   };
 
   return (key, exchange) => {
     const nowMs = now();
     const last = accepted.get(key) ?? refused.get(key);
-    const verdict = last !== undefined && last.untilMs > nowMs ? last : undefined;
+    // A clock that was set back says nothing about how long it has been believed.
+    const isBelieved = last !== undefined && nowMs >= last.fromMs && nowMs < last.untilMs;
+    const verdict = isBelieved ? last : undefined;
     if (verdict !== undefined && nowMs < verdict.refreshAtMs) return verdict.credentials;
     const presented = parseKey(key);
     if (presented === undefined) return MALFORMED;

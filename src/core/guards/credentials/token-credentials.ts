@@ -11,6 +11,7 @@ const MAX_VERDICTS = 2_000;
 
 interface CachedVerdict {
   readonly credentials: Credentials;
+  readonly fromMs: number;
   readonly untilMs: number;
 }
 
@@ -30,7 +31,7 @@ export const tokenCredentials = (verifier: TokenVerifier, now: () => number): Ch
         const { principal, expiresAtMs } = verdict;
         const credentials: Credentials = { kind: "proven", verdict: { auth: "jwt", principal } };
         const untilMs = Math.min(verifiedAtMs + VERDICT_LIFETIME_MS, expiresAtMs);
-        accepted.set(token, { credentials, untilMs });
+        accepted.set(token, { credentials, fromMs: verifiedAtMs, untilMs });
         return credentials;
       }
     }
@@ -39,7 +40,9 @@ export const tokenCredentials = (verifier: TokenVerifier, now: () => number): Ch
   return (token, exchange) => {
     const known = accepted.get(token);
     if (known === undefined) return verify(token, exchange);
-    if (now() < known.untilMs) return known.credentials;
+    const nowMs = now();
+    // A clock that was set back says nothing about how long it has been believed.
+    if (nowMs >= known.fromMs && nowMs < known.untilMs) return known.credentials;
     accepted.delete(token);
     return verify(token, exchange);
   };

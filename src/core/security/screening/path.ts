@@ -1,13 +1,13 @@
 /** Screens a path: an ordinary one by one look at it, any other one with care. */
 import { percentDecode } from "./percent-decoding.ts";
 import { type Finding, finding } from "./rules.ts";
-import { isScannerPath, SCANNER_ROOT } from "./scanner-paths.ts";
+import { isScannerPath } from "./scanner-paths.ts";
 
 /** Servers behind servers decode again; three rounds are more than any are known to do. */
 const MAX_ROUNDS = 3;
 
-/** No dot, no escape, nothing empty, and nothing that a scanner asks for. It never has two ways to read a character. */
-const ORDINARY = new RegExp(`^(?!${SCANNER_ROOT})(?:/[a-z0-9_~-]+)*/?$`, "i");
+/** No dot, no escape, nothing empty. It never has two ways to read a character. */
+const ORDINARY = /^(?:\/[A-Za-z0-9_~-]+)*\/?$/;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\x00-\x1f\x7f]/;
@@ -30,7 +30,7 @@ const screenWritten = (path: string): Finding | undefined => {
   return undefined;
 };
 
-const screenClosely = (path: string): Finding | undefined => {
+const screenClosely = (path: string, isRoute: boolean): Finding | undefined => {
   let text = path;
   let rounds = 0;
   let isMalformed = !path.isWellFormed();
@@ -49,11 +49,16 @@ const screenClosely = (path: string): Finding | undefined => {
     text = decoded.text;
   }
   if (isMalformed) return finding("malformed_encoding", "path");
-  if (isScannerPath(text)) return finding("scanner_path", "path");
+  if (!isRoute && isScannerPath(text)) return finding("scanner_path", "path");
   if (separatorRound > 0) return finding("encoded_separator", `path, ${afterRounds(separatorRound)}`);
   return screenWritten(path);
 };
 
-/** @param path as it was sent, without its query */
-export const screenPath = (path: string): Finding | undefined =>
-  ORDINARY.test(path) ? undefined : screenClosely(path);
+/**
+ * @param path as it was sent, without its query
+ * @param isRoute whether the contract has it: then what scanners ask for is ordinary there
+ */
+export const screenPath = (path: string, isRoute = false): Finding | undefined => {
+  if (!ORDINARY.test(path)) return screenClosely(path, isRoute);
+  return !isRoute && isScannerPath(path) ? finding("scanner_path", "path") : undefined;
+};

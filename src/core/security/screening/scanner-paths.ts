@@ -89,8 +89,8 @@ const EXTENSIONS = [
 
 const END = "(?:[/;]|$)";
 
-/** The beginning of such a path, as the source of a regular expression over it in any case; dots stand in none of them. */
-export const SCANNER_ROOT = `/+(?:${ROOTS.join("|")})${END}`;
+/** The beginning of such a path; dots stand in none of them. */
+const SCANNER_ROOT = `/+(?:${ROOTS.join("|")})${END}`;
 
 // Every alternative begins with a character that no repetition in front of it takes, so that no input makes it slow.
 const SCANNER_PATH = new RegExp(

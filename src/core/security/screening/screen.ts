@@ -13,6 +13,8 @@ export interface ScreenedRequest {
   readonly path: string;
   /** With or without its leading `?`. */
   readonly query: string;
+  /** Whether the contract has the path: then what scanners ask for is ordinary there. @default false */
+  readonly isRoute?: boolean | undefined;
   /**
    * Left out, they are not looked at: a runtime that has bounded them already may ask more for going through them than
    * all of this costs.
@@ -29,10 +31,10 @@ export const MOST_URL_LENGTH = 8 * 1024;
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
 /** The first thing that is wrong, or undefined. What is too long is not looked at any closer. */
-export const screen = ({ method, path, query, headers }: ScreenedRequest): Finding | undefined => {
+export const screen = ({ method, path, query, isRoute, headers }: ScreenedRequest): Finding | undefined => {
   if (!METHOD.test(method)) return finding("method", "not one of HTTP's usual ones");
   if (path.length + query.length > MOST_URL_LENGTH) return finding("url_too_long", "path and query");
-  return screenPath(path) ?? screenQuery(query) ?? (headers && screenHeaders(headers));
+  return screenPath(path, isRoute) ?? screenQuery(query) ?? (headers && screenHeaders(headers));
 };
 
 const screenQuery = (query: string): Finding | undefined =>

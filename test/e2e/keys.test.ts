@@ -89,7 +89,7 @@ test.each([
   [[], "a command is missing"],
   [["destroy"], "there is no command destroy"],
   [["create", "--scopes", "orders:read"], "--principal is missing"],
-  [["create", "--principal", "x", "--scopes", "everything"], "there are orders:read"],
+  [["create", "--principal", "x", "--scopes", "everything"], "there are blocklist:read"],
   [["create", "--principal", "x", "--scopes", "orders:read", "--expires-in", "soon"], "give it as 30m"],
   [["create", "--unknown"], "Unknown option '--unknown'"],
   [["revoke", "nothing"], "there is no key nothing"],

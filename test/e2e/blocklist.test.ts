@@ -276,6 +276,31 @@ describe("who offends again and again", () => {
   });
 });
 
+const isLong = process.env["TEST_LONG"] === "1";
+
+test.runIf(isLong)(
+  "a flood of a blocked client's requests is a few events, whose counts add up",
+  async () => {
+    const client = "192.0.2.200";
+    await block(client, "--reason", "a flood");
+    await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
+    const counted = (): number => eventsOf(client).reduce((sum, { count }) => sum + count, 0);
+    let refused = 1;
+    const beganAtMs = performance.now();
+    while (performance.now() - beganAtMs < 20_000) {
+      const turnMs = performance.now();
+      const asked = Array.from({ length: 100 }, () => statusOf(client));
+      refused += (await Promise.all(asked)).filter((status) => status === 403).length;
+      // A hundred in a tenth of a second.
+      await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - (performance.now() - turnMs))));
+    }
+    const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
+    await expect.poll(counted, { timeout: 30_000 }).toBe(refused);
+    expect(eventsOf(client).length).toBeLessThanOrEqual(6 * windows);
+  },
+  90_000,
+);
+
 test("what is published is published once a version", async () => {
   const { pool, redis, keyPrefix } = system;
   await publishBlocklist(pool, redis, keyPrefix);

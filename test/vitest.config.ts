@@ -7,6 +7,7 @@ const endToEnd = {
   globalSetup: ["test/support/servers.ts"],
   testTimeout: 180_000,
   hookTimeout: 120_000,
+  sequence: { groupOrder: 0 },
 };
 
 /** What starts its own servers gains nothing from others. */
@@ -34,8 +35,8 @@ const external =
 export default defineConfig({
   root,
   test: {
-    // Two systems at a time are what two cores carry.
-    maxWorkers: 2,
+    // More than two cores: many tests wait, for what has to hold within seconds, and for processes to begin and end.
+    maxWorkers: 3,
     projects: [
       {
         root,
@@ -48,12 +49,18 @@ export default defineConfig({
           // It has an image to be built first, and a configuration of its own.
           exclude: ["test/container/image.test.ts"],
           testTimeout: 30_000,
+          sequence: { groupOrder: 1 },
         },
       },
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { name: "workerd", include: ["test/{contract,core}/**/*.test.ts"], testTimeout: 30_000 },
+        test: {
+          name: "workerd",
+          include: ["test/{contract,core}/**/*.test.ts"],
+          testTimeout: 30_000,
+          sequence: { groupOrder: 2 },
+        },
       },
       {
         root,

@@ -174,9 +174,10 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
   };
 
   const look = async (): Promise<void> => {
+    const saw = room.look();
     try {
       const state = await outboxState(database);
-      room.saw(state);
+      saw(state);
       metrics.saw(state);
       toldOfUpkeep.succeeded();
     } catch (error) {

@@ -1,4 +1,5 @@
 /** Who may be served: what the edge has signed, or, where the origin guards itself, what its own guards let through. */
+import { LABEL } from "../core/signature/edge-request.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";
@@ -23,8 +24,8 @@ export const admitSigned =
     return isUnsigned(verified) ? unsigned(verified, keys, arrived) : verified;
   };
 
-/** What is signed has been through the edge's guards, or comes from nobody. */
+/** What is signed as the edge does it has been through the edge's guards, or comes from nobody. */
 export const admitEither =
   (signed: Admit, guarded: Admit): Admit =>
   (c) =>
-    c.req.header("signature") === undefined ? guarded(c) : signed(c);
+    c.req.header("signature-input")?.startsWith(`${LABEL}=`) ? signed(c) : guarded(c);

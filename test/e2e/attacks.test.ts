@@ -7,8 +7,10 @@ import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { type Network, parseNetwork } from "../../src/core/security/blocklist/network.ts";
 import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { setBlock } from "../../src/origin/blocklist/block-store.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";
@@ -81,6 +83,12 @@ const eventsOf = (client: string): SecurityEvent[] =>
   });
 
 let nextClient = 0;
+
+const networkOf = (address: string): Network => {
+  const network = parseNetwork(address);
+  if (network === undefined) throw new Error(`${address} is no address`);
+  return network;
+};
 
 const statusesIn = (heard: string): number[] =>
   [...heard.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
@@ -206,6 +214,40 @@ describe("header fields", () => {
 
   test.each(["x-original-url", "x-rewrite-url"])("%s names no other path", async (name) => {
     expect((await raw("/nowhere", { headers: { [name]: "/v1/products" } })).status).toBe(404);
+  });
+});
+
+describe("addresses", () => {
+  /** Statuses of one request from each, at an edge that enforces limits. */
+  const askFrom = async (edgeUrl: string, clients: readonly string[]): Promise<Set<number>> => {
+    const asked = clients.map(async (client) => {
+      const response = await fetch(`${edgeUrl}/v1/products/${PRODUCT}`, {
+        headers: { "x-local-client": client },
+      });
+      await response.arrayBuffer();
+      return response.status;
+    });
+    return new Set(await Promise.all(asked));
+  };
+
+  test("of one /64 are one client to a limit, those of others are not", async () => {
+    const edgeUrl = await system.startEdge({ RATE_LIMITS: "enforce" });
+    const within = Array.from({ length: 500 }, (_, n) => `2001:db8:1:2::${(n + 1).toString(16)}`);
+    const others = Array.from({ length: 100 }, (_, n) => `2001:db8:2:${(n + 1).toString(16)}::1`);
+    expect(await askFrom(edgeUrl, within)).toContain(429);
+    expect(await askFrom(edgeUrl, others)).toEqual(new Set([200]));
+  });
+
+  test("of who is blocked are not got rid of by what it says of itself", async () => {
+    const client = "198.51.100.66";
+    await setBlock(system.pool, { network: networkOf(client), reason: "a test", forS: null });
+    const from = (address: string, more: Readonly<Record<string, string>> = {}): Promise<RawAnswer> =>
+      raw("/v1/products?limit=1", { headers: { "x-local-client": address, ...more } });
+    await expect.poll(async () => (await from(client)).status, { timeout: 12_000 }).toBe(403);
+    for (const name of ["x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip"])
+      expect((await from(client, { [name]: "192.0.2.1" })).status).toBe(403);
+    expect((await from(`::ffff:${client}`)).status).toBe(403);
+    expect(JSON.parse((await from(client)).body)).toMatchObject({ code: "blocked" });
   });
 });
 

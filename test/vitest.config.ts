@@ -27,6 +27,9 @@ const external =
             name: "e2e-external",
             env: { TEST_SERVERS: "external" },
             exclude: embeddedOnly,
+            // With the long ones among them, two systems at a time are what two cores carry.
+            maxWorkers: 2,
+            sequence: { groupOrder: 3 },
           },
         },
       ]

@@ -130,11 +130,12 @@ export class Delivery {
   /** The first attempt that ends, or that it takes too long, or that there is no more time. */
   #event(over: Promise<typeof OVER> | undefined): Promise<EndedAttempt | typeof LATE | typeof OVER> {
     const { deadlineAtMs } = this.#request;
-    const isLate = this.#plan !== undefined && this.#plan.atMs < deadlineAtMs;
-    const atMs = isLate ? (this.#plan?.atMs ?? deadlineAtMs) : deadlineAtMs;
+    const lateAtMs = this.#plan?.atMs ?? Number.POSITIVE_INFINITY;
+    const isLate = lateAtMs < deadlineAtMs;
+    const leftMs = Math.max(0, Math.min(lateAtMs, deadlineAtMs) - this.#context.now());
     const { promise: timed, resolve } = Promise.withResolvers<typeof LATE | typeof OVER>();
     // Never cleared: that costs as much as setting it, and the platform takes it away with the request.
-    setTimeout(() => this.#ring(isLate ? LATE : OVER, resolve), Math.max(0, atMs - this.#context.now()));
+    setTimeout(() => this.#ring(isLate ? LATE : OVER, resolve), leftMs);
     const ends = this.#running.map(({ ended }) => ended);
     return Promise.race(over === undefined ? [timed, ...ends] : [over, timed, ...ends]);
   }

@@ -74,10 +74,6 @@ export const overlap = (a: Network, b: Network): boolean => {
   return true;
 };
 
-/** Every wider network that holds it, the narrowest first. */
-export const widerNetworks = (network: Network): Network[] =>
-  Array.from({ length: network.length }, (_, index) => networkOf(network, network.length - 1 - index));
-
 /** A shorter prefix than this is taken for a slip: it holds a 256th of all IPv4 addresses, or a whole registry's IPv6. */
 export const SHORTEST_PREFIX = { 4: 8, 6: 16 } as const;
 

@@ -6,7 +6,6 @@ import {
   networkOf,
   overlap,
   parseNetwork,
-  widerNetworks,
   writeCidr,
 } from "../../../../src/core/security/blocklist/network.ts";
 import { address, anyNetwork, bitsOf, network, within } from "./support.ts";
@@ -128,24 +127,6 @@ test("two networks overlap where one's bits begin with the other's", () => {
       expect([overlap(a, b), overlap(b, a)]).toEqual([same, same]);
     }),
   );
-});
-
-describe("the wider networks", () => {
-  test("of one are those that hold it, the narrowest first", () => {
-    const wider = widerNetworks(network("255.255.255.255")).map(writeCidr);
-    expect(wider).toHaveLength(32);
-    expect(wider.slice(0, 3)).toEqual(["255.255.255.254/31", "255.255.255.252/30", "255.255.255.248/29"]);
-    expect(wider.slice(-2)).toEqual(["128.0.0.0/1", "0.0.0.0/0"]);
-  });
-
-  test("of a single IPv6 address are 128", () => {
-    expect(widerNetworks(network("2001:db8::1"))).toHaveLength(128);
-  });
-
-  test("of the whole family are none", () => {
-    expect(widerNetworks(network("0.0.0.0/0"))).toEqual([]);
-    expect(widerNetworks(network("::/0"))).toEqual([]);
-  });
 });
 
 test.each([

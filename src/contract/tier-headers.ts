@@ -15,6 +15,11 @@ export const tierHeaders = {
   timeoutMs: "breakwater-timeout-ms",
   /** Which attempt at the request this is, from 1: nothing behind the edge has to try again for it. */
   attempt: "breakwater-attempt",
+  /**
+   * The span of this attempt, where the request's trace is kept: 16 hexadecimal digits. Its trace is named by the request's
+   * id. Not `traceparent`, which whatever stands between the tiers may write anew.
+   */
+  parentSpan: "breakwater-parent-span",
   /** The answer's RateLimit field: whoever makes the answer writes it for less than who would have to copy the answer. */
   rateLimit: "breakwater-ratelimit",
   /** Its RateLimit-Policy field. */

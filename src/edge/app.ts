@@ -19,6 +19,7 @@ import { createPrepare } from "../core/limiter/prepare.ts";
 import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
 import { compileRoutes } from "../core/routing/table.ts";
 import { coveredFieldsWith } from "../core/signature/edge-request.ts";
+import { traceIdOf } from "../core/telemetry/trace-context.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { blocklistSource } from "./blocklist-source.ts";
 import { dependencyBreaker } from "./breakers.ts";
@@ -35,6 +36,8 @@ import { createKeyLookup } from "./key-lookup.ts";
 import { createOriginClient } from "./origin-client.ts";
 import { pause } from "./pause.ts";
 import { type RedisClient, RedisError } from "./redis-client.ts";
+import type { EdgeTelemetry } from "./telemetry/telemetry.ts";
+import { tracedRedis } from "./telemetry/traced-redis.ts";
 import { within } from "./within.ts";
 
 export interface EdgeDependencies {
@@ -53,6 +56,8 @@ export interface EdgeDependencies {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
   /** Told of every attempt at an origin, and of what each limit says. @default nobody is */
   readonly observe?: (event: AttemptEvent | LimitEvent) => void;
+  /** Told of everything. @default nobody is */
+  readonly telemetry?: EdgeTelemetry;
 }
 
 export interface Edge {
@@ -67,16 +72,20 @@ export interface Edge {
 const REDIS_BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
 
 export const createEdge = (dependencies: EdgeDependencies): Edge => {
-  const { configuration, routes, redis, bulkRedis, now, log } = dependencies;
+  const { configuration, routes, bulkRedis, now, log, telemetry } = dependencies;
+  const redis =
+    telemetry === undefined ? dependencies.redis : tracedRedis(dependencies.redis, telemetry.active, now);
+  const observe = telemetry?.observe ?? dependencies.observe;
   const { REDIS_KEY_PREFIX: keyPrefix } = configuration;
   const signedFields = coveredFieldsWith(Object.values(routes).flatMap(({ fields }) => fields));
-  const surroundings = { ...dependencies, signedFields };
+  const surroundings = { ...dependencies, signedFields, observe, onTransition: telemetry?.transition };
   const client = createOriginClient(configuration.ORIGINS, configuration.SIGNING_KEYS[0], surroundings, {
     breaker: originBreaker(configuration),
     retryPercent: configuration.RETRY_BUDGET_PERCENT,
     hedgePercent: configuration.HEDGE_BUDGET_PERCENT,
   });
-  const breaker = dependencyBreaker("redis", REDIS_BREAKER, dependencies);
+  const breaker = dependencyBreaker("redis", REDIS_BREAKER, surroundings);
+  telemetry?.watchRedis(breaker);
   const limitStore = {
     limiter: createLimiter(
       { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: configuration.REDIS_TIMEOUT_MS },
@@ -105,7 +114,7 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
         log,
       }),
     keys: keyCredentials({
-      lookup: createKeyLookup(redis, breaker, keyPrefix, client),
+      lookup: createKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry?.active.get }),
       now,
       ahead: limitsAhead(limitsFor, createPrepare(limitStore)),
     }),
@@ -114,7 +123,7 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
       admit: createAdmit({ ...limitStore, pause }),
       limitsFor,
       report: createLimitReport(log, now),
-      observe: dependencies.observe,
+      observe,
     },
     body: { now, endingIn },
     now,
@@ -130,20 +139,36 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
     return withHeaders(told, exchange.corsHeaders, exchange.limitHeaders);
   };
 
+  const answerSafely = async (exchange: EdgeExchange): Promise<Response> => {
+    try {
+      return await answer(exchange);
+    } catch (error) {
+      const { requestId } = exchange;
+      log({
+        level: "error",
+        message: "unhandled",
+        requestId,
+        trace_id: traceIdOf(requestId),
+        error: String(error),
+      });
+      return problemResponse(problem("internal"), requestId);
+    }
+  };
+
   return {
     fetch: async (request, context) => {
       const exchange = openExchange(request, (work) => {
         const quiet = work.catch(() => undefined);
         context?.waitUntil(quiet);
       });
-      try {
-        return await answer(exchange);
-      } catch (error) {
-        log({ level: "error", message: "unhandled", requestId: exchange.requestId, error: String(error) });
-        return problemResponse(problem("internal"), exchange.requestId);
-      } finally {
-        courier.tend(exchange.inBackground);
-      }
+      const startedMs = now();
+      exchange.trace = telemetry?.begin(exchange, startedMs);
+      const response = await (exchange.trace === undefined || telemetry === undefined
+        ? answerSafely(exchange)
+        : telemetry.active.run(exchange.trace, () => answerSafely(exchange)));
+      telemetry?.served(exchange, response.status, startedMs);
+      courier.tend(exchange.inBackground);
+      return response;
     },
   };
 };

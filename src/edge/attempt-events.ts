@@ -41,5 +41,12 @@ export type RetryDenial =
   | "origins";
 
 export type AttemptEvent =
-  | { readonly type: "attempt"; readonly route: string; readonly attempt: AttemptRecord }
+  | {
+      readonly type: "attempt";
+      readonly route: string;
+      readonly method: string;
+      /** The answer's, where one was heard. */
+      readonly status: number | undefined;
+      readonly attempt: AttemptRecord;
+    }
   | { readonly type: "retry_denied"; readonly route: string; readonly reason: RetryDenial };

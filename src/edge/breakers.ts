@@ -9,26 +9,35 @@ export interface BreakerSurroundings {
   /** Within [0, 1). */
   readonly random: () => number;
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+  /** Told of each change too. @param upstream which one, where there are several of one name @default nobody is */
+  readonly onTransition?:
+    | ((dependency: Dependency, transition: Transition, upstream: string) => void)
+    | undefined;
 }
 
 /** By its name, from a closed set. */
 export type Dependency = "redis" | "origin";
 
-/** @param about goes into the log too: of several of one name, which one it is */
-export const logTransition = (
-  log: BreakerSurroundings["log"],
+/** @param upstream of several of one name, which one it is; else empty */
+export const tellTransition = (
+  { log, onTransition }: Pick<BreakerSurroundings, "log" | "onTransition">,
   dependency: Dependency,
-  { from, to, reason }: Transition,
-  about: Readonly<Record<string, string>> = {},
-): void => log({ level: "warn", message: "circuit breaker", dependency, ...about, from, to, reason });
+  transition: Transition,
+  upstream = "",
+): void => {
+  const { from, to, reason } = transition;
+  const about = upstream === "" ? {} : { origin: upstream };
+  log({ level: "warn", message: "circuit breaker", dependency, ...about, from, to, reason });
+  onTransition?.(dependency, transition, upstream);
+};
 
 export const dependencyBreaker = (
   dependency: Dependency,
   options: BreakerOptions,
-  { now, random, log }: BreakerSurroundings,
+  surroundings: BreakerSurroundings,
 ): Breaker =>
   createBreaker(options, {
-    now,
-    random,
-    onTransition: (transition) => logTransition(log, dependency, transition),
+    now: surroundings.now,
+    random: surroundings.random,
+    onTransition: (transition) => tellTransition(surroundings, dependency, transition),
   });

@@ -6,6 +6,8 @@ import {
   numberVariable,
   optional,
   readConfiguration,
+  readVariable,
+  shareVariable,
   signingKeysVariable,
   textThat,
   textVariable,
@@ -15,6 +17,8 @@ import {
   wordVariable,
 } from "../core/configuration/read-configuration.ts";
 import { isTokenAlgorithm, KEY_KINDS } from "../core/security/jwt/algorithms.ts";
+import { readHeaderList } from "../core/telemetry/header-list.ts";
+import { VERSION } from "../core/version.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */
 export interface OriginAddress {
@@ -56,6 +60,12 @@ export const LEASE_MS = 2_000;
 
 /** Longer than this no request waits for Redis at a time, milliseconds, where nothing is set. */
 export const REDIS_TIMEOUT_MS = 150;
+
+/** Such a share of traces is kept where nothing is set. */
+export const SAMPLING_RATE = 0.1;
+
+/** So often an isolate's metrics are sent, milliseconds, where nothing is set. */
+const METRIC_INTERVAL_MS = 10_000;
 
 const HOUR_MS = 3_600_000;
 
@@ -99,6 +109,15 @@ const VARIABLES = {
   ),
   RETRY_BUDGET_PERCENT: withDefault(numberVariable(0, 100), RETRY_PERCENT),
   HEDGE_BUDGET_PERCENT: withDefault(numberVariable(0, 100), HEDGE_PERCENT),
+  OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlVariable(["https", "http"])),
+  OTEL_EXPORTER_OTLP_HEADERS: optional(
+    readVariable(readHeaderList, "must be header fields such as authorization=Bearer%20TOKEN"),
+  ),
+  OTEL_SERVICE_NAME: withDefault(textVariable(), "breakwater-edge"),
+  SERVICE_VERSION: withDefault(textVariable(), VERSION),
+  OTEL_TRACES_SAMPLER_ARG: withDefault(shareVariable(), SAMPLING_RATE),
+  OTEL_METRIC_EXPORT_INTERVAL: withDefault(numberVariable(1_000, HOUR_MS), METRIC_INTERVAL_MS),
+  ACCESS_LOG: withDefault(wordVariable(["true", "false"]), "true"),
   JWT_ISSUER: optional(textVariable()),
   JWT_AUDIENCE: optional(textVariable()),
   JWT_JWKS_URL: optional(

@@ -115,13 +115,16 @@ export class Delivery {
     // of a second every few seconds, when it is collected.
     const controller = new AbortController();
     const number = this.#made;
-    const sending = sendAttempt(this.#request, { address, number, controller });
+    const { method, trace: requestTrace } = this.#request;
+    const trace = requestTrace?.beginAttempt({ number, cause, method, address, startedMs });
+    const sending = sendAttempt(this.#request, { address, number, controller, spanId: trace?.spanId });
     const running: RunningAttempt = {
       attempt,
       number,
       cause,
       startedMs,
       controller,
+      trace,
       ended: sending.then((outcome) => ({ running, outcome })),
     };
     this.#running = [...this.#running, running];
@@ -179,7 +182,7 @@ export class Delivery {
   async #ended({ running, outcome }: EndedAttempt): Promise<OriginAnswer | undefined> {
     this.#running = this.#running.filter((each) => each !== running);
     const nowMs = this.#context.now();
-    this.#record(running, tellPool(running, outcome), nowMs);
+    this.#record(running, tellPool(running, outcome), nowMs, statusOf(outcome));
     if (outcome.kind === "answered") {
       const { response } = outcome;
       this.#learn(running, nowMs - running.startedMs, response);
@@ -306,13 +309,24 @@ export class Delivery {
     return pause(longestMs * (0.5 + random() / 2));
   }
 
-  #record(running: RunningAttempt, outcome: AttemptRecord["outcome"], nowMs: number): void {
-    const { attempt, number, cause, startedMs } = running;
+  #record(
+    running: RunningAttempt,
+    outcome: AttemptRecord["outcome"],
+    nowMs: number,
+    status?: number | undefined,
+  ): void {
+    const { attempt, number, cause, startedMs, trace } = running;
     const record = { number, cause, origin: attempt.origin, outcome, durationMs: nowMs - startedMs };
-    this.#request.trail?.push(record);
-    this.#context.observe({ type: "attempt", route: this.#request.route, attempt: record });
+    const { route, method, trail } = this.#request;
+    trail?.push(record);
+    this.#context.observe({ type: "attempt", route, method, status, attempt: record });
+    trace?.end(outcome, status, nowMs);
   }
 }
+
+/** What was answered, where it was heard. */
+const statusOf = (outcome: Outcome): number | undefined =>
+  outcome.kind === "answered" || outcome.kind === "refused" ? outcome.response.status : undefined;
 
 /** Whether the client has gone; else it was time that ran out. */
 const hasGone = (deadline: AbortSignal | undefined): boolean =>

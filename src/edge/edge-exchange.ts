@@ -1,12 +1,18 @@
 /** An exchange at the edge: what its requests at origins came to, beside what the guards have found out. */
+import type { CacheOutcome } from "../core/cache/outcome.ts";
 import type { Exchange } from "../core/guards/exchange.ts";
 import { clientIdentities } from "../core/security/client-identity.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
+import type { RequestTrace } from "./telemetry/request-trace.ts";
 
 export interface EdgeExchange extends Exchange {
   readonly request: Request;
   /** What was done for it at origins. */
   readonly attempts: AttemptRecord[];
+  /** Where its trace is kept. */
+  trace?: RequestTrace | undefined;
+  /** What the edge's cache has made of it; undefined where it was not asked. */
+  cacheOutcome?: CacheOutcome;
 }
 
 /** So many addresses an isolate remembers as it has read them. */

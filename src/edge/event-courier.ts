@@ -1,8 +1,4 @@
-/**
- * Takes an isolate's security events to an origin, in batches, when the requests that they are of have been answered.
- * The platform lets nothing run that belongs to no request: so the request of the first event also waits, in the
- * background, for those that come after it, as long as the platform lets it; then another one goes on.
- */
+/** Takes an isolate's security events to an origin, in batches, when the requests that they are of have been answered. */
 import { EDGE_PATH } from "../contract/tier-headers.ts";
 import type { Exchange } from "../core/guards/exchange.ts";
 import { occurrenceOf, type ReportSecurity } from "../core/guards/security-report.ts";
@@ -11,7 +7,7 @@ import type { SecurityEvent } from "../core/security-events/event.ts";
 import { type Batch, createGatherer } from "../core/security-events/gatherer.ts";
 import { MAX_BATCH_EVENTS, writeBatch } from "../core/security-events/wire.ts";
 import type { OriginClient } from "./origin-client.ts";
-import { pause } from "./pause.ts";
+import { createRounds } from "./rounds.ts";
 import { discard } from "./send-attempt.ts";
 
 export interface EventCourier {
@@ -30,8 +26,6 @@ export interface EventCourierDependencies {
 
 /** So long a first event waits for others, and a batch for the next one, milliseconds. */
 const GATHER_MS = 500;
-/** Below the half minute for which the platform lets work go on behind an answer. */
-const RUN_MS = 25_000;
 /** No origin is waited for longer. */
 const DELIVERY_TIMEOUT_MS = 4_000;
 const FIRST_BACKOFF_MS = 1_000;
@@ -43,8 +37,6 @@ const SETTLED: readonly number[] = [204, 400];
 export const createEventCourier = ({ client, now, log }: EventCourierDependencies): EventCourier => {
   const gatherer = createGatherer({ now, newId: () => crypto.randomUUID() });
   const logged = new WeakSet<SecurityEvent>();
-  /** Until when somebody is under way; whoever is ended by the platform says no more. */
-  let busyUntilMs = Number.NEGATIVE_INFINITY;
   let notBeforeMs = 0;
   let backoffMs = FIRST_BACKOFF_MS;
 
@@ -90,27 +82,15 @@ export const createEventCourier = ({ client, now, log }: EventCourierDependencie
     notBeforeMs = now() + (hasArrived ? GATHER_MS : backoffMs);
   };
 
-  const run = async (untilMs: number, inBackground: Exchange["inBackground"]): Promise<void> => {
-    try {
-      for (;;) {
-        const dueAtMs = gatherer.nextDueAtMs();
-        if (dueAtMs === undefined) return;
-        const waitMs = Math.max(GATHER_MS, dueAtMs - now(), notBeforeMs - now());
-        if (now() + waitMs > untilMs) return;
-        await pause(waitMs);
-        await takeOnce(inBackground);
-      }
-    } finally {
-      if (busyUntilMs === untilMs) busyUntilMs = Number.NEGATIVE_INFINITY;
-    }
-  };
-
-  const tend: EventCourier["tend"] = (inBackground) => {
-    const nowMs = now();
-    if (nowMs < busyUntilMs || gatherer.nextDueAtMs() === undefined) return;
-    busyUntilMs = nowMs + RUN_MS;
-    inBackground(run(busyUntilMs, inBackground));
-  };
+  const tend = createRounds({
+    nextAtMs: () => {
+      const dueAtMs = gatherer.nextDueAtMs();
+      return dueAtMs === undefined ? undefined : Math.max(dueAtMs, notBeforeMs);
+    },
+    round: takeOnce,
+    atLeastMs: GATHER_MS,
+    now,
+  });
 
   return {
     report: (exchange, finding) => gatherer.add(occurrenceOf(exchange, finding, now())),

@@ -88,6 +88,7 @@ export const createForward =
       route: name,
       repetition: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
       trail: exchange.attempts,
+      trace: exchange.trace,
       inBackground: exchange.inBackground,
       method,
       path: exchange.path,

@@ -7,9 +7,18 @@ import type { Breaker } from "../core/breaker/breaker.ts";
 import type { KeyFinding, KeyLookup } from "../core/guards/credentials/key-lookup.ts";
 import { type Exchange, routed } from "../core/guards/exchange.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
-
 import type { OriginClient } from "./origin-client.ts";
 import type { RedisClient } from "./redis-client.ts";
+import type { RequestTrace } from "./telemetry/request-trace.ts";
+
+export interface KeyLookupDependencies {
+  readonly redis: RedisClient;
+  readonly breaker: Breaker;
+  readonly keyPrefix: string;
+  readonly client: OriginClient;
+  /** Of the request that is worked on, where it is kept. */
+  readonly activeTrace?: (() => RequestTrace | undefined) | undefined;
+}
 
 /** Whatever it was, Redis did not give what it was asked for. */
 const everyErrorFails = () => "failure" as const;
@@ -31,10 +40,15 @@ const fromSnapshot = async (
   }
 };
 
-const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange): Promise<KeyFinding> => {
+const fromOrigin = async (
+  { client, activeTrace }: KeyLookupDependencies,
+  id: string,
+  exchange: Exchange,
+): Promise<KeyFinding> => {
   const answer = await client.send({
     route: "edge_key",
     repetition: "race",
+    trace: activeTrace?.(),
     inBackground: exchange.inBackground,
     method: "GET",
     path: `${EDGE_PATH}/keys/${id}`,
@@ -56,9 +70,11 @@ const fromOrigin = async (client: OriginClient, id: string, exchange: Exchange):
   }
 };
 
-export const createKeyLookup =
-  (redis: RedisClient, breaker: Breaker, keyPrefix: string, client: OriginClient): KeyLookup =>
-  async (id, exchange) => {
-    const published = await fromSnapshot(redis, breaker, publishedKeysName(keyPrefix), id);
-    return published.kind === "unavailable" ? await fromOrigin(client, id, exchange) : published;
+export const createKeyLookup = (dependencies: KeyLookupDependencies): KeyLookup => {
+  const { redis, breaker, keyPrefix } = dependencies;
+  const name = publishedKeysName(keyPrefix);
+  return async (id, exchange) => {
+    const published = await fromSnapshot(redis, breaker, name, id);
+    return published.kind === "unavailable" ? await fromOrigin(dependencies, id, exchange) : published;
   };
+};

@@ -10,7 +10,7 @@ import { LatencyHistogram } from "../core/pool/latency-histogram.ts";
 import { createOriginPool } from "../core/pool/pool.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
-import { type BreakerSurroundings, logTransition } from "./breakers.ts";
+import { type BreakerSurroundings, tellTransition } from "./breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "./configuration.ts";
 import { Delivery, type DeliveryContext } from "./delivery.ts";
 import type { OriginAnswer, OriginRequest } from "./origin-request.ts";
@@ -64,7 +64,7 @@ export const createOriginClient = (
   surroundings: OriginSurroundings,
   { breaker = {}, retryPercent = RETRY_PERCENT, hedgePercent = HEDGE_PERCENT }: OriginClientOptions = {},
 ): OriginClient => {
-  const { now, random, log, observe = () => undefined } = surroundings;
+  const { now, random, observe = () => undefined } = surroundings;
   const { timeoutMs } = { ...ORIGIN_BREAKER, ...breaker };
   const settings = { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(LONGEST_MS, timeoutMs), ...breaker };
   const pool = createOriginPool(
@@ -74,7 +74,7 @@ export const createOriginClient = (
       now,
       random,
       onTransition: (origin, transition) =>
-        logTransition(log, "origin", transition, { origin: origins[origin]?.authority ?? "" }),
+        tellTransition(surroundings, "origin", transition, origins[origin]?.authority),
     },
   );
   const context: DeliveryContext = {

@@ -2,6 +2,7 @@
 import type { Repetition } from "../core/pool/repetition.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { SendableRequest } from "./send-attempt.ts";
+import type { RequestTrace } from "./telemetry/request-trace.ts";
 
 export interface OriginRequest extends SendableRequest {
   /** Its route's name in the contract: from a closed set. */
@@ -11,6 +12,8 @@ export interface OriginRequest extends SendableRequest {
   readonly inBackground: (work: Promise<unknown>) => void;
   /** Gets what was done for it. */
   readonly trail?: AttemptRecord[] | undefined;
+  /** Gets a span for each attempt. @default its trace is not kept */
+  readonly trace?: RequestTrace | undefined;
 }
 
 export interface Unreachable {

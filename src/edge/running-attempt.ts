@@ -2,6 +2,7 @@
 import type { PoolAttempt } from "../core/pool/attempt.ts";
 import type { AttemptCause, AttemptRecord } from "./attempt-events.ts";
 import { absenceOf, type Outcome } from "./send-attempt.ts";
+import type { AttemptTrace } from "./telemetry/request-trace.ts";
 
 export interface RunningAttempt {
   readonly attempt: PoolAttempt;
@@ -11,6 +12,8 @@ export interface RunningAttempt {
   /** Epoch milliseconds. */
   readonly startedMs: number;
   readonly controller: AbortController;
+  /** Where the request's trace is kept. */
+  readonly trace: AttemptTrace | undefined;
   readonly ended: Promise<EndedAttempt>;
 }
 

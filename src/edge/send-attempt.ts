@@ -8,6 +8,7 @@ import { LIFETIME_S } from "../core/signature/edge-request.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../core/signature/not-executed.ts";
 import { signRequest } from "../core/signature/sign.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
+import { traceIdOf, writeTraceparent } from "../core/telemetry/trace-context.ts";
 import type { OriginAddress } from "./configuration.ts";
 
 /** What is sent, whichever origin gets it. */
@@ -52,6 +53,8 @@ export interface AttemptOptions {
   readonly number: number;
   /** Ends it. */
   readonly controller: AbortController;
+  /** Of its span, where the request's trace is kept. */
+  readonly spanId?: string | undefined;
 }
 
 export interface SendSurroundings {
@@ -134,7 +137,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
   /** All header fields as they are sent. */
   const sealed = (
     request: SendableRequest,
-    { address, number }: AttemptOptions,
+    { address, number, spanId }: AttemptOptions,
     digest: string | undefined,
   ): Record<string, string> & { readonly signature: string } => {
     const { verdict, principal } = writeVerdict(request.verdict);
@@ -149,6 +152,10 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
       [tierHeaders.attempt]: String(number),
     };
     if (principal !== undefined) headers[tierHeaders.principal] = principal;
+    if (spanId !== undefined) {
+      headers[tierHeaders.parentSpan] = spanId;
+      headers["traceparent"] = writeTraceparent(traceIdOf(request.requestId), spanId);
+    }
     if (digest !== undefined) headers["content-digest"] = digest;
     const { method, path, query } = request;
     const target = { method, path, query, authority: address.authority };

@@ -2,19 +2,24 @@
 import routes from "breakwater-edge-routes";
 import { problem } from "../contract/problem.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
+import { logLine } from "../core/logging/log-line.ts";
 import { createEdge, type Edge } from "./app.ts";
 import { readEdgeConfiguration } from "./configuration.ts";
 import { createRedisClient } from "./redis-client.ts";
+import { createEdgeTelemetry } from "./telemetry/telemetry.ts";
 
 /** For the blocklist, part by part: nobody's request waits so long for it. */
 const BULK_TIMEOUT_MS = 5_000;
 
 type Environment = Readonly<Record<string, unknown>>;
 
-const log = (entry: Readonly<Record<string, unknown>>): void => {
+const writeLine = (line: string): void => {
   // biome-ignore lint/suspicious/noConsole: the platform collects a worker's logs from its console
-  console.log(JSON.stringify(entry));
+  console.log(line);
 };
+
+const log = (entry: Readonly<Record<string, unknown>>): void =>
+  writeLine(logLine({ time: new Date().toISOString(), ...entry }));
 
 /** The edge of an isolate, built at its first request; undefined where the configuration is wrong. */
 let edge: Edge | undefined;
@@ -31,6 +36,8 @@ const build = (environment: Environment): Edge | undefined => {
     REDIS_TIMEOUT_MS: timeoutMs,
   } = reading.value;
   const outgoing: typeof fetch = (input, init) => fetch(input, init);
+  const now = (): number => Date.now();
+  const random = (): number => Math.random();
   return createEdge({
     configuration: reading.value,
     routes,
@@ -41,9 +48,16 @@ const build = (environment: Environment): Edge | undefined => {
       put: (key, entry) => caches.default.put(key, entry),
     },
     fetch: outgoing,
-    now: () => Date.now(),
-    random: () => Math.random(),
+    now,
+    random,
     log,
+    telemetry: createEdgeTelemetry({
+      configuration: reading.value,
+      fetch: outgoing,
+      writeLine,
+      now,
+      random,
+    }),
   });
 };
 

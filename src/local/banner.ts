@@ -4,6 +4,10 @@ import type { Tour, TourStep } from "../contract/tour.ts";
 export interface BannerFacts {
   readonly edgeUrl: string;
   readonly originUrls: readonly string[];
+  /** Where traces are to be seen, and the edge's metrics. */
+  readonly telemetryUrl: string;
+  /** Where the origins' metrics are to be seen. */
+  readonly adminUrls: readonly string[];
   readonly demoKey: string;
   readonly tour: Tour;
 }
@@ -22,7 +26,14 @@ export const curlCommand = (edgeUrl: string, key: string, step: TourStep): strin
     quoted(`${edgeUrl}${step.path}`),
   ].join(" ");
 
-export const banner = ({ edgeUrl, originUrls, demoKey, tour }: BannerFacts): string => {
+export const banner = ({
+  edgeUrl,
+  originUrls,
+  telemetryUrl,
+  adminUrls,
+  demoKey,
+  tour,
+}: BannerFacts): string => {
   const steps = tour.steps.flatMap((step) => [
     "",
     `  # ${step.title}`,
@@ -38,6 +49,9 @@ export const banner = ({ edgeUrl, originUrls, demoKey, tour }: BannerFacts): str
       (url, index) =>
         `  ${index === 0 ? "Origins " : "        "} ${url}        (serves only what the edge has signed)`,
     ),
+    `  Traces   ${telemetryUrl}        (each request: from the edge to the statement; JSON: /traces.json)`,
+    `  Metrics  ${[telemetryUrl, ...adminUrls].map((url) => `${url}/metrics`).join(" ")}`,
+    "           (the edge's, and each origin's, for Prometheus)",
     `  Key      ${demoKey}`,
     ...steps,
     "",

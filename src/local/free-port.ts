@@ -19,6 +19,13 @@ async function tryPort(port: number): Promise<number> {
 /** A port that nothing listened on a moment ago. */
 export const freePort = (): Promise<number> => tryPort(0);
 
+/** Whether `port` could be listened on a moment ago. */
+export const isPortFree = (port: number): Promise<boolean> =>
+  tryPort(port).then(
+    () => true,
+    () => false,
+  );
+
 const reasons: Readonly<Record<string, string>> = {
   EADDRINUSE: "is taken",
   EACCES: "needs privileges",

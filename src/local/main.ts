@@ -6,6 +6,7 @@ import { ensureLocalFolder, localFolder, removeFile, writeJson } from "./folder.
 import { lockFolder } from "./folder-lock.ts";
 import { assertPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
+import { readableLine } from "./log-lines.ts";
 import { type LocalOptions, readOptions, USAGE } from "./options.ts";
 import { erasePostgres } from "./postgres.ts";
 import { RUNTIME_FILE, type Runtime } from "./runtime.ts";
@@ -16,6 +17,10 @@ import { StopList } from "./stop-list.ts";
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const step = (line: string): void => say(`  ✓ ${line}`);
+
+const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"];
+
+const sayLogLine = (source: string, line: string): void => say(readableLine(source, line, { colour }));
 
 const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal): Promise<void> => {
   if (options.port !== 0) await assertPortFree(options.port, "the edge");
@@ -40,11 +45,12 @@ const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal):
       signal,
       onStep: step,
       onLoss: (line) => say(`  ! ${line}`),
+      onLogLine: options.quiet ? () => undefined : sayLogLine,
       ...(external === undefined ? {} : { external }),
     },
     stops,
   );
-  const { edge, origins, databaseUrl, bridge } = stack;
+  const { edge, origins, databaseUrl, bridge, telemetry } = stack;
   const runtime: Runtime = {
     edgeUrl: edge.url,
     databaseUrl,
@@ -57,6 +63,8 @@ const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal):
     banner({
       edgeUrl: edge.url,
       originUrls: origins.map(({ url }) => url),
+      telemetryUrl: telemetry.url,
+      adminUrls: origins.map(({ adminUrl }) => adminUrl),
       demoKey: secrets.demoKey.key,
       tour,
     }),

@@ -11,13 +11,16 @@ export interface LocalOptions {
   readonly fresh: boolean;
   /** Use DATABASE_URL and REDIS_URL of the environment instead of what is embedded. */
   readonly external: boolean;
+  /** Do not print what the tiers log. */
+  readonly quiet: boolean;
 }
 
-export const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external]
+export const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]
   --port N      the edge's port (default 8787; 0 takes a free one)
   --origins N   how many origins run, 1 to 8 (default 2)
   --fresh       begin with empty data (the embedded data only)
-  --external    use DATABASE_URL and REDIS_URL from the environment instead of the embedded servers`;
+  --external    use DATABASE_URL and REDIS_URL from the environment instead of the embedded servers
+  --quiet       do not print what edge and origins log`;
 
 const wholeNumber = (name: string, text: string, min: number, max: number): number => {
   const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
@@ -37,6 +40,7 @@ export const readOptions = (args: readonly string[]): LocalOptions | "help" => {
     origins: wholeNumber("origins", values.origins, 1, 8),
     fresh: values.fresh,
     external: values.external,
+    quiet: values.quiet,
   };
 };
 
@@ -49,6 +53,7 @@ const parse = (args: readonly string[]) => {
         origins: { type: "string", default: "2" },
         fresh: { type: "boolean", default: false },
         external: { type: "boolean", default: false },
+        quiet: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     }).values;

@@ -9,13 +9,14 @@ import { createLog } from "../origin/log.ts";
 import type { ChildExit } from "./child.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
 import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";
-import { freePort } from "./free-port.ts";
+import { freePort, isPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
 import { connectRedis as connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
 import type { LocalSecrets } from "./secrets.ts";
 import type { StopList } from "./stop-list.ts";
+import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
 export interface StackOptions {
@@ -33,6 +34,8 @@ export interface StackOptions {
   readonly onStep: (line: string) => void;
   /** A part that ended by itself, in one line. */
   readonly onLoss: (line: string) => void;
+  /** A line of a tier's log. @param source such as "origin 1" */
+  readonly onLogLine: (source: string, line: string) => void;
 }
 
 export interface Stack {
@@ -40,7 +43,18 @@ export interface Stack {
   readonly origins: readonly LocalOrigin[];
   readonly databaseUrl: string;
   readonly bridge: UpstashBridge;
+  readonly telemetry: TelemetryReceiver;
 }
+
+/** Where a collector takes OTLP over HTTP; where that is taken, another port. */
+const TELEMETRY_PORT = 4318;
+/** Whoever looks at the system wants to see what has just happened, milliseconds. */
+const METRIC_INTERVAL_MS = 2_000;
+
+const receiveTelemetry = async (signal: AbortSignal): Promise<TelemetryReceiver> => {
+  const port = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
+  return await startTelemetryReceiver({ port, signal });
+};
 
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
 
@@ -108,11 +122,14 @@ const startBoth = async ({ signal, postgresFolder, onStep, onLoss }: StackOption
 
 /** @throws LocalError, or the signal's reason; `stops` holds what has to be stopped then */
 export const startStack = async (options: StackOptions, stops: StopList): Promise<Stack> => {
-  const { secrets, signal, onStep, onLoss, redisKeyPrefix } = options;
+  const { secrets, signal, onStep, onLogLine, redisKeyPrefix } = options;
   const sinceMs = performance.now();
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   stops.add(() => bundling);
+  // First, so that it is stopped last: it takes what the others have to tell at their end.
+  const telemetry = await receiveTelemetry(signal);
+  stops.add(() => telemetry.stop());
   const { databaseUrl, redis } = await startBacking(options, stops);
 
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
@@ -120,6 +137,7 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
   const shared = {
     SIGNING_KEYS: secrets.signingKeys,
     REDIS_KEY_PREFIX: redisKeyPrefix,
+    OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
   };
   const environment = {
     ...shared,
@@ -149,23 +167,27 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
       ORIGINS: origins.map(({ url }) => url).join(","),
       UPSTASH_REDIS_REST_URL: bridge.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
+      // Every trace is kept: on a laptop there are few.
+      OTEL_TRACES_SAMPLER_ARG: "1",
+      OTEL_METRIC_EXPORT_INTERVAL: String(METRIC_INTERVAL_MS),
     },
-    onLine: (line) => onLoss(`edge: ${line}`),
+    onLine: (line) => onLogLine("edge", line),
   });
   stops.add(() => edge.stop());
   onStep(`edge runs in miniflare on ${edge.url}`);
-  return { edge, origins, databaseUrl, bridge };
+  return { edge, origins, databaseUrl, bridge, telemetry };
 };
 
 const startOrigins = async (
-  { origins, signal, onStep, onLoss }: StackOptions,
+  { origins, signal, onStep, onLoss, onLogLine }: StackOptions,
   environment: Readonly<Record<string, string>>,
   stops: StopList,
 ): Promise<LocalOrigin[]> => {
   const sinceMs = performance.now();
   const starts = Array.from({ length: origins }, async (_, index) => {
     const name = `origin ${index + 1}`;
-    const origin = await startOrigin({ name, port: await freePort(), environment, signal });
+    const onLine = (line: string): void => onLogLine(name, line);
+    const origin = await startOrigin({ name, port: await freePort(), environment, signal, onLine });
     watch(name, origin, stops, onLoss);
     return origin;
   });

@@ -1,5 +1,18 @@
 /** A request that may be served, and what is known of it: by the edge's word, or by the guards of this origin. */
+import type { CacheOutcome } from "../core/cache/outcome.ts";
 import type { Verdict } from "../core/security/verdict.ts";
+
+/** What is found out about a request while it is served, for telemetry. */
+export interface RequestNotes {
+  /** Undefined where the cache was not asked. */
+  cacheOutcome?: CacheOutcome;
+}
+
+/** Of a request whose trace is kept. */
+export interface AdmittedTrace {
+  /** The edge's attempt: 16 hexadecimal digits; undefined where the request's trace begins here. */
+  readonly parentSpanId: string | undefined;
+}
 
 export interface AdmittedRequest {
   readonly requestId: string;
@@ -19,6 +32,9 @@ export interface AdmittedRequest {
   readonly claim: () => Promise<boolean>;
   /** Whether it is sure that no pod has taken it before, and that none will: without Redis nobody knows. */
   readonly isOnlyHere: () => Promise<boolean>;
+  /** Undefined where its trace is not kept. */
+  readonly trace: AdmittedTrace | undefined;
+  readonly notes: RequestNotes;
   /** For the answer: what tells of limits, and what lets a site's page use it. */
   readonly fields: Readonly<Record<string, string>>;
   /** Where the guards of this origin have let it through, its body, read whole; undefined for what the edge has signed. */

@@ -4,6 +4,7 @@ import type { Contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-route.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
+import { knownMethod } from "../core/http/method.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { mostLiteralFirst } from "../core/routing/table.ts";
 import { type Admit, admitEither, admitSigned } from "./admit.ts";
@@ -11,8 +12,10 @@ import { createEdgePaths } from "./edge-paths.ts";
 import { problemOfFailure } from "./failure-problem.ts";
 import type { Handlers } from "./handler.ts";
 import { createProbes } from "./lifecycle/probes.ts";
-import type { AnyHandler, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
+import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
+import { serveAdmitted } from "./serve-admitted.ts";
 import { serveRoute } from "./serve-route.ts";
+import type { ToldRoute } from "./telemetry/request-telemetry.ts";
 import { type ClaimNonce, verifyEdge } from "./verify-edge.ts";
 
 export interface OriginDependencies extends Omit<RouteDependencies, "admit"> {
@@ -26,7 +29,7 @@ export interface OriginDependencies extends Omit<RouteDependencies, "admit"> {
 }
 
 export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvironment> => {
-  const { routes, handlers, signingKeys, authorities, readiness, guards, log } = dependencies;
+  const { routes, handlers, signingKeys, authorities, readiness, guards, telemetry, log } = dependencies;
   const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
   const verify = verifyEdge(signingKeys, authorities, { ...dependencies, declaredFields });
   const signed = admitSigned(verify, signingKeys);
@@ -43,12 +46,12 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvir
     app.on(route.method, route.path, serveRoute(operation, { ...dependencies, admit }));
   }
 
-  app.notFound(async (c) => {
-    const admitted = await admit(c);
-    return admitted instanceof Response
-      ? admitted
-      : problemResponse(problem("not_found"), admitted.requestId);
-  });
+  const unknown = (c: OriginContext): ToldRoute => ({ method: knownMethod(c.req.method), path: "" });
+  app.notFound(
+    serveAdmitted(unknown, admit, telemetry, (_, { requestId }) =>
+      problemResponse(problem("not_found"), requestId),
+    ),
+  );
   app.onError((error) => {
     const requestId = crypto.randomUUID();
     return problemResponse(problemOfFailure(error, { requestId }, log), requestId);

@@ -22,6 +22,8 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
     registers,
   });
   const breakers = new Map<Dependency, Breaker>();
+  /** How many rejections of each have been counted. */
+  const told = new Map<Dependency, number>();
   new Gauge({
     name: "circuit_breaker_state",
     help: "1 for the state that a circuit breaker is in; of several processes, how many are",
@@ -30,6 +32,18 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
     collect() {
       for (const [dependency, breaker] of breakers)
         for (const state of STATES) this.labels(dependency, state).set(breaker.state === state ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: "circuit_breaker_rejections_total",
+    help: "Calls that a circuit breaker has rejected",
+    labelNames: ["dependency"],
+    registers,
+    collect() {
+      for (const [dependency, { rejections }] of breakers) {
+        this.labels(dependency).inc(rejections - (told.get(dependency) ?? 0));
+        told.set(dependency, rejections);
+      }
     },
   });
   return (dependency, options) => {

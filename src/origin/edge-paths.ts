@@ -5,6 +5,7 @@ import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
 import { writeKeyRecord } from "../core/security/published-keys.ts";
 import type { Admit } from "./admit.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import { compiledBlocklist } from "./blocklist/compiled-blocklist.ts";
 import { serveBlocklist } from "./blocklist/serve-blocklist.ts";
 import { type Database, timedScope } from "./data/database.ts";
@@ -16,11 +17,14 @@ import type { OriginLog } from "./log.ts";
 import type { OriginContext, OriginEnvironment } from "./route-operation.ts";
 import type { SecurityEvents } from "./security-events/security-events.ts";
 import { type ServeEventsDependencies, serveEvents } from "./security-events/serve-events.ts";
+import { serveAdmitted } from "./serve-admitted.ts";
+import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
 export interface EdgePathsDependencies extends ServeEventsDependencies {
   readonly database: PostgresPool;
   readonly readiness: Readiness;
   readonly securityEvents?: SecurityEvents | undefined;
+  readonly telemetry: RequestTelemetry;
   readonly log: OriginLog;
 }
 
@@ -29,15 +33,18 @@ export const createEdgePaths = (
   signed: Admit,
   dependencies: EdgePathsDependencies,
 ): Hono<OriginEnvironment> => {
-  const { database, readiness, securityEvents, log } = dependencies;
+  const { database, readiness, securityEvents, telemetry, log } = dependencies;
   const app = new Hono<OriginEnvironment>();
 
-  const reading =
-    (name: string, serve: (c: OriginContext, from: Database, requestId: string) => Promise<Response>) =>
-    async (c: OriginContext): Promise<Response> => {
-      const admitted = await signed(c);
-      if (admitted instanceof Response) return admitted;
-      const { requestId, timeoutMs } = admitted;
+  const told = (method: string, path: string, serve: Parameters<typeof serveAdmitted>[3]) =>
+    serveAdmitted(() => ({ method, path }), signed, telemetry, serve);
+
+  const reading = (
+    name: string,
+    path: string,
+    serve: (c: OriginContext, from: Database, requestId: string) => Promise<Response>,
+  ): void => {
+    const answer = async (c: OriginContext, { requestId, timeoutMs }: AdmittedRequest): Promise<Response> => {
       if (!readiness.isMigrated) return problemResponse(unavailable, requestId);
       try {
         return await serve(c, database.within(timedScope(name, timeoutMs, true)), requestId);
@@ -45,30 +52,23 @@ export const createEdgePaths = (
         return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
       }
     };
+    app.get(path, told("GET", path, answer));
+  };
 
-  app.get(
-    `${EDGE_PATH}/keys/:id`,
-    reading("edge_key", async (c, from, requestId) => {
-      const record = await findKey(from, c.req.param("id") ?? "");
-      if (record === undefined) return problemResponse(problem("not_found"), requestId);
-      return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
-    }),
-  );
+  reading("edge_key", `${EDGE_PATH}/keys/:id`, async (c, from, requestId) => {
+    const record = await findKey(from, c.req.param("id") ?? "");
+    if (record === undefined) return problemResponse(problem("not_found"), requestId);
+    return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
+  });
 
   const compiled = compiledBlocklist();
-  app.get(
-    `${EDGE_PATH}/blocklist`,
-    reading("edge_blocklist", async (c, from, requestId) =>
-      serveBlocklist(await compiled(from), c.req.query("version"), requestId),
-    ),
+  reading("edge_blocklist", `${EDGE_PATH}/blocklist`, async (c, from, requestId) =>
+    serveBlocklist(await compiled(from), c.req.query("version"), requestId),
   );
 
   if (securityEvents !== undefined) {
-    const serve = serveEvents(securityEvents, dependencies);
-    app.post(`${EDGE_PATH}/events`, async (c) => {
-      const admitted = await signed(c);
-      return admitted instanceof Response ? admitted : await serve(c, admitted);
-    });
+    const path = `${EDGE_PATH}/events`;
+    app.post(path, told("POST", path, serveEvents(securityEvents, dependencies)));
   }
   return app;
 };

@@ -10,6 +10,7 @@ import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";
 import { runWorker } from "./lifecycle/run-worker.ts";
 import { createLog } from "./log.ts";
+import { createLogOutput } from "./log-output.ts";
 
 const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
   if (cluster.isWorker) return runWorker;
@@ -23,12 +24,15 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
     return EXIT.configuration;
   }
   const { value } = configuration;
-  const log = createLog(value.observability.logLevel, value.observability);
+  const output = createLogOutput();
+  const log = createLog(value.observability.logLevel, value.observability, output);
   try {
-    return await runnerOf(value)(value, log);
+    return await runnerOf(value)(value, { log, output });
   } catch (error) {
     log.fatal({ err: error }, "the origin cannot run");
     return EXIT.failure;
+  } finally {
+    output.flushSync();
   }
 };
 

@@ -6,15 +6,17 @@ export class RequestScope implements Scope {
   readonly name: string;
   readonly deadlineAtMs: number;
   readonly readOnly: boolean;
+  readonly requestId: string | undefined;
   #ended: EndReason | undefined;
   #listeners: Set<(reason: EndReason) => void> | undefined;
   #controller: AbortController | undefined;
 
-  /** @param deadlineAtMs epoch milliseconds */
-  constructor(name: string, deadlineAtMs: number, readOnly: boolean) {
+  /** @param deadlineAtMs epoch milliseconds @param requestId undefined for what is done for several */
+  constructor(name: string, deadlineAtMs: number, readOnly: boolean, requestId?: string) {
     this.name = name;
     this.deadlineAtMs = deadlineAtMs;
     this.readOnly = readOnly;
+    this.requestId = requestId;
   }
 
   get ended(): EndReason | undefined {

@@ -16,9 +16,9 @@ import type { Services } from "./handler.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log.ts";
 import type { ObserveCache } from "./metrics/cache-metrics.ts";
-import type { ObserveRequest } from "./metrics/request-metrics.ts";
 import type { ParsedInput } from "./read-input.ts";
 import type { SecurityEvents } from "./security-events/security-events.ts";
+import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
 /** A handler whose route is no longer known to the compiler. */
 export type AnyHandler = (
@@ -50,7 +50,7 @@ export interface RouteDependencies {
   readonly cache: AnswerCache;
   /** Tells the other processes of this origin what a write has made old; undefined where there are none. */
   readonly tellOthers?: ((tags: readonly string[]) => Promise<void>) | undefined;
-  readonly observe: ObserveRequest;
+  readonly telemetry: RequestTelemetry;
   readonly observeCache: ObserveCache;
   /** For cacheable routes whose contract names no freshness, seconds. */
   readonly defaultFreshS: number;

@@ -1,6 +1,7 @@
 /** Serves a read: from the cache where the policy lets it, else by its handler. */
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { timeoutMs } from "../contract/route.ts";
+import type { CacheOutcome } from "../core/cache/outcome.ts";
 import type { Principal } from "../core/security/principal.ts";
 import type { Occurrence } from "../core/security-events/event.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
@@ -36,7 +37,8 @@ export const readAnswering = (
   /** Of what is made for all: it is no request. */
   const makings = createDeadlines(now);
 
-  const scopeOf = (forMs: number): RequestScope => new RequestScope(name, now() + forMs, true);
+  const scopeOf = (forMs: number, requestId?: string): RequestScope =>
+    new RequestScope(name, now() + forMs, true, requestId);
 
   const handle = (
     scope: RequestScope,
@@ -76,7 +78,7 @@ export const readAnswering = (
     const input = readInput(route, { params, query: new URLSearchParams(query), header, body: NO_BODY });
     if ("code" in input) return input;
     const waiting = <T>(work: (scope: RequestScope) => Promise<T>): Promise<T> => {
-      const scope = scopeOf(admitted.timeoutMs);
+      const scope = scopeOf(admitted.timeoutMs, admitted.requestId);
       return inScope(deadlines, scope, c, () => work(scope));
     };
     if (cached === undefined) return waiting((scope) => handle(scope, input, principal));
@@ -94,15 +96,19 @@ export const readAnswering = (
         conditional(bypassedAnswer(await handle(scope, asked, principal)), condition),
       );
     }
+    const note = (outcome: CacheOutcome): void => {
+      admitted.notes.cacheOutcome = outcome;
+      observeCache(route, outcome);
+    };
     const told = (result: CacheResult): Answer | Problem => {
-      observeCache(route, result.outcome);
+      note(result.outcome);
       return conditional(toldAnswer(result), condition);
     };
     const ready = cache.ready(request);
     if (ready !== undefined) return told(ready);
     return waiting((scope) => cache.wait(request, scope)).then(told, (error: unknown) => {
       // What a client did wrong is no failure of the cache's.
-      observeCache(route, error instanceof Refusal && statusOf(error.problem) < 500 ? "miss" : "failed");
+      note(error instanceof Refusal && statusOf(error.problem) < 500 ? "miss" : "failed");
       throw error;
     });
   };

@@ -1,4 +1,4 @@
-/** Serves one route of the contract: verifies that the edge has signed the request, answers it, and counts it. */
+/** Serves one route of the contract: verifies that the edge has signed the request, and answers it. */
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { tierHeaders } from "../contract/tier-headers.ts";
 import { problemResponse } from "../core/http/problem-response.ts";
@@ -8,12 +8,13 @@ import { withFields } from "./answer-fields.ts";
 import { deadlineExceeded, notBegun, problemOfFailure, RETRY_AFTER_S } from "./failure-problem.ts";
 import { proofOf } from "./proof.ts";
 import type { OriginContext, RouteDependencies, RouteOperation } from "./route-operation.ts";
+import { serveAdmitted } from "./serve-admitted.ts";
 import { readAnswering } from "./serve-read.ts";
 import { writeAnswering } from "./serve-write.ts";
 
 export const serveRoute = (operation: RouteOperation, dependencies: RouteDependencies) => {
   const { name, route } = operation;
-  const { admit, readiness, observe, defaultFreshS, signingKeys, log } = dependencies;
+  const { admit, readiness, telemetry, defaultFreshS, signingKeys, log } = dependencies;
   const respond = responder(route, defaultFreshS);
   const answering = (route.method === "GET" ? readAnswering : writeAnswering)(operation, dependencies);
 
@@ -37,19 +38,16 @@ export const serveRoute = (operation: RouteOperation, dependencies: RouteDepende
     return { ...answer, headers: { ...headers, ...(await proofOf(signingKeys, statusOf(answer), undone)) } };
   };
 
-  return async (c: OriginContext): Promise<Response> => {
-    const beganAtMs = performance.now();
-    const told = (response: Response): Response => {
-      observe(route, response.status, performance.now() - beganAtMs);
-      return response;
-    };
-    const admitted = await admit(c);
-    if (admitted instanceof Response) return admitted;
-    const { fields } = admitted;
-    const answer = await answerTo(c, admitted);
-    const response = isProblem(answer)
-      ? problemResponse(withFields(await proven(answer, c, admitted), fields), admitted.requestId)
-      : respond(withFields(answer, fields), admitted.requestId);
-    return told(response);
-  };
+  return serveAdmitted(
+    () => route,
+    admit,
+    telemetry,
+    async (c, admitted) => {
+      const { fields, requestId } = admitted;
+      const answer = await answerTo(c, admitted);
+      return isProblem(answer)
+        ? problemResponse(withFields(await proven(answer, c, admitted), fields), requestId)
+        : respond(withFields(answer, fields), requestId);
+    },
+  );
 };

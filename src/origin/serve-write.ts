@@ -99,7 +99,7 @@ export const writeAnswering = (
   };
 
   return async (c, admitted) => {
-    const scope = new RequestScope(name, now() + admitted.timeoutMs, false);
+    const scope = new RequestScope(name, now() + admitted.timeoutMs, false, admitted.requestId);
     const written = new Set<string>();
     let hasFailed = false;
     const answer = await inScope(deadlines, scope, c, () => handle(c, admitted, scope, written)).catch(

@@ -6,7 +6,8 @@ import { coveredFieldsWith, LIFETIME_S } from "../core/signature/edge-request.ts
 import { createNonceMemory } from "../core/signature/nonce-memory.ts";
 import type { SigningKey } from "../core/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../core/signature/verify.ts";
-import type { AdmittedRequest } from "./admitted-request.ts";
+import { readSpanId } from "../core/telemetry/trace-context.ts";
+import type { AdmittedRequest, AdmittedTrace } from "./admitted-request.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";
 
@@ -86,6 +87,12 @@ const fieldsOf = (field: ArrivedRequest["field"]): Readonly<Record<string, strin
     : { "ratelimit-policy": policy, ratelimit };
 };
 
+/** The edge has decided: where it keeps the trace it names its span. */
+const traceOf = (field: ArrivedRequest["field"]): AdmittedTrace | undefined => {
+  const parentSpanId = readSpanId(field(tierHeaders.parentSpan));
+  return parentSpanId === undefined ? undefined : { parentSpanId };
+};
+
 export interface VerifyEdgeOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -131,6 +138,8 @@ export const verifyEdge = (
       timeoutMs: Number(field(tierHeaders.timeoutMs)),
       isSentAgain: Number(field(tierHeaders.attempt) ?? 1) > 1,
       cacheControl: field("cache-control"),
+      trace: traceOf(field),
+      notes: {},
       fields: fieldsOf(field),
       claim,
       isOnlyHere,

@@ -8,7 +8,7 @@ const src = new URL("../../src/", import.meta.url).pathname;
 const allowed: Record<string, { folders: readonly string[]; packages: readonly string[] }> = {
   contract: { folders: [], packages: ["zod", "hono"] },
   core: { folders: ["contract"], packages: ["@noble/hashes", "jose"] },
-  edge: { folders: ["contract", "core"], packages: ["breakwater-edge-routes"] },
+  edge: { folders: ["contract", "core"], packages: ["breakwater-edge-routes", "node:async_hooks"] },
   origin: {
     folders: ["contract", "core"],
     packages: [
@@ -23,6 +23,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "prom-client",
       "uuid",
       "yaml",
+      "@opentelemetry",
       "@neondatabase/serverless",
       "node:",
     ],

@@ -66,6 +66,7 @@ describe("asking for leave", () => {
       tryAcquire: answer,
       run: () => Promise.reject(new Error("not asked")),
       hasten: () => undefined,
+      rejections: 0,
     });
 
   const refusalOf = (ask: () => Permit): CircuitOpenError => {

@@ -28,6 +28,8 @@ export interface System {
   readonly signingKeys: string;
   /** Every line that an origin has logged. */
   readonly logLines: readonly string[];
+  /** Every line that an edge has logged. */
+  readonly edgeLogLines: readonly string[];
   /** A new API key of `principal`, published; with every scope unless told otherwise. */
   createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
   /** One more origin with the same environment but for what is given; the edge learns of it only by `SystemOptions.address`. */
@@ -76,12 +78,14 @@ export interface SystemOptions {
   readonly originEnvironment?: Readonly<Record<string, string>>;
   /** Goes on top of the edge's environment. @default limits are counted, and refuse nothing */
   readonly edgeEnvironment?: Readonly<Record<string, string>>;
+  /** Where both tiers send what they tell of themselves, of every request. @default nowhere */
+  readonly collectorUrl?: string;
   /** The one address at which the edge finds whichever origins there are. @default each origin's own */
   readonly address?: string;
 }
 
 export const startSystem = async (options: SystemOptions = {}): Promise<System> => {
-  const { origins: count = 1, databaseServer, address, originEnvironment } = options;
+  const { origins: count = 1, databaseServer, address, collectorUrl, originEnvironment } = options;
   const servers = inject("servers");
   const { redisUrl = servers.redisUrl } = options;
   const stops = new StopList();
@@ -94,7 +98,12 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     stops.add(() => dropKeys(servers.redisUrl, servers.redisToken, keyPrefix));
     const signingKeys = `test:${randomBytes(32).toString("base64")}`;
     const logLines: string[] = [];
-    const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: keyPrefix };
+    const edgeLogLines: string[] = [];
+    const shared = {
+      SIGNING_KEYS: signingKeys,
+      REDIS_KEY_PREFIX: keyPrefix,
+      ...(collectorUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl }),
+    };
     let started = 0;
     const startNext = async (environment: Readonly<Record<string, string>> = {}): Promise<LocalOrigin> => {
       started += 1;
@@ -129,9 +138,13 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
           UPSTASH_REDIS_REST_URL: redisUrl,
           UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
           RATE_LIMITS: "dry-run",
+          ...(collectorUrl === undefined
+            ? {}
+            : { OTEL_TRACES_SAMPLER_ARG: "1", OTEL_METRIC_EXPORT_INTERVAL: "1000" }),
           ...options.edgeEnvironment,
           ...environment,
         },
+        onLine: (line) => void edgeLogLines.push(line),
       });
       stops.add(() => edge.stop());
       return edge.url;
@@ -147,6 +160,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       keyPrefix,
       signingKeys,
       logLines,
+      edgeLogLines,
       createKey: async (principal, scopes = scopesOf(contract)) => {
         const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
         await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "test");

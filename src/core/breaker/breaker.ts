@@ -55,6 +55,8 @@ export interface Breaker {
   hasten(): void;
   /** Open until somebody asks after its time is over: only then it becomes half-open. */
   readonly state: BreakerState;
+  /** How many calls it has rejected since it was made. */
+  readonly rejections: number;
 }
 
 /** Rejected by the ramp, a caller may try again after so long, milliseconds. */
@@ -86,6 +88,7 @@ class BreakerCore implements Breaker {
   /** What everybody is told who is rejected. */
   #rejection: Rejection = { granted: false, retryAtMs: 0 };
   #lastRefusal: BreakerOpenError | undefined;
+  #rejections = 0;
   /** How often it has opened since it was last well. */
   #openings = 0;
   /** Half-open: until when the one probe may take; undefined where there is none. */
@@ -105,9 +108,15 @@ class BreakerCore implements Breaker {
     return this.#state;
   }
 
+  get rejections(): number {
+    return this.#rejections;
+  }
+
   tryAcquire(leaseMs = 0): Permit | Rejection {
     const startedMs = this.#begin(leaseMs);
-    return startedMs === REJECTED ? this.#rejection : new CallPermit(this, this.#generation, startedMs);
+    if (startedMs !== REJECTED) return new CallPermit(this, this.#generation, startedMs);
+    this.#rejections += 1;
+    return this.#rejection;
   }
 
   hasten(): void {
@@ -116,7 +125,10 @@ class BreakerCore implements Breaker {
 
   async run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T> {
     const startedMs = this.#begin(0);
-    if (startedMs === REJECTED) throw this.#refusal();
+    if (startedMs === REJECTED) {
+      this.#rejections += 1;
+      throw this.#refusal();
+    }
     const generation = this.#generation;
     try {
       const result = await attempt();

@@ -85,6 +85,20 @@ export const urlVariable = (schemes: readonly string[]): Variable<string> =>
     `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
   );
 
+/** A text from which something is read; `read` returns undefined for what it does not take. */
+export const readVariable = <T>(read: (text: string) => T | undefined, message: string): Variable<T> =>
+  variable(message, (text) => {
+    const value = read(text);
+    return value === undefined ? wrong(message) : right(value);
+  });
+
+/** A number within 0 and 1. */
+export const shareVariable = (): Variable<number> =>
+  readVariable((text) => {
+    const value = /^(?:\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, "must be a number within 0 and 1, such as 0.1");
+
 /** A whole number within bounds. */
 export const numberVariable = (min: number, max: number): Variable<number> => {
   const message = `must be a whole number within ${min} and ${max}`;

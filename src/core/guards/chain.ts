@@ -5,7 +5,7 @@ import { authenticationGuard } from "./authenticate.ts";
 import { blocklistGuard } from "./blocklist.ts";
 import { type BodyGuardDependencies, bodyGuard } from "./body.ts";
 import type { CheckCredentials } from "./credentials/credentials.ts";
-import type { Exchange, Guard, GuardResult } from "./exchange.ts";
+import type { Exchange, GuardResult, NamedGuard } from "./exchange.ts";
 import type { HeldBlocklist } from "./held-blocklist.ts";
 import { type LimitGuardDependencies, limitGuard } from "./limit.ts";
 import { routeGuard } from "./route.ts";
@@ -35,22 +35,26 @@ export const guardChain = ({
   body,
   now,
   reportSecurity,
-}: ChainDependencies): readonly Guard[] => [
-  ...(blocklist === undefined ? [] : [blocklistGuard({ held: blocklist, now, reportSecurity })]),
-  screeningGuard(table, reportSecurity),
-  routeGuard(table, now),
-  authenticationGuard({ keys, tokens, reportSecurity }),
-  limitGuard({ ...limits, reportSecurity }),
-  bodyGuard(body),
+}: ChainDependencies): readonly NamedGuard[] => [
+  ...(blocklist === undefined
+    ? []
+    : [{ name: "blocklist" as const, pass: blocklistGuard({ held: blocklist, now, reportSecurity }) }]),
+  { name: "screening", pass: screeningGuard(table, reportSecurity) },
+  { name: "route", pass: routeGuard(table, now) },
+  { name: "authentication", pass: authenticationGuard({ keys, tokens, reportSecurity }) },
+  { name: "limit", pass: limitGuard({ ...limits, reportSecurity }) },
+  { name: "body", pass: bodyGuard(body) },
 ];
 
 /** What the first guard says that answers or refuses; undefined where all let the request go on. */
-export const passGuards = async (guards: readonly Guard[], exchange: Exchange): Promise<GuardResult> => {
-  for (const guard of guards) {
+export const passGuards = async (guards: readonly NamedGuard[], exchange: Exchange): Promise<GuardResult> => {
+  for (const { name, pass } of guards) {
     // A guard that decides at once costs no turn of the event loop.
-    const pending = guard(exchange);
+    const pending = pass(exchange);
     const result = pending instanceof Promise ? await pending : pending;
-    if (result !== undefined) return result;
+    if (result === undefined) continue;
+    exchange.stoppedBy = name;
+    return result;
   }
   return undefined;
 };

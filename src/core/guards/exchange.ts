@@ -43,6 +43,8 @@ export interface Exchange {
   body?: Uint8Array<ArrayBuffer>;
   /** Whether the client has asked what was done, and may know it. */
   isExplained: boolean;
+  /** The guard that has answered or refused it. */
+  stoppedBy?: GuardName;
   /** Goes on with work when the request has been answered. Whatever becomes of it ends nothing else. */
   readonly inBackground: (work: Promise<unknown>) => void;
 }
@@ -50,6 +52,14 @@ export interface Exchange {
 /** A step on the request's way: it answers, refuses, or lets the request go on. */
 export type Guard = (exchange: Exchange) => GuardResult | Promise<GuardResult>;
 export type GuardResult = Response | Problem | undefined;
+
+export const GUARD_NAMES = ["blocklist", "screening", "route", "authentication", "limit", "body"] as const;
+export type GuardName = (typeof GUARD_NAMES)[number];
+
+export interface NamedGuard {
+  readonly name: GuardName;
+  readonly pass: Guard;
+}
 
 /** What the route guard has found; every guard behind it may count on it. */
 export const routed = (exchange: Exchange): { entry: RouteEntry<EdgeRoute>; deadlineAtMs: number } => {

@@ -5,6 +5,7 @@ import type {
   RateLimitExceeded,
   SuspiciousActivity,
 } from "../security-events/event.ts";
+import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { Exchange } from "./exchange.ts";
 
 export type SecurityFinding = AuthFailure | RateLimitExceeded | SuspiciousActivity;
@@ -22,6 +23,6 @@ export const occurrenceOf = (
   client: client.name,
   route: entry?.name ?? null,
   requestId,
-  traceId: null,
+  traceId: traceIdOf(requestId),
   ...finding,
 });

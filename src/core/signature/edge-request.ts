@@ -32,6 +32,7 @@ export const COVERED_FIELDS = [
   tierHeaders.verdict,
   tierHeaders.timeoutMs,
   tierHeaders.attempt,
+  tierHeaders.parentSpan,
   tierHeaders.rateLimit,
   tierHeaders.rateLimitPolicy,
 ] as const;

@@ -86,8 +86,13 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
         : { forward: "stale", forwardStatus, detail: "stale-if-error" },
     );
 
-  const told = ({ exchange }: Asked, { result, stored }: Fetched, forwarded: "miss" | "stale") =>
-    result instanceof Response ? fetchedAnswer(exchange, result, { forward: forwarded, stored }) : result;
+  const told = ({ exchange }: Asked, fetched: Fetched, forwarded: "miss" | "stale") => {
+    const { result, stored } = fetched;
+    exchange.cacheOutcome = failureOf(fetched) === undefined ? "miss" : "failed";
+    return result instanceof Response
+      ? fetchedAnswer(exchange, result, { forward: forwarded, stored })
+      : result;
+  };
 
   /** @param standIn what is used where no origin has an answer, or, unless it is old, none has it soon */
   const lead = async (

@@ -1,5 +1,6 @@
 /** Answers with what the edge's cache has to say of them (RFC 9211), and 304 where the client holds their version. */
 import { tierHeaders } from "../../contract/tier-headers.ts";
+import { outcomeOf } from "../../core/cache/outcome.ts";
 import { type CacheStatus, writeCacheStatus } from "../../core/http/cache-status.ts";
 import { noneMatchHolds } from "../../core/http/entity-tag.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
@@ -36,6 +37,7 @@ export const keptResponse = (
   status: CacheStatus,
   nowMs: number,
 ): Response => {
+  exchange.cacheOutcome = outcomeOf(status);
   const headers = clientHeaders(kept);
   const ageMs = Math.max(0, nowMs - kept.generatedAtMs);
   const ttlS = Math.floor((kept.windows.freshMs - ageMs) / 1000);

@@ -5,6 +5,7 @@
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
 import { createInvalidations } from "../../core/cache/invalidations.ts";
 import { createLeases } from "../../core/cache/leases.ts";
+import type { CacheOutcome } from "../../core/cache/outcome.ts";
 import { type CacheWindows, jittered, usabilityOf } from "../../core/cache/windows.ts";
 import type { CacheStatus } from "../../core/http/cache-status.ts";
 import type { Answer } from "../answer.ts";
@@ -28,9 +29,6 @@ export interface CacheRequest {
   /** Makes the answer, for whoever waits for it. @param abandoned resolves when nobody does any more */
   readonly make: (abandoned: Promise<void>) => Promise<Answer | Problem>;
 }
-
-/** What has become of a request, for the metrics. */
-export type CacheOutcome = "hit" | "stale" | "miss" | "stale_on_error" | "failed";
 
 export interface CacheResult {
   readonly answer: Answer | Problem;

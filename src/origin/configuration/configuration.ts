@@ -32,9 +32,11 @@ export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
     },
     observability: {
       otlpEndpoint: get(observability.otlpEndpoint),
+      otlpHeaders: get(observability.otlpHeaders),
       serviceName: get(observability.serviceName),
       serviceVersion: get(observability.serviceVersion),
       samplingRate: get(observability.samplingRate),
+      accessLog: get(observability.accessLog),
       logLevel: get(observability.logLevel),
     },
     database: {

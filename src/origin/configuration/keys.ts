@@ -2,9 +2,10 @@
  * The table of the origin's configuration. Reading, messages, the printout, the documentation and the type
  * of the result all derive from it.
  */
+
+import { VERSION } from "../../core/version.ts";
 import { optional, required, withDefault } from "./key.ts";
 import * as kind from "./kind.ts";
-import { VERSION } from "./version.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -70,7 +71,12 @@ export const keys = {
       variable: "OTEL_EXPORTER_OTLP_ENDPOINT",
       alsoVariable: "OTLP_ENDPOINT",
       meaning:
-        "The OpenTelemetry collector, by OTLP over HTTP (port 4318): security events go there as logs.",
+        "The OpenTelemetry collector, by OTLP over HTTP (port 4318): spans go there, and security events as logs. Where it is named by port 4317, that of OTLP over gRPC, port 4318 of the same host is used.",
+    }),
+    otlpHeaders: optional(kind.headerList, {
+      file: "observability.otlp_headers",
+      variable: "OTEL_EXPORTER_OTLP_HEADERS",
+      meaning: "Header fields by which the collector knows the origin, such as `authorization=Bearer%20…`.",
     }),
     serviceName: withDefault(kind.line, "breakwater-origin", {
       file: "observability.service_name",
@@ -85,7 +91,13 @@ export const keys = {
     samplingRate: withDefault(kind.fraction, "0.1", {
       file: "observability.sampling_rate",
       variable: "OTEL_TRACES_SAMPLER_ARG",
-      meaning: "The share of traces that is kept. Checked, but without effect yet: there are none.",
+      meaning:
+        "Where the origin guards: the share of traces that is kept. Behind the edge it follows the edge, which has the same setting.",
+    }),
+    accessLog: withDefault(kind.flag, "true", {
+      file: "observability.access_log",
+      variable: "ACCESS_LOG",
+      meaning: "Whether each request leaves a line in the log.",
     }),
     logLevel: withDefault(kind.oneOf("trace", "debug", "info", "warn", "error", "fatal"), "info", {
       file: "observability.log_level",

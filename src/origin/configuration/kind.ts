@@ -1,6 +1,7 @@
 /** The kinds of values: each says what it expects, reads text and writes what it read. */
 import { type Network, parseNetwork, writeCidr } from "../../core/security/blocklist/network.ts";
 import { parseSigningKeys, type SigningKey } from "../../core/signature/signing-keys.ts";
+import { readHeaderList } from "../../core/telemetry/header-list.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { MASK, maskUrl } from "./mask.ts";
 import { formatSize, parseSize } from "./size.ts";
@@ -167,5 +168,24 @@ export const secretLine: Kind<string> = {
   parse(text) {
     const parsed = line.parse(text);
     return parsed.ok ? { ...parsed, shown: MASK } : parsed;
+  },
+};
+
+/** Header fields, each by its name; none of their values is shown. */
+export const headerList: Kind<Readonly<Record<string, string>>> = {
+  expected: "header fields such as authorization=Bearer%20TOKEN, with commas between them",
+  isSecret: true,
+  isList: true,
+  parse(text) {
+    const headers = readHeaderList(text);
+    return headers === undefined
+      ? { ok: false, wrong: "must be header fields such as name=value, with commas between them" }
+      : {
+          ok: true,
+          value: headers,
+          shown: Object.keys(headers)
+            .map((name) => `${name}=${MASK}`)
+            .join(","),
+        };
   },
 };

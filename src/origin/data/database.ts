@@ -57,6 +57,8 @@ export type EndReason = "deadline" | "abandoned";
 export interface Scope {
   /** Whose statements they are, for the log: the route's operation name. */
   readonly name: string;
+  /** Whose they are, where they are a request's. */
+  readonly requestId?: string | undefined;
   /** Epoch milliseconds; Infinity where nothing bounds them. */
   readonly deadlineAtMs: number;
   /** Nothing is written: transactions are READ ONLY, and single statements may share a connection. */

@@ -20,9 +20,11 @@ import { createExclusiveConnections } from "./exclusive-connections.ts";
 import { DeadlineError, failureOf, StatementError } from "./failure.ts";
 import { createGather } from "./gather.ts";
 import { asking, judgeStatement, tell } from "./judge.ts";
+import { type ObserveData, observed } from "./observe.ts";
 import { withRetries } from "./retries.ts";
 import { createSharedConnections, type Send } from "./shared-connections.ts";
 import { createScript, statementFactory } from "./statement.ts";
+import { statementOperations } from "./statement-operation.ts";
 import { beginning, runTransaction, type TransactionWire, transactionConnection } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
@@ -53,6 +55,8 @@ export interface PostgresOptions {
   readonly webSocketProxy?: string;
   /** While it is open every statement is refused at once. @default none: everything is tried */
   readonly breaker?: Breaker;
+  /** Told of each statement, and of each end of a transaction. @default nobody is */
+  readonly observe?: ObserveData | undefined;
 }
 
 /** What no request waits for has so long, milliseconds. */
@@ -92,7 +96,8 @@ interface Line {
 }
 
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
-  const { maxConnections, minConnections = 0, log, slowStatementMs = 500 } = options;
+  const { maxConnections, minConnections = 0, log, slowStatementMs = 500, observe } = options;
+  const operationOf = statementOperations();
   const driver = createDriver(url, {
     maxConnections,
     minConnections,
@@ -144,18 +149,23 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
       client.query(sendOf(scope, statement, before)(done));
     });
 
-  /** Tells of a statement that took long, whichever way it ended. */
-  const timed = async <T>(scope: Scope, text: string, work: () => Promise<T>): Promise<T> => {
-    const beganAtMs = performance.now();
-    try {
-      return await work();
-    } finally {
-      const durationMs = Math.round(performance.now() - beganAtMs);
-      if (durationMs >= slowStatementMs) {
-        const statement = text.replace(/\s+/g, " ").trim().slice(0, MAX_LOGGED_LENGTH);
-        log.warn({ route: scope.name, durationMs, statement }, "slow statement");
-      }
-    }
+  const tellSlow = (scope: Scope, text: string, durationMs: number): void => {
+    if (durationMs < slowStatementMs) return;
+    const { name: route, requestId } = scope;
+    const statement = text.replace(/\s+/g, " ").trim().slice(0, MAX_LOGGED_LENGTH);
+    log.warn({ route, requestId, durationMs: Math.round(durationMs), statement }, "slow statement");
+  };
+
+  /** Tells of a statement, whichever way it ended. */
+  const told = (scope: Scope, text: string, work: () => Promise<readonly unknown[]>) => {
+    const observing: ObserveData = (operation) => {
+      const ended = observe?.(operation);
+      return (error, durationMs) => {
+        ended?.(error, durationMs);
+        tellSlow(scope, text, durationMs);
+      };
+    };
+    return observed(observing, operationOf(text), work);
   };
 
   /**
@@ -179,7 +189,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     refuseControl(statement.text);
     if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
     const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
-    return timed(scope, statement.text, () => withRetries(scope, attempt, retrying));
+    return told(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 
   const runCommand = ({ client, scope, onEnd }: Line, text: string, before?: string): Promise<string> =>
@@ -203,10 +213,10 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     return {
       run: async (statement, before) => {
         refuseControl(statement.text);
-        return await timed(scope, statement.text, () => runOn(line, statement, before));
+        return await told(scope, statement.text, () => runOn(line, statement, before));
       },
       command: (text, before) => runCommand(line, text, before),
-      end: (text) => runCommand(lastLine, text),
+      end: (text) => observed(observe, operationOf(text), () => runCommand(lastLine, text)),
       script: (text) =>
         new Promise((resolve, reject) => {
           const done = (error: unknown): void => {

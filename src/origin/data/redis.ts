@@ -3,6 +3,7 @@ import { Redis as UpstashRedis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
 import type { Breaker } from "../../core/breaker/breaker.ts";
 import type { OriginLog } from "../log.ts";
+import { type ObserveData, observed } from "./observe.ts";
 
 export interface RedisStore {
   ping(): Promise<void>;
@@ -177,22 +178,29 @@ export const connectRedis = (url: string, token: string | undefined, log: Origin
 
 const everyErrorFails = () => "failure" as const;
 
+/** Does one command. @param command its name */
+type Around = <T>(command: string, work: () => Promise<T>) => Promise<T>;
+
+const around = (redis: RedisStore, run: Around): RedisStore => ({
+  ping: () => run("PING", () => redis.ping()),
+  hashField: (name, field) => run("HGET", () => redis.hashField(name, field)),
+  replaceHash: (name, fields, ttlMs) => run("HSET", () => redis.replaceHash(name, fields, ttlMs)),
+  expire: (name, ttlMs) => run("PEXPIRE", () => redis.expire(name, ttlMs)),
+  removeHash: (name) => run("DEL", () => redis.removeHash(name)),
+  setIfAbsent: (name, ttlMs) => run("SET", () => redis.setIfAbsent(name, ttlMs)),
+  values: (names) => run("MGET", () => redis.values(names)),
+  claimAndRead: (claim, names) => run("PIPELINE", () => redis.claimAndRead(claim, names)),
+  set: (name, value, ttlMs) => run("SET", () => redis.set(name, value, ttlMs)),
+  remove: (name) => run("DEL", () => redis.remove(name)),
+  evaluate: (script, keys, values) => run("EVAL", () => redis.evaluate(script, keys, values)),
+  evaluateKnown: (digest, keys, values) => run("EVALSHA", () => redis.evaluateKnown(digest, keys, values)),
+  close: () => redis.close(),
+});
+
 /** The same Redis under a breaker: while that is open every command is refused at once. */
-export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore => {
-  const run = <T>(command: () => Promise<T>): Promise<T> => breaker.run(command, everyErrorFails);
-  return {
-    ping: () => run(() => redis.ping()),
-    hashField: (name, field) => run(() => redis.hashField(name, field)),
-    replaceHash: (name, fields, ttlMs) => run(() => redis.replaceHash(name, fields, ttlMs)),
-    expire: (name, ttlMs) => run(() => redis.expire(name, ttlMs)),
-    removeHash: (name) => run(() => redis.removeHash(name)),
-    setIfAbsent: (name, ttlMs) => run(() => redis.setIfAbsent(name, ttlMs)),
-    values: (names) => run(() => redis.values(names)),
-    claimAndRead: (claim, names) => run(() => redis.claimAndRead(claim, names)),
-    set: (name, value, ttlMs) => run(() => redis.set(name, value, ttlMs)),
-    remove: (name) => run(() => redis.remove(name)),
-    evaluate: (script, keys, values) => run(() => redis.evaluate(script, keys, values)),
-    evaluateKnown: (digest, keys, values) => run(() => redis.evaluateKnown(digest, keys, values)),
-    close: () => redis.close(),
-  };
-};
+export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
+  around(redis, (_, work) => breaker.run(work, everyErrorFails));
+
+/** The same Redis, and somebody who is told of each command. */
+export const observedRedis = (redis: RedisStore, observe: ObserveData): RedisStore =>
+  around(redis, (operation, work) => observed(observe, { system: "redis", operation }, work));

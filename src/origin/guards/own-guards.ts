@@ -18,6 +18,7 @@ import { compileRoutes } from "../../core/routing/table.ts";
 import { readBlocklist } from "../../core/security/blocklist/blocklist.ts";
 import type { Client } from "../../core/security/client-identity.ts";
 import type { HeaderFields } from "../../core/security/screening/headers.ts";
+import { isSampled, traceIdOf } from "../../core/telemetry/trace-context.ts";
 import type { Admit } from "../admit.ts";
 import { compiledBlocklist } from "../blocklist/compiled-blocklist.ts";
 import { timedScope } from "../data/database.ts";
@@ -35,6 +36,8 @@ export interface OwnGuardsDependencies {
   readonly tokens: CheckCredentials | undefined;
   readonly limits: ChainDependencies["limits"];
   readonly securityEvents: SecurityEvents;
+  /** The share of traces that is kept. */
+  readonly samplingRate: number;
   readonly log: OriginLog;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -78,7 +81,7 @@ const fieldsFor = ({ corsHeaders, limitHeaders }: Exchange): Readonly<Record<str
 });
 
 export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
-  const { database, clientOf, lookup, tokens, limits, securityEvents, log, now } = dependencies;
+  const { database, clientOf, lookup, tokens, limits, securityEvents, samplingRate, log, now } = dependencies;
   const routes: EdgeRoutes = edgeRoutes(dependencies.routes);
   const compiled = compiledBlocklist();
   const blocklist = heldBlocklist({
@@ -139,6 +142,8 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
       // Nobody sends it a second time: there is no signature whose nonce could come again.
       claim: async () => true,
       isOnlyHere: async () => false,
+      trace: isSampled(traceIdOf(requestId), samplingRate) ? { parentSpanId: undefined } : undefined,
+      notes: {},
       fields: fieldsFor(exchange),
       guardedBody: exchange.body ?? NO_BODY,
     };

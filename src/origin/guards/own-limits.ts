@@ -4,6 +4,7 @@ import type { Breaker } from "../../core/breaker/breaker.ts";
 import type { Judgement } from "../../core/breaker/judgement.ts";
 import type { ChainDependencies } from "../../core/guards/chain.ts";
 import { type LimitEnforcement, limitsAs } from "../../core/guards/limit.ts";
+import type { LimitEvent } from "../../core/guards/limit-events.ts";
 import { createLimitReport } from "../../core/guards/limit-report.ts";
 import { createAdmit } from "../../core/limiter/admit.ts";
 import { createLimiter } from "../../core/limiter/limiter.ts";
@@ -23,6 +24,8 @@ export interface OwnLimitsDependencies {
   readonly keyPrefix: string;
   readonly enforcement: LimitEnforcement;
   readonly log: OriginLog;
+  /** Told of what each limit says. */
+  readonly observe: (event: LimitEvent) => void;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
@@ -37,6 +40,7 @@ export const ownLimits = ({
   keyPrefix,
   enforcement,
   log,
+  observe,
   now,
 }: OwnLimitsDependencies): ChainDependencies["limits"] => ({
   admit: createAdmit({
@@ -48,5 +52,6 @@ export const ownLimits = ({
     pause: (ms) => pause(ms),
   }),
   limitsFor: limitsAs(enforcement),
+  observe,
   report: createLimitReport(({ message, level: _, ...entry }) => log.warn(entry, String(message)), now),
 });

@@ -1,11 +1,11 @@
 /** The origin as several processes: they share the API's port; probes, metrics and the drain are in one place. */
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
-import type { OriginLog } from "../log.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
+import type { ProcessLog } from "./serve-process.ts";
 import { firstStopSignal } from "./stop-signals.ts";
 import { firstUncaught } from "./uncaught.ts";
 import { startWorkers, type Workers } from "./workers.ts";
@@ -51,7 +51,7 @@ const metricsOf = (workers: Workers) => {
 const ENDING_MS = 5_000;
 
 /** @returns the exit code; @throws where the admin port cannot be had */
-export const runPrimary = async ({ server }: OriginConfiguration, log: OriginLog): Promise<number> => {
+export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
   const workers = startWorkers(server.workers, log);
   const asked = firstStopSignal(log, () => workers.kill());
   const uncaught = firstUncaught(log);

@@ -1,19 +1,22 @@
 /** The origin as one process: the API, the admin port, and their end. */
 import type { OriginConfiguration } from "../configuration/configuration.ts";
-import type { OriginLog } from "../log.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
-import { serveProcess } from "./serve-process.ts";
+import { type ProcessLog, serveProcess } from "./serve-process.ts";
 import { firstStopSignal } from "./stop-signals.ts";
 import { firstUncaught } from "./uncaught.ts";
 
 /** @returns the exit code; @throws where the origin cannot begin */
-export const runSingle = async (configuration: OriginConfiguration, log: OriginLog): Promise<number> => {
+export const runSingle = async (
+  configuration: OriginConfiguration,
+  processLog: ProcessLog,
+): Promise<number> => {
+  const { log } = processLog;
   const { server } = configuration;
   const asked = firstStopSignal(log);
   const uncaught = firstUncaught(log);
-  const serving = await serveProcess(configuration, log);
+  const serving = await serveProcess(configuration, processLog);
   const metrics = { contentType: serving.registry.contentType, text: () => serving.registry.metrics() };
   const admin = await listen(createAdmin(serving, metrics).fetch, {
     host: server.host,

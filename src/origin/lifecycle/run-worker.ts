@@ -3,10 +3,9 @@
  * primary has gone is ended by Node's cluster itself.
  */
 import type { OriginConfiguration } from "../configuration/configuration.ts";
-import type { OriginLog } from "../log.ts";
 import { EXIT } from "./exit-codes.ts";
 import { createOtherWorkers } from "./other-workers.ts";
-import { type ServingProcess, serveProcess } from "./serve-process.ts";
+import { type ProcessLog, type ServingProcess, serveProcess } from "./serve-process.ts";
 import { firstUncaught } from "./uncaught.ts";
 import { type Question, readToWorker, type ToPrimary } from "./worker-messages.ts";
 
@@ -32,7 +31,11 @@ const answers = (serving: ServingProcess): Record<Question, () => Promise<unknow
 });
 
 /** @returns the exit code; @throws where the worker cannot begin */
-export const runWorker = async (configuration: OriginConfiguration, log: OriginLog): Promise<number> => {
+export const runWorker = async (
+  configuration: OriginConfiguration,
+  processLog: ProcessLog,
+): Promise<number> => {
+  const { log } = processLog;
   // A terminal's Ctrl-C reaches every process of its group; the primary's word counts.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
@@ -40,7 +43,7 @@ export const runWorker = async (configuration: OriginConfiguration, log: OriginL
   const asked = Promise.withResolvers<number>();
 
   const others = createOtherWorkers(tell);
-  const serving = await serveProcess(shareOf(configuration), log, (tags) => others.invalidate(tags));
+  const serving = await serveProcess(shareOf(configuration), processLog, (tags) => others.invalidate(tags));
   const answer = answers(serving);
   process.on("message", (message) => {
     const read = readToWorker(message);

@@ -11,7 +11,7 @@ import { breakerFactory } from "../breakers.ts";
 import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
-import { connectRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
+import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";
 import { clientsBy } from "../guards/client-of.ts";
 import { ownGuards } from "../guards/own-guards.ts";
@@ -23,14 +23,16 @@ import { cleanRecords } from "../idempotency/clean.ts";
 import { publishKeys } from "../keys/publish-keys.ts";
 import { publishOverrides } from "../limits/publish-overrides.ts";
 import type { OriginLog } from "../log.ts";
+import type { LogOutput } from "../log-output.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
+import { createLimitMetrics } from "../metrics/limit-metrics.ts";
 import { createRegistry } from "../metrics/registry.ts";
-import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAdmission, epochNow } from "../overload-admission.ts";
 import { createOverloadMetrics } from "../overload-metrics.ts";
 import { configuredSinks } from "../security-events/configured-sinks.ts";
 import { createSecurityEvents } from "../security-events/security-events.ts";
 import { publisher } from "../snapshots/publisher.ts";
+import { createProcessTelemetry } from "../telemetry/process-telemetry.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
 import { within } from "../within.ts";
 import { listen } from "./listen.ts";
@@ -51,11 +53,20 @@ const FLUSH_INTERVAL_MS = 1_000;
 /** What hangs when the process ends is not waited for longer, milliseconds. */
 const LEAVE_TIMEOUT_MS = 1_000;
 
+/** A collector that does not take the last spans is not waited for longer, milliseconds. */
+const TELEMETRY_TIMEOUT_MS = 2_000;
+
 /**
  * A write that meets a closed connection cannot be sent again: so the edge is to close its idle ones first.
  * Longer than workerd keeps one (5 s).
  */
 const IDLE_GRACE_MS = 6_000;
+
+export interface ProcessLog {
+  readonly log: OriginLog;
+  /** Where its lines go, for those that are written by hand; without it requests leave none. */
+  readonly output?: LogOutput | undefined;
+}
 
 export interface ServingProcess {
   readonly port: number;
@@ -109,7 +120,7 @@ const startUpkeep = (
  */
 export const serveProcess = async (
   configuration: OriginConfiguration,
-  log: OriginLog,
+  { log, output }: ProcessLog,
   tellOthers?: (tags: readonly string[]) => Promise<void>,
 ): Promise<ServingProcess> => {
   const { server, database, redis: redisOptions, circuitBreaker, observability } = configuration;
@@ -117,9 +128,16 @@ export const serveProcess = async (
   const registry = new Registry();
   const createBreaker = breakerFactory(registry, log);
   const breaker = createBreaker("database", circuitBreaker);
-  const pool = connectPostgres(database.url, { ...database, log, breaker });
-  const bareRedis = connectRedis(redisOptions.url, redisOptions.token, log);
   const redisBreaker = createBreaker("redis", { ...circuitBreaker, ...REDIS_BREAKER });
+  const telemetry = createProcessTelemetry(configuration, {
+    registry,
+    log,
+    output,
+    breakers: { postgresql: breaker, redis: redisBreaker },
+    now,
+  });
+  const pool = connectPostgres(database.url, { ...database, log, breaker, observe: telemetry.data });
+  const bareRedis = observedRedis(connectRedis(redisOptions.url, redisOptions.token, log), telemetry.data);
   const redis = underBreaker(bareRedis, redisBreaker);
   const readiness = createReadiness(
     { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
@@ -172,9 +190,11 @@ export const serveProcess = async (
         keyPrefix,
         enforcement: security.rateLimits,
         log,
+        observe: createLimitMetrics(registry),
         now,
       }),
       securityEvents,
+      samplingRate: observability.samplingRate,
       log,
       now,
     });
@@ -190,7 +210,7 @@ export const serveProcess = async (
     admission,
     cache: cache.cache,
     tellOthers,
-    observe: createRequestMetrics(registry),
+    telemetry: telemetry.requests,
     observeCache: createCacheMetrics(registry, () => cache.cache.usage()),
     defaultFreshS: cache.defaultFreshS,
     securityEvents,
@@ -238,6 +258,8 @@ export const serveProcess = async (
         undefined,
       );
       await within(Promise.all([redis.close(), pool.close()]), LEAVE_TIMEOUT_MS, undefined);
+      // Last, so that what the others had to tell is told too.
+      await within(telemetry.shutdown(), TELEMETRY_TIMEOUT_MS, undefined);
     },
   };
 };

@@ -1,9 +1,12 @@
 /** What the requests' metrics are, by OpenTelemetry's names ("HTTP metrics", stable) in Prometheus' form. */
 import { Histogram, type Registry } from "prom-client";
-import type { Route } from "../../contract/route.ts";
 
-/** @param durationMs from the request's head to its answer's */
-export type ObserveRequest = (route: Route, status: number, durationMs: number) => void;
+/** @param route as the contract has it @param durationMs from the request's head to its answer's */
+export type ObserveRequest = (
+  route: { readonly method: string; readonly path: string },
+  status: number,
+  durationMs: number,
+) => void;
 
 /** Seconds, as the convention recommends them. */
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];

@@ -2,6 +2,7 @@
 import type { Route } from "../../contract/route.ts";
 import type { Principal } from "../../core/security/principal.ts";
 import type { Occurrence } from "../../core/security-events/event.ts";
+import { traceIdOf } from "../../core/telemetry/trace-context.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
 import type { OriginContext } from "../route-operation.ts";
 import { targetOf } from "../verify-edge.ts";
@@ -27,7 +28,7 @@ export const dataAccess = (
         client,
         route: name,
         requestId,
-        traceId: null,
+        traceId: traceIdOf(requestId),
         user: principal?.id ?? "anonymous",
         resource: targetOf(c.req.url).path,
         action: route.method === "GET" ? "read" : "write",

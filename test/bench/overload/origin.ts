@@ -56,7 +56,7 @@ export const createSlottedOrigin = (
     readiness,
     deadlines: createDeadlines(Date.now),
     admission,
-    observe: () => undefined,
+    telemetry: { begin: () => undefined, served: () => undefined },
     observeCache: () => undefined,
     defaultFreshS: 0,
     // Deadlines that are missed are warned of: without the limit there are many.

@@ -22,6 +22,7 @@ export const tellingBreaker = (): TellingBreaker => {
     },
     run: () => Promise.reject(new Error("statements ask for permits")),
     hasten: () => undefined,
+    rejections: 0,
   };
   return { breaker, told };
 };

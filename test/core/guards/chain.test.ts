@@ -6,7 +6,7 @@ import { problem } from "../../../src/contract/problem.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import { type ChainDependencies, guardChain, passGuards } from "../../../src/core/guards/chain.ts";
 import { type Credentials, MALFORMED } from "../../../src/core/guards/credentials/credentials.ts";
-import type { Guard } from "../../../src/core/guards/exchange.ts";
+import type { Guard, GuardName, NamedGuard } from "../../../src/core/guards/exchange.ts";
 import { limitsAs } from "../../../src/core/guards/limit.ts";
 import { compileRoutes } from "../../../src/core/routing/table.ts";
 import { limitOf } from "../limiter/support/scene.ts";
@@ -153,30 +153,33 @@ describe("a request", () => {
 
 describe("passGuards", () => {
   const forbidden = problem("forbidden");
-  const passed: Guard = () => undefined;
-  const passedLater: Guard = async () => undefined;
+  const named = (name: GuardName, pass: Guard): NamedGuard => ({ name, pass });
+  const passed = named("blocklist", () => undefined);
+  const passedLater = named("screening", async () => undefined);
 
   test.each<[string, Guard]>([
     ["at once", () => forbidden],
     ["later", async () => forbidden],
   ])("ends with the first guard that says something, %s", async (_, first) => {
     let asked = 0;
-    const counted: Guard = () => {
+    const counted = named("limit", () => {
       asked += 1;
       return problem("not_found");
-    };
-    expect(await passGuards([passed, passedLater, first, counted], openExchange())).toBe(forbidden);
+    });
+    const exchange = openExchange();
+    expect(await passGuards([passed, passedLater, named("route", first), counted], exchange)).toBe(forbidden);
     expect(asked).toBe(0);
+    expect(exchange.stoppedBy).toBe("route");
   });
 
   test("asks no guard before the one in front of it has let the request go on", async () => {
     const { promise, resolve } = Promise.withResolvers<undefined>();
     let asked = 0;
-    const counted: Guard = () => {
+    const counted = named("limit", () => {
       asked += 1;
       return undefined;
-    };
-    const passing = passGuards([() => promise, counted], openExchange());
+    });
+    const passing = passGuards([named("route", () => promise), counted], openExchange());
     expect(asked).toBe(0);
     resolve(undefined);
     expect(await passing).toBeUndefined();
@@ -185,6 +188,8 @@ describe("passGuards", () => {
 
   test("lets a request go on that no guard says anything to", async () => {
     expect(await passGuards([], openExchange())).toBeUndefined();
-    expect(await passGuards([passed, passedLater], openExchange())).toBeUndefined();
+    const exchange = openExchange();
+    expect(await passGuards([passed, passedLater], exchange)).toBeUndefined();
+    expect(exchange.stoppedBy).toBeUndefined();
   });
 });

@@ -23,6 +23,7 @@ class Stage {
       tryAcquire: () => ({ granted: false, retryAtMs: 0 }),
       run: (attempt) => attempt(),
       hasten: () => undefined,
+      rejections: 0,
     };
     const weight = { own: 1, mean: 1 };
     const surroundings = { nowMs: this.nowMs, random, onWell: () => undefined };

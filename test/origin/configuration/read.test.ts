@@ -23,9 +23,11 @@ describe("what is in force", () => {
       },
       observability: {
         otlpEndpoint: undefined,
+        otlpHeaders: undefined,
         serviceName: "breakwater-origin",
         serviceVersion: expect.any(String),
         samplingRate: 0.1,
+        accessLog: true,
         logLevel: "info",
       },
       database: {

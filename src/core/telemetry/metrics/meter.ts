@@ -1,0 +1,174 @@
+/**
+ * Counters, histograms and gauges of one process or isolate, so cheap that they stay on. A series is found once by its
+ * labels' values and kept by whoever counts: then an increment is an addition. Cumulative: what was not sent is in the
+ * next snapshot, and nothing is lost by a failed export.
+ *
+ * There are at most so many series, whatever labels are made of. What finds no room is counted in one more series of
+ * its instrument, which has the attribute `otel.metric.overflow` and no label: its totals stay right (OpenTelemetry
+ * metrics SDK, "Cardinality limits").
+ */
+import { type Changes, CounterSeries, GaugeSeries, HistogramSeries } from "./instruments.ts";
+import { createSeriesIndex, type Room } from "./series-index.ts";
+import type { LabelValue, Metric, MetricsSnapshot } from "./snapshot.ts";
+
+export interface InstrumentOptions<Labels extends readonly string[]> {
+  /** OpenTelemetry's form: `http.server.request.duration`. */
+  readonly name: string;
+  readonly description: string;
+  /** UCUM. @default "1" */
+  readonly unit?: string;
+  /** The attributes' names: the only ones that its series have. */
+  readonly labels: Labels;
+}
+
+export interface HistogramOptions<Labels extends readonly string[]> extends InstrumentOptions<Labels> {
+  /** Upper ends of the buckets, rising, in the unit. */
+  readonly bounds: readonly number[];
+}
+
+/** One for each label, in their order. */
+export type LabelValues<Labels extends readonly string[]> = { [Index in keyof Labels]: LabelValue };
+
+export interface Counter<Labels extends readonly string[]> {
+  /** The same one for the same values; it is there, with 0, from now on. */
+  series(...values: LabelValues<Labels>): { add(by: number): void };
+}
+
+export interface Histogram<Labels extends readonly string[]> {
+  series(...values: LabelValues<Labels>): { record(value: number): void };
+}
+
+/** Takes a gauge's values, at a collection; what is no finite number is left out. */
+export type Observe<Labels extends readonly string[]> = (
+  value: number,
+  ...values: LabelValues<Labels>
+) => void;
+
+export interface Meter {
+  counter<const Labels extends readonly string[]>(options: InstrumentOptions<Labels>): Counter<Labels>;
+  histogram<const Labels extends readonly string[]>(options: HistogramOptions<Labels>): Histogram<Labels>;
+  /** @param read is called at every collection; a series of which it says nothing is not in that snapshot */
+  gauge<const Labels extends readonly string[]>(
+    options: InstrumentOptions<Labels>,
+    read: (observe: Observe<Labels>) => void,
+  ): void;
+  collect(): MetricsSnapshot;
+}
+
+export interface MeterOptions {
+  /** Epoch milliseconds. A Worker's clock stands at 0 until the first request: series are to begin after that. */
+  readonly now: () => number;
+  /** Of all instruments together; each may have its overflow besides. @default 2,000 */
+  readonly maxSeries?: number;
+}
+
+/** Each is a line of code: more would be a mistake. */
+const MAX_INSTRUMENTS = 256;
+/** OpenTelemetry metrics API, "Instrument name syntax". */
+const NAME = /^[A-Za-z][A-Za-z0-9_./-]{0,254}$/;
+
+const assertInstrument = ({ name, labels }: InstrumentOptions<readonly string[]>): void => {
+  if (!NAME.test(name)) throw new RangeError(`${JSON.stringify(name)} is no name of an instrument`);
+  if (labels.includes("")) throw new RangeError(`${name} has a label without a name`);
+  if (new Set(labels).size !== labels.length) throw new RangeError(`${name} has a label twice`);
+};
+
+const assertBounds = (name: string, bounds: readonly number[]): void => {
+  const isRising = bounds.every((bound, index) => index === 0 || bound > (bounds[index - 1] ?? bound));
+  if (!isRising || !bounds.every(Number.isFinite)) {
+    throw new RangeError(`${name} must have bounds that are finite and rise`);
+  }
+};
+
+const isThere = <T>(value: T | undefined): value is T => value !== undefined;
+
+/** @throws RangeError where `maxSeries` is no whole number above 0; its methods, where an instrument cannot be meant */
+export const createMeter = ({ now, maxSeries = 2_000 }: MeterOptions): Meter => {
+  if (!(Number.isInteger(maxSeries) && maxSeries > 0)) {
+    throw new RangeError("maxSeries must be a whole number above 0");
+  }
+  const room: Room = { left: maxSeries };
+  const changes: Changes = { any: false };
+  /** What each instrument says at a collection; it throws where its callback does. */
+  const readers = new Map<string, () => Metric>();
+  let failedBefore = "";
+  let revision = 0;
+
+  const add = (options: InstrumentOptions<readonly string[]>, read: () => Metric): void => {
+    assertInstrument(options);
+    if (readers.has(options.name)) throw new RangeError(`there is an instrument ${options.name} already`);
+    if (readers.size >= MAX_INSTRUMENTS)
+      throw new RangeError(`there are ${MAX_INSTRUMENTS} instruments already`);
+    readers.set(options.name, read);
+  };
+
+  const headOf = ({ name, description, unit = "1" }: InstrumentOptions<readonly string[]>) => ({
+    name,
+    description,
+    unit,
+  });
+
+  return {
+    counter: (options) => {
+      const index = createSeriesIndex(
+        options.labels,
+        room,
+        (attributes) => new CounterSeries(attributes, now(), changes),
+      );
+      const head = headOf(options);
+      add(options, () => ({ ...head, kind: "counter", points: index.all().map((each) => each.point()) }));
+      return { series: (...values) => index.find(values) };
+    },
+    histogram: (options) => {
+      assertBounds(options.name, options.bounds);
+      const bounds = Object.freeze([...options.bounds]);
+      const index = createSeriesIndex(
+        options.labels,
+        room,
+        (attributes) => new HistogramSeries(attributes, now(), changes, bounds),
+      );
+      const head = headOf(options);
+      add(options, () => ({
+        ...head,
+        kind: "histogram",
+        bounds,
+        points: index.all().map((each) => each.point()),
+      }));
+      return { series: (...values) => index.find(values) };
+    },
+    gauge: (options, read) => {
+      const index = createSeriesIndex(
+        options.labels,
+        room,
+        (attributes) => new GaugeSeries(attributes, now(), changes),
+      );
+      const head = headOf(options);
+      add(options, () => {
+        for (const each of index.all()) each.forget();
+        read((value, ...values) => index.find(values).set(value));
+        const points = index
+          .all()
+          .map((each) => each.point())
+          .filter(isThere);
+        return { ...head, kind: "gauge", points };
+      });
+    },
+    collect: () => {
+      const metrics: Metric[] = [];
+      const failed: string[] = [];
+      for (const [name, read] of readers) {
+        try {
+          const metric = read();
+          if (metric.points.length > 0) metrics.push(metric);
+        } catch {
+          failed.push(name);
+        }
+      }
+      // Gauges have been asked by now: what they say is a change too.
+      if (changes.any || failed.join() !== failedBefore) revision += 1;
+      changes.any = false;
+      failedBefore = failed.join();
+      return { atMs: now(), revision, metrics, failed };
+    },
+  };
+};

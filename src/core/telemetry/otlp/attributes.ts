@@ -1,0 +1,50 @@
+/** Attributes in OTLP's JSON (opentelemetry-proto, "JSON Protobuf Encoding"; ProtoJSON of the protobuf docs). */
+
+export type AttributeValue = string | number | bigint | boolean | readonly AttributeValue[];
+
+/** 64-bit integers are text; so is what JSON's numbers lack. */
+export type AnyValue =
+  | { readonly stringValue: string }
+  | { readonly boolValue: boolean }
+  | { readonly intValue: string }
+  | { readonly doubleValue: number | "NaN" | "Infinity" | "-Infinity" }
+  | { readonly arrayValue: { readonly values: readonly AnyValue[] } };
+
+export interface KeyValue {
+  readonly key: string;
+  readonly value: AnyValue;
+}
+
+const doubleValue = (value: number): AnyValue => {
+  if (Number.isFinite(value)) return { doubleValue: value };
+  if (Number.isNaN(value)) return { doubleValue: "NaN" };
+  return { doubleValue: value > 0 ? "Infinity" : "-Infinity" };
+};
+
+/** A whole number is an integer, as far as it is exact. */
+export const anyValue = (value: AttributeValue): AnyValue => {
+  switch (typeof value) {
+    case "string":
+      // One lone surrogate is no UTF-8, and a receiver refuses the whole request for it.
+      return { stringValue: value.toWellFormed() };
+    case "boolean":
+      return { boolValue: value };
+    case "number":
+      return Number.isSafeInteger(value) ? { intValue: String(value) } : doubleValue(value);
+    case "bigint":
+      return BigInt.asIntN(64, value) === value ? { intValue: String(value) } : doubleValue(Number(value));
+    default:
+      return { arrayValue: { values: value.map(anyValue) } };
+  }
+};
+
+/** Without those that have no value. */
+export const attributes = (
+  values: Readonly<Record<string, AttributeValue | null | undefined>>,
+): readonly KeyValue[] => {
+  const list: KeyValue[] = [];
+  for (const [key, value] of Object.entries(values)) {
+    if (value !== null && value !== undefined) list.push({ key: key.toWellFormed(), value: anyValue(value) });
+  }
+  return list;
+};

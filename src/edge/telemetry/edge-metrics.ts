@@ -1,0 +1,192 @@
+/**
+ * What an isolate counts and measures: by OpenTelemetry's names where it has one, else by our own. Every label's values are
+ * a closed set. An isolate's clock stands still while it computes: a duration is that of what was waited for.
+ */
+import type { BreakerState, Transition } from "../../core/breaker/transition.ts";
+import type { CacheOutcome } from "../../core/cache/outcome.ts";
+import type { GuardName } from "../../core/guards/exchange.ts";
+import type { LimitEvent } from "../../core/guards/limit-events.ts";
+import type { Meter } from "../../core/telemetry/metrics/meter.ts";
+import type { AttemptEvent, AttemptRecord } from "../attempt-events.ts";
+import type { Dependency } from "../breakers.ts";
+import type { OriginAddress } from "../configuration.ts";
+import type { Signal } from "./collector.ts";
+import { serverOf } from "./server-of.ts";
+
+export interface MeasuredRequest {
+  readonly method: string;
+  /** The route's template; empty where no route fits. */
+  readonly route: string;
+  readonly status: number;
+  readonly durationMs: number;
+  readonly cacheOutcome: CacheOutcome | undefined;
+  /** The guard that has refused it. */
+  readonly refusedBy: GuardName | undefined;
+}
+
+/** `queue_full`: too much waited. `export_failed`: the collector did not take it, or not in time. */
+export type DropReason = "queue_full" | "export_failed";
+
+export interface EdgeMetrics {
+  request(request: MeasuredRequest): void;
+  observe(event: AttemptEvent | LimitEvent): void;
+  /** @param upstream which one it is, where there are several of one name; else empty */
+  transition(dependency: Dependency, transition: Transition, upstream: string): void;
+  exported(signal: Signal, count: number): void;
+  dropped(signal: Signal, reason: DropReason, count: number): void;
+}
+
+export interface EdgeMetricsOptions {
+  readonly meter: Meter;
+  /** In the order in which attempts name them. */
+  readonly origins: readonly OriginAddress[];
+  /** How many commands Redis' breaker has rejected. */
+  readonly redisRejections: () => number;
+}
+
+/** Seconds, as the conventions recommend them. */
+const HTTP_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
+
+const NOBODY = { host: "", port: 0, authority: "" };
+
+const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
+
+/** Of these outcomes the answer's status says whether something was wrong. */
+const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
+
+const errorTypeOf = (outcome: AttemptRecord["outcome"], status: number | undefined): string => {
+  if (outcome === "outrun") return "";
+  if (!ANSWERED.includes(outcome)) return outcome;
+  return status !== undefined && status >= 400 ? String(status) : "";
+};
+
+export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetricsOptions): EdgeMetrics => {
+  const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
+  const requests = meter.histogram({
+    name: "http.server.request.duration",
+    description: "Duration of requests, by the contract's route",
+    unit: "s",
+    labels: ["http.request.method", "http.route", "http.response.status_code"],
+    bounds: HTTP_BOUNDS,
+  });
+  const attempts = meter.histogram({
+    name: "http.client.request.duration",
+    description: "Duration of attempts at origins",
+    unit: "s",
+    labels: [
+      "http.request.method",
+      "server.address",
+      "server.port",
+      "http.response.status_code",
+      "error.type",
+    ],
+    bounds: HTTP_BOUNDS,
+  });
+  const attemptOutcomes = meter.counter({
+    name: "edge.attempts",
+    description: "Attempts at origins, by why they were made and what came of them",
+    labels: ["upstream", "cause", "outcome"],
+  });
+  const denials = meter.counter({
+    name: "edge.retries.denied",
+    description: "Failures after which there was no further attempt, by why",
+    labels: ["reason"],
+  });
+  const refusals = meter.counter({
+    name: "guard.refusals",
+    description: "Requests that a guard has refused",
+    labels: ["guard"],
+  });
+  const decisions = meter.counter({
+    name: "rate_limit.decisions",
+    description: "What limits said to requests, by what gave the verdict",
+    labels: ["policy", "outcome", "mode"],
+  });
+  const cached = meter.counter({
+    name: "cache.requests",
+    description: "Requests of cacheable routes, by what the cache made of them",
+    labels: ["http.route", "outcome"],
+  });
+  const changes = meter.counter({
+    name: "circuit_breaker.state_changes",
+    description: "Changes of a circuit breaker's state, by the new one",
+    labels: ["dependency", "state", "upstream"],
+  });
+  const rejections = meter.counter({
+    name: "circuit_breaker.rejections",
+    description: "Calls that a circuit breaker has rejected",
+    labels: ["dependency"],
+  });
+  const exported = meter.counter({
+    name: "telemetry.exported",
+    description: "Spans, and sets of metrics, that the collector has taken",
+    labels: ["signal"],
+  });
+  const dropped = meter.counter({
+    name: "telemetry.dropped",
+    description: "Spans, and sets of metrics, that nobody will see, by why",
+    labels: ["signal", "reason"],
+  });
+
+  const breakers = new Map<string, { dependency: Dependency; upstream: string; state: BreakerState }>();
+  const breakerOf = (dependency: Dependency, upstream: string) => {
+    const key = `${dependency} ${upstream}`;
+    const known = breakers.get(key) ?? { dependency, upstream, state: "closed" };
+    breakers.set(key, known);
+    return known;
+  };
+  breakerOf("redis", "");
+  for (const { authority } of origins) breakerOf("origin", authority);
+  let toldRejections = 0;
+  meter.gauge(
+    {
+      name: "circuit_breaker.state",
+      description: "1 for the state that a circuit breaker is in",
+      // A gauge with the unit 1 would be called a ratio.
+      unit: "{state}",
+      labels: ["dependency", "state", "upstream"],
+    },
+    (observe) => {
+      for (const { dependency, upstream, state } of breakers.values())
+        for (const each of STATES) observe(each === state ? 1 : 0, dependency, each, upstream);
+      const rejected = redisRejections();
+      rejections.series("redis").add(rejected - toldRejections);
+      toldRejections = rejected;
+    },
+  );
+
+  const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
+    const { origin, cause, outcome, durationMs } = attempt;
+    const { host, port, authority } = servers[origin] ?? NOBODY;
+    attempts.series(method, host, port, status, errorTypeOf(outcome, status)).record(durationMs / 1_000);
+    attemptOutcomes.series(authority, cause, outcome).add(1);
+  };
+
+  return {
+    request: ({ method, route, status, durationMs, cacheOutcome, refusedBy }) => {
+      requests.series(method, route, status).record(durationMs / 1_000);
+      if (cacheOutcome !== undefined) cached.series(route, cacheOutcome).add(1);
+      if (refusedBy !== undefined) refusals.series(refusedBy).add(1);
+    },
+    observe: (event) => {
+      switch (event.type) {
+        case "attempt":
+          attempted(event);
+          break;
+        case "retry_denied":
+          denials.series(event.reason).add(1);
+          break;
+        case "limit": {
+          const { limit, outcome, mode } = event.result;
+          decisions.series(limit.name, outcome, mode).add(1);
+        }
+      }
+    },
+    transition: (dependency, { to }, upstream) => {
+      breakerOf(dependency, upstream).state = to;
+      changes.series(dependency, to, upstream).add(1);
+    },
+    exported: (signal, count) => exported.series(signal).add(count),
+    dropped: (signal, reason, count) => dropped.series(signal, reason).add(count),
+  };
+};

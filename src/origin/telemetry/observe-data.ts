@@ -1,0 +1,87 @@
+/** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
+import { Histogram, type Registry } from "prom-client";
+import type { BreakerState } from "../../core/breaker/transition.ts";
+import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
+import {
+  CircuitOpenError,
+  DeadlineError,
+  SaturatedError,
+  StatementError,
+  UnavailableError,
+} from "../data/failure.ts";
+import type { DataOperation, ObserveData } from "../data/observe.ts";
+import type { Tracing } from "./tracing.ts";
+
+/** Seconds, as OpenTelemetry's convention for `db.client.operation.duration` recommends them. */
+const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
+/** Of a statement's text no more is recorded. */
+const MAX_TEXT_LENGTH = 1_000;
+
+const OTHER = "_OTHER";
+/** The errors by which operations fail, by their names: a closed set. */
+const ERRORS = [CircuitOpenError, SaturatedError, UnavailableError, DeadlineError, StatementError];
+
+const errorTypeOf = (error: unknown): string => {
+  const known = ERRORS.find((each) => error instanceof each);
+  return known === undefined ? OTHER : known.name;
+};
+
+const nameOf = ({ operation, collection }: DataOperation): string =>
+  collection === undefined ? operation : `${operation} ${collection}`;
+
+const attributesOf = (
+  { system, operation, collection, text }: DataOperation,
+  breaker: BreakerState | undefined,
+): SpanAttributes => ({
+  "db.system.name": system,
+  "db.operation.name": operation,
+  ...(collection === undefined ? {} : { "db.collection.name": collection }),
+  ...(text === undefined ? {} : { "db.query.text": text.slice(0, MAX_TEXT_LENGTH) }),
+  ...(breaker === undefined ? {} : { "breakwater.breaker.state": breaker }),
+});
+
+const NOTHING: SpanAttributes = {};
+
+const foundIn = (error: unknown): SpanAttributes =>
+  error instanceof StatementError ? { "db.response.status_code": error.code } : NOTHING;
+
+export interface ObserveDataOptions {
+  readonly registry: Registry;
+  /** @default nothing is recorded */
+  readonly tracing: Tracing | undefined;
+  /** Of the store's breaker, where it has one. */
+  readonly breakerState: (system: DataOperation["system"]) => BreakerState | undefined;
+}
+
+export const createObserveData = ({ registry, tracing, breakerState }: ObserveDataOptions): ObserveData => {
+  const duration = new Histogram({
+    name: "db_client_operation_duration_seconds",
+    help: "Duration of operations at PostgreSQL and Redis, by how they ended",
+    labelNames: ["db_system_name", "db_operation_name", "error_type"],
+    buckets: BUCKETS,
+    registers: [registry],
+  });
+  /** As many as there are operations and errors. */
+  const series = new Map<string, { observe(seconds: number): void }>();
+  const measure = ({ system, operation }: DataOperation, errorType: string, durationMs: number): void => {
+    const name = `${system} ${operation} ${errorType}`;
+    let each = series.get(name);
+    if (each === undefined) {
+      each = duration.labels(system, operation, errorType);
+      series.set(name, each);
+    }
+    each.observe(durationMs / 1000);
+  };
+  const beginSpan = (operation: DataOperation) =>
+    tracing?.active() &&
+    tracing.beginClient(nameOf(operation), attributesOf(operation, breakerState(operation.system)));
+
+  return (operation) => {
+    const span = beginSpan(operation);
+    return (error, durationMs) => {
+      const errorType = error === undefined ? "" : errorTypeOf(error);
+      measure(operation, errorType, durationMs);
+      span?.end(error === undefined ? undefined : errorType, foundIn(error));
+    };
+  };
+};

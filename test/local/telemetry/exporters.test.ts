@@ -1,0 +1,146 @@
+/** What the tiers really send with. */
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
+import { expect, it, onTestFinished } from "vitest";
+import type { SecurityEvent } from "../../../src/core/security-events/event.ts";
+import { createMeter } from "../../../src/core/telemetry/metrics/meter.ts";
+import { otlpMetrics } from "../../../src/core/telemetry/otlp/metrics.ts";
+import { otlpSpans } from "../../../src/core/telemetry/otlp/spans.ts";
+import { otlpSink } from "../../../src/origin/security-events/sinks/otlp.ts";
+import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
+
+it("takes what OpenTelemetry's own exporter sends", async () => {
+  const receiver = await startReceiver();
+  const exporter = new OTLPTraceExporter({ url: `${receiver.url}/v1/traces` });
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes({ "service.name": "web-api", "service.instance.id": "one" }),
+    sampler: new AlwaysOnSampler(),
+    spanProcessors: [new BatchSpanProcessor({ exporter })],
+  });
+  onTestFinished(() => provider.shutdown());
+  const tracer = provider.getTracer("test");
+  const server = tracer.startSpan("GET /products/:id", {
+    kind: SpanKind.SERVER,
+    startTime: START_MS,
+    attributes: { "http.route": "/products/:id", "http.response.status_code": 500, list: ["a", "b"] },
+  });
+  const inside = trace.setSpan(ROOT_CONTEXT, server);
+  tracer
+    .startSpan("SELECT products", { kind: SpanKind.CLIENT, startTime: START_MS + 1.5 }, inside)
+    .end(START_MS + 4);
+  server.setStatus({ code: SpanStatusCode.ERROR, message: "no" }).end(START_MS + 9.25);
+  await provider.forceFlush();
+
+  const { traceId, spanId } = server.spanContext();
+  expect(await receiver.json(`/traces/${traceId}.json`)).toMatchObject({
+    name: "GET /products/:id",
+    durationMs: 9.25,
+    httpStatus: 500,
+    services: ["web-api"],
+    spans: [
+      {
+        spanId,
+        kind: "server",
+        instance: "one",
+        status: "error",
+        statusMessage: "no",
+        attributes: { list: ["a", "b"] },
+      },
+      { parentSpanId: spanId, kind: "client", depth: 1, offsetMs: 1.5, durationMs: 2.5, status: "unset" },
+    ],
+  });
+});
+
+it("takes the spans that the edge sends", async () => {
+  const receiver = await startReceiver();
+  const span = {
+    traceId: TRACE_ID,
+    spanId: "00000000000000e1",
+    parentSpanId: undefined,
+    name: "GET /products/:id",
+    kind: "server" as const,
+    startMs: START_MS,
+    endMs: START_MS + 12,
+    attributes: { "http.response.status_code": 503 },
+    errorType: "503",
+  };
+  const body = otlpSpans([span], { "service.name": "breakwater-edge" }, { name: "breakwater" });
+  expect(await (await receiver.send("traces", body)).json()).toEqual({});
+  expect(await receiver.json("/traces.json?status=503")).toMatchObject({
+    traces: [{ requestId: REQUEST_ID, durationMs: 12, status: "error" }],
+  });
+});
+
+it("takes the metrics that the edge sends", async () => {
+  const receiver = await startReceiver();
+  const meter = createMeter({ now: () => START_MS });
+  const about = { description: "Told.", labels: ["http.route", "outcome"] } as const;
+  const durations = meter.histogram({
+    ...about,
+    name: "http.server.request.duration",
+    unit: "s",
+    bounds: [0.1, 1],
+  });
+  durations.series("/products/:id", "").record(0.25);
+  meter
+    .counter({ ...about, name: "cache.requests" })
+    .series("/products/:id", "hit")
+    .add(3);
+  meter.gauge({ ...about, name: "circuit_breaker.state", unit: "" }, (observe) => observe(1, "", "open"));
+  const resource = { "service.name": "breakwater-edge", "service.instance.id": "one" };
+  const response = await receiver.send(
+    "metrics",
+    otlpMetrics(meter.collect(), resource, { name: "breakwater" }),
+  );
+  expect([response.status, await response.json()]).toEqual([200, {}]);
+  const text = await receiver.text("/metrics");
+  const own = 'instance="one",job="breakwater-edge"';
+  for (const line of [
+    "# TYPE cache_requests_total counter",
+    `cache_requests_total{${own},http_route="/products/:id",outcome="hit"} 3`,
+    `circuit_breaker_state{${own},outcome="open"} 1`,
+    `http_server_request_duration_seconds_bucket{${own},http_route="/products/:id",le="0.1"} 0`,
+    `http_server_request_duration_seconds_bucket{${own},http_route="/products/:id",le="1"} 1`,
+    `http_server_request_duration_seconds_sum{${own},http_route="/products/:id"} 0.25`,
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
+});
+
+it("takes the security events that the origin sends", async () => {
+  const receiver = await startReceiver();
+  const event: SecurityEvent = {
+    type: "auth_failure",
+    id: "00000000-0000-4000-8000-000000000001",
+    atMs: START_MS,
+    lastAtMs: START_MS,
+    count: 1,
+    client: "192.0.2.1",
+    route: "getProduct",
+    requestId: REQUEST_ID,
+    traceId: TRACE_ID,
+    user: "alice",
+    reason: "expired",
+  };
+  const service = { serviceName: "breakwater-origin", serviceVersion: "1" };
+  const sink = otlpSink({ endpoint: receiver.url, ...service }, () => START_MS + 1);
+  expect(await sink.send([event])).toEqual({ kind: "taken" });
+  expect(await receiver.json("/logs.json")).toMatchObject({
+    logs: [
+      {
+        time: new Date(START_MS).toISOString(),
+        severityText: "WARN",
+        eventName: "security.auth_failure",
+        traceId: TRACE_ID,
+        service: "breakwater-origin",
+        attributes: {
+          "user.id": "alice",
+          "client.address": "192.0.2.1",
+          "breakwater.request_id": REQUEST_ID,
+        },
+      },
+    ],
+  });
+});

@@ -1,0 +1,158 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it, test } from "vitest";
+import { isOnPath } from "../../../src/local/child.ts";
+import { isToolRequired } from "../../support/required-tools.ts";
+import { type Asked, counter, gauge, histogram, metrics, START_MS, startReceiver } from "./support/otlp.ts";
+
+const INSTANCE = 'instance="0b6b6a5e-3e39-4a5c-9a56-1f1d8f3d2a11",job="breakwater-edge"';
+
+/** The exposition without what the receiver says of itself. */
+const exposed = async (receiver: Asked): Promise<string[]> =>
+  (await receiver.text("/metrics"))
+    .split("\n")
+    .filter((line) => line !== "" && !line.includes("telemetry_receiver_"));
+
+const requestDuration = histogram(
+  "http.server.request.duration",
+  {
+    count: "6",
+    sum: 3.5,
+    bucketCounts: ["1", "2", "0", "3"],
+    explicitBounds: [0.005, 0.1, 1],
+    min: 0.001,
+    max: 2,
+  },
+  { "http.request.method": "GET", "http.route": "/products/:id", "http.response.status_code": 200 },
+);
+
+describe("metrics", () => {
+  it("come out as Prometheus names them, each with its type and help once", async () => {
+    const receiver = await startReceiver();
+    const attempts = (upstream: string, number: number): object =>
+      counter("edge.attempts", number, { upstream, cause: "first", outcome: "answered" });
+    const response = await receiver.send(
+      "metrics",
+      metrics([
+        requestDuration,
+        attempts("a:1", 3),
+        attempts("b:2", 4),
+        gauge("circuit_breaker.state", 1, { state: "open" }),
+      ]),
+    );
+    expect([response.status, await response.json()]).toEqual([200, {}]);
+    const labels = `${INSTANCE},http_request_method="GET",http_response_status_code="200",http_route="/products/:id"`;
+    expect(await exposed(receiver)).toEqual([
+      "# HELP circuit_breaker_state circuit_breaker.state",
+      "# TYPE circuit_breaker_state gauge",
+      `circuit_breaker_state{${INSTANCE},state="open"} 1`,
+      "# HELP edge_attempts_total How many edge.attempts.",
+      "# TYPE edge_attempts_total counter",
+      `edge_attempts_total{${INSTANCE},cause="first",outcome="answered",upstream="a:1"} 3`,
+      `edge_attempts_total{${INSTANCE},cause="first",outcome="answered",upstream="b:2"} 4`,
+      "# HELP http_server_request_duration_seconds Duration of requests.",
+      "# TYPE http_server_request_duration_seconds histogram",
+      `http_server_request_duration_seconds_bucket{${labels},le="0.005"} 1`,
+      `http_server_request_duration_seconds_bucket{${labels},le="0.1"} 3`,
+      `http_server_request_duration_seconds_bucket{${labels},le="1"} 3`,
+      `http_server_request_duration_seconds_bucket{${labels},le="+Inf"} 6`,
+      `http_server_request_duration_seconds_sum{${labels}} 3.5`,
+      `http_server_request_duration_seconds_count{${labels}} 6`,
+      "# HELP target_info What is known of who sent metrics.",
+      "# TYPE target_info gauge",
+      `target_info{${INSTANCE},service_version="1.2.3"} 1`,
+    ]);
+  });
+
+  it("are those that were sent last, by their own time, of each instance for itself", async () => {
+    const receiver = await startReceiver();
+    const at = (ms: number, number: number): object => ({
+      name: "c",
+      sum: {
+        aggregationTemporality: 2,
+        isMonotonic: true,
+        dataPoints: [{ timeUnixNano: `${START_MS + ms}000000`, asInt: number }],
+      },
+    });
+    const of = (instance: string) => ({ "service.name": "edge", "service.instance.id": instance });
+    for (const [instance, ms, number] of [
+      ["i", 10, 1],
+      ["j", 10, 7],
+      ["i", 20, 5],
+      ["i", 15, 3],
+    ] as const) {
+      await receiver.send("metrics", metrics([at(ms, number)], of(instance)));
+    }
+    await receiver.send("metrics", metrics([at(0, 9)], { "service.name": "edge" }));
+    expect(await exposed(receiver)).toEqual([
+      "# HELP c_total c",
+      "# TYPE c_total counter",
+      'c_total{instance="i",job="edge"} 5',
+      'c_total{instance="j",job="edge"} 7',
+      'c_total{job="edge"} 9',
+    ]);
+  });
+
+  it("cannot write lines of their own", async () => {
+    const receiver = await startReceiver();
+    const hostile = 'a"} 1\nevil_total 2 \\';
+    const metric = {
+      ...counter("my metric\nevil 1", 5, { [hostile]: hostile, job: "other", "": "x" }),
+      description: hostile,
+    };
+    await receiver.send("metrics", metrics([metric], { "service.name": hostile }));
+    expect(await exposed(receiver)).toEqual([
+      '# HELP my_metric_evil_1_total a"} 1\\nevil_total 2 \\\\',
+      "# TYPE my_metric_evil_1_total counter",
+      'my_metric_evil_1_total{job="a\\"} 1\\nevil_total 2 \\\\",_="x",a_1_evil_total_2_="a\\"} 1\\nevil_total 2 \\\\",exported_job="other"} 5',
+    ]);
+  });
+
+  it("count what the receiver took, did not take and refused", async () => {
+    const receiver = await startReceiver();
+    await receiver.send(
+      "metrics",
+      metrics([counter("a", 1), gauge("target.info", 1), gauge("telemetry_receiver_x", 1)]),
+    );
+    await receiver.send("metrics", "{");
+    const response = await fetch(`${receiver.url}/metrics`);
+    expect(response.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+    const text = await response.text();
+    expect(text).toContain('telemetry_receiver_received_total{signal="metrics"} 1\n');
+    expect(text).toContain('telemetry_receiver_rejected_total{signal="metrics"} 2\n');
+    expect(text).toContain('telemetry_receiver_refused_requests_total{signal="metrics"} 1\n');
+    expect(text).toContain('telemetry_receiver_received_total{signal="logs"} 0\n');
+    expect(text.endsWith("\n")).toBe(true);
+  });
+});
+
+test.skipIf(!isOnPath("promtool") && !isToolRequired("promtool"))(
+  "Prometheus' own checker accepts what comes out, hostile names and all",
+  async () => {
+    const receiver = await startReceiver();
+    const values = { 'a"b\n\\': "\u0000\u001b[31m\r\n\u2028\ud800 ü 🌊", "1": "x", le: "0.1" };
+    await receiver.send(
+      "metrics",
+      metrics([
+        requestDuration,
+        counter("edge.attempts", 12, values),
+        gauge("deep.sea", Number.MAX_VALUE, values),
+        {
+          name: "odd",
+          gauge: {
+            dataPoints: ["NaN", "Infinity", "-Infinity", 1e-300].map((asDouble, index) => ({
+              asDouble,
+              attributes: [{ key: "n", value: { intValue: index } }],
+            })),
+          },
+        },
+        histogram("lonely", { count: 2 }, values),
+      ]),
+    );
+    expect((await exposed(receiver)).length).toBeGreaterThan(20);
+    const { status, stdout, stderr } = spawnSync("promtool", ["check", "metrics"], {
+      input: await receiver.text("/metrics"),
+      encoding: "utf8",
+    });
+    expect([status, stdout, stderr]).toEqual([0, "", ""]);
+  },
+);

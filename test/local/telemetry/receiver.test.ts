@@ -1,0 +1,476 @@
+import { once } from "node:events";
+import { request } from "node:http";
+import { connect } from "node:net";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { startTelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
+import {
+  attributes,
+  counter,
+  exampleTrace,
+  histogram,
+  logs,
+  metrics,
+  REQUEST_ID,
+  type Signal,
+  START_MS,
+  span,
+  startReceiver,
+  TRACE_ID,
+  traces,
+} from "./support/otlp.ts";
+
+const MEBIBYTE = 1024 * 1024;
+
+describe("what is sent", () => {
+  it("joins the spans of both tiers to one trace", async () => {
+    const receiver = await startReceiver();
+    for (const body of exampleTrace) {
+      const response = await receiver.send("traces", body);
+      expect([response.status, await response.json()]).toEqual([200, {}]);
+      expect(response.headers.get("content-type")).toBe("application/json");
+    }
+    expect(await receiver.json("/traces.json")).toEqual({
+      traces: [
+        {
+          traceId: TRACE_ID,
+          requestId: REQUEST_ID,
+          name: "GET /products/:id",
+          route: "/products/:id",
+          startedAt: new Date(START_MS).toISOString(),
+          durationMs: 40,
+          status: "error",
+          httpStatus: 200,
+          services: ["breakwater-edge", "breakwater-origin"],
+          spans: 5,
+          errors: 1,
+          droppedSpans: 0,
+          isComplete: true,
+        },
+      ],
+    });
+  });
+
+  it("keeps of a span what was said of it", async () => {
+    const receiver = await startReceiver();
+    const given = { text: "a", whole: 7, part: 0.5, yes: true, list: ["x", "y"] };
+    await receiver.send(
+      "traces",
+      traces("edge", [
+        span({ id: "a1", parent: "a0", kind: 3, durationMs: 3.25, isError: true, attributes: given }),
+      ]),
+    );
+    expect(receiver.traces.get(TRACE_ID)?.spans).toEqual([
+      {
+        traceId: TRACE_ID,
+        spanId: "00000000000000a1",
+        parentSpanId: "00000000000000a0",
+        name: "span a1",
+        kind: "client",
+        service: "edge",
+        instance: undefined,
+        startMs: START_MS,
+        endMs: START_MS + 3.25,
+        durationMs: 3.25,
+        status: "error",
+        statusMessage: "it broke",
+        attributes: given,
+      },
+    ]);
+  });
+
+  it("is kept in part where it is very long", async () => {
+    const receiver = await startReceiver();
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`a${n}`, "x".repeat(5_000)]));
+    await receiver.send(
+      "traces",
+      traces("edge", [span({ id: "1", name: "n".repeat(5_000), attributes: many })]),
+    );
+    const [kept] = receiver.traces.get(TRACE_ID)?.spans ?? [];
+    expect(kept?.name).toBe(`${"n".repeat(4_096)}…`);
+    expect(Object.keys(kept?.attributes ?? {})).toHaveLength(64);
+    expect(kept?.attributes["a63"]).toBe(`${"x".repeat(4_096)}…`);
+  });
+
+  it("may name an attribute as it likes", async () => {
+    const receiver = await startReceiver();
+    const body = JSON.stringify(
+      traces("edge", [span({ id: "1", attributes: { KEY: "x", constructor: "y" } })]),
+    );
+    await receiver.send("traces", body.replace("KEY", "__proto__"));
+    expect(await receiver.text(`/traces/${TRACE_ID}.json`)).toContain(
+      '"attributes":{"__proto__":"x","constructor":"y"}',
+    );
+  });
+
+  it("may have ids in upper case, times as numbers, and fields that are not known", async () => {
+    const receiver = await startReceiver();
+    // opentelemetry-proto, examples/trace.json
+    const response = await receiver.send(
+      "traces",
+      `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"my.service"}}]},
+        "scopeSpans":[{"scope":{"name":"my.library","version":"1.0.0"},"spans":[{"traceId":"5B8EFFF798038103D269B633813FC60C",
+        "spanId":"EEE19B7EC3C1B174","parentSpanId":"EEE19B7EC3C1B173","name":"I'm a server span","kind":2,"future":{"x":[1]},
+        "startTimeUnixNano":1544712660000000000,"endTimeUnixNano":1544712661000000000}]}]}]}`,
+    );
+    expect(response.status).toBe(200);
+    expect(receiver.traces.get(TRACE_ID)?.spans).toMatchObject([
+      { spanId: "eee19b7ec3c1b174", startMs: 1_544_712_660_000, durationMs: 1_000, service: "my.service" },
+    ]);
+  });
+
+  it("keeps security events as log records", async () => {
+    const receiver = await startReceiver();
+    const record = {
+      timeUnixNano: `${START_MS}000000`,
+      observedTimeUnixNano: `${START_MS + 5}000000`,
+      severityNumber: 13,
+      severityText: "WARN",
+      eventName: "security.auth_failure",
+      traceId: TRACE_ID,
+      body: { stringValue: '{"class_uid":3002}' },
+      attributes: attributes({ "event.name": "security.auth_failure", "security.count": 1 }),
+    };
+    const observed = {
+      observedTimeUnixNano: `${START_MS + 9}000000`,
+      body: { intValue: "12345678901234567890" },
+    };
+    const rejected = await receiver.send("logs", logs([record, observed]));
+    expect([rejected.status, await rejected.json()]).toEqual([
+      400,
+      {
+        message: expect.stringMatching(
+          /^resourceLogs\[0\]\.scopeLogs\[0\]\.logRecords\[1\]\.body\.intValue: /,
+        ),
+      },
+    ]);
+    await receiver.send("logs", logs([record, { ...observed, body: { intValue: "9007199254740993" } }]));
+    expect(await receiver.json("/logs.json")).toEqual({
+      logs: [
+        {
+          time: new Date(START_MS + 9).toISOString(),
+          severityNumber: 0,
+          severityText: "",
+          eventName: "",
+          body: "9007199254740993",
+          traceId: null,
+          spanId: null,
+          service: "breakwater-origin",
+          attributes: {},
+        },
+        {
+          time: new Date(START_MS).toISOString(),
+          severityNumber: 13,
+          severityText: "WARN",
+          eventName: "security.auth_failure",
+          body: '{"class_uid":3002}',
+          traceId: TRACE_ID,
+          spanId: null,
+          service: "breakwater-origin",
+          attributes: { "event.name": "security.auth_failure", "security.count": 1 },
+        },
+      ],
+    });
+  });
+
+  it.each([
+    "traces",
+    "metrics",
+    "logs",
+  ] as const)("may be nothing: an empty request of %s is taken", async (signal) => {
+    const receiver = await startReceiver();
+    const response = await receiver.send(signal, {});
+    expect([response.status, await response.json()]).toEqual([200, {}]);
+  });
+
+  it("may be compressed with gzip", async () => {
+    const receiver = await startReceiver();
+    const response = await fetch(`${receiver.url}/v1/traces`, {
+      method: "POST",
+      headers: { "content-type": "application/json; charset=utf-8", "content-encoding": "gzip" },
+      body: gzipSync(JSON.stringify(exampleTrace[0])),
+    });
+    expect(response.status).toBe(200);
+    expect(receiver.traces.get(TRACE_ID)?.spans).toHaveLength(3);
+  });
+});
+
+describe("what is refused", () => {
+  const at = (signal: string): string =>
+    ({
+      traces: "resourceSpans[0].scopeSpans[0].spans[0]",
+      metrics: "resourceMetrics[0].scopeMetrics[0].metrics[0]",
+      logs: "resourceLogs[0].scopeLogs[0].logRecords[0]",
+    })[signal] ?? "";
+  const good = { traceId: TRACE_ID, spanId: "00000000000000aa" };
+  const deep = (levels: number): string =>
+    `${'{"arrayValue":{"values":['.repeat(levels)}{"boolValue":true}${"]}}".repeat(levels)}`;
+
+  it.each<[string, Signal, object | string, string]>([
+    ["what is no JSON", "traces", "{", "the body is not JSON: "],
+    ["an empty body", "logs", "", "the body is not JSON: "],
+    ["what is no object", "traces", "[]", "the body must be an object"],
+    ["null", "metrics", "null", "the body must be an object"],
+    ["a list that is none", "traces", { resourceSpans: {} }, "resourceSpans: must be an array"],
+    ["an object that is none", "traces", { resourceSpans: ["x"] }, "resourceSpans[0]: must be an object"],
+    [
+      "a span without its trace's id",
+      "traces",
+      traces("a", [{ spanId: good.spanId }]),
+      `${at("traces")}.traceId: must be 32 hex`,
+    ],
+    [
+      "an id of zeros",
+      "traces",
+      traces("a", [{ ...good, spanId: "0".repeat(16) }]),
+      `${at("traces")}.spanId: must be 16 hex`,
+    ],
+    [
+      "an id in base64",
+      "traces",
+      traces("a", [{ ...good, traceId: "W47/95gDgQPSabYzgT/GDA==" }]),
+      `${at("traces")}.traceId: `,
+    ],
+    [
+      "a parent's id that is none",
+      "traces",
+      traces("a", [{ ...good, parentSpanId: "xyz" }]),
+      `${at("traces")}.parentSpanId: `,
+    ],
+    [
+      "a name that is no text",
+      "traces",
+      traces("a", [{ ...good, name: 5 }]),
+      `${at("traces")}.name: must be a string`,
+    ],
+    [
+      "a kind by its name",
+      "traces",
+      traces("a", [{ ...good, kind: "SPAN_KIND_SERVER" }]),
+      `${at("traces")}.kind: must be an enum's`,
+    ],
+    [
+      "a time before 1970",
+      "traces",
+      traces("a", [{ ...good, startTimeUnixNano: "-1" }]),
+      `${at("traces")}.startTimeUnixNano: `,
+    ],
+    [
+      "a time beyond 64 bits",
+      "traces",
+      traces("a", [{ ...good, endTimeUnixNano: 1e30 }]),
+      `${at("traces")}.endTimeUnixNano: `,
+    ],
+    [
+      "values nested too deep",
+      "traces",
+      JSON.stringify(traces("a", [{ ...good, attributes: [{ key: "k", value: 0 }] }])).replace(
+        '"value":0',
+        `"value":${deep(100_000)}`,
+      ),
+      "is nested deeper than 8",
+    ],
+    [
+      "a value that is no number",
+      "metrics",
+      metrics([{ name: "g", gauge: { dataPoints: [{ asDouble: "1x" }] } }]),
+      `${at("metrics")}.gauge.dataPoints[0].asDouble: must be a number`,
+    ],
+    [
+      "a sum's points that are no list",
+      "metrics",
+      metrics([{ name: "s", sum: { dataPoints: 1 } }]),
+      `${at("metrics")}.sum.dataPoints: must be an array`,
+    ],
+    [
+      "a count that is no whole number",
+      "metrics",
+      metrics([histogram("h", { count: 1.5 })]),
+      "count: must be a whole number",
+    ],
+    [
+      "a record's body that is no value",
+      "logs",
+      logs([{ body: "text" }]),
+      `${at("logs")}.body: must be an object`,
+    ],
+  ])("%s, with what was wrong, and nothing of it is kept", async (_, signal, body, message) => {
+    const receiver = await startReceiver();
+    const response = await receiver.send(signal, body);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toEqual({ message: expect.stringContaining(message) });
+    expect([receiver.traces.size, receiver.metrics.size, receiver.logs.all().length]).toEqual([0, 0, 0]);
+    expect(await receiver.text("/metrics")).toContain(
+      `telemetry_receiver_refused_requests_total{signal="${signal}"} 1\n`,
+    );
+  });
+
+  it.each([
+    [
+      "protobuf",
+      { "content-type": "application/x-protobuf" },
+      /neither is protobuf: send OTLP as application\/json/,
+    ],
+    ["a page's form", { "content-type": "text/plain" }, /^text\/plain is not taken/],
+    ["another compression", { "content-encoding": "br" }, /only gzip/],
+  ])("%s, with 415 and what to send instead", async (_, headers, message) => {
+    const receiver = await startReceiver();
+    const response = await receiver.send("traces", exampleTrace[0] ?? {}, headers);
+    expect(response.status).toBe(415);
+    expect(await response.json()).toEqual({ message: expect.stringMatching(message) });
+    expect(receiver.traces.size).toBe(0);
+  });
+
+  it("what says it is gzip and is not", async () => {
+    const receiver = await startReceiver();
+    const response = await receiver.send("traces", "{}", { "content-encoding": "gzip" });
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      { message: expect.stringMatching(/not gzip/) },
+    ]);
+  });
+
+  it("a body over 4 MiB; one just below it is taken", async () => {
+    const receiver = await startReceiver();
+    const ofSize = (bytes: number): string => `{"x":"${"x".repeat(bytes - 8)}"}`;
+    expect((await receiver.send("traces", ofSize(4 * MEBIBYTE))).status).toBe(200);
+    const response = await receiver.send("traces", ofSize(4 * MEBIBYTE + 1));
+    expect([response.status, await response.json()]).toEqual([
+      413,
+      { message: expect.stringContaining("more than 4194304 bytes") },
+    ]);
+  });
+
+  it("a body that is over 4 MiB when it has been inflated", async () => {
+    const receiver = await startReceiver();
+    const body = gzipSync(`{"x":"${"x".repeat(64 * MEBIBYTE)}"}`, { level: 1 });
+    expect(body.length).toBeLessThan(4 * MEBIBYTE);
+    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
+    const response = await fetch(`${receiver.url}/v1/traces`, { method: "POST", headers, body });
+    expect(response.status).toBe(413);
+  });
+
+  it.each([
+    ["GET", "/v1/traces", 405, "POST"],
+    ["POST", "/", 405, "GET, HEAD"],
+    ["DELETE", "/metrics", 405, "GET, HEAD"],
+    ["GET", "/nothing", 404, null],
+    ["POST", "/v1/traces/", 405, "GET, HEAD"],
+  ])("%s %s", async (method, path, status, allow) => {
+    const receiver = await startReceiver();
+    const response = await fetch(receiver.url + path, { method });
+    expect([response.status, response.headers.get("allow")]).toEqual([status, allow]);
+  });
+
+  it.each([
+    ["evil.example", 421],
+    ["evil.example:4318", 421],
+    ["127.0.0.1.evil.example", 421],
+    ["localhost:1", 200],
+    ["[::1]:4318", 200],
+  ])("whoever asks for another name: %s is answered %i", async (host, status) => {
+    const receiver = await startReceiver();
+    const asked = request(`${receiver.url}/traces.json`, { headers: { host } }).end();
+    const [response] = await once(asked, "response");
+    response.resume();
+    expect(response.statusCode).toBe(status);
+  });
+});
+
+describe("what is taken in part", () => {
+  it("tells how many spans found no room in their trace", async () => {
+    const receiver = await startReceiver();
+    const spans = Array.from({ length: 503 }, (_, index) => span({ id: (index + 1).toString(16) }));
+    const response = await receiver.send("traces", traces("a", spans));
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      {
+        partialSuccess: { rejectedSpans: "3", errorMessage: "a trace has all the spans that are kept of it" },
+      },
+    ]);
+    expect(await receiver.json("/traces.json")).toMatchObject({ traces: [{ spans: 500, droppedSpans: 3 }] });
+    expect(await receiver.text(`/traces/${TRACE_ID}`)).toContain("3 spans came when the trace was full");
+    const own = await receiver.text("/metrics");
+    expect(own).toContain('telemetry_receiver_received_total{signal="traces"} 500\n');
+    expect(own).toContain('telemetry_receiver_rejected_total{signal="traces"} 3\n');
+  });
+
+  it("tells which metric points have no form here, and keeps the others", async () => {
+    const receiver = await startReceiver();
+    const point = { timeUnixNano: "1", count: "3", sum: 3 };
+    const response = await receiver.send(
+      "metrics",
+      metrics([
+        counter("kept", 1),
+        {
+          name: "delta",
+          sum: { aggregationTemporality: 1, isMonotonic: true, dataPoints: [{ asInt: "1" }, { asInt: "2" }] },
+        },
+        { name: "exponential", exponentialHistogram: { aggregationTemporality: 2, dataPoints: [point] } },
+        { name: "none", gauge: { dataPoints: [{ timeUnixNano: "1" }] } },
+        // opentelemetry-proto, examples/metrics.json has three buckets about one bound.
+        histogram("buckets", { count: 3, sum: 3, bucketCounts: [1, 1, 1], explicitBounds: [1] }),
+        histogram("descending", { count: 3, sum: 3, bucketCounts: [1, 1, 1], explicitBounds: [2, 1] }),
+        histogram("total", { count: 4, sum: 3, bucketCounts: ["1", "2"], explicitBounds: [1] }),
+      ]),
+    );
+    expect([response.status, await response.json()]).toEqual([
+      200,
+      {
+        partialSuccess: {
+          rejectedDataPoints: "7",
+          errorMessage: [
+            "delta: send cumulative points, not deltas",
+            "exponential: a metric of form exponentialHistogram is not taken",
+            "none: a point has no value",
+            "buckets: there must be one bucketCount more than explicitBounds",
+            "descending: explicitBounds must ascend",
+          ].join("; "),
+        },
+      },
+    ]);
+    expect(receiver.metrics.size).toBe(1);
+  });
+});
+
+describe("a receiver", () => {
+  it("listens no more when it was stopped, and may be stopped again", async () => {
+    const receiver = await startTelemetryReceiver({ port: 0 });
+    expect((await fetch(receiver.url)).status).toBe(200);
+    await Promise.all([receiver.stop(), receiver.stop()]);
+    await expect(fetch(receiver.url)).rejects.toThrow();
+  });
+
+  it("stops although a request is still being sent", async () => {
+    const receiver = await startTelemetryReceiver({ port: 0 });
+    const socket = connect(Number(new URL(receiver.url).port), "127.0.0.1");
+    await once(socket, "connect");
+    const closed = once(socket, "close");
+    socket.on("error", () => undefined);
+    socket.write(
+      "POST /v1/traces HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+    );
+    // An answer to another request: the first one has been read by then.
+    await fetch(receiver.url);
+    await receiver.stop();
+    await closed;
+  });
+
+  it("does not start where its port is taken, or where it was called off", async () => {
+    const { url } = await startReceiver();
+    const port = Number(new URL(url).port);
+    await expect(startTelemetryReceiver({ port })).rejects.toThrow("EADDRINUSE");
+    const reason = new Error("called off");
+    await expect(startTelemetryReceiver({ port: 0, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const late = new AbortController();
+    const starting = startTelemetryReceiver({ port: 0, signal: late.signal });
+    late.abort(reason);
+    await expect(starting).rejects.toBe(reason);
+  });
+
+  it("answers HEAD without a body", async () => {
+    const receiver = await startReceiver();
+    const response = await fetch(receiver.url, { method: "HEAD" });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
+  });
+});

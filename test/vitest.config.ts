@@ -14,7 +14,7 @@ const endToEnd = {
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
 /** What takes half a minute runs with TEST_LONG=1, and on external servers. */
-const long = ["test/e2e/{database-breaker,degradation,origin-loss,rolling-restart,stale-if-error}.test.ts"];
+const long = ["test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error}.test.ts"];
 
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =
@@ -46,7 +46,7 @@ export default defineConfig({
         test: {
           name: "node",
           include: [
-            "test/{architecture,container,contract,core,edge,k8s,local,origin}/**/*.test.ts",
+            "test/{architecture,container,contract,core,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
           // It has an image to be built first, and a configuration of its own.

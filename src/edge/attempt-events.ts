@@ -29,16 +29,13 @@ export interface AttemptRecord {
   readonly durationMs: number;
 }
 
-/** Why there was no further attempt, though the last one failed and the request could have been made again. */
-export type RetryDenial =
-  /** There were as many as there may be. */
-  | "attempts"
-  /** The share of requests that may be made again is used up. */
-  | "budget"
-  /** There is less time left than half of the answers take. */
-  | "deadline"
-  /** No origin would do better. */
-  | "origins";
+/**
+ * Why there was no further attempt, though the last one failed and the request could have been made again. `attempts`: there
+ * were as many as there may be. `budget`: the share of requests that may be made again is used up. `deadline`: there is less
+ * time left than half of the answers take. `origins`: none would do better.
+ */
+export const RETRY_DENIALS = ["attempts", "budget", "deadline", "origins"] as const;
+export type RetryDenial = (typeof RETRY_DENIALS)[number];
 
 export type AttemptEvent =
   | {

@@ -18,8 +18,13 @@ const writeLine = (line: string): void => {
   console.log(line);
 };
 
-const log = (entry: Readonly<Record<string, unknown>>): void =>
-  writeLine(logLine({ time: new Date().toISOString(), ...entry }));
+type Log = (entry: Readonly<Record<string, unknown>>) => void;
+
+/** @param constant what every line names */
+const logWith =
+  (constant: Readonly<Record<string, string>>): Log =>
+  (entry) =>
+    writeLine(logLine({ time: new Date().toISOString(), ...entry, ...constant }));
 
 /** The edge of an isolate, built at its first request; undefined where the configuration is wrong. */
 let edge: Edge | undefined;
@@ -27,13 +32,15 @@ let edge: Edge | undefined;
 const build = (environment: Environment): Edge | undefined => {
   const reading = readEdgeConfiguration(environment);
   if (!reading.ok) {
-    log({ level: "error", message: reading.message });
+    logWith({})({ level: "error", message: reading.message });
     return undefined;
   }
   const {
     UPSTASH_REDIS_REST_URL: url,
     UPSTASH_REDIS_REST_TOKEN: token,
     REDIS_TIMEOUT_MS: timeoutMs,
+    OTEL_SERVICE_NAME: serviceName,
+    SERVICE_VERSION: serviceVersion,
   } = reading.value;
   const outgoing: typeof fetch = (input, init) => fetch(input, init);
   const now = (): number => Date.now();
@@ -50,7 +57,7 @@ const build = (environment: Environment): Edge | undefined => {
     fetch: outgoing,
     now,
     random,
-    log,
+    log: logWith({ "service.name": serviceName, "service.version": serviceVersion }),
     telemetry: createEdgeTelemetry({
       configuration: reading.value,
       fetch: outgoing,

@@ -6,11 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres } from "../../src/local/postgres.ts";
 import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
 
 const execute = promisify(execFile);
+
+const traceJson = z.object({ spans: z.array(z.object({ service: z.string(), name: z.string() })) });
 
 let folder: string;
 
@@ -83,6 +86,35 @@ describe("npm start", () => {
     const run = start([], { BREAKWATER_EMBEDDED_REDIS: "mock" });
     expect((await paste(run)).map(({ status }) => status)).toEqual(["200", "201", "200"]);
     expect(run.output.join("\n")).toContain("ioredis-mock");
+    await stop(run);
+  });
+
+  test("a request's id leads to its one trace, of both tiers and the statement, and to their readable lines", async () => {
+    const run = start();
+    const api = (await run.line("  API ")).match(/http:\S+/)?.[0];
+    const traces = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
+    const response = await fetch(`${api}/v1/products?limit=3`);
+    const id = response.headers.get("x-request-id") ?? "";
+    const spans = async (): Promise<string[]> => {
+      const answer = await fetch(`${traces}/traces/${id}.json`);
+      const trace = traceJson.safeParse(await answer.json());
+      return (trace.data?.spans ?? []).map(({ service, name }) => `${service}: ${name}`);
+    };
+    await expect
+      .poll(spans, { timeout: 10_000 })
+      .toEqual(
+        expect.arrayContaining([
+          "breakwater-edge: GET /v1/products",
+          "breakwater-edge: GET",
+          "breakwater-origin: GET /v1/products",
+          "breakwater-origin: SELECT products",
+        ]),
+      );
+    const page = await fetch(`${traces}/traces/${id}`);
+    expect(await page.text()).toContain("SELECT products");
+    const short = id.slice(0, 8);
+    expect(await run.line(`edge     GET /v1/products 200`)).toContain(short);
+    expect(run.output.filter((line) => line.includes(short) && line.includes("origin")).length).toBe(1);
     await stop(run);
   });
 

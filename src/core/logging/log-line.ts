@@ -1,7 +1,7 @@
 /** One line of a log: JSON, bounded, without secrets, whatever it is given. */
 import { isJsonObject } from "../json-object.ts";
 import { byteLength, jsonText } from "./json-text.ts";
-import { createReader, type Plain, type PlainObject } from "./plain.ts";
+import { createReader, type Plain, type PlainObject, type Reader } from "./plain.ts";
 import { isSuspect } from "./redact.ts";
 import { KEPT, shorten } from "./shorten.ts";
 
@@ -15,6 +15,9 @@ const BYTES_PER_UNIT = 3;
 
 /** A time, an id: what stays whole, UTF-16 code units. */
 const MAX_KEPT_UNITS = 128;
+/** Fields of a line that are looked at. */
+const MAX_FIELDS = 200;
+const TRUNCATED_BYTES = ',"truncated":true'.length;
 
 const FAILED = '{"level":"error","message":"a line of the log could not be written","truncated":true}';
 
@@ -25,34 +28,37 @@ const kept = (key: string, value: Plain | undefined): Plain | undefined => {
   return `${value.slice(0, MAX_KEPT_UNITS).toWellFormed()}…`;
 };
 
-const written = (fields: object): string => {
-  const reader = createReader();
-  const keys = Object.keys(fields);
-  // First, so that what stands before them does not use up what may be read.
-  const first = new Map<string, Plain | undefined>();
-  for (const key of KEPT)
-    if (Object.hasOwn(fields, key)) first.set(key, kept(key, reader.field(fields, key)));
-  const line: Record<string, Plain> = Object.create(null);
-  const rest = new Set<string>();
-  for (const key of keys.slice(0, MAX_FIELDS)) {
-    const value = first.has(key) ? first.get(key) : reader.field(fields, key);
-    if (value !== undefined) line[first.has(key) ? key : reader.key(key)] = value;
-    rest.add(key);
+/** Those that stay, read before all others, so that what stands before them does not use up what may be read. */
+const keptOf = (fields: object, reader: Reader): ReadonlyMap<string, Plain | undefined> => {
+  const found = new Map<string, Plain | undefined>();
+  for (const key of KEPT) {
+    if (Object.hasOwn(fields, key)) found.set(key, kept(key, reader.field(fields, key)));
   }
-  for (const [key, value] of first) if (!rest.has(key) && value !== undefined) line[key] = value;
-  if (reader.hasCut || keys.length > MAX_FIELDS) line["truncated"] = true;
-  const text = jsonText(line);
-  if (text.length * BYTES_PER_UNIT <= MAX_TEXT_BYTES || byteLength(text) <= MAX_TEXT_BYTES) return text;
-  return jsonText({ ...shorten(without(line), MAX_TEXT_BYTES - TRUNCATED_BYTES), truncated: true });
+  return found;
 };
 
-/** Fields of a line that are looked at. */
-const MAX_FIELDS = 200;
-const TRUNCATED_BYTES = ',"truncated":true'.length;
+/** In the order in which they were given. */
+const plainLine = (fields: object): PlainObject => {
+  const reader = createReader();
+  const first = keptOf(fields, reader);
+  const line: Record<string, Plain> = Object.create(null);
+  const keys = Object.keys(fields);
+  for (const key of keys.slice(0, MAX_FIELDS)) {
+    const isKept = first.has(key);
+    const value = isKept ? first.get(key) : reader.field(fields, key);
+    if (value !== undefined) line[isKept ? key : reader.key(key)] = value;
+  }
+  for (const [key, value] of first) if (value !== undefined) line[key] = value;
+  if (reader.hasCut || keys.length > MAX_FIELDS) line["truncated"] = true;
+  return line;
+};
 
-const without = (line: PlainObject): PlainObject => {
+const written = (fields: object): string => {
+  const line = plainLine(fields);
+  const text = jsonText(line);
+  if (text.length * BYTES_PER_UNIT <= MAX_TEXT_BYTES || byteLength(text) <= MAX_TEXT_BYTES) return text;
   const { truncated: _, ...others } = line;
-  return others;
+  return jsonText({ ...shorten(others, MAX_TEXT_BYTES - TRUNCATED_BYTES), truncated: true });
 };
 
 /**

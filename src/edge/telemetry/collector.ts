@@ -9,7 +9,8 @@ export interface CollectorOptions {
   readonly fetch: typeof globalThis.fetch;
 }
 
-export type Signal = "traces" | "metrics";
+export const SIGNALS = ["traces", "metrics"] as const;
+export type Signal = (typeof SIGNALS)[number];
 
 /** @returns whether it was taken; never rejects */
 export type SendTelemetry = (signal: Signal, body: string) => Promise<boolean>;

@@ -4,13 +4,13 @@
  */
 import type { BreakerState, Transition } from "../../core/breaker/transition.ts";
 import type { CacheOutcome } from "../../core/cache/outcome.ts";
-import type { GuardName } from "../../core/guards/exchange.ts";
+import { GUARD_NAMES, type GuardName } from "../../core/guards/exchange.ts";
 import type { LimitEvent } from "../../core/guards/limit-events.ts";
 import type { Meter } from "../../core/telemetry/metrics/meter.ts";
-import type { AttemptEvent, AttemptRecord } from "../attempt-events.ts";
+import { type AttemptEvent, type AttemptRecord, RETRY_DENIALS } from "../attempt-events.ts";
 import type { Dependency } from "../breakers.ts";
 import type { OriginAddress } from "../configuration.ts";
-import type { Signal } from "./collector.ts";
+import { SIGNALS, type Signal } from "./collector.ts";
 import { serverOf } from "./server-of.ts";
 
 export interface MeasuredRequest {
@@ -25,7 +25,8 @@ export interface MeasuredRequest {
 }
 
 /** `queue_full`: too much waited. `export_failed`: the collector did not take it, or not in time. */
-export type DropReason = "queue_full" | "export_failed";
+const DROP_REASONS = ["queue_full", "export_failed"] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
 
 export interface EdgeMetrics {
   request(request: MeasuredRequest): void;
@@ -137,6 +138,16 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
   };
   breakerOf("redis", "");
   for (const { authority } of origins) breakerOf("origin", authority);
+  // There from the beginning, so that their first increments are in a rate.
+  for (const { dependency, upstream } of breakers.values())
+    for (const state of STATES) changes.series(dependency, state, upstream);
+  rejections.series("redis");
+  for (const guard of GUARD_NAMES) refusals.series(guard);
+  for (const reason of RETRY_DENIALS) denials.series(reason);
+  for (const signal of SIGNALS) {
+    exported.series(signal);
+    for (const reason of DROP_REASONS) dropped.series(signal, reason);
+  }
   let toldRejections = 0;
   meter.gauge(
     {

@@ -11,13 +11,13 @@ export const configuredSinks = (
   log: OriginLog,
   now: () => number,
 ): readonly Sink[] => {
-  const { otlpEndpoint, serviceName, serviceVersion } = observability;
+  const { otlpEndpoint, otlpHeaders, serviceName, serviceVersion } = observability;
   const { siemUrl, siemToken, siemFormat, eventsOnStdout } = security;
   return [
     ...(eventsOnStdout ? [stdoutSink(log)] : []),
     ...(otlpEndpoint === undefined
       ? []
-      : [otlpSink({ endpoint: otlpEndpoint, serviceName, serviceVersion }, now)]),
+      : [otlpSink({ endpoint: otlpEndpoint, headers: otlpHeaders, serviceName, serviceVersion }, now)]),
     ...(siemUrl === undefined
       ? []
       : [webhookSink({ url: siemUrl, token: siemToken, format: siemFormat, serviceName })]),

@@ -1,5 +1,8 @@
 /** OpenTelemetry's log records by OTLP over HTTP, as JSON (OTLP 1.x, "JSON Protobuf Encoding"). */
 import type { EventType, SecurityEvent } from "../../../core/security-events/event.ts";
+import { collectorAddress } from "../../../core/telemetry/collector-address.ts";
+import { attributes } from "../../../core/telemetry/otlp/attributes.ts";
+import { nanoseconds } from "../../../core/telemetry/otlp/nanoseconds.ts";
 import { post } from "../http-post.ts";
 import { toOcsf } from "../ocsf.ts";
 import type { Sink } from "../sink.ts";
@@ -7,6 +10,8 @@ import type { Sink } from "../sink.ts";
 export interface OtlpOptions {
   /** The collector's base address; `/v1/logs` is added. */
   readonly endpoint: string;
+  /** By which it knows the origin. @default none */
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly serviceName: string;
   readonly serviceVersion: string;
   /** @default 10,000 */
@@ -20,23 +25,6 @@ const SEVERITY: Record<EventType, { readonly severityNumber: number; readonly se
   suspicious_activity: { severityNumber: 13, severityText: "WARN" },
   data_access: { severityNumber: 9, severityText: "INFO" },
 };
-
-/** An AnyValue: 64-bit integers are strings. */
-type Value =
-  | { readonly stringValue: string }
-  | { readonly intValue: string }
-  | { readonly arrayValue: { readonly values: readonly Value[] } };
-
-const anyValue = (value: string | number | readonly string[]): Value => {
-  if (typeof value === "string") return { stringValue: value };
-  if (typeof value === "number") return { intValue: String(value) };
-  return { arrayValue: { values: value.map(anyValue) } };
-};
-
-const attributes = (values: Readonly<Record<string, string | number | readonly string[] | null>>) =>
-  Object.entries(values).flatMap(([key, value]) => (value === null ? [] : [{ key, value: anyValue(value) }]));
-
-const nanoseconds = (milliseconds: number): string => `${milliseconds}000000`;
 
 const ownAttributes = (event: SecurityEvent): Record<string, string | readonly string[]> => {
   switch (event.type) {
@@ -72,10 +60,10 @@ const recordOf = (event: SecurityEvent, observedAtMs: number) => ({
 });
 
 export const otlpSink = (
-  { endpoint, serviceName, serviceVersion, timeoutMs }: OtlpOptions,
+  { endpoint, headers = {}, serviceName, serviceVersion, timeoutMs }: OtlpOptions,
   now: () => number,
 ): Sink => {
-  const target = { url: `${endpoint.replace(/\/+$/, "")}/v1/logs`, headers: {} };
+  const target = { url: `${collectorAddress(endpoint).url}/v1/logs`, headers };
   const resource = {
     attributes: attributes({ "service.name": serviceName, "service.version": serviceVersion }),
   };

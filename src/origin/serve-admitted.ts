@@ -5,6 +5,15 @@ import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";
 import type { RequestTelemetry, ToldRoute } from "./telemetry/request-telemetry.ts";
 
+/**
+ * In the place of a status that nobody was told: the client had gone before, as the edge does where another origin was
+ * faster. nginx's number for it; were it the answer's, hedges would look like failures.
+ */
+const CLIENT_GONE = 499;
+
+const statusOf = (c: OriginContext, { status }: Response): number =>
+  c.env?.outgoing?.destroyed === true ? CLIENT_GONE : status;
+
 /** @param route what it is known by; of what no route fits the method alone */
 export const serveAdmitted =
   (
@@ -23,7 +32,7 @@ export const serveAdmitted =
         requestId: admitted.headers.get(tierHeaders.requestId) ?? "",
         admitted: undefined,
         span: undefined,
-        status: admitted.status,
+        status: statusOf(c, admitted),
         durationMs: performance.now() - beganAtMs,
       });
       return admitted;
@@ -36,7 +45,7 @@ export const serveAdmitted =
       requestId: admitted.requestId,
       admitted,
       span,
-      status: response.status,
+      status: statusOf(c, response),
       durationMs: performance.now() - beganAtMs,
     });
     return response;

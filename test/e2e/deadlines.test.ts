@@ -126,8 +126,12 @@ describe("a request that arrives with no time left", () => {
     const spent = await sendSigned(system, "/v1/orders", read);
     expect((await problemOf(spent)).code).toBe("deadline_exceeded");
     expect(await hasSeen(statement)).toBe(false);
-    expect((await sendSigned(system, "/v1/orders", { ...read, timeoutMs: 5_000 })).status).toBe(200);
-    expect(await hasSeen(statement)).toBe(true);
+    // What an origin does by itself may come behind it on the same connection.
+    const isSeenInTime = async (): Promise<boolean> => {
+      expect((await sendSigned(system, "/v1/orders", { ...read, timeoutMs: 5_000 })).status).toBe(200);
+      return await hasSeen(statement);
+    };
+    await expect.poll(isSeenInTime, { timeout: 5_000 }).toBe(true);
   });
 
   test.each([0, -1, "soon"])("%j ms left orders nothing", async (timeoutMs) => {

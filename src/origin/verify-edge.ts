@@ -109,8 +109,9 @@ export const verifyEdge = (
 ): VerifyEdge => {
   const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
   const verifier = { keys, authorities, nonces, fields: coveredFieldsWith(declaredFields) };
-  const refuse = (reason: Refusal, path: string, mistimed?: Unsigned["mistimed"]): Unsigned => {
-    log.warn({ reason, path }, "refused a request that the edge has not signed");
+  const refuse = (reason: Refusal, mistimed?: Unsigned["mistimed"]): Unsigned => {
+    // Its path is anybody's to choose.
+    log.warn({ reason }, "refused a request that the edge has not signed");
     return { isUnsigned: true, mistimed };
   };
   return ({ method, url, field }) => {
@@ -121,14 +122,14 @@ export const verifyEdge = (
     if (!verification.ok) {
       const { reason } = verification;
       const requestId = field(tierHeaders.requestId) ?? "";
-      return refuse(reason, target.path, MISTIMED.includes(reason) ? { requestId, isOnlyHere } : undefined);
+      return refuse(reason, MISTIMED.includes(reason) ? { requestId, isOnlyHere } : undefined);
     }
     const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
-    if (verdict === undefined) return refuse("malformed", target.path);
+    if (verdict === undefined) return refuse("malformed");
     const claim = async (): Promise<boolean> => {
       // Without Redis each pod knows only its own.
       const isTaken = (await claimed()) === "taken";
-      if (isTaken) refuse("replayed", target.path);
+      if (isTaken) refuse("replayed");
       return !isTaken;
     };
     return {

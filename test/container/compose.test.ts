@@ -8,13 +8,15 @@ import { parse as parseToml } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
+import { apiRoutes } from "../../src/contract/api/routes.ts";
+import { timeoutMs } from "../../src/contract/route.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { projectFolder } from "../../src/local/folder.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { readOriginConfiguration } from "../../src/origin/configuration/read.ts";
 import { imageFault } from "../k8s/support/image.ts";
 import { isToolRequired } from "../support/required-tools.ts";
-import { collectorFaults } from "./support/collector.ts";
+import { collectorFaults, mergedConfiguration } from "./support/collector.ts";
 import { containerFolder, readCompose, readYaml } from "./support/compose.ts";
 import { readFinalStage } from "./support/dockerfile.ts";
 
@@ -33,6 +35,8 @@ const mounts = all.flatMap(([name, service]) =>
       mode,
     })),
 );
+
+const tailSampling = readYaml("k8s/components/otel-collector/tail-sampling.yaml");
 
 const hasProgram = (name: string): boolean => spawnSync("which", [name]).status === 0;
 
@@ -77,7 +81,7 @@ describe("compose.yaml", () => {
     const published = all.flatMap(([, { ports }]) => ports);
     expect(published.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
     expect(published.map((port) => Number(port.split(":")[1])).sort((a, b) => a - b)).toEqual([
-      3000, 4317, 4318, 8079, 8080, 8888, 9090, 13133, 16686,
+      3000, 4317, 4318, 8079, 8080, 8888, 8889, 9090, 13133, 16686,
     ]);
   });
 
@@ -154,13 +158,67 @@ describe("the edge of `wrangler dev --env compose`", () => {
 
 describe("a mounted file", () => {
   test.for([
+    ["container/otel-collector.yaml", "debug"],
+    ["k8s/components/otel-collector/collector.yaml", "debug"],
+    ["k8s/components/edge-telemetry/collector.yaml", "prometheus"],
+    ["k8s/components/logs/collector.yaml", "debug"],
+  ] as const)("%s: every part of the collector is there, and used", ([path, exporter]) => {
+    expect(collectorFaults(readYaml(path))).toEqual([]);
+    const broken = JSON.stringify(readYaml(path)).replaceAll(`"${exporter}"`, '"logging"');
+    expect(collectorFaults(JSON.parse(broken))).toContain("exporters: there is no logging");
+  });
+
+  test.for([
     "container/otel-collector.yaml",
     "k8s/components/otel-collector/collector.yaml",
-    "k8s/components/logs/collector.yaml",
-  ])("%s: every part of the collector is there, and used", (path) => {
-    expect(collectorFaults(readYaml(path))).toEqual([]);
-    const broken = JSON.stringify(readYaml(path)).replaceAll('"debug"', '"logging"');
-    expect(collectorFaults(JSON.parse(broken))).toContain("exporters: there is no logging");
+  ])("%s: the tail sampling may be read over it, and waits longer than any route takes", (path) => {
+    const merged = mergedConfiguration(readYaml(path), tailSampling);
+    expect(collectorFaults(merged)).toEqual([]);
+    expect(merged).toMatchObject({
+      service: { pipelines: { traces: { processors: ["memory_limiter", "tail_sampling", "batch"] } } },
+    });
+    const { decision_wait } = z
+      .object({
+        processors: z.object({ tail_sampling: z.object({ decision_wait: z.string().regex(/^\d+s$/) }) }),
+      })
+      .parse(merged).processors.tail_sampling;
+    const longestMs = Math.max(...Object.values(apiRoutes).map(timeoutMs));
+    expect(Number.parseInt(decision_wait, 10) * 1_000).toBeGreaterThan(longestMs);
+  });
+
+  test("whoever sends to the edge's collector in a cluster has a token, and its configuration holds none", () => {
+    const { receivers, extensions } = z
+      .object({
+        receivers: z.object({
+          otlp: z.object({ protocols: z.record(z.string(), z.object({ auth: z.unknown() })) }),
+        }),
+        extensions: z.object({ bearertokenauth: z.record(z.string(), z.unknown()) }),
+      })
+      .parse(readYaml("k8s/components/edge-telemetry/collector.yaml"));
+    for (const { auth } of Object.values(receivers.otlp.protocols))
+      expect(auth).toEqual({ authenticator: "bearertokenauth" });
+    expect(Object.keys(extensions.bearertokenauth)).toEqual(["filename"]);
+  });
+
+  test("Prometheus takes the names that the edge's series bring, and reads the rules", () => {
+    const { scrape_configs, rule_files } = z
+      .object({
+        rule_files: z.array(z.string()),
+        scrape_configs: z.array(
+          z.object({
+            job_name: z.string(),
+            honor_labels: z.boolean().default(false),
+            static_configs: z.array(z.object({ targets: z.array(z.string()) })),
+          }),
+        ),
+      })
+      .parse(readYaml("container/prometheus.yaml"));
+    const honored = scrape_configs.filter(({ honor_labels }) => honor_labels);
+    expect(honored.flatMap(({ static_configs }) => static_configs.flatMap(({ targets }) => targets))).toEqual(
+      ["otel-collector:8889"],
+    );
+    expect(rule_files).toEqual(["rules/*.yaml"]);
+    expect(services["prometheus"]?.volumes).toContain("./rules:/etc/prometheus/rules:ro");
   });
 
   test.skipIf(!hasProgram("otelcol-contrib"))("the collector accepts its configuration", () => {
@@ -186,7 +244,7 @@ describe("a mounted file", () => {
       .map((path) => JSON.stringify(readYaml(path)))
       .join("\n");
     const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z-]*):\d+"/g)].map(([, host]) => host);
-    expect(hosts.sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"]);
+    expect([...new Set(hosts)].sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"]);
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
   });
 

@@ -15,6 +15,10 @@ const SETS: Readonly<Record<SetName, Combination>> = {
   ingress: { base: ".", components: ["ingress", "custom-metrics"] },
   keda: { base: ".", components: ["cloudflared", "keda"] },
   logs: { base: "overlays/staging", components: ["logs"] },
+  telemetry: {
+    base: ".",
+    components: ["cloudflared", "otel-collector", "edge-telemetry", "prometheus-operator"],
+  },
 };
 
 const breakages = readBreakages();
@@ -34,7 +38,7 @@ describe.skipIf(!hasKubectl && !isRequired)("a check of a broken manifest fails 
   // The compiler looks at all of them at once, or it would start a hundred times.
   beforeAll(() => {
     unknownFields(breakages.flatMap((row) => broken(objectsOf(row.in), row)));
-  });
+  }, 60_000);
 
   test.for(breakages)("$check: $what", (row) => {
     const objects = objectsOf(row.in);

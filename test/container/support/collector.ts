@@ -24,9 +24,21 @@ const collector = z.object({
 /** Names that opentelemetry-collector-contrib 0.159 has; each instance may have a name behind a slash. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
   receivers: ["otlp", "file_log"],
-  processors: ["memory_limiter", "batch"],
-  exporters: ["debug", "otlp_grpc", "otlp_http"],
-  extensions: ["health_check", "file_storage"],
+  processors: ["memory_limiter", "batch", "tail_sampling"],
+  exporters: ["debug", "otlp_grpc", "otlp_http", "prometheus"],
+  extensions: ["health_check", "file_storage", "bearertokenauth"],
+};
+
+type Tree = { readonly [key: string]: unknown };
+
+const isTree = (value: unknown): value is Tree =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** As the collector merges several files: maps key by key, of everything else the later one's. */
+export const mergedConfiguration = (first: unknown, second: unknown): unknown => {
+  if (!isTree(first) || !isTree(second)) return second === undefined ? first : second;
+  const keys = new Set([...Object.keys(first), ...Object.keys(second)]);
+  return Object.fromEntries([...keys].map((key) => [key, mergedConfiguration(first[key], second[key])]));
 };
 
 const KINDS = ["receivers", "processors", "exporters"] as const;
@@ -61,8 +73,11 @@ export const collectorFaults = (value: unknown): string[] => {
       .filter(([, settings]) => !JSON.stringify(settings ?? {}).includes('"endpoint":'))
       .map(([name]) => `${kind}: ${name} listens on the container's own loopback`),
   );
+  const unknownGuards = [...JSON.stringify(value).matchAll(/"authenticator":"([^"]*)"/g)]
+    .filter(([, name = ""]) => !service.extensions.includes(name))
+    .map(([, name]) => `receivers: there is no extension ${name} to authenticate by`);
   const closed = [...JSON.stringify(value).matchAll(/"endpoint":"(localhost|127\.0\.0\.1):/g)].map(
     () => "an endpoint is the container's own loopback",
   );
-  return [...perKind, ...unlimited, ...defaults, ...closed];
+  return [...perKind, ...unlimited, ...defaults, ...unknownGuards, ...closed];
 };

@@ -1,5 +1,6 @@
 /** Who has to reach whom does, and nobody else: through the policies of both ends. */
 import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
+import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import { Service } from "kubernetes-models/v1/Service";
 import type { Check } from "../support/check.ts";
@@ -75,17 +76,36 @@ const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> 
   ),
 });
 
+/** The edge's telemetry comes in by the tunnel, or where a route says so, and goes on to the collector. */
+const edgeTelemetryFlows = (manifests: Manifests, pods: Pods): Flow[] => {
+  const isRouted = manifests
+    .of(HTTPRoute)
+    .some(({ spec }) => spec.rules?.some((rule) => rule.backendRefs?.some(({ name }) => name === pods.name)));
+  const port = pods.ports["otlp-http"] ?? 0;
+  return [
+    ...Object.entries(waysIn(manifests, pods))
+      .filter(([who]) => who === "cloudflared" || (who === "the gateway" && isRouted))
+      .map(([who, from]) => ({ what: `${who} cannot reach ${pods.title}`, ...{ from, to: pods, port } })),
+    {
+      what: `${pods.title} cannot reach the collector`,
+      ...{ from: pods, ...destination(manifests, "otel-collector", 4317) },
+    },
+  ];
+};
+
 const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
   const { title, name, ports } = pods;
-  const { metrics, http } = ports;
+  const { http } = ports;
+  const scraped = [ports["metrics"], ports["edge-metrics"]].filter((port) => port !== undefined);
   return [
     ...(["UDP", "TCP"] as const).map((protocol) => ({
       what: `${title} cannot reach DNS over ${protocol}`,
       ...{ from: pods, to: DNS, port: 53, protocol },
     })),
-    ...(metrics === undefined
-      ? []
-      : [{ what: `Prometheus cannot reach ${title}`, from: MONITORING, to: pods, port: metrics }]),
+    ...scraped.map((port) => ({
+      what: `Prometheus cannot reach ${title}`,
+      ...{ from: MONITORING, to: pods, port },
+    })),
     ...(name === ORIGIN ? originFlows(manifests, pods) : []),
     ...(name === ORIGIN && http !== undefined
       ? Object.entries(waysIn(manifests, pods)).map(([who, from]) => ({
@@ -93,6 +113,7 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
           ...{ from, to: pods, port: http },
         }))
       : []),
+    ...(name === "edge-collector" ? edgeTelemetryFlows(manifests, pods) : []),
     ...(name === "cloudflared"
       ? (["UDP", "TCP"] as const).map((protocol) => ({
           what: `${title} cannot reach Cloudflare over ${protocol}`,

@@ -1,5 +1,10 @@
 /** Every selector selects pods that are there. */
-import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type IPodMonitor,
+  PodMonitor,
+} from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
 import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
@@ -9,6 +14,7 @@ import { Service } from "kubernetes-models/v1/Service";
 import type { Check } from "../support/check.ts";
 import { type Manifests, titleOf } from "../support/manifests.ts";
 import { type Pods, podsOf } from "../support/pods.ts";
+import { k8sFolder } from "../support/render.ts";
 import { matches } from "../support/selector.ts";
 
 /** Selectors of an object, each with the place where it stands. */
@@ -41,8 +47,26 @@ const selectionsOfOthers = (manifests: Manifests): Selection[] => [
     .map((policy) => ({ place: titleOf(policy), selector: policy.spec?.podSelector })),
   ...manifests
     .of(PodMonitor)
+    .filter(({ spec }) => !mayWait(manifests, spec.selector))
     .map((monitor) => ({ place: titleOf(monitor), selector: monitor.spec.selector })),
 ];
+
+const NAME = "app.kubernetes.io/name";
+
+/** Pods of components, as each says in its Deployment; a component that is not chosen has none. */
+const OF_COMPONENTS: readonly string[] = readdirSync(join(k8sFolder, "components")).map((component) =>
+  component === "edge-telemetry" ? "edge-collector" : component,
+);
+
+/** A PodMonitor may wait for a component that is not there: nothing is scraped then, and nothing fails. */
+const mayWait = (manifests: Manifests, { matchLabels = {} }: IPodMonitor["spec"]["selector"]): boolean => {
+  const name = matchLabels[NAME] ?? "";
+  return (
+    Object.keys(matchLabels).length === 1 &&
+    OF_COMPONENTS.includes(name) &&
+    !podsOf(manifests).some((pods) => pods.name === name)
+  );
+};
 
 export const selectors: Check = {
   name: "selectors",

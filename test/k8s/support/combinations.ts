@@ -7,9 +7,20 @@ export interface Combination {
 }
 
 /** Of each row at most one: two of them would contradict each other, or do the same. */
-const WAYS_IN = [[], ["gateway"], ["ingress"], ["cloudflared"]];
+const WAYS_IN = [
+  [],
+  ["gateway"],
+  ["ingress"],
+  ["cloudflared"],
+  ["gateway", "otel-collector", "edge-telemetry", "edge-telemetry-route"],
+  ["cloudflared", "otel-collector", "edge-telemetry"],
+];
+/** Of overlays that have chosen theirs: what else may come in by it. */
+const MORE_IN = [[], ["edge-telemetry", "edge-telemetry-route"]];
 const SCALING = [[], ["custom-metrics"], ["keda"]];
 const OPTIONAL = ["otel-collector", "prometheus-operator", "logs", "external-secrets"];
+/** Touches nothing else: alone, and with all the others. */
+const APART = ["dashboards"];
 
 /** What each has already. */
 const INCLUDED: Readonly<Record<string, readonly string[]>> = {
@@ -28,23 +39,38 @@ const optionalOver = (base: string, included: readonly string[]): string[] =>
     (name) => base !== "overlays/dev" || name !== "external-secrets",
   );
 
-/** Every sensible one. dev is reached by port-forward, the other overlays have chosen their way in. */
-export const allCombinations = (): Combination[] =>
+/** dev is reached by port-forward, the other overlays have chosen their way in. */
+const waysOf = (base: string): string[][] => {
+  if (base === ".") return WAYS_IN;
+  return base === "overlays/dev" ? [[]] : MORE_IN;
+};
+
+/** Those for which `isWanted` holds; it is told how many optional ones there are beside the chosen way in. */
+const combinations = (
+  isWanted: (components: readonly string[], optional: readonly string[], possible: number) => boolean,
+): Combination[] =>
   Object.entries(INCLUDED).flatMap(([base, included]) =>
-    WAYS_IN.filter((way) => way.length === 0 || base === ".").flatMap((way) =>
-      SCALING.flatMap((scaling) =>
-        subsetsOf(optionalOver(base, included)).map((optional) => ({
-          base,
-          components: [...way, ...scaling, ...optional],
-        })),
-      ),
-    ),
+    waysOf(base).flatMap((way) => {
+      const possible = optionalOver(base, [...included, ...way]);
+      return SCALING.flatMap((scaling) =>
+        [
+          ...subsetsOf(possible).map((some) =>
+            some.length === possible.length ? [...some, ...APART] : some,
+          ),
+          APART,
+        ]
+          .filter((optional) => isWanted([...way, ...scaling, ...optional], optional, possible.length))
+          .map((optional) => ({ base, components: [...way, ...scaling, ...optional] })),
+      );
+    }),
   );
+
+/** Every sensible one. */
+export const allCombinations = (): Combination[] => combinations(() => true);
 
 /** Each component alone, and each choice with none of the optional ones and with all: in a fraction of the time. */
 export const someCombinations = (): Combination[] =>
-  allCombinations().filter(({ base, components }) => {
-    const all = optionalOver(base, INCLUDED[base] ?? []);
-    const optional = components.filter((name) => all.includes(name));
-    return components.length <= 1 || optional.length === 0 || optional.length === all.length;
-  });
+  combinations(
+    (components, optional, possible) =>
+      components.length <= 1 || optional.length === 0 || optional.length >= possible,
+  );

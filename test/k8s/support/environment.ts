@@ -15,7 +15,11 @@ export const SECRETS_BY_COMMAND: Readonly<Record<string, Values>> = {
   "redis-credentials": { url: "rediss://default:password@redis.example.com:6379", token: "token" },
   "signing-keys": { keys: `k1:${"A".repeat(43)}=` },
   cloudflared: { token: "token" },
+  "edge-telemetry": { token: "token" },
 };
+
+/** Of components that are not the origin's: by command, also where the operator makes the origin's own. */
+const ALWAYS_BY_COMMAND = ["cloudflared", "edge-telemetry"];
 
 export const configMapData = (manifests: Manifests, name: string | undefined): Values | undefined =>
   manifests.of(ConfigMap).find(({ metadata }) => metadata?.name === name)?.data;
@@ -46,7 +50,7 @@ export const secretData = (manifests: Manifests, name: string | undefined): Valu
   const written = writtenSecret(manifests, name);
   if (written !== undefined) return written;
   // The operator makes the origin's own: beside it nobody makes them by command.
-  return manifests.of(ExternalSecret).length > 0 && name !== "cloudflared"
+  return manifests.of(ExternalSecret).length > 0 && !ALWAYS_BY_COMMAND.includes(name ?? "")
     ? externalSecret(manifests, name)
     : SECRETS_BY_COMMAND[name ?? ""];
 };

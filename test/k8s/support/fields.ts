@@ -80,7 +80,9 @@ const look = (objects: readonly KubernetesObject[]): void => {
 export const unknownFields = (objects: readonly KubernetesObject[]): string[] => {
   const known = objects.filter(isKnown);
   if (looked.size > MAX_LOOKED) looked.clear();
-  const fresh = known.filter((object) => !looked.has(JSON.stringify(object)));
-  if (fresh.length > 0) look(fresh);
+  const fresh = new Map(
+    known.map((object) => [JSON.stringify(object), object] as const).filter(([text]) => !looked.has(text)),
+  );
+  if (fresh.size > 0) look([...fresh.values()]);
   return known.flatMap((object) => looked.get(JSON.stringify(object)) ?? []);
 };

@@ -1,0 +1,25 @@
+/** A plain rule file inside the Prometheus operator's object, with its comments. */
+
+/**
+ * @param name of the file, without its ending
+ * @param rules its text: comments, then `groups:`
+ */
+export const toPrometheusRule = (name: string, rules: string): string => {
+  const start = rules.indexOf("groups:\n");
+  if (start < 0) throw new Error(`container/rules/${name}.yaml has no groups`);
+  const groups = rules
+    .slice(start)
+    .split("\n")
+    .map((line) => (line === "" ? "" : `  ${line}`))
+    .join("\n");
+  return `# Made from container/rules/${name}.yaml by: node container/observability/write.ts
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: breakwater-${name}
+  labels:
+    app.kubernetes.io/name: web-api
+    app.kubernetes.io/part-of: breakwater
+spec:
+${groups}`;
+};

@@ -1,0 +1,175 @@
+/**
+ * Every metric that a rule, a dashboard or the runbook may name. What is not here is a slip of the pen; what is here has
+ * to be in what the running system emits.
+ */
+import { CACHE_OUTCOMES } from "../../src/core/cache/outcome.ts";
+import { GUARD_NAMES } from "../../src/core/guards/exchange.ts";
+import { PRIORITIES, SHED_REASONS } from "../../src/core/overload/shed.ts";
+import { EVENT_TYPES } from "../../src/core/security-events/event.ts";
+import { DELIVERY_OUTCOMES, DROP_PLACES } from "../../src/origin/security-events/event-metrics.ts";
+import { SINK_NAMES } from "../../src/origin/security-events/sink.ts";
+
+export interface KnownMetric {
+  readonly type: "counter" | "gauge" | "histogram";
+  /** Its own, each with the values that it has, or with some where the set is open; the scrape adds others. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
+  /** Who has it: a tier, the rules, Prometheus itself, or what a cluster has for its own. */
+  readonly from: readonly ("edge" | "origin" | "rules" | "prometheus" | "kubernetes")[];
+}
+
+/** Those that the scrape adds: of compose `job` and `instance` alone. */
+export const TARGET_LABELS = ["job", "instance", "namespace", "pod"];
+
+/** Values that tests use where any may be: nothing may choose one of a closed set by a value that it has not. */
+export const OPEN: Readonly<Record<string, readonly string[]>> = {
+  upstream: ["a.example.com", "b.example.com"],
+  http_route: ["/products", "/products/:id"],
+  http_request_method: ["GET", "POST"],
+  http_response_status_code: ["200", "401", "403", "404", "429", "500", "503"],
+  policy: ["catalogue", "account"],
+  server_address: ["a.example.com", "b.example.com"],
+  error_type: ["", "timed_out", "503"],
+  db_operation_name: ["SELECT", "HMGET"],
+  service_name: ["web-api"],
+  service_version: ["0.1.0"],
+  alertname: ["CircuitBreakerOpen"],
+  container: ["web-api"],
+  deployment: ["web-api"],
+  horizontalpodautoscaler: ["web-api"],
+};
+
+const open = (...names: string[]): Record<string, readonly string[]> =>
+  Object.fromEntries(names.map((name) => [name, OPEN[name] ?? []]));
+
+const STATES = ["closed", "open", "half_open"];
+
+const breaker = { dependency: ["database", "redis", "origin"], ...open("upstream") };
+const http = open("http_request_method", "http_response_status_code");
+
+const metric =
+  (type: KnownMetric["type"]) =>
+  (from: KnownMetric["from"], labels: KnownMetric["labels"] = {}): KnownMetric => ({ type, labels, from });
+const counter = metric("counter");
+const gauge = metric("gauge");
+const histogram = metric("histogram");
+
+const BOTH = ["edge", "origin"] as const;
+const EDGE = ["edge"] as const;
+const ORIGIN = ["origin"] as const;
+const RULES = ["rules"] as const;
+const KUBERNETES = ["kubernetes"] as const;
+
+/** By their names; a histogram's series have `_bucket`, `_count` and `_sum` behind it. */
+export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
+  http_server_request_duration_seconds: histogram(BOTH, { ...http, ...open("http_route") }),
+  circuit_breaker_state: gauge(BOTH, { ...breaker, state: STATES }),
+  circuit_breaker_state_changes_total: counter(BOTH, { ...breaker, state: STATES }),
+  circuit_breaker_rejections_total: counter(BOTH, breaker),
+  rate_limit_decisions_total: counter(BOTH, {
+    ...open("policy"),
+    outcome: ["passed", "limited", "unavailable"],
+    mode: ["lease", "store", "remembered", "local", "open", "closed"],
+  }),
+  cache_requests_total: counter(BOTH, {
+    ...open("http_route"),
+    outcome: CACHE_OUTCOMES,
+  }),
+  telemetry_dropped_total: counter(BOTH, {
+    signal: ["traces", "metrics", "logs"],
+    reason: ["queue_full", "export_failed", "too_large"],
+  }),
+  telemetry_exported_total: counter(BOTH, { signal: ["traces", "metrics", "logs"] }),
+  target_info: gauge(BOTH, open("service_name", "service_version")),
+
+  http_client_request_duration_seconds: histogram(EDGE, { ...http, ...open("server_address", "error_type") }),
+  edge_attempts_total: counter(EDGE, {
+    ...open("upstream"),
+    cause: ["first", "look", "retry", "hedge"],
+    outcome: [
+      "answered",
+      "refused",
+      "not_executed",
+      "foreign",
+      "disbelieved",
+      "broken",
+      "timed_out",
+      "outrun",
+    ],
+  }),
+  edge_retries_denied_total: counter(EDGE, { reason: ["attempts", "budget", "deadline", "origins"] }),
+  guard_refusals_total: counter(EDGE, {
+    guard: GUARD_NAMES,
+  }),
+
+  http_server_active_requests: gauge(ORIGIN),
+  db_client_operation_duration_seconds: histogram(ORIGIN, {
+    db_system_name: ["postgresql", "redis"],
+    ...open("db_operation_name", "error_type"),
+  }),
+  db_client_connection_count: gauge(ORIGIN, { db_client_connection_state: ["idle", "used"] }),
+  db_client_connection_pending_requests: gauge(ORIGIN),
+  cache_entries: gauge(ORIGIN),
+  cache_size_bytes: gauge(ORIGIN),
+  overload_shed_total: counter(ORIGIN, {
+    priority: PRIORITIES,
+    reason: SHED_REASONS,
+  }),
+  overload_limit: gauge(ORIGIN),
+  overload_in_flight: gauge(ORIGIN),
+  overload_queued: gauge(ORIGIN),
+  security_events_total: counter(ORIGIN, { type: EVENT_TYPES }),
+  security_events_dropped_total: counter(ORIGIN, { type: EVENT_TYPES, where: DROP_PLACES }),
+  security_event_deliveries_total: counter(ORIGIN, {
+    sink: SINK_NAMES,
+    outcome: DELIVERY_OUTCOMES,
+  }),
+  security_event_outbox_rows: gauge(ORIGIN, { sink: SINK_NAMES, state: ["waiting", "dead"] }),
+  security_event_outbox_oldest_age_seconds: gauge(ORIGIN, { sink: SINK_NAMES }),
+  blocked_offenders_total: counter(ORIGIN),
+  nodejs_eventloop_lag_p99_seconds: gauge(ORIGIN),
+  nodejs_heap_size_used_bytes: gauge(ORIGIN),
+  nodejs_gc_duration_seconds: histogram(ORIGIN, { kind: ["major", "minor", "incremental", "weakcb"] }),
+  process_cpu_seconds_total: counter(ORIGIN),
+  process_resident_memory_bytes: gauge(ORIGIN),
+
+  http_request_duration_p99: gauge(RULES),
+  active_connections: gauge(RULES),
+  "slo:http_requests:rate5m": gauge(RULES),
+  "slo:http_requests_errors:rate5m": gauge(RULES),
+  "slo:http_requests:error_ratio_rate5m": gauge(RULES),
+  "slo:http_requests:error_ratio_rate30m": gauge(RULES),
+  "slo:http_requests:error_ratio_rate1h": gauge(RULES),
+  "slo:http_requests:error_ratio_rate2h": gauge(RULES),
+  "slo:http_requests:error_ratio_rate6h": gauge(RULES),
+  "slo:http_requests:error_ratio_rate3d": gauge(RULES),
+  "slo:http_requests:error_budget_left30d": gauge(RULES),
+  "slo:http_request_duration:p99_rate5m": gauge(RULES),
+
+  up: gauge(["prometheus"]),
+  ALERTS: gauge(["prometheus"], {
+    ...open("alertname"),
+    alertstate: ["pending", "firing"],
+    severity: ["page", "ticket"],
+  }),
+
+  // https://github.com/kubernetes/kube-state-metrics/tree/main/docs, and cAdvisor's of the kubelet.
+  kube_pod_container_status_restarts_total: counter(KUBERNETES, open("container")),
+  kube_pod_container_resource_limits: gauge(KUBERNETES, {
+    ...open("container"),
+    resource: ["cpu", "memory"],
+  }),
+  kube_deployment_status_replicas_ready: gauge(KUBERNETES, open("deployment")),
+  kube_deployment_spec_replicas: gauge(KUBERNETES, open("deployment")),
+  kube_horizontalpodautoscaler_status_current_replicas: gauge(KUBERNETES, open("horizontalpodautoscaler")),
+  kube_horizontalpodautoscaler_spec_max_replicas: gauge(KUBERNETES, open("horizontalpodautoscaler")),
+  container_memory_working_set_bytes: gauge(KUBERNETES, open("container")),
+};
+
+/** The metric to which a series' name belongs; undefined where none is known. */
+export const metricOfSeries = (series: string): string | undefined => {
+  const own = knownMetrics[series];
+  // A histogram's own name is no series'.
+  if (own !== undefined) return own.type === "histogram" ? undefined : series;
+  const metric = series.replace(/_(bucket|count|sum)$/, "");
+  return knownMetrics[metric]?.type === "histogram" ? metric : undefined;
+};

@@ -1,0 +1,32 @@
+/** Whether an expression names what there is. */
+import { labelNamesIn, type Matcher, matchersIn, metricNamesIn } from "./expression.ts";
+import { knownMetrics, metricOfSeries, OPEN, TARGET_LABELS } from "./known-metrics.ts";
+
+/** What it chooses by that none of the metrics' labels can be; of a pattern each alternative is one. */
+const impossibleValues = (series: readonly string[], { label, operator, value }: Matcher): string[] => {
+  if (label in OPEN || TARGET_LABELS.includes(label) || label === "__name__" || value === "") return [];
+  const possible = series.flatMap((name) => knownMetrics[metricOfSeries(name) ?? ""]?.labels[label] ?? []);
+  const wanted = operator.endsWith("~") ? value.split("|") : [value];
+  return wanted.filter((each) => !possible.includes(each)).map((each) => `${label} is never ${each}`);
+};
+
+/**
+ * @returns a line for each metric that is not known, each label that none of its metrics has, and each value that such a
+ *   label never has
+ */
+export const faultsOfNames = (expr: string): string[] => {
+  const series = metricNamesIn(expr);
+  const unknown = series.filter((name) => metricOfSeries(name) === undefined);
+  const labels = series.flatMap((name) => {
+    const own = Object.keys(knownMetrics[metricOfSeries(name) ?? ""]?.labels ?? {});
+    return name.endsWith("_bucket") ? [...own, "le"] : own;
+  });
+  const stray = labelNamesIn(expr).filter((label) => ![...labels, ...TARGET_LABELS].includes(label));
+  return [
+    ...unknown.map((name) => `${name} is no metric that is known, in: ${expr}`),
+    ...matchersIn(expr)
+      .flatMap((matcher) => impossibleValues(series, matcher))
+      .map((fault) => `${fault}, in: ${expr}`),
+    ...stray.map((label) => `no metric has a label ${label}, in: ${expr}`),
+  ];
+};

@@ -18,8 +18,10 @@ export interface RoundsDependencies {
   readonly now: () => number;
 }
 
-/** Below the half minute for which the platform lets work go on behind an answer. */
-const RUN_MS = 25_000;
+/** For so long the platform lets work go on behind an answer: whoever has said no more by then was ended. */
+const PLATFORM_MS = 30_000;
+/** No round begins later: the last one takes no more than the rest, milliseconds. */
+const RUN_MS = 24_000;
 
 /** @returns to be called with every request: has what there is done where nobody does so any more */
 export const createRounds = ({
@@ -35,21 +37,22 @@ export const createRounds = ({
     try {
       for (;;) {
         const dueAtMs = nextAtMs();
-        if (dueAtMs === undefined) return;
-        const waitMs = Math.max(atLeastMs, dueAtMs - now());
-        if (now() + waitMs > untilMs) return;
-        await pause(waitMs);
-        await round(inBackground);
+        if (dueAtMs === undefined || Math.max(now() + atLeastMs, dueAtMs) > untilMs) return;
+        // Something else may be due sooner by then.
+        await pause(atLeastMs);
+        if ((nextAtMs() ?? Number.POSITIVE_INFINITY) <= now()) await round(inBackground);
       }
     } finally {
-      if (busyUntilMs === untilMs) busyUntilMs = Number.NEGATIVE_INFINITY;
+      if (busyUntilMs === untilMs - RUN_MS + PLATFORM_MS) busyUntilMs = Number.NEGATIVE_INFINITY;
     }
   };
 
   return (inBackground) => {
     const nowMs = now();
-    if (nowMs < busyUntilMs || nextAtMs() === undefined) return;
-    busyUntilMs = nowMs + RUN_MS;
-    inBackground(run(busyUntilMs, inBackground));
+    // A clock that was set back makes nobody busy for longer.
+    const isBusy = nowMs < busyUntilMs && busyUntilMs - nowMs <= PLATFORM_MS;
+    if (isBusy || nextAtMs() === undefined) return;
+    busyUntilMs = nowMs + PLATFORM_MS;
+    inBackground(run(nowMs + RUN_MS, inBackground));
   };
 };

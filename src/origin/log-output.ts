@@ -1,8 +1,9 @@
 /**
  * Standard output, for the log: lines wait for others for a moment, so that a request's costs no system call. Whoever
- * reads it may fall behind: then lines are lost and counted, and nothing waits.
+ * reads it may fall behind, or go: then lines are lost and counted, and nothing waits, neither while the process runs nor
+ * when it ends.
  */
-import { destination } from "pino";
+import { writeSync } from "node:fs";
 import { fitLine } from "../core/logging/log-line.ts";
 
 export interface LogOutput {
@@ -10,7 +11,7 @@ export interface LogOutput {
   write(line: string): void;
   /** The same for a line that is known to be neither. */
   writeFitted(line: string): void;
-  /** Writes what waits before it returns: for the last words of a process. */
+  /** Writes what waits before it returns, as far as it is read: for the last words of a process. */
   flushSync(): void;
   /** Tells of each line that is lost from now on. */
   onDrop(listener: () => void): void;
@@ -18,44 +19,104 @@ export interface LogOutput {
 
 /** For so long a line waits for others at most, milliseconds. */
 const GATHER_MS = 50;
-/** From so much on they do not wait, bytes: less than the stream writes at once. */
-const GATHERED_BYTES = 8 * 1024;
-/** While nobody reads, more than this does not wait, bytes. */
-const MAX_WAITING_BYTES = 4 * 1024 * 1024;
+/** From so much on they do not wait, UTF-16 code units. */
+const GATHERED_UNITS = 8 * 1024;
+/** While nobody reads, more than this does not wait, UTF-16 code units. */
+const MAX_WAITING_UNITS = 4 * 1024 * 1024;
+/** A reader that has fallen behind is given so long again and again, milliseconds. */
+const RETRY_MS = 50;
+/** When the process ends a reader that takes nothing is not waited for longer, milliseconds. */
+const LAST_WORDS_MS = 1_000;
+
+/** Whoever touches it has what is written to a pipe or a socket never wait: a full one is EAGAIN (libuv, `uv_pipe_open`). */
+const neverWaiting = (): number => process.stdout.fd;
+
+const isBusy = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "EBUSY");
+
+/** Within them it is looked so often whether it takes something, milliseconds. */
+const LOOK_MS = 10;
+
+const sleep = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 export const createLogOutput = (): LogOutput => {
-  const stream = destination({
-    dest: 1,
-    sync: false,
-    minLength: GATHERED_BYTES,
-    maxLength: MAX_WAITING_BYTES,
-  });
+  const fd = neverWaiting();
   let tell = (): void => undefined;
-  let isGathering = false;
-  stream.on("drop", () => tell());
-  // Who has read it has gone: that is no reason to end.
-  stream.on("error", () => undefined);
+  /** What waits to be written, whole lines. */
+  let lines: string[] = [];
+  let units = 0;
+  /** What is being written, from where it goes on. */
+  let chunk: Buffer | undefined;
+  let hasGone = false;
+  let isWaiting = false;
 
+  const lose = (count: number): void => {
+    for (let each = 0; each < count; each += 1) tell();
+  };
+  /** Nobody reads any more: that is no reason to end. */
+  const giveUp = (): void => {
+    hasGone = true;
+    lose(lines.length + (chunk?.toString().split("\n").length ?? 1) - 1);
+    lines = [];
+    units = 0;
+    chunk = undefined;
+  };
+  const nextChunk = (): Buffer | undefined => {
+    if (chunk === undefined && lines.length > 0) {
+      chunk = Buffer.from(lines.join(""));
+      lines = [];
+      units = 0;
+    }
+    return chunk;
+  };
+  const written = (bytes: number): void => {
+    chunk = chunk === undefined || bytes >= chunk.length ? undefined : chunk.subarray(bytes);
+  };
+
+  const later = (ms: number): void => {
+    if (isWaiting) return;
+    isWaiting = true;
+    setTimeout(() => {
+      isWaiting = false;
+      flush();
+    }, ms).unref();
+  };
+  /** Writes what the reader has room for. @returns whether there is something left */
+  const push = (): boolean => {
+    for (let next = nextChunk(); next !== undefined; next = nextChunk()) {
+      try {
+        written(writeSync(fd, next));
+      } catch (error) {
+        if (isBusy(error)) return true;
+        giveUp();
+      }
+    }
+    return false;
+  };
   const flush = (): void => {
-    isGathering = false;
-    stream.flush();
+    if (push()) later(RETRY_MS);
   };
 
   const writeFitted = (line: string): void => {
-    stream.write(line);
-    if (isGathering) return;
-    isGathering = true;
-    setTimeout(flush, GATHER_MS).unref();
+    if (hasGone || units + line.length > MAX_WAITING_UNITS) {
+      tell();
+      return;
+    }
+    lines.push(line);
+    units += line.length;
+    // One that has fallen behind is given its time.
+    if (units >= GATHERED_UNITS && chunk === undefined) flush();
+    else later(GATHER_MS);
   };
 
   return {
     write: (line) => writeFitted(fitLine(line)),
     writeFitted,
     flushSync: () => {
-      try {
-        stream.flushSync();
-      } catch {
-        // Nobody reads any more.
+      const untilMs = performance.now() + LAST_WORDS_MS;
+      while (push()) {
+        if (performance.now() > untilMs) return;
+        sleep(LOOK_MS);
       }
     },
     onDrop: (listener) => {

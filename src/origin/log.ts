@@ -10,17 +10,33 @@ export interface LogService {
   readonly serviceVersion: string;
 }
 
+/** What a line is about, beside what it says itself. */
+export interface LogContext {
+  /** The span that is worked below, where it is kept. */
+  active?: (() => { readonly traceId: string; readonly spanId: string } | undefined) | undefined;
+}
+
 /** Of a request's line the trace's id is the request's. */
-const mixin = (fields: object): object =>
-  "requestId" in fields && typeof fields.requestId === "string"
-    ? { trace_id: traceIdOf(fields.requestId) }
-    : {};
+const mixinOf =
+  (context: LogContext) =>
+  (fields: object): object => {
+    const active = context.active?.();
+    if (active !== undefined) return { trace_id: active.traceId, span_id: active.spanId };
+    return "requestId" in fields && typeof fields.requestId === "string"
+      ? { trace_id: traceIdOf(fields.requestId) }
+      : {};
+  };
 
 /**
  * @param service what every line names, by OpenTelemetry's attributes; without it lines name nothing
  * @param output @default standard output, each line at once
  */
-export const createLog = (level: string, service?: LogService, output?: LogOutput) => {
+export const createLog = (
+  level: string,
+  service?: LogService,
+  output?: LogOutput,
+  context: LogContext = {},
+) => {
   const options = {
     level,
     base:
@@ -32,7 +48,7 @@ export const createLog = (level: string, service?: LogService, output?: LogOutpu
             pid: process.pid,
           },
     messageKey: "message",
-    mixin,
+    mixin: mixinOf(context),
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

@@ -9,7 +9,7 @@ import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";
 import { runWorker } from "./lifecycle/run-worker.ts";
-import { createLog } from "./log.ts";
+import { createLog, type LogContext } from "./log.ts";
 import { createLogOutput } from "./log-output.ts";
 
 const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
@@ -25,9 +25,10 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
   }
   const { value } = configuration;
   const output = createLogOutput();
-  const log = createLog(value.observability.logLevel, value.observability, output);
+  const context: LogContext = {};
+  const log = createLog(value.observability.logLevel, value.observability, output, context);
   try {
-    return await runnerOf(value)(value, { log, output });
+    return await runnerOf(value)(value, { log, output, context });
   } catch (error) {
     log.fatal({ err: error }, "the origin cannot run");
     return EXIT.failure;

@@ -3,7 +3,7 @@ import { tierHeaders } from "../contract/tier-headers.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";
-import type { RequestTelemetry, ToldRoute } from "./telemetry/request-telemetry.ts";
+import type { RequestTelemetry, ServedRequest, ToldRoute } from "./telemetry/request-telemetry.ts";
 
 /**
  * In the place of a status that nobody was told: the client had gone before, as the edge does where another origin was
@@ -11,8 +11,10 @@ import type { RequestTelemetry, ToldRoute } from "./telemetry/request-telemetry.
  */
 const CLIENT_GONE = 499;
 
-const statusOf = (c: OriginContext, { status }: Response): number =>
-  c.env?.outgoing?.destroyed === true ? CLIENT_GONE : status;
+/** What is thrown is answered so in the end. */
+const UNFORESEEN = 500;
+
+const hasGone = (c: OriginContext): boolean => c.env?.outgoing?.destroyed === true;
 
 /** @param route what it is known by; of what no route fits the method alone */
 export const serveAdmitted =
@@ -24,29 +26,36 @@ export const serveAdmitted =
   ) =>
   async (c: OriginContext): Promise<Response> => {
     const beganAtMs = performance.now();
-    const admitted = await admit(c);
     const told = route(c);
-    if (admitted instanceof Response) {
+    const tell = (
+      { requestId, admitted, span }: Pick<ServedRequest, "requestId" | "admitted" | "span">,
+      status: number,
+    ): void =>
       telemetry.served({
         route: told,
-        requestId: admitted.headers.get(tierHeaders.requestId) ?? "",
-        admitted: undefined,
-        span: undefined,
-        status: statusOf(c, admitted),
+        requestId,
+        admitted,
+        span,
+        status: hasGone(c) ? CLIENT_GONE : status,
         durationMs: performance.now() - beganAtMs,
       });
+
+    const admitted = await admit(c);
+    if (admitted instanceof Response) {
+      const requestId = admitted.headers.get(tierHeaders.requestId) ?? "";
+      tell({ requestId, admitted: undefined, span: undefined }, admitted.status);
       return admitted;
     }
     const span = telemetry.begin(admitted, told, beganAtMs);
+    const request = { requestId: admitted.requestId, admitted, span };
     const work = (): Response | Promise<Response> => respond(c, admitted);
-    const response = await (span === undefined ? work() : span.run(work));
-    telemetry.served({
-      route: told,
-      requestId: admitted.requestId,
-      admitted,
-      span,
-      status: statusOf(c, response),
-      durationMs: performance.now() - beganAtMs,
-    });
+    let response: Response;
+    try {
+      response = await (span === undefined ? work() : span.run(work));
+    } catch (error) {
+      tell(request, UNFORESEEN);
+      throw error;
+    }
+    tell(request, response.status);
     return response;
   };

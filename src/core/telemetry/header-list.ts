@@ -17,12 +17,13 @@ const decoded = (text: string): string | undefined => {
 
 /** @returns the fields by their names in lower case; undefined where the text is none */
 export const readHeaderList = (text: string): Readonly<Record<string, string>> | undefined => {
-  const headers: Record<string, string> = {};
-  for (const part of text.split(",")) {
+  const headers: [string, string][] = [];
+  // One comma more at the end is nobody's header.
+  for (const part of text.split(",").filter((each) => each.trim() !== "")) {
     const [, name, written] = FIELD.exec(part) ?? [];
     const value = written === undefined ? undefined : decoded(written);
     if (name === undefined || value === undefined || !SENDABLE.test(value)) return undefined;
-    headers[name.toLowerCase()] = value;
+    headers.push([name.toLowerCase(), value]);
   }
-  return headers;
+  return headers.length === 0 ? undefined : Object.fromEntries(headers);
 };

@@ -31,56 +31,77 @@ const MAX_BATCH = 512;
 const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 30_000;
 
+/** When one signal may be sent again: each has its own, as a collector may take the one and not the other. */
+const backoff = (now: () => number) => {
+  let notBeforeMs = Number.NEGATIVE_INFINITY;
+  let backoffMs = FIRST_BACKOFF_MS;
+  return {
+    /** A clock that was set back delays nothing for longer. */
+    notBeforeMs: () => (notBeforeMs - now() > LONGEST_BACKOFF_MS ? now() : notBeforeMs),
+    settle: (isTaken: boolean): void => {
+      notBeforeMs = isTaken ? Number.NEGATIVE_INFINITY : now() + backoffMs;
+      backoffMs = isTaken ? FIRST_BACKOFF_MS : Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
+    },
+  };
+};
+
 /** @returns to be called with every request */
 export const createTelemetryCourier = (
   dependencies: TelemetryCourierDependencies,
 ): ((inBackground: Exchange["inBackground"]) => void) => {
   const { spans, meter, metrics, send, resource, metricIntervalMs, now } = dependencies;
   const scope = { name: "breakwater-edge" };
-  let sentRevision = 0;
-  /** Whether requests have been counted since metrics were sent. */
+  /** Whether requests have been counted since metrics were taken. */
   let isCounted = false;
   let metricsDueAtMs = Number.NEGATIVE_INFINITY;
-  let notBeforeMs = Number.NEGATIVE_INFINITY;
-  let backoffMs = FIRST_BACKOFF_MS;
+  /** Spans that are on their way. */
+  let underWay = 0;
+  const ofSpans = backoff(now);
+  const ofMetrics = backoff(now);
 
-  const settle = (isTaken: boolean): void => {
-    backoffMs = isTaken ? FIRST_BACKOFF_MS : Math.min(2 * backoffMs, LONGEST_BACKOFF_MS);
-    notBeforeMs = isTaken ? Number.NEGATIVE_INFINITY : now() + backoffMs;
+  const spansAtMs = (): number => (spans.length > 0 ? ofSpans.notBeforeMs() : Number.POSITIVE_INFINITY);
+  const metricsAtMs = (): number => {
+    if (!isCounted) return Number.POSITIVE_INFINITY;
+    const dueAtMs = metricsDueAtMs - now() > metricIntervalMs ? now() : metricsDueAtMs;
+    return Math.max(dueAtMs, ofMetrics.notBeforeMs());
   };
 
   const takeSpans = async (): Promise<void> => {
+    // There is one round at a time: who has had these was ended by the platform.
+    if (underWay > 0) metrics.dropped("traces", "export_failed", underWay);
     const batch = spans.take(MAX_BATCH);
-    if (batch.length === 0) return;
+    underWay = batch.length;
     const isTaken = await send("traces", JSON.stringify(otlpSpans(batch, resource, scope)));
+    underWay = 0;
     if (isTaken) metrics.exported("traces", batch.length);
     else metrics.dropped("traces", "export_failed", batch.length);
-    settle(isTaken);
+    ofSpans.settle(isTaken);
   };
 
   const takeMetrics = async (): Promise<void> => {
     isCounted = false;
     metricsDueAtMs = now() + metricIntervalMs;
-    const snapshot = meter.collect();
-    if (snapshot.revision === sentRevision) return;
-    const isTaken = await send("metrics", JSON.stringify(otlpMetrics(snapshot, resource, scope)));
-    if (isTaken) {
-      sentRevision = snapshot.revision;
-      metrics.exported("metrics", 1);
-    } else {
+    const isTaken = await send("metrics", JSON.stringify(otlpMetrics(meter.collect(), resource, scope)));
+    if (isTaken) metrics.exported("metrics", 1);
+    else {
       metrics.dropped("metrics", "export_failed", 1);
+      isCounted = true;
+      metricsDueAtMs = now();
     }
-    settle(isTaken);
+    ofMetrics.settle(isTaken);
   };
 
   const tend = createRounds({
     nextAtMs: () => {
-      if (spans.length === 0 && !isCounted) return undefined;
-      return Math.max(spans.length > 0 ? Number.NEGATIVE_INFINITY : metricsDueAtMs, notBeforeMs);
+      const atMs = Math.min(spansAtMs(), metricsAtMs());
+      return atMs === Number.POSITIVE_INFINITY ? undefined : atMs;
     },
     round: async () => {
-      await takeSpans();
-      if (now() >= Math.max(metricsDueAtMs, notBeforeMs)) await takeMetrics();
+      const nowMs = now();
+      const areSpansDue = spansAtMs() <= nowMs;
+      const areMetricsDue = metricsAtMs() <= nowMs;
+      // At once, so that a round takes no longer than one of them.
+      await Promise.all([areSpansDue ? takeSpans() : undefined, areMetricsDue ? takeMetrics() : undefined]);
     },
     atLeastMs: GATHER_MS,
     now,

@@ -2,14 +2,13 @@
  * What an isolate counts and measures: by OpenTelemetry's names where it has one, else by our own. Every label's values are
  * a closed set. An isolate's clock stands still while it computes: a duration is that of what was waited for.
  */
-import type { BreakerState, Transition } from "../../core/breaker/transition.ts";
 import type { CacheOutcome } from "../../core/cache/outcome.ts";
 import { GUARD_NAMES, type GuardName } from "../../core/guards/exchange.ts";
 import type { LimitEvent } from "../../core/guards/limit-events.ts";
 import type { Meter } from "../../core/telemetry/metrics/meter.ts";
 import { type AttemptEvent, type AttemptRecord, RETRY_DENIALS } from "../attempt-events.ts";
-import type { Dependency } from "../breakers.ts";
 import type { OriginAddress } from "../configuration.ts";
+import { createBreakerMetrics, type ObserveTransition } from "./breaker-metrics.ts";
 import { SIGNALS, type Signal } from "./collector.ts";
 import { serverOf } from "./server-of.ts";
 
@@ -31,8 +30,7 @@ export type DropReason = (typeof DROP_REASONS)[number];
 export interface EdgeMetrics {
   request(request: MeasuredRequest): void;
   observe(event: AttemptEvent | LimitEvent): void;
-  /** @param upstream which one it is, where there are several of one name; else empty */
-  transition(dependency: Dependency, transition: Transition, upstream: string): void;
+  readonly transition: ObserveTransition;
   exported(signal: Signal, count: number): void;
   dropped(signal: Signal, reason: DropReason, count: number): void;
 }
@@ -49,8 +47,6 @@ export interface EdgeMetricsOptions {
 const HTTP_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
 
 const NOBODY = { host: "", port: 0, authority: "" };
-
-const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
 
 /** Of these outcomes the answer's status says whether something was wrong. */
 const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
@@ -108,16 +104,6 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
     description: "Requests of cacheable routes, by what the cache made of them",
     labels: ["http.route", "outcome"],
   });
-  const changes = meter.counter({
-    name: "circuit_breaker.state_changes",
-    description: "Changes of a circuit breaker's state, by the new one",
-    labels: ["dependency", "state", "upstream"],
-  });
-  const rejections = meter.counter({
-    name: "circuit_breaker.rejections",
-    description: "Calls that a circuit breaker has rejected",
-    labels: ["dependency"],
-  });
   const exported = meter.counter({
     name: "telemetry.exported",
     description: "Spans, and sets of metrics, that the collector has taken",
@@ -129,42 +115,14 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
     labels: ["signal", "reason"],
   });
 
-  const breakers = new Map<string, { dependency: Dependency; upstream: string; state: BreakerState }>();
-  const breakerOf = (dependency: Dependency, upstream: string) => {
-    const key = `${dependency} ${upstream}`;
-    const known = breakers.get(key) ?? { dependency, upstream, state: "closed" };
-    breakers.set(key, known);
-    return known;
-  };
-  breakerOf("redis", "");
-  for (const { authority } of origins) breakerOf("origin", authority);
+  const transition = createBreakerMetrics(meter, origins, redisRejections);
   // There from the beginning, so that their first increments are in a rate.
-  for (const { dependency, upstream } of breakers.values())
-    for (const state of STATES) changes.series(dependency, state, upstream);
-  rejections.series("redis");
   for (const guard of GUARD_NAMES) refusals.series(guard);
   for (const reason of RETRY_DENIALS) denials.series(reason);
   for (const signal of SIGNALS) {
     exported.series(signal);
     for (const reason of DROP_REASONS) dropped.series(signal, reason);
   }
-  let toldRejections = 0;
-  meter.gauge(
-    {
-      name: "circuit_breaker.state",
-      description: "1 for the state that a circuit breaker is in",
-      // A gauge with the unit 1 would be called a ratio.
-      unit: "{state}",
-      labels: ["dependency", "state", "upstream"],
-    },
-    (observe) => {
-      for (const { dependency, upstream, state } of breakers.values())
-        for (const each of STATES) observe(each === state ? 1 : 0, dependency, each, upstream);
-      const rejected = redisRejections();
-      rejections.series("redis").add(rejected - toldRejections);
-      toldRejections = rejected;
-    },
-  );
 
   const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
     const { origin, cause, outcome, durationMs } = attempt;
@@ -193,10 +151,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
         }
       }
     },
-    transition: (dependency, { to }, upstream) => {
-      breakerOf(dependency, upstream).state = to;
-      changes.series(dependency, to, upstream).add(1);
-    },
+    transition,
     exported: (signal, count) => exported.series(signal).add(count),
     dropped: (signal, reason, count) => dropped.series(signal, reason).add(count),
   };

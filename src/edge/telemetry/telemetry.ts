@@ -5,7 +5,7 @@
 import type { Breaker } from "../../core/breaker/breaker.ts";
 import type { Transition } from "../../core/breaker/transition.ts";
 import type { LimitEvent } from "../../core/guards/limit-events.ts";
-import { knownMethod } from "../../core/http/method.ts";
+import { knownMethod, spanName } from "../../core/http/method.ts";
 import { createAccessLine } from "../../core/logging/access-line.ts";
 import { collectorAddress } from "../../core/telemetry/collector-address.ts";
 import { createMeter } from "../../core/telemetry/metrics/meter.ts";
@@ -66,11 +66,6 @@ const attributesOf = (exchange: EdgeExchange): SpanAttributes => {
       ? {}
       : { "breakwater.limit.outcome": limit.outcome, "breakwater.limit.mode": limit.mode }),
   };
-};
-
-const nameOf = (exchange: EdgeExchange): string => {
-  const route = routeOf(exchange);
-  return route === "" ? methodOf(exchange) : `${methodOf(exchange)} ${route}`;
 };
 
 /** Whether what a guard has answered is no refusal: OPTIONS, say. */
@@ -142,7 +137,7 @@ export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): Ed
     served: (exchange, status, startedMs) => {
       const { cacheOutcome, stoppedBy, trace } = exchange;
       const endedMs = now();
-      trace?.end(nameOf(exchange), status, attributesOf(exchange), endedMs);
+      trace?.end(spanName(methodOf(exchange), routeOf(exchange)), status, attributesOf(exchange), endedMs);
       metrics.request({
         method: methodOf(exchange),
         route: routeOf(exchange),

@@ -25,12 +25,13 @@ export const observed = async <T>(
   if (observe === undefined) return await work();
   const ended = observe(operation);
   const beganAtMs = performance.now();
+  let result: T;
   try {
-    const result = await work();
-    ended(undefined, performance.now() - beganAtMs);
-    return result;
+    result = await work();
   } catch (error) {
     ended(error, performance.now() - beganAtMs);
     throw error;
   }
+  ended(undefined, performance.now() - beganAtMs);
+  return result;
 };

@@ -10,8 +10,11 @@ const OTHER = "OTHER";
 const MAX_TEXTS = 1_000;
 
 const FIRST_WORD = /^[\s;(]*([a-z]+)/i;
-const WRITTEN = /\b(?:insert\s+into|update|delete\s+from|merge\s+into)\s+([a-z_][a-z0-9_.]*)/i;
-const READ = /\bfrom\s+([a-z_][a-z0-9_.]*)/i;
+/** Not that of `FOR UPDATE`, or of `DO UPDATE`. */
+const WRITTEN =
+  /\b(?:insert\s+into|(?<!\b(?:for|key|do)\s+)update|delete\s+from|merge\s+into)\s+([a-z_][a-z0-9_.]*)/i;
+/** Not that of `extract(epoch FROM …)`, or of `IS DISTINCT FROM`. */
+const READ = /(?<!\bextract\s*\(\s*[a-z_]+\s+|\bdistinct\s+)from\s+([a-z_][a-z0-9_.]*)/i;
 
 export const statementOperations = (): ((text: string) => DataOperation) => {
   const known = new Map<string, DataOperation>();

@@ -22,7 +22,7 @@ import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
 import { publishKeys } from "../keys/publish-keys.ts";
 import { publishOverrides } from "../limits/publish-overrides.ts";
-import type { OriginLog } from "../log.ts";
+import type { LogContext, OriginLog } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
 import { createLimitMetrics } from "../metrics/limit-metrics.ts";
@@ -66,6 +66,8 @@ export interface ProcessLog {
   readonly log: OriginLog;
   /** Where its lines go, for those that are written by hand; without it requests leave none. */
   readonly output?: LogOutput | undefined;
+  /** Is told what is worked below. */
+  readonly context?: LogContext | undefined;
 }
 
 export interface ServingProcess {
@@ -120,7 +122,7 @@ const startUpkeep = (
  */
 export const serveProcess = async (
   configuration: OriginConfiguration,
-  { log, output }: ProcessLog,
+  { log, output, context }: ProcessLog,
   tellOthers?: (tags: readonly string[]) => Promise<void>,
 ): Promise<ServingProcess> => {
   const { server, database, redis: redisOptions, circuitBreaker, observability } = configuration;
@@ -133,12 +135,13 @@ export const serveProcess = async (
     registry,
     log,
     output,
+    context,
     breakers: { postgresql: breaker, redis: redisBreaker },
     now,
   });
   const pool = connectPostgres(database.url, { ...database, log, breaker, observe: telemetry.data });
-  const bareRedis = observedRedis(connectRedis(redisOptions.url, redisOptions.token, log), telemetry.data);
-  const redis = underBreaker(bareRedis, redisBreaker);
+  const bareRedis = connectRedis(redisOptions.url, redisOptions.token, log);
+  const redis = observedRedis(underBreaker(bareRedis, redisBreaker), telemetry.data);
   const readiness = createReadiness(
     { database: async () => void (await pool.query("SELECT 1")), redis: () => redis.ping() },
     now,
@@ -185,7 +188,7 @@ export const serveProcess = async (
       lookup: ownKeyLookup(pool, redis, keyPrefix),
       tokens: ownTokens(security, now, log),
       limits: ownLimits({
-        redis: bareRedis,
+        redis: observedRedis(bareRedis, telemetry.data),
         breaker: redisBreaker,
         keyPrefix,
         enforcement: security.rateLimits,

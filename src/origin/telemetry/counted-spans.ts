@@ -7,7 +7,7 @@ import type { Failing } from "../failing.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 /** So many spans wait or are on their way at most. */
-const MAX_WAITING = 4_096;
+export const MAX_WAITING = 4_096;
 
 /** `ExportResultCode.SUCCESS` of `@opentelemetry/core`. */
 const SUCCESS = 0;
@@ -54,16 +54,22 @@ export const countedProcessor = (
   batches: SpanProcessor,
   exporter: CountedExporter,
   counts: TelemetryCounts,
-): SpanProcessor => ({
-  onStart: (span, parent) => batches.onStart(span, parent),
-  onEnd: (span: ReadableSpan) => {
-    if (exporter.waiting >= MAX_WAITING) {
-      counts.dropped("traces", "queue_full", 1);
-      return;
-    }
-    exporter.waiting += 1;
-    batches.onEnd(span);
-  },
-  forceFlush: () => batches.forceFlush(),
-  shutdown: () => batches.shutdown(),
-});
+): SpanProcessor => {
+  let isOver = false;
+  return {
+    onStart: (span, parent) => batches.onStart(span, parent),
+    onEnd: (span: ReadableSpan) => {
+      if (isOver || exporter.waiting >= MAX_WAITING) {
+        counts.dropped("traces", isOver ? "export_failed" : "queue_full", 1);
+        return;
+      }
+      exporter.waiting += 1;
+      batches.onEnd(span);
+    },
+    forceFlush: () => batches.forceFlush(),
+    shutdown: async () => {
+      isOver = true;
+      await batches.shutdown();
+    },
+  };
+};

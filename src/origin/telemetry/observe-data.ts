@@ -1,5 +1,6 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
 import { Histogram, type Registry } from "prom-client";
+import { BreakerOpenError } from "../../core/breaker/judgement.ts";
 import type { BreakerState } from "../../core/breaker/transition.ts";
 import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
 import {
@@ -18,13 +19,23 @@ const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 const MAX_TEXT_LENGTH = 1_000;
 
 const OTHER = "_OTHER";
-/** The errors by which operations fail, by their names: a closed set. */
-const ERRORS = [CircuitOpenError, SaturatedError, UnavailableError, DeadlineError, StatementError];
+/** The errors by which operations fail, by their names: a closed set. First ours, then those of Redis' drivers. */
+const ERRORS: ReadonlySet<string> = new Set([
+  CircuitOpenError.name,
+  SaturatedError.name,
+  UnavailableError.name,
+  DeadlineError.name,
+  StatementError.name,
+  BreakerOpenError.name,
+  "ReplyError",
+  "UpstashError",
+  "MaxRetriesPerRequestError",
+  "TimeoutError",
+  "AbortError",
+]);
 
-const errorTypeOf = (error: unknown): string => {
-  const known = ERRORS.find((each) => error instanceof each);
-  return known === undefined ? OTHER : known.name;
-};
+const errorTypeOf = (error: unknown): string =>
+  error instanceof Error && ERRORS.has(error.name) ? error.name : OTHER;
 
 const nameOf = ({ operation, collection }: DataOperation): string =>
   collection === undefined ? operation : `${operation} ${collection}`;

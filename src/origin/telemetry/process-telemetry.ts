@@ -4,7 +4,7 @@ import type { Breaker } from "../../core/breaker/breaker.ts";
 import { collectorAddress } from "../../core/telemetry/collector-address.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { DataOperation, ObserveData } from "../data/observe.ts";
-import type { OriginLog } from "../log.ts";
+import type { LogContext, OriginLog } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAccessLog } from "./access-log.ts";
@@ -25,6 +25,8 @@ export interface ProcessTelemetryDependencies {
   readonly log: OriginLog;
   /** Where lines of requests go. @default nowhere */
   readonly output: LogOutput | undefined;
+  /** Is told what is worked below, for the log's lines. @default nobody is */
+  readonly context?: LogContext | undefined;
   readonly breakers: { readonly [System in DataOperation["system"]]: Breaker };
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -54,12 +56,13 @@ const configuredTracing = (
 
 export const createProcessTelemetry = (
   configuration: OriginConfiguration,
-  { registry, log, output, breakers, now }: ProcessTelemetryDependencies,
+  { registry, log, output, context, breakers, now }: ProcessTelemetryDependencies,
 ): ProcessTelemetry => {
   const { observability } = configuration;
   const counts = createTelemetryCounts(registry);
   output?.onDrop(() => counts.dropped("logs", "queue_full", 1));
   const tracing = configuredTracing(configuration, counts, log);
+  if (context !== undefined) context.active = tracing?.active;
   const isLogged = observability.accessLog && log.isLevelEnabled("info");
   return {
     requests: createRequestTelemetry({

@@ -1,4 +1,6 @@
 /** What is told of each request that an origin has served: metrics and a line of the log always, a span where its trace is kept. */
+
+import { spanName } from "../../core/http/method.ts";
 import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
 import { traceIdOf } from "../../core/telemetry/trace-context.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
@@ -38,12 +40,8 @@ export interface RequestTelemetryDependencies {
   readonly writeAccessLine?: WriteAccessLine | undefined;
 }
 
-const nameOf = ({ method, path }: ToldRoute): string => (path === "" ? method : `${method} ${path}`);
-
 const foundOf = ({ notes }: AdmittedRequest): SpanAttributes =>
   notes.cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": notes.cacheOutcome };
-
-const { timeOrigin } = performance;
 
 export const createRequestTelemetry = ({
   observe,
@@ -56,13 +54,14 @@ export const createRequestTelemetry = ({
       : tracing?.begin({
           traceId: traceIdOf(requestId),
           parentSpanId: trace.parentSpanId,
-          name: nameOf(route),
+          name: spanName(route.method, route.path),
           attributes: {
             "http.request.method": route.method,
             ...(route.path === "" ? {} : { "http.route": route.path }),
             "breakwater.request_id": requestId,
           },
-          beganAtMs: timeOrigin + beganAtMs,
+          // By the clock that the span's end is told by: the other one is never set right.
+          beganAtMs: Date.now() - (performance.now() - beganAtMs),
         }),
   served: ({ route, requestId, admitted, span, status, durationMs }) => {
     observe(route, status, durationMs);

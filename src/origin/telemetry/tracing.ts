@@ -15,7 +15,7 @@ import {
 import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
 import { failing } from "../failing.ts";
 import type { OriginLog } from "../log.ts";
-import { countedExporter, countedProcessor } from "./counted-spans.ts";
+import { countedExporter, countedProcessor, MAX_WAITING } from "./counted-spans.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface TracingOptions {
@@ -85,8 +85,9 @@ export const createTracing = (options: TracingOptions): Tracing => {
     url: `${endpoint}/v1/traces`,
     headers: { ...headers },
     timeoutMillis: EXPORT_TIMEOUT_MS,
-    // One that hangs holds one connection up, and not more and more of them.
-    concurrencyLimit: 2,
+    // Of what is beyond it spans are lost: all batches that may wait, which go out at once at the end, beside one that is
+    // on its way. One that hangs holds no more connections up than that.
+    concurrencyLimit: MAX_WAITING / MAX_BATCH + 1,
   });
   const counted = countedExporter(exporter, counts, failing("spans", "exported", log));
   const batches = new BatchSpanProcessor({
@@ -156,7 +157,10 @@ export const createTracing = (options: TracingOptions): Tracing => {
       const within = storage.getStore();
       return within === undefined ? undefined : trace.getSpanContext(within);
     },
-    // Who has not taken it has been counted.
-    shutdown: () => provider.shutdown().catch(() => undefined),
+    shutdown: async () => {
+      // The first batch that is not taken ends the SDK's waiting for the others. Who has not taken it has been counted.
+      await provider.shutdown().catch(() => undefined);
+      await counted.shutdown();
+    },
   };
 };

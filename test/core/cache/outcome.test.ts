@@ -5,8 +5,16 @@ import type { CacheStatus } from "../../../src/core/http/cache-status.ts";
 describe("what a cache says of an answer is, for telemetry,", () => {
   test.each<[string, CacheStatus, string]>([
     ["a hit where it is from the cache", { hit: true, ttlS: 3 }, "hit"],
-    ["stale where it is renewed meanwhile", { hit: true, ttlS: -1, detail: "stale-while-revalidate" }, "stale"],
-    ["stale on an error where no newer one was to be had", { hit: true, detail: "stale-if-error" }, "stale_on_error"],
+    [
+      "stale where it is renewed meanwhile",
+      { hit: true, ttlS: -1, detail: "stale-while-revalidate" },
+      "stale",
+    ],
+    [
+      "stale on an error where no newer one was to be had",
+      { hit: true, detail: "stale-if-error" },
+      "stale_on_error",
+    ],
     [
       "stale on an error also where the request had gone on",
       { forward: "stale", forwardStatus: 503, detail: "stale-if-error" },

@@ -1,0 +1,152 @@
+import { Registry } from "prom-client";
+import { beforeEach, describe, expect, test } from "vitest";
+import type { SpanAttributes } from "../../../src/core/telemetry/spans/span.ts";
+import {
+  CircuitOpenError,
+  DeadlineError,
+  SaturatedError,
+  StatementError,
+  UnavailableError,
+} from "../../../src/origin/data/failure.ts";
+import type { DataOperation } from "../../../src/origin/data/observe.ts";
+import { createObserveData } from "../../../src/origin/telemetry/observe-data.ts";
+import type { Tracing } from "../../../src/origin/telemetry/tracing.ts";
+
+interface Recorded {
+  readonly name: string;
+  readonly attributes: SpanAttributes;
+  ended?: { readonly errorType: string | undefined; readonly attributes: SpanAttributes };
+}
+
+const SELECT: DataOperation = {
+  system: "postgresql",
+  operation: "SELECT",
+  collection: "products",
+  text: "SELECT name FROM products WHERE id = $1",
+};
+const HGET: DataOperation = { system: "redis", operation: "HGET" };
+
+let registry: Registry;
+let recorded: Recorded[];
+let isKept: boolean;
+
+beforeEach(() => {
+  registry = new Registry();
+  recorded = [];
+  isKept = true;
+});
+
+const tracing: Tracing = {
+  begin: () => {
+    throw new Error("no request begins here");
+  },
+  active: () =>
+    isKept ? { traceId: "0190a0b412344abc8def0123456789ab", spanId: "00f067aa0ba902b7" } : undefined,
+  beginClient: (name, attributes) => {
+    const span: Recorded = { name, attributes };
+    recorded.push(span);
+    return {
+      end: (errorType, found) => {
+        span.ended = { errorType, attributes: found };
+      },
+    };
+  },
+  shutdown: async () => undefined,
+};
+
+const observing = (options: Partial<Parameters<typeof createObserveData>[0]> = {}) =>
+  createObserveData({ registry, tracing, breakerState: () => undefined, ...options });
+
+const linesOf = async (suffix: string): Promise<string[]> =>
+  (await registry.metrics())
+    .split("\n")
+    .filter((line) => line.startsWith(`db_client_operation_duration_seconds_${suffix}{`));
+
+const refused = new StatementError(
+  "INSERT INTO products VALUES ($1)",
+  { code: "23505", message: "Key (name)=(secret) already exists.", constraint: undefined },
+  undefined,
+);
+
+describe("an operation", () => {
+  test("is measured in seconds, by its system and its name", async () => {
+    const observe = observing();
+    observe(SELECT)(undefined, 20);
+    observe(SELECT)(undefined, 30);
+    observe(HGET)(undefined, 2);
+    expect(await linesOf("count")).toEqual([
+      'db_client_operation_duration_seconds_count{db_system_name="postgresql",db_operation_name="SELECT",error_type=""} 2',
+      'db_client_operation_duration_seconds_count{db_system_name="redis",db_operation_name="HGET",error_type=""} 1',
+    ]);
+    const [sum] = await linesOf("sum");
+    expect(Number(sum?.split(" ").at(-1))).toBeCloseTo(0.05);
+  });
+
+  test("has the buckets that OpenTelemetry recommends", async () => {
+    observing()(SELECT)(undefined, 20);
+    const bounds = (await linesOf("bucket")).map((line) => /le="([^"]+)"/.exec(line)?.[1]);
+    expect(bounds).toEqual(["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"]);
+  });
+
+  test("is a span where its request's trace is kept, with its text and without its values", () => {
+    observing({ breakerState: (system) => (system === "postgresql" ? "half_open" : undefined) })(SELECT)(
+      undefined,
+      20,
+    );
+    expect(recorded).toEqual([
+      {
+        name: "SELECT products",
+        attributes: {
+          "db.system.name": "postgresql",
+          "db.operation.name": "SELECT",
+          "db.collection.name": "products",
+          "db.query.text": "SELECT name FROM products WHERE id = $1",
+          "breakwater.breaker.state": "half_open",
+        },
+        ended: { errorType: undefined, attributes: {} },
+      },
+    ]);
+  });
+
+  test("at Redis is called by its command alone", () => {
+    observing()(HGET)(undefined, 2);
+    expect(recorded).toMatchObject([
+      { name: "HGET", attributes: { "db.system.name": "redis", "db.operation.name": "HGET" } },
+    ]);
+  });
+
+  test("has no more of its text than may be", () => {
+    observing()({ ...SELECT, text: `SELECT ${"x".repeat(5_000)}` })(undefined, 1);
+    expect(String(recorded[0]?.attributes["db.query.text"])).toHaveLength(1_000);
+  });
+
+  test("is measured, and no span, where its request's trace is not kept", async () => {
+    isKept = false;
+    observing()(SELECT)(undefined, 20);
+    observing({ registry: new Registry(), tracing: undefined })(SELECT)(undefined, 20);
+    expect(recorded).toEqual([]);
+    expect(await linesOf("count")).toHaveLength(1);
+  });
+});
+
+describe("an operation that fails", () => {
+  test.each<[string, unknown]>([
+    ["CircuitOpenError", new CircuitOpenError("database", 1)],
+    ["SaturatedError", new SaturatedError("full")],
+    ["UnavailableError", new UnavailableError("away")],
+    ["DeadlineError", new DeadlineError("late")],
+    ["StatementError", refused],
+    ["_OTHER", new TypeError("made up by a driver")],
+    ["_OTHER", "a text that was thrown"],
+  ])("is %s in metrics and spans: one of a closed set", async (type, error) => {
+    observing()(SELECT)(error, 20);
+    expect((await linesOf("count"))[0]).toContain(`error_type="${type}"`);
+    expect(recorded[0]?.ended?.errorType).toBe(type);
+  });
+
+  test("by PostgreSQL's word has its SQLSTATE, and nothing of what it says of values", () => {
+    observing()(SELECT)(refused, 20);
+    expect(recorded[0]?.ended?.attributes).toEqual({ "db.response.status_code": "23505" });
+    expect(JSON.stringify(recorded)).not.toContain("secret");
+  });
+});

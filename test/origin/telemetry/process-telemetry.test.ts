@@ -1,0 +1,144 @@
+import { Registry } from "prom-client";
+import { afterEach, describe, expect, test, vi } from "vitest";
+import { createBreaker } from "../../../src/core/breaker/breaker.ts";
+import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
+import { createLog } from "../../../src/origin/log.ts";
+import type { LogOutput } from "../../../src/origin/log-output.ts";
+import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
+import { read, valid } from "../configuration/settings.ts";
+
+const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
+const ROUTE = { method: "GET", path: "/products/:id" };
+
+let receiver: TelemetryReceiver | undefined;
+afterEach(async () => {
+  await receiver?.stop();
+  receiver = undefined;
+});
+
+const start = (environment: Readonly<Record<string, string>> = {}) => {
+  const { value } = read({ ...valid, ...environment });
+  const registry = new Registry();
+  const log = createLog(value.observability.logLevel, undefined, {
+    write: () => undefined,
+    writeFitted: () => undefined,
+    flushSync: () => undefined,
+    onDrop: () => undefined,
+  });
+  const warned: unknown[][] = [];
+  vi.spyOn(log, "warn").mockImplementation((...of) => void warned.push(of));
+  const lines: string[] = [];
+  let drop = (): void => undefined;
+  const output: LogOutput = {
+    write: (line) => void lines.push(line),
+    writeFitted: (line) => void lines.push(line),
+    flushSync: () => undefined,
+    onDrop: (listener) => {
+      drop = listener;
+    },
+  };
+  const breaker = createBreaker({}, { now: Date.now, random: Math.random });
+  const telemetry = createProcessTelemetry(value, {
+    registry,
+    log,
+    output,
+    breakers: { postgresql: breaker, redis: breaker },
+    now: Date.now,
+  });
+  return { telemetry, registry, lines, warned, drop: () => drop() };
+};
+
+const REFUSED = {
+  route: ROUTE,
+  requestId: REQUEST_ID,
+  admitted: undefined,
+  span: undefined,
+  status: 401,
+  durationMs: 1,
+};
+
+describe("what a process tells of itself", () => {
+  test("is a measurement and a line of each request, by its service's name", async () => {
+    const { telemetry, registry, lines } = start({ OTEL_SERVICE_NAME: "web-api" });
+    telemetry.requests.served(REFUSED);
+    expect(await registry.metrics()).toMatch(/^http_server_request_duration_seconds_count\{.*\} 1$/m);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { message: "request", "service.name": "web-api", "http.response.status_code": 401 },
+    ]);
+  });
+
+  test.each([
+    ["nobody wants them", { ACCESS_LOG: "false" }],
+    ["only what is worse is to be written", { LOG_LEVEL: "warn" }],
+  ])("has no lines of requests where %s", (_, environment) => {
+    const { telemetry, lines } = start(environment);
+    telemetry.requests.served(REFUSED);
+    expect(lines).toEqual([]);
+  });
+
+  test("has lines of the log that are lost as a number, and what else is lost as 0 from the beginning", async () => {
+    const { registry, drop } = start();
+    drop();
+    drop();
+    const text = await registry.metrics();
+    const dropped = text.split("\n").filter((line) => line.startsWith("telemetry_dropped_total{"));
+    expect(dropped).toEqual([
+      'telemetry_dropped_total{signal="traces",reason="queue_full"} 0',
+      'telemetry_dropped_total{signal="traces",reason="export_failed"} 0',
+      'telemetry_dropped_total{signal="logs",reason="queue_full"} 2',
+      'telemetry_dropped_total{signal="logs",reason="export_failed"} 0',
+    ]);
+    expect(text).toContain('telemetry_exported_total{signal="traces"} 0');
+  });
+
+  test("is measured of its stores' operations too, by the state of each one's breaker", async () => {
+    const { telemetry, registry } = start();
+    telemetry.data({ system: "redis", operation: "GET" })(undefined, 2);
+    expect(await registry.metrics()).toMatch(
+      /^db_client_operation_duration_seconds_count\{db_system_name="redis",db_operation_name="GET",error_type=""\} 1$/m,
+    );
+  });
+
+  test("has no spans where no collector is named, and nothing to send at its end", async () => {
+    const { telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "" });
+    await telemetry.shutdown();
+  });
+});
+
+describe("a collector", () => {
+  test("that is named by its port of gRPC is told of, and asked at that of HTTP", () => {
+    const { warned } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4317" });
+    expect(warned).toEqual([[{ url: "http://collector:4318" }, expect.stringContaining("gRPC")]]);
+  });
+
+  test("is sent the spans of requests and of what was done for them, as the process ends", async () => {
+    receiver = await startTelemetryReceiver({ port: 0 });
+    const { telemetry, registry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+    const admitted = {
+      requestId: REQUEST_ID,
+      verdict: { auth: "none" as const },
+      client: "192.0.2.1",
+      timeoutMs: 1_000,
+      isSentAgain: false,
+      cacheControl: undefined,
+      claim: async () => true,
+      isOnlyHere: async () => true,
+      trace: { parentSpanId: "00f067aa0ba902b7" },
+      notes: {},
+      fields: {},
+    };
+    const span = telemetry.requests.begin(admitted, ROUTE, performance.now());
+    span?.run(() => telemetry.data({ system: "redis", operation: "GET" })(undefined, 2));
+    telemetry.requests.served({ ...REFUSED, admitted, span, status: 200 });
+    await telemetry.shutdown();
+    const spans = receiver.traces.get("0190a0b412344abc8def0123456789ab")?.spans ?? [];
+    const server = spans.find(({ kind }) => kind === "server");
+    expect(server).toMatchObject({ name: "GET /products/:id", parentSpanId: "00f067aa0ba902b7" });
+    expect(spans.find(({ kind }) => kind === "client")).toMatchObject({
+      name: "GET",
+      parentSpanId: server?.spanId,
+      attributes: { "db.system.name": "redis", "breakwater.breaker.state": "closed" },
+    });
+    expect(await registry.metrics()).toContain('telemetry_exported_total{signal="traces"} 2');
+  });
+});

@@ -11,6 +11,8 @@ import { type Layout, layOut, startProcessPod } from "../container/support/proce
 import { broken, readBreakages } from "../k8s/support/breakage.ts";
 import type { KubernetesObject } from "../k8s/support/manifests.ts";
 import { hasKubectl, isRequired, k8sFolder, renderObjects } from "../k8s/support/render.ts";
+import { metricNamesIn } from "../observability/expression.ts";
+import { recordingRules } from "../observability/rule-files.ts";
 import { type Backing, send, startBacking } from "../support/backing.ts";
 
 const CONNECTIONS = 8;
@@ -20,11 +22,12 @@ const REQUESTS = 300;
 /** Pods take their own ports on addresses of their own, which only Linux has without asking. */
 const canRun = process.platform === "linux" && (hasKubectl || isRequired);
 
-/** In the sources of the components that scale by metrics. */
+/** What rules record of a pod's metrics, and what of that the components scale by. */
 const scalingMetrics = (): Set<string> => {
   const paths = ["custom-metrics/prometheus-adapter.yaml", "keda/scaled-object.yaml"];
   const text = paths.map((path) => readFileSync(join(k8sFolder, "components", path), "utf8")).join();
-  return new Set(text.match(/\bhttp_server_\w+/g));
+  const recorded = recordingRules.filter(({ record }) => new RegExp(`\\b${record}\\b`).test(text));
+  return new Set(recorded.flatMap(({ expr }) => metricNamesIn(expr)));
 };
 
 describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () => {

@@ -108,7 +108,8 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
     blocklist:
       bulkRedis &&
       heldBlocklist({
-        load: blocklistSource({ redis, bulkRedis, breaker, keyPrefix, client, now }),
+        // It is fetched for all: no request's trace has it.
+        load: blocklistSource({ redis: dependencies.redis, bulkRedis, breaker, keyPrefix, client, now }),
         pause,
         now,
         log,

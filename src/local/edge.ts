@@ -1,5 +1,6 @@
 /** The worker in miniflare, behind a front that does for it what the platform does. */
 import { dirname } from "node:path";
+import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import type { EdgeBundle } from "./edge-bundle.ts";
@@ -60,8 +61,8 @@ export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptio
         cf: false,
         handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
           for (const stream of [stdout, stderr]) {
-            stream.setEncoding("utf8").on("data", (text: string) => {
-              for (const line of text.split("\n")) if (line !== "") onLine?.(line);
+            createInterface({ input: stream }).on("line", (line) => {
+              if (line !== "") onLine?.(line);
             });
           }
         },

@@ -26,8 +26,6 @@ export interface TelemetryCourierDependencies {
 
 /** So long a first span waits for others, milliseconds. */
 const GATHER_MS = 1_000;
-/** What one request to the collector holds at most. */
-const MAX_BATCH = 512;
 const FIRST_BACKOFF_MS = 1_000;
 const LONGEST_BACKOFF_MS = 30_000;
 
@@ -69,7 +67,8 @@ export const createTelemetryCourier = (
   const takeSpans = async (): Promise<void> => {
     // There is one round at a time: who has had these was ended by the platform.
     if (underWay > 0) metrics.dropped("traces", "export_failed", underWay);
-    const batch = spans.take(MAX_BATCH);
+    // All of them: there are as many as may wait, and no more.
+    const batch = spans.takeAll();
     underWay = batch.length;
     const isTaken = await send("traces", JSON.stringify(otlpSpans(batch, resource, scope)));
     underWay = 0;

@@ -8,8 +8,8 @@ export interface SpanQueue {
   /** What finds no room is dropped, and told. */
   add(span: Span): void;
   readonly length: number;
-  /** Takes the oldest, so many at most. */
-  take(most: number): readonly Span[];
+  /** Takes what waits, the oldest first. */
+  takeAll(): readonly Span[];
 }
 
 /** @param onDrop told of each span that was dropped */
@@ -23,9 +23,9 @@ export const createSpanQueue = (maxLength: number, onDrop: () => void): SpanQueu
     get length() {
       return spans.length;
     },
-    take: (most) => {
-      const taken = spans.slice(0, most);
-      spans = spans.slice(most);
+    takeAll: () => {
+      const taken = spans;
+      spans = [];
       return taken;
     },
   };

@@ -14,7 +14,11 @@ const endToEnd = {
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
 /** What takes half a minute runs with TEST_LONG=1, and on external servers. */
-const long = ["test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error}.test.ts"];
+const long = [
+  "test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error,telemetry-loss}.test.ts",
+];
+
+const longOfNode = ["test/architecture/edge-memory.test.ts"];
 
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =
@@ -49,8 +53,8 @@ export default defineConfig({
             "test/{architecture,container,contract,core,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
-          // It has an image to be built first, and a configuration of its own.
-          exclude: ["test/container/image.test.ts"],
+          // The one has an image to be built first, and a configuration of its own; the others take minutes.
+          exclude: ["test/container/image.test.ts", ...(process.env["TEST_LONG"] ? [] : longOfNode)],
           testTimeout: 30_000,
           sequence: { groupOrder: 1 },
         },

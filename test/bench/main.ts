@@ -8,6 +8,7 @@ import { benchOrigin } from "./origin/bench.ts";
 import { benchOverload } from "./overload/bench.ts";
 import { benchPool } from "./pool/bench.ts";
 import type { Bench } from "./support/bench.ts";
+import { benchTelemetry } from "./telemetry/bench.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   breaker: benchBreaker,
@@ -17,6 +18,7 @@ const benches: Readonly<Record<string, Bench>> = {
   origin: benchOrigin,
   overload: benchOverload,
   pool: benchPool,
+  telemetry: benchTelemetry,
 };
 
 const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;

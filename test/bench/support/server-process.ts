@@ -1,4 +1,4 @@
-/** A server under test: a Node process whose log goes to /dev/null, and which ends with the benchmark. */
+/** A server under test: a Node process whose log goes to a file, and which ends with the benchmark. */
 
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -20,12 +20,17 @@ export interface ServerOptions {
   readonly port: number;
   /** A request that it answers with 200 once it is ready; made anew for each try. */
   readonly readyRequest: () => Promise<string>;
+  /** What stands before the command, such as `taskset`. @default nothing */
+  readonly before?: readonly string[];
+  /** Where its standard output goes: a file, or a pipe that has a name. @default /dev/null */
+  readonly log?: string;
   readonly signal: AbortSignal;
 }
 
 export interface ServerProcess {
   readonly name: string;
   readonly port: number;
+  readonly pid: number;
   /** The last lines of its standard error. */
   tail(): readonly string[];
   stop(): Promise<void>;
@@ -36,7 +41,7 @@ const STOP_TIMEOUT_MS = 10_000;
 const POLL_MS = 50;
 
 /** `exec`: the shell only redirects, and is then the server itself. */
-const QUIETLY = 'exec "$0" "$@" >/dev/null';
+const LOGGED = 'log="$0"; exec "$@" >"$log"';
 const WATCHDOG = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
 
 /**
@@ -45,11 +50,11 @@ const WATCHDOG = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.t
  * @throws LocalError where it ends or does not answer with 200 within 30 s
  */
 export const startServer = async (options: ServerOptions): Promise<ServerProcess> => {
-  const { name, folder, args, environment, port } = options;
+  const { name, folder, args, environment, port, before = [], log = "/dev/null" } = options;
   const child = spawnChild({
     name,
     command: "/bin/sh",
-    args: ["-c", QUIETLY, process.execPath, "--import", WATCHDOG, ...args],
+    args: ["-c", LOGGED, log, ...before, process.execPath, "--import", WATCHDOG, ...args],
     cwd: folder,
     ipc: true,
     env: {
@@ -66,7 +71,8 @@ export const startServer = async (options: ServerOptions): Promise<ServerProcess
     await child.stop({ timeoutMs: STOP_TIMEOUT_MS });
     throw error;
   }
-  return { name, port, tail: child.tail, stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }) };
+  const { pid, tail } = child;
+  return { name, port, pid, tail, stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }) };
 };
 
 const untilReady = async (child: Child, { name, port, readyRequest, signal }: ServerOptions) => {

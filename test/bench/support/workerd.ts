@@ -21,6 +21,8 @@ export interface WorkerdOptions {
   readonly before: readonly string[];
   /** A request that it answers with 200 once it is ready. */
   readonly readyRequest: string;
+  /** Where debuggers find it, on 127.0.0.1; its scripts then have `gc`. @default nowhere */
+  readonly inspectorPort?: number;
   readonly signal: AbortSignal;
 }
 
@@ -37,9 +39,10 @@ const quoted = (text: string): string => JSON.stringify(text);
 
 const configuration = (
   port: number,
-  { compatibilityDate, compatibilityFlags, environment }: WorkerdOptions,
+  { compatibilityDate, compatibilityFlags, environment, inspectorPort }: WorkerdOptions,
 ): string => `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  v8Flags = [${inspectorPort === undefined ? "" : quoted("--expose-gc")}],
   services = [
     (name = "worker", worker = (
       modules = [(name = "worker.js", esModule = embed "worker.js")],
@@ -58,10 +61,11 @@ const config :Workerd.Config = (
 
 /** @throws LocalError where it ends or does not answer with 200 in time */
 export const startWorkerd = async (options: WorkerdOptions): Promise<ProgramProcess> => {
-  const { name, script, folder, before, readyRequest, signal } = options;
+  const { name, script, folder, before, readyRequest, inspectorPort, signal } = options;
   const port = await freePort();
   await writeFile(join(folder, "worker.js"), script);
   await writeFile(join(folder, "config.capnp"), configuration(port, options));
-  const [command = WORKERD, ...args] = [...before, WORKERD, "serve", "config.capnp"];
+  const inspected = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
+  const [command = WORKERD, ...args] = [...before, WORKERD, "serve", ...inspected, "config.capnp"];
   return await startProgram({ name, command, args, folder, port, readyRequest, signal });
 };

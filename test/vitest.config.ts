@@ -15,7 +15,7 @@ const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
 /** What takes half a minute runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error,telemetry-loss}.test.ts",
+  "test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets}.test.ts",
 ];
 
 const longOfNode = ["test/architecture/edge-memory.test.ts"];

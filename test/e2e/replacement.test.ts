@@ -15,7 +15,7 @@ let project: string;
 /** The project as it is, with the notes of `test/fixtures` in the shop's place. */
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "breakwater-notes-"));
-  for (const name of ["package.json", "wrangler.toml", "src"]) {
+  for (const name of ["package.json", "wrangler.toml", "src", "container"]) {
     await cp(join(projectFolder, name), join(project, name), { recursive: true });
   }
   await symlink(join(projectFolder, "node_modules"), join(project, "node_modules"));

@@ -41,6 +41,7 @@ export const coveredFields: Readonly<Record<string, string>> = {
   "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
   "breakwater-timeout-ms": "9000",
   "breakwater-attempt": "1",
+  "breakwater-parent-span": "00f067aa0ba902b7",
   "breakwater-ratelimit": '"account";r=9;t=1',
   "breakwater-ratelimit-policy": '"account";q=10;w=10',
 };

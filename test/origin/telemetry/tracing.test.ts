@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import { readSpanId } from "../../../src/core/telemetry/trace-context.ts";
 import { createLog } from "../../../src/origin/log.ts";
 import { type BegunRequest, createTracing, type Tracing } from "../../../src/origin/telemetry/tracing.ts";
+import { isLong } from "../../support/runtime.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const PARENT_ID = "00f067aa0ba902b7";
@@ -256,7 +257,7 @@ describe("a collector", () => {
     await expect.poll(() => spans().length, { timeout: 10_000 }).toBe(1);
   });
 
-  test("that is away costs spans, which are counted, and is told of once", async () => {
+  test.runIf(isLong)("that is away costs spans, which are counted, and is told of once", async () => {
     const { tracing, counts, said } = start("http://127.0.0.1:9");
     endMany(tracing, 3);
     await expect.poll(() => counts, { timeout: 20_000 }).toEqual({ "dropped traces export_failed": 3 });
@@ -293,13 +294,16 @@ describe("a collector", () => {
     expect(counts).toEqual({ "dropped traces queue_full": 904 });
   });
 
-  test("that hangs is waited for for so long and no longer, and every span is accounted for", async () => {
-    const { endpoint } = await collector(() => undefined);
-    const { tracing, counts } = start(endpoint);
-    endMany(tracing, 3);
-    await tracing.shutdown();
-    expect(counts).toEqual({ "dropped traces export_failed": 3 });
-  });
+  test.runIf(isLong)(
+    "that hangs is waited for for so long and no longer, and every span is accounted for",
+    async () => {
+      const { endpoint } = await collector(() => undefined);
+      const { tracing, counts } = start(endpoint);
+      endMany(tracing, 3);
+      await tracing.shutdown();
+      expect(counts).toEqual({ "dropped traces export_failed": 3 });
+    },
+  );
 });
 
 describe("the end of a process", () => {

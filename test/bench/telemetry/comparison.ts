@@ -55,6 +55,12 @@ export const figuresOf = (
     comparisons.map((comparison) => [comparison.key, comparedFigure(measurements, comparison)]),
   );
 
+export const hasGoal = ({ atLeast, atMost }: Goal): boolean => atLeast !== undefined || atMost !== undefined;
+
+/** What has to be measured for what has a goal. */
+export const goalCells = (comparisons: readonly Comparison[]): ReadonlySet<string> =>
+  new Set(comparisons.filter(hasGoal).flatMap(({ cell, base }) => [cell, base]));
+
 export const isMet = (
   figure: number,
   { atLeast = Number.NEGATIVE_INFINITY, atMost = Number.POSITIVE_INFINITY }: Goal,

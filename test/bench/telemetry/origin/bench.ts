@@ -11,7 +11,7 @@ import { startLoadGenerator } from "../../support/load-generator.ts";
 import { startOpenLoad } from "../../support/open-load.ts";
 import { startServices } from "../../support/services.ts";
 import { startCollector } from "../collector.ts";
-import { type Figures, figuresOf } from "../comparison.ts";
+import { type Figures, figuresOf, goalCells } from "../comparison.ts";
 import { cellTable, comparisonTable, disturbance, heldBack } from "../report.ts";
 import { type Cell, measure, type Plan } from "../rounds.ts";
 import { ORIGIN_SERVERS, STATEMENT_CELLS, TRIVIAL_CELLS } from "./cells.ts";
@@ -81,8 +81,10 @@ export const benchOriginTelemetry = async (
     for (const server of ORIGIN_SERVERS)
       origins.set(server, await startOriginServer(server, server, surroundings, stops));
 
-    const cells = [...TRIVIAL_CELLS, ...STATEMENT_CELLS].map(
-      ({ id, title, server, route, sampledIn }): Cell => {
+    const wanted = goalCells(ORIGIN_COMPARISONS);
+    const cells = [...TRIVIAL_CELLS, ...STATEMENT_CELLS]
+      .filter(({ id }) => !isQuick || wanted.has(id))
+      .map(({ id, title, server, route, sampledIn }): Cell => {
         const origin = origins.get(server);
         if (origin === undefined) throw new Error(`${server} was not started`);
         return {
@@ -91,8 +93,7 @@ export const benchOriginTelemetry = async (
           process: origin.process,
           requests: (count) => origin.requests(route, sampledIn, count),
         };
-      },
-    );
+      });
     const load = startLoadGenerator();
     stops.add(() => load.close());
     const { measurements } = await measure({ cells, load, plan, signal, onProgress });

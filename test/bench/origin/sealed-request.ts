@@ -27,12 +27,12 @@ const digestOf = async (body: string): Promise<string> => {
   return digest;
 };
 
-/** A request that is taken once, within the next 30 s. */
-export const sealedRequest = async (
+/** The header fields of a request that is taken once, within the next 30 s. */
+export const sealedFields = async (
   key: SigningKey,
   authority: string,
   { method, path, headers, body, verdict }: EdgeRequest,
-): Promise<string> => {
+): Promise<Readonly<Record<string, string>>> => {
   const fields = writeVerdict(verdict);
   const sent: Record<string, string> = {
     host: authority,
@@ -46,10 +46,16 @@ export const sealedRequest = async (
   if (body !== undefined) sent["content-digest"] = await digestOf(body);
   const nonce = randomBytes(NONCE_BYTES).toString("base64url");
   const signature = signRequest(key, { method, authority, path, query: "" }, sent, Date.now(), nonce);
-  return rawRequest({
-    method,
-    target: path,
-    headers: { ...sent, ...signature },
-    ...(body === undefined ? {} : { body }),
-  });
+  return { ...sent, ...signature };
+};
+
+/** A request that is taken once, within the next 30 s. */
+export const sealedRequest = async (
+  key: SigningKey,
+  authority: string,
+  request: EdgeRequest,
+): Promise<string> => {
+  const { method, path: target, body } = request;
+  const headers = await sealedFields(key, authority, request);
+  return rawRequest({ method, target, headers, ...(body === undefined ? {} : { body }) });
 };

@@ -9,6 +9,7 @@ import { createDeadlines } from "../../../src/origin/deadlines.ts";
 import { handlers } from "../../../src/origin/handlers.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log.ts";
+import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
 
 const unused = (): never => {
@@ -37,6 +38,7 @@ export const createSlottedOrigin = (
   admission: Admission,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
+  telemetry: RequestTelemetry = { begin: () => undefined, served: () => undefined },
 ) => {
   const readiness = createReadiness({}, Date.now);
   readiness.migrated();
@@ -56,7 +58,7 @@ export const createSlottedOrigin = (
     readiness,
     deadlines: createDeadlines(Date.now),
     admission,
-    telemetry: { begin: () => undefined, served: () => undefined },
+    telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,
     // Deadlines that are missed are warned of: without the limit there are many.

@@ -16,6 +16,7 @@ import { cellTable, comparisonTable, disturbance, heldBack } from "../report.ts"
 import { type Cell, measure, type Plan } from "../rounds.ts";
 import { ORIGIN_SERVERS, STATEMENT_CELLS, TRIVIAL_CELLS } from "./cells.ts";
 import { ORIGIN_COMPARISONS } from "./comparisons.ts";
+import { measureInProcess } from "./in-process.ts";
 import { DATABASE_MS, type LatencyPlan, latencyTable, type SlowOrigin } from "./latency.ts";
 import { type Origin, type OriginSurroundings, startOriginServer } from "./servers.ts";
 import { startSlowDatabase } from "./slow-database.ts";
@@ -76,6 +77,8 @@ export const benchOriginTelemetry = async (
     await migrate(services, signal);
     await insertProducts(services.databaseUrl);
     const collector = await startCollector(stops, signal);
+    onProgress("measuring in one process …");
+    const inProcess = await measureInProcess(collector.urlOf("in-process"), isQuick ? 30 : 100);
     const surroundings = { services, collector, cores, folder, signal };
     const origins = new Map<string, Origin>();
     for (const server of ORIGIN_SERVERS)
@@ -105,9 +108,10 @@ export const benchOriginTelemetry = async (
     const latencies = await latencyTable(slow, openLoad, plan.latency, options);
     const none = new Map<string, string>();
     return {
-      figures: figuresOf(measurements, ORIGIN_COMPARISONS),
+      figures: { ...inProcess.figures, ...figuresOf(measurements, ORIGIN_COMPARISONS) },
       report: [
         "THE ORIGIN",
+        inProcess.report,
         cellTable(measurements, TRIVIAL_CELLS, "trivial_none_0", none),
         cellTable(measurements, STATEMENT_CELLS, "statement_none_0", none),
         latencies,

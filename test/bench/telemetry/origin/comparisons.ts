@@ -8,7 +8,7 @@ const over = (key: string, cell: string, base: string, of: Comparison["of"]): Co
   of,
 });
 
-/** The budgets are spans and metrics over nothing at all; the access log stands beside. */
+/** Between processes, which differ by more than telemetry costs: for microseconds see `in-process.ts`. */
 export const ORIGIN_COMPARISONS: readonly Comparison[] = [
   { key: "origin_on_vs_off", cell: "trivial_on_10", base: "trivial_none_0", of: "throughput", atLeast: 0.9 },
   {
@@ -18,8 +18,8 @@ export const ORIGIN_COMPARISONS: readonly Comparison[] = [
     of: "throughput",
     atLeast: 0.9,
   },
-  { key: "origin_sampled_us", cell: "trivial_traces_100", base: "trivial_none_0", of: "cpuUs", atMost: 15 },
-  { key: "origin_unsampled_us", cell: "trivial_traces_0", base: "trivial_none_0", of: "cpuUs", atMost: 4 },
+  over("origin_served_sampled_us", "trivial_traces_100", "trivial_none_0", "cpuUs"),
+  over("origin_served_unsampled_us", "trivial_traces_0", "trivial_none_0", "cpuUs"),
   over("origin_metrics_us", "trivial_off_0", "trivial_none_0", "cpuUs"),
   over("origin_access_log_us", "trivial_log_0", "trivial_off_0", "cpuUs"),
   over("origin_span_us", "trivial_traces_100", "trivial_traces_0", "cpuUs"),

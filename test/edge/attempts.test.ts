@@ -401,7 +401,7 @@ describe("a read that takes longer than nearly all do", () => {
     if (slow === undefined || fast === undefined) throw new Error("there are two");
     answerNext(slow, (request, response) => void late.push(() => well(request, response)), [fast]);
     // On a busy machine it may get a hedge before it is sent something to find out.
-    for (let turn = 0; turn < 50 && client.background.length === 0; turn += 1) await client.send();
+    for (let turn = 0; turn < 500 && client.background.length === 0; turn += 1) await client.send();
     expect(client.background.length).toBe(1);
     slow.answer(well);
     for (const answerNow of late) answerNow();

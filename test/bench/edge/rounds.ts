@@ -49,6 +49,8 @@ const HEADROOM = 1.5;
 const READ_AHEAD_MS = 100;
 /** What is shorter has run out of requests. */
 const LEAST_SHARE_MEASURED = 0.95;
+/** So often it is made again then. */
+const MOST_TRIES = 3;
 
 /** The share of a core that it has under load. */
 const watchShare = async (pid: number, settleMs: number, measureMs: number): Promise<number | undefined> => {
@@ -86,17 +88,24 @@ export const measure = async ({
     return { result, share };
   };
 
+  /** A machine that is suddenly faster is known to be the next time. */
+  const wholeTurn = async (cell: MeasuredCell) => {
+    for (let tries = 1; ; tries += 1) {
+      const made = await turn(cell, plan.settleMs, plan.measureMs);
+      const measuredMs = (1_000 * made.result.requests) / made.result.requestsPerSecond;
+      if (measuredMs >= LEAST_SHARE_MEASURED * plan.measureMs) return made;
+      if (tries === MOST_TRIES)
+        throw new Error(`${cell.title}: its requests ran out after ${measuredMs.toFixed(0)} ms`);
+    }
+  };
+
   onProgress("warming up …");
   for (const cell of cells) await turn(cell, 0, plan.warmUpMs);
   const measurements: Measurement[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
     for (const cell of rotate(cells, round)) {
-      const { result, share } = await turn(cell, plan.settleMs, plan.measureMs);
-      const measuredMs = (1_000 * result.requests) / result.requestsPerSecond;
-      if (measuredMs < LEAST_SHARE_MEASURED * plan.measureMs)
-        throw new Error(`${cell.title}: its requests ran out after ${measuredMs.toFixed(0)} ms`);
-      measurements.push({ round, cell: cell.id, result, share });
+      measurements.push({ round, cell: cell.id, ...(await wholeTurn(cell)) });
     }
   }
   return measurements;

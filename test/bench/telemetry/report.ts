@@ -6,6 +6,7 @@ import {
   comparedByRound,
   comparedFigure,
   type Goal,
+  hasGoal,
   isMet,
   middleHalf,
 } from "./comparison.ts";
@@ -32,6 +33,13 @@ const spread = (values: readonly number[], digits: number): string => {
   return `${from.toFixed(digits)} – ${to.toFixed(digits)}`;
 };
 
+/** The quick run leaves some out. */
+const measuredOf = (
+  measurements: readonly Measurement[],
+  cells: readonly Pick<Cell, "id" | "title">[],
+): readonly Pick<Cell, "id" | "title">[] =>
+  cells.filter(({ id }) => measurements.some(({ cell }) => cell === id));
+
 /** @param base the cell that all others are compared with @param notes a last column, by cell */
 export const cellTable = (
   measurements: readonly Measurement[],
@@ -53,7 +61,7 @@ export const cellTable = (
       "% of a core",
       "spans taken",
     ],
-    cells.map(({ id, title }) => {
+    measuredOf(measurements, cells).map(({ id, title }) => {
       const own = measurements.filter(({ cell }) => cell === id);
       const more = comparedByRound(measurements, { cell: id, base, of: "cpuUs" });
       const ratios = comparedByRound(measurements, { cell: id, base, of: "throughput" });
@@ -102,14 +110,17 @@ export const comparisonTable = (
 ): string =>
   textTable(
     ["figure", "median", "middle half", "goal", ""],
-    comparisons.map((comparison) => {
+    comparisons.flatMap((comparison) => {
       const figure = comparedFigure(measurements, comparison);
+      if (figure === null && !hasGoal(comparison)) return [];
       return [
-        comparison.key,
-        figure === null ? NOTHING : String(figure),
-        spread(comparedByRound(measurements, comparison), 3),
-        goalText(comparison),
-        verdict(figure, comparison),
+        [
+          comparison.key,
+          figure === null ? NOTHING : String(figure),
+          spread(comparedByRound(measurements, comparison), 3),
+          goalText(comparison),
+          verdict(figure, comparison),
+        ],
       ];
     }),
   );

@@ -23,8 +23,9 @@ const GATHER_MS = 50;
 const GATHERED_UNITS = 8 * 1024;
 /** While nobody reads, more than this does not wait, UTF-16 code units. */
 const MAX_WAITING_UNITS = 4 * 1024 * 1024;
-/** A reader that has fallen behind is given so long again and again, milliseconds. */
-const RETRY_MS = 50;
+/** A reader that has fallen behind is looked after again so soon; twice as late each time that it has taken nothing. */
+const FIRST_RETRY_MS = 1;
+const LONGEST_RETRY_MS = 50;
 /** When the process ends a reader that takes nothing is not waited for longer, milliseconds. */
 const LAST_WORDS_MS = 1_000;
 
@@ -48,7 +49,8 @@ export const createLogOutput = (): LogOutput => {
   /** What is being written, from where it goes on. */
   let chunk: Buffer | undefined;
   let hasGone = false;
-  let isWaiting = false;
+  let timer: NodeJS.Timeout | undefined;
+  let retryMs = FIRST_RETRY_MS;
 
   const lose = (count: number): void => {
     for (let each = 0; each < count; each += 1) tell();
@@ -73,28 +75,30 @@ export const createLogOutput = (): LogOutput => {
     chunk = chunk === undefined || bytes >= chunk.length ? undefined : chunk.subarray(bytes);
   };
 
-  const later = (ms: number): void => {
-    if (isWaiting) return;
-    isWaiting = true;
-    setTimeout(() => {
-      isWaiting = false;
-      flush();
-    }, ms).unref();
+  const flushIn = (ms: number): void => {
+    clearTimeout(timer);
+    timer = setTimeout(flush, ms).unref();
   };
-  /** Writes what the reader has room for. @returns whether there is something left */
-  const push = (): boolean => {
+  /** Writes what the reader has room for. @returns whether there is something left, and whether it has taken anything */
+  const push = (): { readonly isLeft: boolean; readonly isTaken: boolean } => {
+    let isTaken = false;
     for (let next = nextChunk(); next !== undefined; next = nextChunk()) {
       try {
         written(writeSync(fd, next));
+        isTaken = true;
       } catch (error) {
-        if (isBusy(error)) return true;
+        if (isBusy(error)) return { isLeft: true, isTaken };
         giveUp();
       }
     }
-    return false;
+    return { isLeft: false, isTaken };
   };
   const flush = (): void => {
-    if (push()) later(RETRY_MS);
+    clearTimeout(timer);
+    timer = undefined;
+    const { isLeft, isTaken } = push();
+    retryMs = isTaken || !isLeft ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS);
+    if (isLeft) flushIn(retryMs);
   };
 
   const writeFitted = (line: string): void => {
@@ -106,7 +110,7 @@ export const createLogOutput = (): LogOutput => {
     units += line.length;
     // One that has fallen behind is given its time.
     if (units >= GATHERED_UNITS && chunk === undefined) flush();
-    else later(GATHER_MS);
+    else if (timer === undefined) flushIn(GATHER_MS);
   };
 
   return {
@@ -114,7 +118,7 @@ export const createLogOutput = (): LogOutput => {
     writeFitted,
     flushSync: () => {
       const untilMs = performance.now() + LAST_WORDS_MS;
-      while (push()) {
+      while (push().isLeft) {
         if (performance.now() > untilMs) return;
         sleep(LOOK_MS);
       }

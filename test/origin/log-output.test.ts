@@ -114,6 +114,22 @@ describe("lines", () => {
     expect(process.lines().map(({ number }) => number)).toEqual(upTo(300));
   });
 
+  test("are not lost while somebody reads them, though they are more than a pipe holds", async () => {
+    const process = start(`
+      for (let number = 0; number < 20_000; number += 1) {
+        output.writeFitted(line(number, 300));
+        if (number % 20 === 0) await pause(1);
+      }
+      output.flushSync();
+      say({ drops });
+      globalThis.process.exit(0);
+    `);
+    process.read();
+    expect(await process.exit()).toBe(0);
+    await expect.poll(() => process.lines().length).toBe(20_000);
+    expect(process.said).toEqual([{ drops: 0 }]);
+  });
+
   test.each([1, 200, 5_000])("are not lost where the process ends at once: %i of them", async (many) => {
     const process = start(`
       for (let number = 0; number < ${many}; number += 1) output.writeFitted(line(number));

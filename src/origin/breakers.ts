@@ -2,13 +2,11 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import { type Breaker, createBreaker } from "../core/breaker/breaker.ts";
 import type { BreakerOptions } from "../core/breaker/options.ts";
-import type { BreakerState } from "../core/breaker/transition.ts";
+import { BREAKER_STATES } from "../core/breaker/transition.ts";
 import type { OriginLog } from "./log.ts";
 
 /** A label's values are a closed set. */
 export type Dependency = "database" | "redis";
-
-const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
 
 export type CreateDependencyBreaker = (dependency: Dependency, options: BreakerOptions) => Breaker;
 
@@ -31,7 +29,8 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
     registers,
     collect() {
       for (const [dependency, breaker] of breakers)
-        for (const state of STATES) this.labels(dependency, state).set(breaker.state === state ? 1 : 0);
+        for (const state of BREAKER_STATES)
+          this.labels(dependency, state).set(breaker.state === state ? 1 : 0);
     },
   });
   new Counter({
@@ -56,7 +55,7 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
       },
     });
     // There from the beginning, so that a rate of them is never missing.
-    for (const state of STATES) changes.labels(dependency, state).inc(0);
+    for (const state of BREAKER_STATES) changes.labels(dependency, state).inc(0);
     breakers.set(dependency, breaker);
     return breaker;
   };

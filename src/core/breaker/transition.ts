@@ -1,6 +1,7 @@
 /** The states of a breaker, and what is told of their changes. */
 
-export type BreakerState = "closed" | "open" | "half_open";
+export const BREAKER_STATES = ["closed", "open", "half_open"] as const;
+export type BreakerState = (typeof BREAKER_STATES)[number];
 
 /** Why it changed. */
 export type TransitionReason =

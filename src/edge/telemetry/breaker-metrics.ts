@@ -1,5 +1,5 @@
 /** What an isolate's circuit breakers do, as metrics: that of Redis, and one for each origin. */
-import type { BreakerState, Transition } from "../../core/breaker/transition.ts";
+import { BREAKER_STATES, type BreakerState, type Transition } from "../../core/breaker/transition.ts";
 import type { Meter } from "../../core/telemetry/metrics/meter.ts";
 import type { Dependency } from "../breakers.ts";
 import type { OriginAddress } from "../configuration.ts";
@@ -12,8 +12,6 @@ interface SeenBreaker {
   readonly upstream: string;
   state: BreakerState;
 }
-
-const STATES: readonly BreakerState[] = ["closed", "open", "half_open"];
 
 /** @param redisRejections how many commands Redis' breaker has rejected */
 export const createBreakerMetrics = (
@@ -44,7 +42,7 @@ export const createBreakerMetrics = (
     },
     (observe) => {
       for (const { dependency, upstream, state } of breakers)
-        for (const each of STATES) observe(each === state ? 1 : 0, dependency, each, upstream);
+        for (const each of BREAKER_STATES) observe(each === state ? 1 : 0, dependency, each, upstream);
       countRejections();
     },
   );
@@ -55,7 +53,7 @@ export const createBreakerMetrics = (
   });
   // There from the beginning, so that their first increments are in a rate.
   for (const { dependency, upstream } of breakers)
-    for (const state of STATES) changes.series(dependency, state, upstream);
+    for (const state of BREAKER_STATES) changes.series(dependency, state, upstream);
   const ofRedis = rejections.series("redis");
   let told = 0;
   countRejections = () => {

@@ -5,9 +5,11 @@
 import type { CacheOutcome } from "../../core/cache/outcome.ts";
 import { GUARD_NAMES, type GuardName } from "../../core/guards/exchange.ts";
 import type { LimitEvent } from "../../core/guards/limit-events.ts";
+import { HTTP_DURATION_BOUNDS_S } from "../../core/telemetry/http-duration-bounds.ts";
 import type { Meter } from "../../core/telemetry/metrics/meter.ts";
-import { type AttemptEvent, type AttemptRecord, RETRY_DENIALS } from "../attempt-events.ts";
+import { type AttemptEvent, RETRY_DENIALS } from "../attempt-events.ts";
 import type { OriginAddress } from "../configuration.ts";
+import { attemptError } from "./attempt-error.ts";
 import { createBreakerMetrics, type ObserveTransition } from "./breaker-metrics.ts";
 import { SIGNALS, type Signal } from "./collector.ts";
 import { serverOf } from "./server-of.ts";
@@ -43,19 +45,7 @@ export interface EdgeMetricsOptions {
   readonly redisRejections: () => number;
 }
 
-/** Seconds, as the conventions recommend them. */
-const HTTP_BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-
 const NOBODY = { host: "", port: 0, authority: "" };
-
-/** Of these outcomes the answer's status says whether something was wrong. */
-const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
-
-const errorTypeOf = (outcome: AttemptRecord["outcome"], status: number | undefined): string => {
-  if (outcome === "outrun") return "";
-  if (!ANSWERED.includes(outcome)) return outcome;
-  return status !== undefined && status >= 400 ? String(status) : "";
-};
 
 export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetricsOptions): EdgeMetrics => {
   const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
@@ -64,7 +54,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
     description: "Duration of requests, by the contract's route",
     unit: "s",
     labels: ["http.request.method", "http.route", "http.response.status_code"],
-    bounds: HTTP_BOUNDS,
+    bounds: HTTP_DURATION_BOUNDS_S,
   });
   const attempts = meter.histogram({
     name: "http.client.request.duration",
@@ -77,7 +67,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
       "http.response.status_code",
       "error.type",
     ],
-    bounds: HTTP_BOUNDS,
+    bounds: HTTP_DURATION_BOUNDS_S,
   });
   const attemptOutcomes = meter.counter({
     name: "edge.attempts",
@@ -127,7 +117,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
   const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
     const { origin, cause, outcome, durationMs } = attempt;
     const { host, port, authority } = servers[origin] ?? NOBODY;
-    attempts.series(method, host, port, status, errorTypeOf(outcome, status)).record(durationMs / 1_000);
+    attempts.series(method, host, port, status, attemptError(outcome, status)).record(durationMs / 1_000);
     attemptOutcomes.series(authority, cause, outcome).add(1);
   };
 

@@ -2,22 +2,12 @@
  * Spans of an isolate. Whether a request is recorded is decided before it comes here, so that one that is not costs nothing;
  * a span waits to be sent from its end on, and nothing else is kept of a trace.
  */
-
 import type { Span, SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { newSpanId, type SpanQueue } from "../../core/telemetry/spans/span-queue.ts";
-import type { AttemptRecord } from "../attempt-events.ts";
+import { newSpanId } from "../../core/telemetry/spans/span-id.ts";
+import type { SpanQueue } from "../../core/telemetry/spans/span-queue.ts";
+import { attemptError } from "./attempt-error.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import { serverOf } from "./server-of.ts";
-
-/** Outcomes of an attempt that its answer's status says more of. */
-const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
-
-/** Whoever was outrun has done nothing wrong. */
-const attemptError = (outcome: AttemptRecord["outcome"], status: number | undefined): string | undefined => {
-  if (outcome === "outrun") return undefined;
-  if (!ANSWERED.includes(outcome)) return outcome;
-  return status !== undefined && status >= 400 ? String(status) : undefined;
-};
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "_OTHER");
 

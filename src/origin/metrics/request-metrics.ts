@@ -1,5 +1,6 @@
 /** What the requests' metrics are, by OpenTelemetry's names ("HTTP metrics", stable) in Prometheus' form. */
 import { Histogram, type Registry } from "prom-client";
+import { HTTP_DURATION_BOUNDS_S } from "../../core/telemetry/http-duration-bounds.ts";
 
 /** @param route as the contract has it @param durationMs from the request's head to its answer's */
 export type ObserveRequest = (
@@ -8,15 +9,12 @@ export type ObserveRequest = (
   durationMs: number,
 ) => void;
 
-/** Seconds, as the convention recommends them. */
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10];
-
 export const createRequestMetrics = (registry: Registry): ObserveRequest => {
   const duration = new Histogram({
     name: "http_server_request_duration_seconds",
     help: "Duration of requests, by the contract's route",
     labelNames: ["http_request_method", "http_route", "http_response_status_code"],
-    buckets: BUCKETS,
+    buckets: [...HTTP_DURATION_BOUNDS_S],
     registers: [registry],
   });
   /** As many as there are routes and statuses. */

@@ -13,7 +13,6 @@ export const MAX_WAITING = 4_096;
 const SUCCESS = 0;
 
 export interface CountedExporter extends SpanExporter {
-  readonly maxWaiting: number;
   /** Spans that have ended, and of which nobody knows yet whether they were taken. */
   waiting: number;
 }
@@ -25,7 +24,6 @@ export const countedExporter = (
   told: Failing,
 ): CountedExporter => {
   const counted: CountedExporter = {
-    maxWaiting: MAX_WAITING,
     waiting: 0,
     export: (spans, done) => {
       exporter.export(spans, (result) => {

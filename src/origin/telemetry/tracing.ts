@@ -92,7 +92,7 @@ export const createTracing = (options: TracingOptions): Tracing => {
   const counted = countedExporter(exporter, counts, failing("spans", "exported", log));
   const batches = new BatchSpanProcessor({
     exporter: counted,
-    maxQueueSize: counted.maxWaiting,
+    maxQueueSize: MAX_WAITING,
     maxExportBatchSize: MAX_BATCH,
     scheduledDelayMillis: GATHER_MS,
     exportTimeoutMillis: EXPORT_TIMEOUT_MS,

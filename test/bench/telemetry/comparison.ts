@@ -16,6 +16,14 @@ export interface Comparison extends Goal {
   readonly of: "throughput" | "cpu" | "cpuUs";
 }
 
+/** One that has no goal. */
+export const over = (key: string, cell: string, base: string, of: Comparison["of"]): Comparison => ({
+  key,
+  cell,
+  base,
+  of,
+});
+
 const measuredValue = ({ result, cpuUs }: Measurement, of: Comparison["of"]): number | undefined =>
   of === "throughput" ? result.requestsPerSecond : cpuUs;
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Span } from "../../../src/core/telemetry/spans/span.ts";
-import { createSpanQueue, newSpanId } from "../../../src/core/telemetry/spans/span-queue.ts";
+import { newSpanId } from "../../../src/core/telemetry/spans/span-id.ts";
+import { createSpanQueue } from "../../../src/core/telemetry/spans/span-queue.ts";
 import { readSpanId } from "../../../src/core/telemetry/trace-context.ts";
 
 const spanCalled = (name: string): Span => ({

@@ -5,7 +5,11 @@ import {
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { countedExporter, countedProcessor } from "../../../src/origin/telemetry/counted-spans.ts";
+import {
+  countedExporter,
+  countedProcessor,
+  MAX_WAITING,
+} from "../../../src/origin/telemetry/counted-spans.ts";
 import type { TelemetryCounts } from "../../../src/origin/telemetry/telemetry-counts.ts";
 
 type Done = Parameters<SpanExporter["export"]>[1];
@@ -84,15 +88,15 @@ describe("a span", () => {
   });
 
   test("for which there is no room is counted, and goes no further", () => {
-    end(counted.maxWaiting);
+    end(MAX_WAITING);
     expect(told).toEqual([]);
     end(2);
     expect(told).toEqual(["dropped traces queue_full 1", "dropped traces queue_full 1"]);
-    expect(held).toHaveLength(counted.maxWaiting);
+    expect(held).toHaveLength(MAX_WAITING);
   });
 
   test("finds room again once others have been taken, and not while they are on their way", async () => {
-    end(counted.maxWaiting);
+    end(MAX_WAITING);
     const sent = send();
     end(1);
     expect(told).toEqual(["dropped traces queue_full 1"]);

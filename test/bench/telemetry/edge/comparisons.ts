@@ -1,12 +1,5 @@
 /** What is compared at the edge, and what is to be reached. */
-import type { Comparison } from "../comparison.ts";
-
-const over = (key: string, cell: string, base: string, of: Comparison["of"]): Comparison => ({
-  key,
-  cell,
-  base,
-  of,
-});
+import { type Comparison, over } from "../comparison.ts";
 
 export const EDGE_COMPARISONS: readonly Comparison[] = [
   { key: "edge_on_vs_off", cell: "on", base: "off", of: "throughput", atLeast: 0.9 },

@@ -1,12 +1,5 @@
 /** What is compared at the origin, and what is to be reached. */
-import type { Comparison } from "../comparison.ts";
-
-const over = (key: string, cell: string, base: string, of: Comparison["of"]): Comparison => ({
-  key,
-  cell,
-  base,
-  of,
-});
+import { type Comparison, over } from "../comparison.ts";
 
 /** Between processes, which differ by more than telemetry costs: for microseconds see `in-process.ts`. */
 export const ORIGIN_COMPARISONS: readonly Comparison[] = [

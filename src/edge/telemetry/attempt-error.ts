@@ -1,0 +1,17 @@
+import type { AttemptRecord } from "../attempt-events.ts";
+
+/** Outcomes of an attempt that its answer's status says more of. */
+const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
+
+/**
+ * An attempt's `error.type` (OpenTelemetry, "HTTP semantic conventions", client); undefined where nothing was wrong: whoever
+ * was outrun has done nothing wrong.
+ */
+export const attemptError = (
+  outcome: AttemptRecord["outcome"],
+  status: number | undefined,
+): string | undefined => {
+  if (outcome === "outrun") return undefined;
+  if (!ANSWERED.includes(outcome)) return outcome;
+  return status !== undefined && status >= 400 ? String(status) : undefined;
+};

@@ -23,7 +23,6 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "prom-client",
       "uuid",
       "yaml",
-      "@opentelemetry",
       "@neondatabase/serverless",
       "node:",
     ],

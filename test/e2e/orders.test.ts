@@ -36,9 +36,9 @@ const buy = (productId: string, quantity = 1, key = alice): Promise<Response> =>
   system.call("/v1/orders", { method: "POST", key, json: { lines: [{ productId, quantity }] } });
 
 /** Comes again when it is told that there is more work than can be done in time, as a client should. */
-const buyPatiently = async (productId: string): Promise<Response> => {
+const patiently = async (call: () => Promise<Response>): Promise<Response> => {
   for (let turn = 1; ; turn += 1) {
-    const answer = await buy(productId);
+    const answer = await call();
     const retryAfterS = Number(answer.headers.get("retry-after"));
     if (answer.status !== 503 || !(retryAfterS > 0) || turn === MOST_TURNS) return answer;
     await answer.body?.cancel();
@@ -49,7 +49,7 @@ const buyPatiently = async (productId: string): Promise<Response> => {
 describe("stock", () => {
   test("200 concurrent buyers of 50 pieces get exactly 50 orders and 150 clean refusals", async () => {
     const productId = await addProduct(50);
-    const answers = await Promise.all(Array.from({ length: 200 }, () => buyPatiently(productId)));
+    const answers = await Promise.all(Array.from({ length: 200 }, () => patiently(() => buy(productId))));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(50);
     const refusals = await Promise.all(answers.filter(({ status }) => status !== 201).map(problemOf));
     expect(refusals.filter(({ status, code }) => status === 409 && code === "out_of_stock")).toHaveLength(
@@ -67,10 +67,14 @@ describe("stock", () => {
     const [a, b] = [await addProduct(1000), await addProduct(1000)];
     const order = async (first: string, second: string): Promise<void> => {
       const lines = [first, second].map((productId) => ({ productId, quantity: 1 }));
-      const placed = await system.call("/v1/orders", { method: "POST", key: alice, json: { lines } });
+      const placed = await patiently(() =>
+        system.call("/v1/orders", { method: "POST", key: alice, json: { lines } }),
+      );
       expect(placed.status).toBe(201);
       const { id } = Order.parse(await placed.json());
-      const cancelled = await system.call(`/v1/orders/${id}/cancel`, { method: "POST", key: alice });
+      const cancelled = await patiently(() =>
+        system.call(`/v1/orders/${id}/cancel`, { method: "POST", key: alice }),
+      );
       expect(cancelled.status).toBe(200);
     };
     await Promise.all(Array.from({ length: 40 }, (_, n) => (n % 2 === 0 ? order(a, b) : order(b, a))));

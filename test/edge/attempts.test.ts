@@ -81,6 +81,16 @@ const clock = () => {
     },
   };
 };
+/** A clock that stands still until it is put forward: what answers meanwhile takes no time. */
+const stoppedClock = () => {
+  let nowMs = Date.now();
+  return {
+    now: () => nowMs,
+    pass: (ms: number): void => {
+      nowMs += ms;
+    },
+  };
+};
 /** After so long each origin is looked at, however slow it happened to be before. */
 const LOOK_MS = 11_000;
 
@@ -229,15 +239,18 @@ test("one that is back, and slower than the others, gets its share of requests a
   const upstreams = [await listen(well), await listen(well)];
   const [slower] = upstreams;
   if (slower === undefined) throw new Error("there are two");
-  const { now, pass } = clock();
-  const { send, background } = clientTo(upstreams, {}, Math.random, now);
+  const { now, pass } = stoppedClock();
+  const { send, background } = clientTo(upstreams, { hedgePercent: 0 }, Math.random, now);
   for (let turn = 0; turn < 60; turn += 1) await send();
   slower.answer(cutting);
   for (let turn = 0; turn < 40; turn += 1) {
     await send();
     pass(500);
   }
-  slower.answer((request, response) => void setTimeout(() => well(request, response), 8));
+  slower.answer((request, response) => {
+    pass(8);
+    well(request, response);
+  });
   for (let turn = 0; turn < 60; turn += 1) {
     await send();
     await Promise.all(background.splice(0));
@@ -501,9 +514,8 @@ describe("a write that may be made again", () => {
 
 test("origins get their shares by their weights", async () => {
   const upstreams = [await listen(well, 3), await listen(well, 1)];
-  // On a clock that stands still they are equally fast.
-  const nowMs = Date.now();
-  const { send } = clientTo(upstreams, { hedgePercent: 0 }, Math.random, () => nowMs);
+  // So they are equally fast.
+  const { send } = clientTo(upstreams, { hedgePercent: 0 }, Math.random, stoppedClock().now);
   for (let turn = 0; turn < 400; turn += 1) await send();
   const [heavy = 0, light = 0] = upstreams.map(({ seen }) => seen.length);
   expect(heavy / light).toBeGreaterThan(2);

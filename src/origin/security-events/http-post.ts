@@ -1,10 +1,6 @@
 /** One POST to a sink, and what its answer means. */
+import { type HttpTarget, isTaken, postJson } from "../post-json.ts";
 import type { Reception } from "./sink.ts";
-
-export interface HttpTarget {
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
 
 /** No sink is waited for longer, milliseconds. */
 export const HTTP_TIMEOUT_MS = 10_000;
@@ -23,21 +19,13 @@ const isRefusal = (status: number): boolean =>
  * @throws where it was not taken, and may be another time
  */
 export const post = async (
-  { url, headers }: HttpTarget,
+  target: HttpTarget,
   body: string,
   timeoutMs = HTTP_TIMEOUT_MS,
 ): Promise<Reception> => {
-  const response = await fetch(url, {
-    method: "POST",
-    headers: { ...headers, "content-type": "application/json" },
-    body,
-    // A token goes where it was meant to go, and nowhere else.
-    redirect: "manual",
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  await response.body?.cancel();
-  if (response.ok) return { kind: "taken" };
-  const reason = `it answered ${response.status}`;
-  if (isRefusal(response.status)) return { kind: "refused", reason };
+  const status = await postJson(target, body, timeoutMs);
+  if (isTaken(status)) return { kind: "taken" };
+  const reason = `it answered ${status}`;
+  if (isRefusal(status)) return { kind: "refused", reason };
   throw new Error(reason);
 };

@@ -4,14 +4,16 @@ import type { Breaker } from "../../core/breaker/breaker.ts";
 import { collectorAddress } from "../../core/telemetry/collector-address.ts";
 import type { OriginConfiguration } from "../configuration/configuration.ts";
 import type { DataOperation, ObserveData } from "../data/observe.ts";
+import { failing } from "../failing.ts";
 import type { LogContext, OriginLog } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAccessLog } from "./access-log.ts";
 import { createObserveData } from "./observe-data.ts";
 import { createRequestTelemetry, type RequestTelemetry } from "./request-telemetry.ts";
-import { createTelemetryCounts } from "./telemetry-counts.ts";
-import { createTracing, type Tracing } from "./tracing.ts";
+import { createSpanCourier, type SpanCourier } from "./span-courier.ts";
+import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
+import { createTracing } from "./tracing.ts";
 
 export interface ProcessTelemetry {
   readonly requests: RequestTelemetry;
@@ -33,24 +35,25 @@ export interface ProcessTelemetryDependencies {
 }
 
 /** Undefined where no collector is named: then nothing is recorded. */
-const configuredTracing = (
+const configuredCourier = (
   { observability }: OriginConfiguration,
-  counts: ReturnType<typeof createTelemetryCounts>,
+  counts: TelemetryCounts,
   log: OriginLog,
-): Tracing | undefined => {
-  const { otlpEndpoint, otlpHeaders = {}, serviceName, serviceVersion } = observability;
+): SpanCourier | undefined => {
+  const { otlpEndpoint, otlpHeaders: headers = {}, serviceName, serviceVersion } = observability;
   if (otlpEndpoint === undefined) return undefined;
   const { url, isOtherPort } = collectorAddress(otlpEndpoint);
   if (isOtherPort)
     log.warn({ url }, "the collector is named by its port for gRPC: this one is used, over HTTP");
-  return createTracing({
-    endpoint: url,
-    headers: otlpHeaders,
-    serviceName,
-    serviceVersion,
-    instanceId: crypto.randomUUID(),
+  return createSpanCourier({
+    target: { url: `${url}/v1/traces`, headers },
+    resource: {
+      "service.name": serviceName,
+      "service.version": serviceVersion,
+      "service.instance.id": crypto.randomUUID(),
+    },
     counts,
-    log,
+    told: failing("spans", "exported", log),
   });
 };
 
@@ -61,7 +64,8 @@ export const createProcessTelemetry = (
   const { observability } = configuration;
   const counts = createTelemetryCounts(registry);
   output?.onDrop(() => counts.dropped("logs", "queue_full", 1));
-  const tracing = configuredTracing(configuration, counts, log);
+  const courier = configuredCourier(configuration, counts, log);
+  const tracing = courier && createTracing(courier.add, Math.random);
   if (context !== undefined) context.active = tracing?.active;
   const isLogged = observability.accessLog && log.isLevelEnabled("info");
   return {
@@ -72,6 +76,6 @@ export const createProcessTelemetry = (
         isLogged && output !== undefined ? createAccessLog(observability, output, now) : undefined,
     }),
     data: createObserveData({ registry, tracing, breakerState: (system) => breakers[system].state }),
-    shutdown: async () => await tracing?.shutdown(),
+    shutdown: async () => await courier?.shutdown(),
   };
 };

@@ -60,8 +60,7 @@ export const createRequestTelemetry = ({
             ...(route.path === "" ? {} : { "http.route": route.path }),
             "breakwater.request_id": requestId,
           },
-          // By the clock that the span's end is told by: the other one is never set right.
-          beganAtMs: Date.now() - (performance.now() - beganAtMs),
+          beganAtMs,
         }),
   served: ({ route, requestId, admitted, span, status, durationMs }) => {
     observe(route, status, durationMs);

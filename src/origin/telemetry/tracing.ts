@@ -1,34 +1,10 @@
 /**
- * Spans of a process, by OpenTelemetry's own SDK: the only module of the origin that knows it. Nothing is recorded, and
- * nothing noted, for a request whose trace is not kept.
+ * Spans of a process. Whether a request is recorded is decided before it comes here: for one that is not nothing is noted.
+ * A span is a plain record from its end on; nothing else is kept of a trace.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type Context, ROOT_CONTEXT, SpanKind, SpanStatusCode, type Tracer, trace } from "@opentelemetry/api";
-import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { resourceFromAttributes } from "@opentelemetry/resources";
-import {
-  AlwaysOnSampler,
-  BatchSpanProcessor,
-  RandomIdGenerator,
-  TracerProvider,
-} from "@opentelemetry/sdk-trace";
-import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { failing } from "../failing.ts";
-import type { OriginLog } from "../log.ts";
-import { countedExporter, countedProcessor, MAX_WAITING } from "./counted-spans.ts";
-import type { TelemetryCounts } from "./telemetry-counts.ts";
-
-export interface TracingOptions {
-  /** The collector's base address; `/v1/traces` is added. */
-  readonly endpoint: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly serviceName: string;
-  readonly serviceVersion: string;
-  /** Of this process: a UUID. */
-  readonly instanceId: string;
-  readonly counts: TelemetryCounts;
-  readonly log: OriginLog;
-}
+import type { Span, SpanAttributes } from "../../core/telemetry/spans/span.ts";
+import { newSpanId } from "../../core/telemetry/spans/span-id.ts";
 
 export interface BegunRequest {
   /** 32 hexadecimal digits. */
@@ -38,7 +14,7 @@ export interface BegunRequest {
   /** As in `GET /products/:id`. */
   readonly name: string;
   readonly attributes: SpanAttributes;
-  /** Epoch milliseconds. */
+  /** By `performance.now()`. */
   readonly beganAtMs: number;
 }
 
@@ -60,107 +36,61 @@ export interface Tracing {
   beginClient(name: string, attributes: SpanAttributes): ClientSpan | undefined;
   /** Of the span that is worked below, where there is one. */
   active(): { readonly traceId: string; readonly spanId: string } | undefined;
-  /** Sends what there is; nothing is sent afterwards. Resolves when the collector has it, or does not take it. */
-  shutdown(): Promise<void>;
 }
 
-/** How long a span waits for others, milliseconds. */
-const GATHER_MS = 1_000;
-/** A collector is not waited for longer, milliseconds. */
-const EXPORT_TIMEOUT_MS = 5_000;
-/** What one request to the collector holds at most. */
-const MAX_BATCH = 512;
-/** No attribute's value is longer. */
-const MAX_VALUE_LENGTH = 2_048;
+/** What is worked below a request's span. */
+interface Within {
+  readonly traceId: string;
+  readonly spanId: string;
+  /** What `performance.now()` is to be added to, so that all of a trace's times are by one clock: epoch milliseconds. */
+  readonly originMs: number;
+}
 
-const SCOPE = "breakwater-origin";
-
-/** For the SDK: the parent of a span that another process has recorded. */
-const remoteParent = (traceId: string, spanId: string): Context =>
-  trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: 1, isRemote: true });
-
-export const createTracing = (options: TracingOptions): Tracing => {
-  const { endpoint, headers, serviceName, serviceVersion, instanceId, counts, log } = options;
-  const exporter = new OTLPTraceExporter({
-    url: `${endpoint}/v1/traces`,
-    headers: { ...headers },
-    timeoutMillis: EXPORT_TIMEOUT_MS,
-    // Of what is beyond it spans are lost: all batches that may wait, which go out at once at the end, beside one that is
-    // on its way. One that hangs holds no more connections up than that.
-    concurrencyLimit: MAX_WAITING / MAX_BATCH + 1,
-  });
-  const counted = countedExporter(exporter, counts, failing("spans", "exported", log));
-  const batches = new BatchSpanProcessor({
-    exporter: counted,
-    maxQueueSize: MAX_WAITING,
-    maxExportBatchSize: MAX_BATCH,
-    scheduledDelayMillis: GATHER_MS,
-    exportTimeoutMillis: EXPORT_TIMEOUT_MS,
-  });
-  /** The next root's: the SDK asks for it while the span is begun. */
-  let nextTraceId = "";
-  const ids = new RandomIdGenerator();
-  const provider = new TracerProvider({
-    resource: resourceFromAttributes({
-      "service.name": serviceName,
-      "service.version": serviceVersion,
-      "service.instance.id": instanceId,
-    }),
-    sampler: new AlwaysOnSampler(),
-    spanLimits: { attributeValueLengthLimit: MAX_VALUE_LENGTH },
-    idGenerator: { generateTraceId: () => nextTraceId, generateSpanId: () => ids.generateSpanId() },
-    spanProcessors: [countedProcessor(batches, counted, counts)],
-  });
-  const tracer: Tracer = provider.getTracer(SCOPE, serviceVersion);
-  const storage = new AsyncLocalStorage<Context>();
-
+/** @param add takes each span at its end @param random within [0, 1) */
+export const createTracing = (add: (span: Span) => void, random: () => number): Tracing => {
+  const storage = new AsyncLocalStorage<Within>();
   return {
     begin: ({ traceId, parentSpanId, name, attributes, beganAtMs }) => {
-      nextTraceId = traceId;
-      const parent = parentSpanId === undefined ? ROOT_CONTEXT : remoteParent(traceId, parentSpanId);
-      const span = tracer.startSpan(
-        name,
-        { kind: SpanKind.SERVER, startTime: beganAtMs, attributes: { ...attributes } },
-        parent,
-      );
-      const within = trace.setSpan(ROOT_CONTEXT, span);
+      const spanId = newSpanId(random);
+      // The process' own beginning is as its clock was then, and that is never set right.
+      const originMs = Date.now() - performance.now();
       return {
-        spanId: span.spanContext().spanId,
-        run: (work) => storage.run(within, work),
-        end: (status, found) => {
-          span.setAttribute("http.response.status_code", status);
-          span.setAttributes({ ...found });
-          if (status >= 500) {
-            span.setAttribute("error.type", String(status));
-            span.setStatus({ code: SpanStatusCode.ERROR });
-          }
-          span.end();
-        },
+        spanId,
+        run: (work) => storage.run({ traceId, spanId, originMs }, work),
+        end: (status, found) =>
+          add({
+            traceId,
+            spanId,
+            parentSpanId,
+            name,
+            kind: "server",
+            startMs: originMs + beganAtMs,
+            endMs: originMs + performance.now(),
+            attributes: { ...attributes, "http.response.status_code": status, ...found },
+            errorType: status >= 500 ? String(status) : undefined,
+          }),
       };
     },
     beginClient: (name, attributes) => {
       const within = storage.getStore();
       if (within === undefined) return undefined;
-      const span = tracer.startSpan(name, { kind: SpanKind.CLIENT, attributes: { ...attributes } }, within);
+      const { traceId, spanId: parentSpanId, originMs } = within;
+      const startMs = originMs + performance.now();
       return {
-        end: (errorType, found) => {
-          span.setAttributes({ ...found });
-          if (errorType !== undefined) {
-            span.setAttribute("error.type", errorType);
-            span.setStatus({ code: SpanStatusCode.ERROR });
-          }
-          span.end();
-        },
+        end: (errorType, found) =>
+          add({
+            traceId,
+            spanId: newSpanId(random),
+            parentSpanId,
+            name,
+            kind: "client",
+            startMs,
+            endMs: originMs + performance.now(),
+            attributes: { ...attributes, ...found },
+            errorType,
+          }),
       };
     },
-    active: () => {
-      const within = storage.getStore();
-      return within === undefined ? undefined : trace.getSpanContext(within);
-    },
-    shutdown: async () => {
-      // The first batch that is not taken ends the SDK's waiting for the others. Who has not taken it has been counted.
-      await provider.shutdown().catch(() => undefined);
-      await counted.shutdown();
-    },
+    active: () => storage.getStore(),
   };
 };

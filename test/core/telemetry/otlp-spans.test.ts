@@ -59,6 +59,19 @@ describe("spans in OTLP's JSON", () => {
   });
 
   test.each([
+    ["a request's, below another process' span", { kind: "server" }, 0x301],
+    ["a request's, the first of its trace", { kind: "server", parentSpanId: undefined }, 0x101],
+    ["what is done for a request", { kind: "client" }, 0x101],
+  ] as const)("tell whether their parent is another process': %s", (_, span, flags) => {
+    expect(written(span).flags).toBe(flags);
+  });
+
+  test("have no value that is too long, nor half a character at its end", () => {
+    const { attributes } = written({ attributes: { long: `${"x".repeat(2_047)}\u{1f600}` } });
+    expect(attributes).toEqual([{ key: "long", value: { stringValue: `${"x".repeat(2_047)}\ufffd` } }]);
+  });
+
+  test.each([
     ["server", 2],
     ["client", 3],
   ] as const)("are of kind %s by its number, %i", (kind, number) => {

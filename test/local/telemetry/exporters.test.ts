@@ -1,4 +1,4 @@
-/** What the tiers really send with. */
+/** What the tiers really send with, and OpenTelemetry's own exporter. */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -53,7 +53,7 @@ it("takes what OpenTelemetry's own exporter sends", async () => {
   });
 });
 
-it("takes the spans that the edge sends", async () => {
+it("takes the spans that both tiers send", async () => {
   const receiver = await startReceiver();
   const span = {
     traceId: TRACE_ID,

@@ -51,7 +51,6 @@ const tracing: Tracing = {
       },
     };
   },
-  shutdown: async () => undefined,
 };
 
 const observing = (options: Partial<Parameters<typeof createObserveData>[0]> = {}) =>

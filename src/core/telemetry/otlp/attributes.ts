@@ -21,12 +21,12 @@ const doubleValue = (value: number): AnyValue => {
   return { doubleValue: value > 0 ? "Infinity" : "-Infinity" };
 };
 
-/** A whole number is an integer, as far as it is exact. */
-export const anyValue = (value: AttributeValue): AnyValue => {
+/** A whole number is an integer, as far as it is exact. @param maxLength of a text: what is longer is cut */
+export const anyValue = (value: AttributeValue, maxLength = Number.POSITIVE_INFINITY): AnyValue => {
   switch (typeof value) {
     case "string":
       // One lone surrogate is no UTF-8, and a receiver refuses the whole request for it.
-      return { stringValue: value.toWellFormed() };
+      return { stringValue: (value.length > maxLength ? value.slice(0, maxLength) : value).toWellFormed() };
     case "boolean":
       return { boolValue: value };
     case "number":
@@ -34,17 +34,20 @@ export const anyValue = (value: AttributeValue): AnyValue => {
     case "bigint":
       return BigInt.asIntN(64, value) === value ? { intValue: String(value) } : doubleValue(Number(value));
     default:
-      return { arrayValue: { values: value.map(anyValue) } };
+      return { arrayValue: { values: value.map((each) => anyValue(each, maxLength)) } };
   }
 };
 
-/** Without those that have no value. */
+/** Without those that have no value. @param maxLength of each text: what is longer is cut @default none is */
 export const attributes = (
   values: Readonly<Record<string, AttributeValue | null | undefined>>,
+  maxLength?: number,
 ): readonly KeyValue[] => {
   const list: KeyValue[] = [];
   for (const [key, value] of Object.entries(values)) {
-    if (value !== null && value !== undefined) list.push({ key: key.toWellFormed(), value: anyValue(value) });
+    if (value !== null && value !== undefined) {
+      list.push({ key: key.toWellFormed(), value: anyValue(value, maxLength) });
+    }
   }
   return list;
 };

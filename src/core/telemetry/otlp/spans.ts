@@ -7,14 +7,17 @@ import { nanoseconds } from "./nanoseconds.ts";
 /** Enums are numbers. */
 const KINDS: Record<SpanKind, number> = { server: 2, client: 3 };
 const STATUS_CODE_ERROR = 2;
-/** What is told of a child's parent: that it is known whether it is in another process (`SpanFlags`), and that it is sampled. */
+/** `SpanFlags`: it is sampled, and it is known whether its parent is in another process. */
 const FLAGS = 0x1_01;
+const REMOTE_PARENT = 0x2_00;
+/** No attribute's value is longer (OpenTelemetry specification, "Attribute Limits"). */
+const MAX_VALUE_LENGTH = 2_048;
 
 const spanOf = ({ traceId, spanId, parentSpanId, name, kind, startMs, endMs, ...span }: Span) => ({
   traceId,
   spanId,
   ...(parentSpanId === undefined ? {} : { parentSpanId }),
-  flags: FLAGS,
+  flags: kind === "server" && parentSpanId !== undefined ? FLAGS | REMOTE_PARENT : FLAGS,
   name,
   kind: KINDS[kind],
   startTimeUnixNano: nanoseconds(startMs),
@@ -22,6 +25,7 @@ const spanOf = ({ traceId, spanId, parentSpanId, name, kind, startMs, endMs, ...
   endTimeUnixNano: nanoseconds(Math.max(startMs, endMs)),
   attributes: attributes(
     span.errorType === undefined ? span.attributes : { ...span.attributes, "error.type": span.errorType },
+    MAX_VALUE_LENGTH,
   ),
   status: span.errorType === undefined ? {} : { code: STATUS_CODE_ERROR },
 });

@@ -9,9 +9,11 @@ import { Registry } from "prom-client";
 import { tierHeaders } from "../../../../src/contract/tier-headers.ts";
 import { parseSigningKeys } from "../../../../src/core/signature/signing-keys.ts";
 import type { Admission } from "../../../../src/origin/admission.ts";
+import { failing } from "../../../../src/origin/failing.ts";
 import { createLog } from "../../../../src/origin/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
 import { createRequestTelemetry } from "../../../../src/origin/telemetry/request-telemetry.ts";
+import { createSpanCourier } from "../../../../src/origin/telemetry/span-courier.ts";
 import { createTelemetryCounts } from "../../../../src/origin/telemetry/telemetry-counts.ts";
 import { createTracing } from "../../../../src/origin/telemetry/tracing.ts";
 import { sealedFields } from "../../origin/sealed-request.ts";
@@ -62,12 +64,9 @@ export const measureInProcess = async (
   let begun = 0;
   let taken = 0;
   const counts = createTelemetryCounts(new Registry());
-  const tracing = createTracing({
-    endpoint: collectorUrl,
-    headers: {},
-    serviceName: "bench",
-    serviceVersion: "0",
-    instanceId: crypto.randomUUID(),
+  const courier = createSpanCourier({
+    target: { url: `${collectorUrl}/v1/traces`, headers: {} },
+    resource: { "service.name": "bench", "service.instance.id": crypto.randomUUID() },
     counts: {
       ...counts,
       exported: (signal, count) => {
@@ -75,8 +74,9 @@ export const measureInProcess = async (
         counts.exported(signal, count);
       },
     },
-    log: createLog("error"),
+    told: failing("spans", "exported", createLog("error")),
   });
+  const tracing = createTracing(courier.add, Math.random);
   const telemetry = createRequestTelemetry({ observe: createRequestMetrics(new Registry()), tracing });
   const without = createSlottedOrigin(backend, admitAll, keys, [AUTHORITY]);
   const withAll = createSlottedOrigin(backend, admitAll, keys, [AUTHORITY], telemetry);
@@ -114,7 +114,7 @@ export const measureInProcess = async (
     unsampled.push(one - base);
     sampled.push(other - base);
   }
-  await tracing.shutdown();
+  await courier.shutdown();
 
   const figures = { origin_sampled_us: median(sampled), origin_unsampled_us: median(unsampled) };
   const row = (name: keyof typeof figures, values: readonly number[]): string[] => {

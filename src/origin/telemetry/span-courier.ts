@@ -1,0 +1,121 @@
+/**
+ * Takes a process' spans to the collector, in batches. What a collector that is away or hangs costs are spans, bounded in
+ * number, and each of them is counted.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import type { ResourceAttributes } from "../../core/telemetry/otlp/metrics.ts";
+import { otlpSpans } from "../../core/telemetry/otlp/spans.ts";
+import type { Span } from "../../core/telemetry/spans/span.ts";
+import type { Failing } from "../failing.ts";
+import { type HttpTarget, isTaken, postJson } from "../post-json.ts";
+import type { TelemetryCounts } from "./telemetry-counts.ts";
+
+export interface SpanCourier {
+  /** What finds no room is dropped, and counted. */
+  add(span: Span): void;
+  /** Sends what there is; nothing is taken afterwards. Resolves when the collector has it, or does not take it. */
+  shutdown(): Promise<void>;
+}
+
+interface Rejection {
+  readonly reason: unknown;
+  readonly isRetryable: boolean;
+}
+
+export interface SpanCourierOptions {
+  readonly target: HttpTarget;
+  /** What the spans are of. */
+  readonly resource: ResourceAttributes;
+  readonly counts: TelemetryCounts;
+  /** Is told how each batch ends. */
+  readonly told: Failing;
+}
+
+/** So many spans wait or are on their way at most. */
+export const MAX_WAITING = 4_096;
+/** What one request to the collector holds at most. */
+const MAX_BATCH = 512;
+/** How long a span waits for others, milliseconds. */
+const GATHER_MS = 1_000;
+/** A batch is not tried for longer, milliseconds. */
+const EXPORT_TIMEOUT_MS = 5_000;
+const FIRST_BACKOFF_MS = 1_000;
+
+/** After these it may be sent again, and after no others (OTLP 1.x, "OTLP/HTTP", "Retryable Response Codes"). */
+const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
+
+const SCOPE = { name: "breakwater-origin" };
+
+export const createSpanCourier = ({ target, resource, counts, told }: SpanCourierOptions): SpanCourier => {
+  let gathered: Span[] = [];
+  /** Spans that are on their way. */
+  let underWay = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const sending = new Set<Promise<void>>();
+  /** At the end nobody waits before another try. */
+  const over = new AbortController();
+
+  /** @returns undefined where it was taken */
+  const attempt = async (body: string, timeoutMs: number): Promise<Rejection | undefined> => {
+    try {
+      const status = await postJson(target, body, timeoutMs);
+      if (isTaken(status)) return undefined;
+      return { reason: new Error(`it answered ${status}`), isRetryable: RETRYABLE.has(status) };
+    } catch (error) {
+      return { reason: error, isRetryable: true };
+    }
+  };
+
+  /** @returns why it was not taken, after the last attempt; undefined where it was */
+  const deliver = async (body: string): Promise<Rejection | undefined> => {
+    const untilMs = performance.now() + EXPORT_TIMEOUT_MS;
+    for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs *= 2) {
+      const leftMs = untilMs - performance.now();
+      const isLast = over.signal.aborted || backoffMs >= leftMs;
+      const rejection = await attempt(body, Math.max(1, Math.ceil(leftMs)));
+      if (rejection === undefined || isLast || !rejection.isRetryable) return rejection;
+      await pause(backoffMs, undefined, { ref: false, signal: over.signal }).catch(() => undefined);
+    }
+  };
+
+  const send = async (spans: readonly Span[]): Promise<void> => {
+    const rejection = await deliver(JSON.stringify(otlpSpans(spans, resource, SCOPE)));
+    underWay -= spans.length;
+    if (rejection === undefined) {
+      counts.exported("traces", spans.length);
+      told.succeeded();
+    } else {
+      counts.dropped("traces", "export_failed", spans.length);
+      told.failed(rejection.reason);
+    }
+  };
+
+  const flush = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (gathered.length === 0) return;
+    const spans = gathered;
+    gathered = [];
+    underWay += spans.length;
+    const sent = send(spans);
+    sending.add(sent);
+    void sent.then(() => sending.delete(sent));
+  };
+
+  return {
+    add: (span) => {
+      if (over.signal.aborted || gathered.length + underWay >= MAX_WAITING) {
+        counts.dropped("traces", over.signal.aborted ? "export_failed" : "queue_full", 1);
+        return;
+      }
+      gathered.push(span);
+      if (gathered.length >= MAX_BATCH) flush();
+      else timer ??= setTimeout(flush, GATHER_MS).unref();
+    },
+    shutdown: async () => {
+      flush();
+      over.abort();
+      await Promise.all(sending);
+    },
+  };
+};

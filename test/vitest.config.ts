@@ -13,12 +13,18 @@ const endToEnd = {
 /** What starts its own servers gains nothing from others. */
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
-/** What takes half a minute runs with TEST_LONG=1, and on external servers. */
+/** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,database-breaker,degradation,origin-loss,rolling-restart,stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets}.test.ts",
+  "test/e2e/{alerts,blocklist,database-breaker,degradation,key-rotation,lifecycle,losses,orders-once,origin-loss}.test.ts",
+  "test/e2e/{pod,rolling-restart,stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets,workers}.test.ts",
 ];
 
-const longOfNode = ["test/architecture/edge-memory.test.ts"];
+/** With TEST_LONG=1, by its name. */
+const longOfNode = [
+  "test/architecture/edge-memory.test.ts",
+  "test/local/postgres.test.ts",
+  "test/origin/lifecycle/start.test.ts",
+];
 
 /** The end-to-end tests once more, on servers that the environment names. */
 const external =
@@ -39,6 +45,9 @@ const external =
       ]
     : [];
 
+/** Importing again what other files have imported takes half of the time: each file cleans up behind itself. */
+const sharedImports = { isolate: false };
+
 export default defineConfig({
   root,
   test: {
@@ -53,9 +62,10 @@ export default defineConfig({
             "test/{architecture,container,contract,core,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
-          // The one has an image to be built first, and a configuration of its own; the others take minutes.
+          // The one has an image to be built first, and a configuration of its own; the others take long.
           exclude: ["test/container/image.test.ts", ...(process.env["TEST_LONG"] ? [] : longOfNode)],
           testTimeout: 30_000,
+          ...sharedImports,
           sequence: { groupOrder: 1 },
         },
       },
@@ -66,6 +76,7 @@ export default defineConfig({
           name: "workerd",
           include: ["test/{contract,core}/**/*.test.ts"],
           testTimeout: 30_000,
+          ...sharedImports,
           sequence: { groupOrder: 2 },
         },
       },

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
 import { spawnChild } from "./child.ts";
+import { compileCache } from "./compile-cache.ts";
 import { localFolder, projectFolder } from "./folder.ts";
 import { LocalError } from "./local-error.ts";
 
@@ -41,6 +42,7 @@ export const bundleEdge = async (
     cwd: projectFolder,
     env: {
       ...process.env,
+      ...compileCache,
       WRANGLER_SEND_METRICS: "false",
       NO_COLOR: "1",
       CI: "1",

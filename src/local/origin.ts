@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { type Child, type ChildExit, spawnChild } from "./child.ts";
+import { compileCache } from "./compile-cache.ts";
 import { projectFolder } from "./folder.ts";
 import { LocalError } from "./local-error.ts";
 
@@ -73,6 +74,7 @@ export const startOrigin = async ({
     ipc: true,
     env: {
       PATH: process.env["PATH"],
+      ...compileCache,
       LOG_LEVEL: "info",
       HOST: "127.0.0.1",
       ADMIN_PORT: "0",

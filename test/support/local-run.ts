@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { compileCache } from "../../src/local/compile-cache.ts";
 
 export interface LocalRun {
   readonly pid: number;
@@ -40,7 +41,7 @@ export const runLocal = (
   const child = spawn(process.execPath, ["src/local/main.ts", "--port", "0", ...args], {
     cwd: project,
     detached: true,
-    env: { ...process.env, BREAKWATER_FOLDER: folder, ...environment },
+    env: { ...process.env, ...compileCache, BREAKWATER_FOLDER: folder, ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const { pid } = child;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { type ChildExit, spawnChild } from "../../src/local/child.ts";
+import { compileCache } from "../../src/local/compile-cache.ts";
 import { projectFolder } from "../../src/local/folder.ts";
 
 /** A line of the log; a line that is no JSON has only `text`. */
@@ -71,6 +72,7 @@ export const runOrigin = ({ environment = {}, isWatched = true }: RunOptions = {
     ipc: isWatched,
     env: {
       PATH: process.env["PATH"],
+      ...compileCache,
       ...ALONE,
       ORIGIN_AUTHORITIES: "origin.test",
       HOST: "127.0.0.1",

@@ -45,29 +45,43 @@ const waysOf = (base: string): string[][] => {
   return base === "overlays/dev" ? [[]] : MORE_IN;
 };
 
-/** Those for which `isWanted` holds; it is told how many optional ones there are beside the chosen way in. */
-const combinations = (
-  isWanted: (components: readonly string[], optional: readonly string[], possible: number) => boolean,
-): Combination[] =>
+interface Choice {
+  readonly base: string;
+  readonly way: readonly string[];
+  readonly scaling: readonly string[];
+  readonly optional: readonly string[];
+  /** Whether nothing more can be added. */
+  readonly isAll: boolean;
+}
+
+const choices = (): Choice[] =>
   Object.entries(INCLUDED).flatMap(([base, included]) =>
     waysOf(base).flatMap((way) => {
       const possible = optionalOver(base, [...included, ...way]);
-      return SCALING.flatMap((scaling) =>
-        [
-          ...subsetsOf(possible).map((some) =>
-            some.length === possible.length ? [...some, ...APART] : some,
-          ),
-          APART,
-        ]
-          .filter((optional) => isWanted([...way, ...scaling, ...optional], optional, possible.length))
-          .map((optional) => ({ base, components: [...way, ...scaling, ...optional] })),
-      );
+      return SCALING.flatMap((scaling) => [
+        ...subsetsOf(possible).map((some) => {
+          const isAll = some.length === possible.length;
+          return { base, way, scaling, optional: isAll ? [...some, ...APART] : some, isAll };
+        }),
+        { base, way, scaling, optional: APART, isAll: false },
+      ]);
     }),
   );
 
-/** Every sensible one. */
-export const allCombinations = (): Combination[] => combinations(() => true);
+const combinationOf = ({ base, way, scaling, optional }: Choice): Combination => ({
+  base,
+  components: [...way, ...scaling, ...optional],
+});
 
-/** Each component alone, and each choice with all of the optional ones: in a fraction of the time. */
-export const someCombinations = (): Combination[] =>
-  combinations((components, optional, possible) => components.length <= 1 || optional.length > possible);
+/** Every sensible one. */
+export const allCombinations = (): Combination[] => choices().map(combinationOf);
+
+/** Of k8s/ itself each component alone; of each kustomization what it has, and each choice with all of the optional ones. */
+const isRepresentative = ({ base, way, scaling, optional, isAll }: Choice): boolean => {
+  const added = way.length + scaling.length + optional.length;
+  if (added <= 1) return added === 0 || base === ".";
+  return isAll && (way.length === 0 || scaling.length === 0);
+};
+
+/** In a fraction of the time. */
+export const someCombinations = (): Combination[] => choices().filter(isRepresentative).map(combinationOf);

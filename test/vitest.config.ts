@@ -13,6 +13,9 @@ const endToEnd = {
 /** What starts its own servers gains nothing from others. */
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
+/** What both tiers are made of. Its files share what they import, which takes half of the time otherwise. */
+const core = { include: ["test/{contract,core}/**/*.test.ts"], isolate: false, testTimeout: 30_000 };
+
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
   "test/e2e/{alerts,blocklist,database-breaker,degradation,key-rotation,lifecycle,losses,orders-once,origin-loss}.test.ts",
@@ -45,9 +48,6 @@ const external =
       ]
     : [];
 
-/** Importing again what other files have imported takes half of the time: each file cleans up behind itself. */
-const sharedImports = { isolate: false };
-
 export default defineConfig({
   root,
   test: {
@@ -59,26 +59,20 @@ export default defineConfig({
         test: {
           name: "node",
           include: [
-            "test/{architecture,container,contract,core,edge,k8s,local,observability,origin}/**/*.test.ts",
+            "test/{architecture,container,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",
           ],
           // The one has an image to be built first, and a configuration of its own; the others take long.
           exclude: ["test/container/image.test.ts", ...(process.env["TEST_LONG"] ? [] : longOfNode)],
           testTimeout: 30_000,
-          ...sharedImports,
           sequence: { groupOrder: 1 },
         },
       },
+      { root, test: { ...core, name: "core", sequence: { groupOrder: 1 } } },
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: {
-          name: "workerd",
-          include: ["test/{contract,core}/**/*.test.ts"],
-          testTimeout: 30_000,
-          ...sharedImports,
-          sequence: { groupOrder: 2 },
-        },
+        test: { ...core, name: "workerd", sequence: { groupOrder: 2 } },
       },
       {
         root,

@@ -28,8 +28,9 @@ const maskedUserInfo = (_: string, run: string, at: number, text: string): strin
   return query < 0 || query === open.length - 1 ? `://${open}` : `://${open.slice(0, query)}?${MASK}`;
 };
 
-/** In quotes it ends with them, which stay. */
+/** In quotes or brackets it ends with them, which stay. */
 const maskedValue = (_: string, name: string, value: string): string => {
+  if (value.startsWith("[")) return `${name}[${masked(value)}]`;
   const quote = /^\\*(["'])/.exec(value)?.[1];
   return quote === undefined ? `${name}${masked(value)}` : `${name}${quote}${masked(value)}${quote}`;
 };

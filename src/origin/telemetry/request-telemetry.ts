@@ -64,7 +64,7 @@ export const createRequestTelemetry = ({
         }),
   served: ({ route, requestId, admitted, span, status, durationMs }) => {
     observe(route, status, durationMs);
-    span?.end(status, admitted === undefined ? {} : foundOf(admitted));
+    span?.end(status, admitted === undefined ? {} : foundOf(admitted), durationMs);
     writeAccessLine?.({
       route,
       requestId,

@@ -22,7 +22,8 @@ export interface RequestSpan {
   readonly spanId: string;
   /** What the work begins is below this span. */
   run<T>(work: () => T): T;
-  end(status: number, attributes: SpanAttributes): void;
+  /** @param durationMs since it began */
+  end(status: number, attributes: SpanAttributes, durationMs: number): void;
 }
 
 export interface ClientSpan {
@@ -54,18 +55,19 @@ export const createTracing = (add: (span: Span) => void, random: () => number): 
       const spanId = newSpanId(random);
       // The process' own beginning is as its clock was then, and that is never set right.
       const originMs = Date.now() - performance.now();
+      const startMs = originMs + beganAtMs;
       return {
         spanId,
         run: (work) => storage.run({ traceId, spanId, originMs }, work),
-        end: (status, found) =>
+        end: (status, found, durationMs) =>
           add({
             traceId,
             spanId,
             parentSpanId,
             name,
             kind: "server",
-            startMs: originMs + beganAtMs,
-            endMs: originMs + performance.now(),
+            startMs,
+            endMs: startMs + durationMs,
             attributes: { ...attributes, "http.response.status_code": status, ...found },
             errorType: status >= 500 ? String(status) : undefined,
           }),

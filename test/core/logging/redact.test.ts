@@ -42,7 +42,7 @@ test.each([
   ["a header", "authorization: Digest a, b\r\nhost: c", "authorization: ***\r\nhost: c"],
   ["cookies", "Cookie: a=b; c=d\nHost: c", "Cookie: ***\nHost: c"],
   ["new cookies", "set-cookie: a=b; Path=/\nHost: c", "set-cookie: ***\nHost: c"],
-  ["cookies in a list", "'set-cookie': [\n  'a=b',\n  'c=d'\n], x: 1", "'set-cookie': ***, x: 1"],
+  ["cookies in a list", "'set-cookie': [\n  'a=b',\n  'c=d'\n], x: 1", "'set-cookie': [***], x: 1"],
   ["cookies in a raw list", "[ 'Cookie', 'a=b', 'Host' ]", "[ 'Cookie', '***', 'Host' ]"],
   ["a signing key, but for its id", `k1:${SIGNING},k2:${SIGNING}`, "k1:***,k2:***"],
   ["a private key", "x -----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY----- y", "x *** y"],

@@ -26,7 +26,7 @@ const admitted = (fields: Partial<AdmittedRequest> = {}): AdmittedRequest => ({
 });
 
 let begun: BegunRequest[];
-let ended: { readonly status: number; readonly attributes: SpanAttributes }[];
+let ended: { readonly status: number; readonly attributes: SpanAttributes; readonly durationMs: number }[];
 let observed: unknown[][];
 let lines: AccessEntry[];
 
@@ -43,7 +43,7 @@ const tracing: Tracing = {
     return {
       spanId: SPAN_ID,
       run: (work) => work(),
-      end: (status, attributes) => void ended.push({ status, attributes }),
+      end: (status, attributes, durationMs) => void ended.push({ status, attributes, durationMs }),
     };
   },
   beginClient: () => undefined,
@@ -98,7 +98,9 @@ describe("a request whose trace is kept", () => {
       status: 200,
       durationMs: 5,
     });
-    expect(ended).toEqual([{ status: 200, attributes: { "breakwater.cache.outcome": "hit" } }]);
+    expect(ended).toEqual([
+      { status: 200, attributes: { "breakwater.cache.outcome": "hit" }, durationMs: 5 },
+    ]);
     expect(lines).toEqual([
       {
         route: ROUTE,

@@ -42,7 +42,7 @@ const external =
             exclude: embeddedOnly,
             // With the long ones among them, two systems at a time are what two cores carry.
             maxWorkers: 2,
-            sequence: { groupOrder: 3 },
+            sequence: { groupOrder: 2 },
           },
         },
       ]
@@ -72,7 +72,7 @@ export default defineConfig({
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { ...core, name: "workerd", sequence: { groupOrder: 2 } },
+        test: { ...core, name: "workerd", sequence: { groupOrder: 1 } },
       },
       {
         root,

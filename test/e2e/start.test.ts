@@ -10,6 +10,7 @@ import { z } from "zod";
 import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres } from "../../src/local/postgres.ts";
 import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
+import { isLong } from "../support/runtime.ts";
 
 const execute = promisify(execFile);
 
@@ -60,18 +61,15 @@ describe("npm start", () => {
     expect(again[2]?.body).toContain(bought);
     await stop(second);
 
+    if (!isLong) return;
     const fresh = start(["--fresh"]);
     expect((await paste(fresh))[2]?.body).not.toContain(bought);
     await stop(fresh);
   });
 
-  test.each([
-    "Starting",
-    "Redis",
-    "PostgreSQL",
-    "origin 1",
-    "Breakwater runs",
-  ])("Ctrl-C after «%s» leaves no process and no locked folder", async (moment) => {
+  test.each(
+    isLong ? ["Starting", "Redis", "PostgreSQL", "origin 1", "Breakwater runs"] : ["origin 1"],
+  )("Ctrl-C after «%s» leaves no process and no locked folder", async (moment) => {
     const run = start();
     await run.line(moment);
     const processes = run.descendants();
@@ -82,7 +80,7 @@ describe("npm start", () => {
     expect(run.output.at(-1)).toBe("Stopped.");
   });
 
-  test("the embedded mock stands in where there is no redis-server", async () => {
+  test.runIf(isLong)("the embedded mock stands in where there is no redis-server", async () => {
     const run = start([], { BREAKWATER_EMBEDDED_REDIS: "mock" });
     expect((await paste(run)).map(({ status }) => status)).toEqual(["200", "201", "200"]);
     expect(run.output.join("\n")).toContain("ioredis-mock");
@@ -118,7 +116,7 @@ describe("npm start", () => {
     await stop(run);
   });
 
-  test("an origin that is killed is told in one line, and the others go on", async () => {
+  test.runIf(isLong)("an origin that is killed is told in one line, and the others go on", async () => {
     const run = start();
     await run.line("Breakwater runs");
     const { stdout } = await execute("pgrep", [

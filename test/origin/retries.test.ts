@@ -1,15 +1,14 @@
-import { setTimeout as pause } from "node:timers/promises";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { beforeEach, describe, expect, test } from "vitest";
 import type { Scope } from "../../src/origin/data/database.ts";
 import { StatementError, UnavailableError } from "../../src/origin/data/failure.ts";
 import { withRetries } from "../../src/origin/data/retries.ts";
 import { RequestScope } from "../../src/origin/request-scope.ts";
 
-vi.mock("node:timers/promises", () => ({ setTimeout: vi.fn(async () => undefined) }));
-afterEach(() => void vi.mocked(pause).mockClear());
-
 /** The pauses that were made, milliseconds. */
-const pauses = (): number[] => vi.mocked(pause).mock.calls.map(([ms]) => ms ?? 0);
+let pauses: number[];
+beforeEach(() => {
+  pauses = [];
+});
 
 const refusal = (code: string, message = "refused"): StatementError =>
   new StatementError("SELECT 1", { code, message, constraint: undefined }, undefined);
@@ -35,6 +34,7 @@ const run = async ({ failures, deadlineAtMs = Number.POSITIVE_INFINITY, random =
     now: () => 0,
     random: () => random,
     onStalePlan: (error) => void stalePlans.push(error),
+    pause: async (ms) => void pauses.push(ms),
   }).catch((error: unknown) => error);
   return { result, tries, stalePlans };
 };
@@ -55,14 +55,14 @@ describe("what failed by no fault of its own", () => {
   test("is tried again after a pause whose bound doubles, up to 250 ms", async () => {
     const failures = Array.from({ length: 20 }, () => refusal("40001"));
     await run({ failures, random: 1 });
-    expect(pauses()).toEqual([10, 20, 40, 80, 160, 250, 250]);
+    expect(pauses).toEqual([10, 20, 40, 80, 160, 250, 250]);
   });
 
   test("is tried again after any part of that, as chance will have it", async () => {
     const failures = [refusal("40001"), refusal("40P01")];
     await run({ failures, random: 0.25 });
     await run({ failures, random: 0 });
-    expect(pauses()).toEqual([2.5, 5]);
+    expect(pauses).toEqual([2.5, 5]);
   });
 
   test.each([
@@ -91,7 +91,7 @@ describe("a prepared statement that the connection does not have", () => {
   ])("is prepared anew at once, and told: %s", async (code, message) => {
     const failure = refusal(code, message);
     expect(await run({ failures: [failure] })).toEqual({ result: "done", tries: 2, stalePlans: [failure] });
-    expect(pauses()).toEqual([]);
+    expect(pauses).toEqual([]);
   });
 
   test("is told every time, also the last", async () => {

@@ -1,5 +1,5 @@
 /** Runs a transaction again that failed by no fault of its own, with full jitter, within its deadline. */
-import { setTimeout as pause } from "node:timers/promises";
+import { setTimeout as pauseFor } from "node:timers/promises";
 import type { Scope } from "./database.ts";
 import { isConcurrencyFailure, isStalePlan } from "./failure.ts";
 
@@ -14,13 +14,15 @@ export interface RetryDependencies {
   readonly random: () => number;
   /** A prepared statement was not what the connection has. */
   readonly onStalePlan: (error: unknown) => void;
+  /** Resolves after so many milliseconds. @default the runtime's own */
+  readonly pause?: (ms: number) => Promise<unknown>;
 }
 
 /** @throws what the last try threw */
 export const withRetries = async <T>(
   scope: Scope,
   attempt: () => Promise<T>,
-  { now, random, onStalePlan }: RetryDependencies,
+  { now, random, onStalePlan, pause = pauseFor }: RetryDependencies,
 ): Promise<T> => {
   for (let tries = 1; ; tries += 1) {
     try {

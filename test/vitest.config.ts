@@ -16,6 +16,9 @@ const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 /** What both tiers are made of. Its files share what they import, which takes half of the time otherwise. */
 const core = { include: ["test/{contract,core}/**/*.test.ts"], isolate: false, testTimeout: 30_000 };
 
+/** Hours on a clock of their own, of which another runtime makes nothing else. */
+const simulations = ["test/core/limiter/{cost,schedules}.test.ts", "test/core/overload/simulation.test.ts"];
+
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
   "test/e2e/{alerts,blocklist,database-breaker,degradation,key-rotation,lifecycle,losses,orders-once,origin-loss}.test.ts",
@@ -72,7 +75,7 @@ export default defineConfig({
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { ...core, name: "workerd", sequence: { groupOrder: 1 } },
+        test: { ...core, name: "workerd", exclude: simulations, sequence: { groupOrder: 1 } },
       },
       {
         root,

@@ -93,12 +93,12 @@ export const cellTable = (
     }),
   );
 
-const goalText = ({ atLeast, atMost }: Goal): string => {
+export const goalText = ({ atLeast, atMost }: Goal): string => {
   if (atLeast !== undefined) return `≥ ${atLeast}`;
   return atMost === undefined ? NOTHING : `≤ ${atMost}`;
 };
 
-const verdict = (figure: number | null, goal: Goal): string => {
+export const verdict = (figure: number | null, goal: Goal): string => {
   if (figure === null) return "not measured";
   if (goal.atLeast === undefined && goal.atMost === undefined) return "";
   return isMet(figure, goal) ? "met" : "MISSED";

@@ -70,9 +70,8 @@ export const createSpanCourier = ({ target, resource, counts, told }: SpanCourie
   const deliver = async (body: string): Promise<Rejection | undefined> => {
     const untilMs = performance.now() + EXPORT_TIMEOUT_MS;
     for (let backoffMs = FIRST_BACKOFF_MS; ; backoffMs *= 2) {
-      const leftMs = untilMs - performance.now();
-      const isLast = over.signal.aborted || backoffMs >= leftMs;
-      const rejection = await attempt(body, Math.max(1, Math.ceil(leftMs)));
+      const rejection = await attempt(body, Math.max(1, Math.ceil(untilMs - performance.now())));
+      const isLast = over.signal.aborted || performance.now() + backoffMs >= untilMs;
       if (rejection === undefined || isLast || !rejection.isRetryable) return rejection;
       await pause(backoffMs, undefined, { ref: false, signal: over.signal }).catch(() => undefined);
     }

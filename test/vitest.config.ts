@@ -21,8 +21,9 @@ const simulations = ["test/core/limiter/{cost,schedules}.test.ts", "test/core/ov
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,blocklist,database-breaker,degradation,key-rotation,lifecycle,losses,orders-once,origin-loss}.test.ts",
-  "test/e2e/{pod,rolling-restart,stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets,workers}.test.ts",
+  "test/e2e/{alerts,blocklist,cache,database-breaker,deadlines,degradation,edge-events,key-rotation,lifecycle}.test.ts",
+  "test/e2e/{losses,orders-once,origin-loss,pod,rolling-restart,stale-if-error,telemetry-end,telemetry-loss}.test.ts",
+  "test/e2e/{telemetry-secrets,traces-failures,workers}.test.ts",
 ];
 
 /** With TEST_LONG=1, by its name. */

@@ -21,9 +21,9 @@ const simulations = ["test/core/limiter/{cost,schedules}.test.ts", "test/core/ov
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,blocklist,cache,database-breaker,deadlines,degradation,edge-events,key-rotation,lifecycle}.test.ts",
-  "test/e2e/{losses,orders-once,origin-loss,pod,rolling-restart,stale-if-error,telemetry-end,telemetry-loss}.test.ts",
-  "test/e2e/{telemetry-secrets,traces-failures,workers}.test.ts",
+  "test/e2e/{alerts,blocklist,cache,database-breaker,deadlines,degradation,edge-events,key-rotation,keys}.test.ts",
+  "test/e2e/{lifecycle,limit-overrides,losses,orders-once,origin-loss,own-guards,pod,rolling-restart}.test.ts",
+  "test/e2e/{stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
 ];
 
 /** With TEST_LONG=1, by its name. */
@@ -46,7 +46,7 @@ const external =
             exclude: embeddedOnly,
             // With the long ones among them, two systems at a time are what two cores carry.
             maxWorkers: 2,
-            sequence: { groupOrder: 2 },
+            sequence: { groupOrder: 4 },
           },
         },
       ]
@@ -72,11 +72,11 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
-      { root, test: { ...core, name: "core", sequence: { groupOrder: 1 } } },
+      { root, test: { ...core, name: "core", sequence: { groupOrder: 2 } } },
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { ...core, name: "workerd", exclude: simulations, sequence: { groupOrder: 1 } },
+        test: { ...core, name: "workerd", exclude: simulations, sequence: { groupOrder: 3 } },
       },
       {
         root,

@@ -76,10 +76,10 @@ const combinationOf = ({ base, way, scaling, optional }: Choice): Combination =>
 /** Every sensible one. */
 export const allCombinations = (): Combination[] => choices().map(combinationOf);
 
-/** Of each kustomization what it has, and each choice with all of the optional ones. */
-const isRepresentative = ({ way, scaling, optional, isAll }: Choice): boolean =>
+/** Of each kustomization what it has, and with all of the optional ones each way in, and of k8s/ itself each scaling. */
+const isRepresentative = ({ base, way, scaling, optional, isAll }: Choice): boolean =>
   way.length + scaling.length + optional.length === 0 ||
-  (isAll && (way.length === 0 || scaling.length === 0));
+  (isAll && (scaling.length === 0 || (base === "." && way.length === 0)));
 
 /** In a fraction of the time. */
 export const someCombinations = (): Combination[] => choices().filter(isRepresentative).map(combinationOf);

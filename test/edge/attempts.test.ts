@@ -71,25 +71,20 @@ const clientTo = (
   return { send, events, background };
 };
 
-/** A clock that goes on like the real one, and can be put forward. */
-const clock = () => {
+/** A clock that can be put forward, and goes on like the real one meanwhile. */
+const clock = (running: () => number = Date.now) => {
   let laterMs = 0;
   return {
-    now: () => Date.now() + laterMs,
+    now: () => running() + laterMs,
     pass: (ms: number): void => {
       laterMs += ms;
     },
   };
 };
-/** A clock that stands still until it is put forward: what answers meanwhile takes no time. */
+/** It stands still meanwhile: what answers takes no time. */
 const stoppedClock = () => {
-  let nowMs = Date.now();
-  return {
-    now: () => nowMs,
-    pass: (ms: number): void => {
-      nowMs += ms;
-    },
-  };
+  const nowMs = Date.now();
+  return clock(() => nowMs);
 };
 /** After so long each origin is looked at, however slow it happened to be before. */
 const LOOK_MS = 11_000;

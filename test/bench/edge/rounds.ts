@@ -4,7 +4,7 @@ import { type CpuReading, cpuShare, readCpuTime } from "../support/cpu-time.ts";
 import type { LoadGenerator } from "../support/load-generator.ts";
 import type { TurnResult } from "../support/load-turn.ts";
 import type { ProgramProcess } from "../support/program-process.ts";
-import { rotate } from "../support/rotate.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import type { Cell, CellId } from "./cells.ts";
 
 export interface Plan {
@@ -104,7 +104,7 @@ export const measure = async ({
   const measurements: Measurement[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
-    for (const cell of rotate(cells, round)) {
+    for (const cell of turnOrder(cells, round)) {
       measurements.push({ round, cell: cell.id, ...(await wholeTurn(cell)) });
     }
   }

@@ -1,7 +1,7 @@
 /** Every contestant under every load, taking turns. */
 import { seededRandom } from "../../core/overload/support/random.ts";
-import { rotate } from "../support/rotate.ts";
 import { median, percentile } from "../support/statistics.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import { type Account, accountOf, exactlyAdmitted } from "./account.ts";
 import type { Contestant, Said } from "./contestant.ts";
 import type { Told } from "./drive.ts";
@@ -123,7 +123,7 @@ export const measureLoad = async (
 ): Promise<LoadResult[]> => {
   const turns = new Map<Contestant, Turn[]>(contestants.map((contestant) => [contestant, []]));
   for (let turn = 0; turn < plan.turns; turn += 1)
-    for (const contestant of rotate(contestants, turn))
+    for (const contestant of turnOrder(contestants, turn))
       turns.get(contestant)?.push(await runTurn(cell, contestant, plan, turn, surroundings));
   return contestants.map((contestant) => resultOf(cell, contestant, turns.get(contestant) ?? []));
 };

@@ -1,7 +1,7 @@
 /** The measurement itself: every contestant in every cell, in rounds, each round in another order. */
 import type { LoadGenerator } from "../support/load-generator.ts";
 import type { TurnResult } from "../support/load-turn.ts";
-import { rotate } from "../support/rotate.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import type { Contestant, ContestantId } from "./contestant.ts";
 import { CELLS, type Cell } from "./workload.ts";
 
@@ -70,7 +70,7 @@ export const measure = async ({
     take: (contestant: Contestant, cell: Cell) => Promise<void>,
   ): Promise<void> => {
     for (const cell of CELLS) {
-      for (const contestant of rotate(contestants, round)) {
+      for (const contestant of turnOrder(contestants, round)) {
         if (contestant.cells.includes(cell)) await take(contestant, cell);
       }
     }

@@ -1,7 +1,7 @@
 /** The measurement itself: both servers at every load, in rounds, taking turns. */
 import type { OpenLoad } from "../support/open-load.ts";
 import type { OpenTurnResult } from "../support/open-turn.ts";
-import { rotate } from "../support/rotate.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import { CAPACITY_PER_S } from "./backend.ts";
 import { type Contestant, DEADLINE_MS } from "./contestant.ts";
 import { askState, untilIdle } from "./state.ts";
@@ -75,7 +75,7 @@ export const measure = async (measuring: Measuring): Promise<Measurement[]> => {
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
     for (const load of LOADS) {
-      for (const contestant of rotate(contestants, round)) {
+      for (const contestant of turnOrder(contestants, round)) {
         signal.throwIfAborted();
         const measurement = await turn(contestant, load, measuring);
         const { failures, firstFailure } = measurement.result;

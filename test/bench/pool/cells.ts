@@ -1,6 +1,7 @@
 /** The measurement itself: every scenario over its contestants, in rounds, taking turns. */
-import { rotate } from "../support/rotate.ts";
+
 import { median } from "../support/statistics.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import type { Contestant } from "./contestant.ts";
 import type { Plan } from "./plan.ts";
 import { runTurn, type Stage } from "./turn.ts";
@@ -49,7 +50,7 @@ export const measureCells = async (
     for (const [index, [entry, { scenario, rounds: wanted, isFor }]] of entries.entries()) {
       if (round >= wanted) continue;
       onProgress(wanted === 1 ? `${scenario.title} …` : `${scenario.title}, round ${round + 1} …`);
-      for (const contestant of rotate(contestants.filter(isFor), round + index)) {
+      for (const contestant of turnOrder(contestants.filter(isFor), round + index)) {
         stage.signal.throwIfAborted();
         const observation = await runTurn(contestant, scenario, stage);
         const values = { ...scenario.read(observation), "idle %": 100 * observation.idleShare };

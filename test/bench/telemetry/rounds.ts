@@ -7,7 +7,7 @@ import { readCpuTime } from "../support/cpu-time.ts";
 import type { LoadGenerator } from "../support/load-generator.ts";
 import type { TurnResult } from "../support/load-turn.ts";
 import type { RequestBatch } from "../support/request-batch.ts";
-import { rotate } from "../support/rotate.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import { watchOthers } from "./other-work.ts";
 
 export interface Plan {
@@ -108,7 +108,7 @@ export const measure = async ({ cells, load, plan, signal, onProgress }: Measuri
   const measurements: Measurement[] = [];
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
-    for (const cell of rotate(cells, round)) {
+    for (const cell of turnOrder(cells, round)) {
       measurements.push({ round, cell: cell.id, ...(await quietTurn(cell)) });
     }
   }

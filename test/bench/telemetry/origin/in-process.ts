@@ -21,9 +21,9 @@ import { createTelemetryCounts } from "../../../../src/origin/telemetry/telemetr
 import { createTracing, type Tracing } from "../../../../src/origin/telemetry/tracing.ts";
 import { sealedFields } from "../../origin/sealed-request.ts";
 import { createSlottedOrigin } from "../../overload/origin.ts";
-import { rotate } from "../../support/rotate.ts";
 import { median } from "../../support/statistics.ts";
 import { textTable } from "../../support/table.ts";
+import { turnOrder } from "../../support/turn-order.ts";
 import { type Figures, type Goal, middleHalf } from "../comparison.ts";
 import { goalText, verdict } from "../report.ts";
 import { createSdkTracing } from "./sdk-tracing.ts";
@@ -145,7 +145,7 @@ export const measureInProcess = async (
   for (let number = 0; number < turns + WARM_UP_TURNS; number += 1) {
     const us = { base: 0, unsampled: 0, sampled: 0, sdk: 0 };
     // Each from another one on: what the one leaves behind is cleared away in the next one's time.
-    for (const kind of rotate(kinds, number)) {
+    for (const kind of turnOrder(kinds, number)) {
       const isSampled = kind === "sampled" || kind === "sdk";
       const requests = await makeRequests(keys[0], isSampled);
       if (isSampled) taken.expect(REQUESTS);

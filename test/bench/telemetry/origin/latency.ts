@@ -3,9 +3,9 @@ import type { BenchOptions } from "../../support/bench.ts";
 import { readCpuTime } from "../../support/cpu-time.ts";
 import type { OpenLoad } from "../../support/open-load.ts";
 import type { OpenTurnResult } from "../../support/open-turn.ts";
-import { rotate } from "../../support/rotate.ts";
 import { median } from "../../support/statistics.ts";
 import { textTable } from "../../support/table.ts";
+import { turnOrder } from "../../support/turn-order.ts";
 import { residentMib } from "../resident.ts";
 import type { Origin } from "./servers.ts";
 
@@ -71,7 +71,7 @@ export const latencyTable = async (
   const measured: Measured[] = [];
   for (let round = 0; round < rounds; round += 1) {
     onProgress(`slow database, round ${round + 1} of ${rounds} …`);
-    for (const origin of rotate(origins, round)) {
+    for (const origin of turnOrder(origins, round)) {
       signal.throwIfAborted();
       measured.push(await turn(origin, load, measureMs));
     }

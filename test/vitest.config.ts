@@ -26,7 +26,8 @@ const long = [
   "test/e2e/{stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
 ];
 
-/** With TEST_LONG=1, by its name. */
+/** With TEST_LONG=1, by their names. */
+const longOfCore = ["test/core/limiter/cost.test.ts"];
 const longOfNode = [
   "test/architecture/edge-memory.test.ts",
   "test/local/postgres.test.ts",
@@ -72,7 +73,15 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
-      { root, test: { ...core, name: "core", sequence: { groupOrder: 2 } } },
+      {
+        root,
+        test: {
+          ...core,
+          name: "core",
+          exclude: process.env["TEST_LONG"] ? [] : longOfCore,
+          sequence: { groupOrder: 2 },
+        },
+      },
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],

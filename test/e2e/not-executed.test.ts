@@ -9,6 +9,7 @@ import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 const ORDERS = 20;
+const TIMEOUT_MS = 60_000;
 
 let system: System;
 /** It has no database, and so has done nothing yet. */
@@ -49,24 +50,36 @@ afterAll(async () => {
   await system?.stop();
 });
 
+/** Where Redis does not say in 100 ms that no other pod has the request, the origin cannot prove that it was not begun. */
+const UNPROVEN = "origin 0, refused";
+const PROVEN = "origin 0, not_executed";
+
+const order = (key: string): Promise<Response> =>
+  fetch(`${edge.url}/v1/orders`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${key}`,
+      "content-type": "application/json",
+      "breakwater-explain": "attempts",
+    },
+    body: JSON.stringify({ lines: [{ productId: sampleProductId(1), quantity: 1 }] }),
+  });
+
 test("a write without a key goes to another origin where the first one is not ready, and is made once", async () => {
   const { key } = await system.createKey("alice", [...scopesOf(contract), OPERATOR_SCOPE]);
-  const timings: string[] = [];
-  for (let turn = 0; turn < ORDERS; turn += 1) {
-    const response = await fetch(`${edge.url}/v1/orders`, {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${key}`,
-        "content-type": "application/json",
-        "breakwater-explain": "attempts",
-      },
-      body: JSON.stringify({ lines: [{ productId: sampleProductId(1), quantity: 1 }] }),
-    });
-    timings.push(response.headers.get("server-timing") ?? "");
-    // With what it says of itself, should it be another one.
-    expect({ status: response.status, body: await response.json(), timings }).toMatchObject({ status: 201 });
+  const untilMs = performance.now() + TIMEOUT_MS;
+  let made = 0;
+  let wentOn = 0;
+  while ((made < ORDERS || wentOn === 0) && performance.now() < untilMs) {
+    const response = await order(key);
+    const timing = response.headers.get("server-timing") ?? "";
+    const expected = timing.includes(UNPROVEN) ? 503 : 201;
+    expect(response.status, `${timing} ${await response.text()}`).toBe(expected);
+    if (response.status === 201) made += 1;
+    if (timing.includes(PROVEN)) wentOn += 1;
   }
-  expect(timings.filter((timing) => timing.includes("origin 0, not_executed")).length).toBeGreaterThan(0);
+  expect(made).toBeGreaterThanOrEqual(ORDERS);
+  expect(wentOn).toBeGreaterThan(0);
   const [placed] = await system.pool.query<{ orders: number }>("SELECT count(*)::int AS orders FROM orders");
-  expect(placed?.orders).toBe(ORDERS);
+  expect(placed?.orders).toBe(made);
 });

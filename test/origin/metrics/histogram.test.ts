@@ -1,7 +1,7 @@
 import { Registry } from "prom-client";
 import { beforeEach, describe, expect, test } from "vitest";
-import { createHistogram, type ObserveValue } from "../../src/origin/metrics/histogram.ts";
-import { createTotals } from "../../src/origin/metrics/totals.ts";
+import { createHistogram, type ObserveValue } from "../../../src/origin/metrics/histogram.ts";
+import { createTotals } from "../../../src/origin/metrics/totals.ts";
 
 const LABELS = ["route", "status"] as const;
 

@@ -14,10 +14,17 @@ const endToEnd = {
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
 /** What both tiers are made of. Its files share what they import, which takes half of the time otherwise. */
-const core = { include: ["test/{contract,core}/**/*.test.ts"], isolate: false, testTimeout: 30_000 };
+const core = {
+  include: ["test/{contract,lib,middleware,resilience,security-events,telemetry}/**/*.test.ts"],
+  isolate: false,
+  testTimeout: 30_000,
+};
 
 /** Hours on a clock of their own, of which another runtime makes nothing else. */
-const simulations = ["test/core/limiter/{cost,schedules}.test.ts", "test/core/overload/simulation.test.ts"];
+const simulations = [
+  "test/middleware/rate-limit/{cost,schedules}.test.ts",
+  "test/resilience/concurrency-limit/simulation.test.ts",
+];
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
@@ -27,7 +34,7 @@ const long = [
 ];
 
 /** With TEST_LONG=1, by their names. */
-const longOfCore = ["test/core/limiter/cost.test.ts"];
+const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
 const longOfNode = [
   "test/architecture/edge-memory.test.ts",
   "test/local/postgres.test.ts",
@@ -77,7 +84,7 @@ export default defineConfig({
         root,
         test: {
           ...core,
-          name: "core",
+          name: "shared",
           exclude: process.env["TEST_LONG"] ? [] : longOfCore,
           sequence: { groupOrder: 2 },
         },

@@ -1,5 +1,5 @@
 /** The whole contract: the API's routes, those by which operators run the system, and those that describe it. */
-import { administrationRoutes } from "./administration.ts";
+import { administrationRoutes } from "./admin.ts";
 import { apiRoutes } from "./api/routes.ts";
 import { getDocs, getOpenApi } from "./documentation.ts";
 

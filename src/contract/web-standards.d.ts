@@ -49,8 +49,3 @@ declare const crypto: {
 
 declare function btoa(data: string): string;
 declare function atob(data: string): string;
-
-interface Uint8ArrayConstructor {
-  /** ECMAScript 2026: Workers have it, Node from version 25. */
-  fromBase64?(text: string): Uint8Array<ArrayBuffer>;
-}

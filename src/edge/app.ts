@@ -3,23 +3,23 @@
  * application of a framework's: every request goes one way, and what a framework does before and behind it costs a sixth of
  * what forwarding costs.
  */
-import type { EdgeRoutes } from "../contract/edge-route.ts";
+import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import { problem } from "../contract/problem.ts";
-import type { Judgement } from "../core/breaker/judgement.ts";
-import { guardChain, passGuards } from "../core/guards/chain.ts";
-import { keyCredentials } from "../core/guards/credentials/key-credentials.ts";
-import { heldBlocklist } from "../core/guards/held-blocklist.ts";
-import { limitsAhead, limitsAs } from "../core/guards/limit.ts";
-import type { LimitEvent } from "../core/guards/limit-events.ts";
-import { createLimitReport } from "../core/guards/limit-report.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
-import { createAdmit } from "../core/limiter/admit.ts";
-import { createLimiter } from "../core/limiter/limiter.ts";
-import { createPrepare } from "../core/limiter/prepare.ts";
-import { createRedisLimitStore } from "../core/limiter/script/redis-limit-store.ts";
-import { compileRoutes } from "../core/routing/table.ts";
-import { coveredFieldsWith } from "../core/signature/edge-request.ts";
-import { traceIdOf } from "../core/telemetry/trace-context.ts";
+import { keyCredentials } from "../middleware/auth/api-keys.ts";
+import { heldBlocklist } from "../middleware/blocklist/snapshot.ts";
+import { guardChain, passGuards } from "../middleware/guards.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { limitsAhead, limitsAs } from "../middleware/rate-limit/index.ts";
+import type { LimitEvent } from "../middleware/rate-limit/limit-events.ts";
+import { createAdmit } from "../middleware/rate-limit/limiter/admit.ts";
+import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
+import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
+import { createRedisLimitStore } from "../middleware/rate-limit/limiter/redis-limit-store.ts";
+import { createLimitReport } from "../middleware/rate-limit/log.ts";
+import { compileRoutes } from "../middleware/route-policy/route-table.ts";
+import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
+import type { Judgement } from "../resilience/circuit-breaker/outcome.ts";
+import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { blocklistSource } from "./blocklist-source.ts";
 import { dependencyBreaker } from "./breakers.ts";

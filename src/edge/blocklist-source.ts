@@ -1,17 +1,17 @@
 /** Where the blocklist comes from: the snapshot in Redis, or, while Redis has none or does not answer, an origin. */
-import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
-import type { Breaker } from "../core/breaker/breaker.ts";
-import type { Exchange } from "../core/guards/exchange.ts";
-import type { LoadBlocklist, VersionedBlocklist } from "../core/guards/held-blocklist.ts";
-import { readBody } from "../core/http/read-body.ts";
-import { readBlocklist } from "../core/security/blocklist/blocklist.ts";
+import { EDGE_PATH, tierHeaders } from "../contract/internal-headers.ts";
+import { VERSION_FIELD } from "../middleware/auth/published-keys.ts";
+import { readBlocklist } from "../middleware/blocklist/blocklist.ts";
 import {
   MAX_BYTES,
   PARTS_FIELD,
   publishedBlocklistName,
   readParts,
-} from "../core/security/blocklist/published-blocklist.ts";
-import { VERSION_FIELD } from "../core/security/published-keys.ts";
+} from "../middleware/blocklist/published-blocklist.ts";
+import type { LoadBlocklist, VersionedBlocklist } from "../middleware/blocklist/snapshot.ts";
+import { readBody } from "../middleware/body-limit/read-body.ts";
+import type { Exchange } from "../middleware/exchange.ts";
+import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { endingIn } from "./ending.ts";
 import type { OriginClient } from "./origin-client.ts";
 import type { RedisClient, RedisReply } from "./redis-client.ts";

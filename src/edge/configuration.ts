@@ -1,6 +1,5 @@
 /** The edge's configuration: `wrangler.toml` vars and secrets. */
 import { DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
-import type { BreakerOptions } from "../core/breaker/options.ts";
 import {
   listVariable,
   numberVariable,
@@ -8,17 +7,18 @@ import {
   readConfiguration,
   readVariable,
   shareVariable,
-  signingKeysVariable,
   textThat,
   textVariable,
   urlVariable,
   type ValuesOf,
   withDefault,
   wordVariable,
-} from "../core/configuration/read-configuration.ts";
-import { isTokenAlgorithm, KEY_KINDS } from "../core/security/jwt/algorithms.ts";
-import { readHeaderList } from "../core/telemetry/header-list.ts";
-import { VERSION } from "../core/version.ts";
+} from "../lib/variables.ts";
+import { VERSION } from "../lib/version.ts";
+import { isTokenAlgorithm, KEY_KINDS } from "../middleware/auth/jwt/algorithms.ts";
+import { signingKeysVariable } from "../middleware/signature/signing-keys.ts";
+import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
+import { readHeaderList } from "../telemetry/header-list.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */
 export interface OriginAddress {

@@ -1,8 +1,8 @@
 /** Takes access tokens of the issuer that the configuration names. */
 
-import type { CheckCredentials } from "../core/guards/credentials/credentials.ts";
-import { tokenCredentials } from "../core/guards/credentials/token-credentials.ts";
-import { createTokenVerifier } from "../core/security/jwt/token-verifier.ts";
+import { createTokenVerifier } from "../middleware/auth/jwt/token-verifier.ts";
+import type { CheckCredentials } from "../middleware/auth/result.ts";
+import { tokenCredentials } from "../middleware/auth/tokens.ts";
 import type { EdgeConfiguration } from "./configuration.ts";
 import { fetchText } from "./fetch-text.ts";
 import { pause } from "./pause.ts";

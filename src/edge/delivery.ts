@@ -1,9 +1,10 @@
 /** One request on its way to the origins: the attempts that are under way, and what follows from how they end. */
-import type { Allowance } from "../core/pool/allowance.ts";
-import type { PoolAttempt } from "../core/pool/attempt.ts";
-import type { LatencyHistogram } from "../core/pool/latency-histogram.ts";
-import { type Plan, planHedge, planPatience, type Waiting } from "../core/pool/patience.ts";
-import type { OriginPool, PoolRejection } from "../core/pool/pool.ts";
+
+import type { PoolAttempt } from "../resilience/balancer/attempt.ts";
+import type { OriginPool, PoolRejection } from "../resilience/balancer/balancer.ts";
+import { type Plan, planHedge, planPatience, type Waiting } from "../resilience/balancer/hedge-delay.ts";
+import type { LatencyHistogram } from "../resilience/balancer/latency-histogram.ts";
+import type { Allowance } from "../resilience/balancer/retry-budget.ts";
 import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./attempt-events.ts";
 import type { OriginAddress } from "./configuration.ts";
 import type { OriginAnswer, OriginRequest, Unreachable } from "./origin-request.ts";

@@ -1,7 +1,8 @@
 /** An exchange at the edge: what its requests at origins came to, beside what the guards have found out. */
-import type { CacheOutcome } from "../core/cache/outcome.ts";
-import type { Exchange } from "../core/guards/exchange.ts";
-import { clientIdentities } from "../core/security/client-identity.ts";
+
+import { clientIdentities } from "../middleware/context/client.ts";
+import type { Exchange } from "../middleware/exchange.ts";
+import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { RequestTrace } from "./telemetry/request-trace.ts";
 

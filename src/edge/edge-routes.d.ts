@@ -1,5 +1,5 @@
 /** The contract as the edge knows it: written by `npm run edge-routes` whenever wrangler bundles the worker. */
 declare module "breakwater-edge-routes" {
-  const routes: import("../contract/edge-route.ts").EdgeRoutes;
+  const routes: import("../contract/edge-manifest.ts").EdgeRoutes;
   export default routes;
 }

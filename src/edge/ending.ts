@@ -1,4 +1,4 @@
-import type { Ending } from "../core/guards/body.ts";
+import type { Ending } from "../middleware/body-limit/index.ts";
 
 /**
  * A signal that aborts at a time, for what takes signals; it is to be cleared, or its timer goes on.

@@ -1,11 +1,11 @@
 /** Takes an isolate's security events to an origin, in batches, when the requests that they are of have been answered. */
-import { EDGE_PATH } from "../contract/tier-headers.ts";
-import type { Exchange } from "../core/guards/exchange.ts";
-import { occurrenceOf, type ReportSecurity } from "../core/guards/security-report.ts";
-import { UNKNOWN_CLIENT } from "../core/security/client-identity.ts";
-import type { SecurityEvent } from "../core/security-events/event.ts";
-import { type Batch, createGatherer } from "../core/security-events/gatherer.ts";
-import { MAX_BATCH_EVENTS, writeBatch } from "../core/security-events/wire.ts";
+import { EDGE_PATH } from "../contract/internal-headers.ts";
+import { UNKNOWN_CLIENT } from "../middleware/context/client.ts";
+import type { Exchange } from "../middleware/exchange.ts";
+import { occurrenceOf, type ReportSecurity } from "../middleware/security-report.ts";
+import { type Batch, createGatherer } from "../security-events/aggregator.ts";
+import { MAX_BATCH_EVENTS, writeBatch } from "../security-events/batch-codec.ts";
+import type { SecurityEvent } from "../security-events/event.ts";
 import type { OriginClient } from "./origin-client.ts";
 import { createRounds } from "./rounds.ts";
 import { discard } from "./send-attempt.ts";

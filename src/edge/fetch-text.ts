@@ -1,5 +1,5 @@
 /** One request to something other than an origin, and its whole answer: bounded in time and size. */
-import { readBody } from "../core/http/read-body.ts";
+import { readBody } from "../middleware/body-limit/read-body.ts";
 
 export interface FetchTextOptions {
   /** In messages, such as "Redis". */

@@ -1,10 +1,10 @@
 /** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
 
-import type { EdgeRoute } from "../contract/edge-route.ts";
+import type { EdgeRoute } from "../contract/edge-manifest.ts";
+import { tierHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { routed } from "../core/guards/exchange.ts";
-import { repetitionOf } from "../core/pool/repetition.ts";
+import { routed } from "../middleware/exchange.ts";
+import { repetitionOf } from "../resilience/balancer/retry-mode.ts";
 import type { EdgeExchange } from "./edge-exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
 import type { OriginAnswer } from "./origin-request.ts";

@@ -2,11 +2,11 @@
  * Finds the record of an API key: in the snapshot that the origins publish to Redis, or, while Redis has
  * none or does not answer, at an origin. Losing Redis costs time, until its breaker is open, never a valid key.
  */
-import { EDGE_PATH } from "../contract/tier-headers.ts";
-import type { Breaker } from "../core/breaker/breaker.ts";
-import type { KeyFinding, KeyLookup } from "../core/guards/credentials/key-lookup.ts";
-import { type Exchange, routed } from "../core/guards/exchange.ts";
-import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../core/security/published-keys.ts";
+import { EDGE_PATH } from "../contract/internal-headers.ts";
+import type { KeyFinding, KeyLookup } from "../middleware/auth/key-lookup.ts";
+import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../middleware/auth/published-keys.ts";
+import { type Exchange, routed } from "../middleware/exchange.ts";
+import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginClient } from "./origin-client.ts";
 import type { RedisClient } from "./redis-client.ts";
 import type { RequestTrace } from "./telemetry/request-trace.ts";

@@ -4,11 +4,12 @@
  * takes longer than nearly all do a second one is sent beside it, and whichever answers first counts ("The Tail at
  * Scale", Dean, Barroso, CACM 56(2), 2013).
  */
-import type { BreakerOptions } from "../core/breaker/options.ts";
-import { createAllowance } from "../core/pool/allowance.ts";
-import { LatencyHistogram } from "../core/pool/latency-histogram.ts";
-import { createOriginPool } from "../core/pool/pool.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
+
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import { createOriginPool } from "../resilience/balancer/balancer.ts";
+import { LatencyHistogram } from "../resilience/balancer/latency-histogram.ts";
+import { createAllowance } from "../resilience/balancer/retry-budget.ts";
+import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { type BreakerSurroundings, tellTransition } from "./breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "./configuration.ts";

@@ -1,5 +1,5 @@
 /** What is asked of the origins, and what comes of it. */
-import type { Repetition } from "../core/pool/repetition.ts";
+import type { Repetition } from "../resilience/balancer/retry-mode.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { SendableRequest } from "./send-attempt.ts";
 import type { RequestTrace } from "./telemetry/request-trace.ts";

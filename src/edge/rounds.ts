@@ -2,7 +2,7 @@
  * Work that belongs to no request, at a time of its own. The platform lets nothing run that belongs to none: so one request
  * waits for it, in its background, as long as the platform lets it; then another one goes on.
  */
-import type { Exchange } from "../core/guards/exchange.ts";
+import type { Exchange } from "../middleware/exchange.ts";
 import { pause } from "./pause.ts";
 
 type InBackground = Exchange["inBackground"];

@@ -1,5 +1,5 @@
 /** An attempt that is under way, and what its end tells the pool. */
-import type { PoolAttempt } from "../core/pool/attempt.ts";
+import type { PoolAttempt } from "../resilience/balancer/attempt.ts";
 import type { AttemptCause, AttemptRecord } from "./attempt-events.ts";
 import { absenceOf, type Outcome } from "./send-attempt.ts";
 import type { AttemptTrace } from "./telemetry/request-trace.ts";

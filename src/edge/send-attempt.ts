@@ -1,14 +1,14 @@
 /** Sends a signed request to one origin, once, and tells answers from failures. */
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { toBase64Url } from "../core/encoding.ts";
-import type { Absence } from "../core/pool/attempt.ts";
-import { type Verdict, writeVerdict } from "../core/security/verdict.ts";
-import { contentDigest } from "../core/signature/content-digest.ts";
-import { LIFETIME_S } from "../core/signature/edge-request.ts";
-import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../core/signature/not-executed.ts";
-import { signRequest } from "../core/signature/sign.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
-import { traceIdOf, writeTraceparent } from "../core/telemetry/trace-context.ts";
+import { tierHeaders } from "../contract/internal-headers.ts";
+import { toBase64Url } from "../lib/encoding.ts";
+import { type Verdict, writeVerdict } from "../middleware/auth/identity-headers.ts";
+import { contentDigest } from "../middleware/signature/content-digest.ts";
+import { LIFETIME_S } from "../middleware/signature/covered-components.ts";
+import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../middleware/signature/not-executed.ts";
+import { signRequest } from "../middleware/signature/sign.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import type { Absence } from "../resilience/balancer/attempt.ts";
+import { traceIdOf, writeTraceparent } from "../telemetry/trace-context.ts";
 import type { OriginAddress } from "./configuration.ts";
 
 /** What is sent, whichever origin gets it. */

@@ -1,8 +1,8 @@
 /** The worker's entry: the only place at the edge that reads the environment and touches globals. */
 import routes from "breakwater-edge-routes";
 import { problem } from "../contract/problem.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
-import { logLine } from "../core/logging/log-line.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { logLine } from "../telemetry/logging/log-line.ts";
 import { createEdge, type Edge } from "./app.ts";
 import { readEdgeConfiguration } from "./configuration.ts";
 import { createRedisClient } from "./redis-client.ts";

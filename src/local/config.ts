@@ -4,9 +4,9 @@
  */
 import { configCommand } from "../origin/commands/config.ts";
 import { processTerminal } from "../origin/commands/terminal.ts";
-import { describeKeys } from "../origin/configuration/describe.ts";
-import { readOriginConfiguration } from "../origin/configuration/read.ts";
-import { readConfigurationFile } from "../origin/configuration/read-file.ts";
+import { describeKeys } from "../origin/config/describe.ts";
+import { readOriginConfiguration } from "../origin/config/read.ts";
+import { readConfigurationFile } from "../origin/config/read-file.ts";
 import { EXIT } from "../origin/lifecycle/exit-codes.ts";
 
 const printInForce = async (): Promise<number> => {

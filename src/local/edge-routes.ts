@@ -2,7 +2,7 @@
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { contract } from "../contract/contract.ts";
-import { edgeRoutes } from "../contract/edge-route.ts";
+import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { projectFolder } from "./folder.ts";
 
 const folder = join(projectFolder, "dist");

@@ -1,5 +1,5 @@
 /** Log lines, which are JSON for machines, as lines for a terminal. */
-import { isJsonObject, type JsonObject } from "../core/json-object.ts";
+import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
 import { harmless, harmlessLine } from "./log-harmless.ts";
 import { type Colour, lineOf, type Part, shortened } from "./log-parts.ts";
 import { clockTime, durationText } from "./log-time.ts";

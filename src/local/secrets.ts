@@ -1,6 +1,6 @@
 /** The local system's own secrets: made at random once, kept in its folder, used nowhere else. */
 import { randomBytes } from "node:crypto";
-import { createKey } from "../core/security/api-key.ts";
+import { createKey } from "../middleware/auth/api-key.ts";
 import { readJson, writeJson } from "./folder.ts";
 
 export interface LocalSecrets {

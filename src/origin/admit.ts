@@ -1,6 +1,6 @@
 /** Who may be served: what the edge has signed, or, where the origin guards itself, what its own guards let through. */
-import { LABEL } from "../core/signature/edge-request.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
+import { LABEL } from "../middleware/signature/covered-components.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";
 import { unsigned } from "./unsigned.ts";

@@ -1,6 +1,7 @@
 /** A request that may be served, and what is known of it: by the edge's word, or by the guards of this origin. */
-import type { CacheOutcome } from "../core/cache/outcome.ts";
-import type { Verdict } from "../core/security/verdict.ts";
+
+import type { Verdict } from "../middleware/auth/identity-headers.ts";
+import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
 
 /** What is found out about a request while it is served, for telemetry. */
 export interface RequestNotes {

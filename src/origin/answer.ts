@@ -1,7 +1,8 @@
 /** A handler's answer on its way to the client. */
+
+import { tierHeaders } from "../contract/internal-headers.ts";
 import type { Route } from "../contract/route.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { securityHeaders } from "../core/http/security-headers.ts";
+import { securityHeaders } from "../middleware/problems/security-headers.ts";
 import { cacheControl } from "./cache-control.ts";
 
 /** An answer of any route's handler. */

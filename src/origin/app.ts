@@ -1,12 +1,12 @@
 /** The origin as a Hono application: probes, what the edge asks for itself, then the contract's routes. */
 import { Hono } from "hono";
 import type { Contract } from "../contract/contract.ts";
-import { edgeRoutes } from "../contract/edge-route.ts";
+import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
-import { knownMethod } from "../core/http/method.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
-import { mostLiteralFirst } from "../core/routing/table.ts";
+import { knownMethod } from "../lib/method.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import { type Admit, admitEither, admitSigned } from "./admit.ts";
 import { createEdgePaths } from "./edge-paths.ts";
 import { problemOfFailure } from "./failure-problem.ts";

@@ -1,9 +1,9 @@
 /** What the edge itself asks for, under a path of its own: nobody else may know it. */
 import { Hono } from "hono";
+import { EDGE_PATH, tierHeaders } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
-import { EDGE_PATH, tierHeaders } from "../contract/tier-headers.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
-import { writeKeyRecord } from "../core/security/published-keys.ts";
+import { writeKeyRecord } from "../middleware/auth/published-keys.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import { compiledBlocklist } from "./blocklist/compiled-blocklist.ts";

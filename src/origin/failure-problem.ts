@@ -1,7 +1,8 @@
 /** What a failure is to a client; what is not foreseen goes to the log, and nothing of it to the client. */
+
+import { tierHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { NOT_EXECUTED } from "../core/signature/not-executed.ts";
+import { NOT_EXECUTED } from "../middleware/signature/not-executed.ts";
 import { ShedError } from "./admission.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "./data/failure.ts";
 import type { OriginLog } from "./log.ts";

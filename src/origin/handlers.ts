@@ -2,7 +2,7 @@
 import type { Contract } from "../contract/contract.ts";
 import { apiHandlers } from "./api/handlers.ts";
 import { administrationHandlers } from "./blocklist/administration-handlers.ts";
-import { handleGetDocs, handleGetOpenApi } from "./documentation/documentation-handlers.ts";
+import { handleGetDocs, handleGetOpenApi } from "./docs/documentation-handlers.ts";
 import type { Handlers } from "./handler.ts";
 
 export const handlers: Handlers<Contract> = {

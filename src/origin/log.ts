@@ -1,6 +1,6 @@
 /** JSON lines on standard output. */
 import { pino } from "pino";
-import { traceIdOf } from "../core/telemetry/trace-context.ts";
+import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { LogOutput } from "./log-output.ts";
 
 export type OriginLog = ReturnType<typeof createLog>;

@@ -2,9 +2,9 @@
 import cluster from "node:cluster";
 import { runCommand } from "./commands/run-command.ts";
 import { processTerminal } from "./commands/terminal.ts";
-import type { OriginConfiguration } from "./configuration/configuration.ts";
-import { type OriginConfigurationReading, readOriginConfiguration } from "./configuration/read.ts";
-import { readConfigurationFile } from "./configuration/read-file.ts";
+import type { OriginConfiguration } from "./config/configuration.ts";
+import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
+import { readConfigurationFile } from "./config/read-file.ts";
 import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";

@@ -6,8 +6,8 @@ import {
   type LimitDependencies,
   type LimitGauges,
   type Place,
-} from "../core/overload/limit.ts";
-import type { OverloadOptions } from "../core/overload/options.ts";
+} from "../resilience/concurrency-limit/concurrency-limit.ts";
+import type { OverloadOptions } from "../resilience/concurrency-limit/options.ts";
 import { type Admission, ShedError } from "./admission.ts";
 import type { EndReason, Scope } from "./data/database.ts";
 import { DeadlineError } from "./data/failure.ts";

@@ -1,7 +1,7 @@
 /** What admission does, as metrics. */
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { LimitGauges } from "../core/overload/limit.ts";
-import { PRIORITIES, SHED_REASONS, type Shed } from "../core/overload/shed.ts";
+import type { LimitGauges } from "../resilience/concurrency-limit/concurrency-limit.ts";
+import { PRIORITIES, SHED_REASONS, type Shed } from "../resilience/concurrency-limit/shed.ts";
 
 export interface OverloadMetrics {
   /** Counts one that was shed. */

@@ -1,6 +1,6 @@
 /** The proof that nothing was done for a request, for the edge, where that is sure. */
-import { signNotExecuted } from "../core/signature/not-executed.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
+import { signNotExecuted } from "../middleware/signature/not-executed.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 
 export interface Undone {
   readonly method: string;

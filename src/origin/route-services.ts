@@ -1,6 +1,7 @@
 /** What a handler works with, bound to its request. */
-import { writtenTag } from "../core/cache/tags.ts";
-import type { Principal } from "../core/security/principal.ts";
+
+import type { Principal } from "../middleware/auth/principal.ts";
+import { writtenTag } from "../middleware/response-cache/tags.ts";
 import type { Services } from "./handler.ts";
 import { cursorsOf, filterOf } from "./paging/cursors.ts";
 import type { RequestScope } from "./request-scope.ts";

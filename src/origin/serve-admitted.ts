@@ -1,5 +1,5 @@
 /** Serves what is admitted, and has every request told of that came. */
-import { tierHeaders } from "../contract/tier-headers.ts";
+import { tierHeaders } from "../contract/internal-headers.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";

@@ -1,9 +1,9 @@
 /** Serves a read: from the cache where the policy lets it, else by its handler. */
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { timeoutMs } from "../contract/route.ts";
-import type { CacheOutcome } from "../core/cache/outcome.ts";
-import type { Principal } from "../core/security/principal.ts";
-import type { Occurrence } from "../core/security-events/event.ts";
+import type { Principal } from "../middleware/auth/principal.ts";
+import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
+import type { Occurrence } from "../security-events/event.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import type { CacheResult } from "./cache/answer-cache.ts";

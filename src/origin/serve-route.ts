@@ -1,7 +1,8 @@
 /** Serves one route of the contract: verifies that the edge has signed the request, and answers it. */
+
+import { tierHeaders } from "../contract/internal-headers.ts";
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import { type Answer, responder } from "./answer.ts";
 import { withFields } from "./answer-fields.ts";

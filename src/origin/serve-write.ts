@@ -1,8 +1,9 @@
 /** Serves a write: once where it has a key, and with an end to what it has made old. */
+
+import { tierHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes } from "../contract/route.ts";
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { writeTags } from "../core/cache/tags.ts";
+import { writeTags } from "../middleware/response-cache/tags.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import { problemOfFailure } from "./failure-problem.ts";

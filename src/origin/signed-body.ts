@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { type Problem, problem } from "../contract/problem.ts";
-import { type BodyReading, readBody } from "../core/http/read-body.ts";
+import { type BodyReading, readBody } from "../middleware/body-limit/read-body.ts";
 import type { RequestScope } from "./request-scope.ts";
 
 /** The Content-Digest field (RFC 9530 §2), as the edge writes it; undefined for an empty body. */

@@ -1,7 +1,7 @@
 /** What is told to who is not the edge; the edge itself is told that it was not believed. */
 import { problem } from "../contract/problem.ts";
-import { problemResponse } from "../core/http/problem-response.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
+import { problemResponse } from "../middleware/problems/problem-response.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import { proofOf } from "./proof.ts";
 import type { ArrivedRequest, Unsigned } from "./verify-edge.ts";
 

@@ -1,12 +1,12 @@
 /** Lets through only what the edge has signed, and reads what the edge says about the request. */
-import { tierHeaders } from "../contract/tier-headers.ts";
-import { isClient, UNKNOWN_CLIENT } from "../core/security/client-identity.ts";
-import { readVerdict } from "../core/security/verdict.ts";
-import { coveredFieldsWith, LIFETIME_S } from "../core/signature/edge-request.ts";
-import { createNonceMemory } from "../core/signature/nonce-memory.ts";
-import type { SigningKey } from "../core/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../core/signature/verify.ts";
-import { readSpanId } from "../core/telemetry/trace-context.ts";
+import { tierHeaders } from "../contract/internal-headers.ts";
+import { readVerdict } from "../middleware/auth/identity-headers.ts";
+import { isClient, UNKNOWN_CLIENT } from "../middleware/context/client.ts";
+import { coveredFieldsWith, LIFETIME_S } from "../middleware/signature/covered-components.ts";
+import { createNonceMemory } from "../middleware/signature/nonce-memory.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../middleware/signature/verify.ts";
+import { readSpanId } from "../telemetry/trace-context.ts";
 import type { AdmittedRequest, AdmittedTrace } from "./admitted-request.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";

@@ -1,7 +1,7 @@
 /** What a breaker keeps of its callers: nothing. */
 import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
-import { createBreaker } from "../../src/core/breaker/breaker.ts";
+import { createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { usedBytes } from "../support/heap.ts";
 
 const start = () =>

@@ -4,13 +4,22 @@ import { expect, test } from "vitest";
 
 const src = new URL("../../src/", import.meta.url).pathname;
 
+const shared = ["contract", "lib", "middleware", "resilience", "security-events", "telemetry"] as const;
+
 /** What each folder of `src` may import: folders of `src`, and packages. */
 const allowed: Record<string, { folders: readonly string[]; packages: readonly string[] }> = {
   contract: { folders: [], packages: ["zod", "hono"] },
-  core: { folders: ["contract"], packages: ["@noble/hashes", "jose"] },
-  edge: { folders: ["contract", "core"], packages: ["breakwater-edge-routes", "node:async_hooks"] },
+  lib: { folders: [], packages: [] },
+  resilience: { folders: ["contract", "lib"], packages: [] },
+  telemetry: { folders: ["contract", "lib", "middleware", "resilience"], packages: [] },
+  "security-events": { folders: ["contract", "lib", "middleware"], packages: [] },
+  middleware: { folders: shared, packages: ["@noble/hashes", "hono", "ipaddr.js", "jose"] },
+  edge: {
+    folders: shared,
+    packages: ["hono", "@upstash/redis", "breakwater-edge-routes", "node:async_hooks"],
+  },
   origin: {
-    folders: ["contract", "core"],
+    folders: shared,
     packages: [
       "hono",
       "zod",
@@ -28,7 +37,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
     ],
   },
   local: {
-    folders: ["contract", "core", "origin"],
+    folders: [...shared, "origin"],
     packages: ["node:", "miniflare", "smol-toml", "ioredis", "ioredis-mock", "pg"],
   },
 };
@@ -59,7 +68,7 @@ test("every folder of src has its rules", () => {
   expect([...new Set(files.map((file) => file.split("/")[0]))].sort()).toEqual(Object.keys(allowed).sort());
 });
 
-test("imports run one way: edge → core ← origin, contract under all, local over all", () => {
+test("imports run one way: no shared folder imports a tier, and no tier imports the other", () => {
   const found = files.flatMap((file) => importsOf(file).map((specifier) => ({ file, specifier })));
   expect(found.length).toBeGreaterThan(200);
   expect(found.filter(({ file, specifier }) => !isAllowed(file, specifier))).toEqual([]);
@@ -78,9 +87,9 @@ test("only the sample API's two folders and what shows it off know the shop", ()
   expect(strangers).toEqual([]);
 });
 
-test("core keeps no state in its modules", () => {
+test("shared folders keep no state in their modules", () => {
   const stateful = files
-    .filter((file) => file.startsWith("core/"))
+    .filter((file) => shared.some((folder) => file.startsWith(`${folder}/`)))
     .filter((file) =>
       /^(export )?(let|var) |^(export )?const \w+(: [^=]+)? = new (Map|Set|WeakMap|Array)\b/m.test(
         readFileSync(join(src, file), "utf8"),

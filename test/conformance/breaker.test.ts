@@ -1,11 +1,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import { createBreaker } from "../../src/core/breaker/breaker.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import type { Scope } from "../../src/origin/data/database.ts";
 import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/data/failure.ts";
 import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { overTcp, overWebSocket } from "./support/database-drivers.ts";

@@ -1,8 +1,8 @@
 /** The limiter's store over the origin's drivers for Redis: for an origin that mounts the guards itself. */
 import { pino } from "pino";
 import { describe } from "vitest";
-import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
 import { StopList } from "../../src/local/stop-list.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { connectRedis } from "../../src/origin/data/redis.ts";
 import { limitStoreOf } from "../../src/origin/limits/limit-store.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";

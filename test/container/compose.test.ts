@@ -13,7 +13,7 @@ import { timeoutMs } from "../../src/contract/route.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { projectFolder } from "../../src/local/folder.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { readOriginConfiguration } from "../../src/origin/configuration/read.ts";
+import { readOriginConfiguration } from "../../src/origin/config/read.ts";
 import { imageFault } from "../k8s/support/image.ts";
 import { isToolRequired } from "../support/required-tools.ts";
 import { collectorFaults, mergedConfiguration } from "./support/collector.ts";

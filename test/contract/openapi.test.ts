@@ -4,7 +4,7 @@ import { contract } from "../../src/contract/contract.ts";
 import { openApiDocument, templatedPath } from "../../src/contract/openapi.ts";
 import { problemTypes } from "../../src/contract/problem.ts";
 import type { Route, Routes, Schema } from "../../src/contract/route.ts";
-import { named, wholeNumber } from "../../src/contract/shapes.ts";
+import { named, wholeNumber } from "../../src/contract/schemas.ts";
 
 const INFO = { title: "Things", version: "1.2.3" };
 

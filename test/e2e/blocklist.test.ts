@@ -1,11 +1,11 @@
 /** Clients that are blocked, by an operator or for what they did, at real edges. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { runBlockCommand, runUnblockCommand } from "../../src/origin/blocklist/block-command.ts";
 import { setBlock } from "../../src/origin/blocklist/block-store.ts";
 import { publishBlocklist } from "../../src/origin/blocklist/publish-blocklist.ts";
 import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
 import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";

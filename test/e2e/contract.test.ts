@@ -1,7 +1,7 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Block } from "../../src/contract/administration.ts";
+import { Block } from "../../src/contract/admin.ts";
 import { Order } from "../../src/contract/api/orders.ts";
 import { apiTitle } from "../../src/contract/api/routes.ts";
 import { contract } from "../../src/contract/contract.ts";

@@ -1,7 +1,7 @@
 /** What the guards of the edge refuse, as the sinks of the origin get it. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createKey } from "../../src/core/security/api-key.ts";
-import { VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
-import { isNotExecuted } from "../../src/core/signature/not-executed.ts";
-import { signRequest } from "../../src/core/signature/sign.ts";
-import { parseSigningKeys } from "../../src/core/signature/signing-keys.ts";
+import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/published-keys.ts";
+import { isNotExecuted } from "../../src/middleware/signature/not-executed.ts";
+import { signRequest } from "../../src/middleware/signature/sign.ts";
+import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { revokeKey } from "../../src/origin/keys/key-store.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { problem } from "../../src/contract/problem.ts";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
 import { cleanRecords } from "../../src/origin/idempotency/clean.ts";
 import { removeExpired } from "../../src/origin/idempotency/records.ts";
 import { serveOnce } from "../../src/origin/idempotency/serve-once.ts";

@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { Product } from "../../src/contract/api/products.ts";
-import { page } from "../../src/contract/shapes.ts";
+import { page } from "../../src/contract/schemas.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";

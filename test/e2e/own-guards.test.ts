@@ -2,10 +2,10 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { setBlock } from "../../src/origin/blocklist/block-store.ts";
 import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
+import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";

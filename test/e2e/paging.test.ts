@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { Product } from "../../src/contract/api/products.ts";
-import { page } from "../../src/contract/shapes.ts";
+import { page } from "../../src/contract/schemas.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { addProduct } from "../support/add-product.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -1,8 +1,8 @@
 /** Access tokens of an issuer, through the whole system; what is forged, and what comes of it. */
 import { createHmac } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { SecurityEvent } from "../../src/core/security-events/event.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";

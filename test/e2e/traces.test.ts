@@ -1,13 +1,13 @@
 /** One request gives one trace, with what both tiers and the database have to tell of it, or none at all. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Block } from "../../src/contract/administration.ts";
+import { Block } from "../../src/contract/admin.ts";
 import { Order } from "../../src/contract/api/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type { Route } from "../../src/contract/route.ts";
-import { isSampled } from "../../src/core/telemetry/trace-context.ts";
 import type { Span } from "../../src/local/telemetry/otlp-spans.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { isSampled } from "../../src/telemetry/trace-context.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";
 import {
   attemptsOf,

@@ -1,10 +1,10 @@
 /** What the edge does where an origin fails, over real HTTP. */
 import type { IncomingMessage, RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
-import { signNotExecuted } from "../../src/core/signature/not-executed.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
-import { testKey } from "../core/signature/signed-request.ts";
+import { signNotExecuted } from "../../src/middleware/signature/not-executed.ts";
+import { testKey } from "../middleware/signature/signed-request.ts";
 import { clientTo, clock, KEY, outcomes, statusOf, stoppedClock, textOf, well } from "./origin-clients.ts";
 import { cutting, foreign, hanging, idOf, listen, ours, stopUpstreams } from "./upstreams.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { edgeRoutes } from "../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge, type Edge } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { edgeRoutes } from "../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";

@@ -2,13 +2,13 @@
 import { randomFillSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { edgeRoutes } from "../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
-import { createKey } from "../../src/core/security/api-key.ts";
-import { writeKeyRecord } from "../../src/core/security/published-keys.ts";
 import { createEdge } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { writeKeyRecord } from "../../src/middleware/auth/published-keys.ts";
 import { askEdge } from "../support/ask-edge.ts";
 import { createMemoryStore } from "../support/memory-store.ts";
 import { noRedis } from "../support/no-redis.ts";

@@ -1,12 +1,12 @@
 /** The limiter's store over the embedded Redis, real where this machine has it, and over its stand-in. */
 import { expect, test } from "vitest";
-import type { BucketAsk, BucketReply } from "../../src/core/limiter/store.ts";
 import { startRedis } from "../../src/local/redis.ts";
 import type { RedisClient } from "../../src/local/redis-client.ts";
 import { createRedisMock } from "../../src/local/redis-mock.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
-import { MemoryLimitStore } from "../core/limiter/simulation/memory-limit-store.ts";
-import { seededRandom } from "../core/overload/support/random.ts";
+import type { BucketAsk, BucketReply } from "../../src/middleware/rate-limit/limiter/store.ts";
+import { MemoryLimitStore } from "../middleware/rate-limit/simulation/memory-limit-store.ts";
+import { seededRandom } from "../resilience/concurrency-limit/support/random.ts";
 import { overRest } from "../support/limit-store-places.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 

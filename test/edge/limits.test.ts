@@ -1,19 +1,23 @@
 /** Limits at the edge, over a real Redis or what stands in for one, behind the REST bridge. */
 import { randomFillSync } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { edgeRoutes } from "../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
-import type { LimitEvent } from "../../src/core/guards/limit-events.ts";
-import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
-import { createKey } from "../../src/core/security/api-key.ts";
-import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../src/core/security/published-keys.ts";
 import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { createRedisClient, type RedisClient } from "../../src/edge/redis-client.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
+import { createKey } from "../../src/middleware/auth/api-key.ts";
+import {
+  publishedKeysName,
+  VERSION_FIELD,
+  writeKeyRecord,
+} from "../../src/middleware/auth/published-keys.ts";
+import type { LimitEvent } from "../../src/middleware/rate-limit/limit-events.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { askEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { createMemoryStore } from "../support/memory-store.ts";

@@ -1,10 +1,10 @@
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { originBreaker, readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { createOriginClient } from "../../src/edge/origin-client.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
-import { testKey } from "../core/signature/signed-request.ts";
+import { testKey } from "../middleware/signature/signed-request.ts";
 import { cutting, foreign, hanging, listen, ours, stopUpstreams, type Upstream } from "./upstreams.ts";
 
 afterEach(stopUpstreams);

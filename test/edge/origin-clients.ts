@@ -1,9 +1,10 @@
 /** The client that both reads and writes of the edge go through, to origins over real HTTP. */
-import type { Repetition } from "../../src/core/pool/repetition.ts";
+
 import type { AttemptEvent, AttemptRecord } from "../../src/edge/attempt-events.ts";
 import { createOriginClient, type OriginClientOptions } from "../../src/edge/origin-client.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
-import { testKey } from "../core/signature/signed-request.ts";
+import type { Repetition } from "../../src/resilience/balancer/retry-mode.ts";
+import { testKey } from "../middleware/signature/signed-request.ts";
 import { ours, type Upstream } from "./upstreams.ts";
 
 export const KEY = testKey("k", 0);

@@ -1,7 +1,7 @@
 /** What the edge does where an origin is slow, over real HTTP. */
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import type { AttemptRecord } from "../../src/edge/attempt-events.ts";
 import type { OriginClientOptions } from "../../src/edge/origin-client.ts";
 import { clientTo, clock, outcomes, statusOf, textOf, well } from "./origin-clients.ts";

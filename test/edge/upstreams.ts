@@ -1,7 +1,7 @@
 /** Origins that answer as a test tells them to, over real HTTP, and what may stand in their place. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 
 export interface Upstream {
   readonly url: string;

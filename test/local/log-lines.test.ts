@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { createAccessLine } from "../../src/core/logging/access-line.ts";
-import { logLine } from "../../src/core/logging/log-line.ts";
 import { readableLine } from "../../src/local/log-lines.ts";
 import { clockTime } from "../../src/local/log-time.ts";
+import { createAccessLine } from "../../src/telemetry/logging/access-log.ts";
+import { logLine } from "../../src/telemetry/logging/log-line.ts";
 
 const time = "2026-11-02T03:04:05.678Z";
 const clock = clockTime(new Date(time));

@@ -2,12 +2,13 @@
  * Every metric that a rule, a dashboard or the runbook may name. What is not here is a slip of the pen; what is here has
  * to be in what the running system emits.
  */
-import { CACHE_OUTCOMES } from "../../src/core/cache/outcome.ts";
-import { GUARD_NAMES } from "../../src/core/guards/exchange.ts";
-import { PRIORITIES, SHED_REASONS } from "../../src/core/overload/shed.ts";
-import { EVENT_TYPES } from "../../src/core/security-events/event.ts";
+
+import { GUARD_NAMES } from "../../src/middleware/exchange.ts";
+import { CACHE_OUTCOMES } from "../../src/middleware/response-cache/outcome.ts";
 import { DELIVERY_OUTCOMES, DROP_PLACES } from "../../src/origin/security-events/event-metrics.ts";
 import { SINK_NAMES } from "../../src/origin/security-events/sink.ts";
+import { PRIORITIES, SHED_REASONS } from "../../src/resilience/concurrency-limit/shed.ts";
+import { EVENT_TYPES } from "../../src/security-events/event.ts";
 
 export interface KnownMetric {
   readonly type: "counter" | "gauge" | "histogram";

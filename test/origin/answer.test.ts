@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { securityHeaders } from "../../src/core/http/security-headers.ts";
+import { securityHeaders } from "../../src/middleware/problems/security-headers.ts";
 import { responder } from "../../src/origin/answer.ts";
 
 const respond = responder(contract.listOrders, 300);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { cursorsOf, filterOf } from "../../src/origin/paging/cursors.ts";
 import { Refusal } from "../../src/origin/refusal.ts";
-import { testKey } from "../core/signature/signed-request.ts";
+import { testKey } from "../middleware/signature/signed-request.ts";
 
 const [current, previous] = [testKey("new", 2), testKey("old", 1)];
 const list = (filter = "") => ({ operation: "listOrders", principal: "alice", filter });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { type OpenApiDocument, type Operation, openApiDocument } from "../../src/contract/openapi.ts";
 import { problemTypes } from "../../src/contract/problem.ts";
-import { docsPage } from "../../src/origin/documentation/docs-page.ts";
+import { docsPage } from "../../src/origin/docs/docs-page.ts";
 
 const markup = `<script>alert("1")</script><img src=x onerror='a'>&amp; \`<b>code</b>\``;
 

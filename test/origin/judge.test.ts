@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Permit, Rejection } from "../../src/core/breaker/breaker.ts";
 import { CircuitOpenError, SaturatedError } from "../../src/origin/data/failure.ts";
 import { asking, judgeOpening, judgeStatement } from "../../src/origin/data/judge.ts";
+import type { Permit, Rejection } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));

@@ -4,14 +4,14 @@ import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import pg from "pg";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
-import { writeVerdict } from "../../src/core/security/verdict.ts";
-import { contentDigest } from "../../src/core/signature/content-digest.ts";
+import { writeVerdict } from "../../src/middleware/auth/identity-headers.ts";
+import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/data/postgres.ts";
 import { createLog } from "../../src/origin/log.ts";
-import { signed, testKey } from "../core/signature/signed-request.ts";
+import { signed, testKey } from "../middleware/signature/signed-request.ts";
 import { dropKeys } from "./drop-keys.ts";
 
 export interface Backing {

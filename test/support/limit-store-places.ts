@@ -1,9 +1,9 @@
 /** The limiter's stores as the tests reach them. */
 
-import { publishedOverridesName } from "../../src/core/limiter/published-overrides.ts";
-import { createRedisLimitStore } from "../../src/core/limiter/script/redis-limit-store.ts";
 import type { RedisReply } from "../../src/edge/redis-client.ts";
 import { createRedisClient } from "../../src/edge/redis-client.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
+import { createRedisLimitStore } from "../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
 import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
 
 /** Over the REST protocol, as the edge does it. It holds for Node and for workerd. */

@@ -2,12 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
+import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { tierHeaders } from "../../src/contract/tier-headers.ts";
-import { writeVerdict } from "../../src/core/security/verdict.ts";
-import { contentDigest } from "../../src/core/signature/content-digest.ts";
-import { signRequest } from "../../src/core/signature/sign.ts";
-import { parseSigningKeys } from "../../src/core/signature/signing-keys.ts";
+import { writeVerdict } from "../../src/middleware/auth/identity-headers.ts";
+import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
+import { signRequest } from "../../src/middleware/signature/sign.ts";
+import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
 import type { System } from "./system.ts";
 
 export interface SignedInit {

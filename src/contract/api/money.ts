@@ -1,5 +1,5 @@
 import * as z from "zod/mini";
-import { integer, named } from "../shapes.ts";
+import { integer, named } from "../schemas.ts";
 
 /** The one currency that the shop sells in (ISO 4217). */
 export const CURRENCY = "EUR";

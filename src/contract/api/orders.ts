@@ -1,7 +1,7 @@
 /** Orders: each belongs to the principal that placed it and is visible to nobody else. */
 import * as z from "zod/mini";
 import { defineRoute } from "../route.ts";
-import { idempotencyKey, instant, integer, named, page, paging, uuid } from "../shapes.ts";
+import { idempotencyKey, instant, integer, named, page, paging, uuid } from "../schemas.ts";
 import { orders, perPrincipal } from "./limits.ts";
 import { Money, Total } from "./money.ts";
 

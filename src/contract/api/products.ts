@@ -1,7 +1,7 @@
 /** The catalogue: public to read, kept by whoever holds `products:write`. */
 import * as z from "zod/mini";
 import { defineRoute } from "../route.ts";
-import { instant, integer, named, page, paging, text, uuid } from "../shapes.ts";
+import { instant, integer, named, page, paging, text, uuid } from "../schemas.ts";
 import { perClient, perPrincipal } from "./limits.ts";
 import { Money } from "./money.ts";
 

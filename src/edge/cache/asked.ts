@@ -1,7 +1,7 @@
 /** A request that may be answered from the edge's cache. */
-import type { EdgeRoute } from "../../contract/edge-route.ts";
-import { tagsFor } from "../../core/cache/tags.ts";
-import { routed } from "../../core/guards/exchange.ts";
+import type { EdgeRoute } from "../../contract/edge-manifest.ts";
+import { routed } from "../../middleware/exchange.ts";
+import { tagsFor } from "../../middleware/response-cache/tags.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
 import { cacheKeys } from "./cache-key.ts";
 

@@ -1,5 +1,5 @@
 /** Under what an answer is kept at the edge: a bare URL, so that nothing a client sends beside it chooses an answer. */
-import type { EdgeRoute } from "../../contract/edge-route.ts";
+import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { isSendable } from "../forward.ts";
 
 /** The condition decides what is sent, not what the answer is. */

@@ -3,14 +3,15 @@
  * in the background, what is older still where no origin can give one. Of those who ask for the same at the same
  * time in one isolate, one fetches it: by a lease, since no promise may be shared between requests.
  */
+
+import { tierHeaders } from "../../contract/internal-headers.ts";
 import type { Problem } from "../../contract/problem.ts";
-import { tierHeaders } from "../../contract/tier-headers.ts";
-import { createInvalidations } from "../../core/cache/invalidations.ts";
-import { createLeases, type Lease } from "../../core/cache/leases.ts";
-import { readTags } from "../../core/cache/tags.ts";
-import { type Usability, usabilityOf } from "../../core/cache/windows.ts";
-import { routed } from "../../core/guards/exchange.ts";
-import type { CacheStatus } from "../../core/http/cache-status.ts";
+import { routed } from "../../middleware/exchange.ts";
+import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
+import { type Usability, usabilityOf } from "../../middleware/response-cache/freshness.ts";
+import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
+import { readTags } from "../../middleware/response-cache/tags.ts";
+import { createLeases, type Lease } from "../../resilience/single-flight.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
 import type { Forward } from "../forward.ts";
 import { pause, pauseFor } from "../pause.ts";

@@ -1,7 +1,7 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
 import { type Problem, statusOf } from "../../contract/problem.ts";
-import type { Invalidations } from "../../core/cache/invalidations.ts";
-import type { Lease, Leases } from "../../core/cache/leases.ts";
+import type { Invalidations } from "../../middleware/response-cache/invalidations.ts";
+import type { Lease, Leases } from "../../resilience/single-flight.ts";
 import type { Forward } from "../forward.ts";
 import type { Asked } from "./asked.ts";
 import { CONDITION } from "./cache-key.ts";

@@ -3,8 +3,9 @@
  * what it does not like without a word; so an entry's own Cache-Control is that of its whole life, and what was said
  * to clients, and when it was made, stand in fields beside it.
  */
-import { type CacheWindows, lifetimeMs } from "../../core/cache/windows.ts";
-import { readCacheControl, secondsOf } from "../../core/http/cache-control.ts";
+
+import { readCacheControl, secondsOf } from "../../middleware/response-cache/cache-control.ts";
+import { type CacheWindows, lifetimeMs } from "../../middleware/response-cache/freshness.ts";
 
 export interface KeptAnswer {
   readonly response: Response;

@@ -1,8 +1,8 @@
 /** Answers with what the edge's cache has to say of them (RFC 9211), and 304 where the client holds their version. */
-import { tierHeaders } from "../../contract/tier-headers.ts";
-import { outcomeOf } from "../../core/cache/outcome.ts";
-import { type CacheStatus, writeCacheStatus } from "../../core/http/cache-status.ts";
-import { noneMatchHolds } from "../../core/http/entity-tag.ts";
+import { tierHeaders } from "../../contract/internal-headers.ts";
+import { noneMatchHolds } from "../../lib/entity-tag.ts";
+import { type CacheStatus, writeCacheStatus } from "../../middleware/response-cache/cache-status.ts";
+import { outcomeOf } from "../../middleware/response-cache/outcome.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
 import { CONDITION } from "./cache-key.ts";
 import { clientHeaders, type KeptAnswer } from "./kept-answer.ts";

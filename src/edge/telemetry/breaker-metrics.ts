@@ -1,6 +1,10 @@
 /** What an isolate's circuit breakers do, as metrics: that of Redis, and one for each origin. */
-import { BREAKER_STATES, type BreakerState, type Transition } from "../../core/breaker/transition.ts";
-import type { Meter } from "../../core/telemetry/metrics/meter.ts";
+import {
+  BREAKER_STATES,
+  type BreakerState,
+  type Transition,
+} from "../../resilience/circuit-breaker/transition.ts";
+import type { Meter } from "../../telemetry/metrics/meter.ts";
 import type { Dependency } from "../breakers.ts";
 import type { OriginAddress } from "../configuration.ts";
 

@@ -2,11 +2,11 @@
  * Takes an isolate's spans and metrics to the collector, behind the answers. A collector that is away, or hangs, costs spans,
  * which are counted; metrics are cumulative, so that the next set has what the last one had.
  */
-import type { Exchange } from "../../core/guards/exchange.ts";
-import type { Meter } from "../../core/telemetry/metrics/meter.ts";
-import { otlpMetrics } from "../../core/telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../core/telemetry/otlp/spans.ts";
-import type { SpanQueue } from "../../core/telemetry/spans/span-queue.ts";
+import type { Exchange } from "../../middleware/exchange.ts";
+import type { Meter } from "../../telemetry/metrics/meter.ts";
+import { otlpMetrics } from "../../telemetry/otlp/metrics.ts";
+import { otlpSpans } from "../../telemetry/otlp/spans.ts";
+import type { SpanQueue } from "../../telemetry/spans/span-queue.ts";
 import { createRounds } from "../rounds.ts";
 import type { SendTelemetry } from "./collector.ts";
 import type { EdgeMetrics } from "./edge-metrics.ts";

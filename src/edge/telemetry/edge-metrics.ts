@@ -2,11 +2,12 @@
  * What an isolate counts and measures: by OpenTelemetry's names where it has one, else by our own. Every label's values are
  * a closed set. An isolate's clock stands still while it computes: a duration is that of what was waited for.
  */
-import type { CacheOutcome } from "../../core/cache/outcome.ts";
-import { GUARD_NAMES, type GuardName } from "../../core/guards/exchange.ts";
-import type { LimitEvent } from "../../core/guards/limit-events.ts";
-import { HTTP_DURATION_BOUNDS_S } from "../../core/telemetry/http-duration-bounds.ts";
-import type { Meter } from "../../core/telemetry/metrics/meter.ts";
+
+import { GUARD_NAMES, type GuardName } from "../../middleware/exchange.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/http-duration-bounds.ts";
+import type { Meter } from "../../telemetry/metrics/meter.ts";
 import { type AttemptEvent, RETRY_DENIALS } from "../attempt-events.ts";
 import type { OriginAddress } from "../configuration.ts";
 import { attemptError } from "./attempt-error.ts";

@@ -1,5 +1,5 @@
 /** A request whose trace is kept, and the spans below its own: the port between the edge and whatever records them. */
-import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
+import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import type { AttemptCause, AttemptRecord } from "../attempt-events.ts";
 import type { OriginAddress } from "../configuration.ts";
 

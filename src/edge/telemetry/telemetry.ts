@@ -2,16 +2,17 @@
  * All that an isolate tells of itself: spans of requests whose trace is kept, metrics, and a line of the log for each request.
  * What it costs a request that is not sampled is a few additions and that line.
  */
-import type { Breaker } from "../../core/breaker/breaker.ts";
-import type { Transition } from "../../core/breaker/transition.ts";
-import type { LimitEvent } from "../../core/guards/limit-events.ts";
-import { knownMethod, spanName } from "../../core/http/method.ts";
-import { createAccessLine } from "../../core/logging/access-line.ts";
-import { collectorAddress } from "../../core/telemetry/collector-address.ts";
-import { createMeter } from "../../core/telemetry/metrics/meter.ts";
-import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { createSpanQueue } from "../../core/telemetry/spans/span-queue.ts";
-import { isSampled, traceIdOf } from "../../core/telemetry/trace-context.ts";
+
+import { knownMethod, spanName } from "../../lib/method.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { Transition } from "../../resilience/circuit-breaker/transition.ts";
+import { collectorAddress } from "../../telemetry/collector-address.ts";
+import { createAccessLine } from "../../telemetry/logging/access-log.ts";
+import { createMeter } from "../../telemetry/metrics/meter.ts";
+import type { SpanAttributes } from "../../telemetry/spans/span.ts";
+import { createSpanQueue } from "../../telemetry/spans/span-queue.ts";
+import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { AttemptEvent } from "../attempt-events.ts";
 import type { Dependency } from "../breakers.ts";
 import type { EdgeConfiguration } from "../configuration.ts";

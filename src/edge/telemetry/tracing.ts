@@ -2,9 +2,9 @@
  * Spans of an isolate. Whether a request is recorded is decided before it comes here, so that one that is not costs nothing;
  * a span waits to be sent from its end on, and nothing else is kept of a trace.
  */
-import type { Span, SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { newSpanId } from "../../core/telemetry/spans/span-id.ts";
-import type { SpanQueue } from "../../core/telemetry/spans/span-queue.ts";
+import type { Span, SpanAttributes } from "../../telemetry/spans/span.ts";
+import { newSpanId } from "../../telemetry/spans/span-id.ts";
+import type { SpanQueue } from "../../telemetry/spans/span-queue.ts";
 import { attemptError } from "./attempt-error.ts";
 import type { RequestTrace } from "./request-trace.ts";
 import { serverOf } from "./server-of.ts";

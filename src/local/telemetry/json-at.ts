@@ -3,7 +3,7 @@
  * exactly. Reads by proto3's JSON mapping: a field that is absent or null has its type's zero (protobuf.dev, "ProtoJSON
  * Format").
  */
-import { isJsonObject } from "../../core/json-object.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 
 /** JSON of another shape than was expected; the message names the place and what was expected there. */
 export class ShapeError extends Error {

@@ -1,5 +1,5 @@
 /** What the receiver's pages show in one way. */
-import { type Html, html } from "../../origin/documentation/html.ts";
+import { type Html, html } from "../../origin/docs/html.ts";
 import { clockTime } from "../log-time.ts";
 
 /** The time of day where this runs, which is where it is looked at. */

@@ -1,7 +1,7 @@
 /** The frame of the receiver's pages: no script, nothing from elsewhere, and nothing else allowed. */
 import { createHash } from "node:crypto";
 import { STATUS_CODES } from "node:http";
-import { type Content, Html, html } from "../../origin/documentation/html.ts";
+import { type Content, Html, html } from "../../origin/docs/html.ts";
 import type { Answer, RefusedRequest } from "./answer.ts";
 import { pageStyle } from "./page-style.ts";
 

@@ -1,5 +1,5 @@
 /** One trace as a waterfall. */
-import { type Content, type Html, html, joined, table } from "../../origin/documentation/html.ts";
+import { type Content, type Html, html, joined, table } from "../../origin/docs/html.ts";
 import { durationText } from "../log-time.ts";
 import type { Answer } from "./answer.ts";
 import { plainText } from "./otlp-values.ts";

@@ -6,7 +6,7 @@ import type {
   Block as BlockShape,
   listBlocks as listRoute,
   removeBlock as removeRoute,
-} from "../../contract/administration.ts";
+} from "../../contract/admin.ts";
 import { problem } from "../../contract/problem.ts";
 import type { Handler, Handlers } from "../handler.ts";
 import { pageOf } from "../paging/page.ts";

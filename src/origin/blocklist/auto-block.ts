@@ -1,8 +1,8 @@
 /** Blocks clients that offend again and again, for a time: by what edges report of them. */
 import { Counter, type Registry } from "prom-client";
-import { type Network, overlap, writeCidr } from "../../core/security/blocklist/network.ts";
-import { judgeOffences, offenderOf, pointsOf } from "../../core/security/offences.ts";
-import type { SecurityEvent } from "../../core/security-events/event.ts";
+import { type Network, overlap, writeCidr } from "../../middleware/blocklist/network.ts";
+import { judgeOffences, offenderOf, pointsOf } from "../../security-events/abuse-score.ts";
+import type { SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../data/database.ts";
 import type { OriginLog } from "../log.ts";
 import { blockOffenders, type OffenderBlock } from "./block-store.ts";

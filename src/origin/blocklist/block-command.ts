@@ -1,8 +1,8 @@
 /** `block …` and `unblock …`: clients that the edge refuses, from the command line. */
 import { parseArgs } from "node:util";
-import type { Network } from "../../core/security/blocklist/network.ts";
-import { writeCidr } from "../../core/security/blocklist/network.ts";
-import { MAX_ENTRIES } from "../../core/security/blocklist/published-blocklist.ts";
+import type { Network } from "../../middleware/blocklist/network.ts";
+import { writeCidr } from "../../middleware/blocklist/network.ts";
+import { MAX_ENTRIES } from "../../middleware/blocklist/published-blocklist.ts";
 import type { PlaceContext } from "../commands/at-place.ts";
 import { runWords, UsageError } from "../commands/subcommand.ts";
 import { publishChange } from "../snapshots/publisher.ts";

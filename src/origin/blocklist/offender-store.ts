@@ -1,6 +1,6 @@
 /** What is known of offenders, in PostgreSQL: all origins score for all edges. */
-import { type Network, parseNetwork, writeCidr } from "../../core/security/blocklist/network.ts";
-import { MEMORY_MS, type Offender } from "../../core/security/offences.ts";
+import { type Network, parseNetwork, writeCidr } from "../../middleware/blocklist/network.ts";
+import { MEMORY_MS, type Offender } from "../../security-events/abuse-score.ts";
 import type { Database } from "../data/database.ts";
 
 export interface KnownOffender extends Offender {

@@ -1,6 +1,6 @@
 /** Publishes the blocklist to Redis, compiled, for the edge to read. */
-import { compileBlocklist } from "../../core/security/blocklist/compile.ts";
-import { publishedBlocklistName, writeParts } from "../../core/security/blocklist/published-blocklist.ts";
+import { compileBlocklist } from "../../middleware/blocklist/compile.ts";
+import { publishedBlocklistName, writeParts } from "../../middleware/blocklist/published-blocklist.ts";
 import type { Database } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";

@@ -4,7 +4,7 @@ import {
   type Network,
   parseNetwork,
   SHORTEST_PREFIX,
-} from "../../core/security/blocklist/network.ts";
+} from "../../middleware/blocklist/network.ts";
 
 /** The network, or a sentence that says what is wrong. */
 export const readBlockable = (text: string): Network | string => {

@@ -1,5 +1,5 @@
 /** Gives the blocklist to an edge that cannot have it from Redis. */
-import { tierHeaders } from "../../contract/tier-headers.ts";
+import { tierHeaders } from "../../contract/internal-headers.ts";
 import type { CompiledBlocklist } from "./compiled-blocklist.ts";
 
 /**

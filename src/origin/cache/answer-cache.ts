@@ -3,11 +3,11 @@
  * made in the background; what is older still, only where none can be made. However many ask, one makes it.
  */
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
-import { createInvalidations } from "../../core/cache/invalidations.ts";
-import { createLeases } from "../../core/cache/leases.ts";
-import type { CacheOutcome } from "../../core/cache/outcome.ts";
-import { type CacheWindows, jittered, usabilityOf } from "../../core/cache/windows.ts";
-import type { CacheStatus } from "../../core/http/cache-status.ts";
+import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
+import { type CacheWindows, jittered, usabilityOf } from "../../middleware/response-cache/freshness.ts";
+import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import { createLeases } from "../../resilience/single-flight.ts";
 import type { Answer } from "../answer.ts";
 import type { Scope } from "../data/database.ts";
 import { untilEnd } from "../data/until-end.ts";

@@ -1,5 +1,5 @@
 /** An answer as it is kept: whole, and as text, so that it is sent the same each time. */
-import type { CacheWindows } from "../../core/cache/windows.ts";
+import type { CacheWindows } from "../../middleware/response-cache/freshness.ts";
 import type { Answer } from "../answer.ts";
 
 export interface CachedAnswer {

@@ -1,11 +1,15 @@
 /** What a route's policy and a request's directives make of the cache. */
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import type { Route } from "../../contract/route.ts";
-import { tagsFor } from "../../core/cache/tags.ts";
-import { type CacheWindows, windowsOf } from "../../core/cache/windows.ts";
-import { type CacheDirectives, readCacheControl, secondsOf } from "../../core/http/cache-control.ts";
-import { writeCacheStatus } from "../../core/http/cache-status.ts";
-import { noneMatchHolds } from "../../core/http/entity-tag.ts";
+import { noneMatchHolds } from "../../lib/entity-tag.ts";
+import {
+  type CacheDirectives,
+  readCacheControl,
+  secondsOf,
+} from "../../middleware/response-cache/cache-control.ts";
+import { writeCacheStatus } from "../../middleware/response-cache/cache-status.ts";
+import { type CacheWindows, windowsOf } from "../../middleware/response-cache/freshness.ts";
+import { tagsFor } from "../../middleware/response-cache/tags.ts";
 import type { Answer } from "../answer.ts";
 import type { ParsedInput } from "../read-input.ts";
 import type { CacheRequest, CacheResult } from "./answer-cache.ts";

@@ -3,7 +3,7 @@
  * carries the work, so that one's going away ends it for nobody else; when the last of them has gone, it is ended. What
  * does not come back within a lease is begun once more, by another connection if need be, whichever comes first.
  */
-import type { Lease, Leases } from "../../core/cache/leases.ts";
+import type { Lease, Leases } from "../../resilience/single-flight.ts";
 
 export interface Flight<T> {
   /** The first answer that comes, or why none did. */

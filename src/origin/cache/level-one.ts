@@ -1,7 +1,7 @@
 /** The first level: this process' own memory, bounded in entries and in bytes. */
 import { LRUCache } from "lru-cache";
 import type { Problem } from "../../contract/problem.ts";
-import type { CacheSize } from "../configuration/kind.ts";
+import type { CacheSize } from "../config/kind.ts";
 import { type CachedAnswer, sizeOf } from "./cached-answer.ts";
 
 /** That there is nothing, as found at some time. */

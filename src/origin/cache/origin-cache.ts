@@ -1,7 +1,7 @@
 /** The cache of a process, as its configuration and the contract have it. */
 import type { Routes } from "../../contract/route.ts";
-import { lifetimeMs } from "../../core/cache/windows.ts";
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import { lifetimeMs } from "../../middleware/response-cache/freshness.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log.ts";
 import { type AnswerCache, createAnswerCache } from "./answer-cache.ts";

@@ -1,7 +1,7 @@
 /** `config`: what the origin would run with, and where each value comes from. */
-import { describeEntries } from "../configuration/describe.ts";
-import type { OriginConfigurationReading } from "../configuration/read.ts";
-import { DEFAULT_FILE, FILE_VARIABLE } from "../configuration/read-file.ts";
+import { describeEntries } from "../config/describe.ts";
+import type { OriginConfigurationReading } from "../config/read.ts";
+import { DEFAULT_FILE, FILE_VARIABLE } from "../config/read-file.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import type { Terminal } from "./terminal.ts";
 

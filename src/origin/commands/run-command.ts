@@ -1,6 +1,6 @@
 /** The origin's program does more than serve: in its container there is nothing else to do it with. */
-import type { OriginConfiguration } from "../configuration/configuration.ts";
-import type { OriginConfigurationReading } from "../configuration/read.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfigurationReading } from "../config/read.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import type { PlaceCommand } from "./at-place.ts";
 import { blockCommand, unblockCommand } from "./block.ts";

@@ -1,5 +1,5 @@
 /** Connections lent to one user at a time: for what writes, and for transactions. */
-import type { Permit } from "../../core/breaker/breaker.ts";
+import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Scope } from "./database.ts";
 import type { Driver, DriverClient } from "./driver.ts";
 import { DeadlineError, failureOf, isReadOnlyServer, SaturatedError } from "./failure.ts";

@@ -2,8 +2,8 @@
  * What the wire shows of PostgreSQL, told to the breaker before it. What a caller was told does not count: it may be
  * gone by then, and a server that refuses a statement, or cancels it at its deadline, is well.
  */
-import type { Breaker, Permit, Rejection } from "../../core/breaker/breaker.ts";
-import type { Judgement } from "../../core/breaker/judgement.ts";
+import type { Breaker, Permit, Rejection } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
 import { CircuitOpenError, isFatal, isRefusedLogin, SaturatedError, sqlState } from "./failure.ts";
 
 /** Connection exception, insufficient resources, and a server that is going or coming. */

@@ -2,7 +2,7 @@
  * PostgreSQL, by the driver that the URL asks for. Statements keep to their request's deadline, on the server
  * too; connections may be lost at any time without harm; nothing depends on a session.
  */
-import type { Breaker, Permit } from "../../core/breaker/breaker.ts";
+import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginLog } from "../log.ts";
 import {
   asRows,

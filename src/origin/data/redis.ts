@@ -1,7 +1,7 @@
 /** The port to Redis, and its two drivers: by the URL's scheme, HTTP (Upstash's REST protocol) or TCP. */
 import { Redis as UpstashRedis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
-import type { Breaker } from "../../core/breaker/breaker.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginLog } from "../log.ts";
 import { type ObserveData, observed } from "./observe.ts";
 

@@ -7,7 +7,7 @@
  * deadline, and is ended soon; a read does no harm by it, a write would. So no write comes here.
  */
 import { setImmediate as turn } from "node:timers/promises";
-import type { Permit } from "../../core/breaker/breaker.ts";
+import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { EndReason, Scope } from "./database.ts";
 import type { Driver, DriverClient, WireStatement } from "./driver.ts";
 import {

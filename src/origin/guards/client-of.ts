@@ -1,5 +1,5 @@
 /** Who a request comes from, where no edge says so: by its connection, or by what the gateway in front writes. */
-import { type Client, clientIdentities } from "../../core/security/client-identity.ts";
+import { type Client, clientIdentities } from "../../middleware/context/client.ts";
 import type { OriginContext } from "../route-operation.ts";
 
 /** So many addresses are remembered as they were read. */

@@ -3,22 +3,22 @@
  * behind a gateway of one's own.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { type EdgeRoutes, edgeRoutes } from "../../contract/edge-route.ts";
+import { type EdgeRoutes, edgeRoutes } from "../../contract/edge-manifest.ts";
 import type { Routes } from "../../contract/route.ts";
-import type { ChainDependencies } from "../../core/guards/chain.ts";
-import { guardChain, passGuards } from "../../core/guards/chain.ts";
-import type { CheckCredentials } from "../../core/guards/credentials/credentials.ts";
-import { keyCredentials } from "../../core/guards/credentials/key-credentials.ts";
-import type { KeyLookup } from "../../core/guards/credentials/key-lookup.ts";
-import { type Exchange, type GuardedRequest, routed } from "../../core/guards/exchange.ts";
-import { heldBlocklist } from "../../core/guards/held-blocklist.ts";
-import { occurrenceOf } from "../../core/guards/security-report.ts";
-import { problemResponse } from "../../core/http/problem-response.ts";
-import { compileRoutes } from "../../core/routing/table.ts";
-import { readBlocklist } from "../../core/security/blocklist/blocklist.ts";
-import type { Client } from "../../core/security/client-identity.ts";
-import type { HeaderFields } from "../../core/security/screening/headers.ts";
-import { isSampled, traceIdOf } from "../../core/telemetry/trace-context.ts";
+import { keyCredentials } from "../../middleware/auth/api-keys.ts";
+import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
+import type { CheckCredentials } from "../../middleware/auth/result.ts";
+import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
+import { heldBlocklist } from "../../middleware/blocklist/snapshot.ts";
+import type { Client } from "../../middleware/context/client.ts";
+import { type Exchange, type GuardedRequest, routed } from "../../middleware/exchange.ts";
+import type { ChainDependencies } from "../../middleware/guards.ts";
+import { guardChain, passGuards } from "../../middleware/guards.ts";
+import { problemResponse } from "../../middleware/problems/problem-response.ts";
+import { compileRoutes } from "../../middleware/route-policy/route-table.ts";
+import type { HeaderFields } from "../../middleware/screening/headers.ts";
+import { occurrenceOf } from "../../middleware/security-report.ts";
+import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { Admit } from "../admit.ts";
 import { compiledBlocklist } from "../blocklist/compiled-blocklist.ts";
 import { timedScope } from "../data/database.ts";

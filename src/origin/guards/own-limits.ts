@@ -1,13 +1,13 @@
 /** The contract's limits for the guards of an origin: by the same buckets in Redis as the edge's. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { Breaker } from "../../core/breaker/breaker.ts";
-import type { Judgement } from "../../core/breaker/judgement.ts";
-import type { ChainDependencies } from "../../core/guards/chain.ts";
-import { type LimitEnforcement, limitsAs } from "../../core/guards/limit.ts";
-import type { LimitEvent } from "../../core/guards/limit-events.ts";
-import { createLimitReport } from "../../core/guards/limit-report.ts";
-import { createAdmit } from "../../core/limiter/admit.ts";
-import { createLimiter } from "../../core/limiter/limiter.ts";
+import type { ChainDependencies } from "../../middleware/guards.ts";
+import { type LimitEnforcement, limitsAs } from "../../middleware/rate-limit/index.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import { createAdmit } from "../../middleware/rate-limit/limiter/admit.ts";
+import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
+import { createLimitReport } from "../../middleware/rate-limit/log.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";

@@ -1,10 +1,10 @@
 /** Access tokens for the guards of an origin: of the issuer that the configuration names. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { CheckCredentials } from "../../core/guards/credentials/credentials.ts";
-import { tokenCredentials } from "../../core/guards/credentials/token-credentials.ts";
-import { readBody } from "../../core/http/read-body.ts";
-import { createTokenVerifier } from "../../core/security/jwt/token-verifier.ts";
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import { createTokenVerifier } from "../../middleware/auth/jwt/token-verifier.ts";
+import type { CheckCredentials } from "../../middleware/auth/result.ts";
+import { tokenCredentials } from "../../middleware/auth/tokens.ts";
+import { readBody } from "../../middleware/body-limit/read-body.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import type { OriginLog } from "../log.ts";
 import { rejectLate } from "./reject-late.ts";
 

@@ -1,7 +1,7 @@
 /** `keys create|list|revoke`: API keys, from the command line. */
 import { randomFillSync } from "node:crypto";
 import { parseArgs } from "node:util";
-import { createKey } from "../../core/security/api-key.ts";
+import { createKey } from "../../middleware/auth/api-key.ts";
 import type { PlaceContext } from "../commands/at-place.ts";
 import { readPrincipal, runSubcommand, type Subcommands, UsageError } from "../commands/subcommand.ts";
 import { publishChange } from "../snapshots/publisher.ts";

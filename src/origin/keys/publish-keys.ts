@@ -1,5 +1,5 @@
 /** Publishes the API keys to Redis, for the edge to read. */
-import { publishedKeysName, writeKeyRecord } from "../../core/security/published-keys.ts";
+import { publishedKeysName, writeKeyRecord } from "../../middleware/auth/published-keys.ts";
 import type { Database } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";

@@ -1,6 +1,6 @@
 /** The origin as several processes: they share the API's port; probes, metrics and the drain are in one place. */
 import * as z from "zod/mini";
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";

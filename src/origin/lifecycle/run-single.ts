@@ -1,5 +1,5 @@
 /** The origin as one process: the API, the admin port, and their end. */
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";

@@ -2,7 +2,7 @@
  * One of several processes on the same port. Signals are the primary's; it says when to drain. A worker whose
  * primary has gone is ended by Node's cluster itself.
  */
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import { EXIT } from "./exit-codes.ts";
 import { createOtherWorkers } from "./other-workers.ts";
 import { type ProcessLog, type ServingProcess, serveProcess } from "./serve-process.ts";

@@ -9,7 +9,7 @@ import { cleanBlocklist } from "../blocklist/clean.ts";
 import { publishBlocklist } from "../blocklist/publish-blocklist.ts";
 import { breakerFactory } from "../breakers.ts";
 import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { limitsOf } from "../../contract/limits.ts";
 import type { Routes } from "../../contract/route.ts";
-import type { LimitOverride } from "../../core/limiter/published-overrides.ts";
+import type { LimitOverride } from "../../middleware/rate-limit/limiter/published-overrides.ts";
 import type { PlaceContext } from "../commands/at-place.ts";
 import { readPrincipal, runSubcommand, type Subcommands, UsageError } from "../commands/subcommand.ts";
 import { publishChange } from "../snapshots/publisher.ts";

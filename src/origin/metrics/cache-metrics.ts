@@ -1,7 +1,7 @@
 /** What the cache has done, for Prometheus. */
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Route } from "../../contract/route.ts";
-import type { CacheOutcome } from "../../core/cache/outcome.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 
 export type ObserveCache = (route: Route, outcome: CacheOutcome) => void;
 

@@ -3,9 +3,9 @@
  * looks a series up anew for each, by a text of all its labels.
  */
 import { Histogram, type Registry } from "prom-client";
-import { HistogramSeries } from "../../core/telemetry/metrics/instruments.ts";
-import { createSeriesIndex } from "../../core/telemetry/metrics/series-index.ts";
-import type { HistogramPoint, LabelValue } from "../../core/telemetry/metrics/snapshot.ts";
+import { HistogramSeries } from "../../telemetry/metrics/instruments.ts";
+import { createSeriesIndex } from "../../telemetry/metrics/series-index.ts";
+import type { HistogramPoint, LabelValue } from "../../telemetry/metrics/snapshot.ts";
 
 export interface HistogramOptions<Labels extends readonly string[]> {
   readonly name: string;

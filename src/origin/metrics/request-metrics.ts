@@ -1,6 +1,6 @@
 /** What the requests' metrics are, by OpenTelemetry's names ("HTTP metrics", stable) in Prometheus' form. */
 import type { Registry } from "prom-client";
-import { HTTP_DURATION_BOUNDS_S } from "../../core/telemetry/http-duration-bounds.ts";
+import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/http-duration-bounds.ts";
 import { createHistogram } from "./histogram.ts";
 
 /** @param route as the contract has it @param durationMs from the request's head to its answer's */

@@ -1,8 +1,8 @@
 /** The cursors of one request's list. */
 import { problem } from "../../contract/problem.ts";
-import { type ListIdentity, openCursor, sealCursor } from "../../core/paging/cursor.ts";
-import type { SigningKey } from "../../core/signature/signing-keys.ts";
+import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import { Refusal } from "../refusal.ts";
+import { type ListIdentity, openCursor, sealCursor } from "./cursor.ts";
 
 export interface Cursors {
   /**

@@ -1,8 +1,8 @@
 /** That somebody has read or written what the contract calls sensitive. */
 import type { Route } from "../../contract/route.ts";
-import type { Principal } from "../../core/security/principal.ts";
-import type { Occurrence } from "../../core/security-events/event.ts";
-import { traceIdOf } from "../../core/telemetry/trace-context.ts";
+import type { Principal } from "../../middleware/auth/principal.ts";
+import type { Occurrence } from "../../security-events/event.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
 import type { OriginContext } from "../route-operation.ts";
 import { targetOf } from "../verify-edge.ts";

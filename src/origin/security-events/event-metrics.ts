@@ -1,6 +1,6 @@
 /** What becomes of security events, as metrics. Every label set is closed. */
 import { Counter, Gauge, type Registry } from "prom-client";
-import { EVENT_TYPES, type EventType } from "../../core/security-events/event.ts";
+import { EVENT_TYPES, type EventType } from "../../security-events/event.ts";
 import type { SinkState } from "./outbox-upkeep.ts";
 import { SINK_NAMES, type SinkName } from "./sink.ts";
 

@@ -1,6 +1,7 @@
 /** The outbox in PostgreSQL: what is in it is delivered, or dead and seen to be. */
-import type { SecurityEvent } from "../../core/security-events/event.ts";
-import { readEvent } from "../../core/security-events/wire.ts";
+
+import { readEvent } from "../../security-events/batch-codec.ts";
+import type { SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../data/database.ts";
 import type { SinkName } from "./sink.ts";
 

@@ -1,6 +1,6 @@
 /** A write whose data_access event is there if and only if the write is. */
 import { isProblem, type Problem } from "../../contract/problem.ts";
-import type { Occurrence } from "../../core/security-events/event.ts";
+import type { Occurrence } from "../../security-events/event.ts";
 import type { Answer } from "../answer.ts";
 import type { Database } from "../data/database.ts";
 import type { Services } from "../handler.ts";

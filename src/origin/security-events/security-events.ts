@@ -3,14 +3,9 @@
  * but for what a write leaves in its own transaction.
  */
 import type { Registry } from "prom-client";
-import {
-  bounded,
-  EVENT_TYPES,
-  type Occurrence,
-  type SecurityEvent,
-} from "../../core/security-events/event.ts";
-import { type Batch, createGatherer } from "../../core/security-events/gatherer.ts";
-import { MAX_BATCH_EVENTS } from "../../core/security-events/wire.ts";
+import { type Batch, createGatherer } from "../../security-events/aggregator.ts";
+import { MAX_BATCH_EVENTS } from "../../security-events/batch-codec.ts";
+import { bounded, EVENT_TYPES, type Occurrence, type SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../data/database.ts";
 import { failing } from "../failing.ts";
 import { type Repetition, repeat } from "../lifecycle/repeat.ts";

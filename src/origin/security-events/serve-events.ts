@@ -1,8 +1,9 @@
 /** Takes what an edge has gathered: signed like every request, its body too. */
+
+import { tierHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { tierHeaders } from "../../contract/tier-headers.ts";
-import { problemResponse } from "../../core/http/problem-response.ts";
-import { MAX_BATCH_BYTES, readBatch } from "../../core/security-events/wire.ts";
+import { problemResponse } from "../../middleware/problems/problem-response.ts";
+import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { Deadlines } from "../deadlines.ts";

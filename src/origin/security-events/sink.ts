@@ -1,5 +1,5 @@
 /** Where events go. */
-import type { SecurityEvent } from "../../core/security-events/event.ts";
+import type { SecurityEvent } from "../../security-events/event.ts";
 
 export const SINK_NAMES = ["stdout", "otlp", "webhook"] as const;
 

@@ -1,5 +1,5 @@
 /** Publishes a part of the database to Redis: one hash, replaced whole, with the version that it is of. */
-import { VERSION_FIELD } from "../../core/security/published-keys.ts";
+import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Database } from "../data/database.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { readVersion, type SnapshotName } from "./version.ts";

@@ -1,7 +1,7 @@
 /** A line of the log for each request. */
-import type { CacheOutcome } from "../../core/cache/outcome.ts";
-import { createAccessLine } from "../../core/logging/access-line.ts";
-import { traceIdOf } from "../../core/telemetry/trace-context.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import { createAccessLine } from "../../telemetry/logging/access-log.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogService } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
 import type { ToldRoute } from "./request-telemetry.ts";

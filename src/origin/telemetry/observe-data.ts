@@ -1,8 +1,8 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
 import type { Registry } from "prom-client";
-import { BreakerOpenError } from "../../core/breaker/judgement.ts";
-import type { BreakerState } from "../../core/breaker/transition.ts";
-import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
+import { BreakerOpenError } from "../../resilience/circuit-breaker/outcome.ts";
+import type { BreakerState } from "../../resilience/circuit-breaker/transition.ts";
+import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import {
   CircuitOpenError,
   DeadlineError,

@@ -1,8 +1,8 @@
 /** All that a process tells of itself, as its configuration has it. */
 import type { Registry } from "prom-client";
-import type { Breaker } from "../../core/breaker/breaker.ts";
-import { collectorAddress } from "../../core/telemetry/collector-address.ts";
-import type { OriginConfiguration } from "../configuration/configuration.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import { collectorAddress } from "../../telemetry/collector-address.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import type { DataOperation, ObserveData } from "../data/observe.ts";
 import { failing } from "../failing.ts";
 import type { LogContext, OriginLog } from "../log.ts";

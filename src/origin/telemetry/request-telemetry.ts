@@ -1,8 +1,8 @@
 /** What is told of each request that an origin has served: metrics and a line of the log always, a span where its trace is kept. */
 
-import { spanName } from "../../core/http/method.ts";
-import type { SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { traceIdOf } from "../../core/telemetry/trace-context.ts";
+import { spanName } from "../../lib/method.ts";
+import type { SpanAttributes } from "../../telemetry/spans/span.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
 import type { ObserveRequest } from "../metrics/request-metrics.ts";
 import type { WriteAccessLine } from "./access-log.ts";

@@ -3,9 +3,9 @@
  * number, and each of them is counted.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import type { ResourceAttributes } from "../../core/telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../core/telemetry/otlp/spans.ts";
-import type { Span } from "../../core/telemetry/spans/span.ts";
+import type { ResourceAttributes } from "../../telemetry/otlp/metrics.ts";
+import { otlpSpans } from "../../telemetry/otlp/spans.ts";
+import type { Span } from "../../telemetry/spans/span.ts";
 import type { Failing } from "../failing.ts";
 import { type HttpTarget, isTaken, postJson } from "../post-json.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";

@@ -3,8 +3,8 @@
  * A span is a plain record from its end on; nothing else is kept of a trace.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Span, SpanAttributes } from "../../core/telemetry/spans/span.ts";
-import { newSpanId } from "../../core/telemetry/spans/span-id.ts";
+import type { Span, SpanAttributes } from "../../telemetry/spans/span.ts";
+import { newSpanId } from "../../telemetry/spans/span-id.ts";
 
 export interface BegunRequest {
   /** 32 hexadecimal digits. */

@@ -1,10 +1,11 @@
 /** This project's breaker, alone and with what stands around it at the origin. */
-import { type Breaker, createBreaker } from "../../../src/core/breaker/breaker.ts";
-import type { BreakerOptions } from "../../../src/core/breaker/options.ts";
+
 import { withRetries } from "../../../src/origin/data/retries.ts";
 import { untilEnd } from "../../../src/origin/data/until-end.ts";
 import { createDeadlines } from "../../../src/origin/deadlines.ts";
 import { RequestScope } from "../../../src/origin/request-scope.ts";
+import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
 
 const create = (options: BreakerOptions = {}): Breaker =>
   createBreaker(options, { now: Date.now, random: () => 0.999 });

@@ -1,6 +1,6 @@
 /** How long those who wait are held up by the death of the one who makes the answer for them. */
 import { contract } from "../../../src/contract/contract.ts";
-import { edgeRoutes } from "../../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { createEdge } from "../../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";

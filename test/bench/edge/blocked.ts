@@ -1,6 +1,6 @@
 /** A long blocklist: addresses and ranges of both families, none of them a client's. */
-import { compileBlocklist } from "../../../src/core/security/blocklist/compile.ts";
-import { type Network, parseNetwork, writeCidr } from "../../../src/core/security/blocklist/network.ts";
+import { compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
+import { type Network, parseNetwork, writeCidr } from "../../../src/middleware/blocklist/network.ts";
 import { seededRandom } from "../pool/seeded-random.ts";
 
 const IPV4_ENTRIES = 80_000;

@@ -1,5 +1,5 @@
 /** Who asks: so many clients, each with an address and a key of its own, and what they ask. */
-import { createKey } from "../../../src/core/security/api-key.ts";
+import { createKey } from "../../../src/middleware/auth/api-key.ts";
 import { seededRandom } from "../pool/seeded-random.ts";
 import { rawRequest } from "../support/request-batch.ts";
 

@@ -1,7 +1,7 @@
 /** The process that stands in for an origin, and for an issuer of tokens: HOST, PORT, KEYS, KEY_SET. */
 import { createServer } from "node:http";
-import { EDGE_PATH, tierHeaders } from "../../../src/contract/tier-headers.ts";
-import { securityHeaders } from "../../../src/core/http/security-headers.ts";
+import { EDGE_PATH, tierHeaders } from "../../../src/contract/internal-headers.ts";
+import { securityHeaders } from "../../../src/middleware/problems/security-headers.ts";
 import { ANSWER, KEY_SET_PATH } from "./answer.ts";
 
 /** Longer than workerd keeps its connections. */

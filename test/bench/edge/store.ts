@@ -1,22 +1,19 @@
 /** Redis behind its bridge, with all that the origins publish there for the edge. */
 import { randomBytes } from "node:crypto";
-import {
-  overrideField,
-  publishedOverridesName,
-  writeOverride,
-} from "../../../src/core/limiter/published-overrides.ts";
-import {
-  publishedBlocklistName,
-  writeParts,
-} from "../../../src/core/security/blocklist/published-blocklist.ts";
+import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
+import type { StopList } from "../../../src/local/stop-list.ts";
+import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import {
   publishedKeysName,
   VERSION_FIELD,
   writeKeyRecord,
-} from "../../../src/core/security/published-keys.ts";
-import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
-import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
+} from "../../../src/middleware/auth/published-keys.ts";
+import { publishedBlocklistName, writeParts } from "../../../src/middleware/blocklist/published-blocklist.ts";
+import {
+  overrideField,
+  publishedOverridesName,
+  writeOverride,
+} from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { connectRedis } from "../../../src/origin/data/redis.ts";
 import { createLog } from "../../../src/origin/log.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";

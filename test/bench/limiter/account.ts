@@ -1,6 +1,6 @@
 /** What the verdicts of a stretch come to, by exact logs of what was admitted. */
-import { type BucketState, holds, levelAt } from "../../../src/core/limiter/bucket.ts";
-import { AdmissionLog } from "../../core/limiter/simulation/admission-log.ts";
+import { type BucketState, holds, levelAt } from "../../../src/middleware/rate-limit/limiter/bucket.ts";
+import { AdmissionLog } from "../../middleware/rate-limit/simulation/admission-log.ts";
 import { WindowLog } from "../support/window-log.ts";
 import type { Arrival } from "./arrivals.ts";
 import type { Contestant } from "./contestant.ts";

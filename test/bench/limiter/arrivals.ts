@@ -1,5 +1,5 @@
 /** When which requests come, and where. */
-import { exponential } from "../../core/overload/support/random.ts";
+import { exponential } from "../../resilience/concurrency-limit/support/random.ts";
 
 export interface Arrival {
   readonly dueMs: number;

@@ -1,5 +1,5 @@
 /** Every contestant under every load, taking turns. */
-import { seededRandom } from "../../core/overload/support/random.ts";
+import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { turnOrder } from "../support/turn-order.ts";
 import { type Account, accountOf, exactlyAdmitted } from "./account.ts";

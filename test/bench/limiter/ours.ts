@@ -1,14 +1,14 @@
 /** This project's limiter, put together as the edge does. */
 import type { Limit } from "../../../src/contract/policy.ts";
-import { createBreaker } from "../../../src/core/breaker/breaker.ts";
-import { createAdmit } from "../../../src/core/limiter/admit.ts";
-import { createLimiter } from "../../../src/core/limiter/limiter.ts";
-import { limiterSettings } from "../../../src/core/limiter/options.ts";
-import { createRedisLimitStore } from "../../../src/core/limiter/script/redis-limit-store.ts";
-import type { LimitVerdict } from "../../../src/core/limiter/verdict.ts";
 import { pause } from "../../../src/edge/pause.ts";
 import { createRedisClient } from "../../../src/edge/redis-client.ts";
 import { within } from "../../../src/edge/within.ts";
+import { createAdmit } from "../../../src/middleware/rate-limit/limiter/admit.ts";
+import { createLimiter } from "../../../src/middleware/rate-limit/limiter/limiter.ts";
+import { limiterSettings } from "../../../src/middleware/rate-limit/limiter/options.ts";
+import { createRedisLimitStore } from "../../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
+import type { LimitVerdict } from "../../../src/middleware/rate-limit/limiter/verdict.ts";
+import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { Contestant, Isolate, IsolateSetup, Said } from "./contestant.ts";
 import { bucketOf, type Rule } from "./rule.ts";
 import { createWork } from "./work.ts";

@@ -1,6 +1,10 @@
 /** The limiter itself on a simulation's clock: more isolates, and more that goes wrong, than this machine has. */
-import { type Incident, type SimulationPlan, simulate } from "../../core/limiter/simulation/simulate.ts";
-import { seededRandom } from "../../core/overload/support/random.ts";
+import {
+  type Incident,
+  type SimulationPlan,
+  simulate,
+} from "../../middleware/rate-limit/simulation/simulate.ts";
+import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { percentile } from "../support/statistics.ts";
 import { exactlyAdmitted } from "./account.ts";
 import { type Arrival, poisson, zipf } from "./arrivals.ts";

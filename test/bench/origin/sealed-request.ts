@@ -1,10 +1,10 @@
 /** Requests to the origin as the edge sends them: sealed by its signature. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { tierHeaders } from "../../../src/contract/tier-headers.ts";
-import { type Verdict, writeVerdict } from "../../../src/core/security/verdict.ts";
-import { contentDigest } from "../../../src/core/signature/content-digest.ts";
-import { signRequest } from "../../../src/core/signature/sign.ts";
-import type { SigningKey } from "../../../src/core/signature/signing-keys.ts";
+import { tierHeaders } from "../../../src/contract/internal-headers.ts";
+import { type Verdict, writeVerdict } from "../../../src/middleware/auth/identity-headers.ts";
+import { contentDigest } from "../../../src/middleware/signature/content-digest.ts";
+import { signRequest } from "../../../src/middleware/signature/sign.ts";
+import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { rawRequest } from "../support/request-batch.ts";
 
 export interface EdgeRequest {

@@ -1,12 +1,12 @@
 /** The origin with and without its limit: the same program twice. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { tierHeaders } from "../../../src/contract/tier-headers.ts";
-import { writeVerdict } from "../../../src/core/security/verdict.ts";
-import { signRequest } from "../../../src/core/signature/sign.ts";
-import { parseSigningKeys, type SigningKey } from "../../../src/core/signature/signing-keys.ts";
+import { tierHeaders } from "../../../src/contract/internal-headers.ts";
 import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
+import { writeVerdict } from "../../../src/middleware/auth/identity-headers.ts";
+import { signRequest } from "../../../src/middleware/signature/sign.ts";
+import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 import { SERVICE_MS } from "./backend.ts";

@@ -1,6 +1,6 @@
 /** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
 import { contract } from "../../../src/contract/contract.ts";
-import type { SigningKey } from "../../../src/core/signature/signing-keys.ts";
+import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
 import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";

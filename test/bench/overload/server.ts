@@ -1,5 +1,5 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
-import { parseSigningKeys } from "../../../src/core/signature/signing-keys.ts";
+import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../src/origin/admission.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
 import { createAdmission, epochNow } from "../../../src/origin/overload-admission.ts";

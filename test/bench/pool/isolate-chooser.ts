@@ -1,10 +1,11 @@
 /** How the isolates of the simulation choose: at random, by their own requests in flight, and as the edge does. */
-import { createAllowance } from "../../../src/core/pool/allowance.ts";
-import type { PoolAttempt } from "../../../src/core/pool/attempt.ts";
-import { LatencyHistogram } from "../../../src/core/pool/latency-histogram.ts";
-import { type Plan, planHedge, planPatience } from "../../../src/core/pool/patience.ts";
-import { createOriginPool } from "../../../src/core/pool/pool.ts";
+
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/configuration.ts";
+import type { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
+import { createOriginPool } from "../../../src/resilience/balancer/balancer.ts";
+import { type Plan, planHedge, planPatience } from "../../../src/resilience/balancer/hedge-delay.ts";
+import { LatencyHistogram } from "../../../src/resilience/balancer/latency-histogram.ts";
+import { createAllowance } from "../../../src/resilience/balancer/retry-budget.ts";
 import type { Job } from "./simulated-origin.ts";
 import type { Timeline } from "./timeline.ts";
 

@@ -1,7 +1,7 @@
 /** The contract of the edge under test: a read, a write that is done once at most, one that may be sent again. */
 import * as z from "zod/mini";
 import { defineRoute, type Routes } from "../../../src/contract/route.ts";
-import { idempotencyKey } from "../../../src/contract/shapes.ts";
+import { idempotencyKey } from "../../../src/contract/schemas.ts";
 
 /** Of every route, and of every contestant, milliseconds. */
 export const TIMEOUT_MS = 2_000;

@@ -1,5 +1,5 @@
 /** The edge under test: as `src/edge/worker.ts` builds it, with the benchmark's routes, without a cache and a log. */
-import { edgeRoutes } from "../../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { createEdge, type Edge } from "../../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { createRedisClient } from "../../../src/edge/redis-client.ts";

@@ -1,5 +1,5 @@
 /** A breaker that lets everything through, and shows what each attempt has told it. */
-import type { Breaker } from "../../../src/core/breaker/breaker.ts";
+import type { Breaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 export type Told = "ok" | "fail" | "ignore" | "nothing yet";
 

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Transition } from "../../../src/core/breaker/transition.ts";
-import { GUARD_NAMES } from "../../../src/core/guards/exchange.ts";
-import { createMeter, type Meter } from "../../../src/core/telemetry/metrics/meter.ts";
 import { type AttemptRecord, RETRY_DENIALS } from "../../../src/edge/attempt-events.ts";
 import { createEdgeMetrics, type EdgeMetrics } from "../../../src/edge/telemetry/edge-metrics.ts";
+import { GUARD_NAMES } from "../../../src/middleware/exchange.ts";
+import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
+import { createMeter, type Meter } from "../../../src/telemetry/metrics/meter.ts";
 
 const ORIGINS = [
   { url: "https://one.example.com", authority: "one.example.com", weight: 1 },

@@ -1,13 +1,13 @@
 /** What an isolate tells of itself, with an origin and a collector over real HTTP. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { edgeRoutes } from "../../../src/contract/edge-route.ts";
+import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { traceIdOf } from "../../../src/core/telemetry/trace-context.ts";
 import { createEdge, type Edge } from "../../../src/edge/app.ts";
 import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { createEdgeTelemetry } from "../../../src/edge/telemetry/telemetry.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
+import { traceIdOf } from "../../../src/telemetry/trace-context.ts";
 import { createMemoryStore } from "../../support/memory-store.ts";
 import { noRedis } from "../../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../../support/upstream.ts";

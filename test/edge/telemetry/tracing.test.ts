@@ -1,10 +1,10 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Span } from "../../../src/core/telemetry/spans/span.ts";
-import { createSpanQueue, type SpanQueue } from "../../../src/core/telemetry/spans/span-queue.ts";
-import { readSpanId } from "../../../src/core/telemetry/trace-context.ts";
 import type { AttemptRecord } from "../../../src/edge/attempt-events.ts";
 import type { BegunAttempt, RequestTrace } from "../../../src/edge/telemetry/request-trace.ts";
 import { createTracing } from "../../../src/edge/telemetry/tracing.ts";
+import type { Span } from "../../../src/telemetry/spans/span.ts";
+import { createSpanQueue, type SpanQueue } from "../../../src/telemetry/spans/span-queue.ts";
+import { readSpanId } from "../../../src/telemetry/trace-context.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const ADDRESS = { url: "http://127.0.0.1:8080", authority: "origin.test", weight: 1 };

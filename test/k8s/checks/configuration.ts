@@ -1,6 +1,6 @@
 /** The origin accepts its file and its environment, and listens where its container says. */
 
-import { keys } from "../../../src/origin/configuration/keys.ts";
+import { keys } from "../../../src/origin/config/keys.ts";
 import type { Check } from "../support/check.ts";
 import { environmentOf } from "../support/environment.ts";
 import { originConfiguration } from "../support/origin-configuration.ts";

@@ -4,11 +4,11 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, it, onTestFinished } from "vitest";
-import type { SecurityEvent } from "../../../src/core/security-events/event.ts";
-import { createMeter } from "../../../src/core/telemetry/metrics/meter.ts";
-import { otlpMetrics } from "../../../src/core/telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../../src/core/telemetry/otlp/spans.ts";
 import { otlpSink } from "../../../src/origin/security-events/sinks/otlp.ts";
+import type { SecurityEvent } from "../../../src/security-events/event.ts";
+import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
+import { otlpMetrics } from "../../../src/telemetry/otlp/metrics.ts";
+import { otlpSpans } from "../../../src/telemetry/otlp/spans.ts";
 import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
 
 it("takes what OpenTelemetry's own exporter sends", async () => {

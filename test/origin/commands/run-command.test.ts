@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { runCommand } from "../../../src/origin/commands/run-command.ts";
 import { EXIT } from "../../../src/origin/lifecycle/exit-codes.ts";
-import { read, valid } from "../configuration/settings.ts";
+import { read, valid } from "../config/settings.ts";
 
 /** Nothing listens there. */
 const configuration = read({

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { SecurityEvent } from "../../../src/core/security-events/event.ts";
 import { post } from "../../../src/origin/security-events/http-post.ts";
-import { toOcsf } from "../../../src/origin/security-events/ocsf.ts";
 import { otlpSink } from "../../../src/origin/security-events/sinks/otlp.ts";
 import { webhookSink } from "../../../src/origin/security-events/sinks/webhook.ts";
+import type { SecurityEvent } from "../../../src/security-events/event.ts";
+import { toOcsf } from "../../../src/security-events/ocsf.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
 
 const common = {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { VERSION_FIELD } from "../../../src/core/security/published-keys.ts";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
+import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
 import type { Database } from "../../../src/origin/data/database.ts";
 import { connectRedis, type RedisStore } from "../../../src/origin/data/redis.ts";
 import { createLog } from "../../../src/origin/log.ts";

@@ -1,6 +1,5 @@
 import { Registry } from "prom-client";
 import { beforeEach, describe, expect, test } from "vitest";
-import type { SpanAttributes } from "../../../src/core/telemetry/spans/span.ts";
 import {
   CircuitOpenError,
   DeadlineError,
@@ -11,6 +10,7 @@ import {
 import type { DataOperation } from "../../../src/origin/data/observe.ts";
 import { createObserveData } from "../../../src/origin/telemetry/observe-data.ts";
 import type { Tracing } from "../../../src/origin/telemetry/tracing.ts";
+import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
 
 interface Recorded {
   readonly name: string;

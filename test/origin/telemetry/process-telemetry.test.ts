@@ -1,11 +1,11 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createBreaker } from "../../../src/core/breaker/breaker.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import { createLog } from "../../../src/origin/log.ts";
 import type { LogOutput } from "../../../src/origin/log-output.ts";
 import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
-import { read, valid } from "../configuration/settings.ts";
+import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import { read, valid } from "../config/settings.ts";
 
 const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
 const ROUTE = { method: "GET", path: "/products/:id" };

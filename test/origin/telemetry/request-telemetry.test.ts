@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { SpanAttributes } from "../../../src/core/telemetry/spans/span.ts";
 import type { AdmittedRequest } from "../../../src/origin/admitted-request.ts";
 import type { AccessEntry } from "../../../src/origin/telemetry/access-log.ts";
 import { createRequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { BegunRequest, Tracing } from "../../../src/origin/telemetry/tracing.ts";
+import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
 
 const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
 const PARENT_ID = "00f067aa0ba902b7";

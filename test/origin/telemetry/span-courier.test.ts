@@ -2,12 +2,12 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import type { Span } from "../../../src/core/telemetry/spans/span.ts";
 import {
   createSpanCourier,
   MAX_WAITING,
   type SpanCourier,
 } from "../../../src/origin/telemetry/span-courier.ts";
+import type { Span } from "../../../src/telemetry/spans/span.ts";
 import { isLong } from "../../support/runtime.ts";
 
 const SPAN: Span = {

@@ -1,8 +1,8 @@
 import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Span } from "../../../src/core/telemetry/spans/span.ts";
-import { readSpanId } from "../../../src/core/telemetry/trace-context.ts";
 import { type BegunRequest, createTracing, type Tracing } from "../../../src/origin/telemetry/tracing.ts";
+import type { Span } from "../../../src/telemetry/spans/span.ts";
+import { readSpanId } from "../../../src/telemetry/trace-context.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const PARENT_ID = "00f067aa0ba902b7";

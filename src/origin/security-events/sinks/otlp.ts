@@ -1,10 +1,10 @@
 /** OpenTelemetry's log records by OTLP over HTTP, as JSON (OTLP 1.x, "JSON Protobuf Encoding"). */
-import type { EventType, SecurityEvent } from "../../../core/security-events/event.ts";
-import { collectorAddress } from "../../../core/telemetry/collector-address.ts";
-import { attributes } from "../../../core/telemetry/otlp/attributes.ts";
-import { nanoseconds } from "../../../core/telemetry/otlp/nanoseconds.ts";
+import type { EventType, SecurityEvent } from "../../../security-events/event.ts";
+import { toOcsf } from "../../../security-events/ocsf.ts";
+import { collectorAddress } from "../../../telemetry/collector-address.ts";
+import { attributes } from "../../../telemetry/otlp/attributes.ts";
+import { nanoseconds } from "../../../telemetry/otlp/nanoseconds.ts";
 import { post } from "../http-post.ts";
-import { toOcsf } from "../ocsf.ts";
 import type { Sink } from "../sink.ts";
 
 export interface OtlpOptions {

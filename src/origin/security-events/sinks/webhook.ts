@@ -1,7 +1,7 @@
 /** A SIEM's HTTP endpoint: a JSON array, or what Splunk's HTTP Event Collector takes. */
-import type { SecurityEvent } from "../../../core/security-events/event.ts";
+import type { SecurityEvent } from "../../../security-events/event.ts";
+import { toOcsf } from "../../../security-events/ocsf.ts";
 import { post } from "../http-post.ts";
-import { toOcsf } from "../ocsf.ts";
 import type { Sink } from "../sink.ts";
 
 export const SIEM_FORMATS = ["json", "splunk-hec"] as const;

@@ -6,8 +6,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
-import { tierHeaders } from "../../../../src/contract/tier-headers.ts";
-import { parseSigningKeys, type SigningKey } from "../../../../src/core/signature/signing-keys.ts";
+import { tierHeaders } from "../../../../src/contract/internal-headers.ts";
+import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../../src/origin/admission.ts";
 import { failing } from "../../../../src/origin/failing.ts";
 import { createLog } from "../../../../src/origin/log.ts";

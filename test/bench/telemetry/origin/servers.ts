@@ -1,11 +1,11 @@
 /** The real origin, once for each way in which its telemetry is set, asked as the edge asks it. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { tierHeaders } from "../../../../src/contract/tier-headers.ts";
-import { parseSigningKeys, type SigningKey } from "../../../../src/core/signature/signing-keys.ts";
+import { tierHeaders } from "../../../../src/contract/internal-headers.ts";
 import { projectFolder } from "../../../../src/local/folder.ts";
 import { freePort } from "../../../../src/local/free-port.ts";
 import type { StopList } from "../../../../src/local/stop-list.ts";
+import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import { DATABASE_CONNECTIONS } from "../../origin/contestant.ts";
 import { sealedRequest } from "../../origin/sealed-request.ts";
 import { hotProductIdOf, productIdOf } from "../../origin/workload.ts";

@@ -1,7 +1,7 @@
 /** A product whose stock is a count of its changes, and origins that cache it. */
 import type { Problem } from "../../../../src/contract/problem.ts";
 import { problem } from "../../../../src/contract/problem.ts";
-import type { CacheWindows } from "../../../../src/core/cache/windows.ts";
+import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
 import type { Answer } from "../../../../src/origin/answer.ts";
 import {
   type AnswerCache,

@@ -1,0 +1,135 @@
+/** Reads a tier's configuration from its environment, and says everything that is wrong with it at once. */
+
+export type ConfigurationReading<T> =
+  | { readonly ok: true; readonly value: T }
+  /** One message that names every wrong key, never a value. */
+  | { readonly ok: false; readonly message: string };
+
+export type Parsed<T> =
+  | { readonly ok: true; readonly value: T }
+  /** Such as "must be text"; never a value. */
+  | { readonly ok: false; readonly wrong: string };
+
+/** How one variable is read. */
+export interface Variable<T> {
+  /** @param value undefined where it is not set */
+  read(value: unknown): Parsed<T>;
+}
+
+export type Variables = Readonly<Record<string, Variable<unknown>>>;
+
+export type ValuesOf<All extends Variables> = {
+  readonly [Name in keyof All]: All[Name] extends Variable<infer Value> ? Value : never;
+};
+
+export const wrong = (message: string): { readonly ok: false; readonly wrong: string } => ({
+  ok: false,
+  wrong: message,
+});
+
+export const right = <T>(value: T): Parsed<T> => ({ ok: true, value });
+
+/** @param message for what is no text as well */
+export const variable = <T>(message: string, parse: (text: string) => Parsed<T>): Variable<T> => ({
+  read: (value) => {
+    if (value === undefined) return wrong("is missing");
+    return typeof value === "string" ? parse(value) : wrong(message);
+  },
+});
+
+/** One that need not be set. */
+export const optional = <T>({ read }: Variable<T>): Variable<T | undefined> => ({
+  read: (value) => (value === undefined ? right(undefined) : read(value)),
+});
+
+export const withDefault = <T>({ read }: Variable<T>, fallback: T): Variable<T> => ({
+  read: (value) => (value === undefined ? right(fallback) : read(value)),
+});
+
+/** An empty variable counts as one that is not set, as in the shell's `${NAME:-default}`. */
+const presentValue = (environment: Readonly<Record<string, unknown>>, name: string): unknown => {
+  const value = Object.hasOwn(environment, name) ? environment[name] : undefined;
+  return value === "" ? undefined : value;
+};
+
+/** @param check what must hold between variables each of which is right: sentences about what is wrong */
+export const readConfiguration = <All extends Variables>(
+  variables: All,
+  environment: Readonly<Record<string, unknown>>,
+  check: (values: ValuesOf<All>) => readonly string[] = () => [],
+): ConfigurationReading<ValuesOf<All>> => {
+  const faults: string[] = [];
+  const values: Record<string, unknown> = {};
+  for (const [name, { read }] of Object.entries(variables)) {
+    const parsed = read(presentValue(environment, name));
+    if (parsed.ok) values[name] = parsed.value;
+    else faults.push(`${name} ${parsed.wrong}`);
+  }
+  // Where none is wrong, each has the value that its own variable has read.
+  const value = values as ValuesOf<All>;
+  if (faults.length === 0) faults.push(...check(value));
+  return faults.length === 0
+    ? { ok: true, value }
+    : { ok: false, message: `configuration: ${faults.join("; ")}` };
+};
+
+/** A text for which something holds. */
+export const textThat = (holds: (text: string) => boolean, message: string): Variable<string> =>
+  variable(message, (text) => (holds(text) ? right(text) : wrong(message)));
+
+/** An absolute URL of one of the schemes, such as `["https", "http"]`. */
+export const urlVariable = (schemes: readonly string[]): Variable<string> =>
+  textThat(
+    (text) => URL.canParse(text) && schemes.some((scheme) => text.toLowerCase().startsWith(`${scheme}://`)),
+    `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
+  );
+
+/** A text from which something is read; `read` returns undefined for what it does not take. */
+export const readVariable = <T>(read: (text: string) => T | undefined, message: string): Variable<T> =>
+  variable(message, (text) => {
+    const value = read(text);
+    return value === undefined ? wrong(message) : right(value);
+  });
+
+/** A number within 0 and 1. */
+export const shareVariable = (): Variable<number> =>
+  readVariable((text) => {
+    const value = /^(?:\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : Number.NaN;
+    return value <= 1 ? value : undefined;
+  }, "must be a number within 0 and 1, such as 0.1");
+
+/** A whole number within bounds. */
+export const numberVariable = (min: number, max: number): Variable<number> => {
+  const message = `must be a whole number within ${min} and ${max}`;
+  return variable(message, (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? right(value) : wrong(message);
+  });
+};
+
+/** Some text that is not empty. */
+export const textVariable = (): Variable<string> => textThat(() => true, "must be text");
+
+/** One of a few words. */
+export const wordVariable = <const Words extends readonly [string, ...string[]]>(
+  words: Words,
+): Variable<Words[number]> => {
+  const message = `must be one of ${words.join(", ")}`;
+  return variable(message, (text) => {
+    const word = words.find((each) => each === text);
+    return word === undefined ? wrong(message) : right(word);
+  });
+};
+
+/** A list with commas, each part checked by `parse`, which returns undefined for what it does not take. */
+export const listVariable = <T>(
+  parse: (part: string) => T | undefined,
+  what: string,
+): Variable<readonly T[]> => {
+  const message = `must be ${what}, with commas between them`;
+  return variable(message, (text) => {
+    const parts = text.split(",").map((part) => part.trim());
+    const parsed = parts.map((part) => parse(part)).filter((each) => each !== undefined);
+    return parsed.length === parts.length ? right(parsed) : wrong(message);
+  });
+};

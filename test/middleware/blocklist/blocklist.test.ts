@@ -1,0 +1,278 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { Blocked } from "../../../src/middleware/blocklist/blocklist.ts";
+import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
+import { writeCidr } from "../../../src/middleware/blocklist/network.ts";
+import type { ClientAddress } from "../../../src/middleware/context/client-address.ts";
+import { address, anyAddress, anyNetwork, beside, bitsOf, blocklist, entry, within } from "./support.ts";
+
+const NOW_MS = 1_700_000_000_000;
+
+const matchOf = (entries: readonly BlocklistEntry[], text: string, nowMs = NOW_MS): Blocked | undefined =>
+  blocklist(entries).match(address(text), nowMs);
+
+describe("an address is blocked by the narrowest network that holds it", () => {
+  const NESTED = [
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.2.0/24",
+    "10.1.2.3",
+    "10.1.2.4/31",
+    "10.200.0.0/16",
+    "2001:db8::/32",
+    "2001:db8:1::/48",
+    "2001:db8:1:2::/64",
+    "2001:db8:1:2::",
+    "2001:db8:1:2:8000::/65",
+  ].map((text) => entry(text));
+
+  test.each([
+    ["9.255.255.255", undefined],
+    ["10.0.0.0", "10.0.0.0/8"],
+    ["10.1.0.0", "10.1.0.0/16"],
+    ["10.1.1.255", "10.1.0.0/16"],
+    ["10.1.2.0", "10.1.2.0/24"],
+    ["10.1.2.2", "10.1.2.0/24"],
+    ["10.1.2.3", "10.1.2.3"],
+    ["10.1.2.4", "10.1.2.4/31"],
+    ["10.1.2.5", "10.1.2.4/31"],
+    ["10.1.2.6", "10.1.2.0/24"],
+    ["10.1.3.0", "10.1.0.0/16"],
+    ["10.2.0.0", "10.0.0.0/8"],
+    ["10.200.255.255", "10.200.0.0/16"],
+    ["10.255.255.255", "10.0.0.0/8"],
+    ["11.0.0.0", undefined],
+    ["255.255.255.255", undefined],
+    ["2001:db7:ffff:ffff:ffff:ffff:ffff:ffff", undefined],
+    ["2001:db8::", "2001:db8::/32"],
+    ["2001:db8:1::", "2001:db8:1::/48"],
+    ["2001:db8:1:2::", "2001:db8:1:2::"],
+    ["2001:db8:1:2::1", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2:7fff:ffff:ffff:ffff", "2001:db8:1:2::/64"],
+    ["2001:db8:1:2:8000::", "2001:db8:1:2:8000::/65"],
+    ["2001:db8:1:2:ffff:ffff:ffff:ffff", "2001:db8:1:2:8000::/65"],
+    ["2001:db8:1:3::", "2001:db8:1::/48"],
+    ["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::/32"],
+    ["2001:db9::", undefined],
+    ["::ffff:10.1.2.3", "10.1.2.3"],
+  ])("%s by %s", (text, held) => {
+    expect(matchOf(NESTED, text)?.network).toBe(held);
+  });
+
+  test("in whatever order the networks were named", () => {
+    expect(compileBlocklist(NESTED.toReversed())).toEqual(compileBlocklist(NESTED));
+  });
+});
+
+describe("a network may be of any length", () => {
+  const CHAIN = Array.from({ length: 33 }, (_, length) => entry(`255.255.255.255/${length}`));
+  const LONG_CHAIN = Array.from({ length: 129 }, (_, length) =>
+    entry(`ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/${length}`),
+  );
+
+  test("all addresses of one family, and none of the other", () => {
+    expect(matchOf([entry("0.0.0.0/0")], "255.255.255.255")?.network).toBe("0.0.0.0/0");
+    expect(matchOf([entry("0.0.0.0/0")], "0.0.0.0")?.network).toBe("0.0.0.0/0");
+    expect(matchOf([entry("0.0.0.0/0")], "::1")).toBeUndefined();
+    expect(matchOf([entry("::/0")], "ffff::1")?.network).toBe("::/0");
+    expect(matchOf([entry("::/0")], "0.0.0.0")).toBeUndefined();
+    expect(matchOf([entry("::/0")], "::ffff:192.0.2.1")).toBeUndefined();
+  });
+
+  test("the first address and the last one alone", () => {
+    const ends = ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"];
+    const list = blocklist(ends.map((text) => entry(text)));
+    expect(ends.map((text) => list.match(address(text), NOW_MS)?.network)).toEqual(ends);
+    for (const text of ["0.0.0.1", "255.255.255.254", "127.255.255.255", "128.0.0.0", "::1", "8000::"])
+      expect(list.match(address(text), NOW_MS)).toBeUndefined();
+  });
+
+  test("every length of IPv4 within the next shorter one", () => {
+    const list = blocklist(CHAIN);
+    for (let length = 0; length <= 32; length += 1) {
+      const bits = "1".repeat(length).padEnd(32, "0");
+      const bytes = [0, 8, 16, 24].map((at) => Number.parseInt(bits.slice(at, at + 8), 2));
+      const narrowest = writeCidr({ family: 4, bytes, length });
+      expect(list.match({ family: 4, bytes }, NOW_MS)?.network).toBe(narrowest);
+    }
+  });
+
+  test("every length of IPv6 within the next shorter one", () => {
+    const list = blocklist(LONG_CHAIN);
+    for (let length = 0; length <= 128; length += 1) {
+      const bits = "1".repeat(length).padEnd(128, "0");
+      const bytes = Array.from({ length: 16 }, (_, index) =>
+        Number.parseInt(bits.slice(8 * index, 8 * index + 8), 2),
+      );
+      const narrowest = writeCidr({ family: 6, bytes, length });
+      expect(list.match({ family: 6, bytes }, NOW_MS)?.network).toBe(narrowest);
+    }
+  });
+
+  test("where only the outermost one is in force, it is found from the innermost one", () => {
+    const expired = (chain: BlocklistEntry[]): BlocklistEntry[] =>
+      chain.map((each, index) => (index === 0 ? each : { ...each, expiresAtMs: 1_000 }));
+    expect(matchOf(expired(CHAIN), "255.255.255.255")).toEqual({ network: "0.0.0.0/0", expiresAtMs: null });
+    expect(matchOf(expired(LONG_CHAIN), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")?.network).toBe("::/0");
+  });
+});
+
+describe("an entry that expires", () => {
+  test("is in force to the end of the second in which it does, and no longer", () => {
+    const entries = [entry("192.0.2.1", NOW_MS + 1)];
+    const end = NOW_MS + 1_000;
+    expect(matchOf(entries, "192.0.2.1", end - 1)).toEqual({ network: "192.0.2.1", expiresAtMs: end });
+    expect(matchOf(entries, "192.0.2.1", end)).toBeUndefined();
+  });
+
+  test("at a whole second is in force until then", () => {
+    const entries = [entry("2001:db8::/64", NOW_MS)];
+    expect(matchOf(entries, "2001:db8::1", NOW_MS - 1)?.expiresAtMs).toBe(NOW_MS);
+    expect(matchOf(entries, "2001:db8::1", NOW_MS)).toBeUndefined();
+  });
+
+  test("leaves the address to the one around it", () => {
+    const entries = [
+      entry("192.0.2.0/24"),
+      entry("192.0.2.0/28", NOW_MS + 5_000),
+      entry("192.0.2.1", NOW_MS),
+    ];
+    expect(matchOf(entries, "192.0.2.1", NOW_MS - 1)?.network).toBe("192.0.2.1");
+    expect(matchOf(entries, "192.0.2.1", NOW_MS)?.network).toBe("192.0.2.0/28");
+    expect(matchOf(entries, "192.0.2.1", NOW_MS + 5_000)).toEqual({
+      network: "192.0.2.0/24",
+      expiresAtMs: null,
+    });
+  });
+
+  test("leaves those within it as they are", () => {
+    const entries = [entry("2001:db8::/32", NOW_MS), entry("2001:db8:1::/48")];
+    expect(matchOf(entries, "2001:db8:1::1")?.network).toBe("2001:db8:1::/48");
+    expect(matchOf(entries, "2001:db8:2::1")).toBeUndefined();
+  });
+
+  test.each([0, -1, -NOW_MS])("at %i has expired, and does not stand for ever", (expiresAtMs) => {
+    expect(matchOf([entry("192.0.2.1", expiresAtMs)], "192.0.2.1")).toBeUndefined();
+  });
+
+  test.each([
+    0x1_0000_0000 * 1_000,
+    Number.MAX_SAFE_INTEGER,
+    Number.POSITIVE_INFINITY,
+  ])("at %s, later than can be written, stands for ever", (expiresAtMs) => {
+    expect(matchOf([entry("192.0.2.1", expiresAtMs)], "192.0.2.1")?.expiresAtMs).toBeNull();
+  });
+
+  test("in the last second that can be written does so", () => {
+    const lastMs = 0xffff_ffff * 1_000;
+    expect(matchOf([entry("192.0.2.1", lastMs)], "192.0.2.1", lastMs - 1)?.expiresAtMs).toBe(lastMs);
+    expect(matchOf([entry("192.0.2.1", lastMs)], "192.0.2.1", lastMs)).toBeUndefined();
+  });
+});
+
+describe("a network that is named more than once", () => {
+  const LATER_MS = NOW_MS + 60_000;
+
+  test.each([
+    ["later and earlier", [LATER_MS, NOW_MS], LATER_MS],
+    ["earlier and later", [NOW_MS, LATER_MS], LATER_MS],
+    ["for a time and for ever", [LATER_MS, null], null],
+    ["for ever and for a time", [null, LATER_MS], null],
+    ["three times", [NOW_MS, LATER_MS, NOW_MS], LATER_MS],
+  ])("is one, that lasts longest: %s", (_, expiries, lasting) => {
+    const texts = ["2001:db8::/32", "2001:DB8::1/32", "2001:db8:ffff::/32"];
+    const list = blocklist(expiries.map((expiry, index) => entry(texts[index] ?? "", expiry)));
+    expect(list.size).toBe(1);
+    expect(list.match(address("2001:db8::1"), NOW_MS)?.expiresAtMs).toBe(lasting);
+  });
+
+  test("is one as well where it is written as mapped into IPv6", () => {
+    expect(blocklist([entry("192.0.2.0/24"), entry("::ffff:192.0.2.0/120")]).size).toBe(1);
+  });
+});
+
+test("the same first address at several lengths is as many networks", () => {
+  expect(blocklist([entry("10.0.0.0/8"), entry("10.0.0.0/9"), entry("10.0.0.0")]).size).toBe(3);
+});
+
+test("an empty list blocks nobody", () => {
+  const list = blocklist([]);
+  expect(list.size).toBe(0);
+  expect(list.match(address("192.0.2.1"), NOW_MS)).toBeUndefined();
+  expect(list.match(address("::"), NOW_MS)).toBeUndefined();
+});
+
+test("what is compiled stays as it was given", () => {
+  const entries = Object.freeze([entry("192.0.2.9"), entry("192.0.2.1"), entry("192.0.2.9", NOW_MS)]);
+  const before = structuredClone(entries);
+  compileBlocklist(entries);
+  expect(entries).toEqual(before);
+});
+
+/** Looks at every entry, in text. */
+const matchByScan = (
+  entries: readonly BlocklistEntry[],
+  client: ClientAddress,
+  nowMs: number,
+): Blocked | undefined => {
+  const bits = bitsOf(client);
+  const holding = entries
+    .filter(({ network }) => network.family === client.family)
+    .filter(({ network }) => bits.startsWith(bitsOf(network).slice(0, network.length)))
+    .map(({ network, expiresAtMs }) => ({
+      network,
+      endMs: expiresAtMs === null ? Number.POSITIVE_INFINITY : Math.ceil(expiresAtMs / 1_000) * 1_000,
+    }))
+    .filter(({ endMs }) => endMs > nowMs)
+    .sort((a, b) => b.network.length - a.network.length || (a.endMs < b.endMs ? 1 : -1));
+  const [found] = holding;
+  return (
+    found && {
+      network: writeCidr(found.network),
+      expiresAtMs: Number.isFinite(found.endMs) ? found.endMs : null,
+    }
+  );
+};
+
+test("whatever is in the list, an address is matched as by a scan", () => {
+  const expiry = fc.option(fc.integer({ min: 1, max: 10_000 }).map((ms) => NOW_MS + ms - 5_000));
+  const entries = fc.array(fc.record({ network: anyNetwork, expiresAtMs: expiry }), {
+    maxLength: 60,
+    size: "max",
+  });
+  const near = fc.record({
+    which: fc.nat(),
+    host: fc.oneof(
+      fc.constant(Array.from({ length: 16 }, () => 0)),
+      fc.constant(Array.from({ length: 16 }, () => 0xff)),
+      fc.array(fc.nat({ max: 0xff }), { minLength: 16, maxLength: 16 }),
+    ),
+    step: fc.constantFrom(-1n, null, 1n),
+  });
+  const moment = fc.integer({ min: -5_000, max: 6_000 }).map((ms) => NOW_MS + ms);
+  const scenario = fc.record({
+    entries,
+    probes: fc.array(near, { maxLength: 30, size: "max" }),
+    others: fc.array(anyAddress, { maxLength: 10 }),
+    nowMs: moment,
+  });
+  let found = 0;
+  fc.assert(
+    fc.property(scenario, ({ entries: each, probes, others, nowMs }) => {
+      const list = blocklist(each);
+      const nearby = probes.flatMap(({ which, host, step }) => {
+        const chosen = each[which % Math.max(1, each.length)];
+        if (chosen === undefined) return [];
+        const inside = within(chosen.network, host);
+        return [step === null ? inside : beside(inside, step)];
+      });
+      for (const client of [...nearby, ...others]) {
+        const expected = matchByScan(each, client, nowMs);
+        if (expected !== undefined) found += 1;
+        expect(list.match(client, nowMs)).toEqual(expected);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  expect(found).toBeGreaterThan(1_000);
+});

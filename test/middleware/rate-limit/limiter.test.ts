@@ -1,0 +1,591 @@
+import { describe, expect, test } from "vitest";
+import type { Admission, Step } from "../../../src/middleware/rate-limit/limiter/admission.ts";
+import type { StoreCall } from "../../../src/middleware/rate-limit/limiter/store-call.ts";
+import { simulate } from "./simulation/simulate.ts";
+import { ALICE, limitOf, Scene } from "./support/scene.ts";
+
+const BOB = { address: "192.0.2.2", principal: "bob" };
+const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
+
+const callOf = (step: Step): StoreCall => {
+  if (step.kind !== "ask") throw new Error(`to ask was expected, not ${step.kind}`);
+  return step.call;
+};
+
+const verdictOf = (step: Step) => {
+  if (step.kind !== "decided") throw new Error(`a decision was expected, not ${step.kind}`);
+  return step.verdict;
+};
+
+describe("a key", () => {
+  test("that is cold costs one round trip, and one that is warm none", () => {
+    const scene = new Scene();
+    expect(scene.result(large).mode).toBe("store");
+    expect(scene.store.trips).toBe(1);
+    expect(scene.result(large).mode).toBe("lease");
+  });
+
+  test("that is hot costs a round trip for hundreds of requests", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 5_000; turn += 1) {
+      scene.request(large);
+      scene.wait(2);
+    }
+    expect(scene.store.trips).toBeLessThan(5_000 / 200);
+  });
+
+  test("asked for now and then gets no more tokens than it uses", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 20; turn += 1) {
+      scene.request(large);
+      scene.wait(5_000);
+    }
+    // The first time two were taken, as nobody had been seen yet.
+    expect(scene.store.trips).toBe(20);
+    expect(scene.result(large).remaining).toBeGreaterThanOrEqual(998);
+  });
+
+  test("has a bucket of its own", () => {
+    const scene = new Scene();
+    const limit = limitOf({ capacity: 2, refillPerSecond: 0.001 });
+    expect(scene.admitted(limit, 5)).toBe(2);
+    expect(scene.admitted(limit, 5, BOB)).toBe(2);
+  });
+});
+
+describe("a refusal for long", () => {
+  test("is asked about again after a lease: another rule may be in force", () => {
+    const scene = new Scene({ leaseMs: 2_000 });
+    const limit = limitOf({ capacity: 3, refillPerSecond: 0.01, per: "principal" });
+    scene.admitted(limit, 3);
+    const { waitMs } = scene.result(limit);
+    expect(waitMs).toBe(100_000);
+    scene.store.override("test:alice", { capacity: 1_000, refillPerSecond: 100 });
+    scene.wait(2_000);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("tells who needs more how much longer that takes", () => {
+    const scene = new Scene();
+    const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
+    scene.admitted(limit, 20);
+    expect(scene.result(limit).waitMs).toBe(1_000);
+    expect(scene.result({ ...limit, cost: 10 }).waitMs).toBe(10_000);
+  });
+});
+
+describe("what is left in the bucket", () => {
+  const limit = limitOf({ capacity: 10, refillPerSecond: 1 });
+
+  test("is admitted, and no more", () => {
+    expect(new Scene().admitted(limit, 30)).toBe(10);
+  });
+
+  test("is refilled at its rate", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 30);
+    scene.wait(3_000);
+    expect(scene.admitted(limit, 30)).toBe(3);
+  });
+
+  test("is shared by two isolates", () => {
+    const one = new Scene();
+    const other = new Scene({}, one.store);
+    let admitted = 0;
+    for (let turn = 0; turn < 30; turn += 1) admitted += (turn % 2 === 0 ? one : other).admitted(limit, 1);
+    expect(admitted).toBe(10);
+  });
+});
+
+describe("a refusal", () => {
+  const limit = limitOf({ capacity: 2, refillPerSecond: 1 });
+
+  test("is remembered without a round trip until there may be a token again", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 2);
+    const trips = scene.store.trips;
+    expect(scene.outcomes(limit, 3)).toEqual(Array(3).fill("remembered limited"));
+    scene.wait(999);
+    expect(scene.result(limit).waitMs).toBe(1);
+    expect(scene.store.trips).toBe(trips);
+    scene.wait(1);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("says to the millisecond when there is a token again", () => {
+    const scene = new Scene();
+    scene.admitted(limit, 2);
+    scene.wait(250);
+    const { waitMs } = scene.result(limit);
+    scene.wait(waitMs - 1);
+    expect(scene.result(limit).outcome).toBe("limited");
+    scene.wait(1);
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+
+  test("uses nothing, whichever limit of the route refuses", () => {
+    const scene = new Scene();
+    const first = limitOf({ name: "first", capacity: 100, refillPerSecond: 0.001 });
+    const second = limitOf({ name: "second", capacity: 2, refillPerSecond: 0.001 });
+    for (let turn = 0; turn < 50; turn += 1) scene.request([first, second]);
+    expect(scene.admitted(first, 200)).toBe(98);
+  });
+
+  test("for want of several tokens does not refuse a request that needs fewer", () => {
+    const scene = new Scene();
+    const dear = { ...limit, cost: 2 };
+    scene.admitted(limit, 1);
+    expect(scene.result(dear).outcome).toBe("limited");
+    expect(scene.result(limit).outcome).toBe("passed");
+  });
+});
+
+describe("several limits of a route", () => {
+  const limits = [limitOf({ name: "a" }), limitOf({ name: "b", per: "principal" })];
+
+  test("are asked for in one round trip", () => {
+    const scene = new Scene();
+    expect(scene.request(limits).results.map(({ mode }) => mode)).toEqual(["store", "store"]);
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("where one is warm and one is not, ask for that one", () => {
+    const scene = new Scene();
+    const [a, b] = [
+      { ...large, name: "a" },
+      { ...large, name: "b" },
+    ];
+    scene.request(a);
+    const admission = scene.limiter.begin([a, b], ALICE);
+    const asked = callOf(admission.next()).asks.filter(({ need }) => need > 0);
+    expect(asked.map(({ bucket }) => bucket)).toEqual(["b:c:192.0.2.1"]);
+  });
+
+  test("whose tokens would end while another one's are asked for are asked for together", () => {
+    const scene = new Scene({ leaseMs: 2_000, deadlineMs: 150 });
+    const [a, b] = [
+      { ...large, name: "a" },
+      { ...large, name: "b" },
+    ];
+    scene.request(a);
+    scene.wait(1_900);
+    const admission = scene.limiter.begin([a, b], ALICE);
+    expect(callOf(admission.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
+  });
+});
+
+describe("a strict limit", () => {
+  const strict = limitOf({ capacity: 5, refillPerSecond: 1, strict: true });
+
+  test("asks the store for each request, one token each", () => {
+    const scene = new Scene();
+    expect(scene.outcomes(strict, 5)).toEqual(Array(5).fill("store passed"));
+    expect(scene.store.trips).toBe(5);
+  });
+
+  test("remembers its refusals all the same", () => {
+    const scene = new Scene();
+    expect(scene.admitted(strict, 100)).toBe(5);
+    expect(scene.store.trips).toBe(5);
+    scene.wait(1_000);
+    expect(scene.result(strict)).toMatchObject({ mode: "store", outcome: "passed" });
+  });
+});
+
+describe("weighted requests", () => {
+  test("take as many tokens as they cost", () => {
+    const limit = limitOf({ capacity: 10, cost: 3, refillPerSecond: 0.001 });
+    expect(new Scene().admitted(limit, 20)).toBe(3);
+  });
+
+  test("of one name take from one bucket", () => {
+    const scene = new Scene();
+    const [cheap, dear] = [limitOf({ refillPerSecond: 0.001 }), limitOf({ refillPerSecond: 0.001, cost: 4 })];
+    expect(scene.admitted(dear, 2)).toBe(2);
+    expect(scene.admitted(cheap, 20)).toBe(2);
+  });
+});
+
+describe("a dry run", () => {
+  const tried = limitOf({ capacity: 2, refillPerSecond: 0.5, dryRun: true });
+
+  test("counts, says what it would refuse, and refuses nothing", () => {
+    const scene = new Scene();
+    const verdicts = Array.from({ length: 5 }, () => scene.request(tried));
+    expect(verdicts.every(({ isAdmitted }) => isAdmitted)).toBe(true);
+    expect(verdicts.map(({ results }) => results[0]?.outcome)).toEqual([
+      "passed",
+      "passed",
+      "limited",
+      "limited",
+      "limited",
+    ]);
+  });
+
+  test("does not keep another limit from refusing, nor from being asked", () => {
+    const scene = new Scene();
+    const kept = limitOf({ name: "kept", capacity: 4, refillPerSecond: 0.001 });
+    const admitted = Array.from({ length: 10 }, () => scene.request([tried, kept])).filter(
+      ({ isAdmitted }) => isAdmitted,
+    );
+    expect(admitted).toHaveLength(4);
+  });
+
+  test("passes while the store does not answer", () => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    expect(scene.result(tried)).toMatchObject({ mode: "open", outcome: "passed" });
+  });
+});
+
+describe("an override", () => {
+  const limit = limitOf({ capacity: 5, refillPerSecond: 1, per: "principal" });
+
+  test("gives a principal another rule, at the next round trip", () => {
+    const scene = new Scene();
+    scene.store.override("test:alice", { capacity: 8, refillPerSecond: 1 });
+    expect(scene.admitted(limit, 20)).toBe(8);
+    expect(scene.admitted(limit, 20, BOB)).toBe(5);
+  });
+
+  test("is the one that is told", () => {
+    const scene = new Scene();
+    scene.store.override("test:alice", { capacity: 8, refillPerSecond: 2 });
+    expect(scene.result(limit).rule).toEqual({ capacity: 8, refillPerSecond: 2 });
+  });
+
+  test("that lowers a limit in the middle of a lease is in force when that has ended", () => {
+    const scene = new Scene({ leaseMs: 2_000 });
+    const wide = limitOf({ capacity: 1_000, refillPerSecond: 100, per: "principal" });
+    for (let turn = 0; turn < 100; turn += 1) {
+      scene.request(wide);
+      scene.wait(10);
+    }
+    scene.store.override("test:alice", { capacity: 3, refillPerSecond: 1 });
+    scene.wait(3_000);
+    expect(scene.admitted(wide, 100)).toBe(3);
+  });
+});
+
+describe("while the store does not answer", () => {
+  const without = (onStoreFailure: "local" | "open" | "closed") => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    return { scene, limit: limitOf({ capacity: 3, refillPerSecond: 1, onStoreFailure }) };
+  };
+
+  test("local: a bucket of the isolate's own decides", () => {
+    const { scene, limit } = without("local");
+    expect(scene.outcomes(limit, 4)).toEqual([...Array(3).fill("local passed"), "local limited"]);
+    expect(scene.result(limit).waitMs).toBe(1_000);
+    scene.wait(1_000);
+    expect(scene.admitted(limit, 3)).toBe(1);
+  });
+
+  test("open: everything is admitted", () => {
+    const { scene, limit } = without("open");
+    expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("open passed"));
+  });
+
+  test("closed: nothing is", () => {
+    const { scene, limit } = without("closed");
+    expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("closed unavailable"));
+  });
+
+  test("tokens that were taken before are used first", () => {
+    const scene = new Scene();
+    scene.request(large);
+    scene.isStoreThere = false;
+    expect(scene.result(large).mode).toBe("lease");
+  });
+
+  test("what a closed limit refuses uses nothing of a local one", () => {
+    const { scene, limit } = without("local");
+    const closed = limitOf({ name: "closed", onStoreFailure: "closed" });
+    for (let turn = 0; turn < 10; turn += 1) scene.request([limit, closed]);
+    expect(scene.admitted(limit, 10)).toBe(3);
+  });
+
+  test("nothing is remembered for the time after it", () => {
+    const { scene, limit } = without("local");
+    scene.admitted(limit, 10);
+    scene.isStoreThere = true;
+    expect(scene.outcomes(limit, 4)).toEqual([
+      "store passed",
+      expect.stringMatching("passed"),
+      expect.stringMatching("passed"),
+      "remembered limited",
+    ]);
+  });
+});
+
+describe("requests that come together", () => {
+  const hot = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
+  const begin = (scene: Scene) => {
+    const admission = scene.limiter.begin([hot], ALICE);
+    return { admission, step: admission.next() };
+  };
+
+  /** A round trip has taken so long, often enough to be expected. */
+  const afterTrips = (tripMs: number): Scene => {
+    const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
+    for (let turn = 0; turn < 60; turn += 1) {
+      const { admission, step } = begin(scene);
+      scene.wait(tripMs);
+      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      scene.wait(2_000);
+    }
+    return scene;
+  };
+
+  test("make few round trips between them, each of which asks for twice as much", () => {
+    const scene = new Scene();
+    const begun = Array.from({ length: 100 }, () => begin(scene));
+    const asking = begun.filter(({ step }) => step.kind === "ask");
+    expect(asking.length).toBeLessThanOrEqual(8);
+    expect(begun.filter(({ step }) => step.kind === "wait")).toHaveLength(100 - asking.length);
+    scene.wait(40);
+    for (const { admission, step } of asking) {
+      const call = callOf(step);
+      expect(scene.answer(call)).toBe(true);
+      expect(verdictOf(admission.answered(call)).isAdmitted).toBe(true);
+    }
+    // Each finds the tokens that it has waited for, whoever comes between.
+    expect(verdictOf(begin(scene).step).isAdmitted).toBe(true);
+    for (const { admission, step } of begun)
+      if (step.kind === "wait") expect(verdictOf(admission.next()).isAdmitted).toBe(true);
+  });
+
+  const waiting = (scene: Scene): { leader: StoreCall; follower: Admission } => {
+    const leader = callOf(begin(scene).step);
+    const { admission: follower, step } = begin(scene);
+    expect(step.kind).toBe("wait");
+    return { leader, follower };
+  };
+
+  test("share the store's failure", () => {
+    const scene = new Scene();
+    const { leader, follower } = waiting(scene);
+    scene.wait(100);
+    scene.limiter.failed(leader);
+    expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
+  });
+
+  test("ask for themselves where whoever asks for them has died", () => {
+    const scene = afterTrips(5);
+    const { follower } = waiting(scene);
+    scene.wait(60);
+    expect(follower.next().kind).toBe("ask");
+  });
+
+  test("wait no longer than the deadline, if nothing is ever heard of it", () => {
+    const scene = new Scene({ deadlineMs: 150 });
+    const { follower } = waiting(scene);
+    scene.wait(149);
+    expect(follower.next()).toEqual({ kind: "wait", ms: 1 });
+    scene.wait(1);
+    expect(follower.next().kind).toBe("decided");
+  });
+
+  test("that were refused, as there was less than was hoped for, are refused at once", () => {
+    const scene = new Scene();
+    const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
+    // Another isolate has left one.
+    expect(new Scene({}, scene.store).request({ ...limit, cost: 19 }).isAdmitted).toBe(true);
+    const leader = scene.limiter.begin([limit], ALICE);
+    const call = callOf(leader.next());
+    const follower = scene.limiter.begin([limit], ALICE);
+    expect(follower.next().kind).toBe("wait");
+    scene.answer(call);
+    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
+  });
+
+  test("into a bucket that is full are all admitted, whatever the round trips take", () => {
+    for (const tripMs of [5, 40, 80, 120])
+      for (const [requests, capacity] of [
+        [2, 10],
+        [10, 10],
+        [10, 20],
+        [100, 100],
+        [1_000, 1_500],
+        [3_000, 100_000],
+      ] as const) {
+        const limit = limitOf({ capacity, refillPerSecond: 1 });
+        const arrivals = Array.from({ length: requests }, (_, index) => ({
+          atMs: (index * 20) / requests,
+          client: "192.0.2.1",
+          isolate: 0,
+        }));
+        const { logs, unavailable, trips } = simulate({
+          seed: 1,
+          isolates: 1,
+          limits: [limit],
+          arrivals,
+          faults: { wayMs: () => tripMs / 2 },
+        });
+        const [log] = logs.values();
+        expect({ tripMs, requests, admitted: log?.admitted, unavailable }).toEqual({
+          tripMs,
+          requests,
+          admitted: requests,
+          unavailable: 0,
+        });
+        expect(trips).toBeLessThanOrEqual(Math.max(capacity / 8 < 2 ? requests : 0, 30));
+      }
+  });
+
+  test("wait for nobody whom a limit may refuse that is not theirs", () => {
+    const scene = new Scene();
+    const [account, orders] = [
+      limitOf({ name: "account", capacity: 500 }),
+      limitOf({ name: "orders", capacity: 1, refillPerSecond: 0.001 }),
+    ];
+    new Scene({}, scene.store).request(orders);
+    const leader = scene.limiter.begin([account, orders], ALICE);
+    expect(leader.next().kind).toBe("ask");
+    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("ask");
+  });
+
+  test("do not all ask for themselves where one round trip is late: one of them does", () => {
+    const scene = afterTrips(5);
+    const begun = Array.from({ length: 60 }, () => begin(scene));
+    scene.wait(40);
+    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ admission }) => admission.next());
+    expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
+  });
+
+  test("with too little time left say nothing of the store", () => {
+    const scene = afterTrips(80);
+    const { leader, follower } = waiting(scene);
+    scene.wait(100);
+    // The store has less than it had.
+    scene.limiter.answered(leader, [
+      { granted: 1, available: 500, rule: { capacity: 1_000, refillPerSecond: 1_000 }, waitMs: 0 },
+    ]);
+    const call = callOf(follower.next());
+    expect(call.plan).toMatchObject({ timeoutMs: 100, isHurried: true });
+  });
+
+  test("each ask for themselves where there would be no time to ask after having waited in vain", () => {
+    const scene = afterTrips(120);
+    const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
+    expect(steps).toEqual(Array(5).fill("ask"));
+  });
+});
+
+describe("what is asked for ahead of a request", () => {
+  const prepared = (scene: Scene, limit = large): StoreCall => {
+    const call = scene.limiter.prepare([limit], ALICE);
+    if (call === undefined) throw new Error("there was nothing to ask for");
+    return call;
+  };
+
+  test("is there when it comes", () => {
+    const scene = new Scene();
+    scene.answer(prepared(scene));
+    expect(scene.result(large).mode).toBe("lease");
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("is waited for where it is on its way", () => {
+    const scene = new Scene();
+    const call = prepared(scene);
+    const admission = scene.limiter.begin([large], ALICE);
+    expect(admission.next().kind).toBe("wait");
+    scene.answer(call);
+    expect(verdictOf(admission.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
+    expect(scene.store.trips).toBe(1);
+  });
+
+  test("is what the request costs, at least", () => {
+    const scene = new Scene();
+    const dear = { ...large, cost: 7 };
+    scene.answer(prepared(scene, dear));
+    expect(scene.result(dear).mode).toBe("lease");
+  });
+
+  test("is refused ahead, too, and then the request is at once", () => {
+    const scene = new Scene();
+    const scarce = limitOf({ capacity: 1, refillPerSecond: 0.001 });
+    const other = new Scene({}, scene.store);
+    other.request(scarce);
+    scene.answer(prepared(scene, scarce));
+    expect(scene.result(scarce)).toMatchObject({ mode: "remembered", outcome: "limited" });
+    expect(scene.store.trips).toBe(2);
+  });
+
+  test("is nothing where there are tokens, or some are on their way, or it is known that there are none", () => {
+    const scene = new Scene();
+    const call = prepared(scene);
+    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    scene.answer(call);
+    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
+    scene.request(scarce);
+    expect(scene.limiter.prepare([scarce], ALICE)).toBeUndefined();
+  });
+
+  test("is nothing of a strict limit, which is taken for a request that has come", () => {
+    expect(new Scene().limiter.prepare([{ ...large, strict: true }], ALICE)).toBeUndefined();
+  });
+});
+
+describe("an isolate's clock", () => {
+  test("that is set back ends every lease", () => {
+    const scene = new Scene();
+    for (let turn = 0; turn < 100; turn += 1) scene.request(large);
+    expect(scene.result(large).mode).toBe("lease");
+    scene.wait(-1);
+    expect(scene.result(large).mode).toBe("store");
+  });
+
+  test("that is set back while tokens are on their way makes them worth nothing, and keeps nobody waiting", () => {
+    const scene = new Scene();
+    const leader = scene.limiter.begin([large], ALICE);
+    const call = callOf(leader.next());
+    const follower = scene.limiter.begin([large], ALICE);
+    expect(follower.next().kind).toBe("wait");
+    scene.wait(-1_000);
+    scene.answer(call);
+    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    expect(follower.next().kind).toBe("ask");
+  });
+
+  test("that is set back fills no bucket of the isolate's own", () => {
+    const scene = new Scene();
+    scene.isStoreThere = false;
+    const limit = limitOf({ capacity: 3, refillPerSecond: 5, onStoreFailure: "local" });
+    let admitted = 0;
+    for (let turn = 0; turn < 50; turn += 1) {
+      scene.wait(-1);
+      admitted += scene.admitted(limit, 1);
+    }
+    expect(admitted).toBe(3);
+  });
+
+  test("may show any time", () => {
+    for (const nowMs of [0, -5, 1e15]) {
+      const scene = new Scene();
+      scene.nowMs = nowMs;
+      expect(scene.admitted(limitOf({ capacity: 3 }), 5)).toBe(3);
+    }
+  });
+});
+
+describe("what is remembered", () => {
+  test("has a bound, however many keys there are", () => {
+    const scene = new Scene({ maxKeys: 100 });
+    const limit = limitOf({ onStoreFailure: "local" });
+    for (let client = 0; client < 1_000; client += 1) {
+      scene.isStoreThere = client % 2 === 0;
+      scene.request(limit, { address: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
+    }
+    expect(scene.limiter.size).toBeLessThanOrEqual(100);
+  });
+
+  test("is never more than options that make sense allow", () => {
+    expect(() => new Scene({ leaseMs: 0 })).toThrow("leaseMs must be above 0, and finite");
+    expect(() => new Scene({ maxKeys: 1.5 })).toThrow("maxKeys must be a whole number above 1");
+  });
+});

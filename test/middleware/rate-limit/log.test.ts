@@ -1,0 +1,78 @@
+import { expect, test } from "vitest";
+import type { LimitResult } from "../../../src/middleware/rate-limit/limiter/verdict.ts";
+import { createLimitReport } from "../../../src/middleware/rate-limit/log.ts";
+import { limitOf } from "./support/scene.ts";
+
+const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({
+  limit: limitOf(),
+  mode: "lease",
+  outcome: "passed",
+  rule: limitOf(),
+  remaining: 1,
+  waitMs: 0,
+  ...numbers,
+});
+
+const started = () => {
+  const lines: unknown[] = [];
+  let nowMs = 1_000;
+  const report = createLimitReport(
+    (entry) => void lines.push(entry),
+    () => nowMs,
+  );
+  return {
+    lines,
+    report,
+    wait: (ms: number) => {
+      nowMs += ms;
+    },
+  };
+};
+
+test("what a limit refuses is told in one line each ten seconds, with what it let pass", () => {
+  const { report, wait, lines } = started();
+  for (let turn = 0; turn < 100; turn += 1)
+    report(resultOf({ outcome: turn % 4 === 0 ? "limited" : "passed" }));
+  expect(lines).toEqual([]);
+  wait(10_000);
+  report(resultOf());
+  expect(lines).toEqual([
+    {
+      level: "warn",
+      message: "rate limit",
+      limit: "test",
+      dryRun: false,
+      forMs: 10_000,
+      passed: 76,
+      limited: 25,
+      unavailable: 0,
+      withoutStore: 0,
+    },
+  ]);
+});
+
+test("what it would refuse is told too, as a dry run", () => {
+  const { report, wait, lines } = started();
+  const tried = limitOf({ dryRun: true });
+  report(resultOf({ limit: tried, outcome: "limited" }));
+  wait(10_000);
+  report(resultOf({ limit: tried }));
+  expect(lines).toEqual([expect.objectContaining({ dryRun: true, limited: 1, passed: 1 })]);
+});
+
+test("that it had to decide without the store is told, whatever it decided", () => {
+  const { report, wait, lines } = started();
+  for (const mode of ["local", "open", "closed"] as const) report(resultOf({ mode }));
+  wait(10_000);
+  report(resultOf());
+  expect(lines).toEqual([expect.objectContaining({ withoutStore: 3, passed: 4 })]);
+});
+
+test("of limits that refuse nothing nothing is told", () => {
+  const { report, wait, lines } = started();
+  for (let turn = 0; turn < 10; turn += 1) {
+    report(resultOf());
+    wait(5_000);
+  }
+  expect(lines).toEqual([]);
+});

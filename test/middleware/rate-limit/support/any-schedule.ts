@@ -1,0 +1,200 @@
+/** Any traffic over any number of isolates, with whatever may go wrong on the way. */
+import fc from "fast-check";
+import { costOf, type Limit } from "../../../../src/contract/policy.ts";
+import type { BucketRule } from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
+import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
+import type { Arrival, Incident, SimulationPlan } from "../simulation/simulate.ts";
+
+export const LEASE_MS = 2_000;
+const DURATION_MS = 12_000;
+
+const anyLimit = (name: string, strict: boolean): fc.Arbitrary<Limit> =>
+  fc
+    .record({
+      capacity: fc.integer({ min: 3, max: 200 }),
+      refillPerSecond: fc.oneof(
+        fc.integer({ min: 1, max: 100 }),
+        fc.double({ min: 0.2, max: 50, noNaN: true }),
+      ),
+      cost: fc.integer({ min: 1, max: 3 }),
+    })
+    .map((numbers) => ({
+      name,
+      per: "principal" as const,
+      // So that nothing is admitted but by the store's leave.
+      onStoreFailure: "closed" as const,
+      strict,
+      ...numbers,
+    }));
+
+const isolate = fc.nat({ max: 399 });
+const atMs = fc.integer({ min: 0, max: DURATION_MS });
+
+const anyIncident: fc.Arbitrary<Incident> = fc.oneof(
+  fc.record({ kind: fc.constant("isolate_dies" as const), atMs, isolate }),
+  fc.record({
+    kind: fc.constant("clock_is_set" as const),
+    atMs,
+    isolate,
+    // Set back by less than it was not looked at, nobody can tell by the clock.
+    byMs: fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.constant(-10 * DURATION_MS)),
+  }),
+);
+
+/** Bursts at some times, and requests at random between them. */
+const arrivalsOf = (schedule: Schedule): Arrival[] => {
+  const { seed, bursts, waves, ratePerS, limit, other, leavers } = schedule;
+  const random = seededRandom(seed);
+  const routes = other === undefined ? [[limit]] : [[limit], [other], [limit, other], [other, limit]];
+  const arrival = (at: number): Arrival => ({
+    atMs: at,
+    client: "alice",
+    isolate: Math.floor(random() * 400),
+    limits: routes[Math.floor(random() * routes.length)] ?? [limit],
+    ...(random() < leavers ? { leavesAfterMs: 120 * random() } : {}),
+  });
+  const perCost = limit.capacity / costOf(limit);
+  const swell = waves.sizes.map(
+    (share, turn) => [turn * waves.periodMs, Math.ceil(share * perCost)] as const,
+  );
+  const burst = [...bursts, ...swell].flatMap(([at, size]) =>
+    Array.from({ length: size }, () => arrival(at + 5 * random())),
+  );
+  const steady = Array.from({ length: Math.round((ratePerS * DURATION_MS) / 1_000) }, () =>
+    arrival(random() * DURATION_MS),
+  );
+  return [...burst, ...steady];
+};
+
+/** Each time the store fails over, its clock is further behind. */
+const falling = (failures: readonly (readonly [number, number])[]): Incident[] => {
+  let aheadMs = 0;
+  return [...failures]
+    .sort(([a], [b]) => a - b)
+    .map(([at, behindMs]) => {
+      aheadMs -= behindMs;
+      return { kind: "store_fails_over", atMs: at, aheadMs };
+    });
+};
+
+const anyBursts = fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 150 })), { maxLength: 4 });
+
+/**
+ * Bursts about a lease apart, each of some part of the capacity: of one that leaves tokens over, the next one finds
+ * those just before their end, or just after, and the bucket full again.
+ */
+const anyWaves = fc.record({
+  periodMs: fc.integer({ min: LEASE_MS * 0.7, max: LEASE_MS * 1.4 }),
+  sizes: fc.array(fc.double({ min: 0.1, max: 2, noNaN: true }), { maxLength: 5 }),
+});
+
+/** The numbers of a schedule, which are few, so that one that fails can be read. */
+export const anySchedule = (strict: boolean) =>
+  fc.record({
+    seed: fc.nat(),
+    isolates: fc.oneof(
+      { weight: 4, arbitrary: fc.constantFrom(1, 2, 3, 16) },
+      { weight: 1, arbitrary: fc.constantFrom(64, 400) },
+    ),
+    limit: anyLimit("any", strict),
+    /** Which refuses what the first one would admit. */
+    other: strict ? fc.constant(undefined) : fc.option(anyLimit("other", false), { nil: undefined }),
+    bursts: anyBursts,
+    waves: anyWaves,
+    ratePerS: fc.integer({ min: 0, max: 25 }),
+    tripMs: fc.integer({ min: 1, max: 160 }),
+    loss: fc.constantFrom(0, 0, 0.05, 0.3),
+    duplicates: fc.constantFrom(0, 0, 0.1, 0.5),
+    /** What part of the clients goes away before it has been told anything. */
+    leavers: fc.constantFrom(0, 0, 0.1, 0.5),
+    hang: fc.option(fc.tuple(atMs, fc.integer({ min: 100, max: 5_000 })), { nil: undefined }),
+    skewMs: fc.constantFrom(0, 0, 500, 100_000),
+    aheadMs: fc.constantFrom(0, 0, 30, 300),
+    incidents: fc.array(anyIncident, { maxLength: 6 }),
+    failures: fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 4_000 })), { maxLength: 2 }),
+    override: fc.option(
+      fc.record({
+        kind: fc.constant("limit_is_overridden" as const),
+        atMs,
+        capacity: fc.integer({ min: 3, max: 200 }),
+        refillPerSecond: fc.integer({ min: 1, max: 100 }),
+      }),
+      { nil: undefined },
+    ),
+  });
+
+export type Schedule = ReturnType<typeof anySchedule> extends fc.Arbitrary<infer Record> ? Record : never;
+
+/** The most that the limits and what they are overridden with let through. */
+export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => ({
+  capacity: Math.max(limit.capacity, other?.capacity ?? 0, override?.capacity ?? 0),
+  refillPerSecond: Math.max(
+    limit.refillPerSecond,
+    other?.refillPerSecond ?? 0,
+    override?.refillPerSecond ?? 0,
+  ),
+});
+
+export const planOf = (schedule: Schedule): SimulationPlan => {
+  const { seed, isolates, limit, other, tripMs, loss, duplicates, hang, skewMs, aheadMs } = schedule;
+  const random = seededRandom(seed + 1);
+  const hangs = hang && { fromMs: hang[0], untilMs: hang[0] + hang[1] };
+  const { incidents, failures, override } = schedule;
+  return {
+    seed,
+    isolates,
+    limits: other === undefined ? [limit] : [limit, other],
+    arrivals: arrivalsOf(schedule),
+    incidents: [...incidents, ...falling(failures), ...(override === undefined ? [] : [override])],
+    options: { leaseMs: LEASE_MS },
+    skewMs,
+    aheadMs,
+    faults: {
+      wayMs: () => (tripMs / 2) * (0.5 + random()),
+      loss,
+      duplicates,
+      ...(hangs === undefined ? {} : { hangs }),
+    },
+    promised: promisedBy(schedule),
+  };
+};
+
+/** Bursts that take a quarter of what there is, beside a limit that refuses nearly everything. */
+export const anyPlenty: fc.Arbitrary<SimulationPlan> = fc
+  .record({
+    seed: fc.nat(),
+    isolates: fc.constantFrom(1, 2, 4, 16),
+    requests: fc.integer({ min: 1, max: 400 }),
+    cost: fc.integer({ min: 1, max: 3 }),
+    overMs: fc.constantFrom(1, 20, 500, 5_000),
+    // Who waits for another's round trip in vain makes one more: both, and a look, fit in the deadline and its grace.
+    tripMs: fc.integer({ min: 1, max: 72 }),
+    leavers: fc.constantFrom(0, 0, 0.2),
+    others: fc.constantFrom(0, 0, 0.3),
+  })
+  .map(({ seed, isolates, requests, cost, overMs, tripMs, leavers, others }) => {
+    const random = seededRandom(seed);
+    const limit: Limit = {
+      name: "any",
+      capacity: 4 * requests * cost,
+      refillPerSecond: 0.1,
+      cost,
+      per: "principal",
+      onStoreFailure: "closed",
+    };
+    const scarce: Limit = { ...limit, name: "scarce", capacity: 1, cost: 1 };
+    const arrivals = Array.from({ length: requests }, () => ({
+      atMs: random() * overMs,
+      client: "alice",
+      isolate: Math.floor(random() * isolates),
+      limits: random() < others ? [limit, scarce] : [limit],
+      ...(random() < leavers ? { leavesAfterMs: 100 * random() } : {}),
+    }));
+    return {
+      seed,
+      isolates,
+      limits: [limit],
+      arrivals,
+      faults: { wayMs: () => (tripMs / 2) * (0.8 + 0.4 * random()) },
+    };
+  });

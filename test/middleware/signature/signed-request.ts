@@ -1,0 +1,65 @@
+/** A request as the edge signs it, for the tests of both sides. */
+import { toBase64 } from "../../../src/lib/encoding.ts";
+import {
+  coveredFieldsWith,
+  LIFETIME_S,
+  type SignedTarget,
+} from "../../../src/middleware/signature/covered-components.ts";
+import { createNonceMemory } from "../../../src/middleware/signature/nonce-memory.ts";
+import { signRequest } from "../../../src/middleware/signature/sign.ts";
+import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
+import { CLOCK_SKEW_S, type Verifier } from "../../../src/middleware/signature/verify.ts";
+
+export const NOW_MS = 1_800_000_000_500;
+export const NONCE = "AAECAwQFBgcICQoLDA0ODw";
+
+/** A key whose secret is one byte, 32 times. */
+export const testKey = (id: string, byte = 1): SigningKey => {
+  const keys = parseSigningKeys(`${id}:${toBase64(new Uint8Array(32).fill(byte))}`);
+  if (typeof keys === "string") throw new Error(keys);
+  return keys[0];
+};
+
+export const target: SignedTarget = {
+  method: "POST",
+  authority: "origin.test:8080",
+  path: "/v1/orders",
+  query: "?a=1",
+};
+
+/** Every field that a signature covers. */
+export const coveredFields: Readonly<Record<string, string>> = {
+  "cache-control": "max-age=3",
+  "content-digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:",
+  "content-type": "application/json",
+  "if-match": '"7"',
+  "if-none-match": '"8"',
+  "idempotency-key": '"4c1e"',
+  "x-request-id": "01900000-0000-7000-8000-000000000001",
+  "breakwater-client-address": "192.0.2.1",
+  "breakwater-principal": "demo",
+  "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
+  "breakwater-timeout-ms": "9000",
+  "breakwater-attempt": "1",
+  "breakwater-parent-span": "00f067aa0ba902b7",
+  "breakwater-ratelimit": '"account";r=9;t=1',
+  "breakwater-ratelimit-policy": '"account";q=10;w=10',
+};
+
+export type Fields = Readonly<Record<string, string>>;
+
+/** The fields of a request, and those that sign it. */
+export const signed = ({
+  key = testKey("k1"),
+  to = target,
+  fields = coveredFields,
+  nowMs = NOW_MS,
+  nonce = NONCE,
+  names = coveredFieldsWith([]),
+} = {}): Fields => ({ ...fields, ...signRequest(key, to, fields, nowMs, nonce, names) });
+
+export const verifierOf = (...keys: SigningKey[]): Verifier => ({
+  keys,
+  authorities: ["origin.test:8080", "origin.test"],
+  nonces: createNonceMemory((LIFETIME_S + 2 * CLOCK_SKEW_S) * 1000),
+});

@@ -1,0 +1,259 @@
+import { readFile } from "node:fs/promises";
+import { describe, expect, test } from "vitest";
+import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+import { appYaml, faultsOf, read, valid } from "./settings.ts";
+import { TWELVE, twelveEnvironment } from "./twelve.ts";
+
+const fixture = (name: string): Promise<string> =>
+  readFile(new URL(`../../fixtures/configuration/${name}`, import.meta.url), "utf8");
+
+describe("what is in force", () => {
+  test("what is not set has its default", () => {
+    expect(read(valid).value).toEqual({
+      server: {
+        host: "0.0.0.0",
+        port: 8080,
+        adminPort: 9090,
+        workers: 1,
+        preStopMs: 5_000,
+        drainTimeoutMs: 30_000,
+        authorities: ["origin.example.com", "127.0.0.1:8080"],
+        guards: "edge",
+        clientAddressHeader: undefined,
+      },
+      observability: {
+        otlpEndpoint: undefined,
+        otlpHeaders: undefined,
+        serviceName: "breakwater-origin",
+        serviceVersion: expect.any(String),
+        samplingRate: 0.1,
+        accessLog: true,
+        logLevel: "info",
+      },
+      database: {
+        url: valid.DATABASE_URL,
+        maxConnections: 20,
+        minConnections: 0,
+        connectTimeoutMs: 5_000,
+        idleTimeoutMs: 60_000,
+        slowStatementMs: 500,
+        preparedStatements: true,
+        migrate: "at-start",
+      },
+      cache: { ttlMs: 300_000, maxSize: { entries: 1000 } },
+      redis: { url: valid.REDIS_URL, token: undefined, keyPrefix: "breakwater:" },
+      circuitBreaker: {
+        failureThreshold: 5,
+        successThreshold: 3,
+        timeoutMs: 1_000,
+        halfOpenTimeoutMs: 2_000,
+        maxTimeoutMs: 2_000,
+        minimumCalls: 20,
+        failureRatio: 0.5,
+        slowCallMs: undefined,
+        slowRatio: 0.8,
+        rampMs: 1_000,
+        rampFrom: 0.1,
+      },
+      overload: { initialLimit: 20, minLimit: 8, maxLimit: 1000 },
+      security: {
+        rateLimits: "enforce",
+        jwtIssuer: undefined,
+        jwtAudience: undefined,
+        jwtJwksUrl: undefined,
+        autoBlock: true,
+        neverBlocked: undefined,
+        eventsOnStdout: true,
+        siemUrl: undefined,
+        siemToken: undefined,
+        siemFormat: "json",
+      },
+      signingKeys: [expect.objectContaining({ id: "k" })],
+    });
+  });
+
+  test("the service's version is the package's", async () => {
+    const description: unknown = JSON.parse(
+      await readFile(new URL("../../../package.json", import.meta.url), "utf8"),
+    );
+    expect(description).toMatchObject({ version: read(valid).value.observability.serviceVersion });
+  });
+
+  test("the guide's file is taken as it stands", async () => {
+    const { value } = read(valid, await fixture("guide-app.yaml"));
+    expect(value).toMatchObject({
+      server: { host: "0.0.0.0", port: 8080, workers: 4 },
+      observability: {
+        otlpEndpoint: "http://otel-collector:4317",
+        serviceName: "web-api",
+        serviceVersion: "1.0.0",
+        samplingRate: 0.1,
+      },
+      database: { maxConnections: 20, minConnections: 5, connectTimeoutMs: 10_000, idleTimeoutMs: 60_000 },
+      cache: { ttlMs: 300_000, maxSize: { entries: 1000 } },
+    });
+  });
+
+  test("the guide's variables are taken by their names", () => {
+    const guide = { RUST_LOG: "warn", OTLP_ENDPOINT: "http://otel-collector:4317" };
+    expect(read({ ...valid, ...guide }).value.observability).toMatchObject({
+      logLevel: "warn",
+      otlpEndpoint: guide.OTLP_ENDPOINT,
+    });
+    expect(read({ ...valid, ...guide, LOG_LEVEL: "error" }).value.observability.logLevel).toBe("error");
+  });
+
+  test("the environment wins over the file, and the file over the default", () => {
+    const { value, entries } = read({ ...valid, PORT: "1" }, "server:\n  port: 2\n  admin_port: 3\n");
+    expect(value.server).toMatchObject({ port: 1, adminPort: 3, workers: 1 });
+    expect(entries.slice(1, 4)).toEqual([
+      { key: "server.port", shown: "1", source: "PORT" },
+      { key: "server.admin_port", shown: "3", source: "app.yaml:3" },
+      { key: "server.workers", shown: "1", source: "default" },
+    ]);
+  });
+
+  test("a wrong value in the file is nobody's business where the environment sets the key", () => {
+    expect(faultsOf({ ...valid, PORT: "1" }, "server: { port: CHANGE_ME }")).toEqual([]);
+  });
+
+  test.each(["", " \n"])("a variable that holds %j is not set", (PORT) => {
+    expect(read({ ...valid, PORT }, "server: { port: 2 }").value.server.port).toBe(2);
+  });
+
+  test("the newline that a secret's file ended with is no part of the secret", () => {
+    const { value } = read({ ...valid, DATABASE_URL: `${valid.DATABASE_URL}\n` });
+    expect(value.database.url).toBe(valid.DATABASE_URL);
+  });
+
+  test.each([
+    ["cache: { max_size: 64MiB }", { cache: { maxSize: { bytes: 64 * 1024 ** 2 } } }],
+    ['cache: { max_size: "500" }', { cache: { maxSize: { entries: 500 } } }],
+    ["server: { port: 0, admin_port: 0 }", { server: { port: 0, adminPort: 0 } }],
+    ["server: { pre_stop: 0 }", { server: { preStopMs: 0 } }],
+    [
+      "server: { authorities: [a.example, 'b.example:1'] }",
+      { server: { authorities: ["a.example", "b.example:1"] } },
+    ],
+    [
+      "server: { authorities: 'a.example, [::1]:80' }",
+      { server: { authorities: ["a.example", "[::1]:80"] } },
+    ],
+    ["database: { prepared_statements: false }", { database: { preparedStatements: false } }],
+    ['database: { prepared_statements: "FALSE" }', { database: { preparedStatements: false } }],
+    ["database: { migrate: apart }", { database: { migrate: "apart" } }],
+    ["observability: { service_version: 1.0 }", { observability: { serviceVersion: "1.0" } }],
+    ["observability: { log_level: WARN }", { observability: { logLevel: "warn" } }],
+  ])("%s is read", (text, expected) => {
+    const { ORIGIN_AUTHORITIES, ...others } = valid;
+    const environment = text.includes("authorities") ? others : { ...others, ORIGIN_AUTHORITIES };
+    expect(read(environment, text).value).toMatchObject(expected);
+  });
+});
+
+describe("what is wrong", () => {
+  test.each([
+    [
+      { DATABASE_URL: "mysql://host" },
+      "DATABASE_URL must be a URL that begins with postgres:// or postgresql://, with a host",
+    ],
+    [{ DATABASE_URL: "postgres://" }, "DATABASE_URL must be a URL"],
+    [
+      { REDIS_URL: "https://redis.example" },
+      "REDIS_TOKEN (or redis.token in the file) is missing: Redis over HTTP needs one",
+    ],
+    [{ PORT: "70000" }, 'PORT must be a whole number within 0 and 65535, not "70000"'],
+    [{ PORT: "8o80" }, 'PORT must be a whole number within 0 and 65535, not "8o80"'],
+    [
+      { PORT: "9090" },
+      "ADMIN_PORT (or server.admin_port in the file) must not be server.port, which is 9090",
+    ],
+    [{ HOST: "http://x" }, "HOST must be an address to listen on"],
+    [{ RUST_LOG: "web_api=debug" }, "RUST_LOG must be one of trace, debug, info, warn, error, fatal"],
+    [{ LOG_LEVEL: "loud" }, 'LOG_LEVEL must be one of trace, debug, info, warn, error, fatal, not "loud"'],
+    [{ ORIGIN_AUTHORITIES: "https://x" }, "ORIGIN_AUTHORITIES must be hosts such as origin.example.com"],
+    [{ ORIGIN_AUTHORITIES: "a,,b" }, "ORIGIN_AUTHORITIES must be hosts such as origin.example.com"],
+    [
+      { SIGNING_KEYS: undefined },
+      "SIGNING_KEYS (or signing_keys in the file) is missing: it must be id:base64",
+    ],
+    [{ SIGNING_KEYS: "k:AAAA" }, "SIGNING_KEYS must be keys of at least 32 bytes"],
+    [
+      { CACHE_TTL: "300" },
+      'CACHE_TTL must be a duration such as 500ms, 10s or 1m30s, within 0s and 30d, not "300"',
+    ],
+    [
+      { DATABASE_CONNECT_TIMEOUT: "0" },
+      "DATABASE_CONNECT_TIMEOUT must be a duration such as 500ms, 10s or 1m30s, within 10ms and 5m",
+    ],
+    [
+      { CACHE_MAX_SIZE: "0" },
+      "CACHE_MAX_SIZE must be a number of entries within 1 and 1000000, or a size such as 64MiB",
+    ],
+    [
+      { WORKERS: "21" },
+      "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers, which is 21",
+    ],
+    [
+      { CIRCUIT_BREAKER_FAILURE_RATIO: "0" },
+      'CIRCUIT_BREAKER_FAILURE_RATIO must be a number above 0, at most 1, such as 0.5, not "0"',
+    ],
+    [
+      { CIRCUIT_BREAKER_TIMEOUT: "3s" },
+      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout, which is 3s, but is 2s",
+    ],
+    [
+      { OTEL_TRACES_SAMPLER_ARG: "10%" },
+      "OTEL_TRACES_SAMPLER_ARG must be a number within 0 and 1, such as 0.1",
+    ],
+    [
+      { OTEL_EXPORTER_OTLP_ENDPOINT: "otel:4317" },
+      "OTEL_EXPORTER_OTLP_ENDPOINT must be a URL that begins with http:// or https://",
+    ],
+    [
+      { DATABASE_PREPARED_STATEMENTS: "yes" },
+      'DATABASE_PREPARED_STATEMENTS must be true or false, not "yes"',
+    ],
+  ])("%j is refused by name", (change, message) => {
+    const faults = faultsOf({ ...valid, ...change });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(message);
+  });
+
+  test("a key of the file is named with its line", () => {
+    expect(faultsOf(valid, "\n# ours\ndatabase:\n  max_connections: many\n")).toEqual([
+      'database.max_connections (app.yaml:4) must be a whole number within 1 and 1000, not "many"',
+    ]);
+  });
+
+  test("twelve faults in the file and the environment are told in one message, each with what is expected", async () => {
+    const text = await fixture("twelve-faults.yaml");
+    const reading = readOriginConfiguration(twelveEnvironment, appYaml(text));
+    const [count, ...faults] = reading.ok ? [] : reading.message.split("\n  ");
+    expect(count).toBe("configuration: 12 faults");
+    expect([...faults].sort()).toEqual([...TWELVE].sort());
+  });
+
+  test("a file that cannot be read is told along with the environment's faults, and nothing counts as missing", () => {
+    const reading = readOriginConfiguration({ PORT: "x" }, { path: "/none", unreadable: "is not there" });
+    expect(reading).toEqual({
+      ok: false,
+      message:
+        "configuration: 2 faults\n  the configuration file /none is not there\n" +
+        '  PORT must be a whole number within 0 and 65535, not "x"',
+    });
+  });
+
+  test("between keys of which one is wrong by itself nothing is compared", () => {
+    expect(
+      faultsOf({ ...valid, DATABASE_MAX_CONNECTIONS: "x", DATABASE_MIN_CONNECTIONS: "30" }),
+    ).toHaveLength(1);
+  });
+
+  test("a message has an end", () => {
+    const text = Array.from({ length: 5_000 }, (_, index) => `unknown${index}: 1`).join("\n");
+    const faults = faultsOf(valid, text);
+    expect(faults).toHaveLength(101);
+    expect(faults.at(-1)).toBe("and 4900 more");
+  });
+});

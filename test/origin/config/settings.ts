@@ -1,0 +1,26 @@
+import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+
+/** What is required, in the environment. */
+export const valid = {
+  DATABASE_URL: "postgres://user@localhost/app",
+  REDIS_URL: "redis://localhost",
+  SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+  ORIGIN_AUTHORITIES: "origin.example.com,127.0.0.1:8080",
+};
+
+export const appYaml = (text: string) => ({ path: "/app/config/app.yaml", text });
+
+type Environment = Readonly<Record<string, unknown>>;
+
+/** Reads what must be right. */
+export const read = (environment: Environment, text?: string) => {
+  const reading = readOriginConfiguration(environment, text === undefined ? undefined : appYaml(text));
+  if (!reading.ok) throw new Error(reading.message);
+  return reading;
+};
+
+/** The lines of the message about what must be wrong, without the first, which counts them. */
+export const faultsOf = (environment: Environment, text?: string): readonly string[] => {
+  const reading = readOriginConfiguration(environment, text === undefined ? undefined : appYaml(text));
+  return reading.ok ? [] : reading.message.split("\n  ").slice(1);
+};

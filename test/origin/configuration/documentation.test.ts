@@ -1,8 +1,0 @@
-import { readFileSync } from "node:fs";
-import { expect, test } from "vitest";
-import { describeKeys } from "../../../src/origin/configuration/describe.ts";
-
-test("the documentation's table is that of the program (npm run config -- --markdown)", () => {
-  const page = readFileSync(new URL("../../../docs/configuration.md", import.meta.url), "utf8");
-  expect(page).toContain(describeKeys().trim());
-});

@@ -1,0 +1,62 @@
+/** What may happen to a pool, in any order. */
+import fc from "fast-check";
+import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
+import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
+import { END_NAMES, type EndName } from "./scene.ts";
+
+export type Step =
+  | { readonly do: "acquire"; readonly isRepeatable: boolean; readonly except: readonly number[] }
+  /** One of the attempts that are held. */
+  | { readonly do: "end"; readonly which: number; readonly how: EndName }
+  /** Below 0 the clock is set back. */
+  | { readonly do: "pass"; readonly ms: number };
+
+export const LEASE_MS = 500;
+export const LONGEST_MS = 2_000;
+/** Quick to eject and to look, so that a few steps lead everywhere. */
+export const OPTIONS: PoolOptions & { readonly breaker: BreakerOptions } = {
+  lookEveryMs: 1_000,
+  firstLookMs: 100,
+  warmUpMs: 500,
+  breaker: {
+    failureThreshold: 2,
+    successThreshold: 2,
+    timeoutMs: 400,
+    maxTimeoutMs: LONGEST_MS,
+    halfOpenTimeoutMs: LEASE_MS,
+  },
+};
+
+const MOST_ORIGINS = 4;
+
+export const anyWeights = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: MOST_ORIGINS });
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("acquire" as const),
+      isRepeatable: fc.boolean(),
+      except: fc.oneof(
+        { weight: 3, arbitrary: fc.constant<readonly number[]>([]) },
+        { weight: 1, arbitrary: fc.uniqueArray(fc.nat(MOST_ORIGINS - 1), { maxLength: MOST_ORIGINS }) },
+      ),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant("end" as const),
+      which: fc.nat(1_000),
+      how: fc.constantFrom<EndName[]>(...END_NAMES, "timed out", "timed out", "answered"),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.nat(LEASE_MS) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant("pass" as const), ms: fc.integer({ min: -5_000, max: 40_000 }) }),
+  },
+);
+
+export const anySteps = fc.array(step, { maxLength: 150, size: "max" });
+export const RUNS = { numRuns: 300 };

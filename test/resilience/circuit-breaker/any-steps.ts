@@ -1,0 +1,56 @@
+/** What callers may do with a breaker, in any order. */
+import fc from "fast-check";
+import type { Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
+
+export type Result = "ok" | "fail" | "ignore" | "pushback";
+
+export type Step =
+  | { readonly do: "acquire" }
+  /** The result of one of the permits that are held. */
+  | { readonly do: "settle"; readonly which: number; readonly how: Result }
+  | { readonly do: "wait"; readonly ms: number }
+  /** Somebody thinks that the dependency is back. */
+  | { readonly do: "hasten" };
+
+export const LEASE_MS = 500;
+export const LONGEST_MS = 2_000;
+/** Quick to open and to close, so that a few steps lead everywhere. */
+export const OPTIONS: BreakerOptions = {
+  failureThreshold: 2,
+  successThreshold: 2,
+  timeoutMs: 400,
+  maxTimeoutMs: LONGEST_MS,
+  halfOpenTimeoutMs: LEASE_MS,
+  rampMs: 300,
+};
+
+const PUSHBACK_MS = 700;
+
+export const settle = (permit: Permit, how: Result): void => {
+  if (how === "ok") permit.ok();
+  else if (how === "ignore") permit.ignore();
+  else permit.fail(how === "pushback" ? PUSHBACK_MS : undefined);
+};
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant<Step>({ do: "acquire" }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant("settle" as const),
+      which: fc.nat(1_000),
+      how: fc.oneof(
+        { weight: 3, arbitrary: fc.constant<Result>("ok") },
+        { weight: 3, arbitrary: fc.constant<Result>("fail") },
+        { weight: 1, arbitrary: fc.constant<Result>("ignore") },
+        { weight: 1, arbitrary: fc.constant<Result>("pushback") },
+      ),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(LEASE_MS) }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: "hasten" }) },
+);
+
+export const anySteps = fc.array(step, { maxLength: 200, size: "max" });
+export const RUNS = { numRuns: 500 };

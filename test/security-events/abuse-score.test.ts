@@ -1,0 +1,312 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { writeCidr } from "../../src/middleware/blocklist/network.ts";
+import { UNKNOWN_CLIENT } from "../../src/middleware/context/client.ts";
+import {
+  BLOCK_AT_SCORE,
+  FIRST_BLOCK_MS,
+  judgeOffences,
+  LONGEST_BLOCK_MS,
+  MAX_EVENT_POINTS,
+  MEMORY_MS,
+  type Offender,
+  offenderOf,
+  pointsOf,
+} from "../../src/security-events/abuse-score.ts";
+import {
+  AUTH_FAILURE_REASONS,
+  type AuthFailureReason,
+  type SecurityEvent,
+} from "../../src/security-events/event.ts";
+
+const COMMON = {
+  id: "8f14e45f-ceea-467f-a8e3-1d1f5d6c2b11",
+  atMs: 0,
+  lastAtMs: 0,
+  count: 1,
+  client: "192.0.2.1",
+  route: null,
+  requestId: "request",
+  traceId: null,
+};
+
+const authFailure = (reason: AuthFailureReason): SecurityEvent => ({
+  ...COMMON,
+  type: "auth_failure",
+  user: "anonymous",
+  reason,
+});
+
+const suspicious = (rule: string): SecurityEvent => ({
+  ...COMMON,
+  type: "suspicious_activity",
+  rule,
+  details: rule,
+});
+
+const limited: SecurityEvent = {
+  ...COMMON,
+  type: "rate_limit_exceeded",
+  endpoint: "GET /v1/products",
+  limits: ["per-client"],
+};
+
+const access: SecurityEvent = {
+  ...COMMON,
+  type: "data_access",
+  user: "demo",
+  resource: "/v1/orders/1",
+  action: "read",
+};
+
+describe("an event scores", () => {
+  const POINTS: Readonly<Record<string, number>> = {
+    unknown_key: 10,
+    wrong_secret: 10,
+    bad_signature: 10,
+    insufficient_scope: 2,
+    missing: 1,
+    expired: 1,
+  };
+
+  test.each(AUTH_FAILURE_REASONS)("for a failure to authenticate, by its reason: %s", (reason) => {
+    expect(pointsOf(authFailure(reason))).toBe(POINTS[reason] ?? 5);
+  });
+
+  test.each([
+    ["path_traversal", 20],
+    ["control_characters", 20],
+    ["scanner_path", 20],
+    ["method", 10],
+    ["a rule of tomorrow", 10],
+    ["constructor", 10],
+  ])("for what is suspicious, by its rule: %s", (rule, points) => {
+    expect(pointsOf(suspicious(rule))).toBe(points);
+  });
+
+  test("a twentieth of a point for a limit, and none for access that was granted", () => {
+    expect(pointsOf(limited)).toBe(0.05);
+    expect(pointsOf({ ...access, count: 1_000_000 })).toBe(0);
+  });
+
+  test("for each of its occurrences", () => {
+    expect(pointsOf({ ...limited, count: 40 })).toBe(2);
+    expect(pointsOf({ ...authFailure("wrong_secret"), count: 7 })).toBe(70);
+  });
+
+  test("no more than one event may", () => {
+    expect(pointsOf({ ...authFailure("wrong_secret"), count: 100 })).toBe(MAX_EVENT_POINTS);
+    expect(pointsOf({ ...suspicious("scanner_path"), count: 1_000_000_000 })).toBe(MAX_EVENT_POINTS);
+  });
+
+  test("nothing where a block has refused it: asking whether it has ended makes no further one", () => {
+    expect(pointsOf({ ...suspicious("blocked_client"), count: 1_000 })).toBe(0);
+  });
+
+  test("nothing where the client is not known", () => {
+    expect(pointsOf({ ...suspicious("scanner_path"), client: UNKNOWN_CLIENT })).toBe(0);
+  });
+});
+
+describe("the offender", () => {
+  test.each([
+    ["192.0.2.1", "192.0.2.1"],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["126.255.255.255", "126.255.255.255"],
+    ["128.0.0.0", "128.0.0.0"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["0:0:0:1::1", "0:0:0:1::/64"],
+  ])("by %s is %s", (client, offender) => {
+    const network = offenderOf(client);
+    expect(network && writeCidr(network)).toBe(offender);
+  });
+
+  test.each([UNKNOWN_CLIENT, "", "somebody", "192.0.2.0/24"])("by %j is nobody", (client) => {
+    expect(offenderOf(client)).toBeUndefined();
+  });
+
+  test.each([
+    "2a06:98c0:3600::103",
+    "127.0.0.0",
+    "127.0.0.1",
+    "127.255.255.255",
+    "::ffff:127.0.0.1",
+    "::1",
+    "::2",
+  ])("by %s is nobody, lest this machine be blocked, or many others", (client) => {
+    expect(offenderOf(client)).toBeUndefined();
+  });
+});
+
+const NOW_MS = 1_700_000_000_000;
+
+/** Offends at the moment for a block, and tells for how long. */
+const offend = (known: Offender | undefined, nowMs: number) => judgeOffences(known, BLOCK_AT_SCORE, nowMs);
+
+/** So many blocks, each at the end of the one before; and when the last of them ends. */
+const blockTimes = (times: number): { lengths: number[]; offender: Offender | undefined; endMs: number } => {
+  const lengths: number[] = [];
+  let offender: Offender | undefined;
+  let endMs = NOW_MS;
+  for (let time = 0; time < times; time += 1) {
+    const judgement = offend(offender, endMs);
+    offender = judgement.offender;
+    lengths.push(judgement.blockForMs ?? Number.NaN);
+    endMs += judgement.blockForMs ?? Number.NaN;
+  }
+  return { lengths, offender, endMs };
+};
+
+describe("a score", () => {
+  test("begins with the first points", () => {
+    expect(judgeOffences(undefined, 10, NOW_MS)).toEqual({
+      offender: { score: 10, scoredAtMs: NOW_MS, blocks: 0, lastBlockedAtMs: null },
+      blockForMs: undefined,
+    });
+  });
+
+  test("leaks a point a second, to nothing", () => {
+    const { offender } = judgeOffences(undefined, 10, NOW_MS);
+    expect(judgeOffences(offender, 0, NOW_MS + 2_500).offender.score).toBe(7.5);
+    expect(judgeOffences(offender, 5, NOW_MS + 10_000).offender.score).toBe(5);
+    expect(judgeOffences(offender, 5, NOW_MS + 1_000_000_000).offender.score).toBe(5);
+  });
+
+  test("leaks the same however often it is judged", () => {
+    let { offender } = judgeOffences(undefined, 50, NOW_MS);
+    for (let step = 1; step <= 400; step += 1)
+      ({ offender } = judgeOffences(offender, 0, NOW_MS + 100 * step));
+    expect(offender.score).toBeCloseTo(10, 6);
+  });
+
+  test("of a point a second never blocks", () => {
+    let offender: Offender | undefined;
+    for (let second = 0; second < 10_000; second += 1) {
+      const judgement = judgeOffences(offender, 1, NOW_MS + 1_000 * second);
+      expect(judgement.blockForMs).toBeUndefined();
+      offender = judgement.offender;
+    }
+  });
+
+  test("of two points a second blocks within two minutes", () => {
+    let offender: Offender | undefined;
+    for (let second = 0; second < 120; second += 1) {
+      const judgement = judgeOffences(offender, 2, NOW_MS + 1_000 * second);
+      if (judgement.blockForMs !== undefined) return expect(second).toBe(98);
+      offender = judgement.offender;
+    }
+    expect.unreachable();
+  });
+
+  test("that is not reached by a fraction of a point does not block", () => {
+    const { offender } = judgeOffences(undefined, BLOCK_AT_SCORE - 1, NOW_MS);
+    expect(judgeOffences(offender, 1, NOW_MS + 1).blockForMs).toBeUndefined();
+    expect(judgeOffences(offender, 1, NOW_MS).blockForMs).toBe(FIRST_BLOCK_MS);
+  });
+
+  test("starts again at nothing with a block", () => {
+    expect(judgeOffences(undefined, MAX_EVENT_POINTS, NOW_MS).offender).toEqual({
+      score: 0,
+      scoredAtMs: NOW_MS,
+      blocks: 1,
+      lastBlockedAtMs: NOW_MS,
+    });
+  });
+});
+
+describe("a block", () => {
+  test("is four times as long each time, to a day", () => {
+    const minutes = blockTimes(9).lengths.map((ms) => ms / 60_000);
+    expect(minutes).toEqual([1, 4, 16, 64, 256, 1_024, 1_440, 1_440, 1_440]);
+  });
+
+  test("is not followed by another one while it stands, whatever is told late of the same attack", () => {
+    const { offender } = offend(undefined, NOW_MS);
+    for (const ms of [0, 1, FIRST_BLOCK_MS - 1]) {
+      expect(judgeOffences(offender, MAX_EVENT_POINTS, NOW_MS + ms)).toEqual({
+        offender,
+        blockForMs: undefined,
+      });
+    }
+    expect(offend(offender, NOW_MS + FIRST_BLOCK_MS).blockForMs).toBe(4 * FIRST_BLOCK_MS);
+  });
+
+  test("is remembered while the score leaks and grows", () => {
+    const { offender, endMs } = blockTimes(2);
+    const later = judgeOffences(offender, 10, endMs + 60_000);
+    expect(later.offender).toMatchObject({ score: 10, blocks: 2 });
+    expect(offend(later.offender, endMs + 120_000).blockForMs).toBe(16 * FIRST_BLOCK_MS);
+  });
+
+  test.each([1, 3, 9])("is remembered for a day after its end, and no longer: number %i", (times) => {
+    const { offender, lengths, endMs } = blockTimes(times);
+    const next = Math.min(LONGEST_BLOCK_MS, 4 * (lengths.at(-1) ?? 0));
+    expect(offend(offender, endMs + MEMORY_MS).blockForMs).toBe(next);
+    expect(offend(offender, endMs + MEMORY_MS + 1)).toMatchObject({
+      offender: { blocks: 1 },
+      blockForMs: FIRST_BLOCK_MS,
+    });
+  });
+
+  test("that is forgotten leaves nothing behind", () => {
+    const { offender, endMs } = blockTimes(3);
+    expect(judgeOffences(offender, 10, endMs + MEMORY_MS + 1).offender).toEqual({
+      score: 10,
+      scoredAtMs: endMs + MEMORY_MS + 1,
+      blocks: 0,
+      lastBlockedAtMs: null,
+    });
+  });
+});
+
+describe("a clock that is set back", () => {
+  test("takes nothing from the score, and goes on from there", () => {
+    const { offender } = judgeOffences(undefined, 50, NOW_MS);
+    const back = judgeOffences(offender, 10, NOW_MS - 3_600_000).offender;
+    expect(back).toMatchObject({ score: 60, scoredAtMs: NOW_MS - 3_600_000 });
+    expect(judgeOffences(back, 0, NOW_MS - 3_590_000).offender.score).toBe(50);
+  });
+
+  test("neither ends a block nor makes another one", () => {
+    const { offender } = offend(undefined, NOW_MS);
+    expect(offend(offender, NOW_MS - 3_600_000)).toEqual({ offender, blockForMs: undefined });
+  });
+});
+
+test("whatever happens, the numbers stay within their bounds", () => {
+  const step = fc.record({
+    points: fc.integer({ min: -10, max: 2 * MAX_EVENT_POINTS }),
+    afterMs: fc.oneof(
+      fc.integer({ min: -60_000, max: 200_000 }),
+      fc.integer({ min: -2 * LONGEST_BLOCK_MS, max: 4 * LONGEST_BLOCK_MS }),
+    ),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      let nowMs = NOW_MS;
+      let known: Offender | undefined;
+      for (const { points, afterMs } of steps) {
+        nowMs += afterMs;
+        const { offender, blockForMs } = judgeOffences(known, points, nowMs);
+        expect(offender.score).toBeGreaterThanOrEqual(0);
+        expect(offender.score).toBeLessThan(BLOCK_AT_SCORE);
+        expect(offender.blocks === 0).toBe(offender.lastBlockedAtMs === null);
+        expect(offender.blocks).toBeLessThanOrEqual((known?.blocks ?? 0) + 1);
+        if (blockForMs !== undefined) {
+          expect(blockForMs).toBeGreaterThanOrEqual(FIRST_BLOCK_MS);
+          expect(blockForMs).toBeLessThanOrEqual(LONGEST_BLOCK_MS);
+          expect(offender).toMatchObject({ score: 0, scoredAtMs: nowMs, lastBlockedAtMs: nowMs });
+        }
+        known = offender;
+      }
+    }),
+  );
+});
+
+test("blocks are counted no further than their number says anything", () => {
+  const many: Offender = { score: 0, scoredAtMs: 0, blocks: 1_000, lastBlockedAtMs: 0 };
+  expect(offend(many, LONGEST_BLOCK_MS)).toMatchObject({
+    offender: { blocks: 1_000 },
+    blockForMs: LONGEST_BLOCK_MS,
+  });
+});

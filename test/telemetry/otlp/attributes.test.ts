@@ -1,0 +1,43 @@
+import { expect, test } from "vitest";
+import { anyValue, attributes } from "../../../src/telemetry/otlp/attributes.ts";
+
+test.each([
+  ["a", { stringValue: "a" }],
+  ["", { stringValue: "" }],
+  [true, { boolValue: true }],
+  [200, { intValue: "200" }],
+  [-3, { intValue: "-3" }],
+  [-0, { intValue: "0" }],
+  [2 ** 53 - 1, { intValue: "9007199254740991" }],
+  [2 ** 53, { doubleValue: 2 ** 53 }],
+  [0.5, { doubleValue: 0.5 }],
+  [Number.NaN, { doubleValue: "NaN" }],
+  [Number.POSITIVE_INFINITY, { doubleValue: "Infinity" }],
+  [Number.NEGATIVE_INFINITY, { doubleValue: "-Infinity" }],
+  [2n ** 63n - 1n, { intValue: "9223372036854775807" }],
+  [-(2n ** 63n), { intValue: "-9223372036854775808" }],
+  [2n ** 63n, { doubleValue: 2 ** 63 }],
+  [
+    ["a", 1, [false]],
+    {
+      arrayValue: {
+        values: [{ stringValue: "a" }, { intValue: "1" }, { arrayValue: { values: [{ boolValue: false }] } }],
+      },
+    },
+  ],
+])("%s", (value, expected) => {
+  expect(anyValue(value)).toEqual(expected);
+});
+
+test("what has no value is not there", () => {
+  expect(attributes({ a: 1, b: null, c: undefined, d: "" })).toEqual([
+    { key: "a", value: { intValue: "1" } },
+    { key: "d", value: { stringValue: "" } },
+  ]);
+});
+
+test("what is no Unicode is made so: a receiver would refuse all of a request", () => {
+  expect(attributes({ "a\ud800": "b\udc00" })).toEqual([
+    { key: "a\ufffd", value: { stringValue: "b\ufffd" } },
+  ]);
+});

@@ -1,5 +1,5 @@
 /** Where the blocklist comes from: the snapshot in Redis, or, while Redis has none or does not answer, an origin. */
-import { EDGE_PATH, tierHeaders } from "../contract/internal-headers.ts";
+import { EDGE_PATH, internalHeaders } from "../contract/internal-headers.ts";
 import { VERSION_FIELD } from "../middleware/auth/published-keys.ts";
 import { readBlocklist } from "../middleware/blocklist/blocklist.ts";
 import {
@@ -100,7 +100,7 @@ export const blocklistSource = (dependencies: BlocklistSourceDependencies): Load
     const reading = await readBody(body?.getReader() ?? null, MAX_BYTES, ending.signal);
     ending.clear();
     if (reading.kind !== "read") throw new Error(`an origin's blocklist could not be read: ${reading.kind}`);
-    return versioned(headers.get(tierHeaders.blocklistVersion) ?? "", reading.bytes);
+    return versioned(headers.get(internalHeaders.blocklistVersion) ?? "", reading.bytes);
   };
 
   return async (known, exchange) => (await fromRedis(known)) ?? (await fromOrigin(known, exchange));

@@ -1,7 +1,6 @@
 /** The end of the way: the request goes to an origin, its answer comes back as the origin made it. */
 
 import type { EdgeRoute } from "../contract/edge-manifest.ts";
-import { tierHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { routed } from "../middleware/exchange.ts";
 import { repetitionOf } from "../resilience/balancer/retry-mode.ts";
@@ -14,8 +13,6 @@ export interface ForwardOptions {
   readonly without?: readonly string[];
   /** What the edge itself asks of the origin's cache (RFC 9111 §5.2.1). */
   readonly cacheControl?: string | undefined;
-  /** The answer may be kept for others: nothing is to stand on it that is this client's alone. @default false */
-  readonly isForMany?: boolean;
 }
 
 export type Forward = (exchange: EdgeExchange, options?: ForwardOptions) => Promise<Response | Problem>;
@@ -36,15 +33,6 @@ const forwardedHeaders = (
   }
   if (cacheControl !== undefined) forwarded["cache-control"] = cacheControl;
   return forwarded;
-};
-
-/** The origin writes them on its answer, which then can be passed on as it is. */
-const tellLimits = (
-  headers: Record<string, string>,
-  { ratelimit, "ratelimit-policy": policy }: Readonly<Record<string, string>> = {},
-): void => {
-  if (ratelimit !== undefined) headers[tierHeaders.rateLimit] = ratelimit;
-  if (policy !== undefined) headers[tierHeaders.rateLimitPolicy] = policy;
 };
 
 const unreachable = (retryAfterS: number): Problem =>
@@ -79,7 +67,6 @@ export const createForward =
   async (exchange, options = {}) => {
     const { entry, deadlineAtMs } = routed(exchange);
     const headers = forwardedHeaders(exchange.request.headers, entry.route, options);
-    if (options.isForMany !== true) tellLimits(headers, exchange.limitHeaders);
     const refused = unsendable(headers, entry.route);
     if (refused !== undefined) return refused;
     const { method } = exchange.request;

@@ -1,9 +1,10 @@
 /** Sends a signed request to one origin, once, and tells answers from failures. */
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import { toBase64Url } from "../lib/encoding.ts";
-import { type Verdict, writeVerdict } from "../middleware/auth/identity-headers.ts";
+import type { Identity } from "../middleware/auth/principal.ts";
 import { contentDigest } from "../middleware/signature/content-digest.ts";
 import { LIFETIME_S } from "../middleware/signature/covered-components.ts";
+import { writeEdgeContext } from "../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../middleware/signature/not-executed.ts";
 import { signRequest } from "../middleware/signature/sign.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
@@ -19,7 +20,7 @@ export interface SendableRequest {
   /** The client's fields that go along, by lower-case name. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array<ArrayBuffer>;
-  readonly verdict: Verdict;
+  readonly verdict: Identity;
   readonly requestId: string;
   readonly clientAddress: string;
   /** Epoch milliseconds. */
@@ -140,22 +141,20 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
     { address, number, spanId }: AttemptOptions,
     digest: string | undefined,
   ): Record<string, string> & { readonly signature: string } => {
-    const { verdict, principal } = writeVerdict(request.verdict);
     const nowMs = now();
     const leftMs = Math.max(0, request.deadlineAtMs - nowMs);
     const headers: Record<string, string> = {
       ...request.headers,
-      [tierHeaders.requestId]: request.requestId,
-      [tierHeaders.clientAddress]: request.clientAddress,
-      [tierHeaders.verdict]: verdict,
-      [tierHeaders.timeoutMs]: String(Math.floor(leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE))),
-      [tierHeaders.attempt]: String(number),
+      [internalHeaders.requestId]: request.requestId,
+      [internalHeaders.context]: writeEdgeContext({
+        client: request.clientAddress,
+        identity: request.verdict,
+        timeoutMs: Math.floor(leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE)),
+        attempt: number,
+        parentSpanId: spanId,
+      }),
     };
-    if (principal !== undefined) headers[tierHeaders.principal] = principal;
-    if (spanId !== undefined) {
-      headers[tierHeaders.parentSpan] = spanId;
-      headers["traceparent"] = writeTraceparent(traceIdOf(request.requestId), spanId);
-    }
+    if (spanId !== undefined) headers["traceparent"] = writeTraceparent(traceIdOf(request.requestId), spanId);
     if (digest !== undefined) headers["content-digest"] = digest;
     const { method, path, query } = request;
     const target = { method, path, query, authority: address.authority };
@@ -169,7 +168,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: SendSurroun
     sentMs: number,
   ): Outcome => {
     const { status, headers } = response;
-    if (headers.get(tierHeaders.requestId) !== request.requestId) {
+    if (headers.get(internalHeaders.requestId) !== request.requestId) {
       discard(response);
       return { kind: "foreign", isAway: isAwayStatus(status) };
     }

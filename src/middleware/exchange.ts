@@ -1,7 +1,7 @@
 /** One request on its way through the guards, and what they have found out about it so far. */
 import type { EdgeRoute } from "../contract/edge-manifest.ts";
 import type { Problem } from "../contract/problem.ts";
-import type { Verdict } from "./auth/identity-headers.ts";
+import type { Identity } from "./auth/principal.ts";
 import type { ChunkReader } from "./body-limit/read-body.ts";
 import type { Client } from "./context/client.ts";
 import type { LimitResult } from "./rate-limit/limiter/verdict.ts";
@@ -39,7 +39,7 @@ export interface Exchange {
   limitHeaders?: Readonly<Record<string, string>>;
   /** What its limits have said, in the route's order. */
   limits: readonly LimitResult[];
-  verdict: Verdict;
+  verdict: Identity;
   body?: Uint8Array<ArrayBuffer>;
   /** Whether the client has asked what was done, and may know it. */
   isExplained: boolean;

@@ -1,6 +1,6 @@
 /** What the edge itself asks for, under a path of its own: nobody else may know it. */
 import { Hono } from "hono";
-import { EDGE_PATH, tierHeaders } from "../contract/internal-headers.ts";
+import { EDGE_PATH, internalHeaders } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import { writeKeyRecord } from "../middleware/auth/published-keys.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
@@ -58,7 +58,7 @@ export const createEdgePaths = (
   reading("edge_key", `${EDGE_PATH}/keys/:id`, async (c, from, requestId) => {
     const record = await findKey(from, c.req.param("id") ?? "");
     if (record === undefined) return problemResponse(problem("not_found"), requestId);
-    return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
+    return c.body(writeKeyRecord(record), 200, { [internalHeaders.requestId]: requestId });
   });
 
   const compiled = compiledBlocklist();

@@ -185,9 +185,8 @@ describe("what it does not allow is refused:", () => {
 describe("what a client says of itself", () => {
   test("in the edge's fields is not believed", async () => {
     const headers = {
-      "breakwater-principal": "alice",
-      "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
-      "breakwater-client-address": "192.0.2.9",
+      "breakwater-context":
+        'client="192.0.2.9", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=5000, attempt=1',
     };
     expect((await call("/v1/orders", { headers })).status).toBe(401);
   });

@@ -1,12 +1,12 @@
 /** What the edge does where an origin fails, over real HTTP. */
 import type { IncomingMessage, RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
 import { signNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { clientTo, clock, KEY, outcomes, statusOf, stoppedClock, textOf, well } from "./origin-clients.ts";
-import { cutting, foreign, hanging, idOf, listen, ours, stopUpstreams } from "./upstreams.ts";
+import { contextOf, cutting, foreign, hanging, idOf, listen, ours, stopUpstreams } from "./upstreams.ts";
 
 afterEach(stopUpstreams);
 
@@ -34,12 +34,12 @@ describe("a request that may be made again is answered by another origin", () =>
     const { answer, trail } = await clientTo(upstreams, {}, firstFirst).send();
     expect(await textOf(answer)).toBe("done");
     expect(outcomes(trail)).toEqual([outcome, "answered"]);
-    expect(upstreams.map(({ seen }) => seen[0]?.headers[tierHeaders.attempt])).toEqual(["1", "2"]);
+    expect(upstreams.map(({ seen }) => contextOf(seen[0])?.attempt)).toEqual([1, 2]);
   });
 
   test("where the first one's answer breaks off, if it is of a size that is read before it is passed on", async () => {
     const breakingOff: RequestListener = (request, response) => {
-      response.writeHead(200, { [tierHeaders.requestId]: idOf(request), "content-length": "5000" });
+      response.writeHead(200, { [internalHeaders.requestId]: idOf(request), "content-length": "5000" });
       response.write("the first half", () => request.socket.resetAndDestroy());
     };
     const upstreams = [await listen(breakingOff), await listen(well)];
@@ -63,7 +63,7 @@ describe("a request that must not be done twice", () => {
     ["breaks the connection", cutting, "unreachable"],
     ["is away behind its gateway", foreign(502), "foreign"],
     ["refuses, and does not say that it has done nothing", ours(503), 503],
-    ["says so without a signature", ours(503, "", { [tierHeaders.notExecuted]: "?1" }), 503],
+    ["says so without a signature", ours(503, "", { [internalHeaders.notExecuted]: "?1" }), 503],
     ["says so with another one's key", notBegun(503, [testKey("k", 7)]), 503],
   ])("is sent once, where the origin %s", async (_, handler, result) => {
     const upstreams = [await listen(handler), await listen(well)];
@@ -107,7 +107,7 @@ describe("a request that must not be done twice", () => {
     const { answer } = await clientTo([upstream]).send({ method: "POST", repetition: "never" });
     if (answer.kind !== "answered") throw new Error(answer.kind);
     expect(answer.response.headers.get("retry-after")).toBe("1");
-    for (const name of [tierHeaders.notExecuted, "signature", "signature-input"])
+    for (const name of [internalHeaders.notExecuted, "signature", "signature-input"])
       expect(answer.response.headers.has(name)).toBe(false);
   });
 });
@@ -252,7 +252,7 @@ describe("the deadline", () => {
     const upstreams = [await listen(foreign(502)), await listen(hanging)];
     const { answer } = await clientTo(upstreams, {}, firstFirst).send({ deadlineMs: 600 });
     expect(statusOf(answer)).toBe("timed_out");
-    const told = upstreams.map(({ seen }) => Number(seen[0]?.headers[tierHeaders.timeoutMs]));
+    const told = upstreams.map(({ seen }) => contextOf(seen[0])?.timeoutMs ?? 0);
     expect(told[0]).toBeLessThanOrEqual(540);
     expect(told[1]).toBeLessThanOrEqual(told[0] ?? 0);
   });

@@ -1,11 +1,19 @@
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { originBreaker, readEdgeConfiguration } from "../../src/edge/configuration.ts";
 import { createOriginClient } from "../../src/edge/origin-client.ts";
 import type { OriginAnswer } from "../../src/edge/origin-request.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
-import { cutting, foreign, hanging, listen, ours, stopUpstreams, type Upstream } from "./upstreams.ts";
+import {
+  contextOf,
+  cutting,
+  foreign,
+  hanging,
+  listen,
+  ours,
+  stopUpstreams,
+  type Upstream,
+} from "./upstreams.ts";
 
 afterEach(stopUpstreams);
 
@@ -131,13 +139,13 @@ describe("an origin goes on being asked however often", () => {
 });
 
 test.each([
-  [10_000, "9900"],
-  [1_000, "900"],
-  [200, "180"],
+  [10_000, 9_900],
+  [1_000, 900],
+  [200, 180],
 ])("with %d ms left the origin is told of %s", async (leftMs, told) => {
   const header = Promise.withResolvers<unknown>();
   const upstream = await listen((request, response) => {
-    header.resolve(request.headers[tierHeaders.timeoutMs]);
+    header.resolve(contextOf(request)?.timeoutMs);
     ours(200)(request, response);
   });
   await clientTo([upstream]).send({ leftMs });

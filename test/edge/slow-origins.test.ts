@@ -1,11 +1,19 @@
 /** What the edge does where an origin is slow, over real HTTP. */
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import type { AttemptRecord } from "../../src/edge/attempt-events.ts";
 import type { OriginClientOptions } from "../../src/edge/origin-client.ts";
 import { clientTo, clock, outcomes, statusOf, textOf, well } from "./origin-clients.ts";
-import { cutting, hanging, idOf, listen, ours, stopUpstreams, type Upstream } from "./upstreams.ts";
+import {
+  contextOf,
+  cutting,
+  hanging,
+  idOf,
+  listen,
+  ours,
+  stopUpstreams,
+  type Upstream,
+} from "./upstreams.ts";
 
 afterEach(stopUpstreams);
 
@@ -78,7 +86,7 @@ describe("a read that takes longer than nearly all do", () => {
     const { send } = await taught([upstream]);
     let answerFirst = (): void => undefined;
     answerNext(upstream, (request, response) => {
-      if (request.headers[tierHeaders.attempt] === "1") {
+      if (contextOf(request)?.attempt === 1) {
         answerFirst = () => void setTimeout(() => well(request, response), 100);
         return;
       }

@@ -4,7 +4,7 @@
  * time in one isolate, one fetches it: by a lease, since no promise may be shared between requests.
  */
 
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import type { Problem } from "../../contract/problem.ts";
 import { routed } from "../../middleware/exchange.ts";
 import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
@@ -152,11 +152,11 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
 
   /** Takes note of what a write has made old, which is nobody else's business. */
   const noted = (result: Response | Problem): Response | Problem => {
-    const field = result instanceof Response ? result.headers.get(tierHeaders.invalidated) : null;
+    const field = result instanceof Response ? result.headers.get(internalHeaders.invalidated) : null;
     if (!(result instanceof Response) || field === null) return result;
     invalidations.note(readTags(field), now());
     const copy = new Response(result.body, result);
-    copy.headers.delete(tierHeaders.invalidated);
+    copy.headers.delete(internalHeaders.invalidated);
     return copy;
   };
 

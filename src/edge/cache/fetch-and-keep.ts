@@ -90,7 +90,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     try {
       const requested = { atMs: now(), maxAgeS };
       const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
-      const result = await forward(asked.exchange, { without: [CONDITION], cacheControl, isForMany: true });
+      const result = await forward(asked.exchange, { without: [CONDITION], cacheControl });
       if (statusNumber(result) >= 500) failures.take(asked.key, now());
       else if (result instanceof Response) stored = keep(asked, result, requested, end);
       return { result, stored };

@@ -1,5 +1,5 @@
 /** Answers with what the edge's cache has to say of them (RFC 9211), and 304 where the client holds their version. */
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import { noneMatchHolds } from "../../lib/entity-tag.ts";
 import { type CacheStatus, writeCacheStatus } from "../../middleware/response-cache/cache-status.ts";
 import { outcomeOf } from "../../middleware/response-cache/outcome.ts";
@@ -42,7 +42,7 @@ export const keptResponse = (
   const ageMs = Math.max(0, nowMs - kept.generatedAtMs);
   const ttlS = Math.floor((kept.windows.freshMs - ageMs) / 1000);
   headers.set("age", String(Math.ceil(ageMs / 1000)));
-  headers.set(tierHeaders.requestId, exchange.requestId);
+  headers.set(internalHeaders.requestId, exchange.requestId);
   headers.append("cache-status", writeCacheStatus(CACHE_NAME, { ...status, ttlS }));
   return respond(exchange, kept.response.body, headers);
 };

@@ -2,13 +2,12 @@
 
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { Exchange } from "../exchange.ts";
-import type { Verdict } from "./identity-headers.ts";
-import type { Principal } from "./principal.ts";
+import type { Identity, Principal } from "./principal.ts";
 
 export type Credentials =
   | {
       readonly kind: "proven";
-      readonly verdict: Exclude<Verdict, { auth: "none" }>;
+      readonly verdict: Exclude<Identity, { auth: "none" }>;
     }
   | {
       readonly kind: "refused";

@@ -1,5 +1,5 @@
 /** Gives the blocklist to an edge that cannot have it from Redis. */
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import type { CompiledBlocklist } from "./compiled-blocklist.ts";
 
 /**
@@ -11,7 +11,7 @@ export const serveBlocklist = (
   known: string | undefined,
   requestId: string,
 ): Response => {
-  const headers = { [tierHeaders.requestId]: requestId, [tierHeaders.blocklistVersion]: version };
+  const headers = { [internalHeaders.requestId]: requestId, [internalHeaders.blocklistVersion]: version };
   return version === known
     ? new Response(null, { status: 204, headers })
     : new Response(bytes, { headers: { ...headers, "content-type": "application/octet-stream" } });

@@ -153,7 +153,7 @@ describe("a request whose trace is kept", () => {
     const { client } = spansOf(response);
     const traceId = traceIdOf(requestIdOf(response));
     expect(origin.arrived[0]?.headers).toMatchObject({
-      "breakwater-parent-span": client?.spanId,
+      "breakwater-context": expect.stringContaining(`, span="${client?.spanId}"`),
       traceparent: `00-${traceId}-${client?.spanId}-01`,
     });
   });
@@ -166,7 +166,8 @@ describe("a request whose trace is kept", () => {
         traceparent: `00-${theirs}-b7ad6b7169203331-01`,
         tracestate: "vendor=1",
         baggage: "user=1",
-        "breakwater-parent-span": "b7ad6b7169203331",
+        "breakwater-context":
+          'client="192.0.2.1", auth=none, timeout-ms=1, attempt=1, span="b7ad6b7169203331"',
       },
     });
     await isolate.settled();
@@ -174,7 +175,7 @@ describe("a request whose trace is kept", () => {
     expect(spansOf(response).server?.parentSpanId).toBeUndefined();
     const { headers } = origin.arrived[0] ?? {};
     expect(headers?.["traceparent"]).not.toContain(theirs);
-    expect(headers?.["breakwater-parent-span"]).not.toBe("b7ad6b7169203331");
+    expect(headers?.["breakwater-context"]).not.toContain("b7ad6b7169203331");
     expect(headers).not.toHaveProperty("tracestate");
     expect(headers).not.toHaveProperty("baggage");
   });
@@ -219,7 +220,7 @@ describe("a request whose trace is not kept", () => {
     await isolate.settled();
     expect(receiver.traces.size).toBe(0);
     expect(origin.arrived[0]?.headers).not.toHaveProperty("traceparent");
-    expect(origin.arrived[0]?.headers).not.toHaveProperty("breakwater-parent-span");
+    expect(origin.arrived[0]?.headers["breakwater-context"]).not.toContain("span=");
   });
 
   test("is measured all the same", async () => {

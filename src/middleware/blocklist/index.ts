@@ -4,10 +4,10 @@ import { BLOCKED_RULE } from "../../security-events/abuse-score.ts";
 import type { Exchange, Guard, GuardResult } from "../exchange.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import type { Blocked, Blocklist } from "./blocklist.ts";
-import type { HeldBlocklist } from "./snapshot.ts";
+import type { GetBlocklist } from "./snapshot.ts";
 
 export interface BlocklistGuardDependencies {
-  readonly held: HeldBlocklist;
+  readonly held: GetBlocklist;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly reportSecurity: ReportSecurity;

@@ -1,27 +1,26 @@
 /**
- * The form in which the blocklist stands in Redis for the edge: one hash, with a version (`VERSION_FIELD`) and the compiled
- * list as base64 in parts, so that no command to Redis is large.
+ * The blocklist in Redis, as the edge reads it: one hash with a version (`VERSION_FIELD`) and the compiled list as base64,
+ * in parts, so that no Redis command is large.
  */
-
-/** Networks that a list may hold: compiled at most 5 MB, of which an isolate has 128 for everything. */
+/** Most networks of a list: 5 MB compiled; an isolate has 128 MB in all. */
 export const MAX_ENTRIES = 200_000;
 
-/** What the largest list is compiled, and more. */
+/** Above the compiled size of the largest list. */
 export const MAX_BYTES = 8 * 1024 * 1024;
 
 export const publishedBlocklistName = (prefix: string): string => `${prefix}blocklist`;
 
-/** The field that says how many parts there are; they are named `0`, `1`, … */
+/** The field with the number of parts, which are named `0`, `1`, … */
 export const PARTS_FIELD = "@parts";
 
-/** Characters of one part, which are its bytes. */
+/** Characters per part. */
 const PART_LENGTH = 256 * 1024;
-/** What a part holds: base64 makes four characters of three bytes. */
+/** Bytes per part: base64 turns three bytes into four characters. */
 const PART_BYTES = (PART_LENGTH / 4) * 3;
-/** More than the largest list has: what says more is not read. */
+/** More than the largest list needs. */
 const MAX_PARTS = 64;
 
-/** So many bytes at a time are made text of: a call takes only so many arguments. A whole number of base64's threes. */
+/** Encoded at a time: a call takes a limited number of arguments. A multiple of three, to avoid padding. */
 const CHUNK_BYTES = 3 * 4_096;
 
 const encode = (bytes: Uint8Array): string => {
@@ -46,7 +45,7 @@ const decode = (text: string): Uint8Array | undefined => {
   }
 };
 
-/** The hash's fields but for the version. */
+/** The hash's fields, without the version. */
 export const writeParts = (bytes: Uint8Array): Record<string, string> => {
   const count = Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES));
   const parts = Array.from({ length: count }, (_, index): [string, string] => [
@@ -58,7 +57,7 @@ export const writeParts = (bytes: Uint8Array): Record<string, string> => {
 
 const COUNT = /^[1-9]\d?$/;
 
-/** The compiled list; undefined where a part is missing, or is not what `writeParts` writes. */
+/** The compiled list; undefined if a part is missing or invalid. */
 export const readParts = (values: Readonly<Record<string, string>>): Uint8Array | undefined => {
   const count = values[PARTS_FIELD];
   if (count === undefined || !COUNT.test(count) || Number(count) > MAX_PARTS) return undefined;

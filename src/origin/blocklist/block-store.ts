@@ -1,6 +1,6 @@
 /** The blocklist in PostgreSQL. Every change raises the snapshot's version in the same statement. */
 import { v7 as uuidv7 } from "uuid";
-import type { BlocklistEntry } from "../../middleware/blocklist/compile.ts";
+import type { BlocklistEntry } from "../../middleware/blocklist/binary-format.ts";
 import { type Network, parseNetwork, writeCidr } from "../../middleware/blocklist/network.ts";
 import { MAX_ENTRIES } from "../../middleware/blocklist/published-blocklist.ts";
 import type { Database } from "../data/database.ts";

@@ -1,5 +1,5 @@
 /** The blocklist as the database has it, compiled; it is compiled once a version, as everybody asks for the same. */
-import { compileBlocklist } from "../../middleware/blocklist/compile.ts";
+import { compileBlocklist } from "../../middleware/blocklist/binary-format.ts";
 import type { Database } from "../data/database.ts";
 import { readVersion } from "../snapshots/version.ts";
 import { blocklistSnapshot } from "./block-store.ts";

@@ -1,5 +1,5 @@
 /** Publishes the blocklist to Redis, compiled, for the edge to read. */
-import { compileBlocklist } from "../../middleware/blocklist/compile.ts";
+import { compileBlocklist } from "../../middleware/blocklist/binary-format.ts";
 import { publishedBlocklistName, writeParts } from "../../middleware/blocklist/published-blocklist.ts";
 import type { Database } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";

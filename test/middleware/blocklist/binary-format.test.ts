@@ -1,8 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HEADER_BYTES, layoutOf, WORD_BYTES } from "../../../src/middleware/blocklist/binary-format.ts";
+import {
+  compileBlocklist,
+  HEADER_BYTES,
+  layoutOf,
+  WORD_BYTES,
+} from "../../../src/middleware/blocklist/binary-format.ts";
 import { readBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
-import { compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
 import { address, anyAddress, blocklist, entry, read } from "./support.ts";
 
 const ENTRIES = [

@@ -20,7 +20,7 @@ const answerTo = ({ rule, details }: Finding): GuardResult => {
     case "method_not_allowed":
       return problem(code, { headers: { allow: SCREENED_METHODS } });
     default:
-      return problem(code, { detail: `Not taken for ${details}.` });
+      return problem(code, { detail: `Rejected: ${details}.` });
   }
 };
 

@@ -50,31 +50,24 @@ const familyAt = (bytes: Uint8Array, columns: Columns, count: number, startWords
   };
 };
 
-const isAtMost = (
-  starts: ArrayLike<number>,
-  at: number,
-  startWords: number,
-  address: ClientAddress,
-): boolean => {
-  for (let index = 0; index < startWords; index += 1) {
-    const start = starts[at + index] ?? 0;
-    const word = wordAt(address, WORD_BYTES * index);
-    if (start !== word) return start < word;
-  }
-  return true;
-};
-
 /**
  * The index of the last start that is at most the address, or -1: a binary search with ⌈log₂(n + 1)⌉ steps.
  *
  * @param starts of sorted entries, each of `startWords` words
  */
 export const lastStart = (starts: ArrayLike<number>, startWords: number, address: ClientAddress): number => {
+  const first = wordAt(address, 0);
   let low = 0;
   let high = starts.length / startWords;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (isAtMost(starts, middle * startWords, startWords, address)) low = middle + 1;
+    let start = starts[middle * startWords] ?? 0;
+    let word = first;
+    for (let index = 1; start === word && index < startWords; index += 1) {
+      start = starts[middle * startWords + index] ?? 0;
+      word = wordAt(address, WORD_BYTES * index);
+    }
+    if (start <= word) low = middle + 1;
     else high = middle;
   }
   return low - 1;

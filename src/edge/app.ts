@@ -6,7 +6,8 @@
 import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import { problem } from "../contract/problem.ts";
 import { keyCredentials } from "../middleware/auth/api-keys.ts";
-import { heldBlocklist } from "../middleware/blocklist/snapshot.ts";
+import { createJwtVerifier } from "../middleware/auth/jwt.ts";
+import { createBlocklistSnapshot } from "../middleware/blocklist/snapshot.ts";
 import { guardChain, passGuards } from "../middleware/guards.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import { limitsAhead, limitsAs } from "../middleware/rate-limit/index.ts";
@@ -26,7 +27,6 @@ import { dependencyBreaker } from "./breakers.ts";
 import { cachedForward } from "./cache/cached-forward.ts";
 import type { EdgeStore } from "./cache/edge-store.ts";
 import { type EdgeConfiguration, originBreaker } from "./configuration.ts";
-import { configuredTokens } from "./configured-tokens.ts";
 import { type EdgeExchange, exchanges } from "./edge-exchange.ts";
 import { endingIn } from "./ending.ts";
 import { createEventCourier } from "./event-courier.ts";
@@ -107,10 +107,10 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
     table: compileRoutes(routes),
     blocklist:
       bulkRedis &&
-      heldBlocklist({
+      createBlocklistSnapshot({
         // It is fetched for all: no request's trace has it.
         load: blocklistSource({ redis: dependencies.redis, bulkRedis, breaker, keyPrefix, client, now }),
-        pause,
+        sleep: pause,
         now,
         log,
       }),
@@ -119,7 +119,15 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
       now,
       ahead: limitsAhead(limitsFor, createPrepare(limitStore)),
     }),
-    tokens: configuredTokens(configuration, dependencies),
+    tokens: createJwtVerifier({
+      issuer: configuration.JWT_ISSUER,
+      audience: configuration.JWT_AUDIENCE,
+      jwksUrl: configuration.JWT_JWKS_URL,
+      algorithms: configuration.JWT_ALGORITHMS,
+      fetch: dependencies.fetch,
+      now,
+      log,
+    }),
     limits: {
       admit: createAdmit({ ...limitStore, pause }),
       limitsFor,

@@ -15,7 +15,7 @@ import {
   wordVariable,
 } from "../lib/variables.ts";
 import { VERSION } from "../lib/version.ts";
-import { isTokenAlgorithm, KEY_KINDS } from "../middleware/auth/jwt/algorithms.ts";
+import { JWT_ALGORITHMS } from "../middleware/auth/jwt.ts";
 import { signingKeysVariable } from "../middleware/signature/signing-keys.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
 import { readHeaderList } from "../telemetry/header-list.ts";
@@ -125,8 +125,8 @@ const VARIABLES = {
   ),
   JWT_ALGORITHMS: optional(
     listVariable(
-      (part) => (isTokenAlgorithm(part) ? part : undefined),
-      `some of ${Object.keys(KEY_KINDS).join(", ")}`,
+      (part) => JWT_ALGORITHMS.find((algorithm) => algorithm === part),
+      `some of ${JWT_ALGORITHMS.join(", ")}`,
     ),
   ),
 };

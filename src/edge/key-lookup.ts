@@ -3,7 +3,7 @@
  * none or does not answer, at an origin. Losing Redis costs time, until its breaker is open, never a valid key.
  */
 import { EDGE_PATH } from "../contract/internal-headers.ts";
-import type { KeyFinding, KeyLookup } from "../middleware/auth/key-lookup.ts";
+import type { KeyLookup, KeyLookupResult } from "../middleware/auth/api-keys.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../middleware/auth/published-keys.ts";
 import { type Exchange, routed } from "../middleware/exchange.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
@@ -28,7 +28,7 @@ const fromSnapshot = async (
   breaker: Breaker,
   name: string,
   id: string,
-): Promise<KeyFinding> => {
+): Promise<KeyLookupResult> => {
   try {
     const fields = await breaker.run(() => redis.command("HMGET", name, id, VERSION_FIELD), everyErrorFails);
     const [text, version] = Array.isArray(fields) ? fields : [];
@@ -44,7 +44,7 @@ const fromOrigin = async (
   { client, activeTrace }: KeyLookupDependencies,
   id: string,
   exchange: Exchange,
-): Promise<KeyFinding> => {
+): Promise<KeyLookupResult> => {
   const answer = await client.send({
     route: "edge_key",
     repetition: "race",

@@ -3,7 +3,7 @@ import type { EdgeRoute } from "../contract/edge-manifest.ts";
 import { authenticationGuard } from "./auth/index.ts";
 import type { CheckCredentials } from "./auth/result.ts";
 import { blocklistGuard } from "./blocklist/index.ts";
-import type { HeldBlocklist } from "./blocklist/snapshot.ts";
+import type { GetBlocklist } from "./blocklist/snapshot.ts";
 import { type BodyGuardDependencies, bodyGuard } from "./body-limit/index.ts";
 import type { Exchange, GuardResult, NamedGuard } from "./exchange.ts";
 import { type LimitGuardDependencies, limitGuard } from "./rate-limit/index.ts";
@@ -15,7 +15,7 @@ import type { ReportSecurity } from "./security-report.ts";
 export interface ChainDependencies {
   readonly table: RouteTable<EdgeRoute>;
   /** @default nobody is blocked */
-  readonly blocklist?: HeldBlocklist | undefined;
+  readonly blocklist?: GetBlocklist | undefined;
   readonly keys: CheckCredentials;
   /** @default no token is taken */
   readonly tokens?: CheckCredentials | undefined;

@@ -9,9 +9,9 @@ import { asksForExplanation, mayBeExplainedTo } from "../asking.ts";
 import { type Exchange, type Guard, type GuardResult, routed } from "../exchange.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import { bearerToken } from "./api-key.ts";
-import { looksLikeToken } from "./jwt/token-header.ts";
+import { looksLikeToken } from "./jwt.ts";
 import { missingScopes } from "./principal.ts";
-import { ANONYMOUS, type CheckCredentials, type Credentials, principalOf } from "./result.ts";
+import { ANONYMOUS, type AuthResult, type CheckCredentials, provenPrincipal } from "./result.ts";
 
 export interface AuthenticationDependencies {
   readonly keys: CheckCredentials;
@@ -49,7 +49,7 @@ const TOKEN_FAULTS: Readonly<Partial<Record<AuthFailureReason, string>>> = {
 export const authenticationGuard = ({ keys, tokens, reportSecurity }: AuthenticationDependencies): Guard => {
   const isToken = (text: string): boolean => tokens !== undefined && looksLikeToken(text);
 
-  const check = (text: string, exchange: Exchange): Credentials | Promise<Credentials> =>
+  const check = (text: string, exchange: Exchange): AuthResult | Promise<AuthResult> =>
     tokens !== undefined && looksLikeToken(text) ? tokens(text, exchange) : keys(text, exchange);
 
   const refuse = (exchange: Exchange, user: string, reason: AuthFailureReason, answer: Problem): Problem => {
@@ -61,7 +61,7 @@ export const authenticationGuard = ({ keys, tokens, reportSecurity }: Authentica
     exchange: Exchange,
     { scopes }: Exclude<Auth, "public">,
     text: string,
-    credentials: Credentials,
+    credentials: AuthResult,
   ): GuardResult => {
     if (credentials.kind === "unavailable") return unavailable;
     if (credentials.kind === "refused") {
@@ -70,7 +70,7 @@ export const authenticationGuard = ({ keys, tokens, reportSecurity }: Authentica
       const detail = fault === undefined ? "The API key is not valid." : `The token ${fault}.`;
       return refuse(exchange, user, reason, unauthenticated(detail, "invalid_token"));
     }
-    const { principal } = credentials.verdict;
+    const { principal } = credentials.identity;
     const missing = missingScopes({ scopes }, principal);
     if (missing.length > 0) {
       const answer = problem("forbidden", {
@@ -79,14 +79,14 @@ export const authenticationGuard = ({ keys, tokens, reportSecurity }: Authentica
       });
       return refuse(exchange, principal.id, "insufficient_scope", answer);
     }
-    exchange.verdict = credentials.verdict;
+    exchange.verdict = credentials.identity;
     exchange.isExplained = asksForExplanation(exchange) && mayBeExplainedTo(principal);
     return undefined;
   };
 
   /** On a public route it only matters who asks how its answer came about. */
-  const judgeCurious = (exchange: Exchange, credentials: Credentials): undefined => {
-    const principal = principalOf(credentials);
+  const judgeCurious = (exchange: Exchange, credentials: AuthResult): undefined => {
+    const principal = provenPrincipal(credentials);
     exchange.isExplained = principal !== undefined && mayBeExplainedTo(principal);
   };
 
@@ -106,7 +106,7 @@ export const authenticationGuard = ({ keys, tokens, reportSecurity }: Authentica
             ),
           );
     }
-    const decide = (credentials: Credentials): GuardResult =>
+    const decide = (credentials: AuthResult): GuardResult =>
       auth === "public" ? judgeCurious(exchange, credentials) : judge(exchange, auth, text, credentials);
     const credentials = check(text, exchange);
     return credentials instanceof Promise ? credentials.then(decide) : decide(credentials);

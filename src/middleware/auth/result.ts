@@ -1,30 +1,26 @@
-/** What the credentials of a request are worth. */
-
+/** The outcome of a credentials check. */
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Identity, Principal } from "./principal.ts";
 
-export type Credentials =
-  | {
-      readonly kind: "proven";
-      readonly verdict: Exclude<Identity, { auth: "none" }>;
-    }
+export type AuthResult =
+  | { readonly kind: "proven"; readonly identity: Exclude<Identity, { auth: "none" }> }
   | {
       readonly kind: "refused";
       readonly reason: AuthFailureReason;
-      /** Whom it claims to be. */
+      /** Identity that the client claims, unverified. */
       readonly user: string;
     }
-  /** Nobody can say now. */
+  /** The credentials cannot be checked now. */
   | { readonly kind: "unavailable" };
 
-/** At once where it has been found out lately. */
-export type CheckCredentials = (text: string, exchange: Exchange) => Credentials | Promise<Credentials>;
+/** Synchronous if a recent result is cached. */
+export type CheckCredentials = (text: string, exchange: Exchange) => AuthResult | Promise<AuthResult>;
 
 export const ANONYMOUS = "anonymous";
 
-export const UNAVAILABLE: Credentials = { kind: "unavailable" };
-export const MALFORMED: Credentials = { kind: "refused", reason: "malformed", user: ANONYMOUS };
+export const UNAVAILABLE: AuthResult = { kind: "unavailable" };
+export const MALFORMED: AuthResult = { kind: "refused", reason: "malformed", user: ANONYMOUS };
 
-export const principalOf = (credentials: Credentials | undefined): Principal | undefined =>
-  credentials?.kind === "proven" ? credentials.verdict.principal : undefined;
+export const provenPrincipal = (result: AuthResult | undefined): Principal | undefined =>
+  result?.kind === "proven" ? result.identity.principal : undefined;

@@ -1,4 +1,4 @@
-/** The scopes that a token gives: `scope` as RFC 9068 §2.2.3 has it, or `scp`, as other issuers have it. */
+/** The scopes of a token: `scope` (RFC 9068 §2.2.3), or `scp`, which other issuers use. */
 import type { JsonObject } from "../../lib/json-object.ts";
 
 /** RFC 6749 §3.3, `scope-token`: no space, quote or backslash. */
@@ -13,6 +13,6 @@ const listed = (value: unknown): readonly unknown[] => {
   return Array.isArray(value) ? value : [];
 };
 
-/** Each once. What is no scope is left out, as is what is beyond the first 64. */
+/** The first 64 distinct scopes; invalid ones are skipped. */
 export const readScopes = ({ scope, scp }: JsonObject): string[] =>
   [...new Set(listed(scope ?? scp).filter(isScope))].slice(0, MAX_SCOPES);

@@ -2,14 +2,14 @@
  * The edge's chain of guards, mounted by an origin that stands without one (`server.guards: origin`): for compose, and
  * behind a gateway of one's own.
  */
-import { setTimeout as pause } from "node:timers/promises";
 import { type EdgeRoutes, edgeRoutes } from "../../contract/edge-manifest.ts";
 import type { Routes } from "../../contract/route.ts";
+import { sleep } from "../../lib/async.ts";
+import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
 import { keyCredentials } from "../../middleware/auth/api-keys.ts";
-import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
 import type { CheckCredentials } from "../../middleware/auth/result.ts";
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
-import { heldBlocklist } from "../../middleware/blocklist/snapshot.ts";
+import { createBlocklistSnapshot } from "../../middleware/blocklist/snapshot.ts";
 import type { Client } from "../../middleware/context/client.ts";
 import { type Exchange, type GuardedRequest, routed } from "../../middleware/exchange.ts";
 import type { ChainDependencies } from "../../middleware/guards.ts";
@@ -84,7 +84,7 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
   const { database, clientOf, lookup, tokens, limits, securityEvents, samplingRate, log, now } = dependencies;
   const routes: EdgeRoutes = edgeRoutes(dependencies.routes);
   const compiled = compiledBlocklist();
-  const blocklist = heldBlocklist({
+  const blocklist = createBlocklistSnapshot({
     load: async (known) => {
       const { version, bytes } = await compiled(
         database.within(timedScope("guard_blocklist", BLOCKLIST_TIMEOUT_MS, true)),
@@ -94,7 +94,7 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
       if (list === undefined) throw new Error("the blocklist cannot be read");
       return { version, list };
     },
-    pause: (ms) => pause(ms),
+    sleep,
     now,
     log: ({ message, level, ...entry }) =>
       level === "info" ? log.info(entry, String(message)) : log.warn(entry, String(message)),

@@ -1,5 +1,5 @@
 /** API keys for the guards of an origin: from the database, or, while that does not answer, as they were published last. */
-import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
+import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";

@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
+import { createJwtVerifier } from "../../middleware/auth/jwt.ts";
 import type { Admit } from "../admit.ts";
 import { createOrigin } from "../app.ts";
 import { createAutoBlock } from "../blocklist/auto-block.ts";
@@ -17,7 +18,6 @@ import { clientsBy } from "../guards/client-of.ts";
 import { ownGuards } from "../guards/own-guards.ts";
 import { ownKeyLookup } from "../guards/own-keys.ts";
 import { ownLimits } from "../guards/own-limits.ts";
-import { ownTokens } from "../guards/own-tokens.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
 import { publishKeys } from "../keys/publish-keys.ts";
@@ -186,7 +186,14 @@ export const serveProcess = async (
       database: pool,
       clientOf: clientsBy(server.clientAddressHeader),
       lookup: ownKeyLookup(pool, redis, keyPrefix),
-      tokens: ownTokens(security, now, log),
+      tokens: createJwtVerifier({
+        issuer: security.jwtIssuer,
+        audience: security.jwtAudience,
+        jwksUrl: security.jwtJwksUrl,
+        fetch,
+        now,
+        log: ({ message, level: _, ...entry }) => log.warn(entry, String(message)),
+      }),
       limits: ownLimits({
         redis: observedRedis(bareRedis, telemetry.data),
         breaker: redisBreaker,

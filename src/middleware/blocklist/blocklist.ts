@@ -4,14 +4,14 @@
  */
 import type { ClientAddress } from "../context/client.ts";
 import {
-  type Columns,
+  compiledBytes,
+  type Family,
   FORMAT_VERSION,
+  familiesOf,
   HEADER_BYTES,
-  layoutOf,
   MAGIC,
   NO_PARENT,
   PERMANENT,
-  START_WORDS,
   WORD_BYTES,
 } from "./binary-format.ts";
 import { isSamePrefix, networkOf, wordAt, writeCidr } from "./network.ts";
@@ -30,25 +30,6 @@ export interface Blocklist {
   /** Undefined if no entry in force contains the address. */
   match(address: ClientAddress, nowMs: number): Blocked | undefined;
 }
-
-interface Family {
-  readonly startWords: number;
-  readonly starts: Uint32Array;
-  readonly expiries: Uint32Array;
-  readonly parents: Uint32Array;
-  readonly lengths: Uint8Array;
-}
-
-const familyAt = (bytes: Uint8Array, columns: Columns, count: number, startWords: number): Family => {
-  const { buffer, byteOffset } = bytes;
-  return {
-    startWords,
-    starts: new Uint32Array(buffer, byteOffset + columns.starts, count * startWords),
-    expiries: new Uint32Array(buffer, byteOffset + columns.expiries, count),
-    parents: new Uint32Array(buffer, byteOffset + columns.parents, count),
-    lengths: new Uint8Array(buffer, byteOffset + columns.lengths, count),
-  };
-};
 
 /**
  * The index of the last start that is at most the address, or -1: a binary search with ⌈log₂(n + 1)⌉ steps.
@@ -133,10 +114,8 @@ export const readBlocklist = (bytes: Uint8Array): Blocklist | undefined => {
   const header = new Uint32Array(whole.buffer, whole.byteOffset, HEADER_BYTES / WORD_BYTES);
   const [magic, version, ipv4Count = 0, ipv6Count = 0] = header;
   if (magic !== MAGIC || version !== FORMAT_VERSION) return undefined;
-  const layout = layoutOf(ipv4Count, ipv6Count);
-  if (whole.byteLength !== layout.bytes) return undefined;
-  const ipv4 = familyAt(whole, layout.ipv4, ipv4Count, START_WORDS[4]);
-  const ipv6 = familyAt(whole, layout.ipv6, ipv6Count, START_WORDS[6]);
+  if (whole.byteLength !== compiledBytes(ipv4Count, ipv6Count)) return undefined;
+  const { ipv4, ipv6 } = familiesOf(whole, ipv4Count, ipv6Count);
   return {
     size: ipv4Count + ipv6Count,
     match: (address, nowMs) => {

@@ -13,10 +13,8 @@ export const publishedBlocklistName = (prefix: string): string => `${prefix}bloc
 /** The field with the number of parts, which are named `0`, `1`, … */
 export const PARTS_FIELD = "@parts";
 
-/** Characters per part. */
+/** Characters per part, a multiple of four: only the last part has padding. */
 const PART_LENGTH = 256 * 1024;
-/** Bytes per part: base64 turns three bytes into four characters. */
-const PART_BYTES = (PART_LENGTH / 4) * 3;
 /** More than the largest list needs. */
 const MAX_PARTS = 64;
 
@@ -37,20 +35,13 @@ const decodeWithAtob = (text: string): Uint8Array => {
   return bytes;
 };
 
-const decode = (text: string): Uint8Array | undefined => {
-  try {
-    return Uint8Array.fromBase64?.(text) ?? decodeWithAtob(text);
-  } catch {
-    return undefined;
-  }
-};
-
 /** The hash's fields, without the version. */
 export const writeParts = (bytes: Uint8Array): Record<string, string> => {
-  const count = Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES));
+  const text = encode(bytes);
+  const count = Math.max(1, Math.ceil(text.length / PART_LENGTH));
   const parts = Array.from({ length: count }, (_, index): [string, string] => [
     String(index),
-    encode(bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)),
+    text.slice(index * PART_LENGTH, (index + 1) * PART_LENGTH),
   ]);
   return Object.fromEntries([...parts, [PARTS_FIELD, String(count)]]);
 };
@@ -61,18 +52,15 @@ const COUNT = /^[1-9]\d?$/;
 export const readParts = (values: Readonly<Record<string, string>>): Uint8Array | undefined => {
   const count = values[PARTS_FIELD];
   if (count === undefined || !COUNT.test(count) || Number(count) > MAX_PARTS) return undefined;
-  const parts: Uint8Array[] = [];
+  let text = "";
   for (let index = 0; index < Number(count); index += 1) {
-    const text = values[index];
-    const part = text === undefined || text.length > PART_LENGTH ? undefined : decode(text);
-    if (part === undefined) return undefined;
-    parts.push(part);
+    const part = values[index];
+    if (part === undefined || part.length > PART_LENGTH) return undefined;
+    text += part;
   }
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.byteLength;
+  try {
+    return Uint8Array.fromBase64?.(text) ?? decodeWithAtob(text);
+  } catch {
+    return undefined;
   }
-  return bytes;
 };

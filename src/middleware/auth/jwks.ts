@@ -26,6 +26,8 @@ const MAX_AGE_MS = 600_000;
 const POLL_MS = 20;
 
 export interface IssuerKeysOptions {
+  /** In log entries. */
+  readonly issuer: string;
   readonly jwksUrl: string;
   readonly fetch: typeof globalThis.fetch;
   /** Epoch milliseconds. */
@@ -47,7 +49,7 @@ interface KeyFetch {
   document?: JsonObject;
 }
 
-export const createIssuerKeys = ({ jwksUrl, fetch, now, log }: IssuerKeysOptions): IssuerKeys => {
+export const createIssuerKeys = ({ issuer, jwksUrl, fetch, now, log }: IssuerKeysOptions): IssuerKeys => {
   let last: KeyFetch | undefined;
   let fetchedAtMs = 0;
   let attempts = 0;
@@ -91,7 +93,7 @@ export const createIssuerKeys = ({ jwksUrl, fetch, now, log }: IssuerKeysOptions
       fetchedAtMs = current.startedAtMs;
       return Response.json(current.document);
     } catch (error) {
-      log({ level: "warn", message: "cannot fetch the issuer's keys", url, error: String(error) });
+      log({ level: "warn", message: "cannot fetch the issuer's keys", issuer, error: String(error) });
       throw error;
     } finally {
       current.isOver = true;

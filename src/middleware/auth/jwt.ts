@@ -8,8 +8,8 @@ import { jwtVerify } from "jose/jwt/verify";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import { createIssuerKeys, type IssuerKeysOptions } from "./jwks.ts";
+import { readScopes } from "./principal.ts";
 import { ANONYMOUS, type AuthResult, type CheckCredentials, UNAVAILABLE } from "./result.ts";
-import { readScopes } from "./scopes.ts";
 
 export const JWT_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -94,7 +94,7 @@ const principalId = (sub: unknown): string | undefined => {
 /** The subject of a rejected token is unverified, so it is not reported. */
 const refused = (reason: AuthFailureReason): AuthResult => ({ kind: "refused", reason, user: ANONYMOUS });
 
-export interface JwtVerifierOptions extends Omit<IssuerKeysOptions, "jwksUrl"> {
+export interface JwtVerifierOptions extends Omit<IssuerKeysOptions, "issuer" | "jwksUrl"> {
   /** The exact `iss`. */
   readonly issuer: string | undefined;
   /** Required `aud`. */
@@ -114,7 +114,7 @@ interface CachedResult {
 export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials | undefined => {
   const { issuer, audience, jwksUrl, algorithms = DEFAULT_ALGORITHMS, now } = options;
   if (issuer === undefined || audience === undefined || jwksUrl === undefined) return undefined;
-  const { keySet, refresh } = createIssuerKeys({ ...options, jwksUrl });
+  const { keySet, refresh } = createIssuerKeys({ ...options, issuer, jwksUrl });
   const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
   const rules = {
     algorithms: [...algorithms],

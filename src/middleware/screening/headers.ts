@@ -1,5 +1,5 @@
 /** Screens header fields: number, size, line breaks, and repeated fields. One look at each. */
-import { type Finding, finding } from "./rules.ts";
+import { type Finding, finding, type ScreeningRule } from "./rules.ts";
 
 /** Names and values, iterable or by callback as in `Headers` and `Map`. */
 export type HeaderFields =
@@ -50,51 +50,40 @@ const hasBreak = (value: string): boolean => MAYBE_BREAK.test(value) && BREAK.te
 const hasSeveral = ({ separator }: SingleField, value: string): boolean =>
   value.includes(",") && separator.test(value.replace(QUOTED, '""'));
 
-class FieldsScreen {
-  #finding: Finding | undefined = undefined;
-  #count = 0;
-  #length = 0;
+export const screenHeaders = (headers: HeaderFields): Finding | undefined => {
+  let first: Finding | undefined;
+  let count = 0;
+  let length = 0;
   /** Single fields seen, one bit each: the length of the name. */
-  #seen = 0;
+  let seen = 0;
 
-  add(name: string, value: string): void {
-    this.#count += 1;
-    this.#length += name.length + value.length;
-    if (this.#finding !== undefined || this.#length > MAX_TOTAL_LENGTH) return;
-    if (value.length > MAX_VALUE_LENGTH) this.#finding = finding("headers_too_large", this.#where(name));
-    else if (hasBreak(value)) this.#finding = finding("control_characters", this.#where(name));
-    else if (this.#isDuplicate(name, value)) this.#finding = finding("duplicate_header", this.#where(name));
-  }
-
-  /** The limits of all fields together come first. */
-  result(): Finding | undefined {
-    if (this.#count > MAX_FIELDS) return finding("headers_too_large", "number of header fields");
-    if (this.#length > MAX_TOTAL_LENGTH) return finding("headers_too_large", "header fields together");
-    return this.#finding;
-  }
-
-  #isDuplicate(name: string, value: string): boolean {
+  const isDuplicate = (name: string, value: string): boolean => {
     const field = singleByLength[name.length];
     if (field === undefined || (field.name !== name && field.name !== name.toLowerCase())) return false;
     const bit = 1 << name.length;
-    const isRepeated = (this.#seen & bit) !== 0;
-    this.#seen |= bit;
+    const isRepeated = (seen & bit) !== 0;
+    seen |= bit;
     return isRepeated || hasSeveral(field, value);
-  }
+  };
 
-  #where(name: string): string {
-    return PLAIN_NAME.test(name) ? `header field ${name}` : `header field ${this.#count}`;
-  }
-}
+  const brokenRule = (name: string, value: string): ScreeningRule | undefined => {
+    if (value.length > MAX_VALUE_LENGTH) return "headers_too_large";
+    if (hasBreak(value)) return "control_characters";
+    return isDuplicate(name, value) ? "duplicate_header" : undefined;
+  };
 
-export const screenHeaders = (headers: HeaderFields): Finding | undefined => {
-  const screen = new FieldsScreen();
-  if (Symbol.iterator in headers) {
-    for (const [name, value] of headers) screen.add(name, value);
-  } else {
-    headers.forEach((value, name) => {
-      screen.add(name, value);
-    });
-  }
-  return screen.result();
+  const add = (name: string, value: string): void => {
+    count += 1;
+    length += name.length + value.length;
+    if (first !== undefined || length > MAX_TOTAL_LENGTH) return;
+    const rule = brokenRule(name, value);
+    if (rule !== undefined) first = finding(rule, `header field ${PLAIN_NAME.test(name) ? name : count}`);
+  };
+
+  if (Symbol.iterator in headers) for (const [name, value] of headers) add(name, value);
+  else headers.forEach((value, name) => void add(name, value));
+  // The limits of all fields together come first.
+  if (count > MAX_FIELDS) return finding("headers_too_large", "number of header fields");
+  if (length > MAX_TOTAL_LENGTH) return finding("headers_too_large", "header fields together");
+  return first;
 };

@@ -13,11 +13,8 @@ import type { OriginConfiguration } from "../config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";
-import { clientsBy } from "../guards/client-of.ts";
-import { ownGuards } from "../guards/own-guards.ts";
-import { ownKeyLookup } from "../guards/own-keys.ts";
-import { ownLimits } from "../guards/own-limits.ts";
-import { ownTokens } from "../guards/own-tokens.ts";
+import { admitGuarded } from "../guards/admit-guarded.ts";
+import { originGuards } from "../guards/index.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
 import { publishKeys } from "../keys/publish-keys.ts";
@@ -181,26 +178,23 @@ export const serveProcess = async (
   });
   const { keyPrefix } = redisOptions;
   const guards = (): Admit =>
-    ownGuards({
-      routes: contract,
-      database: pool,
-      clientOf: clientsBy(server.clientAddressHeader),
-      lookup: ownKeyLookup(pool, redis, keyPrefix),
-      tokens: ownTokens(security, now, log),
-      limits: ownLimits({
-        redis: observedRedis(bareRedis, telemetry.data),
-        breaker: redisBreaker,
-        keyPrefix,
-        enforcement: security.rateLimits,
-        log,
+    admitGuarded(
+      originGuards({
+        configuration,
+        routes: contract,
+        database: pool,
+        redis,
+        limitRedis: observedRedis(bareRedis, telemetry.data),
+        redisBreaker,
+        securityEvents,
         observe: createLimitMetrics(registry),
+        log,
         now,
       }),
-      securityEvents,
-      samplingRate: observability.samplingRate,
-      log,
+      server.clientAddressHeader,
+      observability.samplingRate,
       now,
-    });
+    );
   const app = createOrigin({
     guards: server.guards === "origin" ? guards() : undefined,
     routes: contract,

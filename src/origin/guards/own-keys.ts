@@ -1,10 +1,10 @@
 /** API keys for the guards of an origin: from the database, or, while that does not answer, as they were published last. */
 import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
+import { findKey } from "../admin/keys/store.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import { findKey } from "../keys/key-store.ts";
 
 /** Longer than this no request waits for the database to say whose a key is. */
 const TIMEOUT_MS = 1_000;

@@ -9,8 +9,8 @@ import { createLimitReport } from "../../middleware/rate-limit/log.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
 import type { RedisStore } from "../data/redis.ts";
-import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";
+import { limitStoreOf } from "./limit-store.ts";
 import { rejectLate } from "./reject-late.ts";
 
 /** For so long a process lives on tokens that it has taken, and longer than this no request waits for Redis. */

@@ -2,7 +2,6 @@
  * `npm run keys|limits|block|unblock`: an admin command on the environment's DATABASE_URL and REDIS_URL, else on the
  * local system that is running.
  */
-import { contract } from "../contract/contract.ts";
 import { type ConnectionTarget, processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { findAdminCommand } from "../origin/admin/commands.ts";
 import { EXIT } from "../origin/lifecycle/exit-codes.ts";
@@ -33,8 +32,7 @@ const run = async ([name = "", ...args]: string[]): Promise<number> => {
   const target = await readTarget();
   if (target === undefined)
     return fail("no database: start the system first (npm start), or set DATABASE_URL and REDIS_URL");
-  const call = { name: `npm run ${name} --`, args, target, routes: contract, terminal: processTerminal };
-  return await runCommand(command, call);
+  return await runCommand(command, `npm run ${name} --`, args, target, processTerminal);
 };
 
 process.exitCode = await run(process.argv.slice(2));

@@ -4,7 +4,7 @@ import { EDGE_PATH, internalHeaders } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import { writeKeyRecord } from "../middleware/auth/published-keys.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
-import { compiledBlocklist, serveBlocklist } from "./admin/blocklist/snapshot.ts";
+import { compiledBlocklist, serveBlocklist } from "./admin/blocklist/publish.ts";
 import { findKey } from "./admin/keys/store.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";

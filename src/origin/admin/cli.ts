@@ -1,10 +1,11 @@
 /** The parts that admin commands share: connections, arguments, output, and exit codes. */
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { contract } from "../../contract/contract.ts";
 import type { Routes } from "../../contract/route.ts";
 import { parseDuration } from "../config/duration.ts";
 import { isUnavailable } from "../data/failure.ts";
-import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
-import { connectRedis, type RedisStore } from "../data/redis.ts";
+import { connectPostgres } from "../data/postgres.ts";
+import { connectRedis } from "../data/redis.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { createLog } from "../log.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
@@ -28,12 +29,7 @@ export interface ConnectionTarget {
   readonly keyPrefix: string;
 }
 
-export interface Connections extends PublishTarget {
-  readonly pool: PostgresPool;
-  readonly redis: RedisStore;
-}
-
-export interface CommandContext extends Connections {
+export interface CommandContext extends PublishTarget {
   readonly routes: Routes;
   readonly print: Terminal["print"];
 }
@@ -102,7 +98,7 @@ export const readDuration = (option: string, text: string | undefined, maxDays: 
 
 /** Publishes a change and prints it; `effect` says how soon the edge applies a published change. */
 export const publishChange = async (
-  context: Pick<CommandContext, "print"> & PublishTarget,
+  context: Omit<CommandContext, "routes">,
   publication: Publication,
   change: string,
   effect: string,
@@ -120,7 +116,7 @@ export const publishChange = async (
 
 const withConnections = async (
   { databaseUrl, redisUrl, redisToken, keyPrefix }: ConnectionTarget,
-  work: (connections: Connections) => Promise<void>,
+  work: (connections: PublishTarget) => Promise<void>,
 ): Promise<void> => {
   const log = createLog("silent");
   const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
@@ -133,24 +129,22 @@ const withConnections = async (
   }
 };
 
-export interface Call {
-  /** How the user calls the command, for its usage: `npm run keys --`. */
-  readonly name: string;
-  readonly args: string[];
-  readonly target: ConnectionTarget;
-  readonly routes: Routes;
-  readonly terminal: Terminal;
-}
-
-/** @returns the exit code */
-export const runCommand = async (command: Command, call: Call): Promise<number> => {
-  const { name, args, target, routes, terminal } = call;
-  const { print, fail } = terminal;
+/**
+ * @param call how the user calls the command, for its usage: `npm run keys --`
+ * @returns the exit code
+ */
+export const runCommand = async (
+  { usage: lines, run }: Command,
+  call: string,
+  args: string[],
+  target: ConnectionTarget,
+  { print, fail }: Terminal,
+): Promise<number> => {
   try {
-    await withConnections(target, (connections) => command.run({ ...connections, routes, print }, args));
+    await withConnections(target, (connections) => run({ ...connections, routes: contract, print }, args));
     return EXIT.stopped;
   } catch (error) {
-    const usage = command.usage.map((line) => `${name} ${line}`).join("\n       ");
+    const usage = lines.map((line) => `${call} ${line}`).join("\n       ");
     if (error instanceof UsageError) fail(`${error.message}\nusage: ${usage}`);
     else if (isUnavailable(error)) fail("cannot reach the database; is the system running?");
     else throw error;

@@ -1,5 +1,4 @@
 /** The commands of the origin's program, so that its container can also be administered. */
-import { contract } from "../../contract/contract.ts";
 import { describeEntries } from "../config/describe.ts";
 import type { OriginConfigurationReading } from "../config/read.ts";
 import { DEFAULT_FILE, FILE_VARIABLE } from "../config/read-file.ts";
@@ -86,11 +85,6 @@ export const runMain = async (
   const { database, redis } = configuration.value;
   if (command === undefined) return await runMigrations(database.url, terminal);
   const { url: redisUrl, token: redisToken, keyPrefix } = redis;
-  return await runCommand(command, {
-    name: `main.mjs ${name}`,
-    args,
-    target: { databaseUrl: database.url, redisUrl, redisToken, keyPrefix },
-    routes: contract,
-    terminal,
-  });
+  const target = { databaseUrl: database.url, redisUrl, redisToken, keyPrefix };
+  return await runCommand(command, `main.mjs ${name}`, args, target, terminal);
 };

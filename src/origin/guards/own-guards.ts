@@ -19,7 +19,7 @@ import { compileRoutes } from "../../middleware/route-policy/route-table.ts";
 import type { HeaderFields } from "../../middleware/screening/headers.ts";
 import { occurrenceOf } from "../../middleware/security-report.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import { compiledBlocklist } from "../admin/blocklist/snapshot.ts";
+import { compiledBlocklist } from "../admin/blocklist/publish.ts";
 import type { Admit } from "../admit.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";

@@ -59,7 +59,7 @@ const offensesIn = (
 
 const reasonOf = ({ counts }: Offense): string => {
   const parts = [...counts].sort(([, a], [, b]) => b - a).map(([kind, count]) => `${kind} ${count}`);
-  return `repeated abuse, most recently: ${parts.join(", ")}`.slice(0, MAX_REASON_LENGTH);
+  return `repeated abuse, most recently: ${parts.join(", ")}`.slice(0, MAX_REASON_LENGTH).toWellFormed();
 };
 
 const judge = (

@@ -37,21 +37,15 @@ export const lockOffenders = async (
 };
 
 const UPDATE = `
-UPDATE offenders o SET score = n.score, scored_at = to_timestamp(n.scored_at / 1000), blocks = n.blocks,
-  last_blocked_at = to_timestamp(n.last_blocked_at / 1000)
-FROM unnest($1::cidr[], $2::float8[], $3::float8[], $4::int[], $5::float8[])
-  AS n(network, score, scored_at, blocks, last_blocked_at)
+UPDATE offenders o SET score = n.score, scored_at = to_timestamp(n."scoredAtMs" / 1000), blocks = n.blocks,
+  last_blocked_at = to_timestamp(n."lastBlockedAtMs" / 1000)
+FROM json_to_recordset($1) AS n(network cidr, score float8, "scoredAtMs" float8, blocks int, "lastBlockedAtMs" float8)
 WHERE o.network = n.network`;
 
 export const updateOffenders = async (
   transaction: Database,
   offenders: readonly StoredOffender[],
 ): Promise<void> => {
-  await transaction.query(UPDATE, [
-    offenders.map(({ network }) => writeCidr(network)),
-    offenders.map(({ score }) => score),
-    offenders.map(({ scoredAtMs }) => scoredAtMs),
-    offenders.map(({ blocks }) => blocks),
-    offenders.map(({ lastBlockedAtMs }) => lastBlockedAtMs),
-  ]);
+  const rows = offenders.map(({ network, ...offender }) => ({ ...offender, network: writeCidr(network) }));
+  await transaction.query(UPDATE, [JSON.stringify(rows)]);
 };

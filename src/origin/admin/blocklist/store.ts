@@ -80,8 +80,8 @@ export const setBlock = async (
 
 const BLOCK_OFFENDERS = `INSERT INTO blocklist (id, network, reason, source, expires_at)
   SELECT id, network, reason, 'automatic', now() + for_ms * interval '1 millisecond'
-  FROM unnest($1::uuid[], $2::cidr[], $3::text[], $4::float8[]) AS o(id, network, reason, for_ms)
-  WHERE (SELECT count(*) FROM blocklist WHERE source = 'automatic') < $5
+  FROM json_to_recordset($1) AS o(id uuid, network cidr, reason text, for_ms float8)
+  WHERE (SELECT count(*) FROM blocklist WHERE source = 'automatic') < ${MAX_AUTOMATIC}
   ON CONFLICT (network) DO UPDATE SET expires_at = excluded.expires_at, reason = excluded.reason, created_at = now()
     WHERE blocklist.source = 'automatic' OR blocklist.expires_at < excluded.expires_at
   RETURNING id`;
@@ -95,14 +95,14 @@ export const blockOffenders = async (
   database: Database,
   blocks: readonly OffenderBlock[],
 ): Promise<number> => {
-  const rows = await database.query(withNewVersion("blocklist", BLOCK_OFFENDERS), [
-    blocks.map(() => uuidv7()),
-    blocks.map(({ network }) => writeCidr(network)),
-    blocks.map(({ reason }) => reason),
-    blocks.map(({ forMs }) => forMs),
-    MAX_AUTOMATIC,
-  ]);
-  return rows.length;
+  const rows = blocks.map(({ network, reason, forMs }) => ({
+    id: uuidv7(),
+    network: writeCidr(network),
+    reason,
+    for_ms: forMs,
+  }));
+  const statement = withNewVersion("blocklist", BLOCK_OFFENDERS);
+  return (await database.query(statement, [JSON.stringify(rows)])).length;
 };
 
 const FORGET_OFFENDERS =

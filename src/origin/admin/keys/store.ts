@@ -8,7 +8,6 @@ export interface KeyListing {
   readonly principal: string;
   readonly name: string;
   readonly scopes: readonly string[];
-  readonly createdAt: Date;
   readonly expiresAt: Date | null;
   readonly revokedAt: Date | null;
 }
@@ -42,7 +41,7 @@ export const revokeKey = async (database: Database, id: string): Promise<boolean
 
 export const listKeys = (database: Database): Promise<KeyListing[]> =>
   database.query<KeyListing>(
-    `SELECT id, principal, name, scopes, created_at AS "createdAt", expires_at AS "expiresAt", revoked_at AS "revokedAt"
+    `SELECT id, principal, name, scopes, expires_at AS "expiresAt", revoked_at AS "revokedAt"
      FROM api_keys ORDER BY created_at, id`,
   );
 

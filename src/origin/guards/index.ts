@@ -16,12 +16,12 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import type { OriginConfiguration } from "../config/configuration.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";
 import type { OriginContext } from "../route-operation.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import { originBlocklistSource } from "../stores/blocklist.ts";
 import { originKeyLookup } from "../stores/key-lookup.ts";
+import { limitStoreOf } from "../stores/limits.ts";
 import { configuredTokens } from "./configured-tokens.ts";
 
 export interface OriginGuardsDeps {

@@ -7,7 +7,6 @@ import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
 import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { EdgeDeps } from "./app.ts";
-import { configuredTokens } from "./configured-tokens.ts";
 import { edgeBlocklistSource } from "./stores/blocklist.ts";
 import { edgeKeyLookup } from "./stores/key-lookup.ts";
 import { edgeLimitStore } from "./stores/limits.ts";
@@ -37,7 +36,6 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
     // The list is loaded for all requests, so it is in none's trace.
     loadBlocklist: bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix }),
     lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry.active.get }),
-    tokens: configuredTokens(config, deps),
     limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
   };
 };

@@ -13,7 +13,7 @@ import { createInvalidations } from "../../middleware/response-cache/invalidatio
 import { readTags } from "../../middleware/response-cache/tags.ts";
 import { createLeases, type Lease } from "../../resilience/single-flight.ts";
 import type { EdgeEnv } from "../env.ts";
-import type { Proxy } from "../upstream/proxy.ts";
+import type { ProxyHandler } from "../upstream/proxy.ts";
 import { type Asked, askedOfCache } from "./asked.ts";
 import { type EdgeStore, matchInTime } from "./edge-store.ts";
 import { discard, type Fetched, failureOf, fetchAndKeep } from "./fetch-and-keep.ts";
@@ -47,7 +47,7 @@ interface StandIn {
 /** What became of who fetched: its answer is kept, will not be kept, or does not come. */
 type Followed = Response | "ended" | "died";
 
-export const cachedForward = (forward: Proxy, { store, now, log }: CachedForwardDependencies) => {
+export const cachedForward = (forward: ProxyHandler, { store, now, log }: CachedForwardDependencies) => {
   const leases = createLeases({ leaseMs: LEASE_MS });
   const failures = createLeases({ leaseMs: LEASE_MS });
   const invalidations = createInvalidations();

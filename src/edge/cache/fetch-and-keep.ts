@@ -1,7 +1,7 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
 import type { Invalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { Lease, Leases } from "../../resilience/single-flight.ts";
-import type { Proxy } from "../upstream/proxy.ts";
+import type { ProxyHandler } from "../upstream/proxy.ts";
 import type { Asked } from "./asked.ts";
 import { CONDITION } from "./cache-key.ts";
 import type { EdgeStore } from "./edge-store.ts";
@@ -24,7 +24,7 @@ export interface FetchAndKeep {
 }
 
 export interface FetchAndKeepDependencies {
-  readonly forward: Proxy;
+  readonly forward: ProxyHandler;
   readonly store: EdgeStore;
   readonly leases: Leases;
   /** Of what has failed. */

@@ -14,7 +14,7 @@ export interface ProxyOptions {
   readonly cacheControl?: string | undefined;
 }
 
-export type Proxy = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
+export type ProxyHandler = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
 
 /** Client fields that every route gets; the contract names a route's own. */
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
@@ -61,7 +61,7 @@ const failureOf = (result: Exclude<OriginResponse, { kind: "answered" }>): Probl
 };
 
 export const proxy =
-  (client: OriginClient): Proxy =>
+  (client: OriginClient): ProxyHandler =>
   async (c, options = {}) => {
     const { name, route } = c.get("route");
     const requestId = c.get("requestId");

@@ -22,7 +22,6 @@ import type { SecurityEvents } from "../security-events/security-events.ts";
 import { originBlocklistSource } from "../stores/blocklist.ts";
 import { originKeyLookup } from "../stores/key-lookup.ts";
 import { limitStoreOf } from "../stores/limits.ts";
-import { configuredTokens } from "./configured-tokens.ts";
 
 export interface OriginGuardsDeps {
   readonly configuration: OriginConfiguration;
@@ -77,7 +76,7 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
     config,
     loadBlocklist: originBlocklistSource(database),
     lookUpKey: originKeyLookup(database, redis, keyPrefix),
-    tokens: configuredTokens(configuration.security, now, deps.log),
+    fetch,
     limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
     headerFields,
     recordEvent: (occurrence) => securityEvents.record(occurrence),

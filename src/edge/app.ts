@@ -18,7 +18,7 @@ import { createRedisLimitStore } from "../middleware/rate-limit/limiter/redis-li
 import { createLimitReport } from "../middleware/rate-limit/log.ts";
 import { compileRoutes } from "../middleware/route-policy/route-table.ts";
 import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
-import type { Judgement } from "../resilience/circuit-breaker/outcome.ts";
+import type { Outcome } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { blocklistSource } from "./blocklist-source.ts";
@@ -98,7 +98,7 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
     }),
     breaker,
     within,
-    judge: (error: unknown): Judgement => (error instanceof RedisError ? "answer" : "failure"),
+    judge: (error: unknown): Outcome => (error instanceof RedisError ? "success" : "failure"),
   };
   const limitsFor = limitsAs(configuration.RATE_LIMITS);
   const courier = createEventCourier({ client, now, log });

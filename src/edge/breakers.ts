@@ -1,7 +1,8 @@
 /** The edge's breakers: one for each dependency of an isolate, told of in its log. */
+
+import type { Transition } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { type Breaker, createBreaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
-import type { Transition } from "../resilience/circuit-breaker/transition.ts";
 
 export interface BreakerSurroundings {
   /** Epoch milliseconds. */

@@ -1,30 +1,30 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createLeases, type Lease } from "../../src/resilience/single-flight.ts";
+import { createSingleFlight, type Lease } from "../../src/resilience/single-flight.ts";
 
 test("who comes first holds the key, and nobody else does until it is given back", () => {
-  const leases = createLeases();
-  const first = leases.take("a", 0);
-  expect(leases.take("a", 999)).toBeUndefined();
-  expect(leases.take("b", 0)).toBeDefined();
-  if (first !== undefined) leases.end(first);
-  expect(leases.take("a", 999)).toBeDefined();
+  const leases = createSingleFlight();
+  const first = leases.acquire("a", 0);
+  expect(leases.acquire("a", 999)).toBeUndefined();
+  expect(leases.acquire("b", 0)).toBeDefined();
+  if (first !== undefined) leases.release(first);
+  expect(leases.acquire("a", 999)).toBeDefined();
 });
 
 test("a holder that dies leaves its place after a second, and its late end ends nobody else's lease", () => {
-  const leases = createLeases();
-  const dead = leases.take("a", 0);
+  const leases = createSingleFlight();
+  const dead = leases.acquire("a", 0);
   expect(leases.heldUntilMs("a", 999)).toBe(1_000);
-  const next = leases.take("a", 1_000);
+  const next = leases.acquire("a", 1_000);
   expect(next).toBeDefined();
-  if (dead !== undefined) leases.end(dead);
-  expect(leases.take("a", 1_001)).toBeUndefined();
+  if (dead !== undefined) leases.release(dead);
+  expect(leases.acquire("a", 1_001)).toBeUndefined();
 });
 
 test("a clock that is set back holds nobody longer than a lease", () => {
-  const leases = createLeases();
-  leases.take("a", 1_000_000);
-  expect(leases.take("a", 5)).toBeDefined();
+  const leases = createSingleFlight();
+  leases.acquire("a", 1_000_000);
+  expect(leases.acquire("a", 5)).toBeDefined();
 });
 
 type Step =
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test("however they are taken and given back, a key has one holder at a time, and memory is bounded", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const leases = createLeases({ leaseMs: 1_000, maxLeases: 5 });
+      const leases = createSingleFlight({ leaseMs: 1_000, maxLeases: 5 });
       const taken: Lease[] = [];
       const ended = new Set<Lease>();
       let nowMs = 0;
@@ -50,13 +50,13 @@ test("however they are taken and given back, a key has one holder at a time, and
         else if (each.do === "end") {
           const lease = taken[each.which % Math.max(1, taken.length)];
           if (lease === undefined) continue;
-          leases.end(lease);
+          leases.release(lease);
           ended.add(lease);
         } else {
           const holders = taken.filter(
             (lease) => lease.key === each.key && lease.untilMs > nowMs && !ended.has(lease),
           );
-          const lease = leases.take(each.key, nowMs);
+          const lease = leases.acquire(each.key, nowMs);
           expect(lease === undefined).toBe(holders.length > 0);
           if (lease !== undefined) taken.push(lease);
         }
@@ -67,8 +67,8 @@ test("however they are taken and given back, a key has one holder at a time, and
 });
 
 test("beyond their number the oldest lease is forgotten", () => {
-  const leases = createLeases({ maxLeases: 2 });
-  for (const key of ["a", "b", "c"]) leases.take(key, 0);
-  expect(leases.take("a", 1)).toBeDefined();
+  const leases = createSingleFlight({ maxLeases: 2 });
+  for (const key of ["a", "b", "c"]) leases.acquire(key, 0);
+  expect(leases.acquire("a", 1)).toBeDefined();
   expect(leases.size).toBe(2);
 });

@@ -11,7 +11,7 @@ import type { CacheStatus } from "../../middleware/response-cache/cache-status.t
 import { type Usability, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import { readTags } from "../../middleware/response-cache/tags.ts";
-import { createLeases, type Lease } from "../../resilience/single-flight.ts";
+import { createSingleFlight, type Lease } from "../../resilience/single-flight.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
 import type { Forward } from "../forward.ts";
 import { pause, pauseFor } from "../pause.ts";
@@ -49,8 +49,8 @@ interface StandIn {
 type Followed = Response | "ended" | "died";
 
 export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies) => {
-  const leases = createLeases({ leaseMs: LEASE_MS });
-  const failures = createLeases({ leaseMs: LEASE_MS });
+  const leases = createSingleFlight({ leaseMs: LEASE_MS });
+  const failures = createSingleFlight({ leaseMs: LEASE_MS });
   const invalidations = createInvalidations();
   const asking = askedOfCache();
   const fetcher = fetchAndKeep({ forward, store, leases, failures, invalidations, now, log });
@@ -136,7 +136,7 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     const alternative = standIn?.isOld === false ? standIn.kept : undefined;
     if (alternative !== undefined && fetcher.hasJustFailed(asked)) return staleOnError(asked, alternative);
     for (let leaders = 0; leaders < MAX_LEADERS; leaders += 1) {
-      const lease = leases.take(asked.key, now());
+      const lease = leases.acquire(asked.key, now());
       if (lease !== undefined) return await lead(asked, standIn, lease);
       const followed = await follow(asked, leases.heldUntilMs(asked.key, now()) ?? 0);
       if (followed instanceof Response) {

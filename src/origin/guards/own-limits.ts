@@ -6,8 +6,7 @@ import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
 import { createAdmit } from "../../middleware/rate-limit/limiter/admit.ts";
 import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
 import { createLimitReport } from "../../middleware/rate-limit/log.ts";
-import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
+import type { Breaker, Outcome } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";
@@ -31,8 +30,8 @@ export interface OwnLimitsDependencies {
 }
 
 /** What Redis itself says: it is there. By the names that its drivers give such an error. */
-const judge = (error: unknown): Judgement =>
-  error instanceof Error && ["ReplyError", "UpstashError"].includes(error.name) ? "answer" : "failure";
+const judge = (error: unknown): Outcome =>
+  error instanceof Error && ["ReplyError", "UpstashError"].includes(error.name) ? "success" : "failure";
 
 export const ownLimits = ({
   redis,

@@ -9,9 +9,10 @@
  *
  * It keeps no timer and no promise: the clock and the random source are passed in.
  */
+
+import type { Transition } from "../circuit-breaker/circuit-breaker.ts";
 import { createBreaker } from "../circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../circuit-breaker/options.ts";
-import type { Transition } from "../circuit-breaker/transition.ts";
 import { PoolAttempt } from "./attempt.ts";
 import { Member } from "./endpoint.ts";
 import { type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
@@ -170,14 +171,14 @@ class PoolCore implements OriginPool {
     if (ejected <= this.#members.length / 2) return false;
     if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicEveryMs) return true;
     this.#panickedAtMs = nowMs;
-    first?.breaker.hasten();
+    first?.breaker.probeNow();
     return true;
   }
 
   /** Where most were away one that is back is a sign that the others are, and is not to carry everything. */
   #returned(origin: number, nowMs: number): void {
     const others = this.#members.filter(({ index, isEjected }) => index !== origin && isEjected);
-    if (others.length + 1 > this.#members.length / 2) for (const { breaker } of others) breaker.hasten();
+    if (others.length + 1 > this.#members.length / 2) for (const { breaker } of others) breaker.probeNow();
     this.#members[origin]?.isBack(nowMs);
   }
 

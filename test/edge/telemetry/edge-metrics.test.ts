@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import { type AttemptRecord, RETRY_DENIALS } from "../../../src/edge/attempt-events.ts";
 import { createEdgeMetrics, type EdgeMetrics } from "../../../src/edge/telemetry/edge-metrics.ts";
 import { GUARD_NAMES } from "../../../src/middleware/exchange.ts";
-import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
+import type { Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createMeter, type Meter } from "../../../src/telemetry/metrics/meter.ts";
 
 const ORIGINS = [

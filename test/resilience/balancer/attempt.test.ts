@@ -4,8 +4,11 @@ import { describe, expect, test } from "vitest";
 import { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
 import { Member } from "../../../src/resilience/balancer/endpoint.ts";
 import { poolSettings } from "../../../src/resilience/balancer/options.ts";
-import type { Breaker, Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerState } from "../../../src/resilience/circuit-breaker/transition.ts";
+import type {
+  Breaker,
+  BreakerState,
+  Permit,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { END_NAMES, ENDS, type EndName, START_MS } from "./support/scene.ts";
 
 type Verdict = "ok" | "fail" | "ignore";
@@ -22,7 +25,7 @@ class Stage {
       state,
       tryAcquire: () => ({ granted: false, retryAtMs: 0 }),
       run: (attempt) => attempt(),
-      hasten: () => undefined,
+      probeNow: () => undefined,
       rejections: 0,
     };
     const weight = { own: 1, mean: 1 };

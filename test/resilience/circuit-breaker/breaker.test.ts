@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import type { BreakerState, Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createBreaker, type Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
-import type { BreakerState, Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
 
 /** Jitter takes the whole of what it may. */
 const LATEST = 1 - 2 ** -20;
@@ -10,7 +10,7 @@ const LATEST = 1 - 2 ** -20;
 interface Timed {
   readonly state: BreakerState;
   tryAcquire(nowMs: number, leaseMs?: number): TimedPermit | Rejection;
-  hasten(): void;
+  probeNow(): void;
 }
 
 interface TimedPermit {
@@ -49,7 +49,7 @@ const start = (options: BreakerOptions = {}, random = () => LATEST) => {
         ignore: () => answer.ignore(),
       };
     },
-    hasten: () => plain.hasten(),
+    probeNow: () => plain.probeNow(),
   };
   return { breaker, transitions, reasons: () => transitions.map(({ reason }) => reason) };
 };
@@ -271,14 +271,14 @@ test("a clock that is set back keeps it open no longer than the longest time", (
 test("hastened while it is open, it lets a probe through at once", () => {
   const { breaker, reasons } = opened();
   rejected(breaker.tryAcquire(1));
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
   expect(reasons()).toEqual(["consecutive_failures", "timeout"]);
 });
 
 test("hastened, it stays open until somebody asks", () => {
   const { breaker, transitions } = opened();
-  breaker.hasten();
+  breaker.probeNow();
   expect(breaker.state).toBe("open");
   expect(transitions).toHaveLength(1);
 });
@@ -286,21 +286,21 @@ test("hastened, it stays open until somebody asks", () => {
 test("hastened, it waits no longer for a dependency that asked for a pause", () => {
   const { breaker } = start();
   granted(breaker.tryAcquire(0)).fail(0, 30_000);
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
 });
 
 test("hastened while a probe is on its way, it lets no other one through", () => {
   const { breaker } = opened({ halfOpenTimeoutMs: 300 });
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
-  breaker.hasten();
+  breaker.probeNow();
   expect(rejected(breaker.tryAcquire(2)).retryAtMs).toBe(301);
 });
 
 test("hastened in vain, it stays open for twice as long as before", () => {
   const { breaker } = opened();
-  breaker.hasten();
+  breaker.probeNow();
   fail(breaker, 1);
   expect(rejected(breaker.tryAcquire(1)).retryAtMs).toBeCloseTo(2_001, 1);
 });
@@ -308,7 +308,7 @@ test("hastened in vain, it stays open for twice as long as before", () => {
 test("hastened while it is closed, it opens as ever, for as long as ever", () => {
   const { breaker } = start();
   fail(breaker, 0, 4);
-  breaker.hasten();
+  breaker.probeNow();
   expect(breaker.state).toBe("closed");
   fail(breaker, 0);
   expect(rejected(breaker.tryAcquire(0)).retryAtMs).toBeCloseTo(1_000, 1);
@@ -318,7 +318,7 @@ test("hastened on its ramp, it lets up no more than before", () => {
   const passed = (isHastened: boolean): number => {
     const { breaker } = opened();
     succeed(breaker, 1_000, 3);
-    if (isHastened) breaker.hasten();
+    if (isHastened) breaker.probeNow();
     return Array.from({ length: 100 }, () => breaker.tryAcquire(2_000)).filter((each) => each.granted).length;
   };
   expect(passed(false)).toBeLessThan(50);

@@ -1,8 +1,8 @@
 /** What holds of a breaker whatever its callers do, in whichever order. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createBreaker, type Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
 import { anySteps, LEASE_MS, LONGEST_MS, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
 
 interface Held {
@@ -42,7 +42,7 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
     let settled: Held | undefined;
     let acquired = false;
     if (each.do === "wait") nowMs += each.ms;
-    else if (each.do === "hasten") breaker.hasten();
+    else if (each.do === "hasten") breaker.probeNow();
     else if (each.do === "acquire") {
       const answer = breaker.tryAcquire();
       acquired = answer.granted;

@@ -1,10 +1,13 @@
 import { expect, test } from "vitest";
-import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { BreakerOpenError, type Judgement } from "../../../src/resilience/circuit-breaker/outcome.ts";
+import {
+  BreakerOpenError,
+  createBreaker,
+  type Outcome,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 class Failed extends Error {
-  readonly judgement: Judgement;
-  constructor(judgement: Judgement) {
+  readonly judgement: Outcome;
+  constructor(judgement: Outcome) {
     super(judgement);
     this.judgement = judgement;
   }
@@ -14,8 +17,8 @@ const start = () => {
   let nowMs = 0;
   const breaker = createBreaker({}, { now: () => nowMs, random: () => 0.5 });
   const run = <T>(work: () => Promise<T>): Promise<T> =>
-    breaker.run(work, (error) => (error instanceof Failed ? error.judgement : "nothing"));
-  const attempt = (judgement: Judgement): Promise<unknown> =>
+    breaker.run(work, (error) => (error instanceof Failed ? error.judgement : "ignored"));
+  const attempt = (judgement: Outcome): Promise<unknown> =>
     run(() => Promise.reject(new Failed(judgement))).catch((error: unknown) => error);
   const at = (atMs: number): void => {
     nowMs = atMs;
@@ -48,8 +51,8 @@ test("failures open it; then nothing is called", async () => {
 
 test("answers that the caller does not like, and what says nothing, never open it", async () => {
   const { breaker, attempt } = start();
-  await times(50, () => attempt("answer"));
-  await times(50, () => attempt("nothing"));
+  await times(50, () => attempt("success"));
+  await times(50, () => attempt("ignored"));
   expect(breaker.state).toBe("closed");
 });
 

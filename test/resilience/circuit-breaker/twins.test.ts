@@ -52,7 +52,7 @@ const live = (
     let answer = "";
     if (step.do === "wait") nowMs += step.ms;
     else if (step.do === "hasten") {
-      if (isHastenedInVain || breaker.state === "open") breaker.hasten();
+      if (isHastenedInVain || breaker.state === "open") breaker.probeNow();
     } else if (step.do === "settle") {
       const taken = take(step.which);
       if (taken !== undefined && (isToldLate || taken.generation === generation))

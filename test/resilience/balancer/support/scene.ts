@@ -7,11 +7,11 @@ import {
   type PoolRejection,
 } from "../../../../src/resilience/balancer/balancer.ts";
 import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
-import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import type {
   BreakerState,
   TransitionReason,
-} from "../../../../src/resilience/circuit-breaker/transition.ts";
+} from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { seededRandom } from "../../concurrency-limit/support/random.ts";
 
 export const START_MS = 1_800_000_000_000;

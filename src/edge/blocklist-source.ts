@@ -81,7 +81,7 @@ export const blocklistSource = (dependencies: BlocklistSourceDependencies): Load
   ): Promise<VersionedBlocklist> => {
     const answer = await client.send({
       route: "edge_blocklist",
-      repetition: "race",
+      repetition: "hedge",
       inBackground,
       method: "GET",
       path: `${EDGE_PATH}/blocklist`,

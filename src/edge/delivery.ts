@@ -1,10 +1,10 @@
 /** One request on its way to the origins: the attempts that are under way, and what follows from how they end. */
 
-import type { PoolAttempt } from "../resilience/balancer/attempt.ts";
-import type { OriginPool, PoolRejection } from "../resilience/balancer/balancer.ts";
-import { type Plan, planHedge, planPatience, type Waiting } from "../resilience/balancer/hedge-delay.ts";
-import type { LatencyHistogram } from "../resilience/balancer/latency-histogram.ts";
-import type { Allowance } from "../resilience/balancer/retry-budget.ts";
+import type { Balancer, BalancerRejection } from "../resilience/balancer/balancer.ts";
+import type { EndpointPermit } from "../resilience/balancer/endpoint.ts";
+import type { LatencyHistogram } from "../resilience/hedging.ts";
+import { type PendingRequest, type Plan, planHedge, planRetry } from "../resilience/hedging.ts";
+import type { RetryBudget } from "../resilience/retry-budget.ts";
 import type { AttemptCause, AttemptEvent, AttemptRecord, RetryDenial } from "./attempt-events.ts";
 import type { OriginAddress } from "./configuration.ts";
 import type { OriginAnswer, OriginRequest, Unreachable } from "./origin-request.ts";
@@ -21,10 +21,10 @@ import { discard, type Outcome, type SendAttempt } from "./send-attempt.ts";
 /** What all deliveries of an isolate share: plain data, no promise. */
 export interface DeliveryContext {
   readonly origins: readonly OriginAddress[];
-  readonly pool: OriginPool;
-  readonly retries: Allowance;
+  readonly pool: Balancer;
+  readonly retries: RetryBudget;
   /** Undefined where nothing is sent to two at once. */
-  readonly hedges: Allowance | undefined;
+  readonly hedges: RetryBudget | undefined;
   readonly sendAttempt: SendAttempt;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -91,22 +91,22 @@ export class Delivery {
   }
 
   /** @returns undefined where it was started */
-  #start(cause: AttemptCause, except: readonly number[] = this.#tried): PoolRejection | undefined {
+  #start(cause: AttemptCause, except: readonly number[] = this.#tried): BalancerRejection | undefined {
     const { pool, now } = this.#context;
     const nowMs = now();
     const isRepeatable = this.#request.repetition !== "never";
     const leaseMs = Math.max(0, this.#request.deadlineAtMs - nowMs);
     const isFirst = cause === "first";
-    const asking = { isRepeatable, mayLook: isFirst, leaseMs };
+    const asking = { isRepeatable, mayProbe: isFirst, leaseMs };
     let attempt = pool.acquire({ ...asking, except });
     // Behind one address there may be many pods: a new connection reaches another one.
     if (!(isFirst || attempt.granted)) attempt = pool.acquire(asking);
     if (!attempt.granted) return attempt;
-    this.#send(attempt, isFirst && attempt.isLook ? "look" : cause, nowMs);
+    this.#send(attempt, isFirst && attempt.isProbe ? "look" : cause, nowMs);
     return undefined;
   }
 
-  #send(attempt: PoolAttempt, cause: AttemptCause, startedMs: number): void {
+  #send(attempt: EndpointPermit, cause: AttemptCause, startedMs: number): void {
     const { sendAttempt, origins } = this.#context;
     const address = origins[attempt.origin];
     if (address === undefined) throw new Error("the pool knows an origin that there is not");
@@ -157,26 +157,26 @@ export class Delivery {
     this.#plan = undefined;
     if (next === "hedge") {
       if (this.#made < MAX_ATTEMPTS) this.#hedge();
-      this.#plan = planPatience(this.#waiting(), this.#context.now());
+      this.#plan = planRetry(this.#waiting(), this.#context.now());
       return;
     }
     const before = this.#running;
     if (this.#made >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
-    if (this.#start("retry") !== undefined) this.#context.retries.giveBack();
-    else if (this.#request.repetition === "again") this.#leave(before, this.#context.now());
+    if (this.#start("retry") !== undefined) this.#context.retries.refund();
+    else if (this.#request.repetition === "retry") this.#leave(before, this.#context.now());
   }
 
-  #waiting(): Waiting {
+  #waiting(): PendingRequest {
     const { repetition, deadlineAtMs } = this.#request;
-    return { repetition, deadlineAtMs, latencies: this.#latencies };
+    return { retryMode: repetition, deadlineAtMs, latencies: this.#latencies };
   }
 
   #hedge(): void {
     const { hedges, now } = this.#context;
     // Who is sent to find something out is not to pay for it.
-    const isLook = this.#running.some(({ cause }) => cause === "look");
-    if (isLook) this.#start("hedge");
-    else if (hedges?.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
+    const isProbe = this.#running.some(({ cause }) => cause === "look");
+    if (isProbe) this.#start("hedge");
+    else if (hedges?.withdraw(now()) && this.#start("hedge") !== undefined) hedges.refund();
   }
 
   /** @returns the request's answer; undefined while there may be another one */
@@ -215,12 +215,12 @@ export class Delivery {
     for (const loser of losers) {
       const elapsedMs = nowMs - loser.startedMs;
       this.#record(loser, "outrun", nowMs);
-      if (loser.cause === "look" && this.#request.repetition === "race") {
+      if (loser.cause === "look" && this.#request.repetition === "hedge") {
         this.#watch(loser);
         continue;
       }
       // Who has begun later has not been slower.
-      if (winner === undefined || loser.number < winner.number) loser.attempt.outrun();
+      if (winner === undefined || loser.number < winner.number) loser.attempt.hedgeLost();
       else loser.attempt.ignore();
       // It would have taken longer still: were it left out, the quantile would come down with each hedge.
       if (elapsedMs >= (this.#latencies.p95Ms ?? Number.POSITIVE_INFINITY)) this.#learn(loser, elapsedMs);
@@ -270,7 +270,7 @@ export class Delivery {
     const { pool, retries } = this.#context;
     const isUndone = outcome.kind === "disbelieved" || (outcome.kind === "refused" && outcome.isNotExecuted);
     if (this.#request.repetition === "never" && !isUndone) return false;
-    const hasWell = pool.hasWell(this.#tried);
+    const hasWell = pool.hasHealthy(this.#tried);
     // Of those that are not well none does better.
     if (outcome.kind === "refused" && !hasWell && !isUndone) return this.#deny("origins");
     // What was not begun for now may be begun in a moment, or by another pod: the others are not even there.
@@ -282,7 +282,7 @@ export class Delivery {
     if (isSame && this.#running.length === 0) await this.#pauseBeforeSame();
     const except = isSame && outcome.kind === "refused" ? this.#allBut(running.attempt.origin) : this.#tried;
     if (this.#start("retry", except) === undefined) return true;
-    if (!isFree) retries.giveBack();
+    if (!isFree) retries.refund();
     return this.#deny("origins");
   }
 
@@ -291,7 +291,7 @@ export class Delivery {
     const { retries, now } = this.#context;
     const nowMs = now();
     if (this.#request.deadlineAtMs - nowMs <= (this.#latencies.medianMs ?? 0)) return "deadline";
-    return isFree || retries.take(nowMs) ? undefined : "budget";
+    return isFree || retries.withdraw(nowMs) ? undefined : "budget";
   }
 
   #deny(reason: RetryDenial): false {
@@ -334,7 +334,7 @@ const hasGone = (deadline: AbortSignal | undefined): boolean =>
   deadline?.aborted === true &&
   !(deadline.reason instanceof DOMException && deadline.reason.name === "TimeoutError");
 
-const unreachable = ({ retryAtMs }: PoolRejection, nowMs: number): Unreachable =>
+const unreachable = ({ retryAtMs }: BalancerRejection, nowMs: number): Unreachable =>
   retryAtMs === undefined
     ? { kind: "unreachable" }
     : { kind: "unreachable", retryAfterS: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1_000)) };

@@ -51,7 +51,7 @@ export const createEventCourier = ({ client, now, log }: EventCourierDependencie
     const answer = await client.send({
       route: "edge_events",
       // Each event has an id.
-      repetition: "again",
+      repetition: "retry",
       inBackground,
       method: "POST",
       path: `${EDGE_PATH}/events`,

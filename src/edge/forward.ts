@@ -3,7 +3,7 @@
 import type { EdgeRoute } from "../contract/edge-manifest.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { routed } from "../middleware/exchange.ts";
-import { repetitionOf } from "../resilience/balancer/retry-mode.ts";
+import { retryModeOf } from "../resilience/hedging.ts";
 import type { EdgeExchange } from "./edge-exchange.ts";
 import type { OriginClient } from "./origin-client.ts";
 import type { OriginAnswer } from "./origin-request.ts";
@@ -73,7 +73,7 @@ export const createForward =
     const { name, route } = entry;
     const answer = await client.send({
       route: name,
-      repetition: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
+      repetition: retryModeOf(method, route.policy.retry, "idempotency-key" in headers),
       trail: exchange.attempts,
       trace: exchange.trace,
       inBackground: exchange.inBackground,

@@ -47,7 +47,7 @@ const fromOrigin = async (
 ): Promise<KeyFinding> => {
   const answer = await client.send({
     route: "edge_key",
-    repetition: "race",
+    repetition: "hedge",
     trace: activeTrace?.(),
     inBackground: exchange.inBackground,
     method: "GET",

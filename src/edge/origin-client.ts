@@ -6,10 +6,10 @@
  */
 
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import { createOriginPool } from "../resilience/balancer/balancer.ts";
-import { LatencyHistogram } from "../resilience/balancer/latency-histogram.ts";
-import { createAllowance } from "../resilience/balancer/retry-budget.ts";
+import { createBalancer } from "../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
+import { LatencyHistogram } from "../resilience/hedging.ts";
+import { createRetryBudget } from "../resilience/retry-budget.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { type BreakerSurroundings, tellTransition } from "./breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "./configuration.ts";
@@ -68,7 +68,7 @@ export const createOriginClient = (
   const { now, random, observe = () => undefined } = surroundings;
   const { timeoutMs } = { ...ORIGIN_BREAKER, ...breaker };
   const settings = { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(LONGEST_MS, timeoutMs), ...breaker };
-  const pool = createOriginPool(
+  const pool = createBalancer(
     origins.map(({ weight }) => weight),
     { breaker: settings },
     {
@@ -81,16 +81,16 @@ export const createOriginClient = (
   const context: DeliveryContext = {
     origins,
     pool,
-    retries: createAllowance({
-      share: retryPercent / 100,
+    retries: createRetryBudget({
+      ratio: retryPercent / 100,
       perSecond: retryPercent === 0 ? 0 : RETRIES_PER_SECOND,
-      most: MOST_RETRIES,
+      max: MOST_RETRIES,
       initial: retryPercent === 0 ? 0 : FIRST_RETRIES,
     }),
     hedges:
       hedgePercent === 0
         ? undefined
-        : createAllowance({ share: hedgePercent / 100, most: MOST_HEDGES, initial: 0 }),
+        : createRetryBudget({ ratio: hedgePercent / 100, max: MOST_HEDGES, initial: 0 }),
     sendAttempt: createSendAttempt({ key, ...surroundings }),
     now,
     random,
@@ -99,8 +99,8 @@ export const createOriginClient = (
   const latenciesOf = histograms();
   return {
     send: (request) => {
-      context.retries.request();
-      context.hedges?.request();
+      context.retries.deposit();
+      context.hedges?.deposit();
       return new Delivery(context, request, latenciesOf(request.route)).run();
     },
   };

@@ -1,5 +1,5 @@
 /** What is asked of the origins, and what comes of it. */
-import type { Repetition } from "../resilience/balancer/retry-mode.ts";
+import type { RetryMode } from "../resilience/hedging.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { SendableRequest } from "./send-attempt.ts";
 import type { RequestTrace } from "./telemetry/request-trace.ts";
@@ -7,7 +7,7 @@ import type { RequestTrace } from "./telemetry/request-trace.ts";
 export interface OriginRequest extends SendableRequest {
   /** Its route's name in the contract: from a closed set. */
   readonly route: string;
-  readonly repetition: Repetition;
+  readonly repetition: RetryMode;
   /** Goes on with work when the request has been answered. */
   readonly inBackground: (work: Promise<unknown>) => void;
   /** Gets what was done for it. */

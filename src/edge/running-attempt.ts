@@ -1,11 +1,11 @@
 /** An attempt that is under way, and what its end tells the pool. */
-import type { PoolAttempt } from "../resilience/balancer/attempt.ts";
+import type { EndpointPermit } from "../resilience/balancer/endpoint.ts";
 import type { AttemptCause, AttemptRecord } from "./attempt-events.ts";
 import { absenceOf, type Outcome } from "./send-attempt.ts";
 import type { AttemptTrace } from "./telemetry/request-trace.ts";
 
 export interface RunningAttempt {
-  readonly attempt: PoolAttempt;
+  readonly attempt: EndpointPermit;
   /** From 1. */
   readonly number: number;
   readonly cause: AttemptCause;
@@ -41,11 +41,11 @@ export const tellPool = (
 ): AttemptRecord["outcome"] => {
   switch (outcome.kind) {
     case "answered":
-      if (isFastFailure(outcome.response)) attempt.erred();
+      if (isFastFailure(outcome.response)) attempt.serverError();
       else attempt.answered();
       return "answered";
     case "aborted":
-      if (timedOutAfterMs >= TELLING_MS) attempt.absent("timed_out");
+      if (timedOutAfterMs >= TELLING_MS) attempt.unreachable("timed_out");
       else attempt.ignore();
       return "timed_out";
     case "refused":
@@ -54,7 +54,7 @@ export const tellPool = (
     default: {
       const absence = absenceOf(outcome);
       if (absence === undefined) attempt.refused(0);
-      else attempt.absent(absence);
+      else attempt.unreachable(absence);
       return outcome.kind;
     }
   }

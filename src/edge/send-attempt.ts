@@ -8,7 +8,7 @@ import { writeEdgeContext } from "../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../middleware/signature/not-executed.ts";
 import { signRequest } from "../middleware/signature/sign.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import type { Absence } from "../resilience/balancer/attempt.ts";
+import type { UnreachableReason } from "../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../telemetry/trace-context.ts";
 import type { OriginAddress } from "./configuration.ts";
 
@@ -105,7 +105,7 @@ const isAwayStatus = (status: number): boolean =>
 const MIN_READ_BYTES = 4 * 1024;
 const MAX_READ_BYTES = 64 * 1024;
 
-export const absenceOf = (outcome: Outcome): Absence | undefined => {
+export const absenceOf = (outcome: Outcome): UnreachableReason | undefined => {
   if (outcome.kind === "broken") return "broken";
   if (outcome.kind === "disbelieved") return "gateway";
   return outcome.kind === "foreign" && outcome.isAway ? "gateway" : undefined;

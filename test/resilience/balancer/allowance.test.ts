@@ -1,30 +1,30 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Allowance, createAllowance } from "../../../src/resilience/balancer/retry-budget.ts";
+import { createRetryBudget, type RetryBudget } from "../../../src/resilience/retry-budget.ts";
 
 const START_MS = 1_800_000_000_000;
 
 /** How many can be taken at once. */
-const takeAll = (allowance: Allowance, nowMs = START_MS): number => {
+const takeAll = (allowance: RetryBudget, nowMs = START_MS): number => {
   let taken = 0;
-  while (taken < 1_000 && allowance.take(nowMs)) taken += 1;
+  while (taken < 1_000 && allowance.withdraw(nowMs)) taken += 1;
   return taken;
 };
 
-const request = (allowance: Allowance, times: number): void => {
-  for (let turn = 0; turn < times; turn += 1) allowance.request();
+const request = (allowance: RetryBudget, times: number): void => {
+  for (let turn = 0; turn < times; turn += 1) allowance.deposit();
 };
 
 test("as many may be taken as there are at first, and then none", () => {
-  expect(takeAll(createAllowance({ share: 0.25, most: 10, initial: 3 }))).toBe(3);
+  expect(takeAll(createRetryBudget({ ratio: 0.25, max: 10, initial: 3 }))).toBe(3);
 });
 
 test("where nothing is said there are at first as many as there may ever be", () => {
-  expect(takeAll(createAllowance({ share: 0.25, most: 10 }))).toBe(10);
+  expect(takeAll(createRetryBudget({ ratio: 0.25, max: 10 }))).toBe(10);
 });
 
 test("each request adds its share, and a part of one is not enough", () => {
-  const allowance = createAllowance({ share: 0.25, most: 10, initial: 0 });
+  const allowance = createRetryBudget({ ratio: 0.25, max: 10, initial: 0 });
   request(allowance, 3);
   expect(takeAll(allowance)).toBe(0);
   request(allowance, 1);
@@ -34,36 +34,36 @@ test("each request adds its share, and a part of one is not enough", () => {
 });
 
 test("each second adds something however few requests there are, and asking too early costs nothing", () => {
-  const allowance = createAllowance({ share: 0, perSecond: 0.5, most: 10, initial: 1 });
-  expect(allowance.take(START_MS)).toBe(true);
-  expect(allowance.take(START_MS + 1_000)).toBe(false);
-  expect(allowance.take(START_MS + 2_000)).toBe(true);
+  const allowance = createRetryBudget({ ratio: 0, perSecond: 0.5, max: 10, initial: 1 });
+  expect(allowance.withdraw(START_MS)).toBe(true);
+  expect(allowance.withdraw(START_MS + 1_000)).toBe(false);
+  expect(allowance.withdraw(START_MS + 2_000)).toBe(true);
   expect(takeAll(allowance, START_MS + 8_000)).toBe(3);
 });
 
 test("where nothing is said seconds add nothing", () => {
-  const allowance = createAllowance({ share: 0.25, most: 10, initial: 1 });
+  const allowance = createRetryBudget({ ratio: 0.25, max: 10, initial: 1 });
   expect(takeAll(allowance)).toBe(1);
   expect(takeAll(allowance, START_MS + 3_600_000)).toBe(0);
 });
 
 test("however long nothing is taken, no more is saved up than the most", () => {
-  const allowance = createAllowance({ share: 1, perSecond: 1, most: 4, initial: 1 });
+  const allowance = createRetryBudget({ ratio: 1, perSecond: 1, max: 4, initial: 1 });
   expect(takeAll(allowance)).toBe(1);
   request(allowance, 100);
   expect(takeAll(allowance, START_MS + 3_600_000)).toBe(4);
 });
 
 test("what is given back may be taken again", () => {
-  const allowance = createAllowance({ share: 0.25, most: 2 });
+  const allowance = createRetryBudget({ ratio: 0.25, max: 2 });
   expect(takeAll(allowance)).toBe(2);
-  allowance.giveBack();
+  allowance.refund();
   expect(takeAll(allowance)).toBe(1);
 });
 
 test("a clock that is set back adds nothing and takes nothing, and seconds count on from there", () => {
-  const allowance = createAllowance({ share: 0, perSecond: 1, most: 10, initial: 2 });
-  expect(allowance.take(START_MS)).toBe(true);
+  const allowance = createRetryBudget({ ratio: 0, perSecond: 1, max: 10, initial: 2 });
+  expect(allowance.withdraw(START_MS)).toBe(true);
   expect(takeAll(allowance, START_MS - 3_600_000)).toBe(1);
   expect(takeAll(allowance, START_MS - 3_600_000 + 3_000)).toBe(3);
 });
@@ -82,28 +82,28 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 const anyOptions = fc.record({
-  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  ratio: fc.double({ min: 0, max: 1, noNaN: true }),
   perSecond: fc.double({ min: 0, max: 2, noNaN: true }),
-  most: fc.integer({ min: 1, max: 20 }),
+  max: fc.integer({ min: 1, max: 20 }),
   initial: fc.nat(20),
 });
 
 test("in any order no more is taken than there was, than the requests' shares and than the seconds have added", () => {
   fc.assert(
     fc.property(anyOptions, fc.array(step, { maxLength: 200, size: "max" }), (options, steps) => {
-      const allowance = createAllowance(options);
+      const allowance = createRetryBudget(options);
       let nowMs = START_MS;
       let bound = options.initial + 1e-6;
       let taken = 0;
       for (const each of steps) {
         if (each.do === "request") {
-          allowance.request();
-          bound += options.share;
+          allowance.deposit();
+          bound += options.ratio;
         } else if (each.do === "wait") {
           nowMs += each.ms;
           bound += (options.perSecond * each.ms) / 1_000;
         } else if (each.do === "set back") nowMs -= each.ms;
-        else if (allowance.take(nowMs)) taken += 1;
+        else if (allowance.withdraw(nowMs)) taken += 1;
         expect(taken).toBeLessThanOrEqual(bound);
       }
     }),

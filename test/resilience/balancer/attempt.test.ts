@@ -1,9 +1,8 @@
 /** What comes of an attempt: for its origin's latency, for its breaker, and for what is under way. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
-import { Member } from "../../../src/resilience/balancer/endpoint.ts";
-import { poolSettings } from "../../../src/resilience/balancer/options.ts";
+import { Endpoint, EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
+import { balancerSettings } from "../../../src/resilience/balancer/options.ts";
 import type {
   Breaker,
   BreakerState,
@@ -17,7 +16,7 @@ type Verdict = "ok" | "fail" | "ignore";
 class Stage {
   nowMs = START_MS;
   readonly told: Verdict[] = [];
-  readonly member: Member;
+  readonly member: Endpoint;
 
   constructor(state: BreakerState = "closed") {
     const random = (): number => 0;
@@ -28,25 +27,31 @@ class Stage {
       probeNow: () => undefined,
       rejections: 0,
     };
-    const weight = { own: 1, mean: 1 };
-    const surroundings = { nowMs: this.nowMs, random, onWell: () => undefined };
-    this.member = new Member(3, breaker, weight, poolSettings({}), surroundings);
+    this.member = new Endpoint({
+      index: 3,
+      weight: 1,
+      meanWeight: 1,
+      breaker,
+      settings: balancerSettings({}),
+      now: () => this.nowMs,
+      random,
+      onHealthy: () => undefined,
+    });
   }
 
-  begin(isLook = false): PoolAttempt {
+  begin(isProbe = false): EndpointPermit {
     const permit: Permit = {
       granted: true,
       ok: () => this.told.push("ok"),
       fail: () => this.told.push("fail"),
       ignore: () => this.told.push("ignore"),
     };
-    const about = { isLook, nowMs: this.nowMs, mostMs: 5_000 };
-    return new PoolAttempt(this.member, permit, about, () => this.nowMs);
+    return new EndpointPermit(this.member, permit, isProbe, this.nowMs);
   }
 
   /** Begins one that ends after so long. */
-  end(how: EndName, afterMs: number, isLook = false): void {
-    const attempt = this.begin(isLook);
+  end(how: EndName, afterMs: number, isProbe = false): void {
+    const attempt = this.begin(isProbe);
     this.nowMs += afterMs;
     ENDS[how](attempt);
   }
@@ -58,8 +63,8 @@ class Stage {
 
 test("an attempt says which origin it is for, and whether it is a look", () => {
   const stage = new Stage();
-  expect(stage.begin()).toMatchObject({ granted: true, origin: 3, isLook: false });
-  expect(stage.begin(true)).toMatchObject({ granted: true, origin: 3, isLook: true });
+  expect(stage.begin()).toMatchObject({ granted: true, origin: 3, isProbe: false });
+  expect(stage.begin(true)).toMatchObject({ granted: true, origin: 3, isProbe: true });
 });
 
 describe("only the first end of an attempt counts", () => {
@@ -112,7 +117,7 @@ describe("what an origin's breaker is told", () => {
   test("of several that were under way together and broke is one failure: one pod of many may have gone", () => {
     const stage = new Stage();
     const together = Array.from({ length: 4 }, () => stage.begin());
-    for (const attempt of together) attempt.absent("broken");
+    for (const attempt of together) attempt.unreachable("broken");
     expect(stage.told).toEqual(["fail", "ignore", "ignore", "ignore"]);
     stage.end("broken", 0);
     expect(stage.told.at(-1)).toBe("fail");
@@ -128,8 +133,8 @@ describe("what an origin's breaker is told", () => {
   test("of a probe that broke is a failure, whatever failed in the meantime", () => {
     const stage = new Stage("half_open");
     const probe = stage.begin(true);
-    stage.begin(true).absent("broken");
-    probe.absent("broken");
+    stage.begin(true).unreachable("broken");
+    probe.unreachable("broken");
     expect(stage.told).toEqual(["fail", "fail"]);
   });
 
@@ -137,8 +142,8 @@ describe("what an origin's breaker is told", () => {
     const stage = new Stage();
     const [refused, lost, broken] = [stage.begin(), stage.begin(), stage.begin()];
     refused?.refused(0);
-    lost?.absent("gateway");
-    broken?.absent("broken");
+    lost?.unreachable("gateway");
+    broken?.unreachable("broken");
     expect(stage.told).toEqual(["ok", "fail", "fail"]);
   });
 
@@ -153,7 +158,7 @@ describe("what an origin's breaker is told", () => {
     ENDS[how](stage.begin());
     const { failures } = stage.member;
     stage.nowMs += 5_000;
-    slow.absent("timed_out");
+    slow.unreachable("timed_out");
     expect(stage.told).toEqual(["ok", "ignore"]);
     expect(stage.member.failures).toBe(failures);
   });
@@ -169,9 +174,9 @@ describe("what an origin's breaker is told", () => {
   test("of a probe that timed out is a failure, whatever was heard meanwhile", () => {
     const stage = new Stage("half_open");
     const probe = stage.begin(true);
-    stage.begin().erred();
+    stage.begin().serverError();
     stage.nowMs += 10_000;
-    probe.absent("timed_out");
+    probe.unreachable("timed_out");
     expect(stage.told).toEqual(["ok", "fail"]);
   });
 
@@ -209,13 +214,13 @@ describe("how long an origin takes", () => {
     END_NAMES.filter((how) => how !== "answered" && how !== "outrun"),
   )("is neither less nor more by what was %s at once, or after long", (how) => {
     const stage = known(100);
-    for (const [afterMs, isLook] of [
+    for (const [afterMs, isProbe] of [
       [0, false],
       [30_000, false],
       [30_000, true],
     ] as const) {
       stage.nowMs += 1;
-      stage.end(how, afterMs, isLook);
+      stage.end(how, afterMs, isProbe);
     }
     expect(stage.member.latency.ms).toBe(100);
   });
@@ -224,8 +229,8 @@ describe("how long an origin takes", () => {
     const stage = known(100);
     const slow = stage.begin();
     stage.nowMs += 500;
-    stage.begin().erred();
-    slow.absent("timed_out");
+    stage.begin().serverError();
+    slow.unreachable("timed_out");
     expect(stage.member.latency.ms).toBeCloseTo(200, 9);
   });
 
@@ -242,9 +247,9 @@ describe("how long an origin takes", () => {
   test("is not less than nothing where the clock was set back before one timed out", () => {
     const stage = known(100);
     const slow = stage.begin();
-    stage.begin().erred();
+    stage.begin().serverError();
     stage.nowMs -= 3_600_000;
-    slow.absent("timed_out");
+    slow.unreachable("timed_out");
     expect(stage.member.latency.ms).toBeGreaterThanOrEqual(0);
   });
 
@@ -258,12 +263,12 @@ describe("how long an origin takes", () => {
 });
 
 type Step =
-  | { readonly do: "begin"; readonly isLook: boolean }
+  | { readonly do: "begin"; readonly isProbe: boolean }
   | { readonly do: "end"; readonly which: number; readonly how: EndName }
   | { readonly do: "pass"; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("begin" as const), isLook: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("begin" as const), isProbe: fc.boolean() }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -285,10 +290,10 @@ test("once all attempts have ended, in any order and however often, nothing is u
   fc.assert(
     fc.property(fc.array(step, { maxLength: 100, size: "max" }), (steps) => {
       const stage = new Stage();
-      const begun: PoolAttempt[] = [];
+      const begun: EndpointPermit[] = [];
       for (const each of steps) {
         if (each.do === "pass") stage.nowMs += each.ms;
-        else if (each.do === "begin") begun.push(stage.begin(each.isLook));
+        else if (each.do === "begin") begun.push(stage.begin(each.isProbe));
         else {
           const attempt = begun[each.which % Math.max(1, begun.length)];
           if (attempt !== undefined) ENDS[each.how](attempt);

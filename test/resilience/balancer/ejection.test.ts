@@ -48,7 +48,7 @@ describe("an origin is ejected", () => {
   test("not by connections that broke together, which are one failure", () => {
     const scene = new Scene([1, 1]);
     const together = Array.from({ length: 50 }, () => scene.attemptAt(0));
-    for (const attempt of together) attempt.absent("broken");
+    for (const attempt of together) attempt.unreachable("broken");
     scene.end(0, "broken", 3);
     expect(scene.state(0)).toBe("closed");
     scene.end(0, "broken");
@@ -74,7 +74,7 @@ describe("an ejected origin", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     const probe = scene.acquire({ isRepeatable: true });
-    expect(probe).toMatchObject({ origin: 0, isLook: true });
+    expect(probe).toMatchObject({ origin: 0, isProbe: true });
     expect(origins(scene, 3)).toEqual([1, 1, 1]);
     probe.answered();
     expect(origins(scene, 3)).toEqual([0, 1, 1]);
@@ -137,7 +137,7 @@ describe("an ejected origin", () => {
       const attempt = scene.acquire({ isRepeatable: true });
       if (attempt.origin === 1) continue;
       probedMs.push(scene.nowMs - startMs);
-      attempt.absent("timed_out");
+      attempt.unreachable("timed_out");
     }
     // Each at the next request.
     expect(probedMs).toEqual([1_050, 3_100, 7_150, 15_200]);
@@ -175,13 +175,13 @@ describe("an ejected origin", () => {
   test("is in the way of no look at another one", () => {
     const scene = ejected(3, 1, 60_000);
     scene.wait(11_000);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: true });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: true });
   });
 
   test("is never probed by a retry while there is another one", () => {
     const scene = ejected(3, 1);
     scene.wait(60_000);
-    expect(scene.acquire({ isRepeatable: true, except: [1] })).toMatchObject({ origin: 2, isLook: false });
+    expect(scene.acquire({ isRepeatable: true, except: [1] })).toMatchObject({ origin: 2, isProbe: false });
   });
 });
 
@@ -200,7 +200,7 @@ describe("while more than half are ejected", () => {
     const probed = Array.from({ length: 6 }, () => {
       scene.wait(100);
       const probe = scene.acquire({ isRepeatable: true });
-      probe.absent("timed_out");
+      probe.unreachable("timed_out");
       return probe.origin;
     });
     expect(probed).toEqual([0, 1, 2, 0, 1, 2]);
@@ -241,9 +241,9 @@ describe("where all are ejected", () => {
 
   test("probes are looks, whoever makes them", () => {
     const scene = ejected(3, 3, 60_000);
-    expect(scene.acquire({ isRepeatable: false })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire({ isRepeatable: false })).toMatchObject({ origin: 0, isProbe: true });
     scene.wait(100);
-    expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isLook: true });
+    expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isProbe: true });
   });
 
   test("and their time is over, the one that failed longest ago is probed first", () => {

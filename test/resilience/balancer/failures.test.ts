@@ -57,7 +57,7 @@ describe("a failure", () => {
     const scene = seen(20, 20);
     scene.wait(10_000);
     const look = scene.acquire({ isRepeatable: true });
-    expect(look).toMatchObject({ origin: 0, isLook: true });
+    expect(look).toMatchObject({ origin: 0, isProbe: true });
     look.refused(0);
     expect(scene.shareOf(0)).toBeLessThan(0.01);
   });
@@ -67,7 +67,7 @@ describe("a failure", () => {
     const slow = scene.attemptAt(0);
     scene.wait(100);
     scene.end(0, "erred");
-    slow.absent("timed_out");
+    slow.unreachable("timed_out");
     expect(scene.isWell(0)).toBe(true);
     // 40 ms now: 0.625³ of its share.
     expectShare(scene.shareOf(0), 0.122);

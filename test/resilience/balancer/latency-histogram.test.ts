@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { FEWEST_SAMPLES, LatencyHistogram } from "../../../src/resilience/balancer/latency-histogram.ts";
+import { LatencyHistogram, MIN_SAMPLES } from "../../../src/resilience/hedging.ts";
 
 const READ_EVERY = 8;
 const LONGEST_MS = 2 ** 19;
@@ -18,7 +18,7 @@ const of = (latencyMs: number, times: number): LatencyHistogram => {
 };
 
 test("with fewer samples than twenty it says nothing", () => {
-  const histogram = of(16, FEWEST_SAMPLES - 1);
+  const histogram = of(16, MIN_SAMPLES - 1);
   expect([histogram.medianMs, histogram.p95Ms]).toEqual([undefined, undefined]);
   histogram.add(16);
   expect([histogram.medianMs, histogram.p95Ms]).toEqual([16, 16]);
@@ -28,7 +28,7 @@ test("of any samples it knows the quantiles, not below them and within a tenth a
   const latency = fc.double({ min: 1, max: LONGEST_MS, noNaN: true });
   const anySamples = fc
     .nat(40)
-    .map((times) => FEWEST_SAMPLES + times * READ_EVERY)
+    .map((times) => MIN_SAMPLES + times * READ_EVERY)
     .chain((length) => fc.array(latency, { minLength: length, maxLength: length, size: "max" }));
   fc.assert(
     fc.property(anySamples, (samples) => {
@@ -48,7 +48,7 @@ test("of any samples it knows the quantiles, not below them and within a tenth a
 });
 
 test("quantiles are found anew after eight samples", () => {
-  const histogram = of(16, FEWEST_SAMPLES);
+  const histogram = of(16, MIN_SAMPLES);
   add(histogram, 1_024, READ_EVERY - 1);
   expect(histogram.p95Ms).toBe(16);
   histogram.add(1_024);
@@ -83,5 +83,5 @@ test.for([
   { latencyMs: 10 * LONGEST_MS, as: LONGEST_MS },
   { latencyMs: Number.POSITIVE_INFINITY, as: LONGEST_MS },
 ])("$latencyMs ms count as $as", ({ latencyMs, as }) => {
-  expect(of(latencyMs, FEWEST_SAMPLES).medianMs).toBe(as);
+  expect(of(latencyMs, MIN_SAMPLES).medianMs).toBe(as);
 });

@@ -92,24 +92,24 @@ describe("an origin that has failed", () => {
   test("is looked at at once when another one is well again, where most had failed", () => {
     const scene = firstIsBack(3, 3);
     const looks = [1, 2, 3].map(() => scene.acquire({ isRepeatable: true }));
-    expect(looks.map(({ origin, isLook }) => isLook && origin)).toEqual([1, 2, false]);
+    expect(looks.map(({ origin, isProbe }) => isProbe && origin)).toEqual([1, 2, false]);
   });
 
   test("is not looked at any sooner when another one is well again, where most always were", () => {
     const scene = firstIsBack(4, 2);
-    expect(scene.acquire({ isRepeatable: true }).isLook).toBe(false);
+    expect(scene.acquire({ isRepeatable: true }).isProbe).toBe(false);
   });
 
   test("is looked at then by requests that may be made again alone", () => {
     const scene = firstIsBack(2, 2);
-    expect(scene.acquire({ isRepeatable: false }).isLook).toBe(false);
+    expect(scene.acquire({ isRepeatable: false }).isProbe).toBe(false);
   });
 
   test("is not looked at any sooner than others once it has answered", () => {
     const scene = failed(() => LATEST);
     scene.end(0, "answered");
     scene.wait(5_000);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: false });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: false });
   });
 
   test("is not looked at later for failures of what was no look", () => {
@@ -125,9 +125,9 @@ describe("an origin that has failed", () => {
 describe("a look", () => {
   test("is told from other attempts", () => {
     const scene = failed(() => LATEST);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: false });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: false });
     scene.wait(1_001);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isProbe: true });
   });
 
   test("is made by one request only", () => {
@@ -153,15 +153,15 @@ describe("a look", () => {
     scene.end(0, "broken");
     scene.wait(20_000);
     const retry = { isRepeatable: true, except: [1] };
-    expect(scene.acquire(retry)).toMatchObject({ origin: 2, isLook: false });
-    expect(scene.acquire({ ...retry, mayLook: true })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire(retry)).toMatchObject({ origin: 2, isProbe: false });
+    expect(scene.acquire({ ...retry, mayProbe: true })).toMatchObject({ origin: 0, isProbe: true });
   });
 
   test("is not made by a request that is not to", () => {
     const scene = failed(() => LATEST);
     scene.wait(3_600_000);
-    const asking = { isRepeatable: true, mayLook: false };
-    expect(scene.acquire(asking)).toMatchObject({ origin: 1, isLook: false });
+    const asking = { isRepeatable: true, mayProbe: false };
+    expect(scene.acquire(asking)).toMatchObject({ origin: 1, isProbe: false });
   });
 
   test("is never made where there is one origin", () => {
@@ -170,7 +170,7 @@ describe("a look", () => {
     for (let turn = 0; turn < 100; turn += 1) {
       scene.wait(1_000);
       const attempt = scene.acquire({ isRepeatable: true });
-      expect(attempt.isLook).toBe(false);
+      expect(attempt.isProbe).toBe(false);
       attempt.refused(0);
     }
   });
@@ -188,7 +188,7 @@ describe("a look", () => {
     expect(scene.shareOf(0)).toBeLessThan(0.01);
     scene.wait(LOOK_EVERY_MS + 1);
     const looks = [0, 1].map(() => scene.acquire({ isRepeatable: true }));
-    expect(looks.map(({ isLook }) => isLook)).toEqual([true, true]);
+    expect(looks.map(({ isProbe }) => isProbe)).toEqual([true, true]);
     scene.wait(20);
     for (const look of looks) look.answered();
     expect(Math.abs(scene.shareOf(0) - 0.5)).toBeLessThan(0.03);
@@ -257,7 +257,7 @@ describe("an origin that is back", () => {
   /** Ends the look that is due at the first one of two, after 20 ms as the other one's requests. */
   const look = (scene: Scene, how: EndName): void => {
     const attempt = scene.acquire({ isRepeatable: true });
-    expect(attempt).toMatchObject({ origin: 0, isLook: true });
+    expect(attempt).toMatchObject({ origin: 0, isProbe: true });
     scene.wait(20);
     ENDS[how](attempt);
   };

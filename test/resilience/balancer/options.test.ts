@@ -1,22 +1,22 @@
 import { expect, test } from "vitest";
-import { type PoolOptions, poolSettings } from "../../../src/resilience/balancer/options.ts";
+import { type BalancerOptions, balancerSettings } from "../../../src/resilience/balancer/options.ts";
 import { Scene } from "./support/scene.ts";
 
-const NAMES = Object.keys(poolSettings({})) as readonly (keyof PoolOptions)[];
+const NAMES = Object.keys(balancerSettings({})) as readonly (keyof BalancerOptions)[];
 
 test("what is not said is as documented", () => {
-  expect(poolSettings({ penaltyMs: 7 })).toEqual({
-    memoryMs: 10_000,
-    finestMs: 5,
+  expect(balancerSettings({ penaltyMs: 7 })).toEqual({
+    decayMs: 10_000,
+    minLatencyMs: 5,
     tolerance: 1.25,
     penaltyMs: 7,
     maxPenaltyMs: 60_000,
     sharpness: 3,
-    lookEveryMs: 10_000,
-    firstLookMs: 1_000,
+    probeIntervalMs: 10_000,
+    firstProbeMs: 1_000,
     warmUpMs: 6_000,
     warmUpFrom: 0.1,
-    panicEveryMs: 100,
+    panicIntervalMs: 100,
   });
 });
 
@@ -38,7 +38,7 @@ test.for([
 });
 
 test.for([{ warmUpFrom: 1 }, { tolerance: 1 }])("%o is the outermost that makes sense", (options) => {
-  expect(poolSettings(options)).toMatchObject(options);
+  expect(balancerSettings(options)).toMatchObject(options);
 });
 
 test.for([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("a weight of %d makes no sense", (weight) => {

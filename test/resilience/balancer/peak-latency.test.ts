@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PeakLatency } from "../../../src/resilience/balancer/peak-ewma.ts";
+import { PeakEwma } from "../../../src/resilience/balancer/peak-ewma.ts";
 
 const MEMORY_MS = 10_000;
 const START_MS = 1_800_000_000_000;
@@ -8,15 +8,15 @@ const START_MS = 1_800_000_000_000;
 const AGE_MS = 100 * MEMORY_MS;
 const MOST_MS = 5_000;
 
-const observed = (...latencies: readonly number[]): PeakLatency => {
-  const latency = new PeakLatency(MEMORY_MS);
+const observed = (...latencies: readonly number[]): PeakEwma => {
+  const latency = new PeakEwma(MEMORY_MS);
   for (const each of latencies) latency.observe(each, START_MS);
   return latency;
 };
 
 describe("what is known of a latency", () => {
   test("is nothing before the first sample, and then that one", () => {
-    const latency = new PeakLatency(MEMORY_MS);
+    const latency = new PeakEwma(MEMORY_MS);
     expect(latency.ms).toBeUndefined();
     latency.observe(80, START_MS);
     expect(latency.ms).toBe(80);
@@ -46,7 +46,7 @@ describe("what is known of a latency", () => {
 
   test("is replaced by what is found where it is too old", () => {
     const latency = observed(200);
-    latency.replace(5, START_MS);
+    latency.reset(5, START_MS);
     expect(latency.ms).toBe(5);
   });
 
@@ -61,24 +61,22 @@ describe("what is known of a latency", () => {
 
 describe("one that is outrun", () => {
   /** After each of so many in a row, of which each is all that is known. */
-  const outrun = (latency: PeakLatency, elapsedMs: number, times: number): readonly (number | undefined)[] =>
+  const outrun = (latency: PeakEwma, elapsedMs: number, times: number): readonly (number | undefined)[] =>
     Array.from({ length: times }, (_, index) => {
-      latency.outrun(elapsedMs, START_MS + (index + 1) * AGE_MS, MOST_MS);
+      latency.hedgeLost(elapsedMs, START_MS + (index + 1) * AGE_MS, MOST_MS);
       return latency.ms;
     });
 
   test("counts twice as long each time in a row, and never longer than the most", () => {
-    expect(outrun(new PeakLatency(MEMORY_MS), 100, 8)).toEqual([
-      100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000,
-    ]);
+    expect(outrun(new PeakEwma(MEMORY_MS), 100, 8)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
   });
 
   test("counts for no more than the most at its first time already", () => {
-    expect(outrun(new PeakLatency(MEMORY_MS), 60_000, 1)).toEqual([5_000]);
+    expect(outrun(new PeakEwma(MEMORY_MS), 60_000, 1)).toEqual([5_000]);
   });
 
   test("counts for the most, and is a number, after a thousand times in a row", () => {
-    expect(outrun(new PeakLatency(MEMORY_MS), 1, 1_000).at(-1)).toBe(4_096);
+    expect(outrun(new PeakEwma(MEMORY_MS), 1, 1_000).at(-1)).toBe(4_096);
   });
 
   test("is not thought to be faster for it, and gets slower once it is outrun for longer", () => {
@@ -87,18 +85,18 @@ describe("one that is outrun", () => {
 
   test("goes up with one time as with any sample", () => {
     const latency = observed(100);
-    latency.outrun(200, START_MS, MOST_MS);
+    latency.hedgeLost(200, START_MS, MOST_MS);
     expect(latency.ms).toBeCloseTo(125, 9);
   });
 
   test.for([
-    ["an answer", (latency: PeakLatency) => latency.observe(10, START_MS + 4 * AGE_MS)],
-    ["a look", (latency: PeakLatency) => latency.replace(10, START_MS + 4 * AGE_MS)],
+    ["an answer", (latency: PeakEwma) => latency.observe(10, START_MS + 4 * AGE_MS)],
+    ["a look", (latency: PeakEwma) => latency.reset(10, START_MS + 4 * AGE_MS)],
   ] as const)("begins its row anew after %s", ([, answer]) => {
-    const latency = new PeakLatency(MEMORY_MS);
+    const latency = new PeakEwma(MEMORY_MS);
     outrun(latency, 100, 3);
     answer(latency);
-    latency.outrun(100, START_MS + 5 * AGE_MS, MOST_MS);
+    latency.hedgeLost(100, START_MS + 5 * AGE_MS, MOST_MS);
     expect(latency.ms).toBeCloseTo(100, 9);
   });
 });
@@ -110,7 +108,7 @@ test("whatever it is told and however the clock runs, it is no less than the lea
   });
   fc.assert(
     fc.property(fc.array(sample, { minLength: 1, maxLength: 50 }), (samples) => {
-      const latency = new PeakLatency(MEMORY_MS);
+      const latency = new PeakEwma(MEMORY_MS);
       let nowMs = START_MS;
       for (const { ms, byMs } of samples) {
         nowMs += byMs;

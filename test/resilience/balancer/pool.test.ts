@@ -1,6 +1,6 @@
 /** Whom a pool chooses. */
 import { describe, expect, test } from "vitest";
-import { createOriginPool } from "../../../src/resilience/balancer/balancer.ts";
+import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
 import { rejected, Scene, START_MS } from "./support/scene.ts";
 import { expectShare, seen } from "./support/shares.ts";
 import { answering, shareOf, Traffic } from "./support/traffic.ts";
@@ -136,7 +136,7 @@ test("one that was outrun counts for no more than one that has failed", () => {
   scene.wait(5_000);
   slow?.answered();
   scene.wait(20_000);
-  outrun?.outrun();
+  outrun?.hedgeLost();
   expectShare(scene.shareOf(0), 0.5);
 });
 
@@ -176,12 +176,12 @@ describe("origins that were tried for a request", () => {
 
   test("leave another one that is well, as long as nothing bad was heard of it", () => {
     const scene = new Scene([1, 1, 1]);
-    expect(scene.pool.hasWell([0])).toBe(true);
+    expect(scene.pool.hasHealthy([0])).toBe(true);
     scene.end(1, "refused");
-    expect(scene.pool.hasWell([0])).toBe(true);
+    expect(scene.pool.hasHealthy([0])).toBe(true);
     scene.end(2, "broken");
-    expect(scene.pool.hasWell([0])).toBe(false);
-    expect(scene.pool.hasWell([])).toBe(true);
+    expect(scene.pool.hasHealthy([0])).toBe(false);
+    expect(scene.pool.hasHealthy([])).toBe(true);
   });
 });
 
@@ -231,7 +231,7 @@ describe("a clock that is set back by an hour", () => {
 });
 
 test("a pool of no origins rejects, with nothing to wait for", () => {
-  const pool = createOriginPool([], {}, { now: () => START_MS, random: () => 0 });
+  const pool = createBalancer([], {}, { now: () => START_MS, random: () => 0 });
   expect(pool.acquire({ isRepeatable: true })).toEqual({ granted: false, retryAtMs: undefined });
-  expect([pool.size, pool.hasWell([])]).toEqual([0, false]);
+  expect([pool.size, pool.hasHealthy([])]).toEqual([0, false]);
 });

@@ -1,14 +1,14 @@
 /** What holds of a pool whatever happens to it, in whichever order. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
-import type { PoolRejection } from "../../../src/resilience/balancer/balancer.ts";
+import type { BalancerRejection } from "../../../src/resilience/balancer/balancer.ts";
+import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
 import { seededRandom } from "../concurrency-limit/support/random.ts";
 import { anySteps, anyWeights, LEASE_MS, LONGEST_MS, OPTIONS, RUNS, type Step } from "./support/any-steps.ts";
 import { END_NAMES, ENDS, Scene } from "./support/scene.ts";
 
 interface Held {
-  readonly attempt: PoolAttempt;
+  readonly attempt: EndpointPermit;
   /** How often the state of its origin's breaker had changed. */
   readonly generation: number;
 }
@@ -18,7 +18,7 @@ interface Moment {
   readonly step: Step;
   readonly held: readonly Held[];
   /** What who asked was told. */
-  readonly answer: PoolAttempt | PoolRejection | undefined;
+  readonly answer: EndpointPermit | BalancerRejection | undefined;
   /** The origins that were closed when it was asked. */
   readonly closed: readonly number[];
 }
@@ -37,7 +37,7 @@ const play = (
   let held: readonly Held[] = [];
   for (const step of steps) {
     const closed = weights.flatMap((_, origin) => (scene.state(origin) === "closed" ? [origin] : []));
-    let answer: PoolAttempt | PoolRejection | undefined;
+    let answer: EndpointPermit | BalancerRejection | undefined;
     if (step.do === "pass") scene.wait(step.ms);
     else if (step.do === "acquire") {
       answer = scene.pool.acquire(step);
@@ -77,7 +77,7 @@ test("nobody gets an origin that was tried", () => {
 test("nobody looks who asks a second time, as long as an origin is well, or where there is one origin", () => {
   assertAlways(({ scene, step, answer, closed }) => {
     if (step.do !== "acquire" || !answer?.granted || !closed.includes(answer.origin)) return;
-    if (step.except.length > 0 || scene.pool.size === 1) expect(answer.isLook).toBe(false);
+    if (step.except.length > 0 || scene.pool.size === 1) expect(answer.isProbe).toBe(false);
   });
 });
 
@@ -137,7 +137,7 @@ test("ends after the first of an attempt make no difference", () => {
       const ended = before.filter((each) => !held.includes(each));
       before = held;
       if (isToldAgain) for (const how of END_NAMES) for (const { attempt } of ended) ENDS[how](attempt);
-      const whom = answer?.granted ? `${answer.origin} ${answer.isLook}` : answer?.retryAtMs;
+      const whom = answer?.granted ? `${answer.origin} ${answer.isProbe}` : answer?.retryAtMs;
       life.push(`${whom} ${scene.told.length}`);
     });
     return life;

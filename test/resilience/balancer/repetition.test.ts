@@ -1,14 +1,14 @@
 import { expect, test } from "vitest";
 import type { Retry } from "../../../src/contract/policy.ts";
-import { type Repetition, repetitionOf } from "../../../src/resilience/balancer/retry-mode.ts";
+import { type RetryMode, retryModeOf } from "../../../src/resilience/hedging.ts";
 
 const RETRIES: readonly (Retry | undefined)[] = [undefined, "safe", "idempotent", "with-key", "never"];
 
 /** What changes nothing is repeated but where its route forbids it. */
-const READ: readonly Repetition[] = ["race", "race", "race", "race", "never"];
-const IDEMPOTENT: readonly Repetition[] = ["never", "never", "again", "never", "never"];
-const WITH_KEY: readonly Repetition[] = ["never", "never", "never", "again", "never"];
-const NEVER: readonly Repetition[] = ["never", "never", "never", "never", "never"];
+const READ: readonly RetryMode[] = ["hedge", "hedge", "hedge", "hedge", "never"];
+const IDEMPOTENT: readonly RetryMode[] = ["never", "never", "retry", "never", "never"];
+const WITH_KEY: readonly RetryMode[] = ["never", "never", "never", "retry", "never"];
+const NEVER: readonly RetryMode[] = ["never", "never", "never", "never", "never"];
 
 test.for([
   { method: "GET", bare: READ, keyed: READ },
@@ -22,6 +22,6 @@ test.for([
   { method: "get", bare: NEVER, keyed: WITH_KEY },
   { method: "PURGE", bare: NEVER, keyed: WITH_KEY },
 ])("a $method is repeated as its route says, where its method allows it", ({ method, bare, keyed }) => {
-  expect(RETRIES.map((retry) => repetitionOf(method, retry, false))).toEqual(bare);
-  expect(RETRIES.map((retry) => repetitionOf(method, retry, true))).toEqual(keyed);
+  expect(RETRIES.map((retry) => retryModeOf(method, retry, false))).toEqual(bare);
+  expect(RETRIES.map((retry) => retryModeOf(method, retry, true))).toEqual(keyed);
 });

@@ -1,6 +1,6 @@
 /** What may happen to a pool, in any order. */
 import fc from "fast-check";
-import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
+import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
 import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { END_NAMES, type EndName } from "./scene.ts";
 
@@ -14,9 +14,9 @@ export type Step =
 export const LEASE_MS = 500;
 export const LONGEST_MS = 2_000;
 /** Quick to eject and to look, so that a few steps lead everywhere. */
-export const OPTIONS: PoolOptions & { readonly breaker: BreakerOptions } = {
-  lookEveryMs: 1_000,
-  firstLookMs: 100,
+export const OPTIONS: BalancerOptions & { readonly breaker: BreakerOptions } = {
+  probeIntervalMs: 1_000,
+  firstProbeMs: 100,
   warmUpMs: 500,
   breaker: {
     failureThreshold: 2,

@@ -1,12 +1,12 @@
 /** A pool before origins that answer when they are told to, on a clock that is set by hand. */
 
-import type { PoolAttempt } from "../../../../src/resilience/balancer/attempt.ts";
 import {
-  type Asking,
-  createOriginPool,
-  type PoolRejection,
+  type AcquireOptions,
+  type BalancerRejection,
+  createBalancer,
 } from "../../../../src/resilience/balancer/balancer.ts";
-import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
+import type { EndpointPermit } from "../../../../src/resilience/balancer/endpoint.ts";
+import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
 import type {
   BreakerState,
   TransitionReason,
@@ -18,7 +18,7 @@ export const START_MS = 1_800_000_000_000;
 /** Jitter takes the whole of what it may. */
 export const LATEST = 1 - 2 ** -20;
 
-export interface SceneOptions extends PoolOptions {
+export interface SceneOptions extends BalancerOptions {
   readonly breaker?: BreakerOptions;
   readonly random?: () => number;
 }
@@ -29,12 +29,12 @@ export interface Told {
   readonly reason: TransitionReason;
 }
 
-export const granted = (answer: PoolAttempt | PoolRejection): PoolAttempt => {
+export const granted = (answer: EndpointPermit | BalancerRejection): EndpointPermit => {
   if (!answer.granted) throw new Error(`rejected until ${answer.retryAtMs}`);
   return answer;
 };
 
-export const rejected = (answer: PoolAttempt | PoolRejection): PoolRejection => {
+export const rejected = (answer: EndpointPermit | BalancerRejection): BalancerRejection => {
   if (answer.granted) throw new Error(`granted at ${answer.origin}`);
   return answer;
 };
@@ -42,14 +42,14 @@ export const rejected = (answer: PoolAttempt | PoolRejection): PoolRejection => 
 /** How an attempt may end. */
 export const ENDS = {
   answered: (attempt) => attempt.answered(),
-  erred: (attempt) => attempt.erred(),
+  erred: (attempt) => attempt.serverError(),
   refused: (attempt) => attempt.refused(0),
-  broken: (attempt) => attempt.absent("broken"),
-  gateway: (attempt) => attempt.absent("gateway"),
-  "timed out": (attempt) => attempt.absent("timed_out"),
-  outrun: (attempt) => attempt.outrun(),
+  broken: (attempt) => attempt.unreachable("broken"),
+  gateway: (attempt) => attempt.unreachable("gateway"),
+  "timed out": (attempt) => attempt.unreachable("timed_out"),
+  outrun: (attempt) => attempt.hedgeLost(),
   ignored: (attempt) => attempt.ignore(),
-} as const satisfies Readonly<Record<string, (attempt: PoolAttempt) => void>>;
+} as const satisfies Readonly<Record<string, (attempt: EndpointPermit) => void>>;
 
 export type EndName = keyof typeof ENDS;
 export const END_NAMES = Object.keys(ENDS) as readonly EndName[];
@@ -57,12 +57,12 @@ export const END_NAMES = Object.keys(ENDS) as readonly EndName[];
 export class Scene {
   nowMs = START_MS;
   readonly told: Told[] = [];
-  readonly pool: ReturnType<typeof createOriginPool>;
+  readonly pool: ReturnType<typeof createBalancer>;
   readonly #states: BreakerState[];
 
   constructor(weights: readonly number[], { random = seededRandom(1), ...options }: SceneOptions = {}) {
     this.#states = weights.map(() => "closed");
-    this.pool = createOriginPool(weights, options, {
+    this.pool = createBalancer(weights, options, {
       now: () => this.nowMs,
       random,
       onTransition: (origin, { to, reason }) => {
@@ -78,19 +78,19 @@ export class Scene {
   }
 
   isWell(origin: number): boolean {
-    return this.pool.hasWell(this.#others(origin));
+    return this.pool.hasHealthy(this.#others(origin));
   }
 
   wait(ms: number): void {
     this.nowMs += ms;
   }
 
-  acquire(asking: Asking): PoolAttempt {
+  acquire(asking: AcquireOptions): EndpointPermit {
     return granted(this.pool.acquire(asking));
   }
 
   /** As a retry that has no other choice: never a look. */
-  attemptAt(origin: number): PoolAttempt {
+  attemptAt(origin: number): EndpointPermit {
     return this.acquire({ isRepeatable: false, except: this.#others(origin) });
   }
 

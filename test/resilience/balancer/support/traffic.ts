@@ -1,6 +1,6 @@
 /** Requests that come by chance, before origins of which each behaves in its way, in virtual time. */
 
-import { createOriginPool, type OriginPool } from "../../../../src/resilience/balancer/balancer.ts";
+import { type Balancer, createBalancer } from "../../../../src/resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { Agenda } from "../../concurrency-limit/support/agenda.ts";
 import { exponential, seededRandom } from "../../concurrency-limit/support/random.ts";
@@ -13,7 +13,7 @@ export interface Behaviour {
 
 export interface Sent {
   readonly origin: number;
-  readonly isLook: boolean;
+  readonly isProbe: boolean;
   readonly atMs: number;
 }
 
@@ -36,7 +36,7 @@ export const EDGE_BREAKER: BreakerOptions = {
 };
 
 export class Traffic {
-  readonly pool: OriginPool;
+  readonly pool: Balancer;
   readonly #agenda = new Agenda(START_MS);
   /** What the pool's clock is behind. */
   #behindMs = 0;
@@ -56,7 +56,7 @@ export class Traffic {
     this.#behaviours = [...behaviours];
     this.#random = seededRandom(seed);
     this.#perSecond = perSecond;
-    this.pool = createOriginPool(
+    this.pool = createBalancer(
       weights,
       { breaker },
       { now: () => this.#agenda.nowMs - this.#behindMs, random: this.#random },
@@ -89,7 +89,7 @@ export class Traffic {
       const attempt = this.pool.acquire({ isRepeatable });
       const behaviour = attempt.granted ? this.#behaviours[attempt.origin] : undefined;
       if (!attempt.granted || behaviour === undefined) continue;
-      sent.push({ origin: attempt.origin, isLook: attempt.isLook, atMs });
+      sent.push({ origin: attempt.origin, isProbe: attempt.isProbe, atMs });
       this.#agenda.after(behaviour.afterMs, () => ENDS[behaviour.how](attempt));
     }
     this.#agenda.runUntil(untilMs);

@@ -1,61 +1,50 @@
-/**
- * Single flight by plain data: the holder of a key's lease does the work, and the others wait or use what they have.
- * If the holder dies, its lease runs out and the next caller takes over. Unlike a promise, a lease may be shared by
- * the requests of a Worker.
- */
-
 export interface Lease {
   readonly key: string;
   /** Milliseconds on the caller's clock. */
   readonly untilMs: number;
 }
 
-export interface SingleFlight {
+/**
+ * Single flight by plain data: the holder of a key's lease does the work, and the others wait or use what they have.
+ * If the holder dies, its lease runs out and the next caller takes over. Unlike a promise, a lease may be shared by
+ * the requests of a Worker.
+ */
+export class SingleFlight {
+  /** Ordered by the ends of the leases. */
+  readonly #leases = new Map<string, Lease>();
+  readonly #leaseMs: number;
+  readonly #maxLeases: number;
+
+  /** @param maxLeases beyond this number, the oldest lease is forgotten and its key is free again */
+  constructor(leaseMs = 1_000, maxLeases = 10_000) {
+    this.#leaseMs = leaseMs;
+    this.#maxLeases = maxLeases;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
   /** The lease, or undefined while another caller holds it. */
-  acquire(key: string, nowMs: number): Lease | undefined;
+  acquire(key: string, nowMs: number): Lease | undefined {
+    if (this.heldUntilMs(key, nowMs) !== undefined) return undefined;
+    const lease = { key, untilMs: nowMs + this.#leaseMs };
+    this.#leases.delete(key);
+    this.#leases.set(key, lease);
+    const [oldest] = this.#leases.keys();
+    if (this.size > this.#maxLeases && oldest !== undefined) this.#leases.delete(oldest);
+    return lease;
+  }
+
   /** Ends the lease early; without effect once another caller has taken over. */
-  release(lease: Lease): void;
+  release(lease: Lease): void {
+    if (this.#leases.get(lease.key) === lease) this.#leases.delete(lease.key);
+  }
+
   /** End of the current lease of a key; undefined if the key is free. */
-  heldUntilMs(key: string, nowMs: number): number | undefined;
-  readonly size: number;
-}
-
-export interface SingleFlightOptions {
-  /** @default 1,000 */
-  readonly leaseMs?: number;
-  /** Beyond this number, the oldest lease is forgotten and its key is free again. @default 10,000 */
-  readonly maxLeases?: number;
-}
-
-export const createSingleFlight = ({
-  leaseMs = 1_000,
-  maxLeases = 10_000,
-}: SingleFlightOptions = {}): SingleFlight => {
-  const leases = new Map<string, Lease>();
-
-  const heldUntilMs = (key: string, nowMs: number): number | undefined => {
-    const untilMs = leases.get(key)?.untilMs ?? nowMs;
+  heldUntilMs(key: string, nowMs: number): number | undefined {
+    const untilMs = this.#leases.get(key)?.untilMs ?? nowMs;
     // A lease that ends later than any new one would was taken before the clock was set back.
-    return untilMs > nowMs && untilMs - nowMs <= leaseMs ? untilMs : undefined;
-  };
-
-  return {
-    acquire: (key, nowMs) => {
-      if (heldUntilMs(key, nowMs) !== undefined) return undefined;
-      const lease = { key, untilMs: nowMs + leaseMs };
-      // Deleted first, so that the map is ordered by the leases' ends.
-      leases.delete(key);
-      leases.set(key, lease);
-      const [oldest] = leases.keys();
-      if (leases.size > maxLeases && oldest !== undefined) leases.delete(oldest);
-      return lease;
-    },
-    release: (lease) => {
-      if (leases.get(lease.key) === lease) leases.delete(lease.key);
-    },
-    heldUntilMs,
-    get size() {
-      return leases.size;
-    },
-  };
-};
+    return untilMs > nowMs && untilMs - nowMs <= this.#leaseMs ? untilMs : undefined;
+  }
+}

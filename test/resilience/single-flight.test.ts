@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createSingleFlight, type Lease } from "../../src/resilience/single-flight.ts";
+import { type Lease, SingleFlight } from "../../src/resilience/single-flight.ts";
 
 test("who comes first holds the key, and nobody else does until it is given back", () => {
-  const leases = createSingleFlight();
+  const leases = new SingleFlight();
   const first = leases.acquire("a", 0);
   expect(leases.acquire("a", 999)).toBeUndefined();
   expect(leases.acquire("b", 0)).toBeDefined();
@@ -12,7 +12,7 @@ test("who comes first holds the key, and nobody else does until it is given back
 });
 
 test("a holder that dies leaves its place after a second, and its late end ends nobody else's lease", () => {
-  const leases = createSingleFlight();
+  const leases = new SingleFlight();
   const dead = leases.acquire("a", 0);
   expect(leases.heldUntilMs("a", 999)).toBe(1_000);
   const next = leases.acquire("a", 1_000);
@@ -22,7 +22,7 @@ test("a holder that dies leaves its place after a second, and its late end ends 
 });
 
 test("a clock that is set back holds nobody longer than a lease", () => {
-  const leases = createSingleFlight();
+  const leases = new SingleFlight();
   leases.acquire("a", 1_000_000);
   expect(leases.acquire("a", 5)).toBeDefined();
 });
@@ -41,7 +41,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 test("however they are taken and given back, a key has one holder at a time, and memory is bounded", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const leases = createSingleFlight({ leaseMs: 1_000, maxLeases: 5 });
+      const leases = new SingleFlight(1_000, 5);
       const taken: Lease[] = [];
       const ended = new Set<Lease>();
       let nowMs = 0;
@@ -67,7 +67,7 @@ test("however they are taken and given back, a key has one holder at a time, and
 });
 
 test("beyond their number the oldest lease is forgotten", () => {
-  const leases = createSingleFlight({ maxLeases: 2 });
+  const leases = new SingleFlight(1_000, 2);
   for (const key of ["a", "b", "c"]) leases.acquire(key, 0);
   expect(leases.acquire("a", 1)).toBeDefined();
   expect(leases.size).toBe(2);

@@ -11,7 +11,7 @@ import type { CacheStatus } from "../../middleware/response-cache/cache-status.t
 import { type Usability, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import { readTags } from "../../middleware/response-cache/tags.ts";
-import { createSingleFlight, type Lease } from "../../resilience/single-flight.ts";
+import { type Lease, SingleFlight } from "../../resilience/single-flight.ts";
 import type { EdgeExchange } from "../edge-exchange.ts";
 import type { Forward } from "../forward.ts";
 import { pause, pauseFor } from "../pause.ts";
@@ -49,8 +49,8 @@ interface StandIn {
 type Followed = Response | "ended" | "died";
 
 export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies) => {
-  const leases = createSingleFlight({ leaseMs: LEASE_MS });
-  const failures = createSingleFlight({ leaseMs: LEASE_MS });
+  const leases = new SingleFlight(LEASE_MS);
+  const failures = new SingleFlight(LEASE_MS);
   const invalidations = createInvalidations();
   const asking = askedOfCache();
   const fetcher = fetchAndKeep({ forward, store, leases, failures, invalidations, now, log });

@@ -8,16 +8,16 @@
  *
  * There are no timers and no promises; the clock and the random source are passed in.
  */
-import { createBreaker, type Transition } from "../circuit-breaker/circuit-breaker.ts";
+import {
+  type BreakerDependencies,
+  createBreaker,
+  type Transition,
+} from "../circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../circuit-breaker/options.ts";
 import { Endpoint, EndpointPermit } from "./endpoint.ts";
 import { type BalancerOptions, type BalancerSettings, balancerSettings } from "./options.ts";
 
-export interface BalancerDependencies {
-  /** Milliseconds. */
-  readonly now: () => number;
-  /** Within [0, 1). */
-  readonly random: () => number;
+export interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
   /** Called with the index of an endpoint when its breaker changes state. */
   readonly onTransition?: (origin: number, transition: Transition) => void;
 }
@@ -38,6 +38,8 @@ export interface BalancerRejection {
   /** When to try again, on the balancer's clock; undefined if there is no endpoint to wait for. */
   readonly retryAtMs: number | undefined;
 }
+
+type Acquired = EndpointPermit | BalancerRejection;
 
 /** After this number of intervals without a probe, requests that are not repeatable serve as probes, too. */
 const LAST_RESORT_INTERVALS = 3;
@@ -75,7 +77,7 @@ export class Balancer {
         },
       });
       const onHealthy = (endpoint: Endpoint, nowMs: number): void => this.#recovered(endpoint, nowMs);
-      return new Endpoint({ index, weight, meanWeight, breaker, settings, now, random, onHealthy });
+      return new Endpoint({ index, weight: weight / meanWeight, breaker, settings, now, random, onHealthy });
     });
   }
 
@@ -84,12 +86,7 @@ export class Balancer {
   }
 
   /** Decides at once. The holder of a permit must report the outcome. */
-  acquire({
-    isRepeatable,
-    except = [],
-    mayProbe,
-    leaseMs,
-  }: AcquireOptions): EndpointPermit | BalancerRejection {
+  acquire({ isRepeatable, except = [], mayProbe, leaseMs }: AcquireOptions): Acquired {
     const nowMs = this.#now();
     const isProbe = (mayProbe ?? except.length === 0) && this.size > 1;
     return (
@@ -114,7 +111,7 @@ export class Balancer {
   }
 
   /** Sends the request to an endpoint whose probe is due. */
-  #probe(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): EndpointPermit | undefined {
+  #probe(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): Acquired | undefined {
     // Requests that are not repeatable are risked only if no others come, or recovery would never be noticed.
     const minMs = isRepeatable ? 0 : LAST_RESORT_INTERVALS * this.#settings.probeIntervalMs;
     const isPanicking = this.#panic(nowMs) && isRepeatable;
@@ -132,11 +129,10 @@ export class Balancer {
         maxOverdueMs = overdueMs;
       }
     }
-    const permit = due === undefined ? undefined : this.#acquireFrom(due, true, nowMs);
-    return permit?.granted ? permit : undefined;
+    return due && this.#acquireFrom(due, true, nowMs);
   }
 
-  #choose(nowMs: number, except: readonly number[]): EndpointPermit | undefined {
+  #choose(nowMs: number, except: readonly number[]): Acquired | undefined {
     const available = this.#available(except);
     // Penalized endpoints are left to probes while there are others.
     const unpenalized = available.filter(({ isPenalized }) => !isPenalized);
@@ -158,8 +154,7 @@ export class Balancer {
       const best = available.reduce((a, b) => (scoreOf(b) < scoreOf(a) ? b : a));
       if (scoreOf(best) < scoreOf(chosen) / FAR_BETTER) chosen = best;
     }
-    const permit = this.#acquireFrom(chosen, false, nowMs);
-    return permit.granted ? permit : undefined;
+    return this.#acquireFrom(chosen, false, nowMs);
   }
 
   /** Draws an endpoint by share. */
@@ -181,24 +176,21 @@ export class Balancer {
   }
 
   /** All are ejected: tries those whose breaker admits a probe, the oldest failure first. */
-  #probeAny(
-    nowMs: number,
-    except: readonly number[],
-    leaseMs: number | undefined,
-  ): EndpointPermit | BalancerRejection {
+  #probeAny(nowMs: number, except: readonly number[], leaseMs: number | undefined): Acquired {
     if (this.size > 1) this.#panic(nowMs);
     let retryAtMs: number | undefined;
     for (const endpoint of [...this.#endpoints].sort(byFailure)) {
       if (except.includes(endpoint.options.index)) continue;
       const permit = this.#acquireFrom(endpoint, true, nowMs, leaseMs);
       if (permit.granted) return permit;
-      retryAtMs = Math.min(retryAtMs ?? Number.POSITIVE_INFINITY, permit.retryAtMs);
+      const { retryAtMs: endpointAtMs = Number.POSITIVE_INFINITY } = permit;
+      retryAtMs = Math.min(retryAtMs ?? endpointAtMs, endpointAtMs);
     }
     return { granted: false, retryAtMs };
   }
 
-  #acquireFrom(endpoint: Endpoint, isProbe: boolean, nowMs: number, leaseMs?: number) {
-    const permit = endpoint.breaker.tryAcquire(leaseMs);
+  #acquireFrom(endpoint: Endpoint, isProbe: boolean, nowMs: number, leaseMs?: number): Acquired {
+    const permit = endpoint.options.breaker.tryAcquire(leaseMs);
     return permit.granted ? new EndpointPermit(endpoint, permit, isProbe, nowMs) : permit;
   }
 
@@ -212,15 +204,15 @@ export class Balancer {
     if (ejected.length <= this.size / 2) return false;
     if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicIntervalMs) return true;
     this.#panickedAtMs = nowMs;
-    const [oldest] = ejected.filter(({ breaker }) => breaker.state === "open").sort(byFailure);
-    oldest?.breaker.probeNow();
+    const [oldest] = ejected.filter(({ options }) => options.breaker.state === "open").sort(byFailure);
+    oldest?.options.breaker.probeNow();
     return true;
   }
 
   /** If most endpoints were ejected, the others are likely to be back as well, and are needed. */
   #returned(origin: number, nowMs: number): void {
     const others = this.#endpoints.filter(({ options, isEjected }) => options.index !== origin && isEjected);
-    if (others.length + 1 > this.size / 2) for (const { breaker } of others) breaker.probeNow();
+    if (others.length + 1 > this.size / 2) for (const { options } of others) options.breaker.probeNow();
     this.#endpoints[origin]?.warmUp(nowMs);
   }
 

@@ -1,19 +1,15 @@
 /** One endpoint of a balancer: its health, latency and load, the share and score that follow from them, and permits. */
-import type { Breaker, Permit } from "../circuit-breaker/circuit-breaker.ts";
+import type { Breaker, BreakerDependencies, Permit } from "../circuit-breaker/circuit-breaker.ts";
 import { InFlight } from "./in-flight.ts";
 import type { BalancerSettings } from "./options.ts";
 import { PeakEwma } from "./peak-ewma.ts";
 
-export interface EndpointOptions {
+export interface EndpointOptions extends Pick<BreakerDependencies, "now" | "random"> {
   readonly index: number;
-  /** Its part of the traffic, relative to the other endpoints. */
+  /** Relative to the mean weight of all endpoints. */
   readonly weight: number;
-  /** Of all endpoints. */
-  readonly meanWeight: number;
   readonly breaker: Breaker;
   readonly settings: BalancerSettings;
-  readonly now: () => number;
-  readonly random: () => number;
   /** Called when a failing endpoint has answered. */
   readonly onHealthy: (endpoint: Endpoint, nowMs: number) => void;
 }
@@ -48,13 +44,9 @@ export class Endpoint {
     this.#nextProbeAtMs = now() + this.#jittered(settings.probeIntervalMs);
   }
 
-  get breaker(): Breaker {
-    return this.options.breaker;
-  }
-
   /** An ejected endpoint receives probes only. */
   get isEjected(): boolean {
-    return this.breaker.state !== "closed";
+    return this.options.breaker.state !== "closed";
   }
 
   /** A single refusal is not penalized. */
@@ -80,10 +72,10 @@ export class Endpoint {
 
   /** Expected latency under its load; lower is better. @param unknownMs latency without samples */
   score(nowMs: number, unknownMs: number): number {
-    const { weight, meanWeight, settings } = this.options;
+    const { weight, settings } = this.options;
     const latencyMs = Math.max(this.latency.ms ?? unknownMs, settings.minLatencyMs, this.#penaltyAt(nowMs));
     // A heavier endpoint carries more requests; a single one makes no difference.
-    return latencyMs * Math.max(1, (this.inFlight.count(nowMs) * meanWeight) / weight);
+    return latencyMs * Math.max(1, this.inFlight.count(nowMs) / weight);
   }
 
   /** Records the start of a request. @returns the argument for `inFlight.leave` */

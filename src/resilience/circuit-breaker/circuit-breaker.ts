@@ -97,8 +97,6 @@ export interface Breaker {
 /** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
 const RAMP_OVER = Number.POSITIVE_INFINITY;
-/** Untimed successes per reading of the clock. */
-const SUCCESSES_PER_READING = 4;
 /** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 30;
 
@@ -121,7 +119,6 @@ class CircuitBreaker implements Breaker {
   /** Calls that the ramp may admit. */
   #rampCredit = RAMP_OVER;
   #consecutiveFailures = 0;
-  #successesUntilReading = 0;
   #isProbing = false;
   #successfulProbes = 0;
 
@@ -172,10 +169,6 @@ class CircuitBreaker implements Breaker {
     this.#isProbing = false;
     if (outcome === "ignored") return;
     const isFailure = outcome === "failure";
-    if (this.state === "closed" && !(isFailure || this.#timesCalls)) {
-      this.#countSuccess();
-      return;
-    }
     const nowMs = this.#dependencies.now();
     const isSlow = nowMs - startedMs >= this.#settings.slowCallMs;
     if (retryAfterMs > 0) this.#open("pushback", nowMs, retryAfterMs);
@@ -222,26 +215,12 @@ class CircuitBreaker implements Breaker {
     return this.#admit(nowMs);
   }
 
-  /**
-   * Reads the clock, the most expensive part, for one of four successes. The others count in the second of the last
-   * reading: early but never late, so an idle dependency still has an empty window.
-   */
-  #countSuccess(): void {
-    this.#consecutiveFailures = 0;
-    this.#successesUntilReading -= 1;
-    if (this.#successesUntilReading <= 0) {
-      this.#successesUntilReading = SUCCESSES_PER_READING;
-      this.#window.advance(this.#dependencies.now());
-    }
-    this.#window.addSuccess();
-  }
-
   #count(isFailure: boolean, isSlow: boolean, nowMs: number): void {
     this.#consecutiveFailures = isFailure ? this.#consecutiveFailures + 1 : 0;
     this.#window.add(nowMs, isFailure, isSlow);
     if (!(isFailure || isSlow)) return;
     const { failureThreshold, minimumCalls, failureRatio, slowRatio } = this.#settings;
-    const { calls, failures, slow } = this.#window;
+    const { calls, failures, slow } = this.#window.totals();
     if (this.#consecutiveFailures >= failureThreshold) this.#open("consecutive_failures", nowMs);
     else if (calls < minimumCalls) return;
     else if (failures / calls >= failureRatio) this.#open("failure_ratio", nowMs);
@@ -277,7 +256,6 @@ class CircuitBreaker implements Breaker {
       this.#closedAtMs = atMs;
       this.#rampCredit = 1;
       this.#consecutiveFailures = 0;
-      this.#successesUntilReading = 0;
       this.#window.clear();
     }
     this.#dependencies.onTransition?.({ from, to, reason, atMs });

@@ -1,61 +1,44 @@
+const SECONDS = 10;
+
+interface Counts {
+  calls: number;
+  failures: number;
+  slow: number;
+}
+
 /**
- * Counts of the last ten seconds, in a ring of one-second buckets. Buckets expire with time, not with calls, so an idle
- * dependency has an empty window.
+ * Counts of the last ten seconds, second by second. They expire with time, not with calls, so an idle dependency has an
+ * empty window.
  */
-
-const BUCKETS = 10;
-const BUCKET_MS = 1_000;
-
-const increment = (ring: Uint32Array, bucket: number): void => {
-  ring[bucket] = (ring[bucket] ?? 0) + 1;
-};
-
-const sum = (ring: Uint32Array): number => ring.reduce((total, count) => total + count, 0);
-
 export class CallWindow {
-  readonly #calls = new Uint32Array(BUCKETS);
-  readonly #failures = new Uint32Array(BUCKETS);
-  readonly #slow = new Uint32Array(BUCKETS);
-  /** Of the newest bucket, since the epoch of the clock. */
-  #second = Number.NEGATIVE_INFINITY;
-
-  get calls(): number {
-    return sum(this.#calls);
-  }
-
-  get failures(): number {
-    return sum(this.#failures);
-  }
-
-  get slow(): number {
-    return sum(this.#slow);
-  }
-
-  /** Empties expired buckets, in ten steps at most. If the clock is set back, the newest bucket stays in use. */
-  advance(nowMs: number): void {
-    const second = Math.floor(nowMs / BUCKET_MS);
-    const elapsed = Math.min(second - this.#second, BUCKETS);
-    if (elapsed <= 0) return;
-    for (let step = 0; step < elapsed; step += 1) {
-      const bucket = (second + BUCKETS - step) % BUCKETS;
-      for (const ring of [this.#calls, this.#failures, this.#slow]) ring[bucket] = 0;
-    }
-    this.#second = second;
-  }
+  /** At most ten, oldest first. */
+  #buckets: (Counts & { readonly second: number })[] = [];
 
   add(nowMs: number, isFailure: boolean, isSlow: boolean): void {
-    this.advance(nowMs);
-    this.addSuccess();
-    if (isFailure) increment(this.#failures, this.#second % BUCKETS);
-    if (isSlow) increment(this.#slow, this.#second % BUCKETS);
+    const second = Math.floor(nowMs / 1_000);
+    let newest = this.#buckets.at(-1);
+    // If the clock is set back, the newest bucket stays in use.
+    if (newest === undefined || second > newest.second) {
+      newest = { second, calls: 0, failures: 0, slow: 0 };
+      this.#buckets = [...this.#buckets.filter((bucket) => bucket.second > second - SECONDS), newest];
+    }
+    newest.calls += 1;
+    if (isFailure) newest.failures += 1;
+    if (isSlow) newest.slow += 1;
   }
 
-  /** Counts a success in the newest bucket; `advance` or `add` must have been called before. */
-  addSuccess(): void {
-    increment(this.#calls, this.#second % BUCKETS);
+  /** As of the last call of `add`. */
+  totals(): Counts {
+    const totals = { calls: 0, failures: 0, slow: 0 };
+    for (const { calls, failures, slow } of this.#buckets) {
+      totals.calls += calls;
+      totals.failures += failures;
+      totals.slow += slow;
+    }
+    return totals;
   }
 
   clear(): void {
-    for (const ring of [this.#calls, this.#failures, this.#slow]) ring.fill(0);
+    this.#buckets = [];
   }
 }

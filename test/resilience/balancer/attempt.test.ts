@@ -30,7 +30,6 @@ class Stage {
     this.member = new Endpoint({
       index: 3,
       weight: 1,
-      meanWeight: 1,
       breaker,
       settings: balancerSettings({}),
       now: () => this.nowMs,

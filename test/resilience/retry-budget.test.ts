@@ -4,68 +4,68 @@ import { createRetryBudget, type RetryBudget } from "../../src/resilience/retry-
 
 const START_MS = 1_800_000_000_000;
 
-/** How many can be taken at once. */
-const takeAll = (allowance: RetryBudget, nowMs = START_MS): number => {
-  let taken = 0;
-  while (taken < 1_000 && allowance.withdraw(nowMs)) taken += 1;
-  return taken;
+/** Number of successful withdrawals at once. */
+const withdrawAll = (budget: RetryBudget, nowMs = START_MS): number => {
+  let withdrawn = 0;
+  while (withdrawn < 1_000 && budget.withdraw(nowMs)) withdrawn += 1;
+  return withdrawn;
 };
 
-const request = (allowance: RetryBudget, times: number): void => {
-  for (let turn = 0; turn < times; turn += 1) allowance.deposit();
+const deposit = (budget: RetryBudget, times: number): void => {
+  for (let turn = 0; turn < times; turn += 1) budget.deposit();
 };
 
-test("as many may be taken as there are at first, and then none", () => {
-  expect(takeAll(createRetryBudget({ ratio: 0.25, max: 10, initial: 3 }))).toBe(3);
+test("the initial balance can be withdrawn, and no more", () => {
+  expect(withdrawAll(createRetryBudget({ ratio: 0.25, max: 10, initial: 3 }))).toBe(3);
 });
 
-test("where nothing is said there are at first as many as there may ever be", () => {
-  expect(takeAll(createRetryBudget({ ratio: 0.25, max: 10 }))).toBe(10);
+test("the initial balance defaults to the maximum", () => {
+  expect(withdrawAll(createRetryBudget({ ratio: 0.25, max: 10 }))).toBe(10);
 });
 
-test("each request adds its share, and a part of one is not enough", () => {
-  const allowance = createRetryBudget({ ratio: 0.25, max: 10, initial: 0 });
-  request(allowance, 3);
-  expect(takeAll(allowance)).toBe(0);
-  request(allowance, 1);
-  expect(takeAll(allowance)).toBe(1);
-  request(allowance, 20);
-  expect(takeAll(allowance)).toBe(5);
+test("each request deposits a fraction, and only whole retries can be withdrawn", () => {
+  const budget = createRetryBudget({ ratio: 0.25, max: 10, initial: 0 });
+  deposit(budget, 3);
+  expect(withdrawAll(budget)).toBe(0);
+  deposit(budget, 1);
+  expect(withdrawAll(budget)).toBe(1);
+  deposit(budget, 20);
+  expect(withdrawAll(budget)).toBe(5);
 });
 
-test("each second adds something however few requests there are, and asking too early costs nothing", () => {
-  const allowance = createRetryBudget({ ratio: 0, perSecond: 0.5, max: 10, initial: 1 });
-  expect(allowance.withdraw(START_MS)).toBe(true);
-  expect(allowance.withdraw(START_MS + 1_000)).toBe(false);
-  expect(allowance.withdraw(START_MS + 2_000)).toBe(true);
-  expect(takeAll(allowance, START_MS + 8_000)).toBe(3);
+test("each second deposits a fraction without any requests, and a failed withdrawal costs nothing", () => {
+  const budget = createRetryBudget({ ratio: 0, perSecond: 0.5, max: 10, initial: 1 });
+  expect(budget.withdraw(START_MS)).toBe(true);
+  expect(budget.withdraw(START_MS + 1_000)).toBe(false);
+  expect(budget.withdraw(START_MS + 2_000)).toBe(true);
+  expect(withdrawAll(budget, START_MS + 8_000)).toBe(3);
 });
 
-test("where nothing is said seconds add nothing", () => {
-  const allowance = createRetryBudget({ ratio: 0.25, max: 10, initial: 1 });
-  expect(takeAll(allowance)).toBe(1);
-  expect(takeAll(allowance, START_MS + 3_600_000)).toBe(0);
+test("by default, time deposits nothing", () => {
+  const budget = createRetryBudget({ ratio: 0.25, max: 10, initial: 1 });
+  expect(withdrawAll(budget)).toBe(1);
+  expect(withdrawAll(budget, START_MS + 3_600_000)).toBe(0);
 });
 
-test("however long nothing is taken, no more is saved up than the most", () => {
-  const allowance = createRetryBudget({ ratio: 1, perSecond: 1, max: 4, initial: 1 });
-  expect(takeAll(allowance)).toBe(1);
-  request(allowance, 100);
-  expect(takeAll(allowance, START_MS + 3_600_000)).toBe(4);
+test("the balance never exceeds the maximum", () => {
+  const budget = createRetryBudget({ ratio: 1, perSecond: 1, max: 4, initial: 1 });
+  expect(withdrawAll(budget)).toBe(1);
+  deposit(budget, 100);
+  expect(withdrawAll(budget, START_MS + 3_600_000)).toBe(4);
 });
 
-test("what is given back may be taken again", () => {
-  const allowance = createRetryBudget({ ratio: 0.25, max: 2 });
-  expect(takeAll(allowance)).toBe(2);
-  allowance.refund();
-  expect(takeAll(allowance)).toBe(1);
+test("a refund can be withdrawn again", () => {
+  const budget = createRetryBudget({ ratio: 0.25, max: 2 });
+  expect(withdrawAll(budget)).toBe(2);
+  budget.refund();
+  expect(withdrawAll(budget)).toBe(1);
 });
 
-test("a clock that is set back adds nothing and takes nothing, and seconds count on from there", () => {
-  const allowance = createRetryBudget({ ratio: 0, perSecond: 1, max: 10, initial: 2 });
-  expect(allowance.withdraw(START_MS)).toBe(true);
-  expect(takeAll(allowance, START_MS - 3_600_000)).toBe(1);
-  expect(takeAll(allowance, START_MS - 3_600_000 + 3_000)).toBe(3);
+test("a clock that is set back leaves the balance, and time counts on from there", () => {
+  const budget = createRetryBudget({ ratio: 0, perSecond: 1, max: 10, initial: 2 });
+  expect(budget.withdraw(START_MS)).toBe(true);
+  expect(withdrawAll(budget, START_MS - 3_600_000)).toBe(1);
+  expect(withdrawAll(budget, START_MS - 3_600_000 + 3_000)).toBe(3);
 });
 
 type Step =
@@ -88,23 +88,23 @@ const anyOptions = fc.record({
   initial: fc.nat(20),
 });
 
-test("in any order no more is taken than there was, than the requests' shares and than the seconds have added", () => {
+test("in any order of calls, withdrawals never exceed the initial balance plus all deposits", () => {
   fc.assert(
     fc.property(anyOptions, fc.array(step, { maxLength: 200, size: "max" }), (options, steps) => {
-      const allowance = createRetryBudget(options);
+      const budget = createRetryBudget(options);
       let nowMs = START_MS;
       let bound = options.initial + 1e-6;
-      let taken = 0;
+      let withdrawn = 0;
       for (const each of steps) {
         if (each.do === "request") {
-          allowance.deposit();
+          budget.deposit();
           bound += options.ratio;
         } else if (each.do === "wait") {
           nowMs += each.ms;
           bound += (options.perSecond * each.ms) / 1_000;
         } else if (each.do === "set back") nowMs -= each.ms;
-        else if (allowance.withdraw(nowMs)) taken += 1;
-        expect(taken).toBeLessThanOrEqual(bound);
+        else if (budget.withdraw(nowMs)) withdrawn += 1;
+        expect(withdrawn).toBeLessThanOrEqual(bound);
       }
     }),
   );

@@ -1,4 +1,4 @@
-/** What comes of an attempt: for its origin's latency, for its breaker, and for what is under way. */
+/** What the outcome of an attempt changes: the latency of its origin, its breaker, and the requests in flight. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Endpoint, EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
@@ -10,13 +10,13 @@ import type {
 } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { END_NAMES, ENDS, type EndName, START_MS } from "./support/scene.ts";
 
-type Verdict = "ok" | "fail" | "ignore";
+type Reported = "ok" | "fail" | "ignore";
 
-/** An origin on a clock of its own, and what its breaker is told. */
+/** An origin with a manual clock, and the outcomes reported to its breaker. */
 class Stage {
   nowMs = START_MS;
-  readonly told: Verdict[] = [];
-  readonly member: Endpoint;
+  readonly reported: Reported[] = [];
+  readonly endpoint: Endpoint;
 
   constructor(state: BreakerState = "closed") {
     const random = (): number => 0;
@@ -27,7 +27,7 @@ class Stage {
       probeNow: () => undefined,
       rejections: 0,
     };
-    this.member = new Endpoint({
+    this.endpoint = new Endpoint({
       index: 3,
       weight: 1,
       breaker,
@@ -38,181 +38,190 @@ class Stage {
     });
   }
 
-  begin(isProbe = false): EndpointPermit {
+  start(isProbe = false): EndpointPermit {
     const permit: Permit = {
       granted: true,
-      ok: () => this.told.push("ok"),
-      fail: () => this.told.push("fail"),
-      ignore: () => this.told.push("ignore"),
+      ok: () => this.reported.push("ok"),
+      fail: () => this.reported.push("fail"),
+      ignore: () => this.reported.push("ignore"),
     };
-    return new EndpointPermit(this.member, permit, isProbe, this.nowMs);
+    return new EndpointPermit(this.endpoint, permit, isProbe, this.nowMs);
   }
 
-  /** Begins one that ends after so long. */
+  /** Starts an attempt and ends it after this time. */
   end(how: EndName, afterMs: number, isProbe = false): void {
-    const attempt = this.begin(isProbe);
+    const attempt = this.start(isProbe);
     this.nowMs += afterMs;
     ENDS[how](attempt);
   }
 
   inFlight(): number {
-    return this.member.inFlight.count(this.nowMs);
+    return this.endpoint.inFlight.count(this.nowMs);
   }
 }
 
-test("an attempt says which origin it is for, and whether it is a look", () => {
+test("an attempt names its origin, and whether it is a probe", () => {
   const stage = new Stage();
-  expect(stage.begin()).toMatchObject({ granted: true, origin: 3, isProbe: false });
-  expect(stage.begin(true)).toMatchObject({ granted: true, origin: 3, isProbe: true });
+  expect(stage.start()).toMatchObject({ granted: true, origin: 3, isProbe: false });
+  expect(stage.start(true)).toMatchObject({ granted: true, origin: 3, isProbe: true });
 });
 
-describe("only the first end of an attempt counts", () => {
-  test.for(END_NAMES)("which is that it was %s", (how) => {
+describe("only the first outcome of an attempt counts", () => {
+  test.for(END_NAMES)("%s", (how) => {
     const stage = new Stage();
     stage.end("answered", 100);
-    stage.begin();
-    const attempt = stage.begin();
+    stage.start();
+    const attempt = stage.start();
     stage.nowMs += 200;
     ENDS[how](attempt);
-    const { failures, latency, isFailing } = stage.member;
-    const after = { failures, isFailing, ms: latency.ms, told: [...stage.told], inFlight: stage.inFlight() };
+    const { failures, latency, isFailing } = stage.endpoint;
+    const after = {
+      failures,
+      isFailing,
+      ms: latency.ms,
+      reported: [...stage.reported],
+      inFlight: stage.inFlight(),
+    };
     expect(after.inFlight).toBe(1);
     stage.nowMs += 200;
     for (const later of END_NAMES) ENDS[later](attempt);
     expect({
-      failures: stage.member.failures,
-      isFailing: stage.member.isFailing,
-      ms: stage.member.latency.ms,
-      told: stage.told,
+      failures: stage.endpoint.failures,
+      isFailing: stage.endpoint.isFailing,
+      ms: stage.endpoint.latency.ms,
+      reported: stage.reported,
       inFlight: stage.inFlight(),
     }).toEqual(after);
   });
 });
 
-describe("what an origin's breaker is told", () => {
-  const VERDICTS: Readonly<Record<EndName, Verdict>> = {
+describe("the outcome reported to the breaker", () => {
+  const REPORTED: Readonly<Record<EndName, Reported>> = {
     answered: "ok",
-    erred: "ok",
+    "server error": "ok",
     refused: "ok",
     broken: "fail",
     gateway: "fail",
     "timed out": "fail",
-    outrun: "ignore",
+    "hedge lost": "ignore",
     ignored: "ignore",
   };
 
-  test.for(END_NAMES)("of one that was %s", (how) => {
+  test.for(END_NAMES)("of an attempt: %s", (how) => {
     const stage = new Stage();
     stage.end(how, 100);
-    expect(stage.told).toEqual([VERDICTS[how]]);
+    expect(stage.reported).toEqual([REPORTED[how]]);
   });
 
-  test.for(END_NAMES)("of a probe that was %s, which is to be as good as others' requests", (how) => {
+  test.for(END_NAMES)("of a probe of an ejected origin: %s", (how) => {
     const stage = new Stage("half_open");
     stage.end(how, 100, true);
-    expect(stage.told).toEqual([how === "outrun" ? "fail" : VERDICTS[how]]);
+    expect(stage.reported).toEqual([how === "hedge lost" ? "fail" : REPORTED[how]]);
   });
 
-  test("of several that were under way together and broke is one failure: one pod of many may have gone", () => {
+  test("of several connections that break together is one failure: one pod of many may have stopped", () => {
     const stage = new Stage();
-    const together = Array.from({ length: 4 }, () => stage.begin());
+    const together = Array.from({ length: 4 }, () => stage.start());
     for (const attempt of together) attempt.unreachable("broken");
-    expect(stage.told).toEqual(["fail", "ignore", "ignore", "ignore"]);
+    expect(stage.reported).toEqual(["fail", "ignore", "ignore", "ignore"]);
     stage.end("broken", 0);
-    expect(stage.told.at(-1)).toBe("fail");
+    expect(stage.reported.at(-1)).toBe("fail");
   });
 
-  test.for(["gateway", "timed out"] as const)("of several under way together that were %s is each", (how) => {
+  test.for([
+    "gateway",
+    "timed out",
+  ] as const)("of several requests at the same time is one failure each: %s", (how) => {
     const stage = new Stage();
-    const together = Array.from({ length: 3 }, () => stage.begin());
+    const together = Array.from({ length: 3 }, () => stage.start());
     for (const attempt of together) ENDS[how](attempt);
-    expect(stage.told).toEqual(["fail", "fail", "fail"]);
+    expect(stage.reported).toEqual(["fail", "fail", "fail"]);
   });
 
-  test("of a probe that broke is a failure, whatever failed in the meantime", () => {
+  test("of a probe with a broken connection is a failure, even if others broke meanwhile", () => {
     const stage = new Stage("half_open");
-    const probe = stage.begin(true);
-    stage.begin(true).unreachable("broken");
+    const probe = stage.start(true);
+    stage.start(true).unreachable("broken");
     probe.unreachable("broken");
-    expect(stage.told).toEqual(["fail", "fail"]);
+    expect(stage.reported).toEqual(["fail", "fail"]);
   });
 
-  test("of one that broke is a failure where others that were under way failed in another way", () => {
+  test("of a broken connection is a failure, if other requests failed in other ways", () => {
     const stage = new Stage();
-    const [refused, lost, broken] = [stage.begin(), stage.begin(), stage.begin()];
+    const [refused, lost, broken] = [stage.start(), stage.start(), stage.start()];
     refused?.refused(0);
     lost?.unreachable("gateway");
     broken?.unreachable("broken");
-    expect(stage.told).toEqual(["ok", "fail", "fail"]);
+    expect(stage.reported).toEqual(["ok", "fail", "fail"]);
   });
 
   test.for([
     "answered",
-    "erred",
+    "server error",
     "refused",
-  ] as const)("of one that timed out is nothing where another one was %s meanwhile: it is slow, and there", (how) => {
+  ] as const)("of a timeout is ignored, if another attempt ended meanwhile: %s", (how) => {
     const stage = new Stage();
-    const slow = stage.begin();
+    const slow = stage.start();
     stage.nowMs += 5_000;
-    ENDS[how](stage.begin());
-    const { failures } = stage.member;
+    ENDS[how](stage.start());
+    const { failures } = stage.endpoint;
     stage.nowMs += 5_000;
     slow.unreachable("timed_out");
-    expect(stage.told).toEqual(["ok", "ignore"]);
-    expect(stage.member.failures).toBe(failures);
+    expect(stage.reported).toEqual(["ok", "ignore"]);
+    expect(stage.endpoint.failures).toBe(failures);
   });
 
-  test("of one that timed out is a failure where nothing was heard after it was sent", () => {
+  test("of a timeout is a failure without a response after its start", () => {
     const stage = new Stage();
     stage.end("answered", 100);
     stage.nowMs += 1;
     stage.end("timed out", 10_000);
-    expect(stage.told).toEqual(["ok", "fail"]);
+    expect(stage.reported).toEqual(["ok", "fail"]);
   });
 
-  test("of a probe that timed out is a failure, whatever was heard meanwhile", () => {
+  test("of a probe that timed out is a failure, even if there were responses meanwhile", () => {
     const stage = new Stage("half_open");
-    const probe = stage.begin(true);
-    stage.begin().serverError();
+    const probe = stage.start(true);
+    stage.start().serverError();
     stage.nowMs += 10_000;
     probe.unreachable("timed_out");
-    expect(stage.told).toEqual(["ok", "fail"]);
+    expect(stage.reported).toEqual(["ok", "fail"]);
   });
 
-  test("of one that timed out on a clock that was set back is a failure", () => {
+  test("of a timeout on a clock that was set back is a failure", () => {
     const stage = new Stage();
     stage.end("answered", 100);
     stage.nowMs -= 3_600_000;
     stage.end("timed out", 10_000);
-    expect(stage.told).toEqual(["ok", "fail"]);
+    expect(stage.reported).toEqual(["ok", "fail"]);
   });
 });
 
-describe("how long an origin takes", () => {
-  const known = (ms: number): Stage => {
+describe("the latency of an origin", () => {
+  const answeredAfter = (ms: number): Stage => {
     const stage = new Stage();
     stage.end("answered", ms);
     return stage;
   };
 
-  test("is known by its answers", () => {
-    expect(known(100).member.latency.ms).toBe(100);
+  test("is that of its answer", () => {
+    expect(answeredAfter(100).endpoint.latency.ms).toBe(100);
   });
 
-  test("is known a little better by each of them, and by a look altogether", () => {
-    const stage = known(100);
-    const together = [stage.begin(), stage.begin(true)];
+  test("follows each answer a little, and that of a probe completely", () => {
+    const stage = answeredAfter(100);
+    const together = [stage.start(), stage.start(true)];
     stage.nowMs += 20;
     together[0]?.answered();
-    expect(stage.member.latency.ms).toBeCloseTo(92, 9);
+    expect(stage.endpoint.latency.ms).toBeCloseTo(92, 9);
     together[1]?.answered();
-    expect(stage.member.latency.ms).toBe(20);
+    expect(stage.endpoint.latency.ms).toBe(20);
   });
 
   test.for(
-    END_NAMES.filter((how) => how !== "answered" && how !== "outrun"),
-  )("is neither less nor more by what was %s at once, or after long", (how) => {
-    const stage = known(100);
+    END_NAMES.filter((how) => how !== "answered" && how !== "hedge lost"),
+  )("does not change, at once or after a long time: %s", (how) => {
+    const stage = answeredAfter(100);
     for (const [afterMs, isProbe] of [
       [0, false],
       [30_000, false],
@@ -221,53 +230,53 @@ describe("how long an origin takes", () => {
       stage.nowMs += 1;
       stage.end(how, afterMs, isProbe);
     }
-    expect(stage.member.latency.ms).toBe(100);
+    expect(stage.endpoint.latency.ms).toBe(100);
   });
 
-  test("is more by what timed out while it answered others", () => {
-    const stage = known(100);
-    const slow = stage.begin();
+  test("rises with a timeout while others are answered", () => {
+    const stage = answeredAfter(100);
+    const slow = stage.start();
     stage.nowMs += 500;
-    stage.begin().serverError();
+    stage.start().serverError();
     slow.unreachable("timed_out");
-    expect(stage.member.latency.ms).toBeCloseTo(200, 9);
+    expect(stage.endpoint.latency.ms).toBeCloseTo(200, 9);
   });
 
-  test("is twice as long with each that was outrun, up to what a failure counts for", () => {
+  test("doubles with each lost hedge, up to the penalty of a failure", () => {
     const stage = new Stage();
     const after = Array.from({ length: 5 }, () => {
       stage.nowMs += 1_000_000;
-      stage.end("outrun", 500);
-      return stage.member.latency.ms;
+      stage.end("hedge lost", 500);
+      return stage.endpoint.latency.ms;
     });
     expect(after).toEqual([500, 1_000, 2_000, 4_000, 5_000]);
   });
 
-  test("is not less than nothing where the clock was set back before one timed out", () => {
-    const stage = known(100);
-    const slow = stage.begin();
-    stage.begin().serverError();
+  test("is not negative if the clock is set back before a timeout", () => {
+    const stage = answeredAfter(100);
+    const slow = stage.start();
+    stage.start().serverError();
     stage.nowMs -= 3_600_000;
     slow.unreachable("timed_out");
-    expect(stage.member.latency.ms).toBeGreaterThanOrEqual(0);
+    expect(stage.endpoint.latency.ms).toBeGreaterThanOrEqual(0);
   });
 
-  test("is nothing where the clock was set back meanwhile, and not less", () => {
-    for (const how of ["answered", "outrun"] as const) {
+  test("is 0 if the clock is set back before an answer", () => {
+    for (const how of ["answered", "hedge lost"] as const) {
       const stage = new Stage();
       stage.end(how, -3_600_000);
-      expect(stage.member.latency.ms ?? 0).toBe(0);
+      expect(stage.endpoint.latency.ms ?? 0).toBe(0);
     }
   });
 });
 
 type Step =
-  | { readonly do: "begin"; readonly isProbe: boolean }
+  | { readonly do: "start"; readonly isProbe: boolean }
   | { readonly do: "end"; readonly which: number; readonly how: EndName }
   | { readonly do: "pass"; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ do: fc.constant("begin" as const), isProbe: fc.boolean() }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant("start" as const), isProbe: fc.boolean() }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -285,24 +294,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
-test("once all attempts have ended, in any order and however often, nothing is under way", () => {
+test("after all attempts have ended, in any order and more than once, none is in flight", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 100, size: "max" }), (steps) => {
       const stage = new Stage();
-      const begun: EndpointPermit[] = [];
+      const started: EndpointPermit[] = [];
       for (const each of steps) {
         if (each.do === "pass") stage.nowMs += each.ms;
-        else if (each.do === "begin") begun.push(stage.begin(each.isProbe));
+        else if (each.do === "start") started.push(stage.start(each.isProbe));
         else {
-          const attempt = begun[each.which % Math.max(1, begun.length)];
+          const attempt = started[each.which % Math.max(1, started.length)];
           if (attempt !== undefined) ENDS[each.how](attempt);
         }
         expect(stage.inFlight()).toBeGreaterThanOrEqual(0);
-        expect(stage.inFlight()).toBeLessThanOrEqual(begun.length);
+        expect(stage.inFlight()).toBeLessThanOrEqual(started.length);
       }
-      for (const attempt of begun) attempt.ignore();
+      for (const attempt of started) attempt.ignore();
       expect(stage.inFlight()).toBe(0);
-      expect(stage.told).toHaveLength(begun.length);
+      expect(stage.reported).toHaveLength(started.length);
     }),
   );
 });

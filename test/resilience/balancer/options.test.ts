@@ -4,7 +4,7 @@ import { Scene } from "./support/scene.ts";
 
 const NAMES = Object.keys(balancerSettings({})) as readonly (keyof BalancerOptions)[];
 
-test("what is not said is as documented", () => {
+test("defaults are as documented", () => {
   expect(balancerSettings({ penaltyMs: 7 })).toEqual({
     decayMs: 10_000,
     minLatencyMs: 5,
@@ -22,33 +22,33 @@ test("what is not said is as documented", () => {
 
 test.for(
   NAMES.flatMap((name) => [0, -1, Number.NaN, Number.POSITIVE_INFINITY].map((value) => ({ name, value }))),
-)("$name makes no sense as $value", ({ name, value }) => {
-  const making = (): unknown => new Scene([1, 1], { [name]: value });
-  expect(making).toThrow(RangeError);
-  expect(making).toThrow(name);
+)("$name of $value is invalid", ({ name, value }) => {
+  const create = (): unknown => new Scene([1, 1], { [name]: value });
+  expect(create).toThrow(RangeError);
+  expect(create).toThrow(name);
 });
 
 test.for([
   { name: "warmUpFrom", value: 1.01 },
   { name: "tolerance", value: 0.99 },
-])("$name makes no sense as $value", ({ name, value }) => {
-  const making = (): unknown => new Scene([1, 1], { [name]: value });
-  expect(making).toThrow(RangeError);
-  expect(making).toThrow(name);
+])("$name of $value is invalid", ({ name, value }) => {
+  const create = (): unknown => new Scene([1, 1], { [name]: value });
+  expect(create).toThrow(RangeError);
+  expect(create).toThrow(name);
 });
 
-test.for([{ warmUpFrom: 1 }, { tolerance: 1 }])("%o is the outermost that makes sense", (options) => {
+test.for([{ warmUpFrom: 1 }, { tolerance: 1 }])("%o is valid", (options) => {
   expect(balancerSettings(options)).toMatchObject(options);
 });
 
-test.for([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("a weight of %d makes no sense", (weight) => {
-  const making = (): unknown => new Scene([1, weight]);
-  expect(making).toThrow(RangeError);
-  expect(making).toThrow("weight");
+test.for([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("a weight of %d is invalid", (weight) => {
+  const create = (): unknown => new Scene([1, weight]);
+  expect(create).toThrow(RangeError);
+  expect(create).toThrow("weight");
 });
 
-test("a breaker's options make as much sense as anywhere", () => {
-  const making = (): unknown => new Scene([1], { breaker: { failureThreshold: 0 } });
-  expect(making).toThrow(RangeError);
-  expect(making).toThrow("failureThreshold");
+test("invalid options of the breakers are rejected", () => {
+  const create = (): unknown => new Scene([1], { breaker: { failureThreshold: 0 } });
+  expect(create).toThrow(RangeError);
+  expect(create).toThrow("failureThreshold");
 });

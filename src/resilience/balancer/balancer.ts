@@ -132,6 +132,7 @@ export class Balancer {
     return due && this.#acquireFrom(due, true, nowMs);
   }
 
+  /** Power of two choices among the endpoints that are not ejected. */
   #choose(nowMs: number, except: readonly number[]): Acquired | undefined {
     const available = this.#available(except);
     // Penalized endpoints are left to probes while there are others.
@@ -146,9 +147,11 @@ export class Balancer {
     const unknownMs = this.#medianMs();
     const scoreOf = (endpoint: Endpoint): number => endpoint.score(nowMs, unknownMs);
     const { tolerance, sharpness } = this.#settings;
-    const ratio = second === undefined ? 1 : (tolerance * scoreOf(second)) / scoreOf(first);
-    const isReplaced = ratio < 1 && this.#random() < 1 - ratio ** sharpness;
-    let chosen = isReplaced && second !== undefined ? second : first;
+    let chosen = first;
+    if (second !== undefined) {
+      const ratio = (tolerance * scoreOf(second)) / scoreOf(first);
+      if (ratio < 1 && this.#random() < 1 - ratio ** sharpness) chosen = second;
+    }
     // Both choices may be bad, as two of three endpoints may be.
     if (this.size > 2) {
       const best = available.reduce((a, b) => (scoreOf(b) < scoreOf(a) ? b : a));

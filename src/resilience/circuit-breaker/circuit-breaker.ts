@@ -97,6 +97,8 @@ export interface Breaker {
 /** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
 const RAMP_OVER = Number.POSITIVE_INFINITY;
+/** Reading the clock is the most expensive part of counting a success. */
+const SUCCESSES_PER_READING = 4;
 /** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 30;
 
@@ -121,6 +123,8 @@ class CircuitBreaker implements Breaker {
   #consecutiveFailures = 0;
   #isProbing = false;
   #successfulProbes = 0;
+  #coarseReads = 0;
+  #coarseNowMs = 0;
 
   constructor(settings: BreakerSettings, dependencies: BreakerDependencies) {
     this.#settings = settings;
@@ -169,11 +173,19 @@ class CircuitBreaker implements Breaker {
     this.#isProbing = false;
     if (outcome === "ignored") return;
     const isFailure = outcome === "failure";
-    const nowMs = this.#dependencies.now();
+    const isExact = isFailure || this.#timesCalls || this.state === "half_open";
+    const nowMs = isExact ? this.#dependencies.now() : this.#coarseNow();
     const isSlow = nowMs - startedMs >= this.#settings.slowCallMs;
     if (retryAfterMs > 0) this.#open("pushback", nowMs, retryAfterMs);
     else if (this.state === "half_open") this.#countProbe(isFailure || isSlow, nowMs);
     else this.#count(isFailure, isSlow, nowMs);
+  }
+
+  /** The time of one of the last four calls: successes may count too early, but never after the window has passed. */
+  #coarseNow(): number {
+    if (this.#coarseReads % SUCCESSES_PER_READING === 0) this.#coarseNowMs = this.#dependencies.now();
+    this.#coarseReads += 1;
+    return this.#coarseNowMs;
   }
 
   #admit(startedMs: number): CallPermit {

@@ -29,7 +29,7 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
     store: edgeLimitStore(redis, config),
     breaker,
     within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRedisRefusal(error) ? ("answer" as const) : ("failure" as const)),
+    judge: (error: unknown) => (isRedisRefusal(error) ? ("success" as const) : ("failure" as const)),
   };
   return {
     ...deps,

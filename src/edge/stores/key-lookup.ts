@@ -49,7 +49,7 @@ export const edgeKeyLookup = ({
   const fromOrigin: KeyLookup = async (id, c) => {
     const result = await client.send({
       route: "edge_key",
-      retryMode: "race",
+      retryMode: "hedge",
       trace: activeTrace?.(),
       waitUntil: c.get("waitUntil"),
       method: "GET",

@@ -7,7 +7,7 @@ import type { CacheStatus } from "../../middleware/response-cache/cache-status.t
 import { type CacheWindows, jittered, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
-import { createLeases } from "../../resilience/single-flight.ts";
+import { SingleFlight } from "../../resilience/single-flight.ts";
 import type { Answer } from "../answer.ts";
 import type { Scope } from "../data/database.ts";
 import { untilEnd } from "../data/until-end.ts";
@@ -75,7 +75,7 @@ const statusNumber = (answer: Answer | Problem): number =>
 export const createAnswerCache = (dependencies: AnswerCacheDependencies): AnswerCache => {
   const { levelOne, levelTwo, now, random } = dependencies;
   const invalidations = createInvalidations();
-  const flights = createFlights<Made>(createLeases({ leaseMs: LEASE_MS }), LEASE_MS, now);
+  const flights = createFlights<Made>(new SingleFlight(LEASE_MS), LEASE_MS, now);
   /** How many writes there have been: the moment of all that is made now. */
   let writes = 0;
 

@@ -69,7 +69,7 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
     store: limitStoreOf(limitRedis, keyPrefix),
     breaker: redisBreaker,
     within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRefusal(error) ? ("answer" as const) : ("failure" as const)),
+    judge: (error: unknown) => (isRefusal(error) ? ("success" as const) : ("failure" as const)),
   };
   return guards({
     routes: edgeRoutes(deps.routes),

@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
+import type { BreakerState, Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createBreaker, type Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
-import type { BreakerState, Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
 
-/** Jitter takes the whole of what it may. */
+/** The longest jitter. */
 const LATEST = 1 - 2 ** -20;
 
-/** A breaker whose clock is set with each call of it. */
+/** A breaker whose methods set the clock. */
 interface Timed {
   readonly state: BreakerState;
   tryAcquire(nowMs: number, leaseMs?: number): TimedPermit | Rejection;
-  hasten(): void;
+  probeNow(): void;
 }
 
 interface TimedPermit {
@@ -49,7 +49,7 @@ const start = (options: BreakerOptions = {}, random = () => LATEST) => {
         ignore: () => answer.ignore(),
       };
     },
-    hasten: () => plain.hasten(),
+    probeNow: () => plain.probeNow(),
   };
   return { breaker, transitions, reasons: () => transitions.map(({ reason }) => reason) };
 };
@@ -71,14 +71,14 @@ const succeed = (breaker: Timed, atMs: number, times = 1): void => {
   for (let turn = 0; turn < times; turn += 1) granted(breaker.tryAcquire(atMs)).ok(atMs);
 };
 
-/** Opened at 0 by failures one after another, until 1,000. */
+/** Opened at 0 by consecutive failures, until 1,000. */
 const opened = (options: BreakerOptions = {}, random?: () => number) => {
   const begun = start(options, random);
   fail(begun.breaker, 0, options.failureThreshold ?? 5);
   return begun;
 };
 
-test("five failures one after another open it", () => {
+test("five consecutive failures open it", () => {
   const { breaker, transitions } = start();
   fail(breaker, 100, 4);
   expect(breaker.state).toBe("closed");
@@ -87,7 +87,7 @@ test("five failures one after another open it", () => {
   expect(transitions).toEqual([{ from: "closed", to: "open", reason: "consecutive_failures", atMs: 100 }]);
 });
 
-test("a success between them begins the row anew", () => {
+test("a success resets the count of consecutive failures", () => {
   const { breaker } = start();
   fail(breaker, 0, 4);
   succeed(breaker, 0);
@@ -95,7 +95,7 @@ test("a success between them begins the row anew", () => {
   expect(breaker.state).toBe("closed");
 });
 
-test("half of twenty calls failing open it, and nineteen say nothing yet", () => {
+test("ten failures of twenty calls open it, of nineteen not yet", () => {
   const { breaker, reasons } = start({ failureThreshold: 100 });
   succeed(breaker, 0, 9);
   fail(breaker, 0, 10);
@@ -104,21 +104,21 @@ test("half of twenty calls failing open it, and nineteen say nothing yet", () =>
   expect(reasons()).toEqual(["failure_ratio"]);
 });
 
-test("failures of which the window knows no more do not count", () => {
+test("expired failures do not count", () => {
   const { breaker } = start({ failureThreshold: 100 });
   fail(breaker, 0, 19);
   fail(breaker, 10_000);
   expect(breaker.state).toBe("closed");
 });
 
-test("four of five calls being slow open it", () => {
+test("four slow calls of five open it", () => {
   const { breaker, reasons } = start({ slowCallMs: 100 });
   succeed(breaker, 0, 4);
   for (let turn = 0; turn < 16; turn += 1) granted(breaker.tryAcquire(0)).ok(100);
   expect(reasons()).toEqual(["slow_ratio"]);
 });
 
-test("open, it tells everybody the same time, and nothing passes before it", () => {
+test("open, it rejects all calls with the same retry time until then", () => {
   const { breaker } = opened();
   const { retryAtMs } = rejected(breaker.tryAcquire(1));
   expect(retryAtMs).toBeCloseTo(1_000, 1);
@@ -126,7 +126,7 @@ test("open, it tells everybody the same time, and nothing passes before it", () 
   granted(breaker.tryAcquire(1_000));
 });
 
-test("half-open, one probe passes at a time; the others are told when its lease ends", () => {
+test("half-open, it admits one probe at a time; rejections carry the end of its lease", () => {
   const { breaker } = opened({ halfOpenTimeoutMs: 300 });
   const probe = granted(breaker.tryAcquire(1_000));
   expect(breaker.state).toBe("half_open");
@@ -135,7 +135,7 @@ test("half-open, one probe passes at a time; the others are told when its lease 
   granted(breaker.tryAcquire(1_150));
 });
 
-test("three probes that succeed close it", () => {
+test("three successful probes close it", () => {
   const { breaker, reasons } = opened();
   succeed(breaker, 1_000, 2);
   expect(breaker.state).toBe("half_open");
@@ -144,7 +144,7 @@ test("three probes that succeed close it", () => {
   expect(reasons()).toEqual(["consecutive_failures", "timeout", "recovered"]);
 });
 
-test("a probe that fails opens it for twice as long, up to the longest time", () => {
+test("a failed probe opens it for twice as long, up to the maximum", () => {
   const { breaker } = opened({ maxTimeoutMs: 5_000 });
   let nowMs = 1_000;
   for (const longestMs of [2_000, 4_000, 5_000, 5_000]) {
@@ -155,12 +155,12 @@ test("a probe that fails opens it for twice as long, up to the longest time", ()
   }
 });
 
-test("how long it is open is any part of that, by chance", () => {
+test("the open time has full jitter", () => {
   const { breaker } = opened({}, () => 0.25);
   expect(rejected(breaker.tryAcquire(0)).retryAtMs).toBe(250);
 });
 
-test("a probe whose lease runs out has failed, and its late result changes nothing", () => {
+test("a probe whose lease runs out has failed, and its late outcome is ignored", () => {
   const { breaker, reasons } = opened({ halfOpenTimeoutMs: 300 });
   const probe = granted(breaker.tryAcquire(1_000));
   rejected(breaker.tryAcquire(1_300));
@@ -169,7 +169,7 @@ test("a probe whose lease runs out has failed, and its late result changes nothi
   expect(breaker.state).toBe("open");
 });
 
-test("a probe that may take longer has a longer lease, and the next one its own", () => {
+test("a longer call extends the lease of its probe only", () => {
   const { breaker, reasons } = opened({ halfOpenTimeoutMs: 300 });
   const probe = granted(breaker.tryAcquire(1_000, 2_000));
   for (const nowMs of [1_001, 2_999]) expect(rejected(breaker.tryAcquire(nowMs)).retryAtMs).toBe(3_000);
@@ -180,26 +180,26 @@ test("a probe that may take longer has a longer lease, and the next one its own"
   expect(reasons()).toEqual(["consecutive_failures", "timeout", "probe_lost"]);
 });
 
-test("a probe that may not take as long has no shorter lease", () => {
+test("a shorter call does not shorten the lease of its probe", () => {
   const { breaker } = opened({ halfOpenTimeoutMs: 300 });
   granted(breaker.tryAcquire(1_000, 10));
   expect(rejected(breaker.tryAcquire(1_001)).retryAtMs).toBe(1_300);
 });
 
-test("a probe that says nothing leaves its place to the next", () => {
+test("after an ignored probe the next one is admitted", () => {
   const { breaker } = opened();
   granted(breaker.tryAcquire(1_000)).ignore();
   granted(breaker.tryAcquire(1_001));
   expect(breaker.state).toBe("half_open");
 });
 
-test("a slow probe is a failed one", () => {
+test("a slow probe has failed", () => {
   const { breaker } = opened({ slowCallMs: 100 });
   granted(breaker.tryAcquire(1_000)).ok(1_100);
   expect(breaker.state).toBe("open");
 });
 
-test("a result of an earlier generation changes nothing", () => {
+test("an outcome of an earlier generation is ignored", () => {
   const { breaker } = start();
   const late = granted(breaker.tryAcquire(0));
   const later = granted(breaker.tryAcquire(0));
@@ -212,14 +212,14 @@ test("a result of an earlier generation changes nothing", () => {
   expect(breaker.state).toBe("closed");
 });
 
-test("only the first result of a permit counts", () => {
+test("only the first outcome of a permit counts", () => {
   const { breaker } = start();
   const permit = granted(breaker.tryAcquire(0));
   for (let turn = 0; turn < 10; turn += 1) permit.fail(0);
   expect(breaker.state).toBe("closed");
 });
 
-test("a dependency that asks for a pause gets it at once, and no longer one than the longest", () => {
+test("pushback opens it at once, for the requested time up to the maximum", () => {
   for (const [hintMs, openMs] of [
     [7_000, 7_000],
     [3_600_000, 60_000],
@@ -231,7 +231,7 @@ test("a dependency that asks for a pause gets it at once, and no longer one than
   }
 });
 
-test("after closing it lets up a growing share of the calls", () => {
+test("after closing, it admits a growing ratio of the calls", () => {
   const { breaker } = opened();
   succeed(breaker, 1_000, 3);
   const shareAt = (nowMs: number): number => {
@@ -250,75 +250,75 @@ test("after closing it lets up a growing share of the calls", () => {
   expect(shareAt(11_000)).toBe(1);
 });
 
-test("opened again on the ramp it stays open longer; once well, as long as at first", () => {
+test("opened on the ramp, the open time doubles; after the ramp, it starts over", () => {
   const onRamp = opened({ rampFrom: 1 });
   succeed(onRamp.breaker, 1_000, 3);
   fail(onRamp.breaker, 2_000, 5);
   expect(rejected(onRamp.breaker.tryAcquire(2_000)).retryAtMs).toBeCloseTo(4_000, 1);
 
-  const well = opened();
-  succeed(well.breaker, 1_000, 3);
-  fail(well.breaker, 20_000, 5);
-  expect(rejected(well.breaker.tryAcquire(20_000)).retryAtMs).toBeCloseTo(21_000, 1);
+  const recovered = opened();
+  succeed(recovered.breaker, 1_000, 3);
+  fail(recovered.breaker, 20_000, 5);
+  expect(rejected(recovered.breaker.tryAcquire(20_000)).retryAtMs).toBeCloseTo(21_000, 1);
 });
 
-test("a clock that is set back keeps it open no longer than the longest time", () => {
+test("a clock that is set back does not keep it open", () => {
   const { breaker } = start({ maxTimeoutMs: 2_000 });
   fail(breaker, 1_000_000, 5);
   granted(breaker.tryAcquire(5_000));
 });
 
-test("hastened while it is open, it lets a probe through at once", () => {
+test("probeNow makes an open breaker admit a probe at once", () => {
   const { breaker, reasons } = opened();
   rejected(breaker.tryAcquire(1));
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
   expect(reasons()).toEqual(["consecutive_failures", "timeout"]);
 });
 
-test("hastened, it stays open until somebody asks", () => {
+test("after probeNow it stays open until the next call", () => {
   const { breaker, transitions } = opened();
-  breaker.hasten();
+  breaker.probeNow();
   expect(breaker.state).toBe("open");
   expect(transitions).toHaveLength(1);
 });
 
-test("hastened, it waits no longer for a dependency that asked for a pause", () => {
+test("probeNow ends a pause that the dependency asked for", () => {
   const { breaker } = start();
   granted(breaker.tryAcquire(0)).fail(0, 30_000);
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
 });
 
-test("hastened while a probe is on its way, it lets no other one through", () => {
+test("probeNow admits no second probe", () => {
   const { breaker } = opened({ halfOpenTimeoutMs: 300 });
-  breaker.hasten();
+  breaker.probeNow();
   granted(breaker.tryAcquire(1));
-  breaker.hasten();
+  breaker.probeNow();
   expect(rejected(breaker.tryAcquire(2)).retryAtMs).toBe(301);
 });
 
-test("hastened in vain, it stays open for twice as long as before", () => {
+test("after a failed early probe the open time doubles", () => {
   const { breaker } = opened();
-  breaker.hasten();
+  breaker.probeNow();
   fail(breaker, 1);
   expect(rejected(breaker.tryAcquire(1)).retryAtMs).toBeCloseTo(2_001, 1);
 });
 
-test("hastened while it is closed, it opens as ever, for as long as ever", () => {
+test("probeNow makes no difference to when a closed breaker opens, and for how long", () => {
   const { breaker } = start();
   fail(breaker, 0, 4);
-  breaker.hasten();
+  breaker.probeNow();
   expect(breaker.state).toBe("closed");
   fail(breaker, 0);
   expect(rejected(breaker.tryAcquire(0)).retryAtMs).toBeCloseTo(1_000, 1);
 });
 
-test("hastened on its ramp, it lets up no more than before", () => {
-  const passed = (isHastened: boolean): number => {
+test("probeNow makes no difference to the ramp", () => {
+  const passed = (isProbedEarly: boolean): number => {
     const { breaker } = opened();
     succeed(breaker, 1_000, 3);
-    if (isHastened) breaker.hasten();
+    if (isProbedEarly) breaker.probeNow();
     return Array.from({ length: 100 }, () => breaker.tryAcquire(2_000)).filter((each) => each.granted).length;
   };
   expect(passed(false)).toBeLessThan(50);
@@ -333,7 +333,7 @@ test.for([
   { timeoutMs: 0 },
   { rampMs: -1 },
   { halfOpenTimeoutMs: Number.NaN },
-])("options that make no sense are refused: %o", (options) => {
+])("invalid options are rejected: %o", (options) => {
   const [name = ""] = Object.keys(options);
   expect(() => start(options)).toThrow(name);
 });

@@ -1,11 +1,11 @@
-/** Whom a pool chooses. */
+/** Which origin a balancer chooses. */
 import { describe, expect, test } from "vitest";
-import { createOriginPool } from "../../../src/resilience/balancer/balancer.ts";
+import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
 import { rejected, Scene, START_MS } from "./support/scene.ts";
 import { expectShare, seen } from "./support/shares.ts";
 import { answering, shareOf, Traffic } from "./support/traffic.ts";
 
-describe("origins that are equally good", () => {
+describe("equal origins", () => {
   const WEIGHTS = [
     [1, 1],
     [3, 1],
@@ -16,9 +16,7 @@ describe("origins that are equally good", () => {
   const shares = (weights: readonly number[]): readonly number[] =>
     weights.map((weight) => weight / weights.reduce((sum, each) => sum + each, 0));
 
-  test.for(WEIGHTS.map((weights) => ({ weights })))("get their shares by their weights: $weights", ({
-    weights,
-  }) => {
+  test.for(WEIGHTS.map((weights) => ({ weights })))("get shares by weight: $weights", ({ weights }) => {
     const scene = new Scene(weights);
     weights.forEach((_, origin) => {
       scene.answerAfter(origin, 20);
@@ -28,7 +26,7 @@ describe("origins that are equally good", () => {
     });
   });
 
-  test.for(WEIGHTS.map((weights) => ({ weights })))("get them before they were ever seen: $weights", ({
+  test.for(WEIGHTS.map((weights) => ({ weights })))("get them without samples, too: $weights", ({
     weights,
   }) => {
     const scene = new Scene(weights);
@@ -37,7 +35,7 @@ describe("origins that are equally good", () => {
     });
   });
 
-  test.for([2, 3, 8])("get them under load as well, where their weights are the same: %i", (count) => {
+  test.for([2, 3, 8])("get them under load, too, if their weights are equal: %i origins", (count) => {
     const sent = new Traffic(Array.from({ length: count }, () => answering(20))).run(10_000);
     for (let origin = 0; origin < count; origin += 1) expectShare(shareOf(origin, sent), 1 / count);
   });
@@ -45,7 +43,7 @@ describe("origins that are equally good", () => {
   test.for([
     [3, 1],
     [3, 1, 1],
-  ])("get more under load the heavier they are: %i to %i", (weights) => {
+  ])("get more under load, the heavier they are: %i to %i", (weights) => {
     const traffic = new Traffic(
       weights.map(() => answering(20)),
       { weights },
@@ -54,9 +52,7 @@ describe("origins that are equally good", () => {
     expect(shareOf(0, sent)).toBeGreaterThan(1.9 * shareOf(1, sent));
   });
 
-  test.for([
-    50, 200, 500,
-  ])("get exactly their shares under load, one of weight 3 three times as much, at %i/s", (perSecond) => {
+  test.for([50, 200, 500])("get exact shares by weight under load at %i/s", (perSecond) => {
     const weights = [3, 1];
     const traffic = new Traffic(
       weights.map(() => answering(10)),
@@ -65,29 +61,34 @@ describe("origins that are equally good", () => {
     expectShare(shareOf(0, traffic.run(10_000_000 / perSecond)), 0.75);
   });
 
-  test("are those of which none is a quarter better than another", () => {
+  test("differ by less than a quarter", () => {
     expectShare(seen(100, 81).shareOf(0), 0.5);
     expect(seen(100, 60).shareOf(0)).toBeLessThan(0.4);
   });
 
-  test("are those that all take less than what makes a difference", () => {
+  test("have latencies below the minimum", () => {
     expectShare(seen(5, 0.1).shareOf(0), 0.5);
   });
 });
 
-describe("an origin that is worse than the other", () => {
+describe("a worse origin", () => {
   test.for([
     { sharpness: 1, kept: 1 / 2 },
     { sharpness: 2, kept: 1 / 4 },
     { sharpness: 3, kept: 1 / 8 },
-  ])("by twice beyond chance keeps 1/2ⁿ of its share: $sharpness", ({ sharpness, kept }) => {
+  ])("with twice the score beyond the tolerance keeps 1/2ⁿ of its share, n = $sharpness", ({
+    sharpness,
+    kept,
+  }) => {
     const scene = new Scene([1, 1], { sharpness, tolerance: 1.25 });
     scene.answerAfter(0, 100);
     scene.answerAfter(1, 40);
     expectShare(scene.shareOf(0), kept / 2);
   });
 
-  test.for([2, 3, 4])("by forty times gets less than one in a hundred requests, of %i", (count) => {
+  test.for([
+    2, 3, 4,
+  ])("with forty times the latency gets less than one in a hundred requests, of %i origins", (count) => {
     const traffic = new Traffic([answering(200), ...Array.from({ length: count - 1 }, () => answering(5))]);
     traffic.run(5_000);
     const share = shareOf(0, traffic.run(20_000));
@@ -95,15 +96,15 @@ describe("an origin that is worse than the other", () => {
     expect(share).toBeGreaterThan(0);
   });
 
-  test("has more requests under way", () => {
+  test("is one with more requests in flight", () => {
     const scene = seen(20, 20);
-    const held = Array.from({ length: 5 }, () => scene.attemptAt(0));
+    const attempts = Array.from({ length: 5 }, () => scene.attemptAt(0));
     expect(scene.shareOf(0)).toBeLessThan(0.02);
-    for (const attempt of held) attempt.ignore();
+    for (const attempt of attempts) attempt.ignore();
     expectShare(scene.shareOf(0), 0.5);
   });
 
-  test("may be the lighter one with as many under way", () => {
+  test("is the lighter one of two with as many requests in flight", () => {
     const scene = new Scene([3, 1]);
     for (const origin of [0, 1]) scene.answerAfter(origin, 20);
     for (let turn = 0; turn < 3; turn += 1) scene.attemptAt(0);
@@ -113,7 +114,7 @@ describe("an origin that is worse than the other", () => {
     expect(scene.shareOf(1)).toBeLessThan(0.05);
   });
 
-  test("is not so for ever by requests that never end: after a minute they are forgotten", () => {
+  test("is not worse for requests that never end: after a minute they are forgotten", () => {
     const scene = seen(20, 20);
     for (let turn = 0; turn < 50; turn += 1) scene.attemptAt(0);
     expect(scene.shareOf(0)).toBeLessThan(0.02);
@@ -122,25 +123,25 @@ describe("an origin that is worse than the other", () => {
   });
 });
 
-test("no single one gets more than twice its share where it is less than four times as good as the others", () => {
+test("a better origin gets at most twice its share if it is less than four times better", () => {
   expectShare(seen(20, 75, 75, 75).shareOf(0), 0.5);
 });
 
-test("one that is more than four times as good as all others gets everything", () => {
+test("an origin that is more than four times better than all others gets everything", () => {
   expectShare(seen(5, 5_000, 5_000, 5_000).shareOf(0), 1);
 });
 
-test("one that was outrun counts for no more than one that has failed", () => {
+test("a lost hedge counts for no more than a failure", () => {
   const scene = new Scene([1, 1]);
-  const [outrun, slow] = [scene.attemptAt(0), scene.attemptAt(1)];
+  const [lost, slow] = [scene.attemptAt(0), scene.attemptAt(1)];
   scene.wait(5_000);
   slow?.answered();
   scene.wait(20_000);
-  outrun?.outrun();
+  lost?.hedgeLost();
   expectShare(scene.shareOf(0), 0.5);
 });
 
-test("one that was never seen is taken for the median of the others", () => {
+test("an origin without samples counts as the median of the others", () => {
   const scene = new Scene([1, 1, 1, 1]);
   [10, 100, 1_000].forEach((latencyMs, origin) => {
     scene.answerAfter(origin, latencyMs);
@@ -151,42 +152,42 @@ test("one that was never seen is taken for the median of the others", () => {
 });
 
 describe("origins that were tried for a request", () => {
-  test("are not asked again", () => {
+  test("are not tried again", () => {
     const scene = new Scene([1, 1, 1]);
     expect(scene.shareOf(0, [0]) + scene.shareOf(2, [2])).toBe(0);
     expectShare(scene.shareOf(0, [1]), 0.5);
   });
 
-  test("leave nothing to wait for where they are all that there are", () => {
+  test("leave no retry time if they are all there are", () => {
     const scene = new Scene([1, 1]);
-    const answer = scene.pool.acquire({ isRepeatable: true, except: [0, 1] });
+    const answer = scene.balancer.acquire({ isRepeatable: true, except: [0, 1] });
     expect(rejected(answer).retryAtMs).toBeUndefined();
   });
 
-  test("leave another one as long as one is not ejected, however badly it does", () => {
+  test("leave another one as long as one is not ejected, even a failing one", () => {
     const scene = new Scene([1, 1, 1]);
     scene.end(1, "timed out", 5);
     scene.end(2, "timed out", 4);
-    expect(scene.pool.hasOther([0])).toBe(true);
-    expect(scene.pool.hasOther([0, 2])).toBe(false);
+    expect(scene.balancer.hasOther([0])).toBe(true);
+    expect(scene.balancer.hasOther([0, 2])).toBe(false);
     scene.end(2, "timed out");
-    expect(scene.pool.hasOther([0])).toBe(false);
-    expect(scene.pool.hasOther([])).toBe(true);
+    expect(scene.balancer.hasOther([0])).toBe(false);
+    expect(scene.balancer.hasOther([])).toBe(true);
   });
 
-  test("leave another one that is well, as long as nothing bad was heard of it", () => {
+  test("leave a healthy one, as long as its last result is no failure", () => {
     const scene = new Scene([1, 1, 1]);
-    expect(scene.pool.hasWell([0])).toBe(true);
+    expect(scene.balancer.hasHealthy([0])).toBe(true);
     scene.end(1, "refused");
-    expect(scene.pool.hasWell([0])).toBe(true);
+    expect(scene.balancer.hasHealthy([0])).toBe(true);
     scene.end(2, "broken");
-    expect(scene.pool.hasWell([0])).toBe(false);
-    expect(scene.pool.hasWell([])).toBe(true);
+    expect(scene.balancer.hasHealthy([0])).toBe(false);
+    expect(scene.balancer.hasHealthy([])).toBe(true);
   });
 });
 
 describe("a clock that is set back by an hour", () => {
-  test("takes no answer for one from the past", () => {
+  test("makes no latency negative", () => {
     const scene = seen(20, 20);
     const attempt = scene.attemptAt(0);
     scene.wait(-3_600_000);
@@ -194,23 +195,23 @@ describe("a clock that is set back by an hour", () => {
     expectShare(scene.shareOf(0), 0.5);
   });
 
-  test("makes no failure count for more", () => {
+  test("increases no penalty", () => {
     const scene = seen(20, 20);
     for (const origin of [0, 1]) scene.end(origin, "broken");
     scene.wait(-3_600_000);
     expectShare(scene.shareOf(0), 0.5);
   });
 
-  test("keeps what is under way, and lets it end", () => {
+  test("keeps requests in flight, and lets them end", () => {
     const scene = seen(20, 20);
-    const held = Array.from({ length: 5 }, () => scene.attemptAt(0));
+    const attempts = Array.from({ length: 5 }, () => scene.attemptAt(0));
     scene.wait(-3_600_000);
     expect(scene.shareOf(0)).toBeLessThan(0.02);
-    for (const attempt of held) attempt.ignore();
+    for (const attempt of attempts) attempt.ignore();
     expectShare(scene.shareOf(0), 0.5);
   });
 
-  const shareWhenWellAgain = (isRepeatable: boolean): number => {
+  const shareAfterRecovery = (isRepeatable: boolean): number => {
     const traffic = new Traffic([answering(20), answering(20)], { perSecond: 20 });
     traffic.run(5_000);
     traffic.behave(0, { how: "refused", afterMs: 1 });
@@ -221,17 +222,17 @@ describe("a clock that is set back by an hour", () => {
     return shareOf(0, traffic.run(60_000, isRepeatable));
   };
 
-  test("lets one that had failed be seen to be well again", () => {
-    expectShare(shareWhenWellAgain(true), 0.5);
+  test("does not keep a failed origin from recovering", () => {
+    expectShare(shareAfterRecovery(true), 0.5);
   });
 
-  test("lets that be seen by requests as well that may be sent once only", () => {
-    expectShare(shareWhenWellAgain(false), 0.5);
+  test("does not keep a failed origin from recovering without repeatable requests", () => {
+    expectShare(shareAfterRecovery(false), 0.5);
   });
 });
 
-test("a pool of no origins rejects, with nothing to wait for", () => {
-  const pool = createOriginPool([], {}, { now: () => START_MS, random: () => 0 });
-  expect(pool.acquire({ isRepeatable: true })).toEqual({ granted: false, retryAtMs: undefined });
-  expect([pool.size, pool.hasWell([])]).toEqual([0, false]);
+test("a balancer without origins rejects all requests, without a retry time", () => {
+  const balancer = createBalancer([], {}, { now: () => START_MS, random: () => 0 });
+  expect(balancer.acquire({ isRepeatable: true })).toEqual({ granted: false, retryAtMs: undefined });
+  expect([balancer.size, balancer.hasHealthy([])]).toEqual([0, false]);
 });

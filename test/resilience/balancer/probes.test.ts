@@ -1,26 +1,19 @@
-/** How a pool finds out what it does not know of an origin. */
+/** How a balancer probes its origins with requests. */
 import { describe, expect, test } from "vitest";
 import { ENDS, type EndName, LATEST, Scene } from "./support/scene.ts";
-import {
-  answering,
-  type Behaviour,
-  EDGE_BREAKER,
-  longestGapMs,
-  shareOf,
-  Traffic,
-} from "./support/traffic.ts";
+import { answering, type Behavior, EDGE_BREAKER, longestGapMs, shareOf, Traffic } from "./support/traffic.ts";
 
-const LOOK_EVERY_MS = 10_000;
+const PROBE_INTERVAL_MS = 10_000;
 
-interface Course {
+interface Scenario {
   readonly forMs: number;
-  /** How the first origin's requests end; those of others are answered. */
+  /** Outcome of the first origin's requests; those of others are answered. */
   readonly how: EndName;
   readonly isRepeatable?: boolean;
 }
 
-/** One request each 20 ms. @returns how long the first origin waited for each of its own, to the last 50 ms */
-const waitsMs = (scene: Scene, { forMs, how, isRepeatable = true }: Course): readonly number[] => {
+/** Sends one request each 20 ms. @returns the times between requests to the first origin, rounded down to 50 ms */
+const waitsMs = (scene: Scene, { forMs, how, isRepeatable = true }: Scenario): readonly number[] => {
   const untilMs = scene.nowMs + forMs;
   const waits: number[] = [];
   let lastMs = scene.nowMs;
@@ -35,10 +28,10 @@ const waitsMs = (scene: Scene, { forMs, how, isRepeatable = true }: Course): rea
   return waits;
 };
 
-/** Not for the first time, which counts for nothing yet. */
+/** Twice, because a single refusal is not penalized. */
 const refuse = (scene: Scene): void => scene.end(0, "refused", 2);
 
-/** Two origins, of which the first has failed. */
+/** Two origins; the first one has failed. */
 const failed = (random = () => 0): Scene => {
   const scene = new Scene([1, 1], { random });
   scene.end(1, "answered");
@@ -46,39 +39,39 @@ const failed = (random = () => 0): Scene => {
   return scene;
 };
 
-describe("an origin that has failed", () => {
-  test("is looked at after one, two, four, eight seconds, and then each ten", () => {
+describe("a failed origin", () => {
+  test("is probed after one, two, four, eight seconds, and then every ten", () => {
     expect(waitsMs(failed(), { forMs: 50_000, how: "refused" })).toEqual([
       1_000, 2_000, 4_000, 8_000, 10_000, 10_000, 10_000,
     ]);
   });
 
-  test("is looked at up to a quarter earlier, by chance", () => {
+  test("is probed up to a quarter earlier, at random", () => {
     const scene = failed(() => LATEST);
     expect(waitsMs(scene, { forMs: 30_000, how: "refused" })).toEqual([
       750, 1_500, 3_000, 6_000, 7_500, 7_500,
     ]);
   });
 
-  test("is well again by a look that is answered, and looked at as at first when it fails again", () => {
+  test("is healthy after an answered probe, and the backoff starts over when it fails again", () => {
     const scene = failed();
     expect(waitsMs(scene, { forMs: 7_500, how: "refused" })).toEqual([1_000, 2_000, 4_000]);
     scene.wait(8_000);
     scene.acquire({ isRepeatable: true }).answered();
-    expect(scene.isWell(0)).toBe(true);
+    expect(scene.isHealthy(0)).toBe(true);
     refuse(scene);
     expect(waitsMs(scene, { forMs: 4_000, how: "refused" })).toEqual([1_000, 2_000]);
   });
 
   test.for([
-    "erred",
+    "server error",
     "ignored",
-    "outrun",
-  ] as const)("is looked at as soon again after a look that was %s", (how) => {
+    "hedge lost",
+  ] as const)("is probed again as soon after a neutral probe: %s", (how) => {
     expect(waitsMs(failed(), { forMs: 3_500, how })).toEqual([1_000, 1_000, 1_000]);
   });
 
-  /** Of so many origins the first ones have refused, and the very first one has answered since. */
+  /** The first origins have refused requests, and the very first one has answered since. */
   const firstIsBack = (count: number, failing: number): Scene => {
     const scene = new Scene(
       Array.from({ length: count }, () => 1),
@@ -89,30 +82,30 @@ describe("an origin that has failed", () => {
     return scene;
   };
 
-  test("is looked at at once when another one is well again, where most had failed", () => {
+  test("is probed at once when another one has recovered, if most had failed", () => {
     const scene = firstIsBack(3, 3);
-    const looks = [1, 2, 3].map(() => scene.acquire({ isRepeatable: true }));
-    expect(looks.map(({ origin, isLook }) => isLook && origin)).toEqual([1, 2, false]);
+    const probes = [1, 2, 3].map(() => scene.acquire({ isRepeatable: true }));
+    expect(probes.map(({ origin, isProbe }) => isProbe && origin)).toEqual([1, 2, false]);
   });
 
-  test("is not looked at any sooner when another one is well again, where most always were", () => {
+  test("is not probed earlier when another one has recovered, if most were healthy", () => {
     const scene = firstIsBack(4, 2);
-    expect(scene.acquire({ isRepeatable: true }).isLook).toBe(false);
+    expect(scene.acquire({ isRepeatable: true }).isProbe).toBe(false);
   });
 
-  test("is looked at then by requests that may be made again alone", () => {
+  test("is probed then by repeatable requests only", () => {
     const scene = firstIsBack(2, 2);
-    expect(scene.acquire({ isRepeatable: false }).isLook).toBe(false);
+    expect(scene.acquire({ isRepeatable: false }).isProbe).toBe(false);
   });
 
-  test("is not looked at any sooner than others once it has answered", () => {
+  test("is probed as rarely as others once it has answered", () => {
     const scene = failed(() => LATEST);
     scene.end(0, "answered");
     scene.wait(5_000);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: false });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: false });
   });
 
-  test("is not looked at later for failures of what was no look", () => {
+  test("is not probed later because other requests fail", () => {
     const scene = failed();
     for (let turn = 0; turn < 20; turn += 1) {
       scene.wait(40);
@@ -122,22 +115,22 @@ describe("an origin that has failed", () => {
   });
 });
 
-describe("a look", () => {
-  test("is told from other attempts", () => {
+describe("a probe", () => {
+  test("is marked as such", () => {
     const scene = failed(() => LATEST);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: false });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: false });
     scene.wait(1_001);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isProbe: true });
   });
 
-  test("is made by one request only", () => {
+  test("is one request only", () => {
     const scene = failed();
     scene.wait(1_001);
     const origins = [1, 2, 3].map(() => scene.acquire({ isRepeatable: true }).origin);
     expect(origins).toEqual([0, 1, 1]);
   });
 
-  test("is at the one first that has waited for it longest", () => {
+  test("goes to the origin that is overdue longest", () => {
     const scene = new Scene([1, 1, 1], { random: () => 0 });
     for (const origin of [2, 0, 1]) {
       scene.end(origin, "refused");
@@ -148,91 +141,91 @@ describe("a look", () => {
     expect(origins).toEqual([2, 0, 1]);
   });
 
-  test("is never made by a request that was sent before, unless it is to", () => {
+  test("is no retry, unless the caller allows it", () => {
     const scene = new Scene([1, 1, 1], { random: () => LATEST });
     scene.end(0, "broken");
     scene.wait(20_000);
     const retry = { isRepeatable: true, except: [1] };
-    expect(scene.acquire(retry)).toMatchObject({ origin: 2, isLook: false });
-    expect(scene.acquire({ ...retry, mayLook: true })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire(retry)).toMatchObject({ origin: 2, isProbe: false });
+    expect(scene.acquire({ ...retry, mayProbe: true })).toMatchObject({ origin: 0, isProbe: true });
   });
 
-  test("is not made by a request that is not to", () => {
+  test("is not sent if the caller forbids it", () => {
     const scene = failed(() => LATEST);
     scene.wait(3_600_000);
-    const asking = { isRepeatable: true, mayLook: false };
-    expect(scene.acquire(asking)).toMatchObject({ origin: 1, isLook: false });
+    const options = { isRepeatable: true, mayProbe: false };
+    expect(scene.acquire(options)).toMatchObject({ origin: 1, isProbe: false });
   });
 
-  test("is never made where there is one origin", () => {
+  test("is not sent to a single origin", () => {
     const scene = new Scene([1]);
     scene.end(0, "refused");
     for (let turn = 0; turn < 100; turn += 1) {
       scene.wait(1_000);
       const attempt = scene.acquire({ isRepeatable: true });
-      expect(attempt.isLook).toBe(false);
+      expect(attempt.isProbe).toBe(false);
       attempt.refused(0);
     }
   });
 
-  test("is made by a request that may be sent once only where it is overdue by three times ten seconds", () => {
+  test("is sent with a request that is not repeatable after three more intervals only", () => {
     const scene = failed(() => LATEST);
-    // It was due after 750 ms, and then after 1,500 ms.
+    // Due after 750 ms, and then after 1,500 ms.
     expect(waitsMs(scene, { forMs: 70_000, how: "refused", isRepeatable: false })).toEqual([30_750, 31_500]);
   });
 
-  test("finds what is now: its answer takes the place of what was known", () => {
+  test("replaces earlier latencies", () => {
     const scene = new Scene([1, 1]);
     scene.answerAfter(0, 800);
     scene.answerAfter(1, 20);
     expect(scene.shareOf(0)).toBeLessThan(0.01);
-    scene.wait(LOOK_EVERY_MS + 1);
-    const looks = [0, 1].map(() => scene.acquire({ isRepeatable: true }));
-    expect(looks.map(({ isLook }) => isLook)).toEqual([true, true]);
+    scene.wait(PROBE_INTERVAL_MS + 1);
+    const probes = [0, 1].map(() => scene.acquire({ isRepeatable: true }));
+    expect(probes.map(({ isProbe }) => isProbe)).toEqual([true, true]);
     scene.wait(20);
-    for (const look of looks) look.answered();
+    for (const probe of probes) probe.answered();
     expect(Math.abs(scene.shareOf(0) - 0.5)).toBeLessThan(0.03);
   });
 });
 
-describe("however bad an origin is it gets a request at least each ten seconds", () => {
-  /** Looks wait for the next request, at 500/s. */
-  const LONGEST_MS = LOOK_EVERY_MS + 50;
-  const gapMs = (behaviour: Behaviour, breaker = EDGE_BREAKER): number => {
-    const traffic = new Traffic([behaviour, answering(5), answering(5)], { breaker });
+describe("even a bad origin gets a request every ten seconds", () => {
+  /** Probes wait for the next request, at 500/s. */
+  const MAX_GAP_MS = PROBE_INTERVAL_MS + 50;
+  const gapMs = (behavior: Behavior, breaker = EDGE_BREAKER): number => {
+    const traffic = new Traffic([behavior, answering(5), answering(5)], { breaker });
     const fromMs = traffic.nowMs;
     return longestGapMs(0, traffic.run(100_000), fromMs, traffic.nowMs);
   };
 
-  test.for<Behaviour>([
+  test.for<Behavior>([
     { how: "answered", afterMs: 200 },
     { how: "answered", afterMs: 5_000 },
-    { how: "erred", afterMs: 1 },
+    { how: "server error", afterMs: 1 },
     { how: "refused", afterMs: 1 },
     { how: "broken", afterMs: 1 },
     { how: "gateway", afterMs: 1 },
-    { how: "outrun", afterMs: 20 },
+    { how: "hedge lost", afterMs: 20 },
     { how: "ignored", afterMs: 20 },
-  ])("$how after $afterMs ms", (behaviour) => {
-    expect(gapMs(behaviour)).toBeLessThan(LONGEST_MS);
+  ])("$how after $afterMs ms", (behavior) => {
+    expect(gapMs(behavior)).toBeLessThan(MAX_GAP_MS);
   });
 
-  test.for<Behaviour>([
+  test.for<Behavior>([
     { how: "refused", afterMs: 8_000 },
     { how: "timed out", afterMs: 5_000 },
-  ])("even if it takes long to fail: $how after $afterMs ms", (behaviour) => {
-    expect(gapMs(behaviour)).toBeLessThan(LONGEST_MS);
+  ])("that takes long to fail: $how after $afterMs ms", (behavior) => {
+    expect(gapMs(behavior)).toBeLessThan(MAX_GAP_MS);
   });
 
-  test("even if nothing is said of its breaker", () => {
-    expect(gapMs({ how: "broken", afterMs: 1 }, {})).toBeLessThan(LONGEST_MS);
+  test("with the default breaker", () => {
+    expect(gapMs({ how: "broken", afterMs: 1 }, {})).toBeLessThan(MAX_GAP_MS);
   });
 });
 
-describe("as good as the others again, an origin has half its share at least within fifteen seconds", () => {
-  /** Of what would be its own. */
-  const shareAgain = (behaviour: Behaviour, badMs: number, count: number): number => {
-    const traffic = new Traffic([behaviour, ...Array.from({ length: count - 1 }, () => answering(5))]);
+describe("a recovered origin has at least half of its share within fifteen seconds", () => {
+  /** Relative to an equal share. */
+  const shareAgain = (behavior: Behavior, badMs: number, count: number): number => {
+    const traffic = new Traffic([behavior, ...Array.from({ length: count - 1 }, () => answering(5))]);
     traffic.run(badMs);
     traffic.behave(0, answering(5));
     traffic.run(15_000);
@@ -240,24 +233,24 @@ describe("as good as the others again, an origin has half its share at least wit
   };
 
   const SLOW = [40, 200, 2_000].flatMap((slowMs) => [2, 4].map((count) => ({ slowMs, count })));
-  test.for(SLOW)("after it took $slowMs ms, one of $count", ({ slowMs, count }) => {
+  test.for(SLOW)("after latencies of $slowMs ms, one of $count", ({ slowMs, count }) => {
     expect(shareAgain(answering(slowMs), 12_000, count)).toBeGreaterThan(0.5);
   });
 
   const FAILED = (["refused", "broken", "gateway", "timed out"] as const).flatMap((how) =>
     [2_000, 40_000].map((badMs) => ({ how, badMs })),
   );
-  test.for(FAILED)("after all was $how for $badMs ms", ({ how, badMs }) => {
-    const behaviour = { how, afterMs: how === "timed out" ? 2_000 : 1 };
-    expect(shareAgain(behaviour, badMs, 3)).toBeGreaterThan(0.5);
+  test.for(FAILED)("after $badMs ms of failures: $how", ({ how, badMs }) => {
+    const behavior = { how, afterMs: how === "timed out" ? 2_000 : 1 };
+    expect(shareAgain(behavior, badMs, 3)).toBeGreaterThan(0.5);
   });
 });
 
-describe("an origin that is back", () => {
-  /** Ends the look that is due at the first one of two, after 20 ms as the other one's requests. */
-  const look = (scene: Scene, how: EndName): void => {
+describe("a recovered origin", () => {
+  /** Ends the due probe of the first origin after 20 ms. */
+  const probe = (scene: Scene, how: EndName): void => {
     const attempt = scene.acquire({ isRepeatable: true });
-    expect(attempt).toMatchObject({ origin: 0, isLook: true });
+    expect(attempt).toMatchObject({ origin: 0, isProbe: true });
     scene.wait(20);
     ENDS[how](attempt);
   };
@@ -270,12 +263,12 @@ describe("an origin that is back", () => {
   const expectShare = (scene: Scene, expected: number): void =>
     expect(Math.abs(scene.shareOf(0) - expected)).toBeLessThan(0.03);
 
-  test("begins with a tenth of its share and has all of it after six seconds, where it failed a look", () => {
+  test("starts with a tenth of its share and has all of it after six seconds, if a probe had failed", () => {
     const scene = failedOnce();
     scene.wait(1_001);
-    look(scene, "refused");
+    probe(scene, "refused");
     scene.wait(2_001);
-    look(scene, "answered");
+    probe(scene, "answered");
     expectShare(scene, 0.1 / 1.1);
     scene.wait(3_000);
     expectShare(scene, 0.55 / 1.55);
@@ -283,19 +276,19 @@ describe("an origin that is back", () => {
     expectShare(scene, 0.5);
   });
 
-  test("has its whole share at once where the first look was answered: one failure is no absence", () => {
+  test("has its whole share at once if the first probe is answered", () => {
     const scene = failedOnce();
     scene.wait(1_001);
-    look(scene, "answered");
+    probe(scene, "answered");
     expectShare(scene, 0.5);
   });
 
-  test("has its whole share where the clock is set back while it warms up", () => {
+  test("has its whole share if the clock is set back while it warms up", () => {
     const scene = failedOnce();
     scene.wait(1_001);
-    look(scene, "refused");
+    probe(scene, "refused");
     scene.wait(2_001);
-    look(scene, "answered");
+    probe(scene, "answered");
     scene.wait(-3_600_000);
     expectShare(scene, 0.5);
   });

@@ -8,10 +8,10 @@ import { type CacheWindows, jittered, usabilityOf } from "../../middleware/respo
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { createLeases } from "../../resilience/single-flight.ts";
-import type { Answer } from "../answer.ts";
 import type { Scope } from "../data/database.ts";
 import { untilEnd } from "../data/until-end.ts";
-import { Refusal } from "../refusal.ts";
+import type { Answer } from "../http/response.ts";
+import { ProblemError } from "../middleware/error-handler.ts";
 import { within } from "../within.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";
 import { createFlights, type Flight } from "./flights.ts";
@@ -250,7 +250,7 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
         // Without anything else any more there is but the answer to wait for.
         return resultOf(made ?? (await untilEnd(scope, flight.result)), underWay !== undefined, forward);
       } catch (error) {
-        const status = error instanceof Refusal ? statusOf(error.problem) : 503;
+        const status = error instanceof ProblemError ? statusOf(error.problem) : 503;
         const held = isFailure(status) ? lastResort(request) : undefined;
         if (held === undefined) throw error;
         return staleOnError(held, status);

@@ -3,48 +3,46 @@
  * behind a gateway of one's own.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import type { Registry } from "prom-client";
+import { contract } from "../../contract/contract.ts";
 import { type EdgeRoutes, edgeRoutes } from "../../contract/edge-manifest.ts";
-import type { Routes } from "../../contract/route.ts";
 import { keyCredentials } from "../../middleware/auth/api-keys.ts";
-import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
-import type { CheckCredentials } from "../../middleware/auth/result.ts";
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
 import { heldBlocklist } from "../../middleware/blocklist/snapshot.ts";
-import type { Client } from "../../middleware/context/client.ts";
 import { type Exchange, type GuardedRequest, routed } from "../../middleware/exchange.ts";
-import type { ChainDependencies } from "../../middleware/guards.ts";
 import { guardChain, passGuards } from "../../middleware/guards.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { compileRoutes } from "../../middleware/route-policy/route-table.ts";
 import type { HeaderFields } from "../../middleware/screening/headers.ts";
 import { occurrenceOf } from "../../middleware/security-report.ts";
-import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import type { Admit } from "../admit.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { compiledBlocklist } from "../blocklist/compiled-blocklist.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
+import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log.ts";
-import type { OriginContext } from "../route-operation.ts";
+import { createLimitMetrics } from "../metrics/limit-metrics.ts";
+import type { OriginContext, OriginMiddleware } from "../middleware/context.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
-import { targetOf } from "../verify-edge.ts";
+import { ownKeyLookup } from "./own-keys.ts";
+import { ownLimits } from "./own-limits.ts";
+import { ownTokens } from "./own-tokens.ts";
 
-export interface OwnGuardsDependencies {
-  readonly routes: Routes;
+export interface OriginGuardsDependencies {
   readonly database: PostgresPool;
-  readonly clientOf: (c: OriginContext) => Client;
-  readonly lookup: KeyLookup;
-  readonly tokens: CheckCredentials | undefined;
-  readonly limits: ChainDependencies["limits"];
+  readonly redis: RedisStore;
+  /** Without its breaker: the limiter asks that itself. */
+  readonly unguardedRedis: RedisStore;
+  readonly redisBreaker: Breaker;
   readonly securityEvents: SecurityEvents;
-  /** The share of traces that is kept. */
-  readonly samplingRate: number;
+  readonly registry: Registry;
   readonly log: OriginLog;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
 const BLOCKLIST_TIMEOUT_MS = 5_000;
-const NO_BODY = new Uint8Array(0);
 
 const endingIn = (ms: number) => {
   const controller = new AbortController();
@@ -80,9 +78,12 @@ const fieldsFor = ({ corsHeaders, limitHeaders }: Exchange): Readonly<Record<str
   ...limitHeaders,
 });
 
-export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
-  const { database, clientOf, lookup, tokens, limits, securityEvents, samplingRate, log, now } = dependencies;
-  const routes: EdgeRoutes = edgeRoutes(dependencies.routes);
+export const originGuards = (
+  { redis: { keyPrefix }, security }: OriginConfiguration,
+  dependencies: OriginGuardsDependencies,
+): readonly OriginMiddleware[] => {
+  const { database, redis, securityEvents, log, now } = dependencies;
+  const routes: EdgeRoutes = edgeRoutes(contract);
   const compiled = compiledBlocklist();
   const blocklist = heldBlocklist({
     load: async (known) => {
@@ -102,9 +103,21 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
   const guards = guardChain({
     table: compileRoutes(routes),
     blocklist,
-    keys: keyCredentials({ lookup, now, ahead: () => undefined }),
-    tokens,
-    limits,
+    keys: keyCredentials({
+      lookup: ownKeyLookup(database, redis, keyPrefix),
+      now,
+      ahead: () => undefined,
+    }),
+    tokens: ownTokens(security, now, log),
+    limits: ownLimits({
+      redis: dependencies.unguardedRedis,
+      breaker: dependencies.redisBreaker,
+      keyPrefix,
+      enforcement: security.rateLimits,
+      log,
+      observe: createLimitMetrics(dependencies.registry),
+      now,
+    }),
     body: { now, endingIn },
     now,
     reportSecurity: (exchange, finding) => securityEvents.record(occurrenceOf(exchange, finding, now())),
@@ -112,40 +125,29 @@ export const ownGuards = (dependencies: OwnGuardsDependencies): Admit => {
 
   const open = (c: OriginContext): Exchange => ({
     request: requestOf(c),
-    requestId: crypto.randomUUID(),
-    origin: `http://${c.req.header("host") ?? ""}`,
-    ...targetOf(c.req.url),
+    requestId: c.get("requestId"),
+    ...c.get("target"),
     fields: fieldsOf(c),
-    client: clientOf(c),
+    client: c.get("client"),
     verdict: { auth: "none" },
     limits: [],
     isExplained: false,
-    inBackground: (work) => void work.catch(() => undefined),
+    inBackground: c.get("waitUntil"),
   });
 
-  return async (c) => {
+  const guard: OriginMiddleware = async (c, next) => {
     const exchange = open(c);
     const result = await passGuards(guards, exchange);
-    const { requestId, verdict, client } = exchange;
-    if (result !== undefined) {
-      const answer = result instanceof Response ? result : problemResponse(result, requestId);
-      for (const [name, value] of Object.entries(fieldsFor(exchange))) answer.headers.set(name, value);
-      return answer;
+    if (result === undefined) {
+      c.set("identity", exchange.verdict);
+      c.set("deadlineAtMs", routed(exchange).deadlineAtMs);
+      c.set("body", exchange.body);
+      await next();
+    } else {
+      c.res = result instanceof Response ? result : problemResponse(result, exchange.requestId);
     }
-    return {
-      requestId,
-      verdict,
-      client: client.name,
-      timeoutMs: routed(exchange).deadlineAtMs - now(),
-      isSentAgain: false,
-      cacheControl: undefined,
-      // Nobody sends it a second time: there is no signature whose nonce could come again.
-      claim: async () => true,
-      isOnlyHere: async () => false,
-      trace: isSampled(traceIdOf(requestId), samplingRate) ? { parentSpanId: undefined } : undefined,
-      notes: {},
-      fields: fieldsFor(exchange),
-      guardedBody: exchange.body ?? NO_BODY,
-    };
+    for (const [name, value] of Object.entries(fieldsFor(exchange))) c.res.headers.set(name, value);
+    return undefined;
   };
+  return [guard];
 };

@@ -2,10 +2,10 @@
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/configuration.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
+import type { ProcessLog } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
-import type { ProcessLog } from "./serve-process.ts";
 import { firstStopSignal } from "./stop-signals.ts";
 import { firstUncaught } from "./uncaught.ts";
 import { startWorkers, type Workers } from "./workers.ts";

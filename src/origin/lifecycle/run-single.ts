@@ -1,9 +1,9 @@
 /** The origin as one process: the API, the admin port, and their end. */
 import type { OriginConfiguration } from "../config/configuration.ts";
+import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
-import { type ProcessLog, serveProcess } from "./serve-process.ts";
 import { firstStopSignal } from "./stop-signals.ts";
 import { firstUncaught } from "./uncaught.ts";
 
@@ -16,7 +16,7 @@ export const runSingle = async (
   const { server } = configuration;
   const asked = firstStopSignal(log);
   const uncaught = firstUncaught(log);
-  const serving = await serveProcess(configuration, processLog);
+  const serving = await startServer(configuration, processLog);
   const metrics = { contentType: serving.registry.contentType, text: () => serving.registry.metrics() };
   const admin = await listen(createAdmin(serving, metrics).fetch, {
     host: server.host,

@@ -3,9 +3,9 @@
  * primary has gone is ended by Node's cluster itself.
  */
 import type { OriginConfiguration } from "../config/configuration.ts";
+import { type ProcessLog, type ServingProcess, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { createOtherWorkers } from "./other-workers.ts";
-import { type ProcessLog, type ServingProcess, serveProcess } from "./serve-process.ts";
 import { firstUncaught } from "./uncaught.ts";
 import { type Question, readToWorker, type ToPrimary } from "./worker-messages.ts";
 
@@ -43,7 +43,7 @@ export const runWorker = async (
   const asked = Promise.withResolvers<number>();
 
   const others = createOtherWorkers(tell);
-  const serving = await serveProcess(shareOf(configuration), processLog, (tags) => others.invalidate(tags));
+  const serving = await startServer(shareOf(configuration), processLog, (tags) => others.invalidate(tags));
   const answer = answers(serving);
   process.on("message", (message) => {
     const read = readToWorker(message);

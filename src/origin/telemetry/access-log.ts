@@ -4,10 +4,10 @@ import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogService } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
-import type { ToldRoute } from "./request-telemetry.ts";
+import type { TelemetryRoute } from "./request-telemetry.ts";
 
 export interface AccessEntry {
-  readonly route: ToldRoute;
+  readonly route: TelemetryRoute;
   readonly requestId: string;
   readonly status: number;
   readonly durationMs: number;

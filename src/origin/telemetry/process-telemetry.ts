@@ -72,6 +72,7 @@ export const createProcessTelemetry = (
     requests: createRequestTelemetry({
       observe: createRequestMetrics(registry),
       tracing,
+      samplingRate: observability.samplingRate,
       writeAccessLine:
         isLogged && output !== undefined ? createAccessLog(observability, output, now) : undefined,
     }),

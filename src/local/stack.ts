@@ -5,7 +5,7 @@ import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
 import { connectRedis } from "../origin/data/redis.ts";
 import { restoreKey } from "../origin/keys/key-store.ts";
 import { publishKeys } from "../origin/keys/publish-keys.ts";
-import { createLog } from "../origin/log.ts";
+import { createLog } from "../origin/log/log.ts";
 import type { ChildExit } from "./child.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
 import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";

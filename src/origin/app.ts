@@ -33,7 +33,7 @@ export interface OriginDependencies extends CachedReadDependencies, Omit<WriteDe
   readonly authorities: readonly string[];
   readonly claimNonce: ClaimNonce;
   /** For requests without the edge's signature. @default they are rejected */
-  readonly guards?: readonly MiddlewareHandler<OriginEnv>[] | undefined;
+  readonly guards?: readonly MiddlewareHandler[] | undefined;
   /** Header field with the client's address, written by a gateway. @default the connection's address counts */
   readonly clientAddressHeader?: string | undefined;
 }

@@ -8,7 +8,6 @@ import { administrationHandlers } from "./blocklist/administration-handlers.ts";
 import { createAutoBlock } from "./blocklist/auto-block.ts";
 import { cleanBlocklist } from "./blocklist/clean.ts";
 import { publishBlocklist } from "./blocklist/publish-blocklist.ts";
-import { breakerFactory } from "./breakers.ts";
 import { createOriginCache, type OriginCache } from "./cache/origin-cache.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "./data/postgres.ts";
@@ -22,8 +21,8 @@ import { prepareDatabase } from "./lifecycle/prepare.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
 import { type Repetition, repeat } from "./lifecycle/repeat.ts";
 import { publishOverrides } from "./limits/publish-overrides.ts";
-import type { LogContext, OriginLog } from "./log.ts";
-import type { LogOutput } from "./log-output.ts";
+import type { LogContext, OriginLog } from "./log/log.ts";
+import type { LogOutput } from "./log/stdout.ts";
 import { createCacheMetrics } from "./metrics/cache-metrics.ts";
 import { createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
@@ -34,6 +33,7 @@ import { createOverloadMetrics } from "./overload-metrics.ts";
 import { configuredSinks } from "./security-events/configured-sinks.ts";
 import { createSecurityEvents } from "./security-events/security-events.ts";
 import { publisher } from "./snapshots/publisher.ts";
+import { breakerFactory } from "./telemetry/breakers.ts";
 import { createProcessTelemetry } from "./telemetry/process-telemetry.ts";
 
 /** How often what is published (keys, limit overrides, the blocklist) is compared with the database. */

@@ -8,7 +8,7 @@ import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/loca
 import { StopList } from "../../src/local/stop-list.ts";
 import { insertSampleData, sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/data/postgres.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { metric, type Reply, send, sendSigned } from "../support/backing.ts";
 import { createDatabase } from "../support/database.ts";
 import { type Door, startDoor } from "../support/door.ts";

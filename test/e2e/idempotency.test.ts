@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { problem } from "../../src/contract/problem.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { cleanRecords } from "../../src/origin/middleware/idempotency/cleanup.ts";
 import { runOnce } from "../../src/origin/middleware/idempotency/run-once.ts";
 import { removeExpired } from "../../src/origin/middleware/idempotency/store.ts";

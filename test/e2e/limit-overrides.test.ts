@@ -9,7 +9,7 @@ import { connectRedis } from "../../src/origin/data/redis.ts";
 import { type LimitsContext, runLimitsCommand } from "../../src/origin/limits/limits-command.ts";
 import { setOverride } from "../../src/origin/limits/override-store.ts";
 import { publishOverrides } from "../../src/origin/limits/publish-overrides.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

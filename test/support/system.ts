@@ -13,7 +13,7 @@ import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgr
 import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
 import { insertKey } from "../../src/origin/keys/key-store.ts";
 import { publishKeys } from "../../src/origin/keys/publish-keys.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 

@@ -1,6 +1,6 @@
 /** Removes blocks that have expired, and offenders of whom nothing would be known any more. */
 import type { Database } from "../data/database.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { removeExpiredBlocks } from "./block-store.ts";
 import { removeForgottenOffenders } from "./offender-store.ts";
 

@@ -3,6 +3,7 @@
  * made in the background; what is older still, only where none can be made. However many ask, one makes it.
  */
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
+import { withTimeout } from "../../lib/async.ts";
 import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
 import { type CacheWindows, jittered, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
@@ -12,7 +13,6 @@ import type { Scope } from "../data/database.ts";
 import { untilEnd } from "../data/until-end.ts";
 import type { Answer } from "../http/response.ts";
 import { ProblemError } from "../middleware/error-handler.ts";
-import { within } from "../within.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";
 import { createFlights, type Flight } from "./flights.ts";
 import type { CachedAbsence, Held, LevelOne } from "./level-one.ts";
@@ -209,9 +209,11 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
     scope: Scope,
     hasAlternative: boolean,
   ): Promise<Made | undefined> => {
-    if (hasAlternative) return within(flight.result, patienceMs(flight), undefined);
+    if (hasAlternative) return withTimeout(flight.result, patienceMs(flight), { fallback: undefined });
     if (lastResort(request) === undefined) return flight.result;
-    return within(flight.result, Math.max(0, scope.deadlineAtMs - LAST_MOMENT_MS - now()), undefined);
+    return withTimeout(flight.result, Math.max(0, scope.deadlineAtMs - LAST_MOMENT_MS - now()), {
+      fallback: undefined,
+    });
   };
 
   return {

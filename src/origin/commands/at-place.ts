@@ -3,7 +3,7 @@ import { isUnavailable } from "../data/failure.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, type RedisStore } from "../data/redis.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
-import { createLog } from "../log.ts";
+import { createLog } from "../log/log.ts";
 import { UsageError } from "./subcommand.ts";
 import type { Terminal } from "./terminal.ts";
 

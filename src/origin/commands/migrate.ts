@@ -4,7 +4,7 @@ import { isUnavailable } from "../data/failure.ts";
 import { migrate, readMigrations } from "../data/migrate.ts";
 import { connectPostgres } from "../data/postgres.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
-import { createLog } from "../log.ts";
+import { createLog } from "../log/log.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** @returns the exit code */

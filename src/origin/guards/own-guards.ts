@@ -21,7 +21,7 @@ import type { OriginConfiguration } from "../config/configuration.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { createLimitMetrics } from "../metrics/limit-metrics.ts";
 import type { OriginContext, OriginMiddleware } from "../middleware/context.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";

@@ -1,5 +1,6 @@
 /** The contract's limits for the guards of an origin: by the same buckets in Redis as the edge's. */
 import { setTimeout as pause } from "node:timers/promises";
+import { withTimeout } from "../../lib/async.ts";
 import type { ChainDependencies } from "../../middleware/guards.ts";
 import { type LimitEnforcement, limitsAs } from "../../middleware/rate-limit/index.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
@@ -10,8 +11,7 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { limitStoreOf } from "../limits/limit-store.ts";
-import type { OriginLog } from "../log.ts";
-import { rejectLate } from "./reject-late.ts";
+import type { OriginLog } from "../log/log.ts";
 
 /** For so long a process lives on tokens that it has taken, and longer than this no request waits for Redis. */
 const LEASE_MS = 2_000;
@@ -47,7 +47,7 @@ export const ownLimits = ({
     limiter: createLimiter({ leaseMs: LEASE_MS, deadlineMs: DEADLINE_MS }, now),
     store: limitStoreOf(redis, keyPrefix),
     breaker,
-    within: rejectLate,
+    within: withTimeout,
     judge,
     pause: (ms) => pause(ms),
   }),

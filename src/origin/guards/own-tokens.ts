@@ -1,12 +1,12 @@
 /** Access tokens for the guards of an origin: of the issuer that the configuration names. */
 import { setTimeout as pause } from "node:timers/promises";
+import { withTimeout } from "../../lib/async.ts";
 import { createTokenVerifier } from "../../middleware/auth/jwt/token-verifier.ts";
 import type { CheckCredentials } from "../../middleware/auth/result.ts";
 import { tokenCredentials } from "../../middleware/auth/tokens.ts";
 import { readBody } from "../../middleware/body-limit/read-body.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
-import type { OriginLog } from "../log.ts";
-import { rejectLate } from "./reject-late.ts";
+import type { OriginLog } from "../log/log.ts";
 
 /** Nobody waits longer for an issuer's keys. */
 const FETCH_TIMEOUT_MS = 3_000;
@@ -43,7 +43,7 @@ export const ownTokens = (
     fetchKeys,
     fetchTimeoutMs: FETCH_TIMEOUT_MS,
     now,
-    within: rejectLate,
+    within: withTimeout,
     pause: (ms) => pause(ms),
   });
   return tokenCredentials(verifier, now);

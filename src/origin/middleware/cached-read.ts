@@ -13,7 +13,7 @@ import {
 } from "../cache/cached-route.ts";
 import { type HandlerDependencies, type Operation, requestDeadline, runRead } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import type { ObserveCache } from "../metrics/cache-metrics.ts";
 import type { OriginContext, OriginEnv } from "./context.ts";
 import { createDeadlines, Deadline } from "./deadline.ts";

@@ -11,7 +11,7 @@ import { createNonceMemory } from "../../middleware/signature/nonce-memory.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../../middleware/signature/verify.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
 /** What the edge knows about a request that it has signed. */

@@ -13,7 +13,7 @@ import {
   routePrincipal,
 } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { dataAccess } from "../security-events/data-access.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import type { OriginContext } from "./context.ts";

@@ -1,6 +1,6 @@
 /** Publishing as background work, and at once after a change. */
 import { failing } from "../failing.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 
 /** @returns whether anything had to be written */
 export type Publish = () => Promise<boolean>;

@@ -2,8 +2,8 @@
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { LogService } from "../log.ts";
-import type { LogOutput } from "../log-output.ts";
+import type { LogService } from "../log/log.ts";
+import type { LogOutput } from "../log/stdout.ts";
 import type { TelemetryRoute } from "./request-telemetry.ts";
 
 export interface AccessEntry {

@@ -6,7 +6,7 @@ import { createOrigin } from "../../../src/origin/app.ts";
 import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
 import type { PostgresPool } from "../../../src/origin/data/postgres.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
 import { handlers } from "../../../src/origin/server.ts";
 import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ShedError } from "../../../src/origin/admission.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "../../../src/origin/data/failure.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 import { problemOf } from "../../../src/origin/middleware/error-handler.ts";
 
 const NOW_MS = 1_000_000;

@@ -4,7 +4,7 @@ import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upsta
 import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
 import type { Database } from "../../../src/origin/data/database.ts";
 import { connectRedis, type RedisStore } from "../../../src/origin/data/redis.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 import { publishSnapshot, type SnapshotKind } from "../../../src/origin/snapshots/publish-snapshot.ts";
 
 let redis: LocalRedis;

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 import { publishChange, publisher } from "../../../src/origin/snapshots/publisher.ts";
 
 const away = new Error("away");

@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
-import { createLog } from "../../../src/origin/log.ts";
-import type { LogOutput } from "../../../src/origin/log-output.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
+import type { LogOutput } from "../../../src/origin/log/stdout.ts";
 import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { read, valid } from "../config/settings.ts";

@@ -1,6 +1,6 @@
 /** Removes expired records, so their number is bounded by a day of requests. */
 import type { Database } from "../../data/database.ts";
-import type { OriginLog } from "../../log.ts";
+import type { OriginLog } from "../../log/log.ts";
 import { removeExpired } from "./store.ts";
 
 /** Records that one statement removes, so that it holds its locks only briefly. */

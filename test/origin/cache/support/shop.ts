@@ -12,7 +12,7 @@ import { createLevelOne } from "../../../../src/origin/cache/level-one.ts";
 import { createLevelTwo, type LevelTwo } from "../../../../src/origin/cache/level-two.ts";
 import { UnavailableError } from "../../../../src/origin/data/failure.ts";
 import type { Answer } from "../../../../src/origin/http/response.ts";
-import { createLog } from "../../../../src/origin/log.ts";
+import { createLog } from "../../../../src/origin/log/log.ts";
 import { Deadline } from "../../../../src/origin/middleware/deadline.ts";
 import type { MemoryRedis } from "./memory-redis.ts";
 

@@ -4,7 +4,7 @@
  * when it ends.
  */
 import { writeSync } from "node:fs";
-import { fitLine } from "../telemetry/logging/log-line.ts";
+import { fitLine } from "../../telemetry/logging/log-line.ts";
 
 export interface LogOutput {
   /** @param line JSON with its line end; what is too long in it, or secret, is left out */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createLog, type LogService } from "../../../src/origin/log.ts";
+import { createLog, type LogService } from "../../../src/origin/log/log.ts";
 
 const SERVICE: LogService = { serviceName: "test-origin", serviceVersion: "1.2.3" };
 const REQUEST_ID = "0190A0B4-1234-4abc-8def-0123456789ab";

@@ -8,9 +8,9 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/folder.ts";
 
-const MODULE = pathToFileURL(join(projectFolder, "src/origin/log-output.ts")).href;
+const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).href;
 /** Long enough for a process that ends at all. */
 const END_MS = 8_000;
 

@@ -1,9 +1,9 @@
 /** The origin's breakers: one for each dependency of a process, told of in its log and its metrics. */
 import { Counter, Gauge, type Registry } from "prom-client";
-import { type Breaker, createBreaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
-import { BREAKER_STATES } from "../resilience/circuit-breaker/transition.ts";
-import type { OriginLog } from "./log.ts";
+import { type Breaker, createBreaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { BreakerOptions } from "../../resilience/circuit-breaker/options.ts";
+import { BREAKER_STATES } from "../../resilience/circuit-breaker/transition.ts";
+import type { OriginLog } from "../log/log.ts";
 
 /** A label's values are a closed set. */
 export type Dependency = "database" | "redis";

@@ -1,7 +1,7 @@
 /** JSON lines on standard output. */
 import { pino } from "pino";
-import { traceIdOf } from "../telemetry/trace-context.ts";
-import type { LogOutput } from "./log-output.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
+import type { LogOutput } from "./stdout.ts";
 
 export type OriginLog = ReturnType<typeof createLog>;
 

@@ -1,7 +1,4 @@
-/**
- * The edge's chain of guards, mounted by an origin that stands without one (`server.guards: origin`): for compose, and
- * behind a gateway of one's own.
- */
+/** The edge's guards, run by an origin that has no edge before it (`server.guards: origin`), as one middleware. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
@@ -50,7 +47,7 @@ const endingIn = (ms: number) => {
   return { signal: controller.signal, clear: () => clearTimeout(timer) };
 };
 
-/** As they came, each by itself: the platform has joined some of them. */
+/** Each as it was received: `c.req` joins repeated fields. */
 const fieldsOf = (c: OriginContext): HeaderFields => {
   const raw = c.env?.incoming?.rawHeaders;
   if (raw === undefined) return c.req.raw.headers;

@@ -6,9 +6,9 @@ export interface HttpTarget {
 }
 
 /**
- * @param timeoutMs until its answer's head: a whole number
- * @returns the answer's status; its body is nobody's
- * @throws where there is no answer in time
+ * @param timeoutMs until the response's head, a whole number
+ * @returns the response's status; its body is discarded
+ * @throws if no response comes in time
  */
 export const postJson = async (
   { url, headers }: HttpTarget,
@@ -19,7 +19,7 @@ export const postJson = async (
     method: "POST",
     headers: { ...headers, "content-type": "application/json" },
     body,
-    // A token goes where it was meant to go, and nowhere else.
+    // A redirect must not send the token elsewhere.
     redirect: "manual",
     signal: AbortSignal.timeout(timeoutMs),
   });

@@ -10,13 +10,13 @@ export interface LogService {
   readonly serviceVersion: string;
 }
 
-/** What a line is about, beside what it says itself. */
+/** Context that lines of the log receive from outside. */
 export interface LogContext {
-  /** The span that is worked below, where it is kept. */
+  /** The active span, if the request is sampled. */
   active?: (() => { readonly traceId: string; readonly spanId: string } | undefined) | undefined;
 }
 
-/** Of a request's line the trace's id is the request's. */
+/** Without an active span the trace id comes from the request id. */
 const mixinOf =
   (context: LogContext) =>
   (fields: object): object => {
@@ -28,8 +28,8 @@ const mixinOf =
   };
 
 /**
- * @param service what every line names, by OpenTelemetry's attributes; without it lines name nothing
- * @param output @default standard output, each line at once
+ * @param service the attributes of every line, by OpenTelemetry's names @default none
+ * @param output @default standard output, unbuffered
  */
 export const createLog = (
   level: string,

@@ -1,16 +1,16 @@
-/** The origin's breakers: one for each dependency of a process, told of in its log and its metrics. */
+/** The origin's circuit breakers: one per dependency of a process, with their log lines and metrics. */
 import { Counter, Gauge, type Registry } from "prom-client";
 import { type Breaker, createBreaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/options.ts";
 import { BREAKER_STATES } from "../../resilience/circuit-breaker/transition.ts";
 import type { OriginLog } from "../log/log.ts";
 
-/** A label's values are a closed set. */
+/** The values of the metrics' label. */
 export type Dependency = "database" | "redis";
 
 export type CreateDependencyBreaker = (dependency: Dependency, options: BreakerOptions) => Breaker;
 
-/** @param registry takes the breakers' metrics */
+/** @param registry receives the breakers' metrics */
 export const breakerFactory = (registry: Registry, log: OriginLog): CreateDependencyBreaker => {
   const registers = [registry];
   const changes = new Counter({
@@ -20,8 +20,8 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
     registers,
   });
   const breakers = new Map<Dependency, Breaker>();
-  /** How many rejections of each have been counted. */
-  const told = new Map<Dependency, number>();
+  /** How many rejections of each are in the metric already. */
+  const counted = new Map<Dependency, number>();
   new Gauge({
     name: "circuit_breaker_state",
     help: "1 for the state that a circuit breaker is in; of several processes, how many are",
@@ -40,8 +40,8 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
     registers,
     collect() {
       for (const [dependency, { rejections }] of breakers) {
-        this.labels(dependency).inc(rejections - (told.get(dependency) ?? 0));
-        told.set(dependency, rejections);
+        this.labels(dependency).inc(rejections - (counted.get(dependency) ?? 0));
+        counted.set(dependency, rejections);
       }
     },
   });
@@ -54,7 +54,7 @@ export const breakerFactory = (registry: Registry, log: OriginLog): CreateDepend
         log.warn({ dependency, from, to, reason }, "circuit breaker");
       },
     });
-    // There from the beginning, so that a rate of them is never missing.
+    // From the start, so that a rate of them is never missing.
     for (const state of BREAKER_STATES) changes.labels(dependency, state).inc(0);
     breakers.set(dependency, breaker);
     return breaker;

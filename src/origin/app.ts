@@ -7,6 +7,7 @@ import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { EDGE_PATH } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
+import { context } from "../middleware/context/index.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import { cachedRoute } from "./cache/cached-route.ts";
@@ -15,7 +16,7 @@ import { type AnyHandler, createRead, type Handlers, type Operation } from "./ha
 import { createProbes } from "./lifecycle/probes.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";
 import { type CachedReadDependencies, cachedRead } from "./middleware/cached-read.ts";
-import { context, type OriginEnv } from "./middleware/context.ts";
+import { contextPort, type OriginEnv } from "./middleware/context.ts";
 import { errorHandler } from "./middleware/error-handler.ts";
 import { precheck } from "./middleware/precheck.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
@@ -59,7 +60,7 @@ export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnv> 
   const app = new Hono<OriginEnv>();
   app.onError(errorHandler(signingKeys, log));
   app.notFound((c) => problemResponse(problem("not_found"), c.get("requestId")));
-  app.use(context(dependencies.clientAddressHeader));
+  app.use(context(contextPort(dependencies.clientAddressHeader)));
   app.route("/", createProbes(readiness));
   app.use(requestTelemetry(telemetry));
   app.use(`${EDGE_PATH}/*`, signed, span);

@@ -2,28 +2,30 @@
 import { Registry } from "prom-client";
 import { type Contract, contract } from "../contract/contract.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
+import { createAutoBlock } from "./admin/blocklist/auto-block.ts";
+import { cleanBlocklist } from "./admin/blocklist/cleanup.ts";
+import { administrationHandlers } from "./admin/blocklist/handlers.ts";
+import { blocklistPublication } from "./admin/blocklist/publish.ts";
+import { keysPublication } from "./admin/keys/publish.ts";
+import { limitsPublication } from "./admin/limits/publish.ts";
+import { publishJob } from "./admin/publish.ts";
 import { apiHandlers } from "./api/handlers.ts";
 import { createOrigin } from "./app.ts";
-import { administrationHandlers } from "./blocklist/administration-handlers.ts";
-import { createAutoBlock } from "./blocklist/auto-block.ts";
-import { cleanBlocklist } from "./blocklist/clean.ts";
-import { publishBlocklist } from "./blocklist/publish-blocklist.ts";
 import { createOriginCache, type OriginCache } from "./cache/origin-cache.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "./data/postgres.ts";
 import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./data/redis.ts";
 import { handleGetDocs, handleGetOpenApi } from "./docs/documentation-handlers.ts";
-import { originGuards } from "./guards/own-guards.ts";
+import { originGuards } from "./guards/index.ts";
 import type { Handlers } from "./handler.ts";
-import { publishKeys } from "./keys/publish-keys.ts";
 import { listen } from "./lifecycle/listen.ts";
 import { prepareDatabase } from "./lifecycle/prepare.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
 import { type Repetition, repeat } from "./lifecycle/repeat.ts";
-import { publishOverrides } from "./limits/publish-overrides.ts";
 import type { LogContext, OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
 import { createCacheMetrics } from "./metrics/cache-metrics.ts";
+import { createLimitMetrics } from "./metrics/limit-metrics.ts";
 import { createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/cleanup.ts";
@@ -32,7 +34,6 @@ import { createAdmission, epochNow } from "./overload-admission.ts";
 import { createOverloadMetrics } from "./overload-metrics.ts";
 import { configuredSinks } from "./security-events/configured-sinks.ts";
 import { createSecurityEvents } from "./security-events/security-events.ts";
-import { publisher } from "./snapshots/publisher.ts";
 import { breakerFactory } from "./telemetry/breakers.ts";
 import { createProcessTelemetry } from "./telemetry/process-telemetry.ts";
 
@@ -97,17 +98,8 @@ interface JobDependencies {
 }
 
 const startJobs = ({ pool, redis, keyPrefix, cache, log }: JobDependencies): Repetition[] => [
-  repeat(
-    publisher("the keys", () => publishKeys(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
-  ),
-  repeat(
-    publisher("the overrides of limits", () => publishOverrides(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
-  ),
-  repeat(
-    publisher("the blocklist", () => publishBlocklist(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
+  ...[keysPublication, limitsPublication, blocklistPublication].map((publication) =>
+    repeat(publishJob(publication, { pool, redis, keyPrefix }, log), PUBLISH_INTERVAL_MS),
   ),
   repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
   repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
@@ -195,13 +187,15 @@ export const startServer = async (
     clientAddressHeader: server.clientAddressHeader,
     guards:
       server.guards === "origin"
-        ? originGuards(configuration, {
+        ? originGuards({
+            configuration,
+            routes: contract,
             database: pool,
             redis,
-            unguardedRedis: observedRedis(bareRedis, telemetry.data),
+            limitRedis: observedRedis(bareRedis, telemetry.data),
             redisBreaker,
             securityEvents,
-            registry,
+            observe: createLimitMetrics(registry),
             log,
             now,
           })

@@ -24,6 +24,7 @@ const routeOf = (c: OriginContext): TelemetryRoute =>
 export const requestTelemetry =
   ({ served }: RequestTelemetry): OriginMiddleware =>
   async (c, next) => {
+    c.set("receivedAtMs", performance.now());
     await next();
     served({
       route: routeOf(c),

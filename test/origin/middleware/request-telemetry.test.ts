@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { beforeEach, expect, test } from "vitest";
-import { context, type OriginContext, type OriginEnv } from "../../../src/origin/middleware/context.ts";
+import { context } from "../../../src/middleware/context/index.ts";
+import { contextPort, type OriginContext, type OriginEnv } from "../../../src/origin/middleware/context.ts";
 import { requestTelemetry, serverSpan } from "../../../src/origin/middleware/request-telemetry.ts";
 import type { RequestTelemetry, ServedRequest } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { RequestSpan } from "../../../src/origin/telemetry/tracing.ts";
@@ -23,7 +24,7 @@ const request = async (
   };
   const app = new Hono<OriginEnv>();
   app.onError(() => new Response(null, { status: 500 }));
-  app.use(context(), requestTelemetry(telemetry));
+  app.use(context(contextPort()), requestTelemetry(telemetry));
   app.use("/closed/*", () => Promise.resolve(new Response(null, { status: 401 })));
   app.use(serverSpan(telemetry));
   app.get("/items/:id", handle);

@@ -3,33 +3,41 @@ import { Hono } from "hono";
 import { every, some } from "hono/combine";
 import type { Handler, MiddlewareHandler } from "hono/types";
 import type { Contract } from "../contract/contract.ts";
-import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { EDGE_PATH } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { context } from "../middleware/context/index.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import type { Admission } from "./admission.ts";
+import type { AnswerCache } from "./cache/answer-cache.ts";
 import { cachedRoute } from "./cache/cached-route.ts";
+import type { PostgresPool } from "./data/postgres.ts";
 import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
 import { createProbes } from "./lifecycle/probes.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";
-import { type CachedReadDependencies, cachedRead } from "./middleware/cached-read.ts";
+import type { OriginLog } from "./log/log.ts";
+import type { ObserveCache } from "./metrics/cache-metrics.ts";
+import { cachedRead } from "./middleware/cached-read.ts";
 import { contextPort, type OriginEnv } from "./middleware/context.ts";
+import type { Deadlines } from "./middleware/deadline.ts";
 import { errorHandler } from "./middleware/error-handler.ts";
 import { precheck } from "./middleware/precheck.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
 import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
-import { createWrite, type WriteDependencies } from "./middleware/write.ts";
+import { createWrite } from "./middleware/write.ts";
 import { recordReads } from "./security-events/data-access.ts";
+import type { SecurityEvents } from "./security-events/security-events.ts";
 import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
-export interface OriginDependencies extends CachedReadDependencies, Omit<WriteDependencies, "cache"> {
+/** What a process gives its application. */
+export interface OriginDependencies {
   readonly routes: Contract;
   readonly handlers: Handlers<Contract>;
-  readonly readiness: Readiness;
-  readonly telemetry: RequestTelemetry;
+  readonly database: PostgresPool;
+  readonly signingKeys: readonly [SigningKey, ...SigningKey[]];
   /** Hosts and ports that are this origin's own. */
   readonly authorities: readonly string[];
   readonly claimNonce: ClaimNonce;
@@ -37,6 +45,21 @@ export interface OriginDependencies extends CachedReadDependencies, Omit<WriteDe
   readonly guards?: readonly MiddlewareHandler[] | undefined;
   /** Header field with the client's address, written by a gateway. @default the connection's address counts */
   readonly clientAddressHeader?: string | undefined;
+  readonly readiness: Readiness;
+  readonly deadlines: Deadlines;
+  readonly loadShedding: Admission;
+  readonly cache: AnswerCache;
+  readonly observeCache: ObserveCache;
+  /** For cacheable routes whose contract has no freshness, seconds. */
+  readonly defaultFreshS: number;
+  /** Invalidates tags in the other processes of this origin. @default there are none */
+  readonly invalidateElsewhere?: ((tags: readonly string[]) => Promise<void>) | undefined;
+  /** @default accesses to sensitive data leave no event */
+  readonly securityEvents?: SecurityEvents | undefined;
+  readonly telemetry: RequestTelemetry;
+  readonly log: OriginLog;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
 }
 
 const serve = (operation: Operation, dependencies: OriginDependencies): Handler<OriginEnv>[] => {
@@ -53,8 +76,7 @@ const serve = (operation: Operation, dependencies: OriginDependencies): Handler<
 
 export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnv> => {
   const { routes, handlers, signingKeys, readiness, guards, telemetry, log } = dependencies;
-  const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
-  const signed = verifySignature(dependencies, declaredFields);
+  const signed = verifySignature(dependencies);
   const span = serverSpan(telemetry);
 
   const app = new Hono<OriginEnv>();

@@ -4,13 +4,11 @@ import type { Problem, ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Identity, Principal } from "../middleware/auth/principal.ts";
 import { writtenTag } from "../middleware/response-cache/tags.ts";
-import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import type { Admission } from "./admission.ts";
+import type { OriginDependencies } from "./app.ts";
 import type { Database } from "./data/database.ts";
-import type { PostgresPool } from "./data/postgres.ts";
 import { type Answer, type Respond, responder } from "./http/response.ts";
 import type { OriginContext } from "./middleware/context.ts";
-import { Deadline, type Deadlines } from "./middleware/deadline.ts";
+import { Deadline } from "./middleware/deadline.ts";
 import { type ParsedInput, validate } from "./middleware/validate.ts";
 import { type Cursors, cursorsOf, filterOf } from "./paging/cursors.ts";
 
@@ -89,15 +87,6 @@ export interface Operation {
   readonly handler: AnyHandler;
 }
 
-export interface HandlerDependencies {
-  readonly database: PostgresPool;
-  readonly signingKeys: readonly [SigningKey, ...SigningKey[]];
-  readonly deadlines: Deadlines;
-  readonly loadShedding: Admission;
-  /** For cacheable routes whose contract has no freshness, seconds. */
-  readonly defaultFreshS: number;
-}
-
 /** One call of a handler. */
 export interface Call {
   readonly input: ParsedInput;
@@ -116,7 +105,7 @@ export const callHandler = (
   { name, handler }: Operation,
   { input, principal, deadline, invalidated }: Call,
   database: Database,
-  signingKeys: HandlerDependencies["signingKeys"],
+  signingKeys: OriginDependencies["signingKeys"],
 ): Promise<Answer | Problem> | Answer | Problem =>
   handler(
     { ...input, principal },
@@ -141,7 +130,7 @@ export const callHandler = (
 /** Runs a read's handler when load shedding admits it. @throws ShedError, DeadlineError, what the handler throws */
 export const runRead = (
   operation: Operation,
-  { database, signingKeys, loadShedding }: HandlerDependencies,
+  { database, signingKeys, loadShedding }: OriginDependencies,
   call: Omit<Call, "invalidated">,
 ): Promise<Answer | Problem> =>
   loadShedding.run(operation.name, operation.route, call.deadline, async () =>
@@ -154,7 +143,7 @@ export const requestDeadline = (name: string, readOnly: boolean, c: OriginContex
   new Deadline(name, c.get("deadlineAtMs"), readOnly, c.get("requestId"));
 
 /** A read from request to response: validation, load shedding, the handler. */
-export const createFill = (operation: Operation, dependencies: HandlerDependencies): Fill => {
+export const createFill = (operation: Operation, dependencies: OriginDependencies): Fill => {
   const { route } = operation;
   const respond: Respond = responder(route, dependencies);
   return async (c, deadline) => {
@@ -166,7 +155,7 @@ export const createFill = (operation: Operation, dependencies: HandlerDependenci
 };
 
 /** Serves a read that no cache stores. */
-export const createRead = (operation: Operation, dependencies: HandlerDependencies) => {
+export const createRead = (operation: Operation, dependencies: OriginDependencies) => {
   const fill = createFill(operation, dependencies);
   return (c: OriginContext): Promise<Response> => {
     const deadline = requestDeadline(operation.name, true, c);

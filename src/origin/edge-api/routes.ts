@@ -6,24 +6,15 @@ import { writeKeyRecord } from "../../middleware/auth/published-keys.ts";
 import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts";
 import { compiledBlocklist, serveBlocklist } from "../admin/blocklist/publish.ts";
 import { findKey } from "../admin/keys/store.ts";
+import type { OriginDependencies } from "../app.ts";
 import { type Database, timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import { requestDeadline } from "../handler.ts";
-import type { Readiness } from "../lifecycle/readiness.ts";
 import type { OriginContext, OriginEnv } from "../middleware/context.ts";
-import type { Deadline, Deadlines } from "../middleware/deadline.ts";
+import type { Deadline } from "../middleware/deadline.ts";
 import { ProblemError, unavailable } from "../middleware/error-handler.ts";
 import { requestBody } from "../middleware/read-body.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
-
-export interface EdgeApiDependencies {
-  readonly database: PostgresPool;
-  readonly readiness: Readiness;
-  readonly deadlines: Deadlines;
-  readonly securityEvents?: SecurityEvents | undefined;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
 
 /** Takes a batch of security events. @returns the problem of one that is not taken */
 const ingest = async (
@@ -44,7 +35,7 @@ const ingest = async (
 };
 
 /** Mounted behind `verifySignature`. */
-export const edgeApi = (dependencies: EdgeApiDependencies): Hono<OriginEnv> => {
+export const edgeApi = (dependencies: OriginDependencies): Hono<OriginEnv> => {
   const { database, readiness, deadlines, securityEvents, now } = dependencies;
   const compiled = compiledBlocklist();
   const reading = (c: OriginContext, name: string): Database =>

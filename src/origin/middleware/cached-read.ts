@@ -3,7 +3,8 @@ import type { Handler } from "hono";
 import { type Problem, statusOf } from "../../contract/problem.ts";
 import { timeoutMs } from "../../contract/route.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
-import type { AnswerCache, CacheResult } from "../cache/answer-cache.ts";
+import type { OriginDependencies } from "../app.ts";
+import type { CacheResult } from "../cache/answer-cache.ts";
 import {
   bypassedAnswer,
   type CachedRoute,
@@ -11,27 +12,17 @@ import {
   toldAnswer,
   unconditional,
 } from "../cache/cached-route.ts";
-import { type HandlerDependencies, type Operation, requestDeadline, runRead } from "../handler.ts";
+import { type Operation, requestDeadline, runRead } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
-import type { OriginLog } from "../log/log.ts";
-import type { ObserveCache } from "../metrics/cache-metrics.ts";
 import type { OriginContext, OriginEnv } from "./context.ts";
 import { createDeadlines, Deadline } from "./deadline.ts";
 import { ProblemError, problemOf } from "./error-handler.ts";
 import { type ParsedInput, validate } from "./validate.ts";
 
-export interface CachedReadDependencies extends HandlerDependencies {
-  readonly cache: AnswerCache;
-  readonly observeCache: ObserveCache;
-  readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
 export const cachedRead = (
   operation: Operation,
   cached: CachedRoute,
-  dependencies: CachedReadDependencies,
+  dependencies: OriginDependencies,
 ): Handler<OriginEnv> => {
   const { name, route } = operation;
   const { deadlines, cache, observeCache, log, now } = dependencies;

@@ -2,8 +2,8 @@
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { Route } from "../../contract/route.ts";
 import { type Identity, missingScopes } from "../../middleware/auth/principal.ts";
+import type { OriginDependencies } from "../app.ts";
 import type { Operation } from "../handler.ts";
-import type { Readiness } from "../lifecycle/readiness.ts";
 import type { OriginMiddleware } from "./context.ts";
 import { notExecuted, ProblemError } from "./error-handler.ts";
 
@@ -15,11 +15,9 @@ const authorize = ({ policy }: Route, identity: Identity): Problem | undefined =
 };
 
 /** Rejects requests that come before the migrations, without time left, or without the route's scopes. */
-export const precheck = (
-  { name, route }: Operation,
-  { readiness, now }: { readonly readiness: Readiness; readonly now: () => number },
-): OriginMiddleware => {
-  return (c, next) => {
+export const precheck =
+  ({ name, route }: Operation, { readiness, now }: OriginDependencies): OriginMiddleware =>
+  (c, next) => {
     c.set("operation", name);
     if (!readiness.isMigrated) throw new ProblemError(notExecuted());
     if (c.get("deadlineAtMs") <= now()) throw new ProblemError(problem("deadline_exceeded"));
@@ -27,4 +25,3 @@ export const precheck = (
     if (rejection !== undefined) throw new ProblemError(rejection);
     return next();
   };
-};

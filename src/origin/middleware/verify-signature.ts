@@ -1,5 +1,6 @@
 /** Lets only requests pass that the edge has signed, and reads what the edge knows about them. */
 import type { Context } from "hono";
+import { edgeRoutes } from "../../contract/edge-manifest.ts";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { problem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
@@ -11,7 +12,7 @@ import { createNonceMemory } from "../../middleware/signature/nonce-memory.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../../middleware/signature/verify.ts";
-import type { OriginLog } from "../log/log.ts";
+import type { OriginDependencies } from "../app.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
 /** What the edge knows about a request that it has signed. */
@@ -30,16 +31,6 @@ export interface EdgeRequest {
 
 /** Whether no pod has seen the nonce before, by Redis; rejects if Redis does not answer. */
 export type ClaimNonce = (nonce: string) => Promise<boolean>;
-
-export interface VerifySignatureOptions {
-  readonly signingKeys: readonly SigningKey[];
-  /** Hosts and ports that are this origin's own. */
-  readonly authorities: readonly string[];
-  readonly claimNonce: ClaimNonce;
-  readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
 
 /** How long a nonce has to be remembered: as long as its signature could be accepted, seconds. */
 export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
@@ -89,11 +80,11 @@ export const notExecutedProof = async (
 export const hasEdgeSignature = (c: Context): boolean =>
   c.req.header("signature-input")?.startsWith(`${LABEL}=`) === true;
 
-/** @param declaredFields header fields that handlers read: none of them is believed unsigned */
-export const verifySignature = (
-  { signingKeys: keys, authorities, claimNonce, log, now }: VerifySignatureOptions,
-  declaredFields: readonly string[],
-): OriginMiddleware => {
+/** Rejects every request that the edge has not signed. */
+export const verifySignature = (dependencies: OriginDependencies): OriginMiddleware => {
+  const { routes, signingKeys: keys, authorities, claimNonce, log, now } = dependencies;
+  // Every field that a handler reads has to be signed.
+  const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
   const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
   const verifier = { keys, authorities, nonces, fields: coveredFieldsWith(declaredFields) };
   const identify = clientIdentities(MAX_CLIENTS);

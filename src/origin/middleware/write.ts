@@ -3,19 +3,11 @@ import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { maxBodyBytes } from "../../contract/route.ts";
 import { writeTags } from "../../middleware/response-cache/tags.ts";
-import type { AnswerCache } from "../cache/answer-cache.ts";
+import type { OriginDependencies } from "../app.ts";
 import type { Database } from "../data/database.ts";
-import {
-  callHandler,
-  type HandlerDependencies,
-  type Operation,
-  requestDeadline,
-  routePrincipal,
-} from "../handler.ts";
+import { callHandler, type Operation, requestDeadline, routePrincipal } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
-import type { OriginLog } from "../log/log.ts";
 import { dataAccess } from "../security-events/data-access.ts";
-import type { SecurityEvents } from "../security-events/security-events.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { problemOf, respondProblem } from "./error-handler.ts";
@@ -24,22 +16,11 @@ import { isReplayed, runOnce } from "./idempotency/run-once.ts";
 import { requestBody } from "./read-body.ts";
 import { validate } from "./validate.ts";
 
-export interface WriteDependencies extends HandlerDependencies {
-  readonly cache: Pick<AnswerCache, "invalidate">;
-  /** Invalidates tags in the other processes of this origin. @default there are none */
-  readonly invalidateElsewhere?: ((tags: readonly string[]) => Promise<void>) | undefined;
-  /** @default accesses to sensitive data leave no event */
-  readonly securityEvents?: SecurityEvents | undefined;
-  readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
 const KEY_FIELD = "idempotency-key";
 /** Longer than a statement outlives its request at the database, milliseconds. */
 const LATE_COMMIT_MS = 1_000;
 
-export const createWrite = (operation: Operation, dependencies: WriteDependencies) => {
+export const createWrite = (operation: Operation, dependencies: OriginDependencies) => {
   const { name, route } = operation;
   const { database: pool, signingKeys, deadlines, loadShedding, securityEvents, log, now } = dependencies;
   const maxBytes = maxBodyBytes(route);

@@ -16,8 +16,8 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import type { OriginConfiguration } from "../config/configuration.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import type { OriginLog } from "../log.ts";
-import type { OriginContext } from "../route-operation.ts";
+import type { OriginLog } from "../log/log.ts";
+import type { OriginContext } from "../middleware/context.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import { originBlocklistSource } from "../stores/blocklist.ts";
 import { originKeyLookup } from "../stores/key-lookup.ts";

@@ -139,6 +139,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
           UPSTASH_REDIS_REST_URL: redisUrl,
           UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
           RATE_LIMITS: "dry-run",
+          ACCESS_LOG: "all",
           ...(collectorUrl === undefined
             ? {}
             : { OTEL_TRACES_SAMPLER_ARG: "1", OTEL_METRIC_EXPORT_INTERVAL: "1000" }),

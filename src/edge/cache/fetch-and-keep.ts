@@ -1,15 +1,14 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
-import { type Problem, statusOf } from "../../contract/problem.ts";
 import type { Invalidations } from "../../middleware/response-cache/invalidations.ts";
-import type { Lease, Leases } from "../../resilience/single-flight.ts";
-import type { Forward } from "../forward.ts";
+import type { Lease, SingleFlight } from "../../resilience/single-flight.ts";
+import type { ProxyHandler } from "../upstream/proxy.ts";
 import type { Asked } from "./asked.ts";
 import { CONDITION } from "./cache-key.ts";
 import type { EdgeStore } from "./edge-store.ts";
 import { type KeptAnswer, toKept } from "./kept-answer.ts";
 
 export interface Fetched {
-  readonly result: Response | Problem;
+  readonly result: Response;
   readonly stored: boolean;
 }
 
@@ -25,11 +24,11 @@ export interface FetchAndKeep {
 }
 
 export interface FetchAndKeepDependencies {
-  readonly forward: Forward;
+  readonly forward: ProxyHandler;
   readonly store: EdgeStore;
-  readonly leases: Leases;
+  readonly leases: SingleFlight;
   /** Of what has failed. */
-  readonly failures: Leases;
+  readonly failures: SingleFlight;
   readonly invalidations: Invalidations;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -37,18 +36,15 @@ export interface FetchAndKeepDependencies {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
-const statusNumber = (result: Response | Problem): number =>
-  result instanceof Response ? result.status : statusOf(result);
-
 /** The status that says that no answer could be made; undefined for an answer. */
 export const failureOf = ({ result }: Fetched): number | undefined => {
-  const status = statusNumber(result);
+  const status = result.status;
   return status >= 500 ? status : undefined;
 };
 
 /** What nobody reads would hold its connection. */
 export const discard = async ({ result }: Fetched): Promise<void> => {
-  if (result instanceof Response) await result.body?.cancel();
+  await result.body?.cancel();
 };
 
 export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKeep => {
@@ -62,7 +58,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
 
   /** @returns whether it is kept; then `end` is called when it can be found */
   const keep = (
-    { exchange, key, tags, isWhole }: Asked,
+    { c, key, tags, isWhole }: Asked,
     answer: Response,
     requested: { readonly atMs: number; readonly maxAgeS: number | undefined },
     end: () => void,
@@ -74,7 +70,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     const putting = store.put(key, kept.entry()).catch((error: unknown) => {
       log({ level: "warn", message: "not kept in the cache", error: String(error) });
     });
-    exchange.inBackground(putting.finally(end));
+    c.get("waitUntil")(putting.finally(end));
     return true;
   };
 
@@ -84,15 +80,15 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     maxAgeS: number | undefined,
   ): Promise<Fetched> => {
     const end = (): void => {
-      if (lease !== undefined) leases.end(lease);
+      if (lease !== undefined) leases.release(lease);
     };
     let stored = false;
     try {
       const requested = { atMs: now(), maxAgeS };
       const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
-      const result = await forward(asked.exchange, { without: [CONDITION], cacheControl });
-      if (statusNumber(result) >= 500) failures.take(asked.key, now());
-      else if (result instanceof Response) stored = keep(asked, result, requested, end);
+      const result = await forward(asked.c, { without: CONDITION, cacheControl });
+      if (result.status >= 500) failures.acquire(asked.key, now());
+      else stored = keep(asked, result, requested, end);
       return { result, stored };
     } finally {
       if (!stored) end();
@@ -103,14 +99,14 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     fetch: (asked, lease) => fetch(asked, lease, sinceWriteS(asked)),
     refresh: (asked, { windows }) => {
       if (!asked.isWhole || failures.heldUntilMs(asked.key, now()) !== undefined) return;
-      const lease = leases.take(asked.key, now());
+      const lease = leases.acquire(asked.key, now());
       if (lease === undefined) return;
       // The origin's own stale answer would be no newer than what is kept here.
       const freshS = Math.floor(windows.freshMs / 1000);
       const maxAgeS = Math.min(freshS, sinceWriteS(asked) ?? freshS);
-      asked.exchange.inBackground(fetch(asked, lease, maxAgeS).then(discard));
+      asked.c.get("waitUntil")(fetch(asked, lease, maxAgeS).then(discard));
     },
     hasJustFailed: ({ key }) => failures.heldUntilMs(key, now()) !== undefined,
-    fail: ({ key }) => void failures.take(key, now()),
+    fail: ({ key }) => void failures.acquire(key, now()),
   };
 };

@@ -1,8 +1,15 @@
 /** Checks API keys: by a lookup, whose result is cached for a short time. */
 import { createBoundedMap } from "../../lib/bounded-map.ts";
-import type { Exchange } from "../exchange.ts";
+import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
 import { type KeyRecord, type PresentedKey, parseKey, verifyKey } from "./api-key.ts";
-import { type AuthResult, type CheckCredentials, MALFORMED, provenPrincipal, UNAVAILABLE } from "./result.ts";
+import {
+  type AuthContext,
+  type AuthResult,
+  type CheckCredentials,
+  MALFORMED,
+  provenPrincipal,
+  UNAVAILABLE,
+} from "./result.ts";
 
 export type KeyLookupResult =
   | { readonly kind: "found"; readonly record: KeyRecord }
@@ -10,7 +17,7 @@ export type KeyLookupResult =
   | { readonly kind: "unavailable" };
 
 /** Finds the record of an API key by its id. */
-export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyLookupResult>;
+export type KeyLookup = (id: string, c: AuthContext) => Promise<KeyLookupResult>;
 
 /** With the 5 s for which Redis may hold a stale record, a revoked key is rejected everywhere within 10 s. */
 const CACHE_MS = 5_000;
@@ -27,15 +34,15 @@ interface CachedResult {
   refreshAtMs: number;
 }
 
-export interface KeyCredentialsDependencies {
+export interface ApiKeysDeps {
   readonly lookup: KeyLookup;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Called before a lookup, which takes a round trip, with the principal that the key last proved. */
-  readonly ahead: (exchange: Exchange, principal: string | undefined) => void;
+  /** Takes rate-limit tokens while a key is looked up, so that the two round trips overlap. */
+  readonly prefetch: { readonly limiter: RateLimiter; readonly limits: RouteLimits };
 }
 
-export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencies): CheckCredentials => {
+export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysDeps): CheckCredentials => {
   const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
   const rejected = createBoundedMap<CachedResult>(MAX_CACHED);
 
@@ -51,9 +58,9 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
       : { kind: "proven", identity: { auth: "api-key", principal: verified } };
   };
 
-  const check = async (key: string, presented: PresentedKey, exchange: Exchange): Promise<AuthResult> => {
+  const check = async (key: string, presented: PresentedKey, c: AuthContext): Promise<AuthResult> => {
     const fromMs = now();
-    const found = await lookup(presented.id, exchange);
+    const found = await lookup(presented.id, c);
     if (found.kind === "unavailable") return UNAVAILABLE;
     const result = resultOf(presented, found);
     const isProven = result.kind === "proven";
@@ -66,7 +73,7 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     return result;
   };
 
-  return (key, exchange) => {
+  return (key, c) => {
     const nowMs = now();
     const last = accepted.get(key) ?? rejected.get(key);
     // A time before `fromMs` means that the clock was set back, so the age is unknown.
@@ -76,10 +83,14 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     if (presented === undefined) return MALFORMED;
     if (cached !== undefined) {
       cached.refreshAtMs = Number.POSITIVE_INFINITY;
-      exchange.inBackground(check(key, presented, exchange));
+      c.get("waitUntil")(check(key, presented, c));
       return cached.result;
     }
-    ahead(exchange, provenPrincipal(last?.result)?.id);
-    return check(key, presented, exchange);
+    const principal = provenPrincipal(last?.result)?.id;
+    const needed = limits(c.get("route").route.policy.limit).filter(
+      ({ per }) => per === "client" || principal !== undefined,
+    );
+    limiter.prefetch(needed, { address: c.get("client").name, principal }, c.get("waitUntil"));
+    return check(key, presented, c);
   };
 };

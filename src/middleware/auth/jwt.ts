@@ -124,11 +124,11 @@ export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials
     clockTolerance: CLOCK_TOLERANCE_S,
   };
 
-  const verify: CheckCredentials = async (token, { inBackground }) => {
+  const verify: CheckCredentials = async (token, c) => {
     const fault = headerFault(token, algorithms);
     if (fault !== undefined) return refused(fault);
     const fromMs = now();
-    refresh(inBackground);
+    refresh(c.get("waitUntil"));
     try {
       const { payload } = await jwtVerify(token, keySet, { ...rules, currentDate: new Date(now()) });
       const expiresAtMs = (payload.exp ?? Number.NaN) * 1_000;
@@ -146,13 +146,13 @@ export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials
     }
   };
 
-  return (token, exchange) => {
+  return (token, c) => {
     const cached = accepted.get(token);
-    if (cached === undefined) return verify(token, exchange);
+    if (cached === undefined) return verify(token, c);
     const nowMs = now();
     // A time before `fromMs` means that the clock was set back, so the age is unknown.
     if (nowMs >= cached.fromMs && nowMs < cached.untilMs) return cached.result;
     accepted.delete(token);
-    return verify(token, exchange);
+    return verify(token, c);
   };
 };

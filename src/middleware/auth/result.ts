@@ -1,6 +1,7 @@
 /** The outcome of a credentials check. */
 import type { AuthFailureReason } from "../../security-events/event.ts";
-import type { Exchange } from "../exchange.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
 import type { Identity, Principal } from "./principal.ts";
 
 export type AuthResult =
@@ -14,8 +15,11 @@ export type AuthResult =
   /** The credentials cannot be checked now. */
   | { readonly kind: "unavailable" };
 
+/** The request whose credentials are checked. */
+export type AuthContext = VariableReader<ContextVariables & RouteVariables>;
+
 /** Synchronous if a recent result is cached. */
-export type CheckCredentials = (text: string, exchange: Exchange) => AuthResult | Promise<AuthResult>;
+export type CheckCredentials = (token: string, c: AuthContext) => AuthResult | Promise<AuthResult>;
 
 export const ANONYMOUS = "anonymous";
 

@@ -2,8 +2,11 @@
  * An isolate's copy of the blocklist, refreshed in the background by its version. Only an isolate's first request waits
  * for it, and one after a pause. Requests share plain data: one loads the list, the others poll for it.
  */
-import type { Exchange } from "../exchange.ts";
+import { sleep } from "../../lib/async.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
 import type { Blocklist } from "./blocklist.ts";
+
+export type SnapshotContext = VariableReader<ContextVariables>;
 
 export interface VersionedBlocklist {
   readonly version: string;
@@ -18,15 +21,16 @@ export interface VersionedBlocklist {
  */
 export type LoadBlocklist = (
   known: VersionedBlocklist | undefined,
-  exchange: Exchange,
+  c: SnapshotContext,
 ) => Promise<VersionedBlocklist>;
 
 /** The isolate's copy; undefined if none was ever loaded. Synchronous if the copy is recent. */
-export type GetBlocklist = (exchange: Exchange) => Blocklist | undefined | Promise<Blocklist | undefined>;
+export type BlocklistSnapshot = (
+  c: SnapshotContext,
+) => Blocklist | undefined | Promise<Blocklist | undefined>;
 
-export interface BlocklistSnapshotDependencies {
+export interface BlocklistSnapshotDeps {
   readonly load: LoadBlocklist;
-  readonly sleep: (ms: number) => Promise<void>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** Operator log. */
@@ -48,12 +52,7 @@ const LOAD_MS = 10_000;
 /** From a failed load to the next. Requests do not wait meanwhile. */
 const RETRY_MS = 1_000;
 
-export const createBlocklistSnapshot = ({
-  load,
-  sleep,
-  now,
-  log,
-}: BlocklistSnapshotDependencies): GetBlocklist => {
+export const blocklistSnapshot = ({ load, now, log }: BlocklistSnapshotDeps): BlocklistSnapshot => {
   let current: VersionedBlocklist | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   /** Identifies the current load; negative infinity without one. */
@@ -66,12 +65,12 @@ export const createBlocklistSnapshot = ({
   const isRecent = (atMs: number, nowMs: number, ms: number): boolean => nowMs >= atMs && nowMs - atMs < ms;
   const isLoading = (nowMs: number): boolean => isRecent(loadingUntilMs - LOAD_MS, nowMs, LOAD_MS);
 
-  const refresh = async (exchange: Exchange): Promise<void> => {
+  const refresh = async (c: SnapshotContext): Promise<void> => {
     const beganAtMs = now();
     const untilMs = beganAtMs + LOAD_MS;
     loadingUntilMs = untilMs;
     try {
-      const loaded = await load(current, exchange);
+      const loaded = await load(current, c);
       // A later load has replaced this one, and may have loaded a newer list.
       if (loadingUntilMs !== untilMs) return;
       current = loaded;
@@ -100,12 +99,12 @@ export const createBlocklistSnapshot = ({
     return current?.list;
   };
 
-  return (exchange) => {
+  return (c) => {
     const nowMs = now();
     if (isRecent(checkedAtMs, nowMs, REFRESH_AFTER_MS)) return current?.list;
     const hasFailedSince = (ms: number): boolean =>
       failedAtMs !== undefined && isRecent(failedAtMs, nowMs, ms);
-    if (!hasFailedSince(RETRY_MS) && !isLoading(nowMs)) exchange.inBackground(refresh(exchange));
+    if (!hasFailedSince(RETRY_MS) && !isLoading(nowMs)) c.get("waitUntil")(refresh(c));
     const mustWait =
       !isRecent(checkedAtMs, nowMs, WAIT_AFTER_MS) &&
       !hasFailedSince(WAIT_AFTER_MS) &&

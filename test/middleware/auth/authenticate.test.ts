@@ -1,4 +1,4 @@
-/** How long an isolate caches the result of a key, and which requests wait for a lookup. */
+/** How long an isolate believes a key, and what it costs those who ask. */
 import { expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
@@ -19,7 +19,7 @@ const closed = defineRoute({
   policy: { auth: { scopes: ["read"] } },
 });
 const { closed: route } = edgeRoutes({ closed });
-if (route === undefined) throw new Error("the route is missing");
+if (route === undefined) throw new Error("there is no such route");
 
 const { id, key, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
 const valid: KeyLookupResult = {
@@ -29,7 +29,7 @@ const valid: KeyLookupResult = {
 
 const START_MS = 1_800_000_000_000;
 
-/** An isolate with its own clock. */
+/** An isolate with a clock of its own. */
 const isolate = () => {
   let nowMs = START_MS;
   let finding: KeyLookupResult = valid;
@@ -75,13 +75,13 @@ const isolate = () => {
   };
 };
 
-test("a looked-up key is cached", async () => {
+test("a key that was looked up is believed without asking", async () => {
   const edge = isolate();
   for (let turn = 0; turn < 10; turn += 1) expect(await edge.ask()).toBe("let through");
   expect(edge.lookUps).toBe(1);
 });
 
-test("a busy client never waits: at half the maximum age, one request looks the key up in the background", async () => {
+test("one who asks often never waits: of those who find it half as old as it may be, one has it looked up again", async () => {
   const edge = isolate();
   await edge.ask();
   for (let turn = 0; turn < 100; turn += 1) {
@@ -89,11 +89,11 @@ test("a busy client never waits: at half the maximum age, one request looks the 
     await Promise.all([edge.ask(), edge.ask()]);
     await edge.settled();
   }
-  // Every 2.5 s for 25 s.
+  // 25 s, each 2.5 s.
   expect(edge.lookUps).toBe(11);
 });
 
-test("a revoked key is rejected after its next lookup, in the background or not", async () => {
+test("a revoked key ends at its next look-up, in the background or not", async () => {
   const often = isolate();
   await often.ask();
   often.find({ kind: "unknown" });
@@ -109,7 +109,7 @@ test("a revoked key is rejected after its next lookup, in the background or not"
   expect(await seldom.ask()).toMatchObject({ code: "unauthenticated" });
 });
 
-test("while lookups fail, a key is accepted for 5 s, and unavailable after that", async () => {
+test("where nobody can look it up, it is believed for 5 s, and nobody is let in after that", async () => {
   const edge = isolate();
   await edge.ask();
   edge.find({ kind: "unavailable" });
@@ -120,7 +120,7 @@ test("while lookups fail, a key is accepted for 5 s, and unavailable after that"
   expect(await edge.ask()).toMatchObject({ code: "unavailable" });
 });
 
-test("a key is not cached beyond its expiry", async () => {
+test("a key that expires is not believed beyond that", async () => {
   const edge = isolate();
   edge.find({ ...valid, record: { ...valid.record, expiresAtMs: START_MS + 1_000 } });
   expect(await edge.ask()).toBe("let through");
@@ -129,7 +129,7 @@ test("a key is not cached beyond its expiry", async () => {
   expect(edge.findings).toEqual([{ type: "auth_failure", user: `key:${id}`, reason: "expired" }]);
 });
 
-test("a guess is looked up once, and reported each time", async () => {
+test("a guess is not looked up twice, and each is told of", async () => {
   const edge = isolate();
   edge.find({ kind: "unknown" });
   await edge.ask();

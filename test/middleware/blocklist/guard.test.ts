@@ -31,7 +31,7 @@ const finding = (network: string): SecurityFinding => ({
   details: `blocked_client: ${network}`,
 });
 
-test("a permanently blocked client is rejected without Retry-After", () => {
+test("a client that is blocked for ever is refused, and not told to come again", () => {
   const { ask, findings } = guarded();
   expect(ask("192.0.2.1")).toEqual({ code: "blocked" });
   expect(findings).toEqual([finding("192.0.2.0/24")]);
@@ -42,7 +42,7 @@ test.each([
   ["198.51.100.7", 1, "90", "198.51.100.7"],
   ["198.51.100.7", 89_999, "1", "198.51.100.7"],
   ["2001:db8:0:1::2", 0, "1", "2001:db8::/48"],
-])("%s, %d ms later, may retry after %s s", (client, laterMs, retryAfter, network) => {
+])("%s, %d ms later, is told to come again in %s s", (client, laterMs, retryAfter, network) => {
   const { ask, findings } = guarded(() => list, NOW_MS + laterMs);
   expect(ask(client)).toEqual({ code: "blocked", headers: { "retry-after": retryAfter } });
   expect(findings).toEqual([finding(network)]);
@@ -52,17 +52,17 @@ test.each([
   ["is on no list", "198.51.100.8"],
   ["was blocked until now", "203.0.113.9"],
   ["has no address", "unknown"],
-])("a client that %s passes, and nothing is reported", (_, client) => {
+])("a client that %s goes on, and nothing is told of it", (_, client) => {
   const { ask, findings } = guarded();
   expect(ask(client)).toBeUndefined();
   expect(findings).toEqual([]);
 });
 
-test("every client passes without a list", () => {
+test("nobody is refused where there never was a list", () => {
   expect(guarded(() => undefined).ask("192.0.2.1")).toBeUndefined();
 });
 
-test("the guard waits for a list that is loading", async () => {
+test("a list that comes in a moment is waited for", async () => {
   const { ask, findings } = guarded(async () => list);
   const pending = ask("192.0.2.1");
   expect(pending).toBeInstanceOf(Promise);

@@ -1,4 +1,4 @@
-/** Which requests wait for the blocklist, which load it, and what a failed or endless load causes. */
+/** Who waits for the blocklist, who has it loaded, and what becomes of a loading that fails or never ends. */
 import { describe, expect, test } from "vitest";
 import type { Blocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import {
@@ -15,15 +15,15 @@ const first = versioned("1");
 const second = versioned("2");
 const third = versioned("3");
 
-/** Lets pending work go on that needs no timer. */
+/** Lets all go on that waits for no time. */
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
 interface Asking {
-  /** Until now. */
+  /** So far. */
   answer: Blocklist | undefined | "waits";
 }
 
-/** An isolate with its own clock, whose loads end when the test says so. */
+/** An isolate with a clock of its own, whose loadings end when they are told to. */
 const isolate = () => {
   let nowMs = START_MS;
   let waiting: { readonly atMs: number; readonly wake: () => void }[] = [];
@@ -44,7 +44,7 @@ const isolate = () => {
 
   const last = (): PromiseWithResolvers<VersionedBlocklist> => {
     const loading = loadings.at(-1);
-    if (loading === undefined) throw new Error("nothing was loaded");
+    if (loading === undefined) throw new Error("nothing was loaded yet");
     return loading;
   };
   const pass = async (ms: number): Promise<void> => {
@@ -62,7 +62,7 @@ const isolate = () => {
   };
   return {
     log,
-    /** The list that each load received. */
+    /** What each loading was given. */
     known,
     ask: (): Asking => {
       const list = held(openExchange());
@@ -73,7 +73,7 @@ const isolate = () => {
         });
       return asking;
     },
-    /** Ends the last load. */
+    /** The last loading ends so. */
     bring: async (loaded: VersionedBlocklist) => {
       last().resolve(loaded);
       await settle();
@@ -93,7 +93,7 @@ const isolate = () => {
   };
 };
 
-/** An isolate whose list has this age. */
+/** One whose first list is so old. */
 const started = async (ageMs = 0) => {
   const edge = isolate();
   edge.ask();
@@ -103,7 +103,7 @@ const started = async (ageMs = 0) => {
 };
 
 describe("an isolate's first request", () => {
-  test("waits for the list, and concurrent ones do not load it again", async () => {
+  test("waits for the list, and those that come with it do not load it a second time", async () => {
     const edge = isolate();
     const askings = [edge.ask(), edge.ask()];
     await edge.pass(20);
@@ -125,14 +125,14 @@ describe("an isolate's first request", () => {
   });
 });
 
-describe("a loaded list", () => {
-  test("is used as it is below 2.5 s of age", async () => {
+describe("a list that is there", () => {
+  test("is taken as it is while it is younger than 2.5 s", async () => {
     const edge = await started(2_499);
     expect(edge.ask().answer).toBe(first.list);
     expect(edge.loads).toBe(1);
   });
 
-  test("is refreshed in the background afterwards, by one request, while none waits", async () => {
+  test("is loaded in the background from then on, by one request, and nobody waits for that", async () => {
     const edge = await started(2_500);
     for (const _ of [1, 2, 3]) expect(edge.ask().answer).toBe(first.list);
     expect(edge.known).toEqual([undefined, first]);
@@ -142,7 +142,7 @@ describe("a loaded list", () => {
     expect(edge.ask().answer).toBe(second.list);
   });
 
-  test("ages from the start of its load, not from the end", async () => {
+  test("is as old as its loading, not as its coming", async () => {
     const edge = await started(2_500);
     edge.ask();
     await edge.pass(1_000);
@@ -155,7 +155,7 @@ describe("a loaded list", () => {
     expect(edge.loads).toBe(3);
   });
 
-  test("is awaited after a pause, at 4.5 s of age", async () => {
+  test("is waited for after a pause, when it is 4.5 s old", async () => {
     const edge = await started(4_500);
     const asking = edge.ask();
     expect(asking.answer).toBe("waits");
@@ -164,7 +164,7 @@ describe("a loaded list", () => {
     expect(asking.answer).toBe(second.list);
   });
 
-  test("is used after 150 ms, however old it is", async () => {
+  test("counts after 150 ms all the same, however old it is", async () => {
     const edge = await started(3_600_000);
     const asking = edge.ask();
     await edge.pass(150);
@@ -172,8 +172,8 @@ describe("a loaded list", () => {
   });
 });
 
-describe("if a load fails", () => {
-  test("waiting requests go on, and further ones do not wait", async () => {
+describe("where it cannot be had", () => {
+  test("those who wait go on, and nobody waits any more", async () => {
     const edge = isolate();
     const asking = edge.ask();
     await edge.fail();
@@ -181,7 +181,7 @@ describe("if a load fails", () => {
     expect([asking.answer, edge.ask().answer]).toEqual([undefined, undefined]);
   });
 
-  test("the last list stays in force", async () => {
+  test("what there was stays in force", async () => {
     const edge = await started(2_500);
     edge.ask();
     await edge.fail();
@@ -192,7 +192,7 @@ describe("if a load fails", () => {
     }
   });
 
-  test("a request after a pause waits once more", async () => {
+  test("after a pause it is waited for once more", async () => {
     const edge = await started(2_500);
     edge.ask();
     await edge.fail();
@@ -205,7 +205,7 @@ describe("if a load fails", () => {
     expect(edge.ask().answer).toBe(first.list);
   });
 
-  test("it is repeated once a second until it succeeds", async () => {
+  test("it is tried again once a second, until it is there", async () => {
     const edge = isolate();
     edge.ask();
     for (let tries = 1; tries < 10; tries += 1) {
@@ -222,7 +222,7 @@ describe("if a load fails", () => {
     expect(edge.ask().answer).toBe("waits");
   });
 
-  test("the log reports the start and the end of the failure, and nothing between", async () => {
+  test("the log tells when that begins and when it ends, and nothing between", async () => {
     const edge = await started(2_500);
     for (let turn = 0; turn < 5; turn += 1) {
       edge.ask();
@@ -246,8 +246,8 @@ describe("if a load fails", () => {
   });
 });
 
-describe("a load that does not end", () => {
-  test("is awaited by one request only", async () => {
+describe("a loading that does not end", () => {
+  test("is waited for in vain once", async () => {
     const edge = await started(4_500);
     const asking = edge.ask();
     expect(asking.answer).toBe("waits");
@@ -257,7 +257,7 @@ describe("a load that does not end", () => {
     expect(edge.loads).toBe(2);
   });
 
-  test("is abandoned after 10 s", async () => {
+  test("is given up after 10 s", async () => {
     const edge = await started(2_500);
     edge.ask();
     await edge.pass(9_999);
@@ -268,7 +268,7 @@ describe("a load that does not end", () => {
     expect(edge.loads).toBe(3);
   });
 
-  test("does not overwrite the list of a later load", async () => {
+  test("does not overwrite what a later one has brought, if it ends after all", async () => {
     const edge = await started(2_500);
     edge.ask();
     const late = edge.last();
@@ -280,7 +280,7 @@ describe("a load that does not end", () => {
     expect(edge.ask().answer).toBe(third.list);
   });
 
-  test("does not replace a later load that is pending", async () => {
+  test("does not take a later one's place while that is under way", async () => {
     const edge = await started(2_500);
     edge.ask();
     const late = edge.last();
@@ -295,7 +295,7 @@ describe("a load that does not end", () => {
     expect(asking.answer).toBe(third.list);
   });
 
-  test("reports no failure after a later load has succeeded", async () => {
+  test("tells nobody that it failed, where a later one has brought the list", async () => {
     const edge = await started(2_500);
     edge.ask();
     const late = edge.last();
@@ -311,7 +311,7 @@ describe("a load that does not end", () => {
 });
 
 describe("a clock that is set back", () => {
-  test("makes the age of the list unknown, so it is loaded again", async () => {
+  test("makes the list one of unknown age, which is loaded again", async () => {
     const edge = await started();
     edge.setBack(3_600_000);
     const asking = edge.ask();
@@ -322,7 +322,7 @@ describe("a clock that is set back", () => {
     expect(edge.loads).toBe(2);
   });
 
-  test("does not delay the next load, whether the last one is pending or failed", async () => {
+  test("does not put off the next try, be the last one under way or failed", async () => {
     const hanging = isolate();
     hanging.ask();
     hanging.setBack(3_600_000);

@@ -10,19 +10,19 @@ import type { ScreeningRule } from "../../../src/middleware/screening/rules.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { type OpenOptions, openExchange } from "../open-exchange.ts";
 
-/** A route with a path that scanners request. */
+/** A route with a path that scanners ask for. */
 const health = defineRoute({
   method: "GET",
   path: "/actuator/health",
-  summary: "Health",
+  summary: "Tells how it is",
   tag: "Test",
-  responses: { 204: { description: "Healthy" } },
+  responses: { 204: { description: "Well" } },
   policy: { auth: "public" },
 });
 const thing = defineRoute({
   method: "GET",
   path: "/things/:id",
-  summary: "Get a thing",
+  summary: "Gives a thing",
   tag: "Test",
   request: { params: z.object({ id: z.string() }) },
   responses: { 204: { description: "Done" } },
@@ -41,32 +41,32 @@ interface Case {
   readonly answer: Problem;
 }
 
-/** A problem that names the reason. */
-const rejected = (code: Problem["code"], about: string): Problem => ({ code, detail: `Rejected: ${about}.` });
-/** The problem of every unknown path. */
-const notFound: Problem = { code: "not_found" };
+/** Told what was wrong. */
+const told = (code: Problem["code"], about: string): Problem => ({ code, detail: `Rejected: ${about}.` });
+/** Told what everybody is told of what does not exist. */
+const nothingThere: Problem = { code: "not_found" };
 
 const cases: Readonly<Record<ScreeningRule, Case>> = {
   path_traversal: {
     sent: { target: "/v1/%2e%2e/x" },
-    answer: rejected("invalid_request", "path_traversal: segment 2 of the path, decoded once"),
+    answer: told("invalid_request", "path_traversal: segment 2 of the path, decoded once"),
   },
   control_characters: {
     sent: { target: "/v1?q=%00" },
-    answer: rejected("invalid_request", "control_characters: query"),
+    answer: told("invalid_request", "control_characters: query"),
   },
   malformed_encoding: {
     sent: { target: "/v1/%zz" },
-    answer: rejected("invalid_request", "malformed_encoding: path"),
+    answer: told("invalid_request", "malformed_encoding: path"),
   },
   encoded_separator: {
     sent: { target: "/v1/a%2fb" },
-    answer: rejected("invalid_request", "encoded_separator: path, decoded once"),
+    answer: told("invalid_request", "encoded_separator: path, decoded once"),
   },
-  backslash: { sent: { target: "/v1\\a" }, answer: rejected("invalid_request", "backslash: path") },
-  empty_segment: { sent: { target: "/v1//a" }, answer: notFound },
-  path_parameter: { sent: { target: "/v1/a;b" }, answer: notFound },
-  scanner_path: { sent: { target: "/.env" }, answer: notFound },
+  backslash: { sent: { target: "/v1\\a" }, answer: told("invalid_request", "backslash: path") },
+  empty_segment: { sent: { target: "/v1//a" }, answer: nothingThere },
+  path_parameter: { sent: { target: "/v1/a;b" }, answer: nothingThere },
+  scanner_path: { sent: { target: "/.env" }, answer: nothingThere },
   method: {
     sent: { method: "TRACE" },
     answer: {
@@ -76,19 +76,19 @@ const cases: Readonly<Record<ScreeningRule, Case>> = {
   },
   url_too_long: {
     sent: { target: "/".padEnd(8_193, "a") },
-    answer: rejected("uri_too_long", "url_too_long: path and query"),
+    answer: told("uri_too_long", "url_too_long: path and query"),
   },
   headers_too_large: {
     sent: { fields: [["a", "a".repeat(8_193)]] },
-    answer: rejected("header_fields_too_large", "headers_too_large: header field a"),
+    answer: told("header_fields_too_large", "headers_too_large: header field a"),
   },
   duplicate_header: {
     sent: { fields: [["content-length", "1, 2"]] },
-    answer: rejected("invalid_request", "duplicate_header: header field content-length"),
+    answer: told("invalid_request", "duplicate_header: header field content-length"),
   },
 };
 
-test.each(Object.entries(cases))("%s has its problem, and is reported once", (rule, each) => {
+test.each(Object.entries(cases))("%s is answered as it should be, and reported once", (rule, each) => {
   const { guard, findings } = screened();
   const { fields, ...options } = each.sent;
   const exchange = { ...openExchange(options), ...(fields && { fields }) };
@@ -98,19 +98,19 @@ test.each(Object.entries(cases))("%s has its problem, and is reported once", (ru
   ]);
 });
 
-test("an ordinary request passes, and nothing is reported", () => {
+test("an ordinary request goes on, and nothing is told of it", () => {
   const { guard, findings } = screened();
   expect(guard(openExchange({ target: "/v1/products?q=lamp" }))).toBeUndefined();
   expect(findings).toEqual([]);
 });
 
-describe("a path that scanners request", () => {
+describe("a path that scanners ask for", () => {
   test.each([
     ["GET", "/actuator/health"],
     ["HEAD", "/actuator/health"],
-    // The route guard rejects the method.
+    // That it does not know the method is for the route guard to say.
     ["POST", "/actuator/health"],
-  ])("is ordinary if the contract has it: %s %s", (method, target) => {
+  ])("is ordinary where the contract has it: %s %s", (method, target) => {
     const { guard, findings } = screened();
     expect(guard(openExchange({ method, target }))).toBeUndefined();
     expect(findings).toEqual([]);
@@ -121,20 +121,20 @@ describe("a path that scanners request", () => {
     "/actuator/env",
     "/actuator/health/",
     "/actuator/health/x",
-  ])("is rejected beside it: %s", (target) => {
-    expect(screened().guard(openExchange({ target }))).toEqual(notFound);
+  ])("is none beside it: %s", (target) => {
+    expect(screened().guard(openExchange({ target }))).toEqual(nothingThere);
   });
 });
 
-test("no other rule depends on the contract", () => {
+test("no other rule yields to the contract", () => {
   expect(screened().guard(openExchange({ target: "/things/a%2fb" }))).toEqual(cases.encoded_separator.answer);
-  expect(screened().guard(openExchange({ target: "/things/a;b" }))).toEqual(notFound);
+  expect(screened().guard(openExchange({ target: "/things/a;b" }))).toEqual(nothingThere);
   expect(screened().guard(openExchange({ target: "/things/a?q=%00" }))).toEqual(
     cases.control_characters.answer,
   );
 });
 
-test("header fields are screened only if the exchange has them", () => {
+test("header fields are looked at only where the exchange has them at hand", () => {
   const headers = { "content-length": "1, 2" };
   const exchange = openExchange({ headers });
   expect(screened().guard(exchange)).toBeUndefined();
@@ -147,6 +147,6 @@ test.each([
   "/things/a%2fb.php",
   "/things/.env;x",
   "/things/a.php?q=%00",
-])("a route with a scanner's path is screened by the other rules: %s", (target) => {
+])("what scanners ask for hides nothing else where it is a route's: %s", (target) => {
   expect(screened().guard(openExchange({ target }))).toBeDefined();
 });

@@ -1,8 +1,8 @@
 /** The whole system on one machine: started from the bottom up, stopped from the top down. */
 import { tour } from "../contract/api/tour.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
-import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
-import { connectRedis } from "../origin/data/redis.ts";
+import { connectPostgres, type PostgresPool } from "../origin/db/postgres.ts";
+import { connectRedis } from "../origin/redis/connect.ts";
 import { restoreKey } from "../origin/keys/key-store.ts";
 import { publishKeys } from "../origin/keys/publish-keys.ts";
 import { createLog } from "../origin/log.ts";

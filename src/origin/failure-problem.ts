@@ -4,7 +4,7 @@ import { internalHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { NOT_EXECUTED } from "../middleware/signature/not-executed.ts";
 import { ShedError } from "./admission.ts";
-import { CircuitOpenError, DeadlineError, UnavailableError } from "./data/failure.ts";
+import { CircuitOpenError, DeadlineError, UnavailableError } from "./db/errors.ts";
 import type { OriginLog } from "./log.ts";
 import { Refusal } from "./refusal.ts";
 

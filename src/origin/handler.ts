@@ -3,7 +3,7 @@ import type * as z from "zod/mini";
 import type { Problem, ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Principal } from "../middleware/auth/principal.ts";
-import type { Database } from "./data/database.ts";
+import type { Database } from "./db/database.ts";
 import type { Cursors } from "./paging/cursors.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {

@@ -1,4 +1,4 @@
-import { untilEnd } from "./data/until-end.ts";
+import { untilEnd } from "./db/until-end.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { RequestScope } from "./request-scope.ts";
 import type { OriginContext } from "./route-operation.ts";

@@ -1,5 +1,5 @@
 /** How long a request is waited for: until its deadline, or until its client has gone. */
-import type { EndReason, Scope } from "./data/database.ts";
+import type { EndReason, Scope } from "./db/database.ts";
 
 /** One request in flight. Signal and listeners are made only for those that use them. */
 export class RequestScope implements Scope {

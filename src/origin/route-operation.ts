@@ -10,7 +10,7 @@ import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
 import type { AnswerCache } from "./cache/answer-cache.ts";
-import type { PostgresPool } from "./data/postgres.ts";
+import type { PostgresPool } from "./db/postgres.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Services } from "./handler.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";

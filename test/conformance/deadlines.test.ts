@@ -1,8 +1,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { type Scope, unboundScope } from "../../src/origin/data/database.ts";
-import { DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { type Scope, unboundScope } from "../../src/origin/db/database.ts";
+import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate } from "./support/poll.ts";
 import { reading, type TestScope, writing } from "./support/scope.ts";

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/cache/scripts.ts";
-import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
+import type { RedisStore } from "../../src/origin/redis/store.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { expectNoEscapes } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
@@ -64,6 +65,12 @@ const testsOf = (driver: RedisDriver): void => {
       if (left.length > 0) await admin?.del(...left);
     });
     return name;
+  };
+
+  /** The values of the names, in their order. */
+  const valuesOf = async (store: RedisStore, names: readonly string[]) => {
+    const claim = { name: `${names[0]}:reader`, value: "1", ttlMs: 60_000 };
+    return (await store.claimAndRead(claim, names)).values;
   };
 
   const ownProcess = (skip: Skip): RedisProcess =>
@@ -159,8 +166,8 @@ const testsOf = (driver: RedisDriver): void => {
     const store = connect();
     const name = newName();
     await store.replaceHash(name, { a: "1" });
-    await store.removeHash(name);
-    await store.removeHash(name);
+    await store.remove(name);
+    await store.remove(name);
     expect(await store.hashField(name, "a")).toBeNull();
   });
 
@@ -178,15 +185,15 @@ const testsOf = (driver: RedisDriver): void => {
     const store = connect();
     const name = newName();
     const value = '{"n":1.50,"s":"ünï 🦫"}';
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
     await store.set(name, value, 60_000);
-    expect(await store.values([name, `${name}:absent`, name])).toEqual([value, null, value]);
+    expect(await valuesOf(store, [name, `${name}:absent`, name])).toEqual([value, null, value]);
     if (admin !== undefined) expect(await admin.pttl(name)).toBeGreaterThan(0);
     await store.remove(name);
     await store.remove(name);
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
     await store.set(name, value, 1);
-    await until("its time is over", async () => (await store.values([name]))[0] === null);
+    await until("its time is over", async () => (await valuesOf(store, [name]))[0] === null);
   });
 
   test("a name is taken, and others are read afterwards, in one go", async () => {
@@ -202,9 +209,9 @@ const testsOf = (driver: RedisDriver): void => {
     );
     expect(answers).toEqual(answers.map(() => ({ claimed: false, values: ["first"] })));
     await store.evaluate(REMOVE_IF_EQUAL, [name], ["later"]);
-    expect(await store.values([name])).toEqual(["first"]);
+    expect(await valuesOf(store, [name])).toEqual(["first"]);
     await store.evaluate(REMOVE_IF_EQUAL, [name], ["first"]);
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
   });
 
   test("the versions of tags rise above what is there, and above what is proposed", async () => {
@@ -214,7 +221,7 @@ const testsOf = (driver: RedisDriver): void => {
     expect(await raise(1_764_057_600_000)).toEqual(["1764057600000", "1764057600000"]);
     expect(await raise(1_764_057_600_000)).toEqual(["1764057600001", "1764057600001"]);
     expect(await raise(5)).toEqual(["1764057600002", "1764057600002"]);
-    expect(await store.values(names)).toEqual(["1764057600002", "1764057600002"]);
+    expect(await valuesOf(store, names)).toEqual(["1764057600002", "1764057600002"]);
   });
 
   test("a script gets its keys and values, and what it returns comes back as text", async () => {
@@ -231,7 +238,6 @@ const testsOf = (driver: RedisDriver): void => {
       store.hashField(name, "a"),
       store.replaceHash(name, { a: "1" }),
       store.setIfAbsent(name, 1_000),
-      store.values([name]),
       store.claimAndRead({ name, value: "1", ttlMs: 1_000 }, [name]),
       store.set(name, "1", 1_000),
       store.remove(name),

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
-import { DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
+import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, expectNoEscapes } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
 import { reading, writing } from "./support/scope.ts";

@@ -1,8 +1,8 @@
 /** What shares connections with others is neither lost, nor done twice, nor answered with another's answer. */
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { DeadlineError, StatementError, UnavailableError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { DeadlineError, StatementError, UnavailableError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import {
   type DatabaseFixture,
   describeDatabases,

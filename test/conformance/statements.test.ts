@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { unboundScope } from "../../src/origin/data/database.ts";
-import { StatementError } from "../../src/origin/data/failure.ts";
+import { unboundScope } from "../../src/origin/db/database.ts";
+import { StatementError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
 import { reading, testScope, writing } from "./support/scope.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Database, Transaction } from "../../src/origin/data/database.ts";
-import { StatementError } from "../../src/origin/data/failure.ts";
+import type { Database, Transaction } from "../../src/origin/db/database.ts";
+import { StatementError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate, meeting } from "./support/poll.ts";
 import { reading, writing } from "./support/scope.ts";

@@ -5,7 +5,7 @@ import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { UsageError } from "../../src/origin/commands/subcommand.ts";
-import { connectRedis } from "../../src/origin/data/redis.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
 import { type LimitsContext, runLimitsCommand } from "../../src/origin/limits/limits-command.ts";
 import { setOverride } from "../../src/origin/limits/override-store.ts";
 import { publishOverrides } from "../../src/origin/limits/publish-overrides.ts";
@@ -138,7 +138,7 @@ describe("an origin", () => {
 
   test("publishes everything again where Redis has lost it", async () => {
     await set("kim", "orders", "5", "0.5");
-    await system.redis.removeHash(publishedOverridesName(system.keyPrefix));
+    await system.redis.remove(publishedOverridesName(system.keyPrefix));
     await expect.poll(() => published("orders:kim"), { timeout: 10_000 }).toBe("5 0.5");
   });
 });

@@ -3,7 +3,7 @@ import { v7 as uuidv7 } from "uuid";
 import type { BlocklistEntry } from "../../middleware/blocklist/compile.ts";
 import { type Network, parseNetwork, writeCidr } from "../../middleware/blocklist/network.ts";
 import { MAX_ENTRIES } from "../../middleware/blocklist/published-blocklist.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import { raiseVersion, VERSION } from "../snapshots/version.ts";
 
 export type BlockSource = "operator" | "automatic";

@@ -1,5 +1,5 @@
 /** Removes blocks that have expired, and offenders of whom nothing would be known any more. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { OriginLog } from "../log.ts";
 import { removeExpiredBlocks } from "./block-store.ts";
 import { removeForgottenOffenders } from "./offender-store.ts";

@@ -1,6 +1,6 @@
 /** The blocklist as the database has it, compiled; it is compiled once a version, as everybody asks for the same. */
 import { compileBlocklist } from "../../middleware/blocklist/compile.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import { readVersion } from "../snapshots/version.ts";
 import { blocklistSnapshot } from "./block-store.ts";
 

@@ -1,7 +1,7 @@
 /** What is known of offenders, in PostgreSQL: all origins score for all edges. */
 import { type Network, parseNetwork, writeCidr } from "../../middleware/blocklist/network.ts";
 import { MEMORY_MS, type Offender } from "../../security-events/abuse-score.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 
 export interface KnownOffender extends Offender {
   readonly network: Network;

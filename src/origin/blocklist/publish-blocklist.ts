@@ -1,9 +1,9 @@
 /** Publishes the blocklist to Redis, compiled, for the edge to read. */
 import { compileBlocklist } from "../../middleware/blocklist/compile.ts";
 import { publishedBlocklistName, writeParts } from "../../middleware/blocklist/published-blocklist.ts";
-import type { Database } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { Database } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { publishSnapshot, type Snapshot } from "../snapshots/publish-snapshot.ts";
 import { blocklistSnapshot } from "./block-store.ts";
 

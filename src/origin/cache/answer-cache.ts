@@ -9,8 +9,8 @@ import { createInvalidations } from "../../middleware/response-cache/invalidatio
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { createLeases } from "../../resilience/single-flight.ts";
 import type { Answer } from "../answer.ts";
-import type { Scope } from "../data/database.ts";
-import { untilEnd } from "../data/until-end.ts";
+import type { Scope } from "../db/database.ts";
+import { untilEnd } from "../db/until-end.ts";
 import { Refusal } from "../refusal.ts";
 import { within } from "../within.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";

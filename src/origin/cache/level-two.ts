@@ -3,7 +3,7 @@
  * it was made; a write raises them. Redis may be away, slow or emptied at any time: then there is no second level.
  */
 import * as z from "zod/mini";
-import type { RedisStore } from "../data/redis.ts";
+import type { RedisStore } from "../redis/store.ts";
 import type { OriginLog } from "../log.ts";
 import { within } from "../within.ts";
 import type { CachedAnswer } from "./cached-answer.ts";

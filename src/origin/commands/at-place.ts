@@ -1,7 +1,8 @@
 /** Commands that work on a database and the Redis where parts of it are published. */
-import { isUnavailable } from "../data/failure.ts";
-import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
-import { connectRedis, type RedisStore } from "../data/redis.ts";
+import { isUnavailable } from "../db/errors.ts";
+import { connectPostgres, type PostgresPool } from "../db/postgres.ts";
+import { connectRedis } from "../redis/connect.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { createLog } from "../log.ts";
 import { UsageError } from "./subcommand.ts";

@@ -1,8 +1,8 @@
 /** `migrate`: brings a database to this program's level. */
-import { unboundScope } from "../data/database.ts";
-import { isUnavailable } from "../data/failure.ts";
-import { migrate, readMigrations } from "../data/migrate.ts";
-import { connectPostgres } from "../data/postgres.ts";
+import { unboundScope } from "../db/database.ts";
+import { isUnavailable } from "../db/errors.ts";
+import { migrate, readMigrations } from "../db/migrate.ts";
+import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { createLog } from "../log.ts";
 import type { Terminal } from "./terminal.ts";

@@ -1,9 +1,9 @@
 /** API keys for the guards of an origin: from the database, or, while that does not answer, as they were published last. */
 import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
-import { timedScope } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import { timedScope } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { findKey } from "../keys/key-store.ts";
 
 /** Longer than this no request waits for the database to say whose a key is. */

@@ -8,7 +8,7 @@ import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
 import { createLimitReport } from "../../middleware/rate-limit/log.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";
 import { rejectLate } from "./reject-late.ts";

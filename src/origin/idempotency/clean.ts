@@ -1,5 +1,5 @@
 /** Keeps the records' number bounded by what a day's requests leave. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { OriginLog } from "../log.ts";
 import { removeExpired } from "./records.ts";
 

@@ -1,5 +1,5 @@
 /** Idempotency records in PostgreSQL: written in the transaction of the write that they stand for. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 
 /** A key is remembered for so long after its first use. */
 const LIFETIME = "24 hours";

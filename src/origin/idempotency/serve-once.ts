@@ -6,7 +6,7 @@
  */
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import type { Answer } from "../answer.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import { Refusal } from "../refusal.ts";
 import { lockNumber } from "./fingerprint.ts";
 import { claimKey, storeAnswer, waitForKey } from "./records.ts";

@@ -1,6 +1,6 @@
 /** API keys in PostgreSQL. Every change raises the snapshot's version in the same statement. */
 import type { KeyRecord } from "../../middleware/auth/api-key.ts";
-import type { Database, SqlValue } from "../data/database.ts";
+import type { Database, SqlValue } from "../db/database.ts";
 import { raiseVersion, VERSION } from "../snapshots/version.ts";
 
 export interface KeyListing {

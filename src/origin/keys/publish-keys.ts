@@ -1,8 +1,8 @@
 /** Publishes the API keys to Redis, for the edge to read. */
 import { publishedKeysName, writeKeyRecord } from "../../middleware/auth/published-keys.ts";
-import type { Database } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { Database } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { publishSnapshot, type Snapshot } from "../snapshots/publish-snapshot.ts";
 import { keySnapshot } from "./key-store.ts";
 

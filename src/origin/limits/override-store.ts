@@ -1,6 +1,6 @@
 /** Overrides of limits in PostgreSQL. Every change raises the snapshot's version in the same statement. */
 import type { LimitOverride } from "../../middleware/rate-limit/limiter/published-overrides.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import { raiseVersion, VERSION } from "../snapshots/version.ts";
 
 export interface PrincipalOverride extends LimitOverride {

@@ -4,9 +4,9 @@ import {
   publishedOverridesName,
   writeOverride,
 } from "../../middleware/rate-limit/limiter/published-overrides.ts";
-import type { Database } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { Database } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { publishSnapshot, type Snapshot } from "../snapshots/publish-snapshot.ts";
 import { overrideSnapshot } from "./override-store.ts";
 

@@ -2,7 +2,7 @@
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import type { Occurrence } from "../../security-events/event.ts";
 import type { Answer } from "../answer.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { Services } from "../handler.ts";
 import { isReplayed } from "../idempotency/serve-once.ts";
 import type { AnyHandler } from "../route-operation.ts";

@@ -5,7 +5,7 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts";
 import type { AdmittedRequest } from "../admitted-request.ts";
-import type { PostgresPool } from "../data/postgres.ts";
+import type { PostgresPool } from "../db/postgres.ts";
 import type { Deadlines } from "../deadlines.ts";
 import { problemOfFailure, unavailable } from "../failure-problem.ts";
 import { inScope } from "../in-scope.ts";

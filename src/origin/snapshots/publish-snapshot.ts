@@ -1,7 +1,7 @@
 /** Publishes a part of the database to Redis: one hash, replaced whole, with the version that it is of. */
 import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
-import type { Database } from "../data/database.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { Database } from "../db/database.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { readVersion, type SnapshotName } from "./version.ts";
 
 export interface Snapshot {

@@ -1,5 +1,5 @@
 /** Publishing as background work, and at once after a change. */
-import { failing } from "../failing.ts";
+import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log.ts";
 
 /** @returns whether anything had to be written */
@@ -11,7 +11,7 @@ export type Publish = () => Promise<boolean>;
  * @param what is published, in the plural, for the log: "the keys"
  */
 export const publisher = (what: string, publish: Publish, log: OriginLog): (() => Promise<void>) => {
-  const told = failing(what, "published", log);
+  const told = logTransitions(what, "published", log);
   return async () => {
     try {
       await publish();

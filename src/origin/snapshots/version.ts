@@ -1,5 +1,5 @@
 /** Versions of what is published to Redis. A change raises its snapshot's in the same statement. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 
 /** As they are named in `published_snapshots`. */
 export type SnapshotName = "keys" | "limits" | "blocklist";

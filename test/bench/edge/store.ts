@@ -14,7 +14,7 @@ import {
   publishedOverridesName,
   writeOverride,
 } from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { connectRedis } from "../../../src/origin/data/redis.ts";
+import { connectRedis } from "../../../src/origin/redis/connect.ts";
 import { createLog } from "../../../src/origin/log.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 

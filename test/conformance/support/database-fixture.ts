@@ -4,11 +4,7 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
 import { StopList } from "../../../src/local/stop-list.ts";
-import {
-  connectPostgres,
-  type PostgresOptions,
-  type PostgresPool,
-} from "../../../src/origin/data/postgres.ts";
+import { connectPostgres, type PostgresOptions, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { type DatabaseDriver, databaseDrivers, type Route } from "./database-drivers.ts";
 import { until } from "./poll.ts";
 

@@ -1,5 +1,5 @@
 /** A request's scope that the test ends. */
-import type { EndReason, Scope } from "../../../src/origin/data/database.ts";
+import type { EndReason, Scope } from "../../../src/origin/db/database.ts";
 
 export interface TestScope extends Scope {
   end(reason: EndReason): void;

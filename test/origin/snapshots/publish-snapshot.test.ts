@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
-import type { Database } from "../../../src/origin/data/database.ts";
-import { connectRedis, type RedisStore } from "../../../src/origin/data/redis.ts";
+import type { Database } from "../../../src/origin/db/database.ts";
+import { connectRedis } from "../../../src/origin/redis/connect.ts";
+import type { RedisStore } from "../../../src/origin/redis/store.ts";
 import { createLog } from "../../../src/origin/log.ts";
 import { publishSnapshot, type SnapshotKind } from "../../../src/origin/snapshots/publish-snapshot.ts";
 

@@ -11,7 +11,7 @@ import {
 } from "../../../../src/origin/cache/answer-cache.ts";
 import { createLevelOne } from "../../../../src/origin/cache/level-one.ts";
 import { createLevelTwo, type LevelTwo } from "../../../../src/origin/cache/level-two.ts";
-import { UnavailableError } from "../../../../src/origin/data/failure.ts";
+import { UnavailableError } from "../../../../src/origin/db/errors.ts";
 import { createLog } from "../../../../src/origin/log.ts";
 import { RequestScope } from "../../../../src/origin/request-scope.ts";
 import type { MemoryRedis } from "./memory-redis.ts";

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type DataOperation, observed } from "../../src/origin/data/observe.ts";
-import { statementOperations } from "../../src/origin/data/statement-operation.ts";
+import { type DataOperation, observed, statementOperations } from "../../../src/origin/db/instrument.ts";
 
 const PING: DataOperation = { system: "redis", operation: "PING" };
 

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { CircuitOpenError, SaturatedError } from "../../src/origin/data/failure.ts";
-import { asking, judgeOpening, judgeStatement } from "../../src/origin/data/judge.ts";
-import type { Permit, Rejection } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import { classifyOpening, classifyStatement, permitsOf } from "../../../src/origin/db/classify-error.ts";
+import { CircuitOpenError, SaturatedError } from "../../../src/origin/db/errors.ts";
+import type { Permit, Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
@@ -39,7 +39,7 @@ describe("a statement's end", () => {
     [system("ECONNRESET"), "failure"],
     [new Error("Connection terminated unexpectedly"), "failure"],
   ] as const)("is judged by what the server does: %s", (error, judgement) => {
-    expect(judgeStatement(error)).toBe(judgement);
+    expect(classifyStatement(error)).toBe(judgement);
   });
 });
 
@@ -55,13 +55,13 @@ describe("a connection that is not to be had", () => {
     [said("3D000", "FATAL"), "answer"],
     [new SaturatedError("all are lent out"), "nothing"],
   ] as const)("is judged by what keeps it: %s", (error, judgement) => {
-    expect(judgeOpening(error)).toBe(judgement);
+    expect(classifyOpening(error)).toBe(judgement);
   });
 });
 
 describe("asking for leave", () => {
   const answering = (answer: () => Permit | Rejection) =>
-    asking({
+    permitsOf({
       state: "open",
       tryAcquire: answer,
       run: () => Promise.reject(new Error("not asked")),
@@ -101,7 +101,7 @@ describe("asking for leave", () => {
   });
 
   test("without a breaker there is always leave", () => {
-    const permit = asking(undefined)();
+    const permit = permitsOf(undefined)();
     for (const settle of [permit.ok, permit.fail, permit.ignore]) expect(settle()).toBeUndefined();
   });
 });

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Scope, unboundScope } from "../../src/origin/data/database.ts";
+import { type Scope, unboundScope } from "../../../src/origin/db/database.ts";
 import {
   DeadlineError,
-  failureOf,
   isReadOnlyServer,
   isServersAnswer,
   isStalePlan,
   isStaleState,
   StatementError,
   sqlState,
+  typedError,
   UnavailableError,
-} from "../../src/origin/data/failure.ts";
-import { RequestScope } from "../../src/origin/request-scope.ts";
+} from "../../../src/origin/db/errors.ts";
+import { RequestScope } from "../../../src/origin/request-scope.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
@@ -70,7 +70,7 @@ describe("an error of the driver", () => {
     ["28000 invalid_authorization_specification", said("28000"), connecting, writes, StatementError],
     ["3D000 invalid_catalog_name", said("3D000"), connecting, writes, StatementError],
   ] as const)("is typed by what it means: %s", (_, error, statement, scope, type) => {
-    const failure = failureOf(error, statement, scope);
+    const failure = typedError(error, statement, scope);
     expect(failure).toBeInstanceOf(type);
     expect(failure.cause).toBe(error);
   });
@@ -80,7 +80,7 @@ describe("an error of the driver", () => {
       const scope = new RequestScope("any", NOW_MS, false);
       scope.end(reason);
       for (const error of [said("57014"), said("23505"), system("ECONNRESET")]) {
-        const failure = failureOf(error, text, scope);
+        const failure = typedError(error, text, scope);
         expect(failure).toBeInstanceOf(DeadlineError);
         expect(failure.message).toContain(reason);
       }
@@ -93,21 +93,21 @@ describe("an error of the driver", () => {
     [21, UnavailableError],
   ])("57014 is the deadline's where that is near: %d ms away", (leftMs, type) => {
     const scope = new RequestScope("any", NOW_MS + leftMs, false);
-    expect(failureOf(said("57014"), text, scope)).toBeInstanceOf(type);
+    expect(typedError(said("57014"), text, scope)).toBeInstanceOf(type);
   });
 
   test("that is typed already stays as it is", () => {
     for (const error of [
       new UnavailableError("away"),
       new DeadlineError("over"),
-      failureOf(said("23505"), text, writes),
+      typedError(said("23505"), text, writes),
     ]) {
-      expect(failureOf(error, text, writes)).toBe(error);
+      expect(typedError(error, text, writes)).toBe(error);
     }
   });
 
   test("of a statement says which, and what was violated", () => {
-    expect(failureOf(said("23505", { constraint: "notes_name" }), text, writes)).toMatchObject({
+    expect(typedError(said("23505", { constraint: "notes_name" }), text, writes)).toMatchObject({
       name: "StatementError",
       code: "23505",
       constraint: "notes_name",
@@ -118,7 +118,7 @@ describe("an error of the driver", () => {
 
   test("of several addresses says what each of them was", () => {
     const error = new AggregateError([system("ECONNREFUSED"), system("ETIMEDOUT")]);
-    expect(failureOf(error, connecting, writes).message).toBe("connect ECONNREFUSED; connect ETIMEDOUT");
+    expect(typedError(error, connecting, writes).message).toBe("connect ECONNREFUSED; connect ETIMEDOUT");
   });
 });
 
@@ -146,11 +146,11 @@ describe("of a driver's error is known", () => {
     ];
     for (const error of stale) {
       expect(isStaleState(error)).toBe(true);
-      expect(isStalePlan(failureOf(error, text, writes))).toBe(true);
+      expect(isStalePlan(typedError(error, text, writes))).toBe(true);
     }
     for (const error of [said("0A000"), said("42P01"), system("ECONNRESET")]) {
       expect(isStaleState(error)).toBe(false);
-      expect(isStalePlan(failureOf(error, text, writes))).toBe(false);
+      expect(isStalePlan(typedError(error, text, writes))).toBe(false);
     }
   });
 });

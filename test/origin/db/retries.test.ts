@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { Scope } from "../../src/origin/data/database.ts";
-import { StatementError, UnavailableError } from "../../src/origin/data/failure.ts";
-import { withRetries } from "../../src/origin/data/retries.ts";
-import { RequestScope } from "../../src/origin/request-scope.ts";
+import type { Scope } from "../../../src/origin/db/database.ts";
+import { StatementError, UnavailableError } from "../../../src/origin/db/errors.ts";
+import { withRetries } from "../../../src/origin/db/retries.ts";
+import { RequestScope } from "../../../src/origin/request-scope.ts";
 
 /** The pauses that were made, milliseconds. */
 let pauses: number[];

@@ -1,4 +1,4 @@
-/** Transactions on a connection of one's own; inside one another they are savepoints. */
+/** Transactions. A nested transaction is a savepoint. */
 import {
   asRows,
   type EndReason,
@@ -9,37 +9,37 @@ import {
   type Transaction,
   type TransactionOptions,
 } from "./database.ts";
-import { DeadlineError } from "./failure.ts";
+import { DeadlineError } from "./errors.ts";
 
-/** How statements reach the transaction's connection. */
+/** Sends to the transaction's connection. */
 export interface TransactionWire {
   /**
-   * Sends at once, behind what has been sent before.
+   * Sends at once, behind everything sent before.
    *
-   * @param before a command that goes ahead of it; where that fails, the statement does not run
+   * @param before a command to run first; if it fails, the statement does not run
    */
   run(statement: SqlStatement, before?: string): Promise<readonly unknown[]>;
-  /** The same without a deadline; resolves with the command's tag, such as COMMIT. */
+  /** The same without a deadline. @returns the command's tag, such as COMMIT */
   command(text: string, before?: string): Promise<string>;
-  /** The last command: the transaction is over with its answer, which is the command's tag. */
+  /** Sends the last command. @returns its tag */
   end(text: "COMMIT" | "ROLLBACK"): Promise<string>;
   script(text: string): Promise<void>;
 }
 
 export interface TransactionConnection extends Pick<TransactionWire, "run" | "script"> {
-  /** For a command that nobody has to wait for: it fails where what follows it fails. */
+  /** Sends a command without waiting: if it fails, what follows fails too. */
   send(text: string): void;
-  /** Undoes what has failed within a savepoint. */
+  /** Rolls back to a savepoint. */
   undo(savepoint: string): void;
-  /** Ends the transaction, after which nothing is sent; resolves with the command's tag. */
+  /** Ends the transaction; nothing is sent afterwards. @returns the command's tag */
   end(command: "COMMIT" | "ROLLBACK"): Promise<string>;
-  /** The first failure that has not been undone, whether somebody looked at it or not. */
+  /** The first failure that was not rolled back, whether or not the work handled it. */
   readonly failure: Error | undefined;
 }
 
 /**
- * The first statement carries BEGIN, and those behind it wait for its answer: without a transaction each of
- * them would count by itself.
+ * BEGIN is sent with the first statement; later ones wait for its result, because without a transaction each would commit by
+ * itself.
  */
 export const transactionConnection = (wire: TransactionWire, begin: string): TransactionConnection => {
   let begun: Promise<unknown> | undefined;
@@ -58,7 +58,7 @@ export const transactionConnection = (wire: TransactionWire, begin: string): Tra
     begun = first;
     return first;
   };
-  const watched = <T>(promise: Promise<T>): Promise<T> => {
+  const tracked = <T>(promise: Promise<T>): Promise<T> => {
     promise.catch((error: Error) => {
       failure ??= error;
     });
@@ -67,17 +67,17 @@ export const transactionConnection = (wire: TransactionWire, begin: string): Tra
   const command = (text: string): Promise<string> => behind((before) => wire.command(text, before));
 
   return {
-    run: (statement) => watched(behind((before) => wire.run(statement, before))),
+    run: (statement) => tracked(behind((before) => wire.run(statement, before))),
     script: (text) =>
-      watched(
+      tracked(
         behind(async (before) => {
           if (before !== undefined) await wire.command(before);
           await wire.script(text);
         }),
       ),
-    send: (text) => void watched(command(text)),
+    send: (text) => void tracked(command(text)),
     undo: (savepoint) =>
-      void watched(
+      void tracked(
         command(`ROLLBACK TO SAVEPOINT ${savepoint}`).then(() => {
           failure = undefined;
         }),
@@ -87,7 +87,7 @@ export const transactionConnection = (wire: TransactionWire, begin: string): Tra
         isOver = true;
         return text;
       }
-      // What was sent and not waited for is sent before it.
+      // Statements that were not awaited are sent first.
       if (text === "COMMIT") await begun;
       else await begun.catch(() => undefined);
       isOver = true;
@@ -99,8 +99,8 @@ export const transactionConnection = (wire: TransactionWire, begin: string): Tra
   };
 };
 
-/** What the transaction begins with. */
-export const beginning = (scope: Scope, { isolation }: TransactionOptions): string =>
+/** The BEGIN command. */
+export const beginCommand = (scope: Scope, { isolation }: TransactionOptions): string =>
   [
     "BEGIN",
     isolation === undefined ? "" : `ISOLATION LEVEL ${isolation.toUpperCase()}`,
@@ -115,7 +115,7 @@ const savepoint = async <T>(
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> => {
   const name = `level_${depth}`;
-  // Neither is awaited: each goes out with what follows it, which fails where it fails.
+  // Not awaited: each is sent with the statement that follows, which fails if it fails.
   connection.send(`SAVEPOINT ${name}`);
   try {
     const result = await work(overConnection(connection, depth + 1));
@@ -128,7 +128,7 @@ const savepoint = async <T>(
 };
 
 const overConnection = (connection: TransactionConnection, depth: number): Transaction => {
-  /** Savepoints nest; those that are begun side by side run one after another. */
+  /** Concurrent savepoints of one level run one after another. */
   let earlier: Promise<unknown> | undefined;
   return {
     query: async <Row extends object>(
@@ -146,13 +146,13 @@ const overConnection = (connection: TransactionConnection, depth: number): Trans
   };
 };
 
-/** What a transaction of which a statement has failed answers to COMMIT. */
+/** The tag of COMMIT if a statement of the transaction has failed. */
 const ROLLED_BACK = "ROLLBACK";
 
 /**
  * Runs the work between BEGIN and COMMIT, and settles when the server has ended the transaction.
  *
- * @throws what the work throws, after ROLLBACK; the failure of a statement that the work has passed over
+ * @throws what the work throws, after ROLLBACK; the failure of a statement that the work ignored
  */
 export const runTransaction = async <T>(
   connection: TransactionConnection,
@@ -161,11 +161,11 @@ export const runTransaction = async <T>(
 ): Promise<T> => {
   const ended = Promise.withResolvers<never>();
   ended.promise.catch(() => undefined);
-  const takeBack = scope.onEnd((reason: EndReason) =>
+  const stopWatching = scope.onEnd((reason: EndReason) =>
     ended.reject(new DeadlineError(`the request has ended (${reason}) within a transaction`)),
   );
   try {
-    // Its end is looked at last, so that nothing is committed after it.
+    // Checked last, so that nothing commits after the request has ended.
     const result = await Promise.race([work(overConnection(connection, 1)), ended.promise]);
     if (scope.ended !== undefined) await ended.promise;
     if ((await connection.end("COMMIT")) === ROLLED_BACK) {
@@ -173,10 +173,10 @@ export const runTransaction = async <T>(
     }
     return result;
   } catch (error) {
-    // Where it fails the connection is not idle, and ended by whoever has lent it.
+    // If this fails the connection stays marked as in a transaction, and is closed on release.
     await connection.end("ROLLBACK").catch(() => undefined);
     throw error;
   } finally {
-    takeBack();
+    stopWatching();
   }
 };

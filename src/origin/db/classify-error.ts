@@ -31,6 +31,14 @@ export const settlePermit = (permit: Permit, outcome: Judgement): void => {
   else permit.ignore();
 };
 
+/** Settles the permit once the statement has succeeded or failed. */
+export const settleByStatement = (permit: Permit, sent: Promise<unknown>): void => {
+  sent.then(
+    () => permit.ok(),
+    (error: unknown) => settlePermit(permit, classifyStatement(error)),
+  );
+};
+
 /** For an attempt that sent nothing: settles the permit once the connection has opened or failed, even after the caller left. */
 export const settleByOpening = (permit: Permit, opening: Promise<unknown>): void => {
   opening.then(

@@ -24,9 +24,6 @@ export interface StatementResult {
   readonly command: string;
 }
 
-/** @param error of the driver; undefined if the statement succeeded */
-export type Done = (error: unknown, result: StatementResult) => void;
-
 const NO_RESULT: StatementResult = { rows: [], command: "" };
 
 const isResult = (value: unknown): value is StatementResult =>
@@ -47,7 +44,8 @@ export class Connection {
   isInTransaction = false;
   readonly #client: DriverClient;
   readonly #options: ConnectionOptions;
-  readonly #running = new Set<(error: unknown, results?: unknown) => void>();
+  /** Rejects each running statement. */
+  readonly #running = new Set<(error: unknown) => void>();
   #isReusable = true;
   #isCorked = false;
 
@@ -64,22 +62,27 @@ export class Connection {
     client.on("end", () => this.discard());
   }
 
-  /** @param write writes the statement's messages, up to its Sync */
-  send(write: (wire: pg.Connection) => void, done: Done): void {
-    const finish = (error: unknown, results?: unknown): void => {
-      if (!this.#running.delete(finish)) return;
-      if (error && !isServersAnswer(error)) this.discard();
-      done(error ?? undefined, error ? NO_RESULT : lastResult(results));
-    };
-    this.#running.add(finish);
+  /**
+   * @param write writes the statement's messages, up to its Sync
+   * @throws the driver's error
+   */
+  send(write: (wire: pg.Connection) => void): Promise<StatementResult> {
+    const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
+    this.#running.add(reject);
     // Only the collection of results is the driver's. `client.query(config)` would write a Sync after each statement,
     // and thus end the implicit transaction in which a statement's timeout is set.
-    const query = new pg.Query({ text: "" }, finish);
+    const query = new pg.Query({ text: "" }, (error, results) => {
+      this.#running.delete(reject);
+      if (error && !isServersAnswer(error)) this.discard();
+      if (error) reject(error);
+      else resolve(lastResult(results));
+    });
     query.submit = (wire) => {
       this.#cork(wire);
       write(wire);
     };
     this.#client.query(query);
+    return promise;
   }
 
   /** The connection is closed on release instead of being reused. */
@@ -98,7 +101,7 @@ export class Connection {
     this.discard();
     this.#client.connection.stream.destroy();
     // Over a WebSocket the driver itself would wait for the other end.
-    for (const finish of this.#running) finish(new Error("the connection was closed"));
+    for (const reject of this.#running) reject(new Error("the connection was closed"));
   }
 
   /** Returns it to the pool. Nothing may be sent on it afterwards. */

@@ -21,12 +21,14 @@ export interface Driver {
 
 export interface DriverOptions {
   readonly maxConnections: number;
-  readonly minConnections: number;
-  /** Limit of waiting for a connection, and of opening one, milliseconds. */
-  readonly connectTimeoutMs: number;
-  readonly idleTimeoutMs: number;
+  /** @default 0 */
+  readonly minConnections?: number;
+  /** Limit of waiting for a connection, and of opening one, milliseconds. @default 5,000 */
+  readonly connectTimeoutMs?: number;
+  /** @default 60,000 */
+  readonly idleTimeoutMs?: number;
   /** Where Neon's driver finds its WebSocket, such as `localhost:8080/v1`. @default Neon's own */
-  readonly webSocketProxy?: string | undefined;
+  readonly webSocketProxy?: string;
   /** Called once for each lost connection, idle or in use. */
   readonly onLoss: (error: unknown) => void;
 }
@@ -94,9 +96,9 @@ export const createDriver = (url: string, options: DriverOptions): Driver => {
   const config = {
     connectionString: url,
     max: options.maxConnections,
-    min: options.minConnections,
-    connectionTimeoutMillis: options.connectTimeoutMs,
-    idleTimeoutMillis: options.idleTimeoutMs,
+    min: options.minConnections ?? 0,
+    connectionTimeoutMillis: options.connectTimeoutMs ?? 5_000,
+    idleTimeoutMillis: options.idleTimeoutMs ?? 60_000,
     keepAlive: true,
     application_name: "breakwater-origin",
     types,

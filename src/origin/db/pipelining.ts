@@ -10,7 +10,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { classifyStatement, settleByOpening, settlePermit } from "./classify-error.ts";
-import type { Connection, Done } from "./connection.ts";
+import type { Connection, StatementResult } from "./connection.ts";
 import type { EndReason, Scope } from "./database.ts";
 import type { Driver } from "./driver.ts";
 import {
@@ -30,7 +30,7 @@ export interface Read {
   /** Settled by the first outcome on the connection. */
   readonly permit: Permit;
   /** Sends the statement; called once for each attempt. */
-  readonly send: (connection: Connection, done: Done) => void;
+  readonly send: (connection: Connection) => Promise<StatementResult>;
 }
 
 /** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
@@ -189,15 +189,23 @@ export const sharedReads = (driver: Driver, open: () => Promise<Connection>): Ru
         if (!isRunning || reason === "abandoned") permit.ignore();
         if (isRunning) endRunning(shared, reason === "abandoned" ? STUCK_MS : GRACE_MS);
       });
-      send(shared.connection, (error, { rows }) => {
+      const settle = (error?: unknown): void => {
         stopWatching();
         // All reads fail with their connection. The first one reports it.
         if (shared.isLost) permit.ignore();
         else settlePermit(permit, classifyStatement(error));
         onAnswer(shared, error);
-        if (error === undefined) resolve(rows);
-        else reject(error);
-      });
+      };
+      send(shared.connection).then(
+        ({ rows }) => {
+          settle();
+          resolve(rows);
+        },
+        (error: unknown) => {
+          settle(error);
+          reject(error);
+        },
+      );
     });
 
   const sendOrReject = (shared: Shared, read: Read): Promise<readonly unknown[]> => {

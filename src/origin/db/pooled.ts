@@ -27,15 +27,11 @@ const RENEWAL_INTERVAL_MS = 1_000;
 /** Time for the server to cancel a statement by itself before its connection is closed, milliseconds. */
 const GRACE_MS = 250;
 
-interface Use {
-  readonly scope: Scope;
-  readonly permit: Permit;
-  readonly connection: Connection;
-}
-
 /** Calls back when the request ends, then ends what the connection is doing. Returns how to stop watching. */
 const endWithRequest = (
-  { scope, permit, connection }: Use,
+  scope: Scope,
+  permit: Permit,
+  connection: Connection,
   onEnd: (error: DeadlineError) => void,
 ): (() => void) => {
   let timer: NodeJS.Timeout | undefined;
@@ -95,39 +91,27 @@ export const pooledConnections = (driver: Driver): PooledConnections => {
     throw new DeadlineError(`the request has ended (${scope.ended})`);
   };
 
-  const run = <T>(use: Use, work: (connection: Connection) => Promise<T>): Promise<T> =>
-    new Promise((resolve, reject) => {
-      const { scope, permit, connection } = use;
-      const stopWatching = endWithRequest(use, reject);
-      const finish = (): void => {
-        stopWatching();
-        // If the work sent nothing, the permit is still open.
-        permit.ignore();
-        connection.release();
-      };
-      work(connection).then(
-        (result) => {
-          finish();
-          resolve(result);
-        },
-        (error: unknown) => {
-          if (!scope.readOnly && isReadOnlyServer(error)) {
-            renew();
-            connection.discard();
-          }
-          finish();
-          reject(error);
-        },
-      );
-    });
-
   return {
     open,
     use: async (scope, permit, work) => {
       throwIfEnded(scope, permit);
       const connection = await openWithin(scope, permit);
       throwIfEnded(scope, permit, connection);
-      return await run({ scope, permit, connection }, work);
+      const ended = Promise.withResolvers<never>();
+      const stopWatching = endWithRequest(scope, permit, connection, ended.reject);
+      const finish = (error?: unknown): void => {
+        if (!scope.readOnly && isReadOnlyServer(error)) {
+          renew();
+          connection.discard();
+        }
+        stopWatching();
+        // If the work sent nothing, the permit is still open.
+        permit.ignore();
+        connection.release();
+      };
+      const working = work(connection);
+      working.then(() => finish(), finish);
+      return await Promise.race([working, ended.promise]);
     },
   };
 };

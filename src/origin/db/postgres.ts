@@ -4,8 +4,8 @@
  */
 import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginLog } from "../log.ts";
-import { classifyStatement, permitsOf, settlePermit } from "./classify-error.ts";
-import type { Connection, Done, StatementResult } from "./connection.ts";
+import { classifyStatement, permitsOf, settleByStatement } from "./classify-error.ts";
+import type { Connection } from "./connection.ts";
 import {
   asRows,
   type Database,
@@ -17,14 +17,14 @@ import {
   type TransactionOptions,
   timedScope,
 } from "./database.ts";
-import { createDriver, type Driver } from "./driver.ts";
+import { createDriver, type Driver, type DriverOptions } from "./driver.ts";
 import { DeadlineError, StatementError, typedError } from "./errors.ts";
 import { type ObserveData, observed, statementOperations } from "./instrument.ts";
 import { sharedReads } from "./pipelining.ts";
 import { pooledConnections } from "./pooled.ts";
 import { withRetries } from "./retries.ts";
-import { statementSender } from "./statement.ts";
-import { beginCommand, runTransaction, type TransactionWire, transactionConnection } from "./transaction.ts";
+import { type StatementOptions, statementSender } from "./statement.ts";
+import { runTransaction, type TransactionWire } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
   readonly driver: Driver["name"];
@@ -37,21 +37,12 @@ export interface PostgresPool extends Database {
   close(): Promise<void>;
 }
 
-export interface PostgresOptions {
-  readonly maxConnections: number;
+export interface PostgresOptions extends Omit<DriverOptions, "onLoss"> {
   readonly log: OriginLog;
-  /** @default 0 */
-  readonly minConnections?: number;
-  /** Limit of waiting for a connection, and of opening one, milliseconds. @default 5,000 */
-  readonly connectTimeoutMs?: number;
-  /** @default 60,000 */
-  readonly idleTimeoutMs?: number;
   /** Statements that take longer are logged, milliseconds. @default 500 */
   readonly slowStatementMs?: number;
   /** Whether connections keep statements prepared. @default true, until a pooler turns out not to keep them */
   readonly preparedStatements?: boolean;
-  /** For Neon's driver only, see `driver.ts`. */
-  readonly webSocketProxy?: string;
   /** While it is open every statement is rejected at once. @default none */
   readonly breaker?: Breaker;
   /** Called for every statement and every end of a transaction. @default none */
@@ -80,39 +71,20 @@ const rejectControl = (text: string): void => {
 const timeoutMs = ({ deadlineAtMs }: Scope): number | undefined =>
   deadlineAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
 
-/** Where a statement is sent. */
-interface Target {
-  readonly connection: Connection;
-  readonly scope: Scope;
-  /** Called with the driver's error, or undefined, before the statement settles. */
-  readonly onEnd: (error: unknown) => void;
-}
-
-/** Sends, and settles as the statement does. @param text for the error */
-const settled = (
-  { scope, onEnd }: Target,
-  text: string,
-  send: (done: Done) => void,
-): Promise<StatementResult> =>
-  new Promise((resolve, reject) => {
-    send((error, result) => {
-      onEnd(error);
-      if (error === undefined) resolve(result);
-      else reject(typedError(error, text, scope));
-    });
-  });
+/** @throws the typed error */
+const typed = async <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T> => {
+  try {
+    return await sent;
+  } catch (error) {
+    throw typedError(error, text, scope);
+  }
+};
 
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
-  const { maxConnections, minConnections = 0, log, slowStatementMs = 500, observe } = options;
+  const { minConnections = 0, log, slowStatementMs = 500, observe } = options;
   const operationOf = statementOperations();
-  const driver = createDriver(url, {
-    maxConnections,
-    minConnections,
-    connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-    idleTimeoutMs: options.idleTimeoutMs ?? 60_000,
-    webSocketProxy: options.webSocketProxy,
-    onLoss: (error) => log.warn({ err: error }, "lost a connection to PostgreSQL"),
-  });
+  const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
+  const driver = createDriver(url, { ...options, onLoss });
   const pooled = pooledConnections(driver);
   const runShared = driver.pipelines ? sharedReads(driver, pooled.open) : undefined;
   const sendStatement = statementSender();
@@ -130,32 +102,16 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
   const retrying = { now: Date.now, random: Math.random, onStalePlan };
 
-  const send = (
-    connection: Connection,
-    scope: Scope,
-    { text, values, plan }: SqlStatement,
-    done: Done,
-    before?: string,
-  ): void => {
-    const genericPlan = plan === "generic";
-    sendStatement(
-      connection,
-      { before, text, values, timeoutMs: timeoutMs(scope), prepared, genericPlan },
-      done,
-    );
-  };
+  const optionsOf = (scope: Scope, { text, values, plan }: SqlStatement): StatementOptions => ({
+    text,
+    values,
+    timeoutMs: timeoutMs(scope),
+    prepared,
+    genericPlan: plan === "generic",
+  });
 
-  const runOn = async (
-    target: Target,
-    statement: SqlStatement,
-    before?: string,
-  ): Promise<readonly unknown[]> => {
-    const { connection, scope } = target;
-    const result = await settled(target, statement.text, (done) =>
-      send(connection, scope, statement, done, before),
-    );
-    return result.rows;
-  };
+  /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
+  const commandOptions = (text: string): StatementOptions => ({ text, values: [], prepared: false });
 
   const logSlow = ({ name: route, requestId }: Scope, text: string, durationMs: number): void => {
     if (durationMs < slowStatementMs) return;
@@ -180,19 +136,14 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     const permit = acquirePermit();
-    if (runShared === undefined || !scope.readOnly) {
-      const onEnd = (error: unknown): void => settlePermit(permit, classifyStatement(error));
-      return await pooled.use(scope, permit, (connection) => runOn({ connection, scope, onEnd }, statement));
-    }
-    try {
-      return await runShared({
-        scope,
-        permit,
-        send: (connection, done) => send(connection, scope, statement, done),
-      });
-    } catch (error) {
-      throw typedError(error, statement.text, scope);
-    }
+    const send = (connection: Connection) => sendStatement(connection, optionsOf(scope, statement));
+    if (runShared !== undefined && scope.readOnly)
+      return await typed(scope, statement.text, runShared({ scope, permit, send }));
+    return await pooled.use(scope, permit, async (connection) => {
+      const sent = send(connection);
+      settleByStatement(permit, sent);
+      return (await typed(scope, statement.text, sent)).rows;
+    });
   };
 
   const query = (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
@@ -202,45 +153,38 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     return instrumented(scope, statement.text, () => withRetries(scope, attempt, retrying));
   };
 
-  /** Commands are never prepared: an unknown name would keep a transaction from beginning, or from ending. */
-  const runCommand = async (target: Target, text: string, before?: string): Promise<string> => {
-    const result = await settled(target, text, (done) =>
-      sendStatement(target.connection, { before, text, values: [], prepared: false }, done),
-    );
-    return result.command;
-  };
-
-  /** A failure settles the permit at once, a success only when the transaction has ended. */
   const wireOf = (connection: Connection, scope: Scope, permit: Permit): TransactionWire => {
-    const target: Target = {
-      connection,
-      scope,
-      onEnd: (error) => {
+    /** A failure settles the permit at once, a success only when the transaction has ended. */
+    const tracked = <T>(text: string, sent: Promise<T>): Promise<T> => {
+      connection.isInTransaction = true;
+      sent.catch((error: unknown) => {
         if (classifyStatement(error) === "failure") permit.fail();
-      },
-    };
-    const lastTarget: Target = {
-      connection,
-      scope,
-      onEnd: (error) => {
-        connection.isInTransaction = error !== undefined;
-        settlePermit(permit, classifyStatement(error));
-      },
+      });
+      return typed(scope, text, sent);
     };
     return {
       run: async (statement, before) => {
-        rejectControl(statement.text);
-        connection.isInTransaction = true;
-        return await instrumented(scope, statement.text, () => runOn(target, statement, before));
+        const { text } = statement;
+        rejectControl(text);
+        return await instrumented(scope, text, async () => {
+          const sent = sendStatement(connection, { ...optionsOf(scope, statement), before });
+          return (await tracked(text, sent)).rows;
+        });
       },
-      command: (text, before) => {
-        connection.isInTransaction = true;
-        return runCommand(target, text, before);
-      },
-      end: (text) => observed(observe, operationOf(text), () => runCommand(lastTarget, text)),
+      command: async (text, before) =>
+        (await tracked(text, sendStatement(connection, { ...commandOptions(text), before }))).command,
       script: async (text) => {
-        await settled(target, text, (done) => connection.send((wire) => wire.query(text), done));
+        const sent = connection.send((wire) => wire.query(text));
+        await tracked(text, sent);
       },
+      end: (text) =>
+        observed(observe, operationOf(text), async () => {
+          const sent = sendStatement(connection, commandOptions(text));
+          settleByStatement(permit, sent);
+          const { command } = await typed(scope, text, sent);
+          connection.isInTransaction = false;
+          return command;
+        }),
     };
   };
 
@@ -251,14 +195,9 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   ): Promise<T> => {
     const attempt = (): Promise<T> => {
       const permit = acquirePermit();
-      return pooled.use(scope, permit, (connection) => {
-        const wire = wireOf(connection, scope, permit);
-        return runTransaction(
-          transactionConnection(wire, beginCommand(scope, transactionOptions)),
-          scope,
-          work,
-        );
-      });
+      return pooled.use(scope, permit, (connection) =>
+        runTransaction(wireOf(connection, scope, permit), scope, transactionOptions, work),
+      );
     };
     return withRetries(scope, attempt, retrying);
   };

@@ -5,7 +5,7 @@
  */
 import { createHash } from "node:crypto";
 import type pg from "pg";
-import type { Connection, Done } from "./connection.ts";
+import type { Connection, StatementResult } from "./connection.ts";
 import type { SqlValue } from "./database.ts";
 import { isStaleState } from "./errors.ts";
 
@@ -88,14 +88,14 @@ const writeBind = (wire: pg.Connection, { name, text, isParsed }: Use, values: (
   wire.bind({ portal: "", statement: name, values }, true);
 };
 
-/** Sends a statement. Statements are sent in the order of the calls. */
-export type SendStatement = (connection: Connection, options: StatementOptions, done: Done) => void;
+/** Sends a statement, behind those sent before. @throws the driver's error */
+export type SendStatement = (connection: Connection, options: StatementOptions) => Promise<StatementResult>;
 
 /** @returns a function for the connections of one pool */
 export const statementSender = (): SendStatement => {
   const nameOf = statementNames();
 
-  return (connection, options, done) => {
+  return (connection, options) => {
     const { before, text, values, timeoutMs, prepared, genericPlan } = options;
     const use = (of: string): Use => useOf(connection, prepared ? nameOf(of) : "", of);
     const uses: Use[] = [];
@@ -117,9 +117,11 @@ export const statementSender = (): SendStatement => {
       wire.execute({ portal: "" }, true);
       wire.sync();
     };
-    connection.send(write, (error, result) => {
-      settleUses(connection, uses, error);
-      done(error, result);
-    });
+    const sent = connection.send(write);
+    sent.then(
+      () => settleUses(connection, uses, undefined),
+      (error: unknown) => settleUses(connection, uses, error),
+    );
+    return sent;
   };
 };

@@ -1,4 +1,4 @@
-/** A request's scope that the test ends. */
+/** A request's scope, ended by the test. */
 import type { EndReason, Scope } from "../../../src/origin/db/database.ts";
 
 export interface TestScope extends Scope {
@@ -8,7 +8,7 @@ export interface TestScope extends Scope {
 export interface TestScopeOptions {
   /** @default "conformance" */
   readonly name?: string;
-  /** The deadline, from now. @default 20,000, beyond any test's patience */
+  /** The deadline, milliseconds from now. @default 20,000, beyond any test's timeout */
   readonly timeoutMs?: number;
   /** @default false */
   readonly readOnly?: boolean;

@@ -7,100 +7,100 @@ const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
 afterEach(() => void vi.useRealTimers());
 
-/** What node-postgres throws for an ErrorResponse of the server. */
-const said = (code: string, severity = "ERROR"): Error =>
-  Object.assign(new Error(`said ${code}`), { severity, code });
-/** What the operating system says. */
+/** As node-postgres throws an ErrorResponse. */
+const answer = (code: string, severity = "ERROR"): Error =>
+  Object.assign(new Error(`answer ${code}`), { severity, code });
+/** As the operating system reports it. */
 const system = (code: string): Error => Object.assign(new Error(`connect ${code}`), { code });
 
-describe("a statement's end", () => {
+describe("a statement", () => {
   test.each([
-    // A server that answers is well, whatever it answers.
+    // A server that answers is healthy.
     [undefined, "answer"],
-    [said("57014"), "answer"],
-    [said("22012"), "answer"],
-    [said("23505"), "answer"],
-    [said("25006"), "answer"],
-    [said("40001"), "answer"],
-    [said("40P01"), "answer"],
-    [said("42601"), "answer"],
-    [said("55P03"), "answer"],
-    [said("58030"), "answer"],
-    [said("XX000"), "answer"],
-    // A statement with too few values, of a server that goes on.
-    [said("08P01"), "answer"],
-    // But for one that cannot take more, or is going.
-    [said("08006"), "failure"],
-    [said("08P01", "FATAL"), "failure"],
-    [said("53100"), "failure"],
-    [said("53300", "FATAL"), "failure"],
-    [said("57P01", "FATAL"), "failure"],
-    [said("57P03", "FATAL"), "failure"],
+    [answer("57014"), "answer"],
+    [answer("22012"), "answer"],
+    [answer("23505"), "answer"],
+    [answer("25006"), "answer"],
+    [answer("40001"), "answer"],
+    [answer("40P01"), "answer"],
+    [answer("42601"), "answer"],
+    [answer("55P03"), "answer"],
+    [answer("58030"), "answer"],
+    [answer("XX000"), "answer"],
+    // A statement with too few values; the server continues.
+    [answer("08P01"), "answer"],
+    // Except if it is overloaded or shutting down.
+    [answer("08006"), "failure"],
+    [answer("08P01", "FATAL"), "failure"],
+    [answer("53100"), "failure"],
+    [answer("53300", "FATAL"), "failure"],
+    [answer("57P01", "FATAL"), "failure"],
+    [answer("57P03", "FATAL"), "failure"],
     [system("ECONNRESET"), "failure"],
     [new Error("Connection terminated unexpectedly"), "failure"],
-  ] as const)("is judged by what the server does: %s", (error, judgement) => {
-    expect(classifyStatement(error)).toBe(judgement);
+  ] as const)("is classified by its error: %s", (error, outcome) => {
+    expect(classifyStatement(error)).toBe(outcome);
   });
 });
 
-describe("a connection that is not to be had", () => {
+describe("opening a connection", () => {
   test.each([
     [system("ECONNREFUSED"), "failure"],
     [new Error("Connection terminated due to connection timeout"), "failure"],
-    [said("53300", "FATAL"), "failure"],
-    [said("57P03", "FATAL"), "failure"],
-    // A pooler's word for a server that it does not find.
-    [said("XX000", "FATAL"), "failure"],
-    [said("28P01", "FATAL"), "answer"],
-    [said("3D000", "FATAL"), "answer"],
-    [new SaturatedError("all are lent out"), "nothing"],
-  ] as const)("is judged by what keeps it: %s", (error, judgement) => {
-    expect(classifyOpening(error)).toBe(judgement);
+    [answer("53300", "FATAL"), "failure"],
+    [answer("57P03", "FATAL"), "failure"],
+    // A pooler that cannot reach its server.
+    [answer("XX000", "FATAL"), "failure"],
+    [answer("28P01", "FATAL"), "answer"],
+    [answer("3D000", "FATAL"), "answer"],
+    [new SaturatedError("all are in use"), "nothing"],
+  ] as const)("is classified by its error: %s", (error, outcome) => {
+    expect(classifyOpening(error)).toBe(outcome);
   });
 });
 
-describe("asking for leave", () => {
+describe("a permit", () => {
   const answering = (answer: () => Permit | Rejection) =>
     permitsOf({
       state: "open",
       tryAcquire: answer,
-      run: () => Promise.reject(new Error("not asked")),
+      run: () => Promise.reject(new Error("not called")),
       hasten: () => undefined,
       rejections: 0,
     });
 
-  const refusalOf = (ask: () => Permit): CircuitOpenError => {
+  const rejectionOf = (acquire: () => Permit): CircuitOpenError => {
     try {
-      ask();
+      acquire();
     } catch (error) {
       if (error instanceof CircuitOpenError) return error;
     }
-    throw new Error("not refused");
+    throw new Error("not rejected");
   };
 
-  test("a rejection says when to try again, in whole seconds of at least one", () => {
+  test("that is rejected has a retry time, in whole seconds of at least one", () => {
     for (const [afterMs, retryAfterS] of [
       [-5_000, 1],
       [1, 1],
       [1_000, 1],
       [1_001, 2],
     ] as const) {
-      const ask = answering(() => ({ granted: false, retryAtMs: NOW_MS + afterMs }));
-      expect(refusalOf(ask)).toMatchObject({ retryAtMs: NOW_MS + afterMs, retryAfterS });
+      const acquire = answering(() => ({ granted: false, retryAtMs: NOW_MS + afterMs }));
+      expect(rejectionOf(acquire)).toMatchObject({ retryAtMs: NOW_MS + afterMs, retryAfterS });
     }
   });
 
-  test("the same rejection is the same error, whose seconds go on", () => {
+  test("that is rejected twice for the same reason throws the same error, whose seconds count down", () => {
     const rejection = { granted: false, retryAtMs: NOW_MS + 2_000 } as const;
-    const ask = answering(() => rejection);
-    const first = refusalOf(ask);
+    const acquire = answering(() => rejection);
+    const first = rejectionOf(acquire);
     expect(first.retryAfterS).toBe(2);
     vi.advanceTimersByTime(1_500);
-    expect(refusalOf(ask)).toBe(first);
+    expect(rejectionOf(acquire)).toBe(first);
     expect(first.retryAfterS).toBe(1);
   });
 
-  test("without a breaker there is always leave", () => {
+  test("is always granted without a breaker", () => {
     const permit = permitsOf(undefined)();
     for (const settle of [permit.ok, permit.fail, permit.ignore]) expect(settle()).toBeUndefined();
   });

@@ -24,6 +24,7 @@ export interface StatementResult {
   readonly command: string;
 }
 
+const CLOSED = "the connection was closed";
 const NO_RESULT: StatementResult = { rows: [], command: "" };
 
 const isResult = (value: unknown): value is StatementResult =>
@@ -47,6 +48,7 @@ export class Connection {
   /** Rejects each running statement. */
   readonly #running = new Set<(error: unknown) => void>();
   #isReusable = true;
+  #isDestroyed = false;
   #isCorked = false;
 
   constructor(client: DriverClient, options: ConnectionOptions) {
@@ -67,6 +69,7 @@ export class Connection {
    * @throws the driver's error
    */
   send(write: (wire: pg.Connection) => void): Promise<StatementResult> {
+    if (this.#isDestroyed) return Promise.reject(new Error(CLOSED));
     const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
     this.#running.add(reject);
     // Only the collection of results is the driver's. `client.query(config)` would write a Sync after each statement,
@@ -99,9 +102,10 @@ export class Connection {
   /** Closes the connection; every statement on it fails. */
   destroy(): void {
     this.discard();
+    this.#isDestroyed = true;
     this.#client.connection.stream.destroy();
     // Over a WebSocket the driver itself would wait for the other end.
-    for (const reject of this.#running) reject(new Error("the connection was closed"));
+    for (const reject of this.#running) reject(new Error(CLOSED));
   }
 
   /** Returns it to the pool. Nothing may be sent on it afterwards. */

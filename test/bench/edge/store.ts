@@ -14,8 +14,8 @@ import {
   publishedOverridesName,
   writeOverride,
 } from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { connectRedis } from "../../../src/origin/data/redis.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
+import { connectRedis } from "../../../src/origin/redis/connect.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 
 export interface EdgeBenchStore {

@@ -1,6 +1,6 @@
 /**
- * Forward-only migrations: SQL files in folders, run in the order of their names, each once. All of them run
- * in one transaction under an advisory lock, so that any number of processes may start at the same time.
+ * Forward-only migrations: SQL files, run once each in the order of their names. All run in one transaction under an advisory
+ * lock, so any number of processes may start at the same time.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
@@ -8,12 +8,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Database, Transaction } from "./database.ts";
 
-/** Any constant that nobody else uses as an advisory lock in this database. */
+/** A constant that no other advisory lock of this database uses. */
 const LOCK_KEY = 7_203_418;
 
-/** The platform's own come first, then the API's. They lie in this place beside the bundled program too. */
+/** The platform's migrations run before the API's. The container image has the same layout beside the bundle. */
 const FOLDERS = [
-  { name: "platform", url: new URL("../data/migrations/", import.meta.url) },
+  { name: "platform", url: new URL("../db/migrations/", import.meta.url) },
   { name: "api", url: new URL("../api/migrations/", import.meta.url) },
 ];
 
@@ -24,10 +24,10 @@ export interface Migration {
   readonly checksum: string;
 }
 
-/** A migration that has run was edited afterwards: what stands in the database is no longer known. */
+/** A migration was edited after it had run, so the state of the database is unknown. */
 export class MigrationError extends Error {}
 
-/** The program's migrations, in the order in which they run. */
+/** The program's migrations, in order. */
 export const readMigrations = async (): Promise<Migration[]> => {
   const folders = FOLDERS.map(async ({ name, url }) => {
     const folder = fileURLToPath(url);
@@ -43,7 +43,7 @@ export const readMigrations = async (): Promise<Migration[]> => {
   return (await Promise.all(folders)).flat();
 };
 
-/** A lock that a migration has not got after so long would hold up every request behind it, milliseconds. */
+/** A migration that waits longer for a lock would block every request behind it, milliseconds. */
 const LOCK_TIMEOUT_MS = 5_000;
 
 const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
@@ -72,15 +72,15 @@ const runPending = async (transaction: Transaction, migrations: readonly Migrati
 };
 
 /**
- * Brings the database to the level of this program.
+ * Runs the migrations that have not run yet.
  *
- * @returns the names of the migrations that ran, in order
+ * @returns their names, in order
  * @throws MigrationError, or the database's error; nothing has changed then
  */
 export const migrate = async (database: Database, migrations: readonly Migration[]): Promise<string[]> =>
   await database.transaction((transaction) => runPending(transaction, migrations));
 
-/** The migrations that have not run yet, by name. Nothing is changed. */
+/** The names of the migrations that have not run yet. */
 export const pendingMigrations = async (
   database: Database,
   migrations: readonly Migration[],

@@ -1,11 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type DataOperation, observed } from "../../src/origin/data/observe.ts";
-import { statementOperations } from "../../src/origin/data/statement-operation.ts";
+import { type DataOperation, observed, statementOperations } from "../../../src/origin/db/instrument.ts";
 
 const PING: DataOperation = { system: "redis", operation: "PING" };
 
-/** Notes what it is told of. */
-const noting = () => {
+/** Records every report. */
+const recording = () => {
   const begun: DataOperation[] = [];
   const ended: { readonly error: unknown; readonly durationMs: number }[] = [];
   return {
@@ -18,9 +17,9 @@ const noting = () => {
   };
 };
 
-describe("work at a store", () => {
-  test("is told of when it begins and when it is done, and gives what it gives", async () => {
-    const { begun, ended, observe } = noting();
+describe("an operation", () => {
+  test("is reported when it begins and when it ends, and returns its result", async () => {
+    const { begun, ended, observe } = recording();
     const work = Promise.withResolvers<string>();
     const result = observed(observe, PING, () => work.promise);
     expect(begun).toEqual([PING]);
@@ -31,15 +30,15 @@ describe("work at a store", () => {
     expect(ended[0]?.durationMs).toBeGreaterThanOrEqual(0);
   });
 
-  test("that fails is told of with its error, and fails with it", async () => {
-    const { ended, observe } = noting();
-    const error = new Error("away");
+  test("that fails is reported with its error, and throws it", async () => {
+    const { ended, observe } = recording();
+    const error = new Error("down");
     await expect(observed(observe, PING, () => Promise.reject(error))).rejects.toBe(error);
     expect(ended).toMatchObject([{ error }]);
   });
 
-  test("that throws before it begins is told of the same", async () => {
-    const { ended, observe } = noting();
+  test("that throws synchronously is reported too", async () => {
+    const { ended, observe } = recording();
     const error = new Error("the breaker is open");
     const work = (): Promise<never> => {
       throw error;
@@ -48,17 +47,17 @@ describe("work at a store", () => {
     expect(ended).toMatchObject([{ error }]);
   });
 
-  test("is done as well where nobody is to be told", async () => {
+  test("runs without an observer", async () => {
     expect(await observed(undefined, PING, async () => "PONG")).toBe("PONG");
   });
 
-  test("is told of once, and not as a failure, where whoever is told throws", async () => {
+  test("is reported once, not as a failure, if the observer throws", async () => {
     let times = 0;
     const observe = () => () => {
       times += 1;
-      throw new Error("thrown by whoever was told");
+      throw new Error("thrown by the observer");
     };
-    await expect(observed(observe, PING, async () => "PONG")).rejects.toThrow("thrown by whoever was told");
+    await expect(observed(observe, PING, async () => "PONG")).rejects.toThrow("thrown by the observer");
     expect(times).toBe(1);
   });
 });
@@ -81,32 +80,32 @@ describe("a statement", () => {
     ["ROLLBACK", "ROLLBACK", undefined],
     ["CREATE TABLE made_up (id int)", "OTHER", undefined],
     ["", "OTHER", undefined],
-  ])("%s is %s of %s", (text, operation, collection) => {
+  ])("%s is %s on %s", (text, operation, collection) => {
     expect(operationOf(text)).toMatchObject({ system: "postgresql", operation, collection });
   });
 
-  // As the outbox, the upkeep of it and the idempotency records have them.
+  // As in the outbox, its cleanup and the idempotency records.
   test.each<[string, string]>([
     ["SELECT id FROM outbox ORDER BY next_attempt_at LIMIT $2 FOR UPDATE SKIP LOCKED", "outbox"],
     ["SELECT id FROM orders o JOIN lines l USING (id) FOR UPDATE OF o", "orders"],
     ["SELECT id FROM products FOR NO KEY UPDATE NOWAIT", "products"],
     ["WITH due AS (SELECT id FROM outbox FOR UPDATE SKIP LOCKED) DELETE FROM dead USING due", "dead"],
     ["SELECT (extract(epoch FROM expires_at) * 1000) AS ms FROM blocks", "blocks"],
-  ])("%s is of %s", (text, collection) => {
+  ])("%s is on %s", (text, collection) => {
     expect(operationOf(text).collection).toBe(collection);
   });
 
-  test("is told on one line, with the places of its values and never with them", () => {
+  test("is reported on one line, with placeholders instead of values", () => {
     const text = "SELECT name\n    FROM products\n   WHERE id = $1\n";
     expect(operationOf(text).text).toBe("SELECT name FROM products WHERE id = $1");
   });
 
-  test("is read once, however often it is run", () => {
+  test("is parsed once", () => {
     const text = "SELECT name FROM products";
     expect(operationOf(text)).toBe(operationOf(text));
   });
 
-  test("is called by its name as well where more texts have come than are remembered", () => {
+  test("is described correctly beyond the limit of remembered texts", () => {
     const fresh = statementOperations();
     for (let each = 0; each < 2_000; each += 1) fresh(`SELECT ${each} FROM products`);
     const text = "DELETE FROM orders";

@@ -1,5 +1,5 @@
 import type { Scope } from "./database.ts";
-import { DeadlineError } from "./failure.ts";
+import { DeadlineError } from "./errors.ts";
 
 /**
  * What comes first: what a promise gives, or the request's end; what comes later is not heard.

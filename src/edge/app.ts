@@ -10,15 +10,12 @@ import { heldBlocklist } from "../middleware/blocklist/snapshot.ts";
 import { guardChain, passGuards } from "../middleware/guards.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import { limitsAhead, limitsAs } from "../middleware/rate-limit/index.ts";
-import type { LimitEvent } from "../middleware/rate-limit/limit-events.ts";
-import { createAdmit } from "../middleware/rate-limit/limiter/admit.ts";
-import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
-import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
-import { createRedisLimitStore } from "../middleware/rate-limit/limiter/redis-limit-store.ts";
+import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
 import { createLimitReport } from "../middleware/rate-limit/log.ts";
+import { createRedisLimitStore } from "../middleware/rate-limit/redis-limit-store.ts";
+import type { LimitEvent } from "../middleware/rate-limit/verdict.ts";
 import { compileRoutes } from "../middleware/route-policy/route-table.ts";
 import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
-import type { Judgement } from "../resilience/circuit-breaker/outcome.ts";
 import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { AttemptEvent } from "./attempt-events.ts";
 import { blocklistSource } from "./blocklist-source.ts";
@@ -38,7 +35,6 @@ import { pause } from "./pause.ts";
 import { type RedisClient, RedisError } from "./redis-client.ts";
 import type { EdgeTelemetry } from "./telemetry/telemetry.ts";
 import { tracedRedis } from "./telemetry/traced-redis.ts";
-import { within } from "./within.ts";
 
 export interface EdgeDependencies {
   readonly configuration: EdgeConfiguration;
@@ -86,20 +82,17 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
   });
   const breaker = dependencyBreaker("redis", REDIS_BREAKER, surroundings);
   telemetry?.watchRedis(breaker);
-  const limitStore = {
-    limiter: createLimiter(
-      { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: configuration.REDIS_TIMEOUT_MS },
-      now,
-    ),
+  const limiter = createRateLimiter({
+    options: { leaseMs: configuration.RATE_LIMIT_LEASE_MS, deadlineMs: configuration.REDIS_TIMEOUT_MS },
     store: createRedisLimitStore({
       keyPrefix,
       scriptFlags: configuration.REDIS_SCRIPT_FLAGS,
       run: (command, script, keys, values) => redis.command(command, script, keys.length, ...keys, ...values),
     }),
     breaker,
-    within,
-    judge: (error: unknown): Judgement => (error instanceof RedisError ? "answer" : "failure"),
-  };
+    now,
+    judge: (error) => (error instanceof RedisError ? "answer" : "failure"),
+  });
   const limitsFor = limitsAs(configuration.RATE_LIMITS);
   const courier = createEventCourier({ client, now, log });
 
@@ -117,11 +110,11 @@ export const createEdge = (dependencies: EdgeDependencies): Edge => {
     keys: keyCredentials({
       lookup: createKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry?.active.get }),
       now,
-      ahead: limitsAhead(limitsFor, createPrepare(limitStore)),
+      ahead: limitsAhead(limitsFor, limiter.prefetch),
     }),
     tokens: configuredTokens(configuration, dependencies),
     limits: {
-      admit: createAdmit({ ...limitStore, pause }),
+      admit: limiter.check,
       limitsFor,
       report: createLimitReport(log, now),
       observe,

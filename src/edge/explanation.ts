@@ -1,5 +1,5 @@
 /** Tells an operator who asks what was done for a request at the origins, and what its limits said. */
-import type { LimitResult } from "../middleware/rate-limit/limiter/verdict.ts";
+import type { LimitResult } from "../middleware/rate-limit/verdict.ts";
 import type { AttemptRecord } from "./attempt-events.ts";
 import type { EdgeExchange } from "./edge-exchange.ts";
 

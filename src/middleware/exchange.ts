@@ -4,7 +4,7 @@ import type { Problem } from "../contract/problem.ts";
 import type { Verdict } from "./auth/identity-headers.ts";
 import type { ChunkReader } from "./body-limit/read-body.ts";
 import type { Client } from "./context/client.ts";
-import type { LimitResult } from "./rate-limit/limiter/verdict.ts";
+import type { LimitResult } from "./rate-limit/verdict.ts";
 import type { Match, RouteEntry } from "./route-policy/route-table.ts";
 import type { HeaderFields } from "./screening/headers.ts";
 

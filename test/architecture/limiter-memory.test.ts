@@ -1,6 +1,6 @@
 /** What an isolate remembers of its clients. */
 import { expect, test } from "vitest";
-import type { LimitedClient } from "../../src/middleware/rate-limit/limiter/limit-key.ts";
+import type { LimitedClient } from "../../src/middleware/rate-limit/limit-key.ts";
 import { limitOf, Scene } from "../middleware/rate-limit/support/scene.ts";
 import { usedBytes } from "../support/heap.ts";
 import { isLong } from "../support/runtime.ts";

@@ -3,7 +3,7 @@ import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
 import { UsageError } from "../../src/origin/commands/subcommand.ts";
 import { connectRedis } from "../../src/origin/data/redis.ts";
 import { type LimitsContext, runLimitsCommand } from "../../src/origin/limits/limits-command.ts";

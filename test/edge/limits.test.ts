@@ -16,8 +16,8 @@ import {
   VERSION_FIELD,
   writeKeyRecord,
 } from "../../src/middleware/auth/published-keys.ts";
-import type { LimitEvent } from "../../src/middleware/rate-limit/limit-events.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import type { LimitEvent } from "../../src/middleware/rate-limit/verdict.ts";
 import { askEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { createMemoryStore } from "../support/memory-store.ts";

@@ -2,8 +2,8 @@
 
 import type { RedisReply } from "../../src/edge/redis-client.ts";
 import { createRedisClient } from "../../src/edge/redis-client.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { createRedisLimitStore } from "../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { createRedisLimitStore } from "../../src/middleware/rate-limit/redis-limit-store.ts";
 import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
 
 /** Over the REST protocol, as the edge does it. It holds for Node and for workerd. */

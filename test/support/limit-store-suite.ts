@@ -3,7 +3,7 @@
  * the tests of each of them.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BucketAsk, BucketReply, LimitStore } from "../../src/middleware/rate-limit/limiter/store.ts";
+import type { BucketAsk, BucketReply, LimitStore } from "../../src/middleware/rate-limit/limit-store.ts";
 
 export interface LimitStoreUnderTest {
   /** Two ways to the same data, as two isolates have them. */

@@ -4,7 +4,7 @@
  */
 
 import { GUARD_NAMES, type GuardName } from "../../middleware/exchange.ts";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/verdict.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/http-duration-bounds.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";

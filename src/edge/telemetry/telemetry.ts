@@ -4,7 +4,7 @@
  */
 
 import { knownMethod, spanName } from "../../lib/method.ts";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/verdict.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Transition } from "../../resilience/circuit-breaker/transition.ts";
 import { collectorAddress } from "../../telemetry/collector-address.ts";

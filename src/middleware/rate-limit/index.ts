@@ -3,17 +3,15 @@ import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import { type Exchange, type Guard, routed } from "../exchange.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import type { LimitEvent } from "./limit-events.ts";
-import type { Admit } from "./limiter/admit.ts";
-import { rateLimitFields, refusalOf } from "./limiter/headers.ts";
-import type { Prepare } from "./limiter/prefetch.ts";
-import type { LimitResult, LimitVerdict } from "./limiter/verdict.ts";
+import { rateLimitFields, rejectionOf } from "./headers.ts";
+import type { RateLimiter } from "./limiter.ts";
+import type { LimitEvent, LimitResult, LimitVerdict } from "./verdict.ts";
 
 /** What becomes of the contract's limits: they refuse, they are counted and told alone, or there are none. */
 export type LimitEnforcement = "enforce" | "dry-run" | "off";
 
 export interface LimitGuardDependencies {
-  readonly admit: Admit;
+  readonly admit: RateLimiter["check"];
   readonly limitsFor: LimitsFor;
   /** Told of what each limit says. */
   readonly report: (result: LimitResult) => void;
@@ -24,7 +22,7 @@ export interface LimitGuardDependencies {
 const named = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(" and ");
 
 const refusal = (verdict: LimitVerdict): Problem | undefined => {
-  const refused = refusalOf(verdict);
+  const refused = rejectionOf(verdict);
   if (refused === undefined) return undefined;
   const { isUnavailable, limits, retryAfterS } = refused;
   const headers = { "retry-after": String(retryAfterS) };
@@ -60,7 +58,7 @@ export const limitsAs = (enforcement: LimitEnforcement): LimitsFor => {
  * that is what its address will need.
  */
 export const limitsAhead =
-  (limitsFor: LimitsFor, prepare: Prepare) =>
+  (limitsFor: LimitsFor, prepare: RateLimiter["prefetch"]) =>
   (exchange: Exchange, principal: string | undefined): void => {
     const known = limitsFor(exchange).filter(({ per }) => per === "client" || principal !== undefined);
     prepare(known, { address: exchange.client.name, principal }, exchange.inBackground);

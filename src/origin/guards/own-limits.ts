@@ -1,17 +1,14 @@
 /** The contract's limits for the guards of an origin: by the same buckets in Redis as the edge's. */
-import { setTimeout as pause } from "node:timers/promises";
 import type { ChainDependencies } from "../../middleware/guards.ts";
 import { type LimitEnforcement, limitsAs } from "../../middleware/rate-limit/index.ts";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
-import { createAdmit } from "../../middleware/rate-limit/limiter/admit.ts";
-import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
+import { createRateLimiter } from "../../middleware/rate-limit/limiter.ts";
 import { createLimitReport } from "../../middleware/rate-limit/log.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/verdict.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { limitStoreOf } from "../limits/limit-store.ts";
 import type { OriginLog } from "../log.ts";
-import { rejectLate } from "./reject-late.ts";
 
 /** For so long a process lives on tokens that it has taken, and longer than this no request waits for Redis. */
 const LEASE_MS = 2_000;
@@ -43,14 +40,13 @@ export const ownLimits = ({
   observe,
   now,
 }: OwnLimitsDependencies): ChainDependencies["limits"] => ({
-  admit: createAdmit({
-    limiter: createLimiter({ leaseMs: LEASE_MS, deadlineMs: DEADLINE_MS }, now),
+  admit: createRateLimiter({
+    options: { leaseMs: LEASE_MS, deadlineMs: DEADLINE_MS },
     store: limitStoreOf(redis, keyPrefix),
     breaker,
-    within: rejectLate,
+    now,
     judge,
-    pause: (ms) => pause(ms),
-  }),
+  }).check,
   limitsFor: limitsAs(enforcement),
   observe,
   report: createLimitReport(({ message, level: _, ...entry }) => log.warn(entry, String(message)), now),

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { limitsOf } from "../../contract/limits.ts";
 import type { Routes } from "../../contract/route.ts";
-import type { LimitOverride } from "../../middleware/rate-limit/limiter/published-overrides.ts";
+import type { BucketRule } from "../../middleware/rate-limit/token-bucket.ts";
 import type { PlaceContext } from "../commands/at-place.ts";
 import { readPrincipal, runSubcommand, type Subcommands, UsageError } from "../commands/subcommand.ts";
 import { publishChange } from "../snapshots/publisher.ts";
@@ -21,7 +21,7 @@ export interface LimitsContext extends PlaceContext {
   readonly routes: Routes;
 }
 
-const describe = ({ capacity, refillPerSecond }: LimitOverride): string =>
+const describe = ({ capacity, refillPerSecond }: BucketRule): string =>
   `capacity ${capacity}, ${refillPerSecond} a second`;
 
 const publish = ({ pool, redis, keyPrefix, print }: LimitsContext): Promise<boolean> =>

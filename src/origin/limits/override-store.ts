@@ -1,9 +1,9 @@
 /** Overrides of limits in PostgreSQL. Every change raises the snapshot's version in the same statement. */
-import type { LimitOverride } from "../../middleware/rate-limit/limiter/published-overrides.ts";
+import type { BucketRule } from "../../middleware/rate-limit/token-bucket.ts";
 import type { Database } from "../data/database.ts";
 import { raiseVersion, VERSION } from "../snapshots/version.ts";
 
-export interface PrincipalOverride extends LimitOverride {
+export interface PrincipalOverride extends BucketRule {
   readonly limitName: string;
   readonly principal: string;
 }

@@ -3,7 +3,7 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../middleware/rate-limit/limiter/published-overrides.ts";
+} from "../../middleware/rate-limit/limit-key.ts";
 import type { Database } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";

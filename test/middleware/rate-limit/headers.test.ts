@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { rateLimitFields, refusalOf } from "../../../src/middleware/rate-limit/limiter/headers.ts";
+import { rateLimitFields, rejectionOf } from "../../../src/middleware/rate-limit/headers.ts";
 import { limitOf, Scene } from "./support/scene.ts";
 
 const limit = limitOf({ name: "reads", capacity: 100, refillPerSecond: 100 / 60 });
@@ -72,14 +72,14 @@ describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
 
 describe("a refusal", () => {
   test("is none of an admitted request", () => {
-    expect(refusalOf(new Scene().request(limit))).toBeUndefined();
+    expect(rejectionOf(new Scene().request(limit))).toBeUndefined();
   });
 
   test("names the limit, and the second from which on another try is admitted", () => {
     const scene = new Scene();
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.4 });
     scene.request(scarce);
-    const refusal = refusalOf(scene.request(scarce));
+    const refusal = rejectionOf(scene.request(scarce));
     expect(refusal).toEqual({ isUnavailable: false, limits: ["scarce"], retryAfterS: 3 });
     scene.wait(2_499);
     expect(scene.request(scarce).isAdmitted).toBe(false);
@@ -94,7 +94,7 @@ describe("a refusal", () => {
       limitOf({ name: "b", capacity: 1, refillPerSecond: 0.1 }),
     ];
     scene.request(limits);
-    expect(refusalOf(scene.request(limits))).toEqual({
+    expect(rejectionOf(scene.request(limits))).toEqual({
       isUnavailable: false,
       limits: ["a", "b"],
       retryAfterS: 10,
@@ -104,7 +104,7 @@ describe("a refusal", () => {
   test("for want of a store is another one", () => {
     const scene = new Scene();
     scene.isStoreThere = false;
-    expect(refusalOf(scene.request(limit))).toEqual({
+    expect(rejectionOf(scene.request(limit))).toEqual({
       isUnavailable: true,
       limits: ["reads"],
       retryAfterS: 1,

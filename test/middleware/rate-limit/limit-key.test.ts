@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { limitKeys } from "../../../src/middleware/rate-limit/limiter/limit-key.ts";
+import { limitKeys } from "../../../src/middleware/rate-limit/limit-key.ts";
 import { limitOf } from "./support/scene.ts";
 
 const limitKey = limitKeys(2);

@@ -1,19 +1,19 @@
 import { describe, expect, test } from "vitest";
-import type { Admission, Step } from "../../../src/middleware/rate-limit/limiter/admission.ts";
-import type { StoreCall } from "../../../src/middleware/rate-limit/limiter/store-call.ts";
+import type { Refill } from "../../../src/middleware/rate-limit/refill.ts";
+import type { RequestCheck, Step } from "../../../src/middleware/rate-limit/request-check.ts";
 import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
 const BOB = { address: "192.0.2.2", principal: "bob" };
 const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
 
-const callOf = (step: Step): StoreCall => {
-  if (step.kind !== "ask") throw new Error(`to ask was expected, not ${step.kind}`);
-  return step.call;
+const refillOf = (step: Step): Refill => {
+  if (step.kind !== "refill") throw new Error(`expected a refill, not ${step.kind}`);
+  return step.refill;
 };
 
 const verdictOf = (step: Step) => {
-  if (step.kind !== "decided") throw new Error(`a decision was expected, not ${step.kind}`);
+  if (step.kind !== "decided") throw new Error(`expected a decision, not ${step.kind}`);
   return step.verdict;
 };
 
@@ -156,8 +156,8 @@ describe("several limits of a route", () => {
       { ...large, name: "b" },
     ];
     scene.request(a);
-    const admission = scene.limiter.begin([a, b], ALICE);
-    const asked = callOf(admission.next()).asks.filter(({ need }) => need > 0);
+    const check = scene.limiter.begin([a, b], ALICE);
+    const asked = refillOf(check.next()).asks.filter(({ need }) => need > 0);
     expect(asked.map(({ bucket }) => bucket)).toEqual(["b:c:192.0.2.1"]);
   });
 
@@ -169,8 +169,8 @@ describe("several limits of a route", () => {
     ];
     scene.request(a);
     scene.wait(1_900);
-    const admission = scene.limiter.begin([a, b], ALICE);
-    expect(callOf(admission.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
+    const check = scene.limiter.begin([a, b], ALICE);
+    expect(refillOf(check.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
   });
 });
 
@@ -322,17 +322,20 @@ describe("while the store does not answer", () => {
 describe("requests that come together", () => {
   const hot = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
   const begin = (scene: Scene) => {
-    const admission = scene.limiter.begin([hot], ALICE);
-    return { admission, step: admission.next() };
+    const check = scene.limiter.begin([hot], ALICE);
+    return { check, step: check.next() };
   };
 
   /** A round trip has taken so long, often enough to be expected. */
   const afterTrips = (tripMs: number): Scene => {
     const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
     for (let turn = 0; turn < 60; turn += 1) {
-      const { admission, step } = begin(scene);
+      const { check, step } = begin(scene);
       scene.wait(tripMs);
-      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      if (step.kind === "refill") {
+        scene.answer(step.refill);
+        check.next();
+      }
       scene.wait(2_000);
     }
     return scene;
@@ -341,24 +344,23 @@ describe("requests that come together", () => {
   test("make few round trips between them, each of which asks for twice as much", () => {
     const scene = new Scene();
     const begun = Array.from({ length: 100 }, () => begin(scene));
-    const asking = begun.filter(({ step }) => step.kind === "ask");
+    const asking = begun.filter(({ step }) => step.kind === "refill");
     expect(asking.length).toBeLessThanOrEqual(8);
     expect(begun.filter(({ step }) => step.kind === "wait")).toHaveLength(100 - asking.length);
     scene.wait(40);
-    for (const { admission, step } of asking) {
-      const call = callOf(step);
-      expect(scene.answer(call)).toBe(true);
-      expect(verdictOf(admission.answered(call)).isAdmitted).toBe(true);
+    for (const { check, step } of asking) {
+      scene.answer(refillOf(step));
+      expect(verdictOf(check.next()).isAdmitted).toBe(true);
     }
     // Each finds the tokens that it has waited for, whoever comes between.
     expect(verdictOf(begin(scene).step).isAdmitted).toBe(true);
-    for (const { admission, step } of begun)
-      if (step.kind === "wait") expect(verdictOf(admission.next()).isAdmitted).toBe(true);
+    for (const { check, step } of begun)
+      if (step.kind === "wait") expect(verdictOf(check.next()).isAdmitted).toBe(true);
   });
 
-  const waiting = (scene: Scene): { leader: StoreCall; follower: Admission } => {
-    const leader = callOf(begin(scene).step);
-    const { admission: follower, step } = begin(scene);
+  const waiting = (scene: Scene): { leader: Refill; follower: RequestCheck } => {
+    const leader = refillOf(begin(scene).step);
+    const { check: follower, step } = begin(scene);
     expect(step.kind).toBe("wait");
     return { leader, follower };
   };
@@ -367,7 +369,7 @@ describe("requests that come together", () => {
     const scene = new Scene();
     const { leader, follower } = waiting(scene);
     scene.wait(100);
-    scene.limiter.failed(leader);
+    leader.failed();
     expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
   });
 
@@ -375,7 +377,7 @@ describe("requests that come together", () => {
     const scene = afterTrips(5);
     const { follower } = waiting(scene);
     scene.wait(60);
-    expect(follower.next().kind).toBe("ask");
+    expect(follower.next().kind).toBe("refill");
   });
 
   test("wait no longer than the deadline, if nothing is ever heard of it", () => {
@@ -393,11 +395,11 @@ describe("requests that come together", () => {
     // Another isolate has left one.
     expect(new Scene({}, scene.store).request({ ...limit, cost: 19 }).isAdmitted).toBe(true);
     const leader = scene.limiter.begin([limit], ALICE);
-    const call = callOf(leader.next());
+    const refill = refillOf(leader.next());
     const follower = scene.limiter.begin([limit], ALICE);
     expect(follower.next().kind).toBe("wait");
-    scene.answer(call);
-    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    scene.answer(refill);
+    expect(verdictOf(leader.next()).isAdmitted).toBe(true);
     expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
   });
 
@@ -443,16 +445,16 @@ describe("requests that come together", () => {
     ];
     new Scene({}, scene.store).request(orders);
     const leader = scene.limiter.begin([account, orders], ALICE);
-    expect(leader.next().kind).toBe("ask");
-    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("ask");
+    expect(leader.next().kind).toBe("refill");
+    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("refill");
   });
 
   test("do not all ask for themselves where one round trip is late: one of them does", () => {
     const scene = afterTrips(5);
     const begun = Array.from({ length: 60 }, () => begin(scene));
     scene.wait(40);
-    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ admission }) => admission.next());
-    expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
+    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ check }) => check.next());
+    expect(steps.filter(({ kind }) => kind === "refill").length).toBeLessThanOrEqual(2);
   });
 
   test("with too little time left say nothing of the store", () => {
@@ -460,25 +462,25 @@ describe("requests that come together", () => {
     const { leader, follower } = waiting(scene);
     scene.wait(100);
     // The store has less than it had.
-    scene.limiter.answered(leader, [
+    leader.answered([
       { granted: 1, available: 500, rule: { capacity: 1_000, refillPerSecond: 1_000 }, waitMs: 0 },
     ]);
-    const call = callOf(follower.next());
-    expect(call.plan).toMatchObject({ timeoutMs: 100, isHurried: true });
+    const refill = refillOf(follower.next());
+    expect(refill).toMatchObject({ timeoutMs: 100, isHurried: true });
   });
 
   test("each ask for themselves where there would be no time to ask after having waited in vain", () => {
     const scene = afterTrips(120);
     const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
-    expect(steps).toEqual(Array(5).fill("ask"));
+    expect(steps).toEqual(Array(5).fill("refill"));
   });
 });
 
 describe("what is asked for ahead of a request", () => {
-  const prepared = (scene: Scene, limit = large): StoreCall => {
-    const call = scene.limiter.prepare([limit], ALICE);
-    if (call === undefined) throw new Error("there was nothing to ask for");
-    return call;
+  const prepared = (scene: Scene, limit = large): Refill => {
+    const refill = scene.limiter.prefetch([limit], ALICE);
+    if (refill === undefined) throw new Error("there was nothing to ask for");
+    return refill;
   };
 
   test("is there when it comes", () => {
@@ -490,11 +492,11 @@ describe("what is asked for ahead of a request", () => {
 
   test("is waited for where it is on its way", () => {
     const scene = new Scene();
-    const call = prepared(scene);
-    const admission = scene.limiter.begin([large], ALICE);
-    expect(admission.next().kind).toBe("wait");
-    scene.answer(call);
-    expect(verdictOf(admission.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
+    const refill = prepared(scene);
+    const check = scene.limiter.begin([large], ALICE);
+    expect(check.next().kind).toBe("wait");
+    scene.answer(refill);
+    expect(verdictOf(check.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
     expect(scene.store.trips).toBe(1);
   });
 
@@ -517,17 +519,17 @@ describe("what is asked for ahead of a request", () => {
 
   test("is nothing where there are tokens, or some are on their way, or it is known that there are none", () => {
     const scene = new Scene();
-    const call = prepared(scene);
-    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
-    scene.answer(call);
-    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    const refill = prepared(scene);
+    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
+    scene.answer(refill);
+    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
     scene.request(scarce);
-    expect(scene.limiter.prepare([scarce], ALICE)).toBeUndefined();
+    expect(scene.limiter.prefetch([scarce], ALICE)).toBeUndefined();
   });
 
   test("is nothing of a strict limit, which is taken for a request that has come", () => {
-    expect(new Scene().limiter.prepare([{ ...large, strict: true }], ALICE)).toBeUndefined();
+    expect(new Scene().limiter.prefetch([{ ...large, strict: true }], ALICE)).toBeUndefined();
   });
 });
 
@@ -543,13 +545,13 @@ describe("an isolate's clock", () => {
   test("that is set back while tokens are on their way makes them worth nothing, and keeps nobody waiting", () => {
     const scene = new Scene();
     const leader = scene.limiter.begin([large], ALICE);
-    const call = callOf(leader.next());
+    const refill = refillOf(leader.next());
     const follower = scene.limiter.begin([large], ALICE);
     expect(follower.next().kind).toBe("wait");
     scene.wait(-1_000);
-    scene.answer(call);
-    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
-    expect(follower.next().kind).toBe("ask");
+    scene.answer(refill);
+    expect(verdictOf(leader.next()).isAdmitted).toBe(true);
+    expect(follower.next().kind).toBe("refill");
   });
 
   test("that is set back fills no bucket of the isolate's own", () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { LimitResult } from "../../../src/middleware/rate-limit/limiter/verdict.ts";
 import { createLimitReport } from "../../../src/middleware/rate-limit/log.ts";
+import type { LimitResult } from "../../../src/middleware/rate-limit/verdict.ts";
 import { limitOf } from "./support/scene.ts";
 
 const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({

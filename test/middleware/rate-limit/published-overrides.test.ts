@@ -5,7 +5,7 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
+} from "../../../src/middleware/rate-limit/limit-key.ts";
 
 const limitName = fc.stringMatching(/^[a-z][a-z0-9-]{0,62}$/);
 const principal = fc.string({ unit: "binary", minLength: 1, maxLength: 200 });

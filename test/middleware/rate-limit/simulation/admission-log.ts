@@ -1,10 +1,10 @@
 /** Exactly which requests were admitted, and what that comes to. */
 import {
+  type BucketLevel,
   type BucketRule,
-  type BucketState,
   holds,
   levelAt,
-} from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
+} from "../../../../src/middleware/rate-limit/token-bucket.ts";
 
 /**
  * The log of one bucket. Its oracle is the bucket that one process would keep that decides everything: it is told what
@@ -12,7 +12,7 @@ import {
  */
 export class AdmissionLog {
   readonly #rule: BucketRule;
-  #exact: BucketState | undefined;
+  #exact: BucketLevel | undefined;
   /** What was admitted beyond refill × time, since that was least: the most that any window has beyond its refill. */
   #aboveRefill = 0;
   #mostAboveRefill = 0;
@@ -49,7 +49,7 @@ export class AdmissionLog {
     return this.#mostAboveRefill;
   }
 
-  #drained({ level, atMs }: BucketState, nowMs: number): number {
+  #drained({ level, atMs }: BucketLevel, nowMs: number): number {
     return Math.max(0, level - ((nowMs - atMs) * this.#rule.refillPerSecond) / 1000);
   }
 }

@@ -1,18 +1,19 @@
 /** The store that all isolates share, in memory: what the script does in Redis, on a clock that is passed in. */
+
+import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import {
+  type BucketLevel,
   type BucketRule,
-  type BucketState,
   holds,
   inAdvance,
   levelAt,
   waitMs,
-} from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
-import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limiter/store.ts";
+} from "../../../../src/middleware/rate-limit/token-bucket.ts";
 
 export type Taken = (bucket: string, tokens: number) => void;
 
 export class MemoryLimitStore {
-  readonly #states = new Map<string, BucketState>();
+  readonly #states = new Map<string, BucketLevel>();
   readonly #overrides = new Map<string, BucketRule>();
   readonly #now: () => number;
   /** What its clock is ahead of the simulation's. */

@@ -1,7 +1,7 @@
 /** Many isolates, one store, one clock, and what was admitted by it. */
 import type { Limit } from "../../../../src/contract/policy.ts";
-import type { BucketRule } from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
-import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter/options.ts";
+import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
+import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import { AdmissionLog } from "./admission-log.ts";
 import { EventQueue } from "./event-queue.ts";

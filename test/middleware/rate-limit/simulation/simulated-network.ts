@@ -1,5 +1,5 @@
 /** What lies between isolates and store: time, and what may go wrong in it. */
-import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limiter/store.ts";
+import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { MemoryLimitStore, Taken } from "./memory-limit-store.ts";
 

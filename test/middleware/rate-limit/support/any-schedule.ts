@@ -1,7 +1,7 @@
 /** Any traffic over any number of isolates, with whatever may go wrong on the way. */
 import fc from "fast-check";
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
-import type { BucketRule } from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
+import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import type { Arrival, Incident, SimulationPlan } from "../simulation/simulate.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { holds, levelAt, waitMs } from "../../../src/middleware/rate-limit/limiter/bucket.ts";
+import { holds, levelAt, waitMs } from "../../../src/middleware/rate-limit/token-bucket.ts";
 
 const rule = { capacity: 10, refillPerSecond: 2 };
 

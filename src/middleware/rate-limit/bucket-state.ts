@@ -1,9 +1,9 @@
 /** What an isolate remembers of one bucket, and how many tokens it takes from the store in advance. */
 import { Lease } from "./lease.ts";
 import type { LimitCheck } from "./limit-check.ts";
-import type { BucketReply } from "./limit-store.ts";
+import type { BucketAsk, BucketReply } from "./limit-store.ts";
 import type { Limiter } from "./limiter.ts";
-import { PendingRefill, type PendingRefillPlan } from "./pending-refill.ts";
+import { BucketRefill, type Refill } from "./refill.ts";
 import { type BucketLevel, type BucketRule, inAdvance, waitMs } from "./token-bucket.ts";
 import { UsageEwma } from "./usage-ewma.ts";
 
@@ -51,7 +51,7 @@ export class BucketState {
   /** The isolate's own bucket, used while the store does not answer. */
   local: BucketLevel | undefined;
   readonly #limiter: Limiter;
-  #pending: PendingRefill[] = [];
+  #pending: BucketRefill[] = [];
   #denial: Denial | undefined;
   #seen: Seen | undefined;
   #quietUntilMs = 0;
@@ -83,8 +83,8 @@ export class BucketState {
   }
 
   /** A pending refill from which a request for these buckets can claim tokens. */
-  findPending(tokens: number, buckets: readonly string[], nowMs: number): PendingRefill | undefined {
-    return this.#pending.find((pending) => pending.canClaim(tokens, buckets, nowMs));
+  findPending(tokens: number, buckets: readonly string[], nowMs: number): BucketRefill | undefined {
+    return this.#pending.find((part) => part.canClaim(tokens, buckets, nowMs));
   }
 
   /** Tokens to take: the recent usage of half a lease, or of some round trips, less those in stock or on their way. */
@@ -115,37 +115,36 @@ export class BucketState {
   }
 
   /** Registers a refill that is about to be sent. */
-  expect(plan: PendingRefillPlan): PendingRefill {
-    const { check, ask, own, sentAtMs } = plan;
-    const isScarce = this.#isScarce(ask.want, sentAtMs);
-    const spare = isScarce ? ask.want - ask.need : this.#certain(check.limit, ask.need, ask.want, sentAtMs);
-    const pending = new PendingRefill(plan, spare + ask.need - own, isScarce);
-    if (pending.extra > 0) this.#stillPending(sentAtMs).push(pending);
-    return pending;
+  expect(refill: Refill, check: LimitCheck, ask: BucketAsk): BucketRefill {
+    const isScarce = this.#isScarce(ask.want, refill.sentAtMs);
+    const spare = isScarce ? ask.want - ask.need : this.#certain(ask, refill.sentAtMs);
+    const part = new BucketRefill(refill, check, ask, spare, isScarce);
+    if (part.extra > 0) this.#stillPending(refill.sentAtMs).push(part);
+    return part;
   }
 
   /** @param isRejected some required bucket had too few tokens, so none was taken anywhere */
-  answered(pending: PendingRefill, reply: BucketReply, isRejected: boolean, nowMs: number): void {
+  answered(part: BucketRefill, reply: BucketReply, isRejected: boolean, nowMs: number): void {
     const { available, rule, granted } = reply;
-    const { check, ask, own, sentAtMs } = pending.plan;
-    const isShort = granted < ask.want;
+    const { check, own, refill } = part;
+    const { leaseMs, paceMs } = this.#limiter.settings;
+    const isShort = granted < part.ask.want;
     const last = this.#seen?.rule;
     // Another rule may grant what the last one denied.
     if (last?.capacity !== rule.capacity || last.refillPerSecond !== rule.refillPerSecond)
       this.#denial = undefined;
     this.#seen = { available, rule, isShort, atMs: nowMs };
     const lackMs = waitMs(available, check.cost, rule);
-    if (lackMs > 0 || (isShort && pending.isScarce)) this.#deny(check, rule, lackMs, nowMs);
-    this.#remove(pending);
+    if (lackMs > 0 || (isShort && part.isScarce)) this.#deny(check, rule, lackMs, nowMs);
+    this.#remove(part);
     const arrived = granted - (isRejected || reply.waitMs > 0 ? 0 : own);
-    const untilMs = sentAtMs + this.#limiter.settings.leaseMs;
-    this.lease.add(pending.answered(arrived, untilMs), untilMs);
+    const untilMs = refill.sentAtMs + leaseMs;
+    this.lease.add(part.distribute(arrived, untilMs, paceMs), untilMs);
     if (isShort) this.#rest(nowMs);
   }
 
-  failed(pending: PendingRefill, nowMs: number): void {
-    this.#remove(pending);
-    pending.failed();
+  failed(part: BucketRefill, nowMs: number): void {
+    this.#remove(part);
     this.#rest(nowMs);
   }
 
@@ -163,13 +162,13 @@ export class BucketState {
     this.#quietUntilMs = nowMs + this.#limiter.settings.paceMs;
   }
 
-  #remove(pending: PendingRefill): void {
-    this.#pending = this.#pending.filter((each) => each !== pending);
+  #remove(part: BucketRefill): void {
+    this.#pending = this.#pending.filter((each) => each !== part);
   }
 
-  #stillPending(nowMs: number): PendingRefill[] {
-    if (this.#pending.some((pending) => !pending.isPending(nowMs)))
-      this.#pending = this.#pending.filter((pending) => pending.isPending(nowMs));
+  #stillPending(nowMs: number): BucketRefill[] {
+    if (this.#pending.some(({ refill }) => !refill.isPending(nowMs)))
+      this.#pending = this.#pending.filter(({ refill }) => refill.isPending(nowMs));
     return this.#pending;
   }
 
@@ -184,12 +183,12 @@ export class BucketState {
   }
 
   /** Tokens beyond the need that a refill brings for sure: a request that waits in vain may be rejected wrongly. */
-  #certain(limit: BucketRule, need: number, want: number, nowMs: number): number {
+  #certain({ rule, need, want }: BucketAsk, nowMs: number): number {
     const { deadlineMs, graceMs, leaseMs } = this.#limiter.settings;
     const isKnown = this.#seen !== undefined && nowMs - this.#seen.atMs < leaseMs / 2;
     const canAskTwice = this.#limiter.tripMs * TWO_TRIPS < deadlineMs + graceMs;
     if (!isKnown && !canAskTwice) return 0;
-    const seen = this.#seen ?? { available: limit.capacity, rule: limit, isShort: false, atMs: nowMs };
+    const seen = this.#seen ?? { available: rule.capacity, rule, isShort: false, atMs: nowMs };
     return Math.max(0, Math.min(want, this.#grantable(seen, nowMs)) - need);
   }
 
@@ -205,7 +204,7 @@ export class BucketState {
   /** Tokens on their way, and those still valid after the next round trip. */
   #inStock(nowMs: number): number {
     let sum = this.lease.tokens(nowMs, 2 * this.#limiter.tripMs);
-    for (const pending of this.#pending) sum += pending.unclaimed(nowMs);
+    for (const part of this.#pending) sum += part.unclaimed(nowMs);
     return sum;
   }
 

@@ -6,7 +6,6 @@ import type { Limit } from "../../contract/policy.ts";
 import type { LimitCheck } from "./limit-check.ts";
 import type { LimitedClient } from "./limit-key.ts";
 import type { Limiter } from "./limiter.ts";
-import type { PendingRefill } from "./pending-refill.ts";
 import { Refill } from "./refill.ts";
 import { type LimitVerdict, rejects } from "./verdict.ts";
 
@@ -24,12 +23,6 @@ export interface Decided {
   readonly refresh: Refill | undefined;
 }
 
-/** Tokens that another request's refill brings. */
-interface Claim {
-  readonly check: LimitCheck;
-  readonly pending: PendingRefill;
-}
-
 /** Factor by which a second round trip may be slower than the average. */
 const PATIENCE = 1.25;
 /** Round trips after which a pending refill is lost, or its request has died. */
@@ -42,8 +35,9 @@ export class RequestCheck {
   readonly #startedAtMs: number;
   #epoch = 0;
   #checks: readonly LimitCheck[] = [];
-  #claims: readonly Claim[] = [];
-  #refill: Refill | undefined;
+  /** Refills of other requests that bring missing tokens. */
+  #awaited: readonly Refill[] = [];
+  #sent: Refill | undefined;
   #hasWaitedInVain = false;
 
   constructor(limiter: Limiter, limits: readonly Limit[], client: LimitedClient) {
@@ -56,9 +50,9 @@ export class RequestCheck {
 
   next(): Step {
     const nowMs = this.#limiter.now();
-    if (this.#refill !== undefined) return this.#isSettled() ? this.#decided(nowMs) : this.withoutStore();
+    if (this.#sent !== undefined) return this.#isSettled() ? this.#decided(nowMs) : this.withoutStore();
     if (this.#epoch !== this.#limiter.epoch) this.#start(nowMs);
-    return this.#claims.length === 0 ? this.#decide(nowMs) : this.#wait(nowMs);
+    return this.#awaited.length === 0 ? this.#decide(nowMs) : this.#wait(nowMs);
   }
 
   /** Decides although the store does not answer. */
@@ -72,7 +66,7 @@ export class RequestCheck {
   #start(nowMs: number): void {
     this.#checks = this.#limiter.checks(this.#limits, this.#client);
     this.#epoch = this.#limiter.epoch;
-    this.#claims = [];
+    this.#awaited = [];
     for (const { state, cost } of this.#checks) state.usage.add(cost, nowMs);
   }
 
@@ -82,8 +76,8 @@ export class RequestCheck {
     if (this.#isRejected() || this.#isSettled()) return this.#decided(nowMs);
     // Leased tokens must outlast the wait.
     for (const check of this.#checks) check.giveUpBefore(nowMs + this.#timeLeftMs(nowMs));
-    this.#claims = this.#claim(nowMs);
-    return this.#claims.length === 0 ? this.#send(nowMs) : this.#wait(nowMs);
+    this.#awaited = this.#claim(nowMs);
+    return this.#awaited.length === 0 ? this.#send(nowMs) : this.#wait(nowMs);
   }
 
   #wait(nowMs: number): Step {
@@ -92,37 +86,23 @@ export class RequestCheck {
     // The first request to find a refill late declares it lost; all that wait then look for another.
     const lateMs = LOST_AFTER * tripMs + settings.lookEveryMs;
     if (leftMs > PATIENCE * tripMs)
-      for (const { pending } of this.#claims) if (nowMs - pending.plan.sentAtMs > lateMs) pending.lose();
-    if (leftMs > 0 && this.#claims.some(({ pending }) => pending.isPending(nowMs)))
+      for (const refill of this.#awaited) if (nowMs - refill.sentAtMs > lateMs) refill.lose();
+    if (leftMs > 0 && this.#awaited.some((refill) => refill.isPending(nowMs)))
       return { kind: "wait", ms: Math.min(settings.lookEveryMs, leftMs) };
-    return this.#collect(nowMs);
-  }
-
-  #collect(nowMs: number): Step {
-    const claims = this.#claims;
-    this.#claims = [];
-    for (const { check, pending } of claims) check.hold(pending.collect(check.cost, nowMs));
-    if (claims.some(({ pending }) => !pending.isOver)) return this.withoutStore();
-    for (const { check, pending } of claims) {
-      if (check.isSettled) continue;
-      this.#hasWaitedInVain = true;
-      if (pending.isScarce) check.settle("remembered", this.#limiter.settings.paceMs);
-    }
+    if (this.#awaited.some(({ isOver }) => !isOver)) return this.withoutStore();
+    for (const check of this.#checks) check.giveUpBefore(nowMs);
+    this.#hasWaitedInVain ||= !this.#isSettled();
     return this.#decide(nowMs);
   }
 
   /** Claims all missing tokens from pending refills, or none. */
-  #claim(nowMs: number): readonly Claim[] {
+  #claim(nowMs: number): readonly Refill[] {
     const buckets = this.#checks.map(({ key }) => key.bucket);
-    const claims: Claim[] = [];
-    for (const check of this.#checks) {
-      if (check.isSettled) continue;
-      const pending = check.state.findPending(check.cost, buckets, nowMs);
-      if (pending === undefined) return [];
-      claims.push({ check, pending });
-    }
-    for (const { check, pending } of claims) pending.claim(check.cost);
-    return claims;
+    const missing = this.#checks.filter(({ isSettled }) => !isSettled);
+    const parts = missing.map(({ state, cost }) => state.findPending(cost, buckets, nowMs));
+    if (parts.includes(undefined)) return [];
+    for (const [index, check] of missing.entries()) parts[index]?.claim(check);
+    return parts.flatMap((part) => part?.refill ?? []);
   }
 
   #send(nowMs: number): Step {
@@ -131,7 +111,7 @@ export class RequestCheck {
     const refill = new Refill(this.#limiter, nowMs, leftMs);
     for (const check of this.#checks) if (!check.isSettled) refill.add(check, check.cost);
     this.#addLow(refill, nowMs);
-    this.#refill = refill;
+    this.#sent = refill;
     return { kind: "refill", refill };
   }
 

@@ -1,4 +1,4 @@
-/** An isolate on the simulation's clock: the limiter itself, whose steps the simulation takes. */
+/** An isolate on the simulated clock: the real limiter, with its steps performed by the simulation. */
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
 import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limit-key.ts";
 import type { BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
@@ -17,14 +17,14 @@ export interface IsolateSurroundings {
   readonly network: SimulatedNetwork;
   readonly options: LimiterOptions;
   readonly random: () => number;
-  /** Told of all tokens that leave the store, for whichever isolate. */
+  /** Called for all tokens that leave the store. */
   readonly taken: Taken;
 }
 
 export interface RequestManner {
-  /** So long before it begins it is prepared. @default it is not */
+  /** How long before the request its tokens are prefetched. @default no prefetch */
   readonly aheadMs?: number | undefined;
-  /** @default its client stays */
+  /** When the client leaves. @default never */
   readonly leavesAfterMs?: number | undefined;
 }
 
@@ -51,12 +51,12 @@ export class SimulatedIsolate {
     );
   }
 
-  /** Its clock is set forward, or back. */
+  /** Sets the clock forward, or back if negative. */
   setClock(byMs: number): void {
     this.#skewMs += byMs;
   }
 
-  /** Nothing that it has begun comes to an end. */
+  /** Abandons all requests and calls. */
   die(): void {
     this.#isDead = true;
   }
@@ -94,7 +94,7 @@ export class SimulatedIsolate {
     }
   }
 
-  /** What it has asked for goes on when its client has gone; nothing else does. */
+  /** Performs the steps of a check until its client leaves; refills that were sent continue. */
   #take(
     check: RequestCheck,
     step: Step,

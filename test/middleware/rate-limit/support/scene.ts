@@ -1,4 +1,4 @@
-/** One isolate and its store, on a clock that is set by hand. */
+/** One isolate and its store, on a manual clock. */
 import type { Limit } from "../../../../src/contract/policy.ts";
 import type { LimitedClient } from "../../../../src/middleware/rate-limit/limit-key.ts";
 import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
@@ -19,7 +19,7 @@ export const limitOf = (numbers: Partial<Limit> = {}): Limit => ({
 
 export class Scene {
   nowMs = 1_000_000;
-  /** Whether it answers. */
+  /** Whether the store answers. */
   isStoreThere = true;
   readonly store: MemoryLimitStore;
   readonly limiter: Limiter;
@@ -34,12 +34,12 @@ export class Scene {
     this.nowMs += ms;
   }
 
-  /** A request whose round trips take no time; what it asks for in advance is asked for too. */
+  /** A request with instant round trips, including those in advance. */
   request(limits: Limit | readonly Limit[], client: LimitedClient = ALICE): LimitVerdict {
     const check = this.limiter.begin([limits].flat(), client);
     let step = check.next();
     while (step.kind !== "decided") {
-      if (step.kind === "wait") throw new Error("there is nobody to wait for");
+      if (step.kind === "wait") throw new Error("no refill is pending");
       this.answer(step.refill);
       step = check.next();
     }
@@ -50,11 +50,11 @@ export class Scene {
   /** The result of a request with one limit. */
   result(limit: Limit, client: LimitedClient = ALICE): LimitResult {
     const [result] = this.request(limit, client).results;
-    if (result === undefined) throw new Error("there is one limit");
+    if (result === undefined) throw new Error("expected one result");
     return result;
   }
 
-  /** `MODE OUTCOME` of each of so many requests. */
+  /** `MODE OUTCOME` of each request. */
   outcomes(limit: Limit, times: number, client: LimitedClient = ALICE): string[] {
     return Array.from({ length: times }, () => {
       const { mode, outcome } = this.result(limit, client);
@@ -62,7 +62,7 @@ export class Scene {
     });
   }
 
-  /** How many of so many requests are admitted. */
+  /** The number of requests admitted. */
   admitted(limit: Limit, times: number, client: LimitedClient = ALICE): number {
     return Array.from({ length: times }, () => this.request(limit, client)).filter(
       ({ isAdmitted }) => isAdmitted,

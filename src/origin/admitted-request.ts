@@ -1,6 +1,6 @@
 /** A request that may be served, and what is known of it: by the edge's word, or by the guards of this origin. */
 
-import type { Verdict } from "../middleware/auth/identity-headers.ts";
+import type { Identity } from "../middleware/auth/principal.ts";
 import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
 
 /** What is found out about a request while it is served, for telemetry. */
@@ -17,7 +17,7 @@ export interface AdmittedTrace {
 
 export interface AdmittedRequest {
   readonly requestId: string;
-  readonly verdict: Verdict;
+  readonly verdict: Identity;
   /** Its address, or `UNKNOWN_CLIENT`. */
   readonly client: string;
   /** What is left until its deadline, milliseconds. */

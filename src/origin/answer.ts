@@ -1,6 +1,6 @@
 /** A handler's answer on its way to the client. */
 
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import type { Route } from "../contract/route.ts";
 import { securityHeaders } from "../middleware/problems/security-headers.ts";
 import { cacheControl } from "./cache-control.ts";
@@ -30,7 +30,7 @@ export const responder = ({ policy }: Route, defaultFreshS: number): Respond => 
     const written = contentOf(answer);
     const headers = {
       ...constant,
-      [tierHeaders.requestId]: requestId,
+      [internalHeaders.requestId]: requestId,
       ...(written === undefined ? {} : { "content-type": written.type }),
       ...answer.headers,
     };

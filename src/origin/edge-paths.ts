@@ -1,17 +1,16 @@
 /** What the edge itself asks for, under a path of its own: nobody else may know it. */
 import { Hono } from "hono";
-import { EDGE_PATH, tierHeaders } from "../contract/internal-headers.ts";
+import { EDGE_PATH, internalHeaders } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import { writeKeyRecord } from "../middleware/auth/published-keys.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { compiledBlocklist, serveBlocklist } from "./admin/blocklist/publish.ts";
+import { findKey } from "./admin/keys/store.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
-import { compiledBlocklist } from "./blocklist/compiled-blocklist.ts";
-import { serveBlocklist } from "./blocklist/serve-blocklist.ts";
 import { type Database, timedScope } from "./data/database.ts";
 import type { PostgresPool } from "./data/postgres.ts";
 import { problemOfFailure, unavailable } from "./failure-problem.ts";
-import { findKey } from "./keys/key-store.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log.ts";
 import type { OriginContext, OriginEnvironment } from "./route-operation.ts";
@@ -58,7 +57,7 @@ export const createEdgePaths = (
   reading("edge_key", `${EDGE_PATH}/keys/:id`, async (c, from, requestId) => {
     const record = await findKey(from, c.req.param("id") ?? "");
     if (record === undefined) return problemResponse(problem("not_found"), requestId);
-    return c.body(writeKeyRecord(record), 200, { [tierHeaders.requestId]: requestId });
+    return c.body(writeKeyRecord(record), 200, { [internalHeaders.requestId]: requestId });
   });
 
   const compiled = compiledBlocklist();

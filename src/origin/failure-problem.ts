@@ -1,6 +1,6 @@
 /** What a failure is to a client; what is not foreseen goes to the log, and nothing of it to the client. */
 
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { NOT_EXECUTED } from "../middleware/signature/not-executed.ts";
 import { ShedError } from "./admission.ts";
@@ -18,7 +18,7 @@ export const unavailable = unavailableFor(RETRY_AFTER_S);
 /** Nothing was done for the request: another origin may do it, whatever it is. */
 export const notBegun = (retryAfterS: number): Problem =>
   problem("unavailable", {
-    headers: { "retry-after": String(retryAfterS), [tierHeaders.notExecuted]: NOT_EXECUTED },
+    headers: { "retry-after": String(retryAfterS), [internalHeaders.notExecuted]: NOT_EXECUTED },
   });
 export const deadlineExceeded = problem("deadline_exceeded");
 

@@ -1,5 +1,5 @@
 /** Serves what is admitted, and has every request told of that came. */
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginContext } from "./route-operation.ts";
@@ -42,7 +42,7 @@ export const serveAdmitted =
 
     const admitted = await admit(c);
     if (admitted instanceof Response) {
-      const requestId = admitted.headers.get(tierHeaders.requestId) ?? "";
+      const requestId = admitted.headers.get(internalHeaders.requestId) ?? "";
       tell({ requestId, admitted: undefined, span: undefined }, admitted.status);
       return admitted;
     }

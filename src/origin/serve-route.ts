@@ -1,6 +1,6 @@
 /** Serves one route of the contract: verifies that the edge has signed the request, and answers it. */
 
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import { isProblem, type Problem, statusOf } from "../contract/problem.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
@@ -31,7 +31,7 @@ export const serveRoute = (operation: RouteOperation, dependencies: RouteDepende
 
   /** Where nothing was done, signed; whoever is not the edge is told nothing of it. */
   const proven = async (answer: Problem, c: OriginContext, admitted: AdmittedRequest): Promise<Problem> => {
-    const { [tierHeaders.notExecuted]: claim, ...headers } = answer.headers ?? {};
+    const { [internalHeaders.notExecuted]: claim, ...headers } = answer.headers ?? {};
     if (claim === undefined) return answer;
     if (admitted.guardedBody !== undefined) return { ...answer, headers };
     const field = (fieldName: string): string | undefined => c.req.header(fieldName);

@@ -1,6 +1,6 @@
 /** Serves a write: once where it has a key, and with an end to what it has made old. */
 
-import { tierHeaders } from "../contract/internal-headers.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { maxBodyBytes } from "../contract/route.ts";
 import { writeTags } from "../middleware/response-cache/tags.ts";
@@ -113,6 +113,6 @@ export const writeAnswering = (
     await invalidate(written, hasFailed);
     // What it has made old is the edge's business, and no client's.
     if (written.size === 0 || admitted.guardedBody !== undefined) return answer;
-    return { ...answer, headers: { ...answer.headers, [tierHeaders.invalidated]: writeTags(written) } };
+    return { ...answer, headers: { ...answer.headers, [internalHeaders.invalidated]: writeTags(written) } };
   };
 };

@@ -1,13 +1,11 @@
 /** Lets through only what the edge has signed, and reads what the edge says about the request. */
-import { tierHeaders } from "../contract/internal-headers.ts";
-import { readVerdict } from "../middleware/auth/identity-headers.ts";
-import { isClient, UNKNOWN_CLIENT } from "../middleware/context/client.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
 import { coveredFieldsWith, LIFETIME_S } from "../middleware/signature/covered-components.ts";
+import { readEdgeContext } from "../middleware/signature/edge-context.ts";
 import { createNonceMemory } from "../middleware/signature/nonce-memory.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../middleware/signature/verify.ts";
-import { readSpanId } from "../telemetry/trace-context.ts";
-import type { AdmittedRequest, AdmittedTrace } from "./admitted-request.ts";
+import type { AdmittedRequest } from "./admitted-request.ts";
 import type { OriginLog } from "./log.ts";
 import { within } from "./within.ts";
 
@@ -73,25 +71,7 @@ const claiming = (claim: ClaimNonce, signatureInput: string): (() => Promise<Cla
   };
 };
 
-/** What an edge of another level may say is not what an event takes. */
-const clientOf = (field = ""): string => (isClient(field) ? field : UNKNOWN_CLIENT);
-
 const NO_FIELDS: Readonly<Record<string, string>> = {};
-
-/** What the edge has for the answer. */
-const fieldsOf = (field: ArrivedRequest["field"]): Readonly<Record<string, string>> => {
-  const ratelimit = field(tierHeaders.rateLimit);
-  const policy = field(tierHeaders.rateLimitPolicy);
-  return ratelimit === undefined || policy === undefined
-    ? NO_FIELDS
-    : { "ratelimit-policy": policy, ratelimit };
-};
-
-/** The edge has decided: where it keeps the trace it names its span. */
-const traceOf = (field: ArrivedRequest["field"]): AdmittedTrace | undefined => {
-  const parentSpanId = readSpanId(field(tierHeaders.parentSpan));
-  return parentSpanId === undefined ? undefined : { parentSpanId };
-};
 
 export interface VerifyEdgeOptions {
   /** Epoch milliseconds. */
@@ -121,11 +101,12 @@ export const verifyEdge = (
     const verification = verifyRequest(verifier, target, field, now());
     if (!verification.ok) {
       const { reason } = verification;
-      const requestId = field(tierHeaders.requestId) ?? "";
+      const requestId = field(internalHeaders.requestId) ?? "";
       return refuse(reason, MISTIMED.includes(reason) ? { requestId, isOnlyHere } : undefined);
     }
-    const verdict = readVerdict(field(tierHeaders.verdict) ?? "", field(tierHeaders.principal));
-    if (verdict === undefined) return refuse("malformed");
+    const context = readEdgeContext(field(internalHeaders.context) ?? "");
+    if (context === undefined) return refuse("malformed");
+    const { identity, client, timeoutMs, attempt, parentSpanId } = context;
     const claim = async (): Promise<boolean> => {
       // Without Redis each pod knows only its own.
       const isTaken = (await claimed()) === "taken";
@@ -133,15 +114,15 @@ export const verifyEdge = (
       return !isTaken;
     };
     return {
-      requestId: field(tierHeaders.requestId) ?? "",
-      verdict,
-      client: clientOf(field(tierHeaders.clientAddress)),
-      timeoutMs: Number(field(tierHeaders.timeoutMs)),
-      isSentAgain: Number(field(tierHeaders.attempt) ?? 1) > 1,
+      requestId: field(internalHeaders.requestId) ?? "",
+      verdict: identity,
+      client,
+      timeoutMs,
+      isSentAgain: attempt > 1,
       cacheControl: field("cache-control"),
-      trace: traceOf(field),
+      trace: parentSpanId === undefined ? undefined : { parentSpanId },
       notes: {},
-      fields: fieldsOf(field),
+      fields: NO_FIELDS,
       claim,
       isOnlyHere,
     };

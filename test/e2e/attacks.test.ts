@@ -6,10 +6,10 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { type Network, parseNetwork } from "../../src/middleware/blocklist/network.ts";
+import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { setBlock } from "../../src/origin/blocklist/block-store.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
@@ -324,17 +324,22 @@ describe("between the tiers", () => {
   const withField = (name: string, value: string) => (one: SignedRequest) => ({
     headers: { ...one.headers, [name]: value },
   });
+  const inContext = (before: string, after: string) => (one: SignedRequest) => {
+    const field = one.headers[internalHeaders.context] ?? "";
+    expect(field).toContain(before);
+    return { headers: { ...one.headers, [internalHeaders.context]: field.replace(before, after) } };
+  };
   const keyed = { method: "POST", json: order, headers: { "idempotency-key": "mine" } };
 
   test.each([
     ["path", {}, (one: SignedRequest) => ({ url: one.url.replace("/v1/orders", "/v1/products") })],
     ["query", {}, (one: SignedRequest) => ({ url: one.url.replace("limit=2", "limit=3") })],
     ["method", {}, () => ({ method: "DELETE" })],
-    ["principal", {}, withField(tierHeaders.principal, "alice")],
-    ["client", {}, withField(tierHeaders.clientAddress, "192.0.2.1")],
-    ["verdict", {}, withField(tierHeaders.verdict, 'auth=api-key, scopes="orders:read products:write"')],
-    ["deadline", {}, withField(tierHeaders.timeoutMs, "60000")],
-    ["request's id", {}, withField(tierHeaders.requestId, crypto.randomUUID())],
+    ["principal", {}, inContext('principal="eve"', 'principal="alice"')],
+    ["client", {}, inContext('client="127.0.0.1"', 'client="192.0.2.1"')],
+    ["scopes", {}, inContext('scopes="', 'scopes="admin ')],
+    ["deadline", {}, inContext("timeout-ms=5000", "timeout-ms=60000")],
+    ["request's id", {}, withField(internalHeaders.requestId, crypto.randomUUID())],
     ["Idempotency-Key", keyed, withField("idempotency-key", "another")],
     ["Content-Type", keyed, withField("content-type", "text/plain")],
     ["digest", keyed, withField("content-digest", `sha-256=:${"A".repeat(43)}=:`)],

@@ -134,9 +134,9 @@ describe("a request that arrives with no time left", () => {
     await expect.poll(isSeenInTime, { timeout: 5_000 }).toBe(true);
   });
 
-  test.each([0, -1, "soon"])("%j ms left orders nothing", async (timeoutMs) => {
+  test("orders nothing", async () => {
     const before = await count("orders");
-    const response = await sendSigned(system, "/v1/orders", { ...post, timeoutMs });
+    const response = await sendSigned(system, "/v1/orders", { ...post, timeoutMs: 0 });
     expect((await problemOf(response)).code).toBe("deadline_exceeded");
     expect(await count("orders")).toBe(before);
   });

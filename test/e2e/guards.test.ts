@@ -4,8 +4,8 @@ import { VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/publish
 import { isNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
+import { revokeKey } from "../../src/origin/admin/keys/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { revokeKey } from "../../src/origin/keys/key-store.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
 
@@ -184,8 +184,8 @@ describe("between the tiers", () => {
   ])("straight to the origin, unsigned, %s is 401", async (path) => {
     const response = await fetch(`${system.origins[0]?.url}${path}`, {
       headers: {
-        "breakwater-principal": "alice",
-        "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
+        "breakwater-context":
+          'client="192.0.2.9", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=5000, attempt=1',
       },
     });
     expect((await problemOf(response)).code).toBe("unsigned");
@@ -202,10 +202,8 @@ describe("between the tiers", () => {
     const target = { method: "POST", authority: new URL(url).host, path, query: "" };
     const headers = {
       "x-request-id": crypto.randomUUID(),
-      "breakwater-client-address": "127.0.0.1",
-      "breakwater-principal": "alice",
-      "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
-      "breakwater-timeout-ms": "5000",
+      "breakwater-context":
+        'client="127.0.0.1", auth=api-key, principal="alice", scopes="orders:write", timeout-ms=5000, attempt=1',
     };
     const fields = signRequest(key, target, headers, atMs, nonce);
     const response = await fetch(`${url}${path}`, { method: "POST", headers: { ...headers, ...fields } });
@@ -268,8 +266,8 @@ describe("between the tiers", () => {
     const response = await system.call(`${victim}`, {
       key: other,
       headers: {
-        "breakwater-principal": "alice",
-        "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
+        "breakwater-context":
+          'client="192.0.2.9", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=5000, attempt=1',
         "x-request-id": "chosen-by-the-client",
       },
     });

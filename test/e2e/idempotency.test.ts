@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
 import { problem } from "../../src/contract/problem.ts";
 import { cleanRecords } from "../../src/origin/idempotency/clean.ts";
 import { removeExpired } from "../../src/origin/idempotency/records.ts";
@@ -141,7 +140,8 @@ describe("the same key again", () => {
         json,
         principal: "alice",
         timeoutMs: 10_000,
-        headers: { "idempotency-key": key, [tierHeaders.attempt]: String(number) },
+        attempt: number,
+        headers: { "idempotency-key": key },
       });
     const first = attempt(1);
     await expect.poll(() => waitingCount(system)).toBe(1);

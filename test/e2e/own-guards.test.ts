@@ -2,9 +2,8 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { setBlock } from "../../src/origin/blocklist/block-store.ts";
-import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -185,9 +184,8 @@ describe("what it does not allow is refused:", () => {
 describe("what a client says of itself", () => {
   test("in the edge's fields is not believed", async () => {
     const headers = {
-      "breakwater-principal": "alice",
-      "breakwater-verdict": 'auth=api-key, scopes="orders:read"',
-      "breakwater-client-address": "192.0.2.9",
+      "breakwater-context":
+        'client="192.0.2.9", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=5000, attempt=1',
     };
     expect((await call("/v1/orders", { headers })).status).toBe(401);
   });
@@ -208,7 +206,7 @@ describe("what a client says of itself", () => {
 
 test("a blocked client is refused within 10 s", async () => {
   const client = "192.0.2.99";
-  const network = readBlockable(client);
+  const network = parseNetworkToBlock(client);
   if (typeof network === "string") throw new Error(network);
   expect((await call("/v1/products", { client })).status).toBe(200);
   await setBlock(system.pool, { network, reason: "a test", forS: null });

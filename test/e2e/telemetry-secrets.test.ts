@@ -59,9 +59,10 @@ const hostileFields = (): Record<string, string> => {
     "x-amzn-trace-id": `Root=1-${plant("x-amzn-trace-id", hex(24))}`,
     "x-request-id": plant("x-request-id", crypto.randomUUID()),
     "x-correlation-id": plant("x-correlation-id", word()),
-    "breakwater-parent-span": plant("breakwater-parent-span", hex(16)),
-    "breakwater-principal": plant("breakwater-principal", word()),
-    "breakwater-client-address": plant("breakwater-client-address", "203.0.113.77"),
+    "breakwater-context":
+      `client="${plant("the context's client", "203.0.113.77")}", auth=api-key, ` +
+      `principal="${plant("the context's principal", word())}", scopes="", timeout-ms=1, attempt=1, ` +
+      `span="${plant("the context's span", hex(16))}"`,
     "user-agent": plant("user-agent", word()),
     referer: `https://shop.example/?session=${plant("referer", word())}`,
     cookie: `session=${plant("cookie", word())}`,

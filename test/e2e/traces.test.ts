@@ -349,7 +349,7 @@ describe("where a share of traces is kept", () => {
     const said = (flags: string) => ({
       traceparent: `00-${foreign}-${parent}-${flags}`,
       tracestate: "vendor=planted",
-      "breakwater-parent-span": parent,
+      "breakwater-context": `client="192.0.2.1", auth=none, timeout-ms=1, attempt=1, span="${parent}"`,
     });
     const url = `${origin.url}/v1/orders`;
     const ids = [...(await idsOf(url, 25, said("01"))), ...(await idsOf(url, 25, said("00")))];

@@ -1,7 +1,8 @@
 /** Origins that answer as a test tells them to, over real HTTP, and what may stand in their place. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../src/contract/internal-headers.ts";
+import { type EdgeContext, readEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 
 export interface Upstream {
   readonly url: string;
@@ -45,13 +46,17 @@ export const listen = async (first: RequestListener, weight = 1): Promise<Upstre
   };
 };
 
-export const idOf = ({ headers }: IncomingMessage): string => String(headers[tierHeaders.requestId]);
+export const idOf = ({ headers }: IncomingMessage): string => String(headers[internalHeaders.requestId]);
+
+/** What the edge says about a request. */
+export const contextOf = (request: IncomingMessage | undefined): EdgeContext | undefined =>
+  readEdgeContext(String(request?.headers[internalHeaders.context] ?? ""));
 
 /** As our origin answers. */
 export const ours =
   (status: number, body = "done", headers: Readonly<Record<string, string>> = {}): RequestListener =>
   (request, response) =>
-    void response.writeHead(status, { [tierHeaders.requestId]: idOf(request), ...headers }).end(body);
+    void response.writeHead(status, { [internalHeaders.requestId]: idOf(request), ...headers }).end(body);
 /** As a gateway before it answers. */
 export const foreign =
   (status: number): RequestListener =>

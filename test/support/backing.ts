@@ -4,10 +4,10 @@ import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import pg from "pg";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { writeVerdict } from "../../src/middleware/auth/identity-headers.ts";
 import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
+import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/data/postgres.ts";
 import { createLog } from "../../src/origin/log.ts";
@@ -160,17 +160,18 @@ export const signEdgeRequest = async (
   { path, method = "GET", json, principal, timeoutMs = 15_000 }: EdgeRequest,
 ) => {
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
-  const said = writeVerdict(
-    principal === undefined
-      ? { auth: "none" }
-      : { auth: "api-key", principal: { id: principal, scopes: scopesOf(contract) } },
-  );
   const fields: Record<string, string> = {
-    [tierHeaders.requestId]: crypto.randomUUID(),
-    [tierHeaders.clientAddress]: "192.0.2.1",
-    [tierHeaders.verdict]: said.verdict,
-    [tierHeaders.timeoutMs]: String(timeoutMs),
-    ...(said.principal === undefined ? {} : { [tierHeaders.principal]: said.principal }),
+    [internalHeaders.requestId]: crypto.randomUUID(),
+    [internalHeaders.context]: writeEdgeContext({
+      client: "192.0.2.1",
+      identity:
+        principal === undefined
+          ? { auth: "none" }
+          : { auth: "api-key", principal: { id: principal, scopes: scopesOf(contract) } },
+      timeoutMs,
+      attempt: 1,
+      parentSpanId: undefined,
+    }),
     ...(body === undefined
       ? {}
       : { "content-type": "application/json", "content-digest": await contentDigest(body) }),

@@ -2,10 +2,10 @@
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
-import { tierHeaders } from "../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { writeVerdict } from "../../src/middleware/auth/identity-headers.ts";
 import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
+import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
 import type { System } from "./system.ts";
@@ -18,7 +18,9 @@ export interface SignedInit {
   /** Who asks, with every scope. @default nobody */
   readonly principal?: string;
   /** What the edge says is left of the request's deadline, milliseconds. */
-  readonly timeoutMs: number | string;
+  readonly timeoutMs: number;
+  /** @default 1 */
+  readonly attempt?: number;
   /** Fields of the client's that go along, by lower-case name. */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -34,24 +36,25 @@ export interface SignedRequest {
 export const signed = async (
   { origins, signingKeys }: System,
   path: string,
-  { method = "GET", json, principal, timeoutMs, headers = {} }: SignedInit,
+  { method = "GET", json, principal, timeoutMs, attempt = 1, headers = {} }: SignedInit,
 ): Promise<SignedRequest> => {
   const base = origins[0]?.url ?? "";
   const keys = parseSigningKeys(signingKeys);
   if (typeof keys === "string") throw new Error(keys);
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
-  const fields = writeVerdict(
-    principal === undefined
-      ? { auth: "none" }
-      : { auth: "api-key", principal: { id: principal, scopes: scopesOf(contract) } },
-  );
   const all: Record<string, string> = {
     ...headers,
-    [tierHeaders.requestId]: crypto.randomUUID(),
-    [tierHeaders.clientAddress]: "127.0.0.1",
-    [tierHeaders.verdict]: fields.verdict,
-    [tierHeaders.timeoutMs]: String(timeoutMs),
-    ...(fields.principal === undefined ? {} : { [tierHeaders.principal]: fields.principal }),
+    [internalHeaders.requestId]: crypto.randomUUID(),
+    [internalHeaders.context]: writeEdgeContext({
+      client: "127.0.0.1",
+      identity:
+        principal === undefined
+          ? { auth: "none" }
+          : { auth: "api-key", principal: { id: principal, scopes: scopesOf(contract) } },
+      timeoutMs,
+      attempt,
+      parentSpanId: undefined,
+    }),
     ...(body === undefined
       ? {}
       : { "content-type": "application/json", "content-digest": await contentDigest(body) }),

@@ -1,4 +1,4 @@
-/** Who is asking, and what they may do. */
+/** Who a request comes from, and what they may do. */
 import type { Auth } from "../../contract/policy.ts";
 
 export interface Principal {
@@ -6,6 +6,17 @@ export interface Principal {
   readonly scopes: readonly string[];
 }
 
-/** The scopes that a route needs and the principal lacks. */
+/** How the client was identified. */
+export type Identity =
+  | { readonly auth: "none" }
+  | { readonly auth: "api-key" | "jwt"; readonly principal: Principal };
+
+export const ANONYMOUS_IDENTITY: Identity = { auth: "none" };
+
+/** Undefined for an anonymous client. */
+export const principalOf = (identity: Identity): Principal | undefined =>
+  identity.auth === "none" ? undefined : identity.principal;
+
+/** The scopes that a route requires and the principal lacks. */
 export const missingScopes = (auth: Auth, principal: Principal): string[] =>
   auth === "public" ? [] : auth.scopes.filter((scope) => !principal.scopes.includes(scope));

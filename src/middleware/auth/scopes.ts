@@ -1,5 +1,5 @@
 /** The scopes that a token gives: `scope` as RFC 9068 §2.2.3 has it, or `scp`, as other issuers have it. */
-import type { JsonObject } from "../../../lib/json-object.ts";
+import type { JsonObject } from "../../lib/json-object.ts";
 
 /** RFC 6749 §3.3, `scope-token`: no space, quote or backslash. */
 const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;

@@ -1,6 +1,6 @@
 /** The one place that turns a problem into an answer (RFC 9457). */
 
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, type ProblemDetails, problemTypes, problemTypeUri } from "../../contract/problem.ts";
 import { securityHeaders } from "./security-headers.ts";
 
@@ -24,7 +24,7 @@ export const problemResponse = (problem: Problem, requestId: string): Response =
       ...securityHeaders,
       "content-type": "application/problem+json",
       "cache-control": "no-store",
-      [tierHeaders.requestId]: requestId,
+      [internalHeaders.requestId]: requestId,
       ...problem.headers,
     },
   });

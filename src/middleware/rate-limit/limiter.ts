@@ -9,6 +9,7 @@ import type { Limit } from "../../contract/policy.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { WaitUntil } from "../context/index.ts";
 import { BucketState } from "./bucket-state.ts";
 import { LimitCheck } from "./limit-check.ts";
 import { type LimitedClient, limitKeys } from "./limit-key.ts";
@@ -136,11 +137,8 @@ export class Limiter {
   }
 }
 
-/** Keeps work running after the response. */
-type WaitUntil = (work: Promise<unknown>) => void;
-
 export interface RateLimiter {
-  /** Decides at once, without a promise, from memory. It never rejects because of the store. */
+  /** Synchronous if the isolate's memory decides. Its promise never rejects because of the store. */
   check(
     limits: readonly Limit[],
     client: LimitedClient,

@@ -36,13 +36,6 @@ export interface LimitVerdict {
   readonly results: readonly LimitResult[];
 }
 
-/** One limit's result for one request, for telemetry. */
-export interface LimitEvent {
-  readonly type: "limit";
-  readonly route: string;
-  readonly result: LimitResult;
-}
-
 /** Whether the limit rejects the request; in a dry run it never does. */
 export const rejects = ({ outcome, limit }: Pick<LimitResult, "outcome" | "limit">): boolean =>
   outcome !== "passed" && limit.dryRun !== true;

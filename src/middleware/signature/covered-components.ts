@@ -1,5 +1,5 @@
 /** What of a request between edge and origin is signed, on both sides in the same way. */
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import type { Component } from "./signature-base.ts";
 
 /** Signature and Signature-Input name the signature by this label (RFC 9421 §4). */
@@ -26,15 +26,8 @@ export const COVERED_FIELDS = [
   "idempotency-key",
   "if-match",
   "if-none-match",
-  tierHeaders.requestId,
-  tierHeaders.clientAddress,
-  tierHeaders.principal,
-  tierHeaders.verdict,
-  tierHeaders.timeoutMs,
-  tierHeaders.attempt,
-  tierHeaders.parentSpan,
-  tierHeaders.rateLimit,
-  tierHeaders.rateLimitPolicy,
+  internalHeaders.requestId,
+  internalHeaders.context,
 ] as const;
 
 /**
@@ -47,12 +40,7 @@ export const coveredFieldsWith = (declared: Iterable<string>): readonly string[]
 ];
 
 /** Header fields without which no request is taken. */
-export const REQUIRED_FIELDS = [
-  tierHeaders.requestId,
-  tierHeaders.clientAddress,
-  tierHeaders.verdict,
-  tierHeaders.timeoutMs,
-] as const;
+export const REQUIRED_FIELDS = [internalHeaders.requestId, internalHeaders.context] as const;
 
 /** What the request is for; every signature covers it, in this order. */
 export const targetComponents = (target: SignedTarget): Component[] => [

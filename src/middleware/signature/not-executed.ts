@@ -3,7 +3,7 @@
  * another origin: a response signature (RFC 9421 §2.4) over the status, the word itself and the request's own
  * signature, which no other attempt has.
  */
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import { equalInConstantTime, fromBase64, toBase64 } from "../../lib/encoding.ts";
 import { LABEL as REQUEST_LABEL } from "./covered-components.ts";
 import type { SigningKey } from "./signing-keys.ts";
@@ -13,17 +13,17 @@ const LABEL = "origin";
 export const NOT_EXECUTED = "?1";
 
 const parametersFor = (keyId: string): string =>
-  `("@status" "${tierHeaders.notExecuted}" "signature";req);keyid="${keyId}";alg="hmac-sha256";tag="breakwater"`;
+  `("@status" "${internalHeaders.notExecuted}" "signature";req);keyid="${keyId}";alg="hmac-sha256";tag="breakwater"`;
 
 const baseFor = (status: number, requestSignature: string, parameters: string): string =>
-  `"@status": ${status}\n"${tierHeaders.notExecuted}": ${NOT_EXECUTED}\n` +
+  `"@status": ${status}\n"${internalHeaders.notExecuted}": ${NOT_EXECUTED}\n` +
   `"signature";req: ${requestSignature}\n"@signature-params": ${parameters}`;
 
 const PREFIX = `${LABEL}=:`;
 const SUFFIX = ":";
 
 /** Names of the fields that are for the edge alone. */
-export const NOT_EXECUTED_FIELDS = [tierHeaders.notExecuted, "signature", "signature-input"] as const;
+export const NOT_EXECUTED_FIELDS = [internalHeaders.notExecuted, "signature", "signature-input"] as const;
 
 /**
  * The fields of the answer.
@@ -42,7 +42,7 @@ export const signNotExecuted = (
   if (!signature?.startsWith(`${REQUEST_LABEL}=`) || key === undefined) return undefined;
   const parameters = parametersFor(key.id);
   return {
-    [tierHeaders.notExecuted]: NOT_EXECUTED,
+    [internalHeaders.notExecuted]: NOT_EXECUTED,
     "signature-input": `${LABEL}=${parameters}`,
     signature: `${PREFIX}${toBase64(key.mac(baseFor(status, signature, parameters)))}${SUFFIX}`,
   };
@@ -63,7 +63,7 @@ export const isNotExecuted = (
 ): boolean => {
   const signature = field("signature");
   const parameters = parametersFor(key.id);
-  if (field(tierHeaders.notExecuted) !== NOT_EXECUTED || !signature?.startsWith(PREFIX)) return false;
+  if (field(internalHeaders.notExecuted) !== NOT_EXECUTED || !signature?.startsWith(PREFIX)) return false;
   if (field("signature-input") !== `${LABEL}=${parameters}` || !signature.endsWith(SUFFIX)) return false;
   const mac = fromBase64(signature.slice(PREFIX.length, -SUFFIX.length));
   return (

@@ -1,6 +1,6 @@
 /** Takes what an edge has gathered: signed like every request, its body too. */
 
-import { tierHeaders } from "../../contract/internal-headers.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts";
@@ -57,7 +57,7 @@ export const serveEvents = (events: SecurityEvents, dependencies: ServeEventsDep
     try {
       const refused = await inScope(deadlines, scope, c, () => take(c, admitted, scope));
       if (refused !== undefined) return problemResponse(refused, requestId);
-      return new Response(null, { status: 204, headers: { [tierHeaders.requestId]: requestId } });
+      return new Response(null, { status: 204, headers: { [internalHeaders.requestId]: requestId } });
     } catch (error) {
       return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
     }

@@ -106,7 +106,7 @@ export const startCacheSystem = async (
         method: "GET",
         path: pathOf(product),
         headers: {},
-        verdict: { auth: "none" },
+        identity: { auth: "none" },
       });
       return (await exchange(port, request)).status;
     },

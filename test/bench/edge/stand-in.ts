@@ -1,6 +1,6 @@
 /** The process that stands in for an origin, and for an issuer of tokens: HOST, PORT, KEYS, KEY_SET. */
 import { createServer } from "node:http";
-import { EDGE_PATH, tierHeaders } from "../../../src/contract/internal-headers.ts";
+import { EDGE_PATH, internalHeaders } from "../../../src/contract/internal-headers.ts";
 import { securityHeaders } from "../../../src/middleware/problems/security-headers.ts";
 import { ANSWER, KEY_SET_PATH } from "./answer.ts";
 
@@ -25,18 +25,14 @@ const fields = { ...securityHeaders, "cache-control": "private, no-store", ...js
 const server = createServer((request, response) => {
   const { url = "" } = request;
   const { headers } = request;
-  const answered = { [tierHeaders.requestId]: String(headers[tierHeaders.requestId]) };
-  const limits = {
-    "ratelimit-policy": String(headers[tierHeaders.rateLimitPolicy]),
-    ratelimit: String(headers[tierHeaders.rateLimit]),
-  };
+  const answered = { [internalHeaders.requestId]: String(headers[internalHeaders.requestId]) };
   request.resume();
   if (url === KEY_SET_PATH) response.writeHead(200, json(keySet)).end(keySet);
   else if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
   else if (url.startsWith(EDGE_PATH)) {
     const record = records.get(url);
     response.writeHead(record === undefined ? 404 : 200, { ...json(record ?? ""), ...answered }).end(record);
-  } else response.writeHead(200, { ...fields, ...limits, ...answered }).end(ANSWER);
+  } else response.writeHead(200, { ...fields, ...answered }).end(ANSWER);
 });
 server.keepAliveTimeout = KEEP_ALIVE_MS;
 server.listen({ host, port: Number(port), backlog: 4_096 });

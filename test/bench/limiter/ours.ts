@@ -1,6 +1,6 @@
 /** This project's limiter, put together as the edge does. */
 import type { Limit } from "../../../src/contract/policy.ts";
-import { createRedisClient } from "../../../src/edge/redis-client.ts";
+import { createRedis } from "../../../src/edge/stores/redis.ts";
 import { createRateLimiter, LIMITER_DEFAULTS } from "../../../src/middleware/rate-limit/limiter.ts";
 import { createRedisLimitStore } from "../../../src/middleware/rate-limit/redis-limit-store.ts";
 import type { LimitVerdict } from "../../../src/middleware/rate-limit/verdict.ts";
@@ -35,13 +35,13 @@ const said = ({ isAdmitted, results }: LimitVerdict, isStoreGivenUp: boolean): S
 });
 
 const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Isolate => {
-  const redis = createRedisClient({ url, token, fetch, timeoutMs: DEADLINE_MS });
+  const redis = createRedis({ url, token, timeoutMs: DEADLINE_MS });
   const breaker = createBreaker(BREAKER, { now: Date.now, random: Math.random });
   const limiter = createRateLimiter({
     options: { deadlineMs: DEADLINE_MS },
     store: createRedisLimitStore({
       keyPrefix,
-      run: (command, script, keys, values) => redis.command(command, script, keys.length, ...keys, ...values),
+      run: (command, script, keys, values) => redis(command, script, keys.length, ...keys, ...values),
     }),
     breaker,
     now: Date.now,

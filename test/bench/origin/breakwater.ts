@@ -27,10 +27,10 @@ const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
         method: "GET",
         path: `/v1/products/${productIdOf(n)}`,
         headers: { ...headers, ...UNCACHED },
-        verdict: anonymous,
+        identity: anonymous,
       };
     case "cached":
-      return { method: "GET", path: `/v1/products/${hotProductIdOf(n)}`, headers, verdict: anonymous };
+      return { method: "GET", path: `/v1/products/${hotProductIdOf(n)}`, headers, identity: anonymous };
     case "order":
     case "order_with_key":
       return {
@@ -42,7 +42,7 @@ const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
           ...(cell === "order_with_key" && { "idempotency-key": randomUUID() }),
         },
         body: orderOf(n),
-        verdict: customer,
+        identity: customer,
       };
   }
 };

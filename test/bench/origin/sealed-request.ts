@@ -1,8 +1,9 @@
 /** Requests to the origin as the edge sends them: sealed by its signature. */
 import { randomBytes, randomUUID } from "node:crypto";
-import { tierHeaders } from "../../../src/contract/internal-headers.ts";
-import { type Verdict, writeVerdict } from "../../../src/middleware/auth/identity-headers.ts";
+import { internalHeaders } from "../../../src/contract/internal-headers.ts";
+import type { Identity } from "../../../src/middleware/auth/principal.ts";
 import { contentDigest } from "../../../src/middleware/signature/content-digest.ts";
+import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../../src/middleware/signature/sign.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { rawRequest } from "../support/request-batch.ts";
@@ -12,7 +13,9 @@ export interface EdgeRequest {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
-  readonly verdict: Verdict;
+  readonly identity: Identity;
+  /** The edge's span. @default the request is not sampled */
+  readonly parentSpanId?: string | undefined;
 }
 
 /** What is left of the request's deadline. */
@@ -31,18 +34,20 @@ const digestOf = async (body: string): Promise<string> => {
 export const sealedFields = async (
   key: SigningKey,
   authority: string,
-  { method, path, headers, body, verdict }: EdgeRequest,
+  { method, path, headers, body, identity, parentSpanId }: EdgeRequest,
 ): Promise<Readonly<Record<string, string>>> => {
-  const fields = writeVerdict(verdict);
   const sent: Record<string, string> = {
     host: authority,
     ...headers,
-    [tierHeaders.requestId]: randomUUID(),
-    [tierHeaders.clientAddress]: "198.51.100.7",
-    [tierHeaders.verdict]: fields.verdict,
-    [tierHeaders.timeoutMs]: String(TIMEOUT_MS),
+    [internalHeaders.requestId]: randomUUID(),
+    [internalHeaders.context]: writeEdgeContext({
+      client: "198.51.100.7",
+      identity,
+      timeoutMs: TIMEOUT_MS,
+      attempt: 1,
+      parentSpanId,
+    }),
   };
-  if (fields.principal !== undefined) sent[tierHeaders.principal] = fields.principal;
   if (body !== undefined) sent["content-digest"] = await digestOf(body);
   const nonce = randomBytes(NONCE_BYTES).toString("base64url");
   const signature = signRequest(key, { method, authority, path, query: "" }, sent, Date.now(), nonce);

@@ -1,10 +1,10 @@
 /** The origin with and without its limit: the same program twice. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { tierHeaders } from "../../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../../src/contract/internal-headers.ts";
 import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import { writeVerdict } from "../../../src/middleware/auth/identity-headers.ts";
+import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
@@ -26,7 +26,7 @@ const SIGNING_KEYS = `bench:${randomBytes(32).toString("base64")}`;
 const PATH = "/v1/orders";
 const NONCE_BYTES = 16;
 
-const verdict = writeVerdict({ auth: "api-key", principal: { id: "bench", scopes: ["orders:read"] } });
+const identity = { auth: "api-key", principal: { id: "bench", scopes: ["orders:read"] } } as const;
 
 /** As the edge sends it. */
 const sealed = (key: SigningKey, authority: string, timeoutMs: number): string => {
@@ -34,11 +34,14 @@ const sealed = (key: SigningKey, authority: string, timeoutMs: number): string =
   const sent: Record<string, string> = {
     host: authority,
     accept: "application/json",
-    [tierHeaders.requestId]: randomUUID(),
-    [tierHeaders.clientAddress]: "198.51.100.7",
-    [tierHeaders.verdict]: verdict.verdict,
-    [tierHeaders.principal]: verdict.principal ?? "",
-    [tierHeaders.timeoutMs]: String(timeoutMs),
+    [internalHeaders.requestId]: randomUUID(),
+    [internalHeaders.context]: writeEdgeContext({
+      client: "198.51.100.7",
+      identity,
+      timeoutMs,
+      attempt: 1,
+      parentSpanId: undefined,
+    }),
   };
   const nonce = randomBytes(NONCE_BYTES).toString("base64url");
   const signature = signRequest(key, target, sent, Date.now(), nonce);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { readScopes } from "../../../../src/middleware/auth/jwt/scopes.ts";
+import { readScopes } from "../../../src/middleware/auth/scopes.ts";
 
 test.each<[object, string[]]>([
   [{}, []],

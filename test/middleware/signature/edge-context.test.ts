@@ -1,58 +1,74 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { readVerdict, type Verdict, writeVerdict } from "../../../src/middleware/auth/identity-headers.ts";
+import type { Identity } from "../../../src/middleware/auth/principal.ts";
+import {
+  type EdgeContext,
+  readEdgeContext,
+  writeEdgeContext,
+} from "../../../src/middleware/signature/edge-context.ts";
 
 /** RFC 6749 §3.3, `scope-token`. */
 const scope = fc.stringMatching(/^[!#-[\]-~]{1,20}$/);
-const auth = fc.constantFrom("api-key", "jwt");
 const principal = fc.record({
   id: fc.oneof(
     fc.string({ unit: "binary", minLength: 1, maxLength: 200 }),
     fc.constantFrom("jwt:alice", "%", "%41", 'a, scopes="admin"', "\r\nx: y", "\0", " ", "\u202e", "🌊"),
   ),
-  scopes: fc.array(scope),
+  scopes: fc.array(fc.oneof(scope, fc.constantFrom("a,", "auth=", "attempt=9"))),
+});
+const identity: fc.Arbitrary<Identity> = fc.oneof(
+  fc.constant({ auth: "none" } as const),
+  fc.record({ auth: fc.constantFrom("api-key", "jwt"), principal }),
+);
+const context: fc.Arbitrary<EdgeContext> = fc.record({
+  client: fc.oneof(fc.ipV4(), fc.constantFrom("unknown", "2001:db8::1", "::")),
+  identity,
+  timeoutMs: fc.nat(300_000),
+  attempt: fc.integer({ min: 1, max: 9 }),
+  parentSpanId: fc.option(fc.stringMatching(/^[0-9a-f]{15}[1-9a-f]$/), { nil: undefined }),
 });
 
-const roundTrip = (verdict: Verdict): Verdict | undefined => {
-  const fields = writeVerdict(verdict);
-  return readVerdict(fields.verdict, fields.principal);
-};
+const valid = {
+  client: "192.0.2.1",
+  identity: { auth: "jwt", principal: { id: "demo", scopes: ["orders:read"] } },
+  timeoutMs: 9_900,
+  attempt: 1,
+  parentSpanId: undefined,
+} as const satisfies EdgeContext;
+const withScopes = (scopes: readonly string[]) =>
+  writeEdgeContext({ ...valid, identity: { auth: "jwt", principal: { id: "demo", scopes } } });
 
-describe("a verdict", () => {
-  test("about nobody is read back as it was written", () => {
-    expect(roundTrip({ auth: "none" })).toEqual({ auth: "none" });
-  });
-
-  test("about a principal is read back as it was written, whatever the principal is called", () => {
+describe("the edge's context", () => {
+  test("is read back as it was written, whatever the principal is called", () => {
     fc.assert(
-      fc.property(auth, principal, (how, who) => {
-        expect(roundTrip({ auth: how, principal: who })).toEqual({ auth: how, principal: who });
+      fc.property(context, (written) => {
+        const names = written.identity.auth === "none" ? [] : written.identity.principal.scopes;
+        fc.pre(names.every((name) => /^[!#-[\]-~]+$/.test(name)));
+        expect(readEdgeContext(writeEdgeContext(written))).toEqual(written);
       }),
     );
   });
 
-  test("is written in visible ASCII, as a header field needs", () => {
-    fc.assert(
-      fc.property(auth, principal, (how, who) => {
-        const fields = writeVerdict({ auth: how, principal: who });
-        expect(fields.verdict).toMatch(/^[ -~]*$/);
-        expect(fields.principal).toMatch(/^[!-~]+$/);
-      }),
-    );
+  test("is written in visible ASCII and spaces, as a header field needs", () => {
+    fc.assert(fc.property(context, (written) => void expect(writeEdgeContext(written)).toMatch(/^[ -~]*$/)));
   });
 
-  test("is written in the form that is documented", () => {
+  test("is a dictionary of structured fields", () => {
+    expect(writeEdgeContext({ ...valid, identity: { auth: "none" } })).toBe(
+      'client="192.0.2.1", auth=none, timeout-ms=9900, attempt=1',
+    );
     const who = { id: "Zo\u00eb, \u03b1", scopes: ["a", "b:c"] };
-    const name = "Zo%C3%AB%2C%20%CE%B1";
-    expect(writeVerdict({ auth: "none" })).toEqual({ verdict: "auth=none" });
-    expect(writeVerdict({ auth: "api-key", principal: who })).toEqual({
-      verdict: 'auth=api-key, scopes="a b:c"',
-      principal: name,
-    });
-    expect(writeVerdict({ auth: "jwt", principal: who })).toEqual({
-      verdict: 'auth=jwt, scopes="a b:c"',
-      principal: name,
-    });
+    expect(
+      writeEdgeContext({
+        client: "2001:db8::1",
+        identity: { auth: "api-key", principal: who },
+        timeoutMs: 10,
+        attempt: 2,
+        parentSpanId: "00f067aa0ba902b7",
+      }),
+    ).toBe(
+      'client="2001:db8::1", auth=api-key, principal="Zo%C3%AB%2C%20%CE%B1", scopes="a b:c", timeout-ms=10, attempt=2, span="00f067aa0ba902b7"',
+    );
   });
 
   test.each([
@@ -70,90 +86,86 @@ describe("a verdict", () => {
     "\u00e9",
     "\u00a0",
     "\ud800",
-  ])("is written without %j, which is no scope", (odd) => {
-    const who = { id: "demo", scopes: ["orders:read", odd, "a,b"] };
-    expect(writeVerdict({ auth: "jwt", principal: who }).verdict).toBe('auth=jwt, scopes="orders:read a,b"');
+  ])("is written without %j, which is not a scope", (odd) => {
+    expect(withScopes(["orders:read", odd, "a,b"])).toContain('scopes="orders:read a,b"');
   });
 
   test("gives no scope that the principal does not have, whatever its scopes are", () => {
     const odd = fc.oneof(scope, fc.string({ unit: "binary" }), fc.stringMatching(/^[ ",=a\\]*$/));
     fc.assert(
-      fc.property(auth, fc.array(odd), (how, scopes) => {
-        const read = roundTrip({ auth: how, principal: { id: "demo", scopes } });
+      fc.property(fc.array(odd), (scopes) => {
         const kept = scopes.filter((each) => /^[!#-[\]-~]+$/.test(each));
-        expect(read).toEqual({ auth: how, principal: { id: "demo", scopes: kept } });
+        expect(readEdgeContext(withScopes(scopes))?.identity).toEqual({
+          auth: "jwt",
+          principal: { id: "demo", scopes: kept },
+        });
       }),
     );
   });
 
   // Such a name cannot come from PostgreSQL, whose texts are UTF-8.
-  test("about a principal whose name is not Unicode is not written at all", () => {
-    const broken = { id: "\ud800", scopes: [] };
-    expect(() => writeVerdict({ auth: "api-key", principal: broken })).toThrow(URIError);
+  test("is not written for a principal whose id is not well-formed Unicode", () => {
+    const broken = { auth: "api-key", principal: { id: "\ud800", scopes: [] } } as const;
+    expect(() => writeEdgeContext({ ...valid, identity: broken })).toThrow(URIError);
   });
 });
 
-describe("readVerdict", () => {
-  test.each<[string, string, string | null | undefined]>([
-    ["nothing", "", undefined],
-    ["an unknown kind", "auth=mtls", undefined],
-    ["a kind in capitals", 'auth=JWT, scopes="a"', "demo"],
-    ["a kind of the prototype", 'auth=constructor, scopes="a"', "demo"],
-    ["nobody with scopes", 'auth=none, scopes="a"', "demo"],
-    ["nobody with a name", "auth=none", "demo"],
-    ["nobody with an empty name", "auth=none", ""],
-    ["a token without a name", 'auth=jwt, scopes="a"', undefined],
-    ["a token without scopes", "auth=jwt", "demo"],
-    ["a key without a name", 'auth=api-key, scopes="a"', undefined],
-    ["a key with a missing name", 'auth=api-key, scopes="a"', null],
-    ["a key with an empty name", 'auth=api-key, scopes="a"', ""],
-    ["a key without scopes", "auth=api-key", "demo"],
-    ["scopes that do not end", 'auth=api-key, scopes="a', "demo"],
-    ["something after the scopes", 'auth=api-key, scopes="a", admin="1"', "demo"],
-    ["scopes twice", 'auth=jwt, scopes="a", scopes="b"', "demo"],
-    ["scopes with a quote", 'auth=jwt, scopes="a"b"', "demo"],
-    ["scopes with a backslash", 'auth=jwt, scopes="a\\b"', "demo"],
-    ["scopes with an escaped quote", 'auth=jwt, scopes="a\\"b"', "demo"],
-    ["scopes with two spaces between", 'auth=jwt, scopes="a  b"', "demo"],
-    ["scopes with a space before", 'auth=jwt, scopes=" a"', "demo"],
-    ["scopes with a space behind", 'auth=jwt, scopes="a "', "demo"],
-    ["scopes that are a space", 'auth=jwt, scopes=" "', "demo"],
-    ["scopes with a tab", 'auth=jwt, scopes="a\tb"', "demo"],
-    ["scopes that are not ASCII", 'auth=jwt, scopes="\u00e9"', "demo"],
-    ["a line break at the end", 'auth=jwt, scopes="a"\n', "demo"],
-    ["a space at the end", 'auth=jwt, scopes="a" ', "demo"],
-    ["no space between", 'auth=jwt,scopes="a"', "demo"],
-    ["something before", 'x, auth=api-key, scopes="a"', "demo"],
-    ["a name with a broken escape", 'auth=api-key, scopes="a"', "%"],
-    ["a name that is not UTF-8", 'auth=api-key, scopes="a"', "%ff"],
-    ["a name that is not encoded", 'auth=jwt, scopes="a"', "Zo\u00eb"],
-    ["a name that is half a character", 'auth=jwt, scopes="a"', "\ud800"],
-    ["a name with a comma", 'auth=jwt, scopes="a"', "a,b"],
-    ["a name that is encoded where it need not be", 'auth=jwt, scopes="a"', "%61"],
-    ["a name that is encoded in small letters", 'auth=jwt, scopes="a"', "%c3%ab"],
-  ])("takes no verdict with %s", (_, verdict, name) => {
-    expect(readVerdict(verdict, name)).toBeUndefined();
+describe("an origin", () => {
+  const field = (identityMembers: string) =>
+    `client="192.0.2.1", ${identityMembers}, timeout-ms=1, attempt=1`;
+
+  test("ignores members that only a newer edge knows", () => {
+    expect(readEdgeContext(`${field("auth=none")}, region="eu", tier=2`)).toMatchObject({ attempt: 1 });
   });
 
-  test("never throws, and takes what is written in one way alone, whatever the fields hold", () => {
-    const verdict = fc.oneof(
+  test.each([
+    ["nothing", ""],
+    ["no client", "auth=none, timeout-ms=1, attempt=1"],
+    ["a client that is not an address", 'client="me", auth=none, timeout-ms=1, attempt=1'],
+    ["no deadline", 'client="192.0.2.1", auth=none, attempt=1'],
+    ["a deadline that is not a number", 'client="192.0.2.1", auth=none, timeout-ms=soon, attempt=1'],
+    ["a negative deadline", 'client="192.0.2.1", auth=none, timeout-ms=-1, attempt=1'],
+    ["attempt 0", 'client="192.0.2.1", auth=none, timeout-ms=1, attempt=0'],
+    ["a span that is not one", `${field("auth=none")}, span="zz"`],
+    ["a member twice", `${field("auth=none")}, attempt=2`],
+    ["an unknown kind of credentials", field("auth=mtls")],
+    ["a kind in capitals", field('auth=JWT, principal="demo", scopes="a"')],
+    ["a kind of the prototype", field('auth=constructor, principal="demo", scopes="a"')],
+    ["an anonymous client with scopes", field('auth=none, scopes="a"')],
+    ["an anonymous client with a name", field('auth=none, principal="demo"')],
+    ["a token without a name", field('auth=jwt, scopes="a"')],
+    ["a token without scopes", field('auth=jwt, principal="demo"')],
+    ["a key with an empty name", field('auth=api-key, principal="", scopes="a"')],
+    [
+      "scopes that do not end",
+      'client="192.0.2.1", timeout-ms=1, attempt=1, auth=jwt, principal="a", scopes="a',
+    ],
+    ["scopes with a quote", field('auth=jwt, principal="a", scopes="a"b"')],
+    ["scopes with a backslash", field('auth=jwt, principal="a", scopes="a\\b"')],
+    ["scopes with two spaces between", field('auth=jwt, principal="a", scopes="a  b"')],
+    ["scopes with a space before", field('auth=jwt, principal="a", scopes=" a"')],
+    ["scopes with a tab", field('auth=jwt, principal="a", scopes="a\tb"')],
+    ["scopes that are not ASCII", field('auth=jwt, principal="a", scopes="\u00e9"')],
+    ["a line break at the end", `${field("auth=none")}\n`],
+    ["a comma at the end", `${field("auth=none")}, `],
+    ["no space between members", field('auth=jwt,principal="a",scopes="a"')],
+    ["something before", `x ${field("auth=none")}`],
+    ["a name with a broken escape", field('auth=jwt, principal="%", scopes="a"')],
+    ["a name that is not UTF-8", field('auth=jwt, principal="%ff", scopes="a"')],
+    ["a name that is not encoded", field('auth=jwt, principal="Zo\u00eb", scopes="a"')],
+    ["a name with a comma", field('auth=jwt, principal="a,b", scopes="a"')],
+    ["a name that is encoded needlessly", field('auth=jwt, principal="%61", scopes="a"')],
+    ["a name that is encoded in small letters", field('auth=jwt, principal="%c3%ab", scopes="a"')],
+  ])("refuses a context with %s", (_, text) => {
+    expect(readEdgeContext(text)).toBeUndefined();
+  });
+
+  test("never throws, whatever the field holds", () => {
+    const text = fc.oneof(
       fc.string(),
-      fc.constant("auth=none"),
-      fc.tuple(auth, fc.string()).map(([how, scopes]) => `auth=${how}, scopes="${scopes}"`),
+      fc.string().map(field),
+      fc.string().map((s) => `${field("auth=none")}${s}`),
     );
-    const name = fc.oneof(
-      fc.string({ unit: "binary" }),
-      fc.string().map((text) => `%${text}`),
-    );
-    fc.assert(
-      fc.property(verdict, fc.option(name), (field, id) => {
-        const read = readVerdict(field, id);
-        // What is read is what is written so, and nothing else.
-        if (read !== undefined) {
-          const written = writeVerdict(read);
-          expect([written.verdict, written.principal ?? null]).toEqual([field, id]);
-        }
-      }),
-    );
+    fc.assert(fc.property(text, (value) => void readEdgeContext(value)));
   });
 });

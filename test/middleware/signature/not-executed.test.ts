@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { tierHeaders } from "../../../src/contract/internal-headers.ts";
+import { internalHeaders } from "../../../src/contract/internal-headers.ts";
 import { fromBase64 } from "../../../src/lib/encoding.ts";
 import {
   isNotExecuted,
@@ -89,11 +89,11 @@ describe("the word is not believed", () => {
   });
 
   test("where it is that something was done", () => {
-    expect(isBelieved({ ...answer, [tierHeaders.notExecuted]: "?0" })).toBe(false);
+    expect(isBelieved({ ...answer, [internalHeaders.notExecuted]: "?0" })).toBe(false);
   });
 
   test.for([
-    ["the request's own fields sent back", () => ({ ...request, [tierHeaders.notExecuted]: "?1" })],
+    ["the request's own fields sent back", () => ({ ...request, [internalHeaders.notExecuted]: "?1" })],
     ["the request's own MAC under its label", () => changed("signature", () => relabelled(request))],
     ["another label", () => changed("signature", (value) => value.replace("origin=", "edge="))],
     ["a second signature beside it", () => changed("signature", (value) => `${value}, ${value}`)],

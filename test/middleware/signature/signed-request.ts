@@ -36,14 +36,8 @@ export const coveredFields: Readonly<Record<string, string>> = {
   "if-none-match": '"8"',
   "idempotency-key": '"4c1e"',
   "x-request-id": "01900000-0000-7000-8000-000000000001",
-  "breakwater-client-address": "192.0.2.1",
-  "breakwater-principal": "demo",
-  "breakwater-verdict": 'auth=api-key, scopes="orders:write"',
-  "breakwater-timeout-ms": "9000",
-  "breakwater-attempt": "1",
-  "breakwater-parent-span": "00f067aa0ba902b7",
-  "breakwater-ratelimit": '"account";r=9;t=1',
-  "breakwater-ratelimit-policy": '"account";q=10;w=10',
+  "breakwater-context":
+    'client="192.0.2.1", auth=api-key, principal="demo", scopes="orders:write", timeout-ms=9000, attempt=1, span="00f067aa0ba902b7"',
 };
 
 export type Fields = Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 /** Judges what a token says (RFC 7519 §4.1), when it is known who has said it. */
 import { isJsonObject, type JsonObject } from "../../../lib/json-object.ts";
-import { readScopes } from "./scopes.ts";
+import { readScopes } from "../scopes.ts";
 import { faulty, type TokenVerdict } from "./verdict.ts";
 
 export interface ClaimsRules {

@@ -6,7 +6,6 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
-import { tierHeaders } from "../../../../src/contract/internal-headers.ts";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../../src/origin/admission.ts";
 import { failing } from "../../../../src/origin/failing.ts";
@@ -94,8 +93,9 @@ const makeRequests = async (key: SigningKey, isSampled: boolean): Promise<Reques
     const fields = await sealedFields(key, AUTHORITY, {
       method: "GET",
       path: PATH,
-      headers: isSampled ? { [tierHeaders.parentSpan]: randomBytes(8).toString("hex") } : {},
-      verdict: { auth: "api-key", principal: { id: "bench", scopes: ["orders:read"] } },
+      headers: {},
+      parentSpanId: isSampled ? randomBytes(8).toString("hex") : undefined,
+      identity: { auth: "api-key", principal: { id: "bench", scopes: ["orders:read"] } },
     });
     requests.push(new Request(`http://${AUTHORITY}${PATH}`, { headers: fields }));
   }

@@ -1,7 +1,6 @@
 /** The real origin, once for each way in which its telemetry is set, asked as the edge asks it. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { tierHeaders } from "../../../../src/contract/internal-headers.ts";
 import { projectFolder } from "../../../../src/local/folder.ts";
 import { freePort } from "../../../../src/local/free-port.ts";
 import type { StopList } from "../../../../src/local/stop-list.ts";
@@ -53,9 +52,9 @@ const requestOf = (authority: string, route: OriginRoute, n: number, isSampled: 
     headers: {
       accept: "application/json",
       ...(route === "trivial" ? {} : UNCACHED),
-      ...(isSampled ? { [tierHeaders.parentSpan]: randomBytes(SPAN_ID_BYTES).toString("hex") } : {}),
     },
-    verdict: { auth: "none" },
+    parentSpanId: isSampled ? randomBytes(SPAN_ID_BYTES).toString("hex") : undefined,
+    identity: { auth: "none" },
   });
 };
 

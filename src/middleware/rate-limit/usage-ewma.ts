@@ -1,8 +1,8 @@
 /**
- * What was lately asked for, as a sum that fades: after the time constant a token counts for 1/e. At a steady rate it
- * is as much as is asked for within the time constant, and so a guess at what the next one brings.
+ * Recent usage: an exponentially decaying sum of tokens. At a steady rate it equals the tokens used within one time
+ * constant, which predicts the next one.
  */
-export class Demand {
+export class UsageEwma {
   readonly #constantMs: number;
   #sum = 0;
   #atMs = Number.NEGATIVE_INFINITY;
@@ -16,7 +16,7 @@ export class Demand {
     this.#atMs = Math.max(this.#atMs, nowMs);
   }
 
-  /** Tokens within a time constant. */
+  /** Tokens per time constant. */
   at(nowMs: number): number {
     const sinceMs = nowMs - this.#atMs;
     return sinceMs > 0 ? this.#sum * Math.exp(-sinceMs / this.#constantMs) : this.#sum;

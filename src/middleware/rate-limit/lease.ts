@@ -1,15 +1,15 @@
-/** Tokens that an isolate has taken from the store and not used yet. They end by time, and are never given back. */
+/** Tokens that an isolate took from the store and has not used. They expire, and are never given back. */
 
 interface Chunk {
   tokens: number;
   readonly untilMs: number;
 }
 
-/** What there is beyond that many at a time ends with what ends first: early, never late. */
+/** Beyond this many, the two oldest chunks merge and expire with the older one: early, never late. */
 const MAX_CHUNKS = 4;
 
 export class Lease {
-  /** What ends first comes first. */
+  /** By expiry, the earliest first. */
   readonly #chunks: Chunk[] = [];
 
   add(tokens: number, untilMs: number): void {
@@ -21,15 +21,15 @@ export class Lease {
     this.#chunks.splice(0, 2, { tokens: first.tokens + second.tokens, untilMs: first.untilMs });
   }
 
-  /** @param beyondMs counted is what is good for longer than this from now on */
+  /** @param beyondMs counts only tokens that are valid for longer than this */
   tokens(nowMs: number, beyondMs = 0): number {
-    this.#drop(nowMs);
+    this.#dropExpired(nowMs);
     let sum = 0;
     for (const { tokens, untilMs } of this.#chunks) if (untilMs > nowMs + beyondMs) sum += tokens;
     return sum;
   }
 
-  /** @returns until when what was used would have been good; undefined where there was not so much, and none was used */
+  /** @returns the earliest expiry of the tokens used; undefined if there were too few, and then none is used */
   use(tokens: number, nowMs: number): number | undefined {
     if (this.tokens(nowMs) < tokens) return undefined;
     const untilMs = this.#chunks[0]?.untilMs ?? nowMs;
@@ -42,7 +42,7 @@ export class Lease {
     return untilMs;
   }
 
-  #drop(nowMs: number): void {
+  #dropExpired(nowMs: number): void {
     for (let [first] = this.#chunks; first !== undefined; [first] = this.#chunks) {
       if (first.tokens > 0 && first.untilMs > nowMs) return;
       this.#chunks.shift();

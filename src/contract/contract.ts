@@ -1,8 +1,8 @@
-/** The whole contract: the API's routes, those by which operators run the system, and those that describe it. */
+/** The whole contract: the routes of the API, of its operators, and of its documentation. */
 import { administrationRoutes } from "./admin.ts";
 import { apiRoutes } from "./api/routes.ts";
-import { getDocs, getOpenApi } from "./documentation.ts";
+import { documentationRoutes } from "./documentation.ts";
 
-export const contract = { ...apiRoutes, ...administrationRoutes, getOpenApi, getDocs };
+export const contract = { ...apiRoutes, ...administrationRoutes, ...documentationRoutes };
 
 export type Contract = typeof contract;

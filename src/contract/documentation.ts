@@ -1,4 +1,4 @@
-/** The routes under which every API describes itself. */
+/** The routes that document the API. */
 import * as z from "zod/mini";
 import { defineRoute } from "./route.ts";
 
@@ -9,20 +9,47 @@ const policy = {
   retry: "safe",
 } as const;
 
-export const getOpenApi = defineRoute({
+/** The page's files change only with a release. */
+const filePolicy = { ...policy, cache: { ...policy.cache, freshS: 3_600 } } as const;
+
+const getOpenApi = defineRoute({
   method: "GET",
   path: "/openapi.json",
-  summary: "This API as an OpenAPI 3.1 document",
+  summary: "The OpenAPI 3.1 document of this API",
   tag: "Documentation",
   responses: { 200: { description: "The document", body: z.looseObject({ openapi: z.string() }) } },
   policy,
 });
 
-export const getDocs = defineRoute({
+const getDocs = defineRoute({
   method: "GET",
   path: "/docs",
-  summary: "This API as a page to read",
+  summary: "The API reference, a web page",
   tag: "Documentation",
   responses: { 200: { description: "The page", mediaType: "text/html" } },
   policy,
 });
+
+const getDocsScript = defineRoute({
+  method: "GET",
+  path: "/docs/app.js",
+  summary: "The script of the API reference",
+  tag: "Documentation",
+  responses: {
+    200: { description: "The script", mediaType: "text/javascript", headers: { etag: "The version" } },
+  },
+  policy: filePolicy,
+});
+
+const getDocsStyle = defineRoute({
+  method: "GET",
+  path: "/docs/app.css",
+  summary: "The style sheet of the API reference",
+  tag: "Documentation",
+  responses: {
+    200: { description: "The style sheet", mediaType: "text/css", headers: { etag: "The version" } },
+  },
+  policy: filePolicy,
+});
+
+export const documentationRoutes = { getOpenApi, getDocs, getDocsScript, getDocsStyle };

@@ -14,7 +14,7 @@ import { createOrigin } from "./app.ts";
 import { createOriginCache, type OriginCache } from "./cache/origin-cache.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
-import { handleGetDocs, handleGetOpenApi } from "./docs/documentation-handlers.ts";
+import { documentationHandlers } from "./docs/handlers.ts";
 import { originGuards } from "./guards/index.ts";
 import type { Handlers } from "./handler.ts";
 import { listen } from "./lifecycle/listen.ts";
@@ -62,8 +62,7 @@ const IDLE_GRACE_MS = 6_000;
 export const handlers: Handlers<Contract> = {
   ...apiHandlers,
   ...administrationHandlers,
-  getOpenApi: handleGetOpenApi,
-  getDocs: handleGetDocs,
+  ...documentationHandlers,
 };
 
 export interface ProcessLog {

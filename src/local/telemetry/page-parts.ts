@@ -1,6 +1,7 @@
 /** What the receiver's pages show in one way. */
-import { type Html, html } from "../../origin/docs/html.ts";
+
 import { clockTime } from "../log-time.ts";
+import { type Html, html } from "./html.ts";
 
 /** The time of day where this runs, which is where it is looked at. */
 export const timeView = (iso: string): Html =>

@@ -1,8 +1,8 @@
 /** The frame of the receiver's pages: no script, nothing from elsewhere, and nothing else allowed. */
 import { createHash } from "node:crypto";
 import { STATUS_CODES } from "node:http";
-import { type Content, Html, html } from "../../origin/docs/html.ts";
 import type { Answer, RefusedRequest } from "./answer.ts";
+import { type Content, Html, html } from "./html.ts";
 import { pageStyle } from "./page-style.ts";
 
 export interface PageContent {

@@ -1,7 +1,8 @@
 /** One trace as a waterfall. */
-import { type Content, type Html, html, joined, table } from "../../origin/docs/html.ts";
+
 import { durationText } from "../log-time.ts";
 import type { Answer } from "./answer.ts";
+import { type Content, type Html, html, joined, table } from "./html.ts";
 import { plainText } from "./otlp-values.ts";
 import { page } from "./page.ts";
 import { countText, hueOf, hueRules, serviceView, timeView } from "./page-parts.ts";

@@ -1,7 +1,8 @@
 /** The list of recent traces. */
-import { type Content, type Html, html, joined, table } from "../../origin/docs/html.ts";
+
 import { durationText } from "../log-time.ts";
 import type { Answer } from "./answer.ts";
+import { type Content, type Html, html, joined, table } from "./html.ts";
 import { page } from "./page.ts";
 import { countText, hueOf, hueRules, serviceView, timeView } from "./page-parts.ts";
 import type { TraceFilter } from "./trace-filter.ts";

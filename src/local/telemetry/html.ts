@@ -1,7 +1,4 @@
-/**
- * HTML that cannot be written unescaped: what stands in an `html` template is text, unless it is `Html`
- * already.
- */
+/** HTML that cannot be written unescaped: every value in an `html` template is escaped, except another `Html`. */
 
 export class Html {
   readonly source: string;
@@ -36,18 +33,7 @@ export const html = (literals: TemplateStringsArray, ...contents: readonly Conte
 export const joined = (contents: readonly Content[], separator: Content): Html =>
   html`${contents.map((content, index) => (index === 0 ? content : [separator, content]))}`;
 
-/** Text in which `backticks` mark code. */
-export const inline = (text: string): Html =>
-  html`${text.split(/`([^`]+)`/).map((part, index) => (index % 2 === 1 ? html`<code>${part}</code>` : part))}`;
-
-/** Paragraphs, which an empty line parts. */
-export const prose = (text: string | undefined): Html =>
-  html`${(text ?? "")
-    .split(/\n\s*\n/)
-    .filter((paragraph) => paragraph.trim() !== "")
-    .map((paragraph) => html`<p>${inline(paragraph.trim())}</p>\n`)}`;
-
-/** A table that scrolls by itself where the window is narrow; without rows it is nothing. */
+/** A table that scrolls on its own in a narrow window. Undefined without rows. */
 export const table = (
   label: string,
   columns: readonly string[],
@@ -66,15 +52,3 @@ ${body}</tbody>
 </table></div>
 `;
 };
-
-export const codeBlock = (label: string, code: string): Html =>
-  html`<pre role="region" aria-label="${label}" tabindex="0"><code>${code}</code></pre>\n`;
-
-type AnchorKind = "tag" | "operation" | "schema" | "problem";
-
-/** An element's id: one of its own for every name, whatever characters the name has. */
-export const anchor = (kind: AnchorKind, name: string): string =>
-  `${kind}-${name.replaceAll(/[^A-Za-z0-9_-]/gu, (each) => `~${each.codePointAt(0)?.toString(16)}.`)}`;
-
-export const link = (kind: AnchorKind, name: string, content: Content): Html =>
-  html`<a href="#${anchor(kind, name)}">${content}</a>`;

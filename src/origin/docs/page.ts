@@ -1,0 +1,76 @@
+/** The API reference: Swagger UI on a page of its own, with a static list of the problem types. */
+import { html } from "hono/html";
+import { documentationRoutes } from "../../contract/documentation.ts";
+import { isProblemCode, problemTypes } from "../../contract/problem.ts";
+
+const { getOpenApi, getDocsScript, getDocsStyle } = documentationRoutes;
+
+/** Swagger UI needs neither `eval` nor inline styles; its icons are `data:` images. */
+export const contentSecurityPolicy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/**
+ * Starts Swagger UI; appended to its script, because the policy forbids inline scripts. The UI grows above the problem
+ * types, so the page scrolls to the address's fragment afterwards. A validator URL would send the document's address
+ * to another host.
+ */
+export const initializer = `
+document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches);
+SwaggerUIBundle({
+  url: ${JSON.stringify(getOpenApi.path)},
+  dom_id: "#reference",
+  deepLinking: true,
+  validatorUrl: null,
+  onComplete: () => document.getElementById(location.hash.slice(1))?.scrollIntoView(),
+});
+`;
+
+/** Appended to Swagger UI's style sheet. */
+export const problemStyle = `
+#problems :is(th, td) { padding: 6px 12px 6px 0; text-align: left; }
+#problems tr:target { outline: 2px solid #49cc90; }
+`;
+
+const problemRows = Object.keys(problemTypes)
+  .filter(isProblemCode)
+  .map((code) => {
+    const { status, title } = problemTypes[code];
+    return html`<tr id="problem-${code}"><th scope="row"><code>${code}</code></th><td>${status}</td><td>${title}</td></tr>
+`;
+  });
+
+/** The type of every problem links to a row of this page; the list needs no script. */
+export const docsPage = (title: string): string =>
+  html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>${title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="${getDocsStyle.path}">
+<script src="${getDocsScript.path}" defer></script>
+</head>
+<body>
+<main id="reference"><noscript>The API reference needs JavaScript. <a href="${getOpenApi.path}">The OpenAPI document</a> does not.</noscript></main>
+<section id="problems" class="swagger-ui"><div class="wrapper info">
+<h2>Problem types</h2>
+<p>Errors are <code>application/problem+json</code> (RFC 9457): <code>code</code> identifies the problem for programs,
+and <code>type</code> links to its row.</p>
+<table>
+<thead><tr><th scope="col">Code</th><th scope="col">Status</th><th scope="col">Title</th></tr></thead>
+<tbody>
+${problemRows}</tbody>
+</table>
+</div></section>
+</body>
+</html>
+`.toString();

@@ -1,0 +1,161 @@
+/**
+ * Single flight for a process: all requests for a key wait for one fill. The fill belongs to none of them, so that it ends
+ * only when the last one has left. If it does not come back within a lease, it is started again, and the first result
+ * counts.
+ */
+import { isFailure } from "../../middleware/response-cache/entry.ts";
+import {
+  type CacheStore,
+  FILL_LEASE_MS,
+  type Filled,
+  type FillRequest,
+  type Fills,
+  type Joined,
+  type Waiter,
+} from "../../middleware/response-cache/ports.ts";
+import { createLeases } from "../../resilience/single-flight.ts";
+import type { RedisEntries } from "./redis.ts";
+
+interface Flight {
+  readonly result: Promise<Joined>;
+  readonly generatedAtMs: number;
+  readonly asOfMs: number;
+  readonly tags: readonly string[];
+  waiters: number;
+  /** Ends the fill, unless later requests need it. */
+  abandon(): void;
+}
+
+const MAX_TRIES = 3;
+
+/** @returns undefined if the time is up, or if the waiter's end comes first */
+const resultFor = async <T>(
+  result: Promise<T>,
+  { onEnd }: Waiter,
+  ms: number | undefined,
+): Promise<T | undefined> => {
+  const { promise: end, resolve } = Promise.withResolvers<undefined>();
+  const timer = ms === undefined ? undefined : setTimeout(resolve, Math.max(0, ms), undefined);
+  const unsubscribe = onEnd?.(() => resolve(undefined));
+  try {
+    return await Promise.race([result, end]);
+  } finally {
+    clearTimeout(timer);
+    unsubscribe?.();
+  }
+};
+
+export interface SharedFillsOptions {
+  readonly memory: CacheStore;
+  readonly redis: RedisEntries;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): Fills => {
+  const flights = new Map<string, Flight>();
+  const failures = createLeases({ leaseMs: FILL_LEASE_MS });
+
+  /** The flight whose result the request may use. */
+  const flightFor = (request: FillRequest): Flight | undefined => {
+    const flight = flights.get(request.key);
+    return flight !== undefined && request.accepts(flight) ? flight : undefined;
+  };
+
+  const hasJustFailed = (key: string): boolean => failures.heldUntilMs(key, now()) !== undefined;
+
+  const fill = async (request: FillRequest, signal: AbortSignal): Promise<Joined> => {
+    const claim = await redis.claim(request);
+    if (claim !== undefined && "response" in claim) {
+      await memory.put(request.key, claim);
+      return { entry: claim, collapsed: true };
+    }
+    let filled: Filled | undefined;
+    try {
+      filled = await request.fill(signal);
+      return { ...filled, collapsed: false };
+    } finally {
+      if (claim !== undefined) redis.settle(request.key, claim, filled?.entry);
+    }
+  };
+
+  const start = (request: FillRequest): Flight => {
+    const { key, tags, outlivesWaiters, moment } = request;
+    const controller = new AbortController();
+    const { promise, resolve, reject } = Promise.withResolvers<Joined>();
+    let tries = 0;
+    let running = 0;
+    let isSettled = false;
+
+    const attempt = (): void => {
+      if (tries === MAX_TRIES) return;
+      tries += 1;
+      running += 1;
+      fill(request, controller.signal)
+        .finally(() => {
+          running -= 1;
+        })
+        .then(
+          (joined) => {
+            const isFailed = joined.result !== undefined && isFailure(joined.result);
+            // Another try may still succeed.
+            if (isFailed && running > 0) return;
+            if (isFailed) failures.take(key, now());
+            resolve(joined);
+          },
+          (error: unknown) => {
+            if (running === 0) reject(error);
+          },
+        );
+    };
+
+    const retries = setInterval(attempt, FILL_LEASE_MS);
+    /** From now on, requests start a new flight. */
+    const end = (): void => {
+      isSettled = true;
+      clearInterval(retries);
+      if (flights.get(key) === flight) flights.delete(key);
+    };
+    const flight: Flight = {
+      result: promise.finally(end),
+      generatedAtMs: now(),
+      asOfMs: moment(),
+      tags,
+      waiters: 0,
+      abandon: () => {
+        if (outlivesWaiters || isSettled) return;
+        end();
+        controller.abort();
+      },
+    };
+    // A background fill has no waiter that handles its failure.
+    flight.result.catch(() => undefined);
+    flights.set(key, flight);
+    attempt();
+    return flight;
+  };
+
+  return {
+    patienceMs: (request) => {
+      const flight = flightFor(request);
+      if (flight === undefined) return hasJustFailed(request.key) ? 0 : FILL_LEASE_MS;
+      return Math.max(0, flight.generatedAtMs + FILL_LEASE_MS - now());
+    },
+    refresh: (request) => {
+      if (flightFor(request) === undefined && !hasJustFailed(request.key)) start(request);
+    },
+    join: async (request, untilMs) => {
+      const running = flightFor(request);
+      const flight = running ?? start(request);
+      flight.waiters += 1;
+      try {
+        const ms = untilMs === undefined ? undefined : untilMs - now();
+        const joined = await resultFor(flight.result, request.waiter, ms);
+        return joined && { ...joined, collapsed: running !== undefined };
+      } finally {
+        flight.waiters -= 1;
+        if (flight.waiters === 0) flight.abandon();
+      }
+    },
+  };
+};

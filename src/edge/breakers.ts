@@ -1,43 +1,51 @@
-/** The edge's breakers: one for each dependency of an isolate, told of in its log. */
+/** The edge's circuit breakers: one per dependency and isolate. Their transitions are logged and counted. */
+
+import type { Log } from "../middleware/problems/index.ts";
 import { type Breaker, createBreaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
 import type { Transition } from "../resilience/circuit-breaker/transition.ts";
 
-export interface BreakerSurroundings {
+/** A closed set, for metric labels. */
+export type Dependency = "redis" | "origin";
+
+export interface BreakerDeps {
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** Within [0, 1). */
   readonly random: () => number;
-  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
-  /** Told of each change too. @param upstream which one, where there are several of one name @default nobody is */
+  readonly log: Log;
+  /** @param upstream the origin's authority; empty for Redis @default none */
   readonly onTransition?:
     | ((dependency: Dependency, transition: Transition, upstream: string) => void)
     | undefined;
 }
 
-/** By its name, from a closed set. */
-export type Dependency = "redis" | "origin";
-
-/** @param upstream of several of one name, which one it is; else empty */
-export const tellTransition = (
-  { log, onTransition }: Pick<BreakerSurroundings, "log" | "onTransition">,
+export const reportTransition = (
+  { log, onTransition }: Pick<BreakerDeps, "log" | "onTransition">,
   dependency: Dependency,
   transition: Transition,
   upstream = "",
 ): void => {
   const { from, to, reason } = transition;
-  const about = upstream === "" ? {} : { origin: upstream };
-  log({ level: "warn", message: "circuit breaker", dependency, ...about, from, to, reason });
+  const origin = upstream === "" ? {} : { origin: upstream };
+  log({ level: "warn", message: "circuit breaker", dependency, ...origin, from, to, reason });
   onTransition?.(dependency, transition, upstream);
 };
 
-export const dependencyBreaker = (
-  dependency: Dependency,
-  options: BreakerOptions,
-  surroundings: BreakerSurroundings,
-): Breaker =>
-  createBreaker(options, {
-    now: surroundings.now,
-    random: surroundings.random,
-    onTransition: (transition) => tellTransition(surroundings, dependency, transition),
+/**
+ * While it is open, keys are looked up at an origin, which is slower, and each isolate limits on its own. So it opens for a
+ * second at most and closes without a ramp: a command is little work. A probe may take twice as long as a command.
+ */
+const REDIS_BREAKER: BreakerOptions = {
+  timeoutMs: 500,
+  maxTimeoutMs: 1_000,
+  halfOpenTimeoutMs: 300,
+  rampMs: 0,
+};
+
+export const createRedisBreaker = (deps: BreakerDeps): Breaker =>
+  createBreaker(REDIS_BREAKER, {
+    now: deps.now,
+    random: deps.random,
+    onTransition: (transition) => reportTransition(deps, "redis", transition),
   });

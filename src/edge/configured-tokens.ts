@@ -1,12 +1,11 @@
 /** Takes access tokens of the issuer that the configuration names. */
 
+import { sleep, timeoutSignal, withTimeout } from "../lib/async.ts";
 import { createTokenVerifier } from "../middleware/auth/jwt/token-verifier.ts";
 import type { CheckCredentials } from "../middleware/auth/result.ts";
-import { tokenCredentials } from "../middleware/auth/tokens.ts";
-import type { EdgeConfiguration } from "./configuration.ts";
-import { fetchText } from "./fetch-text.ts";
-import { pause } from "./pause.ts";
-import { within } from "./within.ts";
+import { tokens } from "../middleware/auth/tokens.ts";
+import { readBody } from "../middleware/body-limit/read-body.ts";
+import type { EdgeConfig } from "./config.ts";
 
 /** Nobody waits longer for an issuer's keys. */
 const FETCH_TIMEOUT_MS = 3_000;
@@ -22,15 +21,26 @@ interface Surroundings {
 }
 
 const fetchKeySet = async (url: string, fetch: typeof globalThis.fetch): Promise<unknown> => {
-  const options = { whose: "the issuer", fetch, timeoutMs: FETCH_TIMEOUT_MS, maxBytes: MAX_BYTES };
-  const { status, text } = await fetchText(url, { headers: { accept: "application/json" } }, options);
-  if (status !== 200) throw new Error(`the issuer answered ${status} for its keys`);
-  return JSON.parse(text);
+  const timeout = timeoutSignal(FETCH_TIMEOUT_MS);
+  try {
+    const init = {
+      headers: { accept: "application/json" },
+      redirect: "manual",
+      signal: timeout.signal,
+    } as const;
+    const response = await fetch(url, init);
+    const reading = await readBody(response.body?.getReader() ?? null, MAX_BYTES, timeout.signal);
+    if (response.status !== 200 || reading.kind !== "read")
+      throw new Error(`the issuer answered ${response.status} for its keys`);
+    return JSON.parse(new TextDecoder().decode(reading.bytes));
+  } finally {
+    timeout.clear();
+  }
 };
 
 /** Undefined where none is named. */
 export const configuredTokens = (
-  configuration: EdgeConfiguration,
+  configuration: EdgeConfig,
   { fetch, now, log }: Surroundings,
 ): CheckCredentials | undefined => {
   const {
@@ -55,8 +65,8 @@ export const configuredTokens = (
     fetchKeys,
     fetchTimeoutMs: FETCH_TIMEOUT_MS,
     now,
-    within,
-    pause,
+    within: withTimeout,
+    pause: sleep,
   });
-  return tokenCredentials(verifier, now);
+  return tokens(verifier, now);
 };

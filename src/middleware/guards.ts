@@ -1,60 +1,59 @@
-/** The guards, in the order in which a request meets them: the same at the edge and at an origin that stands alone. */
-import type { EdgeRoute } from "../contract/edge-manifest.ts";
-import { authenticationGuard } from "./auth/index.ts";
+/** The guards, in the order in which a request meets them. Both tiers mount this list. */
+import type { Context, MiddlewareHandler } from "hono";
+import type { EdgeRoutes } from "../contract/edge-manifest.ts";
+import type { Occurrence } from "../security-events/event.ts";
+import { type ApiKeysDeps, apiKeys } from "./auth/api-keys.ts";
+import { auth } from "./auth/index.ts";
 import type { CheckCredentials } from "./auth/result.ts";
-import { blocklistGuard } from "./blocklist/index.ts";
-import type { HeldBlocklist } from "./blocklist/snapshot.ts";
-import { type BodyGuardDependencies, bodyGuard } from "./body-limit/index.ts";
-import type { Exchange, GuardResult, NamedGuard } from "./exchange.ts";
-import { type LimitGuardDependencies, limitGuard } from "./rate-limit/index.ts";
-import { routeGuard } from "./route-policy/index.ts";
-import type { RouteTable } from "./route-policy/route-table.ts";
-import { screeningGuard } from "./screening/index.ts";
-import type { ReportSecurity } from "./security-report.ts";
+import { blocklist } from "./blocklist/index.ts";
+import { blocklistSnapshot, type LoadBlocklist } from "./blocklist/snapshot.ts";
+import { bodyLimit } from "./body-limit/index.ts";
+import type { GuardConfig } from "./config.ts";
+import type { ContextVariables } from "./context/index.ts";
+import { Pipeline } from "./pipeline.ts";
+import type { Log } from "./problems/index.ts";
+import { type LimitEvent, type RateLimiter, rateLimit, routeLimits } from "./rate-limit/index.ts";
+import { routePolicy } from "./route-policy/index.ts";
+import { compileRoutes } from "./route-policy/route-table.ts";
+import type { HeaderFields } from "./screening/headers.ts";
+import { screening } from "./screening/index.ts";
+import { securityReport } from "./security-report.ts";
 
-export interface ChainDependencies {
-  readonly table: RouteTable<EdgeRoute>;
-  /** @default nobody is blocked */
-  readonly blocklist?: HeldBlocklist | undefined;
-  readonly keys: CheckCredentials;
-  /** @default no token is taken */
-  readonly tokens?: CheckCredentials | undefined;
-  readonly limits: Omit<LimitGuardDependencies, "reportSecurity">;
-  readonly body: BodyGuardDependencies;
+/** What the tiers implement differently, and what they configure. */
+export interface GuardDeps {
+  readonly routes: EdgeRoutes;
+  readonly config: GuardConfig;
+  /** @default there is no blocklist */
+  readonly loadBlocklist: LoadBlocklist | undefined;
+  readonly lookUpKey: ApiKeysDeps["lookup"];
+  /** Undefined if no issuer is configured. */
+  readonly tokens: CheckCredentials | undefined;
+  readonly limiter: RateLimiter;
+  /** @default header fields are not screened */
+  readonly headerFields?: ((c: Context) => HeaderFields) | undefined;
+  readonly recordEvent: (occurrence: Occurrence) => void;
+  readonly observe: (event: LimitEvent) => void;
+  readonly log: Log;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  readonly reportSecurity: ReportSecurity;
 }
 
-export const guardChain = ({
-  table,
-  blocklist,
-  keys,
-  tokens,
-  limits,
-  body,
-  now,
-  reportSecurity,
-}: ChainDependencies): readonly NamedGuard[] => [
-  ...(blocklist === undefined
-    ? []
-    : [{ name: "blocklist" as const, pass: blocklistGuard({ held: blocklist, now, reportSecurity }) }]),
-  { name: "screening", pass: screeningGuard(table, reportSecurity) },
-  { name: "route", pass: routeGuard(table, now) },
-  { name: "authentication", pass: authenticationGuard({ keys, tokens, reportSecurity }) },
-  { name: "limit", pass: limitGuard({ ...limits, reportSecurity }) },
-  { name: "body", pass: bodyGuard(body) },
-];
+/** The guards' names in telemetry. */
+export const GUARD_NAMES = ["blocklist", "screening", "route", "authentication", "limit", "body"] as const;
 
-/** What the first guard says that answers or refuses; undefined where all let the request go on. */
-export const passGuards = async (guards: readonly NamedGuard[], exchange: Exchange): Promise<GuardResult> => {
-  for (const { name, pass } of guards) {
-    // A guard that decides at once costs no turn of the event loop.
-    const pending = pass(exchange);
-    const result = pending instanceof Promise ? await pending : pending;
-    if (result === undefined) continue;
-    exchange.stoppedBy = name;
-    return result;
-  }
-  return undefined;
+export const guards = (deps: GuardDeps): readonly MiddlewareHandler[] => {
+  const { config, limiter, loadBlocklist: load, observe, log, now } = deps;
+  const routes = compileRoutes(deps.routes);
+  const report = securityReport(deps.recordEvent, now);
+  const limits = routeLimits(config.RATE_LIMITS);
+  const snapshot = load === undefined ? () => undefined : blocklistSnapshot({ load, now, log });
+  const keys = apiKeys({ lookup: deps.lookUpKey, now, prefetch: { limiter, limits } });
+
+  return new Pipeline<ContextVariables>()
+    .use(blocklist({ snapshot, report, now }))
+    .use(screening({ routes, report, headerFields: deps.headerFields }))
+    .use(routePolicy({ routes, now }))
+    .use(auth({ apiKeys: keys, tokens: deps.tokens, report }))
+    .use(rateLimit({ limiter, limits, report, observe, log, now }))
+    .use(bodyLimit({ now })).handlers;
 };

@@ -1,4 +1,4 @@
-/** What guards have to say of a request to whoever watches over security. */
+/** How guards report security events. A report costs the request a note in memory; nothing waits for it. */
 import type {
   AuthFailure,
   Occurrence,
@@ -6,23 +6,22 @@ import type {
   SuspiciousActivity,
 } from "../security-events/event.ts";
 import { traceIdOf } from "../telemetry/trace-context.ts";
-import type { Exchange } from "./exchange.ts";
+import type { ContextVariables, VariableReader } from "./context/index.ts";
 
 export type SecurityFinding = AuthFailure | RateLimitExceeded | SuspiciousActivity;
 
-/** Costs the request nothing but a note in memory. */
-export type ReportSecurity = (exchange: Exchange, finding: SecurityFinding) => void;
-
-/** @param atMs epoch milliseconds */
-export const occurrenceOf = (
-  { client, entry, requestId }: Exchange,
+/** @param route the operation's name in the contract; null if no route matched yet */
+export type ReportSecurity = (
+  c: VariableReader<ContextVariables>,
+  route: string | null,
   finding: SecurityFinding,
-  atMs: number,
-): Occurrence => ({
-  atMs,
-  client: client.name,
-  route: entry?.name ?? null,
-  requestId,
-  traceId: traceIdOf(requestId),
-  ...finding,
-});
+) => void;
+
+/** @param record takes the event @param now epoch milliseconds */
+export const securityReport =
+  (record: (occurrence: Occurrence) => void, now: () => number): ReportSecurity =>
+  (c, route, finding) => {
+    const requestId = c.get("requestId");
+    const { name: client } = c.get("client");
+    record({ atMs: now(), client, route, requestId, traceId: traceIdOf(requestId), ...finding });
+  };

@@ -1,7 +1,7 @@
 /** A handler for every route of the contract. */
 import type { Contract } from "../contract/contract.ts";
+import { administrationHandlers } from "./admin/blocklist/handlers.ts";
 import { apiHandlers } from "./api/handlers.ts";
-import { administrationHandlers } from "./blocklist/administration-handlers.ts";
 import { handleGetDocs, handleGetOpenApi } from "./docs/documentation-handlers.ts";
 import type { Handlers } from "./handler.ts";
 

@@ -1,7 +1,7 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
 import cluster from "node:cluster";
-import { runCommand } from "./commands/run-command.ts";
-import { processTerminal } from "./commands/terminal.ts";
+import { processTerminal } from "./admin/cli.ts";
+import { runMain } from "./admin/commands.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
 import { readConfigurationFile } from "./config/read-file.ts";
@@ -43,5 +43,5 @@ const command = process.argv.slice(2);
 process.exit(
   command.length === 0
     ? await serve(configuration)
-    : await runCommand(command, configuration, file?.path, processTerminal),
+    : await runMain(command, configuration, file?.path, processTerminal),
 );

@@ -10,7 +10,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { apiRoutes } from "../../src/contract/api/routes.ts";
 import { timeoutMs } from "../../src/contract/route.ts";
-import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
+import { readEdgeConfig } from "../../src/edge/config.ts";
 import { projectFolder } from "../../src/local/folder.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { readOriginConfiguration } from "../../src/origin/config/read.ts";
@@ -145,7 +145,7 @@ describe("the edge of `wrangler dev --env compose`", () => {
   const { vars } = toml.env.compose;
 
   test("accepts its vars, and they fit the services", () => {
-    const reading = readEdgeConfiguration(vars);
+    const reading = readEdgeConfig(vars);
     expect(reading).toMatchObject({ ok: true });
     const origin = services["web-api"]?.environment ?? {};
     expect(vars["SIGNING_KEYS"]).toBe(origin["SIGNING_KEYS"]);

@@ -2,7 +2,7 @@
 import type { IncomingMessage, RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
-import type { OriginAnswer } from "../../src/edge/origin-request.ts";
+import type { OriginResponse } from "../../src/edge/upstream/client.ts";
 import { signNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { clientTo, clock, KEY, outcomes, statusOf, stoppedClock, textOf, well } from "./origin-clients.ts";
@@ -24,11 +24,15 @@ const notBegun =
 describe("a request that may be made again is answered by another origin", () => {
   test.each<[string, RequestListener, string]>([
     ["breaks the connection", cutting, "broken"],
-    ["is away behind its gateway", foreign(502), "foreign"],
-    ["is not what answers", (_, response) => void response.writeHead(200).end("a proxy's page"), "foreign"],
+    ["is away behind its gateway", foreign(502), "not_origin"],
+    [
+      "is not what answers",
+      (_, response) => void response.writeHead(200).end("a proxy's page"),
+      "not_origin",
+    ],
     ["refuses", ours(503), "refused"],
     ["has not begun", notBegun(503), "not_executed"],
-    ["does not believe the edge's clock", notBegun(401), "disbelieved"],
+    ["does not believe the edge's clock", notBegun(401), "signature_rejected"],
   ])("where the first one %s", async (_, handler, outcome) => {
     const upstreams = [await listen(handler), await listen(well)];
     const { answer, trail } = await clientTo(upstreams, {}, firstFirst).send();
@@ -61,7 +65,7 @@ describe("a request that may be made again is answered by another origin", () =>
 describe("a request that must not be done twice", () => {
   test.each([
     ["breaks the connection", cutting, "unreachable"],
-    ["is away behind its gateway", foreign(502), "foreign"],
+    ["is away behind its gateway", foreign(502), "not_origin"],
     ["refuses, and does not say that it has done nothing", ours(503), 503],
     ["says so without a signature", ours(503, "", { [internalHeaders.notExecuted]: "?1" }), 503],
     ["says so with another one's key", notBegun(503, [testKey("k", 7)]), 503],
@@ -69,7 +73,7 @@ describe("a request that must not be done twice", () => {
     const upstreams = [await listen(handler), await listen(well)];
     const { answer } = await clientTo(upstreams, {}, firstFirst).send({
       method: "POST",
-      repetition: "never",
+      retryMode: "never",
     });
     expect(statusOf(answer)).toBe(result);
     expect(upstreams.map(({ seen }) => seen.length)).toEqual([1, 0]);
@@ -81,7 +85,7 @@ describe("a request that must not be done twice", () => {
     const upstreams = [await listen(notBegun(status)), await listen(well)];
     const { answer } = await clientTo(upstreams, {}, firstFirst).send({
       method: "POST",
-      repetition: "never",
+      retryMode: "never",
     });
     expect(await textOf(answer)).toBe("done");
   });
@@ -94,17 +98,17 @@ describe("a request that must not be done twice", () => {
     });
     const other = await listen(well);
     const { send } = clientTo([upstream, other], {}, firstFirst);
-    await send({ method: "POST", repetition: "never" });
+    await send({ method: "POST", retryMode: "never" });
     upstream.answer((request, response) => ours(503, "", proof)(request, response));
     other.answer((request, response) => ours(503, "", proof)(request, response));
-    const { answer, trail } = await send({ method: "POST", repetition: "never" });
+    const { answer, trail } = await send({ method: "POST", retryMode: "never" });
     expect(statusOf(answer)).toBe(503);
     expect(outcomes(trail)).toEqual(["refused"]);
   });
 
   test("tells its client nothing of the proof", async () => {
     const upstream = await listen(notBegun(503));
-    const { answer } = await clientTo([upstream]).send({ method: "POST", repetition: "never" });
+    const { answer } = await clientTo([upstream]).send({ method: "POST", retryMode: "never" });
     if (answer.kind !== "answered") throw new Error(answer.kind);
     expect(answer.response.headers.get("retry-after")).toBe("1");
     for (const name of [internalHeaders.notExecuted, "signature", "signature-input"])
@@ -115,10 +119,10 @@ describe("a request that must not be done twice", () => {
 test("connections that break one after another open the breaker, however many are under way", async () => {
   const upstream = await listen((request) => void setTimeout(() => request.socket.resetAndDestroy(), 30));
   const { send } = clientTo([upstream], { retryPercent: 0 });
-  const answers: OriginAnswer[] = [];
+  const answers: OriginResponse[] = [];
   await Promise.all(
     Array.from({ length: 8 }, async () => {
-      for (let turn = 0; turn < 12; turn += 1) answers.push((await send({ repetition: "never" })).answer);
+      for (let turn = 0; turn < 12; turn += 1) answers.push((await send({ retryMode: "never" })).answer);
     }),
   );
   const refused = answers.filter(
@@ -184,7 +188,7 @@ test("a write that one origin has not begun goes there again where the other one
   for (let reads = 0; reads < 20; reads += 1) await send();
   const statuses: (number | string)[] = [];
   for (let writes = 0; writes < 10; writes += 1)
-    statuses.push(statusOf((await send({ method: "POST", repetition: "never" })).answer));
+    statuses.push(statusOf((await send({ method: "POST", retryMode: "never" })).answer));
   expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(9);
 });
 
@@ -203,7 +207,7 @@ describe("with one origin, behind which there may be many pods", () => {
     expect(outcomes((await send()).trail)).toEqual(["refused"]);
     let turn = 0;
     upstream.answer((request, response) => (turn++ === 0 ? notBegun(503) : well)(request, response));
-    expect(outcomes((await send({ method: "POST", repetition: "never" })).trail)).toEqual([
+    expect(outcomes((await send({ method: "POST", retryMode: "never" })).trail)).toEqual([
       "not_executed",
       "answered",
     ]);

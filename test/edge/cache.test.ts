@@ -2,11 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { createEdge, type Edge } from "../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
-import { askEdge } from "../support/ask-edge.ts";
+import { askEdge, type Edge, startEdge } from "../support/ask-edge.ts";
 import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
-import { noRedis } from "../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
 const answered = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
@@ -55,23 +52,12 @@ beforeEach(async () => {
     headers: { "cache-control": CACHE_CONTROL, etag: `"${version}"` },
     body: `version ${version}`,
   }));
-  const configuration = readEdgeConfiguration({
-    ORIGINS: upstream.url,
-    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
-    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
-    UPSTASH_REDIS_REST_TOKEN: "token",
-  });
-  if (!configuration.ok) throw new Error(configuration.message);
   const isolate = () =>
-    createEdge({
-      configuration: configuration.value,
+    startEdge({
+      environment: { ORIGINS: upstream.url },
       routes: edgeRoutes({ thing, things, change, plain }),
-      redis: noRedis,
       store,
-      fetch: (input, init) => fetch(input, init),
       now: () => clock() + laterMs,
-      random: Math.random,
-      log: () => undefined,
     });
   edge = isolate();
   otherEdge = isolate();

@@ -3,12 +3,9 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
-import { createRedisClient } from "../../src/edge/redis-client.ts";
-import { askEdge } from "../support/ask-edge.ts";
-import { createMemoryStore } from "../support/memory-store.ts";
-import { noRedis } from "../support/no-redis.ts";
+import { readEdgeConfig } from "../../src/edge/config.ts";
+import { createRedis } from "../../src/edge/stores/redis.ts";
+import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";
 import { problemOf } from "../support/problem-of.ts";
 
 const TIMEOUT_MS = 1_000;
@@ -40,13 +37,6 @@ const closed = defineRoute({
   policy: { auth: { scopes: ["test"] } },
 });
 
-const environment = (origin: string) => ({
-  ORIGINS: origin,
-  SIGNING_KEYS: `k:${"A".repeat(43)}=`,
-  UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
-  UPSTASH_REDIS_REST_TOKEN: "token",
-});
-
 let upstream: Server | undefined;
 
 afterEach(() => {
@@ -63,21 +53,8 @@ const listen = async (handler: RequestListener): Promise<string> => {
   return `http://127.0.0.1:${address.port}`;
 };
 
-const edgeTo = (origin: string, others: Partial<EdgeDependencies> = {}) => {
-  const configuration = readEdgeConfiguration(environment(origin));
-  if (!configuration.ok) throw new Error(configuration.message);
-  return createEdge({
-    configuration: configuration.value,
-    routes: edgeRoutes({ slow, upload, closed }),
-    redis: noRedis,
-    store: createMemoryStore(),
-    fetch: (input, init) => fetch(input, init),
-    now: Date.now,
-    random: Math.random,
-    log: () => undefined,
-    ...others,
-  });
-};
+const edgeTo = (origin: string, others: Partial<EdgeOptions> = {}) =>
+  startEdge({ environment: { ORIGINS: origin }, routes: edgeRoutes({ slow, upload, closed }), ...others });
 
 describe("an origin", () => {
   test("that does not answer within the route's deadline is 504, and its request is aborted", async () => {
@@ -142,7 +119,7 @@ test("a key that neither Redis nor an origin can tell about is 503, not 401", as
 });
 
 test("a wrong configuration names every wrong key at once, and no value", () => {
-  const reading = readEdgeConfiguration({ ORIGINS: "ftp://secret-host", SIGNING_KEYS: "k:c2hvcnQ=" });
+  const reading = readEdgeConfig({ ORIGINS: "ftp://secret-host", SIGNING_KEYS: "k:c2hvcnQ=" });
   expect(reading).toEqual({
     ok: false,
     message:
@@ -159,12 +136,7 @@ test("Redis that does not answer is no longer asked once its breaker is open", a
   });
   const lines: Record<string, unknown>[] = [];
   const edge = edgeTo("http://127.0.0.1:9", {
-    redis: createRedisClient({
-      url: hung,
-      token: "token",
-      fetch: (input, init) => fetch(input, init),
-      timeoutMs: 200,
-    }),
+    redis: createRedis({ url: hung, token: "token", timeoutMs: 200 }),
     // Open for all of half a second, in which no time passes.
     now: () => 1_800_000_000_000,
     random: () => 0.999,

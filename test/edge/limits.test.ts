@@ -5,9 +5,7 @@ import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
-import { createEdge, type EdgeDependencies } from "../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../src/edge/configuration.ts";
-import { createRedisClient, type RedisClient } from "../../src/edge/redis-client.ts";
+import { createRedis, type RedisCommand } from "../../src/edge/stores/redis.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
 import { createKey } from "../../src/middleware/auth/api-key.ts";
@@ -16,11 +14,10 @@ import {
   VERSION_FIELD,
   writeKeyRecord,
 } from "../../src/middleware/auth/published-keys.ts";
-import type { LimitEvent } from "../../src/middleware/rate-limit/limit-events.ts";
+import type { LimitEvent } from "../../src/middleware/rate-limit/index.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { askEdge } from "../support/ask-edge.ts";
+import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
-import { createMemoryStore } from "../support/memory-store.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -33,7 +30,7 @@ let bridge: UpstashBridge;
 let door: Door;
 let upstream: Upstream;
 let prefix: string;
-let direct: RedisClient;
+let direct: RedisCommand;
 
 beforeAll(async () => {
   redis = await startRedis();
@@ -54,8 +51,8 @@ afterEach(async () => {
   await upstream.stop();
 });
 
-const clientOf = (url: string, timeoutMs: number): RedisClient =>
-  createRedisClient({ url, token: "token", fetch: (input, init) => fetch(input, init), timeoutMs });
+const clientOf = (url: string, timeoutMs: number): RedisCommand =>
+  createRedis({ url, token: "token", timeoutMs });
 
 const limitOf = (numbers: Partial<Limit> = {}): Limit => ({
   name: "reads",
@@ -87,34 +84,18 @@ interface Edge {
 const start = (
   routes: Routes,
   environment: Readonly<Record<string, string>> = {},
-  others: Partial<EdgeDependencies> = {},
+  others: Partial<EdgeOptions> = {},
 ): Edge => {
-  const configuration = readEdgeConfiguration({
-    ORIGINS: upstream.url,
-    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
-    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
-    UPSTASH_REDIS_REST_TOKEN: "token",
-    REDIS_KEY_PREFIX: prefix,
-    ...environment,
-  });
-  if (!configuration.ok) throw new Error(configuration.message);
   const events: LimitEvent[] = [];
   let commands = 0;
   const client = clientOf(`http://127.0.0.1:${door.port}`, DEADLINE_MS);
-  const edge = createEdge({
-    configuration: configuration.value,
+  const edge = startEdge({
+    environment: { ORIGINS: upstream.url, REDIS_KEY_PREFIX: prefix, ...environment },
     routes: edgeRoutes(routes),
-    redis: {
-      command: (...parts) => {
-        commands += 1;
-        return client.command(...parts);
-      },
+    redis: (...parts) => {
+      commands += 1;
+      return client(...parts);
     },
-    store: createMemoryStore(),
-    fetch: (input, init) => fetch(input, init),
-    now: Date.now,
-    random: Math.random,
-    log: () => undefined,
     observe: (event) => {
       if (event.type === "limit") events.push(event);
     },
@@ -147,7 +128,7 @@ describe("what is above the limit", () => {
     expect(await problemOf(refused)).toMatchObject({
       code: "rate_limited",
       status: 429,
-      detail: expect.stringMatching(/^The limit "reads" is used up\. Try again in [12] s\.$/),
+      detail: expect.stringMatching(/^The limit "reads" is exhausted\. Try again in [12] s\.$/),
       "violated-policies": ["reads"],
     });
     expect(upstream.arrived).toHaveLength(3);
@@ -206,7 +187,7 @@ describe("a principal", () => {
   beforeEach(async () => {
     const { id, hash } = alice;
     const record = { id, hash, principal: "alice", scopes: ["read", OPERATOR_SCOPE], expiresAtMs: null };
-    await direct.command("HSET", publishedKeysName(prefix), id, writeKeyRecord(record), VERSION_FIELD, "1");
+    await direct("HSET", publishedKeysName(prefix), id, writeKeyRecord(record), VERSION_FIELD, "1");
   });
 
   test("has its limit wherever it comes from", async () => {
@@ -218,7 +199,7 @@ describe("a principal", () => {
   });
 
   test("may have another limit than others", async () => {
-    await direct.command("HSET", publishedOverridesName(prefix), "reads:alice", "5 0.01");
+    await direct("HSET", publishedOverridesName(prefix), "reads:alice", "5 0.01");
     const edge = start(scoped([limitOf({ per: "principal" })]));
     const answers = await statuses(edge, 7, { authorization });
     expect(answers).toEqual([200, 200, 200, 200, 200, 429, 429]);
@@ -235,14 +216,12 @@ describe("a principal", () => {
       scoped(limits),
       {},
       {
-        redis: {
-          command: async (...parts) => {
-            asked.push(String(parts[0]));
-            if (parts[0] === "EVALSHA") scripted.resolve();
-            // The key is not found before its address's limit has been asked for.
-            else if (parts[0] === "HMGET") await scripted.promise;
-            return await client.command(...parts);
-          },
+        redis: async (...parts) => {
+          asked.push(String(parts[0]));
+          if (parts[0] === "EVALSHA") scripted.resolve();
+          // The key is not found before its address's limit has been asked for.
+          else if (parts[0] === "HMGET") await scripted.promise;
+          return await client(...parts);
         },
       },
     );
@@ -336,7 +315,7 @@ describe("while Redis hangs", () => {
     const refused = await edge.ask();
     expect(refused.status).toBe(503);
     expect(refused.headers.get("retry-after")).toBe("1");
-    expect((await problemOf(refused)).detail).toBe('The limit "reads" cannot be checked now.');
+    expect((await problemOf(refused)).detail).toBe('The limit "reads" cannot be checked at the moment.');
   });
 
   test("the isolate's own bucket decides, and Redis again within the lease once it is back", async () => {

@@ -1,8 +1,8 @@
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { originBreaker, readEdgeConfiguration } from "../../src/edge/configuration.ts";
-import { createOriginClient } from "../../src/edge/origin-client.ts";
-import type { OriginAnswer } from "../../src/edge/origin-request.ts";
+import { originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
+import type { OriginResponse } from "../../src/edge/upstream/client.ts";
+import { createOriginClient } from "../../src/edge/upstream/client.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import {
   contextOf,
@@ -39,23 +39,23 @@ const clientTo = (upstreams: readonly Upstream[], random = () => 0.999) => {
     fetch: (input, init) => fetch(input, init),
     log: (entry) => void lines.push(entry),
   });
-  const send = ({ leftMs = DEADLINE_MS, deadline = later() }: SendOptions = {}): Promise<OriginAnswer> =>
+  const send = ({ leftMs = DEADLINE_MS, deadline = later() }: SendOptions = {}): Promise<OriginResponse> =>
     client.send({
       route: "test",
-      repetition: "never",
-      inBackground: () => undefined,
+      retryMode: "never",
+      waitUntil: () => undefined,
       method: "GET",
       path: "/",
       query: "",
       headers: {},
-      verdict: { auth: "none" },
+      identity: { auth: "none" },
       requestId: crypto.randomUUID(),
-      clientAddress: "192.0.2.1",
-      deadline,
+      client: "192.0.2.1",
+      signal: deadline,
       deadlineAtMs: nowMs + leftMs,
     });
-  const sendMany = async (times: number, options: SendOptions = {}): Promise<OriginAnswer[]> => {
-    const answers: OriginAnswer[] = [];
+  const sendMany = async (times: number, options: SendOptions = {}): Promise<OriginResponse[]> => {
+    const answers: OriginResponse[] = [];
     for (let turn = 0; turn < times; turn += 1) answers.push(await send(options));
     return answers;
   };
@@ -65,18 +65,18 @@ const clientTo = (upstreams: readonly Upstream[], random = () => 0.999) => {
   return { send, sendMany, pass, lines };
 };
 
-const kinds = (answers: readonly OriginAnswer[]): string[] => answers.map(({ kind }) => kind);
+const kinds = (answers: readonly OriginResponse[]): string[] => answers.map(({ kind }) => kind);
 const REFUSED = { kind: "unreachable", retryAfterS: 1 };
 
 describe("an origin is no longer asked after five failures one after another", () => {
-  test.each<[string, RequestListener, SendOptions, OriginAnswer["kind"]]>([
+  test.each<[string, RequestListener, SendOptions, OriginResponse["kind"]]>([
     ["a connection that breaks", cutting, {}, "unreachable"],
     ["no answer in time", hanging, {}, "timed_out"],
-    ["a gateway's 502", foreign(502), {}, "foreign"],
-    ["a gateway's 503", foreign(503), {}, "foreign"],
-    ["a gateway's 504", foreign(504), {}, "foreign"],
-    ["the platform's 521, for an origin that refuses", foreign(521), {}, "foreign"],
-    ["the platform's 530, for an origin whose name is not found", foreign(530), {}, "foreign"],
+    ["a gateway's 502", foreign(502), {}, "not_origin"],
+    ["a gateway's 503", foreign(503), {}, "not_origin"],
+    ["a gateway's 504", foreign(504), {}, "not_origin"],
+    ["the platform's 521, for an origin that refuses", foreign(521), {}, "not_origin"],
+    ["the platform's 530, for an origin whose name is not found", foreign(530), {}, "not_origin"],
   ])("%s", async (_, handler, options, kind) => {
     const upstream = await listen(handler);
     const { send, lines } = clientTo([upstream]);
@@ -216,7 +216,7 @@ test("the breaker's numbers are the edge's configuration", () => {
     UPSTASH_REDIS_REST_TOKEN: "token",
   };
   const optionsOf = (variables: Readonly<Record<string, string>>) => {
-    const reading = readEdgeConfiguration({ ...required, ...variables });
+    const reading = readEdgeConfig({ ...required, ...variables });
     return reading.ok ? originBreaker(reading.value) : reading.message;
   };
   expect(optionsOf({})).toEqual({

@@ -1,8 +1,8 @@
 /** The client that both reads and writes of the edge go through, to origins over real HTTP. */
 
-import type { AttemptEvent, AttemptRecord } from "../../src/edge/attempt-events.ts";
-import { createOriginClient, type OriginClientOptions } from "../../src/edge/origin-client.ts";
-import type { OriginAnswer } from "../../src/edge/origin-request.ts";
+import type { AttemptRecord } from "../../src/edge/upstream/attempt.ts";
+import type { AttemptEvent, OriginResponse } from "../../src/edge/upstream/client.ts";
+import { createOriginClient, type OriginClientOptions } from "../../src/edge/upstream/client.ts";
 import type { Repetition } from "../../src/resilience/balancer/retry-mode.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { ours, type Upstream } from "./upstreams.ts";
@@ -12,7 +12,7 @@ export const KEY = testKey("k", 0);
 export const well = ours(200);
 
 interface SendOptions {
-  readonly repetition?: Repetition;
+  readonly retryMode?: Repetition;
   readonly method?: string;
   readonly deadlineMs?: number;
 }
@@ -37,22 +37,22 @@ export const clientTo = (
     },
     options,
   );
-  const send = async ({ repetition = "race", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
+  const send = async ({ retryMode = "race", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
     const trail: AttemptRecord[] = [];
     const answer = await client.send({
       route: "test",
-      repetition,
-      inBackground: (work) => void background.push(work),
+      retryMode,
+      waitUntil: (work) => void background.push(work),
       method,
       path: "/",
       query: "",
       headers: {},
-      verdict: { auth: "none" },
+      identity: { auth: "none" },
       requestId: crypto.randomUUID(),
-      clientAddress: "192.0.2.1",
-      deadline: AbortSignal.timeout(deadlineMs),
+      client: "192.0.2.1",
+      signal: AbortSignal.timeout(deadlineMs),
       deadlineAtMs: now() + deadlineMs,
-      trail,
+      attempts: trail,
     });
     return { answer, trail };
   };
@@ -74,8 +74,8 @@ export const stoppedClock = () => {
   const nowMs = Date.now();
   return clock(() => nowMs);
 };
-export const statusOf = (answer: OriginAnswer): number | string =>
+export const statusOf = (answer: OriginResponse): number | string =>
   answer.kind === "answered" ? answer.response.status : answer.kind;
-export const textOf = async (answer: OriginAnswer): Promise<string> =>
+export const textOf = async (answer: OriginResponse): Promise<string> =>
   answer.kind === "answered" ? await answer.response.text() : answer.kind;
 export const outcomes = (trail: readonly AttemptRecord[]): string[] => trail.map(({ outcome }) => outcome);

@@ -1,8 +1,8 @@
 /** What the edge does where an origin is slow, over real HTTP. */
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import type { AttemptRecord } from "../../src/edge/attempt-events.ts";
-import type { OriginClientOptions } from "../../src/edge/origin-client.ts";
+import type { AttemptRecord } from "../../src/edge/upstream/attempt.ts";
+import type { OriginClientOptions } from "../../src/edge/upstream/client.ts";
 import { clientTo, clock, outcomes, statusOf, textOf, well } from "./origin-clients.ts";
 import {
   contextOf,
@@ -61,7 +61,7 @@ describe("a read that takes longer than nearly all do", () => {
     });
     const { answer, trail } = await send();
     expect(await textOf(answer)).toBe("done");
-    expect(outcomes(trail)).toEqual(["answered", "outrun"]);
+    expect(outcomes(trail)).toEqual(["answered", "hedge_lost"]);
     await closed.promise;
   });
 
@@ -77,7 +77,7 @@ describe("a read that takes longer than nearly all do", () => {
       expect(await textOf(answer)).toBe("done");
       trails.push(trail);
     });
-    expect(outcomes(trails.at(-1) ?? [])).toEqual(["answered", "outrun"]);
+    expect(outcomes(trails.at(-1) ?? [])).toEqual(["answered", "hedge_lost"]);
     expect(trails.at(-1)?.map(({ origin }) => origin)).toEqual([1, 0]);
   });
 
@@ -159,7 +159,7 @@ describe("a read that takes longer than nearly all do", () => {
     const upstreams = [await listen(well), await listen(well)];
     const { send } = await taught(upstreams);
     for (const upstream of upstreams) upstream.answer(hanging);
-    const { trail } = await send({ method: "POST", repetition: "never", deadlineMs: 300 });
+    const { trail } = await send({ method: "POST", retryMode: "never", deadlineMs: 300 });
     expect(trail.length).toBe(1);
   });
 });
@@ -169,7 +169,7 @@ describe("a write that may be made again", () => {
     const upstreams = [await listen(well), await listen(well)];
     const { now, pass } = clock();
     const { send } = clientTo(upstreams, {}, Math.random, now);
-    for (let turn = 0; turn < 60; turn += 1) await send({ method: "PUT", repetition: "again" });
+    for (let turn = 0; turn < 60; turn += 1) await send({ method: "PUT", retryMode: "again" });
     pass(LOOK_MS);
     const [first, second] = upstreams;
     if (first === undefined || second === undefined) throw new Error("there are two");
@@ -177,11 +177,11 @@ describe("a write that may be made again", () => {
     first.answer((_, response) => void response.once("close", closed.resolve));
     const trails: AttemptRecord[][] = [];
     await untilSeen(first, async () => {
-      const { answer, trail } = await send({ method: "PUT", repetition: "again", deadlineMs: 800 });
+      const { answer, trail } = await send({ method: "PUT", retryMode: "again", deadlineMs: 800 });
       expect(await textOf(answer)).toBe("done");
       trails.push(trail);
     });
-    expect(outcomes(trails.at(-1) ?? [])).toEqual(["outrun", "answered"]);
+    expect(outcomes(trails.at(-1) ?? [])).toEqual(["hedge_lost", "answered"]);
     await closed.promise;
   });
 });

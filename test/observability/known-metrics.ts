@@ -3,7 +3,7 @@
  * to be in what the running system emits.
  */
 
-import { GUARD_NAMES } from "../../src/middleware/exchange.ts";
+import { GUARD_NAMES } from "../../src/middleware/guards.ts";
 import { CACHE_OUTCOMES } from "../../src/middleware/response-cache/outcome.ts";
 import { DELIVERY_OUTCOMES, DROP_PLACES } from "../../src/origin/security-events/event-metrics.ts";
 import { SINK_NAMES } from "../../src/origin/security-events/sink.ts";
@@ -85,16 +85,16 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   http_client_request_duration_seconds: histogram(EDGE, { ...http, ...open("server_address", "error_type") }),
   edge_attempts_total: counter(EDGE, {
     ...open("upstream"),
-    cause: ["first", "look", "retry", "hedge"],
+    cause: ["first", "probe", "retry", "hedge"],
     outcome: [
       "answered",
       "refused",
       "not_executed",
-      "foreign",
-      "disbelieved",
+      "not_origin",
+      "signature_rejected",
       "broken",
       "timed_out",
-      "outrun",
+      "hedge_lost",
     ],
   }),
   edge_retries_denied_total: counter(EDGE, { reason: ["attempts", "budget", "deadline", "origins"] }),

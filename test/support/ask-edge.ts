@@ -1,6 +1,72 @@
-/** Asks an edge of the test's own process. */
-import type { Edge } from "../../src/edge/app.ts";
+/** An edge in the test's own process. */
+import type { Hono } from "hono/tiny";
+import type { EdgeRoutes } from "../../src/contract/edge-manifest.ts";
+import { createEdge, type EdgeDeps } from "../../src/edge/app.ts";
+import { readEdgeConfig } from "../../src/edge/config.ts";
+import type { EdgeEnv } from "../../src/edge/env.ts";
+import { createEdgeTelemetry } from "../../src/edge/telemetry/telemetry.ts";
+import { createMemoryStore } from "./memory-store.ts";
+import { noRedis } from "./no-redis.ts";
+
+export type Edge = Hono<EdgeEnv>;
+
+/** What a Worker gets from its platform; `background` collects the work after responses. */
+export const executionContext = (background: Promise<unknown>[] = []): ExecutionContextLike => ({
+  waitUntil: (work) => void background.push(work),
+  passThroughOnException: () => undefined,
+  props: {},
+});
+
+interface ExecutionContextLike {
+  waitUntil(work: Promise<unknown>): void;
+  passThroughOnException(): void;
+  props: object;
+}
+
+export interface EdgeOptions extends Partial<Omit<EdgeDeps, "config" | "routes">> {
+  readonly routes: EdgeRoutes;
+  /** On top of what every edge needs. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Called with every attempt, retry that was not made, and decision of a limit. */
+  readonly observe?: EdgeDeps["telemetry"]["observe"];
+}
+
+/** An isolate of its own, without Redis and blocklist unless they are given. */
+export const startEdge = ({ environment, routes, observe, ...others }: EdgeOptions): Edge => {
+  const reading = readEdgeConfig({
+    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+    UPSTASH_REDIS_REST_TOKEN: "token",
+    ...environment,
+  });
+  if (!reading.ok) throw new Error(reading.message);
+  const shared = {
+    config: reading.value,
+    fetch: (input: string | URL | Request, init?: RequestInit) => fetch(input, init),
+    now: () => Date.now(),
+    random: () => Math.random(),
+    ...others,
+  };
+  const telemetry = createEdgeTelemetry({ ...shared, writeLine: () => undefined });
+  return createEdge({
+    routes,
+    redis: noRedis,
+    store: createMemoryStore(),
+    log: () => undefined,
+    telemetry: observe === undefined ? telemetry : { ...telemetry, observe },
+    ...shared,
+  });
+};
 
 /** @param target a path, an absolute URL, or a whole request */
-export const askEdge = (edge: Edge, target: string | Request, init?: RequestInit): Promise<Response> =>
-  edge.fetch(target instanceof Request ? target : new Request(new URL(target, "http://localhost"), init));
+export const askEdge = async (
+  edge: Edge,
+  target: string | Request,
+  init?: RequestInit,
+  background?: Promise<unknown>[],
+): Promise<Response> =>
+  await edge.fetch(
+    target instanceof Request ? target : new Request(new URL(target, "http://localhost"), init),
+    {},
+    executionContext(background),
+  );

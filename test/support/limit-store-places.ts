@@ -1,7 +1,6 @@
 /** The limiter's stores as the tests reach them. */
 
-import type { RedisReply } from "../../src/edge/redis-client.ts";
-import { createRedisClient } from "../../src/edge/redis-client.ts";
+import { createRedis, type RedisReply } from "../../src/edge/stores/redis.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { createRedisLimitStore } from "../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
 import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
@@ -10,18 +9,13 @@ import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
 export const overRest = (url: string, token: string): LimitStoreUnderTest => {
   const keyPrefix = `test-${crypto.randomUUID()}:`;
   const names = new Set<string>();
-  const client = createRedisClient({
-    url,
-    token,
-    fetch: (input, init) => fetch(input, init),
-    timeoutMs: 5_000,
-  });
+  const redis = createRedis({ url, token, timeoutMs: 5_000 });
   const store = () =>
     createRedisLimitStore({
       keyPrefix,
       run: (command, script, keys, values) => {
         for (const key of keys) names.add(key);
-        return client.command(command, script, keys.length, ...keys, ...values);
+        return redis(command, script, keys.length, ...keys, ...values);
       },
     });
   const nameOf = (bucket: string): string => {
@@ -32,11 +26,11 @@ export const overRest = (url: string, token: string): LimitStoreUnderTest => {
   const done = async (reply: Promise<RedisReply>): Promise<void> => void (await reply);
   return {
     stores: [store(), store()],
-    override: (field, text) => done(client.command("HSET", publishedOverridesName(keyPrefix), field, text)),
-    write: (bucket, text) => done(client.command("SET", nameOf(bucket), text)),
-    keptForMs: async (bucket) => Number(await client.command("PTTL", nameOf(bucket))),
+    override: (field, text) => done(redis("HSET", publishedOverridesName(keyPrefix), field, text)),
+    write: (bucket, text) => done(redis("SET", nameOf(bucket), text)),
+    keptForMs: async (bucket) => Number(await redis("PTTL", nameOf(bucket))),
     stop: async () => {
-      for (const name of [...names, publishedOverridesName(keyPrefix)]) await client.command("DEL", name);
+      for (const name of [...names, publishedOverridesName(keyPrefix)]) await redis("DEL", name);
     },
   };
 };

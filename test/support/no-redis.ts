@@ -1,9 +1,4 @@
-/** Redis as an edge finds it that has none: at an address that refuses. */
-import { createRedisClient } from "../../src/edge/redis-client.ts";
+/** Redis as an edge sees it while it is down: at an address that refuses connections. */
+import { createRedis } from "../../src/edge/stores/redis.ts";
 
-export const noRedis = createRedisClient({
-  url: "http://127.0.0.1:9",
-  token: "token",
-  fetch: (input, init) => fetch(input, init),
-  timeoutMs: 1_000,
-});
+export const noRedis = createRedis({ url: "http://127.0.0.1:9", token: "token", timeoutMs: 1_000 });

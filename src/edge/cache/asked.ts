@@ -1,12 +1,13 @@
 /** A request that may be answered from the edge's cache. */
+
+import type { Context } from "hono";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
-import { routed } from "../../middleware/exchange.ts";
 import { tagsFor } from "../../middleware/response-cache/tags.ts";
-import type { EdgeExchange } from "../edge-exchange.ts";
+import type { EdgeEnv } from "../env.ts";
 import { cacheKeys } from "./cache-key.ts";
 
 export interface Asked {
-  readonly exchange: EdgeExchange;
+  readonly c: Context<EdgeEnv>;
   readonly key: string;
   readonly tags: readonly string[];
   /** Whether what an origin answers to it may be kept: HEAD is answered without a body. */
@@ -14,7 +15,7 @@ export interface Asked {
 }
 
 /** @returns what a request asks of the cache; undefined where it goes to an origin in any case */
-export const askedOfCache = (): ((exchange: EdgeExchange) => Asked | undefined) => {
+export const askedOfCache = (): ((c: Context<EdgeEnv>) => Asked | undefined) => {
   /** What is the same for each request of a route; as many as there are routes. */
   const compiled = new Map<
     EdgeRoute,
@@ -29,12 +30,10 @@ export const askedOfCache = (): ((exchange: EdgeExchange) => Asked | undefined) 
     return made;
   };
 
-  return (exchange) => {
-    const { keyOf, tagsOf } = of(routed(exchange).entry.route);
-    const { origin, path, query, request } = exchange;
-    const key = keyOf?.({ origin, path, query, headers: request.headers });
-    return key === undefined
-      ? undefined
-      : { exchange, key, tags: tagsOf(path), isWhole: request.method === "GET" };
+  return (c) => {
+    const { keyOf, tagsOf } = of(c.get("route").route);
+    const { origin, path, query } = c.get("target");
+    const key = keyOf?.({ origin, path, query, headers: c.req.raw.headers });
+    return key === undefined ? undefined : { c, key, tags: tagsOf(path), isWhole: c.req.method === "GET" };
   };
 };

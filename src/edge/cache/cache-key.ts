@@ -1,6 +1,6 @@
 /** Under what an answer is kept at the edge: a bare URL, so that nothing a client sends beside it chooses an answer. */
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
-import { isSendable } from "../forward.ts";
+import { isSendable } from "../upstream/proxy.ts";
 
 /** The condition decides what is sent, not what the answer is. */
 export const CONDITION = "if-none-match";

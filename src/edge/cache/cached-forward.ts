@@ -4,17 +4,16 @@
  * time in one isolate, one fetches it: by a lease, since no promise may be shared between requests.
  */
 
+import type { Context } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
-import type { Problem } from "../../contract/problem.ts";
-import { routed } from "../../middleware/exchange.ts";
+import { sleep, withTimeout } from "../../lib/async.ts";
 import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
 import { type Usability, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import { readTags } from "../../middleware/response-cache/tags.ts";
 import { createLeases, type Lease } from "../../resilience/single-flight.ts";
-import type { EdgeExchange } from "../edge-exchange.ts";
-import type { Forward } from "../forward.ts";
-import { pause, pauseFor } from "../pause.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { Proxy } from "../upstream/proxy.ts";
 import { type Asked, askedOfCache } from "./asked.ts";
 import { type EdgeStore, matchInTime } from "./edge-store.ts";
 import { discard, type Fetched, failureOf, fetchAndKeep } from "./fetch-and-keep.ts";
@@ -48,7 +47,7 @@ interface StandIn {
 /** What became of who fetched: its answer is kept, will not be kept, or does not come. */
 type Followed = Response | "ended" | "died";
 
-export const cachedForward = (forward: Forward, { store, now, log }: CachedForwardDependencies) => {
+export const cachedForward = (forward: Proxy, { store, now, log }: CachedForwardDependencies) => {
   const leases = createLeases({ leaseMs: LEASE_MS });
   const failures = createLeases({ leaseMs: LEASE_MS });
   const invalidations = createInvalidations();
@@ -70,12 +69,12 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     return windows.staleIfErrorMs > 0 && ageMs < windows.freshMs + windows.staleIfErrorMs ? "old" : "gone";
   };
 
-  const serve = ({ exchange }: Asked, kept: KeptAnswer, status: CacheStatus): Response =>
-    keptResponse(exchange, kept, status, now());
+  const serve = ({ c }: Asked, kept: KeptAnswer, status: CacheStatus): Response =>
+    keptResponse(c, kept, status, now());
 
-  const leaveUnread = ({ exchange }: Asked, kept: KeptAnswer | undefined): void => {
+  const leaveUnread = ({ c }: Asked, kept: KeptAnswer | undefined): void => {
     const { body } = kept?.response ?? {};
-    if (body) exchange.inBackground(body.cancel());
+    if (body) c.get("waitUntil")(body.cancel());
   };
 
   const staleOnError = (asked: Asked, kept: KeptAnswer, forwardStatus?: number): Response =>
@@ -87,12 +86,10 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
         : { forward: "stale", forwardStatus, detail: "stale-if-error" },
     );
 
-  const told = ({ exchange }: Asked, fetched: Fetched, forwarded: "miss" | "stale") => {
+  const told = ({ c }: Asked, fetched: Fetched, forwarded: "miss" | "stale") => {
     const { result, stored } = fetched;
-    exchange.cacheOutcome = failureOf(fetched) === undefined ? "miss" : "failed";
-    return result instanceof Response
-      ? fetchedAnswer(exchange, result, { forward: forwarded, stored })
-      : result;
+    c.set("cacheOutcome", failureOf(fetched) === undefined ? "miss" : "failed");
+    return fetchedAnswer(c, result, { forward: forwarded, stored });
   };
 
   /** @param standIn what is used where no origin has an answer, or, unless it is old, none has it soon */
@@ -100,26 +97,26 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     asked: Asked,
     standIn: StandIn | undefined,
     lease: Lease | undefined,
-  ): Promise<Response | Problem> => {
+  ): Promise<Response> => {
     const fetching = fetcher.fetch(asked, lease);
     if (standIn === undefined) return told(asked, await fetching, "miss");
     const fetched = standIn.isOld
       ? await fetching
-      : await Promise.race([fetching, pauseFor(STALE_PATIENCE_MS, undefined)]);
+      : await withTimeout(fetching, STALE_PATIENCE_MS, { fallback: undefined });
     if (fetched !== undefined && failureOf(fetched) === undefined) {
       leaveUnread(asked, standIn.kept);
       return told(asked, fetched, "stale");
     }
     if (fetched === undefined) fetcher.fail(asked);
-    asked.exchange.inBackground(fetching.then(discard));
+    asked.c.get("waitUntil")(fetching.then(discard));
     return staleOnError(asked, standIn.kept, fetched && failureOf(fetched));
   };
 
   /** Waits for whoever has the lease now, and not for those who have it after that. */
   const follow = async (asked: Asked, untilMs: number): Promise<Followed> => {
-    const { deadlineAtMs } = routed(asked.exchange);
+    const deadlineAtMs = asked.c.get("deadlineAtMs");
     const isUnderWay = (): boolean => leases.heldUntilMs(asked.key, now()) === untilMs;
-    while (isUnderWay() && now() < deadlineAtMs) await pause(LOOK_INTERVAL_MS);
+    while (isUnderWay() && now() < deadlineAtMs) await sleep(LOOK_INTERVAL_MS);
     const end = now() < untilMs ? "ended" : "died";
     // Where it died, another one may have fetched it since.
     const kept = await keptFor(asked);
@@ -129,7 +126,7 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
     return end;
   };
 
-  const fetchOnce = async (asked: Asked, standIn?: StandIn): Promise<Response | Problem> => {
+  const fetchOnce = async (asked: Asked, standIn?: StandIn): Promise<Response> => {
     // What HEAD fetches cannot be kept: nobody is to wait for it.
     if (!asked.isWhole) return await lead(asked, standIn, undefined);
     // What is old is not taken for the answer before an origin has been asked.
@@ -151,18 +148,17 @@ export const cachedForward = (forward: Forward, { store, now, log }: CachedForwa
   };
 
   /** Takes note of what a write has made old, which is nobody else's business. */
-  const noted = (result: Response | Problem): Response | Problem => {
-    const field = result instanceof Response ? result.headers.get(internalHeaders.invalidated) : null;
-    if (!(result instanceof Response) || field === null) return result;
+  const noted = (result: Response): Response => {
+    const field = result.headers.get(internalHeaders.invalidated);
+    if (field === null) return result;
     invalidations.note(readTags(field), now());
-    const copy = new Response(result.body, result);
-    copy.headers.delete(internalHeaders.invalidated);
-    return copy;
+    result.headers.delete(internalHeaders.invalidated);
+    return result;
   };
 
-  return async (exchange: EdgeExchange): Promise<Response | Problem> => {
-    const asked = asking(exchange);
-    if (asked === undefined) return noted(await forward(exchange));
+  return async (c: Context<EdgeEnv>): Promise<Response> => {
+    const asked = asking(c);
+    if (asked === undefined) return noted(await forward(c));
     const kept = await keptFor(asked);
     if (kept === undefined) return await fetchOnce(asked);
     switch (usability(asked, kept)) {

@@ -1,5 +1,5 @@
 /** The port to the platform's cache of a place (https://developers.cloudflare.com/workers/runtime-apis/cache/). */
-import { within } from "../within.ts";
+import { withTimeout } from "../../lib/async.ts";
 
 export interface EdgeStore {
   match(key: string): Promise<Response | undefined>;
@@ -12,7 +12,7 @@ const WAIT_MS = 100;
 /** The entry, or undefined where there is none, or none in time. */
 export const matchInTime = async (store: EdgeStore, key: string): Promise<Response | undefined> => {
   try {
-    return await within(store.match(key), WAIT_MS);
+    return await withTimeout(store.match(key), WAIT_MS);
   } catch {
     return undefined;
   }

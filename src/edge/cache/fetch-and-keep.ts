@@ -1,15 +1,14 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
-import { type Problem, statusOf } from "../../contract/problem.ts";
 import type { Invalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { Lease, Leases } from "../../resilience/single-flight.ts";
-import type { Forward } from "../forward.ts";
+import type { Proxy } from "../upstream/proxy.ts";
 import type { Asked } from "./asked.ts";
 import { CONDITION } from "./cache-key.ts";
 import type { EdgeStore } from "./edge-store.ts";
 import { type KeptAnswer, toKept } from "./kept-answer.ts";
 
 export interface Fetched {
-  readonly result: Response | Problem;
+  readonly result: Response;
   readonly stored: boolean;
 }
 
@@ -25,7 +24,7 @@ export interface FetchAndKeep {
 }
 
 export interface FetchAndKeepDependencies {
-  readonly forward: Forward;
+  readonly forward: Proxy;
   readonly store: EdgeStore;
   readonly leases: Leases;
   /** Of what has failed. */
@@ -37,18 +36,15 @@ export interface FetchAndKeepDependencies {
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
-const statusNumber = (result: Response | Problem): number =>
-  result instanceof Response ? result.status : statusOf(result);
-
 /** The status that says that no answer could be made; undefined for an answer. */
 export const failureOf = ({ result }: Fetched): number | undefined => {
-  const status = statusNumber(result);
+  const status = result.status;
   return status >= 500 ? status : undefined;
 };
 
 /** What nobody reads would hold its connection. */
 export const discard = async ({ result }: Fetched): Promise<void> => {
-  if (result instanceof Response) await result.body?.cancel();
+  await result.body?.cancel();
 };
 
 export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKeep => {
@@ -62,7 +58,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
 
   /** @returns whether it is kept; then `end` is called when it can be found */
   const keep = (
-    { exchange, key, tags, isWhole }: Asked,
+    { c, key, tags, isWhole }: Asked,
     answer: Response,
     requested: { readonly atMs: number; readonly maxAgeS: number | undefined },
     end: () => void,
@@ -74,7 +70,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     const putting = store.put(key, kept.entry()).catch((error: unknown) => {
       log({ level: "warn", message: "not kept in the cache", error: String(error) });
     });
-    exchange.inBackground(putting.finally(end));
+    c.get("waitUntil")(putting.finally(end));
     return true;
   };
 
@@ -90,9 +86,9 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     try {
       const requested = { atMs: now(), maxAgeS };
       const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
-      const result = await forward(asked.exchange, { without: [CONDITION], cacheControl });
-      if (statusNumber(result) >= 500) failures.take(asked.key, now());
-      else if (result instanceof Response) stored = keep(asked, result, requested, end);
+      const result = await forward(asked.c, { without: CONDITION, cacheControl });
+      if (result.status >= 500) failures.take(asked.key, now());
+      else stored = keep(asked, result, requested, end);
       return { result, stored };
     } finally {
       if (!stored) end();
@@ -108,7 +104,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
       // The origin's own stale answer would be no newer than what is kept here.
       const freshS = Math.floor(windows.freshMs / 1000);
       const maxAgeS = Math.min(freshS, sinceWriteS(asked) ?? freshS);
-      asked.exchange.inBackground(fetch(asked, lease, maxAgeS).then(discard));
+      asked.c.get("waitUntil")(fetch(asked, lease, maxAgeS).then(discard));
     },
     hasJustFailed: ({ key }) => failures.heldUntilMs(key, now()) !== undefined,
     fail: ({ key }) => void failures.take(key, now()),

@@ -1,4 +1,4 @@
-import type { AttemptRecord } from "../attempt-events.ts";
+import type { AttemptRecord } from "../upstream/attempt.ts";
 
 /** Outcomes of an attempt that its answer's status says more of. */
 const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
@@ -11,7 +11,7 @@ export const attemptError = (
   outcome: AttemptRecord["outcome"],
   status: number | undefined,
 ): string | undefined => {
-  if (outcome === "outrun") return undefined;
+  if (outcome === "hedge_lost") return undefined;
   if (!ANSWERED.includes(outcome)) return outcome;
   return status !== undefined && status >= 400 ? String(status) : undefined;
 };

@@ -6,7 +6,7 @@ import {
 } from "../../resilience/circuit-breaker/transition.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
 import type { Dependency } from "../breakers.ts";
-import type { OriginAddress } from "../configuration.ts";
+import type { OriginAddress } from "../config.ts";
 
 /** @param upstream which one it is, where there are several of one name; else empty */
 export type ObserveTransition = (dependency: Dependency, transition: Transition, upstream: string) => void;

@@ -1,5 +1,5 @@
 /** The OpenTelemetry collector, by OTLP over HTTP in JSON (OTLP 1.x, "OTLP/HTTP"). */
-import { endingIn } from "../ending.ts";
+import { timeoutSignal } from "../../lib/async.ts";
 
 export interface CollectorOptions {
   /** Its base address, without a trailing slash; `/v1/traces` and `/v1/metrics` are below it. */
@@ -21,7 +21,7 @@ const TIMEOUT_MS = 5_000;
 export const createSendTelemetry =
   ({ endpoint, headers, fetch }: CollectorOptions): SendTelemetry =>
   async (signal, body) => {
-    const ending = endingIn(TIMEOUT_MS);
+    const ending = timeoutSignal(TIMEOUT_MS);
     try {
       const response = await fetch(`${endpoint}/v1/${signal}`, {
         method: "POST",

@@ -2,12 +2,12 @@
  * Takes an isolate's spans and metrics to the collector, behind the answers. A collector that is away, or hangs, costs spans,
  * which are counted; metrics are cumulative, so that the next set has what the last one had.
  */
-import type { Exchange } from "../../middleware/exchange.ts";
+import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
 import { otlpMetrics } from "../../telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../telemetry/otlp/spans.ts";
 import type { SpanQueue } from "../../telemetry/spans/span-queue.ts";
-import { createRounds } from "../rounds.ts";
+import { createWaitUntilLoop } from "../wait-until-loop.ts";
 import type { SendTelemetry } from "./collector.ts";
 import type { EdgeMetrics } from "./edge-metrics.ts";
 
@@ -46,7 +46,7 @@ const backoff = (now: () => number) => {
 /** @returns to be called with every request */
 export const createTelemetryCourier = (
   dependencies: TelemetryCourierDependencies,
-): ((inBackground: Exchange["inBackground"]) => void) => {
+): ((waitUntil: WaitUntil) => void) => {
   const { spans, meter, metrics, send, resource, metricIntervalMs, now } = dependencies;
   const scope = { name: "breakwater-edge" };
   /** Whether requests have been counted since metrics were taken. */
@@ -90,24 +90,24 @@ export const createTelemetryCourier = (
     ofMetrics.settle(isTaken);
   };
 
-  const tend = createRounds({
+  const tend = createWaitUntilLoop({
     nextAtMs: () => {
       const atMs = Math.min(spansAtMs(), metricsAtMs());
       return atMs === Number.POSITIVE_INFINITY ? undefined : atMs;
     },
-    round: async () => {
+    run: async () => {
       const nowMs = now();
       const areSpansDue = spansAtMs() <= nowMs;
       const areMetricsDue = metricsAtMs() <= nowMs;
       // At once, so that a round takes no longer than one of them.
       await Promise.all([areSpansDue ? takeSpans() : undefined, areMetricsDue ? takeMetrics() : undefined]);
     },
-    atLeastMs: GATHER_MS,
+    intervalMs: GATHER_MS,
     now,
   });
 
-  return (inBackground) => {
+  return (waitUntil) => {
     isCounted = true;
-    tend(inBackground);
+    tend(waitUntil);
   };
 };

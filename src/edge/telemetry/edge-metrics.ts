@@ -3,13 +3,13 @@
  * a closed set. An isolate's clock stands still while it computes: a duration is that of what was waited for.
  */
 
-import { GUARD_NAMES, type GuardName } from "../../middleware/exchange.ts";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import { GUARD_NAMES } from "../../middleware/guards.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/http-duration-bounds.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
-import { type AttemptEvent, RETRY_DENIALS } from "../attempt-events.ts";
-import type { OriginAddress } from "../configuration.ts";
+import type { OriginAddress } from "../config.ts";
+import { type AttemptEvent, RETRY_DENIALS } from "../upstream/client.ts";
 import { attemptError } from "./attempt-error.ts";
 import { createBreakerMetrics, type ObserveTransition } from "./breaker-metrics.ts";
 import { SIGNALS, type Signal } from "./collector.ts";
@@ -23,7 +23,7 @@ export interface MeasuredRequest {
   readonly durationMs: number;
   readonly cacheOutcome: CacheOutcome | undefined;
   /** The guard that has refused it. */
-  readonly refusedBy: GuardName | undefined;
+  readonly refusedBy: string | undefined;
 }
 
 /** `queue_full`: too much waited. `export_failed`: the collector did not take it, or not in time. */

@@ -1,7 +1,7 @@
 /** A request whose trace is kept, and the spans below its own: the port between the edge and whatever records them. */
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
-import type { AttemptCause, AttemptRecord } from "../attempt-events.ts";
-import type { OriginAddress } from "../configuration.ts";
+import type { OriginAddress } from "../config.ts";
+import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";
 
 export interface BegunAttempt {
   /** From 1. */

@@ -3,8 +3,9 @@
  * What it costs a request that is not sampled is a few additions and that line.
  */
 
+import type { Context } from "hono";
 import { knownMethod, spanName } from "../../lib/method.ts";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Transition } from "../../resilience/circuit-breaker/transition.ts";
 import { collectorAddress } from "../../telemetry/collector-address.ts";
@@ -13,10 +14,10 @@ import { createMeter } from "../../telemetry/metrics/meter.ts";
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import { createSpanQueue } from "../../telemetry/spans/span-queue.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import type { AttemptEvent } from "../attempt-events.ts";
 import type { Dependency } from "../breakers.ts";
-import type { EdgeConfiguration } from "../configuration.ts";
-import type { EdgeExchange } from "../edge-exchange.ts";
+import type { EdgeConfig } from "../config.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { AttemptEvent } from "../upstream/client.ts";
 import { type ActiveTrace, createActiveTrace } from "./active-trace.ts";
 import { createSendTelemetry } from "./collector.ts";
 import { createTelemetryCourier } from "./courier.ts";
@@ -27,9 +28,9 @@ import { createTracing } from "./tracing.ts";
 export interface EdgeTelemetry {
   readonly active: ActiveTrace;
   /** Undefined where its trace is not kept. @param startedMs epoch milliseconds */
-  begin(exchange: EdgeExchange, startedMs: number): RequestTrace | undefined;
-  /** To be called when the request has its answer. */
-  served(exchange: EdgeExchange, status: number, startedMs: number): void;
+  begin(requestId: string, startedMs: number): RequestTrace | undefined;
+  /** To be called when the request has its response. */
+  served(c: Context<EdgeEnv>, startedMs: number): void;
   observe(event: AttemptEvent | LimitEvent): void;
   transition(dependency: Dependency, transition: Transition, upstream: string): void;
   /** Whose rejections are counted. */
@@ -37,7 +38,7 @@ export interface EdgeTelemetry {
 }
 
 export interface EdgeTelemetryDependencies {
-  readonly configuration: EdgeConfiguration;
+  readonly config: EdgeConfig;
   readonly fetch: typeof globalThis.fetch;
   /** Takes lines of the log. */
   readonly writeLine: (line: string) => void;
@@ -50,19 +51,20 @@ export interface EdgeTelemetryDependencies {
 /** So many spans wait at most: as many as some hundred requests have. */
 const MAX_SPANS = 2_048;
 
-const methodOf = ({ request }: EdgeExchange): string => knownMethod(request.method);
-const routeOf = ({ entry }: EdgeExchange): string => entry?.route.path ?? "";
+const methodOf = (c: Context<EdgeEnv>): string => knownMethod(c.req.method);
+const routeOf = (c: Context<EdgeEnv>): string => c.get("route")?.route.path ?? "";
 
-const attributesOf = (exchange: EdgeExchange): SpanAttributes => {
-  const { requestId, cacheOutcome, limits, stoppedBy } = exchange;
-  const route = routeOf(exchange);
-  const [limit] = limits;
+const attributesOf = (c: Context<EdgeEnv>): SpanAttributes => {
+  const cacheOutcome = c.get("cacheOutcome");
+  const rejectedBy = c.get("rejectedBy");
+  const route = routeOf(c);
+  const [limit] = c.get("limits") ?? [];
   return {
-    "http.request.method": methodOf(exchange),
-    "breakwater.request_id": requestId,
+    "http.request.method": methodOf(c),
+    "breakwater.request_id": c.get("requestId"),
     ...(route === "" ? {} : { "http.route": route }),
     ...(cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": cacheOutcome }),
-    ...(stoppedBy === undefined ? {} : { "breakwater.guard": stoppedBy }),
+    ...(rejectedBy === undefined ? {} : { "breakwater.guard": rejectedBy }),
     ...(limit === undefined
       ? {}
       : { "breakwater.limit.outcome": limit.outcome, "breakwater.limit.mode": limit.mode }),
@@ -73,17 +75,17 @@ const attributesOf = (exchange: EdgeExchange): SpanAttributes => {
 const isRefusal = (status: number): boolean => status >= 400;
 
 export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): EdgeTelemetry => {
-  const { configuration, fetch, writeLine, now, random } = dependencies;
-  const { OTEL_SERVICE_NAME: serviceName, SERVICE_VERSION: serviceVersion } = configuration;
-  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers = {} } = configuration;
+  const { config, fetch, writeLine, now, random } = dependencies;
+  const { OTEL_SERVICE_NAME: serviceName, SERVICE_VERSION: serviceVersion } = config;
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers = {} } = config;
   // Where no collector is named nothing is recorded.
-  const ratio = endpoint === undefined ? 0 : configuration.OTEL_TRACES_SAMPLER_ARG;
+  const ratio = endpoint === undefined ? 0 : config.OTEL_TRACES_SAMPLER_ARG;
   const active = createActiveTrace();
   const meter = createMeter({ now });
   let redis: Pick<Breaker, "rejections"> = { rejections: 0 };
   const metrics = createEdgeMetrics({
     meter,
-    origins: configuration.ORIGINS,
+    origins: config.ORIGINS,
     redisRejections: () => redis.rejections,
   });
   const spans = createSpanQueue(MAX_SPANS, () => metrics.dropped("traces", "queue_full", 1));
@@ -101,20 +103,23 @@ export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): Ed
             "service.version": serviceVersion,
             "service.instance.id": crypto.randomUUID(),
           },
-          metricIntervalMs: configuration.OTEL_METRIC_EXPORT_INTERVAL,
+          metricIntervalMs: config.OTEL_METRIC_EXPORT_INTERVAL,
           now,
         });
+  const logsAll = config.ACCESS_LOG === "all";
   const accessLine =
-    configuration.ACCESS_LOG === "true" ? createAccessLine({ serviceName, serviceVersion }) : undefined;
+    config.ACCESS_LOG === "false" ? undefined : createAccessLine({ serviceName, serviceVersion });
 
-  const log = (exchange: EdgeExchange, status: number, startedMs: number, endedMs: number): void => {
-    if (accessLine === undefined) return;
-    const { requestId, trace, cacheOutcome, attempts } = exchange;
-    const route = routeOf(exchange);
+  const log = (c: Context<EdgeEnv>, status: number, startedMs: number, endedMs: number): void => {
+    const trace = c.get("trace");
+    // A line costs 33 µs: unsampled successes leave none unless ACCESS_LOG is `all`.
+    if (accessLine === undefined || (!logsAll && trace === undefined && status < 500)) return;
+    const requestId = c.get("requestId");
+    const route = routeOf(c);
     writeLine(
       accessLine({
         timeMs: endedMs,
-        method: methodOf(exchange),
+        method: methodOf(c),
         route: route === "" ? undefined : route,
         status,
         durationMs: endedMs - startedMs,
@@ -122,8 +127,8 @@ export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): Ed
         traceId: traceIdOf(requestId),
         spanId: trace?.spanId,
         sampled: trace !== undefined,
-        cache: cacheOutcome,
-        attempts: attempts.length,
+        cache: c.get("cacheOutcome"),
+        attempts: c.get("attempts").length,
         errorType: status >= 500 ? String(status) : undefined,
       }),
     );
@@ -131,24 +136,26 @@ export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): Ed
 
   return {
     active,
-    begin: ({ requestId }, startedMs) => {
+    begin: (requestId, startedMs) => {
       const traceId = traceIdOf(requestId);
       return isSampled(traceId, ratio) ? beginTrace(traceId, startedMs) : undefined;
     },
-    served: (exchange, status, startedMs) => {
-      const { cacheOutcome, stoppedBy, trace } = exchange;
+    served: (c, startedMs) => {
+      const { status } = c.res;
+      const method = methodOf(c);
+      const route = routeOf(c);
       const endedMs = now();
-      trace?.end(spanName(methodOf(exchange), routeOf(exchange)), status, attributesOf(exchange), endedMs);
+      c.get("trace")?.end(spanName(method, route), status, attributesOf(c), endedMs);
       metrics.request({
-        method: methodOf(exchange),
-        route: routeOf(exchange),
+        method,
+        route,
         status,
         durationMs: endedMs - startedMs,
-        cacheOutcome,
-        refusedBy: isRefusal(status) ? stoppedBy : undefined,
+        cacheOutcome: c.get("cacheOutcome"),
+        refusedBy: isRefusal(status) ? c.get("rejectedBy") : undefined,
       });
-      log(exchange, status, startedMs, endedMs);
-      tend?.(exchange.inBackground);
+      log(c, status, startedMs, endedMs);
+      tend?.(c.get("waitUntil"));
     },
     observe: metrics.observe,
     transition: metrics.transition,

@@ -1,12 +1,13 @@
-/** Redis with a span for each command of a request whose trace is kept. */
-import type { RedisClient } from "../redis-client.ts";
+/** Redis with a span per command of a sampled request. */
+import type { RedisCommand } from "../stores/redis.ts";
 import type { ActiveTrace } from "./active-trace.ts";
 
 /** @param now epoch milliseconds */
-export const tracedRedis = (redis: RedisClient, active: ActiveTrace, now: () => number): RedisClient => ({
-  command: (...parts) => {
-    const command = active.get()?.beginCommand(String(parts[0]).toUpperCase(), now());
-    const reply = redis.command(...parts);
+export const tracedRedis =
+  (redis: RedisCommand, active: ActiveTrace, now: () => number): RedisCommand =>
+  (...parts) => {
+    const command = active.get()?.beginCommand(parts[0].toUpperCase(), now());
+    const reply = redis(...parts);
     if (command === undefined) return reply;
     return reply.then(
       (value) => {
@@ -18,5 +19,4 @@ export const tracedRedis = (redis: RedisClient, active: ActiveTrace, now: () => 
         throw error;
       },
     );
-  },
-});
+  };

@@ -1,9 +1,15 @@
 /** API keys: found out by a look-up, believed for a while. */
 import { createBoundedMap } from "../../lib/bounded-map.ts";
-import type { Exchange } from "../exchange.ts";
+import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
 import { type PresentedKey, parseKey, verifyKey } from "./api-key.ts";
 import type { KeyFinding, KeyLookup } from "./key-lookup.ts";
-import { type CheckCredentials, type Credentials, MALFORMED, principalOf, UNAVAILABLE } from "./result.ts";
+import {
+  type AuthContext,
+  type AuthResult,
+  type CheckCredentials,
+  MALFORMED,
+  UNAVAILABLE,
+} from "./result.ts";
 
 /**
  * How long an isolate believes what it has found out about a key. With the time for which Redis may hold what an origin
@@ -15,36 +21,39 @@ const REFRESH_AFTER_MS = 2_500;
 /** Verdicts kept; guesses have a room of their own, so that they cannot push out what is valid. */
 const MAX_VERDICTS = 10_000;
 
+const provenId = (result: AuthResult | undefined): string | undefined =>
+  result?.kind === "proven" ? result.identity.principal.id : undefined;
+
 interface CachedVerdict {
-  readonly credentials: Credentials;
+  readonly credentials: AuthResult;
   readonly fromMs: number;
   readonly untilMs: number;
   /** Infinity where somebody does so. */
   refreshAtMs: number;
 }
 
-export interface KeyCredentialsDependencies {
+export interface ApiKeysDeps {
   readonly lookup: KeyLookup;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Told, before a key is looked up, whose it was when it was last looked up: that takes a round trip. */
-  readonly ahead: (exchange: Exchange, principal: string | undefined) => void;
+  /** Takes rate-limit tokens while a key is looked up, so that the two round trips overlap. */
+  readonly prefetch: { readonly limiter: RateLimiter; readonly limits: RouteLimits };
 }
 
-export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencies): CheckCredentials => {
+export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysDeps): CheckCredentials => {
   const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
   const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
   const judge = (
     presented: PresentedKey,
     found: Exclude<KeyFinding, { kind: "unavailable" }>,
-  ): Credentials => {
+  ): AuthResult => {
     const user = `key:${presented.id}`;
     if (found.kind === "unknown") return { kind: "refused", reason: "unknown_key", user };
     const verified = verifyKey(presented, found.record, now());
     return typeof verified === "string"
       ? { kind: "refused", reason: verified, user }
-      : { kind: "proven", verdict: { auth: "api-key", principal: verified } };
+      : { kind: "proven", identity: { auth: "api-key", principal: verified } };
   };
 
   const remember = (key: string, verdict: CachedVerdict): void => {
@@ -53,9 +62,9 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     (verdict.credentials.kind === "proven" ? accepted : refused).set(key, verdict);
   };
 
-  const lookUp = async (key: string, presented: PresentedKey, exchange: Exchange): Promise<Credentials> => {
+  const lookUp = async (key: string, presented: PresentedKey, c: AuthContext): Promise<AuthResult> => {
     const askedAtMs = now();
-    const found = await lookup(presented.id, exchange);
+    const found = await lookup(presented.id, c);
     if (found.kind === "unavailable") return UNAVAILABLE;
     const credentials = judge(presented, found);
     const isProven = credentials.kind === "proven";
@@ -67,7 +76,7 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     return credentials;
   };
 
-  return (key, exchange) => {
+  return (key, c) => {
     const nowMs = now();
     const last = accepted.get(key) ?? refused.get(key);
     // A clock that was set back says nothing about how long it has been believed.
@@ -78,10 +87,14 @@ export const keyCredentials = ({ lookup, now, ahead }: KeyCredentialsDependencie
     if (presented === undefined) return MALFORMED;
     if (verdict !== undefined) {
       verdict.refreshAtMs = Number.POSITIVE_INFINITY;
-      exchange.inBackground(lookUp(key, presented, exchange));
+      c.get("waitUntil")(lookUp(key, presented, c));
       return verdict.credentials;
     }
-    ahead(exchange, principalOf(last?.credentials)?.id);
-    return lookUp(key, presented, exchange);
+    const principal = provenId(last?.credentials);
+    const known = limits(c.get("route").route.policy.limit).filter(
+      ({ per }) => per === "client" || principal !== undefined,
+    );
+    limiter.prefetch(known, { address: c.get("client").name, principal }, c.get("waitUntil"));
+    return lookUp(key, presented, c);
   };
 };

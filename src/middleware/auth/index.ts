@@ -1,24 +1,41 @@
 /**
- * Who is asking: an API key, or an access token of the issuer that the configuration names, by `Authorization: Bearer`; and
- * the scopes that the route asks for.
+ * Identifies the client by an API key, or by an access token of the configured issuer (`Authorization: Bearer`), and checks
+ * the scopes that the route requires.
  */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { Auth } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
+import { OPERATOR_SCOPE } from "../../contract/scopes.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
-import { asksForExplanation, mayBeExplainedTo } from "../asking.ts";
-import { type Exchange, type Guard, type GuardResult, routed } from "../exchange.ts";
+import type { ContextVariables } from "../context/index.ts";
+import type { Middleware } from "../pipeline.ts";
+import { type RejectionVariables, reject } from "../problems/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import { bearerToken } from "./api-key.ts";
 import { looksLikeToken } from "./jwt/token-header.ts";
-import { missingScopes } from "./principal.ts";
-import { ANONYMOUS, type CheckCredentials, type Credentials, principalOf } from "./result.ts";
+import { ANONYMOUS_IDENTITY, type Identity, missingScopes, principalOf } from "./principal.ts";
+import { ANONYMOUS, type AuthResult, type CheckCredentials } from "./result.ts";
 
-export interface AuthenticationDependencies {
-  readonly keys: CheckCredentials;
-  /** @default no token is taken */
-  readonly tokens?: CheckCredentials | undefined;
-  readonly reportSecurity: ReportSecurity;
+export interface AuthVariables {
+  identity: Identity;
+  /** Whether the response shall say how it came about: an operator asked with the field `Breakwater-Explain`. */
+  debug: boolean;
 }
+
+export interface AuthDeps {
+  readonly apiKeys: CheckCredentials;
+  /** Undefined if no issuer is configured. */
+  readonly tokens: CheckCredentials | undefined;
+  readonly report: ReportSecurity;
+}
+
+type Variables = ContextVariables & RouteVariables & AuthVariables & RejectionVariables;
+type AuthedContext = Context<{ Variables: Variables }>;
+
+/** The request field that asks for debug fields, whatever its value. */
+const DEBUG_FIELD = "breakwater-explain";
 
 const challenge = (error?: string, scope?: string): Record<string, string> => ({
   "www-authenticate": `Bearer realm="api"${error ? `, error="${error}"` : ""}${scope ? `, scope="${scope}"` : ""}`,
@@ -28,87 +45,89 @@ const unauthenticated = (detail: string, error?: string): Problem =>
   problem("unauthenticated", { detail, headers: challenge(error) });
 
 const unavailable = problem("unavailable", {
-  detail: "Credentials cannot be checked now.",
+  detail: "Credentials cannot be verified at the moment.",
   headers: { "retry-after": "1" },
 });
 
-/** What whoever has a token may do something about; of a key nothing more is told than that it is not valid. */
+/** Faults that a token's holder can fix. About an API key a client learns only that it is not valid. */
 const TOKEN_FAULTS: Readonly<Partial<Record<AuthFailureReason, string>>> = {
-  malformed: "is none that is taken",
-  unsupported_algorithm: "is signed by an algorithm that is not taken",
-  unknown_key: "is signed by a key that its issuer does not publish",
-  bad_signature: "is not signed by its issuer",
-  expired: "has expired",
-  not_yet_valid: "is not valid yet",
-  wrong_issuer: "is of another issuer",
-  wrong_audience: "is for another audience",
-  no_expiry: "does not say when it expires",
-  no_subject: "names no subject",
+  malformed: "Unsupported token.",
+  unsupported_algorithm: "The token's signature algorithm is not supported.",
+  unknown_key: "The token is signed with a key that its issuer does not publish.",
+  bad_signature: "The token's signature is not valid.",
+  expired: "The token has expired.",
+  not_yet_valid: "The token is not valid yet.",
+  wrong_issuer: "The token is from another issuer.",
+  wrong_audience: "The token is for another audience.",
+  no_expiry: "The token has no expiry.",
+  no_subject: "The token has no subject.",
 };
 
-export const authenticationGuard = ({ keys, tokens, reportSecurity }: AuthenticationDependencies): Guard => {
-  const isToken = (text: string): boolean => tokens !== undefined && looksLikeToken(text);
-
-  const check = (text: string, exchange: Exchange): Credentials | Promise<Credentials> =>
-    tokens !== undefined && looksLikeToken(text) ? tokens(text, exchange) : keys(text, exchange);
-
-  const refuse = (exchange: Exchange, user: string, reason: AuthFailureReason, answer: Problem): Problem => {
-    reportSecurity(exchange, { type: "auth_failure", user, reason });
-    return answer;
+export const auth = ({
+  apiKeys,
+  tokens,
+  report,
+}: AuthDeps): Middleware<ContextVariables & RouteVariables, AuthVariables & RejectionVariables> => {
+  const fail = (c: AuthedContext, user: string, reason: AuthFailureReason, failure: Problem): Response => {
+    report(c, c.get("route").name, { type: "auth_failure", user, reason });
+    return reject(c, "authentication", failure);
   };
 
-  const judge = (
-    exchange: Exchange,
+  const checkScopes = (
+    c: AuthedContext,
     { scopes }: Exclude<Auth, "public">,
-    text: string,
-    credentials: Credentials,
-  ): GuardResult => {
-    if (credentials.kind === "unavailable") return unavailable;
-    if (credentials.kind === "refused") {
-      const { user, reason } = credentials;
-      const fault = isToken(text) ? TOKEN_FAULTS[reason] : undefined;
-      const detail = fault === undefined ? "The API key is not valid." : `The token ${fault}.`;
-      return refuse(exchange, user, reason, unauthenticated(detail, "invalid_token"));
-    }
-    const { principal } = credentials.verdict;
-    const missing = missingScopes({ scopes }, principal);
+    identity: Exclude<Identity, { auth: "none" }>,
+  ): Response | undefined => {
+    const missing = missingScopes({ scopes }, identity.principal);
     if (missing.length > 0) {
-      const answer = problem("forbidden", {
+      const failure = problem("forbidden", {
         detail: `The credentials lack the scope ${missing.join(", ")}.`,
         headers: challenge("insufficient_scope", scopes.join(" ")),
       });
-      return refuse(exchange, principal.id, "insufficient_scope", answer);
+      return fail(c, identity.principal.id, "insufficient_scope", failure);
     }
-    exchange.verdict = credentials.verdict;
-    exchange.isExplained = asksForExplanation(exchange) && mayBeExplainedTo(principal);
+    c.set("identity", identity);
     return undefined;
   };
 
-  /** On a public route it only matters who asks how its answer came about. */
-  const judgeCurious = (exchange: Exchange, credentials: Credentials): undefined => {
-    const principal = principalOf(credentials);
-    exchange.isExplained = principal !== undefined && mayBeExplainedTo(principal);
+  /** On a public route credentials only decide who may see debug fields. */
+  const accept = (c: AuthedContext, token: string, result: AuthResult): Response | undefined => {
+    const required = c.get("route").route.policy.auth;
+    const principal = result.kind === "proven" ? principalOf(result.identity) : undefined;
+    const mayDebug = principal?.scopes.includes(OPERATOR_SCOPE) === true;
+    c.set("debug", mayDebug && c.req.header(DEBUG_FIELD) !== undefined);
+    if (required === "public") return undefined;
+    switch (result.kind) {
+      case "unavailable":
+        return reject(c, "authentication", unavailable);
+      case "refused": {
+        const { user, reason } = result;
+        const isToken = tokens !== undefined && looksLikeToken(token);
+        const detail = (isToken ? TOKEN_FAULTS[reason] : undefined) ?? "The API key is not valid.";
+        return fail(c, user, reason, unauthenticated(detail, "invalid_token"));
+      }
+      case "proven":
+        return checkScopes(c, required, result.identity);
+    }
   };
 
-  return (exchange) => {
-    const { auth } = routed(exchange).entry.route.policy;
-    if (auth === "public" && !asksForExplanation(exchange)) return undefined;
-    const text = bearerToken(exchange.request.headers.get("authorization"));
-    if (text === undefined) {
-      return auth === "public"
-        ? undefined
-        : refuse(
-            exchange,
-            ANONYMOUS,
-            "missing",
-            unauthenticated(
-              `Send ${tokens === undefined ? "an API key" : "an API key or a token"} as Authorization: Bearer.`,
-            ),
-          );
+  return createMiddleware<{ Variables: Variables }>(function auth(c, next) {
+    c.set("identity", ANONYMOUS_IDENTITY);
+    const isPublic = c.get("route").route.policy.auth === "public";
+    if (isPublic && c.req.header(DEBUG_FIELD) === undefined) return next();
+    const token = bearerToken(c.req.header("authorization") ?? null);
+    if (token === undefined) {
+      if (isPublic) return next();
+      const accepted = tokens === undefined ? "an API key" : "an API key or a token";
+      const failure = unauthenticated(`Send ${accepted} as Authorization: Bearer.`);
+      return Promise.resolve(fail(c, ANONYMOUS, "missing", failure));
     }
-    const decide = (credentials: Credentials): GuardResult =>
-      auth === "public" ? judgeCurious(exchange, credentials) : judge(exchange, auth, text, credentials);
-    const credentials = check(text, exchange);
-    return credentials instanceof Promise ? credentials.then(decide) : decide(credentials);
-  };
+    const check = tokens !== undefined && looksLikeToken(token) ? tokens : apiKeys;
+    const result = check(token, c);
+    if (!(result instanceof Promise)) {
+      const rejected = accept(c, token, result);
+      return rejected === undefined ? next() : Promise.resolve(rejected);
+    }
+    return result.then(async (late) => accept(c, token, late) ?? (await next()));
+  });
 };

@@ -1,7 +1,7 @@
 /** Finds the record of an API key, wherever it is kept. */
 
-import type { Exchange } from "../exchange.ts";
 import type { KeyRecord } from "./api-key.ts";
+import type { AuthContext } from "./result.ts";
 
 export type KeyFinding =
   | { readonly kind: "found"; readonly record: KeyRecord }
@@ -9,4 +9,4 @@ export type KeyFinding =
   /** Nobody could say. */
   | { readonly kind: "unavailable" };
 
-export type KeyLookup = (id: string, exchange: Exchange) => Promise<KeyFinding>;
+export type KeyLookup = (id: string, c: AuthContext) => Promise<KeyFinding>;

@@ -1,30 +1,27 @@
-/** What the credentials of a request are worth. */
-
+/** What checking a request's credentials found. */
 import type { AuthFailureReason } from "../../security-events/event.ts";
-import type { Exchange } from "../exchange.ts";
-import type { Identity, Principal } from "./principal.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
+import type { Identity } from "./principal.ts";
 
-export type Credentials =
-  | {
-      readonly kind: "proven";
-      readonly verdict: Exclude<Identity, { auth: "none" }>;
-    }
+export type AuthResult =
+  | { readonly kind: "proven"; readonly identity: Exclude<Identity, { auth: "none" }> }
   | {
       readonly kind: "refused";
       readonly reason: AuthFailureReason;
-      /** Whom it claims to be. */
+      /** The claimed user. */
       readonly user: string;
     }
-  /** Nobody can say now. */
+  /** Neither Redis, an origin nor the issuer could be reached. */
   | { readonly kind: "unavailable" };
 
-/** At once where it has been found out lately. */
-export type CheckCredentials = (text: string, exchange: Exchange) => Credentials | Promise<Credentials>;
+/** The request whose credentials are checked. */
+export type AuthContext = VariableReader<ContextVariables & RouteVariables>;
+
+/** Synchronous if the result is cached. */
+export type CheckCredentials = (token: string, c: AuthContext) => AuthResult | Promise<AuthResult>;
 
 export const ANONYMOUS = "anonymous";
 
-export const UNAVAILABLE: Credentials = { kind: "unavailable" };
-export const MALFORMED: Credentials = { kind: "refused", reason: "malformed", user: ANONYMOUS };
-
-export const principalOf = (credentials: Credentials | undefined): Principal | undefined =>
-  credentials?.kind === "proven" ? credentials.verdict.principal : undefined;
+export const UNAVAILABLE: AuthResult = { kind: "unavailable" };
+export const MALFORMED: AuthResult = { kind: "refused", reason: "malformed", user: ANONYMOUS };

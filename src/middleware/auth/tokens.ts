@@ -1,8 +1,13 @@
 /** Access tokens of an issuer (JWT): verified by its keys, and believed for a while. */
 import { createBoundedMap } from "../../lib/bounded-map.ts";
-import type { Exchange } from "../exchange.ts";
 import type { TokenVerifier } from "./jwt/token-verifier.ts";
-import { ANONYMOUS, type CheckCredentials, type Credentials, UNAVAILABLE } from "./result.ts";
+import {
+  ANONYMOUS,
+  type AuthContext,
+  type AuthResult,
+  type CheckCredentials,
+  UNAVAILABLE,
+} from "./result.ts";
 
 /** How long an isolate believes a token that it has verified: verifying costs more than all the rest. */
 const VERDICT_LIFETIME_MS = 10_000;
@@ -10,17 +15,17 @@ const VERDICT_LIFETIME_MS = 10_000;
 const MAX_VERDICTS = 2_000;
 
 interface CachedVerdict {
-  readonly credentials: Credentials;
+  readonly credentials: AuthResult;
   readonly fromMs: number;
   readonly untilMs: number;
 }
 
-export const tokenCredentials = (verifier: TokenVerifier, now: () => number): CheckCredentials => {
+export const tokens = (verifier: TokenVerifier, now: () => number): CheckCredentials => {
   const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
 
-  const verify = async (token: string, exchange: Exchange): Promise<Credentials> => {
+  const verify = async (token: string, c: AuthContext): Promise<AuthResult> => {
     const verifiedAtMs = now();
-    const verdict = await verifier.verify(token, exchange.inBackground);
+    const verdict = await verifier.verify(token, c.get("waitUntil"));
     switch (verdict.kind) {
       case "unavailable":
         return UNAVAILABLE;
@@ -29,7 +34,7 @@ export const tokenCredentials = (verifier: TokenVerifier, now: () => number): Ch
         return { kind: "refused", reason: verdict.reason, user: ANONYMOUS };
       case "proven": {
         const { principal, expiresAtMs } = verdict;
-        const credentials: Credentials = { kind: "proven", verdict: { auth: "jwt", principal } };
+        const credentials: AuthResult = { kind: "proven", identity: { auth: "jwt", principal } };
         const untilMs = Math.min(verifiedAtMs + VERDICT_LIFETIME_MS, expiresAtMs);
         accepted.set(token, { credentials, fromMs: verifiedAtMs, untilMs });
         return credentials;
@@ -37,13 +42,13 @@ export const tokenCredentials = (verifier: TokenVerifier, now: () => number): Ch
     }
   };
 
-  return (token, exchange) => {
+  return (token, c) => {
     const known = accepted.get(token);
-    if (known === undefined) return verify(token, exchange);
+    if (known === undefined) return verify(token, c);
     const nowMs = now();
     // A clock that was set back says nothing about how long it has been believed.
     if (nowMs >= known.fromMs && nowMs < known.untilMs) return known.credentials;
     accepted.delete(token);
-    return verify(token, exchange);
+    return verify(token, c);
   };
 };

@@ -4,8 +4,11 @@
  * look now and then whether it is there.
  */
 
-import type { Exchange } from "../exchange.ts";
+import { sleep } from "../../lib/async.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
 import type { Blocklist } from "./blocklist.ts";
+
+export type SnapshotContext = VariableReader<ContextVariables>;
 
 export interface VersionedBlocklist {
   readonly version: string;
@@ -20,15 +23,16 @@ export interface VersionedBlocklist {
  */
 export type LoadBlocklist = (
   known: VersionedBlocklist | undefined,
-  exchange: Exchange,
+  c: SnapshotContext,
 ) => Promise<VersionedBlocklist>;
 
 /** What there is; undefined where there never was one. It resolves in a moment where nobody has looked lately. */
-export type HeldBlocklist = (exchange: Exchange) => Blocklist | undefined | Promise<Blocklist | undefined>;
+export type BlocklistSnapshot = (
+  c: SnapshotContext,
+) => Blocklist | undefined | Promise<Blocklist | undefined>;
 
-export interface HeldBlocklistDependencies {
+export interface BlocklistSnapshotDeps {
   readonly load: LoadBlocklist;
-  readonly pause: (ms: number) => Promise<void>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** Takes what is for operators' eyes. */
@@ -50,12 +54,7 @@ const LOAD_MS = 10_000;
 /** Where it cannot be had it is tried again after so long, and not waited for meanwhile. */
 const RETRY_MS = 1_000;
 
-export const heldBlocklist = ({
-  load: loadList,
-  pause,
-  now,
-  log,
-}: HeldBlocklistDependencies): HeldBlocklist => {
+export const blocklistSnapshot = ({ load: loadList, now, log }: BlocklistSnapshotDeps): BlocklistSnapshot => {
   let held: VersionedBlocklist | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
   let loadingUntilMs = Number.NEGATIVE_INFINITY;
@@ -63,12 +62,12 @@ export const heldBlocklist = ({
   /** The loading that has been waited for in vain, by when it is given up. */
   let vainUntilMs: number | undefined;
 
-  const load = async (exchange: Exchange): Promise<void> => {
+  const load = async (c: SnapshotContext): Promise<void> => {
     const beganAtMs = now();
     const untilMs = beganAtMs + LOAD_MS;
     loadingUntilMs = untilMs;
     try {
-      const loaded = await loadList(held, exchange);
+      const loaded = await loadList(held, c);
       // One that was given up brings what is older than what a later one has brought.
       if (loadingUntilMs !== untilMs) return;
       held = loaded;
@@ -95,18 +94,18 @@ export const heldBlocklist = ({
   const waited = async (): Promise<Blocklist | undefined> => {
     const untilMs = loadingUntilMs;
     for (let waitedMs = 0; waitedMs < WAIT_MS && isLoading(now()); waitedMs += LOOK_EVERY_MS)
-      await pause(LOOK_EVERY_MS);
+      await sleep(LOOK_EVERY_MS);
     if (loadingUntilMs === untilMs && isLoading(now())) vainUntilMs = untilMs;
     return held?.list;
   };
 
-  return (exchange) => {
+  return (c) => {
     const nowMs = now();
     const ageMs = nowMs - checkedAtMs;
     // A clock that was set back says nothing about how old it is.
     if (ageMs >= 0 && ageMs < REFRESH_AFTER_MS) return held?.list;
     const mayTry = failedAtMs === undefined || nowMs < failedAtMs || nowMs - failedAtMs >= RETRY_MS;
-    if (mayTry && !isLoading(nowMs)) exchange.inBackground(load(exchange));
+    if (mayTry && !isLoading(nowMs)) c.get("waitUntil")(load(c));
     const isRecent = ageMs >= 0 && ageMs < WAIT_AFTER_MS;
     const hasJustFailed =
       failedAtMs !== undefined && nowMs >= failedAtMs && nowMs - failedAtMs < WAIT_AFTER_MS;

@@ -1,62 +1,72 @@
-/** Reads the body whole, so that it can be signed and sent again: 413, 415 and 408 come from here. */
-import { problem } from "../../contract/problem.ts";
+/**
+ * Reads the body completely, so that it can be signed and sent again: 413, 415 and 408. hono/body-limit only counts: it
+ * neither bounds how long a body may take nor keeps what was read.
+ */
+import { createMiddleware } from "hono/factory";
+import { type Problem, problem } from "../../contract/problem.ts";
+import { timeoutSignal } from "../../lib/async.ts";
 import { isJson } from "../../lib/media-type.ts";
-import { type Exchange, type Guard, type GuardedRequest, type GuardResult, routed } from "../exchange.ts";
-import { announcedLength, readBody, type Signal } from "./read-body.ts";
+import type { ContextVariables } from "../context/index.ts";
+import type { Middleware } from "../pipeline.ts";
+import { type RejectionVariables, reject } from "../problems/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
+import { announcedLength, readBody } from "./read-body.ts";
 
-const tooLarge = (maxBytes: number): GuardResult =>
+export interface BodyVariables {
+  /** Undefined if the request has no body, or an empty one. */
+  body: Uint8Array<ArrayBuffer> | undefined;
+}
+
+export interface BodyLimitDeps {
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+type Variables = ContextVariables & RouteVariables & BodyVariables & RejectionVariables;
+
+const tooLarge = (maxBytes: number): Problem =>
   problem("content_too_large", {
     detail: maxBytes === 0 ? "This route takes no body." : `The body may hold at most ${maxBytes} bytes.`,
   });
 
-/** A signal that aborts at a time. */
-export interface Ending {
-  readonly signal: Signal;
-  /** It is waited for no more. */
-  clear(): void;
-}
+const notJson = problem("unsupported_media_type", {
+  detail: "Send application/json.",
+  headers: { accept: "application/json" },
+});
 
-export interface BodyGuardDependencies {
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  /** @param ms from now; at once where it is not above 0 */
-  readonly endingIn: (ms: number) => Ending;
-}
-
-export const bodyGuard = ({ now, endingIn }: BodyGuardDependencies): Guard => {
-  const read = async (
-    exchange: Exchange,
-    body: NonNullable<GuardedRequest["body"]>,
-  ): Promise<GuardResult> => {
-    const { entry, deadlineAtMs } = routed(exchange);
-    const { maxBodyBytes: maxBytes } = entry.route;
-    const reader = body.getReader();
-    const ending = endingIn(deadlineAtMs - now());
-    const reading = await readBody(reader, maxBytes, ending.signal).finally(() => ending.clear());
-    switch (reading.kind) {
-      case "read":
-        if (reading.bytes.byteLength > 0) exchange.body = reading.bytes;
-        return undefined;
-      case "too_large":
-        return tooLarge(maxBytes);
-      case "timed_out":
-        return problem("request_timeout");
-      case "broken":
-        return problem("invalid_request", { detail: "The body ended before its announced length." });
-    }
-  };
-
-  return (exchange) => {
-    const { body, headers } = exchange.request;
-    if (body === null) return undefined;
-    const { maxBodyBytes: maxBytes, takesJson } = routed(exchange).entry.route;
-    if (announcedLength(headers.get("content-length")) > maxBytes) return tooLarge(maxBytes);
-    if (takesJson && !isJson(headers.get("content-type"))) {
-      return problem("unsupported_media_type", {
-        detail: "Send application/json.",
-        headers: { accept: "application/json" },
-      });
-    }
-    return read(exchange, body);
-  };
+const readWithin = async (
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  ms: number,
+): Promise<Uint8Array<ArrayBuffer> | Problem> => {
+  const timeout = timeoutSignal(ms);
+  const reading = await readBody(body.getReader(), maxBytes, timeout.signal).finally(timeout.clear);
+  switch (reading.kind) {
+    case "read":
+      return reading.bytes;
+    case "too_large":
+      return tooLarge(maxBytes);
+    case "timed_out":
+      return problem("request_timeout");
+    case "broken":
+      return problem("invalid_request", { detail: "The body ended before its announced length." });
+  }
 };
+
+export const bodyLimit = ({
+  now,
+}: BodyLimitDeps): Middleware<ContextVariables & RouteVariables, BodyVariables & RejectionVariables> =>
+  createMiddleware<{ Variables: Variables }>(async function bodyLimit(c, next) {
+    const { maxBodyBytes, takesJson } = c.get("route").route;
+    const announced = c.req.header("content-length") ?? null;
+    const isAnnounced = announced !== null || c.req.header("transfer-encoding") !== undefined;
+    // The stream is made on access, which a request without a body should not pay for.
+    const body = isAnnounced || c.req.method !== "GET" ? c.req.raw.body : null;
+    if (body === null) return await next();
+    if (announcedLength(announced) > maxBodyBytes) return reject(c, "body", tooLarge(maxBodyBytes));
+    if (takesJson && !isJson(c.req.header("content-type") ?? null)) return reject(c, "body", notJson);
+    const read = await readWithin(body, maxBodyBytes, c.get("deadlineAtMs") - now());
+    if (!(read instanceof Uint8Array)) return reject(c, "body", read);
+    if (read.byteLength > 0) c.set("body", read);
+    return await next();
+  });

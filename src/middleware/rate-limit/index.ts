@@ -1,107 +1,134 @@
-/** Admits as many requests as the route's limits allow: 429 comes from here, and 503 where a limit says so. */
+/** Admits as many requests as the route's limits allow: 429, or 503 if a limit fails closed. Sets the RateLimit fields. */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { type Exchange, type Guard, routed } from "../exchange.ts";
+import type { AuthVariables } from "../auth/index.ts";
+import { principalOf } from "../auth/principal.ts";
+import type { ContextVariables, WaitUntil } from "../context/index.ts";
+import type { Middleware } from "../pipeline.ts";
+import { type Log, type RejectionVariables, reject } from "../problems/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import type { LimitEvent } from "./limit-events.ts";
-import type { Admit } from "./limiter/admit.ts";
+import { setHeaders } from "../set-headers.ts";
 import { rateLimitFields, refusalOf } from "./limiter/headers.ts";
-import type { Prepare } from "./limiter/prefetch.ts";
+import type { LimitedClient } from "./limiter/limit-key.ts";
 import type { LimitResult, LimitVerdict } from "./limiter/verdict.ts";
+import { createLimitReport } from "./log.ts";
 
-/** What becomes of the contract's limits: they refuse, they are counted and told alone, or there are none. */
-export type LimitEnforcement = "enforce" | "dry-run" | "off";
-
-export interface LimitGuardDependencies {
-  readonly admit: Admit;
-  readonly limitsFor: LimitsFor;
-  /** Told of what each limit says. */
-  readonly report: (result: LimitResult) => void;
-  readonly observe?: ((event: LimitEvent) => void) | undefined;
-  readonly reportSecurity: ReportSecurity;
+export interface RateLimitVariables {
+  /** What each limit decided, in the route's order. */
+  limits: readonly LimitResult[];
 }
 
-const named = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(" and ");
+/** For telemetry. */
+export interface LimitEvent {
+  readonly type: "limit";
+  readonly route: string;
+  readonly result: LimitResult;
+}
 
-const refusal = (verdict: LimitVerdict): Problem | undefined => {
-  const refused = refusalOf(verdict);
-  if (refused === undefined) return undefined;
-  const { isUnavailable, limits, retryAfterS } = refused;
+/** `dry-run`: limits count and report, and reject nothing. */
+export type LimitEnforcement = "enforce" | "dry-run" | "off";
+
+export interface RateLimiter {
+  /** Synchronous if the isolate holds enough tokens. Never rejects because of the store. */
+  check(
+    limits: readonly Limit[],
+    client: LimitedClient,
+    waitUntil: WaitUntil,
+  ): LimitVerdict | Promise<LimitVerdict>;
+  /** Takes tokens that the request will need while its key is looked up. */
+  prefetch(limits: readonly Limit[], client: LimitedClient, waitUntil: WaitUntil): void;
+}
+
+export interface RateLimitDeps {
+  readonly limiter: RateLimiter;
+  readonly limits: RouteLimits;
+  readonly report: ReportSecurity;
+  readonly observe: (event: LimitEvent) => void;
+  readonly log: Log;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+/** A route's limits as they are enforced. */
+export type RouteLimits = (limits: readonly Limit[] | undefined) => readonly Limit[];
+
+const NONE: readonly Limit[] = [];
+
+export const routeLimits = (enforcement: LimitEnforcement): RouteLimits => {
+  if (enforcement === "enforce") return (limits = NONE) => limits;
+  if (enforcement === "off") return () => NONE;
+  /** As many entries as there are routes. */
+  const dryRuns = new Map<readonly Limit[], readonly Limit[]>();
+  return (limits = NONE) => {
+    const dryRun = dryRuns.get(limits) ?? limits.map((each) => ({ ...each, dryRun: true }));
+    dryRuns.set(limits, dryRun);
+    return dryRun;
+  };
+};
+
+const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(" and ");
+
+const rejectionOf = (verdict: LimitVerdict): Problem | undefined => {
+  const refusal = refusalOf(verdict);
+  if (refusal === undefined) return undefined;
+  const { isUnavailable, limits, retryAfterS } = refusal;
   const headers = { "retry-after": String(retryAfterS) };
   return isUnavailable
-    ? problem("unavailable", { detail: `The limit ${named(limits)} cannot be checked now.`, headers })
+    ? problem("unavailable", {
+        detail: `The limit ${quoted(limits)} cannot be checked at the moment.`,
+        headers,
+      })
     : problem("rate_limited", {
-        detail: `The limit ${named(limits)} is used up. Try again in ${retryAfterS} s.`,
+        detail: `The limit ${quoted(limits)} is exhausted. Try again in ${retryAfterS} s.`,
         violatedPolicies: limits,
         headers,
       });
 };
 
-/** The limits of an exchange's route, as they are enforced. */
-type LimitsFor = (exchange: Exchange) => readonly Limit[];
+type Variables = ContextVariables & RouteVariables & AuthVariables & RateLimitVariables & RejectionVariables;
+type LimitedContext = Context<{ Variables: Variables }>;
 
-const NONE: readonly Limit[] = [];
-
-export const limitsAs = (enforcement: LimitEnforcement): LimitsFor => {
-  /** By a route's own; as many as there are routes. */
-  const tried = new Map<readonly Limit[], readonly Limit[]>();
-  return (exchange) => {
-    const { limit = NONE } = routed(exchange).entry.route.policy;
-    if (enforcement === "enforce") return limit;
-    if (enforcement === "off") return NONE;
-    const known = tried.get(limit) ?? limit.map((each) => ({ ...each, dryRun: true }));
-    tried.set(limit, known);
-    return known;
-  };
-};
-
-/**
- * Asks for what the exchange will need while its key is looked up, on one way. Where nobody knows whose the key is,
- * that is what its address will need.
- */
-export const limitsAhead =
-  (limitsFor: LimitsFor, prepare: Prepare) =>
-  (exchange: Exchange, principal: string | undefined): void => {
-    const known = limitsFor(exchange).filter(({ per }) => per === "client" || principal !== undefined);
-    prepare(known, { address: exchange.client.name, principal }, exchange.inBackground);
-  };
-
-export const limitGuard = ({
-  admit,
-  limitsFor,
+export const rateLimit = ({
+  limiter,
+  limits: limitsOf,
   report,
   observe,
-  reportSecurity,
-}: LimitGuardDependencies): Guard => {
-  /** Takes note of the verdict. */
-  const told = (exchange: Exchange, verdict: LimitVerdict): Problem | undefined => {
-    exchange.limits = verdict.results;
-    exchange.limitHeaders = rateLimitFields(verdict);
-    const { name, route } = routed(exchange).entry;
+  log,
+  now,
+}: RateLimitDeps): Middleware<
+  ContextVariables & RouteVariables & AuthVariables,
+  RateLimitVariables & RejectionVariables
+> => {
+  const summarize = createLimitReport(log, now);
+
+  const rejection = (c: LimitedContext, verdict: LimitVerdict): Problem | undefined => {
+    c.set("limits", verdict.results);
+    const { name, route } = c.get("route");
     for (const result of verdict.results) {
-      report(result);
-      observe?.({ type: "limit", route: name, result });
+      summarize(result);
+      observe({ type: "limit", route: name, result });
     }
-    const refused = refusal(verdict);
-    if (refused?.code === "rate_limited") {
+    const rejected = rejectionOf(verdict);
+    if (rejected?.code === "rate_limited") {
       const endpoint = `${route.method} ${route.path}`;
-      reportSecurity(exchange, {
-        type: "rate_limit_exceeded",
-        endpoint,
-        limits: refused.violatedPolicies ?? [],
-      });
+      const violated = rejected.violatedPolicies ?? [];
+      report(c, name, { type: "rate_limit_exceeded", endpoint, limits: violated });
     }
-    return refused;
+    return rejected;
   };
 
-  return (exchange) => {
-    const limits = limitsFor(exchange);
-    if (limits.length === 0) return undefined;
-    const { client, verdict: who, inBackground } = exchange;
-    const principal = who.auth === "none" ? undefined : who.principal.id;
-    const verdict = admit(limits, { address: client.name, principal }, inBackground);
-    return verdict instanceof Promise
-      ? verdict.then((late) => told(exchange, late))
-      : told(exchange, verdict);
-  };
+  return createMiddleware<{ Variables: Variables }>(async function rateLimit(c, next) {
+    const limits = limitsOf(c.get("route").route.policy.limit);
+    if (limits.length === 0) return await next();
+    const client = { address: c.get("client").name, principal: principalOf(c.get("identity"))?.id };
+    const checked = limiter.check(limits, client, c.get("waitUntil"));
+    const verdict = checked instanceof Promise ? await checked : checked;
+    const rejected = rejection(c, verdict);
+    if (rejected === undefined) await next();
+    else c.res = reject(c, "limit", rejected);
+    setHeaders(c, rateLimitFields(verdict));
+  });
 };

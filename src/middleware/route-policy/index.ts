@@ -1,51 +1,77 @@
-/** Finds the request's route in the contract: 404, 405, and the answer to a CORS preflight come from here. */
-
+/** Finds the request's route in the contract and answers CORS: 404, 405, preflights, and the CORS fields of responses. */
+import { createMiddleware } from "hono/factory";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
-import { problem } from "../../contract/problem.ts";
-import type { Exchange, Guard, GuardResult } from "../exchange.ts";
+import { type Problem, problem } from "../../contract/problem.ts";
+import type { ContextVariables } from "../context/index.ts";
+import type { Middleware } from "../pipeline.ts";
+import { type RejectionVariables, reject } from "../problems/index.ts";
 import { securityHeaders } from "../problems/security-headers.ts";
+import type { ScreeningVariables } from "../screening/index.ts";
+import { setHeaders } from "../set-headers.ts";
 import { corsHeaders, preflightHeaders } from "./cors.ts";
-import type { RouteTable } from "./route-table.ts";
+import type { RouteEntry, RouteTable } from "./route-table.ts";
 
-export const routeGuard =
-  (table: RouteTable<EdgeRoute>, now: () => number): Guard =>
-  (exchange) => {
-    const { request, path } = exchange;
-    if (request.method === "OPTIONS") return answerOptions(table, exchange);
-    const match = exchange.match ?? table.match(request.method, path);
-    if (match.kind === "not_found") return problem("not_found");
-    if (match.kind === "method_not_allowed") return notAllowed(match.allow);
-    const { route } = match.entry;
-    const cors = corsHeaders(route.policy.cors, request.headers.get("origin"));
-    if (cors !== undefined) exchange.corsHeaders = cors;
-    exchange.entry = match.entry;
-    exchange.deadlineAtMs = now() + route.timeoutMs;
-    return undefined;
-  };
+export interface RouteVariables {
+  route: RouteEntry<EdgeRoute>;
+  /** The request's deadline, epoch milliseconds. */
+  deadlineAtMs: number;
+}
 
-const notAllowed = (allow: string): GuardResult => problem("method_not_allowed", { headers: { allow } });
+export interface RoutePolicyDeps {
+  readonly routes: RouteTable<EdgeRoute>;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
 
-/** OPTIONS is answered for every path of the contract; as a preflight where it is one. */
-const answerOptions = (table: RouteTable<EdgeRoute>, { request, path, requestId }: Exchange): GuardResult => {
-  const origin = request.headers.get("origin");
-  const method = request.headers.get("access-control-request-method");
-  const match = table.match(origin === null ? "OPTIONS" : (method ?? "OPTIONS"), path);
+type Variables = ContextVariables & ScreeningVariables & RouteVariables & RejectionVariables;
+
+const notAllowed = (allow: string): Problem => problem("method_not_allowed", { headers: { allow } });
+
+const preflightFields = ({ fields, takesJson, policy }: EdgeRoute): string[] => [
+  ...fields,
+  ...(takesJson ? ["content-type"] : []),
+  ...(policy.auth === "public" ? [] : ["authorization"]),
+];
+
+/** OPTIONS is answered for every path of the contract, and as a preflight if it is one. */
+const answerOptions = (
+  routes: RouteTable<EdgeRoute>,
+  { headers }: Request,
+  path: string,
+  requestId: string,
+): Response | Problem => {
+  const origin = headers.get("origin");
+  const method = headers.get("access-control-request-method");
+  const match = routes.match(origin === null ? "OPTIONS" : (method ?? "OPTIONS"), path);
   if (match.kind === "not_found") return problem("not_found");
-  const answered = { ...securityHeaders, "x-request-id": requestId };
+  const common = { ...securityHeaders, "x-request-id": requestId };
   if (origin === null || method === null) {
     const allow = match.kind === "method_not_allowed" ? match.allow : "OPTIONS";
-    return new Response(null, { status: 204, headers: { ...answered, allow } });
+    return new Response(null, { status: 204, headers: { ...common, allow } });
   }
   if (match.kind === "method_not_allowed") return notAllowed(match.allow);
   const { route } = match.entry;
-  const headers = [...forwardedNames(route), ...(route.policy.auth === "public" ? [] : ["authorization"])];
-  const preflight = preflightHeaders(route.policy.cors, { origin, method, headers });
+  const preflight = preflightHeaders(route.policy.cors, { origin, method, headers: preflightFields(route) });
   return preflight === undefined
-    ? problem("forbidden", { detail: "No site's page may call this route." })
-    : new Response(null, { status: 204, headers: { ...answered, ...preflight } });
+    ? problem("forbidden", { detail: "CORS is not enabled for this route." })
+    : new Response(null, { status: 204, headers: { ...common, ...preflight } });
 };
 
-const forwardedNames = ({ fields, takesJson }: EdgeRoute): string[] => [
-  ...fields,
-  ...(takesJson ? ["content-type"] : []),
-];
+/** hono/cors has one policy per path pattern and answers a preflight of an unknown method; here the contract decides per route. */
+export const routePolicy = ({
+  routes,
+  now,
+}: RoutePolicyDeps): Middleware<ContextVariables & ScreeningVariables, RouteVariables & RejectionVariables> =>
+  createMiddleware<{ Variables: Variables }>(function routePolicy(c, next) {
+    const rejected = (rejection: Problem | Response) => Promise.resolve(reject(c, "route", rejection));
+    if (c.req.method === "OPTIONS")
+      return rejected(answerOptions(routes, c.req.raw, c.get("target").path, c.get("requestId")));
+    const match = c.get("match");
+    if (match.kind === "not_found") return rejected(problem("not_found"));
+    if (match.kind === "method_not_allowed") return rejected(notAllowed(match.allow));
+    const { route } = match.entry;
+    c.set("route", match.entry);
+    c.set("deadlineAtMs", now() + route.timeoutMs);
+    const cors = route.policy.cors && corsHeaders(route.policy.cors, c.req.header("origin") ?? null);
+    return cors === undefined ? next() : next().then(() => setHeaders(c, cors));
+  });

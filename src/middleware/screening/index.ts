@@ -1,38 +1,60 @@
-/**
- * Refuses what no client of an API sends. Header fields are not gone through here: the platform bounds them, those that go
- * on are few and named by the contract, and a pass over all of them costs more than all other checks together.
- */
-
+/** Rejects requests that no client of an API sends: traversal, control characters, scanner paths, odd methods, long URLs. */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { problem } from "../../contract/problem.ts";
-import type { Guard, GuardResult } from "../exchange.ts";
-import type { RouteTable } from "../route-policy/route-table.ts";
+import type { ContextVariables } from "../context/index.ts";
+import type { Middleware } from "../pipeline.ts";
+import { type RejectionVariables, reject } from "../problems/index.ts";
+import type { Match, RouteTable } from "../route-policy/route-table.ts";
 import type { ReportSecurity } from "../security-report.ts";
+import type { HeaderFields } from "./headers.ts";
 import { type Finding, SCREENING_ANSWERS } from "./rules.ts";
 import { SCREENED_METHODS, screen } from "./screen.ts";
 
-const answerTo = ({ rule, details }: Finding): GuardResult => {
+export interface ScreeningVariables {
+  /** What the contract has under the request's method and path. */
+  match: Match<EdgeRoute>;
+}
+
+export interface ScreeningDeps {
+  readonly routes: RouteTable<EdgeRoute>;
+  readonly report: ReportSecurity;
+  /**
+   * The header fields as they arrived. @default fields are not screened: at the edge the platform bounds them, only declared
+   * ones are forwarded, and a pass over all of them costs 5 to 7 µs.
+   */
+  readonly headerFields?: ((c: Context) => HeaderFields) | undefined;
+}
+
+const problemOf = ({ rule, details }: Finding) => {
   const code = SCREENING_ANSWERS[rule];
   switch (code) {
     case "not_found":
-      // Who looks for holes is told what everybody is told of what does not exist.
+      // A scanner learns no more than any client that asks for what does not exist.
       return problem(code);
     case "method_not_allowed":
       return problem(code, { headers: { allow: SCREENED_METHODS } });
     default:
-      return problem(code, { detail: `Not taken for ${details}.` });
+      return problem(code, { detail: `Rejected: ${details}.` });
   }
 };
 
-export const screeningGuard = (table: RouteTable<EdgeRoute>, reportSecurity: ReportSecurity): Guard => {
-  return (exchange) => {
-    const { request, path, query, fields } = exchange;
-    const { method } = request;
-    const match = table.match(method, path);
-    exchange.match = match;
-    const finding = screen({ method, path, query, isRoute: match.kind !== "not_found", headers: fields });
-    if (finding === undefined) return undefined;
-    reportSecurity(exchange, { type: "suspicious_activity", ...finding });
-    return answerTo(finding);
-  };
-};
+type Variables = ContextVariables & ScreeningVariables & RejectionVariables;
+
+export const screening = ({
+  routes,
+  report,
+  headerFields,
+}: ScreeningDeps): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
+  createMiddleware<{ Variables: Variables }>(function screening(c, next) {
+    const { method } = c.req;
+    const { path, query } = c.get("target");
+    const match = routes.match(method, path);
+    c.set("match", match);
+    const isRoute = match.kind !== "not_found";
+    const finding = screen({ method, path, query, isRoute, headers: headerFields?.(c) });
+    if (finding === undefined) return next();
+    report(c, match.kind === "found" ? match.entry.name : null, { type: "suspicious_activity", ...finding });
+    return Promise.resolve(reject(c, "screening", problemOf(finding)));
+  });

@@ -1,4 +1,5 @@
 /** The configuration as the program uses it. */
+import type { GuardConfig } from "../../middleware/config.ts";
 import type { Key } from "./key.ts";
 import { keys } from "./keys.ts";
 
@@ -7,7 +8,10 @@ type ValuesOf<Keys> = {
 };
 
 /** Names ending in `Ms` are milliseconds; what each key means: `keys.ts`. */
-export interface OriginConfiguration extends ValuesOf<typeof keys> {}
+export interface OriginConfiguration extends ValuesOf<typeof keys> {
+  /** The variables of the shared guards, for an origin that mounts them itself. */
+  readonly guards: GuardConfig;
+}
 
 /** Every key of the table, in its order. */
 export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
@@ -15,7 +19,7 @@ export const allKeys: readonly Key<unknown>[] = Object.values(keys).flatMap(
 );
 
 /** Asks for the value of every key; the compiler sees that none is forgotten. */
-export const assemble = (get: <T>(key: Key<T>) => T): OriginConfiguration => {
+export const assemble = (get: <T>(key: Key<T>) => T): Omit<OriginConfiguration, "guards"> => {
   const { server, observability, database, cache, redis, circuitBreaker, overload, security, signingKeys } =
     keys;
   return {

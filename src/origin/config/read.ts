@@ -1,4 +1,6 @@
 /** Reads the origin's configuration and says everything that is wrong with it at once. Pure. */
+import { readConfiguration } from "../../lib/variables.ts";
+import { GUARD_VARIABLES } from "../../middleware/config.ts";
 import { allKeys, assemble, type OriginConfiguration } from "./configuration.ts";
 import type { Key } from "./key.ts";
 import type { Parsed } from "./kind.ts";
@@ -101,12 +103,28 @@ export const readOriginConfiguration = (
   // What a broken file would have set is not known, so nothing is said about how keys go together.
   for (const { key, wrong: why } of isWhole ? breaches(get) : [])
     if (!wrong.has(key.file)) faults.push(`${nameOf(key)} ${why}`);
+  const guards = readConfiguration(GUARD_VARIABLES, environment);
   if (faults.length > 0) return { ok: false, message: messageOf(faults) };
+  if (!guards.ok) return guards;
 
   const value = assemble((key) => {
     const parsed = read(key);
     if (parsed.ok) return parsed.value;
     throw new Error(`${key.file} was right a moment ago`);
   });
-  return { ok: true, value, entries };
+  const { rateLimits, jwtIssuer, jwtAudience, jwtJwksUrl } = value.security;
+  return {
+    ok: true,
+    value: {
+      ...value,
+      guards: {
+        ...guards.value,
+        RATE_LIMITS: rateLimits,
+        JWT_ISSUER: jwtIssuer,
+        JWT_AUDIENCE: jwtAudience,
+        JWT_JWKS_URL: jwtJwksUrl,
+      },
+    },
+    entries,
+  };
 };

@@ -2,26 +2,24 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { contract } from "../../contract/contract.ts";
+import { createAutoBlock } from "../admin/blocklist/auto-block.ts";
+import { cleanBlocklist } from "../admin/blocklist/cleanup.ts";
+import { blocklistPublication } from "../admin/blocklist/publish.ts";
+import { keysPublication } from "../admin/keys/publish.ts";
+import { limitsPublication } from "../admin/limits/publish.ts";
+import { publishJob } from "../admin/publish.ts";
 import type { Admit } from "../admit.ts";
 import { createOrigin } from "../app.ts";
-import { createAutoBlock } from "../blocklist/auto-block.ts";
-import { cleanBlocklist } from "../blocklist/clean.ts";
-import { publishBlocklist } from "../blocklist/publish-blocklist.ts";
 import { breakerFactory } from "../breakers.ts";
 import { createOriginCache, type OriginCache } from "../cache/origin-cache.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "../data/postgres.ts";
 import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "../data/redis.ts";
 import { createDeadlines } from "../deadlines.ts";
-import { clientsBy } from "../guards/client-of.ts";
-import { ownGuards } from "../guards/own-guards.ts";
-import { ownKeyLookup } from "../guards/own-keys.ts";
-import { ownLimits } from "../guards/own-limits.ts";
-import { ownTokens } from "../guards/own-tokens.ts";
+import { admitGuarded } from "../guards/admit-guarded.ts";
+import { originGuards } from "../guards/index.ts";
 import { handlers } from "../handlers.ts";
 import { cleanRecords } from "../idempotency/clean.ts";
-import { publishKeys } from "../keys/publish-keys.ts";
-import { publishOverrides } from "../limits/publish-overrides.ts";
 import type { LogContext, OriginLog } from "../log.ts";
 import type { LogOutput } from "../log-output.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
@@ -31,7 +29,6 @@ import { createAdmission, epochNow } from "../overload-admission.ts";
 import { createOverloadMetrics } from "../overload-metrics.ts";
 import { configuredSinks } from "../security-events/configured-sinks.ts";
 import { createSecurityEvents } from "../security-events/security-events.ts";
-import { publisher } from "../snapshots/publisher.ts";
 import { createProcessTelemetry } from "../telemetry/process-telemetry.ts";
 import { NONCE_LIFETIME_S } from "../verify-edge.ts";
 import { within } from "../within.ts";
@@ -97,17 +94,8 @@ const startUpkeep = (
   { redis: { keyPrefix } }: OriginConfiguration,
   { pool, redis, cache, log }: Upkept,
 ): Repetition[] => [
-  repeat(
-    publisher("the keys", () => publishKeys(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
-  ),
-  repeat(
-    publisher("the overrides of limits", () => publishOverrides(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
-  ),
-  repeat(
-    publisher("the blocklist", () => publishBlocklist(pool, redis, keyPrefix), log),
-    PUBLISH_INTERVAL_MS,
+  ...[keysPublication, limitsPublication, blocklistPublication].map((publication) =>
+    repeat(publishJob(publication, { pool, redis, keyPrefix }, log), PUBLISH_INTERVAL_MS),
   ),
   repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
   repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
@@ -181,26 +169,23 @@ export const serveProcess = async (
   });
   const { keyPrefix } = redisOptions;
   const guards = (): Admit =>
-    ownGuards({
-      routes: contract,
-      database: pool,
-      clientOf: clientsBy(server.clientAddressHeader),
-      lookup: ownKeyLookup(pool, redis, keyPrefix),
-      tokens: ownTokens(security, now, log),
-      limits: ownLimits({
-        redis: observedRedis(bareRedis, telemetry.data),
-        breaker: redisBreaker,
-        keyPrefix,
-        enforcement: security.rateLimits,
-        log,
+    admitGuarded(
+      originGuards({
+        configuration,
+        routes: contract,
+        database: pool,
+        redis,
+        limitRedis: observedRedis(bareRedis, telemetry.data),
+        redisBreaker,
+        securityEvents,
         observe: createLimitMetrics(registry),
+        log,
         now,
       }),
-      securityEvents,
-      samplingRate: observability.samplingRate,
-      log,
+      server.clientAddressHeader,
+      observability.samplingRate,
       now,
-    });
+    );
   const app = createOrigin({
     guards: server.guards === "origin" ? guards() : undefined,
     routes: contract,

@@ -1,6 +1,6 @@
 /** What the contract's limits have said, for Prometheus, where this origin guards. */
 import { Counter, type Registry } from "prom-client";
-import type { LimitEvent } from "../../middleware/rate-limit/limit-events.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 
 /** @param registry takes them */
 export const createLimitMetrics = (registry: Registry): ((event: LimitEvent) => void) => {

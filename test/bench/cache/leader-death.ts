@@ -1,12 +1,8 @@
 /** How long those who wait are held up by the death of the one who makes the answer for them. */
 import { contract } from "../../../src/contract/contract.ts";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
-import { createEdge } from "../../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { askEdge } from "../../support/ask-edge.ts";
-import { createMemoryStore } from "../../support/memory-store.ts";
-import { noRedis } from "../../support/no-redis.ts";
+import { askEdge, startEdge } from "../../support/ask-edge.ts";
 import { withClient } from "../support/database.ts";
 import type { CacheSystem } from "./system.ts";
 
@@ -52,19 +48,10 @@ const atOrigins = (system: CacheSystem, product: number): Promise<number> =>
 
 /** The request that fetches for all of an isolate dies: nothing of it ever comes back. */
 const atEdge = async (system: CacheSystem, product: number): Promise<number> => {
-  const configuration = readEdgeConfiguration({
-    ORIGINS: system.origins[1]?.url,
-    SIGNING_KEYS: system.signingKeys,
-    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
-    UPSTASH_REDIS_REST_TOKEN: "token",
-  });
-  if (!configuration.ok) throw new Error(configuration.message);
   let fetches = 0;
-  const edge = createEdge({
-    configuration: configuration.value,
+  const edge = startEdge({
+    environment: { ORIGINS: system.origins[1]?.url ?? "", SIGNING_KEYS: system.signingKeys },
     routes: edgeRoutes(contract),
-    redis: noRedis,
-    store: createMemoryStore(),
     fetch: (input, init) => {
       fetches += 1;
       return fetches === 1 ? new Promise<never>(() => undefined) : fetch(input, init);

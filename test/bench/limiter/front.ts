@@ -1,7 +1,7 @@
 /** What stands before the bridge: the way to it, which takes its time, is counted, and may lead nowhere. */
 import { once } from "node:events";
 import { Agent, createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
-import { pause } from "../../../src/edge/pause.ts";
+import { sleep } from "../../../src/lib/async.ts";
 
 export interface Front {
   readonly url: string;
@@ -68,9 +68,9 @@ export const startFront = async (bridgeUrl: string, tripMs: number): Promise<Fro
       response.on("close", () => held.delete(response));
       return;
     }
-    await pause(tripMs / 2);
+    await sleep(tripMs / 2);
     const answer = await forward(bridgeUrl, agent, asked, body);
-    await pause(tripMs / 2);
+    await sleep(tripMs / 2);
     respond(response, answer.status, answer.body);
   };
 

@@ -1,8 +1,7 @@
 /** This project's limiter, put together as the edge does. */
 import type { Limit } from "../../../src/contract/policy.ts";
-import { pause } from "../../../src/edge/pause.ts";
-import { createRedisClient } from "../../../src/edge/redis-client.ts";
-import { within } from "../../../src/edge/within.ts";
+import { createRedis } from "../../../src/edge/stores/redis.ts";
+import { sleep, withTimeout } from "../../../src/lib/async.ts";
 import { createAdmit } from "../../../src/middleware/rate-limit/limiter/admit.ts";
 import { createLimiter } from "../../../src/middleware/rate-limit/limiter/limiter.ts";
 import { limiterSettings } from "../../../src/middleware/rate-limit/limiter/options.ts";
@@ -39,17 +38,17 @@ const said = ({ isAdmitted, results }: LimitVerdict, isStoreGivenUp: boolean): S
 });
 
 const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Isolate => {
-  const redis = createRedisClient({ url, token, fetch, timeoutMs: DEADLINE_MS });
+  const redis = createRedis({ url, token, timeoutMs: DEADLINE_MS });
   const breaker = createBreaker(BREAKER, { now: Date.now, random: Math.random });
   const admit = createAdmit({
     limiter: createLimiter({ deadlineMs: DEADLINE_MS }, Date.now),
     store: createRedisLimitStore({
       keyPrefix,
-      run: (command, script, keys, values) => redis.command(command, script, keys.length, ...keys, ...values),
+      run: (command, script, keys, values) => redis(command, script, keys.length, ...keys, ...values),
     }),
     breaker,
-    within,
-    pause,
+    within: withTimeout,
+    pause: sleep,
   });
   const work = createWork();
   /** Of one name, by what they cost. */

@@ -1,6 +1,6 @@
 /** How the isolates of the simulation choose: at random, by their own requests in flight, and as the edge does. */
 
-import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/configuration.ts";
+import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
 import type { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
 import { createOriginPool } from "../../../src/resilience/balancer/balancer.ts";
 import { type Plan, planHedge, planPatience } from "../../../src/resilience/balancer/hedge-delay.ts";

@@ -1,36 +1,42 @@
 /** The edge under test: as `src/edge/worker.ts` builds it, with the benchmark's routes, without a cache and a log. */
+import type { ExecutionContext } from "hono";
+import type { Hono } from "hono/tiny";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
-import { createEdge, type Edge } from "../../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
-import { createRedisClient } from "../../../src/edge/redis-client.ts";
+import { createEdge } from "../../../src/edge/app.ts";
+import { readEdgeConfig } from "../../../src/edge/config.ts";
+import type { EdgeEnv } from "../../../src/edge/env.ts";
+import { createRedis } from "../../../src/edge/stores/redis.ts";
+import { createEdgeTelemetry } from "../../../src/edge/telemetry/telemetry.ts";
 import { routes } from "./routes.ts";
 
-type Environment = Readonly<Record<string, unknown>>;
+type Environment = EdgeEnv["Bindings"];
 
-const REDIS_TIMEOUT_MS = 150;
-
-const build = (environment: Environment): Edge => {
-  const reading = readEdgeConfiguration(environment);
+const build = (environment: Environment): Hono<EdgeEnv> => {
+  const reading = readEdgeConfig(environment);
   if (!reading.ok) throw new Error(reading.message);
-  const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = reading.value;
-  const outgoing: typeof fetch = (input, init) => fetch(input, init);
-  return createEdge({
-    configuration: reading.value,
-    routes: edgeRoutes(routes),
-    redis: createRedisClient({ url, token, fetch: outgoing, timeoutMs: REDIS_TIMEOUT_MS }),
-    store: { match: async () => undefined, put: async () => undefined },
-    fetch: outgoing,
+  const { value: config } = reading;
+  const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = config;
+  const shared = {
+    config,
+    fetch: (input: string | URL | Request, init?: RequestInit) => fetch(input, init),
     now: () => Date.now(),
     random: () => Math.random(),
+  };
+  return createEdge({
+    ...shared,
+    routes: edgeRoutes(routes),
+    redis: createRedis({ url, token, timeoutMs: config.REDIS_TIMEOUT_MS }),
+    store: { match: async () => undefined, put: async () => undefined },
     log: () => undefined,
+    telemetry: createEdgeTelemetry({ ...shared, writeLine: () => undefined }),
   });
 };
 
-let edge: Edge | undefined;
+let edge: Hono<EdgeEnv> | undefined;
 
 export default {
-  fetch: (request: Request, environment: Environment): Promise<Response> => {
+  fetch: (request: Request, environment: Environment, executionContext: ExecutionContext) => {
     edge ??= build(environment);
-    return edge.fetch(request);
+    return edge.fetch(request, environment, executionContext);
   },
 };

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import { type AttemptRecord, RETRY_DENIALS } from "../../../src/edge/attempt-events.ts";
 import { createEdgeMetrics, type EdgeMetrics } from "../../../src/edge/telemetry/edge-metrics.ts";
-import { GUARD_NAMES } from "../../../src/middleware/exchange.ts";
+import type { AttemptRecord } from "../../../src/edge/upstream/attempt.ts";
+import { RETRY_DENIALS } from "../../../src/edge/upstream/client.ts";
+import { GUARD_NAMES } from "../../../src/middleware/guards.ts";
 import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
 import { createMeter, type Meter } from "../../../src/telemetry/metrics/meter.ts";
 
@@ -112,11 +113,11 @@ describe("attempts at origins", () => {
   test("are counted by where they went, why, and what came of them", () => {
     attempt({}, 200);
     attempt({ number: 2, cause: "retry", origin: 1, outcome: "broken" });
-    attempt({ number: 2, cause: "hedge", origin: 1, outcome: "outrun" });
+    attempt({ number: 2, cause: "hedge", origin: 1, outcome: "hedge_lost" });
     expect(valuesOf("edge.attempts")).toEqual([
       { upstream: "one.example.com", cause: "first", outcome: "answered", value: 1 },
       { upstream: "two.example.com:8080", cause: "retry", outcome: "broken", value: 1 },
-      { upstream: "two.example.com:8080", cause: "hedge", outcome: "outrun", value: 1 },
+      { upstream: "two.example.com:8080", cause: "hedge", outcome: "hedge_lost", value: 1 },
     ]);
   });
 
@@ -127,9 +128,9 @@ describe("attempts at origins", () => {
     ["refused", 503, "503"],
     ["broken", undefined, "broken"],
     ["timed_out", undefined, "timed_out"],
-    ["foreign", undefined, "foreign"],
-    ["disbelieved", undefined, "disbelieved"],
-    ["outrun", undefined, undefined],
+    ["not_origin", undefined, "not_origin"],
+    ["signature_rejected", undefined, "signature_rejected"],
+    ["hedge_lost", undefined, undefined],
   ])("that are %s, with %s, have %s as their error", (outcome, status, error) => {
     attempt({ outcome }, status);
     expect(durationsOf("http.client.request.duration")).toEqual([

@@ -3,11 +3,12 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { createEdge, type Edge } from "../../../src/edge/app.ts";
-import { readEdgeConfiguration } from "../../../src/edge/configuration.ts";
+import { createEdge } from "../../../src/edge/app.ts";
+import { readEdgeConfig } from "../../../src/edge/config.ts";
 import { createEdgeTelemetry } from "../../../src/edge/telemetry/telemetry.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import { traceIdOf } from "../../../src/telemetry/trace-context.ts";
+import { askEdge, type Edge } from "../../support/ask-edge.ts";
 import { createMemoryStore } from "../../support/memory-store.ts";
 import { noRedis } from "../../support/no-redis.ts";
 import { startUpstream, type Upstream } from "../../support/upstream.ts";
@@ -57,13 +58,14 @@ interface Isolate {
 }
 
 const start = (environment: Readonly<Record<string, string>> = {}): Isolate => {
-  const reading = readEdgeConfiguration({
+  const reading = readEdgeConfig({
     ORIGINS: origin.url,
     SIGNING_KEYS: `k:${"A".repeat(43)}=`,
     UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
     UPSTASH_REDIS_REST_TOKEN: "token",
     OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
     OTEL_TRACES_SAMPLER_ARG: "1",
+    ACCESS_LOG: "all",
     ...environment,
   });
   if (!reading.ok) throw new Error(reading.message);
@@ -71,7 +73,7 @@ const start = (environment: Readonly<Record<string, string>> = {}): Isolate => {
   const asked: string[] = [];
   const background: Promise<unknown>[] = [];
   const surroundings = {
-    configuration: reading.value,
+    config: reading.value,
     fetch: (input: string | URL | Request, init?: RequestInit) => {
       asked.push(String(input));
       return fetch(input, init);
@@ -95,9 +97,7 @@ const start = (environment: Readonly<Record<string, string>> = {}): Isolate => {
       return written.map((line): Readonly<Record<string, unknown>> => JSON.parse(line));
     },
     ask: (target, init) =>
-      edge.fetch(new Request(new URL(target, "http://api.test"), init), {
-        waitUntil: (work: Promise<unknown>) => void background.push(work),
-      }),
+      askEdge(edge, new Request(new URL(target, "http://api.test"), init), undefined, background),
     settled: async () => {
       for (let seen = 0; seen < background.length; ) {
         seen = background.length;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { RedisReply } from "../../../src/edge/redis-client.ts";
+import type { RedisCommand } from "../../../src/edge/stores/redis.ts";
 import { createActiveTrace } from "../../../src/edge/telemetry/active-trace.ts";
 import type { RequestTrace } from "../../../src/edge/telemetry/request-trace.ts";
 import { tracedRedis } from "../../../src/edge/telemetry/traced-redis.ts";
@@ -16,11 +16,11 @@ const noting = (notes: unknown[][]): RequestTrace => ({
   end: () => undefined,
 });
 
-const start = (command: (...parts: readonly (string | number)[]) => Promise<RedisReply>) => {
+const start = (command: RedisCommand) => {
   const active = createActiveTrace();
   const notes: unknown[][] = [];
   let nowMs = 1_000;
-  const redis = tracedRedis({ command }, active, () => {
+  const redis = tracedRedis(command, active, () => {
     nowMs += 5;
     return nowMs;
   });
@@ -34,7 +34,7 @@ describe("a command of a request whose trace is kept", () => {
       sent.push(parts);
       return ["1", null];
     });
-    const reply = await active.run(trace, () => redis.command("hmget", "key", 7));
+    const reply = await active.run(trace, () => redis("hmget", "key", 7));
     expect(reply).toEqual(["1", null]);
     expect(sent).toEqual([["hmget", "key", 7]]);
     expect(notes).toEqual([
@@ -48,7 +48,7 @@ describe("a command of a request whose trace is kept", () => {
     const { active, notes, redis, trace } = start(async () => {
       throw error;
     });
-    await expect(active.run(trace, () => redis.command("PING"))).rejects.toBe(error);
+    await expect(active.run(trace, () => redis("PING"))).rejects.toBe(error);
     expect(notes.at(-1)).toEqual(["ended", error, 1_010]);
   });
 
@@ -59,7 +59,7 @@ describe("a command of a request whose trace is kept", () => {
         const notes: unknown[][] = [];
         await active.run(noting(notes), async () => {
           await Promise.resolve();
-          await redis.command(name);
+          await redis(name);
         });
         return notes.filter(([what]) => what === "begun").map(([, command]) => command);
       }),
@@ -70,8 +70,8 @@ describe("a command of a request whose trace is kept", () => {
 
 test("of a request whose trace is not kept nothing is noted", async () => {
   const { active, notes, redis, trace } = start(async () => "PONG");
-  expect(await active.run(undefined, () => redis.command("PING"))).toBe("PONG");
+  expect(await active.run(undefined, () => redis("PING"))).toBe("PONG");
   await active.run(trace, async () => undefined);
-  expect(await redis.command("PING")).toBe("PONG");
+  expect(await redis("PING")).toBe("PONG");
   expect(notes).toEqual([]);
 });

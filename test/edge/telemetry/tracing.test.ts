@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { AttemptRecord } from "../../../src/edge/attempt-events.ts";
 import type { BegunAttempt, RequestTrace } from "../../../src/edge/telemetry/request-trace.ts";
 import { createTracing } from "../../../src/edge/telemetry/tracing.ts";
+import type { AttemptRecord } from "../../../src/edge/upstream/attempt.ts";
 import type { Span } from "../../../src/telemetry/spans/span.ts";
 import { createSpanQueue, type SpanQueue } from "../../../src/telemetry/spans/span-queue.ts";
 import { readSpanId } from "../../../src/telemetry/trace-context.ts";
@@ -116,18 +116,18 @@ describe("the span of an attempt", () => {
     ["refused", 503, "503"],
     ["broken", undefined, "broken"],
     ["timed_out", undefined, "timed_out"],
-    ["foreign", undefined, "foreign"],
-    ["disbelieved", undefined, "disbelieved"],
-    ["outrun", undefined, undefined],
+    ["not_origin", undefined, "not_origin"],
+    ["signature_rejected", undefined, "signature_rejected"],
+    ["hedge_lost", undefined, undefined],
   ])("that is %s, with %s, has %s as its error", (outcome, status, type) => {
     trace.beginAttempt(ATTEMPT).end(outcome, status, 1_030);
     expect(theSpan().errorType).toBe(type);
   });
 
   test("that ends after its request's is sent too", () => {
-    const attempt = trace.beginAttempt({ ...ATTEMPT, cause: "look" });
+    const attempt = trace.beginAttempt({ ...ATTEMPT, cause: "probe" });
     trace.end("GET", 200, {}, 1_020);
-    attempt.end("outrun", undefined, 1_030);
+    attempt.end("hedge_lost", undefined, 1_030);
     expect(queue.takeAll().map(({ kind }) => kind)).toEqual(["server", "client"]);
   });
 });

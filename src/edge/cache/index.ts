@@ -1,0 +1,15 @@
+import type { MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { EdgeEnv } from "../env.ts";
+import type { Proxy } from "../upstream/proxy.ts";
+import { type CachedForwardDependencies, cachedForward } from "./cached-forward.ts";
+
+export const responseCache = (
+  upstream: Proxy,
+  deps: CachedForwardDependencies,
+): MiddlewareHandler<EdgeEnv> => {
+  const cached = cachedForward(upstream, deps);
+  return createMiddleware<EdgeEnv>(function responseCache(c) {
+    return cached(c);
+  });
+};

@@ -1,0 +1,29 @@
+/** What a request carries at the edge, beyond what the shared middleware sets. */
+import type { AuthVariables } from "../middleware/auth/index.ts";
+import type { BodyVariables } from "../middleware/body-limit/index.ts";
+import type { ContextVariables } from "../middleware/context/index.ts";
+import type { RejectionVariables } from "../middleware/problems/index.ts";
+import type { RateLimitVariables } from "../middleware/rate-limit/index.ts";
+import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
+import type { RouteVariables } from "../middleware/route-policy/index.ts";
+import type { RequestTrace } from "./telemetry/request-trace.ts";
+import type { AttemptRecord } from "./upstream/attempt.ts";
+
+export interface EdgeVariables {
+  /** Attempts at origins, in their order. */
+  attempts: AttemptRecord[];
+  /** Undefined if the request is not sampled. */
+  trace: RequestTrace | undefined;
+  /** Undefined if the cache was not asked. */
+  cacheOutcome: CacheOutcome | undefined;
+}
+
+export interface EdgeEnv {
+  Bindings: Readonly<Record<string, unknown>>;
+  Variables: ContextVariables &
+    RouteVariables &
+    AuthVariables &
+    BodyVariables &
+    EdgeVariables &
+    Partial<RateLimitVariables & RejectionVariables>;
+}

@@ -1,0 +1,46 @@
+/** What the shared guards need at the edge: Redis over HTTP, origins as the second source, and the Worker's own clock. */
+
+import { sleep, withTimeout } from "../lib/async.ts";
+import type { GuardDeps } from "../middleware/guards.ts";
+import { createAdmit } from "../middleware/rate-limit/limiter/admit.ts";
+import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
+import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
+import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
+import type { EdgeDeps } from "./app.ts";
+import { configuredTokens } from "./configured-tokens.ts";
+import { edgeBlocklistSource } from "./stores/blocklist.ts";
+import { edgeKeyLookup } from "./stores/key-lookup.ts";
+import { edgeLimitStore } from "./stores/limits.ts";
+import { isRedisRefusal, type RedisCommand } from "./stores/redis.ts";
+import type { ActiveTrace } from "./telemetry/active-trace.ts";
+import { tracedRedis } from "./telemetry/traced-redis.ts";
+import type { OriginClient } from "./upstream/client.ts";
+
+export interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" | "observe"> {
+  readonly client: OriginClient;
+  readonly redisBreaker: Breaker;
+}
+
+export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
+  const { config, client, bulkRedis, redisBreaker: breaker, now, telemetry } = deps;
+  const { REDIS_KEY_PREFIX: keyPrefix } = config;
+  const redis = traced(deps.redis, telemetry.active, now);
+  const limitStore = {
+    limiter: createLimiter({ leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS }, now),
+    store: edgeLimitStore(redis, config),
+    breaker,
+    within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
+    judge: (error: unknown) => (isRedisRefusal(error) ? ("answer" as const) : ("failure" as const)),
+  };
+  return {
+    ...deps,
+    // The list is loaded for all requests, so it is in none's trace.
+    loadBlocklist: bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix }),
+    lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry.active.get }),
+    tokens: configuredTokens(config, deps),
+    limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
+  };
+};
+
+const traced = (redis: RedisCommand, active: ActiveTrace, now: () => number): RedisCommand =>
+  tracedRedis(redis, active, now);

@@ -1,0 +1,110 @@
+/** Where the edge's blocklist comes from: the snapshot in Redis, or an origin if Redis has none or does not answer. */
+import { EDGE_PATH, internalHeaders } from "../../contract/internal-headers.ts";
+import { timeoutSignal } from "../../lib/async.ts";
+import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
+import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
+import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
+import {
+  MAX_BYTES,
+  PARTS_FIELD,
+  publishedBlocklistName,
+  readParts,
+} from "../../middleware/blocklist/published-blocklist.ts";
+import type {
+  LoadBlocklist,
+  SnapshotContext,
+  VersionedBlocklist,
+} from "../../middleware/blocklist/snapshot.ts";
+import { readBody } from "../../middleware/body-limit/read-body.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { OriginClient } from "../upstream/client.ts";
+import type { RedisCommand, RedisReply } from "./redis.ts";
+
+export interface BlocklistSourceDeps {
+  readonly redis: RedisCommand;
+  /** With a longer time limit, for the list's parts. */
+  readonly bulkRedis: RedisCommand;
+  readonly breaker: Breaker;
+  readonly keyPrefix: string;
+  readonly client: OriginClient;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+const ORIGIN_TIMEOUT_MS = 4_000;
+
+const strings = (reply: RedisReply): readonly (string | undefined)[] =>
+  Array.isArray(reply) ? reply.map((each) => (typeof each === "string" ? each : undefined)) : [];
+
+const versioned = (version: string, bytes: Uint8Array | undefined): VersionedBlocklist => {
+  const list = bytes && readBlocklist(bytes);
+  if (list === undefined) throw new Error("the blocklist has a format that this edge does not support");
+  return { version, list };
+};
+
+export const edgeBlocklistSource = (deps: BlocklistSourceDeps): LoadBlocklist => {
+  const { redis, bulkRedis, breaker, keyPrefix, client, now } = deps;
+  const name = publishedBlocklistName(keyPrefix);
+
+  /** A field of the given version. */
+  const readField = async (field: string, version: string): Promise<[string, string]> => {
+    const [current, value] = strings(await bulkRedis("HMGET", name, VERSION_FIELD, field));
+    if (current !== version || value === undefined)
+      throw new Error("the blocklist in Redis changed while it was read");
+    return [field, value];
+  };
+
+  const readWhole = async (version: string): Promise<VersionedBlocklist> => {
+    const parts = [await readField(PARTS_FIELD, version)];
+    const count = Number(parts[0]?.[1]);
+    // One after another: an isolate has few connections, and requests need theirs.
+    for (let index = 0; index < count; index += 1) parts.push(await readField(String(index), version));
+    return versioned(version, readParts(Object.fromEntries(parts)));
+  };
+
+  const fromRedis = async (
+    current: VersionedBlocklist | undefined,
+  ): Promise<VersionedBlocklist | undefined> => {
+    try {
+      const version = await breaker.run(
+        () => redis("HGET", name, VERSION_FIELD),
+        () => "failure",
+      );
+      if (typeof version !== "string" || version === "") return undefined;
+      return version === current?.version ? current : await readWhole(version);
+    } catch {
+      return undefined;
+    }
+  };
+
+  const fromOrigin = async (
+    current: VersionedBlocklist | undefined,
+    c: SnapshotContext,
+  ): Promise<VersionedBlocklist> => {
+    const result = await client.send({
+      route: "edge_blocklist",
+      retryMode: "race",
+      waitUntil: c.get("waitUntil"),
+      method: "GET",
+      path: `${EDGE_PATH}/blocklist`,
+      query: current === undefined ? "" : `?version=${encodeURIComponent(current.version)}`,
+      headers: {},
+      identity: ANONYMOUS_IDENTITY,
+      requestId: c.get("requestId"),
+      client: c.get("client").name,
+      deadlineAtMs: now() + ORIGIN_TIMEOUT_MS,
+    });
+    if (result.kind !== "answered") throw new Error(`no origin has the blocklist: ${result.kind}`);
+    const { status, headers, body } = result.response;
+    if (status === 204 && current !== undefined) return current;
+    if (status !== 200) throw new Error(`an origin answered ${status} for the blocklist`);
+    const timeout = timeoutSignal(ORIGIN_TIMEOUT_MS);
+    const reading = await readBody(body?.getReader() ?? null, MAX_BYTES, timeout.signal).finally(
+      timeout.clear,
+    );
+    if (reading.kind !== "read") throw new Error(`an origin's blocklist could not be read: ${reading.kind}`);
+    return versioned(headers.get(internalHeaders.blocklistVersion) ?? "", reading.bytes);
+  };
+
+  return async (current, c) => (await fromRedis(current)) ?? (await fromOrigin(current, c));
+};

@@ -1,0 +1,76 @@
+/**
+ * Finds the record of an API key: in the snapshot that the origins publish to Redis, or at an origin if Redis has none or does
+ * not answer. Losing Redis costs time until its breaker opens, never a valid key.
+ */
+import { EDGE_PATH } from "../../contract/internal-headers.ts";
+import type { KeyFinding, KeyLookup } from "../../middleware/auth/key-lookup.ts";
+import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
+import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { RequestTrace } from "../telemetry/request-trace.ts";
+import type { OriginClient } from "../upstream/client.ts";
+import type { RedisCommand } from "./redis.ts";
+
+export interface KeyLookupDeps {
+  readonly redis: RedisCommand;
+  readonly breaker: Breaker;
+  readonly keyPrefix: string;
+  readonly client: OriginClient;
+  /** The trace of the current request, if it is sampled. */
+  readonly activeTrace?: (() => RequestTrace | undefined) | undefined;
+}
+
+const UNAVAILABLE: KeyFinding = { kind: "unavailable" };
+
+export const edgeKeyLookup = ({
+  redis,
+  breaker,
+  keyPrefix,
+  client,
+  activeTrace,
+}: KeyLookupDeps): KeyLookup => {
+  const name = publishedKeysName(keyPrefix);
+
+  const fromSnapshot = async (id: string): Promise<KeyFinding> => {
+    try {
+      const fields = await breaker.run(
+        () => redis("HMGET", name, id, VERSION_FIELD),
+        () => "failure",
+      );
+      const [text, version] = Array.isArray(fields) ? fields : [];
+      if (!version) return UNAVAILABLE;
+      const record = readKeyRecord(id, typeof text === "string" ? text : "");
+      return record === undefined ? { kind: "unknown" } : { kind: "found", record };
+    } catch {
+      return UNAVAILABLE;
+    }
+  };
+
+  const fromOrigin: KeyLookup = async (id, c) => {
+    const result = await client.send({
+      route: "edge_key",
+      retryMode: "race",
+      trace: activeTrace?.(),
+      waitUntil: c.get("waitUntil"),
+      method: "GET",
+      path: `${EDGE_PATH}/keys/${id}`,
+      query: "",
+      headers: {},
+      identity: ANONYMOUS_IDENTITY,
+      requestId: c.get("requestId"),
+      client: c.get("client").name,
+      deadlineAtMs: c.get("deadlineAtMs"),
+    });
+    if (result.kind !== "answered") return UNAVAILABLE;
+    const { response } = result;
+    if (response.status === 404) return { kind: "unknown" };
+    if (response.status !== 200) return UNAVAILABLE;
+    const record = readKeyRecord(id, await response.text().catch(() => ""));
+    return record === undefined ? UNAVAILABLE : { kind: "found", record };
+  };
+
+  return async (id, c) => {
+    const finding = await fromSnapshot(id);
+    return finding.kind === "unavailable" ? await fromOrigin(id, c) : finding;
+  };
+};

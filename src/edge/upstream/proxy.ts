@@ -1,0 +1,93 @@
+/** Forwards a request to an origin and returns its response, with header fields that later middleware may change. */
+import type { Context } from "hono";
+import type { EdgeRoute } from "../../contract/edge-manifest.ts";
+import { type Problem, problem } from "../../contract/problem.ts";
+import { problemResponse } from "../../middleware/problems/problem-response.ts";
+import { repetitionOf } from "../../resilience/balancer/retry-mode.ts";
+import type { EdgeEnv } from "../env.ts";
+import type { OriginClient, OriginResponse } from "./client.ts";
+
+export interface ProxyOptions {
+  /** A client field that is not forwarded, in lower case. */
+  readonly without?: string | undefined;
+  /** The edge's own request to the origin's cache (RFC 9111 §5.2.1). */
+  readonly cacheControl?: string | undefined;
+}
+
+export type Proxy = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
+
+/** Client fields that every route gets; the contract names a route's own. */
+const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
+
+/** A non-ASCII value has no single form on the wire, and could not be signed (RFC 9110 §5.5). */
+export const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
+
+/** Only listed fields are forwarded, so a client cannot send any of those between the tiers. */
+const forwardedHeaders = (
+  c: Context<EdgeEnv>,
+  route: EdgeRoute,
+  { without, cacheControl }: ProxyOptions,
+): Record<string, string> => {
+  const { headers } = c.req.raw;
+  const forwarded: Record<string, string> = {};
+  for (const names of [ALWAYS_FORWARDED, route.fields])
+    for (const name of names) {
+      const value = name === without ? null : headers.get(name);
+      if (value !== null) forwarded[name] = value;
+    }
+  if (cacheControl !== undefined) forwarded["cache-control"] = cacheControl;
+  return forwarded;
+};
+
+const unsendable = (headers: Readonly<Record<string, string>>, route: EdgeRoute): Problem | undefined => {
+  const errors = route.fields
+    .filter((name) => !isSendable(headers[name] ?? ""))
+    .map((field) => ({ in: "header" as const, field, detail: "Must be ASCII" }));
+  return errors.length === 0 ? undefined : problem("invalid_request", { errors });
+};
+
+const failureOf = (result: Exclude<OriginResponse, { kind: "answered" }>): Problem => {
+  switch (result.kind) {
+    case "unreachable":
+      return problem("unavailable", {
+        detail: "No origin can be reached.",
+        headers: { "retry-after": String(result.retryAfterS ?? 1) },
+      });
+    case "not_origin":
+      return problem("bad_gateway");
+    case "timed_out":
+      return problem("deadline_exceeded");
+  }
+};
+
+export const proxy =
+  (client: OriginClient): Proxy =>
+  async (c, options = {}) => {
+    const { name, route } = c.get("route");
+    const requestId = c.get("requestId");
+    const headers = forwardedHeaders(c, route, options);
+    const invalid = unsendable(headers, route);
+    if (invalid !== undefined) return problemResponse(invalid, requestId);
+    const { method } = c.req;
+    const { path, query } = c.get("target");
+    const result = await client.send({
+      route: name,
+      retryMode: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
+      attempts: c.get("attempts"),
+      trace: c.get("trace"),
+      waitUntil: c.get("waitUntil"),
+      method,
+      path,
+      query,
+      headers,
+      identity: c.get("identity"),
+      requestId,
+      client: c.get("client").name,
+      deadlineAtMs: c.get("deadlineAtMs"),
+      body: c.get("body"),
+    });
+    // The one copy of the response: those of `fetch` are immutable.
+    return result.kind === "answered"
+      ? new Response(result.response.body, result.response)
+      : problemResponse(failureOf(result), requestId);
+  };

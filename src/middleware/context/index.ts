@@ -1,0 +1,48 @@
+/** What every other middleware needs to know about a request: its id, its target as it was sent, and its client. */
+import type { Context } from "hono";
+import { createMiddleware } from "hono/factory";
+import type { Middleware } from "../pipeline.ts";
+import { type Client, clientIdentities } from "./client.ts";
+import { type RawTarget, rawTarget } from "./target.ts";
+
+/** Continues with work after the response. A failure of that work affects nothing else. */
+export type WaitUntil = (work: Promise<unknown>) => void;
+
+export interface ContextVariables {
+  /** A UUID made here; a client's own request id is never used. Without hyphens it is the trace id. */
+  requestId: string;
+  target: RawTarget;
+  client: Client;
+  waitUntil: WaitUntil;
+}
+
+/** What a helper reads of a context. Hono's own `Context` fits only a parameter that declares the very same variables. */
+export interface VariableReader<Variables extends object> {
+  get<Name extends keyof Variables>(name: Name): Variables[Name];
+}
+
+/** Where a tier gets a request's client from, and how it continues with work. */
+export interface ContextPort {
+  /** The address that the platform or the connection reports; null if there is none. */
+  clientAddress(c: Context): string | null;
+  waitUntil(c: Context, work: Promise<unknown>): void;
+}
+
+/** Addresses that an isolate or process remembers in parsed form. */
+const MAX_CLIENTS = 10_000;
+
+export const context = ({ clientAddress, waitUntil }: ContextPort): Middleware<object, ContextVariables> => {
+  const identify = clientIdentities(MAX_CLIENTS);
+  return createMiddleware<{ Variables: ContextVariables }>(function context(c, next) {
+    c.set("requestId", crypto.randomUUID());
+    c.set("target", rawTarget(c.req.url));
+    c.set("client", identify(clientAddress(c)));
+    c.set("waitUntil", (work) =>
+      waitUntil(
+        c,
+        work.catch(() => undefined),
+      ),
+    );
+    return next();
+  });
+};

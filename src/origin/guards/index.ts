@@ -1,0 +1,88 @@
+/**
+ * The shared guards, mounted by an origin without an edge (`server.guards: origin`): for compose, and behind a gateway. They
+ * differ from the edge's in their stores alone.
+ */
+import type { MiddlewareHandler } from "hono";
+import { edgeRoutes } from "../../contract/edge-manifest.ts";
+import type { Routes } from "../../contract/route.ts";
+import { sleep, withTimeout } from "../../lib/async.ts";
+import { type GuardDeps, guards } from "../../middleware/guards.ts";
+import type { Log } from "../../middleware/problems/index.ts";
+import { createAdmit } from "../../middleware/rate-limit/limiter/admit.ts";
+import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
+import { createPrepare } from "../../middleware/rate-limit/limiter/prefetch.ts";
+import type { HeaderFields } from "../../middleware/screening/headers.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { OriginConfiguration } from "../config/configuration.ts";
+import type { PostgresPool } from "../data/postgres.ts";
+import type { RedisStore } from "../data/redis.ts";
+import type { OriginLog } from "../log.ts";
+import type { OriginContext } from "../route-operation.ts";
+import type { SecurityEvents } from "../security-events/security-events.ts";
+import { originBlocklistSource } from "../stores/blocklist.ts";
+import { originKeyLookup } from "../stores/key-lookup.ts";
+import { limitStoreOf } from "../stores/limits.ts";
+import { configuredTokens } from "./configured-tokens.ts";
+
+export interface OriginGuardsDeps {
+  readonly configuration: OriginConfiguration;
+  readonly routes: Routes;
+  readonly database: PostgresPool;
+  readonly redis: RedisStore;
+  /** Without its breaker: the limiter asks that itself. */
+  readonly limitRedis: RedisStore;
+  readonly redisBreaker: Breaker;
+  readonly securityEvents: SecurityEvents;
+  readonly observe: GuardDeps["observe"];
+  readonly log: OriginLog;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+}
+
+/** As they arrived, each by itself: `Headers` has joined some of them. */
+const headerFields = (c: OriginContext): HeaderFields => {
+  const raw = c.env?.incoming?.rawHeaders;
+  if (raw === undefined) return c.req.raw.headers;
+  return Array.from({ length: raw.length / 2 }, (_, index): [string, string] => [
+    raw[2 * index] ?? "",
+    raw[2 * index + 1] ?? "",
+  ]);
+};
+
+/** What Redis itself refused: it is up. By the names that its drivers give such an error. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Error && ["ReplyError", "UpstashError"].includes(error.name);
+
+const guardLog =
+  (log: OriginLog): Log =>
+  ({ level, message, ...entry }) =>
+    level === "info" ? log.info(entry, String(message)) : log.warn(entry, String(message));
+
+export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler[] => {
+  const { configuration, database, redis, limitRedis, securityEvents, redisBreaker, now } = deps;
+  const {
+    guards: config,
+    redis: { keyPrefix },
+  } = configuration;
+  const log = guardLog(deps.log);
+  const limitStore = {
+    limiter: createLimiter({ leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS }, now),
+    store: limitStoreOf(limitRedis, keyPrefix),
+    breaker: redisBreaker,
+    within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
+    judge: (error: unknown) => (isRefusal(error) ? ("answer" as const) : ("failure" as const)),
+  };
+  return guards({
+    routes: edgeRoutes(deps.routes),
+    config,
+    loadBlocklist: originBlocklistSource(database),
+    lookUpKey: originKeyLookup(database, redis, keyPrefix),
+    tokens: configuredTokens(configuration.security, now, deps.log),
+    limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
+    headerFields,
+    recordEvent: (occurrence) => securityEvents.record(occurrence),
+    observe: deps.observe,
+    log,
+    now,
+  });
+};

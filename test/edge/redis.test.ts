@@ -1,0 +1,149 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { createRedis, isRedisRefusal, type RedisCommand } from "../../src/edge/stores/redis.ts";
+import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
+import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
+
+const TOKEN = "a secret token";
+
+const clientOf = (url: string, token = TOKEN, timeoutMs = 5_000): RedisCommand =>
+  createRedis({ url, token, timeoutMs });
+
+describe("over the local bridge, to a real Redis or what stands in for one", () => {
+  let redis: LocalRedis;
+  let bridge: UpstashBridge;
+  let client: RedisCommand;
+  beforeAll(async () => {
+    redis = await startRedis();
+    bridge = await startUpstashBridge({ client: redis.client, token: TOKEN });
+    client = clientOf(bridge.url);
+  });
+  afterAll(async () => {
+    await bridge?.stop();
+    await redis?.stop();
+  });
+
+  test("a text comes back as it was stored, whatever it looks like", async () => {
+    for (const text of ["grüße 🌊", "1.5", "true", '{"a":1}', "null", ""]) {
+      expect(await client("SET", "text", text)).toBe("OK");
+      expect(await client("GET", "text")).toBe(text);
+    }
+  });
+
+  test("numbers, nothing and lists are replies too", async () => {
+    expect(await client("DEL", "hash", "none")).toBeTypeOf("number");
+    expect(await client("HSET", "hash", "one", 1)).toBe(1);
+    expect(await client("HMGET", "hash", "one", "two")).toEqual(["1", null]);
+    expect(await client("GET", "none")).toBeNull();
+  });
+
+  test("what Redis refuses is told in its own words", async () => {
+    await client("SET", "text", "a");
+    const failure = await client("INCR", "text").catch((error: unknown) => error);
+    expect(isRedisRefusal(failure)).toBe(true);
+    expect(String(failure)).toContain("ERR value is not an integer");
+  });
+
+  test("another token is refused", async () => {
+    const failure = await clientOf(bridge.url, "another")("GET", "text").catch((error: unknown) => error);
+    expect(String(failure)).toContain("Unauthorized");
+    expect(isRedisRefusal(failure)).toBe(false);
+  });
+});
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    server.close();
+  }
+});
+const listen = async (handler: RequestListener): Promise<string> => {
+  const server = createServer(handler);
+  servers.push(server.listen(0, "127.0.0.1"));
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("not listening");
+  return `http://127.0.0.1:${address.port}`;
+};
+
+const answering =
+  (status: number, body: string): RequestListener =>
+  (_, response) =>
+    void response.writeHead(status).end(body);
+
+describe("what is not in the protocol is a failure, and no reply", () => {
+  test.each([
+    ["a proxy's page", answering(502, "<h1>bad gateway</h1>")],
+    ["nothing", answering(200, "")],
+    ["no object", answering(200, "7")],
+    ["an object without a result", answering(200, "{}")],
+    ["a result with another status", answering(500, '{"result":"OK"}')],
+    ["a connection that breaks", (request: IncomingMessage) => void request.socket.resetAndDestroy()],
+    [
+      "an answer that breaks off",
+      (request, response) => {
+        response.writeHead(200, { "content-length": "100" });
+        response.write('{"result":', () => request.socket.resetAndDestroy());
+      },
+    ],
+  ] as const satisfies readonly (readonly [string, RequestListener])[])("%s", async (_, handler) => {
+    const failure = await clientOf(await listen(handler))("GET", "a").catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(Error);
+    expect(isRedisRefusal(failure)).toBe(false);
+    expect(String(failure)).not.toContain(TOKEN);
+  });
+
+  test.each([
+    ["an answer that does not come", () => undefined],
+    [
+      "an answer whose end does not come",
+      (_: IncomingMessage, response: Parameters<RequestListener>[1]) => {
+        response.writeHead(200, { "content-length": "100" });
+        response.write('{"result":');
+      },
+    ],
+  ] as const)("%s within its time", async (_, handler) => {
+    const client = clientOf(await listen(handler), TOKEN, 50);
+    await expect(client("GET", "a")).rejects.toThrow(/time|abort/i);
+  });
+});
+
+describe("a refusal is Redis's own", () => {
+  const failureWith = async (status: number, error: string): Promise<unknown> =>
+    clientOf(await listen(answering(status, JSON.stringify({ error }))))("EVALSHA", "0", 0).catch(
+      (failure: unknown) => failure,
+    );
+
+  test.each([
+    "NOSCRIPT No matching script.",
+    "ERR wrong number of arguments",
+    "WRONGTYPE Operation",
+  ])("if the command is wrong: %s", async (error) => {
+    expect(isRedisRefusal(await failureWith(400, error))).toBe(true);
+  });
+
+  test.each([
+    [401, "Unauthorized"],
+    [401, "WRONGPASS invalid or missing auth token"],
+    [503, "upstream connect error"],
+    [400, "LOADING Redis is loading the dataset in memory"],
+  ])("but not if Redis cannot be used: %i %s", async (status, error) => {
+    expect(isRedisRefusal(await failureWith(status, error))).toBe(false);
+  });
+});
+
+test("a command is sent once, as one request of JSON", async () => {
+  const arrived: unknown[] = [];
+  const url = await listen(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += String(chunk);
+    const { authorization, "content-type": type } = request.headers;
+    arrived.push([request.method, request.url, authorization, type, body]);
+    response.writeHead(503).end('{"error":"ERR busy"}');
+  });
+  await expect(clientOf(url)("SET", "a", 1.5)).rejects.toThrow("ERR busy");
+  // Some bridges, such as serverless-redis-http, take no other type, and none with a charset behind it.
+  expect(arrived).toEqual([["POST", "/", `Bearer ${TOKEN}`, "application/json", '["SET","a","1.5"]']]);
+});

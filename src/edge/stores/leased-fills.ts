@@ -43,11 +43,13 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
     }
   };
 
-  const lead = async (request: FillRequest, untilMs?: number, lease?: Lease): Promise<Joined | undefined> => {
+  const lead = async (
+    request: FillRequest,
+    ms: number | undefined,
+    lease?: Lease,
+  ): Promise<Joined | undefined> => {
     const filling = fill(request, lease);
-    const patient =
-      untilMs === undefined ? filling : withTimeout(filling, untilMs - now(), { fallback: undefined });
-    const filled = await patient;
+    const filled = await (ms === undefined ? filling : withTimeout(filling, ms, { fallback: undefined }));
     if (filled !== undefined) return { ...filled, collapsed: false };
     failures.take(request.key, now());
     request.waitUntil(filling.then(({ result }) => cancelBody(result)));
@@ -68,30 +70,31 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
   };
 
   return {
-    patienceMs: ({ key }) => {
-      if (hasJustFailed(key)) return 0;
-      const leaseUntilMs = leases.heldUntilMs(key, now());
-      return leaseUntilMs === undefined ? FILL_LEASE_MS : leaseUntilMs - now();
-    },
     refresh: (request) => {
       if (!request.isShareable || hasJustFailed(request.key)) return;
       const lease = leases.take(request.key, now());
       if (lease !== undefined)
         request.waitUntil(fill(request, lease).then(({ result }) => cancelBody(result)));
     },
-    join: async (request, untilMs) => {
-      const { key, isShareable } = request;
+    join: async (request) => {
+      const { key, isShareable, hasAlternative, untilMs } = request;
+      const leftMs = (): number | undefined => {
+        if (hasAlternative) return FILL_LEASE_MS;
+        return untilMs === undefined ? undefined : untilMs - now();
+      };
+      if (hasAlternative && hasJustFailed(key)) return undefined;
       for (let holders = 0; isShareable && holders < MAX_HOLDERS; holders += 1) {
         const lease = leases.take(key, now());
-        if (lease !== undefined) return await lead(request, untilMs, lease);
+        if (lease !== undefined) return await lead(request, leftMs(), lease);
         const leaseUntilMs = leases.heldUntilMs(key, now()) ?? 0;
         const entry = await follow(request, leaseUntilMs);
         if (entry !== undefined) return { entry, collapsed: true };
-        if (untilMs !== undefined && (now() >= untilMs || hasJustFailed(key))) return undefined;
+        // The holder has had its time.
+        if (hasAlternative) return undefined;
         // It lived, and stored nothing: neither will the next one.
         if (now() < leaseUntilMs) break;
       }
-      return await lead(request, untilMs);
+      return await lead(request, leftMs());
     },
   };
 };

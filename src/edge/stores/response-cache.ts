@@ -7,8 +7,10 @@ import { isProblem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
 import { type Entry, sharedWindows } from "../../middleware/response-cache/entry.ts";
 import { lifetimeMs } from "../../middleware/response-cache/freshness.ts";
+import { createResponseCache } from "../../middleware/response-cache/index.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
 import { readTags, writeTags } from "../../middleware/response-cache/tags.ts";
+import { createLeasedFills } from "./leased-fills.ts";
 
 /** The part of the Cache API that the store uses. Keys are URLs. */
 export interface PlatformCache {
@@ -67,3 +69,12 @@ export const createEdgeStore = ({ cache, now, log }: EdgeStoreOptions): CacheSto
     }
   },
 });
+
+/** The cache of an isolate. */
+export const createEdgeResponseCache = (
+  deps: Omit<EdgeStoreOptions, "cache"> & { readonly store: PlatformCache },
+) => {
+  const store = createEdgeStore({ ...deps, cache: deps.store });
+  const fills = createLeasedFills(store, deps.now);
+  return createResponseCache({ tier: "edge", store, fills, now: deps.now });
+};

@@ -10,8 +10,12 @@ export interface TextResponse {
   readonly body: string | null;
 }
 
-/** The result of a fill. A `Response` has a stream, so only the edge, which shares no fill, may return one. */
-export type FillResult = Response | TextResponse | Problem;
+/**
+ * A response as a fill makes it. Only the edge may return a `Response`, whose fields may be changed: its stream can be read
+ * once, and the edge shares no fill.
+ */
+export type FinishedResponse = Response | TextResponse;
+export type FillResult = FinishedResponse | Problem;
 
 /** When a response was made, and of which state of the data. */
 export interface Generation {
@@ -23,11 +27,12 @@ export interface Generation {
 }
 
 export interface Entry extends Generation {
-  /** A 200, whose stream can be read once, or a problem: then this is a negative entry. */
+  /** A problem makes it a negative entry. */
   readonly response: StoredResponse | Problem;
   readonly windows: CacheWindows;
 }
 
+/** A finished 200. A stream can be read once: an entry with one is used for one request. */
 export interface StoredResponse {
   readonly status: 200;
   readonly headers: Readonly<Record<string, string>>;

@@ -1,4 +1,4 @@
-/** What a tier gives the cache: a store, a coordination of fills, and the end of a request's wait. */
+/** What a tier gives the cache: a store, and how concurrent requests share a fill. */
 import type { Entry, FillResult, Generation } from "./entry.ts";
 
 export interface CacheStore {
@@ -12,7 +12,7 @@ export interface CacheStore {
 export interface Waiter {
   /** Epoch milliseconds. */
   readonly deadlineAtMs: number;
-  /** Calls back once, at the deadline or when the client has gone. Returns the unsubscribe function. */
+  /** Calls back once, at the deadline or when the client disconnects. @returns removes the listener */
   onEnd?(listener: () => void): () => void;
 }
 
@@ -25,7 +25,7 @@ export interface Filled {
   readonly storing?: Promise<void> | undefined;
 }
 
-/** A fill's result, or an entry that was stored by another request or process in the meantime. */
+/** A fill's result, or an entry that another request or process has stored in the meantime. */
 export type Joined = (Filled | { readonly result?: undefined; readonly entry: Entry }) & {
   /** Whether another request's fill was used. */
   readonly collapsed: boolean;
@@ -35,13 +35,18 @@ export interface FillRequest {
   readonly key: string;
   readonly tags: readonly string[];
   readonly waiter: Waiter;
+  /** Until when to wait, epoch milliseconds; undefined for the waiter's end. */
+  readonly untilMs: number | undefined;
+  /**
+   * Whether a stale entry may be used instead: then the request waits no longer than a lease, and not at all right after a
+   * failure. The fill continues without it, for later requests.
+   */
+  readonly hasAlternative: boolean;
   /** Whether other requests may use the result. A HEAD at the edge gets no body. */
   readonly isShareable: boolean;
-  /** Whether the fill continues when no request waits any more, because later ones need it. */
-  readonly outlivesWaiters: boolean;
   /** Whether a response of that generation is young enough for this request, and newer than every write. */
   accepts(generation: Generation): boolean;
-  /** The current time on the clock of the invalidations, milliseconds. */
+  /** The current moment of the invalidations, milliseconds. */
   moment(): number;
   /** Makes the response and stores it. */
   fill(signal?: AbortSignal): Promise<Filled>;
@@ -51,17 +56,10 @@ export interface FillRequest {
 
 /** Single flight: of all requests for one key, one fills. */
 export interface Fills {
-  /** How long a request with a stale entry should wait for a newer one, milliseconds; 0 right after a failure. */
-  patienceMs(request: FillRequest): number;
   /** Fills in the background, unless a fill is running or has just failed. */
   refresh(request: FillRequest): void;
-  /**
-   * Waits for the running fill, or starts one.
-   *
-   * @param untilMs epoch milliseconds @default the waiter's end
-   * @returns undefined if the time is up
-   */
-  join(request: FillRequest, untilMs?: number): Promise<Joined | undefined>;
+  /** Waits for the running fill, or starts one. @returns undefined if it takes too long */
+  join(request: FillRequest): Promise<Joined | undefined>;
 }
 
 /** How long one fill blocks others for the same key, and how long a failed one does, milliseconds. */

@@ -80,7 +80,7 @@ export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): F
   };
 
   const start = (request: FillRequest): Flight => {
-    const { key, tags, outlivesWaiters, moment } = request;
+    const { key, tags, hasAlternative, moment } = request;
     const controller = new AbortController();
     const { promise, resolve, reject } = Promise.withResolvers<Joined>();
     let tries = 0;
@@ -123,7 +123,7 @@ export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): F
       tags,
       waiters: 0,
       abandon: () => {
-        if (outlivesWaiters || isSettled) return;
+        if (hasAlternative || isSettled) return;
         end();
         controller.abort();
       },
@@ -136,21 +136,22 @@ export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): F
   };
 
   return {
-    patienceMs: (request) => {
-      const flight = flightFor(request);
-      if (flight === undefined) return hasJustFailed(request.key) ? 0 : FILL_LEASE_MS;
-      return Math.max(0, flight.generatedAtMs + FILL_LEASE_MS - now());
-    },
     refresh: (request) => {
       if (flightFor(request) === undefined && !hasJustFailed(request.key)) start(request);
     },
-    join: async (request, untilMs) => {
+    join: async (request) => {
+      const { key, hasAlternative, untilMs, waiter } = request;
       const running = flightFor(request);
+      if (hasAlternative && running === undefined && hasJustFailed(key)) return undefined;
       const flight = running ?? start(request);
+      const endMs = hasAlternative ? flight.generatedAtMs + FILL_LEASE_MS : untilMs;
       flight.waiters += 1;
       try {
-        const ms = untilMs === undefined ? undefined : untilMs - now();
-        const joined = await resultFor(flight.result, request.waiter, ms);
+        const joined = await resultFor(
+          flight.result,
+          waiter,
+          endMs === undefined ? undefined : endMs - now(),
+        );
         return joined && { ...joined, collapsed: running !== undefined };
       } finally {
         flight.waiters -= 1;

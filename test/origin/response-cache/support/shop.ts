@@ -1,11 +1,12 @@
 /** A product whose stock is a count of its changes, and origins that cache it. */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { problem } from "../../../../src/contract/problem.ts";
+import type { CacheTarget } from "../../../../src/middleware/response-cache/cacheable.ts";
 import type { FillResult } from "../../../../src/middleware/response-cache/entry.ts";
+import type { FillOptions } from "../../../../src/middleware/response-cache/fill.ts";
 import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
-import type { FillOptions } from "../../../../src/middleware/response-cache/index.ts";
+import type { CacheOutcome } from "../../../../src/middleware/response-cache/outcome.ts";
 import type { Waiter } from "../../../../src/middleware/response-cache/ports.ts";
-import type { CacheVariables } from "../../../../src/middleware/response-cache/respond.ts";
 import { createLog } from "../../../../src/origin/log.ts";
 import { createOriginResponseCache } from "../../../../src/origin/response-cache/index.ts";
 import type { MemoryRedis } from "./memory-redis.ts";
@@ -53,6 +54,15 @@ export const createDatabase = (): Database => ({
 });
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Env {
+  Variables: {
+    requestId: string;
+    target: CacheTarget;
+    waitUntil: (work: Promise<unknown>) => void;
+    cacheOutcome: CacheOutcome | undefined;
+  };
+}
 
 export interface ReadOptions {
   readonly query?: string;
@@ -122,17 +132,17 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
   return {
     read: async ({ query = "", method = "GET", headers = {}, cacheControl, timeoutMs = 10_000 } = {}) => {
       let outcome: string | undefined;
-      const app = new Hono<{ Variables: CacheVariables }>();
+      const app = new Hono<Env>();
       const deadlineAtMs = Date.now() + timeoutMs;
       app.use(async (c, next) => {
         c.set("requestId", crypto.randomUUID());
         c.set("target", { origin: "http://origin.test", path: c.req.path, query });
         c.set("waitUntil", (work) => void work.catch(() => undefined));
-        c.set("cacheControl", cacheControl);
         await next();
         outcome = c.get("cacheOutcome");
       });
-      const handler = cache.handler({
+      const handler = cache.handler<Context<Env>>({
+        cacheControl: () => cacheControl,
         route: () => route,
         fill: (c, options) => fill(c.get("target").query, options),
         waiter: () => waiterFor(deadlineAtMs),

@@ -1,136 +1,71 @@
-import { Hono } from "hono";
-import { beforeEach, describe, expect, test } from "vitest";
-import { internalHeaders } from "../../../src/contract/internal-headers.ts";
-import { problem } from "../../../src/contract/problem.ts";
-import { createLeasedFills } from "../../../src/edge/stores/leased-fills.ts";
-import { createEdgeStore } from "../../../src/edge/stores/response-cache.ts";
-import type { CacheRoute } from "../../../src/middleware/response-cache/cacheable.ts";
-import type { FillResult } from "../../../src/middleware/response-cache/entry.ts";
-import { createResponseCache, type FillOptions } from "../../../src/middleware/response-cache/index.ts";
-import type { CacheVariables } from "../../../src/middleware/response-cache/respond.ts";
-import { createMemoryStore, type MemoryStore } from "../../support/memory-store.ts";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import * as z from "zod/mini";
+import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
+import { defineRoute } from "../../src/contract/route.ts";
+import { askEdge, type Edge, startEdge } from "../support/ask-edge.ts";
+import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
+import { startUpstream, type Upstream } from "../support/upstream.ts";
 
-const cached = { freshS: 5, staleWhileRevalidateS: 30, staleIfErrorS: 600 } as const;
-const routes = {
-  thing: {
-    method: "GET",
-    path: "/things/:id",
-    fields: ["if-none-match"],
-    parameters: [],
-    policy: { auth: "public", cache: { ...cached, tags: ["things/:id"] } },
+const base = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
+const cache = { freshS: 5, staleWhileRevalidateS: 30, staleIfErrorS: 600 } as const;
+
+const thing = defineRoute({
+  ...base,
+  method: "GET",
+  path: "/things/:id",
+  request: {
+    params: z.strictObject({ id: z.string() }),
+    headers: z.object({ "if-none-match": z.optional(z.string()) }),
   },
-  things: {
-    method: "GET",
-    path: "/things",
-    fields: [],
-    parameters: ["q", "limit"],
-    policy: { auth: "public", cache: { ...cached, tags: ["things"] } },
-  },
-  change: { method: "POST", path: "/things", fields: [], parameters: [], policy: { auth: "public" } },
-  plain: { method: "GET", path: "/plain", fields: [], parameters: [], policy: { auth: "public" } },
-} as const satisfies Record<string, CacheRoute>;
+  policy: { auth: "public", cache: { ...cache, tags: ["things/:id"] } },
+});
+const things = defineRoute({
+  ...base,
+  method: "GET",
+  path: "/things",
+  request: { query: z.strictObject({ q: z.optional(z.string()), limit: z.optional(z.string()) }) },
+  policy: { auth: "public", cache: { ...cache, tags: ["things"] } },
+});
+const change = defineRoute({ ...base, method: "POST", path: "/things", policy: { auth: "public" } });
+const plain = defineRoute({ ...base, method: "GET", path: "/plain", policy: { auth: "public" } });
 
-interface OriginRequest extends FillOptions {
-  readonly method: string;
-  readonly requestId: string;
-  readonly condition: string | undefined;
-}
-
-interface OriginResponse {
-  readonly status?: number;
-  readonly headers?: Record<string, string>;
-  readonly body?: string;
-}
-
-/** Makes the origin's response; undefined if it never responds. */
-type Origin = (request: OriginRequest) => OriginResponse | undefined;
-
-const TIMEOUT_MS = 10_000;
-
-const CACHE_CONTROL = "public, max-age=5, stale-while-revalidate=30, stale-if-error=600";
-let origin: Origin;
-let isReachable: boolean;
-let arrived: OriginRequest[];
+let upstream: Upstream;
 let store: MemoryStore;
+let edge: Edge;
+/** Another isolate of the same place: it shares the platform's cache only. */
+let otherEdge: Edge;
 /** Added to the test's start, or to the real time in tests in which leases expire, milliseconds. */
 let laterMs: number;
 let clock: () => number;
+
+const CACHE_CONTROL = "public, max-age=5, stale-while-revalidate=30, stale-if-error=600";
 let version: number;
 
-const fill = async (request: OriginRequest): Promise<FillResult> => {
-  arrived.push(request);
-  const response = origin(request);
-  if (response === undefined) return await new Promise<never>(() => undefined);
-  // A network has latency.
-  await new Promise((resolve) => setTimeout(resolve, 2));
-  if (!isReachable) return problem("unavailable");
-  const { status = 200, headers = {}, body = "" } = response;
-  return new Response(request.method === "HEAD" ? null : body, {
-    status,
-    headers: { [internalHeaders.requestId]: request.requestId, ...headers },
-  });
-};
-
-const createIsolate = () => {
-  const now = () => clock() + laterMs;
-  const edgeStore = createEdgeStore({ cache: store, now, log: () => undefined });
-  const cache = createResponseCache({
-    tier: "edge",
-    store: edgeStore,
-    fills: createLeasedFills(edgeStore, now),
-    now,
-  });
-  const app = new Hono<{ Variables: CacheVariables }>();
-  app.use(async (c, next) => {
-    const { origin: host, pathname, search } = new URL(c.req.url);
-    c.set("requestId", crypto.randomUUID());
-    c.set("target", { origin: host, path: pathname, query: search });
-    c.set("waitUntil", (work) => void work.catch(() => undefined));
-    await next();
-  });
-  for (const route of Object.values(routes)) {
-    app.on(
-      route.method,
-      route.path,
-      cache.handler({
-        route: () => route,
-        fill: (c, options) =>
-          fill({
-            ...options,
-            method: c.req.method,
-            requestId: c.get("requestId"),
-            condition: options.isShared ? undefined : c.req.header("if-none-match"),
-          }),
-        waiter: () => ({ deadlineAtMs: now() + TIMEOUT_MS }),
-      }),
-    );
-  }
-  return app;
-};
-
-type Isolate = ReturnType<typeof createIsolate>;
-let edge: Isolate;
-/** Another isolate of the same place: it shares the platform's cache only. */
-let otherEdge: Isolate;
-
-beforeEach(() => {
+beforeEach(async () => {
+  upstream = await startUpstream();
   store = createMemoryStore();
-  arrived = [];
-  isReachable = true;
   laterMs = 0;
   const startedMs = Date.now();
   clock = () => startedMs;
   version = 1;
-  origin = () => ({
+  upstream.answer(() => ({
     headers: { "cache-control": CACHE_CONTROL, etag: `"${version}"` },
     body: `version ${version}`,
-  });
-  edge = createIsolate();
-  otherEdge = createIsolate();
+  }));
+  const isolate = () =>
+    startEdge({
+      environment: { ORIGINS: upstream.url },
+      routes: edgeRoutes({ thing, things, change, plain }),
+      store,
+      now: () => clock() + laterMs,
+    });
+  edge = isolate();
+  otherEdge = isolate();
 });
+afterEach(() => upstream.stop());
 
 const get = async (path: string, headers: Record<string, string> = {}, method = "GET") => {
-  const response = await edge.request(`http://edge.test${path}`, { headers, method });
+  const response = await askEdge(edge, `http://edge.test${path}`, { headers, method });
   return {
     status: response.status,
     body: await response.text(),
@@ -157,13 +92,13 @@ describe("a public response", () => {
     expect(second.headers.get("cache-control")).toBe(CACHE_CONTROL);
     expect(second.headers.get("x-request-id")).not.toBe(first.headers.get("x-request-id"));
     expect([...second.headers.keys()].filter((name) => name.startsWith("breakwater-"))).toEqual([]);
-    expect(arrived).toHaveLength(1);
+    expect(upstream.arrived).toHaveLength(1);
   });
 
   test("keeps the age and the Cache-Status of the origin", async () => {
-    origin = () => ({
+    upstream.answer(() => ({
       headers: { "cache-control": CACHE_CONTROL, age: "4", "cache-status": "breakwater-origin; hit; ttl=1" },
-    });
+    }));
     await get("/things/1");
     await stored();
     const { cacheStatus, age } = await get("/things/1");
@@ -180,19 +115,19 @@ describe("a public response", () => {
     expect(new Set(stale.map(({ body }) => body))).toEqual(new Set(["version 1"]));
     expect(stale[0]?.cacheStatus).toContain("detail=stale-while-revalidate");
     await expect.poll(async () => (await get("/things/1")).body).toBe("version 2");
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
     // The origin's own stale response would be no newer.
-    expect(arrived[1]?.cacheControl).toBe("max-age=5");
+    expect(upstream.arrived[1]?.headers["cache-control"]).toBe("max-age=5");
   });
 
   test("is 304 for a client that has its version, from the cache and from the origin", async () => {
     const first = await get("/things/1", { "if-none-match": '"1"' });
     expect([first.status, first.body]).toEqual([304, ""]);
-    expect(arrived[0]?.condition).toBeUndefined();
+    expect(upstream.arrived[0]?.headers["if-none-match"]).toBeUndefined();
     await stored();
     expect((await get("/things/1", { "if-none-match": 'W/"1"' })).status).toBe(304);
     expect((await get("/things/1", { "if-none-match": '"0"' })).status).toBe(200);
-    expect(arrived).toHaveLength(1);
+    expect(upstream.arrived).toHaveLength(1);
   });
 
   test("answers HEAD without its body, and the response to HEAD is not stored", async () => {
@@ -202,7 +137,7 @@ describe("a public response", () => {
     await stored();
     const head = await get("/things/1", {}, "HEAD");
     expect([head.status, head.body, head.headers.get("etag")]).toEqual([200, "", '"1"']);
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
   });
 });
 
@@ -214,15 +149,15 @@ describe("not stored", () => {
     { why: "with a cookie", headers: { "cache-control": CACHE_CONTROL, "set-cookie": "a=b" } },
     { why: "with Vary", headers: { "cache-control": CACHE_CONTROL, vary: "accept" } },
   ])("is a response $why", async ({ headers }) => {
-    origin = () => ({ headers, body: "mine" });
+    upstream.answer(() => ({ headers, body: "mine" }));
     expect((await get("/things/1")).cacheStatus).toBe("breakwater-edge; fwd=miss");
     await get("/things/1");
     expect(store.keys).toEqual([]);
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
   });
 
   test.each([404, 500, 503])("is a response with status %i", async (status) => {
-    origin = () => ({ status, headers: { "cache-control": CACHE_CONTROL } });
+    upstream.answer(() => ({ status, headers: { "cache-control": CACHE_CONTROL } }));
     expect((await get("/things/1")).status).toBe(status);
     expect(store.keys).toEqual([]);
   });
@@ -234,12 +169,12 @@ describe("not stored", () => {
 
   test("is a response that the origin itself used for lack of a newer one", async () => {
     const cacheStatus = "breakwater-origin; fwd=stale; fwd-status=503; ttl=4; detail=stale-if-error";
-    origin = () => ({
+    upstream.answer(() => ({
       headers: { "cache-control": CACHE_CONTROL, age: "1", "cache-status": cacheStatus },
-    });
+    }));
     await get("/things/1");
     await get("/things/1");
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
     expect(store.keys).toEqual([]);
   });
 });
@@ -249,7 +184,7 @@ describe("the key", () => {
     await get("/things?q=a&limit=5", { "x-forwarded-host": "evil.test", accept: "text/evil", cookie: "a=1" });
     await stored();
     await get("/things?limit=5&q=a", { authorization: "Bearer x", "cache-control": "no-cache" });
-    expect(arrived).toHaveLength(1);
+    expect(upstream.arrived).toHaveLength(1);
     expect(store.keys).toEqual(["http://edge.test/things?limit=5&q=a"]);
   });
 
@@ -257,38 +192,31 @@ describe("the key", () => {
     "/things?evil=1",
     "/things?q=a&q=b",
     "/things?q=a&evil",
-    `/things?q=${"a".repeat(3_000)}`,
+    `/things?q=${"a".repeat(2_100)}`,
   ])("is missing, and the origin answers, for %.40s", async (path) => {
     expect((await get(path)).cacheStatus).toBe("breakwater-edge; fwd=bypass");
     await get(path);
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
     expect(store.keys).toEqual([]);
-  });
-
-  test("is missing for a condition that the origin rejects", async () => {
-    await get("/things/1", { "if-none-match": "a".repeat(2_000) });
-    expect(arrived[0]?.condition).toHaveLength(2_000);
   });
 });
 
 describe("while no origin responds", () => {
   const failures = {
-    "is down": () => {
-      isReachable = false;
-    },
-    "responds 503": () => {
-      origin = () => ({ status: 503 });
-    },
+    "is down": () => upstream.stop(),
+    "responds 503": async () => upstream.answer(() => ({ status: 503 })),
+    "has been replaced by another server": async () =>
+      upstream.answer(() => ({ status: 200, headers: { "x-request-id": "another" } })),
   };
   test.each(Object.entries(failures))("and %s, a stale response is used and marked", async (_, fail) => {
     await get("/things/1");
     await stored();
-    fail();
+    await fail();
     pass(60);
     const { status, body, cacheStatus, age } = await get("/things/1");
     expect([status, body]).toEqual([200, "version 1"]);
     expect(cacheStatus).toMatch(
-      /^breakwater-edge; fwd=stale; fwd-status=503; ttl=-5\d; detail=stale-if-error$/,
+      /^breakwater-edge; fwd=stale; fwd-status=50[23]; ttl=-5\d; detail=stale-if-error$/,
     );
     expect(Number(age)).toBeGreaterThanOrEqual(60);
     // No request tries again for a moment.
@@ -296,7 +224,7 @@ describe("while no origin responds", () => {
       /^breakwater-edge; hit; ttl=-5\d; detail=stale-if-error$/,
     );
     pass(600);
-    expect((await get("/things/1")).status).toBe(503);
+    expect((await get("/things/1")).status).toBeGreaterThanOrEqual(500);
   });
 
   test("no request waits longer than a second if there is a stale response", async () => {
@@ -304,7 +232,7 @@ describe("while no origin responds", () => {
     await get("/things/1");
     await stored();
     pass(60);
-    origin = () => undefined;
+    upstream.answer(() => undefined);
     const startedMs = Date.now();
     expect((await get("/things/1")).cacheStatus).toContain("stale-if-error");
     expect(Date.now() - startedMs).toBeLessThan(2_000);
@@ -314,7 +242,7 @@ describe("while no origin responds", () => {
 describe("concurrent requests for one key", () => {
   test("cost the origin one request", async () => {
     const responses = await Promise.all(Array.from({ length: 100 }, () => get("/things/1")));
-    expect(arrived).toHaveLength(1);
+    expect(upstream.arrived).toHaveLength(1);
     expect(responses.filter(({ cacheStatus }) => cacheStatus?.includes("breakwater-edge; hit"))).toHaveLength(
       99,
     );
@@ -323,33 +251,36 @@ describe("concurrent requests for one key", () => {
 
   test("have a response within two seconds if the one that fills dies", async () => {
     clock = Date.now;
-    origin = () =>
-      arrived.length === 1 ? undefined : { headers: { "cache-control": CACHE_CONTROL }, body: "second" };
-    void edge.request("http://edge.test/things/1");
-    await expect.poll(() => arrived.length).toBe(1);
+    upstream.answer(() =>
+      upstream.arrived.length === 1
+        ? undefined
+        : { headers: { "cache-control": CACHE_CONTROL }, body: "second" },
+    );
+    void askEdge(edge, "http://edge.test/things/1");
+    await expect.poll(() => upstream.arrived.length).toBe(1);
     const startedMs = Date.now();
     const responses = await Promise.all(Array.from({ length: 50 }, () => get("/things/1")));
     expect(Date.now() - startedMs).toBeLessThan(2_000);
     expect(new Set(responses.map(({ body }) => body))).toEqual(new Set(["second"]));
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
   });
 
   test("do not queue for responses that are not stored", async () => {
     clock = Date.now;
-    origin = () => ({ status: 404 });
+    upstream.answer(() => ({ status: 404 }));
     let isOver = false;
     /** @returns the most requests that the origin got while one of these waited */
     const readOn = async (): Promise<number> => {
       let overtaken = 0;
       while (!isOver) {
-        const before = arrived.length;
+        const before = upstream.arrived.length;
         await get("/things/1");
-        overtaken = Math.max(overtaken, arrived.length - before);
+        overtaken = Math.max(overtaken, upstream.arrived.length - before);
       }
       return overtaken;
     };
     const reading = Array.from({ length: 20 }, readOn);
-    await expect.poll(() => arrived.length, { timeout: 20_000 }).toBeGreaterThan(500);
+    await expect.poll(() => upstream.arrived.length, { timeout: 20_000 }).toBeGreaterThan(500);
     isOver = true;
     // A request waits for one other, not for those that come after it: each of twenty overtakes it a few times.
     expect(Math.max(...(await Promise.all(reading)))).toBeLessThan(120);
@@ -362,11 +293,11 @@ describe("concurrent requests for one key", () => {
     ]);
     expect(head?.status).toBe(200);
     expect(others.filter(({ cacheStatus }) => cacheStatus?.includes("breakwater-edge; hit"))).toHaveLength(9);
-    expect(arrived).toHaveLength(2);
+    expect(upstream.arrived).toHaveLength(2);
   });
 
   test("each get their own response if it may not be stored", async () => {
-    origin = ({ requestId }) => ({ body: requestId });
+    upstream.answer(({ headers }) => ({ body: String(headers["x-request-id"]) }));
     const responses = await Promise.all(Array.from({ length: 10 }, () => get("/things/1")));
     expect(new Set(responses.map(({ body }) => body)).size).toBe(10);
   });
@@ -376,10 +307,11 @@ describe("a write", () => {
   const fresh = (body: string) => ({ headers: { "cache-control": CACHE_CONTROL }, body });
   const write = async (tags: string) => {
     version += 1;
-    origin = ({ method }) =>
+    upstream.answer(({ method }) =>
       method === "POST"
         ? { status: 200, headers: { "breakwater-invalidated": tags } }
-        : fresh(`version ${version}`);
+        : fresh(`version ${version}`),
+    );
     return await get("/things", {}, "POST");
   };
 
@@ -392,17 +324,17 @@ describe("a write", () => {
     const { body, cacheStatus } = await get("/things/1");
     expect(body).toBe("version 2");
     expect(cacheStatus).toBe("breakwater-edge; fwd=stale; stored");
-    expect(arrived.at(-1)?.cacheControl).toBe("max-age=3");
+    expect(upstream.arrived.at(-1)?.headers["cache-control"]).toBe("max-age=3");
     await expect.poll(async () => (await get("/things/1")).cacheStatus).toContain("hit");
   });
 
   test("keeps this isolate from serving an older response that another one has stored since", async () => {
     await write("things/1");
     // The other isolate does not know of the write, and the origin uses an older entry.
-    origin = () => ({ headers: { "cache-control": CACHE_CONTROL, age: "2" }, body: "version 1" });
-    expect(await (await otherEdge.request("http://edge.test/things/1")).text()).toBe("version 1");
+    upstream.answer(() => ({ headers: { "cache-control": CACHE_CONTROL, age: "2" }, body: "version 1" }));
+    expect(await (await askEdge(otherEdge, "http://edge.test/things/1")).text()).toBe("version 1");
     await stored();
-    origin = () => fresh("version 2");
+    upstream.answer(() => fresh("version 2"));
     expect((await get("/things/1")).body).toBe("version 2");
   });
 
@@ -410,12 +342,22 @@ describe("a write", () => {
     await get("/things/1");
     await stored();
     await write("things/1");
-    origin = () => ({ status: 503 });
+    upstream.answer(() => ({ status: 503 }));
     expect((await get("/things/1")).cacheStatus).toMatch(
       /fwd=stale; fwd-status=503; .*detail=stale-if-error$/,
     );
-    origin = () => fresh("version 2");
+    upstream.answer(() => fresh("version 2"));
     expect((await get("/things/1")).body).toBe("version 2");
+  });
+
+  test("is ignored if another server reports it", async () => {
+    await get("/things/1");
+    await stored();
+    upstream.answer(() => ({
+      headers: { "x-request-id": "another", "breakwater-invalidated": "things/1" },
+    }));
+    await get("/things", {}, "POST");
+    expect((await get("/things/1")).cacheStatus).toContain("hit");
   });
 
   test("leaves responses with other tags as they are", async () => {

@@ -28,7 +28,7 @@ export const createOriginResponseCache = (options: OriginResponseCacheOptions): 
   );
   const memory = createMemoryStore(size);
   const redis = createRedisEntries({ ...options, maxLifetimeMs: Math.max(0, ...lifetimesMs) });
-  const fills = createSharedFills({ memory, redis, now });
+  const fills = createSharedFills(memory, redis, now);
   const cache = createResponseCache({ tier: "origin", store: memory, fills, now, random, defaultFreshS });
   return {
     handler: cache.handler,

@@ -10,7 +10,7 @@ import { lifetimeMs, usabilityOf } from "../../middleware/response-cache/freshne
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log.ts";
-import { createPendingInvalidations, EVERYTHING } from "./pending-invalidations.ts";
+import { EVERYTHING, PendingInvalidations } from "./pending-invalidations.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.lua.ts";
 
 /** The right to fill for all origins, and the versions of the tags before that. */
@@ -82,7 +82,7 @@ const versioned = (tags: readonly string[]): string[] => [EVERYTHING, ...tags];
 export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries => {
   const { redis, keyPrefix, programVersion, maxLifetimeMs, log, now } = options;
   const versionLifetimeMs = maxLifetimeMs + VERSION_MARGIN_MS;
-  const pending = createPendingInvalidations(versionLifetimeMs);
+  const pending = new PendingInvalidations(versionLifetimeMs);
   const entryName = (key: string): string => `${keyPrefix}cache:${FORMAT}:${programVersion}:${key}`;
   const leaseName = (key: string): string => `${keyPrefix}cache-lease:${FORMAT}:${programVersion}:${key}`;
   const tagName = (tag: string): string => `${keyPrefix}cache-tag:${tag}`;

@@ -3,7 +3,7 @@
  * only when the last one has left. If it does not come back within a lease, it is started again, and the first result
  * counts.
  */
-import { isFailure } from "../../middleware/response-cache/entry.ts";
+import { type Generation, isFailure } from "../../middleware/response-cache/entry.ts";
 import {
   type CacheStore,
   FILL_LEASE_MS,
@@ -16,11 +16,9 @@ import {
 import { createLeases } from "../../resilience/single-flight.ts";
 import type { RedisEntries } from "./redis.ts";
 
-interface Flight {
+/** Its generation is that of its start. */
+interface Flight extends Generation {
   readonly result: Promise<Joined>;
-  readonly generatedAtMs: number;
-  readonly asOfMs: number;
-  readonly tags: readonly string[];
   waiters: number;
   /** Ends the fill, unless later requests need it. */
   abandon(): void;
@@ -31,28 +29,22 @@ const MAX_TRIES = 3;
 /** @returns undefined if the time is up, or if the waiter's end comes first */
 const resultFor = async <T>(
   result: Promise<T>,
-  { onEnd }: Waiter,
+  waiter: Waiter,
   ms: number | undefined,
 ): Promise<T | undefined> => {
   const { promise: end, resolve } = Promise.withResolvers<undefined>();
   const timer = ms === undefined ? undefined : setTimeout(resolve, Math.max(0, ms), undefined);
-  const unsubscribe = onEnd?.(() => resolve(undefined));
+  const removeListener = waiter.onEnd?.(() => resolve(undefined));
   try {
     return await Promise.race([result, end]);
   } finally {
     clearTimeout(timer);
-    unsubscribe?.();
+    removeListener?.();
   }
 };
 
-export interface SharedFillsOptions {
-  readonly memory: CacheStore;
-  readonly redis: RedisEntries;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
-export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): Fills => {
+/** @param now epoch milliseconds */
+export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: () => number): Fills => {
   const flights = new Map<string, Flight>();
   const failures = createLeases({ leaseMs: FILL_LEASE_MS });
 
@@ -91,22 +83,14 @@ export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): F
       if (tries === MAX_TRIES) return;
       tries += 1;
       running += 1;
-      fill(request, controller.signal)
-        .finally(() => {
-          running -= 1;
-        })
-        .then(
-          (joined) => {
-            const isFailed = joined.result !== undefined && isFailure(joined.result);
-            // Another try may still succeed.
-            if (isFailed && running > 0) return;
-            if (isFailed) failures.take(key, now());
-            resolve(joined);
-          },
-          (error: unknown) => {
-            if (running === 0) reject(error);
-          },
-        );
+      void fill(request, controller.signal).then((joined) => {
+        running -= 1;
+        const isFailed = joined.result !== undefined && isFailure(joined.result);
+        // Another try may still succeed.
+        if (isFailed && running > 0) return;
+        if (isFailed && !controller.signal.aborted) failures.take(key, now());
+        resolve(joined);
+      }, reject);
     };
 
     const retries = setInterval(attempt, FILL_LEASE_MS);
@@ -147,11 +131,8 @@ export const createSharedFills = ({ memory, redis, now }: SharedFillsOptions): F
       const endMs = hasAlternative ? flight.generatedAtMs + FILL_LEASE_MS : untilMs;
       flight.waiters += 1;
       try {
-        const joined = await resultFor(
-          flight.result,
-          waiter,
-          endMs === undefined ? undefined : endMs - now(),
-        );
+        const ms = endMs === undefined ? undefined : endMs - now();
+        const joined = await resultFor(flight.result, waiter, ms);
         return joined && { ...joined, collapsed: running !== undefined };
       } finally {
         flight.waiters -= 1;

@@ -30,8 +30,8 @@ const outcomes = (results: readonly ReadResult[]): Set<string | undefined> =>
 const readMany = (count: number, from: ShopOrigin = origin): Promise<ReadResult[]> =>
   ended(Promise.all(Array.from({ length: count }, () => from.read())));
 
-describe("what is asked for again", () => {
-  test("is answered from memory while it is fresh, with its age", async () => {
+describe("a response that was stored", () => {
+  test("is served from memory while it is fresh, with its age", async () => {
     expect((await ended(origin.read())).cacheStatus).toBe("fwd=miss; stored");
     await pass(3_000);
     const { cacheStatus, ageS } = await ended(origin.read());
@@ -40,7 +40,7 @@ describe("what is asked for again", () => {
     expect(database.reads).toBe(1);
   });
 
-  test("is answered stale, and made anew in the background, when it is a little older", async () => {
+  test("is served stale, and refreshed in the background, when it is a little older", async () => {
     await ended(origin.read());
     await ended(other.write());
     await pass(6_000);
@@ -52,13 +52,13 @@ describe("what is asked for again", () => {
     expect(database.reads).toBe(2);
   });
 
-  test("is made anew before it is answered when it is older still", async () => {
+  test("is replaced before it is served when it is older still", async () => {
     await ended(origin.read());
     await pass(16_000);
     expect((await ended(origin.read())).cacheStatus).toBe("fwd=stale; stored");
   });
 
-  test("is taken from another origin that has made it", async () => {
+  test("is used by another origin", async () => {
     await ended(origin.read());
     await pass(1_000);
     const { cacheStatus, ageS } = await ended(other.read());
@@ -67,7 +67,7 @@ describe("what is asked for again", () => {
     expect(database.reads).toBe(1);
   });
 
-  test("is made anew where only a younger answer is wanted", async () => {
+  test("is replaced if the edge asks for a younger one", async () => {
     await ended(origin.read());
     await pass(2_000);
     expect((await ended(origin.read({ cacheControl: "max-age=3" }))).outcome).toBe("hit");
@@ -77,7 +77,7 @@ describe("what is asked for again", () => {
     expect(database.reads).toBe(3);
   });
 
-  test("that there is nothing is remembered for a short time, until a write", async () => {
+  test("and is a 404 is served for a short time, until a write", async () => {
     database.weather = "empty";
     await readMany(3);
     expect(database.reads).toBe(1);
@@ -87,13 +87,60 @@ describe("what is asked for again", () => {
   });
 });
 
-describe("many who ask at once", () => {
-  test("a hundred readers of what nobody has yet cost one read of the database", async () => {
+describe("a request", () => {
+  test("with the current version gets 304, from the cache and from a fill", async () => {
+    const headers = { "if-none-match": 'W/"0"' };
+    for (let turn = 0; turn < 2; turn += 1) {
+      const { status, body, headers: fields } = await ended(origin.read({ headers }));
+      expect([status, body, fields.get("etag"), fields.get("content-type")]).toEqual([304, "", '"0"', null]);
+    }
+    expect((await ended(origin.read())).body).toBe('{"changes":0}');
+    expect(database.reads).toBe(1);
+  });
+
+  test("for HEAD fills the cache for GET", async () => {
+    expect((await ended(origin.read({ method: "HEAD" }))).body).toBe("");
+    expect((await ended(origin.read())).cacheStatus).toBe("hit; ttl=4");
+  });
+
+  test("with its parameters in another order gets the same response", async () => {
+    await ended(origin.read({ query: "?locale=de&currency=EUR" }));
+    expect((await ended(origin.read({ query: "?currency=EUR&locale=de" }))).outcome).toBe("hit");
+    expect((await ended(origin.read({ query: "?currency=USD&locale=de" }))).outcome).toBe("miss");
+  });
+
+  test.each(["?unknown=1", "?locale=de&locale=en"])("with %s always reaches validation", async (query) => {
+    await ended(origin.read({ query }));
+    expect((await ended(origin.read({ query }))).cacheStatus).not.toContain("hit");
+    expect(database.reads).toBe(2);
+  });
+
+  test("with no-store from the edge bypasses the cache and stores nothing", async () => {
+    const bypassed = await ended(origin.read({ cacheControl: "no-store" }));
+    expect([bypassed.cacheStatus, bypassed.outcome]).toEqual(["fwd=bypass", undefined]);
+    expect((await ended(origin.read())).outcome).toBe("miss");
+  });
+
+  test("has its own request id, whoever filled", async () => {
+    const results = await readMany(10);
+    expect(new Set(results.map(({ headers }) => headers.get("x-request-id"))).size).toBe(10);
+    database.weather = "empty";
+    const missing = await ended(origin.read({ query: "?locale=de" }));
+    const again = await ended(origin.read({ query: "?locale=de" }));
+    expect(again.body).not.toBe(missing.body);
+    expect(again.cacheStatus).toBe("hit; ttl=4");
+    await pass(5_000);
+    expect((await ended(origin.read({ query: "?locale=de" }))).cacheStatus).toBe("fwd=stale; stored");
+  });
+});
+
+describe("concurrent requests", () => {
+  test("a hundred for an uncached response cost one read of the database", async () => {
     await readMany(100);
     expect(database.reads).toBe(1);
   });
 
-  test("so do a hundred readers of what is stale", async () => {
+  test("a hundred for a stale response cost one read, too", async () => {
     await readMany(1);
     await pass(6_000);
     expect(outcomes(await readMany(100))).toEqual(new Set(["stale"]));
@@ -104,12 +151,12 @@ describe("many who ask at once", () => {
     expect(database.reads).toBe(3);
   });
 
-  test("so do a hundred readers at each of two origins", async () => {
+  test("a hundred at each of two origins cost one read, too", async () => {
     await ended(Promise.all(Array.from({ length: 200 }, (_, n) => (n % 2 === 0 ? origin : other).read())));
     expect(database.reads).toBe(1);
   });
 
-  test("one whose client goes away ends nobody else's answer", async () => {
+  test("do not depend on the first one's client", async () => {
     const impatient = origin.read({ timeoutMs: 1 });
     const patient = origin.read();
     expect((await ended(impatient)).status).toBe(504);
@@ -117,7 +164,7 @@ describe("many who ask at once", () => {
     expect(database.reads).toBe(1);
   });
 
-  test("when the last of them goes away the read is ended, and the next one begins anew", async () => {
+  test("end the read when the last one leaves; the next one starts another", async () => {
     database.weather = "hung";
     const impatient = Promise.all([origin.read({ timeoutMs: 10 }), origin.read({ timeoutMs: 20 })]);
     await pass(15);
@@ -128,7 +175,7 @@ describe("many who ask at once", () => {
     expect(changesIn(await ended(origin.read()))).toBe(0);
   });
 
-  test("a read for later goes on although nobody waits for it", async () => {
+  test("do not end a background refresh when they leave", async () => {
     await ended(origin.read());
     await pass(6_000);
     await ended(origin.read());
@@ -137,21 +184,21 @@ describe("many who ask at once", () => {
     expect((await ended(origin.read())).outcome).toBe("hit");
   });
 
-  test("a read that does not come back is begun once more after a second", async () => {
+  test("start a read again that does not come back within a second", async () => {
     database.weather = "hung";
     const reading = readMany(100);
     await pass(500);
     expect(database.reads).toBe(1);
     database.weather = "fair";
-    const beganMs = Date.now();
+    const startedMs = Date.now();
     await reading;
     expect(database.reads).toBe(2);
-    expect(Date.now() - beganMs).toBeLessThan(1_000);
+    expect(Date.now() - startedMs).toBeLessThan(1_000);
   });
 
-  test("an origin that dies while it makes an answer for the others costs them a second", async () => {
+  test("lose a second if the origin that fills for all of them dies", async () => {
     database.weather = "hung";
-    // It has the lease of all origins, and never gives it back.
+    // It has the lease for all origins, and never returns it.
     void origin.read();
     await pass(100);
     database.weather = "fair";
@@ -160,7 +207,7 @@ describe("many who ask at once", () => {
 });
 
 describe("after a write", () => {
-  test("the origin that took it serves nothing older, not even what it had just begun to read", async () => {
+  test("its origin serves nothing older, not even what it had just begun to read", async () => {
     await ended(origin.read());
     database.readMs = 100;
     await pass(16_000);
@@ -173,14 +220,14 @@ describe("after a write", () => {
     expect(changesIn(await ended(origin.read()))).toBe(1);
   });
 
-  test("nor what another origin has kept in Redis", async () => {
+  test("its origin uses no older entry of another origin", async () => {
     await ended(other.read());
     await pass(50);
     await ended(origin.write());
     expect(changesIn(await ended(origin.read()))).toBe(1);
   });
 
-  test("nor, while Redis could not be told of it, what Redis had kept before", async () => {
+  test("its origin uses no older entry from Redis, even if Redis missed the write", async () => {
     await ended(other.read());
     await pass(50);
     redis.weather = "away";
@@ -188,7 +235,7 @@ describe("after a write", () => {
     redis.weather = "fair";
     expect(changesIn(await ended(origin.read()))).toBe(1);
     await ended(origin.flush());
-    // Now Redis knows, and so do the others.
+    // Now Redis knows, and the other origins learn it there.
     await pass(5_001);
     await ended(other.read());
     await pass(200);
@@ -197,7 +244,7 @@ describe("after a write", () => {
 });
 
 describe("in Redis", () => {
-  test("what was made before another origin's write is not used any more", async () => {
+  test("a write by one origin invalidates the entries of all", async () => {
     await ended(other.read());
     await pass(50);
     await ended(origin.write());
@@ -206,20 +253,20 @@ describe("in Redis", () => {
     expect(changesIn(await ended(third.read()))).toBe(1);
   });
 
-  test("a write that Redis has lost again makes the origin that took it use nothing older from there", async () => {
+  test("a write that Redis has lost again still counts for its origin", async () => {
     await ended(other.read());
     await pass(50);
     const before = redis.copy();
     await ended(origin.write());
     await pass(50);
-    // As after a failover to a replica that was behind.
+    // As after a failover to a replica that lags behind.
     redis.restore(before);
     expect(changesIn(await ended(origin.read()))).toBe(1);
   });
 });
 
-describe("while the database is away", () => {
-  test("what is stale is served and marked; what nobody has kept is an error", async () => {
+describe("while the database is down", () => {
+  test("a stale response is served and marked; without one there is an error", async () => {
     await ended(origin.read());
     await pass(30_000);
     database.weather = "away";
@@ -232,7 +279,7 @@ describe("while the database is away", () => {
     expect([failed.status, failed.outcome]).toEqual([503, "failed"]);
   });
 
-  test("what a write has made old is served, marked, where nothing newer can be made, and only there", async () => {
+  test("an invalidated response is served and marked, and only if no newer one can be made", async () => {
     await ended(origin.read());
     await ended(origin.write());
     database.readMs = 1_500;
@@ -246,7 +293,7 @@ describe("while the database is away", () => {
     expect(changesIn(await ended(origin.read()))).toBe(2);
   });
 
-  test("so is it, a moment before the request's own end, while the database hangs", async () => {
+  test("an invalidated response is served shortly before the deadline if the database hangs", async () => {
     await ended(origin.read());
     await ended(origin.write());
     database.weather = "hung";
@@ -254,7 +301,7 @@ describe("while the database is away", () => {
     expect(outcome).toBe("stale_on_error");
   });
 
-  test("it is tried once a second at most for what can be served stale", async () => {
+  test("requests with a stale response try once a second", async () => {
     await ended(origin.read());
     await pass(30_000);
     database.weather = "away";
@@ -268,7 +315,7 @@ describe("while the database is away", () => {
     expect((await ended(origin.read())).outcome).toBe("miss");
   });
 
-  test("nobody waits longer than a second for what can be served stale, and later nobody at all", async () => {
+  test("requests with a stale response wait a second at most, and later ones do not wait", async () => {
     await ended(origin.read());
     await pass(30_000);
     database.weather = "hung";
@@ -277,15 +324,15 @@ describe("while the database is away", () => {
   });
 });
 
-describe("while Redis is away", () => {
-  test("nothing fails, and each process has its own answers", async () => {
+describe("while Redis is down", () => {
+  test("nothing fails, and each process fills for itself", async () => {
     redis.weather = "away";
     await readMany(10);
     await readMany(10, other);
     expect(database.reads).toBe(2);
   });
 
-  test("and answers too late, it holds up no other origin", async () => {
+  test("or late, it delays no other origin", async () => {
     redis.delayMs = 150;
     await ended(origin.read());
     redis.delayMs = 0;
@@ -294,7 +341,7 @@ describe("while Redis is away", () => {
     expect(await tookMs(() => third.read())).toBeLessThan(100);
   });
 
-  test("that hangs nobody waits longer than its bound", async () => {
+  test("or hangs, no request waits longer than 100 ms for it", async () => {
     redis.weather = "hung";
     expect(await tookMs(() => origin.read())).toBeLessThan(150);
   });

@@ -50,7 +50,7 @@ export interface RedisEntriesOptions {
 const WAIT_MS = 100;
 const POLL_INTERVAL_MS = 25;
 const MAX_POLLS = FILL_LEASE_MS / POLL_INTERVAL_MS;
-/** A longer body is stored by each process alone, UTF-16 units. */
+/** A longer entry is stored by each process alone, UTF-16 units. */
 const MAX_LENGTH = 128 * 1024;
 /** Versions outlive the entries that have them, milliseconds. */
 const VERSION_MARGIN_MS = 60_000;
@@ -96,17 +96,6 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
   const release = (key: string, lease: string): Promise<unknown> =>
     redis.evaluate(REMOVE_IF_EQUAL, [leaseName(key)], [lease]);
 
-  /** Whether these are the present versions, and no older than this process's invalidations. */
-  const isCurrent = (
-    tags: readonly string[],
-    versions: readonly number[],
-    present: readonly number[],
-  ): boolean =>
-    versioned(tags).every((tag, index) => {
-      const version = versions[index] ?? 0;
-      return version === present[index] && version >= pending.minVersion(tag, now());
-    });
-
   const flushOnce = async (): Promise<void> => {
     for (let batch = pending.batch(); batch.length > 0; batch = pending.batch()) {
       const names = batch.map(({ tag }) => tagName(tag));
@@ -140,8 +129,15 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     const [text, ...texts] = found.values;
     const versions = texts.map(Number);
     const stored = parse(text);
-    const entry = stored && isCurrent(tags, stored.versions, versions) ? stored : undefined;
-    return { claim: found.claimed ? { lease, versions } : undefined, entry };
+    // Of the present versions, and no older than this process's own invalidations.
+    const isCurrent = versioned(tags).every((tag, index) => {
+      const version = stored?.versions[index] ?? 0;
+      return version === versions[index] && version >= pending.minVersion(tag, now());
+    });
+    return {
+      claim: found.claimed ? { lease, versions } : undefined,
+      entry: isCurrent ? stored : undefined,
+    };
   };
 
   return {
@@ -173,9 +169,8 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
       if (entry === undefined) return quietly(end());
       const { response, generatedAtMs, windows, tags } = entry;
       if (isProblem(response)) return quietly(redis.remove(entryName(key)).finally(end));
-      const isTooLong = typeof response.body === "string" && response.body.length > MAX_LENGTH;
-      if (isTooLong || pending.has(tags) || !isCurrent(tags, versions, versions)) return quietly(end());
       const text = JSON.stringify({ response, generatedAtMs, windows, tags, versions });
+      if (text.length > MAX_LENGTH) return quietly(end());
       // Waiting origins look for the entry when the lease ends.
       quietly(redis.set(entryName(key), text, Math.ceil(lifetimeMs(windows))).finally(end));
     },

@@ -6,7 +6,7 @@ import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
 import { connectRedis } from "../origin/data/redis.ts";
-import { createLog } from "../origin/log.ts";
+import { createLog } from "../origin/log/log.ts";
 import type { ChildExit } from "./child.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
 import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";

@@ -9,8 +9,8 @@ import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";
 import { runWorker } from "./lifecycle/run-worker.ts";
-import { createLog, type LogContext } from "./log.ts";
-import { createLogOutput } from "./log-output.ts";
+import { createLog, type LogContext } from "./log/log.ts";
+import { createLogOutput } from "./log/stdout.ts";
 
 const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
   if (cluster.isWorker) return runWorker;

@@ -10,7 +10,7 @@ import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
 import { setOverride } from "../../src/origin/admin/limits/store.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { connectRedis } from "../../src/origin/data/redis.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

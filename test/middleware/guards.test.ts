@@ -4,7 +4,7 @@ import * as z from "zod/mini";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { problem } from "../../src/contract/problem.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { type Credentials, MALFORMED } from "../../src/middleware/auth/result.ts";
+import { type AuthResult, MALFORMED } from "../../src/middleware/auth/result.ts";
 import type { Guard, GuardName, NamedGuard } from "../../src/middleware/exchange.ts";
 import { type ChainDependencies, guardChain, passGuards } from "../../src/middleware/guards.ts";
 import { limitsAs } from "../../src/middleware/rate-limit/index.ts";
@@ -26,9 +26,9 @@ const order = defineRoute({
 
 const BLOCKED = "198.51.100.7";
 const list = blocklist([entry(BLOCKED)]);
-const bob: Credentials = {
+const bob: AuthResult = {
   kind: "proven",
-  verdict: { auth: "api-key", principal: { id: "bob", scopes: ["write"] } },
+  identity: { auth: "api-key", principal: { id: "bob", scopes: ["write"] } },
 };
 
 /** Notes who is asked, and what is reported. */

@@ -14,7 +14,7 @@ import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 

@@ -29,6 +29,10 @@ const isPlainCondition = (value: string): boolean => /^[\t\x20-\x7e]{0,1000}$/.t
 const MAX_KEY_LENGTH = 2_048;
 const MAX_NEGATIVE_MS = 5_000;
 
+/** Whether the route's responses are public, and cached. */
+export const isCacheable = ({ method, policy }: Pick<CacheRoute, "method" | "policy">): boolean =>
+  method === "GET" && policy.auth === "public" && policy.cache !== undefined;
+
 /**
  * Compiles a route. The key of a request is its target with the parameters sorted: nothing else that a client sends
  * selects a response. A request has no key if it has a parameter that the route does not declare, or one twice, or a

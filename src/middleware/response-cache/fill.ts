@@ -48,15 +48,11 @@ export interface FillDeps {
   readonly random: () => number;
 }
 
-/** Before the deadline, an entry is used instead of a response that has not come, milliseconds. */
-const LAST_MOMENT_MS = 50;
-
 /** @param entry the one that the fill replaces */
 export const fillRequest = (deps: FillDeps, request: CacheRequest, use: Use, entry?: Entry): FillRequest => {
   const { tier, store, invalidations, accepts, now, random } = deps;
   const { c, key, route, maxAgeMs } = request;
   const tags = route.tags(c.get("target").path);
-  const waiter = request.waiter();
   const isShareable = tier === "origin" || c.req.method === "GET";
   // The next cache's own stale response would be no newer than this entry.
   const freshS = use === "revalidate" && entry ? Math.floor(entry.windows.freshMs / 1_000) : undefined;
@@ -80,8 +76,6 @@ export const fillRequest = (deps: FillDeps, request: CacheRequest, use: Use, ent
   return {
     key,
     tags,
-    waiter,
-    untilMs: use === "last_resort" ? waiter.deadlineAtMs - LAST_MOMENT_MS : undefined,
     hasAlternative: use === "revalidate" || use === "on_error",
     isShareable,
     accepts: (generation) => accepts(maxAgeMs, generation),

@@ -52,6 +52,8 @@ export interface ResponseCache {
   invalidate(tags: readonly string[]): void;
 }
 
+/** Before the deadline, an entry is used instead of a response that has not come, milliseconds. */
+const LAST_MOMENT_MS = 50;
 const S = 1_000;
 
 export const createResponseCache = (options: ResponseCacheOptions): ResponseCache => {
@@ -128,10 +130,16 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     return sendEntry(request, entry, { hit: true, collapsed, ...detail });
   };
 
-  const waitForFill = async (request: CacheRequest, use: Use, entry?: Entry): Promise<Response> => {
+  const waitForFill = async (
+    request: CacheRequest,
+    waiter: Waiter,
+    use: Use,
+    entry?: Entry,
+  ): Promise<Response> => {
     const { c } = request;
     const filling = fillRequest(fillDeps, request, use, entry);
-    const joined = await fills.join(filling);
+    const untilMs = use === "last_resort" ? waiter.deadlineAtMs - LAST_MOMENT_MS : undefined;
+    const joined = await fills.join(filling, waiter, untilMs);
     const result = joined?.result;
     const isFailed = joined === undefined || (result !== undefined && isFailure(result));
     if (isFailed && entry !== undefined && isLastResort(entry)) {
@@ -143,17 +151,22 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     discard(c, entry?.response);
     const forward = forwardReason(entry);
     // An entry that has expired in the meantime is no alternative any more.
-    const last = joined ?? (await fills.join({ ...filling, hasAlternative: false, untilMs: undefined }));
+    const last = joined ?? (await fills.join({ ...filling, hasAlternative: false }, waiter));
     return last === undefined
       ? await sendResult(request, problem("deadline_exceeded"), { forward })
       : await sendJoined(request, last, forward);
   };
 
+  const wait = (request: CacheRequest, use: Use, entry?: Entry): Promise<Response> => {
+    const waiter = request.waiter();
+    return waitForFill(request, waiter, use, entry).finally(() => waiter.leave?.());
+  };
+
   const serve = (request: CacheRequest, entry: Entry | undefined): MaybePromise<Response> => {
-    if (entry === undefined) return waitForFill(request, "gone");
+    if (entry === undefined) return wait(request, "gone");
     const use = useOf(request, entry);
     if (use === "fresh") return sendEntry(request, entry, { hit: true });
-    if (use !== "revalidate") return waitForFill(request, use, entry);
+    if (use !== "revalidate") return wait(request, use, entry);
     fills.refresh(fillRequest(fillDeps, request, use, entry));
     return sendEntry(request, entry, { hit: true, detail: "stale-while-revalidate" });
   };

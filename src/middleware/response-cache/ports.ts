@@ -14,6 +14,8 @@ export interface Waiter {
   readonly deadlineAtMs: number;
   /** Calls back once, at the deadline or when the client disconnects. @returns removes the listener */
   onEnd?(listener: () => void): () => void;
+  /** The request waits no longer. */
+  leave?(): void;
 }
 
 /** A fill that has ended. */
@@ -34,9 +36,6 @@ export type Joined = (Filled | { readonly result?: undefined; readonly entry: En
 export interface FillRequest {
   readonly key: string;
   readonly tags: readonly string[];
-  readonly waiter: Waiter;
-  /** Until when to wait, epoch milliseconds; undefined for the waiter's end. */
-  readonly untilMs: number | undefined;
   /**
    * Whether a stale entry may be used instead: then the request waits no longer than a lease, and not at all right after a
    * failure. The fill continues without it, for later requests.
@@ -58,8 +57,13 @@ export interface FillRequest {
 export interface Fills {
   /** Fills in the background, unless a fill is running or has just failed. */
   refresh(request: FillRequest): void;
-  /** Waits for the running fill, or starts one. @returns undefined if it takes too long */
-  join(request: FillRequest): Promise<Joined | undefined>;
+  /**
+   * Waits for the running fill, or starts one.
+   *
+   * @param untilMs epoch milliseconds @default the waiter's end
+   * @returns undefined if it takes too long
+   */
+  join(request: FillRequest, waiter: Waiter, untilMs?: number): Promise<Joined | undefined>;
 }
 
 /** How long one fill blocks others for the same key, and how long a failed one does, milliseconds. */

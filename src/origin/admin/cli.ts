@@ -7,7 +7,7 @@ import { isUnavailable } from "../data/failure.ts";
 import { connectPostgres } from "../data/postgres.ts";
 import { connectRedis } from "../data/redis.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
-import { createLog } from "../log.ts";
+import { createLog } from "../log/log.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
 
 export interface Terminal {

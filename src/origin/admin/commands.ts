@@ -7,7 +7,7 @@ import { isUnavailable } from "../data/failure.ts";
 import { migrate, readMigrations } from "../data/migrate.ts";
 import { connectPostgres } from "../data/postgres.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
-import { createLog } from "../log.ts";
+import { createLog } from "../log/log.ts";
 import { blockCommand, unblockCommand } from "./blocklist/command.ts";
 import { type Command, runCommand, type Terminal } from "./cli.ts";
 import { keysCommand } from "./keys/command.ts";

@@ -6,7 +6,7 @@ import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Database } from "../data/database.ts";
 import type { RedisStore } from "../data/redis.ts";
 import { failing } from "../failing.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 
 /** A row of `published_snapshots`. */
 export type SnapshotName = "keys" | "limits" | "blocklist";

@@ -9,7 +9,7 @@ import type { Entry } from "../../middleware/response-cache/entry.ts";
 import { lifetimeMs, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { RedisStore } from "../data/redis.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { EVERYTHING, PendingInvalidations } from "./pending-invalidations.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.lua.ts";
 

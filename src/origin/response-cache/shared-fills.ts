@@ -13,7 +13,7 @@ import {
   type Joined,
   type Waiter,
 } from "../../middleware/response-cache/ports.ts";
-import { createLeases } from "../../resilience/single-flight.ts";
+import { SingleFlight } from "../../resilience/single-flight.ts";
 import type { RedisEntries } from "./redis.ts";
 
 /** Its generation is that of its start. */
@@ -46,7 +46,7 @@ const resultFor = async <T>(
 /** @param now epoch milliseconds */
 export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: () => number): Fills => {
   const flights = new Map<string, Flight>();
-  const failures = createLeases({ leaseMs: FILL_LEASE_MS });
+  const failures = new SingleFlight(FILL_LEASE_MS);
 
   /** The flight whose result the request may use. */
   const flightFor = (request: FillRequest): Flight | undefined => {
@@ -88,7 +88,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
         const isFailed = joined.result !== undefined && isFailure(joined.result);
         // Another try may still succeed.
         if (isFailed && running > 0) return;
-        if (isFailed && !controller.signal.aborted) failures.take(key, now());
+        if (isFailed && !controller.signal.aborted) failures.acquire(key, now());
         resolve(joined);
       }, reject);
     };
@@ -123,8 +123,8 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
     refresh: (request) => {
       if (flightFor(request) === undefined && !hasJustFailed(request.key)) start(request);
     },
-    join: async (request) => {
-      const { key, hasAlternative, untilMs, waiter } = request;
+    join: async (request, waiter, untilMs) => {
+      const { key, hasAlternative } = request;
       const running = flightFor(request);
       if (hasAlternative && running === undefined && hasJustFailed(key)) return undefined;
       const flight = running ?? start(request);

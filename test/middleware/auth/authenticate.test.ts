@@ -3,9 +3,9 @@ import { expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import { createKey } from "../../../src/middleware/auth/api-key.ts";
+import type { KeyLookupResult } from "../../../src/middleware/auth/api-keys.ts";
 import { keyCredentials } from "../../../src/middleware/auth/api-keys.ts";
 import { authenticationGuard } from "../../../src/middleware/auth/index.ts";
-import type { KeyFinding } from "../../../src/middleware/auth/key-lookup.ts";
 import type { Exchange, GuardResult } from "../../../src/middleware/exchange.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { openExchange } from "../open-exchange.ts";
@@ -22,7 +22,7 @@ const { closed: route } = edgeRoutes({ closed });
 if (route === undefined) throw new Error("there is no such route");
 
 const { id, key, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
-const valid: KeyFinding = {
+const valid: KeyLookupResult = {
   kind: "found",
   record: { id, hash, principal: "alice", scopes: ["read"], expiresAtMs: null },
 };
@@ -32,7 +32,7 @@ const START_MS = 1_800_000_000_000;
 /** An isolate with a clock of its own. */
 const isolate = () => {
   let nowMs = START_MS;
-  let finding: KeyFinding = valid;
+  let finding: KeyLookupResult = valid;
   let lookUps = 0;
   const findings: SecurityFinding[] = [];
   const background: Promise<unknown>[] = [];
@@ -64,7 +64,7 @@ const isolate = () => {
     wait: (ms: number) => {
       nowMs += ms;
     },
-    find: (next: KeyFinding) => {
+    find: (next: KeyLookupResult) => {
       finding = next;
     },
     settled: () => Promise.all(background),

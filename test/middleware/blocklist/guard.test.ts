@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { blocklistGuard } from "../../../src/middleware/blocklist/index.ts";
-import type { HeldBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
+import type { GetBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { openExchange } from "../open-exchange.ts";
 import { blocklist, entry } from "./support.ts";
@@ -15,7 +15,7 @@ const list = blocklist([
   entry("203.0.113.9", NOW_MS),
 ]);
 
-const guarded = (held: HeldBlocklist = () => list, nowMs = NOW_MS) => {
+const guarded = (held: GetBlocklist = () => list, nowMs = NOW_MS) => {
   const findings: SecurityFinding[] = [];
   const guard = blocklistGuard({
     held,

@@ -1,7 +1,10 @@
 /** Who waits for the blocklist, who has it loaded, and what becomes of a loading that fails or never ends. */
 import { describe, expect, test } from "vitest";
 import type { Blocklist } from "../../../src/middleware/blocklist/blocklist.ts";
-import { heldBlocklist, type VersionedBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
+import {
+  createBlocklistSnapshot,
+  type VersionedBlocklist,
+} from "../../../src/middleware/blocklist/snapshot.ts";
 import { openExchange } from "../open-exchange.ts";
 import { blocklist } from "./support.ts";
 
@@ -27,14 +30,14 @@ const isolate = () => {
   const loadings: PromiseWithResolvers<VersionedBlocklist>[] = [];
   const known: (VersionedBlocklist | undefined)[] = [];
   const log: unknown[] = [];
-  const held = heldBlocklist({
+  const held = createBlocklistSnapshot({
     load: (present) => {
       known.push(present);
       const loading = Promise.withResolvers<VersionedBlocklist>();
       loadings.push(loading);
       return loading.promise;
     },
-    pause: (ms) => new Promise((wake) => waiting.push({ atMs: nowMs + ms, wake })),
+    sleep: (ms) => new Promise<void>((wake) => waiting.push({ atMs: nowMs + ms, wake })),
     now: () => nowMs,
     log: (entry) => void log.push(entry),
   });
@@ -228,14 +231,14 @@ describe("where it cannot be had", () => {
     }
     const begun = {
       level: "warn",
-      message: "the blocklist cannot be had",
+      message: "the blocklist is unavailable",
       error: "Error: no answer",
       has: "1",
     };
     expect(edge.log).toEqual([begun]);
     edge.ask();
     await edge.bring(second);
-    expect(edge.log).toEqual([begun, { level: "info", message: "the blocklist can be had again" }]);
+    expect(edge.log).toEqual([begun, { level: "info", message: "the blocklist is available again" }]);
     await edge.pass(2_500);
     edge.ask();
     await edge.bring(second);

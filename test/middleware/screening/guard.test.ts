@@ -42,7 +42,7 @@ interface Case {
 }
 
 /** Told what was wrong. */
-const told = (code: Problem["code"], about: string): Problem => ({ code, detail: `Not taken for ${about}.` });
+const told = (code: Problem["code"], about: string): Problem => ({ code, detail: `Rejected: ${about}.` });
 /** Told what everybody is told of what does not exist. */
 const nothingThere: Problem = { code: "not_found" };
 

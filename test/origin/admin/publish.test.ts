@@ -11,7 +11,7 @@ import {
 } from "../../../src/origin/admin/publish.ts";
 import type { Database } from "../../../src/origin/data/database.ts";
 import { connectRedis, type RedisStore } from "../../../src/origin/data/redis.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 
 const TTL_MS = 1_000;
 

@@ -4,7 +4,7 @@ import { type Network, overlap, writeCidr } from "../../../middleware/blocklist/
 import { judgeOffences, offenderOf, pointsOf } from "../../../security-events/abuse-score.ts";
 import type { SecurityEvent } from "../../../security-events/event.ts";
 import type { Database } from "../../data/database.ts";
-import type { OriginLog } from "../../log.ts";
+import type { OriginLog } from "../../log/log.ts";
 import { lockOffenders, type StoredOffender, updateOffenders } from "./offenders.ts";
 import { blockOffenders, type OffenderBlock } from "./store.ts";
 

@@ -1,6 +1,6 @@
 /** The compiled blocklist: published to Redis, and served to an edge that cannot reach Redis. */
 import { internalHeaders } from "../../../contract/internal-headers.ts";
-import { compileBlocklist } from "../../../middleware/blocklist/compile.ts";
+import { compileBlocklist } from "../../../middleware/blocklist/binary-format.ts";
 import { parseNetwork } from "../../../middleware/blocklist/network.ts";
 import { publishedBlocklistName, writeParts } from "../../../middleware/blocklist/published-blocklist.ts";
 import type { Database } from "../../data/database.ts";

@@ -7,7 +7,7 @@ import type { FillOptions } from "../../../../src/middleware/response-cache/fill
 import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
 import type { CacheOutcome } from "../../../../src/middleware/response-cache/outcome.ts";
 import type { Waiter } from "../../../../src/middleware/response-cache/ports.ts";
-import { createLog } from "../../../../src/origin/log.ts";
+import { createLog } from "../../../../src/origin/log/log.ts";
 import { createOriginResponseCache } from "../../../../src/origin/response-cache/index.ts";
 import type { MemoryRedis } from "./memory-redis.ts";
 

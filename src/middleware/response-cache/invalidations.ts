@@ -48,3 +48,42 @@ export const createInvalidations = (maxTags = 10_000): Invalidations => {
     last,
   };
 };
+
+/** The invalidations of a process or isolate, on its own clock. */
+export interface InvalidationClock {
+  /** The current moment: milliseconds that never go back, and always later than the last invalidation. */
+  now(): number;
+  /** Everything that was made under the tags until now is invalid. */
+  invalidate(tags: readonly string[]): void;
+  /** Whether what reflects every write until that moment is older than a write to one of the tags. */
+  isInvalidated(tags: readonly string[], asOfMs: number): boolean;
+  /** The age below which no known write has invalidated a response, seconds; undefined if any age will do. */
+  maxAgeS(tags: readonly string[]): number | undefined;
+}
+
+/** Between an invalidation and what follows in the same millisecond; a power of two, so that sums are exact. */
+const STEP_MS = 2 ** -10;
+
+/** @param now epoch milliseconds */
+export const createInvalidationClock = (now: () => number): InvalidationClock => {
+  const invalidations = createInvalidations();
+  let latestMs = 0;
+
+  const moment = (): number => {
+    latestMs = Math.max(latestMs, now());
+    return latestMs;
+  };
+
+  return {
+    now: moment,
+    invalidate: (tags) => {
+      invalidations.note(tags, moment());
+      latestMs += STEP_MS;
+    },
+    isInvalidated: invalidations.isOld,
+    maxAgeS: (tags) => {
+      const lastMs = invalidations.last(tags);
+      return lastMs === undefined ? undefined : Math.max(0, Math.floor((now() - lastMs) / 1_000));
+    },
+  };
+};

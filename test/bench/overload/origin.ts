@@ -1,9 +1,9 @@
 /** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
 import { contract } from "../../../src/contract/contract.ts";
+import type { ResponseCache } from "../../../src/middleware/response-cache/index.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
-import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
 import type { PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
@@ -26,12 +26,7 @@ const noDatabase: PostgresPool = {
   close: unused,
 };
 
-const noCache: AnswerCache = {
-  ready: () => undefined,
-  wait: unused,
-  invalidate: unused,
-  usage: () => ({ entries: 0, bytes: 0 }),
-};
+const noCache: ResponseCache = { handler: () => unused, invalidate: unused };
 
 export const createSlottedOrigin = (
   backend: Backend,

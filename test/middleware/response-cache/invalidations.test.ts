@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createInvalidations } from "../../../src/middleware/response-cache/invalidations.ts";
+import {
+  createInvalidationClock,
+  createInvalidations,
+} from "../../../src/middleware/response-cache/invalidations.ts";
 
 test("what was made up to the moment of a write is old, what is made after it is not", () => {
   const invalidations = createInvalidations();
@@ -47,4 +50,35 @@ test("a clock that is set back makes nothing new that was old", () => {
   invalidations.note(["a"], 100);
   invalidations.note(["a"], 50);
   expect(invalidations.isOld(["a"], 100)).toBe(true);
+});
+
+test("what is made after an invalidation is newer, within the same millisecond and if the clock is set back", () => {
+  const nowMs = fc.constantFrom(100, 100, 101, 50, 1_800_000_000_000);
+  fc.assert(
+    fc.property(fc.array(fc.record({ nowMs, isWrite: fc.boolean() }), { maxLength: 50 }), (steps) => {
+      let clockMs = 100;
+      const clock = createInvalidationClock(() => clockMs);
+      let made = { asOfMs: clock.now(), writes: 0 };
+      let writes = 0;
+      for (const step of steps) {
+        clockMs = step.nowMs;
+        if (step.isWrite) {
+          clock.invalidate(["a"]);
+          writes += 1;
+        } else {
+          made = { asOfMs: clock.now(), writes };
+        }
+        expect(clock.isInvalidated(["a"], made.asOfMs)).toBe(made.writes < writes);
+      }
+    }),
+  );
+});
+
+test("the age below which nothing is invalidated counts from the last write", () => {
+  let clockMs = 1_000;
+  const clock = createInvalidationClock(() => clockMs);
+  expect(clock.maxAgeS(["a"])).toBeUndefined();
+  clock.invalidate(["a"]);
+  clockMs += 2_999;
+  expect([clock.maxAgeS(["a", "b"]), clock.maxAgeS(["b"])]).toEqual([2, undefined]);
 });

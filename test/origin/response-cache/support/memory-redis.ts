@@ -1,6 +1,7 @@
-/** A Redis in memory, on the clock of the test, that can be away, hang, or lose everything. */
-import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/cache/scripts.ts";
+/** An in-memory Redis on the clock of the test, which can be down, hang, or lose its data. */
+
 import type { Claim, RedisStore } from "../../../../src/origin/redis/store.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/response-cache/scripts.lua.ts";
 
 export type Weather = "fair" | "away" | "hung";
 
@@ -11,16 +12,16 @@ interface Entry {
 
 export interface MemoryRedis extends RedisStore {
   weather: Weather;
-  /** By so much longer a command takes on its way back, milliseconds. */
+  /** Delays every reply, milliseconds. */
   delayMs: number;
   lose(): void;
-  /** What it holds now, to be restored later. */
+  /** A snapshot, to be restored later. */
   copy(): ReadonlyMap<string, Entry>;
   restore(copy: ReadonlyMap<string, Entry>): void;
   readonly size: number;
 }
 
-/** How long a command takes, milliseconds. */
+/** Duration of a command, milliseconds. */
 const LATENCY_MS = 2;
 
 export const createMemoryRedis = (): MemoryRedis => {
@@ -49,7 +50,7 @@ export const createMemoryRedis = (): MemoryRedis => {
   const removeIfEqual = ([key = ""]: readonly string[], [value]: readonly string[]): number =>
     read(key) === value && entries.delete(key) ? 1 : 0;
 
-  /** Half of the latency before the command is done, half of it after. */
+  /** The command runs after half of the latency. */
   const command = async <T>(work: () => T): Promise<T> => {
     await new Promise((resolve) => setTimeout(resolve, LATENCY_MS / 2));
     if (redis.weather === "hung") return await new Promise<never>(() => undefined);
@@ -79,7 +80,7 @@ export const createMemoryRedis = (): MemoryRedis => {
     claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),
-    // What `scripts.ts` says, in another language: the scripts themselves run in the conformance tests.
+    // The scripts in TypeScript: the originals run in the conformance tests.
     evaluate: (script, keys, values) =>
       command((): unknown => {
         if (script === RAISE_VERSIONS) return raise(keys, values);

@@ -1,10 +1,10 @@
-/** What Redis does by itself for the cache, each in one go. */
+/** Redis scripts of the response cache. */
 
 /**
- * Raises the versions of tags in Redis: each to the version that is proposed, or to one more than is there. Versions
- * are milliseconds as a rule, so that they go on rising where Redis has lost them.
+ * Raises the versions of tags: each to the proposed version, or to the present one plus 1. Versions are milliseconds as
+ * a rule, so that they still rise if Redis has lost them.
  *
- * KEYS are the tags' names; ARGV the proposed version, and for how long the versions are kept, milliseconds.
+ * KEYS are the tags' names; ARGV the proposed version, and the versions' lifetime, milliseconds.
  */
 export const RAISE_VERSIONS = `
 local versions = {}
@@ -17,7 +17,7 @@ for i, key in ipairs(KEYS) do
 end
 return versions`;
 
-/** Removes KEYS[1] where ARGV[1] is what is there. */
+/** Removes KEYS[1] if its value is ARGV[1]. */
 export const REMOVE_IF_EQUAL = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;

@@ -4,7 +4,7 @@
  */
 import { sleep, withTimeout } from "../../lib/async.ts";
 import { cancelBody, isFailure } from "../../middleware/response-cache/entry.ts";
-import { usabilityOf } from "../../middleware/response-cache/freshness.ts";
+import { freshnessOf } from "../../middleware/response-cache/freshness.ts";
 import {
   type CacheStore,
   FILL_LEASE_MS,
@@ -63,8 +63,8 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
     while (isHeld() && now() < waiter.deadlineAtMs) await sleep(POLL_INTERVAL_MS);
     const entry = await store.get(key);
     if (entry === undefined) return undefined;
-    const usability = usabilityOf(now() - entry.generatedAtMs, entry.windows);
-    if (accepts(entry) && ["fresh", "revalidate"].includes(usability)) return entry;
+    const freshness = freshnessOf(now() - entry.generatedAtMs, entry.windows);
+    if (accepts(entry) && ["fresh", "revalidate"].includes(freshness)) return entry;
     const cancelling = cancelBody(entry.response);
     if (cancelling !== undefined) waitUntil(cancelling);
     return undefined;

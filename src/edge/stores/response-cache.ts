@@ -5,8 +5,8 @@
  */
 import { isProblem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
-import { type Entry, sharedWindows } from "../../middleware/response-cache/entry.ts";
-import { lifetimeMs } from "../../middleware/response-cache/freshness.ts";
+import type { Entry } from "../../middleware/response-cache/entry.ts";
+import { lifetimeMs, sharedWindows } from "../../middleware/response-cache/freshness.ts";
 import { createResponseCache } from "../../middleware/response-cache/index.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
 import { readTags, writeTags } from "../../middleware/response-cache/tags.ts";

@@ -1,7 +1,6 @@
 /** What the cache stores, and which responses may be stored (RFC 9111 §3). */
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
-import { readCacheControl, secondsOf } from "./cache-control.ts";
-import { type CacheWindows, jittered, lifetimeMs } from "./freshness.ts";
+import { type CacheWindows, jittered, lifetimeMs, sharedWindows } from "./freshness.ts";
 
 /** A finished response as text, from which any number of requests can be answered. Field names are in lower case. */
 export interface TextResponse {
@@ -61,19 +60,6 @@ const UNSTORABLE: readonly string[] = ["set-cookie", "vary", "www-authenticate"]
 /** A longer text is not stored, UTF-16 units. */
 const MAX_LENGTH = 512 * 1024;
 const S = 1_000;
-
-/** The windows that a response grants to shared caches (RFC 9111 §5.2.2, RFC 5861); undefined if it grants none. */
-export const sharedWindows = (cacheControl: string | undefined): CacheWindows | undefined => {
-  const directives = readCacheControl(cacheControl);
-  const freshS = secondsOf(directives, "max-age");
-  const isForbidden = ["private", "no-store", "no-cache"].some((name) => directives.has(name));
-  if (freshS === undefined || isForbidden || !directives.has("public")) return undefined;
-  return {
-    freshMs: freshS * S,
-    staleWhileRevalidateMs: (secondsOf(directives, "stale-while-revalidate") ?? 0) * S,
-    staleIfErrorMs: (secondsOf(directives, "stale-if-error") ?? 0) * S,
-  };
-};
 
 /** @returns the entry of a fill's result, with the result's own body; undefined if it may not be stored */
 export const entryOf = (

@@ -2,8 +2,8 @@
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import type { CacheableRoute } from "./cacheable.ts";
 import { type Entry, entryOf, type FillResult, type Generation } from "./entry.ts";
-import type { Usability } from "./freshness.ts";
-import type { InvalidationClock } from "./invalidations.ts";
+import type { Freshness } from "./freshness.ts";
+import type { Invalidations } from "./invalidations.ts";
 import type { CacheStore, Filled, FillRequest, Waiter } from "./ports.ts";
 import type { CacheContext } from "./respond.ts";
 
@@ -35,12 +35,12 @@ export interface CacheRequest {
 }
 
 /** How an entry may be used: `last_resort` only if no newer response can be made. */
-export type Use = Usability | "last_resort";
+export type Use = Freshness | "last_resort";
 
 export interface FillDeps {
   readonly tier: "edge" | "origin";
   readonly store: CacheStore;
-  readonly invalidations: InvalidationClock;
+  readonly invalidations: Invalidations;
   readonly accepts: (maxAgeMs: number, generation: Generation) => boolean;
   /** Epoch milliseconds. */
   readonly now: () => number;

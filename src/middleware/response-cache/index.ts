@@ -9,13 +9,12 @@
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../problems/problem-response.ts";
-import { readCacheControl, secondsOf } from "./cache-control.ts";
 import { type CacheStatus, writeCacheStatus } from "./cache-status.ts";
 import { type CacheableRoute, type CacheRoute, cacheableRoute } from "./cacheable.ts";
 import { type Entry, type FillResult, type Generation, isFailure, resultStatus } from "./entry.ts";
 import { type CacheRequest, type FillOptions, fillRequest, type Use } from "./fill.ts";
-import { usabilityOf } from "./freshness.ts";
-import { createInvalidationClock } from "./invalidations.ts";
+import { freshnessOf, isLastResort, readCacheControl, secondsOf } from "./freshness.ts";
+import { createInvalidations } from "./invalidations.ts";
 import { outcomeOf } from "./outcome.ts";
 import type { CacheStore, Fills, Joined, Waiter } from "./ports.ts";
 import { type CacheContext, cacheFields, discard, respond } from "./respond.ts";
@@ -59,7 +58,7 @@ const S = 1_000;
 export const createResponseCache = (options: ResponseCacheOptions): ResponseCache => {
   const { tier, store, fills, now, random = () => 0, defaultFreshS = 0 } = options;
   const name = `breakwater-${tier}`;
-  const invalidations = createInvalidationClock(now);
+  const invalidations = createInvalidations(now);
   const routes = new Map<CacheRoute, CacheableRoute | undefined>();
 
   const compiled = (route: CacheRoute): CacheableRoute | undefined => {
@@ -74,16 +73,11 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
 
   const fillDeps = { tier, store, invalidations, accepts, now, random };
 
-  const isLastResort = (entry: Entry): boolean => {
-    const { freshMs, staleIfErrorMs } = entry.windows;
-    return staleIfErrorMs > 0 && ageOf(entry) < freshMs + staleIfErrorMs;
-  };
-
   const isFresh = (entry: Entry): boolean => ageOf(entry) < entry.windows.freshMs;
 
   const useOf = ({ maxAgeMs }: CacheRequest, entry: Entry): Use => {
-    if (accepts(maxAgeMs, entry)) return usabilityOf(ageOf(entry), entry.windows);
-    return isLastResort(entry) ? "last_resort" : "gone";
+    if (accepts(maxAgeMs, entry)) return freshnessOf(ageOf(entry), entry.windows);
+    return isLastResort(ageOf(entry), entry.windows) ? "last_resort" : "expired";
   };
 
   const send = (
@@ -142,7 +136,7 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     const joined = await fills.join(filling, waiter, untilMs);
     const result = joined?.result;
     const isFailed = joined === undefined || (result !== undefined && isFailure(result));
-    if (isFailed && entry !== undefined && isLastResort(entry)) {
+    if (isFailed && entry !== undefined && isLastResort(ageOf(entry), entry.windows)) {
       discard(c, result);
       const status: CacheStatus =
         result === undefined ? { hit: true } : { forward: "stale", forwardStatus: resultStatus(result) };
@@ -150,8 +144,11 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     }
     discard(c, entry?.response);
     const forward = forwardReason(entry);
-    // An entry that has expired in the meantime is no alternative any more.
-    const last = joined ?? (await fills.join({ ...filling, hasAlternative: false }, waiter));
+    // Patience is for requests with an entry; this one's has expired in the meantime.
+    const isOver = joined === undefined && entry === undefined;
+    const last = isOver
+      ? undefined
+      : (joined ?? (await fills.join({ ...filling, hasAlternative: false }, waiter)));
     return last === undefined
       ? await sendResult(request, problem("deadline_exceeded"), { forward })
       : await sendJoined(request, last, forward);
@@ -163,7 +160,7 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
   };
 
   const serve = (request: CacheRequest, entry: Entry | undefined): MaybePromise<Response> => {
-    if (entry === undefined) return wait(request, "gone");
+    if (entry === undefined) return wait(request, "expired");
     const use = useOf(request, entry);
     if (use === "fresh") return sendEntry(request, entry, { hit: true });
     if (use !== "revalidate") return wait(request, use, entry);

@@ -6,7 +6,7 @@ import * as z from "zod/mini";
 import { isProblem } from "../../contract/problem.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
-import { lifetimeMs, usabilityOf } from "../../middleware/response-cache/freshness.ts";
+import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/freshness.ts";
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
@@ -152,9 +152,9 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
         if (found === undefined) return undefined;
         const { claim, entry } = found;
         if (entry !== undefined && accepts({ ...entry, asOfMs })) {
-          const usability = usabilityOf(now() - entry.generatedAtMs, entry.windows);
+          const freshness = freshnessOf(now() - entry.generatedAtMs, entry.windows);
           // Another origin is about to replace a stale entry whose lease it has.
-          if (usability === "fresh" || (usability === "revalidate" && claim === undefined)) {
+          if (freshness === "fresh" || (freshness === "revalidate" && claim === undefined)) {
             if (claim !== undefined) quietly(release(key, claim.lease));
             return { ...entry, asOfMs };
           }

@@ -64,6 +64,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
     }
     let filled: Filled | undefined;
     try {
+      signal.throwIfAborted();
       filled = await request.fill(signal);
       return { ...filled, collapsed: false };
     } finally {

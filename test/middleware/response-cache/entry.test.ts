@@ -1,29 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { problem } from "../../../src/contract/problem.ts";
-import { entryOf, type FillResult, sharedWindows } from "../../../src/middleware/response-cache/entry.ts";
+import { entryOf, type FillResult } from "../../../src/middleware/response-cache/entry.ts";
 
 const PUBLIC = "public, max-age=5, stale-while-revalidate=30, stale-if-error=600";
 const text = (headers: Record<string, string>, status = 200) => ({ status, headers, body: "{}" });
 const start = { atMs: 100_000, asOfMs: 100_000.5 };
 const policy = { tags: ["things"], negativeMs: 5_000, random: 0 };
 const entry = (result: FillResult, maxAgeS?: number) => entryOf(result, { ...start, maxAgeS }, policy);
-
-test("only a public response with a lifetime grants windows to a shared cache", () => {
-  expect(sharedWindows(PUBLIC)).toEqual({
-    freshMs: 5_000,
-    staleWhileRevalidateMs: 30_000,
-    staleIfErrorMs: 600_000,
-  });
-  for (const field of [
-    undefined,
-    "",
-    "max-age=5",
-    "public",
-    "public, max-age=5, private",
-    "public, no-cache, max-age=5",
-  ])
-    expect(sharedWindows(field)).toBeUndefined();
-});
 
 describe("an entry", () => {
   test("has the fields of the response, except those of one client or another cache", () => {

@@ -175,6 +175,15 @@ describe("concurrent requests", () => {
     expect(changesIn(await ended(origin.read()))).toBe(0);
   });
 
+  test("read nothing if all of them leave while Redis is asked", async () => {
+    redis.delayMs = 50;
+    expect((await ended(origin.read({ timeoutMs: 10 }))).status).toBe(504);
+    await pass(1_000);
+    expect(database.reads).toBe(0);
+    redis.delayMs = 0;
+    expect(changesIn(await ended(other.read()))).toBe(0);
+  });
+
   test("do not end a background refresh when they leave", async () => {
     await ended(origin.read());
     await pass(6_000);

@@ -3,9 +3,9 @@
 import { internalHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
 import { NOT_EXECUTED } from "../middleware/signature/not-executed.ts";
-import { ShedError } from "./admission.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "./data/failure.ts";
 import type { OriginLog } from "./log.ts";
+import { ShedError } from "./middleware/load-shedding.ts";
 import { Refusal } from "./refusal.ts";
 
 /** Where nothing says when to try again. */

@@ -5,7 +5,6 @@ import { type Problem, problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { missingScopes, type Principal } from "../middleware/auth/principal.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import type { Admission } from "./admission.ts";
 import type { Admit } from "./admit.ts";
 import type { AdmittedRequest } from "./admitted-request.ts";
 import type { Answer } from "./answer.ts";
@@ -16,6 +15,7 @@ import type { Services } from "./handler.ts";
 import type { Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log.ts";
 import type { ObserveCache } from "./metrics/cache-metrics.ts";
+import type { LoadShedding } from "./middleware/load-shedding.ts";
 import type { ParsedInput } from "./read-input.ts";
 import type { SecurityEvents } from "./security-events/security-events.ts";
 import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
@@ -46,7 +46,7 @@ export interface RouteDependencies {
   readonly admit: Admit;
   readonly readiness: Readiness;
   readonly deadlines: Deadlines;
-  readonly admission: Admission;
+  readonly loadShedding: Pick<LoadShedding, "run">;
   readonly cache: AnswerCache;
   /** Tells the other processes of this origin what a write has made old; undefined where there are none. */
   readonly tellOthers?: ((tags: readonly string[]) => Promise<void>) | undefined;

@@ -32,7 +32,8 @@ export const readAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, observeCache, defaultFreshS, securityEvents, log, now } = dependencies;
+  const { deadlines, loadShedding, cache, observeCache, defaultFreshS, securityEvents, log, now } =
+    dependencies;
   const cached = cachedRoute(name, route, defaultFreshS);
   /** Of what is made for all: it is no request. */
   const makings = createDeadlines(now);
@@ -49,7 +50,7 @@ export const readAnswering = (
       { name, scope, principal, query: input.query, written: new Set() },
       dependencies,
     );
-    return admission.run(name, route, scope, async () => handler({ ...input, principal }, services));
+    return loadShedding.run(name, route, scope, async () => handler({ ...input, principal }, services));
   };
 
   /**

@@ -40,7 +40,7 @@ export const writeAnswering = (
   { name, route, handler }: RouteOperation,
   dependencies: RouteDependencies,
 ): Answering => {
-  const { deadlines, admission, cache, tellOthers, securityEvents, log, now } = dependencies;
+  const { deadlines, loadShedding, cache, tellOthers, securityEvents, log, now } = dependencies;
   const maxBytes = maxBodyBytes(route);
   const takesKey = route.policy.retry === "with-key";
 
@@ -71,7 +71,7 @@ export const writeAnswering = (
     const services = servicesFor({ name, scope, principal, query: input.query, written }, dependencies);
     const access = dataAccess({ name, route, now }, c, admitted, principal);
     const recorded = recordedWrite(handler, access, securityEvents);
-    const answer = await admission.run(name, route, scope, async () => {
+    const answer = await loadShedding.run(name, route, scope, async () => {
       if (key === undefined || principal === undefined)
         return await recorded.handle({ ...input, principal }, services);
       const keyed = {

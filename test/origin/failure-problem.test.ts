@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ShedError } from "../../src/origin/admission.ts";
+import { ShedError } from "../../src/origin/middleware/load-shedding.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
 import { problemOfFailure } from "../../src/origin/failure-problem.ts";
 import { createLog } from "../../src/origin/log.ts";

@@ -27,8 +27,7 @@ import type { LogOutput } from "../log-output.ts";
 import { createCacheMetrics } from "../metrics/cache-metrics.ts";
 import { createLimitMetrics } from "../metrics/limit-metrics.ts";
 import { createRegistry } from "../metrics/registry.ts";
-import { createAdmission, epochNow } from "../overload-admission.ts";
-import { createOverloadMetrics } from "../overload-metrics.ts";
+import { createLoadShedding } from "../middleware/load-shedding.ts";
 import { configuredSinks } from "../security-events/configured-sinks.ts";
 import { createSecurityEvents } from "../security-events/security-events.ts";
 import { publisher } from "../snapshots/publisher.ts";
@@ -163,9 +162,7 @@ export const serveProcess = async (
     now,
     random: Math.random,
   });
-  const overload = createOverloadMetrics(registry);
-  const admission = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
-  overload.watch(admission.gauges);
+  const loadShedding = createLoadShedding(configuration.overload, { registry });
   const { security } = configuration;
   const securityEvents = createSecurityEvents({
     database: pool,
@@ -210,7 +207,7 @@ export const serveProcess = async (
     authorities: server.authorities,
     readiness,
     deadlines,
-    admission,
+    loadShedding,
     cache: cache.cache,
     tellOthers,
     telemetry: telemetry.requests,

@@ -1,7 +1,6 @@
 /** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
 import { contract } from "../../../src/contract/contract.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
-import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
 import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
 import type { PostgresPool } from "../../../src/origin/data/postgres.ts";
@@ -9,6 +8,7 @@ import { createDeadlines } from "../../../src/origin/deadlines.ts";
 import { handlers } from "../../../src/origin/handlers.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log.ts";
+import type { LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
 
@@ -35,7 +35,7 @@ const noCache: AnswerCache = {
 
 export const createSlottedOrigin = (
   backend: Backend,
-  admission: Admission,
+  loadShedding: Pick<LoadShedding, "run">,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
   telemetry: RequestTelemetry = { begin: () => undefined, served: () => undefined },
@@ -57,7 +57,7 @@ export const createSlottedOrigin = (
     authorities,
     readiness,
     deadlines: createDeadlines(Date.now),
-    admission,
+    loadShedding,
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,

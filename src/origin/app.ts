@@ -12,7 +12,6 @@ import { isCacheable } from "../middleware/response-cache/cacheable.ts";
 import type { ResponseCache } from "../middleware/response-cache/index.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import type { Admission } from "./admission.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
@@ -24,6 +23,7 @@ import { cachedRead } from "./middleware/cached-read.ts";
 import { contextPort, type OriginEnv } from "./middleware/context.ts";
 import type { Deadlines } from "./middleware/deadline.ts";
 import { errorHandler } from "./middleware/error-handler.ts";
+import type { LoadShedding } from "./middleware/load-shedding.ts";
 import { precheck } from "./middleware/precheck.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
 import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
@@ -47,7 +47,7 @@ export interface OriginDependencies {
   readonly clientAddressHeader?: string | undefined;
   readonly readiness: Readiness;
   readonly deadlines: Deadlines;
-  readonly loadShedding: Admission;
+  readonly loadShedding: Pick<LoadShedding, "run">;
   readonly cache: ResponseCache;
   readonly observeCache: ObserveCache;
   /** For cacheable routes whose contract has no freshness, seconds. */

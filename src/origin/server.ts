@@ -28,9 +28,8 @@ import { createLimitMetrics } from "./metrics/limit-metrics.ts";
 import { createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/cleanup.ts";
+import { createLoadShedding } from "./middleware/load-shedding.ts";
 import { NONCE_LIFETIME_S } from "./middleware/verify-signature.ts";
-import { createAdmission, epochNow } from "./overload-admission.ts";
-import { createOverloadMetrics } from "./overload-metrics.ts";
 import { connectRedis } from "./redis/connect.ts";
 import { observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./redis/store.ts";
 import { createOriginResponseCache, type OriginResponseCache } from "./response-cache/index.ts";
@@ -169,9 +168,7 @@ export const startServer = async (
     now,
     random: Math.random,
   });
-  const overload = createOverloadMetrics(registry);
-  const loadShedding = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
-  overload.watch(loadShedding.gauges);
+  const loadShedding = createLoadShedding(configuration.overload, { registry });
   const securityEvents = createSecurityEvents({
     database: pool,
     onOffences: security.autoBlock

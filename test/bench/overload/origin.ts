@@ -2,12 +2,12 @@
 import { contract } from "../../../src/contract/contract.ts";
 import type { ResponseCache } from "../../../src/middleware/response-cache/index.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
-import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
 import type { PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
+import type { LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { handlers } from "../../../src/origin/server.ts";
 import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
@@ -30,7 +30,7 @@ const noCache: ResponseCache = { handler: () => unused, invalidate: unused };
 
 export const createSlottedOrigin = (
   backend: Backend,
-  admission: Admission,
+  loadShedding: Pick<LoadShedding, "run">,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
   telemetry: RequestTelemetry = { begin: () => undefined, served: () => undefined },
@@ -52,7 +52,7 @@ export const createSlottedOrigin = (
     authorities,
     readiness,
     deadlines: createDeadlines(Date.now),
-    loadShedding: admission,
+    loadShedding,
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,

@@ -1,6 +1,6 @@
 /**
- * A Worker's module scope may do no I/O, start no timer and draw no random number. Everything of core loads there, and
- * what is made once a process can be made there.
+ * A Worker's module scope may do no I/O, start no timer and draw no random number. Every shared module loads there, and
+ * objects that live as long as the isolate can be made there.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,23 +10,26 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import { expect, test } from "vitest";
 import { projectFolder } from "../../src/local/folder.ts";
 
-const core = join(projectFolder, "src/core");
-const files = readdirSync(core, { recursive: true, encoding: "utf8" })
+const src = join(projectFolder, "src");
+const files = ["lib", "middleware", "resilience", "security-events", "telemetry"]
+  .flatMap((folder) =>
+    readdirSync(join(src, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`),
+  )
   .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
   .sort();
 
-/** What is made of a file's module, `it`, at a Worker's module scope. */
+/** Constructed from a file's module, `it`, at a Worker's module scope. */
 const made: Readonly<Record<string, string>> = {
-  "breaker/breaker.ts": "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
-  "cache/invalidations.ts": "it.createInvalidations()",
-  "cache/leases.ts": "it.createLeases()",
-  "overload/limit.ts": "it.createOverloadLimit({}, { now: () => 0, random: () => 0 })",
-  "signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
+  "middleware/response-cache/invalidations.ts": "it.createInvalidations()",
+  "middleware/signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
+  "resilience/circuit-breaker/circuit-breaker.ts":
+    "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
+  "resilience/single-flight.ts": "new it.SingleFlight(1_000)",
 };
 
 const bundle = async (source: string): Promise<string> => {
   const { outputFiles } = await build({
-    stdin: { contents: source, resolveDir: core },
+    stdin: { contents: source, resolveDir: src },
     bundle: true,
     write: false,
     format: "esm",
@@ -61,9 +64,9 @@ const answerOf = async (source: string): Promise<unknown> => {
   }
 };
 
-test("all of core loads at a Worker's module scope, and what it holds for long can be made there", async () => {
+test("every shared module loads at a Worker's module scope, and what it holds for long can be made there", async () => {
   const constructions = files.filter((file) => file in made);
-  expect(constructions).toContain("breaker/breaker.ts");
+  expect(constructions).toEqual(Object.keys(made).sort());
   const source = [
     ...files.map((file, index) => `import * as module${index} from "./${file}";`),
     `const modules = { ${files.map((file, index) => `"${file}": module${index}`).join(", ")} };`,

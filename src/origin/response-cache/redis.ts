@@ -8,8 +8,8 @@ import { sleep, withTimeout } from "../../lib/async.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
 import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/freshness.ts";
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
-import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log/log.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { EVERYTHING, PendingInvalidations } from "./pending-invalidations.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.lua.ts";
 

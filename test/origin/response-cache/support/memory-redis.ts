@@ -1,6 +1,6 @@
 /** An in-memory Redis on the clock of the test, which can be down, hang, or lose its data. */
 
-import type { Claim, RedisStore } from "../../../../src/origin/data/redis.ts";
+import type { Claim, RedisStore } from "../../../../src/origin/redis/store.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/response-cache/scripts.lua.ts";
 
 export type Weather = "fair" | "away" | "hung";
@@ -76,10 +76,8 @@ export const createMemoryRedis = (): MemoryRedis => {
     hashField: () => command(() => null),
     replaceHash: () => command(() => undefined),
     expire: () => command(() => undefined),
-    removeHash: () => command(() => undefined),
     setIfAbsent: (name, ttlMs) => command(() => claim({ name, value: "1", ttlMs })),
     claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),
-    values: (names) => command(() => names.map(read)),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),
     // The scripts in TypeScript: the originals run in the conformance tests.

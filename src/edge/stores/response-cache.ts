@@ -7,7 +7,7 @@ import { isProblem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
 import { lifetimeMs, sharedWindows } from "../../middleware/response-cache/freshness.ts";
-import { createResponseCache } from "../../middleware/response-cache/index.ts";
+import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
 import { readTags, writeTags } from "../../middleware/response-cache/tags.ts";
 import { createLeasedFills } from "./leased-fills.ts";
@@ -18,8 +18,8 @@ export interface PlatformCache {
   put(key: string, response: Response): Promise<void>;
 }
 
-export interface EdgeStoreOptions {
-  readonly cache: PlatformCache;
+export interface EdgeCacheDeps {
+  readonly store: PlatformCache;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
@@ -43,10 +43,10 @@ const decode = (response: Response): Entry | undefined => {
   return { response: stored, windows, generatedAtMs, asOfMs, tags: readTags(tags) };
 };
 
-export const createEdgeStore = ({ cache, now, log }: EdgeStoreOptions): CacheStore => ({
+const createEdgeStore = ({ store, now, log }: EdgeCacheDeps): CacheStore => ({
   get: async (key) => {
     try {
-      const response = await withTimeout(cache.match(key), WAIT_MS);
+      const response = await withTimeout(store.match(key), WAIT_MS);
       return response && decode(response);
     } catch {
       return undefined;
@@ -63,7 +63,7 @@ export const createEdgeStore = ({ cache, now, log }: EdgeStoreOptions): CacheSto
       "cache-control": `public, max-age=${restS}`,
     };
     try {
-      await cache.put(key, new Response(response.body, { status: 200, headers }));
+      await store.put(key, new Response(response.body, { status: 200, headers }));
     } catch (error) {
       log({ level: "warn", message: "response not cached", error: String(error) });
     }
@@ -71,10 +71,8 @@ export const createEdgeStore = ({ cache, now, log }: EdgeStoreOptions): CacheSto
 });
 
 /** The cache of an isolate. */
-export const createEdgeResponseCache = (
-  deps: Omit<EdgeStoreOptions, "cache"> & { readonly store: PlatformCache },
-) => {
-  const store = createEdgeStore({ ...deps, cache: deps.store });
-  const fills = createLeasedFills(store, deps.now);
-  return createResponseCache({ tier: "edge", store, fills, now: deps.now });
+export const createEdgeResponseCache = (deps: EdgeCacheDeps): ResponseCache => {
+  const store = createEdgeStore(deps);
+  const { now } = deps;
+  return createResponseCache({ tier: "edge", store, fills: createLeasedFills(store, now), now });
 };

@@ -38,19 +38,16 @@ export interface StoredResponse {
   readonly body: string | ReadableStream | null;
 }
 
-export interface FillStart {
-  /** Epoch milliseconds, and the same on the clock of the invalidations. */
+export interface EntryOptions {
+  /** When the fill began, epoch milliseconds, and the moment of the invalidations. */
   readonly atMs: number;
   readonly asOfMs: number;
   /** The maximum age that was asked for, seconds. @default unlimited */
   readonly maxAgeS?: number | undefined;
-}
-
-export interface StoragePolicy {
   readonly tags: readonly string[];
   /** How long a 404 is stored, milliseconds; 0 if it is not. */
   readonly negativeMs: number;
-  /** Within [0, 1): shortens the freshness, so that entries that were filled together do not expire together. */
+  /** Within [0, 1): shortens the freshness, see `jittered`. */
   readonly random: number;
 }
 
@@ -64,8 +61,7 @@ const S = 1_000;
 /** @returns the entry of a fill's result, with the result's own body; undefined if it may not be stored */
 export const entryOf = (
   result: FillResult,
-  { atMs, asOfMs, maxAgeS = Number.POSITIVE_INFINITY }: FillStart,
-  { tags, negativeMs, random }: StoragePolicy,
+  { atMs, asOfMs, maxAgeS = Number.POSITIVE_INFINITY, tags, negativeMs, random }: EntryOptions,
 ): Entry | undefined => {
   if (isProblem(result)) {
     if (result.code !== "not_found" || negativeMs === 0) return undefined;

@@ -19,9 +19,6 @@ export interface FillOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Makes a response. Failures are problems, not exceptions: then a stale entry replaces them. */
-export type Fill = (options: FillOptions) => Promise<FillResult>;
-
 /** A request that the cache may answer. */
 export interface CacheRequest {
   readonly c: CacheContext;
@@ -29,7 +26,7 @@ export interface CacheRequest {
   readonly key: string;
   /** Accepted of a response, milliseconds. */
   readonly maxAgeMs: number;
-  readonly fill: Fill;
+  readonly fill: (options: FillOptions) => Promise<FillResult>;
   readonly waiter: () => Waiter;
   readonly reject: (problem: Problem) => Response | Promise<Response>;
 }
@@ -60,11 +57,11 @@ export const fillRequest = (deps: FillDeps, request: CacheRequest, use: Use, ent
   const maxAgeS = freshS === undefined ? sinceWriteS : Math.min(freshS, sinceWriteS ?? freshS);
 
   const fill = async (signal?: AbortSignal): Promise<Filled> => {
-    const start = { atMs: now(), asOfMs: invalidations.now(), maxAgeS };
+    const options = { atMs: now(), asOfMs: invalidations.now(), maxAgeS, tags, random: random() };
     const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
     const result = await request.fill({ isShared: true, cacheControl, signal });
-    const storage = { tags, negativeMs: route.negativeMs, random: random() };
-    const made = isShareable ? entryOf(result, start, storage) : undefined;
+    const { negativeMs } = route;
+    const made = isShareable ? entryOf(result, { ...options, negativeMs }) : undefined;
     if (made === undefined || invalidations.isInvalidated(tags, made.asOfMs)) return { result };
     const { response } = made;
     // A stream can be read once: the client gets one, the store another.

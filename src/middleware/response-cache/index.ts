@@ -25,6 +25,7 @@ type MaybePromise<T> = T | Promise<T>;
 /** What the cache needs of a tier's requests. */
 export interface CachePort<C extends CacheContext> {
   route(c: C): CacheRoute;
+  /** Makes the response. Failures are problems, not exceptions: then a stale entry replaces them. */
   fill(c: C, options: FillOptions): Promise<FillResult>;
   waiter(c: C): Waiter;
   /** The Cache-Control of another cache before this one. A client's own is ignored. @default none */

@@ -4,9 +4,8 @@ import { entryOf, type FillResult } from "../../../src/middleware/response-cache
 
 const PUBLIC = "public, max-age=5, stale-while-revalidate=30, stale-if-error=600";
 const text = (headers: Record<string, string>, status = 200) => ({ status, headers, body: "{}" });
-const start = { atMs: 100_000, asOfMs: 100_000.5 };
-const policy = { tags: ["things"], negativeMs: 5_000, random: 0 };
-const entry = (result: FillResult, maxAgeS?: number) => entryOf(result, { ...start, maxAgeS }, policy);
+const options = { atMs: 100_000, asOfMs: 100_000.5, tags: ["things"], negativeMs: 5_000, random: 0 };
+const entry = (result: FillResult, maxAgeS?: number) => entryOf(result, { ...options, maxAgeS });
 
 describe("an entry", () => {
   test("has the fields of the response, except those of one client or another cache", () => {

@@ -1,46 +1,46 @@
-/** How long an isolate believes a token that it has verified, and what it keeps of others. */
+/** How long an isolate caches the verification of a token, and which tokens it caches. */
 import { expect, test } from "vitest";
 import { faulty, type TokenVerdict } from "../../../src/middleware/auth/jwt/verdict.ts";
-import type { Credentials } from "../../../src/middleware/auth/result.ts";
-import { tokenCredentials } from "../../../src/middleware/auth/tokens.ts";
-import { openExchange } from "../open-exchange.ts";
+import type { AuthResult } from "../../../src/middleware/auth/result.ts";
+import { tokens } from "../../../src/middleware/auth/tokens.ts";
+import { requestReader } from "../support/app.ts";
 
 const START_MS = 1_800_000_000_000;
 const alice = { id: "jwt:alice", scopes: ["orders:read"] };
-const proven: Credentials = { kind: "proven", verdict: { auth: "jwt", principal: alice } };
+const proven: AuthResult = { kind: "proven", identity: { auth: "jwt", principal: alice } };
 
-const sound = (livesMs = 3_600_000): TokenVerdict => ({
+const valid = (lifetimeMs = 3_600_000): TokenVerdict => ({
   kind: "proven",
   principal: alice,
-  expiresAtMs: START_MS + livesMs,
+  expiresAtMs: START_MS + lifetimeMs,
 });
 
-/** An isolate with a clock of its own, and an issuer that says what it is told to. */
-const isolate = (first: TokenVerdict = sound()) => {
+/** An isolate with a clock of its own, and a verifier that returns what the test sets. */
+const isolate = (first: TokenVerdict = valid()) => {
   let nowMs = START_MS;
   let verdict = first;
   let verifications = 0;
   const wait = (ms: number): void => {
     nowMs += ms;
   };
-  let takesMs = 0;
-  const check = tokenCredentials(
+  let durationMs = 0;
+  const check = tokens(
     {
       verify: async () => {
         verifications += 1;
-        wait(takesMs);
+        wait(durationMs);
         return verdict;
       },
     },
     () => nowMs,
   );
   return {
-    ask: (token = "a.b.c") => check(token, openExchange()),
-    say: (next: TokenVerdict) => {
+    check: (token = "a.b.c") => check(token, requestReader()),
+    setVerdict: (next: TokenVerdict) => {
       verdict = next;
     },
-    takes: (ms: number) => {
-      takesMs = ms;
+    setDuration: (ms: number) => {
+      durationMs = ms;
     },
     wait,
     get verifications() {
@@ -49,70 +49,66 @@ const isolate = (first: TokenVerdict = sound()) => {
   };
 };
 
-test("a verified token is believed at once for 10 s, and then verified again", async () => {
+test("a verified token is accepted immediately for 10 s, and then verified again", async () => {
   const edge = isolate();
-  expect(await edge.ask()).toEqual(proven);
+  expect(await edge.check()).toEqual(proven);
   edge.wait(9_999);
-  expect(edge.ask()).toEqual(proven);
+  expect(edge.check()).toEqual(proven);
   edge.wait(1);
-  edge.say(faulty("unknown_key"));
-  expect(await edge.ask()).toEqual({ kind: "refused", reason: "unknown_key", user: "anonymous" });
+  edge.setVerdict(faulty("unknown_key"));
+  expect(await edge.check()).toEqual({ kind: "refused", reason: "unknown_key", user: "anonymous" });
   expect(edge.verifications).toBe(2);
 });
 
-test("the 10 s begin when its verification does", async () => {
+test("the 10 s begin when verification begins", async () => {
   const edge = isolate();
-  edge.takes(4_000);
-  await edge.ask();
+  edge.setDuration(4_000);
+  await edge.check();
   edge.wait(5_999);
-  expect(edge.ask()).toEqual(proven);
+  expect(edge.check()).toEqual(proven);
   edge.wait(1);
-  expect(edge.ask()).toBeInstanceOf(Promise);
+  expect(edge.check()).toBeInstanceOf(Promise);
 });
 
-test("it is believed no longer than it says itself", async () => {
-  const edge = isolate(sound(3_000));
-  await edge.ask();
+test("a token is not accepted after its own expiry", async () => {
+  const edge = isolate(valid(3_000));
+  await edge.check();
   edge.wait(2_999);
-  expect(edge.ask()).toEqual(proven);
+  expect(edge.check()).toEqual(proven);
   edge.wait(1);
-  edge.say(faulty("expired"));
-  expect(await edge.ask()).toMatchObject({ kind: "refused", reason: "expired" });
+  edge.setVerdict(faulty("expired"));
+  expect(await edge.check()).toMatchObject({ kind: "refused", reason: "expired" });
 });
 
-test("no other token is believed for its sake", async () => {
+test("a cached token does not vouch for another", async () => {
   const edge = isolate();
-  await edge.ask();
-  edge.say(faulty("bad_signature"));
-  expect(await edge.ask("a.b.d")).toMatchObject({ kind: "refused", reason: "bad_signature" });
-  expect(edge.ask()).toEqual(proven);
+  await edge.check();
+  edge.setVerdict(faulty("bad_signature"));
+  expect(await edge.check("a.b.d")).toMatchObject({ kind: "refused", reason: "bad_signature" });
+  expect(edge.check()).toEqual(proven);
 });
 
 test.each<[string, TokenVerdict, object]>([
-  [
-    "a token was refused",
-    faulty("bad_signature"),
-    { kind: "refused", reason: "bad_signature", user: "anonymous" },
-  ],
-  ["nobody could say", { kind: "unavailable" }, { kind: "unavailable" }],
-])("that %s is kept nowhere", async (_, verdict, credentials) => {
+  ["a rejection", faulty("bad_signature"), { kind: "refused", reason: "bad_signature", user: "anonymous" }],
+  ["an unavailable issuer", { kind: "unavailable" }, { kind: "unavailable" }],
+])("%s is not cached", async (_, verdict, result) => {
   const edge = isolate(verdict);
-  expect(await edge.ask()).toEqual(credentials);
-  edge.say(sound());
-  expect(await edge.ask()).toEqual(proven);
+  expect(await edge.check()).toEqual(result);
+  edge.setVerdict(valid());
+  expect(await edge.check()).toEqual(proven);
   expect(edge.verifications).toBe(2);
 });
 
-test("of many tokens those are kept that were asked for lately, and no more than 2,000", async () => {
+test("the cache keeps the tokens used most recently, at most 2,000", async () => {
   const edge = isolate();
-  const tokens = Array.from({ length: 2_001 }, (_, index) => `a.b.${index}`);
-  for (const token of tokens) {
-    await edge.ask(token);
-    await edge.ask("often");
+  const all = Array.from({ length: 2_001 }, (_, index) => `a.b.${index}`);
+  for (const token of all) {
+    await edge.check(token);
+    await edge.check("often");
   }
-  // Each of them, and the one that is asked for often.
+  // Each of them, and the one used often.
   expect(edge.verifications).toBe(2_001 + 1);
-  const kept = tokens.filter((token) => !(edge.ask(token) instanceof Promise));
-  expect(kept).toContain(tokens.at(-1));
-  expect(kept.length).toBeLessThan(2_000);
+  const cached = all.filter((token) => !(edge.check(token) instanceof Promise));
+  expect(cached).toContain(all.at(-1));
+  expect(cached.length).toBeLessThan(2_000);
 });

@@ -84,7 +84,8 @@ export const appOf = (
   middleware: readonly MiddlewareHandler[],
   background: Promise<unknown>[] = [],
 ): ((options?: RequestOptions) => Promise<Outcome>) => {
-  let current: { c: Context<TestEnv>; passed: boolean } | undefined;
+  let latest: Context<TestEnv> | undefined;
+  const passed = new WeakSet<Context>();
   const app = new Hono<TestEnv>()
     .use(
       context({
@@ -92,13 +93,13 @@ export const appOf = (
         waitUntil: (c, work) => c.executionCtx.waitUntil(work),
       }),
       (c, next) => {
-        current = { c, passed: false };
+        latest = c;
         return next();
       },
       ...middleware,
     )
     .all("*", (c) => {
-      if (current?.c === c) current.passed = true;
+      passed.add(c);
       return c.text("passed");
     })
     .onError(
@@ -117,12 +118,12 @@ export const appOf = (
         props: {},
       },
     );
-    const request = current;
-    if (request === undefined) throw new Error("the request did not reach the middleware");
-    const isSynchronous = request.passed || request.c.get("rejectedBy") !== undefined;
+    const c = latest;
+    if (c === undefined) throw new Error("the request did not reach the middleware");
+    const isSynchronous = passed.has(c) || c.get("rejectedBy") !== undefined;
     const response = await responding;
     const problem = await problemIn(response);
-    return { response, passed: request.passed, isSynchronous, problem, variables: { ...request.c.var } };
+    return { response, passed: passed.has(c), isSynchronous, problem, variables: { ...c.var } };
   };
 };
 

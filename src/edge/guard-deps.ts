@@ -7,7 +7,6 @@ import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
 import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { EdgeDeps } from "./app.ts";
-import { configuredTokens } from "./configured-tokens.ts";
 import { edgeBlocklistSource } from "./stores/blocklist.ts";
 import { edgeKeyLookup } from "./stores/key-lookup.ts";
 import { edgeLimitStore } from "./stores/limits.ts";
@@ -30,14 +29,13 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
     store: edgeLimitStore(redis, config),
     breaker,
     within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRedisRefusal(error) ? ("answer" as const) : ("failure" as const)),
+    judge: (error: unknown) => (isRedisRefusal(error) ? ("success" as const) : ("failure" as const)),
   };
   return {
     ...deps,
     // The list is loaded for all requests, so it is in none's trace.
     loadBlocklist: bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix }),
     lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry.active.get }),
-    tokens: configuredTokens(config, deps),
     limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
   };
 };

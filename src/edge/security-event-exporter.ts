@@ -50,7 +50,7 @@ export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps):
     const result = await client.send({
       route: "edge_events",
       // Each event has an id, so a repeated batch changes nothing.
-      retryMode: "again",
+      retryMode: "retry",
       waitUntil,
       method: "POST",
       path: `${EDGE_PATH}/events`,

@@ -1,9 +1,9 @@
 /**
- * `npm run config`: what the origin would run with, from this environment and file, and where each value
- * comes from. With `--markdown`: the table of all keys.
+ * `npm run config`: prints the origin's configuration in this environment, with the source of each value. With
+ * `--markdown`: the table of all keys.
  */
-import { configCommand } from "../origin/commands/config.ts";
-import { processTerminal } from "../origin/commands/terminal.ts";
+import { processTerminal } from "../origin/admin/cli.ts";
+import { printConfiguration } from "../origin/admin/commands.ts";
 import { describeKeys } from "../origin/config/describe.ts";
 import { readOriginConfiguration } from "../origin/config/read.ts";
 import { readConfigurationFile } from "../origin/config/read-file.ts";
@@ -11,7 +11,7 @@ import { EXIT } from "../origin/lifecycle/exit-codes.ts";
 
 const printInForce = async (): Promise<number> => {
   const file = await readConfigurationFile(process.env);
-  return configCommand(readOriginConfiguration(process.env, file), file?.path, processTerminal);
+  return printConfiguration(readOriginConfiguration(process.env, file), file?.path, processTerminal);
 };
 
 const [option, ...others] = process.argv.slice(2);

@@ -1,11 +1,12 @@
 /** The whole system on one machine: started from the bottom up, stopped from the top down. */
 import { tour } from "../contract/api/tour.ts";
+import { keysPublication } from "../origin/admin/keys/publish.ts";
+import { restoreKey } from "../origin/admin/keys/store.ts";
+import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../origin/data/postgres.ts";
 import { connectRedis } from "../origin/data/redis.ts";
-import { restoreKey } from "../origin/keys/key-store.ts";
-import { publishKeys } from "../origin/keys/publish-keys.ts";
-import { createLog } from "../origin/log.ts";
+import { createLog } from "../origin/log/log.ts";
 import type { ChildExit } from "./child.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
 import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";
@@ -151,7 +152,8 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
   const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
   try {
     await prepareDemo(pool, secrets);
-    await publishKeys(pool, connectRedis(bridge.url, bridge.token, log), redisKeyPrefix);
+    const redis = connectRedis(bridge.url, bridge.token, log);
+    await publish(keysPublication, { pool, redis, keyPrefix: redisKeyPrefix });
   } finally {
     await pool.close();
   }

@@ -9,7 +9,7 @@ import {
   withDefault,
   wordVariable,
 } from "../lib/variables.ts";
-import { isTokenAlgorithm, KEY_KINDS } from "./auth/jwt/algorithms.ts";
+import { JWT_ALGORITHMS } from "./auth/jwt.ts";
 
 /** An isolate or process lives on tokens that it has taken for at most this long, milliseconds. */
 export const LEASE_MS = 2_000;
@@ -36,8 +36,8 @@ export const GUARD_VARIABLES = {
   ),
   JWT_ALGORITHMS: optional(
     listVariable(
-      (part) => (isTokenAlgorithm(part) ? part : undefined),
-      `some of ${Object.keys(KEY_KINDS).join(", ")}`,
+      (part) => JWT_ALGORITHMS.find((algorithm) => algorithm === part),
+      `some of ${JWT_ALGORITHMS.join(", ")}`,
     ),
   ),
 };

@@ -4,7 +4,7 @@ import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import type { Occurrence } from "../security-events/event.ts";
 import { type ApiKeysDeps, apiKeys } from "./auth/api-keys.ts";
 import { auth } from "./auth/index.ts";
-import type { CheckCredentials } from "./auth/result.ts";
+import { createJwtVerifier } from "./auth/jwt.ts";
 import { blocklist } from "./blocklist/index.ts";
 import { blocklistSnapshot, type LoadBlocklist } from "./blocklist/snapshot.ts";
 import { bodyLimit } from "./body-limit/index.ts";
@@ -26,8 +26,8 @@ export interface GuardDeps {
   /** @default there is no blocklist */
   readonly loadBlocklist: LoadBlocklist | undefined;
   readonly lookUpKey: ApiKeysDeps["lookup"];
-  /** Undefined if no issuer is configured. */
-  readonly tokens: CheckCredentials | undefined;
+  /** Fetches the issuer's keys. */
+  readonly fetch: typeof globalThis.fetch;
   readonly limiter: RateLimiter;
   /** @default header fields are not screened */
   readonly headerFields?: ((c: Context) => HeaderFields) | undefined;
@@ -47,13 +47,22 @@ export const guards = (deps: GuardDeps): readonly MiddlewareHandler[] => {
   const report = securityReport(deps.recordEvent, now);
   const limits = routeLimits(config.RATE_LIMITS);
   const snapshot = load === undefined ? () => undefined : blocklistSnapshot({ load, now, log });
+  const tokens = createJwtVerifier({
+    issuer: config.JWT_ISSUER,
+    audience: config.JWT_AUDIENCE,
+    jwksUrl: config.JWT_JWKS_URL,
+    algorithms: config.JWT_ALGORITHMS,
+    fetch: deps.fetch,
+    now,
+    log,
+  });
   const keys = apiKeys({ lookup: deps.lookUpKey, now, prefetch: { limiter, limits } });
 
   return new Pipeline<ContextVariables>()
     .use(blocklist({ snapshot, report, now }))
     .use(screening({ routes, report, headerFields: deps.headerFields }))
     .use(routePolicy({ routes, now }))
-    .use(auth({ apiKeys: keys, tokens: deps.tokens, report }))
+    .use(auth({ apiKeys: keys, tokens, report }))
     .use(rateLimit({ limiter, limits, report, observe, log, now }))
     .use(bodyLimit({ now })).handlers;
 };

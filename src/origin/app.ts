@@ -1,60 +1,100 @@
-/** The origin as a Hono application: probes, what the edge asks for itself, then the contract's routes. */
+/** The origin's Hono application: the way of a request from the socket to its handler, in order. */
 import { Hono } from "hono";
+import { every, some } from "hono/combine";
+import type { Handler, MiddlewareHandler } from "hono/types";
 import type { Contract } from "../contract/contract.ts";
-import { edgeRoutes } from "../contract/edge-manifest.ts";
+import { EDGE_PATH } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
-import { knownMethod } from "../lib/method.ts";
+import { context } from "../middleware/context/index.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
-import { type Admit, admitEither, admitSigned } from "./admit.ts";
-import { createEdgePaths } from "./edge-paths.ts";
-import { problemOfFailure } from "./failure-problem.ts";
-import type { Handlers } from "./handler.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import type { Admission } from "./admission.ts";
+import type { AnswerCache } from "./cache/answer-cache.ts";
+import { cachedRoute } from "./cache/cached-route.ts";
+import type { PostgresPool } from "./data/postgres.ts";
+import { edgeApi } from "./edge-api/routes.ts";
+import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
 import { createProbes } from "./lifecycle/probes.ts";
-import type { AnyHandler, OriginContext, OriginEnvironment, RouteDependencies } from "./route-operation.ts";
-import { serveAdmitted } from "./serve-admitted.ts";
-import { serveRoute } from "./serve-route.ts";
-import type { ToldRoute } from "./telemetry/request-telemetry.ts";
-import { type ClaimNonce, verifyEdge } from "./verify-edge.ts";
+import type { Readiness } from "./lifecycle/readiness.ts";
+import type { OriginLog } from "./log/log.ts";
+import type { ObserveCache } from "./metrics/cache-metrics.ts";
+import { cachedRead } from "./middleware/cached-read.ts";
+import { contextPort, type OriginEnv } from "./middleware/context.ts";
+import type { Deadlines } from "./middleware/deadline.ts";
+import { errorHandler } from "./middleware/error-handler.ts";
+import { precheck } from "./middleware/precheck.ts";
+import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
+import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
+import { createWrite } from "./middleware/write.ts";
+import { recordReads } from "./security-events/data-access.ts";
+import type { SecurityEvents } from "./security-events/security-events.ts";
+import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
-export interface OriginDependencies extends Omit<RouteDependencies, "admit"> {
+/** What a process gives its application. */
+export interface OriginDependencies {
   readonly routes: Contract;
   readonly handlers: Handlers<Contract>;
+  readonly database: PostgresPool;
+  readonly signingKeys: readonly [SigningKey, ...SigningKey[]];
   /** Hosts and ports that are this origin's own. */
   readonly authorities: readonly string[];
   readonly claimNonce: ClaimNonce;
-  /** Lets through what is not signed. @default nothing does */
-  readonly guards?: Admit | undefined;
+  /** For requests without the edge's signature. @default they are rejected */
+  readonly guards?: readonly MiddlewareHandler[] | undefined;
+  /** Header field with the client's address, written by a gateway. @default the connection's address counts */
+  readonly clientAddressHeader?: string | undefined;
+  readonly readiness: Readiness;
+  readonly deadlines: Deadlines;
+  readonly loadShedding: Admission;
+  readonly cache: AnswerCache;
+  readonly observeCache: ObserveCache;
+  /** For cacheable routes whose contract has no freshness, seconds. */
+  readonly defaultFreshS: number;
+  /** Invalidates tags in the other processes of this origin. @default there are none */
+  readonly invalidateElsewhere?: ((tags: readonly string[]) => Promise<void>) | undefined;
+  /** @default accesses to sensitive data leave no event */
+  readonly securityEvents?: SecurityEvents | undefined;
+  readonly telemetry: RequestTelemetry;
+  readonly log: OriginLog;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
 }
 
-export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnvironment> => {
-  const { routes, handlers, signingKeys, authorities, readiness, guards, telemetry, log } = dependencies;
-  const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
-  const verify = verifyEdge(signingKeys, authorities, { ...dependencies, declaredFields });
-  const signed = admitSigned(verify, signingKeys);
-  const admit = guards === undefined ? signed : admitEither(signed, guards);
-  const app = new Hono<OriginEnvironment>();
-  app.route("/", createProbes(readiness));
-  app.route("/", createEdgePaths(signed, dependencies));
+const serve = (operation: Operation, dependencies: OriginDependencies): Handler<OriginEnv>[] => {
+  const { name, route } = operation;
+  const { securityEvents, defaultFreshS, now } = dependencies;
+  if (route.method !== "GET") return [createWrite(operation, dependencies)];
+  const cached = cachedRoute(name, route, defaultFreshS);
+  const read =
+    cached === undefined ? createRead(operation, dependencies) : cachedRead(operation, cached, dependencies);
+  return route.policy.sensitive === true && securityEvents !== undefined
+    ? [recordReads(operation, securityEvents, now), read]
+    : [read];
+};
 
-  // Hono takes the first route that fits, the edge's table the most literal one: they have to agree.
+export const createOrigin = (dependencies: OriginDependencies): Hono<OriginEnv> => {
+  const { routes, handlers, signingKeys, readiness, guards, telemetry, log } = dependencies;
+  const signed = verifySignature(dependencies);
+  const span = serverSpan(telemetry);
+
+  const app = new Hono<OriginEnv>();
+  app.onError(errorHandler(signingKeys, log));
+  app.notFound((c) => problemResponse(problem("not_found"), c.get("requestId")));
+  app.use(context(contextPort(dependencies.clientAddressHeader)));
+  app.route("/", createProbes(readiness));
+  app.use(requestTelemetry(telemetry));
+  app.use(`${EDGE_PATH}/*`, signed, span);
+  app.route(EDGE_PATH, edgeApi(dependencies));
+  app.use(guards === undefined ? signed : some(every(hasEdgeSignature, signed), every(...guards)), span);
+
+  // Hono takes the first route that matches, the edge's table the most literal one: they have to agree.
   for (const name of mostLiteralFirst(routes)) {
     const route: Route = routes[name];
     // Each handler's input is the output of its own route's schemas: `Handlers` pairs them by name.
     const operation = { name, route, handler: handlers[name] as AnyHandler };
-    app.on(route.method, route.path, serveRoute(operation, { ...dependencies, admit }));
+    app.on(route.method, route.path, precheck(operation, dependencies), ...serve(operation, dependencies));
   }
-
-  const unknown = (c: OriginContext): ToldRoute => ({ method: knownMethod(c.req.method), path: "" });
-  app.notFound(
-    serveAdmitted(unknown, admit, telemetry, (_, { requestId }) =>
-      problemResponse(problem("not_found"), requestId),
-    ),
-  );
-  app.onError((error) => {
-    const requestId = crypto.randomUUID();
-    return problemResponse(problemOfFailure(error, { requestId }, log), requestId);
-  });
   return app;
 };

@@ -1,5 +1,5 @@
 /** Tells a failure when it begins and when it ends, not each time. */
-import type { OriginLog } from "./log.ts";
+import type { OriginLog } from "./log/log.ts";
 
 export interface Failing {
   failed(error: unknown): void;

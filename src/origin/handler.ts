@@ -1,10 +1,16 @@
-/** What a handler gets and gives, derived from its route's declaration. */
+/** What a handler receives and returns, derived from its route's declaration, and how one is run. */
 import type * as z from "zod/mini";
 import type { Problem, ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
-import type { Principal } from "../middleware/auth/principal.ts";
+import type { Identity, Principal } from "../middleware/auth/principal.ts";
+import { writtenTag } from "../middleware/response-cache/tags.ts";
+import type { OriginDependencies } from "./app.ts";
 import type { Database } from "./data/database.ts";
-import type { Cursors } from "./paging/cursors.ts";
+import { type Answer, type Respond, responder } from "./http/response.ts";
+import type { OriginContext } from "./middleware/context.ts";
+import { Deadline } from "./middleware/deadline.ts";
+import { type ParsedInput, validate } from "./middleware/validate.ts";
+import { type Cursors, cursorsOf, filterOf } from "./paging/cursors.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {
   readonly [K in Key]: infer S extends Schema;
@@ -17,7 +23,7 @@ export interface Input<R extends Route> {
   readonly query: Part<R, "query">;
   readonly headers: Part<R, "headers">;
   readonly body: Part<R, "body">;
-  /** Authenticated by the edge; on a public route there is none. */
+  /** The authenticated principal; undefined on a public route. */
   readonly principal: R["policy"]["auth"] extends "public" ? undefined : Principal;
 }
 
@@ -25,7 +31,7 @@ type ProblemsOf<R extends Route> = R["problems"] extends readonly (infer Code ex
   ? Code
   : never;
 
-/** One of the route's answers, or a problem that it declares. */
+/** One of the route's responses, or a problem that it declares. */
 export type Output<R extends Route> =
   | {
       [Status in keyof R["responses"] & number]: {
@@ -41,22 +47,22 @@ export type Output<R extends Route> =
     }[keyof R["responses"] & number]
   | Problem<ProblemsOf<R>>;
 
-/** What a handler works with: bound to its request, whose end ends it. */
+/** What a handler works with, bound to its request and the request's deadline. */
 export interface Services {
-  /** For a request with an Idempotency-Key a transaction, which holds its record too. */
+  /** If the request has an Idempotency-Key, the transaction that holds its record too. */
   readonly database: Database;
   /** The cursors of this list. */
   readonly cursors: Cursors;
   readonly cache: {
     /**
-     * Tells what a write has made old: tags as the contract's cacheable routes have them, such as `products/7`. Of
-     * this origin no answer is older than the write then, once the write has been answered.
+     * Invalidates cached responses by tags of the contract's cacheable routes, such as `products/7`. Once the write has
+     * been answered, this origin serves no older response.
      *
-     * @throws TypeError for what cannot be a tag
+     * @throws TypeError for an empty tag
      */
     invalidate(...tags: readonly string[]): void;
   };
-  /** Aborts at the request's deadline, or when its client has gone: for what the handler itself waits for. */
+  /** Aborts at the request's deadline, or when its client disconnects. */
   readonly signal: AbortSignal;
 }
 
@@ -67,3 +73,92 @@ export type Handler<R extends Route> = (
 
 /** A handler for every route. */
 export type Handlers<All extends Routes> = { readonly [Name in keyof All]: Handler<All[Name]> };
+
+/** A handler whose route the compiler no longer knows. */
+export type AnyHandler = (
+  input: ParsedInput & { readonly principal: Principal | undefined },
+  services: Services,
+) => Promise<Answer | Problem> | Answer | Problem;
+
+export interface Operation {
+  /** The operation's name in the contract. */
+  readonly name: string;
+  readonly route: Route;
+  readonly handler: AnyHandler;
+}
+
+/** One call of a handler. */
+export interface Call {
+  readonly input: ParsedInput;
+  readonly principal: Principal | undefined;
+  readonly deadline: Deadline;
+  /** Collects the tags that the handler invalidates. */
+  readonly invalidated: Set<string>;
+}
+
+/** Undefined on a public route, whoever the client is. */
+export const routePrincipal = ({ policy }: Route, identity: Identity): Principal | undefined =>
+  identity.auth === "none" || policy.auth === "public" ? undefined : identity.principal;
+
+/** @param database the request's own, or a transaction in it */
+export const callHandler = (
+  { name, handler }: Operation,
+  { input, principal, deadline, invalidated }: Call,
+  database: Database,
+  signingKeys: OriginDependencies["signingKeys"],
+): Promise<Answer | Problem> | Answer | Problem =>
+  handler(
+    { ...input, principal },
+    {
+      database,
+      cursors: cursorsOf(signingKeys, () => ({
+        operation: name,
+        principal: principal?.id,
+        filter: filterOf(input.query),
+      })),
+      cache: {
+        invalidate: (...tags) => {
+          for (const tag of tags) invalidated.add(writtenTag(tag));
+        },
+      },
+      get signal() {
+        return deadline.signal;
+      },
+    },
+  );
+
+/** Runs a read's handler when load shedding admits it. @throws ShedError, DeadlineError, what the handler throws */
+export const runRead = (
+  operation: Operation,
+  { database, signingKeys, loadShedding }: OriginDependencies,
+  call: Omit<Call, "invalidated">,
+): Promise<Answer | Problem> =>
+  loadShedding.run(operation.name, operation.route, call.deadline, async () =>
+    callHandler(operation, { ...call, invalidated: new Set() }, database.within(call.deadline), signingKeys),
+  );
+
+export type Fill = (c: OriginContext, deadline: Deadline) => Promise<Response>;
+
+export const requestDeadline = (name: string, readOnly: boolean, c: OriginContext): Deadline =>
+  new Deadline(name, c.get("deadlineAtMs"), readOnly, c.get("requestId"));
+
+/** A read from request to response: validation, load shedding, the handler. */
+export const createFill = (operation: Operation, dependencies: OriginDependencies): Fill => {
+  const { route } = operation;
+  const respond: Respond = responder(route, dependencies);
+  return async (c, deadline) => {
+    const input = validate(route, c);
+    if ("code" in input) return respond(c, input);
+    const principal = routePrincipal(route, c.get("identity"));
+    return respond(c, await runRead(operation, dependencies, { input, principal, deadline }));
+  };
+};
+
+/** Serves a read that no cache stores. */
+export const createRead = (operation: Operation, dependencies: OriginDependencies) => {
+  const fill = createFill(operation, dependencies);
+  return (c: OriginContext): Promise<Response> => {
+    const deadline = requestDeadline(operation.name, true, c);
+    return dependencies.deadlines.run(deadline, c, () => fill(c, deadline));
+  };
+};

@@ -1,7 +1,7 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
 import cluster from "node:cluster";
-import { runCommand } from "./commands/run-command.ts";
-import { processTerminal } from "./commands/terminal.ts";
+import { processTerminal } from "./admin/cli.ts";
+import { runMain } from "./admin/commands.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
 import { readConfigurationFile } from "./config/read-file.ts";
@@ -9,8 +9,8 @@ import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";
 import { runWorker } from "./lifecycle/run-worker.ts";
-import { createLog, type LogContext } from "./log.ts";
-import { createLogOutput } from "./log-output.ts";
+import { createLog, type LogContext } from "./log/log.ts";
+import { createLogOutput } from "./log/stdout.ts";
 
 const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
   if (cluster.isWorker) return runWorker;
@@ -43,5 +43,5 @@ const command = process.argv.slice(2);
 process.exit(
   command.length === 0
     ? await serve(configuration)
-    : await runCommand(command, configuration, file?.path, processTerminal),
+    : await runMain(command, configuration, file?.path, processTerminal),
 );

@@ -1,61 +1,50 @@
-/**
- * Single flight by plain data: who holds a key's lease makes its answer, the others wait or use what they have.
- * A holder that dies leaves nothing behind but a time: when that has passed, another one takes its place. So it
- * may be shared by the requests of a Worker, where a promise may not.
- */
-
 export interface Lease {
   readonly key: string;
-  /** On the caller's clock, milliseconds. */
+  /** Milliseconds on the caller's clock. */
   readonly untilMs: number;
 }
 
-export interface Leases {
-  /** The lease, or undefined while somebody else holds it. */
-  take(key: string, nowMs: number): Lease | undefined;
-  /** Gives it back before its time; of a lease that has passed to another, nothing. */
-  end(lease: Lease): void;
-  /** Until when the key is held; undefined where it is free. */
-  heldUntilMs(key: string, nowMs: number): number | undefined;
-  readonly size: number;
+/**
+ * Single flight by plain data: the holder of a key's lease does the work, and the others wait or use what they have.
+ * If the holder dies, its lease runs out and the next caller takes over. Unlike a promise, a lease may be shared by
+ * the requests of a Worker.
+ */
+export class SingleFlight {
+  /** Ordered by the ends of the leases. */
+  readonly #leases = new Map<string, Lease>();
+  readonly #leaseMs: number;
+  readonly #maxLeases: number;
+
+  /** @param maxLeases beyond this number, the oldest lease is forgotten and its key is free again */
+  constructor(leaseMs = 1_000, maxLeases = 10_000) {
+    this.#leaseMs = leaseMs;
+    this.#maxLeases = maxLeases;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  /** The lease, or undefined while another caller holds it. */
+  acquire(key: string, nowMs: number): Lease | undefined {
+    if (this.heldUntilMs(key, nowMs) !== undefined) return undefined;
+    const lease = { key, untilMs: nowMs + this.#leaseMs };
+    this.#leases.delete(key);
+    this.#leases.set(key, lease);
+    const [oldest] = this.#leases.keys();
+    if (this.size > this.#maxLeases && oldest !== undefined) this.#leases.delete(oldest);
+    return lease;
+  }
+
+  /** Ends the lease early; without effect once another caller has taken over. */
+  release(lease: Lease): void {
+    if (this.#leases.get(lease.key) === lease) this.#leases.delete(lease.key);
+  }
+
+  /** End of the current lease of a key; undefined if the key is free. */
+  heldUntilMs(key: string, nowMs: number): number | undefined {
+    const untilMs = this.#leases.get(key)?.untilMs ?? nowMs;
+    // A lease that ends later than any new one would was taken before the clock was set back.
+    return untilMs > nowMs && untilMs - nowMs <= this.#leaseMs ? untilMs : undefined;
+  }
 }
-
-export interface LeaseOptions {
-  /** @default 1,000 */
-  readonly leaseMs?: number;
-  /** More keys are not held at a time: the oldest one's lease is forgotten, and may be taken again. @default 10,000 */
-  readonly maxLeases?: number;
-}
-
-export const createLeases = ({ leaseMs = 1_000, maxLeases = 10_000 }: LeaseOptions = {}): Leases => {
-  const leases = new Map<string, Lease>();
-
-  /** Further ahead than it was ever set a time is where the clock was set back. */
-  const isHeld = ({ untilMs }: Lease, nowMs: number): boolean =>
-    untilMs > nowMs && untilMs - nowMs <= leaseMs;
-
-  const held = (key: string, nowMs: number): Lease | undefined => {
-    const lease = leases.get(key);
-    return lease !== undefined && isHeld(lease, nowMs) ? lease : undefined;
-  };
-
-  return {
-    take: (key, nowMs) => {
-      if (held(key, nowMs) !== undefined) return undefined;
-      const lease = { key, untilMs: nowMs + leaseMs };
-      // Behind those that are there: the map's order is that of the leases' ends.
-      leases.delete(key);
-      leases.set(key, lease);
-      const [oldest] = leases.keys();
-      if (leases.size > maxLeases && oldest !== undefined) leases.delete(oldest);
-      return lease;
-    },
-    end: (lease) => {
-      if (leases.get(lease.key) === lease) leases.delete(lease.key);
-    },
-    heldUntilMs: (key, nowMs) => held(key, nowMs)?.untilMs,
-    get size() {
-      return leases.size;
-    },
-  };
-};

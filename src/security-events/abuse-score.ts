@@ -1,11 +1,9 @@
 /**
- * Offences: what a client's security events add up to. They score, the score leaks away, and who scores enough in a short
- * time is blocked, each time within a day for longer. Who errs now and then never gets there.
+ * The abuse score of a client. Security events add points, points leak away, and a client that reaches the threshold is
+ * blocked; each further block within a day lasts longer. Occasional errors never add up to a block.
  */
-
 import { type Network, networkOf, overlap, parseNetwork } from "../middleware/blocklist/network.ts";
-import { UNKNOWN_CLIENT } from "../middleware/context/client.ts";
-import { parseAddress } from "../middleware/context/client-address.ts";
+import { parseAddress, UNKNOWN_CLIENT } from "../middleware/context/client.ts";
 import type { ScreeningRule } from "../middleware/screening/rules.ts";
 import type { AuthFailureReason, SecurityEvent } from "./event.ts";
 
@@ -14,18 +12,18 @@ export const LEAK_PER_SECOND = 1;
 /** Points. */
 export const BLOCK_AT_SCORE = 100;
 export const FIRST_BLOCK_MS = 60_000;
-/** A block is so many times as long as the last one. */
+/** Duration of a block, as a multiple of the previous one. */
 export const BLOCK_FACTOR = 4;
 export const LONGEST_BLOCK_MS = 24 * 60 * 60 * 1_000;
-/** A block is remembered for so long after its end. */
+/** Time after its end for which a block counts as the previous one. */
 export const MEMORY_MS = 24 * 60 * 60 * 1_000;
 
-/** One event scores no more, whatever it counts. */
+/** Upper bound per event, whatever its count. */
 export const MAX_EVENT_POINTS = 1_000;
-/** Blocks are counted up to here; the longest comes long before. */
+/** Upper bound of the block counter; the longest block comes long before. */
 const MAX_BLOCKS = 1_000;
 
-/** Guesses score most; what a client that is merely out of date does scores least. */
+/** Guesses score most, outdated clients least. */
 const AUTH_FAILURE_POINTS: Readonly<Partial<Record<AuthFailureReason, number>>> = {
   unknown_key: 10,
   wrong_secret: 10,
@@ -36,32 +34,32 @@ const AUTH_FAILURE_POINTS: Readonly<Partial<Record<AuthFailureReason, number>>> 
 };
 const OTHER_AUTH_FAILURE_POINTS = 5;
 
-/** What nobody sends by mistake. */
+/** Never sent by mistake. */
 const ATTACKS = ["path_traversal", "control_characters", "scanner_path"] satisfies ScreeningRule[];
 const ATTACK_POINTS = 20;
 const OTHER_SUSPICION_POINTS = 10;
 
 /**
- * Of a request that was refused for its client's block. It scores nothing: who only asks again whether the block has ended
- * would else be blocked again for having asked, for longer each time.
+ * The rule of requests rejected by a block. They score nothing: otherwise a client that checks whether its block has ended
+ * would be blocked again, for longer each time.
  */
 export const BLOCKED_RULE = "blocked_client";
 
-const pointsOfRule = (rule: string): number => {
+const rulePoints = (rule: string): number => {
   if (rule === BLOCKED_RULE) return 0;
   return ATTACKS.some((attack) => attack === rule) ? ATTACK_POINTS : OTHER_SUSPICION_POINTS;
 };
 
-/** Refusing it costs nearly nothing: only who goes on at twenty a second scores more than leaks away. */
+/** Rejections are cheap: only more than twenty per second outpace the leak. */
 const LIMITED_POINTS = 0.05;
 
-/** Of one occurrence. */
-const pointsOfKind = (event: SecurityEvent): number => {
+/** Per occurrence. */
+const occurrencePoints = (event: SecurityEvent): number => {
   switch (event.type) {
     case "auth_failure":
       return AUTH_FAILURE_POINTS[event.reason] ?? OTHER_AUTH_FAILURE_POINTS;
     case "suspicious_activity":
-      return pointsOfRule(event.rule);
+      return rulePoints(event.rule);
     case "rate_limit_exceeded":
       return LIMITED_POINTS;
     case "data_access":
@@ -69,64 +67,63 @@ const pointsOfKind = (event: SecurityEvent): number => {
   }
 };
 
-/** Points for all that an event counts: 0 to `MAX_EVENT_POINTS`. Nobody scores for what a client did that is not known. */
+/** Points for all occurrences of an event: 0 to `MAX_EVENT_POINTS`, and 0 for an unknown client. */
 export const pointsOf = (event: SecurityEvent): number =>
-  event.client === UNKNOWN_CLIENT ? 0 : Math.min(MAX_EVENT_POINTS, pointsOfKind(event) * event.count);
+  event.client === UNKNOWN_CLIENT ? 0 : Math.min(MAX_EVENT_POINTS, occurrencePoints(event) * event.count);
 
 /**
- * This machine, and the address that requests of all Workers of all other zones share
+ * Never blocked: this machine, and the address shared by requests of the Workers of all other zones
  * (https://developers.cloudflare.com/fundamentals/reference/http-headers/, "CF-Connecting-IP in Worker subrequests").
  */
-const NOBODYS = ["127.0.0.0/8", "::1", "2a06:98c0:3600::/64"].flatMap((text) => parseNetwork(text) ?? []);
+const EXEMPT = ["127.0.0.0/8", "::1", "2a06:98c0:3600::/64"].flatMap((text) => parseNetwork(text) ?? []);
 
-/** Of an IPv6 address, bits: within it a client takes any address it likes. */
+/** Prefix length of the IPv6 network that one client controls, bits. */
 const IPV6_LENGTH = 64;
 
 /**
- * Who is blocked for what a client does: an IPv4 address itself, an IPv6 address's /64. Undefined where nobody can be:
- * for what is no address, and where it would be this machine, or many others.
+ * The network to block for a client's abuse: an IPv4 address itself, or the /64 of an IPv6 address. Undefined for
+ * anything but an address, and for exempt ones.
  */
 export const offenderOf = (client: string): Network | undefined => {
   const address = parseAddress(client);
   if (address === undefined) return undefined;
   const network = address.family === 4 ? networkOf(address) : networkOf(address, IPV6_LENGTH);
-  return NOBODYS.some((nobodys) => overlap(nobodys, network)) ? undefined : network;
+  return EXEMPT.some((exempt) => overlap(exempt, network)) ? undefined : network;
 };
 
-/** What is known of one that has offended. */
 export interface Offender {
   /** Points at `scoredAtMs`: at least 0, less than `BLOCK_AT_SCORE`. */
   readonly score: number;
   /** Epoch milliseconds. */
   readonly scoredAtMs: number;
-  /** Blocks one after another, none of them forgotten when the next one began. */
+  /** Consecutive blocks, each begun within `MEMORY_MS` of the previous one's end. */
   readonly blocks: number;
-  /** When the last of them began, epoch milliseconds. */
+  /** Start of the last block, epoch milliseconds. */
   readonly lastBlockedAtMs: number | null;
 }
 
 export interface Judgement {
   readonly offender: Offender;
-  /** Undefined: no block begins. */
+  /** Duration of the block that begins now; undefined if none does. */
   readonly blockForMs: number | undefined;
 }
 
-/** Of the block of this number, from 1. */
+/** @param number of the block, from 1 */
 const blockMs = (number: number): number =>
   Math.min(LONGEST_BLOCK_MS, FIRST_BLOCK_MS * BLOCK_FACTOR ** Math.max(0, number - 1));
 
-const unknown = (nowMs: number): Offender => ({
+const newOffender = (nowMs: number): Offender => ({
   score: 0,
   scoredAtMs: nowMs,
   blocks: 0,
   lastBlockedAtMs: null,
 });
 
-/** Milliseconds since the last block ended: negative while it stands, infinite where there is none. */
+/** Milliseconds since the last block ended: negative during a block, infinite without one. */
 const sinceBlockMs = ({ blocks, lastBlockedAtMs }: Offender, nowMs: number): number =>
   lastBlockedAtMs === null ? Number.POSITIVE_INFINITY : nowMs - lastBlockedAtMs - blockMs(blocks);
 
-/** Where the clock was set back nothing leaks. */
+/** Nothing leaks if the clock was set back. */
 const scoreAt = ({ score, scoredAtMs }: Offender, nowMs: number): number =>
   Math.max(0, score - (LEAK_PER_SECOND * Math.max(0, nowMs - scoredAtMs)) / 1_000);
 
@@ -141,18 +138,18 @@ const blocked = (blocks: number, nowMs: number): Judgement => ({
 });
 
 /**
- * What is known of an offender after further points, and whether a block begins.
+ * The offender's state after further points, and whether a block begins.
  *
- * While a block stands points count for nothing: they are of what was done before it was known everywhere, and one attack
- * whose events come in several batches must not make several blocks. So whoever lifts a block early forgets its offender.
+ * Points during a block are ignored: the events of one attack arrive in several batches, and must not cause several
+ * blocks. To lift a block early, delete its offender as well.
  *
- * @param known undefined for one that has not offended yet
+ * @param previous undefined for a first offence
  */
-export const judgeOffences = (known: Offender | undefined, points: number, nowMs: number): Judgement => {
-  const before = known ?? unknown(nowMs);
+export const judgeOffences = (previous: Offender | undefined, points: number, nowMs: number): Judgement => {
+  const before = previous ?? newOffender(nowMs);
   const sinceMs = sinceBlockMs(before, nowMs);
   if (sinceMs < 0) return { offender: before, blockForMs: undefined };
-  const { blocks, lastBlockedAtMs } = sinceMs > MEMORY_MS ? unknown(nowMs) : before;
+  const { blocks, lastBlockedAtMs } = sinceMs > MEMORY_MS ? newOffender(nowMs) : before;
   const score = scoreAt(before, nowMs) + Math.max(0, points);
   return score >= BLOCK_AT_SCORE
     ? blocked(blocks, nowMs)

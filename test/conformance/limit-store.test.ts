@@ -4,7 +4,7 @@ import { describe } from "vitest";
 import { StopList } from "../../src/local/stop-list.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { connectRedis } from "../../src/origin/data/redis.ts";
-import { limitStoreOf } from "../../src/origin/limits/limit-store.ts";
+import { limitStoreOf } from "../../src/origin/stores/limits.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";
 import { noRedis, redisAdmin, startRedisServer } from "./support/redis-server.ts";

@@ -157,7 +157,7 @@ describe("a container of it", () => {
       "orders:read",
     );
     expect(made.output).toMatch(/^key {2}/m);
-    expect((await pod.execute(...main, "serve")).output).toContain("there is no command serve");
+    expect((await pod.execute(...main, "serve")).output).toContain("unknown command: serve");
   });
 
   test("lives through a minute of load, and ends under load without a failed request", async () => {

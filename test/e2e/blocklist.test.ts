@@ -1,17 +1,18 @@
-/** Clients that are blocked, by an operator or for what they did, at real edges. */
+/** Blocked clients at real edges: blocked by an operator, or automatically. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { runBlockCommand, runUnblockCommand } from "../../src/origin/blocklist/block-command.ts";
-import { setBlock } from "../../src/origin/blocklist/block-store.ts";
-import { publishBlocklist } from "../../src/origin/blocklist/publish-blocklist.ts";
-import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
-import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import { contract } from "../../src/contract/contract.ts";
+import { blockCommand, unblockCommand } from "../../src/origin/admin/blocklist/command.ts";
+import { blocklistPublication } from "../../src/origin/admin/blocklist/publish.ts";
+import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
+import { type Command, UsageError } from "../../src/origin/admin/cli.ts";
+import { publish } from "../../src/origin/admin/publish.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
-/** By which the origin alone reaches Redis. */
+/** The origin's way to Redis; the edge and the commands have their own. */
 let door: Door;
 
 beforeAll(async () => {
@@ -27,7 +28,7 @@ afterAll(async () => {
 
 const isLong = process.env["TEST_LONG"] === "1";
 
-/** The bound that the system keeps to, and a little for a machine that is busy. */
+/** 10 s, the bound that the system promises, and a margin for a busy machine. */
 const HOLDS_WITHIN = { timeout: 12_000, interval: 100 };
 
 const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
@@ -38,23 +39,17 @@ const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
 
 const statusOf = (client: string): Promise<number> => statusAt(system.edgeUrl, client);
 
-const context = () => {
+const run = async (command: Command, args: string[]): Promise<string> => {
   const lines: string[] = [];
   const { pool, redis, keyPrefix } = system;
-  return { lines, pool, redis, keyPrefix, print: (line: string): void => void lines.push(line) };
-};
-
-const block = async (...args: string[]): Promise<string> => {
-  const { lines, ...rest } = context();
-  await runBlockCommand(rest, args);
+  const print = (line: string): void => void lines.push(line);
+  await command.run({ pool, redis, keyPrefix, routes: contract, print }, args);
   return lines.join("\n");
 };
 
-const unblock = async (...args: string[]): Promise<string> => {
-  const { lines, ...rest } = context();
-  await runUnblockCommand(rest, args);
-  return lines.join("\n");
-};
+const block = (...args: string[]): Promise<string> => run(blockCommand, args);
+
+const unblock = (...args: string[]): Promise<string> => run(unblockCommand, args);
 
 const eventsOf = (client: string): SecurityEvent[] =>
   system.logLines.flatMap((line) => {
@@ -64,7 +59,7 @@ const eventsOf = (client: string): SecurityEvent[] =>
   });
 
 describe("an operator's block", () => {
-  test.concurrent("holds in every isolate within 10 s, and ends as quickly", async ({ expect }) => {
+  test.concurrent("takes effect in every isolate within 10 s, and ends as quickly", async ({ expect }) => {
     const client = "192.0.2.1";
     const edges = [system.edgeUrl, await system.startEdge(), await system.startEdge()];
     const statuses = () => Promise.all(edges.map((edge) => statusAt(edge, client)));
@@ -84,9 +79,7 @@ describe("an operator's block", () => {
     await expect.poll(statuses, HOLDS_WITHIN).toEqual([200, 200, 200]);
   });
 
-  test.concurrent("is answered 403 blocked with when to come again, and told of as an event with counts", async ({
-    expect,
-  }) => {
+  test.concurrent("gets 403 blocked with Retry-After, and a security event", async ({ expect }) => {
     const client = "192.0.2.2";
     await block("192.0.2.2/31", "--for", "1h", "--reason", "a test");
     await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
@@ -101,10 +94,10 @@ describe("an operator's block", () => {
     });
   });
 
-  test.concurrent("of a range holds whoever is in it, however the address is written", async ({ expect }) => {
+  test.concurrent("of a range covers every address in it, however it is written", async ({ expect }) => {
     await block("2001:db8:7::/48", "--reason", "a test");
     await block("198.18.0.0/15", "--reason", "a test");
-    // What was blocked last.
+    // Blocked last, so the earlier one is in force too.
     await expect.poll(() => statusOf("198.18.0.1"), HOLDS_WITHIN).toBe(403);
     expect(await statusOf("2001:db8:7:1::1")).toBe(403);
     expect(await statusOf("2001:0db8:0007:ffff:0:0:0:1")).toBe(403);
@@ -114,7 +107,7 @@ describe("an operator's block", () => {
     expect(await statusOf("198.20.0.0")).toBe(200);
   });
 
-  test.runIf(isLong)("ends by itself when its time is over", async () => {
+  test.runIf(isLong)("ends when it expires", async () => {
     const client = "192.0.2.9";
     await block(client, "--for", "12s", "--reason", "a test");
     await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
@@ -122,9 +115,9 @@ describe("an operator's block", () => {
     expect(await block("list")).not.toContain(client);
   });
 
-  test("holds within 10 s, too, where no origin can tell Redis", async () => {
+  test("takes effect within 10 s even if no origin can reach Redis", async () => {
     const client = "192.0.2.10";
-    const network = readBlockable(client);
+    const network = parseNetworkToBlock(client);
     if (typeof network === "string") throw new Error(network);
     expect(await statusOf(client)).toBe(200);
     door.shut();
@@ -136,14 +129,14 @@ describe("an operator's block", () => {
     }
   });
 
-  test("is known to an edge that has no Redis: it asks an origin", async () => {
+  test("reaches an edge without Redis through an origin", async () => {
     const client = "192.0.2.11";
     await block(client, "--reason", "a test");
     const edge = await system.startEdge({ UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9" });
     await expect.poll(() => statusAt(edge, client), HOLDS_WITHIN).toBe(403);
   });
 
-  test("is one of 100,000 as well", async () => {
+  test("works among 100,000 others", async () => {
     await system.pool.query(
       `INSERT INTO blocklist (id, network, reason, source)
        SELECT gen_random_uuid(), set_masklen(('11.' || n / 65536 || '.' || n / 256 % 256 || '.' || n % 256)::inet, 32)::cidr,
@@ -159,7 +152,7 @@ describe("an operator's block", () => {
 });
 
 describe("the command", () => {
-  test("lists what is in force", async () => {
+  test("lists the blocks in force", async () => {
     await block("192.0.2.40/29", "--for", "7d", "--reason", "listed");
     expect(await block("list")).toMatch(/^192\.0\.2\.40\/29 {2}until \d{4}-\S+ {2}operator {2}listed$/m);
   });
@@ -171,13 +164,13 @@ describe("the command", () => {
     expect(lines).toEqual([expect.stringMatching(/until .* second$/)]);
   });
 
-  test("says where a client stays blocked by a wider one", async () => {
+  test("names the wider block that still covers a client", async () => {
     await block("192.0.2.64/28", "--reason", "wider");
     await block("192.0.2.65", "--reason", "narrower");
     expect(await unblock("192.0.2.65")).toContain(
-      "It still lies in 192.0.2.64/28, which is blocked for ever.",
+      "192.0.2.65 is still covered by 192.0.2.64/28, which is blocked forever.",
     );
-    await expect(unblock("192.0.2.65")).rejects.toThrow("it lies in 192.0.2.64/28");
+    await expect(unblock("192.0.2.65")).rejects.toThrow("it is covered by 192.0.2.64/28");
   });
 
   test.each([
@@ -186,13 +179,13 @@ describe("the command", () => {
     [["10.0.0.0/7", "--reason", "x"], "no wider than /8"],
     [["::/0", "--reason", "x"], "no wider than"],
     [["192.0.2.1"], "--reason is missing"],
-    [["192.0.2.1", "--reason", "two\nlines"], "not on one line"],
-    [["192.0.2.1", "192.0.2.2", "--reason", "x"], "one address or range at a time"],
-    [["192.0.2.1", "--reason", "x", "--for", "soon"], "give it as 90s"],
+    [["192.0.2.1", "--reason", "two\nlines"], "not a single line"],
+    [["192.0.2.1", "192.0.2.2", "--reason", "x"], "only one address or range at a time"],
+    [["192.0.2.1", "--reason", "x", "--for", "soon"], "use a duration such as 90s"],
     [["192.0.2.1", "--reason", "x", "--for", "400d"], "at most 365d"],
     [["192.0.2.1", "--unknown"], "Unknown option"],
-    [["list", "all"], "list takes no words"],
-  ])("%j is refused with a reason", async (args, reason) => {
+    [["list", "all"], "Unexpected argument 'all'"],
+  ])("%j is rejected with a reason", async (args, reason) => {
     const failure = await block(...args).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(UsageError);
     expect(String(failure)).toContain(reason);
@@ -200,7 +193,7 @@ describe("the command", () => {
 });
 
 describe("the API", () => {
-  test("blocks, lists and unblocks for who has the scopes", async () => {
+  test("blocks, lists and unblocks for a key with the scopes", async () => {
     const { key } = await system.createKey("operations", ["blocklist:read", "blocklist:write"]);
     const json = { network: "2001:DB8:1::/48", reason: "guesses keys", durationS: 3_600 };
     const added = await system.call("/admin/blocklist", { method: "POST", key, json });
@@ -216,7 +209,7 @@ describe("the API", () => {
     await expect.poll(() => statusOf("2001:db8:1::1"), HOLDS_WITHIN).toBe(200);
   });
 
-  test("names the field that is wrong", async () => {
+  test("names the invalid field", async () => {
     const { key } = await system.createKey("operations", ["blocklist:write"]);
     const answer = await system.call("/admin/blocklist", {
       method: "POST",
@@ -232,7 +225,7 @@ describe("the API", () => {
   test.each([
     ["GET", ["blocklist:write"]],
     ["POST", ["blocklist:read"]],
-  ])("%s is nothing for who has only %j", async (method, scopes) => {
+  ])("%s is forbidden with only %j", async (method, scopes) => {
     const { key } = await system.createKey("curious", scopes);
     const answer = await system.call("/admin/blocklist", {
       method,
@@ -243,47 +236,49 @@ describe("the API", () => {
   });
 });
 
-describe("who offends again and again", () => {
+describe("a repeat offender", () => {
   const guess = async (client: string, times: number): Promise<number[]> => {
     const headers = {
       "x-local-client": client,
       authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}`,
     };
-    const asked = Array.from(
+    const statuses = Array.from(
       { length: times },
       async () => (await system.call("/v1/orders", { headers })).status,
     );
-    return await Promise.all(asked);
+    return await Promise.all(statuses);
   };
 
-  test.concurrent("is blocked for a time, with all of its /64", async ({ expect }) => {
+  test.concurrent("is blocked temporarily, with its whole /64", async ({ expect }) => {
     expect(new Set(await guess("2001:db8:bad::1", 20))).toEqual(new Set([401]));
     await expect.poll(() => statusOf("2001:db8:bad::2"), { ...HOLDS_WITHIN, timeout: 25_000 }).toBe(403);
     expect(await block("list")).toMatch(/^2001:db8:bad::\/64 {2}until .* automatic .*unknown_key/m);
     expect(await statusOf("2001:db8:bad:1::1")).toBe(200);
   });
 
-  test.concurrent("is not where the configuration names it, nor this machine itself", async ({ expect }) => {
+  test.concurrent("is not blocked if the configuration exempts it, nor is this machine", async ({
+    expect,
+  }) => {
     await guess("198.51.100.200", 20);
     await guess("127.0.0.1", 20);
     await guess("198.51.100.1", 20);
-    // All three are told of in the same way: the last of them shows when it is done.
+    // All three are reported in the same way and order: once the last is blocked, the others have been judged.
     await expect.poll(() => statusOf("198.51.100.1"), { ...HOLDS_WITHIN, timeout: 25_000 }).toBe(403);
     expect([await statusOf("198.51.100.200"), await statusOf("127.0.0.1")]).toEqual([200, 200]);
     expect(await block("list")).not.toMatch(/^(198\.51\.100\.200|127\.0\.0\.1)/m);
   });
 
-  test.concurrent("stays blocked for as long as an operator has said", async ({ expect }) => {
+  test.concurrent("stays blocked for as long as an operator has set", async ({ expect }) => {
     await block("198.51.100.3", "--reason", "an operator's own");
     await guess("198.51.100.3", 20);
     await guess("198.51.100.4", 20);
     await expect.poll(() => block("list"), { timeout: 25_000 }).toMatch(/^198\.51\.100\.4 /m);
-    expect(await block("list")).toMatch(/^198\.51\.100\.3 {2}for ever {2}operator {2}an operator's own$/m);
+    expect(await block("list")).toMatch(/^198\.51\.100\.3 {2}forever {2}operator {2}an operator's own$/m);
   });
 });
 
 test.runIf(isLong)(
-  "a flood of a blocked client's requests is a few events, whose counts add up",
+  "a blocked client's flood of requests becomes a few events with the right counts",
   async () => {
     const client = "192.0.2.200";
     await block(client, "--reason", "a flood");
@@ -293,9 +288,9 @@ test.runIf(isLong)(
     const beganAtMs = performance.now();
     while (performance.now() - beganAtMs < 20_000) {
       const turnMs = performance.now();
-      const asked = Array.from({ length: 100 }, () => statusOf(client));
-      refused += (await Promise.all(asked)).filter((status) => status === 403).length;
-      // A hundred in a tenth of a second.
+      const statuses = Array.from({ length: 100 }, () => statusOf(client));
+      refused += (await Promise.all(statuses)).filter((status) => status === 403).length;
+      // 100 requests per 100 ms.
       await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - (performance.now() - turnMs))));
     }
     const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
@@ -305,8 +300,7 @@ test.runIf(isLong)(
   90_000,
 );
 
-test("what is published is published once a version", async () => {
-  const { pool, redis, keyPrefix } = system;
-  await publishBlocklist(pool, redis, keyPrefix);
-  expect(await publishBlocklist(pool, redis, keyPrefix)).toBe(false);
+test("each version is published once", async () => {
+  await publish(blocklistPublication, system);
+  expect(await publish(blocklistPublication, system)).toBe(false);
 });

@@ -8,7 +8,7 @@ import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/loca
 import { StopList } from "../../src/local/stop-list.ts";
 import { insertSampleData, sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/data/postgres.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { metric, type Reply, send, sendSigned } from "../support/backing.ts";
 import { createDatabase } from "../support/database.ts";
 import { type Door, startDoor } from "../support/door.ts";
@@ -138,7 +138,11 @@ test("statements that nobody answers open it, and it closes when they are answer
 test("a database that is gone is not asked any more, orders are refused at once, and all is back soon after it", async () => {
   await postgres.stop();
   expect(await openedBy()).toEqual(new Set([503]));
-  const before = { taken: door.taken, probes: probes(), lines: origin.all("a dependency is away").length };
+  const before = {
+    taken: door.taken,
+    probes: probes(),
+    lines: origin.all("a dependency is unavailable").length,
+  };
   const times: number[] = [];
   for (let turn = 0; turn < 300; turn += 1) {
     const fromMs = performance.now();
@@ -151,7 +155,7 @@ test("a database that is gone is not asked any more, orders are refused at once,
   const reached = door.taken - before.taken;
   await expect.poll(() => probes() - before.probes + 1).toBeGreaterThanOrEqual(reached);
   expect(reached).toBeLessThan(30);
-  expect(origin.all("a dependency is away").length - before.lines).toBeLessThan(30);
+  expect(origin.all("a dependency is unavailable").length - before.lines).toBeLessThan(30);
   expect(Math.max(...times)).toBeLessThan(AT_ONCE_MS);
 
   const ready = await send(`${admin}/ready`);

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { problem } from "../../src/contract/problem.ts";
-import { cleanRecords } from "../../src/origin/idempotency/clean.ts";
-import { removeExpired } from "../../src/origin/idempotency/records.ts";
-import { serveOnce } from "../../src/origin/idempotency/serve-once.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
+import { cleanRecords } from "../../src/origin/middleware/idempotency/cleanup.ts";
+import { runOnce } from "../../src/origin/middleware/idempotency/run-once.ts";
+import { removeExpired } from "../../src/origin/middleware/idempotency/store.ts";
 import { addProduct, stockOf } from "../support/add-product.ts";
 import { hold, holdProduct, runningStatements, waitingCount } from "../support/locks.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -215,11 +215,11 @@ describe("a refusal is an answer too", () => {
   test("what a handler had written before it refused is undone, and the refusal is kept", async () => {
     const [id, keyed] = [
       crypto.randomUUID(),
-      { principal: "alice", key: newKey(), fingerprint: "f", isSentAgain: false, written: new Set<string>() },
+      { principal: "alice", key: newKey(), fingerprint: "f", isRetry: false, invalidated: new Set<string>() },
     ];
     let runs = 0;
     const serve = () =>
-      serveOnce(system.pool, keyed, async (transaction) => {
+      runOnce(system.pool, keyed, async (transaction) => {
         runs += 1;
         await transaction.query(
           "INSERT INTO products (id, name, description, price_minor, stock) VALUES ($1, 'Half', '', 1, 1)",

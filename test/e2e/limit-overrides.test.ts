@@ -4,12 +4,13 @@ import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { UsageError } from "../../src/origin/commands/subcommand.ts";
+import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
+import { limitsCommand } from "../../src/origin/admin/limits/command.ts";
+import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
+import { setOverride } from "../../src/origin/admin/limits/store.ts";
+import { publish } from "../../src/origin/admin/publish.ts";
 import { connectRedis } from "../../src/origin/data/redis.ts";
-import { type LimitsContext, runLimitsCommand } from "../../src/origin/limits/limits-command.ts";
-import { setOverride } from "../../src/origin/limits/override-store.ts";
-import { publishOverrides } from "../../src/origin/limits/publish-overrides.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
@@ -19,11 +20,11 @@ beforeAll(async () => {
 });
 afterAll(() => system?.stop());
 
-const runWith = async (context: Partial<LimitsContext>, args: readonly string[]): Promise<string> => {
+const runWith = async (context: Partial<CommandContext>, args: readonly string[]): Promise<string> => {
   const lines: string[] = [];
   const { pool, redis, keyPrefix } = system;
   const print = (line: string): void => void lines.push(line);
-  await runLimitsCommand({ pool, redis, keyPrefix, routes: contract, print, ...context }, [...args]);
+  await limitsCommand.run({ pool, redis, keyPrefix, routes: contract, print, ...context }, [...args]);
   return lines.join("\n");
 };
 
@@ -37,22 +38,22 @@ const set = (principal: string, limit: string, capacity: string, refill: string)
 const published = (field: string): Promise<string | null> =>
   system.redis.hashField(publishedOverridesName(system.keyPrefix), field);
 
-test("without any override the version is published alone", async () => {
+test("without any override only the version is published", async () => {
   await expect.poll(() => published(VERSION_FIELD), { timeout: 10_000 }).toMatch(/^[0-9a-f-]{36}:1$/);
   const fields = "return redis.call('HKEYS', KEYS[1])";
   const name = publishedOverridesName(system.keyPrefix);
   expect(await system.redis.evaluate(fields, [name], [])).toEqual([VERSION_FIELD]);
 });
 
-describe("an override that is set", () => {
-  test("is published at once, and said to be in force", async () => {
+describe("an override", () => {
+  test("is published immediately, and reported as in force", async () => {
     expect(await set("ann", "orders", "5", "0.5")).toBe(
-      "set orders of ann: capacity 5, 0.5 a second: it is in force at once, and everywhere within seconds",
+      "set orders of ann: capacity 5, 0.5 per second: in force everywhere within seconds",
     );
     expect(await published("orders:ann")).toBe("5 0.5");
   });
 
-  test("takes the place of the one before, and of no other", async () => {
+  test("replaces an earlier one of the same limit, and no other", async () => {
     await set("ben", "orders", "5", "0.5");
     await set("ben", "account", "50", "5");
     const version = await published(VERSION_FIELD);
@@ -62,7 +63,7 @@ describe("an override that is set", () => {
     expect(await published(VERSION_FIELD)).not.toBe(version);
   });
 
-  test("holds at the edge for its principal alone", async () => {
+  test("applies at the edge to its principal only", async () => {
     await set("cara", "orders", "1", "0.001");
     const [cara, dan] = await Promise.all([system.createKey("cara"), system.createKey("dan")]);
     const order = async ({ key }: { key: string }): Promise<number> =>
@@ -73,33 +74,33 @@ describe("an override that is set", () => {
     expect(await order(dan)).not.toBe(429);
   });
 
-  test("is listed with the contract's own numbers", async () => {
+  test("is listed with the contract's limit", async () => {
     await set("eve", "account", "1000", "100");
-    const line = "eve  account  capacity 1000, 100 a second  instead of capacity 500, 50 a second";
+    const line = "eve  account  capacity 1000, 100 per second  instead of capacity 500, 50 per second";
     expect((await run("list")).split("\n")).toContain(line);
   });
 
-  test("is kept where Redis is away, and published by an origin", async () => {
+  test("is stored while Redis is down, and published by an origin", async () => {
     const redis = connectRedis("http://127.0.0.1:9", "token", createLog("silent"));
     const words = ["--principal", "fred", "--limit", "orders", "--capacity", "7", "--refill-per-second", "1"];
     const output = await runWith({ redis }, ["set", ...words]);
-    expect(output).toContain("Redis cannot be reached");
+    expect(output).toContain("Redis is unreachable");
     expect(output).not.toContain("in force");
     await expect.poll(() => published("orders:fred"), { timeout: 10_000 }).toBe("7 1");
   });
 });
 
 describe("clear", () => {
-  test("ends one override of a principal", async () => {
+  test("removes one override of a principal", async () => {
     await set("gina", "orders", "5", "0.5");
     await set("gina", "account", "50", "5");
     const output = await run("clear", "--principal", "gina", "--limit", "orders");
-    expect(output).toMatch(/^cleared orders of gina: the contract's numbers are in force at once/);
+    expect(output).toMatch(/^cleared orders of gina: the contract's limits are in force everywhere/);
     expect(await published("orders:gina")).toBeNull();
     expect(await published("account:gina")).toBe("50 5");
   });
 
-  test("ends all of them where no limit is named, and nobody else's", async () => {
+  test("removes all overrides of the principal, and of no other, if no limit is named", async () => {
     await set("hal", "orders", "5", "0.5");
     await set("hal", "account", "50", "5");
     await set("hal:eu", "orders", "5", "0.5");
@@ -109,24 +110,24 @@ describe("clear", () => {
     expect(await published("orders:hal:eu")).toBe("5 0.5");
   });
 
-  test("of nothing changes nothing", async () => {
-    await publishOverrides(system.pool, system.redis, system.keyPrefix);
+  test("without an override changes nothing", async () => {
+    await publish(limitsPublication, system);
     const version = await published(VERSION_FIELD);
-    await expect(run("clear", "--principal", "nobody")).rejects.toThrow(UsageError);
-    expect(await publishOverrides(system.pool, system.redis, system.keyPrefix)).toBe(false);
+    await expect(run("clear", "--principal", "zoe")).rejects.toThrow(UsageError);
+    expect(await publish(limitsPublication, system)).toBe(false);
     expect(await published(VERSION_FIELD)).toBe(version);
   });
 
-  test("ends the override of a limit that the contract no longer has, which is listed as such", async () => {
+  test("removes the override of a limit that the contract no longer has; the list marks it", async () => {
     const gone = { limitName: "gone", principal: "ida", capacity: 1, refillPerSecond: 1 };
     await setOverride(system.pool, gone);
-    expect(await run("list")).toMatch(/^ida {2}gone .*of no effect: the contract has no such limit$/m);
+    expect(await run("list")).toMatch(/^ida {2}gone .*no effect: the contract has no such limit$/m);
     expect(await run("clear", "--principal", "ida", "--limit", "gone")).toContain("cleared gone of ida");
   });
 });
 
 describe("an origin", () => {
-  test("publishes a change that was made in the database alone", async () => {
+  test("publishes a change made directly in the database", async () => {
     await setOverride(system.pool, {
       limitName: "orders",
       principal: "jo",
@@ -136,7 +137,7 @@ describe("an origin", () => {
     await expect.poll(() => published("orders:jo"), { timeout: 10_000 }).toBe("9 2.5");
   });
 
-  test("publishes everything again where Redis has lost it", async () => {
+  test("publishes everything again after Redis has lost it", async () => {
     await set("kim", "orders", "5", "0.5");
     await system.redis.removeHash(publishedOverridesName(system.keyPrefix));
     await expect.poll(() => published("orders:kim"), { timeout: 10_000 }).toBe("5 0.5");
@@ -148,7 +149,7 @@ test.each([
   ["Infinity", "1"],
   ["1", "-1"],
   ["1", "NaN"],
-])("the database keeps no capacity of %s with a refill of %s", async (capacity, refill) => {
+])("the database rejects a capacity of %s with a refill of %s", async (capacity, refill) => {
   const insert = `INSERT INTO limit_overrides (limit_name, principal, capacity, refill_per_second)
     VALUES ('orders', 'leo', $1::text::double precision, $2::text::double precision)`;
   await expect(system.pool.query(insert, [capacity, refill])).rejects.toMatchObject({ code: "23514" });
@@ -158,42 +159,51 @@ const whose = ["--principal", "max", "--limit", "orders"];
 const refill = ["--refill-per-second", "1"];
 
 test.each([
-  [[], "a command is missing"],
-  [["reset"], "there is no command reset"],
-  [["toString"], "there is no command toString"],
+  [[], "missing command"],
+  [["reset"], "unknown command: reset"],
+  [["toString"], "unknown command: toString"],
   [["set", "--unknown"], "Unknown option '--unknown'"],
-  [["list", "everything"], "list takes no words"],
+  [["list", "everything"], "Unexpected argument 'everything'"],
   [["set", "--limit", "orders", "--capacity", "1", ...refill], "--principal is missing"],
   [["set", "--principal", "", "--limit", "orders", "--capacity", "1", ...refill], "--principal is missing"],
   [["set", "--principal", "m".repeat(201), "--limit", "orders"], "longer than 200 characters"],
-  [["set", "--principal", "\ud800", "--limit", "orders"], "--principal is no well-formed Unicode"],
+  [["set", "--principal", "\ud800", "--limit", "orders"], "--principal is not well-formed Unicode"],
   [["set", "--principal", "max", "--capacity", "1", ...refill], "--limit is missing"],
-  [["set", "--principal", "max", "--limit", "nothing"], "--limit nothing: there are account, orders"],
-  [["set", "--principal", "max", "--limit", "catalogue"], "only limits per principal can be overridden"],
+  [
+    ["set", "--principal", "max", "--limit", "nothing"],
+    "--limit nothing: unknown; choose from account, orders",
+  ],
+  [
+    ["set", "--principal", "max", "--limit", "catalogue"],
+    "not a limit per principal; choose from account, orders",
+  ],
   [["set", ...whose, ...refill], "--capacity is missing"],
-  [["set", ...whose, "--capacity", "0", ...refill], "--capacity 0: give a number from 1 to 1000000000"],
-  [["set", ...whose, "--capacity=-5", ...refill], "--capacity -5: give a number"],
-  [["set", ...whose, "--capacity", "", ...refill], "give a number"],
-  [["set", ...whose, "--capacity", "many", ...refill], "--capacity many: give a number"],
-  [["set", ...whose, "--capacity", "Infinity", ...refill], "--capacity Infinity: give a number"],
-  [["set", ...whose, "--capacity", "0x10", ...refill], "--capacity 0x10: give a number"],
-  [["set", ...whose, "--capacity", "1000000001", ...refill], "--capacity 1000000001: give a number"],
+  [["set", ...whose, "--capacity", "0", ...refill], "--capacity 0: use a number from 1 to 1000000000"],
+  [["set", ...whose, "--capacity=-5", ...refill], "--capacity -5: use a number"],
+  [["set", ...whose, "--capacity", "", ...refill], "use a number"],
+  [["set", ...whose, "--capacity", "many", ...refill], "--capacity many: use a number"],
+  [["set", ...whose, "--capacity", "Infinity", ...refill], "--capacity Infinity: use a number"],
+  [["set", ...whose, "--capacity", "0x10", ...refill], "--capacity 0x10: use a number"],
+  [["set", ...whose, "--capacity", "1000000001", ...refill], "--capacity 1000000001: use a number"],
   [["set", ...whose, "--capacity", "5"], "--refill-per-second is missing"],
   [["set", ...whose, "--capacity", "5", "--refill-per-second", "0"], "from 0.000001 to 1000000"],
   [["set", ...whose, "--capacity", "5", "--refill-per-second", "NaN"], "--refill-per-second NaN"],
   [["set", ...whose, "--capacity", "5", "--refill-per-second", "0.0000001"], "from 0.000001 to 1000000"],
   [["set", ...whose, "--capacity", "5", "--refill-per-second", "1000001"], "from 0.000001 to 1000000"],
-  [["set", ...whose, "--capacity", "500", "--refill-per-second", "0.000001"], "full again within a year"],
+  [
+    ["set", ...whose, "--capacity", "500", "--refill-per-second", "0.000001"],
+    "refilling it would take more than a year",
+  ],
   [["clear"], "--principal is missing"],
-  [["clear", "--principal", "max"], "there is no override of any limit of max"],
-  [["clear", ...whose], "there is no override of orders of max"],
-])("%j is refused with a reason", async (args, reason) => {
+  [["clear", "--principal", "max"], "max has no override of any limit"],
+  [["clear", ...whose], "max has no override of orders"],
+])("%j is rejected with a reason", async (args, reason) => {
   const failure = await run(...args).catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(UsageError);
   expect(String(failure)).toContain(reason);
 });
 
-test("a capacity is at least what the dearest of the limit's requests takes", async () => {
+test("a capacity is at least the cost of the limit's most expensive request", async () => {
   const limit: Limit = {
     name: "reports",
     capacity: 10,
@@ -207,6 +217,6 @@ test("a capacity is at least what the dearest of the limit's requests takes", as
     dear: { ...getOrder, policy: { ...getOrder.policy, limit: [{ ...limit, cost: 4 }] } },
   };
   const words = ["set", "--principal", "max", "--limit", "reports", ...refill, "--capacity"];
-  await expect(runWith({ routes }, [...words, "3"])).rejects.toThrow("give a number from 4 to 1000000000");
+  await expect(runWith({ routes }, [...words, "3"])).rejects.toThrow("use a number from 4 to 1000000000");
   expect(await runWith({ routes }, [...words, "4"])).toContain("set reports of max: capacity 4");
 });

@@ -1,9 +1,10 @@
 /** Limits in the whole system: the worker in workerd, its Redis, the contract's own numbers. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { orders, perClient } from "../../src/contract/api/limits.ts";
+import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
+import { setOverride } from "../../src/origin/admin/limits/store.ts";
+import { publish } from "../../src/origin/admin/publish.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { setOverride } from "../../src/origin/limits/override-store.ts";
-import { publishOverrides } from "../../src/origin/limits/publish-overrides.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
@@ -79,7 +80,7 @@ test("a principal that may order little is refused from where it comes, and anot
   const [alice, bob] = [await system.createKey("alice"), await system.createKey("bob")];
   const numbers = { capacity: 2, refillPerSecond: 0.01 };
   await setOverride(system.pool, { limitName: orders.name, principal: "alice", ...numbers });
-  await publishOverrides(system.pool, system.redis, system.keyPrefix);
+  await publish(limitsPublication, system);
   const order = (key: string): Promise<Response> =>
     system.call("/v1/orders", {
       method: "POST",

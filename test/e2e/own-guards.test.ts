@@ -2,9 +2,8 @@
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { setBlock } from "../../src/origin/blocklist/block-store.ts";
-import { readBlockable } from "../../src/origin/blocklist/read-block.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
@@ -207,7 +206,7 @@ describe("what a client says of itself", () => {
 
 test("a blocked client is refused within 10 s", async () => {
   const client = "192.0.2.99";
-  const network = readBlockable(client);
+  const network = parseNetworkToBlock(client);
   if (typeof network === "string") throw new Error(network);
   expect((await call("/v1/products", { client })).status).toBe(200);
   await setBlock(system.pool, { network, reason: "a test", forS: null });

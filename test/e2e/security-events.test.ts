@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { StopList } from "../../src/local/stop-list.ts";
 import { migrate, readMigrations } from "../../src/origin/data/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { longestBackoffMs } from "../../src/origin/security-events/backoff.ts";
 import { cleanOutbox } from "../../src/origin/security-events/outbox-upkeep.ts";
 import {

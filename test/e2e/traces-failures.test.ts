@@ -6,9 +6,10 @@ import { orders } from "../../src/contract/api/limits.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
 import type { Span } from "../../src/local/telemetry/otlp-spans.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
+import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
+import { setOverride } from "../../src/origin/admin/limits/store.ts";
+import { publish } from "../../src/origin/admin/publish.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { setOverride } from "../../src/origin/limits/override-store.ts";
-import { publishOverrides } from "../../src/origin/limits/publish-overrides.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { type System, startSystem } from "../support/system.ts";
 import {
@@ -302,7 +303,7 @@ describe("a request that a guard refuses", () => {
     const bob = (await system.createKey("bob")).key;
     const numbers = { capacity: 1, refillPerSecond: 0.01 };
     await setOverride(system.pool, { limitName: orders.name, principal: "bob", ...numbers });
-    await publishOverrides(system.pool, system.redis, system.keyPrefix);
+    await publish(limitsPublication, system);
     const order = () =>
       system.call("/v1/orders", {
         method: "POST",

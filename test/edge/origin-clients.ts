@@ -3,7 +3,7 @@
 import type { AttemptRecord } from "../../src/edge/upstream/attempt.ts";
 import type { AttemptEvent, OriginResponse } from "../../src/edge/upstream/client.ts";
 import { createOriginClient, type OriginClientOptions } from "../../src/edge/upstream/client.ts";
-import type { Repetition } from "../../src/resilience/balancer/retry-mode.ts";
+import type { RetryMode } from "../../src/resilience/hedging.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { ours, type Upstream } from "./upstreams.ts";
 
@@ -12,7 +12,7 @@ export const KEY = testKey("k", 0);
 export const well = ours(200);
 
 interface SendOptions {
-  readonly retryMode?: Repetition;
+  readonly retryMode?: RetryMode;
   readonly method?: string;
   readonly deadlineMs?: number;
 }
@@ -37,7 +37,7 @@ export const clientTo = (
     },
     options,
   );
-  const send = async ({ retryMode = "race", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
+  const send = async ({ retryMode = "hedge", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
     const trail: AttemptRecord[] = [];
     const answer = await client.send({
       route: "test",

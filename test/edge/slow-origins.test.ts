@@ -169,7 +169,7 @@ describe("a write that may be made again", () => {
     const upstreams = [await listen(well), await listen(well)];
     const { now, pass } = clock();
     const { send } = clientTo(upstreams, {}, Math.random, now);
-    for (let turn = 0; turn < 60; turn += 1) await send({ method: "PUT", retryMode: "again" });
+    for (let turn = 0; turn < 60; turn += 1) await send({ method: "PUT", retryMode: "retry" });
     pass(LOOK_MS);
     const [first, second] = upstreams;
     if (first === undefined || second === undefined) throw new Error("there are two");
@@ -177,7 +177,7 @@ describe("a write that may be made again", () => {
     first.answer((_, response) => void response.once("close", closed.resolve));
     const trails: AttemptRecord[][] = [];
     await untilSeen(first, async () => {
-      const { answer, trail } = await send({ method: "PUT", retryMode: "again", deadlineMs: 800 });
+      const { answer, trail } = await send({ method: "PUT", retryMode: "retry", deadlineMs: 800 });
       expect(await textOf(answer)).toBe("done");
       trails.push(trail);
     });

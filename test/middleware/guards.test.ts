@@ -6,9 +6,9 @@ import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { readConfiguration } from "../../src/lib/variables.ts";
 import { createKey } from "../../src/middleware/auth/api-key.ts";
-import { MALFORMED } from "../../src/middleware/auth/result.ts";
 import { GUARD_VARIABLES } from "../../src/middleware/config.ts";
 import { GUARD_NAMES, type GuardDeps, guards } from "../../src/middleware/guards.ts";
+import { base64Url } from "./auth/issuer.ts";
 import { blocklist, entry } from "./blocklist/support.ts";
 import { appOf, type RequestOptions } from "./support/app.ts";
 
@@ -36,11 +36,19 @@ const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes)
 const bob = createKey(random);
 const stranger = createKey(random);
 
-const config = (() => {
-  const reading = readConfiguration(GUARD_VARIABLES, {});
+/** Signed with a key that the issuer does not publish. */
+const token = `${base64Url('{"alg":"ES256","kid":"unknown"}')}.${base64Url("{}")}.${base64Url("signature")}`;
+
+const configOf = (environment: Readonly<Record<string, string>>) => {
+  const reading = readConfiguration(GUARD_VARIABLES, environment);
   if (!reading.ok) throw new Error(reading.message);
   return reading.value;
-})();
+};
+const withIssuer = configOf({
+  JWT_ISSUER: "https://issuer.example/",
+  JWT_AUDIENCE: "https://api.example.com",
+  JWT_JWKS_URL: "https://issuer.example/keys",
+});
 
 /** Guards that record which ports they call, in order. */
 const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
@@ -50,7 +58,7 @@ const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
   const send = appOf(
     guards({
       routes: edgeRoutes({ order }),
-      config,
+      config: withIssuer,
       loadBlocklist: async () => {
         steps.push("blocklist");
         return { version: "1", list };
@@ -64,9 +72,9 @@ const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
           record: { id, hash, principal: "bob", scopes: ["write"], expiresAtMs: null },
         };
       },
-      tokens: async () => {
-        steps.push("token");
-        return MALFORMED;
+      fetch: async () => {
+        steps.push("issuer's keys");
+        return Response.json({ keys: [] });
       },
       limiter: {
         check: ([first], { principal }) => {
@@ -161,10 +169,10 @@ describe("a request", () => {
     ],
     [
       "with an invalid token costs neither a limit nor a key look-up",
-      { ...valid, headers: { ...wrong, authorization: "Bearer a.b.c" } },
+      { ...valid, headers: { ...wrong, authorization: `Bearer ${token}` } },
       "unauthenticated",
       "authentication",
-      ["blocklist", "token", "report auth_failure"],
+      ["blocklist", "issuer's keys", "report auth_failure"],
     ],
     [
       "over its limit is not read",
@@ -216,8 +224,8 @@ describe("a request", () => {
   });
 
   test("with a token is checked as one with a key if no issuer is configured", async () => {
-    const { send, steps } = startApp({ tokens: undefined });
-    const { problem } = await send({ ...valid, headers: { authorization: "Bearer a.b.c" } });
+    const { send, steps } = startApp({ config: configOf({}) });
+    const { problem } = await send({ ...valid, headers: { authorization: `Bearer ${token}` } });
     expect(problem).toEqual({ code: "unauthenticated", detail: "The API key is not valid." });
     // Its form is not that of a key, so none is looked up.
     expect(steps).toEqual(["blocklist", "report auth_failure"]);

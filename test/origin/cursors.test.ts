@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { ProblemError } from "../../src/origin/middleware/error-handler.ts";
 import { cursorsOf, filterOf } from "../../src/origin/paging/cursors.ts";
-import { Refusal } from "../../src/origin/refusal.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 
 const [current, previous] = [testKey("new", 2), testKey("old", 1)];
@@ -17,7 +17,7 @@ describe("a list's cursors", () => {
   test("are sealed with the first key and opened with each", () => {
     const ofOld = cursorsOf([previous], list);
     expect(cursors.open(ofOld.seal("position"))).toBe("position");
-    expect(() => ofOld.open(cursors.seal("position"))).toThrow(Refusal);
+    expect(() => ofOld.open(cursors.seal("position"))).toThrow(ProblemError);
   });
 
   test("refuse what is not theirs with 400, naming the parameter", () => {
@@ -30,7 +30,7 @@ describe("a list's cursors", () => {
           return thrown;
         }
       })();
-      expect(error).toBeInstanceOf(Refusal);
+      expect(error).toBeInstanceOf(ProblemError);
       expect(error).toMatchObject({
         problem: { code: "invalid_request", errors: [{ in: "query", field: "cursor" }] },
       });

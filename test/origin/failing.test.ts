@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { failing } from "../../src/origin/failing.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 
 test("a failure is told when it begins and when it ends, not each time", () => {
   const log = createLog("silent");

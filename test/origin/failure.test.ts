@@ -11,7 +11,7 @@ import {
   sqlState,
   UnavailableError,
 } from "../../src/origin/data/failure.ts";
-import { RequestScope } from "../../src/origin/request-scope.ts";
+import { Deadline } from "../../src/origin/middleware/deadline.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
@@ -77,7 +77,7 @@ describe("an error of the driver", () => {
 
   test("is a request's end where the request has ended, whatever it says", () => {
     for (const reason of ["deadline", "abandoned"] as const) {
-      const scope = new RequestScope("any", NOW_MS, false);
+      const scope = new Deadline("any", NOW_MS, false);
       scope.end(reason);
       for (const error of [said("57014"), said("23505"), system("ECONNRESET")]) {
         const failure = failureOf(error, text, scope);
@@ -92,7 +92,7 @@ describe("an error of the driver", () => {
     [19, DeadlineError],
     [21, UnavailableError],
   ])("57014 is the deadline's where that is near: %d ms away", (leftMs, type) => {
-    const scope = new RequestScope("any", NOW_MS + leftMs, false);
+    const scope = new Deadline("any", NOW_MS + leftMs, false);
     expect(failureOf(said("57014"), text, scope)).toBeInstanceOf(type);
   });
 

@@ -16,19 +16,19 @@ const system = (code: string): Error => Object.assign(new Error(`connect ${code}
 describe("a statement's end", () => {
   test.each([
     // A server that answers is well, whatever it answers.
-    [undefined, "answer"],
-    [said("57014"), "answer"],
-    [said("22012"), "answer"],
-    [said("23505"), "answer"],
-    [said("25006"), "answer"],
-    [said("40001"), "answer"],
-    [said("40P01"), "answer"],
-    [said("42601"), "answer"],
-    [said("55P03"), "answer"],
-    [said("58030"), "answer"],
-    [said("XX000"), "answer"],
+    [undefined, "success"],
+    [said("57014"), "success"],
+    [said("22012"), "success"],
+    [said("23505"), "success"],
+    [said("25006"), "success"],
+    [said("40001"), "success"],
+    [said("40P01"), "success"],
+    [said("42601"), "success"],
+    [said("55P03"), "success"],
+    [said("58030"), "success"],
+    [said("XX000"), "success"],
     // A statement with too few values, of a server that goes on.
-    [said("08P01"), "answer"],
+    [said("08P01"), "success"],
     // But for one that cannot take more, or is going.
     [said("08006"), "failure"],
     [said("08P01", "FATAL"), "failure"],
@@ -51,9 +51,9 @@ describe("a connection that is not to be had", () => {
     [said("57P03", "FATAL"), "failure"],
     // A pooler's word for a server that it does not find.
     [said("XX000", "FATAL"), "failure"],
-    [said("28P01", "FATAL"), "answer"],
-    [said("3D000", "FATAL"), "answer"],
-    [new SaturatedError("all are lent out"), "nothing"],
+    [said("28P01", "FATAL"), "success"],
+    [said("3D000", "FATAL"), "success"],
+    [new SaturatedError("all are lent out"), "ignored"],
   ] as const)("is judged by what keeps it: %s", (error, judgement) => {
     expect(judgeOpening(error)).toBe(judgement);
   });
@@ -65,7 +65,7 @@ describe("asking for leave", () => {
       state: "open",
       tryAcquire: answer,
       run: () => Promise.reject(new Error("not asked")),
-      hasten: () => undefined,
+      probeNow: () => undefined,
       rejections: 0,
     });
 

@@ -3,8 +3,8 @@ import type { Priority } from "../../src/contract/policy.ts";
 import type { Route } from "../../src/contract/route.ts";
 import { ShedError } from "../../src/origin/admission.ts";
 import { DeadlineError } from "../../src/origin/data/failure.ts";
+import { Deadline } from "../../src/origin/middleware/deadline.ts";
 import { createAdmission, epochNow } from "../../src/origin/overload-admission.ts";
-import { RequestScope } from "../../src/origin/request-scope.ts";
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
@@ -20,7 +20,7 @@ const routeOf = (method: "GET" | "POST", priority?: Priority): Route => ({
 const READ = routeOf("GET");
 const WRITE = routeOf("POST");
 
-const newScope = () => new RequestScope("any", 10_000, true);
+const newScope = () => new Deadline("any", 10_000, true);
 
 /** One place, and all that comes to be told. */
 const start = () => {
@@ -158,7 +158,7 @@ test("work that throws before its promise gives its place back", async () => {
 });
 
 /** Overload after quieter times, in which all work ends in the same way after 100 ms; the limit that it leads to. */
-const limitAfter = async (end: (scope: RequestScope) => Error | undefined): Promise<number> => {
+const limitAfter = async (end: (scope: Deadline) => Error | undefined): Promise<number> => {
   const admission = createAdmission({ initialLimit: 20 }, { now: Date.now });
   const work = async (size: number, endOf: typeof end): Promise<void> => {
     for (let n = 0; n < size; n += 1) {
@@ -178,11 +178,11 @@ const limitAfter = async (end: (scope: RequestScope) => Error | undefined): Prom
 };
 
 test("answers raise the limit, missed deadlines lower it, other failures leave it alone", async () => {
-  const deadline = (scope: RequestScope): DeadlineError => {
+  const deadline = (scope: Deadline): DeadlineError => {
     scope.end("deadline");
     return new DeadlineError("missed");
   };
-  const abandoned = (scope: RequestScope): DeadlineError => {
+  const abandoned = (scope: Deadline): DeadlineError => {
     scope.end("abandoned");
     return new DeadlineError("gone");
   };

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "vitest";
 import type { Scope } from "../../src/origin/data/database.ts";
 import { StatementError, UnavailableError } from "../../src/origin/data/failure.ts";
 import { withRetries } from "../../src/origin/data/retries.ts";
-import { RequestScope } from "../../src/origin/request-scope.ts";
+import { Deadline } from "../../src/origin/middleware/deadline.ts";
 
 /** The pauses that were made, milliseconds. */
 let pauses: number[];
@@ -30,7 +30,7 @@ const run = async ({ failures, deadlineAtMs = Number.POSITIVE_INFINITY, random =
     if (failure !== undefined) throw failure;
     return "done";
   };
-  const result = await withRetries(scope ?? new RequestScope("any", deadlineAtMs, false), attempt, {
+  const result = await withRetries(scope ?? new Deadline("any", deadlineAtMs, false), attempt, {
     now: () => 0,
     random: () => random,
     onStalePlan: (error) => void stalePlans.push(error),
@@ -77,7 +77,7 @@ describe("what failed by no fault of its own", () => {
   });
 
   test("is not tried again when nobody waits any more", async () => {
-    const scope = new RequestScope("any", Number.POSITIVE_INFINITY, false);
+    const scope = new Deadline("any", Number.POSITIVE_INFINITY, false);
     scope.end("abandoned");
     expect(await run({ failures: [refusal("40001")], scope })).toMatchObject({ tries: 1 });
   });

@@ -1,74 +1,74 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createLeases, type Lease } from "../../src/resilience/single-flight.ts";
+import { type Lease, SingleFlight } from "../../src/resilience/single-flight.ts";
 
-test("who comes first holds the key, and nobody else does until it is given back", () => {
-  const leases = createLeases();
-  const first = leases.take("a", 0);
-  expect(leases.take("a", 999)).toBeUndefined();
-  expect(leases.take("b", 0)).toBeDefined();
-  if (first !== undefined) leases.end(first);
-  expect(leases.take("a", 999)).toBeDefined();
+test("the first caller gets the lease, and no other one until it is released", () => {
+  const flight = new SingleFlight();
+  const first = flight.acquire("a", 0);
+  expect(flight.acquire("a", 999)).toBeUndefined();
+  expect(flight.acquire("b", 0)).toBeDefined();
+  if (first !== undefined) flight.release(first);
+  expect(flight.acquire("a", 999)).toBeDefined();
 });
 
-test("a holder that dies leaves its place after a second, and its late end ends nobody else's lease", () => {
-  const leases = createLeases();
-  const dead = leases.take("a", 0);
-  expect(leases.heldUntilMs("a", 999)).toBe(1_000);
-  const next = leases.take("a", 1_000);
+test("the lease of a dead holder runs out after a second, and its late release does not end the next lease", () => {
+  const flight = new SingleFlight();
+  const dead = flight.acquire("a", 0);
+  expect(flight.heldUntilMs("a", 999)).toBe(1_000);
+  const next = flight.acquire("a", 1_000);
   expect(next).toBeDefined();
-  if (dead !== undefined) leases.end(dead);
-  expect(leases.take("a", 1_001)).toBeUndefined();
+  if (dead !== undefined) flight.release(dead);
+  expect(flight.acquire("a", 1_001)).toBeUndefined();
 });
 
-test("a clock that is set back holds nobody longer than a lease", () => {
-  const leases = createLeases();
-  leases.take("a", 1_000_000);
-  expect(leases.take("a", 5)).toBeDefined();
+test("a clock that is set back extends no lease", () => {
+  const flight = new SingleFlight();
+  flight.acquire("a", 1_000_000);
+  expect(flight.acquire("a", 5)).toBeDefined();
 });
 
 type Step =
-  | { readonly do: "take"; readonly key: string }
-  | { readonly do: "end"; readonly which: number }
+  | { readonly do: "acquire"; readonly key: string }
+  | { readonly do: "release"; readonly which: number }
   | { readonly do: "wait"; readonly ms: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  fc.record({ do: fc.constant("take" as const), key: fc.constantFrom("a", "b", "c", "d", "e") }),
-  fc.record({ do: fc.constant("end" as const), which: fc.nat(100) }),
+  fc.record({ do: fc.constant("acquire" as const), key: fc.constantFrom("a", "b", "c", "d", "e") }),
+  fc.record({ do: fc.constant("release" as const), which: fc.nat(100) }),
   fc.record({ do: fc.constant("wait" as const), ms: fc.nat(800) }),
 );
 
-test("however they are taken and given back, a key has one holder at a time, and memory is bounded", () => {
+test("in any order of calls, a key has one holder at a time, and memory is bounded", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
-      const leases = createLeases({ leaseMs: 1_000, maxLeases: 5 });
-      const taken: Lease[] = [];
-      const ended = new Set<Lease>();
+      const flight = new SingleFlight(1_000, 5);
+      const acquired: Lease[] = [];
+      const released = new Set<Lease>();
       let nowMs = 0;
       for (const each of steps) {
         if (each.do === "wait") nowMs += each.ms;
-        else if (each.do === "end") {
-          const lease = taken[each.which % Math.max(1, taken.length)];
+        else if (each.do === "release") {
+          const lease = acquired[each.which % Math.max(1, acquired.length)];
           if (lease === undefined) continue;
-          leases.end(lease);
-          ended.add(lease);
+          flight.release(lease);
+          released.add(lease);
         } else {
-          const holders = taken.filter(
-            (lease) => lease.key === each.key && lease.untilMs > nowMs && !ended.has(lease),
+          const holders = acquired.filter(
+            (lease) => lease.key === each.key && lease.untilMs > nowMs && !released.has(lease),
           );
-          const lease = leases.take(each.key, nowMs);
+          const lease = flight.acquire(each.key, nowMs);
           expect(lease === undefined).toBe(holders.length > 0);
-          if (lease !== undefined) taken.push(lease);
+          if (lease !== undefined) acquired.push(lease);
         }
-        expect(leases.size).toBeLessThanOrEqual(5);
+        expect(flight.size).toBeLessThanOrEqual(5);
       }
     }),
   );
 });
 
-test("beyond their number the oldest lease is forgotten", () => {
-  const leases = createLeases({ maxLeases: 2 });
-  for (const key of ["a", "b", "c"]) leases.take(key, 0);
-  expect(leases.take("a", 1)).toBeDefined();
-  expect(leases.size).toBe(2);
+test("beyond the maximum number of leases, the oldest one is forgotten", () => {
+  const flight = new SingleFlight(1_000, 2);
+  for (const key of ["a", "b", "c"]) flight.acquire(key, 0);
+  expect(flight.acquire("a", 1)).toBeDefined();
+  expect(flight.size).toBe(2);
 });

@@ -8,12 +8,13 @@ import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { keysPublication } from "../../src/origin/admin/keys/publish.ts";
+import { insertKey } from "../../src/origin/admin/keys/store.ts";
+import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
-import { insertKey } from "../../src/origin/keys/key-store.ts";
-import { publishKeys } from "../../src/origin/keys/publish-keys.ts";
-import { createLog } from "../../src/origin/log.ts";
+import { createLog } from "../../src/origin/log/log.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 
@@ -164,7 +165,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       createKey: async (principal, scopes = scopesOf(contract)) => {
         const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
         await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "test");
-        await publishKeys(pool, redis, keyPrefix);
+        await publish(keysPublication, { pool, redis, keyPrefix });
         return { id, key };
       },
       startOrigin: startNext,

@@ -11,9 +11,9 @@ import type { CacheStatus } from "../../middleware/response-cache/cache-status.t
 import { type Usability, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import { readTags } from "../../middleware/response-cache/tags.ts";
-import { createLeases, type Lease } from "../../resilience/single-flight.ts";
+import { type Lease, SingleFlight } from "../../resilience/single-flight.ts";
 import type { EdgeEnv } from "../env.ts";
-import type { Proxy } from "../upstream/proxy.ts";
+import type { ProxyHandler } from "../upstream/proxy.ts";
 import { type Asked, askedOfCache } from "./asked.ts";
 import { type EdgeStore, matchInTime } from "./edge-store.ts";
 import { discard, type Fetched, failureOf, fetchAndKeep } from "./fetch-and-keep.ts";
@@ -47,9 +47,9 @@ interface StandIn {
 /** What became of who fetched: its answer is kept, will not be kept, or does not come. */
 type Followed = Response | "ended" | "died";
 
-export const cachedForward = (forward: Proxy, { store, now, log }: CachedForwardDependencies) => {
-  const leases = createLeases({ leaseMs: LEASE_MS });
-  const failures = createLeases({ leaseMs: LEASE_MS });
+export const cachedForward = (forward: ProxyHandler, { store, now, log }: CachedForwardDependencies) => {
+  const leases = new SingleFlight(LEASE_MS);
+  const failures = new SingleFlight(LEASE_MS);
   const invalidations = createInvalidations();
   const asking = askedOfCache();
   const fetcher = fetchAndKeep({ forward, store, leases, failures, invalidations, now, log });
@@ -133,7 +133,7 @@ export const cachedForward = (forward: Proxy, { store, now, log }: CachedForward
     const alternative = standIn?.isOld === false ? standIn.kept : undefined;
     if (alternative !== undefined && fetcher.hasJustFailed(asked)) return staleOnError(asked, alternative);
     for (let leaders = 0; leaders < MAX_LEADERS; leaders += 1) {
-      const lease = leases.take(asked.key, now());
+      const lease = leases.acquire(asked.key, now());
       if (lease !== undefined) return await lead(asked, standIn, lease);
       const followed = await follow(asked, leases.heldUntilMs(asked.key, now()) ?? 0);
       if (followed instanceof Response) {

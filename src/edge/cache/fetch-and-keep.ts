@@ -1,7 +1,7 @@
 /** Fetches an answer from an origin, and keeps it in the platform's cache where it may be kept. */
 import type { Invalidations } from "../../middleware/response-cache/invalidations.ts";
-import type { Lease, Leases } from "../../resilience/single-flight.ts";
-import type { Proxy } from "../upstream/proxy.ts";
+import type { Lease, SingleFlight } from "../../resilience/single-flight.ts";
+import type { ProxyHandler } from "../upstream/proxy.ts";
 import type { Asked } from "./asked.ts";
 import { CONDITION } from "./cache-key.ts";
 import type { EdgeStore } from "./edge-store.ts";
@@ -24,11 +24,11 @@ export interface FetchAndKeep {
 }
 
 export interface FetchAndKeepDependencies {
-  readonly forward: Proxy;
+  readonly forward: ProxyHandler;
   readonly store: EdgeStore;
-  readonly leases: Leases;
+  readonly leases: SingleFlight;
   /** Of what has failed. */
-  readonly failures: Leases;
+  readonly failures: SingleFlight;
   readonly invalidations: Invalidations;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -80,14 +80,14 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     maxAgeS: number | undefined,
   ): Promise<Fetched> => {
     const end = (): void => {
-      if (lease !== undefined) leases.end(lease);
+      if (lease !== undefined) leases.release(lease);
     };
     let stored = false;
     try {
       const requested = { atMs: now(), maxAgeS };
       const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
       const result = await forward(asked.c, { without: CONDITION, cacheControl });
-      if (result.status >= 500) failures.take(asked.key, now());
+      if (result.status >= 500) failures.acquire(asked.key, now());
       else stored = keep(asked, result, requested, end);
       return { result, stored };
     } finally {
@@ -99,7 +99,7 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
     fetch: (asked, lease) => fetch(asked, lease, sinceWriteS(asked)),
     refresh: (asked, { windows }) => {
       if (!asked.isWhole || failures.heldUntilMs(asked.key, now()) !== undefined) return;
-      const lease = leases.take(asked.key, now());
+      const lease = leases.acquire(asked.key, now());
       if (lease === undefined) return;
       // The origin's own stale answer would be no newer than what is kept here.
       const freshS = Math.floor(windows.freshMs / 1000);
@@ -107,6 +107,6 @@ export const fetchAndKeep = (dependencies: FetchAndKeepDependencies): FetchAndKe
       asked.c.get("waitUntil")(fetch(asked, lease, maxAgeS).then(discard));
     },
     hasJustFailed: ({ key }) => failures.heldUntilMs(key, now()) !== undefined,
-    fail: ({ key }) => void failures.take(key, now()),
+    fail: ({ key }) => void failures.acquire(key, now()),
   };
 };

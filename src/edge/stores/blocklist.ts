@@ -83,7 +83,7 @@ export const edgeBlocklistSource = (deps: BlocklistSourceDeps): LoadBlocklist =>
   ): Promise<VersionedBlocklist> => {
     const result = await client.send({
       route: "edge_blocklist",
-      retryMode: "race",
+      retryMode: "hedge",
       waitUntil: c.get("waitUntil"),
       method: "GET",
       path: `${EDGE_PATH}/blocklist`,

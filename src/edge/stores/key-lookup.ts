@@ -3,7 +3,7 @@
  * not answer. Losing Redis costs time until its breaker opens, never a valid key.
  */
 import { EDGE_PATH } from "../../contract/internal-headers.ts";
-import type { KeyFinding, KeyLookup } from "../../middleware/auth/key-lookup.ts";
+import type { KeyLookup, KeyLookupResult } from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
@@ -20,7 +20,7 @@ export interface KeyLookupDeps {
   readonly activeTrace?: (() => RequestTrace | undefined) | undefined;
 }
 
-const UNAVAILABLE: KeyFinding = { kind: "unavailable" };
+const UNAVAILABLE: KeyLookupResult = { kind: "unavailable" };
 
 export const edgeKeyLookup = ({
   redis,
@@ -31,7 +31,7 @@ export const edgeKeyLookup = ({
 }: KeyLookupDeps): KeyLookup => {
   const name = publishedKeysName(keyPrefix);
 
-  const fromSnapshot = async (id: string): Promise<KeyFinding> => {
+  const fromSnapshot = async (id: string): Promise<KeyLookupResult> => {
     try {
       const fields = await breaker.run(
         () => redis("HMGET", name, id, VERSION_FIELD),
@@ -49,7 +49,7 @@ export const edgeKeyLookup = ({
   const fromOrigin: KeyLookup = async (id, c) => {
     const result = await client.send({
       route: "edge_key",
-      retryMode: "race",
+      retryMode: "hedge",
       trace: activeTrace?.(),
       waitUntil: c.get("waitUntil"),
       method: "GET",

@@ -3,7 +3,7 @@ import {
   BREAKER_STATES,
   type BreakerState,
   type Transition,
-} from "../../resilience/circuit-breaker/transition.ts";
+} from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
 import type { Dependency } from "../breakers.ts";
 import type { OriginAddress } from "../config.ts";

@@ -6,8 +6,7 @@
 import type { Context } from "hono";
 import { knownMethod, spanName } from "../../lib/method.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
-import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Transition } from "../../resilience/circuit-breaker/transition.ts";
+import type { Breaker, Transition } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector-address.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { createMeter } from "../../telemetry/metrics/meter.ts";

@@ -7,7 +7,7 @@ import { writeEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../../middleware/signature/not-executed.ts";
 import { signRequest } from "../../middleware/signature/sign.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import type { PoolAttempt } from "../../resilience/balancer/attempt.ts";
+import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../../telemetry/trace-context.ts";
 import type { OriginAddress } from "../config.ts";
 import { nonces } from "./nonces.ts";
@@ -223,30 +223,30 @@ export const isFastServerError = (response: Response): boolean =>
  * @param timedOutAfterMs how much time the attempt had, if it ran out of it
  */
 export const settlePermit = (
-  permit: PoolAttempt,
+  permit: EndpointPermit,
   outcome: Outcome,
   timedOutAfterMs = 0,
 ): AttemptRecord["outcome"] => {
   switch (outcome.kind) {
     case "answered":
-      if (isFastServerError(outcome.response)) permit.erred();
+      if (isFastServerError(outcome.response)) permit.serverError();
       else permit.answered();
       return "answered";
     case "aborted":
-      if (timedOutAfterMs >= TELLING_MS) permit.absent("timed_out");
+      if (timedOutAfterMs >= TELLING_MS) permit.unreachable("timed_out");
       else permit.ignore();
       return "timed_out";
     case "refused":
       permit.refused(outcome.retryAfterMs);
       return outcome.isNotExecuted ? "not_executed" : "refused";
     case "broken":
-      permit.absent("broken");
+      permit.unreachable("broken");
       return outcome.kind;
     case "signature_rejected":
-      permit.absent("gateway");
+      permit.unreachable("gateway");
       return outcome.kind;
     case "not_origin":
-      if (outcome.isGatewayError) permit.absent("gateway");
+      if (outcome.isGatewayError) permit.unreachable("gateway");
       else permit.refused(0);
       return outcome.kind;
   }

@@ -5,11 +5,11 @@
  */
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { createOriginPool } from "../../resilience/balancer/balancer.ts";
-import { LatencyHistogram } from "../../resilience/balancer/latency-histogram.ts";
-import { createAllowance } from "../../resilience/balancer/retry-budget.ts";
-import type { Repetition } from "../../resilience/balancer/retry-mode.ts";
+import { createBalancer } from "../../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/options.ts";
+import type { RetryMode } from "../../resilience/hedging.ts";
+import { LatencyHistogram } from "../../resilience/hedging.ts";
+import { createRetryBudget } from "../../resilience/retry-budget.ts";
 import { type BreakerDeps, reportTransition } from "../breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "../config.ts";
 import type { RequestTrace } from "../telemetry/request-trace.ts";
@@ -19,7 +19,7 @@ import { type RetryContext, RetryingRequest } from "./retries.ts";
 export interface OriginRequest extends SentRequest {
   /** The operation's name in the contract: from a closed set. */
   readonly route: string;
-  readonly retryMode: Repetition;
+  readonly retryMode: RetryMode;
   readonly waitUntil: WaitUntil;
   /** Collects the request's attempts. */
   readonly attempts?: AttemptRecord[] | undefined;
@@ -92,7 +92,7 @@ export const createOriginClient = (
 ): OriginClient => {
   const { now, random, observe = () => undefined } = deps;
   const { timeoutMs } = { ...ORIGIN_BREAKER, ...breaker };
-  const pool = createOriginPool(
+  const pool = createBalancer(
     origins.map(({ weight }) => weight),
     { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(MAX_OPEN_MS, timeoutMs), ...breaker } },
     {
@@ -105,16 +105,16 @@ export const createOriginClient = (
   const context: RetryContext = {
     origins,
     pool,
-    retries: createAllowance({
-      share: retryPercent / 100,
+    retries: createRetryBudget({
+      ratio: retryPercent / 100,
       perSecond: retryPercent === 0 ? 0 : RETRIES_PER_SECOND,
-      most: MAX_RETRIES,
+      max: MAX_RETRIES,
       initial: retryPercent === 0 ? 0 : INITIAL_RETRIES,
     }),
     hedges:
       hedgePercent === 0
         ? undefined
-        : createAllowance({ share: hedgePercent / 100, most: MAX_HEDGES, initial: 0 }),
+        : createRetryBudget({ ratio: hedgePercent / 100, max: MAX_HEDGES, initial: 0 }),
     sendAttempt: createSendAttempt({ key, ...deps }),
     now,
     random,
@@ -129,8 +129,8 @@ export const createOriginClient = (
   };
   return {
     send: (request) => {
-      context.retries.request();
-      context.hedges?.request();
+      context.retries.deposit();
+      context.hedges?.deposit();
       return new RetryingRequest(context, request, latenciesOf(request.route)).run();
     },
   };

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
-import { repetitionOf } from "../../resilience/balancer/retry-mode.ts";
+import { retryModeOf } from "../../resilience/hedging.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { OriginClient, OriginResponse } from "./client.ts";
 
@@ -14,7 +14,7 @@ export interface ProxyOptions {
   readonly cacheControl?: string | undefined;
 }
 
-export type Proxy = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
+export type ProxyHandler = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
 
 /** Client fields that every route gets; the contract names a route's own. */
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
@@ -61,7 +61,7 @@ const failureOf = (result: Exclude<OriginResponse, { kind: "answered" }>): Probl
 };
 
 export const proxy =
-  (client: OriginClient): Proxy =>
+  (client: OriginClient): ProxyHandler =>
   async (c, options = {}) => {
     const { name, route } = c.get("route");
     const requestId = c.get("requestId");
@@ -72,7 +72,7 @@ export const proxy =
     const { path, query } = c.get("target");
     const result = await client.send({
       route: name,
-      retryMode: repetitionOf(method, route.policy.retry, "idempotency-key" in headers),
+      retryMode: retryModeOf(method, route.policy.retry, "idempotency-key" in headers),
       attempts: c.get("attempts"),
       trace: c.get("trace"),
       waitUntil: c.get("waitUntil"),

@@ -1,11 +1,11 @@
 /** One request on its way to the origins: the attempts in flight, and what follows from how they end. */
 
 import { sleep } from "../../lib/async.ts";
-import type { PoolAttempt } from "../../resilience/balancer/attempt.ts";
-import type { OriginPool, PoolRejection } from "../../resilience/balancer/balancer.ts";
-import { type Plan, planHedge, planPatience, type Waiting } from "../../resilience/balancer/hedge-delay.ts";
-import type { LatencyHistogram } from "../../resilience/balancer/latency-histogram.ts";
-import type { Allowance } from "../../resilience/balancer/retry-budget.ts";
+import type { Balancer, BalancerRejection } from "../../resilience/balancer/balancer.ts";
+import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
+import type { LatencyHistogram } from "../../resilience/hedging.ts";
+import { type PendingRequest, type Plan, planHedge, planRetry } from "../../resilience/hedging.ts";
+import type { RetryBudget } from "../../resilience/retry-budget.ts";
 import type { OriginAddress } from "../config.ts";
 import type { AttemptTrace } from "../telemetry/request-trace.ts";
 import {
@@ -23,10 +23,10 @@ import type { AttemptEvent, OriginRequest, OriginResponse, RetryDenial } from ".
 /** What all requests of an isolate share: plain data, no promise. */
 export interface RetryContext {
   readonly origins: readonly OriginAddress[];
-  readonly pool: OriginPool;
-  readonly retries: Allowance;
+  readonly pool: Balancer;
+  readonly retries: RetryBudget;
   /** Undefined if hedging is off. */
-  readonly hedges: Allowance | undefined;
+  readonly hedges: RetryBudget | undefined;
   readonly sendAttempt: SendAttempt;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -36,7 +36,7 @@ export interface RetryContext {
 }
 
 interface RunningAttempt {
-  readonly permit: PoolAttempt;
+  readonly permit: EndpointPermit;
   /** From 1. */
   readonly number: number;
   readonly cause: AttemptCause;
@@ -111,24 +111,24 @@ export class RetryingRequest {
   }
 
   /** @returns the rejection if no attempt could be started */
-  #start(cause: AttemptCause, except: readonly number[] = this.#tried): PoolRejection | undefined {
+  #start(cause: AttemptCause, except: readonly number[] = this.#tried): BalancerRejection | undefined {
     const { pool, now } = this.#context;
     const nowMs = now();
     const isFirst = cause === "first";
     const asking = {
       isRepeatable: this.#request.retryMode !== "never",
-      mayLook: isFirst,
+      mayProbe: isFirst,
       leaseMs: Math.max(0, this.#request.deadlineAtMs - nowMs),
     };
     let permit = pool.acquire({ ...asking, except });
     // One address may stand for many pods: a new connection reaches another one.
     if (!(isFirst || permit.granted)) permit = pool.acquire(asking);
     if (!permit.granted) return permit;
-    this.#send(permit, isFirst && permit.isLook ? "probe" : cause, nowMs);
+    this.#send(permit, isFirst && permit.isProbe ? "probe" : cause, nowMs);
     return undefined;
   }
 
-  #send(permit: PoolAttempt, cause: AttemptCause, startedAtMs: number): void {
+  #send(permit: EndpointPermit, cause: AttemptCause, startedAtMs: number): void {
     const { sendAttempt, origins } = this.#context;
     const address = origins[permit.origin];
     if (address === undefined) throw new Error("the balancer chose an origin that does not exist");
@@ -178,25 +178,25 @@ export class RetryingRequest {
     this.#plan = undefined;
     if (next === "hedge") {
       if (this.#attempts < MAX_ATTEMPTS) this.#hedge();
-      this.#plan = planPatience(this.#waiting(), this.#context.now());
+      this.#plan = planRetry(this.#waiting(), this.#context.now());
       return;
     }
     const slow = this.#running;
     if (this.#attempts >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
-    if (this.#start("retry") !== undefined) this.#context.retries.giveBack();
-    else if (this.#request.retryMode === "again") this.#abandon(slow, this.#context.now());
+    if (this.#start("retry") !== undefined) this.#context.retries.refund();
+    else if (this.#request.retryMode === "retry") this.#abandon(slow, this.#context.now());
   }
 
-  #waiting(): Waiting {
+  #waiting(): PendingRequest {
     const { retryMode, deadlineAtMs } = this.#request;
-    return { repetition: retryMode, deadlineAtMs, latencies: this.#latencies };
+    return { retryMode, deadlineAtMs, latencies: this.#latencies };
   }
 
   #hedge(): void {
     const { hedges, now } = this.#context;
     // Probes do not consume the hedge budget.
     if (this.#running.some(({ cause }) => cause === "probe")) this.#start("hedge");
-    else if (hedges?.take(now()) && this.#start("hedge") !== undefined) hedges.giveBack();
+    else if (hedges?.withdraw(now()) && this.#start("hedge") !== undefined) hedges.refund();
   }
 
   /** @returns the response; undefined while another attempt may bring one */
@@ -236,12 +236,12 @@ export class RetryingRequest {
     for (const loser of losers) {
       const elapsedMs = nowMs - loser.startedAtMs;
       this.#record(loser, "hedge_lost", nowMs);
-      if (loser.cause === "probe" && this.#request.retryMode === "race") {
+      if (loser.cause === "probe" && this.#request.retryMode === "hedge") {
         this.#finishProbe(loser);
         continue;
       }
       // An attempt that started later was not slower.
-      if (winner === undefined || loser.number < winner.number) loser.permit.outrun();
+      if (winner === undefined || loser.number < winner.number) loser.permit.hedgeLost();
       else loser.permit.ignore();
       // It would have taken longer still; leaving it out would lower the quantile with each hedge.
       if (elapsedMs >= (this.#latencies.p95Ms ?? Number.POSITIVE_INFINITY))
@@ -292,7 +292,7 @@ export class RetryingRequest {
     const isUndone =
       outcome.kind === "signature_rejected" || (outcome.kind === "refused" && outcome.isNotExecuted);
     if (this.#request.retryMode === "never" && !isUndone) return false;
-    const hasHealthy = pool.hasWell(this.#tried);
+    const hasHealthy = pool.hasHealthy(this.#tried);
     if (outcome.kind === "refused" && !hasHealthy && !isUndone) return this.#deny("origins");
     // What was shed now may be served in a moment, or by another pod behind the same address.
     const isSameOrigin = outcome.kind === "refused" ? !hasHealthy : !pool.hasOther(this.#tried);
@@ -304,7 +304,7 @@ export class RetryingRequest {
     const except =
       isSameOrigin && outcome.kind === "refused" ? this.#allBut(failed.permit.origin) : this.#tried;
     if (this.#start("retry", except) === undefined) return true;
-    if (!isFree) retries.giveBack();
+    if (!isFree) retries.refund();
     return this.#deny("origins");
   }
 
@@ -313,7 +313,7 @@ export class RetryingRequest {
     const { retries, now } = this.#context;
     const nowMs = now();
     if (this.#request.deadlineAtMs - nowMs <= (this.#latencies.medianMs ?? 0)) return "deadline";
-    return isFree || retries.take(nowMs) ? undefined : "budget";
+    return isFree || retries.withdraw(nowMs) ? undefined : "budget";
   }
 
   #deny(reason: RetryDenial): false {
@@ -354,7 +354,7 @@ const isClientGone = (signal: AbortSignal | undefined): boolean =>
   signal?.aborted === true &&
   !(signal.reason instanceof DOMException && signal.reason.name === "TimeoutError");
 
-const unreachable = ({ retryAtMs }: PoolRejection, nowMs: number): OriginResponse =>
+const unreachable = ({ retryAtMs }: BalancerRejection, nowMs: number): OriginResponse =>
   retryAtMs === undefined
     ? { kind: "unreachable" }
     : { kind: "unreachable", retryAfterS: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1_000)) };

@@ -1,19 +1,19 @@
 /**
- * API keys: `bwk_<id>_<secret>`. The id finds the key, the secret proves it; only the secret's SHA-256 is
- * kept. A secret of 256 random bits needs no slow hash.
+ * API keys: `bwk_<id>_<secret>`. The id finds the record, the secret proves the key. Only the secret's SHA-256 is stored;
+ * 256 random bits need no slow hash.
  */
 import { sha256 } from "@noble/hashes/sha2.js";
 import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
 import type { Principal } from "./principal.ts";
 
-/** What is kept of a key, and published to the edge. */
+/** The stored part of a key, published to the edge. */
 export interface KeyRecord {
   readonly id: string;
   /** SHA-256 of the secret's bytes, base64url. */
   readonly hash: string;
   readonly principal: string;
   readonly scopes: readonly string[];
-  /** Epoch milliseconds; null where it does not expire. */
+  /** Epoch milliseconds; null if the key does not expire. */
   readonly expiresAtMs: number | null;
 }
 
@@ -24,7 +24,7 @@ export interface PresentedKey {
 
 const ID_BYTES = 9;
 const SECRET_BYTES = 32;
-// base64url's own `_` cannot mislead: both parts have a fixed length.
+// Both parts have a fixed length, so the `_` of base64url is not ambiguous.
 const FORM = /^bwk_([A-Za-z0-9_-]{12})_([A-Za-z0-9_-]{43})$/;
 
 /** @param random fills a byte array with random bytes */
@@ -36,24 +36,21 @@ export const createKey = (
   return { id, key: `bwk_${id}_${toBase64Url(secret)}`, hash: toBase64Url(sha256(secret)) };
 };
 
-/** Undefined where the text cannot be a key. */
+/** Undefined if the text does not have the form of a key. */
 export const parseKey = (text: string): PresentedKey | undefined => {
   const [, id, encoded] = FORM.exec(text) ?? [];
   const secret = encoded === undefined ? undefined : fromBase64(encoded);
   return id === undefined || secret === undefined ? undefined : { id, secret };
 };
 
-/** Why a key proves nothing. */
-export type KeyFault = "wrong_secret" | "expired";
-
-/** The principal that the key proves, or why it proves none. */
+/** The key's principal, or why the key is invalid. */
 export const verifyKey = (
   presented: PresentedKey,
   record: KeyRecord,
   nowMs: number,
-): Principal | KeyFault => {
-  const kept = fromBase64(record.hash);
-  if (kept === undefined || !equalInConstantTime(sha256(presented.secret), kept)) return "wrong_secret";
+): Principal | "wrong_secret" | "expired" => {
+  const hash = fromBase64(record.hash);
+  if (hash === undefined || !equalInConstantTime(sha256(presented.secret), hash)) return "wrong_secret";
   if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) return "expired";
   return { id: record.principal, scopes: record.scopes };
 };

@@ -1,34 +1,36 @@
-/** API keys: found out by a look-up, believed for a while. */
+/** Checks API keys: by a lookup, whose result is cached for a short time. */
 import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
-import { type PresentedKey, parseKey, verifyKey } from "./api-key.ts";
-import type { KeyFinding, KeyLookup } from "./key-lookup.ts";
+import { type KeyRecord, type PresentedKey, parseKey, verifyKey } from "./api-key.ts";
 import {
   type AuthContext,
   type AuthResult,
   type CheckCredentials,
   MALFORMED,
+  provenPrincipal,
   UNAVAILABLE,
 } from "./result.ts";
 
-/**
- * How long an isolate believes what it has found out about a key. With the time for which Redis may hold what an origin
- * could not renew, that is the 10 s for which a revoked one may live.
- */
-const VERDICT_LIFETIME_MS = 5_000;
-/** From then on it is looked up again in the background, so that nobody who asks often waits for it. */
+export type KeyLookupResult =
+  | { readonly kind: "found"; readonly record: KeyRecord }
+  | { readonly kind: "unknown" }
+  | { readonly kind: "unavailable" };
+
+/** Finds the record of an API key by its id. */
+export type KeyLookup = (id: string, c: AuthContext) => Promise<KeyLookupResult>;
+
+/** With the 5 s for which Redis may hold a stale record, a revoked key is rejected everywhere within 10 s. */
+const CACHE_MS = 5_000;
+/** Age at which a result is renewed in the background, so that a busy client never waits. */
 const REFRESH_AFTER_MS = 2_500;
-/** Verdicts kept; guesses have a room of their own, so that they cannot push out what is valid. */
-const MAX_VERDICTS = 10_000;
+/** Per cache. Rejected keys have their own, so that guesses cannot evict valid keys. */
+const MAX_CACHED = 10_000;
 
-const provenId = (result: AuthResult | undefined): string | undefined =>
-  result?.kind === "proven" ? result.identity.principal.id : undefined;
-
-interface CachedVerdict {
-  readonly credentials: AuthResult;
+interface CachedResult {
+  readonly result: AuthResult;
   readonly fromMs: number;
   readonly untilMs: number;
-  /** Infinity where somebody does so. */
+  /** Infinity once a refresh has begun. */
   refreshAtMs: number;
 }
 
@@ -41,12 +43,12 @@ export interface ApiKeysDeps {
 }
 
 export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysDeps): CheckCredentials => {
-  const accepted = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
-  const refused = createBoundedMap<CachedVerdict>(MAX_VERDICTS);
+  const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
+  const rejected = createBoundedMap<CachedResult>(MAX_CACHED);
 
-  const judge = (
+  const resultOf = (
     presented: PresentedKey,
-    found: Exclude<KeyFinding, { kind: "unavailable" }>,
+    found: Exclude<KeyLookupResult, { kind: "unavailable" }>,
   ): AuthResult => {
     const user = `key:${presented.id}`;
     if (found.kind === "unknown") return { kind: "refused", reason: "unknown_key", user };
@@ -56,45 +58,39 @@ export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysD
       : { kind: "proven", identity: { auth: "api-key", principal: verified } };
   };
 
-  const remember = (key: string, verdict: CachedVerdict): void => {
-    accepted.delete(key);
-    refused.delete(key);
-    (verdict.credentials.kind === "proven" ? accepted : refused).set(key, verdict);
-  };
-
-  const lookUp = async (key: string, presented: PresentedKey, c: AuthContext): Promise<AuthResult> => {
-    const askedAtMs = now();
+  const check = async (key: string, presented: PresentedKey, c: AuthContext): Promise<AuthResult> => {
+    const fromMs = now();
     const found = await lookup(presented.id, c);
     if (found.kind === "unavailable") return UNAVAILABLE;
-    const credentials = judge(presented, found);
-    const isProven = credentials.kind === "proven";
-    const expiresAtMs =
-      (found.kind === "found" && isProven ? found.record.expiresAtMs : null) ?? Number.POSITIVE_INFINITY;
-    const untilMs = Math.min(askedAtMs + VERDICT_LIFETIME_MS, expiresAtMs);
-    const refreshAtMs = isProven ? askedAtMs + REFRESH_AFTER_MS : Number.POSITIVE_INFINITY;
-    remember(key, { credentials, fromMs: askedAtMs, untilMs, refreshAtMs });
-    return credentials;
+    const result = resultOf(presented, found);
+    const isProven = result.kind === "proven";
+    const expiresAtMs = found.kind === "found" && isProven ? found.record.expiresAtMs : null;
+    const untilMs = Math.min(fromMs + CACHE_MS, expiresAtMs ?? Number.POSITIVE_INFINITY);
+    const refreshAtMs = isProven ? fromMs + REFRESH_AFTER_MS : Number.POSITIVE_INFINITY;
+    accepted.delete(key);
+    rejected.delete(key);
+    (isProven ? accepted : rejected).set(key, { result, fromMs, untilMs, refreshAtMs });
+    return result;
   };
 
   return (key, c) => {
     const nowMs = now();
-    const last = accepted.get(key) ?? refused.get(key);
-    // A clock that was set back says nothing about how long it has been believed.
-    const isBelieved = last !== undefined && nowMs >= last.fromMs && nowMs < last.untilMs;
-    const verdict = isBelieved ? last : undefined;
-    if (verdict !== undefined && nowMs < verdict.refreshAtMs) return verdict.credentials;
+    const last = accepted.get(key) ?? rejected.get(key);
+    // A time before `fromMs` means that the clock was set back, so the age is unknown.
+    const cached = last !== undefined && nowMs >= last.fromMs && nowMs < last.untilMs ? last : undefined;
+    if (cached !== undefined && nowMs < cached.refreshAtMs) return cached.result;
     const presented = parseKey(key);
     if (presented === undefined) return MALFORMED;
-    if (verdict !== undefined) {
-      verdict.refreshAtMs = Number.POSITIVE_INFINITY;
-      c.get("waitUntil")(lookUp(key, presented, c));
-      return verdict.credentials;
+    if (cached !== undefined) {
+      cached.refreshAtMs = Number.POSITIVE_INFINITY;
+      c.get("waitUntil")(check(key, presented, c));
+      return cached.result;
     }
-    const principal = provenId(last?.credentials);
-    const known = limits(c.get("route").route.policy.limit).filter(
+    const principal = provenPrincipal(last?.result)?.id;
+    const needed = limits(c.get("route").route.policy.limit).filter(
       ({ per }) => per === "client" || principal !== undefined,
     );
-    limiter.prefetch(known, { address: c.get("client").name, principal }, c.get("waitUntil"));
-    return lookUp(key, presented, c);
+    limiter.prefetch(needed, { address: c.get("client").name, principal }, c.get("waitUntil"));
+    return check(key, presented, c);
   };
 };

@@ -14,7 +14,7 @@ import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import { bearerToken } from "./api-key.ts";
-import { looksLikeToken } from "./jwt/token-header.ts";
+import { looksLikeToken } from "./jwt.ts";
 import { ANONYMOUS_IDENTITY, type Identity, missingScopes, principalOf } from "./principal.ts";
 import { ANONYMOUS, type AuthResult, type CheckCredentials } from "./result.ts";
 

@@ -1,5 +1,6 @@
-/** Who a request comes from, and what they may do. */
+/** The principal of a request, and its scopes. */
 import type { Auth } from "../../contract/policy.ts";
+import type { JsonObject } from "../../lib/json-object.ts";
 
 export interface Principal {
   readonly id: string;
@@ -20,3 +21,21 @@ export const principalOf = (identity: Identity): Principal | undefined =>
 /** The scopes that a route requires and the principal lacks. */
 export const missingScopes = (auth: Auth, principal: Principal): string[] =>
   auth === "public" ? [] : auth.scopes.filter((scope) => !principal.scopes.includes(scope));
+
+/** RFC 6749 §3.3, `scope-token`: no space, quote or backslash. */
+const SCOPE_TOKEN = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
+const MAX_SCOPES = 64;
+
+export const isScope = (value: unknown): value is string =>
+  typeof value === "string" && SCOPE_TOKEN.test(value);
+
+/**
+ * The first 64 distinct scopes of a token's `scope` (RFC 9068 §2.2.3), or of `scp`, which other issuers use. Invalid ones
+ * are skipped.
+ */
+export const readScopes = ({ scope, scp }: JsonObject): string[] => {
+  const value = scope ?? scp;
+  const listed: readonly unknown[] =
+    typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
+  return [...new Set(listed.filter(isScope))].slice(0, MAX_SCOPES);
+};

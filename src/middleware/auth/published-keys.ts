@@ -1,14 +1,14 @@
-/** The form in which API keys stand in Redis for the edge: one hash, a field a key, and a version. */
+/** API keys in Redis, as the edge reads them: one hash with a field per key, and a version. */
 import type { KeyRecord } from "./api-key.ts";
 
 export const publishedKeysName = (prefix: string): string => `${prefix}keys`;
 
-/** The field that holds the snapshot's version; a key's id never begins with `@`. */
+/** The field with the snapshot's version; the id of a key never begins with `@`. */
 export const VERSION_FIELD = "@version";
 
 export const writeKeyRecord = ({ id: _, ...record }: KeyRecord): string => JSON.stringify(record);
 
-/** Undefined where the text is not what `writeKeyRecord` writes. */
+/** Undefined unless `writeKeyRecord` could have written the text. */
 export const readKeyRecord = (id: string, text: string): KeyRecord | undefined => {
   try {
     const value: unknown = JSON.parse(text);

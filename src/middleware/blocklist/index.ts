@@ -6,7 +6,7 @@ import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import type { Blocked, Blocklist } from "./blocklist.ts";
+import type { Blocked } from "./blocklist.ts";
 import type { BlocklistSnapshot } from "./snapshot.ts";
 
 export interface BlocklistDeps {
@@ -29,16 +29,14 @@ export const blocklist = ({
   report,
   now,
 }: BlocklistDeps): Middleware<ContextVariables, RejectionVariables> =>
-  createMiddleware<{ Variables: ContextVariables & RejectionVariables }>(function blocklist(c, next) {
-    const check = (list: Blocklist | undefined): Promise<Response | void> => {
-      const { address } = c.get("client");
-      const nowMs = now();
-      const blocked = address && list?.match(address, nowMs);
-      if (blocked === undefined) return next();
-      const details = `${BLOCKED_RULE}: ${blocked.network}`;
-      report(c, null, { type: "suspicious_activity", rule: BLOCKED_RULE, details });
-      return Promise.resolve(reject(c, "blocklist", blockedProblem(blocked, nowMs)));
-    };
-    const list = snapshot(c);
-    return list instanceof Promise ? list.then(check) : check(list);
+  createMiddleware<{ Variables: ContextVariables & RejectionVariables }>(async function blocklist(c, next) {
+    const copy = snapshot(c);
+    const list = copy instanceof Promise ? await copy : copy;
+    const { address } = c.get("client");
+    const nowMs = now();
+    const blocked = address && list?.match(address, nowMs);
+    if (blocked === undefined) return await next();
+    const details = `${BLOCKED_RULE}: ${blocked.network}`;
+    report(c, null, { type: "suspicious_activity", rule: BLOCKED_RULE, details });
+    return reject(c, "blocklist", blockedProblem(blocked, nowMs));
   });

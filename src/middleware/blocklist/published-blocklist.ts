@@ -1,27 +1,24 @@
 /**
- * The form in which the blocklist stands in Redis for the edge: one hash, with a version (`VERSION_FIELD`) and the compiled
- * list as base64 in parts, so that no command to Redis is large.
+ * The blocklist in Redis, as the edge reads it: one hash with a version (`VERSION_FIELD`) and the compiled list as base64,
+ * in parts, so that no Redis command is large.
  */
-
-/** Networks that a list may hold: compiled at most 5 MB, of which an isolate has 128 for everything. */
+/** Most networks of a list: 5 MB compiled; an isolate has 128 MB in all. */
 export const MAX_ENTRIES = 200_000;
 
-/** What the largest list is compiled, and more. */
+/** Above the compiled size of the largest list. */
 export const MAX_BYTES = 8 * 1024 * 1024;
 
 export const publishedBlocklistName = (prefix: string): string => `${prefix}blocklist`;
 
-/** The field that says how many parts there are; they are named `0`, `1`, … */
+/** The field with the number of parts, which are named `0`, `1`, … */
 export const PARTS_FIELD = "@parts";
 
-/** Characters of one part, which are its bytes. */
+/** Characters per part, a multiple of four: only the last part has padding. */
 const PART_LENGTH = 256 * 1024;
-/** What a part holds: base64 makes four characters of three bytes. */
-const PART_BYTES = (PART_LENGTH / 4) * 3;
-/** More than the largest list has: what says more is not read. */
+/** More than the largest list needs. */
 const MAX_PARTS = 64;
 
-/** So many bytes at a time are made text of: a call takes only so many arguments. A whole number of base64's threes. */
+/** Encoded at a time: a call takes a limited number of arguments. A multiple of three, to avoid padding. */
 const CHUNK_BYTES = 3 * 4_096;
 
 const encode = (bytes: Uint8Array): string => {
@@ -38,42 +35,32 @@ const decodeWithAtob = (text: string): Uint8Array => {
   return bytes;
 };
 
-const decode = (text: string): Uint8Array | undefined => {
-  try {
-    return Uint8Array.fromBase64?.(text) ?? decodeWithAtob(text);
-  } catch {
-    return undefined;
-  }
-};
-
-/** The hash's fields but for the version. */
+/** The hash's fields, without the version. */
 export const writeParts = (bytes: Uint8Array): Record<string, string> => {
-  const count = Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES));
+  const text = encode(bytes);
+  const count = Math.max(1, Math.ceil(text.length / PART_LENGTH));
   const parts = Array.from({ length: count }, (_, index): [string, string] => [
     String(index),
-    encode(bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES)),
+    text.slice(index * PART_LENGTH, (index + 1) * PART_LENGTH),
   ]);
   return Object.fromEntries([...parts, [PARTS_FIELD, String(count)]]);
 };
 
 const COUNT = /^[1-9]\d?$/;
 
-/** The compiled list; undefined where a part is missing, or is not what `writeParts` writes. */
+/** The compiled list; undefined if a part is missing or invalid. */
 export const readParts = (values: Readonly<Record<string, string>>): Uint8Array | undefined => {
   const count = values[PARTS_FIELD];
   if (count === undefined || !COUNT.test(count) || Number(count) > MAX_PARTS) return undefined;
-  const parts: Uint8Array[] = [];
+  let text = "";
   for (let index = 0; index < Number(count); index += 1) {
-    const text = values[index];
-    const part = text === undefined || text.length > PART_LENGTH ? undefined : decode(text);
-    if (part === undefined) return undefined;
-    parts.push(part);
+    const part = values[index];
+    if (part === undefined || part.length > PART_LENGTH) return undefined;
+    text += part;
   }
-  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.byteLength;
+  try {
+    return Uint8Array.fromBase64?.(text) ?? decodeWithAtob(text);
+  } catch {
+    return undefined;
   }
-  return bytes;
 };

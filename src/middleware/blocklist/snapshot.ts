@@ -1,9 +1,7 @@
 /**
- * The blocklist as an isolate holds it: looked after in the background by its version, so that no request waits for it but
- * an isolate's first, and one that comes after a pause. What requests share is plain data: one of them loads it, the others
- * look now and then whether it is there.
+ * An isolate's copy of the blocklist, refreshed in the background by its version. Only an isolate's first request waits
+ * for it, and one after a pause. Requests share plain data: one loads the list, the others poll for it.
  */
-
 import { sleep } from "../../lib/async.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
 import type { Blocklist } from "./blocklist.ts";
@@ -16,17 +14,17 @@ export interface VersionedBlocklist {
 }
 
 /**
- * Has the present list.
+ * Loads the current list.
  *
- * @param known is given back as it is where it is the present one still
- * @throws where nobody can say
+ * @param known returned as it is if it is current
+ * @throws if the list is unavailable
  */
 export type LoadBlocklist = (
   known: VersionedBlocklist | undefined,
   c: SnapshotContext,
 ) => Promise<VersionedBlocklist>;
 
-/** What there is; undefined where there never was one. It resolves in a moment where nobody has looked lately. */
+/** The isolate's copy; undefined if none was ever loaded. Synchronous if the copy is recent. */
 export type BlocklistSnapshot = (
   c: SnapshotContext,
 ) => Blocklist | undefined | Promise<Blocklist | undefined>;
@@ -35,53 +33,58 @@ export interface BlocklistSnapshotDeps {
   readonly load: LoadBlocklist;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Takes what is for operators' eyes. */
+  /** Operator log. */
   readonly log: (entry: Readonly<Record<string, unknown>>) => void;
 }
 
-/** From then on it is looked after in the background. */
+/** Age at which the copy is refreshed in the background. */
 const REFRESH_AFTER_MS = 2_500;
 /**
- * What is older is waited for. With the 5 s for which Redis may hold a list that no origin can renew, or the 2 s after which
- * an origin publishes a block, it holds everywhere within 10 s.
+ * Age at which requests wait for a refresh. With the 5 s for which Redis may hold a list that no origin can renew, or the
+ * 2 s within which an origin publishes a block, a block is enforced everywhere within 10 s.
  */
 const WAIT_AFTER_MS = 4_500;
-/** Nobody waits longer for it: what there is counts then. */
+/** Longest wait; after it the copy is used as it is. */
 const WAIT_MS = 150;
-const LOOK_EVERY_MS = 10;
-/** Whoever loads it has so long until another one does. */
+const POLL_MS = 10;
+/** Time after which another request may load the list instead. */
 const LOAD_MS = 10_000;
-/** Where it cannot be had it is tried again after so long, and not waited for meanwhile. */
+/** From a failed load to the next. Requests do not wait meanwhile. */
 const RETRY_MS = 1_000;
 
-export const blocklistSnapshot = ({ load: loadList, now, log }: BlocklistSnapshotDeps): BlocklistSnapshot => {
-  let held: VersionedBlocklist | undefined;
+export const blocklistSnapshot = ({ load, now, log }: BlocklistSnapshotDeps): BlocklistSnapshot => {
+  let current: VersionedBlocklist | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
+  /** Identifies the current load; negative infinity without one. */
   let loadingUntilMs = Number.NEGATIVE_INFINITY;
   let failedAtMs: number | undefined;
-  /** The loading that has been waited for in vain, by when it is given up. */
-  let vainUntilMs: number | undefined;
+  /** The `loadingUntilMs` of a load that outlasted a request's wait. */
+  let slowUntilMs: number | undefined;
 
-  const load = async (c: SnapshotContext): Promise<void> => {
+  /** False for a time in the future: the clock was set back. */
+  const isRecent = (atMs: number, nowMs: number, ms: number): boolean => nowMs >= atMs && nowMs - atMs < ms;
+  const isLoading = (nowMs: number): boolean => isRecent(loadingUntilMs - LOAD_MS, nowMs, LOAD_MS);
+
+  const refresh = async (c: SnapshotContext): Promise<void> => {
     const beganAtMs = now();
     const untilMs = beganAtMs + LOAD_MS;
     loadingUntilMs = untilMs;
     try {
-      const loaded = await loadList(held, c);
-      // One that was given up brings what is older than what a later one has brought.
+      const loaded = await load(current, c);
+      // A later load has replaced this one, and may have loaded a newer list.
       if (loadingUntilMs !== untilMs) return;
-      held = loaded;
+      current = loaded;
       checkedAtMs = beganAtMs;
-      if (failedAtMs !== undefined) log({ level: "info", message: "the blocklist can be had again" });
+      if (failedAtMs !== undefined) log({ level: "info", message: "the blocklist is available again" });
       failedAtMs = undefined;
     } catch (error) {
       if (loadingUntilMs !== untilMs) return;
       if (failedAtMs === undefined)
         log({
           level: "warn",
-          message: "the blocklist cannot be had",
+          message: "the blocklist is unavailable",
           error: String(error),
-          has: held?.version,
+          has: current?.version,
         });
       failedAtMs = now();
     } finally {
@@ -89,26 +92,23 @@ export const blocklistSnapshot = ({ load: loadList, now, log }: BlocklistSnapsho
     }
   };
 
-  const isLoading = (nowMs: number): boolean => nowMs < loadingUntilMs && nowMs >= loadingUntilMs - LOAD_MS;
-
-  const waited = async (): Promise<Blocklist | undefined> => {
+  const awaitRefresh = async (): Promise<Blocklist | undefined> => {
     const untilMs = loadingUntilMs;
-    for (let waitedMs = 0; waitedMs < WAIT_MS && isLoading(now()); waitedMs += LOOK_EVERY_MS)
-      await sleep(LOOK_EVERY_MS);
-    if (loadingUntilMs === untilMs && isLoading(now())) vainUntilMs = untilMs;
-    return held?.list;
+    for (let waitedMs = 0; waitedMs < WAIT_MS && isLoading(now()); waitedMs += POLL_MS) await sleep(POLL_MS);
+    if (loadingUntilMs === untilMs && isLoading(now())) slowUntilMs = untilMs;
+    return current?.list;
   };
 
   return (c) => {
     const nowMs = now();
-    const ageMs = nowMs - checkedAtMs;
-    // A clock that was set back says nothing about how old it is.
-    if (ageMs >= 0 && ageMs < REFRESH_AFTER_MS) return held?.list;
-    const mayTry = failedAtMs === undefined || nowMs < failedAtMs || nowMs - failedAtMs >= RETRY_MS;
-    if (mayTry && !isLoading(nowMs)) c.get("waitUntil")(load(c));
-    const isRecent = ageMs >= 0 && ageMs < WAIT_AFTER_MS;
-    const hasJustFailed =
-      failedAtMs !== undefined && nowMs >= failedAtMs && nowMs - failedAtMs < WAIT_AFTER_MS;
-    return isRecent || hasJustFailed || vainUntilMs === loadingUntilMs ? held?.list : waited();
+    if (isRecent(checkedAtMs, nowMs, REFRESH_AFTER_MS)) return current?.list;
+    const hasFailedSince = (ms: number): boolean =>
+      failedAtMs !== undefined && isRecent(failedAtMs, nowMs, ms);
+    if (!hasFailedSince(RETRY_MS) && !isLoading(nowMs)) c.get("waitUntil")(refresh(c));
+    const mustWait =
+      !isRecent(checkedAtMs, nowMs, WAIT_AFTER_MS) &&
+      !hasFailedSince(WAIT_AFTER_MS) &&
+      slowUntilMs !== loadingUntilMs;
+    return mustWait ? awaitRefresh() : current?.list;
   };
 };

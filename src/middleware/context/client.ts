@@ -1,38 +1,84 @@
-/** Who a request comes from: by the address that the platform saw, whatever the client itself says. */
+/**
+ * The client of a request, identified by the IP address that the platform saw. Every address has one canonical form, so
+ * that a client is the same one however its address is written: IPv6 as in RFC 5952, and IPv4 mapped into IPv6
+ * (RFC 4291 §2.5.5.2) as IPv4.
+ */
+import ipaddr from "ipaddr.js";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
-import { type ClientAddress, parseAddress, writeAddress } from "./client-address.ts";
 
-/** In place of an address where there is none. */
-export const UNKNOWN_CLIENT = "unknown";
-
-/** Whether it names a client: an address, or that it is not known. */
-export const isClient = (text: string): boolean =>
-  text === UNKNOWN_CLIENT || parseAddress(text) !== undefined;
+export interface ClientAddress {
+  readonly family: 4 | 6;
+  /** In network order: 4 bytes, or 16. */
+  readonly bytes: readonly number[];
+}
 
 export interface Client {
-  /** Its address in its one form, or `UNKNOWN_CLIENT`. */
+  /** The canonical address, or `UNKNOWN_CLIENT`. */
   readonly name: string;
   readonly address: ClientAddress | undefined;
 }
 
+/** The client's name if its address is missing or invalid. */
+export const UNKNOWN_CLIENT = "unknown";
+
 const UNKNOWN: Client = { name: UNKNOWN_CLIENT, address: undefined };
 
+/** The longest text of an address: eight groups, the last two in decimal. */
+const MAX_LENGTH = 45;
+
 /**
- * Names clients: by their address in its one form, so that an IPv4 address that was mapped into IPv6, or one that is
- * written at length, is nobody else.
+ * An IPv6 address with its decimal part, as in `64:ff9b::192.0.2.33`, in hexadecimal. ipaddr.js accepts octal there, and
+ * reads `::192.0.2.33` as a mapped address.
+ */
+const withoutDecimalPart = (text: string): string | undefined => {
+  const at = text.lastIndexOf(":") + 1;
+  const decimal = text.slice(at);
+  if (!decimal.includes(".")) return text;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(decimal)) return undefined;
+  const [a = 0, b = 0, c = 0, d = 0] = ipaddr.IPv4.parse(decimal).octets;
+  return `${text.slice(0, at)}${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+};
+
+/** Undefined for anything but a complete address: no zone, no octal, no short form such as `127.1`. */
+export const parseAddress = (text: string): ClientAddress | undefined => {
+  if (text.length > MAX_LENGTH || text.includes("%")) return undefined;
+  if (ipaddr.IPv4.isValidFourPartDecimal(text)) return { family: 4, bytes: ipaddr.IPv4.parse(text).octets };
+  const hexadecimal = withoutDecimalPart(text);
+  if (hexadecimal === undefined || !ipaddr.IPv6.isValid(hexadecimal)) return undefined;
+  const address = ipaddr.IPv6.parse(hexadecimal);
+  return address.isIPv4MappedAddress()
+    ? { family: 4, bytes: address.toIPv4Address().octets }
+    : { family: 6, bytes: address.toByteArray() };
+};
+
+/** The canonical form. */
+export const writeAddress = ({ bytes }: ClientAddress): string => ipaddr.fromByteArray([...bytes]).toString();
+
+/** The network that one client controls: an IPv4 address itself, or the /64 of an IPv6 address. */
+export const writeNetwork = (address: ClientAddress): string =>
+  address.family === 4
+    ? writeAddress(address)
+    : `${writeAddress({ family: 6, bytes: address.bytes.map((byte, index) => (index < 8 ? byte : 0)) })}/64`;
+
+/** Whether the text can be a client's name. */
+export const isClient = (text: string): boolean =>
+  text === UNKNOWN_CLIENT || parseAddress(text) !== undefined;
+
+/**
+ * Identifies clients by the header field in which the platform reports their address.
  *
- * @param most so many addresses are remembered as they were read
+ * @param most number of fields whose clients are remembered
  */
 export const clientIdentities = (most: number): ((field: string | null) => Client) => {
-  const known = createBoundedMap<Client>(most);
+  const clients = createBoundedMap<Client>(most);
   return (field) => {
     if (field === null) return UNKNOWN;
-    const remembered = known.get(field);
+    const remembered = clients.get(field);
     if (remembered !== undefined) return remembered;
     const address = parseAddress(field);
     if (address === undefined) return UNKNOWN;
     const client = { name: writeAddress(address), address };
-    known.set(field, client);
+    clients.set(field, client);
     return client;
   };
 };

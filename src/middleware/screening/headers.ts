@@ -1,100 +1,89 @@
-/** Screens header fields: how many and how large they are, and what can stand in none. One look at each. */
-import { type Finding, finding } from "./rules.ts";
+/** Screens header fields: number, size, line breaks, and repeated fields. One look at each. */
+import { type Finding, finding, type ScreeningRule } from "./rules.ts";
 
-/** Arrays and other iterables of names and values, or what calls back for each, as `Headers` and `Map` do. */
+/** Names and values, iterable or by callback as in `Headers` and `Map`. */
 export type HeaderFields =
   | Iterable<readonly [name: string, value: string]>
   | { forEach(callback: (value: string, name: string) => void): void };
 
-/** Lengths are UTF-16 code units, which for what HTTP allows in a field are bytes. */
-export const MOST_FIELDS = 100;
-export const MOST_VALUE_LENGTH = 8 * 1024;
-export const MOST_FIELDS_LENGTH = 32 * 1024;
+/** Lengths are UTF-16 code units. */
+const MAX_FIELDS = 100;
+const MAX_VALUE_LENGTH = 8 * 1024;
+const MAX_TOTAL_LENGTH = 32 * 1024;
 
 const PLAIN_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
-/** One that is never closed goes on to the end: to look for its end again from within would take time that grows squarely. */
+/** A quoted string; an unclosed one extends to the end, because to look for its end again would take quadratic time. */
 const QUOTED = /"(?:[^"\\]|\\[\s\S])*(?:"|\\?$)/g;
 const ANY_COMMA = /,/;
-/** A comma behind which no parameter begins: `Digest a=b, c=d` is one value, `Bearer a, Bearer b` two. */
+/** A comma that no parameter follows: `Digest a=b, c=d` is one value, `Bearer a, Bearer b` two. */
 const COMMA_BEFORE_NO_PARAMETER = /,(?![ \t]*[!#$%&'*+.^_`|~\w-]+[ \t]*=[^=,])/;
-/** A key may hold a comma, but no space. */
+/** A key may contain a comma, but no space. */
 const COMMA_AND_SPACE = /, /;
 
 interface SingleField {
   readonly name: string;
-  /** What no one value of it holds outside quotes. */
-  readonly several: RegExp;
+  /** Matches outside quotes if there are several values. */
+  readonly separator: RegExp;
 }
 
 const SINGLE: readonly SingleField[] = [
-  { name: "authorization", several: COMMA_BEFORE_NO_PARAMETER },
-  { name: "content-type", several: ANY_COMMA },
-  { name: "content-length", several: ANY_COMMA },
-  { name: "idempotency-key", several: COMMA_AND_SPACE },
-  { name: "host", several: ANY_COMMA },
+  { name: "authorization", separator: COMMA_BEFORE_NO_PARAMETER },
+  { name: "content-type", separator: ANY_COMMA },
+  { name: "content-length", separator: ANY_COMMA },
+  { name: "idempotency-key", separator: COMMA_AND_SPACE },
+  { name: "host", separator: ANY_COMMA },
 ];
 
-/** No two of their names are of one length, and most other names are of none of these. */
+/** By the length of their names, which differ, and which few other names share. */
 const singleByLength: readonly (SingleField | undefined)[] = Array.from({ length: 16 }, (_, length) =>
   SINGLE.find(({ name }) => name.length === length),
 );
 
-/** One range is looked for faster than three characters; of what else is in it only tabs are met. */
+/** A range is faster to find than three characters, and of the others in it only tabs occur. */
 const MAYBE_BREAK = /[\0-\r]/;
 const BREAK = /[\0\r\n]/;
 
-/** A value never takes more than one line. Runtimes refuse most of this before we see it, but nobody says that all must. */
+/** Most runtimes reject these themselves. */
 const hasBreak = (value: string): boolean => MAYBE_BREAK.test(value) && BREAK.test(value);
 
-const holdsSeveral = ({ several }: SingleField, value: string): boolean =>
-  value.includes(",") && several.test(value.replace(QUOTED, '""'));
+const hasSeveral = ({ separator }: SingleField, value: string): boolean =>
+  value.includes(",") && separator.test(value.replace(QUOTED, '""'));
 
-class FieldsScreen {
-  #found: Finding | undefined = undefined;
-  #count = 0;
-  #length = 0;
-  /** One bit, by the length of its name, a field of `SINGLE` that has been there. */
-  #seen = 0;
+export const screenHeaders = (headers: HeaderFields): Finding | undefined => {
+  let first: Finding | undefined;
+  let count = 0;
+  let length = 0;
+  /** Single fields seen, one bit each: the length of the name. */
+  let seen = 0;
 
-  see(name: string, value: string): void {
-    this.#count += 1;
-    this.#length += name.length + value.length;
-    if (this.#found !== undefined || this.#length > MOST_FIELDS_LENGTH) return;
-    if (value.length > MOST_VALUE_LENGTH) this.#found = finding("headers_too_large", this.#where(name));
-    else if (hasBreak(value)) this.#found = finding("control_characters", this.#where(name));
-    else if (this.#isDuplicate(name, value)) this.#found = finding("duplicate_header", this.#where(name));
-  }
-
-  /** What all of them are together says more than what one of them is. */
-  end(): Finding | undefined {
-    if (this.#count > MOST_FIELDS) return finding("headers_too_large", "number of header fields");
-    if (this.#length > MOST_FIELDS_LENGTH) return finding("headers_too_large", "header fields together");
-    return this.#found;
-  }
-
-  #isDuplicate(name: string, value: string): boolean {
+  const isDuplicate = (name: string, value: string): boolean => {
     const field = singleByLength[name.length];
     if (field === undefined || (field.name !== name && field.name !== name.toLowerCase())) return false;
     const bit = 1 << name.length;
-    const wasThere = (this.#seen & bit) !== 0;
-    this.#seen |= bit;
-    return wasThere || holdsSeveral(field, value);
-  }
+    const isRepeated = (seen & bit) !== 0;
+    seen |= bit;
+    return isRepeated || hasSeveral(field, value);
+  };
 
-  #where(name: string): string {
-    return PLAIN_NAME.test(name) ? `header field ${name}` : `header field ${this.#count}`;
-  }
-}
+  const brokenRule = (name: string, value: string): ScreeningRule | undefined => {
+    if (value.length > MAX_VALUE_LENGTH) return "headers_too_large";
+    if (hasBreak(value)) return "control_characters";
+    return isDuplicate(name, value) ? "duplicate_header" : undefined;
+  };
 
-export const screenHeaders = (headers: HeaderFields): Finding | undefined => {
-  const screen = new FieldsScreen();
-  if (Symbol.iterator in headers) {
-    for (const [name, value] of headers) screen.see(name, value);
-  } else {
-    headers.forEach((value, name) => {
-      screen.see(name, value);
-    });
-  }
-  return screen.end();
+  const add = (name: string, value: string): void => {
+    count += 1;
+    length += name.length + value.length;
+    if (first !== undefined || length > MAX_TOTAL_LENGTH) return;
+    const rule = brokenRule(name, value);
+    if (rule !== undefined) first = finding(rule, `header field ${PLAIN_NAME.test(name) ? name : count}`);
+  };
+
+  if (Symbol.iterator in headers) for (const [name, value] of headers) add(name, value);
+  else headers.forEach((value, name) => void add(name, value));
+  // The limits of all fields together come first.
+  if (count > MAX_FIELDS) return finding("headers_too_large", "number of header fields");
+  if (length > MAX_TOTAL_LENGTH) return finding("headers_too_large", "header fields together");
+  return first;
 };

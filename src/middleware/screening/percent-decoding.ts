@@ -1,95 +1,56 @@
 /**
- * Percent-decoding (RFC 3986 §2.1) as the most forgiving server might do it: what is wrong is noted, and read all the
- * same. So overlong UTF-8 (`%c0%ae` for a dot), which decoders must refuse (RFC 3629 §3), is read as what it was meant
- * to get past.
+ * Percent-decoding (RFC 3986 §2.1) as the most lenient server might do it: errors are reported, and decoded all the same.
+ * Overlong UTF-8 (`%c0%ae` for a dot), which decoders must reject (RFC 3629 §3), becomes the character that it disguises.
  */
 
 export interface Decoded {
   readonly text: string;
-  /** A `%` begins no escape, or escapes are no UTF-8. */
+  /** A `%` begins no escape, or escapes are not UTF-8. */
   readonly isMalformed: boolean;
-  /** An escape stood for `/` or `\`. */
+  /** An escape stands for `/` or `\`. */
   readonly hasSeparator: boolean;
 }
 
-interface CodePoint {
-  readonly code: number;
-  /** Bytes that it takes. */
-  readonly length: number;
-  readonly isValid: boolean;
-}
+/** Runs of escapes, and every other `%`. */
+const ESCAPES = /(?:%[0-9a-f]{2})+|%/gi;
 
-const REPLACEMENT = 0xfffd;
-const STRAY: CodePoint = { code: REPLACEMENT, length: 1, isValid: false };
-const MAX_CODE_POINT = 0x10ffff;
-/** By the length of a sequence: below that a code point has a shorter one. */
-const SHORTEST = [0, 0, 0x80, 0x800, 0x10000, 0x200000, 0x4000000];
+/** ASCII in two to six bytes; the first UTF-8 had sequences of five and six. No valid sequence contains these bytes. */
+const OVERLONG =
+  /(?:[\xc0\xc1]|\xe0[\x80\x81]|\xf0\x80[\x80\x81]|\xf8\x80\x80[\x80\x81]|\xfc\x80\x80\x80[\x80\x81])[\x80-\xbf]/g;
 
-const isContinuation = (byte: number | undefined): byte is number =>
-  byte !== undefined && byte >= 0x80 && byte <= 0xbf;
-
-/** Sequences of five and six bytes are none any more, but have been. */
-const sequenceLength = (lead: number): number =>
-  lead < 0x80 ? 1 : lead < 0xc0 || lead > 0xfd ? 0 : Math.clz32(~(lead << 24));
-
-const readCodePoint = (bytes: readonly number[], at: number): CodePoint => {
-  const lead = bytes[at] ?? 0;
-  const length = sequenceLength(lead);
-  if (length === 1) return { code: lead, length, isValid: true };
-  if (length === 0) return STRAY;
-  let code = lead & (0x7f >> length);
-  for (let next = at + 1; next < at + length; next += 1) {
-    const byte = bytes[next];
-    if (!isContinuation(byte)) return STRAY;
-    code = code * 64 + (byte & 0x3f);
-  }
-  const isSurrogate = code >= 0xd800 && code <= 0xdfff;
-  const isValid = code >= (SHORTEST[length] ?? 0) && code <= MAX_CODE_POINT && !isSurrogate;
-  return { code: code <= MAX_CODE_POINT && !isSurrogate ? code : REPLACEMENT, length, isValid };
+/** The character that an overlong sequence disguises: its last seven bits. */
+const shortened = (sequence: string): string => {
+  const [high = 0, low = 0] = [...sequence.slice(-2)].map((byte) => byte.charCodeAt(0));
+  return String.fromCharCode(((high & 1) << 6) | (low & 0x3f));
 };
 
-const hexadecimalDigit = (code: number): number => {
-  if (code >= 0x30 && code <= 0x39) return code - 0x30;
-  const letter = code | 0x20;
-  return letter >= 0x61 && letter <= 0x66 ? letter - 0x57 : -1;
-};
+const decodeUtf8 = (bytes: Uint8Array, fatal: boolean): string =>
+  new TextDecoder("utf-8", { fatal, ignoreBOM: true }).decode(bytes);
 
-/** -1 where no escape begins there. */
-const escapedByte = (text: string, at: number): number => {
-  if (text[at] !== "%" || at + 2 >= text.length) return -1;
-  const high = hexadecimalDigit(text.charCodeAt(at + 1));
-  const low = hexadecimalDigit(text.charCodeAt(at + 2));
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-};
-
-/** One round of it. */
+/** Decodes once. */
 export const percentDecode = (text: string): Decoded => {
-  let decoded = "";
   let isMalformed = false;
-  let hasSeparator = false;
-  let at = 0;
-  while (at < text.length) {
-    const percent = text.indexOf("%", at);
-    const end = percent < 0 ? text.length : percent;
-    decoded += text.slice(at, end);
-    at = end;
-    const bytes: number[] = [];
-    for (let byte = escapedByte(text, at); byte >= 0; byte = escapedByte(text, at)) {
-      bytes.push(byte);
-      at += 3;
-    }
-    if (bytes.length === 0 && at < text.length) {
-      decoded += "%";
-      at += 1;
+  const decode = (escapes: string): string => {
+    const binary = escapes.replace(/%(..)/g, (_, digits) => String.fromCharCode(Number.parseInt(digits, 16)));
+    const plain = binary.replace(OVERLONG, shortened);
+    isMalformed ||= plain !== binary;
+    const bytes = Uint8Array.from(plain, (byte) => byte.charCodeAt(0));
+    try {
+      return decodeUtf8(bytes, true);
+    } catch {
       isMalformed = true;
+      return decodeUtf8(bytes, false);
     }
-    for (let next = 0; next < bytes.length; ) {
-      const { code, length, isValid } = readCodePoint(bytes, next);
-      decoded += String.fromCodePoint(code);
-      if (!isValid) isMalformed = true;
-      if (code === 0x2f || code === 0x5c) hasSeparator = true;
-      next += length;
+  };
+  let hasSeparator = false;
+  const decoded = text.replace(ESCAPES, (escapes) => {
+    if (escapes === "%") {
+      isMalformed = true;
+      return escapes;
     }
-  }
+    const characters = decode(escapes);
+    hasSeparator ||= /[/\\]/.test(characters);
+    return characters;
+  });
   return { text: decoded, isMalformed, hasSeparator };
 };

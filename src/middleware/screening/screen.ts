@@ -1,43 +1,117 @@
 /**
- * Looks at a request for what no client of an API sends: attempts to leave its paths, what scanners ask for, what two
- * servers might read in two ways. It decides by the request alone. An ordinary one costs one look at its path and one at
- * each of its header fields.
+ * Screens a request for what no client of an API sends: attempts to leave its paths, scanner probes, and text that two
+ * servers might interpret differently. The decision depends on the request alone. An ordinary request costs one regular
+ * expression over its path, and one look at each header field.
  */
 import { type HeaderFields, screenHeaders } from "./headers.ts";
-import { screenPath } from "./path.ts";
+import { percentDecode } from "./percent-decoding.ts";
 import { type Finding, finding } from "./rules.ts";
 
 export interface ScreenedRequest {
   readonly method: string;
-  /** As it was sent, without its query. */
+  /** As sent, without the query. */
   readonly path: string;
-  /** With or without its leading `?`. */
+  /** With or without the leading `?`. */
   readonly query: string;
-  /** Whether the contract has the path: then what scanners ask for is ordinary there. @default false */
+  /** Whether the contract has the path, so that it cannot be a scanner's. @default false */
   readonly isRoute?: boolean | undefined;
-  /**
-   * Left out, they are not looked at: a runtime that has bounded them already may ask more for going through them than
-   * all of this costs.
-   */
+  /** Undefined where the runtime has bounded them, and iterating over them costs more than all other checks. */
   readonly headers?: HeaderFields | undefined;
 }
 
-/** For the Allow field of a refused method. */
+/** The Allow field of a rejected method. */
 export const SCREENED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
-
-/** Of path and query together, UTF-16 code units, which for what a target may hold are bytes. */
-export const MOST_URL_LENGTH = 8 * 1024;
-
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
-/** The first thing that is wrong, or undefined. What is too long is not looked at any closer. */
-export const screen = ({ method, path, query, isRoute, headers }: ScreenedRequest): Finding | undefined => {
-  if (!METHOD.test(method)) return finding("method", "not one of HTTP's usual ones");
-  if (path.length + query.length > MOST_URL_LENGTH) return finding("url_too_long", "path and query");
-  return screenPath(path, isRoute) ?? screenQuery(query) ?? (headers && screenHeaders(headers));
+/** Path and query together, UTF-16 code units. */
+export const MOST_URL_LENGTH = 8 * 1024;
+
+/** Servers behind servers decode again, but none is known to do so more than three times. */
+const MAX_ROUNDS = 3;
+
+/** No dot, no escape, no empty segment: no server interprets it differently. */
+const ORDINARY = /^(?:\/[A-Za-z0-9_~-]+)*\/?$/;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the rule rejects them
+const CONTROL = /[\x00-\x1f\x7f]/;
+/** A segment of one or two dots; some servers cut a segment off at `;`. */
+const TRAVERSAL = /(?:^|[/\\])\.\.?(?:[/\\;]|$)/;
+
+/** Files and folders whose names begin with a dot. */
+const HIDDEN =
+  "env|git|gitignore|gitlab-ci|svn|hg|bzr|aws|ssh|docker|dockerenv|kube|config|npmrc|netrc|htaccess|htpasswd|" +
+  "ds_store|vscode|idea|bash_history|bashrc|profile";
+/** First segments; none of them contains a dot. */
+const ROOTS =
+  "wp-admin|wp-content|wp-includes|wp-login|wp-json|wordpress|xmlrpc|phpmyadmin|pma|phpinfo|adminer|cgi-bin|" +
+  "vendor/phpunit|actuator|jolokia|jmx-console|server-status|server-info|_ignition|_profiler|telescope|solr|druid|" +
+  "geoserver|boaform|goform|hnap1|owa|dana-na|web-inf|meta-inf|manager/html";
+const EXTENSIONS = "php\\d?|phtml|phar|aspx?|ashx|asmx|jspx?|cgi|cfm|sql|bak|swp|old|env|ini|exe|dll";
+const END = "(?:[/;]|$)";
+
+/**
+ * Paths that scanners request from every host: files that should never be served, and pages of software that is often
+ * attacked. Every alternative begins with a character that no repetition before it matches, so no input is slow.
+ */
+const SCANNER_PATH = new RegExp(
+  `^/+(?:${ROOTS})${END}|/\\.(?:${HIDDEN})(?:[./;_~-]|$)|\\.(?:${EXTENSIONS})~?${END}`,
+  "i",
+);
+
+/** The number of the first traversing segment, from 1. */
+const traversingSegment = (path: string): number | undefined => {
+  const at = path.search(TRAVERSAL);
+  return at < 0 ? undefined : path.slice(0, at + 1).split(/[/\\]/).length - 1;
+};
+
+const afterRounds = (rounds: number): string =>
+  ["as it is", "decoded once", "decoded twice", "decoded three times"][rounds] ?? "";
+
+const screenSeparators = (path: string): Finding | undefined => {
+  if (path.includes("\\")) return finding("backslash", "path");
+  if (path.includes("//")) return finding("empty_segment", "path");
+  if (path.includes(";")) return finding("path_parameter", "path");
+  return undefined;
+};
+
+const screenClosely = (path: string, isRoute: boolean): Finding | undefined => {
+  let text = path;
+  let rounds = 0;
+  let isMalformed = !path.isWellFormed();
+  let separatorRound = 0;
+  for (;;) {
+    const segment = traversingSegment(text);
+    if (segment !== undefined)
+      return finding("path_traversal", `segment ${segment} of the path, ${afterRounds(rounds)}`);
+    if (CONTROL.test(text)) return finding("control_characters", `path, ${afterRounds(rounds)}`);
+    if (rounds === MAX_ROUNDS || !text.includes("%")) break;
+    const decoded = percentDecode(text);
+    rounds += 1;
+    // After the first round, a `%` that begins no escape is a decoded literal.
+    if (rounds === 1 && decoded.isMalformed) isMalformed = true;
+    if (decoded.hasSeparator && separatorRound === 0) separatorRound = rounds;
+    text = decoded.text;
+  }
+  if (isMalformed) return finding("malformed_encoding", "path");
+  if (!isRoute && SCANNER_PATH.test(text)) return finding("scanner_path", "path");
+  if (separatorRound > 0) return finding("encoded_separator", `path, ${afterRounds(separatorRound)}`);
+  return screenSeparators(path);
+};
+
+/** @param path as sent, without the query */
+export const screenPath = (path: string, isRoute = false): Finding | undefined => {
+  if (!ORDINARY.test(path)) return screenClosely(path, isRoute);
+  return !isRoute && SCANNER_PATH.test(path) ? finding("scanner_path", "path") : undefined;
 };
 
 const screenQuery = (query: string): Finding | undefined =>
   query !== "" && (query.includes("%00") || query.includes("\0"))
     ? finding("control_characters", "query")
     : undefined;
+
+/** The first finding, if any. A URL that is too long is not examined further. */
+export const screen = ({ method, path, query, isRoute, headers }: ScreenedRequest): Finding | undefined => {
+  if (!METHOD.test(method)) return finding("method", "not a standard method");
+  if (path.length + query.length > MOST_URL_LENGTH) return finding("url_too_long", "path and query");
+  return screenPath(path, isRoute) ?? screenQuery(query) ?? (headers && screenHeaders(headers));
+};

@@ -2,8 +2,7 @@
  * What the edge tells the origin about a request, as one header field: a dictionary of structured fields (RFC 9651 §3.2),
  * such as `client="192.0.2.1", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=9900, attempt=1`.
  */
-import type { Identity } from "../auth/principal.ts";
-import { isScope } from "../auth/scopes.ts";
+import { type Identity, isScope } from "../auth/principal.ts";
 import { isClient } from "../context/client.ts";
 
 export interface EdgeContext {

@@ -3,16 +3,16 @@
  * made in the background; what is older still, only where none can be made. However many ask, one makes it.
  */
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
+import { withTimeout } from "../../lib/async.ts";
 import type { CacheStatus } from "../../middleware/response-cache/cache-status.ts";
 import { type CacheWindows, jittered, usabilityOf } from "../../middleware/response-cache/freshness.ts";
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
-import { createLeases } from "../../resilience/single-flight.ts";
-import type { Answer } from "../answer.ts";
+import { SingleFlight } from "../../resilience/single-flight.ts";
 import type { Scope } from "../data/database.ts";
 import { untilEnd } from "../data/until-end.ts";
-import { Refusal } from "../refusal.ts";
-import { within } from "../within.ts";
+import type { Answer } from "../http/response.ts";
+import { ProblemError } from "../middleware/error-handler.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";
 import { createFlights, type Flight } from "./flights.ts";
 import type { CachedAbsence, Held, LevelOne } from "./level-one.ts";
@@ -75,7 +75,7 @@ const statusNumber = (answer: Answer | Problem): number =>
 export const createAnswerCache = (dependencies: AnswerCacheDependencies): AnswerCache => {
   const { levelOne, levelTwo, now, random } = dependencies;
   const invalidations = createInvalidations();
-  const flights = createFlights<Made>(createLeases({ leaseMs: LEASE_MS }), LEASE_MS, now);
+  const flights = createFlights<Made>(new SingleFlight(LEASE_MS), LEASE_MS, now);
   /** How many writes there have been: the moment of all that is made now. */
   let writes = 0;
 
@@ -209,9 +209,11 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
     scope: Scope,
     hasAlternative: boolean,
   ): Promise<Made | undefined> => {
-    if (hasAlternative) return within(flight.result, patienceMs(flight), undefined);
+    if (hasAlternative) return withTimeout(flight.result, patienceMs(flight), { fallback: undefined });
     if (lastResort(request) === undefined) return flight.result;
-    return within(flight.result, Math.max(0, scope.deadlineAtMs - LAST_MOMENT_MS - now()), undefined);
+    return withTimeout(flight.result, Math.max(0, scope.deadlineAtMs - LAST_MOMENT_MS - now()), {
+      fallback: undefined,
+    });
   };
 
   return {
@@ -250,7 +252,7 @@ export const createAnswerCache = (dependencies: AnswerCacheDependencies): Answer
         // Without anything else any more there is but the answer to wait for.
         return resultOf(made ?? (await untilEnd(scope, flight.result)), underWay !== undefined, forward);
       } catch (error) {
-        const status = error instanceof Refusal ? statusOf(error.problem) : 503;
+        const status = error instanceof ProblemError ? statusOf(error.problem) : 503;
         const held = isFailure(status) ? lastResort(request) : undefined;
         if (held === undefined) throw error;
         return staleOnError(held, status);

@@ -1,6 +1,6 @@
 /** An answer as it is kept: whole, and as text, so that it is sent the same each time. */
 import type { CacheWindows } from "../../middleware/response-cache/freshness.ts";
-import type { Answer } from "../answer.ts";
+import type { Answer } from "../http/response.ts";
 
 export interface CachedAnswer {
   readonly status: number;

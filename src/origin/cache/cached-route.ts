@@ -10,8 +10,8 @@ import {
 import { writeCacheStatus } from "../../middleware/response-cache/cache-status.ts";
 import { type CacheWindows, windowsOf } from "../../middleware/response-cache/freshness.ts";
 import { tagsFor } from "../../middleware/response-cache/tags.ts";
-import type { Answer } from "../answer.ts";
-import type { ParsedInput } from "../read-input.ts";
+import type { Answer } from "../http/response.ts";
+import type { ParsedInput } from "../middleware/validate.ts";
 import type { CacheRequest, CacheResult } from "./answer-cache.ts";
 
 /** By this name answers tell of this cache (RFC 9211 §2). */

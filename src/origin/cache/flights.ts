@@ -3,7 +3,7 @@
  * carries the work, so that one's going away ends it for nobody else; when the last of them has gone, it is ended. What
  * does not come back within a lease is begun once more, by another connection if need be, whichever comes first.
  */
-import type { Lease, Leases } from "../../resilience/single-flight.ts";
+import type { Lease, SingleFlight } from "../../resilience/single-flight.ts";
 
 export interface Flight<T> {
   /** The first answer that comes, or why none did. */
@@ -92,7 +92,7 @@ class WorkInFlight<T> implements Flight<T> {
 }
 
 /** @param now epoch milliseconds */
-export const createFlights = <T>(leases: Leases, leaseMs: number, now: () => number): Flights<T> => {
+export const createFlights = <T>(leases: SingleFlight, leaseMs: number, now: () => number): Flights<T> => {
   const flights = new Map<string, WorkInFlight<T>>();
 
   return {
@@ -102,9 +102,9 @@ export const createFlights = <T>(leases: Leases, leaseMs: number, now: () => num
       const { key } = plan;
       const flight = new WorkInFlight<T>(plan, now());
       flights.set(key, flight);
-      let lease: Lease | undefined = leases.take(key, now());
+      let lease: Lease | undefined = leases.acquire(key, now());
       const again = setInterval(() => {
-        lease = leases.take(key, now()) ?? lease;
+        lease = leases.acquire(key, now()) ?? lease;
         flight.try();
       }, leaseMs);
       const end = (): void => {
@@ -113,7 +113,7 @@ export const createFlights = <T>(leases: Leases, leaseMs: number, now: () => num
       };
       const giveBack = (): void => {
         end();
-        if (lease !== undefined) leases.end(lease);
+        if (lease !== undefined) leases.release(lease);
       };
       // The lease of what has failed is left to run out.
       flight.result.then(giveBack, end);

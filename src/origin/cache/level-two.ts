@@ -2,10 +2,11 @@
  * The second level: Redis, which all origins share. An answer there carries the versions that its tags had before
  * it was made; a write raises them. Redis may be away, slow or emptied at any time: then there is no second level.
  */
+
 import * as z from "zod/mini";
+import { withTimeout } from "../../lib/async.ts";
 import type { RedisStore } from "../data/redis.ts";
-import type { OriginLog } from "../log.ts";
-import { within } from "../within.ts";
+import type { OriginLog } from "../log/log.ts";
 import type { CachedAnswer } from "./cached-answer.ts";
 import { createOwnWrites, EVERYTHING } from "./own-writes.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.ts";
@@ -99,10 +100,10 @@ export const createLevelTwo = (options: LevelTwoOptions): LevelTwo => {
     void work.catch((error: unknown) => log.debug({ err: error }, "the second level was not written"));
 
   const bounded = <T>(work: Promise<T>): Promise<T | undefined> =>
-    within(
+    withTimeout(
       work.catch(() => undefined),
       WAIT_MS,
-      undefined,
+      { fallback: undefined },
     );
 
   /** Whether the answer is of the tags' present versions, and not older than a write of this process. */

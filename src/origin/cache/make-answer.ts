@@ -1,7 +1,7 @@
 /** Makes an answer for all who wait: takes another origin's from the second level, or has its own made and kept. */
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import { lifetimeMs, usabilityOf } from "../../middleware/response-cache/freshness.ts";
-import type { Answer } from "../answer.ts";
+import type { Answer } from "../http/response.ts";
 import type { CacheRequest } from "./answer-cache.ts";
 import { answerOf, type CachedAnswer } from "./cached-answer.ts";
 import { LEASE_MS, type LevelTwo, type Owned } from "./level-two.ts";

@@ -2,8 +2,12 @@
  * What the wire shows of PostgreSQL, told to the breaker before it. What a caller was told does not count: it may be
  * gone by then, and a server that refuses a statement, or cancels it at its deadline, is well.
  */
-import type { Breaker, Permit, Rejection } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Judgement } from "../../resilience/circuit-breaker/outcome.ts";
+import type {
+  Breaker,
+  Outcome,
+  Permit,
+  Rejection,
+} from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { CircuitOpenError, isFatal, isRefusedLogin, SaturatedError, sqlState } from "./failure.ts";
 
 /** Connection exception, insufficient resources, and a server that is going or coming. */
@@ -12,21 +16,21 @@ const FAILURE = /^(08|53|57P)/;
 const PROTOCOL_VIOLATION = "08P01";
 
 /** @param error of the driver's callback; undefined where the statement was done */
-export const judgeStatement = (error: unknown): Judgement => {
-  if (error === undefined) return "answer";
+export const judgeStatement = (error: unknown): Outcome => {
+  if (error === undefined) return "success";
   const code = sqlState(error);
-  if (code === PROTOCOL_VIOLATION) return isFatal(error) ? "failure" : "answer";
-  return code === undefined || FAILURE.test(code) ? "failure" : "answer";
+  if (code === PROTOCOL_VIOLATION) return isFatal(error) ? "failure" : "success";
+  return code === undefined || FAILURE.test(code) ? "failure" : "success";
 };
 
 /** @param error with which a connection was not to be had */
-export const judgeOpening = (error: unknown): Judgement => {
-  if (error instanceof SaturatedError) return "nothing";
-  return isRefusedLogin(error) ? "answer" : "failure";
+export const judgeOpening = (error: unknown): Outcome => {
+  if (error instanceof SaturatedError) return "ignored";
+  return isRefusedLogin(error) ? "success" : "failure";
 };
 
-export const tell = (permit: Permit, judgement: Judgement): void => {
-  if (judgement === "answer") permit.ok();
+export const tell = (permit: Permit, judgement: Outcome): void => {
+  if (judgement === "success") permit.ok();
   else if (judgement === "failure") permit.fail();
   else permit.ignore();
 };

@@ -3,7 +3,7 @@
  * too; connections may be lost at any time without harm; nothing depends on a session.
  */
 import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import {
   asRows,
   type Database,

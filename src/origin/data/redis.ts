@@ -2,7 +2,7 @@
 import { Redis as UpstashRedis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { type ObserveData, observed } from "./observe.ts";
 
 export interface RedisStore {

@@ -16,13 +16,12 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import type { OriginConfiguration } from "../config/configuration.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import { limitStoreOf } from "../limits/limit-store.ts";
-import type { OriginLog } from "../log.ts";
-import type { OriginContext } from "../route-operation.ts";
+import type { OriginLog } from "../log/log.ts";
+import type { OriginContext } from "../middleware/context.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import { originBlocklistSource } from "../stores/blocklist.ts";
 import { originKeyLookup } from "../stores/key-lookup.ts";
-import { configuredTokens } from "./configured-tokens.ts";
+import { limitStoreOf } from "../stores/limits.ts";
 
 export interface OriginGuardsDeps {
   readonly configuration: OriginConfiguration;
@@ -70,14 +69,14 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
     store: limitStoreOf(limitRedis, keyPrefix),
     breaker: redisBreaker,
     within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRefusal(error) ? ("answer" as const) : ("failure" as const)),
+    judge: (error: unknown) => (isRefusal(error) ? ("success" as const) : ("failure" as const)),
   };
   return guards({
     routes: edgeRoutes(deps.routes),
     config,
     loadBlocklist: originBlocklistSource(database),
     lookUpKey: originKeyLookup(database, redis, keyPrefix),
-    tokens: configuredTokens(configuration.security, now, deps.log),
+    fetch,
     limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
     headerFields,
     recordEvent: (occurrence) => securityEvents.record(occurrence),

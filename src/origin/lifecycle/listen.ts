@@ -1,25 +1,25 @@
-/** A Hono application on a port, and its end without a request lost. */
+/** A Hono application on a port, and its shutdown without a lost request. */
 import { once } from "node:events";
 import { createServer, type ServerResponse } from "node:http";
 import { Server as TcpServer } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
-import { within } from "../within.ts";
+import { withTimeout } from "../../lib/async.ts";
 
 export interface Listener {
   readonly port: number;
-  /** Goes on serving; every answer from now on asks its client for another connection. */
+  /** Continues to serve; every response asks its client to close the connection. */
   turnAway(): void;
   /**
-   * Takes no new connections, lets requests in flight end, and ends what is left when the time is up.
+   * Accepts no new connections, lets requests in flight end, and cuts off the rest when the time is up.
    *
-   * @param idleGraceMs so long after turning away idle connections are left to their clients, within
-   *   `timeoutMs`: at any moment a request may be on its way over one. @default 100
+   * @param idleGraceMs how long after `turnAway` idle connections stay open, at most `timeoutMs`: a request may be on
+   *   its way over one. @default 100
    * @returns how many requests were cut off
    */
   close(timeoutMs: number, idleGraceMs?: number): Promise<number>;
 }
 
-/** Longer than a proxy in front keeps an idle connection, so that it is never closed under a request. */
+/** Longer than a proxy in front keeps an idle connection, so that none is closed under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** @throws the listening error, such as EADDRINUSE */
 export const listen = async (
@@ -30,7 +30,7 @@ export const listen = async (
   let turningAwaySinceMs: number | undefined;
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS });
   const handle = getRequestListener((request, bindings) => {
-    // An HTTP/2 server's are of another kind; this one is not.
+    // Only an HTTP/2 server has other bindings.
     return "httpVersion" in bindings.incoming ? fetch(request, bindings as HttpBindings) : new Response(null);
   });
   server.on("request", (request, response) => {
@@ -54,14 +54,14 @@ export const listen = async (
   const close = async (timeoutMs: number, idleGraceMs = 100): Promise<number> => {
     turnAway();
     const turnedAwayMs = performance.now() - (turningAwaySinceMs ?? 0);
-    // When no connection is left either.
+    // Emitted when no connection is left.
     const closed = once(server, "close");
-    // The HTTP server's own close() would end idle connections at once, under a request on its way.
+    // The HTTP server's own close() would end idle connections immediately, under a request on its way.
     TcpServer.prototype.close.call(server);
     const deadline = new AbortController();
-    // AbortSignal.timeout() would not keep the process alive until its time is up.
+    // AbortSignal.timeout() would not keep the process alive.
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
-    await within(closed, Math.max(0, Math.min(idleGraceMs - turnedAwayMs, timeoutMs)), []);
+    await withTimeout(closed, Math.max(0, Math.min(idleGraceMs - turnedAwayMs, timeoutMs)), { fallback: [] });
     while (inFlight.size > 0 && !deadline.signal.aborted) {
       await once(server, "idle", { signal: deadline.signal }).catch(() => undefined);
     }

@@ -1,4 +1,4 @@
-/** `/health`: the process lives. `/ready`: it may get requests. Both stay reachable without a signature. */
+/** `/health`: the process runs. `/ready`: it may receive requests. Both are reachable without a signature. */
 import { Hono } from "hono";
 
 const headers = { "cache-control": "no-store" };
@@ -22,7 +22,7 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-/** The admin port: the probes, and what Prometheus reads. */
+/** The admin port: the probes and Prometheus' metrics. */
 export const createAdmin = (readiness: Reporting, metrics: Metrics): Hono => {
   const app = createProbes(readiness);
   app.get("/metrics", async (c) =>

@@ -1,8 +1,8 @@
 /**
- * Whether this process may get requests. Ready means configured, migrated and not draining; dependencies are
- * told, but one that is away makes nobody unready: Kubernetes would take away every pod at once.
+ * Whether this process may receive requests. Ready means configured, migrated and not draining. Dependencies are reported, but
+ * one that is down does not make a pod unready: Kubernetes would remove every pod at once.
  */
-import { within } from "../within.ts";
+import { withTimeout } from "../../lib/async.ts";
 
 export type DependencyState = "up" | "down";
 
@@ -22,38 +22,38 @@ export interface ReadinessReport {
 }
 
 /**
- * A dependency that takes longer to answer counts as down, milliseconds. Kubernetes' own probes wait a second:
- * a report must come within it, or a dependency that hangs would make everybody unready.
+ * A dependency that takes longer to answer counts as down, milliseconds. Kubernetes' probes wait a second: a report has to
+ * come within it, or a dependency that hangs would make every pod unready.
  */
 const PROBE_TIMEOUT_MS = 500;
-/** For so long one look at the dependencies serves every caller, milliseconds. */
-const REPORT_LIFETIME_MS = 1_000;
+/** How long one check of the dependencies serves every caller, milliseconds. */
+const CHECK_LIFETIME_MS = 1_000;
 
 const probe = (ping: () => Promise<void>): Promise<DependencyState> => {
   const answered = ping().then(
     (): DependencyState => "up",
     (): DependencyState => "down",
   );
-  return within(answered, PROBE_TIMEOUT_MS, "down");
+  return withTimeout(answered, PROBE_TIMEOUT_MS, { fallback: "down" });
 };
 
-/** @param pings one a dependency; each rejects where the dependency is away */
+/** @param pings one per dependency; each rejects if the dependency is down */
 export const createReadiness = (
   pings: Readonly<Record<string, () => Promise<void>>>,
   now: () => number,
 ): Readiness => {
   let isMigrated = false;
   let isDraining = false;
-  let looked: { atMs: number; states: Promise<Record<string, DependencyState>> } | undefined;
+  let lastCheck: { atMs: number; states: Promise<Record<string, DependencyState>> } | undefined;
 
   const dependencies = (): Promise<Record<string, DependencyState>> => {
-    if (looked === undefined || now() - looked.atMs >= REPORT_LIFETIME_MS) {
+    if (lastCheck === undefined || now() - lastCheck.atMs >= CHECK_LIFETIME_MS) {
       const states = Promise.all(
         Object.entries(pings).map(async ([name, ping]) => [name, await probe(ping)] as const),
       ).then((entries) => Object.fromEntries(entries));
-      looked = { atMs: now(), states };
+      lastCheck = { atMs: now(), states };
     }
-    return looked.states;
+    return lastCheck.states;
   };
 
   return {

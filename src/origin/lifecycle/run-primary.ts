@@ -1,13 +1,12 @@
-/** The origin as several processes: they share the API's port; probes, metrics and the drain are in one place. */
+/** The origin as several processes that share the API's port. The primary has the probes, the metrics and the drain. */
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/configuration.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
+import type { ProcessLog } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
-import type { ProcessLog } from "./serve-process.ts";
-import { firstStopSignal } from "./stop-signals.ts";
-import { firstUncaught } from "./uncaught.ts";
+import { firstStopSignal, firstUncaught } from "./shutdown-triggers.ts";
 import { startWorkers, type Workers } from "./workers.ts";
 
 const workerReport = z.object({
@@ -16,7 +15,7 @@ const workerReport = z.object({
   dependencies: z.record(z.string(), z.enum(["up", "down"])),
 });
 
-/** Ready is who has a worker that is ready: one that is being replaced takes nothing from the others. */
+/** One ready worker makes the origin ready: while one is replaced, the others serve. */
 const report = async (workers: Workers, configured: number, isDraining: boolean) => {
   const answers = [...(await workers.ask("report")).values()].flatMap(
     (answer) => workerReport.safeParse(answer).data ?? [],
@@ -31,7 +30,7 @@ const report = async (workers: Workers, configured: number, isDraining: boolean)
   };
 };
 
-/** What a worker answers was made by its own prom-client. */
+/** Made by the worker's own prom-client. */
 const isMetrics = (answer: unknown): answer is ProcessReport => Array.isArray(answer);
 
 const metricsOf = (workers: Workers) => {
@@ -47,13 +46,13 @@ const metricsOf = (workers: Workers) => {
   };
 };
 
-/** What a worker may take to end beside pre-stop and drain, milliseconds. */
+/** How long a worker may take to end after pre-stop and drain, milliseconds. */
 const ENDING_MS = 5_000;
 
-/** @returns the exit code; @throws where the admin port cannot be had */
+/** @returns the exit code @throws if the admin port cannot be opened */
 export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
   const workers = startWorkers(server.workers, log);
-  const asked = firstStopSignal(log, () => workers.kill());
+  const stopped = firstStopSignal(log, () => workers.kill());
   const uncaught = firstUncaught(log);
   let isDraining = false;
   const readiness = { report: () => report(workers, server.workers, isDraining) };
@@ -65,7 +64,7 @@ export const runPrimary = async ({ server }: OriginConfiguration, { log }: Proce
   void workers.ready.then(() => log.info({ workers: server.workers }, "ready"));
 
   const code = await Promise.race([
-    asked.then(() => EXIT.stopped),
+    stopped.then(() => EXIT.stopped),
     uncaught.then(() => EXIT.failure),
     workers.failed,
   ]);

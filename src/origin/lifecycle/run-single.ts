@@ -1,22 +1,21 @@
-/** The origin as one process: the API, the admin port, and their end. */
+/** The origin as one process: the API, the admin port, and their shutdown. */
 import type { OriginConfiguration } from "../config/configuration.ts";
+import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";
 import { createAdmin } from "./probes.ts";
-import { type ProcessLog, serveProcess } from "./serve-process.ts";
-import { firstStopSignal } from "./stop-signals.ts";
-import { firstUncaught } from "./uncaught.ts";
+import { firstStopSignal, firstUncaught } from "./shutdown-triggers.ts";
 
-/** @returns the exit code; @throws where the origin cannot begin */
+/** @returns the exit code @throws if the origin cannot start */
 export const runSingle = async (
   configuration: OriginConfiguration,
   processLog: ProcessLog,
 ): Promise<number> => {
   const { log } = processLog;
   const { server } = configuration;
-  const asked = firstStopSignal(log);
+  const stopped = firstStopSignal(log);
   const uncaught = firstUncaught(log);
-  const serving = await serveProcess(configuration, processLog);
+  const serving = await startServer(configuration, processLog);
   const metrics = { contentType: serving.registry.contentType, text: () => serving.registry.metrics() };
   const admin = await listen(createAdmin(serving, metrics).fetch, {
     host: server.host,
@@ -35,7 +34,7 @@ export const runSingle = async (
     },
   );
   const code = await Promise.race([
-    asked.then(() => EXIT.stopped),
+    stopped.then(() => EXIT.stopped),
     uncaught.then(() => EXIT.failure),
     failed,
   ]);

@@ -1,15 +1,18 @@
 /**
- * One of several processes on the same port. Signals are the primary's; it says when to drain. A worker whose
- * primary has gone is ended by Node's cluster itself.
+ * One of several processes on the same port. The primary handles the signals and tells the worker when to drain. A worker
+ * whose primary has died is ended by Node's cluster itself.
  */
+import { withTimeout } from "../../lib/async.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
+import { type ProcessLog, type ServingProcess, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
-import { createOtherWorkers } from "./other-workers.ts";
-import { type ProcessLog, type ServingProcess, serveProcess } from "./serve-process.ts";
-import { firstUncaught } from "./uncaught.ts";
+import { firstUncaught } from "./shutdown-triggers.ts";
 import { type Question, readToWorker, type ToPrimary } from "./worker-messages.ts";
 
-/** A worker's part of what is the whole origin's. */
+/** How long a write waits for the other workers to invalidate its tags, milliseconds. */
+const INVALIDATION_TIMEOUT_MS = 200;
+
+/** A worker's share of what the origin has as a whole. */
 const shareOf = ({ server, database, ...rest }: OriginConfiguration): OriginConfiguration => ({
   ...rest,
   server,
@@ -20,9 +23,28 @@ const shareOf = ({ server, database, ...rest }: OriginConfiguration): OriginConf
   },
 });
 
-const tell = (message: ToPrimary): void => {
-  // A primary that has gone takes nothing.
+const send = (message: ToPrimary): void => {
+  // Without a primary there is no channel.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+};
+
+/** Invalidates tags in the other workers, through the primary. */
+const createInvalidations = () => {
+  const pending = new Map<number, () => void>();
+  let lastId = 0;
+  return {
+    /** Resolves when no worker serves older responses, or after a timeout. */
+    invalidate: async (tags: readonly string[]): Promise<void> => {
+      lastId += 1;
+      const id = lastId;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      pending.set(id, resolve);
+      send({ kind: "invalidate", id, tags: [...tags] });
+      await withTimeout(promise, INVALIDATION_TIMEOUT_MS, { fallback: undefined });
+      pending.delete(id);
+    },
+    done: (id: number): void => pending.get(id)?.(),
+  };
 };
 
 const answers = (serving: ServingProcess): Record<Question, () => Promise<unknown>> => ({
@@ -30,46 +52,46 @@ const answers = (serving: ServingProcess): Record<Question, () => Promise<unknow
   metrics: () => serving.registry.getMetricsAsJSON(),
 });
 
-/** @returns the exit code; @throws where the worker cannot begin */
+/** @returns the exit code @throws if the worker cannot start */
 export const runWorker = async (
   configuration: OriginConfiguration,
   processLog: ProcessLog,
 ): Promise<number> => {
   const { log } = processLog;
-  // A terminal's Ctrl-C reaches every process of its group; the primary's word counts.
+  // A terminal's Ctrl-C reaches every process of its group; the primary decides.
   process.on("SIGINT", () => undefined);
   process.on("SIGTERM", () => undefined);
   const uncaught = firstUncaught(log);
-  const asked = Promise.withResolvers<number>();
+  const stopped = Promise.withResolvers<number>();
 
-  const others = createOtherWorkers(tell);
-  const serving = await serveProcess(shareOf(configuration), processLog, (tags) => others.invalidate(tags));
+  const invalidations = createInvalidations();
+  const serving = await startServer(shareOf(configuration), processLog, invalidations.invalidate);
   const answer = answers(serving);
   process.on("message", (message) => {
     const read = readToWorker(message);
     switch (read?.kind) {
       case "drain":
-        asked.resolve(EXIT.stopped);
+        stopped.resolve(EXIT.stopped);
         break;
       case "ask":
         answer[read.question]().then(
-          (value) => tell({ kind: "answer", id: read.id, value }),
-          // Not answered is an answer too.
+          (value) => send({ kind: "answer", id: read.id, value }),
+          // The primary's timeout covers a question without an answer.
           () => undefined,
         );
         break;
       case "invalidate":
         serving.invalidate(read.tags);
-        tell({ kind: "answer", id: read.id, value: true });
+        send({ kind: "answer", id: read.id, value: true });
         break;
       case "invalidated":
-        others.invalidated(read.id);
+        invalidations.done(read.id);
     }
   });
-  tell({ kind: "listening", port: serving.port });
+  send({ kind: "listening", port: serving.port });
   const failed = serving.ready.then(
     () => {
-      tell({ kind: "ready" });
+      send({ kind: "ready" });
       return new Promise<never>(() => undefined);
     },
     (error: unknown) => {
@@ -77,7 +99,7 @@ export const runWorker = async (
       return EXIT.failure;
     },
   );
-  const code = await Promise.race([asked.promise, uncaught.then(() => EXIT.failure), failed]);
+  const code = await Promise.race([stopped.promise, uncaught.then(() => EXIT.failure), failed]);
   await serving.drain(code === EXIT.stopped);
   return code;
 };

@@ -2,8 +2,8 @@
 import cluster, { type Worker } from "node:cluster";
 import { setTimeout as pause } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
-import type { OriginLog } from "../log.ts";
-import { within } from "../within.ts";
+import { withTimeout } from "../../lib/async.ts";
+import type { OriginLog } from "../log/log.ts";
 import { EXIT } from "./exit-codes.ts";
 import { heapShare } from "./heap-share.ts";
 import { type Question, readToPrimary, type ToWorker } from "./worker-messages.ts";
@@ -126,7 +126,7 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
     pending.set(id, resolve);
     send(worker, ask(id));
     try {
-      return await within(promise, ASK_TIMEOUT_MS, undefined);
+      return await withTimeout(promise, ASK_TIMEOUT_MS, { fallback: undefined });
     } finally {
       pending.delete(id);
     }

@@ -1,14 +1,14 @@
 /** The cursors of one request's list. */
 import { problem } from "../../contract/problem.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { Refusal } from "../refusal.ts";
+import { ProblemError } from "../middleware/error-handler.ts";
 import { type ListIdentity, openCursor, sealCursor } from "./cursor.ts";
 
 export interface Cursors {
   /**
    * The position that a client's cursor stands for; undefined where it sent none.
    *
-   * @throws Refusal (400) for one that is not this list's
+   * @throws ProblemError (400) for one that is not this list's
    */
   open(cursor: string | undefined): string | undefined;
   /** The cursor of a position, for `nextCursor`. */
@@ -36,7 +36,9 @@ export const cursorsOf = (
     const position = openCursor(keys, list(), cursor);
     if (position !== undefined) return position;
     const detail = "Must be a nextCursor of this list";
-    throw new Refusal(problem("invalid_request", { errors: [{ in: "query", field: "cursor", detail }] }));
+    throw new ProblemError(
+      problem("invalid_request", { errors: [{ in: "query", field: "cursor", detail }] }),
+    );
   },
   seal: (position) => sealCursor(keys[0], list(), position),
 });

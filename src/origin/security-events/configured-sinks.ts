@@ -1,6 +1,6 @@
 /** The sinks that the configuration names. */
 import type { OriginConfiguration } from "../config/configuration.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import type { Sink } from "./sink.ts";
 import { otlpSink } from "./sinks/otlp.ts";
 import { stdoutSink } from "./sinks/stdout.ts";

@@ -1,36 +1,37 @@
-/** That somebody has read or written what the contract calls sensitive. */
-import type { Route } from "../../contract/route.ts";
-import type { Principal } from "../../middleware/auth/principal.ts";
+/** Audit events of access to what the contract declares sensitive. */
+import { principalOf } from "../../middleware/auth/principal.ts";
 import type { Occurrence } from "../../security-events/event.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { AdmittedRequest } from "../admitted-request.ts";
-import type { OriginContext } from "../route-operation.ts";
-import { targetOf } from "../verify-edge.ts";
+import type { Operation } from "../handler.ts";
+import type { OriginContext, OriginMiddleware } from "../middleware/context.ts";
+import type { SecurityEvents } from "./security-events.ts";
 
-export interface AccessOperation {
-  readonly name: string;
-  readonly route: Route;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
-/** Undefined where an access to the route leaves no event. */
+/** @returns undefined if the route is not sensitive */
 export const dataAccess = (
-  { name, route, now }: AccessOperation,
+  { name, route }: Pick<Operation, "name" | "route">,
   c: OriginContext,
-  { requestId, client }: AdmittedRequest,
-  principal: Principal | undefined,
+  atMs: number,
 ): Occurrence | undefined =>
   route.policy.sensitive === true
     ? {
         type: "data_access",
-        atMs: now(),
-        client,
+        atMs,
+        client: c.get("client").name,
         route: name,
-        requestId,
-        traceId: traceIdOf(requestId),
-        user: principal?.id ?? "anonymous",
-        resource: targetOf(c.req.url).path,
+        requestId: c.get("requestId"),
+        traceId: traceIdOf(c.get("requestId")),
+        user:
+          (route.policy.auth === "public" ? undefined : principalOf(c.get("identity")))?.id ?? "anonymous",
+        resource: c.get("target").path,
         action: route.method === "GET" ? "read" : "write",
       }
     : undefined;
+
+/** Records successful reads. A write's event is in its transaction. */
+export const recordReads =
+  (operation: Operation, events: SecurityEvents, now: () => number): OriginMiddleware =>
+  async (c, next) => {
+    await next();
+    const access = c.res.status < 400 ? dataAccess(operation, c, now()) : undefined;
+    if (access !== undefined) events.record(access);
+  };

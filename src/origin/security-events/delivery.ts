@@ -1,7 +1,7 @@
 /** Takes what is due in the outbox to one sink, at least once. Any number of processes may do it side by side. */
 import type { Database } from "../data/database.ts";
 import { failing } from "../failing.ts";
-import type { OriginLog } from "../log.ts";
+import type { OriginLog } from "../log/log.ts";
 import { attempt } from "./attempt.ts";
 import type { EventMetrics } from "./event-metrics.ts";
 import { bury, claimEvents, postpone, removeDelivered } from "./outbox.ts";

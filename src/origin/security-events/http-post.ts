@@ -1,5 +1,5 @@
 /** One POST to a sink, and what its answer means. */
-import { type HttpTarget, isTaken, postJson } from "../post-json.ts";
+import { type HttpTarget, isTaken, postJson } from "../http/post-json.ts";
 import type { Reception } from "./sink.ts";
 
 /** No sink is waited for longer, milliseconds. */

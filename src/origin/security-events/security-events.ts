@@ -3,14 +3,14 @@
  * but for what a write leaves in its own transaction.
  */
 import type { Registry } from "prom-client";
+import { withTimeout } from "../../lib/async.ts";
 import { type Batch, createGatherer } from "../../security-events/aggregator.ts";
 import { MAX_BATCH_EVENTS } from "../../security-events/batch-codec.ts";
 import { bounded, EVENT_TYPES, type Occurrence, type SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../data/database.ts";
 import { failing } from "../failing.ts";
 import { type Repetition, repeat } from "../lifecycle/repeat.ts";
-import type { OriginLog } from "../log.ts";
-import { within } from "../within.ts";
+import type { OriginLog } from "../log/log.ts";
 import { backoffMs } from "./backoff.ts";
 import { delivering } from "./delivery.ts";
 import { createEventMetrics } from "./event-metrics.ts";
@@ -228,9 +228,9 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
     },
     stop: async () => {
       const ending = Promise.all([...deliveries, ...upkeep].map((each) => each.stop()));
-      await within(ending, STOP_TIMEOUT_MS, undefined);
+      await withTimeout(ending, STOP_TIMEOUT_MS, { fallback: undefined });
       queue.close();
-      await within(flush(), STOP_TIMEOUT_MS, undefined);
+      await withTimeout(flush(), STOP_TIMEOUT_MS, { fallback: undefined });
     },
   };
 };

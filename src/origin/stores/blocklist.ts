@@ -1,7 +1,7 @@
 /** The blocklist of an origin that guards itself: compiled from the database. */
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
 import type { LoadBlocklist } from "../../middleware/blocklist/snapshot.ts";
-import { compiledBlocklist } from "../blocklist/compiled-blocklist.ts";
+import { compiledBlocklist } from "../admin/blocklist/publish.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 

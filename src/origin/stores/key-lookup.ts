@@ -1,10 +1,10 @@
 /** API keys for an origin that guards itself: from the database, or as they were published last while it is down. */
-import type { KeyLookup } from "../../middleware/auth/key-lookup.ts";
+import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
+import { findKey } from "../admin/keys/store.ts";
 import { timedScope } from "../data/database.ts";
 import type { PostgresPool } from "../data/postgres.ts";
 import type { RedisStore } from "../data/redis.ts";
-import { findKey } from "../keys/key-store.ts";
 
 /** A request waits for the database at most this long, milliseconds. */
 const TIMEOUT_MS = 1_000;

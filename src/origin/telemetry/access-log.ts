@@ -2,12 +2,12 @@
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { LogService } from "../log.ts";
-import type { LogOutput } from "../log-output.ts";
-import type { ToldRoute } from "./request-telemetry.ts";
+import type { LogService } from "../log/log.ts";
+import type { LogOutput } from "../log/stdout.ts";
+import type { TelemetryRoute } from "./request-telemetry.ts";
 
 export interface AccessEntry {
-  readonly route: ToldRoute;
+  readonly route: TelemetryRoute;
   readonly requestId: string;
   readonly status: number;
   readonly durationMs: number;

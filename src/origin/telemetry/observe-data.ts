@@ -1,7 +1,7 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
 import type { Registry } from "prom-client";
-import { BreakerOpenError } from "../../resilience/circuit-breaker/outcome.ts";
-import type { BreakerState } from "../../resilience/circuit-breaker/transition.ts";
+import type { BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import { BreakerOpenError } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import {
   CircuitOpenError,

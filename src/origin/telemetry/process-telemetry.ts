@@ -5,8 +5,8 @@ import { collectorAddress } from "../../telemetry/collector-address.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
 import type { DataOperation, ObserveData } from "../data/observe.ts";
 import { failing } from "../failing.ts";
-import type { LogContext, OriginLog } from "../log.ts";
-import type { LogOutput } from "../log-output.ts";
+import type { LogContext, OriginLog } from "../log/log.ts";
+import type { LogOutput } from "../log/stdout.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
 import { createAccessLog } from "./access-log.ts";
 import { createObserveData } from "./observe-data.ts";
@@ -72,6 +72,7 @@ export const createProcessTelemetry = (
     requests: createRequestTelemetry({
       observe: createRequestMetrics(registry),
       tracing,
+      samplingRate: observability.samplingRate,
       writeAccessLine:
         isLogged && output !== undefined ? createAccessLog(observability, output, now) : undefined,
     }),

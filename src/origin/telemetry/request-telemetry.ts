@@ -1,34 +1,41 @@
-/** What is told of each request that an origin has served: metrics and a line of the log always, a span where its trace is kept. */
+/** Telemetry of each request that an origin has served: metrics and a line of the log always, a span if it is sampled. */
 
 import { spanName } from "../../lib/method.ts";
-import type { SpanAttributes } from "../../telemetry/spans/span.ts";
-import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { AdmittedRequest } from "../admitted-request.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { ObserveRequest } from "../metrics/request-metrics.ts";
 import type { WriteAccessLine } from "./access-log.ts";
 import type { RequestSpan, Tracing } from "./tracing.ts";
 
-/** By what a request is known: never by its path, of which there are as many as clients like. */
-export interface ToldRoute {
+/** A request's route instead of its path: clients choose the paths, and their number. */
+export interface TelemetryRoute {
   readonly method: string;
-  /** As the contract has it, such as `/products/:id`; empty where it has none. */
+  /** The contract's, such as `/products/:id`; empty if no route matches. */
   readonly path: string;
 }
 
-export interface ServedRequest {
-  readonly route: ToldRoute;
+export interface ReceivedRequest {
+  readonly route: TelemetryRoute;
   readonly requestId: string;
-  /** What is known of it; undefined where it was refused before. */
-  readonly admitted: AdmittedRequest | undefined;
+  /** Undefined if the request did not come through the edge: its trace begins here. */
+  readonly edge: { readonly parentSpanId: string | undefined } | undefined;
+  /** By `performance.now()`. */
+  readonly receivedAtMs: number;
+}
+
+export interface ServedRequest {
+  readonly route: TelemetryRoute;
+  readonly requestId: string;
   readonly span: RequestSpan | undefined;
+  readonly cacheOutcome: CacheOutcome | undefined;
   readonly status: number;
-  /** From the request's head to its answer's. */
+  /** From the request's head to its response's. */
   readonly durationMs: number;
 }
 
 export interface RequestTelemetry {
-  /** Undefined where its trace is not kept. @param beganAtMs by `performance.now()` */
-  begin(admitted: AdmittedRequest, route: ToldRoute, beganAtMs: number): RequestSpan | undefined;
+  /** @returns undefined if the request is not sampled */
+  begin(request: ReceivedRequest): RequestSpan | undefined;
   served(request: ServedRequest): void;
 }
 
@@ -36,42 +43,40 @@ export interface RequestTelemetryDependencies {
   readonly observe: ObserveRequest;
   /** @default no span is recorded */
   readonly tracing?: Tracing | undefined;
+  /** The share of traces that is sampled if the edge has not decided, within [0, 1]. @default 0 */
+  readonly samplingRate?: number;
   /** @default no line is written */
   readonly writeAccessLine?: WriteAccessLine | undefined;
 }
 
-const foundOf = ({ notes }: AdmittedRequest): SpanAttributes =>
-  notes.cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": notes.cacheOutcome };
-
 export const createRequestTelemetry = ({
   observe,
   tracing,
+  samplingRate = 0,
   writeAccessLine,
 }: RequestTelemetryDependencies): RequestTelemetry => ({
-  begin: ({ trace, requestId }, route, beganAtMs) =>
-    trace === undefined
-      ? undefined
-      : tracing?.begin({
-          traceId: traceIdOf(requestId),
-          parentSpanId: trace.parentSpanId,
-          name: spanName(route.method, route.path),
-          attributes: {
-            "http.request.method": route.method,
-            ...(route.path === "" ? {} : { "http.route": route.path }),
-            "breakwater.request_id": requestId,
-          },
-          beganAtMs,
-        }),
-  served: ({ route, requestId, admitted, span, status, durationMs }) => {
-    observe(route, status, durationMs);
-    span?.end(status, admitted === undefined ? {} : foundOf(admitted), durationMs);
-    writeAccessLine?.({
-      route,
-      requestId,
-      status,
-      durationMs,
-      spanId: span?.spanId,
-      cacheOutcome: admitted?.notes.cacheOutcome,
+  begin: ({ route, requestId, edge, receivedAtMs }) => {
+    if (tracing === undefined) return undefined;
+    const traceId = traceIdOf(requestId);
+    const parentSpanId = edge?.parentSpanId;
+    const isKept = edge === undefined ? isSampled(traceId, samplingRate) : parentSpanId !== undefined;
+    if (!isKept) return undefined;
+    return tracing.begin({
+      traceId,
+      parentSpanId,
+      name: spanName(route.method, route.path),
+      attributes: {
+        "http.request.method": route.method,
+        ...(route.path === "" ? {} : { "http.route": route.path }),
+        "breakwater.request_id": requestId,
+      },
+      beganAtMs: receivedAtMs,
     });
+  },
+  served: ({ route, requestId, span, cacheOutcome, status, durationMs }) => {
+    observe(route, status, durationMs);
+    const attributes = cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": cacheOutcome };
+    span?.end(status, attributes, durationMs);
+    writeAccessLine?.({ route, requestId, status, durationMs, spanId: span?.spanId, cacheOutcome });
   },
 });

@@ -7,7 +7,7 @@ import type { ResourceAttributes } from "../../telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../telemetry/otlp/spans.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
 import type { Failing } from "../failing.ts";
-import { type HttpTarget, isTaken, postJson } from "../post-json.ts";
+import { type HttpTarget, isTaken, postJson } from "../http/post-json.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface SpanCourier {

@@ -1,301 +1,244 @@
 /**
- * Chooses among origins that do the same: power of two choices on peak-EWMA latency, with a penalty for failures.
+ * Load balancer for equivalent endpoints: power of two choices on peak-EWMA latency, with a penalty for failures.
  *
- * One origin is drawn by its share, and a second one may take its place: the surer, the better it is. So equal ones
- * get their shares exactly, one that is worse gets hardly anything, and one that is better gets no more than twice its
- * share and then slows down under it (Mitzenmacher 2001, "The power of two choices in randomized load balancing");
- * unless it is far better than all others, what is under way there included. What is not known of an origin is found
- * out by looking: a request that may be made again goes there.
+ * One endpoint is drawn by share, and a second one may replace it: the better its score, the more likely. Equal endpoints
+ * get their exact shares, a worse one gets hardly any traffic, and a better one gets at most twice its share, so that it
+ * is not overloaded (Mitzenmacher 2001, "The power of two choices in randomized load balancing"), unless it is far better
+ * than all others under its load. Probes, which are repeatable requests, refresh what is known about the other endpoints.
  *
- * It keeps no timer and no promise: the clock and the random source are passed in.
+ * There are no timers and no promises; the clock and the random source are passed in.
  */
-import { createBreaker } from "../circuit-breaker/circuit-breaker.ts";
+import {
+  type BreakerDependencies,
+  createBreaker,
+  type Transition,
+} from "../circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../circuit-breaker/options.ts";
-import type { Transition } from "../circuit-breaker/transition.ts";
-import { PoolAttempt } from "./attempt.ts";
-import { Member } from "./endpoint.ts";
-import { type PoolOptions, type PoolSettings, poolSettings } from "./options.ts";
+import { Endpoint, EndpointPermit } from "./endpoint.ts";
+import { type BalancerOptions, type BalancerSettings, balancerSettings } from "./options.ts";
 
-export interface PoolDependencies {
-  /** Milliseconds. */
-  readonly now: () => number;
-  /** Within [0, 1). */
-  readonly random: () => number;
-  /** Told of every change of an origin's breaker: ejected, probed, back. */
+export interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
+  /** Called with the index of an endpoint when its breaker changes state. */
   readonly onTransition?: (origin: number, transition: Transition) => void;
 }
 
-export interface Asking {
-  /** Whether it may be sent again, or to another one at the same time. */
+export interface AcquireOptions {
+  /** Whether the request may be sent again, or to another endpoint at the same time. */
   readonly isRepeatable: boolean;
-  /** Origins that have been tried for it. @default none */
+  /** Endpoints that were tried for the request. @default none */
   readonly except?: readonly number[];
-  /** Whether it may be used to find something out. @default where none has been tried */
-  readonly mayLook?: boolean;
-  /** How long it may take, milliseconds: so long a probe is waited for. @default the breaker's own */
+  /** Whether the request may serve as a probe. @default if no endpoint was tried */
+  readonly mayProbe?: boolean;
+  /** Maximum duration of the request, as the lease of a probe. @default that of the breaker */
   readonly leaseMs?: number;
 }
 
-/** No origin may be asked now. */
-export interface PoolRejection {
+export interface BalancerRejection {
   readonly granted: false;
-  /** When one may be, on the pool's clock; undefined where there is none to wait for. */
+  /** When to try again, on the balancer's clock; undefined if there is no endpoint to wait for. */
   readonly retryAtMs: number | undefined;
 }
 
-export interface OriginPool {
-  /** Leave to ask an origin, decided at once. Who gets it tells how it ended. */
-  acquire(asking: Asking): PoolAttempt | PoolRejection;
-  /** Whether there is another one of which nothing bad was heard last. */
-  hasWell(except: readonly number[]): boolean;
-  /** Whether there is another one that is not ejected. */
-  hasOther(except: readonly number[]): boolean;
-  readonly size: number;
-}
+type Acquired = EndpointPermit | BalancerRejection;
 
-const NOBODY: readonly number[] = [];
-/** Looks that are due so often over are done by any request. */
-const LAST_LOOKS = 3;
-/** One that is so many times as good is taken wherever it is. */
-const FAR = 4;
+/** After this number of intervals without a probe, requests that are not repeatable serve as probes, too. */
+const LAST_RESORT_INTERVALS = 3;
+/** An endpoint that is this factor better than both choices is preferred. */
+const FAR_BETTER = 4;
 
-class PoolCore implements OriginPool {
-  readonly #members: readonly Member[];
-  readonly #settings: PoolSettings;
+export class Balancer {
+  readonly #endpoints: readonly Endpoint[];
+  readonly #settings: BalancerSettings;
   readonly #now: () => number;
   readonly #random: () => number;
   #panickedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     weights: readonly number[],
-    settings: PoolSettings,
-    breaker: BreakerOptions,
-    { now, random, onTransition }: PoolDependencies,
+    settings: BalancerSettings,
+    breakerOptions: BreakerOptions,
+    { now, random, onTransition }: BalancerDependencies,
   ) {
     this.#settings = settings;
     this.#now = now;
     this.#random = random;
-    const mean = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
-    const nowMs = now();
-    // It is to be looked at as often as any other.
-    const longestMs = Math.max(settings.lookEveryMs, breaker.timeoutMs ?? 0);
-    this.#members = weights.map((own, index) => {
-      const guarding = createBreaker(
-        // The pool itself gives less to one that is back: what its breaker took back nobody else would get.
-        { maxTimeoutMs: longestMs, ...breaker, rampMs: 0 },
-        {
-          now,
-          random,
-          onTransition: (transition) => {
-            if (transition.to === "closed") this.#returned(index, transition.atMs);
-            onTransition?.(index, transition);
-          },
+    const meanWeight = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
+    // An ejected endpoint is probed as often as the others. The balancer itself warms up those that return: calls
+    // rejected by a breaker's ramp would not reach another endpoint.
+    const maxTimeoutMs = Math.max(settings.probeIntervalMs, breakerOptions.timeoutMs ?? 0);
+    const options = { maxTimeoutMs, ...breakerOptions, rampMs: 0 };
+    this.#endpoints = weights.map((weight, index) => {
+      const breaker = createBreaker(options, {
+        now,
+        random,
+        onTransition: (transition) => {
+          if (transition.to === "closed") this.#returned(index, transition.atMs);
+          onTransition?.(index, transition);
         },
-      );
-      const onWell = (member: Member, atMs: number): void => this.#well(member, atMs);
-      return new Member(index, guarding, { own, mean }, settings, { nowMs, random, onWell });
+      });
+      const onHealthy = (endpoint: Endpoint, nowMs: number): void => this.#recovered(endpoint, nowMs);
+      return new Endpoint({ index, weight: weight / meanWeight, breaker, settings, now, random, onHealthy });
     });
   }
 
   get size(): number {
-    return this.#members.length;
+    return this.#endpoints.length;
   }
 
-  acquire({ isRepeatable, except = NOBODY, mayLook, leaseMs }: Asking): PoolAttempt | PoolRejection {
+  /** Decides at once. The holder of a permit must report the outcome. */
+  acquire({ isRepeatable, except = [], mayProbe, leaseMs }: AcquireOptions): Acquired {
     const nowMs = this.#now();
-    // Nobody is sent a second time only to find something out.
-    const isLooking = (mayLook ?? except.length === 0) && this.#members.length > 1;
+    const isProbe = (mayProbe ?? except.length === 0) && this.size > 1;
     return (
-      (isLooking ? this.#look(nowMs, isRepeatable, leaseMs) : undefined) ??
-      this.#drawn(nowMs, except) ??
-      this.#lastResort(nowMs, except, leaseMs)
+      (isProbe ? this.#probe(nowMs, isRepeatable, leaseMs) : undefined) ??
+      this.#choose(nowMs, except) ??
+      this.#probeAny(nowMs, except, leaseMs)
     );
   }
 
+  /** Whether another endpoint is not ejected. */
   hasOther(except: readonly number[]): boolean {
-    return this.#members.some((member) => !(member.isEjected || except.includes(member.index)));
+    return this.#available(except).length > 0;
   }
 
-  hasWell(except: readonly number[]): boolean {
-    return this.#members.some(
-      (member) => !(member.isEjected || member.isFailing || except.includes(member.index)),
-    );
+  /** Whether another endpoint is not ejected, and its last result was no failure. */
+  hasHealthy(except: readonly number[]): boolean {
+    return this.#available(except).some(({ isFailing }) => !isFailing);
   }
 
-  /** Of those that are due the one that has waited longest. */
-  #look(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): PoolAttempt | undefined {
-    // One that may be sent once only is risked where no other one ever comes, or who is back would never be seen.
-    const leastMs = isRepeatable ? 0 : LAST_LOOKS * this.#settings.lookEveryMs;
-    const probe = this.#probe(nowMs, leastMs, leaseMs);
-    if (probe !== undefined) return probe;
-    let due: Member | undefined;
-    let overdueMs = leastMs;
-    for (const member of this.#members) {
-      const memberMs = member.isEjected ? 0 : member.overdueMs(nowMs);
-      if (memberMs <= overdueMs) continue;
-      due = member;
-      overdueMs = memberMs;
+  #available(except: readonly number[]): readonly Endpoint[] {
+    return this.#endpoints.filter(({ options, isEjected }) => !(isEjected || except.includes(options.index)));
+  }
+
+  /** Sends the request to an endpoint whose probe is due. */
+  #probe(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): Acquired | undefined {
+    // Requests that are not repeatable are risked only if no others come, or recovery would never be noticed.
+    const minMs = isRepeatable ? 0 : LAST_RESORT_INTERVALS * this.#settings.probeIntervalMs;
+    const isPanicking = this.#panic(nowMs) && isRepeatable;
+    let due: Endpoint | undefined;
+    let maxOverdueMs = minMs;
+    for (const endpoint of this.#endpoints) {
+      const overdueMs = endpoint.overdueMs(nowMs);
+      if (endpoint.isEjected) {
+        // After a successful probe the next ones follow at once.
+        const isDue = isPanicking || !endpoint.isFailing || overdueMs > minMs;
+        const permit = isDue ? this.#acquireFrom(endpoint, true, nowMs, leaseMs) : undefined;
+        if (permit?.granted) return permit;
+      } else if (overdueMs > maxOverdueMs) {
+        due = endpoint;
+        maxOverdueMs = overdueMs;
+      }
     }
-    if (due === undefined) return undefined;
-    due.lookedAt(nowMs);
-    return this.#begin(due, true, nowMs);
+    return due && this.#acquireFrom(due, true, nowMs);
   }
 
-  /** A place in the probes of one that is ejected. */
-  #probe(nowMs: number, leastMs: number, leaseMs: number | undefined): PoolAttempt | undefined {
-    const isPanicking = this.#panic(nowMs) && leastMs === 0;
-    for (const member of this.#members) {
-      // One that has answered a probe gets the next ones at once.
-      const isDue = isPanicking || !member.isFailing || member.overdueMs(nowMs) > leastMs;
-      const probe = member.isEjected && isDue ? this.#begin(member, true, nowMs, leaseMs) : undefined;
-      if (probe !== undefined) return probe;
-    }
-    return undefined;
-  }
-
-  /**
-   * While more than half are ejected, those that are left carry too much: the next one is not waited for.
-   *
-   * @returns whether that is so
-   */
-  #panic(nowMs: number): boolean {
-    let ejected = 0;
-    let first: Member | undefined;
-    for (const member of this.#members) {
-      if (!member.isEjected) continue;
-      ejected += 1;
-      const isOpen = member.breaker.state === "open";
-      if (isOpen && (first === undefined || byFailure(member, first) < 0)) first = member;
-    }
-    if (ejected <= this.#members.length / 2) return false;
-    if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicEveryMs) return true;
-    this.#panickedAtMs = nowMs;
-    first?.breaker.hasten();
-    return true;
-  }
-
-  /** Where most were away one that is back is a sign that the others are, and is not to carry everything. */
-  #returned(origin: number, nowMs: number): void {
-    const others = this.#members.filter(({ index, isEjected }) => index !== origin && isEjected);
-    if (others.length + 1 > this.#members.length / 2) for (const { breaker } of others) breaker.hasten();
-    this.#members[origin]?.isBack(nowMs);
-  }
-
-  /** The same for those that only refuse. */
-  #well(member: Member, nowMs: number): void {
-    const failing = this.#members.filter((other) => other !== member && other.isFailing);
-    if (failing.length + 1 > this.#members.length / 2) for (const other of failing) other.isDue(nowMs);
-  }
-
-  #drawn(nowMs: number, except: readonly number[]): PoolAttempt | undefined {
-    const first = this.#draw(nowMs, except, undefined);
+  /** Power of two choices among the endpoints that are not ejected. */
+  #choose(nowMs: number, except: readonly number[]): Acquired | undefined {
+    const available = this.#available(except);
+    // Penalized endpoints are left to probes while there are others.
+    const unpenalized = available.filter(({ isPenalized }) => !isPenalized);
+    const candidates = unpenalized.length > 0 ? unpenalized : available;
+    const first = this.#draw(candidates, nowMs);
     if (first === undefined) return undefined;
-    const second = this.#draw(nowMs, except, first);
-    const drawn = second !== undefined && this.#isTaken(second, first, nowMs) ? second : first;
-    return this.#begin(this.#orFarBetter(drawn, except, nowMs), false, nowMs);
-  }
-
-  /** Where both that were drawn are far worse than another one, as two of three may be. */
-  #orFarBetter(drawn: Member, except: readonly number[], nowMs: number): Member {
-    if (this.#members.length < 3) return drawn;
-    const unknownMs = this.#medianMs();
-    let best = drawn;
-    let bestScore = drawn.score(nowMs, unknownMs) / FAR;
-    for (const member of this.#members) {
-      if (!isFree(member, except, drawn)) continue;
-      const score = member.score(nowMs, unknownMs);
-      if (score >= bestScore) continue;
-      best = member;
-      bestScore = score;
-    }
-    return best;
-  }
-
-  /** By their shares, one that may be asked. */
-  #draw(nowMs: number, except: readonly number[], but: Member | undefined): Member | undefined {
-    // Those that fail are left to looks, while there are others.
-    const hasBetter = this.#members.some(
-      (member) => isFree(member, except, undefined) && !member.isPenalised,
+    const second = this.#draw(
+      candidates.filter((endpoint) => endpoint !== first),
+      nowMs,
     );
-    const isOut = (member: Member): boolean =>
-      !isFree(member, except, but) || (hasBetter && member.isPenalised);
-    let total = 0;
-    for (const member of this.#members) if (!isOut(member)) total += member.share(nowMs);
-    let left = this.#random() * total;
-    let last: Member | undefined;
-    for (const member of this.#members) {
-      if (isOut(member)) continue;
-      last = member;
-      left -= member.share(nowMs);
-      if (left < 0) break;
-    }
-    return last;
-  }
-
-  #isTaken(second: Member, first: Member, nowMs: number): boolean {
-    const { tolerance, sharpness } = this.#settings;
     const unknownMs = this.#medianMs();
-    const ratio = (tolerance * second.score(nowMs, unknownMs)) / first.score(nowMs, unknownMs);
-    return ratio < 1 && this.#random() < 1 - ratio ** sharpness;
+    const scoreOf = (endpoint: Endpoint): number => endpoint.score(nowMs, unknownMs);
+    const { tolerance, sharpness } = this.#settings;
+    let chosen = first;
+    if (second !== undefined) {
+      const ratio = (tolerance * scoreOf(second)) / scoreOf(first);
+      if (ratio < 1 && this.#random() < 1 - ratio ** sharpness) chosen = second;
+    }
+    // Both choices may be bad, as two of three endpoints may be.
+    if (this.size > 2) {
+      const best = available.reduce((a, b) => (scoreOf(b) < scoreOf(a) ? b : a));
+      if (scoreOf(best) < scoreOf(chosen) / FAR_BETTER) chosen = best;
+    }
+    return this.#acquireFrom(chosen, false, nowMs);
   }
 
-  /** Of those that have been seen: what one is taken for that has not. */
+  /** Draws an endpoint by share. */
+  #draw(candidates: readonly Endpoint[], nowMs: number): Endpoint | undefined {
+    const total = candidates.reduce((sum, endpoint) => sum + endpoint.share(nowMs), 0);
+    let left = this.#random() * total;
+    const drawn = candidates.find((endpoint) => {
+      left -= endpoint.share(nowMs);
+      return left < 0;
+    });
+    return drawn ?? candidates.at(-1);
+  }
+
+  /** Latency that endpoints without samples are taken for: the median of the others. */
   #medianMs(): number {
-    if (this.#members.every(({ latency }) => latency.ms !== undefined)) return 0;
-    const known = this.#members.flatMap(({ latency }) => latency.ms ?? []).sort((a, b) => a - b);
-    return known[known.length >> 1] ?? 0;
+    const samples = this.#endpoints.flatMap(({ latency }) => latency.ms ?? []);
+    if (samples.length === this.size) return 0;
+    return samples.sort((a, b) => a - b)[samples.length >> 1] ?? 0;
   }
 
-  /** None is thought to be well: whichever may be probed, the one that failed longest ago first. */
-  #lastResort(
-    nowMs: number,
-    except: readonly number[],
-    leaseMs: number | undefined,
-  ): PoolAttempt | PoolRejection {
-    if (this.#members.length > 1) this.#panic(nowMs);
+  /** All are ejected: tries those whose breaker admits a probe, the oldest failure first. */
+  #probeAny(nowMs: number, except: readonly number[], leaseMs: number | undefined): Acquired {
+    if (this.size > 1) this.#panic(nowMs);
     let retryAtMs: number | undefined;
-    for (const member of [...this.#members].sort(byFailure)) {
-      if (except.includes(member.index)) continue;
-      const answer = member.breaker.tryAcquire(leaseMs);
-      if (answer.granted) return this.#granted(member, answer, true, nowMs);
-      retryAtMs = Math.min(retryAtMs ?? answer.retryAtMs, answer.retryAtMs);
+    for (const endpoint of [...this.#endpoints].sort(byFailure)) {
+      if (except.includes(endpoint.options.index)) continue;
+      const permit = this.#acquireFrom(endpoint, true, nowMs, leaseMs);
+      if (permit.granted) return permit;
+      const { retryAtMs: endpointAtMs = Number.POSITIVE_INFINITY } = permit;
+      retryAtMs = Math.min(retryAtMs ?? endpointAtMs, endpointAtMs);
     }
     return { granted: false, retryAtMs };
   }
 
-  #begin(member: Member, isLook: boolean, nowMs: number, leaseMs?: number): PoolAttempt | undefined {
-    const answer = member.breaker.tryAcquire(leaseMs);
-    return answer.granted ? this.#granted(member, answer, isLook, nowMs) : undefined;
+  #acquireFrom(endpoint: Endpoint, isProbe: boolean, nowMs: number, leaseMs?: number): Acquired {
+    const permit = endpoint.options.breaker.tryAcquire(leaseMs);
+    return permit.granted ? new EndpointPermit(endpoint, permit, isProbe, nowMs) : permit;
   }
 
-  #granted(
-    member: Member,
-    permit: ConstructorParameters<typeof PoolAttempt>[1],
-    isLook: boolean,
-    nowMs: number,
-  ): PoolAttempt {
-    return new PoolAttempt(member, permit, { isLook, nowMs, mostMs: this.#settings.penaltyMs }, this.#now);
+  /**
+   * While more than half of the endpoints are ejected, the others are overloaded, so open times are cut short.
+   *
+   * @returns whether that is the case
+   */
+  #panic(nowMs: number): boolean {
+    const ejected = this.#endpoints.filter(({ isEjected }) => isEjected);
+    if (ejected.length <= this.size / 2) return false;
+    if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicIntervalMs) return true;
+    this.#panickedAtMs = nowMs;
+    const [oldest] = ejected.filter(({ options }) => options.breaker.state === "open").sort(byFailure);
+    oldest?.options.breaker.probeNow();
+    return true;
+  }
+
+  /** If most endpoints were ejected, the others are likely to be back as well, and are needed. */
+  #returned(origin: number, nowMs: number): void {
+    const others = this.#endpoints.filter(({ options, isEjected }) => options.index !== origin && isEjected);
+    if (others.length + 1 > this.size / 2) for (const { options } of others) options.breaker.probeNow();
+    this.#endpoints[origin]?.warmUp(nowMs);
+  }
+
+  /** The same for endpoints that were failing but not ejected. */
+  #recovered(endpoint: Endpoint, nowMs: number): void {
+    const others = this.#endpoints.filter((other) => other !== endpoint && other.isFailing);
+    if (others.length + 1 > this.size / 2) for (const other of others) other.probeNow(nowMs);
   }
 }
 
-const isFree = (member: Member, except: readonly number[], but: Member | undefined): boolean =>
-  member !== but && !member.isEjected && !except.includes(member.index);
-
-const byFailure = (a: Member, b: Member): number => a.failedAtMs - b.failedAtMs;
+const byFailure = (a: Endpoint, b: Endpoint): number => a.failedAtMs - b.failedAtMs;
 
 /**
- * @param weights of the origins, each above 0: of two that are equally good one of weight 2 gets twice as much
- * @param breaker of each origin
- * @throws RangeError for options that make no sense
+ * @param weights one per endpoint, above 0: among equals, weight 2 gets twice the traffic of weight 1
+ * @throws RangeError that names an invalid option
  */
-export const createOriginPool = (
+export const createBalancer = (
   weights: readonly number[],
-  options: PoolOptions & { readonly breaker?: BreakerOptions },
-  dependencies: PoolDependencies,
-): OriginPool => {
+  { breaker = {}, ...options }: BalancerOptions & { readonly breaker?: BreakerOptions },
+  dependencies: BalancerDependencies,
+): Balancer => {
   for (const weight of weights)
     if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
       throw new RangeError("a weight must be above 0, and finite");
-  const { breaker = {}, ...others } = options;
-  return new PoolCore(weights, poolSettings(others), breaker, dependencies);
+  return new Balancer(weights, balancerSettings(options), breaker, dependencies);
 };

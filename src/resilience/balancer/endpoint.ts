@@ -1,187 +1,250 @@
-/** One origin of a pool: what is known of it, and what follows for the choice. */
-import type { Breaker } from "../circuit-breaker/circuit-breaker.ts";
+/** One endpoint of a balancer: its health, latency and load, the share and score that follow from them, and permits. */
+import type { Breaker, BreakerDependencies, Permit } from "../circuit-breaker/circuit-breaker.ts";
 import { InFlight } from "./in-flight.ts";
-import type { PoolSettings } from "./options.ts";
-import { PeakLatency } from "./peak-ewma.ts";
+import type { BalancerSettings } from "./options.ts";
+import { PeakEwma } from "./peak-ewma.ts";
 
-/** Looks come so much earlier at most, at random, so that isolates do not look together. */
-const LOOK_JITTER = 0.25;
-/** Beyond this exponent twice as long is above any limit. */
+export interface EndpointOptions extends Pick<BreakerDependencies, "now" | "random"> {
+  readonly index: number;
+  /** Relative to the mean weight of all endpoints. */
+  readonly weight: number;
+  readonly breaker: Breaker;
+  readonly settings: BalancerSettings;
+  /** Called when a failing endpoint has answered. */
+  readonly onHealthy: (endpoint: Endpoint, nowMs: number) => void;
+}
+
+/** Probes are up to a quarter early, at random, so that isolates do not probe together. */
+const PROBE_JITTER = 0.25;
+/** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 16;
 
-export class Member {
-  readonly index: number;
-  readonly breaker: Breaker;
-  readonly latency: PeakLatency;
-  readonly #weight: number;
-  /** Its weight over the mean of all: a heavier one carries as much more at a time. */
-  readonly #relativeWeight: number;
-  readonly #settings: PoolSettings;
-  readonly #random: () => number;
-  readonly #onWell: (member: Member, nowMs: number) => void;
+export class Endpoint {
+  readonly options: EndpointOptions;
+  readonly latency: PeakEwma;
   readonly inFlight = new InFlight();
-  /** How many of its failures there were: what began before the last one tells nothing of what is now. */
+  /** Whether its last result was a failure. */
+  isFailing = false;
+  failedAtMs = Number.NEGATIVE_INFINITY;
+  /** Requests sent before the last failure prove no recovery, so each compares this number at its start and end. */
   failures = 0;
-  /** How many broken connections were told its breaker: those that were under way then break with it. */
+  /** Broken connections that its breaker has counted. */
   breaks = 0;
-  /** When it has said anything last. */
-  heardAtMs = Number.NEGATIVE_INFINITY;
-  /** Since when it is thought to be well; before that it was away. */
-  #backSinceMs = Number.NEGATIVE_INFINITY;
-  #isFailing = false;
-  #failedAtMs = Number.NEGATIVE_INFINITY;
+  respondedAtMs = Number.NEGATIVE_INFINITY;
+  #warmUpSinceMs = Number.NEGATIVE_INFINITY;
   #penaltyMs = 0;
-  #failedLooks = 0;
-  #nextLookAtMs: number;
-  #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #failedProbes = 0;
+  #probedAtMs = Number.NEGATIVE_INFINITY;
+  #nextProbeAtMs: number;
 
-  constructor(
-    index: number,
-    breaker: Breaker,
-    weight: { readonly own: number; readonly mean: number },
-    settings: PoolSettings,
-    {
-      nowMs,
-      random,
-      onWell,
-    }: {
-      readonly nowMs: number;
-      readonly random: () => number;
-      readonly onWell: (member: Member, nowMs: number) => void;
-    },
-  ) {
-    this.index = index;
-    this.breaker = breaker;
-    this.latency = new PeakLatency(settings.memoryMs);
-    this.#weight = weight.own;
-    this.#relativeWeight = weight.own / weight.mean;
-    this.#settings = settings;
-    this.#random = random;
-    this.#onWell = onWell;
-    this.#nextLookAtMs = nowMs + this.#jittered(settings.lookEveryMs);
+  constructor(options: EndpointOptions) {
+    const { settings, now } = options;
+    this.options = options;
+    this.latency = new PeakEwma(settings.decayMs);
+    this.#nextProbeAtMs = now() + this.#jittered(settings.probeIntervalMs);
   }
 
-  /** Ejected it gets probes alone. */
+  /** An ejected endpoint receives probes only. */
   get isEjected(): boolean {
-    return this.breaker.state !== "closed";
+    return this.options.breaker.state !== "closed";
   }
 
-  /** Whether the last thing that was heard of it was a failure. */
-  get isFailing(): boolean {
-    return this.#isFailing;
-  }
-
-  get failedAtMs(): number {
-    return this.#failedAtMs;
-  }
-
-  /** How long it has not been looked at that should have been, milliseconds; not above 0 where it is not due. */
-  overdueMs(nowMs: number): number {
-    // Further ahead than it was ever set it is where the clock was set back.
-    const leftMs = this.#nextLookAtMs - nowMs;
-    return leftMs > 2 * this.#settings.lookEveryMs ? Number.POSITIVE_INFINITY : -leftMs;
-  }
-
-  /** By how much of a share it is drawn first: its weight, and less of it while it warms up. */
-  share(nowMs: number): number {
-    const { warmUpMs, warmUpFrom } = this.#settings;
-    const sinceMs = nowMs - this.#backSinceMs;
-    if (sinceMs < 0 || sinceMs >= warmUpMs) return this.#weight;
-    return this.#weight * (warmUpFrom + ((1 - warmUpFrom) * sinceMs) / warmUpMs);
-  }
-
-  /** How long a request is expected to take, as a measure: lower is better. @param unknownMs where it was never seen */
-  score(nowMs: number, unknownMs: number): number {
-    const latencyMs = Math.max(this.latency.ms ?? unknownMs, this.#settings.finestMs);
-    return Math.max(latencyMs, this.#penaltyAt(nowMs)) * this.#load(nowMs);
-  }
-
-  /** What is under way, over what it carries beside the others; one request that is under way makes no difference. */
-  #load(nowMs: number): number {
-    return Math.max(1, this.inFlight.count(nowMs) / this.#relativeWeight);
-  }
-
-  /** Whether it is known to fail, and not by one refusal among others. */
-  get isPenalised(): boolean {
+  /** A single refusal is not penalized. */
+  get isPenalized(): boolean {
     return this.#penaltyMs > 0;
   }
 
-  /** @returns what its `inFlight` is to be told at the end */
-  begun(isLook: boolean, nowMs: number): number {
-    if (isLook) this.#lookedAtMs = nowMs;
-    if (!this.#isFailing) this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
+  /** Time since its probe was due, milliseconds; negative before. */
+  overdueMs(nowMs: number): number {
+    const leftMs = this.#nextProbeAtMs - nowMs;
+    // A time further ahead than it was ever set is over, because the clock was set back.
+    return leftMs > 2 * this.options.settings.probeIntervalMs ? Number.POSITIVE_INFINITY : -leftMs;
+  }
+
+  /** Weight of its share in the draw, reduced while it warms up. */
+  share(nowMs: number): number {
+    const { weight, settings } = this.options;
+    const { warmUpMs, warmUpFrom } = settings;
+    const elapsedMs = nowMs - this.#warmUpSinceMs;
+    if (elapsedMs < 0 || elapsedMs >= warmUpMs) return weight;
+    return weight * (warmUpFrom + ((1 - warmUpFrom) * elapsedMs) / warmUpMs);
+  }
+
+  /** Expected latency under its load; lower is better. @param unknownMs latency without samples */
+  score(nowMs: number, unknownMs: number): number {
+    const { weight, settings } = this.options;
+    const latencyMs = Math.max(this.latency.ms ?? unknownMs, settings.minLatencyMs, this.#penaltyAt(nowMs));
+    // A heavier endpoint carries more requests; a single one makes no difference.
+    return latencyMs * Math.max(1, this.inFlight.count(nowMs) / weight);
+  }
+
+  /** Records the start of a request. @returns the argument for `inFlight.leave` */
+  start(isProbe: boolean, nowMs: number): number {
+    if (isProbe) this.#probedAtMs = nowMs;
+    if (!this.isFailing) this.#nextProbeAtMs = nowMs + this.options.settings.probeIntervalMs;
+    // The lease of its breaker does that for an ejected endpoint.
+    else if (isProbe && !this.isEjected) this.#nextProbeAtMs = nowMs + this.#untilNextProbeMs();
     return this.inFlight.enter(nowMs);
   }
 
-  /** It is looked at now: nobody else is to do so at the same time. */
-  lookedAt(nowMs: number): void {
-    this.#nextLookAtMs = nowMs + this.#untilNextLookMs();
-  }
-
-  /** @param failuresBefore how many failures there had been when the request was sent */
+  /** @param failuresBefore `failures` at the start of the request */
   succeeded(failuresBefore: number, nowMs: number): void {
-    if (!this.#isFailing || failuresBefore !== this.failures) return;
-    // One failure among others is no absence.
-    if (this.#failedLooks > 0) this.isBack(nowMs);
-    this.#isFailing = false;
-    this.#failedLooks = 0;
+    if (!this.isFailing || failuresBefore !== this.failures) return;
+    // Without a failed probe it was hardly away.
+    if (this.#failedProbes > 0) this.warmUp(nowMs);
+    this.isFailing = false;
+    this.#failedProbes = 0;
     this.#penaltyMs = 0;
-    this.#nextLookAtMs = nowMs + this.#settings.lookEveryMs;
-    this.#onWell(this, nowMs);
+    this.#nextProbeAtMs = nowMs + this.options.settings.probeIntervalMs;
+    this.options.onHealthy(this, nowMs);
   }
 
-  /** It is looked at by the next request that may be used for it. */
-  isDue(nowMs: number): void {
-    this.#nextLookAtMs = nowMs - 1;
-  }
-
-  /** It does not answer. */
-  failed(isLook: boolean, nowMs: number): void {
-    this.#penaltyMs = this.#penaltyFor(nowMs, 0);
-    this.#noteFailure(isLook, nowMs);
-  }
-
-  /** It answers that it will not. One such answer among others is no reason to move all of its traffic at once. */
-  refused(isLook: boolean, nowMs: number, retryAfterMs: number): void {
-    if (this.#isFailing || isLook) this.#penaltyMs = this.#penaltyFor(nowMs, retryAfterMs);
-    this.#noteFailure(isLook, nowMs);
-  }
-
-  #penaltyFor(nowMs: number, retryAfterMs: number): number {
-    const { penaltyMs, maxPenaltyMs } = this.#settings;
-    const askedMs = Math.min(retryAfterMs, maxPenaltyMs);
-    return Math.max(this.#penaltyAt(nowMs), this.latency.ms ?? 0, penaltyMs, askedMs);
-  }
-
-  #noteFailure(isLook: boolean, nowMs: number): void {
-    if (isLook) this.#failedLooks += 1;
+  /** @param isPenalized whether this failure alone moves traffic away */
+  failed(isProbe: boolean, isPenalized: boolean, nowMs: number, retryAfterMs = 0): void {
+    const { penaltyMs, maxPenaltyMs } = this.options.settings;
+    if (isPenalized || isProbe || this.isFailing)
+      this.#penaltyMs = Math.max(
+        this.#penaltyAt(nowMs),
+        this.latency.ms ?? 0,
+        penaltyMs,
+        Math.min(retryAfterMs, maxPenaltyMs),
+      );
+    if (isProbe) this.#failedProbes += 1;
     this.failures += 1;
-    this.#failedAtMs = nowMs;
-    // However long a look took to fail: the next one is due as long after it began.
-    const sinceMs = isLook ? Math.min(this.#lookedAtMs, nowMs) : nowMs;
-    if (!this.#isFailing || isLook) this.#nextLookAtMs = Math.max(nowMs, sinceMs + this.#untilNextLookMs());
-    this.#isFailing = true;
+    this.failedAtMs = nowMs;
+    // Counted from the start of a probe, however long it took to fail.
+    const sinceMs = isProbe ? Math.min(this.#probedAtMs, nowMs) : nowMs;
+    if (!this.isFailing || isProbe) this.#nextProbeAtMs = Math.max(nowMs, sinceMs + this.#untilNextProbeMs());
+    this.isFailing = true;
   }
 
-  /** From now on it warms up. */
-  isBack(nowMs: number): void {
-    this.#backSinceMs = nowMs;
+  /** Makes its probe due. */
+  probeNow(nowMs: number): void {
+    this.#nextProbeAtMs = nowMs - 1;
+  }
+
+  warmUp(nowMs: number): void {
+    this.#warmUpSinceMs = nowMs;
   }
 
   #penaltyAt(nowMs: number): number {
-    if (this.#penaltyMs === 0) return 0;
-    return this.#penaltyMs * Math.exp(-Math.max(0, nowMs - this.#failedAtMs) / this.#settings.memoryMs);
+    const elapsedMs = Math.max(0, nowMs - this.failedAtMs);
+    return this.#penaltyMs * Math.exp(-elapsedMs / this.options.settings.decayMs);
   }
 
-  #untilNextLookMs(): number {
-    const { firstLookMs, lookEveryMs } = this.#settings;
-    return this.#jittered(
-      Math.min(lookEveryMs, firstLookMs * 2 ** Math.min(this.#failedLooks, MAX_EXPONENT)),
-    );
+  #untilNextProbeMs(): number {
+    const { firstProbeMs, probeIntervalMs } = this.options.settings;
+    const backoffMs = firstProbeMs * 2 ** Math.min(this.#failedProbes, MAX_EXPONENT);
+    return this.#jittered(Math.min(probeIntervalMs, backoffMs));
   }
 
-  /** Never later than it says: a quarter earlier at most. */
   #jittered(ms: number): number {
-    return ms * (1 - LOOK_JITTER * this.#random());
+    return ms * (1 - PROBE_JITTER * this.options.random());
+  }
+}
+
+/** `broken`: no connection, or a lost one. `gateway`: an intermediary reported it. `timed_out`: no response at all. */
+export type UnreachableReason = "broken" | "gateway" | "timed_out";
+
+/** Permission to send one request to one endpoint. Only the first outcome counts. */
+export class EndpointPermit {
+  readonly granted = true;
+  readonly isProbe: boolean;
+  readonly #endpoint: Endpoint;
+  readonly #permit: Permit;
+  readonly #startedMs: number;
+  readonly #period: number;
+  readonly #failuresBefore: number;
+  readonly #breaksBefore: number;
+  readonly #wasEjected: boolean;
+  #isSettled = false;
+
+  /** @param isProbe if there is no response soon, another endpoint should be tried */
+  constructor(endpoint: Endpoint, permit: Permit, isProbe: boolean, nowMs: number) {
+    this.isProbe = isProbe;
+    this.#endpoint = endpoint;
+    this.#permit = permit;
+    this.#startedMs = nowMs;
+    this.#period = endpoint.start(isProbe, nowMs);
+    this.#failuresBefore = endpoint.failures;
+    this.#breaksBefore = endpoint.breaks;
+    this.#wasEjected = endpoint.isEjected;
+  }
+
+  /** Index of the endpoint. */
+  get origin(): number {
+    return this.#endpoint.options.index;
+  }
+
+  answered(): void {
+    if (!this.#settle(true)) return;
+    const { latency } = this.#endpoint;
+    if (this.isProbe) latency.reset(this.#elapsedMs(), this.#now());
+    else latency.observe(this.#elapsedMs(), this.#now());
+    this.#endpoint.succeeded(this.#failuresBefore, this.#now());
+    this.#permit.ok();
+  }
+
+  /** An error response. Its latency does not count, because errors are often fast. */
+  serverError(): void {
+    if (this.#settle(true)) this.#permit.ok();
+  }
+
+  /** The endpoint responded but did not execute the request. @param retryAfterMs pause that it asked for, or 0 */
+  refused(retryAfterMs: number): void {
+    if (!this.#settle(true)) return;
+    this.#endpoint.failed(this.isProbe, false, this.#now(), retryAfterMs);
+    this.#permit.ok();
+  }
+
+  unreachable(reason: UnreachableReason): void {
+    if (!this.#settle(false)) return;
+    const endpoint = this.#endpoint;
+    const nowMs = this.#now();
+    const hasResponded = endpoint.respondedAtMs >= this.#startedMs && endpoint.respondedAtMs <= nowMs;
+    if (reason === "timed_out" && hasResponded && !this.#wasEjected) {
+      // Other requests were answered meanwhile: this one is slow, the endpoint is not down.
+      endpoint.latency.observe(this.#elapsedMs(), nowMs);
+      this.#permit.ignore();
+      return;
+    }
+    endpoint.failed(this.isProbe, true, nowMs);
+    // Connections that break together are one event: one of many pods behind the address may have stopped.
+    const isCounted = reason !== "broken" || this.#wasEjected || this.#breaksBefore === endpoint.breaks;
+    if (isCounted && reason === "broken") endpoint.breaks += 1;
+    if (isCounted) this.#permit.fail();
+    else this.#permit.ignore();
+  }
+
+  /** Another attempt was faster; this one is cancelled. */
+  hedgeLost(): void {
+    if (!this.#settle(false)) return;
+    const { latency, options } = this.#endpoint;
+    latency.hedgeLost(this.#elapsedMs(), this.#now(), options.settings.penaltyMs);
+    // An ejected endpoint must be as fast as the others to return.
+    if (this.#wasEjected) this.#permit.fail();
+    else this.#permit.ignore();
+  }
+
+  /** No evidence: the client left, or there was too little time. */
+  ignore(): void {
+    if (this.#settle(false)) this.#permit.ignore();
+  }
+
+  /** @returns whether this is the first outcome */
+  #settle(hasResponded: boolean): boolean {
+    if (this.#isSettled) return false;
+    this.#isSettled = true;
+    this.#endpoint.inFlight.leave(this.#period);
+    if (hasResponded) this.#endpoint.respondedAtMs = this.#now();
+    return true;
+  }
+
+  #now(): number {
+    return this.#endpoint.options.now();
+  }
+
+  #elapsedMs(): number {
+    return Math.max(0, this.#now() - this.#startedMs);
   }
 }

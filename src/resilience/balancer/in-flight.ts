@@ -1,39 +1,37 @@
-/**
- * How many requests are under way. A platform may end a request's work without a word, so none counts for ever: what
- * has not ended after one to two periods is forgotten.
- */
-
 const PERIOD_MS = 30_000;
 
+/**
+ * Number of requests under way. A platform may end a request without notice, so requests that do not end are forgotten
+ * after one to two periods.
+ */
 export class InFlight {
   #period = 0;
-  #young = 0;
-  #old = 0;
+  #current = 0;
+  #previous = 0;
 
-  /** Of those that began not too long ago. */
   count(nowMs: number): number {
     this.#advance(nowMs);
-    return this.#young + this.#old;
+    return this.#current + this.#previous;
   }
 
-  /** @returns what `leave` is to be told */
+  /** @returns the argument for `leave` */
   enter(nowMs: number): number {
     this.#advance(nowMs);
-    this.#young += 1;
+    this.#current += 1;
     return this.#period;
   }
 
   leave(period: number): void {
-    if (period === this.#period) this.#young -= 1;
-    else if (period === this.#period - 1) this.#old -= 1;
+    if (period === this.#period) this.#current -= 1;
+    else if (period === this.#period - 1) this.#previous -= 1;
   }
 
+  /** If the clock is set back, the current period lasts until it has caught up. */
   #advance(nowMs: number): void {
     const period = Math.floor(nowMs / PERIOD_MS);
-    // A clock that is set back changes nothing until it has come as far again.
     if (period <= this.#period) return;
-    this.#old = period === this.#period + 1 ? this.#young : 0;
-    this.#young = 0;
+    this.#previous = period === this.#period + 1 ? this.#current : 0;
+    this.#current = 0;
     this.#period = period;
   }
 }

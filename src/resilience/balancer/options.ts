@@ -1,48 +1,35 @@
-/** What an origin pool's behaviour is made of. Durations are milliseconds, shares within 0 and 1. */
+/** Settings of a balancer. Durations are milliseconds. */
 
-export interface PoolOptions {
-  /** For how long a latency or a failure is remembered: after so long it counts for 1/e. @default 10,000 */
-  readonly memoryMs?: number;
-  /** Below this no difference is made between latencies. @default 5 */
-  readonly finestMs?: number;
-  /** One that is so many times as good is not better: it may be chance. @default 1.25 */
-  readonly tolerance?: number;
-  /** What a failure counts for, as a latency. @default 5,000 */
-  readonly penaltyMs?: number;
-  /** An origin that asks not to be called for longer counts as if it took so long. @default 60,000 */
-  readonly maxPenaltyMs?: number;
-  /** How sure a choice is: one twice as good beyond that takes another one's place with 1 - 1/2ⁿ. @default 3 */
-  readonly sharpness?: number;
-  /** Every origin gets a request so often at least, where there are any that may be made again. @default 10,000 */
-  readonly lookEveryMs?: number;
-  /** One that has failed is looked at after so long; after twice that each further time. @default 1,000 */
-  readonly firstLookMs?: number;
-  /** An origin that is back has its whole share after so long. @default 6,000 */
-  readonly warmUpMs?: number;
-  /** The share of its share with which it begins. @default 0.1 */
-  readonly warmUpFrom?: number;
-  /** While more than half of the origins are ejected, the next one is tried so often. @default 100 */
-  readonly panicEveryMs?: number;
-}
-
-export type PoolSettings = Required<PoolOptions>;
-
-const DEFAULTS: PoolSettings = {
-  memoryMs: 10_000,
-  finestMs: 5,
+const DEFAULTS = {
+  /** Time constant of latencies and penalties: after it, they count for 1/e. @default 10,000 */
+  decayMs: 10_000,
+  /** Latencies below are equal. @default 5 */
+  minLatencyMs: 5,
+  /** Ratio up to which a better score may be chance and is ignored. @default 1.25 */
   tolerance: 1.25,
+  /** Latency that a failure counts for. @default 5,000 */
   penaltyMs: 5_000,
+  /** Upper bound of a penalty, if the endpoint asks for a longer pause. @default 60,000 */
   maxPenaltyMs: 60_000,
+  /** n: an endpoint with half the score, tolerance aside, replaces the other with probability 1 - 1/2ⁿ. @default 3 */
   sharpness: 3,
-  lookEveryMs: 10_000,
-  firstLookMs: 1_000,
+  /** Every endpoint gets a request at least this often, if there are repeatable ones. @default 10,000 */
+  probeIntervalMs: 10_000,
+  /** First probe after a failure; the interval doubles with each failed probe. @default 1,000 */
+  firstProbeMs: 1_000,
+  /** Time in which a recovered endpoint returns to its whole share. @default 6,000 */
   warmUpMs: 6_000,
+  /** Fraction of its share with which it starts. @default 0.1 */
   warmUpFrom: 0.1,
-  panicEveryMs: 100,
+  /** While more than half of the endpoints are ejected, the next one is probed this often. @default 100 */
+  panicIntervalMs: 100,
 };
 
-/** @throws RangeError for what makes no sense, naming it */
-export const poolSettings = (options: PoolOptions): PoolSettings => {
+export type BalancerSettings = Readonly<typeof DEFAULTS>;
+export type BalancerOptions = Partial<BalancerSettings>;
+
+/** @throws RangeError that names an invalid option */
+export const balancerSettings = (options: BalancerOptions): BalancerSettings => {
   const settings = { ...DEFAULTS, ...options };
   for (const [name, value] of Object.entries(settings))
     if (!(value > 0 && value < Number.POSITIVE_INFINITY))

@@ -1,56 +1,49 @@
-/**
- * How slow an origin is at present: a mean that follows faster where it gets worse than where it gets better. The
- * peak-EWMA of Finagle's `p2c` balancer (https://twitter.github.io/finagle/guide/Clients.html) goes all the way up at
- * once; then one slow answer of many makes equal origins unequal for as long as the mean remembers, which is most of
- * the time. A few samples tell as well one that has got slow. Reading changes nothing.
- */
-
-/** A sample counts for so much at least, however many there are: of a higher latency, and of a lower one. */
+/** Minimum weight of a sample that is above, or below, the mean. */
 const RISING_WEIGHT = 0.25;
 const FALLING_WEIGHT = 0.1;
-/** So often twice as long as it took at least, where it never answers. */
+/** Keeps the estimate of an endpoint that never answers finite. */
 const MAX_DOUBLINGS = 12;
 
-export class PeakLatency {
-  readonly #memoryMs: number;
-  #ms: number | undefined;
-  #atMs = 0;
-  /** How often in a row nobody has waited for its answer. */
-  #outrun = 0;
-
-  /** @param memoryMs after so long a sample counts for 1/e at most */
-  constructor(memoryMs: number) {
-    this.#memoryMs = memoryMs;
-  }
-
+/**
+ * Mean latency that rises faster than it falls. The peak-EWMA of Finagle's `p2c` balancer
+ * (https://twitter.github.io/finagle/guide/Clients.html) rises to the peak at once, so that one slow response makes equal
+ * endpoints unequal for most of the time. A few samples are enough to detect a slow endpoint. Reading changes nothing.
+ */
+export class PeakEwma {
+  readonly #decayMs: number;
   /** Undefined before the first sample. */
-  get ms(): number | undefined {
-    return this.#ms;
+  ms: number | undefined;
+  #updatedAtMs = 0;
+  #hedgesLost = 0;
+
+  /** @param decayMs after this time a sample counts for 1/e at most */
+  constructor(decayMs: number) {
+    this.#decayMs = decayMs;
   }
 
   observe(latencyMs: number, nowMs: number): void {
-    const oldMs = this.#ms ?? latencyMs;
-    // Where the clock is set back no time has passed.
-    const elapsedWeight = 1 - Math.exp(-Math.max(0, nowMs - this.#atMs) / this.#memoryMs);
+    const oldMs = this.ms ?? latencyMs;
+    // If the clock is set back, no time has passed.
+    const elapsedWeight = 1 - Math.exp(-Math.max(0, nowMs - this.#updatedAtMs) / this.#decayMs);
     const weight = Math.max(elapsedWeight, latencyMs > oldMs ? RISING_WEIGHT : FALLING_WEIGHT);
-    this.replace(oldMs + (latencyMs - oldMs) * weight, nowMs);
+    this.reset(oldMs + (latencyMs - oldMs) * weight, nowMs);
   }
 
-  /** What is known is too old: what is found now takes its place. */
-  replace(latencyMs: number, nowMs: number): void {
-    this.#ms = latencyMs;
-    this.#atMs = nowMs;
-    this.#outrun = 0;
+  /** Forgets earlier samples. */
+  reset(latencyMs: number, nowMs: number): void {
+    this.ms = latencyMs;
+    this.#updatedAtMs = nowMs;
+    this.#hedgesLost = 0;
   }
 
   /**
-   * It has not answered for so long, and will not be heard: another one was faster. Each time in a row it counts twice
-   * as long, since one that never answers is never measured otherwise.
+   * Another attempt was faster, and this one is cancelled after `elapsedMs`. Each one in a row counts for twice as long,
+   * because an endpoint that never answers has no other samples.
    */
-  outrun(elapsedMs: number, nowMs: number, mostMs: number): void {
-    const streak = this.#outrun + 1;
-    const atLeastMs = Math.min(elapsedMs * 2 ** Math.min(streak - 1, MAX_DOUBLINGS), mostMs);
-    if (atLeastMs > (this.#ms ?? 0)) this.observe(atLeastMs, nowMs);
-    this.#outrun = streak;
+  hedgeLost(elapsedMs: number, nowMs: number, maxMs: number): void {
+    const hedgesLost = this.#hedgesLost;
+    const atLeastMs = Math.min(elapsedMs * 2 ** Math.min(hedgesLost, MAX_DOUBLINGS), maxMs);
+    if (atLeastMs > (this.ms ?? 0)) this.observe(atLeastMs, nowMs);
+    this.#hedgesLost = hedgesLost + 1;
   }
 }

@@ -1,334 +1,312 @@
 /**
- * A circuit breaker. It decides synchronously, keeps no timer and no promise, takes the same time and memory
- * however many calls there were, and holds nothing of a caller's: the clock and the random source are passed in.
+ * Circuit breaker. Closed, it admits calls and counts their outcomes. Open, it rejects calls until its timeout. Half-open,
+ * it admits one leased probe at a time. Each change of state starts a generation; outcomes of earlier ones are ignored.
  *
- * Closed, it lets calls through and counts them. Open, it rejects them until its time is over. Half-open, it lets one
- * probe through at a time, each for the time of its lease. Every change of state begins a generation; a result of an
- * earlier one changes nothing.
+ * Decisions are synchronous and take constant time and memory. There are no timers, no promises and no references to
+ * callers; the clock and the random source are passed in.
  */
-
 import { type BreakerOptions, type BreakerSettings, breakerSettings } from "./options.ts";
-import { BreakerOpenError, type Judgement } from "./outcome.ts";
-import type { BreakerState, Transition, TransitionReason } from "./transition.ts";
 import { CallWindow } from "./window.ts";
 
+export const BREAKER_STATES = ["closed", "open", "half_open"] as const;
+export type BreakerState = (typeof BREAKER_STATES)[number];
+
+export type TransitionReason =
+  | "consecutive_failures"
+  | "failure_ratio"
+  | "slow_ratio"
+  /** The dependency asked for a pause. */
+  | "pushback"
+  /** The open time is over. */
+  | "timeout"
+  | "probe_failed"
+  /** The lease of a probe ran out. */
+  | "probe_lost"
+  /** Enough probes succeeded. */
+  | "recovered";
+
+export interface Transition {
+  readonly from: BreakerState;
+  readonly to: BreakerState;
+  readonly reason: TransitionReason;
+  readonly atMs: number;
+}
+
+/**
+ * What the end of a call means for the dependency. A dependency that responds is a success, even if it refuses the call
+ * (a 4xx, a violated constraint). Ignored calls carry no evidence: the caller left, or nothing was sent.
+ */
+export type Outcome = "failure" | "success" | "ignored";
+
+export class BreakerOpenError extends Error {
+  override readonly name = "BreakerOpenError";
+  /** On the breaker's clock. */
+  readonly retryAtMs: number;
+
+  constructor(retryAtMs: number) {
+    super("the circuit breaker is open");
+    this.retryAtMs = retryAtMs;
+  }
+}
+
 export interface BreakerDependencies {
-  /** Milliseconds, not negative; any clock, even one that is set back at times. Read only where it matters. */
+  /** Non-negative milliseconds; the clock may be set back. */
   readonly now: () => number;
   /** Within [0, 1). */
   readonly random: () => number;
-  /** Told of every change of state, synchronously; what it throws is the caller's. */
+  /** Called synchronously; its exceptions reach the caller of the breaker. */
   readonly onTransition?: (transition: Transition) => void;
 }
 
-/** Leave to make one call. The first result that it is told counts, and only that. */
+/** Permission to make one call. Only the first outcome counts. */
 export interface Permit {
   readonly granted: true;
-  /** The dependency answered, whatever it answered. */
   ok(): void;
-  /** The dependency failed. @param retryAfterMs for how long it asked not to be called */
+  /** @param retryAfterMs pause that the dependency asked for */
   fail(retryAfterMs?: number): void;
-  /** The call says nothing of the dependency: its caller went away, say. */
   ignore(): void;
 }
 
 export interface Rejection {
   readonly granted: false;
-  /** When it may be tried again, on the breaker's clock. */
+  /** When to try again, on the breaker's clock. */
   readonly retryAtMs: number;
 }
 
 export interface Breaker {
   /**
-   * Leave to call, or when to ask again; decided at once. Who gets a permit settles it.
+   * Decides at once. The holder of a permit must settle it.
    *
-   * @param leaseMs how long the call may take, where that is more than `halfOpenTimeoutMs`: so long a probe is waited for
+   * @param leaseMs maximum duration of the call; extends the lease of a probe beyond `halfOpenTimeoutMs`
    */
   tryAcquire(leaseMs?: number): Permit | Rejection;
   /**
-   * Makes one awaited call. It listens to nothing: whether the caller has gone is for `judge` to see.
+   * Awaits one call. Cancellation is up to the caller; `classify` sees it as an error.
    *
-   * @param judge what an error that the attempt throws says of the dependency
-   * @throws BreakerOpenError without calling, or what the attempt throws
+   * @throws BreakerOpenError without making the call, or the error of the call
    */
-  run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T>;
-  /** Where it is open, its time is over: there is reason to think that the dependency is back. */
-  hasten(): void;
-  /** Open until somebody asks after its time is over: only then it becomes half-open. */
+  run<T>(call: () => Promise<T>, classify: (error: unknown) => Outcome): Promise<T>;
+  /** Ends the open time, because the dependency is likely to be back. */
+  probeNow(): void;
+  /** An open breaker becomes half-open with the first call after its open time. */
   readonly state: BreakerState;
-  /** How many calls it has rejected since it was made. */
+  /** Rejected calls since creation. */
   readonly rejections: number;
 }
 
-/** Rejected by the ramp, a caller may try again after so long, milliseconds. */
+/** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
-const SUCCESSES_A_READING = 4;
-/** In the place of a time. */
-const REJECTED = -1;
-/** The ramp is over: everybody passes. */
-const WHOLE = Number.POSITIVE_INFINITY;
-/** Beyond this exponent twice as long is above any limit. */
+const RAMP_OVER = Number.POSITIVE_INFINITY;
+/** Reading the clock is the most expensive part of counting a success. */
+const SUCCESSES_PER_READING = 4;
+/** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 30;
 
-class BreakerCore implements Breaker {
+class CircuitBreaker implements Breaker {
   readonly #settings: BreakerSettings;
-  readonly #now: () => number;
-  readonly #random: () => number;
-  /** Whether it matters how long a call takes. */
+  readonly #dependencies: BreakerDependencies;
   readonly #timesCalls: boolean;
-  readonly #onTransition: ((transition: Transition) => void) | undefined;
   readonly #window = new CallWindow();
-  #state: BreakerState = "closed";
+  state: BreakerState = "closed";
+  rejections = 0;
   #generation = 0;
-  /** Closed: since when; before that there was nothing to recover from. */
-  #closedAtMs = Number.NEGATIVE_INFINITY;
-  #consecutiveFailures = 0;
-  #untilReading = 0;
-  /** What the ramp has let up for the next call: 1 is enough for one. */
-  #rampCredit = WHOLE;
-  /** What everybody is told who is rejected. */
+  /** Shared by equal rejections; open or probing, it also holds the end of the open time or of the probe's lease. */
   #rejection: Rejection = { granted: false, retryAtMs: 0 };
-  #lastRefusal: BreakerOpenError | undefined;
-  #rejections = 0;
-  /** How often it has opened since it was last well. */
+  #error: BreakerOpenError | undefined;
+  /** The longest that the open time or lease was ever set to. */
+  #maxWaitMs = 0;
+  /** Openings since the breaker was last closed for longer than its ramp. */
   #openings = 0;
-  /** Half-open: until when the one probe may take; undefined where there is none. */
-  #leaseUntilMs: number | undefined;
-  #leaseMs = 0;
-  #successes = 0;
+  #closedAtMs = Number.NEGATIVE_INFINITY;
+  /** Calls that the ramp may admit. */
+  #rampCredit = RAMP_OVER;
+  #consecutiveFailures = 0;
+  #isProbing = false;
+  #successfulProbes = 0;
+  #coarseReads = 0;
+  #coarseNowMs = 0;
 
-  constructor(settings: BreakerSettings, { now, random, onTransition }: BreakerDependencies) {
+  constructor(settings: BreakerSettings, dependencies: BreakerDependencies) {
     this.#settings = settings;
-    this.#now = now;
-    this.#random = random;
+    this.#dependencies = dependencies;
     this.#timesCalls = settings.slowCallMs !== Number.POSITIVE_INFINITY;
-    this.#onTransition = onTransition;
   }
 
-  get state(): BreakerState {
-    return this.#state;
-  }
-
-  get rejections(): number {
-    return this.#rejections;
-  }
-
-  tryAcquire(leaseMs = 0): Permit | Rejection {
-    const startedMs = this.#begin(leaseMs);
-    if (startedMs !== REJECTED) return new CallPermit(this, this.#generation, startedMs);
-    this.#rejections += 1;
-    return this.#rejection;
-  }
-
-  hasten(): void {
-    if (this.#state === "open") this.#rejection = { granted: false, retryAtMs: Number.NEGATIVE_INFINITY };
-  }
-
-  async run<T>(attempt: () => Promise<T>, judge: (error: unknown) => Judgement): Promise<T> {
-    const startedMs = this.#begin(0);
-    if (startedMs === REJECTED) {
-      this.#rejections += 1;
-      throw this.#refusal();
+  tryAcquire(leaseMs = 0): CallPermit | Rejection {
+    const isClosed = this.state === "closed";
+    // Reading the clock takes a third of the time of everything else.
+    if (isClosed && !this.#timesCalls && this.#rampCredit === RAMP_OVER) return this.#admit(0);
+    const nowMs = this.#dependencies.now();
+    if (isClosed) return this.#acquireOnRamp(nowMs);
+    if (this.state === "open") {
+      if (this.#isWaiting(nowMs)) return this.#reject();
+      this.#enter("half_open", "timeout", nowMs);
+    } else if (this.#isProbing) {
+      if (!this.#isWaiting(nowMs)) this.#open("probe_lost", nowMs);
+      return this.#reject();
     }
-    const generation = this.#generation;
+    this.#isProbing = true;
+    this.#maxWaitMs = Math.max(leaseMs, this.#settings.halfOpenTimeoutMs);
+    this.#rejectUntil(nowMs + this.#maxWaitMs);
+    return this.#admit(nowMs);
+  }
+
+  async run<T>(call: () => Promise<T>, classify: (error: unknown) => Outcome): Promise<T> {
+    const permit = this.tryAcquire();
+    if (!permit.granted) throw this.#openError(permit);
     try {
-      const result = await attempt();
-      this.succeeded(generation, startedMs);
+      const result = await call();
+      permit.settle("success");
       return result;
     } catch (error) {
-      const judgement = judge(error);
-      if (judgement === "failure") this.failed(generation, startedMs, undefined);
-      else if (judgement === "answer") this.succeeded(generation, startedMs);
-      else this.ignored(generation);
+      permit.settle(classify(error));
       throw error;
     }
   }
 
-  succeeded(generation: number, startedMs: number): void {
+  probeNow(): void {
+    if (this.state === "open") this.#rejectUntil(Number.NEGATIVE_INFINITY);
+  }
+
+  settle(outcome: Outcome, generation: number, startedMs: number, retryAfterMs: number): void {
     if (generation !== this.#generation) return;
-    if (this.#state === "half_open") this.#probed(this.#isSlow(startedMs, this.#now()));
-    else if (this.#timesCalls) this.#counted(startedMs);
-    else this.#countedUntimed();
+    this.#isProbing = false;
+    if (outcome === "ignored") return;
+    const isFailure = outcome === "failure";
+    const isExact = isFailure || this.#timesCalls || this.state === "half_open";
+    const nowMs = isExact ? this.#dependencies.now() : this.#coarseNow();
+    const isSlow = nowMs - startedMs >= this.#settings.slowCallMs;
+    if (retryAfterMs > 0) this.#open("pushback", nowMs, retryAfterMs);
+    else if (this.state === "half_open") this.#countProbe(isFailure || isSlow, nowMs);
+    else this.#count(isFailure, isSlow, nowMs);
   }
 
-  failed(generation: number, startedMs: number, retryAfterMs: number | undefined): void {
-    if (generation !== this.#generation) return;
-    const nowMs = this.#now();
-    if (retryAfterMs !== undefined && retryAfterMs > 0) {
-      this.#open("pushback", nowMs, retryAfterMs);
-    } else if (this.#state === "half_open") {
-      this.#open("probe_failed", nowMs);
-    } else {
-      this.#consecutiveFailures += 1;
-      this.#window.add(nowMs, true, this.#isSlow(startedMs, nowMs));
-      this.#openIfTooMany(nowMs);
-    }
+  /** The time of one of the last four calls: successes may count too early, but never after the window has passed. */
+  #coarseNow(): number {
+    if (this.#coarseReads % SUCCESSES_PER_READING === 0) this.#coarseNowMs = this.#dependencies.now();
+    this.#coarseReads += 1;
+    return this.#coarseNowMs;
   }
 
-  ignored(generation: number): void {
-    if (generation === this.#generation) this.#leaseUntilMs = undefined;
+  #admit(startedMs: number): CallPermit {
+    return new CallPermit(this, this.#generation, startedMs);
   }
 
-  /** @returns when the call that is let through began, 0 where nobody asks; or REJECTED */
-  #begin(leaseMs: number): number {
-    if (this.#state === "closed") {
-      // The clock costs a third of all the rest.
-      if (!this.#timesCalls && this.#rampCredit === WHOLE) return 0;
-      return this.#passesRamp(this.#now());
-    }
-    const nowMs = this.#now();
-    if (this.#state === "open") {
-      if (this.#isAhead(this.#rejection.retryAtMs, nowMs, this.#settings.maxTimeoutMs)) return REJECTED;
-      this.#enter("half_open", "timeout", nowMs);
-    }
-    if (this.#leaseUntilMs === undefined) return this.#lease(nowMs, leaseMs);
-    if (!this.#isAhead(this.#leaseUntilMs, nowMs, this.#leaseMs)) this.#open("probe_lost", nowMs);
-    return REJECTED;
+  #reject(): Rejection {
+    this.rejections += 1;
+    return this.#rejection;
   }
 
-  /** Capturing a stack is nearly all that a rejection costs: while the time is the same, so is the error. */
-  #refusal(): BreakerOpenError {
-    const { retryAtMs } = this.#rejection;
-    if (this.#lastRefusal?.retryAtMs !== retryAtMs) this.#lastRefusal = new BreakerOpenError(retryAtMs);
-    return this.#lastRefusal;
+  #rejectUntil(retryAtMs: number): void {
+    this.#rejection = { granted: false, retryAtMs };
   }
 
-  #isSlow(startedMs: number, nowMs: number): boolean {
-    return this.#timesCalls && nowMs - startedMs >= this.#settings.slowCallMs;
+  /** A time further ahead than it was ever set is over, because the clock was set back. */
+  #isWaiting(nowMs: number): boolean {
+    const leftMs = this.#rejection.retryAtMs - nowMs;
+    return leftMs > 0 && leftMs <= this.#maxWaitMs;
   }
 
-  /** Whether a time is still to come. Further ahead than it was ever set it is where the clock was set back. */
-  #isAhead(atMs: number, nowMs: number, mostMs: number): boolean {
-    return atMs > nowMs && atMs - nowMs <= mostMs;
+  /** Capturing the stack is nearly the whole cost of a rejection, so equal rejections share one error. */
+  #openError({ retryAtMs }: Rejection): BreakerOpenError {
+    if (this.#error?.retryAtMs !== retryAtMs) this.#error = new BreakerOpenError(retryAtMs);
+    return this.#error;
   }
 
-  /** Lets a share of the calls through, evenly spread, without chance. */
-  #passesRamp(nowMs: number): number {
-    if (this.#rampCredit === WHOLE) return nowMs;
+  /** Admits a growing ratio of the calls, evenly spaced. */
+  #acquireOnRamp(nowMs: number): CallPermit | Rejection {
     const { rampMs, rampFrom } = this.#settings;
-    const sinceMs = Math.max(0, nowMs - this.#closedAtMs);
-    if (sinceMs >= rampMs) {
-      this.#rampCredit = WHOLE;
-      return nowMs;
-    }
-    this.#rampCredit += rampFrom + ((1 - rampFrom) * sinceMs) / rampMs;
+    const elapsedMs = Math.max(0, nowMs - this.#closedAtMs);
+    if (elapsedMs >= rampMs) this.#rampCredit = RAMP_OVER;
+    else this.#rampCredit += rampFrom + ((1 - rampFrom) * elapsedMs) / rampMs;
     if (this.#rampCredit < 1) {
-      this.#rejection = { granted: false, retryAtMs: nowMs + RAMP_RETRY_MS };
-      return REJECTED;
+      this.#rejectUntil(nowMs + RAMP_RETRY_MS);
+      return this.#reject();
     }
     this.#rampCredit -= 1;
-    return nowMs;
+    return this.#admit(nowMs);
   }
 
-  #lease(nowMs: number, leaseMs: number): number {
-    this.#leaseMs = Math.max(leaseMs, this.#settings.halfOpenTimeoutMs);
-    this.#leaseUntilMs = nowMs + this.#leaseMs;
-    this.#rejection = { granted: false, retryAtMs: this.#leaseUntilMs };
-    return nowMs;
-  }
-
-  #probed(isSlow: boolean): void {
-    this.#leaseUntilMs = undefined;
-    this.#successes += 1;
-    if (isSlow) this.#open("probe_failed", this.#now());
-    else if (this.#successes >= this.#settings.successThreshold)
-      this.#enter("closed", "recovered", this.#now());
-  }
-
-  #counted(startedMs: number): void {
-    const nowMs = this.#now();
-    const isSlow = this.#isSlow(startedMs, nowMs);
-    this.#consecutiveFailures = 0;
-    this.#window.add(nowMs, false, isSlow);
-    if (isSlow) this.#openIfTooMany(nowMs);
-  }
-
-  /**
-   * The clock is the dearest part of counting a success, so it is read for one of four. The others count in the
-   * second of the last reading: early, never late, so that what was idle has no past all the same.
-   */
-  #countedUntimed(): void {
-    this.#consecutiveFailures = 0;
-    this.#untilReading -= 1;
-    if (this.#untilReading <= 0) {
-      this.#untilReading = SUCCESSES_A_READING;
-      this.#window.advance(this.#now());
-    }
-    this.#window.addSuccess();
-  }
-
-  #openIfTooMany(nowMs: number): void {
+  #count(isFailure: boolean, isSlow: boolean, nowMs: number): void {
+    this.#consecutiveFailures = isFailure ? this.#consecutiveFailures + 1 : 0;
+    this.#window.add(nowMs, isFailure, isSlow);
+    if (!(isFailure || isSlow)) return;
     const { failureThreshold, minimumCalls, failureRatio, slowRatio } = this.#settings;
-    const { calls, failures, slow } = this.#window;
-    const isTelling = calls >= minimumCalls;
+    const { calls, failures, slow } = this.#window.totals();
     if (this.#consecutiveFailures >= failureThreshold) this.#open("consecutive_failures", nowMs);
-    else if (isTelling && failures / calls >= failureRatio) this.#open("failure_ratio", nowMs);
-    else if (isTelling && slow / calls >= slowRatio) this.#open("slow_ratio", nowMs);
+    else if (calls < minimumCalls) return;
+    else if (failures / calls >= failureRatio) this.#open("failure_ratio", nowMs);
+    else if (slow / calls >= slowRatio) this.#open("slow_ratio", nowMs);
   }
 
-  #open(reason: TransitionReason, nowMs: number, hintMs?: number): void {
+  #countProbe(isFailure: boolean, nowMs: number): void {
+    this.#successfulProbes += 1;
+    if (isFailure) this.#open("probe_failed", nowMs);
+    else if (this.#successfulProbes >= this.#settings.successThreshold)
+      this.#enter("closed", "recovered", nowMs);
+  }
+
+  #open(reason: TransitionReason, nowMs: number, retryAfterMs?: number): void {
     const { timeoutMs, maxTimeoutMs, rampMs } = this.#settings;
-    const wasWell = this.#state === "closed" && nowMs - this.#closedAtMs >= rampMs;
-    if (wasWell) this.#openings = 0;
-    const longestMs = Math.min(maxTimeoutMs, timeoutMs * 2 ** Math.min(this.#openings, MAX_EXPONENT));
-    // Full jitter, as in https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
-    const openMs = hintMs === undefined ? this.#random() * longestMs : Math.min(hintMs, maxTimeoutMs);
+    if (this.state === "closed" && nowMs - this.#closedAtMs >= rampMs) this.#openings = 0;
+    const backoffMs = Math.min(timeoutMs * 2 ** Math.min(this.#openings, MAX_EXPONENT), maxTimeoutMs);
+    // Full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+    const openMs = retryAfterMs ?? this.#dependencies.random() * backoffMs;
     this.#openings += 1;
-    this.#rejection = { granted: false, retryAtMs: nowMs + openMs };
+    this.#maxWaitMs = maxTimeoutMs;
+    this.#rejectUntil(nowMs + Math.min(openMs, maxTimeoutMs));
     this.#enter("open", reason, nowMs);
   }
 
   #enter(to: BreakerState, reason: TransitionReason, atMs: number): void {
-    const from = this.#state;
-    this.#state = to;
+    const from = this.state;
+    this.state = to;
     this.#generation += 1;
-    this.#leaseUntilMs = undefined;
-    this.#successes = 0;
+    this.#isProbing = false;
+    this.#successfulProbes = 0;
     if (to === "closed") {
       this.#closedAtMs = atMs;
       this.#rampCredit = 1;
       this.#consecutiveFailures = 0;
-      this.#untilReading = 0;
       this.#window.clear();
     }
-    this.#onTransition?.({ from, to, reason, atMs });
+    this.#dependencies.onTransition?.({ from, to, reason, atMs });
   }
 }
 
-/** Small, because there is one for every call. */
 class CallPermit implements Permit {
   readonly granted = true;
   readonly #generation: number;
-  /** 0 where nobody asks how long the call takes. */
   readonly #startedMs: number;
-  /** Undefined once it is settled. */
-  #breaker: BreakerCore | undefined;
+  /** Undefined once the permit is settled. */
+  #breaker: CircuitBreaker | undefined;
 
-  constructor(breaker: BreakerCore, generation: number, startedMs: number) {
+  /** @param startedMs 0 if the duration of the call does not matter */
+  constructor(breaker: CircuitBreaker, generation: number, startedMs: number) {
     this.#breaker = breaker;
     this.#generation = generation;
     this.#startedMs = startedMs;
   }
 
   ok(): void {
-    const breaker = this.#breaker;
-    this.#breaker = undefined;
-    breaker?.succeeded(this.#generation, this.#startedMs);
+    this.settle("success");
   }
 
   fail(retryAfterMs?: number): void {
-    const breaker = this.#breaker;
-    this.#breaker = undefined;
-    breaker?.failed(this.#generation, this.#startedMs, retryAfterMs);
+    this.settle("failure", retryAfterMs);
   }
 
   ignore(): void {
+    this.settle("ignored");
+  }
+
+  settle(outcome: Outcome, retryAfterMs = 0): void {
     const breaker = this.#breaker;
     this.#breaker = undefined;
-    breaker?.ignored(this.#generation);
+    breaker?.settle(outcome, this.#generation, this.#startedMs, retryAfterMs);
   }
 }
 
-/** @throws RangeError for options that make no sense */
+/** @throws RangeError that names an invalid option */
 export const createBreaker = (options: BreakerOptions, dependencies: BreakerDependencies): Breaker =>
-  new BreakerCore(breakerSettings(options), dependencies);
+  new CircuitBreaker(breakerSettings(options), dependencies);

@@ -1,86 +1,44 @@
+const SECONDS = 10;
+
+interface Counts {
+  calls: number;
+  failures: number;
+  slow: number;
+}
+
 /**
- * What the last ten seconds' calls came to: a ring of ten buckets of a second each. What has become too old is
- * emptied with the passing of time, not with calls, so that a dependency that nobody called has no past.
+ * Counts of the last ten seconds, second by second. They expire with time, not with calls, so an idle dependency has an
+ * empty window.
  */
-
-const BUCKETS = 10;
-const BUCKET_MS = 1_000;
-/** Calls, failures and slow calls of a bucket stand one after another. */
-const FIELDS = 3;
-
 export class CallWindow {
-  readonly #ring = new Uint32Array(BUCKETS * FIELDS);
-  /** The number of the second that the newest bucket is for. */
-  #second = Number.NEGATIVE_INFINITY;
-  /** Until then, and where the clock is set back, everything counts in that bucket. */
-  #nextSecondMs = Number.NEGATIVE_INFINITY;
-  #calls = 0;
-  #failures = 0;
-  #slow = 0;
-
-  get calls(): number {
-    return this.#calls;
-  }
-
-  get failures(): number {
-    return this.#failures;
-  }
-
-  get slow(): number {
-    return this.#slow;
-  }
-
-  /** Empties what has become too old; at most ten steps, however long nothing happened. */
-  advance(nowMs: number): void {
-    if (nowMs < this.#nextSecondMs) return;
-    const second = Math.floor(nowMs / BUCKET_MS);
-    const elapsed = second - this.#second;
-    if (elapsed >= BUCKETS) {
-      this.clear();
-    } else {
-      for (let step = 1; step <= elapsed; step += 1) this.#empty((this.#second + step) % BUCKETS);
-    }
-    this.#second = second;
-    this.#nextSecondMs = (second + 1) * BUCKET_MS;
-  }
+  /** At most ten, oldest first. */
+  #buckets: (Counts & { readonly second: number })[] = [];
 
   add(nowMs: number, isFailure: boolean, isSlow: boolean): void {
-    this.advance(nowMs);
-    const at = (this.#second % BUCKETS) * FIELDS;
-    this.#count(at, 1);
-    this.#calls += 1;
-    if (isFailure) {
-      this.#count(at + 1, 1);
-      this.#failures += 1;
+    const second = Math.floor(nowMs / 1_000);
+    let newest = this.#buckets.at(-1);
+    // If the clock is set back, the newest bucket stays in use.
+    if (newest === undefined || second > newest.second) {
+      newest = { second, calls: 0, failures: 0, slow: 0 };
+      this.#buckets = [...this.#buckets.filter((bucket) => bucket.second > second - SECONDS), newest];
     }
-    if (isSlow) {
-      this.#count(at + 2, 1);
-      this.#slow += 1;
-    }
+    newest.calls += 1;
+    if (isFailure) newest.failures += 1;
+    if (isSlow) newest.slow += 1;
   }
 
-  /** Counts in the second of the last call of `advance` or `add`, one of which there was. */
-  addSuccess(): void {
-    this.#count((this.#second % BUCKETS) * FIELDS, 1);
-    this.#calls += 1;
+  /** As of the last call of `add`. */
+  totals(): Counts {
+    const totals = { calls: 0, failures: 0, slow: 0 };
+    for (const { calls, failures, slow } of this.#buckets) {
+      totals.calls += calls;
+      totals.failures += failures;
+      totals.slow += slow;
+    }
+    return totals;
   }
 
   clear(): void {
-    this.#ring.fill(0);
-    this.#calls = 0;
-    this.#failures = 0;
-    this.#slow = 0;
-  }
-
-  #count(index: number, by: number): void {
-    this.#ring[index] = (this.#ring[index] ?? 0) + by;
-  }
-
-  #empty(bucket: number): void {
-    const at = bucket * FIELDS;
-    this.#calls -= this.#ring[at] ?? 0;
-    this.#failures -= this.#ring[at + 1] ?? 0;
-    this.#slow -= this.#ring[at + 2] ?? 0;
-    this.#ring.fill(0, at, at + FIELDS);
+    this.#buckets = [];
   }
 }

@@ -2,8 +2,7 @@
 
 import { withRetries } from "../../../src/origin/data/retries.ts";
 import { untilEnd } from "../../../src/origin/data/until-end.ts";
-import { createDeadlines } from "../../../src/origin/deadlines.ts";
-import { RequestScope } from "../../../src/origin/request-scope.ts";
+import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
 import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
 
@@ -56,12 +55,12 @@ export const stack = (timeoutMs: number): Run => {
   const deadlines = createDeadlines(Date.now);
   const retrying = { now: Date.now, random: Math.random, onStalePlan: () => undefined };
   return async (attempt) => {
-    const scope = new RequestScope("bench", Date.now() + timeoutMs, true);
-    deadlines.enter(scope);
+    const deadline = new Deadline("bench", Date.now() + timeoutMs, true);
+    deadlines.enter(deadline);
     try {
-      return await withRetries(scope, () => run(() => untilEnd(scope, attempt())), retrying);
+      return await withRetries(deadline, () => run(() => untilEnd(deadline, attempt())), retrying);
     } finally {
-      deadlines.leave(scope);
+      deadlines.leave(deadline);
     }
   };
 };

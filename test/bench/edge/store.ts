@@ -15,7 +15,7 @@ import {
   writeOverride,
 } from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
 import { connectRedis } from "../../../src/origin/data/redis.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 
 export interface EdgeBenchStore {

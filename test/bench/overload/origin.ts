@@ -5,10 +5,10 @@ import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
 import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
 import type { PostgresPool } from "../../../src/origin/data/postgres.ts";
-import { createDeadlines } from "../../../src/origin/deadlines.ts";
-import { handlers } from "../../../src/origin/handlers.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
-import { createLog } from "../../../src/origin/log.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
+import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
+import { handlers } from "../../../src/origin/server.ts";
 import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
 
@@ -57,7 +57,7 @@ export const createSlottedOrigin = (
     authorities,
     readiness,
     deadlines: createDeadlines(Date.now),
-    admission,
+    loadShedding: admission,
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,

@@ -1,11 +1,10 @@
 /** How the isolates of the simulation choose: at random, by their own requests in flight, and as the edge does. */
 
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
-import type { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
-import { createOriginPool } from "../../../src/resilience/balancer/balancer.ts";
-import { type Plan, planHedge, planPatience } from "../../../src/resilience/balancer/hedge-delay.ts";
-import { LatencyHistogram } from "../../../src/resilience/balancer/latency-histogram.ts";
-import { createAllowance } from "../../../src/resilience/balancer/retry-budget.ts";
+import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
+import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
+import { LatencyHistogram, type Plan, planHedge, planRetry } from "../../../src/resilience/hedging.ts";
+import { createRetryBudget } from "../../../src/resilience/retry-budget.ts";
 import type { Job } from "./simulated-origin.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -67,27 +66,27 @@ const MAX_ATTEMPTS = 3;
 const LONGEST_MS = 2_000;
 
 interface Running {
-  readonly attempt: PoolAttempt;
+  readonly attempt: EndpointPermit;
   readonly startedMs: number;
   readonly job: Job;
-  readonly isLook: boolean;
+  readonly isProbe: boolean;
 }
 
 const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
   const { timeline, random, send, cancel, deadlineMs } = surroundings;
   const now = timeline.nowMs;
-  const pool = createOriginPool(
+  const pool = createBalancer(
     Array.from({ length: origins }, () => 1),
     { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: LONGEST_MS } },
     { now, random },
   );
   const latencies = new LatencyHistogram();
-  const hedges = createAllowance({ share: HEDGE_PERCENT / 100, most: 10, initial: 0 });
-  const retries = createAllowance({ share: RETRY_PERCENT / 100, perSecond: 0.1, most: 50, initial: 10 });
+  const hedges = createRetryBudget({ ratio: HEDGE_PERCENT / 100, max: 10, initial: 0 });
+  const retries = createRetryBudget({ ratio: RETRY_PERCENT / 100, perSecond: 0.1, max: 50, initial: 10 });
 
   const request: Chooser["request"] = (ended) => {
-    hedges.request();
-    retries.request();
+    hedges.deposit();
+    retries.deposit();
     const deadlineAtMs = now() + deadlineMs;
     const tried: number[] = [];
     const running: Running[] = [];
@@ -98,9 +97,9 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
       const { p95Ms = Number.POSITIVE_INFINITY } = latencies;
       for (const loser of losers) {
         // A look goes on until it has its end.
-        if (loser.isLook) continue;
+        if (loser.isProbe) continue;
         const elapsedMs = now() - loser.startedMs;
-        if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.outrun();
+        if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.hedgeLost();
         else loser.attempt.ignore();
         if (elapsedMs >= p95Ms) latencies.add(elapsedMs);
         cancel(loser.attempt.origin, loser.job);
@@ -110,7 +109,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     const answered = (winner: Running): void => {
       isOver = true;
       winner.attempt.answered();
-      if (!winner.isLook) latencies.add(now() - winner.startedMs);
+      if (!winner.isProbe) latencies.add(now() - winner.startedMs);
       leave(
         running.filter((each) => each !== winner),
         winner,
@@ -121,7 +120,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     /** @returns whether it was sent */
     const start = (): boolean => {
       const isFirst = made === 0;
-      const asking = { isRepeatable: true, mayLook: isFirst };
+      const asking = { isRepeatable: true, mayProbe: isFirst };
       let attempt = pool.acquire({ ...asking, except: tried });
       if (!(isFirst || attempt.granted)) attempt = pool.acquire(asking);
       if (!attempt.granted) return false;
@@ -132,18 +131,18 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
         attempt: granted,
         startedMs: now(),
         job: send(granted.origin, () => (isOver ? granted.answered() : answered(each))),
-        isLook: granted.isLook && isFirst,
+        isProbe: granted.isProbe && isFirst,
       };
       running.push(each);
       return true;
     };
 
     const beLate = (): void => {
-      if (isOver || made >= MAX_ATTEMPTS || !retries.take(now())) return;
-      if (!start()) retries.giveBack();
+      if (isOver || made >= MAX_ATTEMPTS || !retries.withdraw(now())) return;
+      if (!start()) retries.refund();
     };
 
-    const waiting = { repetition: "race", deadlineAtMs, latencies } as const;
+    const waiting = { retryMode: "hedge", deadlineAtMs, latencies } as const;
 
     const wait = (plan: Plan | undefined): void => {
       if (plan !== undefined) timeline.at(plan.atMs, plan.next === "hedge" ? hedge : beLate);
@@ -151,8 +150,8 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
 
     const hedge = (): void => {
       if (isOver) return;
-      if (running.some(({ isLook }) => isLook) || hedges.take(now())) start();
-      wait(planPatience(waiting, now()));
+      if (running.some(({ isProbe }) => isProbe) || hedges.withdraw(now())) start();
+      wait(planRetry(waiting, now()));
     };
 
     if (!start()) return ended(false);
@@ -161,7 +160,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
       if (isOver) return;
       isOver = true;
       for (const { attempt, job } of running) {
-        attempt.absent("timed_out");
+        attempt.unreachable("timed_out");
         cancel(attempt.origin, job);
       }
       ended(false);

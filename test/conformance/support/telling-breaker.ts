@@ -21,7 +21,7 @@ export const tellingBreaker = (): TellingBreaker => {
       return { granted: true, ok: settle("ok"), fail: settle("fail"), ignore: settle("ignore") };
     },
     run: () => Promise.reject(new Error("statements ask for permits")),
-    hasten: () => undefined,
+    probeNow: () => undefined,
     rejections: 0,
   };
   return { breaker, told };

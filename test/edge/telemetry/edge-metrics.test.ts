@@ -3,7 +3,7 @@ import { createEdgeMetrics, type EdgeMetrics } from "../../../src/edge/telemetry
 import type { AttemptRecord } from "../../../src/edge/upstream/attempt.ts";
 import { RETRY_DENIALS } from "../../../src/edge/upstream/client.ts";
 import { GUARD_NAMES } from "../../../src/middleware/guards.ts";
-import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
+import type { Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createMeter, type Meter } from "../../../src/telemetry/metrics/meter.ts";
 
 const ORIGINS = [

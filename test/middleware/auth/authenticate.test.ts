@@ -3,13 +3,11 @@ import { expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import { createKey, type KeyRecord } from "../../../src/middleware/auth/api-key.ts";
-import { type ApiKeysDeps, apiKeys } from "../../../src/middleware/auth/api-keys.ts";
+import { apiKeys, type KeyLookupResult } from "../../../src/middleware/auth/api-keys.ts";
 import { auth } from "../../../src/middleware/auth/index.ts";
 import { routeLimits } from "../../../src/middleware/rate-limit/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { appOf, routed } from "../support/app.ts";
-
-type LookupResult = Awaited<ReturnType<ApiKeysDeps["lookup"]>>;
 
 const closed = defineRoute({
   method: "GET",
@@ -24,7 +22,7 @@ const routes = edgeRoutes({ closed, open });
 
 const { id, key, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
 const record: KeyRecord = { id, hash, principal: "alice", scopes: ["read"], expiresAtMs: null };
-const recordWith = (changes: Partial<KeyRecord>): LookupResult => ({
+const recordWith = (changes: Partial<KeyRecord>): KeyLookupResult => ({
   kind: "found",
   record: { ...record, ...changes },
 });
@@ -35,7 +33,7 @@ const START_MS = 1_800_000_000_000;
 /** An isolate with a clock of its own. */
 const isolate = () => {
   let nowMs = START_MS;
-  let result: LookupResult = valid;
+  let result: KeyLookupResult = valid;
   let lookups = 0;
   const findings: SecurityFinding[] = [];
   const background: Promise<unknown>[] = [];
@@ -62,7 +60,7 @@ const isolate = () => {
     wait: (ms: number) => {
       nowMs += ms;
     },
-    setLookup: (next: LookupResult) => {
+    setLookup: (next: KeyLookupResult) => {
       result = next;
     },
     settled: () => Promise.all(background),

@@ -1,8 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { HEADER_BYTES, layoutOf, WORD_BYTES } from "../../../src/middleware/blocklist/binary-format.ts";
+import {
+  compileBlocklist,
+  compiledBytes,
+  familiesOf,
+  HEADER_BYTES,
+  WORD_BYTES,
+} from "../../../src/middleware/blocklist/binary-format.ts";
 import { readBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
-import { compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
 import { address, anyAddress, blocklist, entry, read } from "./support.ts";
 
 const ENTRIES = [
@@ -36,17 +41,23 @@ test("the form is the one that older and newer tiers read", () => {
 });
 
 test("an IPv4 entry takes 13 bytes, an IPv6 entry 25", () => {
-  expect(layoutOf(0, 0).bytes).toBe(HEADER_BYTES);
-  expect(layoutOf(7, 0).bytes).toBe(HEADER_BYTES + 7 * 13);
-  expect(layoutOf(0, 7).bytes).toBe(HEADER_BYTES + 7 * 25);
+  expect(compiledBytes(0, 0)).toBe(HEADER_BYTES);
+  expect(compiledBytes(7, 0)).toBe(HEADER_BYTES + 7 * 13);
+  expect(compiledBytes(0, 7)).toBe(HEADER_BYTES + 7 * 25);
 });
 
-test("every column of words stands where words can be read", () => {
+test("the columns fill the list, without gaps or overlaps", () => {
   fc.assert(
     fc.property(fc.nat({ max: 1_000 }), fc.nat({ max: 1_000 }), (ipv4Count, ipv6Count) => {
-      const { ipv4, ipv6 } = layoutOf(ipv4Count, ipv6Count);
-      for (const { starts, expiries, parents } of [ipv4, ipv6])
-        expect([starts, expiries, parents].map((at) => at % WORD_BYTES)).toEqual([0, 0, 0]);
+      const bytes = new Uint8Array(compiledBytes(ipv4Count, ipv6Count));
+      const { ipv4, ipv6 } = familiesOf(bytes, ipv4Count, ipv6Count);
+      const words = [ipv4, ipv6].flatMap(({ starts, expiries, parents }) => [starts, expiries, parents]);
+      let at = HEADER_BYTES;
+      for (const { byteOffset, byteLength } of [...words, ipv4.lengths, ipv6.lengths]) {
+        expect(byteOffset).toBe(at);
+        at += byteLength;
+      }
+      expect(at).toBe(bytes.byteLength);
     }),
   );
 });
@@ -139,8 +150,7 @@ describe("bytes that were garbled behind the header", () => {
   /** The entry is said to be held by the one of that number, from 1. */
   const heldBy = (entries: typeof ENTRIES, index: number, number: number): Uint8Array => {
     const bytes = compileBlocklist(entries);
-    const at = layoutOf(entries.length, 0).ipv4.parents + index * WORD_BYTES;
-    new DataView(bytes.buffer).setUint32(at, number, true);
+    familiesOf(bytes, entries.length, 0).ipv4.parents[index] = number;
     return bytes;
   };
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
-import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
+import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/binary-format.ts";
 import { writeCidr } from "../../../src/middleware/blocklist/network.ts";
 import {
   MAX_ENTRIES,
@@ -10,7 +10,7 @@ import {
   readParts,
   writeParts,
 } from "../../../src/middleware/blocklist/published-blocklist.ts";
-import { type ClientAddress, writeAddress } from "../../../src/middleware/context/client-address.ts";
+import { type ClientAddress, writeAddress } from "../../../src/middleware/context/client.ts";
 import { read } from "./support.ts";
 
 const PART_BYTES = 192 * 1_024;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { lastIpv4Start, lastIpv6Start } from "../../../src/middleware/blocklist/search.ts";
+import { lastStart } from "../../../src/middleware/blocklist/blocklist.ts";
+import type { ClientAddress } from "../../../src/middleware/context/client.ts";
 
-/** Counts how often each index is read. */
+/** Records the index of every read. */
 const counting = (words: readonly number[]): { starts: ArrayLike<number>; reads: number[] } => {
   const reads: number[] = [];
   const starts = new Proxy(words, {
@@ -13,17 +14,26 @@ const counting = (words: readonly number[]): { starts: ArrayLike<number>; reads:
   return { starts, reads };
 };
 
-const mostLooks = (entries: number): number => Math.ceil(Math.log2(entries + 1));
+const addressOf = (...words: readonly number[]): ClientAddress => ({
+  family: words.length === 1 ? 4 : 6,
+  bytes: words.flatMap((word) => [word >>> 24, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff]),
+});
+
+const lastIpv4Start = (starts: ArrayLike<number>, word: number) => lastStart(starts, 1, addressOf(word));
+const lastIpv6Start = (starts: ArrayLike<number>, ...words: [number, number, number, number]) =>
+  lastStart(starts, 4, addressOf(...words));
+
+const maxSteps = (entries: number): number => Math.ceil(Math.log2(entries + 1));
 
 const SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 9, 100, 1_023, 1_024, 100_000];
 
-/** From below the first start to behind the last one, at most some hundred of them. */
+/** Positions from before the first start to after the last one, about a hundred at most. */
 const probes = (size: number): number[] => {
   const step = Math.max(1, Math.floor(size / 100));
   return [0, ...Array.from({ length: Math.ceil(size / step) }, (_, index) => index * step + 1), size + 1];
 };
 
-/** Spread over all of the words' range, so that those behind 2^31 are met. */
+/** The distance that spreads the starts over the whole range, including words from 2^31 on. */
 const spread = (size: number): number => Math.floor(0xffff_ffff / (size + 2));
 
 describe.each(SIZES)("among %i starts", (size) => {
@@ -35,12 +45,12 @@ describe.each(SIZES)("among %i starts", (size) => {
       for (const beyond of [0, 1, step - 1]) {
         const { starts, reads } = counting(words);
         expect(lastIpv4Start(starts, place * step + beyond)).toBe(Math.min(size, place) - 1);
-        expect(reads.length).toBeLessThanOrEqual(mostLooks(size));
+        expect(reads.length).toBeLessThanOrEqual(maxSteps(size));
       }
     }
   });
 
-  test.each([0, 1, 2, 3])("the last IPv6 start is found without a scan, where word %i tells", (which) => {
+  test.each([0, 1, 2, 3])("the last IPv6 start is found without a scan if word %i differs", (which) => {
     const wordsOf = (value: number): [number, number, number, number] => {
       const words: [number, number, number, number] = [0xffff_ffff, 0xffff_ffff, 0xffff_ffff, 0xffff_ffff];
       words[which] = value;
@@ -50,8 +60,8 @@ describe.each(SIZES)("among %i starts", (size) => {
     for (const place of probes(size)) {
       const { starts, reads } = counting(words);
       expect(lastIpv6Start(starts, ...wordsOf(place * step))).toBe(Math.min(size, place) - 1);
-      expect(reads.filter((at) => at % 4 === 0).length).toBeLessThanOrEqual(mostLooks(size));
-      expect(reads.length).toBeLessThanOrEqual(4 * mostLooks(size));
+      expect(reads.filter((at) => at % 4 === 0).length).toBeLessThanOrEqual(maxSteps(size));
+      expect(reads.length).toBeLessThanOrEqual(4 * maxSteps(size));
     }
   });
 });
@@ -61,7 +71,7 @@ test("of equal starts the last one is found", () => {
   expect(lastIpv6Start([0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 1, 0], 0, 0, 0, 6)).toBe(1);
 });
 
-test("IPv6 starts are in the order of their first words", () => {
+test("IPv6 starts are ordered by their first words", () => {
   const starts = [0, 9, 9, 9, 1, 0, 9, 9, 1, 1, 0, 9, 1, 1, 1, 0];
   expect(lastIpv6Start(starts, 0, 9, 9, 8)).toBe(-1);
   expect(lastIpv6Start(starts, 1, 0, 0, 0)).toBe(0);

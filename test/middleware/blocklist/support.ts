@@ -1,8 +1,8 @@
 import fc from "fast-check";
+import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/binary-format.ts";
 import { type Blocklist, readBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
-import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/compile.ts";
 import { type Network, networkOf, parseNetwork } from "../../../src/middleware/blocklist/network.ts";
-import { type ClientAddress, parseAddress } from "../../../src/middleware/context/client-address.ts";
+import { type ClientAddress, parseAddress } from "../../../src/middleware/context/client.ts";
 
 export const address = (text: string): ClientAddress => {
   const parsed = parseAddress(text);

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { apiRoutes } from "../../../src/contract/api/routes.ts";
-import { screenPath } from "../../../src/middleware/screening/path.ts";
 import type { ScreeningRule } from "../../../src/middleware/screening/rules.ts";
+import { screenPath } from "../../../src/middleware/screening/screen.ts";
 import { isWorkerd } from "../../support/runtime.ts";
 
 const UUID = "01900000-0000-7000-8000-000000000001";

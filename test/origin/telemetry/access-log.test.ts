@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { LogOutput } from "../../../src/origin/log-output.ts";
+import type { LogOutput } from "../../../src/origin/log/stdout.ts";
 import { type AccessEntry, createAccessLog } from "../../../src/origin/telemetry/access-log.ts";
 
 const ENTRY: AccessEntry = {

@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
-import { createLog } from "../../../src/origin/log.ts";
-import type { LogOutput } from "../../../src/origin/log-output.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
+import type { LogOutput } from "../../../src/origin/log/stdout.ts";
 import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { read, valid } from "../config/settings.ts";
@@ -51,7 +51,7 @@ const start = (environment: Readonly<Record<string, string>> = {}) => {
 const REFUSED = {
   route: ROUTE,
   requestId: REQUEST_ID,
-  admitted: undefined,
+  cacheOutcome: undefined,
   span: undefined,
   status: 401,
   durationMs: 1,
@@ -114,22 +114,11 @@ describe("a collector", () => {
   test("is sent the spans of requests and of what was done for them, as the process ends", async () => {
     receiver = await startTelemetryReceiver({ port: 0 });
     const { telemetry, registry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
-    const admitted = {
-      requestId: REQUEST_ID,
-      verdict: { auth: "none" as const },
-      client: "192.0.2.1",
-      timeoutMs: 1_000,
-      isSentAgain: false,
-      cacheControl: undefined,
-      claim: async () => true,
-      isOnlyHere: async () => true,
-      trace: { parentSpanId: "00f067aa0ba902b7" },
-      notes: {},
-      fields: {},
-    };
-    const span = telemetry.requests.begin(admitted, ROUTE, performance.now());
+    const edge = { parentSpanId: "00f067aa0ba902b7" };
+    const received = { route: ROUTE, requestId: REQUEST_ID, edge, receivedAtMs: performance.now() };
+    const span = telemetry.requests.begin(received);
     span?.run(() => telemetry.data({ system: "redis", operation: "GET" })(undefined, 2));
-    telemetry.requests.served({ ...REFUSED, admitted, span, status: 200 });
+    telemetry.requests.served({ ...REFUSED, span, status: 200 });
     await telemetry.shutdown();
     const spans = receiver.traces.get("0190a0b412344abc8def0123456789ab")?.spans ?? [];
     const server = spans.find(({ kind }) => kind === "server");

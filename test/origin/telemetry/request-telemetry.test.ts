@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { AdmittedRequest } from "../../../src/origin/admitted-request.ts";
 import type { AccessEntry } from "../../../src/origin/telemetry/access-log.ts";
-import { createRequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
+import {
+  createRequestTelemetry,
+  type ReceivedRequest,
+} from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { BegunRequest, Tracing } from "../../../src/origin/telemetry/tracing.ts";
 import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
 
@@ -10,18 +12,11 @@ const PARENT_ID = "00f067aa0ba902b7";
 const SPAN_ID = "b7ad6b7169203331";
 const ROUTE = { method: "GET", path: "/products/:id" };
 
-const admitted = (fields: Partial<AdmittedRequest> = {}): AdmittedRequest => ({
+const received = (fields: Partial<ReceivedRequest> = {}): ReceivedRequest => ({
+  route: ROUTE,
   requestId: REQUEST_ID,
-  verdict: { auth: "none" },
-  client: "192.0.2.1",
-  timeoutMs: 1_000,
-  isSentAgain: false,
-  cacheControl: undefined,
-  claim: async () => true,
-  isOnlyHere: async () => true,
-  trace: { parentSpanId: PARENT_ID },
-  notes: {},
-  fields: {},
+  edge: { parentSpanId: PARENT_ID },
+  receivedAtMs: performance.now(),
   ...fields,
 });
 
@@ -50,16 +45,18 @@ const tracing: Tracing = {
   active: () => undefined,
 };
 
-const telemetryWith = (options: { readonly tracing?: Tracing } = { tracing }) =>
+const telemetryWith = (
+  options: { readonly tracing?: Tracing; readonly samplingRate?: number } = { tracing },
+) =>
   createRequestTelemetry({
     observe: (...of) => void observed.push(of),
     writeAccessLine: (line) => void lines.push(line),
     ...options,
   });
 
-describe("a request whose trace is kept", () => {
-  test("begins a span by its route, in the trace of its id, below the edge's attempt", () => {
-    telemetryWith().begin(admitted(), ROUTE, performance.now());
+describe("a sampled request", () => {
+  test("starts a span named by its route, in the trace of its id, below the edge's attempt", () => {
+    telemetryWith().begin(received());
     expect(begun).toMatchObject([
       {
         traceId: "0190a0b412344abc8def0123456789ab",
@@ -74,27 +71,26 @@ describe("a request whose trace is kept", () => {
     ]);
   });
 
-  test("is called by its method alone where no route fits", () => {
-    telemetryWith().begin(admitted(), { method: "GET", path: "" }, performance.now());
+  test("is named by its method alone if no route matches", () => {
+    telemetryWith().begin(received({ route: { method: "GET", path: "" } }));
     expect(begun[0]?.name).toBe("GET");
     expect(begun[0]?.attributes).not.toHaveProperty("http.route");
   });
 
-  test("began when its head came", () => {
-    const beganAtMs = performance.now() - 40;
-    telemetryWith().begin(admitted(), ROUTE, beganAtMs);
-    expect(begun[0]?.beganAtMs).toBe(beganAtMs);
+  test("starts when its head arrives", () => {
+    const receivedAtMs = performance.now() - 40;
+    telemetryWith().begin(received({ receivedAtMs }));
+    expect(begun[0]?.beganAtMs).toBe(receivedAtMs);
   });
 
-  test("ends its span with its answer, and what the cache made of it", () => {
+  test("ends its span with its status and the cache's outcome", () => {
     const telemetry = telemetryWith();
-    const request = admitted({ notes: { cacheOutcome: "hit" } });
-    const span = telemetry.begin(request, ROUTE, performance.now());
+    const span = telemetry.begin(received());
     telemetry.served({
       route: ROUTE,
       requestId: REQUEST_ID,
-      admitted: request,
       span,
+      cacheOutcome: "hit",
       status: 200,
       durationMs: 5,
     });
@@ -114,19 +110,27 @@ describe("a request whose trace is kept", () => {
   });
 });
 
-describe("a request whose trace is not kept", () => {
-  test("begins no span", () => {
-    expect(telemetryWith().begin(admitted({ trace: undefined }), ROUTE, 0)).toBeUndefined();
+test.each([
+  [1, 1],
+  [0, 0],
+])("without an edge the sampling rate decides: %d", (samplingRate, spans) => {
+  telemetryWith({ tracing, samplingRate }).begin(received({ edge: undefined }));
+  expect(begun).toHaveLength(spans);
+});
+
+describe("a request that is not sampled", () => {
+  test("starts no span", () => {
+    expect(telemetryWith().begin(received({ edge: { parentSpanId: undefined } }))).toBeUndefined();
     expect(begun).toEqual([]);
   });
 
-  test("nor does any where nothing is recorded", () => {
-    expect(telemetryWith({}).begin(admitted(), ROUTE, 0)).toBeUndefined();
+  test("nor does any request without a tracer", () => {
+    expect(telemetryWith({}).begin(received())).toBeUndefined();
   });
 });
 
-test("every request is measured and leaves a line, admitted or not", () => {
-  const refused = { route: ROUTE, requestId: REQUEST_ID, admitted: undefined, span: undefined };
+test("every request is measured and logged, even if it was rejected", () => {
+  const refused = { route: ROUTE, requestId: REQUEST_ID, cacheOutcome: undefined, span: undefined };
   telemetryWith().served({ ...refused, status: 401, durationMs: 1 });
   expect(observed).toEqual([[ROUTE, 401, 1]]);
   expect(lines).toMatchObject([{ status: 401, spanId: undefined, cacheOutcome: undefined }]);

@@ -1,61 +1,65 @@
-/** Origins that are away: who is ejected, who is probed, and when. */
+/** Unreachable origins: when they are ejected and probed. */
 import { describe, expect, test } from "vitest";
 import { ENDS, type EndName, LATEST, rejected, Scene, START_MS } from "./support/scene.ts";
 
 const latest = (): number => LATEST;
-const ABSENCES = ["broken", "gateway", "timed out"] as const;
+const REASONS = ["broken", "gateway", "timed out"] as const;
 
-/** Of so many origins the first ones are ejected, one each second. */
-const ejected = (count: number, away: number, timeoutMs = 1_000): Scene => {
+/** Ejects the first origins, one each second. */
+const ejected = (count: number, ejections: number, timeoutMs = 1_000): Scene => {
   const scene = new Scene(
     Array.from({ length: count }, () => 1),
     { random: latest, breaker: { timeoutMs, maxTimeoutMs: 60_000 } },
   );
-  for (let origin = 0; origin < away; origin += 1) {
+  for (let origin = 0; origin < ejections; origin += 1) {
     if (origin > 0) scene.wait(1_000);
     scene.end(origin, "timed out", 5);
   }
   return scene;
 };
 
-/** Whom so many requests go to at once, of which none ends. */
+/** The origins of this number of requests at once, none of which ends. */
 const origins = (scene: Scene, count: number, isRepeatable = true): readonly number[] =>
   Array.from({ length: count }, () => scene.acquire({ isRepeatable }).origin);
 
 describe("an origin is ejected", () => {
-  test.for(ABSENCES)("by five failures one after another: %s", (how) => {
+  test.for(REASONS)("by five consecutive failures: %s", (how) => {
     const scene = new Scene([1, 1]);
     scene.end(0, how, 4);
     expect(scene.state(0)).toBe("closed");
     scene.end(0, how);
-    expect(scene.told).toEqual([{ origin: 0, to: "open", reason: "consecutive_failures" }]);
+    expect(scene.transitions).toEqual([{ origin: 0, to: "open", reason: "consecutive_failures" }]);
   });
 
-  test.for(["answered", "erred", "refused"] as const)("by none of nine, between which one was %s", (how) => {
+  test.for([
+    "answered",
+    "server error",
+    "refused",
+  ] as const)("not by eight failures around another outcome: %s", (how) => {
     const scene = new Scene([1, 1]);
     scene.end(0, "timed out", 4);
     scene.end(0, how);
     scene.end(0, "timed out", 4);
-    expect(scene.told).toEqual([]);
+    expect(scene.transitions).toEqual([]);
   });
 
-  test("by no refusal, however many there are: it is there", () => {
+  test("by no number of refusals: it is reachable", () => {
     const scene = new Scene([1, 1]);
     scene.end(0, "refused", 200);
-    expect(scene.told).toEqual([]);
+    expect(scene.transitions).toEqual([]);
   });
 
-  test("not by connections that broke together, which are one failure", () => {
+  test("not by connections that break together, which are one failure", () => {
     const scene = new Scene([1, 1]);
     const together = Array.from({ length: 50 }, () => scene.attemptAt(0));
-    for (const attempt of together) attempt.absent("broken");
+    for (const attempt of together) attempt.unreachable("broken");
     scene.end(0, "broken", 3);
     expect(scene.state(0)).toBe("closed");
     scene.end(0, "broken");
     expect(scene.state(0)).toBe("open");
   });
 
-  test.for(["gateway", "timed out"] as const)("by five that were under way together and %s", (how) => {
+  test.for(["gateway", "timed out"] as const)("by five failures at the same time: %s", (how) => {
     const scene = new Scene([1, 1]);
     const together = Array.from({ length: 5 }, () => scene.attemptAt(0));
     for (const attempt of together) ENDS[how](attempt);
@@ -64,34 +68,38 @@ describe("an origin is ejected", () => {
 });
 
 describe("an ejected origin", () => {
-  test.for([true, false])("gets nothing until its time is over: repeatable %s", (isRepeatable) => {
+  test.for([true, false])("gets no requests until its open time is over: repeatable %s", (isRepeatable) => {
     const scene = ejected(2, 1);
     scene.wait(999);
     expect(origins(scene, 3, isRepeatable)).toEqual([1, 1, 1]);
   });
 
-  test("is probed then, by one look at a time", () => {
+  test("is probed then, by one request at a time", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     const probe = scene.acquire({ isRepeatable: true });
-    expect(probe).toMatchObject({ origin: 0, isLook: true });
+    expect(probe).toMatchObject({ origin: 0, isProbe: true });
     expect(origins(scene, 3)).toEqual([1, 1, 1]);
     probe.answered();
     expect(origins(scene, 3)).toEqual([0, 1, 1]);
   });
 
-  test("is back after three probes that were answered", () => {
+  test("is back after three answered probes", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     for (let turn = 0; turn < 3; turn += 1) {
-      expect(scene.isWell(0)).toBe(false);
+      expect(scene.isHealthy(0)).toBe(false);
       scene.acquire({ isRepeatable: true }).answered();
     }
-    expect(scene.told.map(({ reason }) => reason)).toEqual(["consecutive_failures", "timeout", "recovered"]);
-    expect(scene.isWell(0)).toBe(true);
+    expect(scene.transitions.map(({ reason }) => reason)).toEqual([
+      "consecutive_failures",
+      "timeout",
+      "recovered",
+    ]);
+    expect(scene.isHealthy(0)).toBe(true);
   });
 
-  test("that is back begins with a tenth of its share and has all of it after six seconds", () => {
+  test("that is back starts with a tenth of its share, and has all of it after six seconds", () => {
     const scene = new Scene([1, 1]);
     for (const origin of [0, 1]) scene.answerAfter(origin, 20);
     scene.end(0, "timed out", 5);
@@ -110,15 +118,15 @@ describe("an ejected origin", () => {
 
   test.for<{ readonly how: EndName; readonly to: string; readonly next: number }>([
     { how: "answered", to: "half_open", next: 0 },
-    { how: "erred", to: "half_open", next: 0 },
+    { how: "server error", to: "half_open", next: 0 },
     { how: "ignored", to: "half_open", next: 0 },
-    // There, and not to be asked again at once.
+    // Reachable, but overloaded.
     { how: "refused", to: "half_open", next: 1 },
     { how: "broken", to: "open", next: 1 },
     { how: "gateway", to: "open", next: 1 },
     { how: "timed out", to: "open", next: 1 },
-    { how: "outrun", to: "open", next: 1 },
-  ])("is $to after a probe that was $how, and the next request is sent to $next", ({ how, to, next }) => {
+    { how: "hedge lost", to: "open", next: 1 },
+  ])("is $to after a probe ($how), and the next request is sent to $next", ({ how, to, next }) => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     ENDS[how](scene.acquire({ isRepeatable: true }));
@@ -126,7 +134,7 @@ describe("an ejected origin", () => {
     expect(origins(scene, 1)).toEqual([next]);
   });
 
-  test("is probed as others are looked at, whose breaker would let it be sooner: after one, two, four seconds", () => {
+  test("is probed after one, two, four, eight seconds, even if its breaker would admit earlier probes", () => {
     const breaker = { timeoutMs: 10, maxTimeoutMs: 10 };
     const scene = new Scene([1, 1], { random: () => 0, breaker });
     scene.end(0, "timed out", 5);
@@ -137,34 +145,34 @@ describe("an ejected origin", () => {
       const attempt = scene.acquire({ isRepeatable: true });
       if (attempt.origin === 1) continue;
       probedMs.push(scene.nowMs - startMs);
-      attempt.absent("timed_out");
+      attempt.unreachable("timed_out");
     }
-    // Each at the next request.
+    // Each with the next request.
     expect(probedMs).toEqual([1_050, 3_100, 7_150, 15_200]);
   });
 
-  test("is waited for as long as its probe may take", () => {
+  test("may take the whole lease of its probe", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     const probe = scene.acquire({ isRepeatable: true, leaseMs: 20_000 });
     scene.wait(19_999);
     expect(origins(scene, 1)).toEqual([1]);
     probe.answered();
-    expect(scene.told.map(({ reason }) => reason)).toEqual(["consecutive_failures", "timeout"]);
+    expect(scene.transitions.map(({ reason }) => reason)).toEqual(["consecutive_failures", "timeout"]);
   });
 
-  test("is probed anew where a probe never ends, after its lease", () => {
+  test("is probed again after the lease of a probe that never ends", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     origins(scene, 1);
     scene.wait(5_000);
     expect(origins(scene, 1)).toEqual([1]);
-    expect(scene.told.at(-1)).toEqual({ origin: 0, to: "open", reason: "probe_lost" });
+    expect(scene.transitions.at(-1)).toEqual({ origin: 0, to: "open", reason: "probe_lost" });
     scene.wait(2_000);
     expect(origins(scene, 1)).toEqual([0]);
   });
 
-  test("is probed by requests that may be sent once only where it is overdue by three times ten seconds", () => {
+  test("is probed by a request that is not repeatable after three more intervals only", () => {
     const scene = ejected(2, 1);
     scene.wait(30_000);
     expect(origins(scene, 1, false)).toEqual([1]);
@@ -172,21 +180,21 @@ describe("an ejected origin", () => {
     expect(origins(scene, 1, false)).toEqual([0]);
   });
 
-  test("is in the way of no look at another one", () => {
+  test("does not delay the probe of another one", () => {
     const scene = ejected(3, 1, 60_000);
     scene.wait(11_000);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isLook: true });
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: true });
   });
 
-  test("is never probed by a retry while there is another one", () => {
+  test("is not probed by a retry while there is another one", () => {
     const scene = ejected(3, 1);
     scene.wait(60_000);
-    expect(scene.acquire({ isRepeatable: true, except: [1] })).toMatchObject({ origin: 2, isLook: false });
+    expect(scene.acquire({ isRepeatable: true, except: [1] })).toMatchObject({ origin: 2, isProbe: false });
   });
 });
 
 describe("while more than half are ejected", () => {
-  test("the one that failed longest ago is probed within 100 ms, and then the next", () => {
+  test("the one that failed first is probed within 100 ms, and then the next", () => {
     const scene = ejected(3, 2, 60_000);
     expect(origins(scene, 2)).toEqual([0, 2]);
     scene.wait(99);
@@ -195,30 +203,30 @@ describe("while more than half are ejected", () => {
     expect(origins(scene, 2)).toEqual([1, 2]);
   });
 
-  test("one whose probe fails is the last to be probed again", () => {
+  test("one with a failed probe is the last to be probed again", () => {
     const scene = ejected(4, 3, 60_000);
     const probed = Array.from({ length: 6 }, () => {
       scene.wait(100);
       const probe = scene.acquire({ isRepeatable: true });
-      probe.absent("timed_out");
+      probe.unreachable("timed_out");
       return probe.origin;
     });
     expect(probed).toEqual([0, 1, 2, 0, 1, 2]);
   });
 
   test.for([
-    { count: 2, away: 1 },
-    { count: 3, away: 1 },
-    { count: 4, away: 2 },
-  ])("and not sooner: $away of $count wait their time", ({ count, away }) => {
-    const scene = ejected(count, away, 60_000);
+    { count: 2, ejections: 1 },
+    { count: 3, ejections: 1 },
+    { count: 4, ejections: 2 },
+  ])("but not at half: $ejections of $count are probed after their open times", ({ count, ejections }) => {
+    const scene = ejected(count, ejections, 60_000);
     for (let turn = 0; turn < 50; turn += 1) {
       scene.wait(1_000);
-      expect(scene.acquire({ isRepeatable: true }).origin).toBeGreaterThanOrEqual(away);
+      expect(scene.acquire({ isRepeatable: true }).origin).toBeGreaterThanOrEqual(ejections);
     }
   });
 
-  test("a clock that is set back stops nothing", () => {
+  test("a clock that is set back does not stop probes", () => {
     for (const backMs of [10_000, 3_600_000]) {
       const scene = ejected(3, 2, 30_000);
       expect(origins(scene, 1)).toEqual([0]);
@@ -228,25 +236,25 @@ describe("while more than half are ejected", () => {
   });
 });
 
-describe("where all are ejected", () => {
+describe("while all are ejected", () => {
   test.for([
     true,
     false,
-  ])("the one that failed longest ago is probed by any request: repeatable %s", (isRepeatable) => {
+  ])("the one that failed first is probed by any request: repeatable %s", (isRepeatable) => {
     const scene = ejected(3, 3, 60_000);
     expect(origins(scene, 1, isRepeatable)).toEqual([0]);
     scene.wait(100);
     expect(origins(scene, 1, isRepeatable)).toEqual([1]);
   });
 
-  test("probes are looks, whoever makes them", () => {
+  test("every admitted request is a probe", () => {
     const scene = ejected(3, 3, 60_000);
-    expect(scene.acquire({ isRepeatable: false })).toMatchObject({ origin: 0, isLook: true });
+    expect(scene.acquire({ isRepeatable: false })).toMatchObject({ origin: 0, isProbe: true });
     scene.wait(100);
-    expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isLook: true });
+    expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isProbe: true });
   });
 
-  test("and their time is over, the one that failed longest ago is probed first", () => {
+  test("and their open times are over, the one that failed first is probed first", () => {
     const scene = new Scene([1, 1, 1], { random: latest });
     for (const origin of [2, 0, 1]) {
       scene.end(origin, "timed out", 5);
@@ -256,7 +264,7 @@ describe("where all are ejected", () => {
     expect(origins(scene, 3, false)).toEqual([2, 0, 1]);
   });
 
-  test("all others are probed at once when one of them is back", () => {
+  test("all others are probed at once when one is back", () => {
     const scene = ejected(4, 4, 60_000);
     for (let turn = 0; turn < 3; turn += 1) {
       const probe = scene.acquire({ isRepeatable: true });
@@ -267,25 +275,25 @@ describe("where all are ejected", () => {
     expect(origins(scene, 4)).toEqual([1, 2, 3, 0]);
   });
 
-  test("everybody else is told when the next one may be probed", () => {
+  test("rejections carry the time of the next probe", () => {
     const scene = ejected(2, 2);
     // The first one's probe may take five seconds, and the second one is open for one.
     expect(origins(scene, 1)).toEqual([0]);
-    const { retryAtMs } = rejected(scene.pool.acquire({ isRepeatable: true }));
+    const { retryAtMs } = rejected(scene.balancer.acquire({ isRepeatable: true }));
     expect(retryAtMs).toBeCloseTo(scene.nowMs + 1_000, 1);
   });
 
-  test("a retry is sent to none that was tried for it, and told only of the others", () => {
+  test("a retry is not sent to an origin that was tried, and its rejection only considers the others", () => {
     const scene = ejected(2, 2);
-    const whenSecond = rejected(scene.pool.acquire({ isRepeatable: false, except: [0] })).retryAtMs;
-    expect(whenSecond).toBeCloseTo(scene.nowMs + 1_000, 1);
+    const secondAtMs = rejected(scene.balancer.acquire({ isRepeatable: false, except: [0] })).retryAtMs;
+    expect(secondAtMs).toBeCloseTo(scene.nowMs + 1_000, 1);
     expect(origins(scene, 1)).toEqual([0]);
-    const whenFirst = rejected(scene.pool.acquire({ isRepeatable: false, except: [1] })).retryAtMs;
-    expect(whenFirst).toBe(scene.nowMs + 5_000);
+    const firstAtMs = rejected(scene.balancer.acquire({ isRepeatable: false, except: [1] })).retryAtMs;
+    expect(firstAtMs).toBe(scene.nowMs + 5_000);
   });
 });
 
-test("where most are well one that is back says nothing of the other", () => {
+test("while most are healthy, the return of one does not speed up the probes of another", () => {
   const scene = ejected(4, 1, 30_000);
   scene.wait(20_000);
   scene.end(1, "timed out", 5);
@@ -295,35 +303,35 @@ test("where most are well one that is back says nothing of the other", () => {
   expect(origins(scene, 10)).not.toContain(1);
 });
 
-describe("of one origin alone", () => {
-  test("its breaker decides: nobody passes before its time, then one at a time, then everybody", () => {
+describe("a single origin", () => {
+  test("is left to its breaker: no requests, then one at a time, then all", () => {
     const scene = ejected(1, 1);
     for (let ms = 0; ms < 999; ms += 111) {
       scene.wait(111);
-      const { retryAtMs } = rejected(scene.pool.acquire({ isRepeatable: true }));
+      const { retryAtMs } = rejected(scene.balancer.acquire({ isRepeatable: true }));
       expect(retryAtMs).toBeCloseTo(START_MS + 1_000, 1);
     }
     scene.wait(1);
     for (let turn = 0; turn < 3; turn += 1) {
       const probe = scene.acquire({ isRepeatable: false });
-      rejected(scene.pool.acquire({ isRepeatable: true }));
+      rejected(scene.balancer.acquire({ isRepeatable: true }));
       probe.answered();
     }
     expect(origins(scene, 100)).toEqual(Array.from({ length: 100 }, () => 0));
   });
 
-  test("it is waited for as long as its probe may take", () => {
+  test("may take the whole lease of its probe", () => {
     const scene = ejected(1, 1);
     scene.wait(1_000);
     scene.acquire({ isRepeatable: true, leaseMs: 20_000 });
-    const { retryAtMs } = rejected(scene.pool.acquire({ isRepeatable: true }));
+    const { retryAtMs } = rejected(scene.balancer.acquire({ isRepeatable: true }));
     expect(retryAtMs).toBe(scene.nowMs + 20_000);
   });
 
-  test("a refusal keeps nobody away, since there is no other one", () => {
+  test("gets all requests even after refusals", () => {
     const scene = new Scene([1]);
     scene.attemptAt(0).refused(60_000);
     expect(origins(scene, 2)).toEqual([0, 0]);
-    expect(scene.isWell(0)).toBe(false);
+    expect(scene.isHealthy(0)).toBe(false);
   });
 });

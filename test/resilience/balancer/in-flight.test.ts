@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import { InFlight } from "../../../src/resilience/balancer/in-flight.ts";
 
 const PERIOD_MS = 30_000;
-/** At the beginning of a period. */
+/** The start of a period. */
 const START_MS = 60_000_000 * PERIOD_MS;
 
-test("counts what has begun and has not ended", () => {
+test("counts requests that have started and have not ended", () => {
   const inFlight = new InFlight();
   const first = inFlight.enter(START_MS);
   inFlight.enter(START_MS);
@@ -19,14 +19,14 @@ test.for([
   { atMs: 0, forgottenAfterMs: 60_000 },
   { atMs: 10_000, forgottenAfterMs: 50_000 },
   { atMs: PERIOD_MS - 1, forgottenAfterMs: PERIOD_MS + 1 },
-])("what never ends, begun $atMs ms into a period, is forgotten after $forgottenAfterMs ms", (each) => {
+])("a request that never ends, started $atMs ms into a period, is forgotten after $forgottenAfterMs ms", (each) => {
   const inFlight = new InFlight();
   inFlight.enter(START_MS + each.atMs);
   expect(inFlight.count(START_MS + each.atMs + each.forgottenAfterMs - 1)).toBe(1);
   expect(inFlight.count(START_MS + each.atMs + each.forgottenAfterMs)).toBe(0);
 });
 
-test("what ends in the next period is counted no more", () => {
+test("a request may end in the next period", () => {
   const inFlight = new InFlight();
   const early = inFlight.enter(START_MS);
   inFlight.enter(START_MS + PERIOD_MS);
@@ -36,7 +36,7 @@ test("what ends in the next period is counted no more", () => {
 
 test.for([
   60_000, 3_600_000,
-])("what ends after it was forgotten, %i ms later, takes nobody else's place", (ms) => {
+])("the late end of a forgotten request, after %i ms, does not count for another one", (ms) => {
   const inFlight = new InFlight();
   const forgotten = inFlight.enter(START_MS);
   inFlight.enter(START_MS + ms);
@@ -44,7 +44,7 @@ test.for([
   expect(inFlight.count(START_MS + ms)).toBe(1);
 });
 
-test("a clock that is set back forgets nothing and counts on", () => {
+test("a clock that is set back changes no count", () => {
   const inFlight = new InFlight();
   const before = inFlight.enter(START_MS);
   const after = inFlight.enter(START_MS - 3_600_000);
@@ -69,37 +69,37 @@ const stepsWith = (pass: fc.Arbitrary<number>): fc.Arbitrary<Step[]> =>
     { maxLength: 100, size: "max" },
   );
 
-interface Held {
+interface OpenRequest {
   readonly period: number;
   readonly atMs: number;
 }
 
-/** Plays the steps, shows each moment, and in the end lets everything leave. @returns what is counted then */
-const play = (steps: readonly Step[], look: (count: number, agesMs: readonly number[]) => void): number => {
+/** @param check called after each step @returns the count after all requests have ended */
+const play = (steps: readonly Step[], check: (count: number, agesMs: readonly number[]) => void): number => {
   const inFlight = new InFlight();
   let nowMs = START_MS;
-  let held: readonly Held[] = [];
-  const leave = (each: Held): void => {
-    held = held.filter((other) => other !== each);
+  let open: readonly OpenRequest[] = [];
+  const leave = (each: OpenRequest): void => {
+    open = open.filter((other) => other !== each);
     inFlight.leave(each.period);
   };
   for (const each of steps) {
     if (each.do === "pass") nowMs += each.ms;
-    else if (each.do === "enter") held = [...held, { period: inFlight.enter(nowMs), atMs: nowMs }];
+    else if (each.do === "enter") open = [...open, { period: inFlight.enter(nowMs), atMs: nowMs }];
     else {
-      const one = held[each.which % Math.max(1, held.length)];
+      const one = open[each.which % Math.max(1, open.length)];
       if (one !== undefined) leave(one);
     }
-    look(
+    check(
       inFlight.count(nowMs),
-      held.map(({ atMs }) => nowMs - atMs),
+      open.map(({ atMs }) => nowMs - atMs),
     );
   }
-  for (const each of held) leave(each);
+  for (const each of open) leave(each);
   return inFlight.count(nowMs);
 };
 
-test("whatever has been under way for less than half a minute is counted, and nothing that has been for a minute", () => {
+test("every request of the last 30 s is counted, and none older than 60 s", () => {
   fc.assert(
     fc.property(stepsWith(fc.nat(40_000)), (steps) => {
       play(steps, (count, agesMs) => {
@@ -110,7 +110,7 @@ test("whatever has been under way for less than half a minute is counted, and no
   );
 });
 
-test("however the clock runs, there is never more counted than is under way, and nothing once all has ended", () => {
+test("on any clock, the count never exceeds the requests under way, and is 0 after all have ended", () => {
   fc.assert(
     fc.property(stepsWith(fc.integer({ min: -90_000, max: 90_000 })), (steps) => {
       const left = play(steps, (count, agesMs) => {

@@ -1,90 +1,97 @@
-/** What holds of a pool whatever happens to it, in whichever order. */
+/** Invariants of a balancer under any sequence of calls. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { PoolAttempt } from "../../../src/resilience/balancer/attempt.ts";
-import type { PoolRejection } from "../../../src/resilience/balancer/balancer.ts";
+import type { BalancerRejection } from "../../../src/resilience/balancer/balancer.ts";
+import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
 import { seededRandom } from "../concurrency-limit/support/random.ts";
-import { anySteps, anyWeights, LEASE_MS, LONGEST_MS, OPTIONS, RUNS, type Step } from "./support/any-steps.ts";
+import {
+  anySteps,
+  anyWeights,
+  LEASE_MS,
+  MAX_TIMEOUT_MS,
+  OPTIONS,
+  RUNS,
+  type Step,
+} from "./support/any-steps.ts";
 import { END_NAMES, ENDS, Scene } from "./support/scene.ts";
 
-interface Held {
-  readonly attempt: PoolAttempt;
-  /** How often the state of its origin's breaker had changed. */
+interface OpenAttempt {
+  readonly attempt: EndpointPermit;
+  /** Changes of state of its origin's breaker before it. */
   readonly generation: number;
 }
 
 interface Moment {
   readonly scene: Scene;
   readonly step: Step;
-  readonly held: readonly Held[];
-  /** What who asked was told. */
-  readonly answer: PoolAttempt | PoolRejection | undefined;
-  /** The origins that were closed when it was asked. */
+  readonly open: readonly OpenAttempt[];
+  readonly answer: EndpointPermit | BalancerRejection | undefined;
+  /** Origins whose breakers were closed before the step. */
   readonly closed: readonly number[];
 }
 
 const generationOf = (scene: Scene, origin: number): number =>
-  scene.told.filter((each) => each.origin === origin).length;
+  scene.transitions.filter((each) => each.origin === origin).length;
 
-/** Plays the steps, and shows each moment. */
+/** @param check called after each step */
 const play = (
   weights: readonly number[],
   seed: number,
   steps: readonly Step[],
-  look: (moment: Moment) => void,
+  check: (moment: Moment) => void,
 ) => {
   const scene = new Scene(weights, { ...OPTIONS, random: seededRandom(seed) });
-  let held: readonly Held[] = [];
+  let open: readonly OpenAttempt[] = [];
   for (const step of steps) {
     const closed = weights.flatMap((_, origin) => (scene.state(origin) === "closed" ? [origin] : []));
-    let answer: PoolAttempt | PoolRejection | undefined;
+    let answer: EndpointPermit | BalancerRejection | undefined;
     if (step.do === "pass") scene.wait(step.ms);
     else if (step.do === "acquire") {
-      answer = scene.pool.acquire(step);
+      answer = scene.balancer.acquire(step);
       if (answer.granted)
-        held = [...held, { attempt: answer, generation: generationOf(scene, answer.origin) }];
+        open = [...open, { attempt: answer, generation: generationOf(scene, answer.origin) }];
     } else {
-      const ended = held[step.which % Math.max(1, held.length)];
-      held = held.filter((each) => each !== ended);
+      const ended = open[step.which % Math.max(1, open.length)];
+      open = open.filter((each) => each !== ended);
       if (ended !== undefined) ENDS[step.how](ended.attempt);
     }
-    look({ scene, step, held, answer, closed });
+    check({ scene, step, open, answer, closed });
   }
-  return { scene, held };
+  return { scene };
 };
 
-const assertAlways = (look: (moment: Moment) => void): void =>
+const assertAlways = (check: (moment: Moment) => void): void =>
   fc.assert(
     fc.property(anyWeights, fc.nat(), anySteps, (weights, seed, steps) => {
-      play(weights, seed, steps, look);
+      play(weights, seed, steps, check);
     }),
     RUNS,
   );
 
-test("whoever asks while an origin is well that was not tried gets one", () => {
+test("a request is admitted while an origin is closed that was not tried for it", () => {
   assertAlways(({ step, answer, closed }) => {
     if (step.do !== "acquire") return;
     if (closed.some((origin) => !step.except.includes(origin))) expect(answer?.granted).toBe(true);
   });
 });
 
-test("nobody gets an origin that was tried", () => {
+test("a request is never sent to an origin that was tried for it", () => {
   assertAlways(({ step, answer }) => {
     if (step.do === "acquire" && answer?.granted) expect(step.except).not.toContain(answer.origin);
   });
 });
 
-test("nobody looks who asks a second time, as long as an origin is well, or where there is one origin", () => {
+test("a closed origin is not probed by retries, or if it is the only one", () => {
   assertAlways(({ scene, step, answer, closed }) => {
     if (step.do !== "acquire" || !answer?.granted || !closed.includes(answer.origin)) return;
-    if (step.except.length > 0 || scene.pool.size === 1) expect(answer.isLook).toBe(false);
+    if (step.except.length > 0 || scene.balancer.size === 1) expect(answer.isProbe).toBe(false);
   });
 });
 
-test("whoever is rejected is told when to come back, unless all were tried", () => {
+test("a rejection has a retry time, unless all origins were tried", () => {
   assertAlways(({ scene, step, answer }) => {
     if (step.do !== "acquire" || answer === undefined || answer.granted) return;
-    const isNoneLeft = Array.from({ length: scene.pool.size }, (_, origin) => origin).every((origin) =>
+    const isNoneLeft = Array.from({ length: scene.balancer.size }, (_, origin) => origin).every((origin) =>
       step.except.includes(origin),
     );
     if (isNoneLeft) expect(answer.retryAtMs).toBeUndefined();
@@ -92,59 +99,59 @@ test("whoever is rejected is told when to come back, unless all were tried", () 
   });
 });
 
-test("of no origin that is half-open more than one probe is on its way", () => {
-  assertAlways(({ scene, held }) => {
-    for (let origin = 0; origin < scene.pool.size; origin += 1) {
+test("at most one probe of a half-open origin is under way", () => {
+  assertAlways(({ scene, open }) => {
+    for (let origin = 0; origin < scene.balancer.size; origin += 1) {
       if (scene.state(origin) !== "half_open") continue;
       const generation = generationOf(scene, origin);
-      const probes = held.filter((each) => each.attempt.origin === origin && each.generation === generation);
+      const probes = open.filter((each) => each.attempt.origin === origin && each.generation === generation);
       expect(probes.length).toBeLessThanOrEqual(1);
     }
   });
 });
 
-test("an origin that is open gets nothing", () => {
+test("an open origin gets no requests", () => {
   assertAlways(({ scene, answer }) => {
     if (answer?.granted) expect(scene.state(answer.origin)).not.toBe("open");
   });
 });
 
-test("it is never stuck: once all is answered, every origin is well soon", () => {
+test("it is never stuck: once all requests are answered, every origin is healthy soon", () => {
   fc.assert(
     fc.property(anyWeights, fc.nat(), anySteps, (weights, seed, steps) => {
       const { scene } = play(weights, seed, steps, () => undefined);
-      // The longest that it is open, a lease, and the next look, after a clock that was set back.
-      const untilMs = scene.nowMs + LONGEST_MS + LEASE_MS + 3 * 1_000;
+      // The longest open time, a lease, and the next probe after the clock was set back.
+      const untilMs = scene.nowMs + MAX_TIMEOUT_MS + LEASE_MS + 3 * 1_000;
       while (scene.nowMs < untilMs) {
         scene.wait(25);
-        const answer = scene.pool.acquire({ isRepeatable: true });
+        const answer = scene.balancer.acquire({ isRepeatable: true });
         if (answer.granted) answer.answered();
       }
       weights.forEach((_, origin) => {
-        expect(scene.isWell(origin)).toBe(true);
+        expect(scene.isHealthy(origin)).toBe(true);
       });
     }),
     RUNS,
   );
 });
 
-/** Two pools live through the same, but of one every end is told again, in all ways: their lives have to be the same. */
-test("ends after the first of an attempt make no difference", () => {
-  const live = (weights: readonly number[], seed: number, steps: readonly Step[], isToldAgain: boolean) => {
-    let before: readonly Held[] = [];
-    const life: string[] = [];
-    play(weights, seed, steps, ({ scene, held, answer }) => {
-      const ended = before.filter((each) => !held.includes(each));
-      before = held;
-      if (isToldAgain) for (const how of END_NAMES) for (const { attempt } of ended) ENDS[how](attempt);
-      const whom = answer?.granted ? `${answer.origin} ${answer.isLook}` : answer?.retryAtMs;
-      life.push(`${whom} ${scene.told.length}`);
+/** Two balancers get the same calls, but in one of them every attempt is ended again, in all ways. */
+test("only the first outcome of an attempt makes a difference", () => {
+  const history = (weights: readonly number[], seed: number, steps: readonly Step[], endsAgain: boolean) => {
+    let before: readonly OpenAttempt[] = [];
+    const entries: string[] = [];
+    play(weights, seed, steps, ({ scene, open, answer }) => {
+      const ended = before.filter((each) => !open.includes(each));
+      before = open;
+      if (endsAgain) for (const how of END_NAMES) for (const { attempt } of ended) ENDS[how](attempt);
+      const result = answer?.granted ? `${answer.origin} ${answer.isProbe}` : answer?.retryAtMs;
+      entries.push(`${result} ${scene.transitions.length}`);
     });
-    return life;
+    return entries;
   };
   fc.assert(
     fc.property(anyWeights, fc.nat(), anySteps, (weights, seed, steps) => {
-      expect(live(weights, seed, steps, true)).toEqual(live(weights, seed, steps, false));
+      expect(history(weights, seed, steps, true)).toEqual(history(weights, seed, steps, false));
     }),
     RUNS,
   );

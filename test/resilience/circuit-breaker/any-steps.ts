@@ -1,4 +1,4 @@
-/** What callers may do with a breaker, in any order. */
+/** Arbitrary sequences of calls to a breaker. */
 import fc from "fast-check";
 import type { Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
@@ -7,20 +7,19 @@ export type Result = "ok" | "fail" | "ignore" | "pushback";
 
 export type Step =
   | { readonly do: "acquire" }
-  /** The result of one of the permits that are held. */
+  /** Settles one of the open permits. */
   | { readonly do: "settle"; readonly which: number; readonly how: Result }
   | { readonly do: "wait"; readonly ms: number }
-  /** Somebody thinks that the dependency is back. */
-  | { readonly do: "hasten" };
+  | { readonly do: "probeNow" };
 
 export const LEASE_MS = 500;
-export const LONGEST_MS = 2_000;
-/** Quick to open and to close, so that a few steps lead everywhere. */
+export const MAX_TIMEOUT_MS = 2_000;
+/** Opens and closes quickly, so that a few steps reach every state. */
 export const OPTIONS: BreakerOptions = {
   failureThreshold: 2,
   successThreshold: 2,
   timeoutMs: 400,
-  maxTimeoutMs: LONGEST_MS,
+  maxTimeoutMs: MAX_TIMEOUT_MS,
   halfOpenTimeoutMs: LEASE_MS,
   rampMs: 300,
 };
@@ -49,7 +48,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(LEASE_MS) }) },
-  { weight: 1, arbitrary: fc.constant<Step>({ do: "hasten" }) },
+  { weight: 1, arbitrary: fc.constant<Step>({ do: "probeNow" }) },
 );
 
 export const anySteps = fc.array(step, { maxLength: 200, size: "max" });

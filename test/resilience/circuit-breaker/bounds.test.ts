@@ -1,4 +1,4 @@
-/** A breaker's past has an end, in time and in what it costs. */
+/** The past of a breaker is bounded, in time and in cost. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
@@ -23,7 +23,7 @@ const call = (breaker: Breaker, isFailure: boolean): void => {
   else permit.ok();
 };
 
-test("after an idle time of a window, however long, the past says nothing", () => {
+test("after an idle window or longer, earlier calls do not count", () => {
   const past = fc.array(fc.record({ isFailure: fc.boolean(), afterMs: fc.nat(2_000) }), { maxLength: 19 });
   fc.assert(
     fc.property(past, fc.integer({ min: WINDOW_MS, max: NEVER }), (calls, idleMs) => {
@@ -41,8 +41,8 @@ test("after an idle time of a window, however long, the past says nothing", () =
   );
 });
 
-test("a call takes the same time after a million others, settled or not, as after none", () => {
-  // If each of them took the longer the more there were, this would never end.
+test("a call takes the same time after a million others, settled or not", () => {
+  // Would not end if the time of a call grew with their number.
   const { breaker, wait } = start({ failureThreshold: NEVER, minimumCalls: NEVER });
   for (let turn = 0; turn < 1_000_000; turn += 1) {
     breaker.tryAcquire();

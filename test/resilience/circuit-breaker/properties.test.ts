@@ -1,13 +1,13 @@
-/** What holds of a breaker whatever its callers do, in whichever order. */
+/** Invariants of a breaker under any sequence of calls. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import type { Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createBreaker, type Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { Transition } from "../../../src/resilience/circuit-breaker/transition.ts";
-import { anySteps, LEASE_MS, LONGEST_MS, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
+import { anySteps, LEASE_MS, MAX_TIMEOUT_MS, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
 
-interface Held {
+interface OpenPermit {
   readonly permit: Permit;
-  /** How many changes of state there had been. */
+  /** Changes of state before it. */
   readonly generation: number;
   readonly atMs: number;
 }
@@ -17,19 +17,17 @@ interface Moment {
   readonly nowMs: number;
   readonly before: string;
   readonly after: string;
-  readonly held: readonly Held[];
-  readonly settled: Held | undefined;
+  readonly open: readonly OpenPermit[];
+  readonly settled: OpenPermit | undefined;
   readonly acquired: boolean;
   readonly transitions: readonly Transition[];
   readonly changes: number;
 }
 
-const NOTHING: Held[] = [];
-
-/** Plays the steps, and shows each moment. */
-const play = (steps: readonly Step[], random: () => number, look: (moment: Moment) => void) => {
+/** @param check called after each step */
+const play = (steps: readonly Step[], random: () => number, check: (moment: Moment) => void) => {
   const transitions: Transition[] = [];
-  let held = NOTHING;
+  let open: readonly OpenPermit[] = [];
   let nowMs = 0;
   const breaker = createBreaker(OPTIONS, {
     now: () => nowMs,
@@ -39,22 +37,22 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
   for (const each of steps) {
     const before = breaker.state;
     const seen = transitions.length;
-    let settled: Held | undefined;
+    let settled: OpenPermit | undefined;
     let acquired = false;
     if (each.do === "wait") nowMs += each.ms;
-    else if (each.do === "hasten") breaker.hasten();
+    else if (each.do === "probeNow") breaker.probeNow();
     else if (each.do === "acquire") {
       const answer = breaker.tryAcquire();
       acquired = answer.granted;
-      if (answer.granted) held = [...held, { permit: answer, generation: transitions.length, atMs: nowMs }];
+      if (answer.granted) open = [...open, { permit: answer, generation: transitions.length, atMs: nowMs }];
       else expect(answer.retryAtMs).toBeGreaterThanOrEqual(nowMs);
     } else {
-      settled = held[each.which % Math.max(1, held.length)];
-      held = held.filter((other) => other !== settled);
+      settled = open[each.which % Math.max(1, open.length)];
+      open = open.filter((other) => other !== settled);
       if (settled !== undefined) settle(settled.permit, each.how);
     }
     const changes = transitions.length - seen;
-    look({ step: each, nowMs, before, after: breaker.state, held, settled, acquired, transitions, changes });
+    check({ step: each, nowMs, before, after: breaker.state, open, settled, acquired, transitions, changes });
   }
   const wait = (ms: number): void => {
     nowMs += ms;
@@ -63,36 +61,36 @@ const play = (steps: readonly Step[], random: () => number, look: (moment: Momen
 };
 
 const anyRandom = fc.float({ min: 0, max: Math.fround(0.999), noNaN: true }).map((value) => () => value);
-const assertAlways = (look: (moment: Moment) => void): void =>
+const assertAlways = (check: (moment: Moment) => void): void =>
   fc.assert(
-    fc.property(anySteps, anyRandom, (steps, random) => void play(steps, random, look)),
+    fc.property(anySteps, anyRandom, (steps, random) => void play(steps, random, check)),
     RUNS,
   );
 
-test("never more than one probe is on its way within its lease", () => {
-  assertAlways(({ after, held, transitions, nowMs }) => {
+test("at most one probe is under way within its lease", () => {
+  assertAlways(({ after, open, transitions, nowMs }) => {
     if (after !== "half_open") return;
-    const probes = held.filter(
+    const probes = open.filter(
       ({ generation, atMs }) => generation === transitions.length && nowMs - atMs < LEASE_MS,
     );
     expect(probes.length).toBeLessThanOrEqual(1);
   });
 });
 
-test("to be hastened changes no state", () => {
+test("probeNow changes no state", () => {
   assertAlways(({ step: each, changes }) => {
-    if (each.do === "hasten") expect(changes).toBe(0);
+    if (each.do === "probeNow") expect(changes).toBe(0);
   });
 });
 
-test("a result of an earlier generation never changes the state", () => {
+test("an outcome of an earlier generation never changes the state", () => {
   assertAlways(({ settled, transitions, changes }) => {
     const generationNow = transitions.length - changes;
     if (settled !== undefined && settled.generation !== generationNow) expect(changes).toBe(0);
   });
 });
 
-test("the state changes only as a breaker's may", () => {
+test("only the allowed transitions happen", () => {
   const allowed = ["closed open", "open half_open", "half_open open", "half_open closed"];
   assertAlways(({ transitions, changes }) => {
     for (const { from, to } of transitions.slice(transitions.length - changes))
@@ -100,7 +98,7 @@ test("the state changes only as a breaker's may", () => {
   });
 });
 
-test("rejections are not counted: without a result nothing opens it", () => {
+test("rejections are not counted: without an outcome, the breaker stays closed", () => {
   const onlyAcquire = anySteps.map((steps) => steps.filter((each) => each.do !== "settle"));
   fc.assert(
     fc.property(onlyAcquire, anyRandom, (steps, random) => {
@@ -110,7 +108,7 @@ test("rejections are not counted: without a result nothing opens it", () => {
   );
 });
 
-test("only a result that is told opens what is closed, and only one of its own generation", () => {
+test("only an outcome of the current generation opens a closed breaker", () => {
   assertAlways(({ after, before, settled, step: each, transitions }) => {
     if (before !== "closed" || after !== "open") return;
     expect(each.do).toBe("settle");
@@ -118,16 +116,16 @@ test("only a result that is told opens what is closed, and only one of its own g
   });
 });
 
-test("it is never stuck: after the longest time and a lease, calls that succeed close it", () => {
+test("it is never stuck: after the longest open time and a lease, successful calls close it", () => {
   fc.assert(
     fc.property(anySteps, anyRandom, (steps, random) => {
       const { breaker, wait } = play(steps, random, () => undefined);
-      wait(LONGEST_MS + LEASE_MS);
+      wait(MAX_TIMEOUT_MS + LEASE_MS);
       for (let turn = 0; turn < 8; turn += 1) {
         const answer = breaker.tryAcquire();
         if (answer.granted) answer.ok();
-        // The lease of a probe that nobody settles is over: it opens, and at most so long.
-        else wait(LONGEST_MS);
+        // The lease of an abandoned probe ran out, so the breaker opened again.
+        else wait(MAX_TIMEOUT_MS);
       }
       expect(breaker.state).toBe("closed");
     }),

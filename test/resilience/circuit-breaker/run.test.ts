@@ -1,12 +1,15 @@
 import { expect, test } from "vitest";
-import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { BreakerOpenError, type Judgement } from "../../../src/resilience/circuit-breaker/outcome.ts";
+import {
+  BreakerOpenError,
+  createBreaker,
+  type Outcome,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 class Failed extends Error {
-  readonly judgement: Judgement;
-  constructor(judgement: Judgement) {
-    super(judgement);
-    this.judgement = judgement;
+  readonly outcome: Outcome;
+  constructor(outcome: Outcome) {
+    super(outcome);
+    this.outcome = outcome;
   }
 }
 
@@ -14,9 +17,9 @@ const start = () => {
   let nowMs = 0;
   const breaker = createBreaker({}, { now: () => nowMs, random: () => 0.5 });
   const run = <T>(work: () => Promise<T>): Promise<T> =>
-    breaker.run(work, (error) => (error instanceof Failed ? error.judgement : "nothing"));
-  const attempt = (judgement: Judgement): Promise<unknown> =>
-    run(() => Promise.reject(new Failed(judgement))).catch((error: unknown) => error);
+    breaker.run(work, (error) => (error instanceof Failed ? error.outcome : "ignored"));
+  const attempt = (outcome: Outcome): Promise<unknown> =>
+    run(() => Promise.reject(new Failed(outcome))).catch((error: unknown) => error);
   const at = (atMs: number): void => {
     nowMs = atMs;
   };
@@ -27,33 +30,33 @@ const times = async (count: number, work: () => Promise<unknown>): Promise<void>
   for (let turn = 0; turn < count; turn += 1) await work();
 };
 
-test("it gives what the attempt gives, and throws what it throws", async () => {
+test("returns the result of the call, and throws its error", async () => {
   const { run, attempt } = start();
   expect(await run(async () => 7)).toBe(7);
   expect(await attempt("failure")).toBeInstanceOf(Failed);
 });
 
-test("failures open it; then nothing is called", async () => {
+test("failures open it, and then no call is made", async () => {
   const { breaker, run, attempt } = start();
   await times(5, () => attempt("failure"));
   expect(breaker.state).toBe("open");
   let calls = 0;
-  const refused = run(async () => {
+  const rejected = run(async () => {
     calls += 1;
   });
-  await expect(refused).rejects.toBeInstanceOf(BreakerOpenError);
-  await expect(refused).rejects.toMatchObject({ retryAtMs: 500 });
+  await expect(rejected).rejects.toBeInstanceOf(BreakerOpenError);
+  await expect(rejected).rejects.toMatchObject({ retryAtMs: 500 });
   expect(calls).toBe(0);
 });
 
-test("answers that the caller does not like, and what says nothing, never open it", async () => {
+test("errors classified as success or ignored never open it", async () => {
   const { breaker, attempt } = start();
-  await times(50, () => attempt("answer"));
-  await times(50, () => attempt("nothing"));
+  await times(50, () => attempt("success"));
+  await times(50, () => attempt("ignored"));
   expect(breaker.state).toBe("closed");
 });
 
-test("an attempt that throws before its promise is judged like any other", async () => {
+test("a call that throws synchronously is classified like any other", async () => {
   const { breaker, run } = start();
   await times(5, () =>
     run(() => {
@@ -63,7 +66,7 @@ test("an attempt that throws before its promise is judged like any other", async
   expect(breaker.state).toBe("open");
 });
 
-test("it closes again by calls that succeed", async () => {
+test("successful calls close it again", async () => {
   const { breaker, run, attempt, at } = start();
   await times(5, () => attempt("failure"));
   at(1_000);

@@ -1,7 +1,7 @@
 /** Whose a limit's bucket is. */
 import type { Limit } from "../../../contract/policy.ts";
 import { createBoundedMap } from "../../../lib/bounded-map.ts";
-import { parseAddress, writeNetwork } from "../../context/client-address.ts";
+import { parseAddress, writeNetwork } from "../../context/client.ts";
 import { overrideField } from "./published-overrides.ts";
 
 /** Who asks: a principal, where there is one, from an address. */

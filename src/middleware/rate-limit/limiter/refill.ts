@@ -1,6 +1,5 @@
 /** Makes a limiter's calls on a real store, under its breaker. */
-import type { Breaker } from "../../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Judgement } from "../../../resilience/circuit-breaker/outcome.ts";
+import type { Breaker, Outcome } from "../../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Limiter } from "./limiter.ts";
 import type { BucketReply, LimitStore } from "./store.ts";
 import type { StoreCall } from "./store-call.ts";
@@ -12,7 +11,7 @@ export interface StoreDependencies {
   /** Settles as the work does, or, where it takes longer, with an error. */
   readonly within: <T>(work: Promise<T>, ms: number) => Promise<T>;
   /** What an error of the store's says of it: it may be there, and refuse what it was asked. @default that it has failed */
-  readonly judge?: (error: unknown) => Judgement;
+  readonly judge?: (error: unknown) => Outcome;
 }
 
 /** Tells the limiter what has become of the call. Resolves to whether the store has answered; it never rejects. */
@@ -26,7 +25,7 @@ export const createCallStore =
     try {
       replies = await breaker.run(
         () => within(store.take(call.asks), timeoutMs),
-        (error) => (isHurried === true ? "nothing" : judge(error)),
+        (error) => (isHurried === true ? "ignored" : judge(error)),
       );
     } catch {
       limiter.failed(call);

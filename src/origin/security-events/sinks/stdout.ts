@@ -1,7 +1,7 @@
 /** JSON lines on standard output, through the origin's own log. */
 
 import { toOcsf } from "../../../security-events/ocsf.ts";
-import type { OriginLog } from "../../log.ts";
+import type { OriginLog } from "../../log/log.ts";
 import type { Sink } from "../sink.ts";
 
 export const stdoutSink = (log: OriginLog): Sink => {

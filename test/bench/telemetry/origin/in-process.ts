@@ -9,7 +9,7 @@ import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../../src/origin/admission.ts";
 import { failing } from "../../../../src/origin/failing.ts";
-import { createLog } from "../../../../src/origin/log.ts";
+import { createLog } from "../../../../src/origin/log/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
 import {
   createRequestTelemetry,

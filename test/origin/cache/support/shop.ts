@@ -2,7 +2,6 @@
 import type { Problem } from "../../../../src/contract/problem.ts";
 import { problem } from "../../../../src/contract/problem.ts";
 import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
-import type { Answer } from "../../../../src/origin/answer.ts";
 import {
   type AnswerCache,
   type CacheRequest,
@@ -12,8 +11,9 @@ import {
 import { createLevelOne } from "../../../../src/origin/cache/level-one.ts";
 import { createLevelTwo, type LevelTwo } from "../../../../src/origin/cache/level-two.ts";
 import { UnavailableError } from "../../../../src/origin/data/failure.ts";
-import { createLog } from "../../../../src/origin/log.ts";
-import { RequestScope } from "../../../../src/origin/request-scope.ts";
+import type { Answer } from "../../../../src/origin/http/response.ts";
+import { createLog } from "../../../../src/origin/log/log.ts";
+import { Deadline } from "../../../../src/origin/middleware/deadline.ts";
 import type { MemoryRedis } from "./memory-redis.ts";
 
 export const WINDOWS: CacheWindows = {
@@ -94,7 +94,7 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
       const request: CacheRequest = { key: KEY, tags: TAGS, windows: WINDOWS, maxAgeMs, make };
       const ready = cache.ready(request);
       if (ready !== undefined) return ready;
-      const scope = new RequestScope("read", Date.now() + timeoutMs, true);
+      const scope = new Deadline("read", Date.now() + timeoutMs, true);
       const timer = setTimeout(() => scope.end("deadline"), timeoutMs);
       try {
         return await cache.wait(request, scope);

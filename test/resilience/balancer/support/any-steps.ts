@@ -1,35 +1,35 @@
-/** What may happen to a pool, in any order. */
+/** Arbitrary sequences of calls to a balancer. */
 import fc from "fast-check";
-import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
+import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
 import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { END_NAMES, type EndName } from "./scene.ts";
 
 export type Step =
   | { readonly do: "acquire"; readonly isRepeatable: boolean; readonly except: readonly number[] }
-  /** One of the attempts that are held. */
+  /** Ends one of the open attempts. */
   | { readonly do: "end"; readonly which: number; readonly how: EndName }
-  /** Below 0 the clock is set back. */
+  /** A negative value sets the clock back. */
   | { readonly do: "pass"; readonly ms: number };
 
 export const LEASE_MS = 500;
-export const LONGEST_MS = 2_000;
-/** Quick to eject and to look, so that a few steps lead everywhere. */
-export const OPTIONS: PoolOptions & { readonly breaker: BreakerOptions } = {
-  lookEveryMs: 1_000,
-  firstLookMs: 100,
+export const MAX_TIMEOUT_MS = 2_000;
+/** Ejects and probes quickly, so that a few steps reach every state. */
+export const OPTIONS: BalancerOptions & { readonly breaker: BreakerOptions } = {
+  probeIntervalMs: 1_000,
+  firstProbeMs: 100,
   warmUpMs: 500,
   breaker: {
     failureThreshold: 2,
     successThreshold: 2,
     timeoutMs: 400,
-    maxTimeoutMs: LONGEST_MS,
+    maxTimeoutMs: MAX_TIMEOUT_MS,
     halfOpenTimeoutMs: LEASE_MS,
   },
 };
 
-const MOST_ORIGINS = 4;
+const MAX_ORIGINS = 4;
 
-export const anyWeights = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: MOST_ORIGINS });
+export const anyWeights = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: MAX_ORIGINS });
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -39,7 +39,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       isRepeatable: fc.boolean(),
       except: fc.oneof(
         { weight: 3, arbitrary: fc.constant<readonly number[]>([]) },
-        { weight: 1, arbitrary: fc.uniqueArray(fc.nat(MOST_ORIGINS - 1), { maxLength: MOST_ORIGINS }) },
+        { weight: 1, arbitrary: fc.uniqueArray(fc.nat(MAX_ORIGINS - 1), { maxLength: MAX_ORIGINS }) },
       ),
     }),
   },

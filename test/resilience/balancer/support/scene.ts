@@ -1,105 +1,106 @@
-/** A pool before origins that answer when they are told to, on a clock that is set by hand. */
+/** A balancer with a manual clock, in front of origins whose attempts the test ends. */
 
-import type { PoolAttempt } from "../../../../src/resilience/balancer/attempt.ts";
 import {
-  type Asking,
-  createOriginPool,
-  type PoolRejection,
+  type AcquireOptions,
+  type Balancer,
+  type BalancerRejection,
+  createBalancer,
 } from "../../../../src/resilience/balancer/balancer.ts";
-import type { PoolOptions } from "../../../../src/resilience/balancer/options.ts";
-import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
+import type { EndpointPermit } from "../../../../src/resilience/balancer/endpoint.ts";
+import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
 import type {
   BreakerState,
   TransitionReason,
-} from "../../../../src/resilience/circuit-breaker/transition.ts";
+} from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { seededRandom } from "../../concurrency-limit/support/random.ts";
 
 export const START_MS = 1_800_000_000_000;
-/** Jitter takes the whole of what it may. */
+/** The longest jitter. */
 export const LATEST = 1 - 2 ** -20;
 
-export interface SceneOptions extends PoolOptions {
+export interface SceneOptions extends BalancerOptions {
   readonly breaker?: BreakerOptions;
   readonly random?: () => number;
 }
 
-export interface Told {
+export interface ObservedTransition {
   readonly origin: number;
   readonly to: BreakerState;
   readonly reason: TransitionReason;
 }
 
-export const granted = (answer: PoolAttempt | PoolRejection): PoolAttempt => {
+export const granted = (answer: EndpointPermit | BalancerRejection): EndpointPermit => {
   if (!answer.granted) throw new Error(`rejected until ${answer.retryAtMs}`);
   return answer;
 };
 
-export const rejected = (answer: PoolAttempt | PoolRejection): PoolRejection => {
+export const rejected = (answer: EndpointPermit | BalancerRejection): BalancerRejection => {
   if (answer.granted) throw new Error(`granted at ${answer.origin}`);
   return answer;
 };
 
-/** How an attempt may end. */
+/** The possible ends of an attempt. */
 export const ENDS = {
   answered: (attempt) => attempt.answered(),
-  erred: (attempt) => attempt.erred(),
+  "server error": (attempt) => attempt.serverError(),
   refused: (attempt) => attempt.refused(0),
-  broken: (attempt) => attempt.absent("broken"),
-  gateway: (attempt) => attempt.absent("gateway"),
-  "timed out": (attempt) => attempt.absent("timed_out"),
-  outrun: (attempt) => attempt.outrun(),
+  broken: (attempt) => attempt.unreachable("broken"),
+  gateway: (attempt) => attempt.unreachable("gateway"),
+  "timed out": (attempt) => attempt.unreachable("timed_out"),
+  "hedge lost": (attempt) => attempt.hedgeLost(),
   ignored: (attempt) => attempt.ignore(),
-} as const satisfies Readonly<Record<string, (attempt: PoolAttempt) => void>>;
+} as const satisfies Readonly<Record<string, (attempt: EndpointPermit) => void>>;
 
 export type EndName = keyof typeof ENDS;
 export const END_NAMES = Object.keys(ENDS) as readonly EndName[];
 
 export class Scene {
   nowMs = START_MS;
-  readonly told: Told[] = [];
-  readonly pool: ReturnType<typeof createOriginPool>;
+  readonly transitions: ObservedTransition[] = [];
+  readonly balancer: Balancer;
   readonly #states: BreakerState[];
 
   constructor(weights: readonly number[], { random = seededRandom(1), ...options }: SceneOptions = {}) {
     this.#states = weights.map(() => "closed");
-    this.pool = createOriginPool(weights, options, {
+    this.balancer = createBalancer(weights, options, {
       now: () => this.nowMs,
       random,
       onTransition: (origin, { to, reason }) => {
         this.#states[origin] = to;
-        this.told.push({ origin, to, reason });
+        this.transitions.push({ origin, to, reason });
       },
     });
   }
 
-  /** Of its breaker, as far as anybody was told. */
+  /** The last reported state of its breaker. */
   state(origin: number): BreakerState | undefined {
     return this.#states[origin];
   }
 
-  isWell(origin: number): boolean {
-    return this.pool.hasWell(this.#others(origin));
+  isHealthy(origin: number): boolean {
+    return this.balancer.hasHealthy(this.#others(origin));
   }
 
   wait(ms: number): void {
     this.nowMs += ms;
   }
 
-  acquire(asking: Asking): PoolAttempt {
-    return granted(this.pool.acquire(asking));
+  acquire(options: AcquireOptions): EndpointPermit {
+    return granted(this.balancer.acquire(options));
   }
 
-  /** As a retry that has no other choice: never a look. */
-  attemptAt(origin: number): PoolAttempt {
+  /** A retry that has no other choice, so never a probe. */
+  attemptAt(origin: number): EndpointPermit {
     return this.acquire({ isRepeatable: false, except: this.#others(origin) });
   }
 
-  /** One after another. */
+  /** Ends attempts one after another. */
   end(origin: number, how: EndName, times = 1): void {
     for (let turn = 0; turn < times; turn += 1) ENDS[how](this.attemptAt(origin));
   }
 
-  /** It takes so long to answer; a moment later it is not heard of any more. */
+  /** Answers one attempt after this time, and moves on by another millisecond. */
   answerAfter(origin: number, latencyMs: number): void {
     const attempt = this.attemptAt(origin);
     this.wait(latencyMs);
@@ -107,7 +108,7 @@ export class Scene {
     this.wait(1);
   }
 
-  /** Of requests that leave nothing behind the share that it would get now. @param except as of a retry */
+  /** Its current share, measured with requests that are ignored. @param except origins that were tried */
   shareOf(origin: number, except: readonly number[] = []): number {
     const all = 4_000;
     let own = 0;

@@ -1,24 +1,24 @@
-/** Requests that come by chance, before origins of which each behaves in its way, in virtual time. */
+/** Random requests to origins with a fixed behavior each, in virtual time. */
 
-import { createOriginPool, type OriginPool } from "../../../../src/resilience/balancer/balancer.ts";
+import { type Balancer, createBalancer } from "../../../../src/resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { Agenda } from "../../concurrency-limit/support/agenda.ts";
 import { exponential, seededRandom } from "../../concurrency-limit/support/random.ts";
 import { ENDS, type EndName, START_MS } from "./scene.ts";
 
-export interface Behaviour {
+export interface Behavior {
   readonly how: EndName;
   readonly afterMs: number;
 }
 
 export interface Sent {
   readonly origin: number;
-  readonly isLook: boolean;
+  readonly isProbe: boolean;
   readonly atMs: number;
 }
 
 export interface TrafficOptions {
-  /** @default all the same */
+  /** @default equal */
   readonly weights?: readonly number[];
   readonly breaker?: BreakerOptions;
   /** @default 500 */
@@ -26,9 +26,9 @@ export interface TrafficOptions {
   readonly seed?: number;
 }
 
-export const answering = (afterMs: number): Behaviour => ({ how: "answered", afterMs });
+export const answering = (afterMs: number): Behavior => ({ how: "answered", afterMs });
 
-/** What the edge makes of an origin's breaker where nothing is set. */
+/** The edge's defaults. */
 export const EDGE_BREAKER: BreakerOptions = {
   timeoutMs: 500,
   maxTimeoutMs: 2_000,
@@ -36,27 +36,27 @@ export const EDGE_BREAKER: BreakerOptions = {
 };
 
 export class Traffic {
-  readonly pool: OriginPool;
+  readonly balancer: Balancer;
   readonly #agenda = new Agenda(START_MS);
-  /** What the pool's clock is behind. */
+  /** Lag of the balancer's clock. */
   #behindMs = 0;
   readonly #random: () => number;
   readonly #perSecond: number;
-  readonly #behaviours: Behaviour[];
+  readonly #behaviors: Behavior[];
 
   constructor(
-    behaviours: readonly Behaviour[],
+    behaviors: readonly Behavior[],
     {
-      weights = behaviours.map(() => 1),
+      weights = behaviors.map(() => 1),
       breaker = EDGE_BREAKER,
       perSecond = 500,
       seed = 1,
     }: TrafficOptions = {},
   ) {
-    this.#behaviours = [...behaviours];
+    this.#behaviors = [...behaviors];
     this.#random = seededRandom(seed);
     this.#perSecond = perSecond;
-    this.pool = createOriginPool(
+    this.balancer = createBalancer(
       weights,
       { breaker },
       { now: () => this.#agenda.nowMs - this.#behindMs, random: this.#random },
@@ -67,17 +67,17 @@ export class Traffic {
     return this.#agenda.nowMs;
   }
 
-  /** The pool's clock alone. */
+  /** Only the balancer's clock. */
   setBack(ms: number): void {
     this.#behindMs += ms;
   }
 
-  /** From now on: what is under way ends as it would have. */
-  behave(origin: number, behaviour: Behaviour): void {
-    this.#behaviours[origin] = behaviour;
+  /** For new attempts. */
+  behave(origin: number, behavior: Behavior): void {
+    this.#behaviors[origin] = behavior;
   }
 
-  /** @returns what was sent in that time; who is rejected is not sent */
+  /** @returns the attempts of that time, without rejections */
   run(forMs: number, isRepeatable = true): readonly Sent[] {
     const sent: Sent[] = [];
     const untilMs = this.nowMs + forMs;
@@ -86,11 +86,11 @@ export class Traffic {
       atMs += (exponential(this.#random) * 1_000) / this.#perSecond;
       if (atMs > untilMs) break;
       this.#agenda.runUntil(atMs);
-      const attempt = this.pool.acquire({ isRepeatable });
-      const behaviour = attempt.granted ? this.#behaviours[attempt.origin] : undefined;
-      if (!attempt.granted || behaviour === undefined) continue;
-      sent.push({ origin: attempt.origin, isLook: attempt.isLook, atMs });
-      this.#agenda.after(behaviour.afterMs, () => ENDS[behaviour.how](attempt));
+      const attempt = this.balancer.acquire({ isRepeatable });
+      const behavior = attempt.granted ? this.#behaviors[attempt.origin] : undefined;
+      if (!attempt.granted || behavior === undefined) continue;
+      sent.push({ origin: attempt.origin, isProbe: attempt.isProbe, atMs });
+      this.#agenda.after(behavior.afterMs, () => ENDS[behavior.how](attempt));
     }
     this.#agenda.runUntil(untilMs);
     return sent;
@@ -100,7 +100,7 @@ export class Traffic {
 export const shareOf = (origin: number, sent: readonly Sent[]): number =>
   sent.filter((each) => each.origin === origin).length / sent.length;
 
-/** Between one request that it got and the next, milliseconds. */
+/** Longest time between two of its requests. */
 export const longestGapMs = (origin: number, sent: readonly Sent[], fromMs: number, toMs: number): number => {
   const times = [fromMs, ...sent.flatMap((each) => (each.origin === origin ? each.atMs : [])), toMs];
   return Math.max(...times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0)));

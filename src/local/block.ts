@@ -1,5 +1,0 @@
-/** `npm run block`: on the environment's DATABASE_URL and REDIS_URL, else on the local system that runs. */
-import { blockCommand } from "../origin/commands/block.ts";
-import { runLocally } from "./place.ts";
-
-process.exitCode = await runLocally(blockCommand, "npm run block --");

@@ -1,0 +1,90 @@
+/** The commands of the origin's program, so that its container can also be administered. */
+import { describeEntries } from "../config/describe.ts";
+import type { OriginConfigurationReading } from "../config/read.ts";
+import { DEFAULT_FILE, FILE_VARIABLE } from "../config/read-file.ts";
+import { unboundScope } from "../data/database.ts";
+import { isUnavailable } from "../data/failure.ts";
+import { migrate, readMigrations } from "../data/migrate.ts";
+import { connectPostgres } from "../data/postgres.ts";
+import { EXIT } from "../lifecycle/exit-codes.ts";
+import { createLog } from "../log/log.ts";
+import { blockCommand, unblockCommand } from "./blocklist/command.ts";
+import { type Command, runCommand, type Terminal } from "./cli.ts";
+import { keysCommand } from "./keys/command.ts";
+import { limitsCommand } from "./limits/command.ts";
+
+const USAGE = `usage: main.mjs               serve
+       main.mjs config        print the configuration in force
+       main.mjs migrate       apply the database migrations
+       main.mjs keys create|list|revoke …
+       main.mjs limits set|list|clear …
+       main.mjs block ADDRESS|RANGE … | list
+       main.mjs unblock ADDRESS|RANGE
+       Every command needs the complete configuration, as serving does.`;
+
+const ADMIN_COMMANDS: Readonly<Record<string, Command>> = {
+  keys: keysCommand,
+  limits: limitsCommand,
+  block: blockCommand,
+  unblock: unblockCommand,
+};
+
+export const findAdminCommand = (name: string): Command | undefined =>
+  Object.hasOwn(ADMIN_COMMANDS, name) ? ADMIN_COMMANDS[name] : undefined;
+
+/**
+ * Prints the configuration and the source of each value.
+ *
+ * @param path the file that was read, if any
+ * @returns the exit code
+ */
+export const printConfiguration = (
+  reading: OriginConfigurationReading,
+  path: string | undefined,
+  { print, fail }: Terminal,
+): number => {
+  if (!reading.ok) {
+    fail(reading.message);
+    return EXIT.configuration;
+  }
+  const none = `no file (${FILE_VARIABLE} is not set and ${DEFAULT_FILE} does not exist)`;
+  print(`${path === undefined ? none : `file ${path}`}\n`);
+  print(describeEntries(reading.entries));
+  return EXIT.stopped;
+};
+
+/** @returns the exit code */
+export const runMigrations = async (databaseUrl: string, { print, fail }: Terminal): Promise<number> => {
+  const pool = connectPostgres(databaseUrl, { maxConnections: 1, log: createLog("silent") });
+  try {
+    const applied = await migrate(pool.within(unboundScope("migrate")), await readMigrations());
+    print(applied.length === 0 ? "the schema is up to date" : applied.join("\n"));
+    return EXIT.stopped;
+  } catch (error) {
+    fail(isUnavailable(error) ? "cannot reach the database" : String(error));
+    return EXIT.failure;
+  } finally {
+    await pool.close();
+  }
+};
+
+/** @returns the exit code */
+export const runMain = async (
+  [name = "", ...args]: readonly string[],
+  configuration: OriginConfigurationReading,
+  filePath: string | undefined,
+  terminal: Terminal,
+): Promise<number> => {
+  const command = findAdminCommand(name);
+  const isPlain = (name === "config" || name === "migrate") && args.length === 0;
+  if (command === undefined && !isPlain) {
+    terminal.fail(`unknown command: ${[name, ...args].join(" ")}\n${USAGE}`);
+    return EXIT.failure;
+  }
+  if (name === "config" || !configuration.ok) return printConfiguration(configuration, filePath, terminal);
+  const { database, redis } = configuration.value;
+  if (command === undefined) return await runMigrations(database.url, terminal);
+  const { url: redisUrl, token: redisToken, keyPrefix } = redis;
+  const target = { databaseUrl: database.url, redisUrl, redisToken, keyPrefix };
+  return await runCommand(command, `main.mjs ${name}`, args, target, terminal);
+};

@@ -1,0 +1,102 @@
+/** `limits set|list|clear`: rate limits of single principals. */
+import { limitsOf } from "../../../contract/limits.ts";
+import { costOf, type Limit, MOST_OF_LIMIT } from "../../../contract/policy.ts";
+import type { Routes } from "../../../contract/route.ts";
+import type { LimitOverride } from "../../../middleware/rate-limit/limiter/published-overrides.ts";
+import {
+  type Command,
+  type CommandContext,
+  parseOptions,
+  publishChange,
+  readPrincipal,
+  subcommands,
+  TEXT,
+  UsageError,
+} from "../cli.ts";
+import { limitsPublication } from "./publish.ts";
+import { clearOverrides, listOverrides, setOverride } from "./store.ts";
+
+const MIN_REFILL_PER_SECOND = 0.000001;
+
+/** Stricter than `Number`, which also reads "", "0x10" and "1e3". */
+const DECIMAL = /^(\d+|\d*\.\d+)$/;
+
+const readNumber = (option: string, text: string | undefined, min: number, max: number): number => {
+  if (text === undefined) throw new UsageError(`--${option} is missing`);
+  const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new UsageError(`--${option} ${text}: use a number from ${min} to ${max}`);
+};
+
+const isOverridable = ({ per }: Limit): boolean => per === "principal";
+
+const readLimitName = (routes: Routes, name: string | undefined): string => {
+  if (name === undefined) throw new UsageError("--limit is missing");
+  const limits = limitsOf(routes);
+  const limit = limits.get(name);
+  if (limit !== undefined && isOverridable(limit)) return name;
+  const overridable = [...limits.values()].filter(isOverridable).map((other) => other.name);
+  const problem = limit === undefined ? "unknown" : "not a limit per principal";
+  throw new UsageError(`--limit ${name}: ${problem}; choose from ${overridable.join(", ") || "none"}`);
+};
+
+/** The cost of the limit's most expensive request, which a smaller capacity would never admit. */
+const highestCost = (routes: Routes, name: string): number => {
+  const limits = Object.values(routes).flatMap(({ policy }) => policy.limit ?? []);
+  return Math.max(...limits.filter((limit) => limit.name === name).map(costOf));
+};
+
+const describe = ({ capacity, refillPerSecond }: LimitOverride): string =>
+  `capacity ${capacity}, ${refillPerSecond} per second`;
+
+const set = async (context: CommandContext, args: string[]): Promise<void> => {
+  const options = { principal: TEXT, limit: TEXT, capacity: TEXT, "refill-per-second": TEXT };
+  const { values } = parseOptions({ args, options });
+  const principal = readPrincipal(values.principal);
+  const limitName = readLimitName(context.routes, values.limit);
+  const { capacity: maxCapacity, refillPerSecond: maxRefill, windowS } = MOST_OF_LIMIT;
+  const cost = highestCost(context.routes, limitName);
+  const capacity = readNumber("capacity", values.capacity, cost, maxCapacity);
+  const refill = values["refill-per-second"];
+  const refillPerSecond = readNumber("refill-per-second", refill, MIN_REFILL_PER_SECOND, maxRefill);
+  if (capacity / refillPerSecond > windowS)
+    throw new UsageError(`--capacity ${capacity}: refilling it would take more than a year`);
+  const override = { limitName, principal, capacity, refillPerSecond };
+  await setOverride(context.pool, override);
+  const change = `set ${limitName} of ${principal}: ${describe(override)}`;
+  await publishChange(context, limitsPublication, change, "in force everywhere within seconds");
+};
+
+const list = async ({ pool, routes, print }: CommandContext, args: string[]): Promise<void> => {
+  parseOptions({ args });
+  const limits = limitsOf(routes);
+  for (const override of await listOverrides(pool)) {
+    const limit = limits.get(override.limitName);
+    const replaced =
+      limit !== undefined && isOverridable(limit)
+        ? `instead of ${describe(limit)}`
+        : "no effect: the contract has no such limit";
+    print([override.principal, override.limitName, describe(override), replaced].join("  "));
+  }
+};
+
+/** Takes any limit name: an override may outlive its limit. */
+const clear = async (context: CommandContext, args: string[]): Promise<void> => {
+  const { values } = parseOptions({ args, options: { principal: TEXT, limit: TEXT } });
+  const principal = readPrincipal(values.principal);
+  const cleared = await clearOverrides(context.pool, principal, values.limit);
+  if (cleared.length === 0)
+    throw new UsageError(`${principal} has no override of ${values.limit ?? "any limit"}`);
+  const change = `cleared ${cleared.join(", ")} of ${principal}`;
+  const effect = "the contract's limits are in force everywhere within seconds";
+  await publishChange(context, limitsPublication, change, effect);
+};
+
+export const limitsCommand: Command = {
+  usage: [
+    "set --principal NAME --limit NAME --capacity N --refill-per-second N",
+    "list",
+    "clear --principal NAME [--limit NAME]",
+  ],
+  run: subcommands({ set, list, clear }),
+};

@@ -1,0 +1,56 @@
+/** JSON lines on standard output. */
+import { pino } from "pino";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
+import type { LogOutput } from "./stdout.ts";
+
+export type OriginLog = ReturnType<typeof createLog>;
+
+export interface LogService {
+  readonly serviceName: string;
+  readonly serviceVersion: string;
+}
+
+/** Context that lines of the log receive from outside. */
+export interface LogContext {
+  /** The active span, if the request is sampled. */
+  active?: (() => { readonly traceId: string; readonly spanId: string } | undefined) | undefined;
+}
+
+/** Without an active span the trace id comes from the request id. */
+const mixinOf =
+  (context: LogContext) =>
+  (fields: object): object => {
+    const active = context.active?.();
+    if (active !== undefined) return { trace_id: active.traceId, span_id: active.spanId };
+    return "requestId" in fields && typeof fields.requestId === "string"
+      ? { trace_id: traceIdOf(fields.requestId) }
+      : {};
+  };
+
+/**
+ * @param service the attributes of every line, by OpenTelemetry's names @default none
+ * @param output @default standard output, unbuffered
+ */
+export const createLog = (
+  level: string,
+  service?: LogService,
+  output?: LogOutput,
+  context: LogContext = {},
+) => {
+  const options = {
+    level,
+    base:
+      service === undefined
+        ? null
+        : {
+            "service.name": service.serviceName,
+            "service.version": service.serviceVersion,
+            pid: process.pid,
+          },
+    messageKey: "message",
+    mixin: mixinOf(context),
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
+  return output === undefined ? pino(options) : pino(options, output);
+};

@@ -1,0 +1,62 @@
+/** A request's body: read whole, and compared with what the edge has signed. */
+import { createHash } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { type Problem, problem } from "../../contract/problem.ts";
+import { type BodyReading, readBody } from "../../middleware/body-limit/read-body.ts";
+import type { OriginContext } from "./context.ts";
+import type { Deadline } from "./deadline.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/** The Content-Digest field (RFC 9530 §2) as the edge writes it; undefined for an empty body. */
+const digestOf = (bytes: Uint8Array): string | undefined =>
+  bytes.byteLength === 0 ? undefined : `sha-256=:${createHash("sha256").update(bytes).digest("base64")}:`;
+
+/** Reads Node's own request: a web stream around it costs as much as the rest of the request. */
+const readIncoming = (
+  incoming: IncomingMessage,
+  maxBytes: number,
+  deadline: Deadline,
+): Promise<BodyReading> => {
+  const { promise, resolve } = Promise.withResolvers<BodyReading>();
+  const chunks: Buffer[] = [];
+  let length = 0;
+  incoming.on("data", (chunk: Buffer) => {
+    length += chunk.byteLength;
+    if (length <= maxBytes) chunks.push(chunk);
+    else resolve({ kind: "too_large" });
+  });
+  incoming.once("end", () => {
+    const whole = Buffer.concat(chunks);
+    resolve({ kind: "read", bytes: new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength) });
+  });
+  incoming.once("error", () => resolve({ kind: "broken" }));
+  incoming.once("close", () => resolve({ kind: "broken" }));
+  const removeListener = deadline.onEnd(() => resolve({ kind: "timed_out" }));
+  void promise.then(removeListener);
+  return promise;
+};
+
+/** @returns the body, or the problem of one that is too large, late, cut off or not the signed one */
+export const requestBody = async (
+  c: OriginContext,
+  maxBytes: number,
+  deadline: Deadline,
+): Promise<Uint8Array | Problem> => {
+  if (c.get("edge") === undefined) return c.get("body") ?? EMPTY;
+  const incoming = c.env?.incoming;
+  const reading =
+    incoming === undefined
+      ? await readBody(c.req.raw.body?.getReader() ?? null, maxBytes, deadline.signal)
+      : await readIncoming(incoming, maxBytes, deadline);
+  switch (reading.kind) {
+    case "too_large":
+      return problem("content_too_large");
+    case "timed_out":
+      return problem("request_timeout");
+    case "broken":
+      return problem("invalid_request");
+    case "read":
+      return c.req.header("content-digest") === digestOf(reading.bytes) ? reading.bytes : problem("unsigned");
+  }
+};

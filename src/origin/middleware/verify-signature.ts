@@ -1,0 +1,134 @@
+/** Lets only requests pass that the edge has signed, and reads what the edge knows about them. */
+import type { Context } from "hono";
+import { edgeRoutes } from "../../contract/edge-manifest.ts";
+import { internalHeaders } from "../../contract/internal-headers.ts";
+import { problem } from "../../contract/problem.ts";
+import { withTimeout } from "../../lib/async.ts";
+import { clientIdentities } from "../../middleware/context/client.ts";
+import { problemResponse } from "../../middleware/problems/problem-response.ts";
+import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
+import { readEdgeContext } from "../../middleware/signature/edge-context.ts";
+import { createNonceMemory } from "../../middleware/signature/nonce-memory.ts";
+import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
+import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
+import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../../middleware/signature/verify.ts";
+import type { OriginDependencies } from "../app.ts";
+import type { OriginContext, OriginMiddleware } from "./context.ts";
+
+/** What the edge knows about a request that it has signed. */
+export interface EdgeRequest {
+  /** From 1. */
+  readonly attempt: number;
+  /** The edge's own directives to the response cache; a client's never reach the origin. */
+  readonly cacheControl: string | undefined;
+  /** The edge's span of this attempt; undefined if the request is not sampled. */
+  readonly parentSpanId: string | undefined;
+  /** Whether no other pod has received the request. A write without a key must not start before it is known. */
+  claim(): Promise<boolean>;
+  /** Whether it is certain that no other pod has received it or will accept it. Without Redis it is not. */
+  isOnlyHere(): Promise<boolean>;
+}
+
+/** Whether no pod has seen the nonce before, by Redis; rejects if Redis does not answer. */
+export type ClaimNonce = (nonce: string) => Promise<boolean>;
+
+/** How long a nonce has to be remembered: as long as its signature could be accepted, seconds. */
+export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
+/** The longest wait for Redis to answer for a nonce, milliseconds. */
+const CLAIM_TIMEOUT_MS = 100;
+/** How many addresses are kept parsed. */
+const MAX_CLIENTS = 10_000;
+
+/** Checked only after the signature itself: the clocks of the tiers differ. */
+const CLOCK_REASONS: readonly Refusal[] = ["expired", "early"];
+const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
+
+type NonceState = "first" | "taken" | "unknown";
+
+/** Asks Redis once, at the first call. */
+const nonceClaim = (claimNonce: ClaimNonce, signatureInput: string): (() => Promise<NonceState>) => {
+  let state: Promise<NonceState> | undefined;
+  const ask = (): Promise<NonceState> => {
+    const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
+    const answer = claimNonce(nonce).then(
+      (isFirst): NonceState => (isFirst ? "first" : "taken"),
+      (): NonceState => "unknown",
+    );
+    return withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
+  };
+  return () => {
+    state ??= ask();
+    return state;
+  };
+};
+
+/**
+ * The fields by which the edge knows that nothing was done for a request; none if that is not certain. A proxy between the
+ * tiers may have sent the request to several pods: another one may have done it.
+ */
+export const notExecutedProof = async (
+  keys: readonly SigningKey[],
+  status: number,
+  c: OriginContext,
+  isOnlyHere: () => Promise<boolean>,
+): Promise<Readonly<Record<string, string>>> => {
+  const isCertain = SAFE_METHODS.includes(c.req.method) || (await isOnlyHere());
+  return isCertain ? (signNotExecuted(keys, status, (name) => c.req.header(name)) ?? {}) : {};
+};
+
+/** Whether a request claims to come from the edge. */
+export const hasEdgeSignature = (c: Context): boolean =>
+  c.req.header("signature-input")?.startsWith(`${LABEL}=`) === true;
+
+/** Rejects every request that the edge has not signed. */
+export const verifySignature = (dependencies: OriginDependencies): OriginMiddleware => {
+  const { routes, signingKeys: keys, authorities, claimNonce, log, now } = dependencies;
+  // Every field that a handler reads has to be signed.
+  const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
+  const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
+  const verifier = { keys, authorities, nonces, fields: coveredFieldsWith(declaredFields) };
+  const identify = clientIdentities(MAX_CLIENTS);
+  const unsigned = problem("unsigned");
+  const logRejection = (reason: Refusal): void =>
+    log.warn({ reason }, "rejected a request that the edge has not signed");
+
+  return async (c, next) => {
+    const field = (name: string): string | undefined => c.req.header(name);
+    const { path, query } = c.get("target");
+    const target = { method: c.req.method, authority: field("host") ?? "", path, query };
+    const nonceState = nonceClaim(claimNonce, field("signature-input") ?? "");
+    const isOnlyHere = async (): Promise<boolean> => (await nonceState()) === "first";
+    const verification = verifyRequest(verifier, target, field, now());
+
+    if (!verification.ok) {
+      logRejection(verification.reason);
+      if (!CLOCK_REASONS.includes(verification.reason)) return problemResponse(unsigned, c.get("requestId"));
+      // Signed by the edge: an origin whose clock is right may accept it.
+      c.set("requestId", field(internalHeaders.requestId) ?? "");
+      const headers = await notExecutedProof(keys, 401, c, isOnlyHere);
+      return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
+    }
+    const context = readEdgeContext(field(internalHeaders.context) ?? "");
+    if (context === undefined) {
+      logRejection("malformed");
+      return problemResponse(unsigned, c.get("requestId"));
+    }
+    c.set("requestId", field(internalHeaders.requestId) ?? "");
+    c.set("client", identify(context.client));
+    c.set("identity", context.identity);
+    c.set("deadlineAtMs", now() + context.timeoutMs);
+    c.set("edge", {
+      attempt: context.attempt,
+      cacheControl: field("cache-control"),
+      parentSpanId: context.parentSpanId,
+      claim: async () => {
+        // Without Redis a pod knows only the nonces that it has seen itself.
+        const isTaken = (await nonceState()) === "taken";
+        if (isTaken) logRejection("replayed");
+        return !isTaken;
+      },
+      isOnlyHere,
+    });
+    return await next();
+  };
+};

@@ -1,0 +1,65 @@
+import { describe, expect, test } from "vitest";
+import { createLog, type LogService } from "../../../src/origin/log/log.ts";
+
+const SERVICE: LogService = { serviceName: "test-origin", serviceVersion: "1.2.3" };
+const REQUEST_ID = "0190A0B4-1234-4abc-8def-0123456789ab";
+
+const logging = (level = "info", service: LogService | undefined = SERVICE) => {
+  const lines: string[] = [];
+  const log = createLog(level, service, {
+    write: (line) => void lines.push(line),
+    writeFitted: (line) => void lines.push(line),
+    flushSync: () => undefined,
+    onDrop: () => undefined,
+  });
+  return { log, said: (): Record<string, unknown>[] => lines.map((line) => JSON.parse(line)) };
+};
+
+describe("a line of the log", () => {
+  test("names when, how bad, what, and whose it is", () => {
+    const { log, said } = logging();
+    log.warn({ cutOff: 3 }, "requests were cut off");
+    expect(said()).toEqual([
+      {
+        time: expect.stringMatching(/^\d{4}-\d{2}-\d{2}T[\d:.]+Z$/),
+        level: "warn",
+        message: "requests were cut off",
+        "service.name": "test-origin",
+        "service.version": "1.2.3",
+        pid: process.pid,
+        cutOff: 3,
+      },
+    ]);
+  });
+
+  test("of a request has its trace's id beside the request's", () => {
+    const { log, said } = logging();
+    log.warn({ requestId: REQUEST_ID }, "slow statement");
+    expect(said()).toMatchObject([{ requestId: REQUEST_ID, trace_id: "0190a0b412344abc8def0123456789ab" }]);
+  });
+
+  test("that is of no request has none", () => {
+    const { log, said } = logging();
+    log.info("listening");
+    log.info({ requestId: undefined }, "slow statement");
+    for (const line of said()) expect(line).not.toHaveProperty("trace_id");
+  });
+
+  test("that is not bad enough is not written", () => {
+    const { log, said } = logging("warn");
+    log.info("listening");
+    log.warn("draining");
+    expect(said().map(({ message }) => message)).toEqual(["draining"]);
+  });
+
+  test("of an error has its words and where it was", () => {
+    const { log, said } = logging();
+    log.error({ err: new TypeError("of nobody's fault"), requestId: REQUEST_ID }, "unhandled");
+    expect(said()).toMatchObject([
+      {
+        message: "unhandled",
+        err: { type: "TypeError", message: "of nobody's fault", stack: expect.any(String) },
+      },
+    ]);
+  });
+});

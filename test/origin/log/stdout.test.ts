@@ -1,0 +1,267 @@
+/** Standard output of a process of its own, which is a real pipe. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { afterEach, describe, expect, test } from "vitest";
+import { projectFolder } from "../../../src/local/folder.ts";
+
+const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).href;
+/** Long enough for a process that ends at all. */
+const END_MS = 8_000;
+
+/** What the process has besides what a test lets it do. */
+const PRELUDE = `
+import { writeSync } from "node:fs";
+import { once } from "node:events";
+import { setTimeout as pause } from "node:timers/promises";
+import { createLogOutput } from ${JSON.stringify(MODULE)};
+const output = createLogOutput();
+let drops = 0;
+output.onDrop(() => { drops += 1; });
+const say = (value) => void writeSync(2, JSON.stringify(value) + "\\n");
+const line = (number, size = 100) => JSON.stringify({ number, text: "x".repeat(size) }) + "\\n";
+const heard = () => once(process.stdin, "data");
+`;
+
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
+
+/** A process that does this, and whoever reads what it writes. */
+const start = (program: string) => {
+  const folder = mkdtempSync(join(tmpdir(), "breakwater-log-"));
+  const path = join(folder, "pipe");
+  execFileSync("mkfifo", [path]);
+  const readEnd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writeEnd = openSync(path, "w");
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", PRELUDE + program], {
+    stdio: ["pipe", writeEnd, "pipe"],
+  });
+  closeSync(writeEnd);
+  const exited = once(child, "exit");
+  let text = "";
+  let reader: Socket | undefined;
+  const read = (): Socket => {
+    reader ??= new Socket({ fd: readEnd, readable: true, writable: false });
+    return reader;
+  };
+  const said: unknown[] = [];
+  let rest = "";
+  child.stderr?.setEncoding("utf8").on("data", (part: string) => {
+    const parts = (rest + part).split("\n");
+    rest = parts.pop() ?? "";
+    for (const each of parts) said.push(JSON.parse(each));
+  });
+  ends.push(() => {
+    child.kill("SIGKILL");
+    read().destroy();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return {
+    said,
+    /** Lets it go on. */
+    tell: () => void child.stdin?.write("on\n"),
+    /** Reads what it writes, from now on. */
+    read: (): void => {
+      read().setEncoding("utf8");
+      read().on("data", (part: string) => {
+        text += part;
+      });
+    },
+    /** Nobody reads any more. */
+    leave: async () => {
+      const socket = read();
+      socket.destroy();
+      await once(socket, "close");
+    },
+    lines: (): Record<string, unknown>[] =>
+      text
+        .split("\n")
+        .slice(0, -1)
+        .map((each) => JSON.parse(each)),
+    text: () => text,
+    /** With what it has ended; rejects where it does not. */
+    exit: async (): Promise<unknown> => {
+      const late = pause(END_MS, undefined, { ref: false }).then(() => {
+        throw new Error("it does not end");
+      });
+      const [code] = await Promise.race([exited, late]);
+      return code;
+    },
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+  };
+};
+
+const upTo = (many: number): number[] => Array.from({ length: many }, (_, number) => number);
+
+describe("lines", () => {
+  test("arrive in their order, whole, soon after they were written, without a word from anybody", async () => {
+    const process = start(`
+      for (let number = 0; number < 300; number += 1) {
+        output.writeFitted(line(number));
+        if (number % 10 === 0) await pause(1);
+      }
+      await heard();
+    `);
+    process.read();
+    await expect.poll(() => process.lines().length, { timeout: END_MS }).toBe(300);
+    expect(process.lines().map(({ number }) => number)).toEqual(upTo(300));
+  });
+
+  test("are not lost while somebody reads them, though they are more than a pipe holds", async () => {
+    const process = start(`
+      for (let number = 0; number < 20_000; number += 1) {
+        output.writeFitted(line(number, 300));
+        if (number % 20 === 0) await pause(1);
+      }
+      output.flushSync();
+      say({ drops });
+      globalThis.process.exit(0);
+    `);
+    process.read();
+    expect(await process.exit()).toBe(0);
+    await expect.poll(() => process.lines().length).toBe(20_000);
+    expect(process.said).toEqual([{ drops: 0 }]);
+  });
+
+  test.each([1, 200, 5_000])("are not lost where the process ends at once: %i of them", async (many) => {
+    const process = start(`
+      for (let number = 0; number < ${many}; number += 1) output.writeFitted(line(number));
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    process.read();
+    expect(await process.exit()).toBe(0);
+    await expect.poll(() => process.lines().length).toBe(many);
+    expect(process.lines().map(({ number }) => number)).toEqual(upTo(many));
+  });
+
+  test("that are too long are shortened to 16 KiB, and say so", async () => {
+    const process = start(`
+      output.write(JSON.stringify({ level: "info", message: "long", text: "é".repeat(100_000) }) + "\\n");
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    process.read();
+    await process.exit();
+    await expect.poll(() => process.lines().length).toBe(1);
+    expect(Buffer.byteLength(process.text())).toBeLessThanOrEqual(16_384);
+    expect(process.lines()).toMatchObject([{ level: "info", message: "long", truncated: true }]);
+  });
+
+  test("have nothing of a secret", async () => {
+    const process = start(`
+      output.write(JSON.stringify({ message: "to postgres://user:hunter2@database/shop", token: "hunter2" }) + "\\n");
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    process.read();
+    await process.exit();
+    await expect.poll(() => process.lines().length).toBe(1);
+    expect(process.text()).not.toContain("hunter2");
+  });
+});
+
+describe("a reader that stops", () => {
+  test("holds nobody up; what finds no room is lost, and counted; the rest arrives when it goes on", async () => {
+    const process = start(`
+      for (let number = 0; number < 10_000; number += 1) {
+        output.writeFitted(line(number, 1_000));
+        if (number % 100 === 0) await pause(0);
+      }
+      say({ drops });
+      await heard();
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    await expect.poll(() => process.said.length, { timeout: END_MS }).toBe(1);
+    const [{ drops }] = [Object(process.said[0])];
+    expect(drops).toBeGreaterThan(0);
+    process.read();
+    // All but what waits for others.
+    await expect.poll(() => process.lines().length, { timeout: END_MS }).toBeGreaterThan(9_980 - drops);
+    process.tell();
+    expect(await process.exit()).toBe(0);
+    await expect.poll(() => process.lines().length, { timeout: END_MS }).toBe(10_000 - drops);
+    const numbers = process.lines().map(({ number }) => Number(number));
+    expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+  });
+
+  test("has all that has found room when it goes on, though nothing more is written", async () => {
+    const process = start(`
+      for (let number = 0; number < 20; number += 1) output.writeFitted(line(number, 16_300));
+      output.writeFitted(line(20));
+      await pause(200);
+      say({ drops });
+      await heard();
+    `);
+    await expect.poll(() => process.said, { timeout: END_MS }).toEqual([{ drops: 0 }]);
+    process.read();
+    await expect.poll(() => process.lines().length, { timeout: 2_000 }).toBe(21);
+  });
+
+  test("does not keep the process from ending", async () => {
+    const process = start(`
+      for (let number = 0; number < 1_000; number += 1) output.writeFitted(line(number, 1_000));
+      await pause(100);
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    expect(await process.exit()).toBe(0);
+  });
+});
+
+describe("a reader that has gone", () => {
+  test("is no reason to end, nor to write no more of anything", async () => {
+    const process = start(`
+      await heard();
+      for (let number = 0; number < 100; number += 1) {
+        output.writeFitted(line(number));
+        await pause(2);
+      }
+      output.flushSync();
+      say("still there");
+      await heard();
+      globalThis.process.exit(0);
+    `);
+    await process.leave();
+    process.tell();
+    await expect.poll(() => process.said, { timeout: END_MS }).toEqual(["still there"]);
+    expect(process.hasEnded()).toBe(false);
+    process.tell();
+    expect(await process.exit()).toBe(0);
+  });
+
+  test("costs lines, which are counted", async () => {
+    const process = start(`
+      await heard();
+      for (let number = 0; number < 100; number += 1) {
+        output.writeFitted(line(number));
+        await pause(2);
+      }
+      say({ drops });
+    `);
+    await process.leave();
+    process.tell();
+    await expect.poll(() => process.said.length, { timeout: END_MS }).toBe(1);
+    expect(Object(process.said[0]).drops).toBeGreaterThan(0);
+  });
+
+  test("does not keep the process from ending, where its last words are the first that are not read", async () => {
+    const process = start(`
+      await heard();
+      output.writeFitted(line(1));
+      output.flushSync();
+      globalThis.process.exit(0);
+    `);
+    await process.leave();
+    process.tell();
+    expect(await process.exit()).toBe(0);
+  });
+});

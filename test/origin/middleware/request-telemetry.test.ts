@@ -1,0 +1,86 @@
+import { Hono } from "hono";
+import { beforeEach, expect, test } from "vitest";
+import { context } from "../../../src/middleware/context/index.ts";
+import { contextPort, type OriginContext, type OriginEnv } from "../../../src/origin/middleware/context.ts";
+import { requestTelemetry, serverSpan } from "../../../src/origin/middleware/request-telemetry.ts";
+import type { RequestTelemetry, ServedRequest } from "../../../src/origin/telemetry/request-telemetry.ts";
+import type { RequestSpan } from "../../../src/origin/telemetry/tracing.ts";
+
+const ROUTE = { method: "GET", path: "/items/:id" };
+
+let served: ServedRequest[];
+beforeEach(() => {
+  served = [];
+});
+
+const request = async (
+  path: string,
+  handle: (c: OriginContext) => Response,
+  span?: RequestSpan,
+): Promise<Response> => {
+  const telemetry: RequestTelemetry = {
+    begin: () => span,
+    served: (each) => void served.push(each),
+  };
+  const app = new Hono<OriginEnv>();
+  app.onError(() => new Response(null, { status: 500 }));
+  app.use(context(contextPort()), requestTelemetry(telemetry));
+  app.use("/closed/*", () => Promise.resolve(new Response(null, { status: 401 })));
+  app.use(serverSpan(telemetry));
+  app.get("/items/:id", handle);
+  app.get("/closed/:id", handle);
+  return await app.request(path);
+};
+
+const done = (): Response => new Response("done", { status: 201 });
+
+test("a served request is recorded with its route, its id and its status", async () => {
+  let requestId = "";
+  const response = await request("/items/7", (c) => {
+    requestId = c.get("requestId");
+    c.set("cacheOutcome", "miss");
+    return done();
+  });
+  expect(await response.text()).toBe("done");
+  expect(served).toMatchObject([
+    { route: ROUTE, requestId, cacheOutcome: "miss", span: undefined, status: 201 },
+  ]);
+  expect(served[0]?.durationMs).toBeGreaterThanOrEqual(0);
+});
+
+test("a rejected request is recorded with the route that it asked for", async () => {
+  expect((await request("/closed/7", done)).status).toBe(401);
+  expect(served).toMatchObject([{ route: { method: "GET", path: "/closed/:id" }, status: 401 }]);
+});
+
+test("a request without a route is recorded by its method alone", async () => {
+  expect((await request("/nothing", done)).status).toBe(404);
+  expect(served).toMatchObject([{ route: { method: "GET", path: "" }, status: 404 }]);
+});
+
+test("a sampled request is served below its span", async () => {
+  let isWithin = false;
+  const span: RequestSpan = {
+    spanId: "00f067aa0ba902b7",
+    run: (work) => {
+      isWithin = true;
+      try {
+        return work();
+      } finally {
+        isWithin = false;
+      }
+    },
+    end: () => undefined,
+  };
+  const response = await request("/items/7", () => new Response(String(isWithin)), span);
+  expect(await response.text()).toBe("true");
+  expect(served).toMatchObject([{ span }]);
+});
+
+test("an unexpected error is recorded as its response", async () => {
+  const response = await request("/items/7", () => {
+    throw new Error("unexpected");
+  });
+  expect(response.status).toBe(500);
+  expect(served).toMatchObject([{ status: 500 }]);
+});

@@ -1,6 +1,6 @@
 /**
- * A Worker's module scope may do no I/O, start no timer and draw no random number. Everything of core loads there, and
- * what is made once a process can be made there.
+ * A Worker's module scope may do no I/O, start no timer and draw no random number. All shared code loads there, and
+ * long-lived objects can be created there.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -10,23 +10,29 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import { expect, test } from "vitest";
 import { projectFolder } from "../../src/local/folder.ts";
 
-const core = join(projectFolder, "src/core");
-const files = readdirSync(core, { recursive: true, encoding: "utf8" })
+const src = join(projectFolder, "src");
+const shared = ["contract", "lib", "middleware", "resilience", "security-events", "telemetry"];
+const files = shared
+  .flatMap((folder) =>
+    readdirSync(join(src, folder), { recursive: true, encoding: "utf8" }).map((name) => `${folder}/${name}`),
+  )
   .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"))
   .sort();
 
-/** What is made of a file's module, `it`, at a Worker's module scope. */
+/** Expressions that create an object of a file's module, `it`. */
 const made: Readonly<Record<string, string>> = {
-  "breaker/breaker.ts": "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
-  "cache/invalidations.ts": "it.createInvalidations()",
-  "cache/leases.ts": "it.createLeases()",
-  "overload/limit.ts": "it.createOverloadLimit({}, { now: () => 0, random: () => 0 })",
-  "signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
+  "resilience/circuit-breaker/circuit-breaker.ts":
+    "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
+  "middleware/response-cache/invalidations.ts": "it.createInvalidations()",
+  "resilience/single-flight.ts": "new it.SingleFlight()",
+  "resilience/concurrency-limit/concurrency-limit.ts":
+    "it.createOverloadLimit({}, { now: () => 0, random: () => 0 })",
+  "middleware/signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
 };
 
 const bundle = async (source: string): Promise<string> => {
   const { outputFiles } = await build({
-    stdin: { contents: source, resolveDir: core },
+    stdin: { contents: source, resolveDir: src },
     bundle: true,
     write: false,
     format: "esm",
@@ -36,7 +42,7 @@ const bundle = async (source: string): Promise<string> => {
   return outputFiles[0]?.text ?? "";
 };
 
-/** What a worker answers of which this is the only module. @throws what the runtime says where it does not start */
+/** The response of a worker whose only module this is. @throws with the output of a runtime that does not start */
 const answerOf = async (source: string): Promise<unknown> => {
   const said: string[] = [];
   const hear = (stream: Readable): void => void stream.on("data", (text) => void said.push(String(text)));
@@ -61,9 +67,9 @@ const answerOf = async (source: string): Promise<unknown> => {
   }
 };
 
-test("all of core loads at a Worker's module scope, and what it holds for long can be made there", async () => {
+test("all shared code loads at a Worker's module scope, and its long-lived objects can be created there", async () => {
   const constructions = files.filter((file) => file in made);
-  expect(constructions).toContain("breaker/breaker.ts");
+  expect(constructions).toHaveLength(Object.keys(made).length);
   const source = [
     ...files.map((file, index) => `import * as module${index} from "./${file}";`),
     `const modules = { ${files.map((file, index) => `"${file}": module${index}`).join(", ")} };`,
@@ -79,7 +85,7 @@ test.each([
   ["aborts after a time", "AbortSignal.timeout(1_000);"],
   ["draws a random number", "crypto.randomUUID();"],
   ["does I/O", 'await fetch("http://127.0.0.1:9/");'],
-])("a module that %s would not load there", async (_, statement) => {
+])("a module that %s does not load there", async (_, statement) => {
   const source = `${statement}\nexport default { fetch: () => Response.json("started") };`;
   await expect(answerOf(source)).rejects.toThrow("Disallowed operation called within global scope");
 });

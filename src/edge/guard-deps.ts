@@ -1,10 +1,6 @@
 /** What the shared guards need at the edge: Redis over HTTP, origins as the second source, and the Worker's own clock. */
-
-import { sleep, withTimeout } from "../lib/async.ts";
 import type { GuardDeps } from "../middleware/guards.ts";
-import { createAdmit } from "../middleware/rate-limit/limiter/admit.ts";
-import { createLimiter } from "../middleware/rate-limit/limiter/limiter.ts";
-import { createPrepare } from "../middleware/rate-limit/limiter/prefetch.ts";
+import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { EdgeDeps } from "./app.ts";
 import { edgeBlocklistSource } from "./stores/blocklist.ts";
@@ -24,19 +20,18 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
   const { config, client, bulkRedis, redisBreaker: breaker, now, telemetry } = deps;
   const { REDIS_KEY_PREFIX: keyPrefix } = config;
   const redis = traced(deps.redis, telemetry.active, now);
-  const limitStore = {
-    limiter: createLimiter({ leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS }, now),
-    store: edgeLimitStore(redis, config),
-    breaker,
-    within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRedisRefusal(error) ? ("success" as const) : ("failure" as const)),
-  };
   return {
     ...deps,
     // The list is loaded for all requests, so it is in none's trace.
     loadBlocklist: bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix }),
     lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry.active.get }),
-    limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
+    limiter: createRateLimiter({
+      options: { leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS },
+      store: edgeLimitStore(redis, config),
+      breaker,
+      judge: (error) => (isRedisRefusal(error) ? "success" : "failure"),
+      now,
+    }),
   };
 };
 

@@ -1,6 +1,6 @@
 /** Leave to begin a request's work: under overload some is refused before anything has been done for it. */
 import type { Route } from "../contract/route.ts";
-import type { Scope } from "./data/database.ts";
+import type { Scope } from "./db/database.ts";
 
 /** The work was not begun: there is more of it than can be done in time. */
 export class ShedError extends Error {

@@ -13,7 +13,7 @@ import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import type { Admission } from "./admission.ts";
 import type { AnswerCache } from "./cache/answer-cache.ts";
 import { cachedRoute } from "./cache/cached-route.ts";
-import type { PostgresPool } from "./data/postgres.ts";
+import type { PostgresPool } from "./db/postgres.ts";
 import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
 import { createProbes } from "./lifecycle/probes.ts";

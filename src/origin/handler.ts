@@ -5,7 +5,7 @@ import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Identity, Principal } from "../middleware/auth/principal.ts";
 import { writtenTag } from "../middleware/response-cache/tags.ts";
 import type { OriginDependencies } from "./app.ts";
-import type { Database } from "./data/database.ts";
+import type { Database } from "./db/database.ts";
 import { type Answer, type Respond, responder } from "./http/response.ts";
 import type { OriginContext } from "./middleware/context.ts";
 import { Deadline } from "./middleware/deadline.ts";

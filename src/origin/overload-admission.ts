@@ -9,8 +9,8 @@ import {
 } from "../resilience/concurrency-limit/concurrency-limit.ts";
 import type { OverloadOptions } from "../resilience/concurrency-limit/options.ts";
 import { type Admission, ShedError } from "./admission.ts";
-import type { EndReason, Scope } from "./data/database.ts";
-import { DeadlineError } from "./data/failure.ts";
+import type { EndReason, Scope } from "./db/database.ts";
+import { DeadlineError } from "./db/errors.ts";
 
 export interface OverloadAdmission extends Admission {
   readonly gauges: LimitGauges;

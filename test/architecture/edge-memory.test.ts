@@ -256,7 +256,7 @@ for (const { ratio, kept, collector } of cases) {
             OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl,
             OTEL_TRACES_SAMPLER_ARG: String(ratio),
             OTEL_METRIC_EXPORT_INTERVAL: "1000",
-            ACCESS_LOG: "true",
+            ACCESS_LOG: "all",
           },
           // Of spans there are some until they are sent; where nobody takes them, as many as there may be.
           settle: async () => {

@@ -1,11 +1,11 @@
-/** What an isolate remembers of its clients. */
+/** The memory that the limiter of an isolate uses. */
 import { expect, test } from "vitest";
-import type { LimitedClient } from "../../src/middleware/rate-limit/limiter/limit-key.ts";
+import type { LimitedClient } from "../../src/middleware/rate-limit/limit-key.ts";
 import { limitOf, Scene } from "../middleware/rate-limit/support/scene.ts";
 import { usedBytes } from "../support/heap.ts";
 import { isLong } from "../support/runtime.ts";
 
-/** More than any one isolate is to hold, bytes: a Worker has 128 MB for everything. */
+/** Bytes; a Worker has 128 MB in all. */
 const MOST_BYTES = 40_000_000;
 
 const clientOf = (index: number): LimitedClient => ({
@@ -13,19 +13,19 @@ const clientOf = (index: number): LimitedClient => ({
   principal: `principal-${index}`,
 });
 
-/** Each with two limits. With TEST_LONG=1 they have a million keys. */
+/** Each has two limits: with TEST_LONG=1 a million keys. */
 const CLIENTS = isLong ? 500_000 : 60_000;
 
-test("however many keys there are, an isolate remembers as many as it may, and holds no more memory", () => {
+test("keys and memory are bounded, however many clients there are", () => {
   const scene = new Scene();
   const limits = [limitOf({ onStoreFailure: "local" }), limitOf({ name: "account", per: "principal" })];
-  // What is refused is not written to the store, which is not what is measured.
-  const tooDear = limits.map((limit) => ({ ...limit, cost: 11 }));
+  // Rejected calls do not grow the in-memory store, which is not measured.
+  const tooExpensive = limits.map((limit) => ({ ...limit, cost: 11 }));
   const before = usedBytes();
   for (let index = 0; index < CLIENTS; index += 1) {
-    // Half of them while the store is away: then each has a bucket of its own beside.
+    // Half of them while the store is down, so that they also have a local bucket.
     scene.isStoreThere = index % 2 === 0;
-    scene.request(tooDear, clientOf(index));
+    scene.request(tooExpensive, clientOf(index));
   }
   expect(scene.limiter.size).toBeLessThanOrEqual(scene.limiter.settings.maxKeys);
   expect(usedBytes() - before).toBeLessThan(MOST_BYTES);

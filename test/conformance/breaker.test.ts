@@ -2,24 +2,24 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
-import type { Scope } from "../../src/origin/data/database.ts";
-import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import type { Scope } from "../../src/origin/db/database.ts";
+import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { overTcp, overWebSocket } from "./support/database-drivers.ts";
 import { type ConnectOptions, describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate, until } from "./support/poll.ts";
+import { recordingBreaker, type Settled } from "./support/recording-breaker.ts";
 import { reading, type TestScope, writing } from "./support/scope.ts";
-import { type Told, tellingBreaker } from "./support/telling-breaker.ts";
 
-interface Way {
+interface Kind {
   readonly scope: (timeoutMs?: number) => TestScope;
   readonly run: (pool: PostgresPool, scope: Scope, text: string) => Promise<unknown>;
 }
 
-const ways: Readonly<Record<string, Way>> = {
+const kinds: Readonly<Record<string, Kind>> = {
   "a read": { scope: reading, run: (pool, scope, text) => pool.within(scope).query(text) },
   "a write": { scope: writing, run: (pool, scope, text) => pool.within(scope).query(text) },
   "a transaction": {
@@ -31,21 +31,21 @@ const ways: Readonly<Record<string, Way>> = {
       }),
   },
 };
-const eachWay = test.each(Object.entries(ways));
+const eachKind = test.each(Object.entries(kinds));
 
-const settled = (told: readonly Told[]): Promise<readonly Told[]> =>
-  until("every attempt has told what it knows", () => !told.includes("nothing yet") && told);
+const allSettled = (settlements: readonly Settled[]): Promise<readonly Settled[]> =>
+  until("every permit is settled", () => !settlements.includes("pending") && settlements);
 
 describeDatabases(
   (fixture, driver) => {
-    /** A pool that tells, and what it tells. */
-    const telling = (options: ConnectOptions = {}) => {
-      const { breaker, told } = tellingBreaker();
+    /** A pool, and how it settles its permits. */
+    const recording = (options: ConnectOptions = {}) => {
+      const { breaker, settlements } = recordingBreaker();
       const pool = fixture().connect({ maxConnections: 2, breaker, ...options });
-      return { pool, told };
+      return { pool, settlements };
     };
 
-    /** The same through a door. */
+    /** The same behind a TCP proxy that can stop answering. */
     const behindDoor = async (options: ConnectOptions = {}) => {
       const stops = new StopList();
       onTestFinished(() => stops.stopAll());
@@ -53,53 +53,56 @@ describeDatabases(
       const door: Door = await startDoor(url.href);
       stops.add(() => door.stop());
       url.host = `127.0.0.1:${door.port}`;
-      return { door, ...telling({ ...(await driver.route(url.href, stops)), ...options }) };
+      return { door, ...recording({ ...(await driver.route(url.href, stops)), ...options }) };
     };
 
-    /** Where the driver is to look for its server, or for the proxy before it. */
+    /** Options that lead to a port of this machine. */
     const toPort = (port: number): ConnectOptions =>
       driver === overTcp
         ? { url: `postgres://a:b@127.0.0.1:${port}/c` }
         : { webSocketProxy: `127.0.0.1:${port}/v1` };
 
-    eachWay("%s that is answered tells that the server is well", async (_, { scope, run }) => {
-      const { pool, told } = telling();
+    eachKind("%s that succeeds counts as a success", async (_, { scope, run }) => {
+      const { pool, settlements } = recording();
       await run(pool, scope(), "SELECT 1");
-      expect(told).toEqual(["ok"]);
+      expect(settlements).toEqual(["ok"]);
     });
 
-    eachWay("%s that the server refuses, or cancels at its deadline, tells the same", async (_, way) => {
-      const { pool, told } = telling();
-      await expect(way.run(pool, way.scope(), "SELECT 1/0")).rejects.toThrow("division by zero");
-      await expect(way.run(pool, way.scope(), "SELEC")).rejects.toThrow("syntax error");
-      await expect(way.run(pool, way.scope(200), "SELECT pg_sleep(10)")).rejects.toThrow(DeadlineError);
-      expect(await settled(told)).toEqual(["ok", "ok", "ok"]);
-    });
+    eachKind(
+      "%s that the server rejects, or cancels at its deadline, counts as a success",
+      async (_, kind) => {
+        const { pool, settlements } = recording();
+        await expect(kind.run(pool, kind.scope(), "SELECT 1/0")).rejects.toThrow("division by zero");
+        await expect(kind.run(pool, kind.scope(), "SELEC")).rejects.toThrow("syntax error");
+        await expect(kind.run(pool, kind.scope(200), "SELECT pg_sleep(10)")).rejects.toThrow(DeadlineError);
+        expect(await allSettled(settlements)).toEqual(["ok", "ok", "ok"]);
+      },
+    );
 
-    test("each try of a transaction asks again", async () => {
-      const { pool, told } = telling();
+    test("each attempt of a transaction acquires a permit", async () => {
+      const { pool, settlements } = recording();
       let tries = 0;
       await pool.within(writing()).transaction(async (transaction) => {
         tries += 1;
         if (tries < 3) await transaction.query("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$");
       });
-      expect(told).toEqual(["ok", "ok", "ignore"]);
+      expect(settlements).toEqual(["ok", "ok", "ignore"]);
     });
 
-    eachWay("%s whose client goes away tells nothing", async (_, { scope, run }) => {
-      const { pool, told } = telling();
+    eachKind("%s whose client disconnects does not count", async (_, { scope, run }) => {
+      const { pool, settlements } = recording();
       const mark = uniqueMark();
       const left = scope();
       const failing = failureOf(run(pool, left, `SELECT pg_sleep(10) AS ${mark}`));
       await fixture().untilRunning(mark);
       left.end("abandoned");
       await failing;
-      expect(told).toEqual(["ignore"]);
+      expect(settlements).toEqual(["ignore"]);
       await fixture().untilGone(mark);
     });
 
-    test("a transaction that has sent nothing tells nothing, one that rolls back that the server is well", async () => {
-      const { pool, told } = telling();
+    test("a transaction that sends nothing does not count, one that rolls back counts as a success", async () => {
+      const { pool, settlements } = recording();
       const refused = new Error("refused");
       const database = pool.within(writing());
       await expect(database.transaction(() => Promise.reject(refused))).rejects.toBe(refused);
@@ -109,21 +112,21 @@ describeDatabases(
           throw refused;
         }),
       ).rejects.toBe(refused);
-      expect(told).toEqual(["ignore", "ok"]);
+      expect(settlements).toEqual(["ignore", "ok"]);
     });
 
-    eachWay("%s whose connection is lost under it tells a failure", async (_, { scope, run }) => {
-      const { pool, told } = telling();
+    eachKind("%s that loses its connection counts as a failure", async (_, { scope, run }) => {
+      const { pool, settlements } = recording();
       const mark = uniqueMark();
       const failing = failureOf(run(pool, scope(), `SELECT pg_sleep(2) AS ${mark}`));
       await fixture().untilRunning(mark);
       await fixture().terminateAll();
       await failing;
-      expect(told).toEqual(["fail"]);
+      expect(settlements).toEqual(["fail"]);
     });
 
-    test("with a connection that is lost one failure is told, however many reads shared it", async () => {
-      const { pool, told } = telling({ maxConnections: 1 });
+    test("a lost connection counts as one failure, however many reads share it", async () => {
+      const { pool, settlements } = recording({ maxConnections: 1 });
       const mark = uniqueMark();
       const reads = Array.from({ length: 20 }, () =>
         failureOf(pool.within(reading()).query(`SELECT pg_sleep(0.1) AS ${mark}`)),
@@ -131,35 +134,38 @@ describeDatabases(
       await fixture().untilRunning(mark);
       await fixture().terminateAll();
       await Promise.all(reads);
-      expect(told.filter((each) => each === "fail")).toHaveLength(1);
-      expect(told).not.toContain("nothing yet");
+      expect(settlements.filter((each) => each === "fail")).toHaveLength(1);
+      expect(settlements).not.toContain("pending");
     });
 
-    eachWay("%s for which no connection can be opened tells a failure", async (_, { scope, run }) => {
-      const { pool, told } = telling(toPort(await freePort()));
+    eachKind("%s counts as a failure if no connection can be opened", async (_, { scope, run }) => {
+      const { pool, settlements } = recording(toPort(await freePort()));
       await failureOf(run(pool, scope(), "SELECT 1"));
-      expect(await settled(told)).toEqual(["fail"]);
+      expect(await allSettled(settlements)).toEqual(["fail"]);
     });
 
-    eachWay("%s that has not waited for the opening's failure tells it all the same", async (_, way) => {
-      const { pool, told } = telling({ connectTimeoutMs: 400, ...toPort(await startBlackHole()) });
-      const { error } = await failureOf(way.run(pool, way.scope(50), "SELECT 1"));
+    eachKind("%s counts as a failure if opening fails after the caller has left", async (_, kind) => {
+      const { pool, settlements } = recording({ connectTimeoutMs: 400, ...toPort(await startBlackHole()) });
+      const { error } = await failureOf(kind.run(pool, kind.scope(50), "SELECT 1"));
       expect(error).toBeInstanceOf(DeadlineError);
-      expect(told).toEqual(["nothing yet"]);
-      expect(await settled(told)).toEqual(["fail"]);
+      expect(settlements).toEqual(["pending"]);
+      expect(await allSettled(settlements)).toEqual(["fail"]);
     });
 
-    eachWay("%s that a server leaves unanswered beyond its deadline tells a failure", async (_, way) => {
-      const { door, pool, told } = await behindDoor();
-      await way.run(pool, way.scope(), "SELECT 1");
-      door.shut();
-      const { error } = await failureOf(way.run(pool, way.scope(200), "SELECT 1"));
-      expect(error).toBeInstanceOf(DeadlineError);
-      expect(await settled(told)).toEqual(["ok", "fail"]);
-    });
+    eachKind(
+      "%s that the server leaves unanswered beyond its deadline counts as a failure",
+      async (_, kind) => {
+        const { door, pool, settlements } = await behindDoor();
+        await kind.run(pool, kind.scope(), "SELECT 1");
+        door.shut();
+        const { error } = await failureOf(kind.run(pool, kind.scope(200), "SELECT 1"));
+        expect(error).toBeInstanceOf(DeadlineError);
+        expect(await allSettled(settlements)).toEqual(["ok", "fail"]);
+      },
+    );
 
-    test("what finds every connection taken tells nothing", async () => {
-      const { pool, told } = telling({ maxConnections: 1, connectTimeoutMs: 700 });
+    test("a statement that finds every connection in use does not count", async () => {
+      const { pool, settlements } = recording({ maxConnections: 1, connectTimeoutMs: 700 });
       const [taken, done] = [gate(), gate()];
       const long = pool.within(writing()).transaction(async (transaction) => {
         await transaction.query("SELECT 1");
@@ -167,22 +173,22 @@ describeDatabases(
         await done.opened;
       });
       await Promise.race([taken.opened, long]);
-      for (const { scope, run } of Object.values(ways)) {
+      for (const { scope, run } of Object.values(kinds)) {
         const { error } = await failureOf(run(pool, scope(), "SELECT 1"));
         expect(error).toBeInstanceOf(SaturatedError);
       }
       done.open();
       await long;
-      expect(told).toEqual(["ok", "ignore", "ignore", "ignore"]);
+      expect(settlements).toEqual(["ok", "ignore", "ignore", "ignore"]);
     });
 
-    eachWay("%s is refused at once while the breaker is open, and nothing is sent", async (_, way) => {
+    eachKind("%s is rejected at once while the breaker is open, and nothing is sent", async (_, kind) => {
       const nowMs = Date.now();
       const breaker = createBreaker({ failureThreshold: 1 }, { now: () => nowMs, random: () => 0.9 });
       const permit = breaker.tryAcquire();
       if (permit.granted) permit.fail();
       const pool = fixture().connect({ breaker });
-      const { error } = await failureOf(way.run(pool, way.scope(), "SELECT 1"));
+      const { error } = await failureOf(kind.run(pool, kind.scope(), "SELECT 1"));
       expect(error).toBeInstanceOf(CircuitOpenError);
       expect(error).toMatchObject({ retryAtMs: nowMs + 900, retryAfterS: 1 });
       await pause(0);

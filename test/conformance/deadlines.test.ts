@@ -1,13 +1,13 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { type Scope, unboundScope } from "../../src/origin/data/database.ts";
-import { DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { type Scope, unboundScope } from "../../src/origin/db/database.ts";
+import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate } from "./support/poll.ts";
 import { reading, type TestScope, writing } from "./support/scope.ts";
 
-/** Deadlines are 300 ms; two noisy cores may take their time. */
+/** Deadlines are 300 ms; a busy machine needs slack. */
 const slackMs = 3_000;
 
 type Run = (pool: PostgresPool, scope: Scope, text: string) => Promise<unknown>;
@@ -37,7 +37,7 @@ const ways: Readonly<
 
 describeDatabases((fixture) => {
   const expectUsable = async (pool: PostgresPool): Promise<void> => {
-    // Every connection: the session has nothing left of a deadline.
+    // On every connection: no session keeps a timeout.
     const timeouts = await Promise.all(
       Array.from({ length: 6 }, () =>
         pool.within(unboundScope("after")).query<{ statement_timeout: string }>("SHOW statement_timeout"),
@@ -49,7 +49,7 @@ describeDatabases((fixture) => {
 
   test.each(
     Object.entries(ways),
-  )("%s that takes too long ends at its deadline, at the server too", async (_, way) => {
+  )("%s that takes too long ends at its deadline, on the server too", async (_, way) => {
     const pool = fixture().connect({ maxConnections: 2 });
     const mark = uniqueMark();
     const { error, tookMs } = await failureOf(
@@ -73,7 +73,7 @@ describeDatabases((fixture) => {
     await expectUsable(pool);
   });
 
-  test("a quick statement with a deadline leaves nothing behind in the session", async () => {
+  test("a fast statement with a deadline leaves nothing behind in the session", async () => {
     const pool = fixture().connect({ maxConnections: 1 });
     for (const scope of [reading(5_000), writing(5_000)]) {
       expect(await pool.within(scope).query("SHOW statement_timeout")).not.toEqual([
@@ -84,7 +84,7 @@ describeDatabases((fixture) => {
     }
   });
 
-  test("maintenance is bound too", async () => {
+  test("maintenance has a time limit too", async () => {
     const pool = fixture().connect();
     expect(await pool.query("SHOW statement_timeout")).toEqual([
       { statement_timeout: expect.stringMatching(/^1(5s|4\d+ms)$/) },
@@ -107,7 +107,7 @@ describeDatabases((fixture) => {
     expect(await fixture().admin(`SELECT n FROM ${mark}`)).toEqual([]);
   });
 
-  test("a transaction that ends by its deadline has done nothing", async () => {
+  test("a transaction that ends at its deadline has no effect", async () => {
     const pool = fixture().connect({ maxConnections: 2 });
     const table = uniqueMark();
     await fixture().admin(`CREATE TABLE ${table} (n int8)`);
@@ -124,27 +124,27 @@ describeDatabases((fixture) => {
     await expectUsable(pool);
   });
 
-  test("who shares a connection with an abandoned read gets the right answer", async () => {
+  test("reads that share a connection with an abandoned read get their own results", async () => {
     const pool = fixture().connect({ maxConnections: 2 });
     const mark = uniqueMark();
     const scope = reading(15_000);
     const failing = failureOf(pool.within(scope).query(`SELECT pg_sleep(10) AS ${mark}`));
     await fixture().untilRunning(mark);
-    const strangers = Array.from({ length: 50 }, (_, n) =>
+    const others = Array.from({ length: 50 }, (_, n) =>
       pool.within(reading(10_000)).query("SELECT $1::int4 AS n", [n]),
     );
     await pause(50);
     scope.end("abandoned");
-    for (const [n, rows] of (await Promise.all(strangers)).entries()) expect(rows).toEqual([{ n }]);
+    for (const [n, rows] of (await Promise.all(others)).entries()) expect(rows).toEqual([{ n }]);
     expect((await failing).error).toBeInstanceOf(DeadlineError);
     await fixture().untilGone(mark);
     await expectUsable(pool);
   });
 
-  test("a read that waits behind a stranger's ends at its own deadline, and leaves the stranger's alone", async () => {
+  test("a read that waits behind another one ends at its own deadline, and leaves the other one alone", async () => {
     const pool = fixture().connect({ maxConnections: 2 });
     const mark = uniqueMark();
-    const stranger = pool.within(reading(15_000)).query(`SELECT 1 AS one FROM pg_sleep(2.5) AS ${mark}`);
+    const other = pool.within(reading(15_000)).query(`SELECT 1 AS one FROM pg_sleep(2.5) AS ${mark}`);
     await fixture().untilRunning(mark);
     // One of them takes the pool's other connection where connections are not shared.
     const waiting = Array.from({ length: 4 }, () =>
@@ -155,14 +155,14 @@ describeDatabases((fixture) => {
       expect(tookMs).toBeLessThan(2_000);
     }
     expect(await fixture().running(mark)).toBe(1);
-    expect(await stranger).toEqual([{ one: 1 }]);
+    expect(await other).toEqual([{ one: 1 }]);
     await expectUsable(pool);
   });
 
-  /** A pool whose one connection is taken until it is let go. */
+  /** A pool whose only connection is in use until released. */
   const takenPool = async (
     connectTimeoutMs: number,
-  ): Promise<{ pool: PostgresPool; letGo(): Promise<void> }> => {
+  ): Promise<{ pool: PostgresPool; release(): Promise<void> }> => {
     const pool = fixture().connect({ maxConnections: 1, connectTimeoutMs });
     const taken = gate();
     const done = gate();
@@ -174,7 +174,7 @@ describeDatabases((fixture) => {
     await Promise.race([taken.opened, long]);
     return {
       pool,
-      letGo: async () => {
+      release: async () => {
         done.open();
         await long;
       },
@@ -182,25 +182,25 @@ describeDatabases((fixture) => {
   };
 
   test("waiting for a connection is bounded by the request", async () => {
-    const { pool, letGo } = await takenPool(10_000);
+    const { pool, release } = await takenPool(10_000);
     for (const scope of [reading(200), writing(200)]) {
       const { error, tookMs } = await failureOf(pool.within(scope).query("SELECT 1"));
       expect(error).toBeInstanceOf(DeadlineError);
       expect(tookMs).toBeLessThan(slackMs);
     }
-    await letGo();
+    await release();
     await expectUsable(pool);
   });
 
   test("without a deadline, waiting for a connection is bounded by the pool", async () => {
-    const { pool, letGo } = await takenPool(700);
+    const { pool, release } = await takenPool(700);
     for (const readOnly of [false, true]) {
       const scope = { ...unboundScope("waiting"), readOnly };
       const { error, tookMs } = await failureOf(pool.within(scope).query("SELECT 1"));
       expect(error).toBeInstanceOf(UnavailableError);
       expect(tookMs).toBeLessThan(slackMs);
     }
-    await letGo();
+    await release();
     await expectUsable(pool);
   });
 });

@@ -2,8 +2,8 @@
 import { pino } from "pino";
 import { describe } from "vitest";
 import { StopList } from "../../src/local/stop-list.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { connectRedis } from "../../src/origin/data/redis.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
 import { limitStoreOf } from "../../src/origin/stores/limits.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";

@@ -2,8 +2,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
-import { DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { overTcp, overWebSocket } from "./support/database-drivers.ts";
 import { describeDatabases, expectNoEscapes, uniqueMark } from "./support/database-fixture.ts";
@@ -28,7 +28,7 @@ describeDatabases((fixture, driver) => {
       ),
     );
 
-  test("of two hundred reads at once through few connections each gets its own answer", async () => {
+  test("two hundred concurrent reads through few connections each get their own result", async () => {
     const pool = fixture().connect({ maxConnections: 3 });
     for (const { n, rows, error } of await readAll(pool)) {
       expect(error).toBeUndefined();
@@ -37,7 +37,7 @@ describeDatabases((fixture, driver) => {
     expect(pool.usage().total).toBeLessThanOrEqual(3);
   });
 
-  test("reads survive the loss of connections under them, and never get another's answer", async () => {
+  test("reads survive the loss of their connections, and never get another read's result", async () => {
     const pool = fixture().connect({ maxConnections: 3 });
     const outcomes: Awaited<ReturnType<typeof readAll>> = [];
     for (let wave = 0; wave < 3; wave += 1) {
@@ -48,7 +48,7 @@ describeDatabases((fixture, driver) => {
     }
     for (const { n, rows, error } of outcomes) {
       if (error === undefined) expect(rows).toEqual([{ n, slept: "" }]);
-      // Only what shares connections sends reads again.
+      // Only shared connections send reads again.
       else if (pool.driver === "pg") throw error;
       else expect(error).toBeInstanceOf(UnavailableError);
     }
@@ -67,7 +67,7 @@ describeDatabases((fixture, driver) => {
     expect(await fixture().admin(`SELECT last_value::int4 AS times FROM ${mark}`)).toEqual([{ times: 1 }]);
   });
 
-  test("a transaction whose connection is lost fails as unavailable, and has done nothing", async () => {
+  test("a transaction whose connection is lost fails as unavailable, without effect", async () => {
     const pool = fixture().connect();
     const table = uniqueMark();
     await fixture().admin(`CREATE TABLE ${table} (n int8)`);
@@ -88,32 +88,34 @@ describeDatabases((fixture, driver) => {
     );
   });
 
-  test("idle connections that are lost do no harm", async () => {
+  test("lost idle connections are replaced", async () => {
     const pool = fixture().connect();
     await Promise.all(numbers.slice(0, 8).map(() => pool.within(writing()).query("SELECT pg_sleep(0.01)")));
     expect(pool.usage().idle).toBeGreaterThan(1);
     await fixture().terminateAll();
-    // A pooler keeps its clients.
+    // A pooler keeps its clients' connections.
     if (!driver.pooled) await until("the pool has noticed", () => pool.usage().total === 0);
     else await pause(50);
     expect(await pool.within(writing()).query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
     expect(await pool.within(reading()).query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
   });
 
-  test("a read on idle connections whose loss nobody has noticed yet succeeds", async () => {
+  test("a read on idle connections whose loss is still undetected succeeds", async () => {
     const pool = fixture().connect();
-    for (let time = 0; time < 3; time += 1) {
-      await Promise.all(
-        numbers.slice(0, 20).map(() => pool.within(reading()).query("SELECT pg_sleep(0.005)")),
+    const many = async (text: string): Promise<void> => {
+      const outcomes = await Promise.allSettled(
+        numbers.slice(0, 20).map(() => pool.within(reading()).query(text)),
       );
-      const terminating = fixture().terminateAll();
-      const reads = numbers.slice(0, 20).map(() => pool.within(reading()).query("SELECT 1 AS one"));
-      const [outcomes] = await Promise.all([Promise.allSettled(reads), terminating]);
+      // Only shared connections send reads again. The server may still be closing connections of the previous round.
       if (pool.driver === "pg") for (const { status } of outcomes) expect(status).toBe("fulfilled");
+    };
+    for (let time = 0; time < 3; time += 1) {
+      await many("SELECT pg_sleep(0.005)");
+      await Promise.all([fixture().terminateAll(), many("SELECT 1 AS one")]);
     }
   });
 
-  test("a server that turned read-only takes no writes but reads, and takes writes again without a restart", async () => {
+  test("a server that turns read-only serves reads but rejects writes, and accepts writes again without a restart", async () => {
     const { admin, databaseName, terminateAll, connect } = fixture();
     const pool = connect();
     const table = uniqueMark();
@@ -147,7 +149,7 @@ describeDatabases((fixture, driver) => {
     } finally {
       await admin(`ALTER DATABASE ${databaseName} RESET default_transaction_read_only`);
     }
-    // A pooler's server connections are its own to renew (its RECONNECT).
+    // A pooler renews its server connections itself (its RECONNECT).
     if (driver.pooled) await terminateAll();
     await until("writes succeed again", () =>
       write(3).then(
@@ -160,7 +162,7 @@ describeDatabases((fixture, driver) => {
     expect(await read()).toEqual([{ count: 6 }]);
   });
 
-  test("nothing has escaped that would end a process", () => {
+  test("no error escapes that would end a process", () => {
     expect(escaped).toEqual([]);
   });
 });
@@ -173,7 +175,7 @@ describeDatabases(
       return url.href;
     };
 
-    /** Pools whose server is at `port`, by the ways in which it can be out of reach. */
+    /** Pools whose server is at `port`: directly, or behind the proxy. */
     const poolsTo = async (port: number): Promise<PostgresPool[]> => {
       const { connect } = fixture();
       const options = { connectTimeoutMs: 400 };
@@ -203,7 +205,7 @@ describeDatabases(
       expect(tookMs).toBeLessThan(2_000);
     };
 
-    test("a port that nobody listens on is UnavailableError in bounded time", async () => {
+    test("a closed port is UnavailableError in bounded time", async () => {
       for (const pool of await poolsTo(await freePort())) await expectBounded(pool);
     });
 

@@ -5,7 +5,7 @@ import { reading, writing } from "./support/scope.ts";
 
 describeDatabases(
   (fixture) => {
-    test("prepared statements are given up after few accidents, and no answer is ever wrong", async () => {
+    test("prepared statements are given up after few failures, and no result is ever wrong", async () => {
       const { connect, admin, logLines } = fixture();
       const table = uniqueMark();
       await admin(`CREATE TABLE ${table} (n int8)`);
@@ -14,8 +14,8 @@ describeDatabases(
       const givenUp = (): number =>
         logLines.filter((line) => line.includes("do not keep prepared statements")).length;
       let rounds = 0;
-      // Which server connection a client meets is the pooler's choice: one of them has lost its names. Once the
-      // pool does without names, some more rounds.
+      // The pooler chooses the server connection, one of which has lost its prepared statements. Two more rounds follow
+      // once the pool does without them.
       for (let after = 0; after < 2 && rounds < 50; rounds += 1) {
         if (givenUp() > 0) after += 1;
         await pools[0]?.within(writing()).query("DEALLOCATE ALL");
@@ -36,7 +36,7 @@ describeDatabases(
         );
         await Promise.all(work);
       }
-      // What was run again after an accident has been written once.
+      // Retried transactions have written once.
       expect(await admin(`SELECT count(*)::int4 AS count FROM ${table}`)).toEqual([
         { count: rounds * 2 * 10 * 2 },
       ]);

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } f
 import { freePort } from "../../src/local/free-port.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/cache/scripts.ts";
-import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
+import type { RedisStore } from "../../src/origin/redis/store.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { expectNoEscapes } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
@@ -18,14 +19,14 @@ import {
   startRedisServer,
 } from "./support/redis-server.ts";
 
-/** A command's own bound is 2 s; a hash is replaced in several. */
+/** A command's limit is 2 s; replacing a hash takes several. */
 const boundMs = 4_000;
 
 type Skip = (note: string) => never;
 
 const { escaped } = expectNoEscapes();
 const log = pino({ level: "silent" });
-/** Over HTTP there is a Redis in any case: behind the shared bridge, if only a mock. */
+/** Over HTTP a Redis is always present: the shared bridge has at least a mock. */
 const isMissing = ({ scheme }: RedisDriver): boolean => scheme === "redis" && noRedis !== undefined;
 
 const testsOf = (driver: RedisDriver): void => {
@@ -56,7 +57,7 @@ const testsOf = (driver: RedisDriver): void => {
     return store;
   };
 
-  /** A name of the test's own, of which nothing is left afterwards. */
+  /** A unique name; its keys are removed when the test has finished. */
   const newName = (): string => {
     const name = `conformance:${randomBytes(6).toString("hex")}`;
     onTestFinished(async () => {
@@ -66,15 +67,21 @@ const testsOf = (driver: RedisDriver): void => {
     return name;
   };
 
+  /** The values of the names, in their order. */
+  const valuesOf = async (store: RedisStore, names: readonly string[]) => {
+    const claim = { name: `${names[0]}:reader`, value: "1", ttlMs: 60_000 };
+    return (await store.claimAndRead(claim, names)).values;
+  };
+
   const ownProcess = (skip: Skip): RedisProcess =>
-    server?.process ?? skip("the server is not the test's own");
-  const inspected = (skip: Skip): Redis => admin ?? skip("the server cannot be looked into");
+    server?.process ?? skip("the test does not own the server");
+  const inspected = (skip: Skip): Redis => admin ?? skip("the server cannot be inspected");
 
   test("a ping is answered", async () => {
     await connect().ping();
   });
 
-  test("a field is as it was written, and null where it is absent", async () => {
+  test("a field is returned unchanged, and null if it is absent", async () => {
     const store = connect();
     const name = newName();
     const fields = {
@@ -102,7 +109,7 @@ const testsOf = (driver: RedisDriver): void => {
     expect(await redis.keys(`${name}*`)).toEqual([name]);
   });
 
-  test("a hash replaced by one without fields is empty", async () => {
+  test("replacing a hash without fields removes it", async () => {
     const store = connect();
     const name = newName();
     await store.replaceHash(name, {});
@@ -112,7 +119,7 @@ const testsOf = (driver: RedisDriver): void => {
     expect((await admin?.keys(`${name}*`)) ?? []).toEqual([]);
   });
 
-  test("readers see the old hash or the new one, however large", async () => {
+  test("readers see the old hash or the new one, whatever its size", async () => {
     const store = connect();
     const reader = connect();
     const name = newName();
@@ -128,7 +135,7 @@ const testsOf = (driver: RedisDriver): void => {
     let reads = 0;
     let latest = 0;
     while (!isDone) {
-      // Newest part first: a hash that came into being bit by bit would show.
+      // Last part first: a hash written in place would show old fields after new ones.
       for (const field of ["field-2499", "field-1200", "field-0"]) {
         const version = Number((await reader.hashField(name, field)) ?? Number.NaN);
         expect(version).toBeGreaterThanOrEqual(latest);
@@ -140,7 +147,7 @@ const testsOf = (driver: RedisDriver): void => {
     expect(reads).toBeGreaterThan(5);
   });
 
-  test("a hash with a time to live is forgotten after it, unless it is given more", async ({ skip }) => {
+  test("a hash expires after its time to live, unless that is extended", async ({ skip }) => {
     const redis = inspected(skip);
     const store = connect();
     const name = newName();
@@ -155,16 +162,16 @@ const testsOf = (driver: RedisDriver): void => {
     await store.expire(name, 1_000);
   });
 
-  test("a removed hash is gone, and may be removed again", async () => {
+  test("a removed hash is absent, and removing it again is no error", async () => {
     const store = connect();
     const name = newName();
     await store.replaceHash(name, { a: "1" });
-    await store.removeHash(name);
-    await store.removeHash(name);
+    await store.remove(name);
+    await store.remove(name);
     expect(await store.hashField(name, "a")).toBeNull();
   });
 
-  test("a name is taken once, and free again after its time", async () => {
+  test("a name is taken once, and free again after its time to live", async () => {
     const store = connect();
     const name = newName();
     const takes = await Promise.all(Array.from({ length: 20 }, () => store.setIfAbsent(name, 1_000)));
@@ -174,22 +181,22 @@ const testsOf = (driver: RedisDriver): void => {
     expect(await store.setIfAbsent(name, 60_000)).toBe(false);
   });
 
-  test("a value is as it was written, for its time, until it is removed", async () => {
+  test("a value is returned unchanged until it expires or is removed", async () => {
     const store = connect();
     const name = newName();
     const value = '{"n":1.50,"s":"ünï 🦫"}';
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
     await store.set(name, value, 60_000);
-    expect(await store.values([name, `${name}:absent`, name])).toEqual([value, null, value]);
+    expect(await valuesOf(store, [name, `${name}:absent`, name])).toEqual([value, null, value]);
     if (admin !== undefined) expect(await admin.pttl(name)).toBeGreaterThan(0);
     await store.remove(name);
     await store.remove(name);
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
     await store.set(name, value, 1);
-    await until("its time is over", async () => (await store.values([name]))[0] === null);
+    await until("the value has expired", async () => (await valuesOf(store, [name]))[0] === null);
   });
 
-  test("a name is taken, and others are read afterwards, in one go", async () => {
+  test("claimAndRead takes a name, then reads others", async () => {
     const store = connect();
     const name = newName();
     const claim = (value: string) => ({ name, value, ttlMs: 60_000 });
@@ -202,22 +209,22 @@ const testsOf = (driver: RedisDriver): void => {
     );
     expect(answers).toEqual(answers.map(() => ({ claimed: false, values: ["first"] })));
     await store.evaluate(REMOVE_IF_EQUAL, [name], ["later"]);
-    expect(await store.values([name])).toEqual(["first"]);
+    expect(await valuesOf(store, [name])).toEqual(["first"]);
     await store.evaluate(REMOVE_IF_EQUAL, [name], ["first"]);
-    expect(await store.values([name])).toEqual([null]);
+    expect(await valuesOf(store, [name])).toEqual([null]);
   });
 
-  test("the versions of tags rise above what is there, and above what is proposed", async () => {
+  test("tag versions rise above the stored ones and the proposed one", async () => {
     const store = connect();
     const names = [newName(), newName()];
     const raise = (proposed: number) => store.evaluate(RAISE_VERSIONS, names, [String(proposed), "60000"]);
     expect(await raise(1_764_057_600_000)).toEqual(["1764057600000", "1764057600000"]);
     expect(await raise(1_764_057_600_000)).toEqual(["1764057600001", "1764057600001"]);
     expect(await raise(5)).toEqual(["1764057600002", "1764057600002"]);
-    expect(await store.values(names)).toEqual(["1764057600002", "1764057600002"]);
+    expect(await valuesOf(store, names)).toEqual(["1764057600002", "1764057600002"]);
   });
 
-  test("a script gets its keys and values, and what it returns comes back as text", async () => {
+  test("a script receives its keys and values, and its result is returned as text", async () => {
     const store = connect();
     const name = newName();
     const script = "redis.call('SET', KEYS[1], ARGV[1]) return {redis.call('GET', KEYS[1]), ARGV[2]}";
@@ -231,7 +238,6 @@ const testsOf = (driver: RedisDriver): void => {
       store.hashField(name, "a"),
       store.replaceHash(name, { a: "1" }),
       store.setIfAbsent(name, 1_000),
-      store.values([name]),
       store.claimAndRead({ name, value: "1", ttlMs: 1_000 }, [name]),
       store.set(name, "1", 1_000),
       store.remove(name),
@@ -248,15 +254,15 @@ const testsOf = (driver: RedisDriver): void => {
     token: "any",
   });
 
-  test("a server that accepts and never answers fails commands within their bound", async () => {
+  test("commands to a server that never answers fail within their limit", async () => {
     await expectBounded(connect(toPort(await startBlackHole())));
   });
 
-  test("a port that nobody listens on fails commands within their bound", async () => {
+  test("commands to a closed port fail within their limit", async () => {
     await expectBounded(connect(toPort(await freePort())));
   });
 
-  test("a server that stops answering fails commands within their bound, and is used again when it answers", async ({
+  test("commands to a server that stops answering fail within their limit, and succeed once it answers", async ({
     skip,
   }) => {
     const { freeze, thaw } = ownProcess(skip);
@@ -276,7 +282,7 @@ const testsOf = (driver: RedisDriver): void => {
     );
   });
 
-  test("a restarted server is found again", async ({ skip }) => {
+  test("a restarted server is used again", async ({ skip }) => {
     const { start, stop } = ownProcess(skip);
     const store = connect();
     await store.ping();
@@ -286,7 +292,7 @@ const testsOf = (driver: RedisDriver): void => {
     } finally {
       await start();
     }
-    await until("the server is found again", () =>
+    await until("the server is used again", () =>
       store.ping().then(
         () => true,
         () => false,
@@ -295,8 +301,8 @@ const testsOf = (driver: RedisDriver): void => {
     expect(await store.setIfAbsent(newName(), 1_000)).toBe(true);
   });
 
-  test("idle connections that are lost do no harm", async ({ skip }) => {
-    // Other connections than the test's own are none of its business.
+  test("lost idle connections are replaced", async ({ skip }) => {
+    // On a shared server other connections would be affected.
     ownProcess(skip);
     const redis = inspected(skip);
     const store = connect();
@@ -313,7 +319,7 @@ const testsOf = (driver: RedisDriver): void => {
   });
 
   test("close() ends the connections, and may be called again", async ({ skip }) => {
-    // Other connections than the test's own are none of its business.
+    // On a shared server other connections would be affected.
     ownProcess(skip);
     const redis = inspected(skip);
     const count = async (): Promise<number> =>
@@ -328,7 +334,7 @@ const testsOf = (driver: RedisDriver): void => {
     await until("no connection is left", async () => (await count()) <= before);
   });
 
-  test("nothing has escaped that would end a process", () => {
+  test("no error escapes that would end a process", () => {
     expect(escaped).toEqual([]);
   });
 };

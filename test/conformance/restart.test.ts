@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
-import { DeadlineError, UnavailableError } from "../../src/origin/data/failure.ts";
+import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, expectNoEscapes } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
 import { reading, writing } from "./support/scope.ts";
@@ -39,7 +39,7 @@ afterAll(async () => {
 
 describeDatabases(
   (fixture, driver) => {
-    test("a restarted server is found again, and its absence is UnavailableError", async () => {
+    test("a restarted server is used again, and its absence is UnavailableError", async () => {
       const pool = fixture().connect({ connectTimeoutMs: 3_000 });
       const one = [{ one: 1 }];
       const attempts = (): Promise<unknown>[] => [
@@ -48,7 +48,7 @@ describeDatabases(
         pool.within(writing(2_500)).transaction((transaction) => transaction.query("SELECT 1 AS one")),
       ];
       for (const rows of await Promise.all([...attempts(), ...attempts()])) expect(rows).toEqual(one);
-      // A pooler has its clients wait for the server's return.
+      // A pooler lets its clients wait for the server to return.
       const kinds = driver.pooled ? [UnavailableError, DeadlineError] : [UnavailableError];
       const expectAway = (error: unknown): void =>
         expect(error).toSatisfy(() => kinds.some((kind) => error instanceof kind));
@@ -67,11 +67,11 @@ describeDatabases(
       }
       const works = async (): Promise<boolean> =>
         (await Promise.allSettled(attempts())).every(({ status }) => status === "fulfilled");
-      await until("the server is found again", works, 15_000);
+      await until("the server is used again", works, 15_000);
       for (let time = 0; time < 3; time += 1) expect(await works()).toBe(true);
     }, 60_000);
 
-    test("nothing has escaped that would end a process", () => {
+    test("no error escapes that would end a process", () => {
       expect(escaped).toEqual([]);
     });
   },

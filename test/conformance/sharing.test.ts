@@ -1,8 +1,8 @@
-/** What shares connections with others is neither lost, nor done twice, nor answered with another's answer. */
+/** Statements that share connections are neither lost, nor run twice, nor answered with another statement's result. */
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { DeadlineError, StatementError, UnavailableError } from "../../src/origin/data/failure.ts";
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import { DeadlineError, StatementError, UnavailableError } from "../../src/origin/db/errors.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import {
   type DatabaseFixture,
   describeDatabases,
@@ -29,7 +29,7 @@ describeDatabases((fixture) => {
     return new Map(rows.map(({ n, times }) => [Number(n), times]));
   };
 
-  test("of two hundred writes at once each has its own outcome", async () => {
+  test("two hundred concurrent writes each have their own outcome", async () => {
     const pool = fixture().connect({ maxConnections: 4 });
     const table = await newTable();
     const outcomes = await Promise.allSettled(
@@ -44,7 +44,7 @@ describeDatabases((fixture) => {
     expect(times.size).toBe(100);
   });
 
-  test("a write held up by a row's lock ends at its deadline, and those behind it are done once", async () => {
+  test("a write blocked by a row lock ends at its deadline, and the writes behind it run once", async () => {
     const { admin, connect } = fixture();
     const pool = connect({ maxConnections: 4 });
     const table = await newTable();
@@ -79,7 +79,7 @@ describeDatabases((fixture) => {
     for (const n of numbers.slice(0, 20)) expect(times.get(n * 2)).toBe(1);
   });
 
-  /** Numbers within [0, 1) that are the same in each run. */
+  /** Reproducible numbers within [0, 1). */
   const seeded = (seed: number): (() => number) => {
     let state = seed;
     return () => {
@@ -88,7 +88,7 @@ describeDatabases((fixture) => {
     };
   };
 
-  /** One request of the mix: its writes, and whether they were acknowledged. */
+  /** One request of the mix: its writes, and its error unless they were acknowledged. */
   interface Outcome {
     readonly writes: readonly number[];
     readonly error: unknown;
@@ -142,7 +142,7 @@ describeDatabases((fixture) => {
     );
   };
 
-  test("under losses, deadlines and clients that leave, what was acknowledged is done once and nothing is done twice", async () => {
+  test("under losses, deadlines and disconnects, acknowledged writes happen once and no write happens twice", async () => {
     const { connect, terminateAll } = fixture();
     const pool = connect({ maxConnections: 6 });
     const table = await newTable();
@@ -154,13 +154,13 @@ describeDatabases((fixture) => {
       if (n === 150 || n === 300) await terminateAll();
     }
     const settled = await Promise.all(outcomes);
-    // What nobody waited for may still be under way.
+    // Abandoned statements may still be running.
     await pause(300);
     await terminateAll();
     const times = await timesOf(fixture(), table);
     for (const { writes, error } of settled) {
       const counts = writes.map((n) => times.get(n) ?? 0);
-      // A transaction's writes count together or not at all.
+      // A transaction's writes are atomic.
       if (error === undefined || writes.length === 2) expect(new Set(counts).size).toBeLessThanOrEqual(1);
       if (error === undefined) expect(counts.every((count) => count === 1)).toBe(true);
       else {
@@ -176,7 +176,7 @@ describeDatabases((fixture) => {
     expect(settled.some(({ error }) => error instanceof StatementError)).toBe(false);
   });
 
-  test("nothing has escaped that would end a process", () => {
+  test("no error escapes that would end a process", () => {
     expect(escaped).toEqual([]);
   });
 });

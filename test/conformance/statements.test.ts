@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { unboundScope } from "../../src/origin/data/database.ts";
-import { StatementError } from "../../src/origin/data/failure.ts";
+import { unboundScope } from "../../src/origin/db/database.ts";
+import { StatementError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
 import { reading, testScope, writing } from "./support/scope.ts";
 
 describeDatabases((fixture) => {
-  test("values come as their JavaScript counterparts", async () => {
+  test("values are returned as their JavaScript counterparts", async () => {
     const database = fixture().connect().within(reading());
     const [row] = await database.query(
       `SELECT 9007199254740991::int8 AS int8, 7::int4 AS int4, 1.5::float8 AS float8, true AS bool,
@@ -29,7 +29,7 @@ describeDatabases((fixture) => {
     });
   });
 
-  test("values arrive as they were given", async () => {
+  test("parameters arrive unchanged", async () => {
     const database = fixture().connect().within(reading());
     const awkward = [
       "",
@@ -52,7 +52,7 @@ describeDatabases((fixture) => {
     ).toEqual([{ texts: awkward, ints: [1, -2], flag: false, nothing: null, n: -9007199254740991 }]);
   });
 
-  test("no row is no row, and RETURNING gives what was written", async () => {
+  test("a statement without rows returns an empty list, and RETURNING returns the written rows", async () => {
     const pool = fixture().connect();
     await pool.query("CREATE TABLE returning_table (id int8 PRIMARY KEY, name text NOT NULL)");
     expect(await pool.within(reading()).query("SELECT id FROM returning_table")).toEqual([]);
@@ -72,7 +72,7 @@ describeDatabases((fixture) => {
     expect(await database.query("DELETE FROM returning_table WHERE id = $1 RETURNING id", [99])).toEqual([]);
   });
 
-  test("what PostgreSQL refuses is a StatementError with its code, and the connections live on", async () => {
+  test("a rejected statement is a StatementError with its code, and the connections remain usable", async () => {
     const pool = fixture().connect({ maxConnections: 2 });
     await pool.query("CREATE TABLE refusing (id int8 CONSTRAINT refusing_key PRIMARY KEY)");
     const database = pool.within(writing());
@@ -93,7 +93,7 @@ describeDatabases((fixture) => {
     expect(await database.query("SELECT count(*) AS count FROM refusing")).toEqual([{ count: 1 }]);
   });
 
-  test("a statement that was wrong at first is right as soon as the schema is", async () => {
+  test("a statement that failed for lack of a table succeeds once the table exists", async () => {
     const pool = fixture().connect();
     const text = "SELECT id FROM not_there_yet WHERE id = $1";
     const failures = await Promise.all(
@@ -133,7 +133,7 @@ describeDatabases((fixture) => {
     }
   });
 
-  test("transactions are not begun or ended by statements", async () => {
+  test("statements cannot begin or end transactions", async () => {
     const pool = fixture().connect();
     const texts = [
       "BEGIN",
@@ -174,7 +174,7 @@ describeDatabases((fixture) => {
     expect(logLines.join("")).not.toContain("secret-value");
   });
 
-  test("statements beyond what is kept prepared run all the same", async () => {
+  test("statements beyond the limit of prepared ones still run", async () => {
     const database = fixture().connect({ maxConnections: 2 }).within(reading());
     const batch = Array.from({ length: 100 }, (_, index) => index);
     for (let from = 0; from < 1_100; from += batch.length) {
@@ -187,7 +187,7 @@ describeDatabases((fixture) => {
       expect(await database.query(`SELECT ${number} AS n`)).toEqual([{ n: number }]);
   });
 
-  test("the connections that are to be there at least are opened ahead", async () => {
+  test("warmUp() opens the minimum number of connections", async () => {
     const pool = fixture().connect({ minConnections: 3 });
     await pool.warmUp();
     expect(pool.usage()).toEqual({ total: 3, idle: 3, waiting: 0 });

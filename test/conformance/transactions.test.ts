@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Database, Transaction } from "../../src/origin/data/database.ts";
-import { StatementError } from "../../src/origin/data/failure.ts";
+import type { Database, Transaction } from "../../src/origin/db/database.ts";
+import { StatementError } from "../../src/origin/db/errors.ts";
 import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate, meeting } from "./support/poll.ts";
 import { reading, writing } from "./support/scope.ts";
@@ -18,22 +18,22 @@ describeDatabases((fixture) => {
     return { table, database: pool.within(writing()), usage: pool.usage };
   };
 
-  test("a transaction commits what it has done, and gives what its work gives", async () => {
+  test("a transaction commits, and returns the result of its work", async () => {
     const { table, database } = await newTable();
-    const given = await database.transaction(async (transaction) => {
+    const result = await database.transaction(async (transaction) => {
       await transaction.query(`INSERT INTO ${table} VALUES ($1)`, [1]);
       await transaction.script(`INSERT INTO ${table} VALUES (2); INSERT INTO ${table} VALUES (3)`);
       expect(await numbersIn(transaction, table)).toEqual([1, 2, 3]);
       return "done";
     });
-    expect(given).toBe("done");
+    expect(result).toBe("done");
     expect(await numbersIn(database, table)).toEqual([1, 2, 3]);
   });
 
-  test("a transaction may begin with a script, or do nothing", async () => {
+  test("a transaction may begin with a script, or send nothing", async () => {
     const { table, database } = await newTable();
     await database.transaction((transaction) => transaction.script(`INSERT INTO ${table} VALUES (1)`));
-    expect(await database.transaction(async () => "nothing")).toBe("nothing");
+    expect(await database.transaction(async () => "ignored")).toBe("ignored");
     const { error } = await failureOf(
       database.transaction(async (transaction) => {
         await transaction.script(`INSERT INTO ${table} VALUES (2)`);
@@ -44,7 +44,7 @@ describeDatabases((fixture) => {
     expect(await numbersIn(database, table)).toEqual([1]);
   });
 
-  test("a transaction whose work throws is rolled back, and its connection lives on", async () => {
+  test("a transaction whose work throws is rolled back, and its connection is reused", async () => {
     const { table, database, usage } = await newTable();
     const before = usage();
     for (let time = 0; time < 3; time += 1) {
@@ -60,7 +60,7 @@ describeDatabases((fixture) => {
     expect(usage()).toEqual(before);
   });
 
-  test("a transaction within another is a savepoint of it", async () => {
+  test("a nested transaction is a savepoint", async () => {
     const { table, database } = await newTable();
     await database.transaction(async (outer) => {
       await outer.query(`INSERT INTO ${table} VALUES (1)`);
@@ -87,7 +87,7 @@ describeDatabases((fixture) => {
     expect(await numbersIn(database, table)).toEqual([1]);
   });
 
-  test("savepoints that are begun side by side undo only what is their own", async () => {
+  test("concurrent savepoints roll back only their own statements", async () => {
     const { table, database } = await newTable();
     await database.transaction(async (outer) => {
       const insert = (n: number) => (inner: Transaction) => inner.query(`INSERT INTO ${table} VALUES (${n})`);
@@ -97,10 +97,10 @@ describeDatabases((fixture) => {
     expect(await numbersIn(database, table)).toEqual([1, 2]);
   });
 
-  test("a failure passed over by the work never counts as committed", async () => {
+  test("a transaction whose work ignores a failure does not commit", async () => {
     const { table, database } = await newTable();
     const passing = [
-      // In its first statement, on which everything after it depends, and in a later one.
+      // In the first statement, on which all others depend, and in later ones.
       [-1, 1],
       [1, -1],
       [1, -1, 2],
@@ -120,7 +120,7 @@ describeDatabases((fixture) => {
     }
   });
 
-  test("statements sent together go in order, and fail together", async () => {
+  test("statements sent together run in order, and fail together", async () => {
     const { table, database } = await newTable();
     const send = (transaction: Transaction, values: readonly number[]): Promise<unknown> =>
       Promise.all(
@@ -139,7 +139,7 @@ describeDatabases((fixture) => {
     expect(await numbersIn(database, table)).toEqual(sequence);
   });
 
-  test("a statement that comes after the transaction's end reaches no other's connection", async () => {
+  test("a statement sent after the end of its transaction reaches no other transaction", async () => {
     const { table, database } = await newTable();
     const late = gate();
     let straggler: Promise<unknown> | undefined;
@@ -148,8 +148,8 @@ describeDatabases((fixture) => {
       straggler = late.opened.then(() => transaction.query(`INSERT INTO ${table} VALUES (2)`));
       straggler.catch(() => undefined);
     });
-    await database.transaction(async (stranger) => {
-      await stranger.query(`INSERT INTO ${table} VALUES (3)`);
+    await database.transaction(async (other) => {
+      await other.query(`INSERT INTO ${table} VALUES (3)`);
       late.open();
       await failureOf(straggler ?? Promise.resolve());
     });
@@ -182,7 +182,7 @@ describeDatabases((fixture) => {
     expect(await database.transaction((transaction) => numbersIn(transaction, table))).toEqual([]);
   });
 
-  test("write skew under serializable is run again, and both succeed", async () => {
+  test("write skew under serializable is retried, and both transactions succeed", async () => {
     const { table, database } = await newTable();
     await database.query(`INSERT INTO ${table} VALUES (1), (2)`);
     const bothHaveRead = meeting(2);
@@ -200,11 +200,11 @@ describeDatabases((fixture) => {
     await Promise.all([run(1), run(2)]);
     expect(runs).toBeGreaterThanOrEqual(3);
     const [, , first, second] = await numbersIn(database, table);
-    // The second to commit has seen the first.
+    // The second to commit has read the first one's row.
     expect([first, second]).toSatisfy((pair: number[]) => pair.join() === "21,32" || pair.join() === "22,31");
   });
 
-  test("of two that block one another each is done in the end", async () => {
+  test("deadlocked transactions are retried, and both succeed", async () => {
     const { admin, connect } = fixture();
     const pool = connect();
     const table = uniqueMark();

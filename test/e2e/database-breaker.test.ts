@@ -7,7 +7,7 @@ import { freePort } from "../../src/local/free-port.ts";
 import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
 import { StopList } from "../../src/local/stop-list.ts";
 import { insertSampleData, sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { connectPostgres } from "../../src/origin/data/postgres.ts";
+import { connectPostgres } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { metric, type Reply, send, sendSigned } from "../support/backing.ts";
 import { createDatabase } from "../support/database.ts";

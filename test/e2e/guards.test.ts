@@ -157,17 +157,17 @@ describe("authentication", () => {
     const record = { id, hash, principal: "redis-only", scopes: ["orders:read"], expiresAtMs: null };
     await system.redis.replaceHash(name, { [VERSION_FIELD]: version, [id]: writeKeyRecord(record) });
     expect((await system.call("/v1/orders", { key: published })).status).toBe(200);
-    await system.redis.removeHash(name);
+    await system.redis.remove(name);
   });
 
   test("a key is found at the origin while Redis has lost everything", async () => {
     const { key: fresh } = await system.createKey("dave");
-    await system.redis.removeHash(`${system.keyPrefix}keys`);
+    await system.redis.remove(`${system.keyPrefix}keys`);
     expect((await system.call("/v1/orders", { key: fresh })).status).toBe(200);
   });
 
   test("what Redis has lost is published again", async () => {
-    await system.redis.removeHash(`${system.keyPrefix}keys`);
+    await system.redis.remove(`${system.keyPrefix}keys`);
     await expect
       .poll(() => system.redis.hashField(`${system.keyPrefix}keys`, "@version"), { timeout: 10_000 })
       .not.toBeNull();

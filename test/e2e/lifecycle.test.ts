@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { readMigrations } from "../../src/origin/data/migrate.ts";
+import { readMigrations } from "../../src/origin/db/migrate.ts";
 import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
 import { startDoor } from "../support/door.ts";
 import { exitOf, importOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";

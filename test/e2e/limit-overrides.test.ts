@@ -3,14 +3,14 @@ import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
 import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
 import { limitsCommand } from "../../src/origin/admin/limits/command.ts";
 import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
 import { setOverride } from "../../src/origin/admin/limits/store.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { connectRedis } from "../../src/origin/data/redis.ts";
 import { createLog } from "../../src/origin/log/log.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
@@ -139,7 +139,7 @@ describe("an origin", () => {
 
   test("publishes everything again after Redis has lost it", async () => {
     await set("kim", "orders", "5", "0.5");
-    await system.redis.removeHash(publishedOverridesName(system.keyPrefix));
+    await system.redis.remove(publishedOverridesName(system.keyPrefix));
     await expect.poll(() => published("orders:kim"), { timeout: 10_000 }).toBe("5 0.5");
   });
 });

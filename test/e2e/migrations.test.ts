@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { type Database, unboundScope } from "../../src/origin/data/database.ts";
-import { type Migration, migrate, pendingMigrations, readMigrations } from "../../src/origin/data/migrate.ts";
-import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
+import { type Database, unboundScope } from "../../src/origin/db/database.ts";
+import { type Migration, migrate, pendingMigrations, readMigrations } from "../../src/origin/db/migrate.ts";
+import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import * as before from "../fixtures/previous-level/statements.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";

@@ -4,7 +4,7 @@ import { startRedis } from "../../src/local/redis.ts";
 import type { RedisClient } from "../../src/local/redis-client.ts";
 import { createRedisMock } from "../../src/local/redis-mock.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
-import type { BucketAsk, BucketReply } from "../../src/middleware/rate-limit/limiter/store.ts";
+import type { BucketAsk, BucketReply } from "../../src/middleware/rate-limit/limit-store.ts";
 import { MemoryLimitStore } from "../middleware/rate-limit/simulation/memory-limit-store.ts";
 import { seededRandom } from "../resilience/concurrency-limit/support/random.ts";
 import { overRest } from "../support/limit-store-places.ts";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Priority } from "../../src/contract/policy.ts";
 import type { Route } from "../../src/contract/route.ts";
 import { ShedError } from "../../src/origin/admission.ts";
-import { DeadlineError } from "../../src/origin/data/failure.ts";
+import { DeadlineError } from "../../src/origin/db/errors.ts";
 import { Deadline } from "../../src/origin/middleware/deadline.ts";
 import { createAdmission, epochNow } from "../../src/origin/overload-admission.ts";
 

@@ -69,7 +69,7 @@ describe("an event scores", () => {
     expired: 1,
   };
 
-  test.each(AUTH_FAILURE_REASONS)("for a failure to authenticate, by its reason: %s", (reason) => {
+  test.each(AUTH_FAILURE_REASONS)("for an authentication failure, by its reason: %s", (reason) => {
     expect(pointsOf(authFailure(reason))).toBe(POINTS[reason] ?? 5);
   });
 
@@ -80,11 +80,11 @@ describe("an event scores", () => {
     ["method", 10],
     ["a rule of tomorrow", 10],
     ["constructor", 10],
-  ])("for what is suspicious, by its rule: %s", (rule, points) => {
+  ])("for suspicious activity, by its rule: %s", (rule, points) => {
     expect(pointsOf(suspicious(rule))).toBe(points);
   });
 
-  test("a twentieth of a point for a limit, and none for access that was granted", () => {
+  test("a twentieth of a point for a limit, none for data access", () => {
     expect(pointsOf(limited)).toBe(0.05);
     expect(pointsOf({ ...access, count: 1_000_000 })).toBe(0);
   });
@@ -94,16 +94,16 @@ describe("an event scores", () => {
     expect(pointsOf({ ...authFailure("wrong_secret"), count: 7 })).toBe(70);
   });
 
-  test("no more than one event may", () => {
+  test("up to the maximum per event", () => {
     expect(pointsOf({ ...authFailure("wrong_secret"), count: 100 })).toBe(MAX_EVENT_POINTS);
     expect(pointsOf({ ...suspicious("scanner_path"), count: 1_000_000_000 })).toBe(MAX_EVENT_POINTS);
   });
 
-  test("nothing where a block has refused it: asking whether it has ended makes no further one", () => {
+  test("nothing if a block rejected it, so that retries cause no further block", () => {
     expect(pointsOf({ ...suspicious("blocked_client"), count: 1_000 })).toBe(0);
   });
 
-  test("nothing where the client is not known", () => {
+  test("nothing if the client is unknown", () => {
     expect(pointsOf({ ...suspicious("scanner_path"), client: UNKNOWN_CLIENT })).toBe(0);
   });
 });
@@ -116,12 +116,12 @@ describe("the offender", () => {
     ["128.0.0.0", "128.0.0.0"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["0:0:0:1::1", "0:0:0:1::/64"],
-  ])("by %s is %s", (client, offender) => {
+  ])("of %s is %s", (client, offender) => {
     const network = offenderOf(client);
     expect(network && writeCidr(network)).toBe(offender);
   });
 
-  test.each([UNKNOWN_CLIENT, "", "somebody", "192.0.2.0/24"])("by %j is nobody", (client) => {
+  test.each([UNKNOWN_CLIENT, "", "alice", "192.0.2.0/24"])("of %j does not exist", (client) => {
     expect(offenderOf(client)).toBeUndefined();
   });
 
@@ -133,17 +133,17 @@ describe("the offender", () => {
     "::ffff:127.0.0.1",
     "::1",
     "::2",
-  ])("by %s is nobody, lest this machine be blocked, or many others", (client) => {
+  ])("of %s does not exist, because others share it", (client) => {
     expect(offenderOf(client)).toBeUndefined();
   });
 });
 
 const NOW_MS = 1_700_000_000_000;
 
-/** Offends at the moment for a block, and tells for how long. */
+/** Scores enough for a block, and returns its duration. */
 const offend = (known: Offender | undefined, nowMs: number) => judgeOffences(known, BLOCK_AT_SCORE, nowMs);
 
-/** So many blocks, each at the end of the one before; and when the last of them ends. */
+/** Consecutive blocks without a gap, and the end of the last one. */
 const blockTimes = (times: number): { lengths: number[]; offender: Offender | undefined; endMs: number } => {
   const lengths: number[] = [];
   let offender: Offender | undefined;
@@ -165,14 +165,14 @@ describe("a score", () => {
     });
   });
 
-  test("leaks a point a second, to nothing", () => {
+  test("leaks a point a second, down to zero", () => {
     const { offender } = judgeOffences(undefined, 10, NOW_MS);
     expect(judgeOffences(offender, 0, NOW_MS + 2_500).offender.score).toBe(7.5);
     expect(judgeOffences(offender, 5, NOW_MS + 10_000).offender.score).toBe(5);
     expect(judgeOffences(offender, 5, NOW_MS + 1_000_000_000).offender.score).toBe(5);
   });
 
-  test("leaks the same however often it is judged", () => {
+  test("leaks at the same rate, however often it is updated", () => {
     let { offender } = judgeOffences(undefined, 50, NOW_MS);
     for (let step = 1; step <= 400; step += 1)
       ({ offender } = judgeOffences(offender, 0, NOW_MS + 100 * step));
@@ -198,13 +198,13 @@ describe("a score", () => {
     expect.unreachable();
   });
 
-  test("that is not reached by a fraction of a point does not block", () => {
+  test("a fraction of a point below the threshold does not block", () => {
     const { offender } = judgeOffences(undefined, BLOCK_AT_SCORE - 1, NOW_MS);
     expect(judgeOffences(offender, 1, NOW_MS + 1).blockForMs).toBeUndefined();
     expect(judgeOffences(offender, 1, NOW_MS).blockForMs).toBe(FIRST_BLOCK_MS);
   });
 
-  test("starts again at nothing with a block", () => {
+  test("starts at zero after a block", () => {
     expect(judgeOffences(undefined, MAX_EVENT_POINTS, NOW_MS).offender).toEqual({
       score: 0,
       scoredAtMs: NOW_MS,
@@ -215,12 +215,12 @@ describe("a score", () => {
 });
 
 describe("a block", () => {
-  test("is four times as long each time, to a day", () => {
+  test("is four times as long as the last one, up to a day", () => {
     const minutes = blockTimes(9).lengths.map((ms) => ms / 60_000);
     expect(minutes).toEqual([1, 4, 16, 64, 256, 1_024, 1_440, 1_440, 1_440]);
   });
 
-  test("is not followed by another one while it stands, whatever is told late of the same attack", () => {
+  test("causes no further block through late events of the same attack", () => {
     const { offender } = offend(undefined, NOW_MS);
     for (const ms of [0, 1, FIRST_BLOCK_MS - 1]) {
       expect(judgeOffences(offender, MAX_EVENT_POINTS, NOW_MS + ms)).toEqual({
@@ -238,7 +238,7 @@ describe("a block", () => {
     expect(offend(later.offender, endMs + 120_000).blockForMs).toBe(16 * FIRST_BLOCK_MS);
   });
 
-  test.each([1, 3, 9])("is remembered for a day after its end, and no longer: number %i", (times) => {
+  test.each([1, 3, 9])("is remembered for exactly a day after its end: number %i", (times) => {
     const { offender, lengths, endMs } = blockTimes(times);
     const next = Math.min(LONGEST_BLOCK_MS, 4 * (lengths.at(-1) ?? 0));
     expect(offend(offender, endMs + MEMORY_MS).blockForMs).toBe(next);
@@ -248,7 +248,7 @@ describe("a block", () => {
     });
   });
 
-  test("that is forgotten leaves nothing behind", () => {
+  test("leaves no trace once forgotten", () => {
     const { offender, endMs } = blockTimes(3);
     expect(judgeOffences(offender, 10, endMs + MEMORY_MS + 1).offender).toEqual({
       score: 10,
@@ -260,20 +260,20 @@ describe("a block", () => {
 });
 
 describe("a clock that is set back", () => {
-  test("takes nothing from the score, and goes on from there", () => {
+  test("does not change the score, which leaks from then on", () => {
     const { offender } = judgeOffences(undefined, 50, NOW_MS);
     const back = judgeOffences(offender, 10, NOW_MS - 3_600_000).offender;
     expect(back).toMatchObject({ score: 60, scoredAtMs: NOW_MS - 3_600_000 });
     expect(judgeOffences(back, 0, NOW_MS - 3_590_000).offender.score).toBe(50);
   });
 
-  test("neither ends a block nor makes another one", () => {
+  test("neither ends a block nor causes another one", () => {
     const { offender } = offend(undefined, NOW_MS);
     expect(offend(offender, NOW_MS - 3_600_000)).toEqual({ offender, blockForMs: undefined });
   });
 });
 
-test("whatever happens, the numbers stay within their bounds", () => {
+test("the numbers stay within their bounds, whatever happens", () => {
   const step = fc.record({
     points: fc.integer({ min: -10, max: 2 * MAX_EVENT_POINTS }),
     afterMs: fc.oneof(
@@ -303,7 +303,7 @@ test("whatever happens, the numbers stay within their bounds", () => {
   );
 });
 
-test("blocks are counted no further than their number says anything", () => {
+test("the block counter is bounded", () => {
   const many: Offender = { score: 0, scoredAtMs: 0, blocks: 1_000, lastBlockedAtMs: 0 };
   expect(offend(many, LONGEST_BLOCK_MS)).toMatchObject({
     offender: { blocks: 1_000 },

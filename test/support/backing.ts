@@ -9,7 +9,7 @@ import { scopesOf } from "../../src/contract/scopes.ts";
 import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
 import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
-import { connectPostgres } from "../../src/origin/data/postgres.ts";
+import { connectPostgres } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { signed, testKey } from "../middleware/signature/signed-request.ts";
 import { dropKeys } from "./drop-keys.ts";

@@ -1,11 +1,11 @@
-/** The limiter's stores as the tests reach them. */
+/** The limiter's stores under test. */
 
 import { createRedis, type RedisReply } from "../../src/edge/stores/redis.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { createRedisLimitStore } from "../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { createRedisLimitStore } from "../../src/middleware/rate-limit/redis-limit-store.ts";
 import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
 
-/** Over the REST protocol, as the edge does it. It holds for Node and for workerd. */
+/** Over the REST protocol, as at the edge. Works in Node and in workerd. */
 export const overRest = (url: string, token: string): LimitStoreUnderTest => {
   const keyPrefix = `test-${crypto.randomUUID()}:`;
   const names = new Set<string>();

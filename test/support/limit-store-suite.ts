@@ -1,24 +1,23 @@
 /**
- * What any store of the limiter does, whichever Redis it is over, however that is reached, and in which runtime: for
- * the tests of each of them.
+ * The behavior of any store of the limiter, for tests of each Redis driver in each runtime.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BucketAsk, BucketReply, LimitStore } from "../../src/middleware/rate-limit/limiter/store.ts";
+import type { BucketAsk, BucketReply, LimitStore } from "../../src/middleware/rate-limit/limit-store.ts";
 
 export interface LimitStoreUnderTest {
-  /** Two ways to the same data, as two isolates have them. */
+  /** Two stores with the same data, as in two isolates. */
   readonly stores: readonly [LimitStore, LimitStore];
-  /** Sets a field among the overrides. */
+  /** Sets a field of the overrides. */
   override(field: string, text: string): Promise<void>;
-  /** Writes a bucket as an earlier, or another, program has left it. */
+  /** Writes a bucket's stored text. */
   write(bucket: string, text: string): Promise<void>;
-  /** How long the bucket is kept, milliseconds; less than 0 where it is not there, or for ever. */
+  /** Milliseconds until the bucket expires; negative if it does not exist, or never expires. */
   keptForMs(bucket: string): Promise<number>;
   stop(): Promise<void>;
 }
 
 const SLOW = { capacity: 10, refillPerSecond: 0.001 };
-/** What the refill adds while a test runs. */
+/** Most tokens that the refill adds during a test. */
 const DRIFT = 0.1;
 
 const askFor = (bucket: string, numbers: Partial<BucketAsk> = {}): BucketAsk => ({
@@ -32,7 +31,6 @@ const askFor = (bucket: string, numbers: Partial<BucketAsk> = {}): BucketAsk => 
   ...numbers,
 });
 
-/** For what follows a `describe`'s name. */
 export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnderTest>): void => {
   describe(name, () => {
     let under: LimitStoreUnderTest;
@@ -47,7 +45,7 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
       await under.stores[0].take(asks);
     const takeOne = async (ask: BucketAsk, store = 0): Promise<BucketReply> => {
       const [reply] = (await under.stores[store === 0 ? 0 : 1].take([ask])) ?? [];
-      if (reply === undefined) throw new Error("each bucket has a reply");
+      if (reply === undefined) throw new Error("expected a reply");
       return reply;
     };
     const newBucket = (): string => `test:${crypto.randomUUID()}`;
@@ -56,31 +54,31 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
       expect(available).toBeLessThan(expected + DRIFT);
     };
 
-    test("a bucket that nobody has asked for is full", async () => {
+    test("a new bucket is full", async () => {
       const reply = await takeOne(askFor(newBucket()));
       expect(reply).toMatchObject({ granted: 1, rule: SLOW, waitMs: 0 });
       expectAbout(reply.available, 9);
     });
 
-    test("what is taken is gone, whoever asks", async () => {
+    test("tokens taken through one store are missing in the other", async () => {
       const bucket = newBucket();
       await takeOne(askFor(bucket, { need: 4 }));
       expectAbout((await takeOne(askFor(bucket, { need: 3 }), 1)).available, 3);
     });
 
-    test("a bucket with too few gives nothing, and says how long it takes", async () => {
+    test("a bucket with too few tokens grants none, and returns the wait", async () => {
       const bucket = newBucket();
       await takeOne(askFor(bucket, { need: 8 }));
       const reply = await takeOne(askFor(bucket, { need: 3 }));
       expect(reply.granted).toBe(0);
       expectAbout(reply.available, 2);
-      // A thousandth of a token a second: a thousand seconds for the third one.
+      // At a thousandth of a token per second the third one takes a thousand seconds.
       expect(reply.waitMs).toBeGreaterThan(900_000);
       expect(reply.waitMs).toBeLessThanOrEqual(1_000_000);
       expect(Number.isInteger(reply.waitMs)).toBe(true);
     });
 
-    test("fractions of a token come back by Redis's clock", async () => {
+    test("fractions of a token are refilled by Redis's clock", async () => {
       const bucket = newBucket();
       const rule = { capacity: 100, refillPerSecond: 50 };
       await takeOne(askFor(bucket, { rule, need: 100 }));
@@ -91,25 +89,25 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
       expect((await takeOne(askFor(bucket, { rule, need: 10.5 }))).granted).toBe(10.5);
     });
 
-    test("more than is needed is granted up to the share of what is there, and less of little", async () => {
+    test("more than the need is granted up to the share of the available tokens, and less from an emptier bucket", async () => {
       const bucket = newBucket();
       const granted = async (numbers: Partial<BucketAsk>): Promise<number> =>
         (await takeOne(askFor(bucket, { rule, ...numbers }))).granted;
       const rule = { capacity: 100, refillPerSecond: 0.001 };
       expect(await granted({ need: 1, want: 10 })).toBe(10);
-      // Of the 90 that are left: 90 × ¼ × 0.9^¾.
+      // Of the 90 left: 90 × ¼ × 0.9^¾.
       expect(await granted({ need: 1, want: 1_000 })).toBe(20);
       // 70 × ½ × √0.7.
       expect(await granted({ need: 0, want: 1_000, share: 0.5 })).toBe(29);
       expect(await granted({ need: 30, want: 1_000 })).toBe(30);
-      // Of the eleven that are left: 11 × ¼ × 0.11^¾ is less than one.
+      // Of the eleven left: 11 × ¼ × 0.11^¾ is less than one.
       expect(await granted({ need: 1, want: 1_000 })).toBe(1);
       expect(await granted({ need: 0, want: 1_000 })).toBe(0);
       expect(await granted({ need: 0, want: 1_000, share: 1 })).toBe(10);
       expect(await granted({ need: 0, want: 1_000, share: 1 })).toBe(0);
     });
 
-    test("of several buckets all give, or none does", async () => {
+    test("all of several buckets grant tokens, or none does", async () => {
       const [full, empty] = [newBucket(), newBucket()];
       await takeOne(askFor(empty, { need: 10 }));
       const replies = await take(askFor(full, { need: 2, want: 5 }), askFor(empty));
@@ -120,7 +118,7 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
       expectAbout(first?.available ?? 0, 8);
     });
 
-    test("a bucket that only counts refuses nothing, and gives nothing it does not have", async () => {
+    test("a dry run rejects nothing, and grants only tokens that the bucket has", async () => {
       const [tried, kept] = [newBucket(), newBucket()];
       await takeOne(askFor(tried, { need: 10 }));
       const replies = await take(askFor(tried, { isDryRun: true }), askFor(kept));
@@ -129,7 +127,7 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
     });
 
     describe("an override", () => {
-      test("is the rule of its field, and of no other", async () => {
+      test("is the rule for its field only", async () => {
         const field = `limit:${crypto.randomUUID()}`;
         await under.override(field, "2.5 0.004");
         const replies = await take(
@@ -145,14 +143,14 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         expectAbout(replies[0]?.available ?? 0, 1.5);
       });
 
-      test("may name anybody", async () => {
+      test("can have any principal in its field", async () => {
         const field = `limit:grüße 🌊 "quoted" ${crypto.randomUUID()}`;
         await under.override(field, "7 1");
         const { rule } = await takeOne(askFor(newBucket(), { overrideField: field }));
         expect(rule).toEqual({ capacity: 7, refillPerSecond: 1 });
       });
 
-      test("that lowers the capacity is owed no more than that", async () => {
+      test("that lowers the capacity caps the level", async () => {
         const [bucket, field] = [newBucket(), `limit:${crypto.randomUUID()}`];
         await takeOne(askFor(bucket, { need: 9, overrideField: field }));
         await under.override(field, "2 0.001");
@@ -170,15 +168,15 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         "-1 1",
         "nan nan",
         "1 2 3",
-      ])("that makes no sense is none: %j", async (text) => {
+      ])("with an invalid value is ignored: %j", async (text) => {
         const field = `limit:${crypto.randomUUID()}`;
         await under.override(field, text);
         expect((await takeOne(askFor(newBucket(), { overrideField: field }))).rule).toEqual(SLOW);
       });
     });
 
-    describe("a bucket that is there", () => {
-      test("in a form that is not ours is taken for a full one", async () => {
+    describe("a stored bucket", () => {
+      test("in an unknown format is full", async () => {
         for (const text of ["", "nonsense", "1 2 3", "x y"]) {
           const bucket = newBucket();
           await under.write(bucket, text);
@@ -186,7 +184,7 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         }
       });
 
-      test("from a time that is still to come goes on from now", async () => {
+      test("with a time in the future refills from now on", async () => {
         const bucket = newBucket();
         const rule = { capacity: 10, refillPerSecond: 100 };
         await under.write(bucket, `10 ${(Date.now() + 3_600_000) * 1_000}`);
@@ -195,7 +193,7 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         expect((await takeOne(askFor(bucket, { rule }))).granted).toBe(1);
       });
 
-      test("is kept until it is full, and not for ever", async () => {
+      test("expires when it is full", async () => {
         const bucket = newBucket();
         await takeOne(askFor(bucket, { rule: { capacity: 100, refillPerSecond: 10 }, need: 50 }));
         const keptForMs = await under.keptForMs(bucket);
@@ -203,14 +201,14 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         expect(keptForMs).toBeLessThanOrEqual(6_000);
       });
 
-      test("that was refused is not written", async () => {
+      test("is not written by a rejected call", async () => {
         const bucket = newBucket();
         await takeOne(askFor(bucket, { need: 11 }));
         expect(await under.keptForMs(bucket)).toBeLessThan(0);
       });
     });
 
-    test("of many who ask at once no more are given than there is", async () => {
+    test("concurrent calls get no more tokens than the bucket has", async () => {
       const bucket = newBucket();
       const replies = await Promise.all(
         Array.from({ length: 60 }, (_, index) => takeOne(askFor(bucket, { need: 1, want: 3 }), index % 2)),

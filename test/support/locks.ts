@@ -1,6 +1,6 @@
 /** Locks that a test holds in a transaction of its own, and what waits behind them. */
 import pg from "pg";
-import type { SqlValue } from "../../src/origin/data/database.ts";
+import type { SqlValue } from "../../src/origin/db/database.ts";
 import type { System } from "./system.ts";
 
 export interface Hold {

@@ -1,5 +1,5 @@
 /** Counts what is read of the products, in the database itself. */
-import type { PostgresPool } from "../../src/origin/data/postgres.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 
 /**
  * From now on each read of one product counts; to be called before the first one.

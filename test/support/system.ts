@@ -12,9 +12,10 @@ import { keysPublication } from "../../src/origin/admin/keys/publish.ts";
 import { insertKey } from "../../src/origin/admin/keys/store.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
-import { connectPostgres, type PostgresPool } from "../../src/origin/data/postgres.ts";
-import { connectRedis, type RedisStore } from "../../src/origin/data/redis.ts";
+import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
+import { connectRedis } from "../../src/origin/redis/connect.ts";
+import type { RedisStore } from "../../src/origin/redis/store.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 
@@ -139,6 +140,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
           UPSTASH_REDIS_REST_URL: redisUrl,
           UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
           RATE_LIMITS: "dry-run",
+          ACCESS_LOG: "all",
           ...(collectorUrl === undefined
             ? {}
             : { OTEL_TRACES_SAMPLER_ARG: "1", OTEL_METRIC_EXPORT_INTERVAL: "1000" }),

@@ -1,6 +1,7 @@
 /** The rate limiter's store at the edge: Redis over HTTP. */
-import { createRedisLimitStore } from "../../middleware/rate-limit/limiter/redis-limit-store.ts";
-import type { LimitStore } from "../../middleware/rate-limit/limiter/store.ts";
+
+import type { LimitStore } from "../../middleware/rate-limit/limit-store.ts";
+import { createRedisLimitStore } from "../../middleware/rate-limit/redis-limit-store.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { RedisCommand } from "./redis.ts";
 

@@ -5,16 +5,18 @@ import type { Limit } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { AuthVariables } from "../auth/index.ts";
 import { principalOf } from "../auth/principal.ts";
-import type { ContextVariables, WaitUntil } from "../context/index.ts";
+import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type Log, type RejectionVariables, reject } from "../problems/index.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import { setHeaders } from "../set-headers.ts";
-import { rateLimitFields, refusalOf } from "./limiter/headers.ts";
-import type { LimitedClient } from "./limiter/limit-key.ts";
-import type { LimitResult, LimitVerdict } from "./limiter/verdict.ts";
+import { rateLimitFields, rejectionOf } from "./headers.ts";
+import type { RateLimiter } from "./limiter.ts";
 import { createLimitReport } from "./log.ts";
+import type { LimitResult, LimitVerdict } from "./verdict.ts";
+
+export type { RateLimiter } from "./limiter.ts";
 
 export interface RateLimitVariables {
   /** What each limit decided, in the route's order. */
@@ -30,17 +32,6 @@ export interface LimitEvent {
 
 /** `dry-run`: limits count and report, and reject nothing. */
 export type LimitEnforcement = "enforce" | "dry-run" | "off";
-
-export interface RateLimiter {
-  /** Synchronous if the isolate holds enough tokens. Never rejects because of the store. */
-  check(
-    limits: readonly Limit[],
-    client: LimitedClient,
-    waitUntil: WaitUntil,
-  ): LimitVerdict | Promise<LimitVerdict>;
-  /** Takes tokens that the request will need while its key is looked up. */
-  prefetch(limits: readonly Limit[], client: LimitedClient, waitUntil: WaitUntil): void;
-}
 
 export interface RateLimitDeps {
   readonly limiter: RateLimiter;
@@ -71,10 +62,10 @@ export const routeLimits = (enforcement: LimitEnforcement): RouteLimits => {
 
 const quoted = (names: readonly string[]): string => names.map((name) => `"${name}"`).join(" and ");
 
-const rejectionOf = (verdict: LimitVerdict): Problem | undefined => {
-  const refusal = refusalOf(verdict);
-  if (refusal === undefined) return undefined;
-  const { isUnavailable, limits, retryAfterS } = refusal;
+const problemOf = (verdict: LimitVerdict): Problem | undefined => {
+  const rejection = rejectionOf(verdict);
+  if (rejection === undefined) return undefined;
+  const { isUnavailable, limits, retryAfterS } = rejection;
   const headers = { "retry-after": String(retryAfterS) };
   return isUnavailable
     ? problem("unavailable", {
@@ -111,7 +102,7 @@ export const rateLimit = ({
       summarize(result);
       observe({ type: "limit", route: name, result });
     }
-    const rejected = rejectionOf(verdict);
+    const rejected = problemOf(verdict);
     if (rejected?.code === "rate_limited") {
       const endpoint = `${route.method} ${route.path}`;
       const violated = rejected.violatedPolicies ?? [];

@@ -3,11 +3,11 @@ import { type ParseArgsConfig, parseArgs } from "node:util";
 import { contract } from "../../contract/contract.ts";
 import type { Routes } from "../../contract/route.ts";
 import { parseDuration } from "../config/duration.ts";
-import { isUnavailable } from "../data/failure.ts";
-import { connectPostgres } from "../data/postgres.ts";
-import { connectRedis } from "../data/redis.ts";
+import { isUnavailable } from "../db/errors.ts";
+import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { createLog } from "../log/log.ts";
+import { connectRedis } from "../redis/connect.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
 
 export interface Terminal {

@@ -2,10 +2,10 @@
 import { describeEntries } from "../config/describe.ts";
 import type { OriginConfigurationReading } from "../config/read.ts";
 import { DEFAULT_FILE, FILE_VARIABLE } from "../config/read-file.ts";
-import { unboundScope } from "../data/database.ts";
-import { isUnavailable } from "../data/failure.ts";
-import { migrate, readMigrations } from "../data/migrate.ts";
-import { connectPostgres } from "../data/postgres.ts";
+import { unboundScope } from "../db/database.ts";
+import { isUnavailable } from "../db/errors.ts";
+import { migrate, readMigrations } from "../db/migrate.ts";
+import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit-codes.ts";
 import { createLog } from "../log/log.ts";
 import { blockCommand, unblockCommand } from "./blocklist/command.ts";

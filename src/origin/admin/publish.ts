@@ -3,10 +3,10 @@
  * its content. Every change raises the version in the same statement (`withNewVersion`).
  */
 import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
-import type { Database } from "../data/database.ts";
-import type { RedisStore } from "../data/redis.ts";
-import { failing } from "../failing.ts";
+import type { Database } from "../db/database.ts";
+import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log/log.ts";
+import type { RedisStore } from "../redis/store.ts";
 
 /** A row of `published_snapshots`. */
 export type SnapshotName = "keys" | "limits" | "blocklist";
@@ -99,7 +99,7 @@ export const publishJob = (
   target: PublishTarget,
   log: OriginLog,
 ): (() => Promise<void>) => {
-  const state = failing(publication.title, "published", log);
+  const state = logTransitions(publication.title, "published", log);
   return async () => {
     try {
       await publish(publication, target);

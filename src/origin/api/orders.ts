@@ -3,7 +3,7 @@ import type * as z from "zod/mini";
 import { CURRENCY } from "../../contract/api/money.ts";
 import type { cancelOrder, getOrder, listOrders, Order, placeOrder } from "../../contract/api/orders.ts";
 import { problem } from "../../contract/problem.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging/page.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "./order-statements.ts";

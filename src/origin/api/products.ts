@@ -10,7 +10,7 @@ import type {
 } from "../../contract/api/products.ts";
 import { problem } from "../../contract/problem.ts";
 import { entityTag, matchHolds } from "../../lib/entity-tag.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging/page.ts";
 import { tagsOf } from "./product-tags.ts";

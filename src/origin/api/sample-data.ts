@@ -1,5 +1,5 @@
 /** Sample products: for `npm start` and the tests, never for production. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 
 const products = [
   ["Storm lantern", "Burns all night in any wind.", 3490, 500],

@@ -9,8 +9,8 @@ import { type CacheWindows, jittered, usabilityOf } from "../../middleware/respo
 import { createInvalidations } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { SingleFlight } from "../../resilience/single-flight.ts";
-import type { Scope } from "../data/database.ts";
-import { untilEnd } from "../data/until-end.ts";
+import type { Scope } from "../db/database.ts";
+import { untilEnd } from "../db/until-end.ts";
 import type { Answer } from "../http/response.ts";
 import { ProblemError } from "../middleware/error-handler.ts";
 import { answerOf, type CachedAnswer, keptPart } from "./cached-answer.ts";

@@ -5,8 +5,8 @@
 
 import * as z from "zod/mini";
 import { withTimeout } from "../../lib/async.ts";
-import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log/log.ts";
+import type { RedisStore } from "../redis/store.ts";
 import type { CachedAnswer } from "./cached-answer.ts";
 import { createOwnWrites, EVERYTHING } from "./own-writes.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.ts";

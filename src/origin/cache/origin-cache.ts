@@ -2,8 +2,8 @@
 import type { Routes } from "../../contract/route.ts";
 import { lifetimeMs } from "../../middleware/response-cache/freshness.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
-import type { RedisStore } from "../data/redis.ts";
 import type { OriginLog } from "../log/log.ts";
+import type { RedisStore } from "../redis/store.ts";
 import { type AnswerCache, createAnswerCache } from "./answer-cache.ts";
 import { cachedRoute } from "./cached-route.ts";
 import { createLevelOne } from "./level-one.ts";

@@ -7,8 +7,8 @@ import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts
 import { compiledBlocklist, serveBlocklist } from "../admin/blocklist/publish.ts";
 import { findKey } from "../admin/keys/store.ts";
 import type { OriginDependencies } from "../app.ts";
-import { type Database, timedScope } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
+import { type Database, timedScope } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
 import { requestDeadline } from "../handler.ts";
 import type { OriginContext, OriginEnv } from "../middleware/context.ts";
 import type { Deadline } from "../middleware/deadline.ts";

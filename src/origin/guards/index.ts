@@ -5,19 +5,16 @@
 import type { MiddlewareHandler } from "hono";
 import { edgeRoutes } from "../../contract/edge-manifest.ts";
 import type { Routes } from "../../contract/route.ts";
-import { sleep, withTimeout } from "../../lib/async.ts";
 import { type GuardDeps, guards } from "../../middleware/guards.ts";
 import type { Log } from "../../middleware/problems/index.ts";
-import { createAdmit } from "../../middleware/rate-limit/limiter/admit.ts";
-import { createLimiter } from "../../middleware/rate-limit/limiter/limiter.ts";
-import { createPrepare } from "../../middleware/rate-limit/limiter/prefetch.ts";
+import { createRateLimiter } from "../../middleware/rate-limit/limiter.ts";
 import type { HeaderFields } from "../../middleware/screening/headers.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import type { PostgresPool } from "../db/postgres.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { OriginContext } from "../middleware/context.ts";
+import type { RedisStore } from "../redis/store.ts";
 import type { SecurityEvents } from "../security-events/security-events.ts";
 import { originBlocklistSource } from "../stores/blocklist.ts";
 import { originKeyLookup } from "../stores/key-lookup.ts";
@@ -64,20 +61,19 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
     redis: { keyPrefix },
   } = configuration;
   const log = guardLog(deps.log);
-  const limitStore = {
-    limiter: createLimiter({ leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS }, now),
-    store: limitStoreOf(limitRedis, keyPrefix),
-    breaker: redisBreaker,
-    within: <T>(work: Promise<T>, ms: number): Promise<T> => withTimeout(work, ms),
-    judge: (error: unknown) => (isRefusal(error) ? ("success" as const) : ("failure" as const)),
-  };
   return guards({
     routes: edgeRoutes(deps.routes),
     config,
     loadBlocklist: originBlocklistSource(database),
     lookUpKey: originKeyLookup(database, redis, keyPrefix),
     fetch,
-    limiter: { check: createAdmit({ ...limitStore, pause: sleep }), prefetch: createPrepare(limitStore) },
+    limiter: createRateLimiter({
+      options: { leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS },
+      store: limitStoreOf(limitRedis, keyPrefix),
+      breaker: redisBreaker,
+      judge: (error) => (isRefusal(error) ? "success" : "failure"),
+      now,
+    }),
     headerFields,
     recordEvent: (occurrence) => securityEvents.record(occurrence),
     observe: deps.observe,

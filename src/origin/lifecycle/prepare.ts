@@ -1,9 +1,9 @@
 /** What has to be done before the first request: the schema. A database that is away is waited for. */
 import { setTimeout as pause } from "node:timers/promises";
-import { unboundScope } from "../data/database.ts";
-import { isUnavailable, StatementError } from "../data/failure.ts";
-import { migrate, pendingMigrations, readMigrations } from "../data/migrate.ts";
-import { connectPostgres, type PostgresOptions, type PostgresPool } from "../data/postgres.ts";
+import { unboundScope } from "../db/database.ts";
+import { isUnavailable, StatementError } from "../db/errors.ts";
+import { migrate, pendingMigrations, readMigrations } from "../db/migrate.ts";
+import { connectPostgres, type PostgresOptions, type PostgresPool } from "../db/postgres.ts";
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;

@@ -6,7 +6,7 @@ import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { NOT_EXECUTED } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import { ShedError } from "../admission.ts";
-import { CircuitOpenError, DeadlineError, UnavailableError } from "../data/failure.ts";
+import { CircuitOpenError, DeadlineError, UnavailableError } from "../db/errors.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { OriginContext, OriginEnv } from "./context.ts";
 import { notExecutedProof } from "./verify-signature.ts";

@@ -4,7 +4,7 @@ import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { maxBodyBytes } from "../../contract/route.ts";
 import { writeTags } from "../../middleware/response-cache/tags.ts";
 import type { OriginDependencies } from "../app.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import { callHandler, type Operation, requestDeadline, routePrincipal } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
 import { dataAccess } from "../security-events/data-access.ts";

@@ -1,6 +1,6 @@
 /** Takes what is due in the outbox to one sink, at least once. Any number of processes may do it side by side. */
-import type { Database } from "../data/database.ts";
-import { failing } from "../failing.ts";
+import type { Database } from "../db/database.ts";
+import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log/log.ts";
 import { attempt } from "./attempt.ts";
 import type { EventMetrics } from "./event-metrics.ts";
@@ -40,7 +40,7 @@ export const delivering = (
   { database, metrics, log, backoffMs, now }: DeliveryDependencies,
 ): ((signal: AbortSignal) => Promise<void>) => {
   const { name } = sink;
-  const told = failing(`security events for the sink ${name}`, "delivered", log);
+  const told = logTransitions(`security events for the sink ${name}`, "delivered", log);
 
   /** @returns whether to go on */
   const deliverSome = async (): Promise<boolean> => {

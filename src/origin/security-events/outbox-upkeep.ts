@@ -1,5 +1,5 @@
 /** Keeps the outbox bounded, and sees how full it is. */
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 
 /** An event that no sink took for so long is dead. */
 const LIFETIME = "24 hours";

@@ -2,7 +2,7 @@
 
 import { readEvent } from "../../security-events/batch-codec.ts";
 import type { SecurityEvent } from "../../security-events/event.ts";
-import type { Database } from "../data/database.ts";
+import type { Database } from "../db/database.ts";
 import type { SinkName } from "./sink.ts";
 
 /** An event on its way to one sink, as a worker has it under a lease. */

@@ -7,9 +7,9 @@ import { withTimeout } from "../../lib/async.ts";
 import { type Batch, createGatherer } from "../../security-events/aggregator.ts";
 import { MAX_BATCH_EVENTS } from "../../security-events/batch-codec.ts";
 import { bounded, EVENT_TYPES, type Occurrence, type SecurityEvent } from "../../security-events/event.ts";
-import type { Database } from "../data/database.ts";
-import { failing } from "../failing.ts";
+import type { Database } from "../db/database.ts";
 import { type Repetition, repeat } from "../lifecycle/repeat.ts";
+import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log/log.ts";
 import { backoffMs } from "./backoff.ts";
 import { delivering } from "./delivery.ts";
@@ -86,8 +86,8 @@ export const createSecurityEvents = (options: SecurityEventsOptions): SecurityEv
     sinks.map(({ name }) => name),
     options.maxWaiting ?? 100_000,
   );
-  const toldOfQueue = failing("security events", "written to the outbox", log);
-  const toldOfUpkeep = failing("the security events' outbox", "looked after", log);
+  const toldOfQueue = logTransitions("security events", "written to the outbox", log);
+  const toldOfUpkeep = logTransitions("the security events' outbox", "looked after", log);
   const queue = createGatherer({
     now,
     newId,

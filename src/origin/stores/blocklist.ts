@@ -2,8 +2,8 @@
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
 import type { LoadBlocklist } from "../../middleware/blocklist/snapshot.ts";
 import { compiledBlocklist } from "../admin/blocklist/publish.ts";
-import { timedScope } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
+import { timedScope } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
 
 const TIMEOUT_MS = 5_000;
 

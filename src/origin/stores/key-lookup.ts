@@ -2,9 +2,9 @@
 import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import { findKey } from "../admin/keys/store.ts";
-import { timedScope } from "../data/database.ts";
-import type { PostgresPool } from "../data/postgres.ts";
-import type { RedisStore } from "../data/redis.ts";
+import { timedScope } from "../db/database.ts";
+import type { PostgresPool } from "../db/postgres.ts";
+import type { RedisStore } from "../redis/store.ts";
 
 /** A request waits for the database at most this long, milliseconds. */
 const TIMEOUT_MS = 1_000;

@@ -9,8 +9,8 @@ import {
   SaturatedError,
   StatementError,
   UnavailableError,
-} from "../data/failure.ts";
-import type { DataOperation, ObserveData } from "../data/observe.ts";
+} from "../db/errors.ts";
+import type { DataOperation, ObserveData } from "../db/instrument.ts";
 import { createHistogram } from "../metrics/histogram.ts";
 import type { Tracing } from "./tracing.ts";
 

@@ -3,8 +3,8 @@ import type { Registry } from "prom-client";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector-address.ts";
 import type { OriginConfiguration } from "../config/configuration.ts";
-import type { DataOperation, ObserveData } from "../data/observe.ts";
-import { failing } from "../failing.ts";
+import type { DataOperation, ObserveData } from "../db/instrument.ts";
+import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { LogContext, OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
 import { createRequestMetrics } from "../metrics/request-metrics.ts";
@@ -53,7 +53,7 @@ const configuredCourier = (
       "service.instance.id": crypto.randomUUID(),
     },
     counts,
-    told: failing("spans", "exported", log),
+    told: logTransitions("spans", "exported", log),
   });
 };
 

@@ -6,8 +6,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { ResourceAttributes } from "../../telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../telemetry/otlp/spans.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
-import type { Failing } from "../failing.ts";
 import { type HttpTarget, isTaken, postJson } from "../http/post-json.ts";
+import type { TransitionLog } from "../lifecycle/state-change-log.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface SpanCourier {
@@ -28,7 +28,7 @@ export interface SpanCourierOptions {
   readonly resource: ResourceAttributes;
   readonly counts: TelemetryCounts;
   /** Is told how each batch ends. */
-  readonly told: Failing;
+  readonly told: TransitionLog;
 }
 
 /** So many spans wait or are on their way at most. */

@@ -1,7 +1,7 @@
 /** This project's breaker, alone and with what stands around it at the origin. */
 
-import { withRetries } from "../../../src/origin/data/retries.ts";
-import { untilEnd } from "../../../src/origin/data/until-end.ts";
+import { withRetries } from "../../../src/origin/db/retries.ts";
+import { untilEnd } from "../../../src/origin/db/until-end.ts";
 import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
 import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";

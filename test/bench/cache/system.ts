@@ -12,7 +12,7 @@ import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { connectPostgres, type PostgresPool } from "../../../src/origin/data/postgres.ts";
+import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { countProductReads } from "../../support/product-reads.ts";
 import { insertProducts } from "../origin/products.ts";

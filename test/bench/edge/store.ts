@@ -13,9 +13,9 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limiter/published-overrides.ts";
-import { connectRedis } from "../../../src/origin/data/redis.ts";
+} from "../../../src/middleware/rate-limit/limit-key.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
+import { connectRedis } from "../../../src/origin/redis/connect.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 
 export interface EdgeBenchStore {

@@ -1,5 +1,5 @@
 /** What the verdicts of a stretch come to, by exact logs of what was admitted. */
-import { type BucketState, holds, levelAt } from "../../../src/middleware/rate-limit/limiter/bucket.ts";
+import { type BucketLevel, holds, levelAt } from "../../../src/middleware/rate-limit/token-bucket.ts";
 import { AdmissionLog } from "../../middleware/rate-limit/simulation/admission-log.ts";
 import { WindowLog } from "../support/window-log.ts";
 import type { Arrival } from "./arrivals.ts";
@@ -53,7 +53,7 @@ export const accountOf = (told: readonly Told[], { oracle }: Contestant, rule: R
 /** How many tokens one bucket a key would have admitted that decides everything when it is due. */
 export const exactlyAdmitted = (arrivals: readonly Arrival[], rule: Rule): number => {
   const bucket = bucketOf(rule);
-  const states = new Map<string, BucketState>();
+  const states = new Map<string, BucketLevel>();
   let admitted = 0;
   for (const { key, cost, dueMs } of arrivals) {
     const level = levelAt(states.get(key), bucket, dueMs);

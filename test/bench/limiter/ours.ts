@@ -1,12 +1,9 @@
 /** This project's limiter, put together as the edge does. */
 import type { Limit } from "../../../src/contract/policy.ts";
 import { createRedis } from "../../../src/edge/stores/redis.ts";
-import { sleep, withTimeout } from "../../../src/lib/async.ts";
-import { createAdmit } from "../../../src/middleware/rate-limit/limiter/admit.ts";
-import { createLimiter } from "../../../src/middleware/rate-limit/limiter/limiter.ts";
-import { limiterSettings } from "../../../src/middleware/rate-limit/limiter/options.ts";
-import { createRedisLimitStore } from "../../../src/middleware/rate-limit/limiter/redis-limit-store.ts";
-import type { LimitVerdict } from "../../../src/middleware/rate-limit/limiter/verdict.ts";
+import { createRateLimiter, LIMITER_DEFAULTS } from "../../../src/middleware/rate-limit/limiter.ts";
+import { createRedisLimitStore } from "../../../src/middleware/rate-limit/redis-limit-store.ts";
+import type { LimitVerdict } from "../../../src/middleware/rate-limit/verdict.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { Contestant, Isolate, IsolateSetup, Said } from "./contestant.ts";
 import { bucketOf, type Rule } from "./rule.ts";
@@ -15,7 +12,7 @@ import { createWork } from "./work.ts";
 const DEADLINE_MS = 150;
 /** As src/edge/app.ts has it. */
 const BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
-export const LEASE_MS = limiterSettings({}).leaseMs;
+export const LEASE_MS = LIMITER_DEFAULTS.leaseMs;
 
 /** What any window may admit beyond what comes back within it. */
 export const mostAboveRefill = (rule: Rule): number => {
@@ -40,15 +37,14 @@ const said = ({ isAdmitted, results }: LimitVerdict, isStoreGivenUp: boolean): S
 const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Isolate => {
   const redis = createRedis({ url, token, timeoutMs: DEADLINE_MS });
   const breaker = createBreaker(BREAKER, { now: Date.now, random: Math.random });
-  const admit = createAdmit({
-    limiter: createLimiter({ deadlineMs: DEADLINE_MS }, Date.now),
+  const limiter = createRateLimiter({
+    options: { deadlineMs: DEADLINE_MS },
     store: createRedisLimitStore({
       keyPrefix,
       run: (command, script, keys, values) => redis(command, script, keys.length, ...keys, ...values),
     }),
     breaker,
-    within: withTimeout,
-    pause: sleep,
+    now: Date.now,
   });
   const work = createWork();
   /** Of one name, by what they cost. */
@@ -58,7 +54,7 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
       const known = limits.get(cost) ?? [limitOf(rule, onStoreFailure, cost)];
       limits.set(cost, known);
       const wasOpen = breaker.state === "open";
-      const verdict = admit(known, { address: "203.0.113.1", principal: key }, work.add);
+      const verdict = limiter.check(known, { address: "203.0.113.1", principal: key }, work.add);
       // A probe has closed it by half by now.
       const isStoreGivenUp = wasOpen && breaker.state === "open";
       return said(await verdict, isStoreGivenUp);

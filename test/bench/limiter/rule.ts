@@ -1,5 +1,5 @@
 /** A limit as both sides have it. */
-import type { BucketRule } from "../../../src/middleware/rate-limit/limiter/bucket.ts";
+import type { BucketRule } from "../../../src/middleware/rate-limit/token-bucket.ts";
 
 /** So many tokens in each so many milliseconds. */
 export interface Rule {

@@ -4,7 +4,7 @@ import type { SigningKey } from "../../../src/middleware/signature/signing-keys.
 import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
 import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
-import type { PostgresPool } from "../../../src/origin/data/postgres.ts";
+import type { PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";

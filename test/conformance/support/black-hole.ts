@@ -1,9 +1,9 @@
-/** A server that accepts connections and never says a word. */
+/** A server that accepts connections and never answers. */
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 
-/** @returns its port; it is gone when the test has finished */
+/** @returns its port; the server stops when the test has finished */
 export const startBlackHole = async (): Promise<number> => {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -1,9 +1,9 @@
-/** The ways to a PostgreSQL that the suite takes. */
+/** The routes to PostgreSQL that the suite covers. */
 import type { StopList } from "../../../src/local/stop-list.ts";
 import { startWebSocketProxy } from "../../support/websocket-proxy.ts";
 import { pgbouncerPath, startPgBouncer } from "./pgbouncer.ts";
 
-/** How the data layer is to connect. */
+/** Where the pool connects. */
 export interface Route {
   readonly url: string;
   readonly webSocketProxy?: string;
@@ -12,15 +12,15 @@ export interface Route {
 export interface DatabaseDriver {
   readonly name: string;
   readonly preparedStatements: boolean;
-  /** Whether server connections are the pooler's, not the pool's. */
+  /** Whether a pooler owns the server connections. */
   readonly pooled: boolean;
-  /** Why it cannot run on this machine. */
+  /** Why the tests are skipped on this machine. */
   readonly missing: string | undefined;
-  /** Makes the way to the server of `databaseUrl`. */
+  /** Starts what the route to the server of `databaseUrl` needs. */
   route(databaseUrl: string, stops: StopList): Promise<Route>;
 }
 
-/** Neon's driver is chosen by the host; the proxy leads to the real server whatever it is called. */
+/** The host selects Neon's driver; the proxy always leads to the real server. */
 export const throughWebSocket = async (databaseUrl: string, stops: StopList): Promise<Route> => {
   const target = new URL(databaseUrl);
   const proxy = await startWebSocketProxy({ host: target.hostname, port: Number(target.port) });

@@ -1,14 +1,10 @@
-/** A database of a driver's own, and pools to it. */
+/** A database for the tests of one driver, and pools to it. */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
 import { StopList } from "../../../src/local/stop-list.ts";
-import {
-  connectPostgres,
-  type PostgresOptions,
-  type PostgresPool,
-} from "../../../src/origin/data/postgres.ts";
+import { connectPostgres, type PostgresOptions, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { type DatabaseDriver, databaseDrivers, type Route } from "./database-drivers.ts";
 import { until } from "./poll.ts";
 
@@ -20,27 +16,27 @@ export interface ConnectOptions extends Partial<PostgresOptions> {
 export interface DatabaseFixture {
   readonly driver: DatabaseDriver;
   readonly databaseName: string;
-  /** Straight to the server. */
+  /** Directly to the server. */
   readonly databaseUrl: string;
-  /** The way that the driver takes. */
+  /** The driver's route. */
   readonly route: Route;
-  /** Every line that the pools have logged. */
+  /** Every line logged by the pools. */
   readonly logLines: string[];
   /** A pool that is closed when the test has finished. */
   connect(options?: ConnectOptions): PostgresPool;
-  /** As the server's superuser, directly, in the fixture's own database. */
+  /** Runs as the server's superuser, directly, in the fixture's database. */
   admin<Row extends object>(text: string, values?: readonly unknown[]): Promise<Row[]>;
-  /** Ends every connection to the fixture's database but the superuser's own; resolves with how many. */
+  /** Terminates every connection to the fixture's database except the superuser's. @returns their number */
   terminateAll(): Promise<number>;
-  /** How many statements run whose text contains `mark`. */
+  /** The number of running statements whose text contains `mark`. */
   running(mark: string): Promise<number>;
-  /** Resolves when so many statements with `mark` in their text run. */
+  /** Resolves when `count` statements with `mark` in their text run. */
   untilRunning(mark: string, count?: number): Promise<void>;
-  /** Resolves when the server has no such statement any more. */
+  /** Resolves when no such statement runs any more. */
   untilGone(mark: string, timeoutMs?: number): Promise<void>;
 }
 
-/** A name that no other statement has in its text. */
+/** A name that occurs in no other statement. */
 export const uniqueMark = (): string => `mark_${randomBytes(6).toString("hex")}`;
 
 const createAdmin = async (url: string, stops: StopList): Promise<pg.Pool> => {
@@ -125,7 +121,7 @@ export interface SuiteOptions {
   readonly serverUrl?: () => string;
 }
 
-/** The same tests for each driver; one that cannot run here says why in its name. */
+/** Runs the same tests for each driver. The title of a skipped one says why. */
 export const describeDatabases = (
   tests: (fixture: () => DatabaseFixture, driver: DatabaseDriver) => void,
   { drivers = databaseDrivers, serverUrl = () => inject("servers").databaseUrl }: SuiteOptions = {},
@@ -147,17 +143,17 @@ export const describeDatabases = (
   }
 };
 
-/** Fails the test file if anything escaped that would have ended a process. */
+/** Collects errors that would have ended the process. */
 export const expectNoEscapes = (): { readonly escaped: unknown[] } => {
   const escaped: unknown[] = [];
-  const note = (error: unknown): void => void escaped.push(error);
+  const collect = (error: unknown): void => void escaped.push(error);
   beforeAll(() => {
-    process.on("uncaughtException", note);
-    process.on("unhandledRejection", note);
+    process.on("uncaughtException", collect);
+    process.on("unhandledRejection", collect);
   });
   afterAll(() => {
-    process.off("uncaughtException", note);
-    process.off("unhandledRejection", note);
+    process.off("uncaughtException", collect);
+    process.off("unhandledRejection", collect);
   });
   return { escaped };
 };

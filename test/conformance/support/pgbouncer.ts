@@ -9,7 +9,7 @@ import { freePort } from "../../../src/local/free-port.ts";
 import { findOrCreateSystemUser, isRoot } from "../../../src/local/postgres-user.ts";
 import { until } from "./poll.ts";
 
-/** Where Debian puts it, which is not on every PATH. */
+/** Debian's path, which is not on every PATH. */
 const systemPath = "/usr/sbin/pgbouncer";
 
 export const pgbouncerPath = (): string | undefined => {
@@ -17,7 +17,7 @@ export const pgbouncerPath = (): string | undefined => {
   return existsSync(systemPath) ? systemPath : undefined;
 };
 
-/** An empty password would swallow what stands before it. */
+/** PgBouncer misreads an empty password. */
 const credentials = ({ username, password }: URL): string =>
   password === "" ? `user=${username}` : `user=${username} password=${password}`;
 
@@ -49,7 +49,7 @@ export const startPgBouncer = async (databaseUrl: string): Promise<PgBouncer> =>
   const folder = await mkdtemp(join(tmpdir(), "breakwater-pgbouncer-"));
   const file = join(folder, "pgbouncer.ini");
   const port = await freePort();
-  // The file holds the password.
+  // The file contains the password.
   await writeFile(file, configuration(new URL(databaseUrl), port), { mode: 0o600 });
   if (user !== undefined) {
     await chown(folder, user.uid, user.gid);

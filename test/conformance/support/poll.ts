@@ -2,7 +2,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 const intervalMs = 15;
 
-/** Resolves with what `look` gives once it is neither undefined nor false; rejects after `timeoutMs`. */
+/** Resolves with the result of `look` once it is neither undefined nor false; rejects after `timeoutMs`. */
 export const until = async <T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
@@ -17,7 +17,7 @@ export const until = async <T>(
   }
 };
 
-/** How long the work took, milliseconds, and how it failed. */
+/** The error of the work, and its duration in milliseconds. */
 export const failureOf = async (work: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> => {
   const beganAtMs = performance.now();
   const error = await work.then(
@@ -27,19 +27,19 @@ export const failureOf = async (work: Promise<unknown>): Promise<{ error: unknow
   return { error, tookMs: performance.now() - beganAtMs };
 };
 
-/** Opens once: what several wait for. */
+/** A promise that several wait for, opened once. */
 export const gate = (): { readonly opened: Promise<void>; open(): void } => {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { opened: promise, open: () => resolve() };
 };
 
-/** Lets nobody through before so many have come. */
+/** A barrier: resolves once `size` callers have arrived. */
 export const meeting = (size: number): (() => Promise<void>) => {
   const { opened, open } = gate();
-  let come = 0;
+  let arrived = 0;
   return () => {
-    come += 1;
-    if (come >= size) open();
+    arrived += 1;
+    if (arrived >= size) open();
     return opened;
   };
 };

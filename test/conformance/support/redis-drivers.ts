@@ -1,9 +1,9 @@
-/** The ways to a Redis that the suite takes. */
+/** The routes to Redis that the suite covers. */
 import { connectRedis } from "../../../src/local/redis.ts";
 import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 
-/** How the data layer is to connect. */
+/** Where the store connects. */
 export interface RedisRoute {
   readonly url: string;
   readonly token: string | undefined;
@@ -12,7 +12,7 @@ export interface RedisRoute {
 export interface RedisDriver {
   readonly name: string;
   readonly scheme: "http" | "redis";
-  /** Makes the way to the server of `redisUrl`. */
+  /** Starts what the route to the server of `redisUrl` needs. */
   route(redisUrl: string, stops: StopList): Promise<RedisRoute>;
 }
 

@@ -1,5 +1,5 @@
-/** A request's scope that the test ends. */
-import type { EndReason, Scope } from "../../../src/origin/data/database.ts";
+/** A request's scope, ended by the test. */
+import type { EndReason, Scope } from "../../../src/origin/db/database.ts";
 
 export interface TestScope extends Scope {
   end(reason: EndReason): void;
@@ -8,7 +8,7 @@ export interface TestScope extends Scope {
 export interface TestScopeOptions {
   /** @default "conformance" */
   readonly name?: string;
-  /** The deadline, from now. @default 20,000, beyond any test's patience */
+  /** The deadline, milliseconds from now. @default 20,000, beyond any test's timeout */
   readonly timeoutMs?: number;
   /** @default false */
   readonly readOnly?: boolean;

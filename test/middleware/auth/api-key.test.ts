@@ -27,12 +27,12 @@ const presented = (key = created.key): PresentedKey => {
 };
 
 describe("createKey", () => {
-  test("writes bwk, an id of 72 bits and a secret of 256, both in base64url", () => {
+  test("returns bwk, an id of 72 bits and a secret of 256, both in base64url", () => {
     expect(created.key).toBe("bwk_BwcHBwcHBwcH_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc");
     expect(created.id).toBe("BwcHBwcHBwcH");
   });
 
-  test("gives the SHA-256 of the secret's bytes", async () => {
+  test("returns the SHA-256 of the secret's bytes", async () => {
     const digest = await crypto.subtle.digest("SHA-256", new Uint8Array(32).fill(7));
     expect(created.hash).toBe(
       btoa(String.fromCharCode(...new Uint8Array(digest)))
@@ -42,13 +42,13 @@ describe("createKey", () => {
     );
   });
 
-  test("never gives the secret beside the key itself", () => {
+  test("returns the secret in the key only", () => {
     const [, , secret = "?"] = created.key.split("_");
     expect(created.id + created.hash).not.toContain(secret);
   });
 });
 
-describe("a key that was created", () => {
+describe("a new key", () => {
   const keys = fc
     .tuple(fc.uint8Array({ minLength: 9, maxLength: 9 }), fc.uint8Array({ minLength: 32, maxLength: 32 }))
     .map(([id, secret]) => ({
@@ -59,7 +59,7 @@ describe("a key that was created", () => {
       }),
     }));
 
-  test("is read back as its id and its secret, whatever the random bytes", () => {
+  test("parses to its id and secret, whatever the random bytes", () => {
     fc.assert(
       fc.property(keys, ({ key, id, secret }) => {
         expect(parseKey(key)).toEqual({ id, secret: Uint8Array.from(secret) });
@@ -76,7 +76,7 @@ describe("a key that was created", () => {
     );
   });
 
-  test("proves nothing by the record of another", () => {
+  test("is rejected by the record of another key", () => {
     const other = createKey((bytes) => bytes.fill(8));
     expect(verifyKey(presented(other.key), record, NOW_MS)).toBe("wrong_secret");
   });
@@ -86,7 +86,7 @@ describe("parseKey", () => {
   const id = "A".repeat(12);
   const secret = "A".repeat(43);
   test.each([
-    ["nothing", ""],
+    ["no text", ""],
     ["another prefix", `bwx_${id}_${secret}`],
     ["another case", `BWK_${id}_${secret}`],
     ["an id too short", `bwk_${id.slice(1)}_${secret}`],
@@ -99,7 +99,7 @@ describe("parseKey", () => {
     ["white space before it", ` bwk_${id}_${secret}`],
     ["a line break after it", `bwk_${id}_${secret}\n`],
     ["a letter beyond ASCII", `bwk_${id}_${secret.slice(1)}\u00e4`],
-  ])("takes no key with %s", (_, text) => {
+  ])("rejects a key with %s", (_, text) => {
     expect(parseKey(text)).toBeUndefined();
   });
 });
@@ -110,7 +110,7 @@ describe("verifyKey", () => {
     ["no longer at its expiry", NOW_MS, false],
     ["no longer after its expiry", NOW_MS - 1, false],
     ["forever without one", null, true],
-  ])("takes a key %s", (_, expiresAtMs, taken) => {
+  ])("accepts a key %s", (_, expiresAtMs, taken) => {
     expect(verifyKey(presented(), { ...record, expiresAtMs }, NOW_MS) !== "expired").toBe(taken);
   });
 
@@ -119,7 +119,7 @@ describe("verifyKey", () => {
     ["empty", ""],
     ["cut short", record.hash.slice(0, 40)],
     ["the secret itself", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc"],
-  ])("takes no key by a hash that is %s", (_, hash) => {
+  ])("rejects every key if the hash is %s", (_, hash) => {
     expect(verifyKey(presented(), { ...record, hash }, NOW_MS)).toBe("wrong_secret");
   });
 });

@@ -19,7 +19,7 @@ const record: KeyRecord = {
 const garbled = (change: object): string => JSON.stringify({ ...record, ...change });
 
 describe("a published key record", () => {
-  test("is read back as it was written", () => {
+  test("round-trips", () => {
     const records = fc.record({
       id: fc.stringMatching(/^[A-Za-z0-9_-]{12}$/),
       hash: fc.stringMatching(/^[A-Za-z0-9_-]{43}$/),
@@ -34,37 +34,37 @@ describe("a published key record", () => {
     );
   });
 
-  test("does not repeat the id under which it stands", () => {
+  test("does not repeat the id of its field", () => {
     expect(JSON.parse(writeKeyRecord(record))).not.toHaveProperty("id");
   });
 
-  test("has the id under which it stands, whatever it says itself", () => {
+  test("has the id of its field, whatever it contains", () => {
     expect(readKeyRecord("BBBBBBBBBBBB", garbled({ id: "other" }))?.id).toBe("BBBBBBBBBBBB");
   });
 
   test.each([
-    ["nothing", ""],
-    ["no JSON", "{"],
+    ["empty", ""],
+    ["not JSON", "{"],
     ["null", "null"],
     ["a number, such as the version", "17"],
-    ["a text", '"key"'],
+    ["a string", '"key"'],
     ["a list", `[${JSON.stringify(record)}]`],
     ["an empty object", "{}"],
     ["no hash", garbled({ hash: undefined })],
-    ["a hash that is no text", garbled({ hash: 1 })],
+    ["a hash that is not a string", garbled({ hash: 1 })],
     ["no principal", garbled({ principal: undefined })],
     ["a principal that is null", garbled({ principal: null })],
     ["no scopes", garbled({ scopes: undefined })],
-    ["scopes in one text", garbled({ scopes: "orders:read" })],
-    ["a scope that is no text", garbled({ scopes: ["orders:read", 1] })],
-    ["no word on its expiry", garbled({ expiresAtMs: undefined })],
-    ["an expiry in text", garbled({ expiresAtMs: "2030-01-01T00:00:00Z" })],
+    ["scopes in one string", garbled({ scopes: "orders:read" })],
+    ["a scope that is not a string", garbled({ scopes: ["orders:read", 1] })],
+    ["no expiry", garbled({ expiresAtMs: undefined })],
+    ["an expiry as a string", garbled({ expiresAtMs: "2030-01-01T00:00:00Z" })],
     ["an expiry that is false", garbled({ expiresAtMs: false })],
-  ])("is none where the text is %s", (_, text) => {
+  ])("is invalid if the text is %s", (_, text) => {
     expect(readKeyRecord(record.id, text)).toBeUndefined();
   });
 
-  test("is none, and no error, whatever JSON stands there", () => {
+  test("is invalid, and never an error, for any JSON", () => {
     fc.assert(
       fc.property(fc.oneof(fc.json(), fc.string()), (text) => {
         expect(readKeyRecord(record.id, text)).toBeUndefined();
@@ -77,7 +77,7 @@ test("the name of the hash begins with the prefix", () => {
   expect(publishedKeysName("breakwater:")).toBe("breakwater:keys");
 });
 
-test("no key's id can be the version's field", () => {
+test("the id of a key is never the version's field", () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), (random) => {
       const { id } = createKey((bytes) => {

@@ -21,7 +21,7 @@ const ENTRIES = [
 const hexadecimal = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-test("the form is the one that older and newer tiers read", () => {
+test("the format is the one that older and newer tiers read", () => {
   const words = [
     // Header.
     "4257424c 01000000 03000000 02000000",
@@ -62,7 +62,7 @@ test("the columns fill the list, without gaps or overlaps", () => {
   );
 });
 
-/** The same bytes, that many behind the beginning of their buffer. */
+/** The same bytes at an offset in their buffer. */
 const behind = (bytes: Uint8Array, offset: number): Uint8Array<ArrayBuffer> => {
   const buffer = new ArrayBuffer(bytes.byteLength + offset + 5);
   const view = new Uint8Array(buffer, offset, bytes.byteLength);
@@ -70,7 +70,7 @@ const behind = (bytes: Uint8Array, offset: number): Uint8Array<ArrayBuffer> => {
   return view;
 };
 
-/** As Node's Buffer: its slice is no copy. */
+/** Like Node's Buffer, whose slice shares memory. */
 class SharingBytes extends Uint8Array<ArrayBuffer> {
   override slice(start?: number, end?: number): Uint8Array<ArrayBuffer> {
     return this.subarray(start, end);
@@ -78,28 +78,28 @@ class SharingBytes extends Uint8Array<ArrayBuffer> {
 }
 
 describe("the bytes may begin anywhere in their buffer", () => {
-  test.each([0, 1, 2, 3, 4, 7])("%i behind its beginning", (offset) => {
+  test.each([0, 1, 2, 3, 4, 7])("at offset %i", (offset) => {
     const list = read(behind(compileBlocklist(ENTRIES), offset));
     expect(list.size).toBe(5);
     expect(list.match(address("10.1.2.3"), 0)?.network).toBe("10.1.0.0/16");
     expect(list.match(address("2001:db8::1"), 0)?.expiresAtMs).toBe(10_000);
   });
 
-  test("even where a slice of them is no copy", () => {
+  test("even if a slice shares their memory", () => {
     const { buffer, byteOffset, byteLength } = behind(compileBlocklist(ENTRIES), 1);
     expect(read(new SharingBytes(buffer, byteOffset, byteLength)).size).toBe(5);
   });
 });
 
-describe("no list is read", () => {
+describe("no list is read from", () => {
   const whole = compileBlocklist(ENTRIES);
 
-  test("of bytes that were cut short, wherever", () => {
+  test("truncated bytes, wherever they end", () => {
     for (let length = 0; length < whole.byteLength; length += 1)
       expect(readBlocklist(whole.slice(0, length))).toBeUndefined();
   });
 
-  test("of bytes with more behind them", () => {
+  test("bytes with more behind them", () => {
     expect(readBlocklist(Uint8Array.of(...whole, 0))).toBeUndefined();
   });
 
@@ -119,18 +119,18 @@ describe("no list is read", () => {
     ["that promise more IPv4 entries than there can be", 2, 0xffff_ffff],
     ["that promise fewer IPv6 entries", 3, 1],
     ["that promise more IPv6 entries than there can be", 3, 0xffff_ffff],
-  ])("of bytes %s", (_, word, value) => {
+  ])("bytes %s", (_, word, value) => {
     expect(readBlocklist(changed(word, value))).toBeUndefined();
   });
 
-  test("of no bytes, nor of zeros", () => {
+  test("no bytes, nor zeros", () => {
     expect(readBlocklist(new Uint8Array(0))).toBeUndefined();
     expect(readBlocklist(new Uint8Array(HEADER_BYTES))).toBeUndefined();
   });
 });
 
-describe("bytes that were garbled behind the header", () => {
-  test("cost an answer, but no error and no search without end", () => {
+describe("garbled bytes behind the header", () => {
+  test("cause neither an error nor an endless search", () => {
     const garbled = fc.array(fc.record({ at: fc.nat(), byte: fc.nat({ max: 0xff }) }), {
       minLength: 1,
       maxLength: 40,
@@ -147,7 +147,7 @@ describe("bytes that were garbled behind the header", () => {
     );
   });
 
-  /** The entry is said to be held by the one of that number, from 1. */
+  /** Sets the parent of an entry: a number, from 1. */
   const heldBy = (entries: typeof ENTRIES, index: number, number: number): Uint8Array => {
     const bytes = compileBlocklist(entries);
     familiesOf(bytes, entries.length, 0).ipv4.parents[index] = number;
@@ -157,14 +157,14 @@ describe("bytes that were garbled behind the header", () => {
   test.each([
     ["itself", 2],
     ["one behind it", 3],
-    ["one that is not there", 0xffff_ffff],
-  ])("do not send the search from an entry to %s", (_, number) => {
+    ["one that does not exist", 0xffff_ffff],
+  ])("do not lead the search from an entry to %s", (_, number) => {
     const entries = [entry("10.0.0.0/8"), entry("10.1.2.3"), entry("10.2.0.0/16")];
     expect(blocklist(entries).match(address("10.1.2.4"), 0)?.network).toBe("10.0.0.0/8");
     expect(read(heldBy(entries, 1, number)).match(address("10.1.2.4"), 0)).toBeUndefined();
   });
 
-  test("do not send the search through entries that are no wider", () => {
+  test("do not lead the search through entries that are not wider", () => {
     const entries = [entry("10.0.0.0/8"), entry("10.0.0.1"), entry("10.0.0.2")];
     expect(blocklist(entries).match(address("10.0.0.3"), 0)?.network).toBe("10.0.0.0/8");
     expect(read(heldBy(entries, 2, 2)).match(address("10.0.0.3"), 0)).toBeUndefined();

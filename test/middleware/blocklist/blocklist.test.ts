@@ -11,7 +11,7 @@ const NOW_MS = 1_700_000_000_000;
 const matchOf = (entries: readonly BlocklistEntry[], text: string, nowMs = NOW_MS): Blocked | undefined =>
   blocklist(entries).match(address(text), nowMs);
 
-describe("an address is blocked by the narrowest network that holds it", () => {
+describe("an address is blocked by the narrowest network that contains it", () => {
   const NESTED = [
     "10.0.0.0/8",
     "10.1.0.0/16",
@@ -59,7 +59,7 @@ describe("an address is blocked by the narrowest network that holds it", () => {
     expect(matchOf(NESTED, text)?.network).toBe(held);
   });
 
-  test("in whatever order the networks were named", () => {
+  test("in any order of the entries", () => {
     expect(compileBlocklist(NESTED.toReversed())).toEqual(compileBlocklist(NESTED));
   });
 });
@@ -109,7 +109,7 @@ describe("a network may be of any length", () => {
     }
   });
 
-  test("where only the outermost one is in force, it is found from the innermost one", () => {
+  test("if only the outermost is in force, it is found from the innermost", () => {
     const expired = (chain: BlocklistEntry[]): BlocklistEntry[] =>
       chain.map((each, index) => (index === 0 ? each : { ...each, expiresAtMs: 1_000 }));
     expect(matchOf(expired(CHAIN), "255.255.255.255")).toEqual({ network: "0.0.0.0/0", expiresAtMs: null });
@@ -118,7 +118,7 @@ describe("a network may be of any length", () => {
 });
 
 describe("an entry that expires", () => {
-  test("is in force to the end of the second in which it does, and no longer", () => {
+  test("is in force to the end of its last second", () => {
     const entries = [entry("192.0.2.1", NOW_MS + 1)];
     const end = NOW_MS + 1_000;
     expect(matchOf(entries, "192.0.2.1", end - 1)).toEqual({ network: "192.0.2.1", expiresAtMs: end });
@@ -131,7 +131,7 @@ describe("an entry that expires", () => {
     expect(matchOf(entries, "2001:db8::1", NOW_MS)).toBeUndefined();
   });
 
-  test("leaves the address to the one around it", () => {
+  test("leaves the address to the network around it", () => {
     const entries = [
       entry("192.0.2.0/24"),
       entry("192.0.2.0/28", NOW_MS + 5_000),
@@ -145,13 +145,13 @@ describe("an entry that expires", () => {
     });
   });
 
-  test("leaves those within it as they are", () => {
+  test("does not affect networks within it", () => {
     const entries = [entry("2001:db8::/32", NOW_MS), entry("2001:db8:1::/48")];
     expect(matchOf(entries, "2001:db8:1::1")?.network).toBe("2001:db8:1::/48");
     expect(matchOf(entries, "2001:db8:2::1")).toBeUndefined();
   });
 
-  test.each([0, -1, -NOW_MS])("at %i has expired, and does not stand for ever", (expiresAtMs) => {
+  test.each([0, -1, -NOW_MS])("at %i has expired, and is not permanent", (expiresAtMs) => {
     expect(matchOf([entry("192.0.2.1", expiresAtMs)], "192.0.2.1")).toBeUndefined();
   });
 
@@ -159,18 +159,18 @@ describe("an entry that expires", () => {
     0x1_0000_0000 * 1_000,
     Number.MAX_SAFE_INTEGER,
     Number.POSITIVE_INFINITY,
-  ])("at %s, later than can be written, stands for ever", (expiresAtMs) => {
+  ])("at %s, beyond the last second of the format, is permanent", (expiresAtMs) => {
     expect(matchOf([entry("192.0.2.1", expiresAtMs)], "192.0.2.1")?.expiresAtMs).toBeNull();
   });
 
-  test("in the last second that can be written does so", () => {
+  test("in the last second of the format expires", () => {
     const lastMs = 0xffff_ffff * 1_000;
     expect(matchOf([entry("192.0.2.1", lastMs)], "192.0.2.1", lastMs - 1)?.expiresAtMs).toBe(lastMs);
     expect(matchOf([entry("192.0.2.1", lastMs)], "192.0.2.1", lastMs)).toBeUndefined();
   });
 });
 
-describe("a network that is named more than once", () => {
+describe("a network that is listed twice", () => {
   const LATER_MS = NOW_MS + 60_000;
 
   test.each([
@@ -179,37 +179,37 @@ describe("a network that is named more than once", () => {
     ["for a time and for ever", [LATER_MS, null], null],
     ["for ever and for a time", [null, LATER_MS], null],
     ["three times", [NOW_MS, LATER_MS, NOW_MS], LATER_MS],
-  ])("is one, that lasts longest: %s", (_, expiries, lasting) => {
+  ])("is one entry, the longest-lasting: %s", (_, expiries, lasting) => {
     const texts = ["2001:db8::/32", "2001:DB8::1/32", "2001:db8:ffff::/32"];
     const list = blocklist(expiries.map((expiry, index) => entry(texts[index] ?? "", expiry)));
     expect(list.size).toBe(1);
     expect(list.match(address("2001:db8::1"), NOW_MS)?.expiresAtMs).toBe(lasting);
   });
 
-  test("is one as well where it is written as mapped into IPv6", () => {
+  test("is one entry, even if it is written as IPv4-mapped", () => {
     expect(blocklist([entry("192.0.2.0/24"), entry("::ffff:192.0.2.0/120")]).size).toBe(1);
   });
 });
 
-test("the same first address at several lengths is as many networks", () => {
+test("the same first address with different lengths makes different networks", () => {
   expect(blocklist([entry("10.0.0.0/8"), entry("10.0.0.0/9"), entry("10.0.0.0")]).size).toBe(3);
 });
 
-test("an empty list blocks nobody", () => {
+test("an empty list blocks no address", () => {
   const list = blocklist([]);
   expect(list.size).toBe(0);
   expect(list.match(address("192.0.2.1"), NOW_MS)).toBeUndefined();
   expect(list.match(address("::"), NOW_MS)).toBeUndefined();
 });
 
-test("what is compiled stays as it was given", () => {
+test("compiling does not change the entries", () => {
   const entries = Object.freeze([entry("192.0.2.9"), entry("192.0.2.1"), entry("192.0.2.9", NOW_MS)]);
   const before = structuredClone(entries);
   compileBlocklist(entries);
   expect(entries).toEqual(before);
 });
 
-/** Looks at every entry, in text. */
+/** Compares every entry, as text. */
 const matchByScan = (
   entries: readonly BlocklistEntry[],
   client: ClientAddress,
@@ -234,7 +234,7 @@ const matchByScan = (
   );
 };
 
-test("whatever is in the list, an address is matched as by a scan", () => {
+test("a match is the result of a scan, for any list", () => {
   const expiry = fc.option(fc.integer({ min: 1, max: 10_000 }).map((ms) => NOW_MS + ms - 5_000));
   const entries = fc.array(fc.record({ network: anyNetwork, expiresAtMs: expiry }), {
     maxLength: 60,

@@ -10,7 +10,7 @@ import {
 } from "../../../src/middleware/blocklist/network.ts";
 import { address, anyNetwork, bitsOf, network, within } from "./support.ts";
 
-describe("a network is written in one way", () => {
+describe("a network has one canonical form", () => {
   test.each([
     ["192.0.2.1", "192.0.2.1"],
     ["192.0.2.1/32", "192.0.2.1"],
@@ -25,11 +25,11 @@ describe("a network is written in one way", () => {
     ["2001:db8:ffff::/33", "2001:db8:8000::/33"],
     ["ffff::/1", "8000::/1"],
     ["ffff::/0", "::/0"],
-  ])("%s as %s", (text, written) => {
+  ])("%s is %s", (text, written) => {
     expect(writeCidr(network(text))).toBe(written);
   });
 
-  test("and is read as the same network", () => {
+  test("which parses to the same network", () => {
     fc.assert(
       fc.property(anyNetwork, (each) => {
         expect(network(writeCidr(each))).toEqual(each);
@@ -38,7 +38,7 @@ describe("a network is written in one way", () => {
   });
 });
 
-describe("a network of IPv4 addresses that are mapped into IPv6 is one of IPv4", () => {
+describe("a network of IPv4-mapped addresses is an IPv4 network", () => {
   test.each([
     ["::ffff:192.0.2.1", "192.0.2.1"],
     ["::ffff:192.0.2.1/128", "192.0.2.1"],
@@ -53,7 +53,7 @@ describe("a network of IPv4 addresses that are mapped into IPv6 is one of IPv4",
     ["::ffff:192.0.2.1/95", "::fffe:0:0/95"],
     ["::ffff:192.0.2.1/64", "::/64"],
     ["::ffff:192.0.2.1/0", "::/0"],
-  ])("but %s, which holds other ones too, is %s", (text, written) => {
+  ])("but %s, which contains other addresses too, is %s", (text, written) => {
     expect(writeCidr(network(text))).toBe(written);
   });
 });
@@ -87,7 +87,7 @@ test.each([
   "[2001:db8::]/32",
   "fe80::%eth0/64",
   "example.org/24",
-])("%j is no network", (text) => {
+])("%j is not a network", (text) => {
   expect(parseNetwork(text)).toBeUndefined();
 });
 
@@ -96,7 +96,7 @@ test("an address without a length is a network of its own", () => {
   expect(networkOf(address("2001:db8::1")).length).toBe(128);
 });
 
-test("a network begins with the bits of its addresses, and has no other ones", () => {
+test("a network is the prefix of its addresses, its other bits are zero", () => {
   fc.assert(
     fc.property(anyNetwork, fc.uint8Array({ minLength: 16, maxLength: 16 }), (each, host) => {
       expect(networkOf(within(each, [...host]), each.length)).toEqual(each);
@@ -115,11 +115,11 @@ test.each([
   [0xffff_ffff, 0xffff_fffe, 32, false],
   [0xffff_ffff, 0xffff_fffe, 96, false],
   [0xffff_ffff, 0xffff_ffff, 32, true],
-])("%i and %i begin with the same %i bits: %j", (one, other, bits, same) => {
+])("%i and %i have the same first %i bits: %j", (one, other, bits, same) => {
   expect(isSamePrefix(one, other, bits)).toBe(same);
 });
 
-test("two networks overlap where one's bits begin with the other's", () => {
+test("two networks overlap if one's prefix begins with the other's", () => {
   fc.assert(
     fc.property(anyNetwork, anyNetwork, (a, b) => {
       const shared = Math.min(a.length, b.length);

@@ -16,7 +16,7 @@ import { read } from "./support.ts";
 const PART_BYTES = 192 * 1_024;
 const PART_LENGTH = 256 * 1_024;
 
-/** So many bytes, all values among them. */
+/** Bytes of all values. */
 const bytesOf = (length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, index) => (index * 31 + (index >>> 8)) & 0xff);
 
@@ -40,7 +40,7 @@ describe("bytes in parts", () => {
     [PART_BYTES + 1, 2],
     [2 * PART_BYTES, 2],
     [2 * PART_BYTES + 2, 3],
-  ])("are read as they were written: %i in %i", (length, count) => {
+  ])("round-trip: %i in %i", (length, count) => {
     const bytes = bytesOf(length);
     const values = writeParts(bytes);
     expect(values[PARTS_FIELD]).toBe(String(count));
@@ -48,7 +48,7 @@ describe("bytes in parts", () => {
     expect(isEqual(readParts(values), bytes)).toBe(true);
   });
 
-  test("whatever they are, and wherever in their buffer they stand", () => {
+  test("round-trip whatever their values and their offset", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat({ max: 10 }), (bytes, from) => {
         expect(readParts(writeParts(bytes.subarray(from)))).toEqual(bytes.slice(from));
@@ -56,13 +56,13 @@ describe("bytes in parts", () => {
     );
   });
 
-  test("are never long texts, and none of them is the version", () => {
+  test("are short, and none is the version", () => {
     const values = writeParts(bytesOf(3 * PART_BYTES + 1));
     for (const text of Object.values(values)) expect(text.length).toBeLessThanOrEqual(PART_LENGTH);
     expect(Object.keys(values)).not.toContain(VERSION_FIELD);
   });
 
-  test("are read beside other fields", () => {
+  test("are read among other fields", () => {
     const bytes = bytesOf(100);
     expect(isEqual(readParts({ ...writeParts(bytes), [VERSION_FIELD]: "7", "1": "AAAA" }), bytes)).toBe(true);
   });
@@ -71,7 +71,7 @@ describe("bytes in parts", () => {
 describe("nothing is read", () => {
   const values = writeParts(bytesOf(2 * PART_BYTES + 5));
 
-  test.each(["0", "1", "2", PARTS_FIELD])("where the field %s is missing", (field) => {
+  test.each(["0", "1", "2", PARTS_FIELD])("if the field %s is missing", (field) => {
     const { [field]: _, ...others } = values;
     expect(readParts(others)).toBeUndefined();
   });
@@ -86,11 +86,11 @@ describe("nothing is read", () => {
     "A_-A",
     '{"blocked":[]}',
     "\u0100AAA",
-  ])("where a part is %j", (text) => {
+  ])("if a part is %j", (text) => {
     expect(readParts({ ...values, 1: text })).toBeUndefined();
   });
 
-  test("where a part is longer than any is", () => {
+  test("if a part is too long", () => {
     expect(readParts({ ...values, 1: "A".repeat(PART_LENGTH + 4) })).toBeUndefined();
   });
 
@@ -109,17 +109,17 @@ describe("nothing is read", () => {
     "100",
     "NaN",
     "three",
-  ])("where the number of parts is %j", (count) => {
+  ])("if the number of parts is %j", (count) => {
     const parts = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [String(index), "AAAA"]));
     expect(readParts({ ...parts, [PARTS_FIELD]: count })).toBeUndefined();
   });
 
-  test("of an empty hash", () => {
+  test("from an empty hash", () => {
     expect(readParts({})).toBeUndefined();
   });
 });
 
-/** A different number for each, all over the range: an odd factor only reorders the numbers of a word. */
+/** A different number for each index, spread over the range: an odd factor permutes the numbers of a word. */
 const scattered = (index: number, bits: number): number => (Math.imul(index, 0x9e37_79b1) >>> 0) % 2 ** bits;
 
 const bytesOfWord = (word: number): number[] => [24, 16, 8, 0].map((shift) => (word >>> shift) & 0xff);
@@ -131,7 +131,7 @@ const range = <T>(length: number, of: (index: number) => T): T[] =>
 
 const NOW_MS = 1_700_000_000_000;
 
-/** Of every second one it is past. */
+/** Past for every second entry. */
 const expiryOf = (index: number): number | null => [NOW_MS + 60_000, NOW_MS, null][index % 3] ?? null;
 
 /** Addresses and ranges of both families, some of the addresses within the ranges. */
@@ -158,7 +158,7 @@ const manyEntries = (of: number): BlocklistEntry[] => {
   ];
 };
 
-/** By one look for each of the lengths that occur. */
+/** One lookup per prefix length. */
 const oracleOf = (entries: readonly BlocklistEntry[]) => {
   const expiries = new Map(entries.map(({ network, expiresAtMs }) => [writeCidr(network), expiresAtMs]));
   return ({ family, bytes }: ClientAddress): string | undefined => {
@@ -189,7 +189,7 @@ test("100,000 entries are compiled, published, read back and matched", () => {
     }
   }
   expect(wrong).toEqual([]);
-  // Two thirds of the entries are in force, and of the addresses beside them a part.
+  // Two thirds of the entries are in force, and match some of the neighboring addresses.
   expect(blocked).toBeGreaterThan(70_000);
   expect(blocked).toBeLessThan(180_000);
 });

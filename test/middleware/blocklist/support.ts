@@ -6,13 +6,13 @@ import { type ClientAddress, parseAddress } from "../../../src/middleware/contex
 
 export const address = (text: string): ClientAddress => {
   const parsed = parseAddress(text);
-  if (parsed === undefined) throw new Error(`${text} is no address`);
+  if (parsed === undefined) throw new Error(`${text} is not an address`);
   return parsed;
 };
 
 export const network = (text: string): Network => {
   const parsed = parseNetwork(text);
-  if (parsed === undefined) throw new Error(`${text} is no network`);
+  if (parsed === undefined) throw new Error(`${text} is not a network`);
   return parsed;
 };
 
@@ -23,7 +23,7 @@ export const entry = (text: string, expiresAtMs: number | null = null): Blocklis
 
 export const read = (bytes: Uint8Array): Blocklist => {
   const list = readBlocklist(bytes);
-  if (list === undefined) throw new Error("These bytes are no blocklist");
+  if (list === undefined) throw new Error("the bytes are not a blocklist");
   return list;
 };
 
@@ -31,13 +31,13 @@ export const blocklist = (entries: readonly BlocklistEntry[]): Blocklist => read
 
 const LENGTHS = { 4: 4, 6: 16 } as const;
 
-/** Few different bytes, those where signs and carries go wrong among them, so that addresses lie near each other. */
+/** A few values, so that addresses are close to each other, including those where signs and carries go wrong. */
 const byte = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom(0x00, 0x01, 0x7f, 0x80, 0xff) },
   { weight: 1, arbitrary: fc.nat({ max: 0xff }) },
 );
 
-/** Any but those that are IPv4 addresses in IPv6. */
+/** Any address that is not IPv4-mapped. */
 export const anyAddress = fc.constantFrom(4, 6).chain((family) =>
   fc
     .array(byte, { minLength: LENGTHS[family], maxLength: LENGTHS[family] })
@@ -51,7 +51,7 @@ export const anyNetwork = anyAddress.chain((each) =>
   fc.nat({ max: 8 * each.bytes.length }).map((length) => networkOf(each, length)),
 );
 
-/** As text of zeros and ones, in which nothing shifts. */
+/** The bits as text, to compare without shifts. */
 export const bitsOf = ({ bytes }: { readonly bytes: readonly number[] }): string =>
   bytes.map((each) => each.toString(2).padStart(8, "0")).join("");
 
@@ -60,13 +60,13 @@ const ofBits = (bits: string): number[] =>
     Number.parseInt(bits.slice(8 * index, 8 * index + 8), 2),
   );
 
-/** The address whose first bits are the network's, and whose other ones are the host's. */
+/** The address with the network's prefix and the host's other bits. */
 export const within = ({ family, bytes, length }: Network, host: readonly number[]): ClientAddress => ({
   family,
   bytes: ofBits(bitsOf({ bytes }).slice(0, length) + bitsOf({ bytes: host }).slice(length, 8 * bytes.length)),
 });
 
-/** The address before it, or behind; round the end. */
+/** The previous or next address, wrapping around. */
 export const beside = ({ family, bytes }: ClientAddress, step: -1n | 1n): ClientAddress => {
   const bits = 8 * bytes.length;
   const number = BigInt.asUintN(bits, BigInt(`0b${bitsOf({ bytes })}`) + step);

@@ -1,4 +1,4 @@
-/** What limiting costs: round trips, waiting, and requests that are refused although there are tokens. */
+/** The cost of limiting: round trips, waits, and requests that are rejected although there are tokens. */
 import { describe, expect, test } from "vitest";
 import { type SimulationResult, simulate } from "./simulation/simulate.ts";
 import { limitOf } from "./support/scene.ts";
@@ -9,7 +9,7 @@ const WARM_UP_S = 3;
 const sum = (result: SimulationResult, of: "admitted" | "refused" | "falselyRefused"): number =>
   [...result.logs.values()].reduce((all, log) => all + log[of], 0);
 
-describe("one key in one isolate, at half of its limit", () => {
+describe("one key in one isolate, at half its limit", () => {
   const cost = (ratePerS: number, tripMs: number) => {
     const arrivals = traffic({ seed: 1, seconds: Math.max(30, 600 / ratePerS), isolates: 1, ratePerS });
     const limit = limitOf({ capacity: 100 + 2 * ratePerS, refillPerSecond: 2 * ratePerS });
@@ -28,14 +28,14 @@ describe("one key in one isolate, at half of its limit", () => {
     };
   };
 
-  // The table of docs/limits.md.
+  // The table in docs/limits.md.
   test.each([
     [1, 0.6, 0.3],
     [5, 0.25, 0.02],
     [10, 0.16, 0.005],
     [100, 0.02, 0],
     [1_000, 0.004, 0],
-  ])("at %d requests a second costs at most %d round trips a request, and at most %d of them wait", (ratePerS, trips, waiting) => {
+  ])("at %d requests per second costs at most %d round trips per request, and at most %d of them wait", (ratePerS, trips, waiting) => {
     for (const tripMs of [5, 40, 100]) {
       const { tripsPerRequest, waitingShare, refusedShare } = cost(ratePerS, tripMs);
       expect(tripsPerRequest).toBeLessThanOrEqual(trips);
@@ -52,7 +52,7 @@ describe("sixteen isolates", () => {
     [10, 10],
     [10, 20],
     [2, 10],
-  ])("on Zipf's keys, the hottest at four fifths of a limit of %d a second and a capacity of %d, refuse at most a twentieth falsely", (refillPerSecond, capacity) => {
+  ])("with Zipf keys, the hottest at four fifths of a limit of %d per second and capacity %d, wrongly reject at most a twentieth", (refillPerSecond, capacity) => {
     const KEYS = 200;
     const [hottest = 1] = zipfShares(KEYS, 1);
     const ratePerS = (0.8 * refillPerSecond) / hottest;
@@ -85,7 +85,7 @@ describe("a key at twice its limit", () => {
     [1, 0.02],
     [4, 0.1],
     [16, 0.3],
-  ])("in %d isolates is let through all that the limit allows, at %d round trips a request, and nobody waits for more than one", (isolates, mostTrips) => {
+  ])("in %d isolates gets all that the limit allows, at %d round trips per request, and no request waits for more than one", (isolates, mostTrips) => {
     for (const tripMs of [5, 40, 100]) {
       const { logs, tripsPerRequest, waitedMs, unavailable } = overload(isolates, tripMs);
       const [log] = logs.values();

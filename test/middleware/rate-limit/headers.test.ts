@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { rateLimitFields, refusalOf } from "../../../src/middleware/rate-limit/limiter/headers.ts";
+import { rateLimitFields, rejectionOf } from "../../../src/middleware/rate-limit/headers.ts";
 import { limitOf, Scene } from "./support/scene.ts";
 
 const limit = limitOf({ name: "reads", capacity: 100, refillPerSecond: 100 / 60 });
 
-describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
-  test("tell what the limit is, what is left of it, and until when no more than that may be used", () => {
+describe("the RateLimit fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
+  test("contain the limit, the tokens left, and the seconds until it is full again", () => {
     const scene = new Scene();
     for (let turn = 0; turn < 50; turn += 1) scene.request({ ...limit, strict: true });
     const fields = rateLimitFields(scene.request({ ...limit, strict: true }));
@@ -15,7 +15,7 @@ describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
     });
   });
 
-  test("are lists where there are several limits", () => {
+  test("are lists if there are several limits", () => {
     const other = limitOf({ name: "all", capacity: 7, refillPerSecond: 7 });
     expect(
       rateLimitFields(
@@ -30,12 +30,12 @@ describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
     });
   });
 
-  test("count what the isolate has as left", () => {
+  test("count the isolate's lease as left", () => {
     const { ratelimit } = rateLimitFields(new Scene().request(limit));
     expect(ratelimit).toBe('"reads";r=99;t=1');
   });
 
-  test("say of a limit that is used up when there is something again", () => {
+  test("contain the seconds until the next token if the limit is used up", () => {
     const scene = new Scene();
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.1 });
     expect(rateLimitFields(scene.request(scarce))["ratelimit"]).toBe('"scarce";r=0;t=10');
@@ -43,26 +43,26 @@ describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
     expect(rateLimitFields(scene.request(scarce))["ratelimit"]).toBe('"scarce";r=0;t=8');
   });
 
-  test("tell the override's numbers to whom it is for", () => {
+  test("contain the numbers of an override", () => {
     const scene = new Scene();
     scene.store.override("writes:alice", { capacity: 12.5, refillPerSecond: 5 });
     const writes = limitOf({ name: "writes", per: "principal" });
     expect(rateLimitFields(scene.request(writes))["ratelimit-policy"]).toBe('"writes";q=12;w=3');
   });
 
-  test("of a window shorter than a second say one", () => {
+  test("round a window shorter than a second up to one", () => {
     const quick = limitOf({ capacity: 10, refillPerSecond: 1_000 });
     expect(rateLimitFields(new Scene().request(quick))["ratelimit-policy"]).toBe('"test";q=10;w=1');
   });
 
-  test("tell nothing of a dry run, nor of what nobody can say", () => {
+  test("leave out dry runs and limits that cannot be checked", () => {
     expect(rateLimitFields(new Scene().request({ ...limit, dryRun: true }))).toEqual({});
     const scene = new Scene();
     scene.isStoreThere = false;
     expect(rateLimitFields(scene.request(limit))).toEqual({});
   });
 
-  test("tell of the isolate's own bucket while it decides", () => {
+  test("describe the isolate's own bucket while it decides", () => {
     const scene = new Scene();
     scene.isStoreThere = false;
     const { ratelimit } = rateLimitFields(scene.request({ ...limit, onStoreFailure: "local" }));
@@ -70,41 +70,41 @@ describe("the fields of draft-ietf-httpapi-ratelimit-headers-11", () => {
   });
 });
 
-describe("a refusal", () => {
-  test("is none of an admitted request", () => {
-    expect(refusalOf(new Scene().request(limit))).toBeUndefined();
+describe("a rejection", () => {
+  test("is undefined for an admitted request", () => {
+    expect(rejectionOf(new Scene().request(limit))).toBeUndefined();
   });
 
-  test("names the limit, and the second from which on another try is admitted", () => {
+  test("has the limit's name, and the seconds until a retry is admitted", () => {
     const scene = new Scene();
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.4 });
     scene.request(scarce);
-    const refusal = refusalOf(scene.request(scarce));
-    expect(refusal).toEqual({ isUnavailable: false, limits: ["scarce"], retryAfterS: 3 });
+    const rejection = rejectionOf(scene.request(scarce));
+    expect(rejection).toEqual({ isUnavailable: false, limits: ["scarce"], retryAfterS: 3 });
     scene.wait(2_499);
     expect(scene.request(scarce).isAdmitted).toBe(false);
     scene.wait(1);
     expect(scene.request(scarce).isAdmitted).toBe(true);
   });
 
-  test("by several limits names all of them, and the last second", () => {
+  test("by several limits has all their names, and the longest wait", () => {
     const scene = new Scene();
     const limits = [
       limitOf({ name: "a", capacity: 1, refillPerSecond: 1 }),
       limitOf({ name: "b", capacity: 1, refillPerSecond: 0.1 }),
     ];
     scene.request(limits);
-    expect(refusalOf(scene.request(limits))).toEqual({
+    expect(rejectionOf(scene.request(limits))).toEqual({
       isUnavailable: false,
       limits: ["a", "b"],
       retryAfterS: 10,
     });
   });
 
-  test("for want of a store is another one", () => {
+  test("because the store does not answer is marked as unavailable", () => {
     const scene = new Scene();
     scene.isStoreThere = false;
-    expect(refusalOf(scene.request(limit))).toEqual({
+    expect(rejectionOf(scene.request(limit))).toEqual({
       isUnavailable: true,
       limits: ["reads"],
       retryAfterS: 1,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Lease } from "../../../src/middleware/rate-limit/limiter/lease.ts";
+import { Lease } from "../../../src/middleware/rate-limit/lease.ts";
 
 test("tokens are used once", () => {
   const lease = new Lease();
@@ -11,7 +11,7 @@ test("tokens are used once", () => {
   expect(lease.tokens(0)).toBe(0);
 });
 
-test("tokens end by their time", () => {
+test("tokens expire", () => {
   const lease = new Lease();
   lease.add(3, 100);
   lease.add(2, 200);
@@ -20,7 +20,7 @@ test("tokens end by their time", () => {
   expect(lease.use(1, 200)).toBeUndefined();
 });
 
-test("what ends first is used first, in whichever order it came", () => {
+test("tokens that expire first are used first, in whichever order they were added", () => {
   const lease = new Lease();
   lease.add(1, 300);
   lease.add(1, 100);
@@ -28,7 +28,7 @@ test("what ends first is used first, in whichever order it came", () => {
   expect([lease.use(1, 0), lease.use(1, 0), lease.use(1, 0)]).toEqual([100, 200, 300]);
 });
 
-test("what is used of several ends with the first of them", () => {
+test("tokens used together expire with the first of them", () => {
   const lease = new Lease();
   lease.add(1, 100);
   lease.add(5, 200);
@@ -36,20 +36,20 @@ test("what is used of several ends with the first of them", () => {
   expect(lease.tokens(150)).toBe(3);
 });
 
-test("only what is good for longer can be counted", () => {
+test("tokens can be counted by the time they remain valid", () => {
   const lease = new Lease();
   lease.add(1, 100);
   lease.add(5, 200);
   expect(lease.tokens(0, 100)).toBe(5);
 });
 
-test("nothing is added for nothing", () => {
+test("adding no tokens changes nothing", () => {
   const lease = new Lease();
   lease.add(0, 100);
   expect(lease.tokens(0)).toBe(0);
 });
 
-test("however it is added to and used, it never gives more than it got, nor anything later than it may", () => {
+test("it never gives more tokens than were added, nor any after their expiry", () => {
   const anyStep = fc.oneof(
     fc.record({ add: fc.integer({ min: 0, max: 20 }), lifeMs: fc.integer({ min: 1, max: 100 }) }),
     fc.record({ use: fc.integer({ min: 1, max: 20 }) }),
@@ -59,7 +59,7 @@ test("however it is added to and used, it never gives more than it got, nor anyt
     fc.property(fc.array(anyStep, { maxLength: 60 }), (steps) => {
       const lease = new Lease();
       let nowMs = 0;
-      /** One for each token: until when it is good. */
+      /** The expiry of each token. */
       let tokens: number[] = [];
       for (const step of steps) {
         if ("add" in step) {

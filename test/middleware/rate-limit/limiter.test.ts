@@ -1,31 +1,31 @@
 import { describe, expect, test } from "vitest";
-import type { Admission, Step } from "../../../src/middleware/rate-limit/limiter/admission.ts";
-import type { StoreCall } from "../../../src/middleware/rate-limit/limiter/store-call.ts";
+import type { Refill } from "../../../src/middleware/rate-limit/refill.ts";
+import type { RequestCheck, Step } from "../../../src/middleware/rate-limit/request-check.ts";
 import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
 const BOB = { address: "192.0.2.2", principal: "bob" };
 const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
 
-const callOf = (step: Step): StoreCall => {
-  if (step.kind !== "ask") throw new Error(`to ask was expected, not ${step.kind}`);
-  return step.call;
+const refillOf = (step: Step): Refill => {
+  if (step.kind !== "refill") throw new Error(`expected a refill, not ${step.kind}`);
+  return step.refill;
 };
 
 const verdictOf = (step: Step) => {
-  if (step.kind !== "decided") throw new Error(`a decision was expected, not ${step.kind}`);
+  if (step.kind !== "decided") throw new Error(`expected a decision, not ${step.kind}`);
   return step.verdict;
 };
 
 describe("a key", () => {
-  test("that is cold costs one round trip, and one that is warm none", () => {
+  test("costs one round trip when it is cold, and none when it is warm", () => {
     const scene = new Scene();
     expect(scene.result(large).mode).toBe("store");
     expect(scene.store.trips).toBe(1);
     expect(scene.result(large).mode).toBe("lease");
   });
 
-  test("that is hot costs a round trip for hundreds of requests", () => {
+  test("costs one round trip per hundreds of requests when it is hot", () => {
     const scene = new Scene();
     for (let turn = 0; turn < 5_000; turn += 1) {
       scene.request(large);
@@ -34,18 +34,18 @@ describe("a key", () => {
     expect(scene.store.trips).toBeLessThan(5_000 / 200);
   });
 
-  test("asked for now and then gets no more tokens than it uses", () => {
+  test("takes no more tokens than it uses when requests are rare", () => {
     const scene = new Scene();
     for (let turn = 0; turn < 20; turn += 1) {
       scene.request(large);
       scene.wait(5_000);
     }
-    // The first time two were taken, as nobody had been seen yet.
+    // A new key takes two tokens.
     expect(scene.store.trips).toBe(20);
     expect(scene.result(large).remaining).toBeGreaterThanOrEqual(998);
   });
 
-  test("has a bucket of its own", () => {
+  test("has its own bucket", () => {
     const scene = new Scene();
     const limit = limitOf({ capacity: 2, refillPerSecond: 0.001 });
     expect(scene.admitted(limit, 5)).toBe(2);
@@ -53,8 +53,8 @@ describe("a key", () => {
   });
 });
 
-describe("a refusal for long", () => {
-  test("is asked about again after a lease: another rule may be in force", () => {
+describe("a long denial", () => {
+  test("is checked again after a lease, because another rule may be in force", () => {
     const scene = new Scene({ leaseMs: 2_000 });
     const limit = limitOf({ capacity: 3, refillPerSecond: 0.01, per: "principal" });
     scene.admitted(limit, 3);
@@ -65,7 +65,7 @@ describe("a refusal for long", () => {
     expect(scene.result(limit).outcome).toBe("passed");
   });
 
-  test("tells who needs more how much longer that takes", () => {
+  test("reports a longer wait to a request that needs more tokens", () => {
     const scene = new Scene();
     const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
     scene.admitted(limit, 20);
@@ -74,14 +74,14 @@ describe("a refusal for long", () => {
   });
 });
 
-describe("what is left in the bucket", () => {
+describe("a bucket", () => {
   const limit = limitOf({ capacity: 10, refillPerSecond: 1 });
 
-  test("is admitted, and no more", () => {
+  test("admits its capacity, and no more", () => {
     expect(new Scene().admitted(limit, 30)).toBe(10);
   });
 
-  test("is refilled at its rate", () => {
+  test("refills at its rate", () => {
     const scene = new Scene();
     scene.admitted(limit, 30);
     scene.wait(3_000);
@@ -97,10 +97,10 @@ describe("what is left in the bucket", () => {
   });
 });
 
-describe("a refusal", () => {
+describe("a denial", () => {
   const limit = limitOf({ capacity: 2, refillPerSecond: 1 });
 
-  test("is remembered without a round trip until there may be a token again", () => {
+  test("is remembered, without a round trip, until there may be a token again", () => {
     const scene = new Scene();
     scene.admitted(limit, 2);
     const trips = scene.store.trips;
@@ -112,7 +112,7 @@ describe("a refusal", () => {
     expect(scene.result(limit).outcome).toBe("passed");
   });
 
-  test("says to the millisecond when there is a token again", () => {
+  test("reports to the millisecond when there is a token again", () => {
     const scene = new Scene();
     scene.admitted(limit, 2);
     scene.wait(250);
@@ -123,7 +123,7 @@ describe("a refusal", () => {
     expect(scene.result(limit).outcome).toBe("passed");
   });
 
-  test("uses nothing, whichever limit of the route refuses", () => {
+  test("uses no tokens, whichever limit of the route rejects the request", () => {
     const scene = new Scene();
     const first = limitOf({ name: "first", capacity: 100, refillPerSecond: 0.001 });
     const second = limitOf({ name: "second", capacity: 2, refillPerSecond: 0.001 });
@@ -131,7 +131,7 @@ describe("a refusal", () => {
     expect(scene.admitted(first, 200)).toBe(98);
   });
 
-  test("for want of several tokens does not refuse a request that needs fewer", () => {
+  test("of a request for several tokens does not apply to a request that needs fewer", () => {
     const scene = new Scene();
     const dear = { ...limit, cost: 2 };
     scene.admitted(limit, 1);
@@ -143,25 +143,25 @@ describe("a refusal", () => {
 describe("several limits of a route", () => {
   const limits = [limitOf({ name: "a" }), limitOf({ name: "b", per: "principal" })];
 
-  test("are asked for in one round trip", () => {
+  test("share one round trip", () => {
     const scene = new Scene();
     expect(scene.request(limits).results.map(({ mode }) => mode)).toEqual(["store", "store"]);
     expect(scene.store.trips).toBe(1);
   });
 
-  test("where one is warm and one is not, ask for that one", () => {
+  test("need tokens from the store only for the cold ones", () => {
     const scene = new Scene();
     const [a, b] = [
       { ...large, name: "a" },
       { ...large, name: "b" },
     ];
     scene.request(a);
-    const admission = scene.limiter.begin([a, b], ALICE);
-    const asked = callOf(admission.next()).asks.filter(({ need }) => need > 0);
+    const check = scene.limiter.begin([a, b], ALICE);
+    const asked = refillOf(check.next()).asks.filter(({ need }) => need > 0);
     expect(asked.map(({ bucket }) => bucket)).toEqual(["b:c:192.0.2.1"]);
   });
 
-  test("whose tokens would end while another one's are asked for are asked for together", () => {
+  test("refill a lease that would expire during another limit's round trip in the same one", () => {
     const scene = new Scene({ leaseMs: 2_000, deadlineMs: 150 });
     const [a, b] = [
       { ...large, name: "a" },
@@ -169,21 +169,21 @@ describe("several limits of a route", () => {
     ];
     scene.request(a);
     scene.wait(1_900);
-    const admission = scene.limiter.begin([a, b], ALICE);
-    expect(callOf(admission.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
+    const check = scene.limiter.begin([a, b], ALICE);
+    expect(refillOf(check.next()).asks.map(({ need }) => need)).toEqual([1, 1]);
   });
 });
 
 describe("a strict limit", () => {
   const strict = limitOf({ capacity: 5, refillPerSecond: 1, strict: true });
 
-  test("asks the store for each request, one token each", () => {
+  test("calls the store for each request, for one token each", () => {
     const scene = new Scene();
     expect(scene.outcomes(strict, 5)).toEqual(Array(5).fill("store passed"));
     expect(scene.store.trips).toBe(5);
   });
 
-  test("remembers its refusals all the same", () => {
+  test("remembers its denials too", () => {
     const scene = new Scene();
     expect(scene.admitted(strict, 100)).toBe(5);
     expect(scene.store.trips).toBe(5);
@@ -198,7 +198,7 @@ describe("weighted requests", () => {
     expect(new Scene().admitted(limit, 20)).toBe(3);
   });
 
-  test("of one name take from one bucket", () => {
+  test("share one bucket if their limits have the same name", () => {
     const scene = new Scene();
     const [cheap, dear] = [limitOf({ refillPerSecond: 0.001 }), limitOf({ refillPerSecond: 0.001, cost: 4 })];
     expect(scene.admitted(dear, 2)).toBe(2);
@@ -209,7 +209,7 @@ describe("weighted requests", () => {
 describe("a dry run", () => {
   const tried = limitOf({ capacity: 2, refillPerSecond: 0.5, dryRun: true });
 
-  test("counts, says what it would refuse, and refuses nothing", () => {
+  test("counts, reports what it would reject, and rejects nothing", () => {
     const scene = new Scene();
     const verdicts = Array.from({ length: 5 }, () => scene.request(tried));
     expect(verdicts.every(({ isAdmitted }) => isAdmitted)).toBe(true);
@@ -222,7 +222,7 @@ describe("a dry run", () => {
     ]);
   });
 
-  test("does not keep another limit from refusing, nor from being asked", () => {
+  test("does not affect other limits", () => {
     const scene = new Scene();
     const kept = limitOf({ name: "kept", capacity: 4, refillPerSecond: 0.001 });
     const admitted = Array.from({ length: 10 }, () => scene.request([tried, kept])).filter(
@@ -241,20 +241,20 @@ describe("a dry run", () => {
 describe("an override", () => {
   const limit = limitOf({ capacity: 5, refillPerSecond: 1, per: "principal" });
 
-  test("gives a principal another rule, at the next round trip", () => {
+  test("gives a principal another rule at the next round trip", () => {
     const scene = new Scene();
     scene.store.override("test:alice", { capacity: 8, refillPerSecond: 1 });
     expect(scene.admitted(limit, 20)).toBe(8);
     expect(scene.admitted(limit, 20, BOB)).toBe(5);
   });
 
-  test("is the one that is told", () => {
+  test("is the rule in the result", () => {
     const scene = new Scene();
     scene.store.override("test:alice", { capacity: 8, refillPerSecond: 2 });
     expect(scene.result(limit).rule).toEqual({ capacity: 8, refillPerSecond: 2 });
   });
 
-  test("that lowers a limit in the middle of a lease is in force when that has ended", () => {
+  test("that lowers a limit during a lease is in force when the lease has ended", () => {
     const scene = new Scene({ leaseMs: 2_000 });
     const wide = limitOf({ capacity: 1_000, refillPerSecond: 100, per: "principal" });
     for (let turn = 0; turn < 100; turn += 1) {
@@ -274,7 +274,7 @@ describe("while the store does not answer", () => {
     return { scene, limit: limitOf({ capacity: 3, refillPerSecond: 1, onStoreFailure }) };
   };
 
-  test("local: a bucket of the isolate's own decides", () => {
+  test("local: the isolate's own bucket decides", () => {
     const { scene, limit } = without("local");
     expect(scene.outcomes(limit, 4)).toEqual([...Array(3).fill("local passed"), "local limited"]);
     expect(scene.result(limit).waitMs).toBe(1_000);
@@ -282,31 +282,31 @@ describe("while the store does not answer", () => {
     expect(scene.admitted(limit, 3)).toBe(1);
   });
 
-  test("open: everything is admitted", () => {
+  test("open: every request is admitted", () => {
     const { scene, limit } = without("open");
     expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("open passed"));
   });
 
-  test("closed: nothing is", () => {
+  test("closed: no request is admitted", () => {
     const { scene, limit } = without("closed");
     expect(scene.outcomes(limit, 10)).toEqual(Array(10).fill("closed unavailable"));
   });
 
-  test("tokens that were taken before are used first", () => {
+  test("leased tokens are used first", () => {
     const scene = new Scene();
     scene.request(large);
     scene.isStoreThere = false;
     expect(scene.result(large).mode).toBe("lease");
   });
 
-  test("what a closed limit refuses uses nothing of a local one", () => {
+  test("a request that a closed limit rejects uses no tokens of a local one", () => {
     const { scene, limit } = without("local");
     const closed = limitOf({ name: "closed", onStoreFailure: "closed" });
     for (let turn = 0; turn < 10; turn += 1) scene.request([limit, closed]);
     expect(scene.admitted(limit, 10)).toBe(3);
   });
 
-  test("nothing is remembered for the time after it", () => {
+  test("decisions are not remembered for when the store is back", () => {
     const { scene, limit } = without("local");
     scene.admitted(limit, 10);
     scene.isStoreThere = true;
@@ -319,46 +319,48 @@ describe("while the store does not answer", () => {
   });
 });
 
-describe("requests that come together", () => {
+describe("concurrent requests", () => {
   const hot = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
   const begin = (scene: Scene) => {
-    const admission = scene.limiter.begin([hot], ALICE);
-    return { admission, step: admission.next() };
+    const check = scene.limiter.begin([hot], ALICE);
+    return { check, step: check.next() };
   };
 
-  /** A round trip has taken so long, often enough to be expected. */
+  /** Enough round trips of that duration to expect it. */
   const afterTrips = (tripMs: number): Scene => {
     const scene = new Scene({ deadlineMs: 150, graceMs: 50 });
     for (let turn = 0; turn < 60; turn += 1) {
-      const { admission, step } = begin(scene);
+      const { check, step } = begin(scene);
       scene.wait(tripMs);
-      if (step.kind === "ask" && scene.answer(step.call)) admission.answered(step.call);
+      if (step.kind === "refill") {
+        scene.answer(step.refill);
+        check.next();
+      }
       scene.wait(2_000);
     }
     return scene;
   };
 
-  test("make few round trips between them, each of which asks for twice as much", () => {
+  test("make few round trips, each of which takes twice as many tokens", () => {
     const scene = new Scene();
     const begun = Array.from({ length: 100 }, () => begin(scene));
-    const asking = begun.filter(({ step }) => step.kind === "ask");
+    const asking = begun.filter(({ step }) => step.kind === "refill");
     expect(asking.length).toBeLessThanOrEqual(8);
     expect(begun.filter(({ step }) => step.kind === "wait")).toHaveLength(100 - asking.length);
     scene.wait(40);
-    for (const { admission, step } of asking) {
-      const call = callOf(step);
-      expect(scene.answer(call)).toBe(true);
-      expect(verdictOf(admission.answered(call)).isAdmitted).toBe(true);
+    for (const { check, step } of asking) {
+      scene.answer(refillOf(step));
+      expect(verdictOf(check.next()).isAdmitted).toBe(true);
     }
-    // Each finds the tokens that it has waited for, whoever comes between.
+    // Each gets the tokens that it has waited for, although another request comes first.
     expect(verdictOf(begin(scene).step).isAdmitted).toBe(true);
-    for (const { admission, step } of begun)
-      if (step.kind === "wait") expect(verdictOf(admission.next()).isAdmitted).toBe(true);
+    for (const { check, step } of begun)
+      if (step.kind === "wait") expect(verdictOf(check.next()).isAdmitted).toBe(true);
   });
 
-  const waiting = (scene: Scene): { leader: StoreCall; follower: Admission } => {
-    const leader = callOf(begin(scene).step);
-    const { admission: follower, step } = begin(scene);
+  const waiting = (scene: Scene): { leader: Refill; follower: RequestCheck } => {
+    const leader = refillOf(begin(scene).step);
+    const { check: follower, step } = begin(scene);
     expect(step.kind).toBe("wait");
     return { leader, follower };
   };
@@ -367,18 +369,18 @@ describe("requests that come together", () => {
     const scene = new Scene();
     const { leader, follower } = waiting(scene);
     scene.wait(100);
-    scene.limiter.failed(leader);
+    leader.failed();
     expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
   });
 
-  test("ask for themselves where whoever asks for them has died", () => {
+  test("call the store themselves if the request that refills for them has died", () => {
     const scene = afterTrips(5);
     const { follower } = waiting(scene);
     scene.wait(60);
-    expect(follower.next().kind).toBe("ask");
+    expect(follower.next().kind).toBe("refill");
   });
 
-  test("wait no longer than the deadline, if nothing is ever heard of it", () => {
+  test("wait no longer than the deadline for a refill that never ends", () => {
     const scene = new Scene({ deadlineMs: 150 });
     const { follower } = waiting(scene);
     scene.wait(149);
@@ -387,21 +389,21 @@ describe("requests that come together", () => {
     expect(follower.next().kind).toBe("decided");
   });
 
-  test("that were refused, as there was less than was hoped for, are refused at once", () => {
+  test("are denied at once if the refill brings fewer tokens than expected", () => {
     const scene = new Scene();
     const limit = limitOf({ capacity: 20, refillPerSecond: 1 });
-    // Another isolate has left one.
+    // Another isolate leaves one token.
     expect(new Scene({}, scene.store).request({ ...limit, cost: 19 }).isAdmitted).toBe(true);
     const leader = scene.limiter.begin([limit], ALICE);
-    const call = callOf(leader.next());
+    const refill = refillOf(leader.next());
     const follower = scene.limiter.begin([limit], ALICE);
     expect(follower.next().kind).toBe("wait");
-    scene.answer(call);
-    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
+    scene.answer(refill);
+    expect(verdictOf(leader.next()).isAdmitted).toBe(true);
     expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
   });
 
-  test("into a bucket that is full are all admitted, whatever the round trips take", () => {
+  test("are all admitted if the bucket is full, whatever the duration of round trips", () => {
     for (const tripMs of [5, 40, 80, 120])
       for (const [requests, capacity] of [
         [2, 10],
@@ -435,7 +437,7 @@ describe("requests that come together", () => {
       }
   });
 
-  test("wait for nobody whom a limit may refuse that is not theirs", () => {
+  test("do not wait for a refill that a limit of another route may reject", () => {
     const scene = new Scene();
     const [account, orders] = [
       limitOf({ name: "account", capacity: 500 }),
@@ -443,95 +445,95 @@ describe("requests that come together", () => {
     ];
     new Scene({}, scene.store).request(orders);
     const leader = scene.limiter.begin([account, orders], ALICE);
-    expect(leader.next().kind).toBe("ask");
-    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("ask");
+    expect(leader.next().kind).toBe("refill");
+    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("refill");
   });
 
-  test("do not all ask for themselves where one round trip is late: one of them does", () => {
+  test("send one refill, not one each, if a round trip is late", () => {
     const scene = afterTrips(5);
     const begun = Array.from({ length: 60 }, () => begin(scene));
     scene.wait(40);
-    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ admission }) => admission.next());
-    expect(steps.filter(({ kind }) => kind === "ask").length).toBeLessThanOrEqual(2);
+    const steps = begun.filter(({ step }) => step.kind === "wait").map(({ check }) => check.next());
+    expect(steps.filter(({ kind }) => kind === "refill").length).toBeLessThanOrEqual(2);
   });
 
-  test("with too little time left say nothing of the store", () => {
+  test("with too little time left do not count against the store", () => {
     const scene = afterTrips(80);
     const { leader, follower } = waiting(scene);
     scene.wait(100);
-    // The store has less than it had.
-    scene.limiter.answered(leader, [
+    // The store has fewer tokens than before.
+    leader.answered([
       { granted: 1, available: 500, rule: { capacity: 1_000, refillPerSecond: 1_000 }, waitMs: 0 },
     ]);
-    const call = callOf(follower.next());
-    expect(call.plan).toMatchObject({ timeoutMs: 100, isHurried: true });
+    const refill = refillOf(follower.next());
+    expect(refill).toMatchObject({ timeoutMs: 100, isHurried: true });
   });
 
-  test("each ask for themselves where there would be no time to ask after having waited in vain", () => {
+  test("call the store themselves if a wait in vain would leave no time to do so", () => {
     const scene = afterTrips(120);
     const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
-    expect(steps).toEqual(Array(5).fill("ask"));
+    expect(steps).toEqual(Array(5).fill("refill"));
   });
 });
 
-describe("what is asked for ahead of a request", () => {
-  const prepared = (scene: Scene, limit = large): StoreCall => {
-    const call = scene.limiter.prepare([limit], ALICE);
-    if (call === undefined) throw new Error("there was nothing to ask for");
-    return call;
+describe("a prefetch", () => {
+  const prefetched = (scene: Scene, limit = large): Refill => {
+    const refill = scene.limiter.prefetch([limit], ALICE);
+    if (refill === undefined) throw new Error("expected a refill");
+    return refill;
   };
 
-  test("is there when it comes", () => {
+  test("serves the request from the lease", () => {
     const scene = new Scene();
-    scene.answer(prepared(scene));
+    scene.answer(prefetched(scene));
     expect(scene.result(large).mode).toBe("lease");
     expect(scene.store.trips).toBe(1);
   });
 
-  test("is waited for where it is on its way", () => {
+  test("is awaited by the request if it is pending", () => {
     const scene = new Scene();
-    const call = prepared(scene);
-    const admission = scene.limiter.begin([large], ALICE);
-    expect(admission.next().kind).toBe("wait");
-    scene.answer(call);
-    expect(verdictOf(admission.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
+    const refill = prefetched(scene);
+    const check = scene.limiter.begin([large], ALICE);
+    expect(check.next().kind).toBe("wait");
+    scene.answer(refill);
+    expect(verdictOf(check.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
     expect(scene.store.trips).toBe(1);
   });
 
-  test("is what the request costs, at least", () => {
+  test("takes at least the tokens that the request costs", () => {
     const scene = new Scene();
     const dear = { ...large, cost: 7 };
-    scene.answer(prepared(scene, dear));
+    scene.answer(prefetched(scene, dear));
     expect(scene.result(dear).mode).toBe("lease");
   });
 
-  test("is refused ahead, too, and then the request is at once", () => {
+  test("can be denied, and the request is then denied without a round trip", () => {
     const scene = new Scene();
     const scarce = limitOf({ capacity: 1, refillPerSecond: 0.001 });
     const other = new Scene({}, scene.store);
     other.request(scarce);
-    scene.answer(prepared(scene, scarce));
+    scene.answer(prefetched(scene, scarce));
     expect(scene.result(scarce)).toMatchObject({ mode: "remembered", outcome: "limited" });
     expect(scene.store.trips).toBe(2);
   });
 
-  test("is nothing where there are tokens, or some are on their way, or it is known that there are none", () => {
+  test("is skipped if there is a lease, a pending refill, or a denial", () => {
     const scene = new Scene();
-    const call = prepared(scene);
-    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
-    scene.answer(call);
-    expect(scene.limiter.prepare([large], ALICE)).toBeUndefined();
+    const refill = prefetched(scene);
+    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
+    scene.answer(refill);
+    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
     scene.request(scarce);
-    expect(scene.limiter.prepare([scarce], ALICE)).toBeUndefined();
+    expect(scene.limiter.prefetch([scarce], ALICE)).toBeUndefined();
   });
 
-  test("is nothing of a strict limit, which is taken for a request that has come", () => {
-    expect(new Scene().limiter.prepare([{ ...large, strict: true }], ALICE)).toBeUndefined();
+  test("is skipped for a strict limit", () => {
+    expect(new Scene().limiter.prefetch([{ ...large, strict: true }], ALICE)).toBeUndefined();
   });
 });
 
-describe("an isolate's clock", () => {
+describe("the isolate's clock", () => {
   test("that is set back ends every lease", () => {
     const scene = new Scene();
     for (let turn = 0; turn < 100; turn += 1) scene.request(large);
@@ -540,19 +542,19 @@ describe("an isolate's clock", () => {
     expect(scene.result(large).mode).toBe("store");
   });
 
-  test("that is set back while tokens are on their way makes them worth nothing, and keeps nobody waiting", () => {
+  test("that is set back during a refill voids its tokens, and ends the wait for it", () => {
     const scene = new Scene();
     const leader = scene.limiter.begin([large], ALICE);
-    const call = callOf(leader.next());
+    const refill = refillOf(leader.next());
     const follower = scene.limiter.begin([large], ALICE);
     expect(follower.next().kind).toBe("wait");
     scene.wait(-1_000);
-    scene.answer(call);
-    expect(verdictOf(leader.answered(call)).isAdmitted).toBe(true);
-    expect(follower.next().kind).toBe("ask");
+    scene.answer(refill);
+    expect(verdictOf(leader.next()).isAdmitted).toBe(true);
+    expect(follower.next().kind).toBe("refill");
   });
 
-  test("that is set back fills no bucket of the isolate's own", () => {
+  test("that is set back does not refill the isolate's own bucket", () => {
     const scene = new Scene();
     scene.isStoreThere = false;
     const limit = limitOf({ capacity: 3, refillPerSecond: 5, onStoreFailure: "local" });
@@ -573,8 +575,8 @@ describe("an isolate's clock", () => {
   });
 });
 
-describe("what is remembered", () => {
-  test("has a bound, however many keys there are", () => {
+describe("the isolate's memory", () => {
+  test("is bounded, however many keys there are", () => {
     const scene = new Scene({ maxKeys: 100 });
     const limit = limitOf({ onStoreFailure: "local" });
     for (let client = 0; client < 1_000; client += 1) {
@@ -584,7 +586,7 @@ describe("what is remembered", () => {
     expect(scene.limiter.size).toBeLessThanOrEqual(100);
   });
 
-  test("is never more than options that make sense allow", () => {
+  test("has valid options", () => {
     expect(() => new Scene({ leaseMs: 0 })).toThrow("leaseMs must be above 0, and finite");
     expect(() => new Scene({ maxKeys: 1.5 })).toThrow("maxKeys must be a whole number above 1");
   });

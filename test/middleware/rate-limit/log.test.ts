@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { LimitResult } from "../../../src/middleware/rate-limit/limiter/verdict.ts";
 import { createLimitReport } from "../../../src/middleware/rate-limit/log.ts";
+import type { LimitResult } from "../../../src/middleware/rate-limit/verdict.ts";
 import { limitOf } from "./support/scene.ts";
 
 const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({
@@ -29,7 +29,7 @@ const started = () => {
   };
 };
 
-test("what a limit refuses is told in one line each ten seconds, with what it let pass", () => {
+test("rejections are logged in one line every ten seconds, with the number of requests passed", () => {
   const { report, wait, lines } = started();
   for (let turn = 0; turn < 100; turn += 1)
     report(resultOf({ outcome: turn % 4 === 0 ? "limited" : "passed" }));
@@ -51,7 +51,7 @@ test("what a limit refuses is told in one line each ten seconds, with what it le
   ]);
 });
 
-test("what it would refuse is told too, as a dry run", () => {
+test("rejections of a dry run are logged as such", () => {
   const { report, wait, lines } = started();
   const tried = limitOf({ dryRun: true });
   report(resultOf({ limit: tried, outcome: "limited" }));
@@ -60,7 +60,7 @@ test("what it would refuse is told too, as a dry run", () => {
   expect(lines).toEqual([expect.objectContaining({ dryRun: true, limited: 1, passed: 1 })]);
 });
 
-test("that it had to decide without the store is told, whatever it decided", () => {
+test("decisions without the store are logged, whatever their outcome", () => {
   const { report, wait, lines } = started();
   for (const mode of ["local", "open", "closed"] as const) report(resultOf({ mode }));
   wait(10_000);
@@ -68,7 +68,7 @@ test("that it had to decide without the store is told, whatever it decided", () 
   expect(lines).toEqual([expect.objectContaining({ withoutStore: 3, passed: 4 })]);
 });
 
-test("of limits that refuse nothing nothing is told", () => {
+test("a limit that rejects nothing is not logged", () => {
   const { report, wait, lines } = started();
   for (let turn = 0; turn < 10; turn += 1) {
     report(resultOf());

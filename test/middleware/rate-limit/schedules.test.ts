@@ -1,6 +1,6 @@
 /**
- * What holds of many isolates on one store, whatever the schedule: their number, their clocks, bursts, calls that are
- * lost or made twice, isolates that die, a store that hangs or fails over, a limit that is changed.
+ * Properties of many isolates with one store, for any schedule: any number of isolates, skewed clocks, bursts, calls lost
+ * or duplicated, isolates that die, a store that hangs or fails over, a limit that is overridden.
  */
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -15,15 +15,15 @@ import {
   type Schedule,
 } from "./support/any-schedule.ts";
 
-/** With TEST_LONG=1 12,000 of them in all. */
+/** Schedules per test. */
 const RUNS = { numRuns: isLong ? 4_000 : 250 };
 const TIMEOUT_MS = 180_000;
 const DEADLINE_MS = 150;
-/** Who has waited for another one's round trip in vain may take so much longer. */
+/** Extra time of a request that waited in vain for another one's round trip. */
 const GRACE_MS = 30;
-/** Between two looks a clock may be set back, each time anew, and nobody knows how long that was. */
+/** Each time the clock is set back, the time since its last reading is not counted. */
 const LOOK_MS = 4;
-/** What sums of fractions may be wrong by. */
+/** Tolerance for sums of fractions. */
 const ROUNDING = 1e-6;
 
 const assertAlways = (strict: boolean, look: (result: SimulationResult, schedule: Schedule) => void): void =>
@@ -32,7 +32,7 @@ const assertAlways = (strict: boolean, look: (result: SimulationResult, schedule
     RUNS,
   );
 
-/** @param bound what any window may admit beyond what comes back within it */
+/** @param bound most tokens that a window may admit beyond its refill */
 const expectWithin = (logs: SimulationResult["logs"], bound: number): void => {
   for (const log of logs.values()) expect(log.mostAboveRefill).toBeLessThanOrEqual(bound + ROUNDING);
 };
@@ -46,7 +46,7 @@ const expectBoundedWaits = ({ waitedMs }: SimulationResult, schedule: Schedule):
 };
 
 test(
-  "no window W admits more than capacity + refill × (W + lease), and nobody waits longer than the deadline and 30 ms",
+  "no window W admits more than capacity + refill × (W + lease), and no request waits longer than the deadline and 30 ms",
   () => {
     assertAlways(false, (result, schedule) => {
       const { capacity, refillPerSecond } = promisedBy(schedule);
@@ -58,7 +58,7 @@ test(
 );
 
 test(
-  "a strict limit lets the store admit in no window W more than capacity + refill × W; answers come at most a deadline later",
+  "with a strict limit the store grants in no window W more than capacity + refill × W, and replies arrive within a deadline",
   () => {
     assertAlways(true, (result, schedule) => {
       const { capacity, refillPerSecond } = promisedBy(schedule);
@@ -71,7 +71,7 @@ test(
 );
 
 test(
-  "an isolate admits with nothing but tokens that it has taken, each once, within the lease, and the store gives no more than capacity + refill × W",
+  "an isolate uses only tokens that it has taken, each once, within the lease, and the store grants at most capacity + refill × W",
   () => {
     assertAlways(false, (result, schedule) => {
       expect(result.unbacked).toBe(0);
@@ -82,7 +82,7 @@ test(
 );
 
 test(
-  "nobody is refused while a bucket is three quarters full, whoever else comes, goes, or is refused",
+  "no request is rejected while the bucket is three quarters full, although others come, leave, or are rejected",
   () => {
     fc.assert(
       fc.property(anyPlenty, (plan) => {

@@ -15,12 +15,12 @@ const ordinary: Pairs = [
   ["x-tab", "a\tb"],
 ];
 
-describe("ordinary header fields are found to be so", () => {
+describe("ordinary header fields pass", () => {
   test.each<[string, Parameters<typeof screenHeaders>[0]]>([
     ["an array", ordinary],
     ["a map", new Map(ordinary)],
     ["Headers", new Headers(ordinary)],
-    ["what calls back", { forEach: (callback) => new Map(ordinary).forEach(callback) }],
+    ["an object with a callback", { forEach: (callback) => new Map(ordinary).forEach(callback) }],
     ["a generator", ordinary.values()],
     ["none", []],
   ])("in %s", (_, headers) => {
@@ -37,13 +37,18 @@ describe("ordinary header fields are found to be so", () => {
     ["idempotency-key", '"a,b"'],
     ["accept", "a, b, c"],
     ["x-forwarded-for", "192.0.2.1, 192.0.2.2"],
-  ])("as %s: %s is one value", (name, value) => {
+  ])("%s: %s is one value", (name, value) => {
     expect(screenHeaders([[name, value]])).toBeUndefined();
   });
 });
 
-describe("what each holds", () => {
-  test.each(["a\nb", "a\r\nX-Other: b", "\0", "a\0"])("%j breaks a field: found by its name", (value) => {
+describe("a header field", () => {
+  test.each([
+    "a\nb",
+    "a\r\nX-Other: b",
+    "\0",
+    "a\0",
+  ])("must not contain %j: reported by its name", (value) => {
     expect(screenHeaders([...ordinary, ["x-note", value]])).toEqual({
       rule: "control_characters",
       details: "control_characters: header field x-note",
@@ -72,7 +77,7 @@ describe("what each holds", () => {
     "host",
     "content-length",
     "idempotency-key",
-  ])("%s that comes twice is found, as one of another name is not", (name) => {
+  ])("must not repeat if it is %s, but may if it has another name", (name) => {
     const twice: Pairs = [
       [name, "1"],
       [name.toLowerCase(), "1"],
@@ -87,14 +92,14 @@ describe("what each holds", () => {
     ).toBeUndefined();
   });
 
-  test("a name that is none is not told, only where it stood", () => {
+  test("with an invalid name is reported by its position", () => {
     const found = screenHeaders([...ordinary, ["x note<script>", "\0"]]);
     expect(found?.details).toBe("control_characters: header field 9");
     expect(screenHeaders([["x".repeat(500), "\0"]])?.details).toBe("control_characters: header field 1");
   });
 });
 
-describe("how much there is", () => {
+describe("the size of header fields", () => {
   const fields = (count: number, length: number): Pairs =>
     Array.from({ length: count }, (_, index) => [`x-${String(index).padStart(3, "0")}`, "a".repeat(length)]);
 
@@ -112,7 +117,7 @@ describe("how much there is", () => {
   });
 });
 
-// Within workerd no time passes while code runs.
+// In workerd no time passes while code runs.
 describe.skipIf(isWorkerd)("the time it takes grows with a value's length, not with its square", () => {
   const bestMs = (value: string): number =>
     Math.min(
@@ -123,21 +128,10 @@ describe.skipIf(isWorkerd)("the time it takes grows with a value's length, not w
       }),
     );
 
-  test.each([
-    '"',
-    "\\",
-    '"\\',
-    ',"',
-    ", ",
-    ",a",
-    ",a ",
-    ",=",
-    "a,",
-    "\t",
-  ])("of %j again and again", (part) => {
+  test.each(['"', "\\", '"\\', ',"', ", ", ",a", ",a ", ",=", "a,", "\t"])("of repeated %j", (part) => {
     const long = (length: number): string => `,${part.repeat((length - 1) / part.length)}`;
     bestMs(long(8_000));
-    // Twenty times as long: by its square it would take four hundred times as long. What is below 0.05 ms is the clock's.
+    // Twenty times the length: quadratic work would take four hundred times as long. Below 0.05 ms the clock is too coarse.
     expect(bestMs(long(8_000)) / Math.max(0.05, bestMs(long(400)))).toBeLessThan(150);
   });
 });

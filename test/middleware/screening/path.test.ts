@@ -7,7 +7,7 @@ import { isWorkerd } from "../../support/runtime.ts";
 
 const UUID = "01900000-0000-7000-8000-000000000001";
 
-describe("a path is found", () => {
+describe("a path is rejected", () => {
   test.each<[ScreeningRule, string[]]>([
     [
       "path_traversal",
@@ -153,11 +153,11 @@ describe("a path is found", () => {
       .join("");
   const shares = fc.array(fc.boolean(), { minLength: 1, maxLength: 7 });
 
-  test("whatever of ../ is escaped, and whatever of that again, up to three times", () => {
+  test("for any escaped form of ../, escaped up to three times", () => {
     fc.assert(
       fc.property(parts, fc.array(shares, { maxLength: 3 }), (part, rounds) => {
         const path = `/v1/${rounds.reduce(encode, part)}x`;
-        // What is not escaped properly may be found for that as well, but then it is the worse thing that is told.
+        // Improper escapes break a rule too, but traversal comes first.
         expect(screenPath(path)?.rule).toBe("path_traversal");
       }),
       { numRuns: 500 },
@@ -197,16 +197,16 @@ describe("a path is ordinary", () => {
     expect(screenPath(path)).toBeUndefined();
   });
 
-  test("when it is one of the contract's, whatever stands in its parameters' places", () => {
+  test("if it is one of the contract's, whatever its parameters", () => {
     const paths = Object.values(apiRoutes).map(({ path }) => path.replaceAll(/:[^/]+/g, UUID));
     expect(paths.map((path) => screenPath(path)).filter((found) => found !== undefined)).toEqual([]);
   });
 
-  test("when its segments are any text that was encoded once", () => {
-    // Three rounds of decoding look behind a percent sign too, and what is behind it may be anything.
+  test("if its segments are any text, encoded once", () => {
+    // Three rounds of decoding also decode an encoded percent sign, and anything may follow it.
     const text = fc
       .string({ unit: "grapheme", minLength: 1 })
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: a path may not hold them, however they are written
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: a path must not contain them in any encoding
       .map((characters) => characters.replaceAll(/[\x00-\x1f\x7f/\\%.]/g, "a"));
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (segments) => {
@@ -217,7 +217,7 @@ describe("a path is ordinary", () => {
   });
 });
 
-test("what is told of a path is short and printable, and holds nothing of it", () => {
+test("the details are short and printable, and contain nothing of the path", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary", maxLength: 300 }), (text) => {
       const found = screenPath(`/${text}`);
@@ -231,12 +231,12 @@ test("what is told of a path is short and printable, and holds nothing of it", (
   );
 });
 
-test("where a path leads elsewhere is told by its segment", () => {
+test("the details of a traversal name its segment", () => {
   expect(screenPath("/a/../b")?.details).toBe("path_traversal: segment 2 of the path, as it is");
   expect(screenPath("/a/b/%252e%252e")?.details).toBe("path_traversal: segment 3 of the path, decoded twice");
 });
 
-// Within workerd no time passes while code runs.
+// In workerd no time passes while code runs.
 describe.skipIf(isWorkerd)("the time it takes grows with a path's length, not with its square", () => {
   const bestMs = (path: string): number =>
     Math.min(
@@ -268,10 +268,10 @@ describe.skipIf(isWorkerd)("the time it takes grows with a path's length, not wi
     ["/wp-admin"],
     ["/vendor"],
     ["-~_"],
-  ])("of %j again and again", (part) => {
+  ])("of repeated %j", (part) => {
     const long = (length: number): string => `/!${part.repeat(length / part.length)}!`;
     bestMs(long(100_000));
-    // Twenty times as long: by its square it would take four hundred times as long. What is below 0.05 ms is the clock's.
+    // Twenty times the length: quadratic work would take four hundred times as long. Below 0.05 ms the clock is too coarse.
     expect(bestMs(long(100_000)) / Math.max(0.05, bestMs(long(5_000)))).toBeLessThan(150);
   });
 });

@@ -15,23 +15,31 @@ const request: ScreenedRequest = {
   headers: [["accept", "*/*"]],
 };
 
-test("an ordinary request is let through, whatever its method", () => {
+test("an ordinary request passes, whatever its method", () => {
   for (const method of SCREENED_METHODS.split(", "))
     expect(screen({ ...request, method }), method).toBeUndefined();
 });
 
-test.each(["TRACE", "CONNECT", "PROPFIND", "get", "GET ", "", "GETS"])("%j is no method", (method) => {
+test.each([
+  "TRACE",
+  "CONNECT",
+  "PROPFIND",
+  "get",
+  "GET ",
+  "",
+  "GETS",
+])("the method %j is rejected", (method) => {
   expect(screen({ ...request, method })?.rule).toBe("method");
 });
 
-test("path and query together are at most so long", () => {
+test("path and query together have a maximum length", () => {
   const room = MOST_URL_LENGTH - request.path.length;
   expect(screen({ ...request, query: "?".padEnd(room, "a") })).toBeUndefined();
   expect(screen({ ...request, query: "?".padEnd(room + 1, "a") })?.rule).toBe("url_too_long");
   expect(screen({ ...request, path: "/../".repeat(100_000) })?.rule).toBe("url_too_long");
 });
 
-test.each(["?q=%00", "?q=a%00b", "?\0"])("NUL in the query %j is found", (query) => {
+test.each(["?q=%00", "?q=a%00b", "?\0"])("NUL in the query %j is rejected", (query) => {
   expect(screen({ ...request, query })).toEqual({
     rule: "control_characters",
     details: "control_characters: query",
@@ -47,22 +55,22 @@ test.each([
   "?q='\"<>",
   "?q=100%",
   "?file=/.env",
-])("the query %j is the route's to judge", (query) => {
+])("the query %j passes: routes validate it", (query) => {
   expect(screen({ ...request, query })).toBeUndefined();
 });
 
-test("what is wrong with the path comes before what is wrong with a field", () => {
+test("rules of the path come before rules of header fields", () => {
   const headers: [string, string][] = [["a", "\0"]];
   expect(screen({ ...request, path: "/.env", headers })?.rule).toBe("scanner_path");
   expect(screen({ ...request, headers })?.rule).toBe("control_characters");
 });
 
-test("header fields that are left out are not looked at", () => {
+test("header fields are optional", () => {
   const { headers: _, ...rest } = request;
   expect(screen(rest)).toBeUndefined();
 });
 
-test("every rule is answered as what the client did wrong", () => {
+test("every rule has a client error", () => {
   const statuses = Object.entries(SCREENING_ANSWERS).map(([rule, code]) => [rule, problemTypes[code].status]);
   expect(Object.fromEntries(statuses)).toEqual({
     path_traversal: 400,

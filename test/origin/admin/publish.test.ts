@@ -9,9 +9,10 @@ import {
   publish,
   publishJob,
 } from "../../../src/origin/admin/publish.ts";
-import type { Database } from "../../../src/origin/data/database.ts";
-import { connectRedis, type RedisStore } from "../../../src/origin/data/redis.ts";
+import type { Database } from "../../../src/origin/db/database.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
+import { connectRedis } from "../../../src/origin/redis/connect.ts";
+import type { RedisStore } from "../../../src/origin/redis/store.ts";
 
 const TTL_MS = 1_000;
 

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { CacheResult } from "../../../src/origin/cache/answer-cache.ts";
-import { DeadlineError } from "../../../src/origin/data/failure.ts";
+import { DeadlineError } from "../../../src/origin/db/errors.ts";
 import { ended, tookMs } from "../../support/timed.ts";
 import { createMemoryRedis, type MemoryRedis } from "./support/memory-redis.ts";
 import {

@@ -16,7 +16,7 @@ const logging = (level = "info", service: LogService | undefined = SERVICE) => {
 };
 
 describe("a line of the log", () => {
-  test("names when, how bad, what, and whose it is", () => {
+  test("has its time, level, message and service", () => {
     const { log, said } = logging();
     log.warn({ cutOff: 3 }, "requests were cut off");
     expect(said()).toEqual([
@@ -32,27 +32,27 @@ describe("a line of the log", () => {
     ]);
   });
 
-  test("of a request has its trace's id beside the request's", () => {
+  test("of a request has the trace id beside the request id", () => {
     const { log, said } = logging();
     log.warn({ requestId: REQUEST_ID }, "slow statement");
     expect(said()).toMatchObject([{ requestId: REQUEST_ID, trace_id: "0190a0b412344abc8def0123456789ab" }]);
   });
 
-  test("that is of no request has none", () => {
+  test("without a request has no trace id", () => {
     const { log, said } = logging();
     log.info("listening");
     log.info({ requestId: undefined }, "slow statement");
     for (const line of said()) expect(line).not.toHaveProperty("trace_id");
   });
 
-  test("that is not bad enough is not written", () => {
+  test("below the log level is not written", () => {
     const { log, said } = logging("warn");
     log.info("listening");
     log.warn("draining");
     expect(said().map(({ message }) => message)).toEqual(["draining"]);
   });
 
-  test("of an error has its words and where it was", () => {
+  test("of an error has its message and stack", () => {
     const { log, said } = logging();
     log.error({ err: new TypeError("of nobody's fault"), requestId: REQUEST_ID }, "unhandled");
     expect(said()).toMatchObject([

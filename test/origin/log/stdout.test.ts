@@ -1,4 +1,4 @@
-/** Standard output of a process of its own, which is a real pipe. */
+/** Standard output of a child process: a real pipe. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
@@ -11,10 +11,10 @@ import { afterEach, describe, expect, test } from "vitest";
 import { projectFolder } from "../../../src/local/folder.ts";
 
 const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).href;
-/** Long enough for a process that ends at all. */
+/** Long enough for any process that ends. */
 const END_MS = 8_000;
 
-/** What the process has besides what a test lets it do. */
+/** What every process runs before a test's own code. */
 const PRELUDE = `
 import { writeSync } from "node:fs";
 import { once } from "node:events";
@@ -33,7 +33,7 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
-/** A process that does this, and whoever reads what it writes. */
+/** Starts a process and reads what it writes. */
 const start = (program: string) => {
   const folder = mkdtempSync(join(tmpdir(), "breakwater-log-"));
   const path = join(folder, "pipe");
@@ -101,7 +101,7 @@ const start = (program: string) => {
 const upTo = (many: number): number[] => Array.from({ length: many }, (_, number) => number);
 
 describe("lines", () => {
-  test("arrive in their order, whole, soon after they were written, without a word from anybody", async () => {
+  test("arrive whole and in order soon after they were written, without a flush", async () => {
     const process = start(`
       for (let number = 0; number < 300; number += 1) {
         output.writeFitted(line(number));
@@ -114,7 +114,7 @@ describe("lines", () => {
     expect(process.lines().map(({ number }) => number)).toEqual(upTo(300));
   });
 
-  test("are not lost while somebody reads them, though they are more than a pipe holds", async () => {
+  test("are not lost while a reader reads, even if they exceed the pipe's buffer", async () => {
     const process = start(`
       for (let number = 0; number < 20_000; number += 1) {
         output.writeFitted(line(number, 300));
@@ -130,7 +130,7 @@ describe("lines", () => {
     expect(process.said).toEqual([{ drops: 0 }]);
   });
 
-  test.each([1, 200, 5_000])("are not lost where the process ends at once: %i of them", async (many) => {
+  test.each([1, 200, 5_000])("are not lost if the process ends immediately: %i lines", async (many) => {
     const process = start(`
       for (let number = 0; number < ${many}; number += 1) output.writeFitted(line(number));
       output.flushSync();
@@ -142,7 +142,7 @@ describe("lines", () => {
     expect(process.lines().map(({ number }) => number)).toEqual(upTo(many));
   });
 
-  test("that are too long are shortened to 16 KiB, and say so", async () => {
+  test("over 16 KiB are truncated and marked", async () => {
     const process = start(`
       output.write(JSON.stringify({ level: "info", message: "long", text: "é".repeat(100_000) }) + "\\n");
       output.flushSync();
@@ -155,7 +155,7 @@ describe("lines", () => {
     expect(process.lines()).toMatchObject([{ level: "info", message: "long", truncated: true }]);
   });
 
-  test("have nothing of a secret", async () => {
+  test("contain no secret", async () => {
     const process = start(`
       output.write(JSON.stringify({ message: "to postgres://user:hunter2@database/shop", token: "hunter2" }) + "\\n");
       output.flushSync();
@@ -169,7 +169,7 @@ describe("lines", () => {
 });
 
 describe("a reader that stops", () => {
-  test("holds nobody up; what finds no room is lost, and counted; the rest arrives when it goes on", async () => {
+  test("does not block the process; lines beyond the buffer are dropped and counted, the rest arrives later", async () => {
     const process = start(`
       for (let number = 0; number < 10_000; number += 1) {
         output.writeFitted(line(number, 1_000));
@@ -184,7 +184,7 @@ describe("a reader that stops", () => {
     const [{ drops }] = [Object(process.said[0])];
     expect(drops).toBeGreaterThan(0);
     process.read();
-    // All but what waits for others.
+    // All but the buffered lines.
     await expect.poll(() => process.lines().length, { timeout: END_MS }).toBeGreaterThan(9_980 - drops);
     process.tell();
     expect(await process.exit()).toBe(0);
@@ -193,7 +193,7 @@ describe("a reader that stops", () => {
     expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
   });
 
-  test("has all that has found room when it goes on, though nothing more is written", async () => {
+  test("receives all buffered lines when it continues, even if no further line is written", async () => {
     const process = start(`
       for (let number = 0; number < 20; number += 1) output.writeFitted(line(number, 16_300));
       output.writeFitted(line(20));
@@ -217,8 +217,8 @@ describe("a reader that stops", () => {
   });
 });
 
-describe("a reader that has gone", () => {
-  test("is no reason to end, nor to write no more of anything", async () => {
+describe("a reader that has disconnected", () => {
+  test("ends neither the process nor its other output", async () => {
     const process = start(`
       await heard();
       for (let number = 0; number < 100; number += 1) {
@@ -238,7 +238,7 @@ describe("a reader that has gone", () => {
     expect(await process.exit()).toBe(0);
   });
 
-  test("costs lines, which are counted", async () => {
+  test("causes dropped lines, which are counted", async () => {
     const process = start(`
       await heard();
       for (let number = 0; number < 100; number += 1) {
@@ -253,7 +253,7 @@ describe("a reader that has gone", () => {
     expect(Object(process.said[0]).drops).toBeGreaterThan(0);
   });
 
-  test("does not keep the process from ending, where its last words are the first that are not read", async () => {
+  test("does not keep the process from ending if the last lines are the first unread ones", async () => {
     const process = start(`
       await heard();
       output.writeFitted(line(1));

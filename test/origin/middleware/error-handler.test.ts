@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { ShedError } from "../../../src/origin/admission.ts";
-import { CircuitOpenError, DeadlineError, UnavailableError } from "../../../src/origin/data/failure.ts";
+import { CircuitOpenError, DeadlineError, UnavailableError } from "../../../src/origin/db/errors.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { problemOf } from "../../../src/origin/middleware/error-handler.ts";
 

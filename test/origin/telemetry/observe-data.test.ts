@@ -6,8 +6,8 @@ import {
   SaturatedError,
   StatementError,
   UnavailableError,
-} from "../../../src/origin/data/failure.ts";
-import type { DataOperation } from "../../../src/origin/data/observe.ts";
+} from "../../../src/origin/db/errors.ts";
+import type { DataOperation } from "../../../src/origin/db/instrument.ts";
 import { createObserveData } from "../../../src/origin/telemetry/observe-data.ts";
 import type { Tracing } from "../../../src/origin/telemetry/tracing.ts";
 import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";

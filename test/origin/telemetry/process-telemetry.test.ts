@@ -57,8 +57,8 @@ const REFUSED = {
   durationMs: 1,
 };
 
-describe("what a process tells of itself", () => {
-  test("is a measurement and a line of each request, by its service's name", async () => {
+describe("a process's telemetry", () => {
+  test("has a measurement and a log line per request, with the service name", async () => {
     const { telemetry, registry, lines } = start({ OTEL_SERVICE_NAME: "web-api" });
     telemetry.requests.served(REFUSED);
     expect(await registry.metrics()).toMatch(/^http_server_request_duration_seconds_count\{.*\} 1$/m);
@@ -68,15 +68,15 @@ describe("what a process tells of itself", () => {
   });
 
   test.each([
-    ["nobody wants them", { ACCESS_LOG: "false" }],
-    ["only what is worse is to be written", { LOG_LEVEL: "warn" }],
-  ])("has no lines of requests where %s", (_, environment) => {
+    ["it is turned off", { ACCESS_LOG: "false" }],
+    ["the log level is higher", { LOG_LEVEL: "warn" }],
+  ])("has no access log if %s", (_, environment) => {
     const { telemetry, lines } = start(environment);
     telemetry.requests.served(REFUSED);
     expect(lines).toEqual([]);
   });
 
-  test("has lines of the log that are lost as a number, and what else is lost as 0 from the beginning", async () => {
+  test("counts dropped log lines, and starts every other drop counter at 0", async () => {
     const { registry, drop } = start();
     drop();
     drop();
@@ -91,7 +91,7 @@ describe("what a process tells of itself", () => {
     expect(text).toContain('telemetry_exported_total{signal="traces"} 0');
   });
 
-  test("is measured of its stores' operations too, by the state of each one's breaker", async () => {
+  test("measures operations of its stores too", async () => {
     const { telemetry, registry } = start();
     telemetry.data({ system: "redis", operation: "GET" })(undefined, 2);
     expect(await registry.metrics()).toMatch(
@@ -99,19 +99,19 @@ describe("what a process tells of itself", () => {
     );
   });
 
-  test("has no spans where no collector is named, and nothing to send at its end", async () => {
+  test("has no spans without a collector, and nothing to send at its end", async () => {
     const { telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "" });
     await telemetry.shutdown();
   });
 });
 
 describe("a collector", () => {
-  test("that is named by its port of gRPC is told of, and asked at that of HTTP", () => {
+  test("configured by its gRPC port is used by its HTTP port, with a warning", () => {
     const { warned } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4317" });
     expect(warned).toEqual([[{ url: "http://collector:4318" }, expect.stringContaining("gRPC")]]);
   });
 
-  test("is sent the spans of requests and of what was done for them, as the process ends", async () => {
+  test("receives the spans of requests and of their operations when the process ends", async () => {
     receiver = await startTelemetryReceiver({ port: 0 });
     const { telemetry, registry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
     const edge = { parentSpanId: "00f067aa0ba902b7" };

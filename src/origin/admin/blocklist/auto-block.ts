@@ -3,7 +3,7 @@ import { Counter, type Registry } from "prom-client";
 import { type Network, overlap, writeCidr } from "../../../middleware/blocklist/network.ts";
 import { judgeOffences, offenderOf, pointsOf } from "../../../security-events/abuse-score.ts";
 import type { SecurityEvent } from "../../../security-events/event.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
 import { lockOffenders, type StoredOffender, updateOffenders } from "./offenders.ts";
 import { blockOffenders, type OffenderBlock } from "./store.ts";

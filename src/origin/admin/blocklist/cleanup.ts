@@ -1,6 +1,6 @@
 /** Removes expired blocks, and offenders with neither a score nor a recent block. */
 import { MEMORY_MS } from "../../../security-events/abuse-score.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
 
 /** Raises no version: expired blocks may stay in the published list without effect. */

@@ -1,7 +1,7 @@
 /** Scores of offenders in PostgreSQL, shared by all origins. */
 import { type Network, parseNetwork, writeCidr } from "../../../middleware/blocklist/network.ts";
 import type { Offender } from "../../../security-events/abuse-score.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 
 export interface StoredOffender extends Offender {
   readonly network: Network;

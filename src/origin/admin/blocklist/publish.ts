@@ -3,7 +3,7 @@ import { internalHeaders } from "../../../contract/internal-headers.ts";
 import { compileBlocklist } from "../../../middleware/blocklist/binary-format.ts";
 import { parseNetwork } from "../../../middleware/blocklist/network.ts";
 import { publishedBlocklistName, writeParts } from "../../../middleware/blocklist/published-blocklist.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import { type Publication, readVersion } from "../publish.ts";
 import { blocklistSnapshot } from "./store.ts";
 

@@ -8,7 +8,7 @@ import {
   writeCidr,
 } from "../../../middleware/blocklist/network.ts";
 import { MAX_ENTRIES } from "../../../middleware/blocklist/published-blocklist.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
 
 export interface Block {

@@ -1,6 +1,6 @@
 /** API keys in PostgreSQL. */
 import type { KeyRecord } from "../../../middleware/auth/api-key.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
 
 export interface KeyListing {

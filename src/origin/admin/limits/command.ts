@@ -2,7 +2,7 @@
 import { limitsOf } from "../../../contract/limits.ts";
 import { costOf, type Limit, MOST_OF_LIMIT } from "../../../contract/policy.ts";
 import type { Routes } from "../../../contract/route.ts";
-import type { LimitOverride } from "../../../middleware/rate-limit/limiter/published-overrides.ts";
+import type { BucketRule } from "../../../middleware/rate-limit/token-bucket.ts";
 import {
   type Command,
   type CommandContext,
@@ -46,7 +46,7 @@ const highestCost = (routes: Routes, name: string): number => {
   return Math.max(...limits.filter((limit) => limit.name === name).map(costOf));
 };
 
-const describe = ({ capacity, refillPerSecond }: LimitOverride): string =>
+const describe = ({ capacity, refillPerSecond }: BucketRule): string =>
   `capacity ${capacity}, ${refillPerSecond} per second`;
 
 const set = async (context: CommandContext, args: string[]): Promise<void> => {

@@ -1,9 +1,9 @@
 /** Overrides of rate limits for single principals, in PostgreSQL. */
-import type { LimitOverride } from "../../../middleware/rate-limit/limiter/published-overrides.ts";
-import type { Database } from "../../data/database.ts";
+import type { BucketRule } from "../../../middleware/rate-limit/token-bucket.ts";
+import type { Database } from "../../db/database.ts";
 import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
 
-export interface PrincipalOverride extends LimitOverride {
+export interface PrincipalOverride extends BucketRule {
   readonly limitName: string;
   readonly principal: string;
 }

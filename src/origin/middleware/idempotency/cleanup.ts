@@ -1,5 +1,5 @@
 /** Removes expired records, so their number is bounded by a day of requests. */
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
 import { removeExpired } from "./store.ts";
 

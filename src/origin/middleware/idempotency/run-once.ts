@@ -4,7 +4,7 @@
  * stored as a response too; what the handler wrote before it is rolled back.
  */
 import { isProblem, type Problem, problem } from "../../../contract/problem.ts";
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 import type { Answer } from "../../http/response.ts";
 import { ProblemError } from "../error-handler.ts";
 import { lockNumber } from "./fingerprint.ts";

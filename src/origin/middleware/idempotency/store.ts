@@ -1,5 +1,5 @@
 /** Idempotency records in PostgreSQL, written in the transaction of their write. */
-import type { Database } from "../../data/database.ts";
+import type { Database } from "../../db/database.ts";
 
 /** How long a key is remembered after its first use. */
 const LIFETIME = "24 hours";

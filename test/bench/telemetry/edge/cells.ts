@@ -14,7 +14,7 @@ const edge = (id: string, title: string, ratio: number | undefined, accessLog: b
   title,
   script: "deployed",
   settings: (collectorUrl) => ({
-    ACCESS_LOG: String(accessLog),
+    ACCESS_LOG: accessLog ? "all" : "false",
     ...(ratio === undefined
       ? {}
       : { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl, OTEL_TRACES_SAMPLER_ARG: String(ratio) }),

@@ -8,7 +8,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import type { Admission } from "../../../../src/origin/admission.ts";
-import { failing } from "../../../../src/origin/failing.ts";
+import { logTransitions } from "../../../../src/origin/lifecycle/state-change-log.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
 import {
@@ -83,7 +83,7 @@ const startCourier = (collectorUrl: string, onTaken: (count: number) => void): S
         counts.exported(signal, count);
       },
     },
-    told: failing("spans", "exported", createLog("error")),
+    told: logTransitions("spans", "exported", createLog("error")),
   });
 };
 

@@ -1,25 +1,25 @@
-/** Exactly which requests were admitted, and what that comes to. */
+/** The exact log of admitted requests. */
 import {
+  type BucketLevel,
   type BucketRule,
-  type BucketState,
   holds,
   levelAt,
-} from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
+} from "../../../../src/middleware/rate-limit/token-bucket.ts";
 
 /**
- * The log of one bucket. Its oracle is the bucket that one process would keep that decides everything: it is told what
- * was admitted, wherever it was.
+ * The log of one bucket. Its oracle is the bucket that a single central process would keep, updated with all admissions in
+ * all isolates.
  */
 export class AdmissionLog {
   readonly #rule: BucketRule;
-  #exact: BucketState | undefined;
-  /** What was admitted beyond refill × time, since that was least: the most that any window has beyond its refill. */
+  #exact: BucketLevel | undefined;
+  /** Tokens admitted beyond the refill, since that sum was last 0: the maximum over all windows that end now. */
   #aboveRefill = 0;
   #mostAboveRefill = 0;
   #lastMs = 0;
   admitted = 0;
   refused = 0;
-  /** Refused although there were tokens that nobody had used. */
+  /** Rejected although the oracle had tokens. */
   falselyRefused = 0;
 
   constructor(rule: BucketRule) {
@@ -28,11 +28,11 @@ export class AdmissionLog {
 
   admit(tokens: number, atMs: number): void {
     const refilled = ((atMs - this.#lastMs) * this.#rule.refillPerSecond) / 1000;
-    // A window may begin at any admission: one before which more was admitted than came back is worth going on with.
+    // A window may begin at any admission; the worst one begins after the sum was last 0.
     this.#aboveRefill = Math.max(0, this.#aboveRefill - refilled) + tokens;
     this.#mostAboveRefill = Math.max(this.#mostAboveRefill, this.#aboveRefill);
     this.#lastMs = atMs;
-    // Beyond the capacity too: it was admitted.
+    // Not capped by the capacity: the request was admitted.
     const level = this.#exact === undefined ? 0 : this.#drained(this.#exact, atMs);
     this.#exact = { level: level + tokens, atMs };
     this.admitted += 1;
@@ -44,12 +44,12 @@ export class AdmissionLog {
     if (holds(available, tokens)) this.falselyRefused += 1;
   }
 
-  /** The most that any window admitted beyond what came back within it: the bound says capacity + refill × leaseMs. */
+  /** Most tokens that any window admitted beyond its refill. The bound is capacity + refill × leaseMs. */
   get mostAboveRefill(): number {
     return this.#mostAboveRefill;
   }
 
-  #drained({ level, atMs }: BucketState, nowMs: number): number {
+  #drained({ level, atMs }: BucketLevel, nowMs: number): number {
     return Math.max(0, level - ((nowMs - atMs) * this.#rule.refillPerSecond) / 1000);
   }
 }

@@ -1,8 +1,8 @@
-/** What is to happen on a simulation's clock, in the order of its time. */
+/** Events on a simulated clock, in order of time. */
 
 interface Planned {
   readonly atMs: number;
-  /** What was planned first happens first. */
+  /** Events of the same time run in the order in which they were planned. */
   readonly order: number;
   readonly run: () => void;
 }
@@ -33,7 +33,7 @@ export class EventQueue {
     this.#heap[index] = planned;
   }
 
-  /** Until nothing is left. */
+  /** Runs all events, including those that events plan. */
   run(): void {
     for (let next = this.#take(); next !== undefined; next = this.#take()) {
       this.nowMs = next.atMs;

@@ -1,30 +1,31 @@
-/** The store that all isolates share, in memory: what the script does in Redis, on a clock that is passed in. */
+/** The shared store in memory: does what the script does in Redis, on a given clock. */
+
+import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import {
+  type BucketLevel,
   type BucketRule,
-  type BucketState,
   holds,
   inAdvance,
   levelAt,
   waitMs,
-} from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
-import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limiter/store.ts";
+} from "../../../../src/middleware/rate-limit/token-bucket.ts";
 
 export type Taken = (bucket: string, tokens: number) => void;
 
 export class MemoryLimitStore {
-  readonly #states = new Map<string, BucketState>();
+  readonly #states = new Map<string, BucketLevel>();
   readonly #overrides = new Map<string, BucketRule>();
   readonly #now: () => number;
-  /** What its clock is ahead of the simulation's. */
+  /** How far its clock is ahead of the simulation's. */
   #aheadMs = 0;
-  /** Round trips that have reached it. */
+  /** Round trips so far. */
   trips = 0;
 
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** Another machine takes over, with all that was written, whose clock is so far ahead; less than 0: behind. */
+  /** A replica takes over with the same data; its clock is that far ahead, or behind if negative. */
   failOver(aheadMs: number): void {
     this.#aheadMs = aheadMs;
   }
@@ -34,17 +35,17 @@ export class MemoryLimitStore {
     else this.#overrides.set(field, rule);
   }
 
-  /** @param taken told of all tokens that leave a bucket */
+  /** @param taken is called for all tokens that leave a bucket */
   take(asks: readonly BucketAsk[], taken: Taken = () => undefined): readonly BucketReply[] {
     this.trips += 1;
     const nowMs = this.#now() + this.#aheadMs;
-    const looks = asks.map((ask) => {
+    const found = asks.map((ask) => {
       const rule = (ask.overrideField && this.#overrides.get(ask.overrideField)) || ask.rule;
       const level = levelAt(this.#states.get(ask.bucket), rule, nowMs);
       return { ask, rule, level, lackMs: waitMs(rule.capacity - level, ask.need, rule) };
     });
-    const isRefused = looks.some(({ ask, lackMs }) => lackMs > 0 && !ask.isDryRun);
-    return looks.map(({ ask, rule, level, lackMs }) => {
+    const isRefused = found.some(({ ask, lackMs }) => lackMs > 0 && !ask.isDryRun);
+    return found.map(({ ask, rule, level, lackMs }) => {
       const available = rule.capacity - level;
       const extra = Math.min(ask.want, inAdvance(available, rule, ask.share));
       const granted = isRefused || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);

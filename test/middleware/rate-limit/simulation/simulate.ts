@@ -1,7 +1,7 @@
-/** Many isolates, one store, one clock, and what was admitted by it. */
+/** Simulates many isolates with one store on one clock, and logs admissions. */
 import type { Limit } from "../../../../src/contract/policy.ts";
-import type { BucketRule } from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
-import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter/options.ts";
+import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
+import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import { AdmissionLog } from "./admission-log.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -12,17 +12,16 @@ import type { TokenLedger } from "./token-ledger.ts";
 
 export interface Arrival {
   readonly atMs: number;
-  /** Whose request it is. */
   readonly client: string;
-  /** Which isolate meets it; of isolates that have died, the one in its place. */
+  /** Index of the isolate; if it died, of its replacement. */
   readonly isolate: number;
   /** @default the plan's */
   readonly limits?: readonly Limit[];
-  /** After so long its client goes away. @default never */
+  /** When its client leaves. @default never */
   readonly leavesAfterMs?: number;
 }
 
-/** Something that happens beside the requests. */
+/** An event other than a request. */
 export type Incident = { readonly atMs: number } & (
   | { readonly kind: "isolate_dies"; readonly isolate: number }
   | { readonly kind: "clock_is_set"; readonly isolate: number; readonly byMs: number }
@@ -38,26 +37,26 @@ export interface SimulationPlan {
   readonly incidents?: readonly Incident[];
   readonly options?: LimiterOptions;
   readonly faults: NetworkFaults;
-  /** Each isolate's clock is ahead of or behind the store's by up to so much. @default 0 */
+  /** Largest offset of an isolate's clock from the store's. @default 0 */
   readonly skewMs?: number;
-  /** So long before a request begins its limits are asked for. @default they are not */
+  /** How long before each request its tokens are prefetched. @default no prefetch */
   readonly aheadMs?: number;
-  /** What the logs are held against. @default each limit's own rule */
+  /** The rule that the logs check against. @default each limit's own */
   readonly promised?: BucketRule;
 }
 
 export interface SimulationResult {
   /** By limit and client: `NAME:CLIENT`. */
   readonly logs: ReadonlyMap<string, AdmissionLog>;
-  /** By bucket, what the store has let go, when it did so. */
+  /** By bucket: the tokens that the store granted. */
   readonly taken: ReadonlyMap<string, AdmissionLog>;
-  /** Tokens that isolates have used without having taken them within the lease before. */
+  /** Tokens that isolates used without having taken them within a lease before. */
   readonly unbacked: number;
   readonly trips: number;
   readonly modes: Readonly<Record<string, number>>;
-  /** What each request waited for its verdict, milliseconds. */
+  /** Time until each verdict, milliseconds. */
   readonly waitedMs: readonly number[];
-  /** Requests that were refused with 503. */
+  /** Requests rejected with 503. */
   readonly unavailable: number;
 }
 
@@ -92,9 +91,9 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
 
   const logOf = (limit: Limit, client: string): AdmissionLog => {
     const name = `${limit.name}:${client}`;
-    const known = logs.get(name) ?? new AdmissionLog(plan.promised ?? limit);
-    logs.set(name, known);
-    return known;
+    const log = logs.get(name) ?? new AdmissionLog(plan.promised ?? limit);
+    logs.set(name, log);
+    return log;
   };
 
   for (const { atMs, client, isolate, limits: own = limits, leavesAfterMs } of arrivals) {

@@ -1,12 +1,11 @@
-/** An isolate on the simulation's clock: the limiter itself, whose steps the simulation takes. */
+/** An isolate on the simulated clock: the real limiter, with its steps performed by the simulation. */
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
-import type { Admission, Step } from "../../../../src/middleware/rate-limit/limiter/admission.ts";
-import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limiter/limit-key.ts";
-import { createLimiter, type Limiter } from "../../../../src/middleware/rate-limit/limiter/limiter.ts";
-import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter/options.ts";
-import type { BucketReply } from "../../../../src/middleware/rate-limit/limiter/store.ts";
-import type { StoreCall } from "../../../../src/middleware/rate-limit/limiter/store-call.ts";
-import type { LimitVerdict } from "../../../../src/middleware/rate-limit/limiter/verdict.ts";
+import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limit-key.ts";
+import type { BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
+import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
+import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
+import type { RequestCheck, Step } from "../../../../src/middleware/rate-limit/request-check.ts";
+import type { LimitVerdict } from "../../../../src/middleware/rate-limit/verdict.ts";
 import { type Breaker, createBreaker } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Taken } from "./memory-limit-store.ts";
@@ -18,14 +17,14 @@ export interface IsolateSurroundings {
   readonly network: SimulatedNetwork;
   readonly options: LimiterOptions;
   readonly random: () => number;
-  /** Told of all tokens that leave the store, for whichever isolate. */
+  /** Called for all tokens that leave the store. */
   readonly taken: Taken;
 }
 
 export interface RequestManner {
-  /** So long before it begins it is prepared. @default it is not */
+  /** How long before the request its tokens are prefetched. @default no prefetch */
   readonly aheadMs?: number | undefined;
-  /** @default its client stays */
+  /** When the client leaves. @default never */
   readonly leavesAfterMs?: number | undefined;
 }
 
@@ -44,7 +43,7 @@ export class SimulatedIsolate {
     this.#at = surroundings;
     this.#skewMs = skewMs;
     const now = (): number => surroundings.queue.nowMs + this.#skewMs;
-    this.#limiter = createLimiter(surroundings.options, now);
+    this.#limiter = new Limiter(surroundings.options, now);
     this.ledger = new TokenLedger(this.#limiter.settings.leaseMs);
     this.#breaker = createBreaker(
       { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 },
@@ -52,12 +51,12 @@ export class SimulatedIsolate {
     );
   }
 
-  /** Its clock is set forward, or back. */
+  /** Sets the clock forward, or back if negative. */
   setClock(byMs: number): void {
     this.#skewMs += byMs;
   }
 
-  /** Nothing that it has begun comes to an end. */
+  /** Abandons all requests and calls. */
   die(): void {
     this.#isDead = true;
   }
@@ -72,9 +71,9 @@ export class SimulatedIsolate {
     const begin = (): void => {
       if (this.#isDead) return;
       const startedAtMs = queue.nowMs;
-      const admission = this.#limiter.begin(limits, client);
+      const check = this.#limiter.begin(limits, client);
       const isHere = (): boolean => !this.#isDead && queue.nowMs - startedAtMs < leavesAfterMs;
-      this.#take(admission, admission.next(), isHere, (verdict) => {
+      this.#take(check, check.next(), isHere, (verdict) => {
         if (verdict.isAdmitted) this.#use(verdict, client);
         decided(verdict, queue.nowMs - startedAtMs);
       });
@@ -83,8 +82,8 @@ export class SimulatedIsolate {
       begin();
       return;
     }
-    const call = this.#limiter.prepare(limits, client);
-    if (call !== undefined) this.#send(call, () => undefined);
+    const refill = this.#limiter.prefetch(limits, client);
+    if (refill !== undefined) this.#send(refill, () => undefined);
     queue.after(aheadMs, begin);
   }
 
@@ -95,16 +94,16 @@ export class SimulatedIsolate {
     }
   }
 
-  /** What it has asked for goes on when its client has gone; nothing else does. */
+  /** Performs the steps of a check until its client leaves; refills that were sent continue. */
   #take(
-    admission: Admission,
+    check: RequestCheck,
     step: Step,
     isHere: () => boolean,
     decided: (verdict: LimitVerdict) => void,
   ): void {
     if (!isHere()) return;
     const go = (next: () => Step): void => {
-      if (isHere()) this.#take(admission, next(), isHere, decided);
+      if (isHere()) this.#take(check, next(), isHere, decided);
     };
     switch (step.kind) {
       case "decided":
@@ -112,36 +111,34 @@ export class SimulatedIsolate {
         decided(step.verdict);
         break;
       case "wait":
-        if (this.#breaker.state === "open") go(() => admission.failed());
-        else this.#at.queue.after(step.ms, () => go(() => admission.next()));
+        if (this.#breaker.state === "open") go(() => check.withoutStore());
+        else this.#at.queue.after(step.ms, () => go(() => check.next()));
         break;
-      case "ask":
-        this.#send(step.call, (hasAnswered) =>
-          go(() => (hasAnswered ? admission.answered(step.call) : admission.failed())),
-        );
+      case "refill":
+        this.#send(step.refill, () => go(() => check.next()));
     }
   }
 
-  #send(call: StoreCall, over: (hasAnswered: boolean) => void): void {
+  #send(refill: Refill, over: () => void): void {
     const permit = this.#breaker.tryAcquire();
     let isOver = false;
     const end = (replies: readonly BucketReply[] | undefined): void => {
       if (isOver || this.#isDead) return;
       isOver = true;
-      if (replies === undefined) this.#limiter.failed(call);
-      else this.#limiter.answered(call, replies);
+      if (replies === undefined) refill.failed();
+      else refill.answered(replies);
       if (permit.granted && replies === undefined) permit.fail();
       else if (permit.granted) permit.ok();
-      over(replies !== undefined);
+      over();
     };
     if (!permit.granted) {
       end(undefined);
       return;
     }
-    this.#at.network.send(call.asks, end, (bucket, tokens) => {
+    this.#at.network.send(refill.asks, end, (bucket, tokens) => {
       this.ledger.take(bucket, tokens, this.#at.queue.nowMs);
       this.#at.taken(bucket, tokens);
     });
-    this.#at.queue.after(call.plan.timeoutMs, () => end(undefined));
+    this.#at.queue.after(refill.timeoutMs, () => end(undefined));
   }
 }

@@ -1,16 +1,16 @@
-/** What lies between isolates and store: time, and what may go wrong in it. */
-import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limiter/store.ts";
+/** The network between isolates and store: latency and faults. */
+import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { MemoryLimitStore, Taken } from "./memory-limit-store.ts";
 
 export interface NetworkFaults {
-  /** One way takes so long, milliseconds; drawn for each anew. */
+  /** One-way latency, milliseconds; drawn for each message. */
   readonly wayMs: () => number;
-  /** Within 0 and 1, each: a question, or its answer, is lost. */
+  /** Probability that a request, or its reply, is lost. */
   readonly loss?: number;
-  /** A question reaches the store twice, the second time later. */
+  /** Probability that a request reaches the store a second time, later. */
   readonly duplicates?: number;
-  /** While it hangs, from and to on the simulation's clock, it does nothing at all. */
+  /** The store does nothing between these times. */
   readonly hangs?: { readonly fromMs: number; readonly untilMs: number };
 }
 
@@ -27,7 +27,7 @@ export class SimulatedNetwork {
     this.#random = random;
   }
 
-  /** @param taken told of what leaves the store, when it does */
+  /** @param taken is called when tokens leave the store */
   send(asks: readonly BucketAsk[], answered: (replies: readonly BucketReply[]) => void, taken: Taken): void {
     const { wayMs, loss = 0, duplicates = 0, hangs } = this.#faults;
     const deliver = (): void => {

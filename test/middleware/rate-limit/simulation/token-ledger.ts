@@ -1,11 +1,11 @@
 /**
- * Whether an isolate only ever uses tokens that it has, and within their time: each that it admits with must have left
- * the store at most a lease before. What is oldest is used first, so that if any assignment of tokens works, this does.
+ * Verifies that an isolate uses only tokens that it has, before they expire: each must have left the store at most a lease
+ * before. The oldest are used first: if any assignment of tokens works, this one does.
  */
 export class TokenLedger {
   readonly #leaseMs: number;
   readonly #taken = new Map<string, { tokens: number; readonly atMs: number }[]>();
-  /** Tokens that were used without being there. */
+  /** Tokens used that the isolate did not have. */
   unbacked = 0;
 
   constructor(leaseMs: number) {

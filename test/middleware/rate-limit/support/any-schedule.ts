@@ -1,7 +1,7 @@
-/** Any traffic over any number of isolates, with whatever may go wrong on the way. */
+/** Arbitrary traffic over any number of isolates, with faults. */
 import fc from "fast-check";
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
-import type { BucketRule } from "../../../../src/middleware/rate-limit/limiter/bucket.ts";
+import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import type { Arrival, Incident, SimulationPlan } from "../simulation/simulate.ts";
 
@@ -21,7 +21,7 @@ const anyLimit = (name: string, strict: boolean): fc.Arbitrary<Limit> =>
     .map((numbers) => ({
       name,
       per: "principal" as const,
-      // So that nothing is admitted but by the store's leave.
+      // No request is admitted without tokens from the store.
       onStoreFailure: "closed" as const,
       strict,
       ...numbers,
@@ -36,12 +36,12 @@ const anyIncident: fc.Arbitrary<Incident> = fc.oneof(
     kind: fc.constant("clock_is_set" as const),
     atMs,
     isolate,
-    // Set back by less than it was not looked at, nobody can tell by the clock.
+    // A clock set back by less than the time since its last reading goes unnoticed.
     byMs: fc.oneof(fc.integer({ min: 0, max: 5_000 }), fc.constant(-10 * DURATION_MS)),
   }),
 );
 
-/** Bursts at some times, and requests at random between them. */
+/** Bursts, and requests at random times between them. */
 const arrivalsOf = (schedule: Schedule): Arrival[] => {
   const { seed, bursts, waves, ratePerS, limit, other, leavers } = schedule;
   const random = seededRandom(seed);
@@ -66,7 +66,7 @@ const arrivalsOf = (schedule: Schedule): Arrival[] => {
   return [...burst, ...steady];
 };
 
-/** Each time the store fails over, its clock is further behind. */
+/** With each failover the clock of the store is further behind. */
 const falling = (failures: readonly (readonly [number, number])[]): Incident[] => {
   let aheadMs = 0;
   return [...failures]
@@ -80,15 +80,15 @@ const falling = (failures: readonly (readonly [number, number])[]): Incident[] =
 const anyBursts = fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 150 })), { maxLength: 4 });
 
 /**
- * Bursts about a lease apart, each of some part of the capacity: of one that leaves tokens over, the next one finds
- * those just before their end, or just after, and the bucket full again.
+ * Bursts about a lease apart, each for a part of the capacity: the tokens left by one are about to expire when the next
+ * arrives, or have just expired, and the bucket is full again.
  */
 const anyWaves = fc.record({
   periodMs: fc.integer({ min: LEASE_MS * 0.7, max: LEASE_MS * 1.4 }),
   sizes: fc.array(fc.double({ min: 0.1, max: 2, noNaN: true }), { maxLength: 5 }),
 });
 
-/** The numbers of a schedule, which are few, so that one that fails can be read. */
+/** Few numbers describe a schedule, so that a failing one is readable. */
 export const anySchedule = (strict: boolean) =>
   fc.record({
     seed: fc.nat(),
@@ -97,7 +97,7 @@ export const anySchedule = (strict: boolean) =>
       { weight: 1, arbitrary: fc.constantFrom(64, 400) },
     ),
     limit: anyLimit("any", strict),
-    /** Which refuses what the first one would admit. */
+    /** May reject requests that the first one admits. */
     other: strict ? fc.constant(undefined) : fc.option(anyLimit("other", false), { nil: undefined }),
     bursts: anyBursts,
     waves: anyWaves,
@@ -105,7 +105,7 @@ export const anySchedule = (strict: boolean) =>
     tripMs: fc.integer({ min: 1, max: 160 }),
     loss: fc.constantFrom(0, 0, 0.05, 0.3),
     duplicates: fc.constantFrom(0, 0, 0.1, 0.5),
-    /** What part of the clients goes away before it has been told anything. */
+    /** Share of clients that may leave before the verdict. */
     leavers: fc.constantFrom(0, 0, 0.1, 0.5),
     hang: fc.option(fc.tuple(atMs, fc.integer({ min: 100, max: 5_000 })), { nil: undefined }),
     skewMs: fc.constantFrom(0, 0, 500, 100_000),
@@ -125,7 +125,7 @@ export const anySchedule = (strict: boolean) =>
 
 export type Schedule = ReturnType<typeof anySchedule> extends fc.Arbitrary<infer Record> ? Record : never;
 
-/** The most that the limits and what they are overridden with let through. */
+/** The most permissive rule among the limits and their override. */
 export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => ({
   capacity: Math.max(limit.capacity, other?.capacity ?? 0, override?.capacity ?? 0),
   refillPerSecond: Math.max(
@@ -159,7 +159,7 @@ export const planOf = (schedule: Schedule): SimulationPlan => {
   };
 };
 
-/** Bursts that take a quarter of what there is, beside a limit that refuses nearly everything. */
+/** Bursts that use a quarter of the bucket, some with a second limit that rejects nearly everything. */
 export const anyPlenty: fc.Arbitrary<SimulationPlan> = fc
   .record({
     seed: fc.nat(),
@@ -167,7 +167,7 @@ export const anyPlenty: fc.Arbitrary<SimulationPlan> = fc
     requests: fc.integer({ min: 1, max: 400 }),
     cost: fc.integer({ min: 1, max: 3 }),
     overMs: fc.constantFrom(1, 20, 500, 5_000),
-    // Who waits for another's round trip in vain makes one more: both, and a look, fit in the deadline and its grace.
+    // Two round trips and a poll fit within the deadline and the grace: a request may wait for one in vain.
     tripMs: fc.integer({ min: 1, max: 72 }),
     leavers: fc.constantFrom(0, 0, 0.2),
     others: fc.constantFrom(0, 0, 0.3),

@@ -1,10 +1,9 @@
-/** One isolate and its store, on a clock that is set by hand. */
+/** One isolate and its store, on a manual clock. */
 import type { Limit } from "../../../../src/contract/policy.ts";
-import type { LimitedClient } from "../../../../src/middleware/rate-limit/limiter/limit-key.ts";
-import { createLimiter, type Limiter } from "../../../../src/middleware/rate-limit/limiter/limiter.ts";
-import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter/options.ts";
-import type { StoreCall } from "../../../../src/middleware/rate-limit/limiter/store-call.ts";
-import type { LimitResult, LimitVerdict } from "../../../../src/middleware/rate-limit/limiter/verdict.ts";
+import type { LimitedClient } from "../../../../src/middleware/rate-limit/limit-key.ts";
+import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
+import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
+import type { LimitResult, LimitVerdict } from "../../../../src/middleware/rate-limit/verdict.ts";
 import { MemoryLimitStore } from "../simulation/memory-limit-store.ts";
 
 export const ALICE: LimitedClient = { address: "192.0.2.1", principal: "alice" };
@@ -20,7 +19,7 @@ export const limitOf = (numbers: Partial<Limit> = {}): Limit => ({
 
 export class Scene {
   nowMs = 1_000_000;
-  /** Whether it answers. */
+  /** Whether the store answers. */
   isStoreThere = true;
   readonly store: MemoryLimitStore;
   readonly limiter: Limiter;
@@ -28,20 +27,21 @@ export class Scene {
   /** @param store another isolate's, to share it */
   constructor(options: LimiterOptions = {}, store?: MemoryLimitStore) {
     this.store = store ?? new MemoryLimitStore(() => this.nowMs);
-    this.limiter = createLimiter(options, () => this.nowMs);
+    this.limiter = new Limiter(options, () => this.nowMs);
   }
 
   wait(ms: number): void {
     this.nowMs += ms;
   }
 
-  /** A request whose round trips take no time; what it asks for in advance is asked for too. */
+  /** A request with instant round trips, including those in advance. */
   request(limits: Limit | readonly Limit[], client: LimitedClient = ALICE): LimitVerdict {
-    const admission = this.limiter.begin([limits].flat(), client);
-    let step = admission.next();
+    const check = this.limiter.begin([limits].flat(), client);
+    let step = check.next();
     while (step.kind !== "decided") {
-      if (step.kind === "wait") throw new Error("there is nobody to wait for");
-      step = this.answer(step.call) ? admission.answered(step.call) : admission.failed();
+      if (step.kind === "wait") throw new Error("no refill is pending");
+      this.answer(step.refill);
+      step = check.next();
     }
     if (step.refresh !== undefined) this.answer(step.refresh);
     return step.verdict;
@@ -50,11 +50,11 @@ export class Scene {
   /** The result of a request with one limit. */
   result(limit: Limit, client: LimitedClient = ALICE): LimitResult {
     const [result] = this.request(limit, client).results;
-    if (result === undefined) throw new Error("there is one limit");
+    if (result === undefined) throw new Error("expected one result");
     return result;
   }
 
-  /** `MODE OUTCOME` of each of so many requests. */
+  /** `MODE OUTCOME` of each request. */
   outcomes(limit: Limit, times: number, client: LimitedClient = ALICE): string[] {
     return Array.from({ length: times }, () => {
       const { mode, outcome } = this.result(limit, client);
@@ -62,16 +62,15 @@ export class Scene {
     });
   }
 
-  /** How many of so many requests are admitted. */
+  /** The number of requests admitted. */
   admitted(limit: Limit, times: number, client: LimitedClient = ALICE): number {
     return Array.from({ length: times }, () => this.request(limit, client)).filter(
       ({ isAdmitted }) => isAdmitted,
     ).length;
   }
 
-  answer(call: StoreCall): boolean {
-    if (this.isStoreThere) this.limiter.answered(call, this.store.take(call.asks));
-    else this.limiter.failed(call);
-    return this.isStoreThere;
+  answer(refill: Refill): void {
+    if (this.isStoreThere) refill.answered(this.store.take(refill.asks));
+    else refill.failed();
   }
 }

@@ -1,4 +1,4 @@
-/** Requests as they come: by chance, at a steady rate. */
+/** Requests at random times, at a steady rate. */
 import { exponential, seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import type { Arrival } from "../simulation/simulate.ts";
 
@@ -6,15 +6,15 @@ export interface TrafficPlan {
   readonly seed: number;
   readonly seconds: number;
   readonly isolates: number;
-  /** Requests a second, of all keys and in all isolates. */
+  /** Requests per second, over all keys and isolates. */
   readonly ratePerS: number;
-  /** How many clients there are. @default 1 */
+  /** Number of clients. @default 1 */
   readonly keys?: number;
-  /** The n-th client sends as much as 1/nˢ. @default 1 */
+  /** Exponent s: the share of the n-th client is proportional to 1/nˢ. @default 1 */
   readonly zipf?: number;
 }
 
-/** What part of all requests is each key's, the most first. */
+/** Each key's share of all requests, largest first. */
 export const zipfShares = (keys: number, exponent: number): readonly number[] => {
   const weights = Array.from({ length: keys }, (_, index) => 1 / (index + 1) ** exponent);
   const sum = weights.reduce((all, weight) => all + weight, 0);

@@ -1,6 +1,6 @@
 /** A Redis in memory, on the clock of the test, that can be away, hang, or lose everything. */
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/cache/scripts.ts";
-import type { Claim, RedisStore } from "../../../../src/origin/data/redis.ts";
+import type { Claim, RedisStore } from "../../../../src/origin/redis/store.ts";
 
 export type Weather = "fair" | "away" | "hung";
 
@@ -75,10 +75,8 @@ export const createMemoryRedis = (): MemoryRedis => {
     hashField: () => command(() => null),
     replaceHash: () => command(() => undefined),
     expire: () => command(() => undefined),
-    removeHash: () => command(() => undefined),
     setIfAbsent: (name, ttlMs) => command(() => claim({ name, value: "1", ttlMs })),
     claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),
-    values: (names) => command(() => names.map(read)),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),
     // What `scripts.ts` says, in another language: the scripts themselves run in the conformance tests.

@@ -10,7 +10,7 @@ import {
 } from "../../../../src/origin/cache/answer-cache.ts";
 import { createLevelOne } from "../../../../src/origin/cache/level-one.ts";
 import { createLevelTwo, type LevelTwo } from "../../../../src/origin/cache/level-two.ts";
-import { UnavailableError } from "../../../../src/origin/data/failure.ts";
+import { UnavailableError } from "../../../../src/origin/db/errors.ts";
 import type { Answer } from "../../../../src/origin/http/response.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { Deadline } from "../../../../src/origin/middleware/deadline.ts";

@@ -1,0 +1,218 @@
+/**
+ * The limiter of one isolate. It takes tokens from a bucket that all isolates share before it uses them, several at a
+ * time, keeps them for at most `leaseMs`, and never gives any back. So, while the store answers, a limit admits in any
+ * window W at most capacity + refill × (W + leaseMs), whatever the number of isolates, their clocks and their retries:
+ * tokens used within the window were taken, by the store's one clock, within the window or `leaseMs` before it. A
+ * `strict` limit takes tokens for each request alone, and admits at most capacity + refill × W.
+ */
+import type { Limit } from "../../contract/policy.ts";
+import { sleep, withTimeout } from "../../lib/async.ts";
+import { createBoundedMap } from "../../lib/bounded-map.ts";
+import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { WaitUntil } from "../context/index.ts";
+import { BucketState } from "./bucket-state.ts";
+import { LimitCheck } from "./limit-check.ts";
+import { type LimitedClient, limitKeys } from "./limit-key.ts";
+import type { LimitStore } from "./limit-store.ts";
+import { Refill } from "./refill.ts";
+import { type Decided, RequestCheck, type Step } from "./request-check.ts";
+import type { LimitVerdict } from "./verdict.ts";
+
+export interface LimiterOptions {
+  /**
+   * τ: how long an isolate may use tokens that it has taken, milliseconds. In any window W a limit admits at most
+   * capacity + refill × (W + τ). Longer costs fewer round trips. @default 2,000
+   */
+  readonly leaseMs?: number;
+  /** Longest wait of a request for the store, milliseconds. @default 150 */
+  readonly deadlineMs?: number;
+  /** Extra time for a request that waited in vain for another one's round trip, milliseconds. @default 30 */
+  readonly graceMs?: number;
+  /** Poll interval of a request that waits for another one's round trip, milliseconds. @default 4 */
+  readonly lookEveryMs?: number;
+  /** Shortest time between round trips for a limit that is used up, unless it is strict, milliseconds. @default 50 */
+  readonly paceMs?: number;
+  /** Most buckets that an isolate remembers. @default 20,000 */
+  readonly maxKeys?: number;
+}
+
+export type LimiterSettings = Required<LimiterOptions>;
+
+export const LIMITER_DEFAULTS: LimiterSettings = {
+  leaseMs: 2_000,
+  deadlineMs: 150,
+  graceMs: 30,
+  lookEveryMs: 4,
+  paceMs: 50,
+  maxKeys: 20_000,
+};
+
+/** Weight of the latest round trip in the expected one. */
+const NEWEST = 0.2;
+/** The expected round trip before the first, milliseconds. */
+const FIRST_TRIP_MS = 50;
+
+/** The isolate's memory, without I/O: `createRateLimiter` and the simulations perform its steps. */
+export class Limiter {
+  readonly settings: LimiterSettings;
+  /**
+   * Grows each time the clock is seen to be set back: the time that has passed is then unknown, so leases are void. (A
+   * clock set back by less than the time since the last reading goes unnoticed; leases then last longer by as much.)
+   */
+  epoch = 0;
+  /** Expected duration of a round trip, milliseconds. */
+  tripMs = FIRST_TRIP_MS;
+  readonly #clock: () => number;
+  readonly #keyOf: ReturnType<typeof limitKeys>;
+  readonly #states: ReturnType<typeof createBoundedMap<BucketState>>;
+  #lastReadMs: number;
+  #elapsedMs = 0;
+
+  /**
+   * @param clock milliseconds; it need not agree with other isolates' clocks
+   * @throws RangeError for an invalid option
+   */
+  constructor(options: LimiterOptions, clock: () => number) {
+    this.settings = { ...LIMITER_DEFAULTS, ...options };
+    for (const [name, value] of Object.entries(this.settings))
+      if (!(value > 0 && value < Number.POSITIVE_INFINITY))
+        throw new RangeError(`${name} must be above 0, and finite`);
+    const { maxKeys } = this.settings;
+    if (!(Number.isInteger(maxKeys) && maxKeys > 1))
+      throw new RangeError("maxKeys must be a whole number above 1");
+    this.#clock = clock;
+    this.#lastReadMs = clock();
+    this.#keyOf = limitKeys(maxKeys);
+    this.#states = createBoundedMap(maxKeys);
+  }
+
+  /** Buckets that are remembered. */
+  get size(): number {
+    return this.#states.size;
+  }
+
+  /** Milliseconds since the limiter was made. Never goes back. */
+  now(): number {
+    const readMs = this.#clock();
+    if (readMs < this.#lastReadMs) this.epoch += 1;
+    else this.#elapsedMs += readMs - this.#lastReadMs;
+    this.#lastReadMs = readMs;
+    return this.#elapsedMs;
+  }
+
+  observeTrip(ms: number): void {
+    this.tripMs += NEWEST * (ms - this.tripMs);
+  }
+
+  /** Begins to check a request. */
+  begin(limits: readonly Limit[], client: LimitedClient): RequestCheck {
+    return new RequestCheck(this, limits, client);
+  }
+
+  /** A call for the tokens that a request which may come would have to wait for; undefined if it needs none. */
+  prefetch(limits: readonly Limit[], client: LimitedClient): Refill | undefined {
+    const nowMs = this.now();
+    const checks = this.checks(limits, client);
+    const buckets = checks.map(({ key }) => key.bucket);
+    const missing = checks.filter((check) => check.isMissing(buckets, nowMs));
+    if (missing.length === 0) return undefined;
+    const refill = new Refill(this, nowMs, this.settings.deadlineMs, true);
+    for (const check of missing) refill.add(check, check.cost);
+    return refill;
+  }
+
+  checks(limits: readonly Limit[], client: LimitedClient): LimitCheck[] {
+    return limits.map((limit) => {
+      const key = this.#keyOf(limit, client);
+      return new LimitCheck(limit, key, this.#stateOf(key.bucket));
+    });
+  }
+
+  #stateOf(bucket: string): BucketState {
+    const state = this.#states.get(bucket);
+    if (state?.epoch === this.epoch) return state;
+    const fresh = new BucketState(this, state?.local);
+    this.#states.set(bucket, fresh);
+    return fresh;
+  }
+}
+
+export interface RateLimiter {
+  /** Synchronous if the isolate's memory decides. Its promise never rejects because of the store. */
+  check(
+    limits: readonly Limit[],
+    client: LimitedClient,
+    waitUntil: WaitUntil,
+  ): LimitVerdict | Promise<LimitVerdict>;
+  /** Fetches tokens in the background for a request that may come, so that the round trip overlaps with other work. */
+  prefetch(limits: readonly Limit[], client: LimitedClient, waitUntil: WaitUntil): void;
+}
+
+export interface RateLimiterDependencies {
+  readonly options: LimiterOptions;
+  readonly store: LimitStore;
+  readonly breaker: Breaker;
+  /** Milliseconds. */
+  readonly now: () => number;
+  /** What a store's error means for the breaker: it may be up and reject the command. @default a failure */
+  readonly judge?: Parameters<Breaker["run"]>[1];
+}
+
+/** @throws RangeError for an invalid option */
+export const createRateLimiter = ({
+  options,
+  store,
+  breaker,
+  now,
+  judge = () => "failure",
+}: RateLimiterDependencies): RateLimiter => {
+  const limiter = new Limiter(options, now);
+
+  const send = async (refill: Refill): Promise<void> => {
+    const replies = await breaker
+      .run(
+        () => withTimeout(store.take(refill.asks), refill.timeoutMs),
+        (error) => (refill.isHurried ? "ignored" : judge(error)),
+      )
+      .catch(() => undefined);
+    if (replies === undefined) refill.failed();
+    else refill.answered(replies);
+  };
+
+  const conclude = ({ verdict, refresh }: Decided, waitUntil: WaitUntil): LimitVerdict => {
+    if (refresh !== undefined) waitUntil(send(refresh));
+    return verdict;
+  };
+
+  const finish = async (check: RequestCheck, first: Step, waitUntil: WaitUntil): Promise<LimitVerdict> => {
+    let step = first;
+    while (step.kind !== "decided") {
+      if (step.kind === "refill") {
+        const sent = send(step.refill);
+        // Other requests may wait for it if this client goes away.
+        waitUntil(sent);
+        await sent;
+        step = check.next();
+      } else if (breaker.state === "open") {
+        // Refills sent before the breaker opened are not worth waiting for.
+        step = check.withoutStore();
+      } else {
+        await sleep(step.ms);
+        step = check.next();
+      }
+    }
+    return conclude(step, waitUntil);
+  };
+
+  return {
+    check: (limits, client, waitUntil) => {
+      const check = limiter.begin(limits, client);
+      const step = check.next();
+      return step.kind === "decided" ? conclude(step, waitUntil) : finish(check, step, waitUntil);
+    },
+    prefetch: (limits, client, waitUntil) => {
+      const refill = limiter.prefetch(limits, client);
+      if (refill !== undefined) waitUntil(send(refill));
+    },
+  };
+};

@@ -1,0 +1,154 @@
+/**
+ * One call to the store, for tokens of one or several buckets. If it brings more tokens of a bucket than its own request
+ * needs, other requests can wait for them. It is plain data, because on Workers requests must not await each other's
+ * promises; if the request that sent it dies, it ends by timeout or when a waiting request declares it lost.
+ */
+import type { LimitCheck } from "./limit-check.ts";
+import type { BucketAsk, BucketReply } from "./limit-store.ts";
+import type { Limiter } from "./limiter.ts";
+
+/** One bucket's part of a refill. */
+export class BucketRefill {
+  readonly refill: Refill;
+  readonly check: LimitCheck;
+  readonly ask: BucketAsk;
+  /** Tokens for the request that sent it. */
+  readonly own: number;
+  /** Expected tokens beyond those. */
+  readonly extra: number;
+  /** It may bring far fewer tokens than wanted: requests that wait may be rejected. */
+  readonly isScarce: boolean;
+  readonly #claimable: number;
+  #claimed = 0;
+  #waiting: LimitCheck[] = [];
+
+  /** @param spare tokens beyond the need for which other requests may wait */
+  constructor(refill: Refill, check: LimitCheck, ask: BucketAsk, spare: number, isScarce: boolean) {
+    this.refill = refill;
+    this.check = check;
+    this.ask = ask;
+    this.own = refill.isPrefetch ? 0 : ask.need;
+    this.extra = Math.max(0, ask.want - this.own);
+    this.isScarce = isScarce && this.extra > 0;
+    this.#claimable = spare + ask.need - this.own;
+  }
+
+  /** Expected tokens for which no request waits. */
+  unclaimed(nowMs: number): number {
+    return this.refill.isPending(nowMs) ? this.extra - this.#claimed : 0;
+  }
+
+  /** A request must need all required buckets itself: otherwise another route's limit could reject its refill. */
+  canClaim(tokens: number, buckets: readonly string[], nowMs: number): boolean {
+    return (
+      this.refill.isPending(nowMs) &&
+      this.#claimable - this.#claimed >= tokens &&
+      this.refill.required.every((bucket) => buckets.includes(bucket))
+    );
+  }
+
+  claim(check: LimitCheck): void {
+    this.#claimed += check.cost;
+    this.#waiting.push(check);
+  }
+
+  dropClaims(): void {
+    this.#claimed = 0;
+    this.#waiting = [];
+  }
+
+  /** Settles the checks that wait, in the order of their claims. @returns the tokens left */
+  distribute(tokens: number, untilMs: number, paceMs: number): number {
+    let rest = tokens;
+    for (const check of this.#waiting) {
+      if (check.isSettled) continue;
+      if (rest >= check.cost) {
+        rest -= check.cost;
+        check.hold(untilMs);
+      } else if (this.isScarce) check.settle("remembered", paceMs);
+    }
+    return rest;
+  }
+}
+
+export class Refill {
+  readonly sentAtMs: number;
+  /** Milliseconds to wait for the reply. */
+  readonly timeoutMs: number;
+  readonly isPrefetch: boolean;
+  /** All buckets whose shortage rejects the refill as a whole. */
+  readonly required: string[] = [];
+  readonly #limiter: Limiter;
+  readonly #parts: BucketRefill[] = [];
+  #status: "pending" | "answered" | "failed" | "lost" = "pending";
+
+  /** @param isPrefetch no request needs the tokens yet */
+  constructor(limiter: Limiter, sentAtMs: number, timeoutMs: number, isPrefetch = false) {
+    this.#limiter = limiter;
+    this.sentAtMs = sentAtMs;
+    this.timeoutMs = timeoutMs;
+    this.isPrefetch = isPrefetch;
+  }
+
+  /** A timeout shorter than the deadline is no evidence that the store is down. */
+  get isHurried(): boolean {
+    return this.timeoutMs < this.#limiter.settings.deadlineMs;
+  }
+
+  get asks(): readonly BucketAsk[] {
+    return this.#parts.map(({ ask }) => ask);
+  }
+
+  isPending(nowMs: number): boolean {
+    return this.#status === "pending" && nowMs < this.sentAtMs + this.timeoutMs;
+  }
+
+  /** Whether it ended without evidence that the store is down. */
+  get isOver(): boolean {
+    return this.#status === "answered" || this.#status === "lost";
+  }
+
+  /** @param need without this many tokens the request is rejected; 0 for a refill in advance */
+  add(check: LimitCheck, need: number): void {
+    const { limit, key, state } = check;
+    const least = this.isPrefetch ? need : 0;
+    const ask: BucketAsk = {
+      ...key,
+      rule: limit,
+      need,
+      want: limit.strict === true ? 0 : Math.max(least, state.wanted(this.sentAtMs)),
+      share: state.share(limit, this.sentAtMs),
+      isDryRun: limit.dryRun === true,
+    };
+    if (need > 0 && !ask.isDryRun) this.required.push(key.bucket);
+    this.#parts.push(state.expect(this, check, ask));
+  }
+
+  /** Updates the buckets, and settles the checks of the requests that sent it or wait for it. */
+  answered(replies: readonly BucketReply[]): void {
+    this.#status = "answered";
+    const nowMs = this.#limiter.now();
+    this.#limiter.observeTrip(Math.min(nowMs - this.sentAtMs, this.timeoutMs));
+    const isRejected = replies.some(({ waitMs }, i) => waitMs > 0 && !this.#parts[i]?.ask.isDryRun);
+    for (const [index, part] of this.#parts.entries()) {
+      const reply = replies[index];
+      if (reply === undefined) continue;
+      part.check.state.answered(part, reply, isRejected, nowMs);
+      if (part.own > 0) part.check.settle("store", reply.waitMs);
+    }
+  }
+
+  /** The store did not answer in time, or was not called. */
+  failed(): void {
+    if (this.#status === "pending") this.#status = "failed";
+    const nowMs = this.#limiter.now();
+    for (const part of this.#parts) part.check.state.failed(part, nowMs);
+  }
+
+  /** Ends the wait for it; tokens that still arrive are free for all. */
+  lose(): void {
+    if (this.#status !== "pending") return;
+    this.#status = "lost";
+    for (const part of this.#parts) part.dropClaims();
+  }
+}

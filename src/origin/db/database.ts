@@ -1,0 +1,92 @@
+/** The port to PostgreSQL that handlers see, and the scope that bounds a request's statements. */
+
+/** A statement's parameter. */
+export type SqlValue = string | number | boolean | null | readonly string[] | readonly (number | null)[];
+
+export interface Database {
+  /**
+   * Runs one statement in a transaction of its own. int8 becomes a number, timestamptz a Date.
+   *
+   * @throws UnavailableError, DeadlineError, StatementError (`errors.ts`)
+   */
+  query<Row extends object>(
+    text: string,
+    values?: readonly SqlValue[],
+    options?: QueryOptions,
+  ): Promise<Row[]>;
+  /**
+   * Runs several statements atomically, on a connection of their own; inside another transaction, as a savepoint.
+   * Statements that are not awaited one by one are sent together. Throwing rolls back.
+   *
+   * After a concurrency failure (40001, 40P01) `work` runs again within the deadline, so it must have no other effects.
+   */
+  transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+}
+
+export interface QueryOptions {
+  /**
+   * `generic`: one plan for all values, made once per connection. For statements that always find their rows by an index;
+   * a statement whose best plan depends on its values would get slower. In a transaction it also applies to later statements.
+   *
+   * @default PostgreSQL's choice
+   */
+  readonly plan?: "generic" | undefined;
+}
+
+export interface SqlStatement extends QueryOptions {
+  readonly text: string;
+  readonly values: readonly SqlValue[];
+}
+
+export interface Transaction extends Database {
+  /** Runs several statements in one text, without parameters and without the deadline's timeout. */
+  script(text: string): Promise<void>;
+}
+
+export interface TransactionOptions {
+  /** Ignored in nested transactions. @default the database's own, usually "read committed" */
+  readonly isolation?: "read committed" | "repeatable read" | "serializable";
+}
+
+/** Why a request has ended before its response. */
+export type EndReason = "deadline" | "abandoned";
+
+/** Bounds a request's statements. */
+export interface Scope {
+  /** The route's operation name, for the log. */
+  readonly name: string;
+  readonly requestId?: string | undefined;
+  /** Epoch milliseconds; Infinity for no deadline. */
+  readonly deadlineAtMs: number;
+  /** Transactions are READ ONLY, and single statements may share a connection. */
+  readonly readOnly: boolean;
+  readonly ended: EndReason | undefined;
+  /** Calls back once, when the request ends. @returns a function that removes the listener */
+  onEnd(listener: (reason: EndReason) => void): () => void;
+}
+
+/** For work without a time limit, such as migrations. */
+export const unboundScope = (name: string): Scope => ({
+  name,
+  deadlineAtMs: Number.POSITIVE_INFINITY,
+  readOnly: false,
+  ended: undefined,
+  onEnd: () => () => undefined,
+});
+
+/** For maintenance and commands: each statement, and each transaction as a whole, has the same time limit. */
+export const timedScope = (name: string, timeoutMs: number, readOnly = false): Scope => ({
+  name,
+  get deadlineAtMs() {
+    return Date.now() + timeoutMs;
+  },
+  readOnly,
+  ended: undefined,
+  onEnd: (listener) => {
+    const timer = setTimeout(() => listener("deadline"), timeoutMs);
+    return () => clearTimeout(timer);
+  },
+});
+
+/** The caller knows the columns of its statement; the compiler cannot. */
+export const asRows = <Row extends object>(rows: readonly unknown[]): Row[] => rows as Row[];

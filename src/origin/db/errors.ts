@@ -1,0 +1,175 @@
+/** How data access fails, whichever the driver: a closed set of typed errors, and what the drivers' errors mean. */
+import type { Scope } from "./database.ts";
+
+/** A dependency is down or overloaded. A later attempt may succeed. */
+export class UnavailableError extends Error {
+  override readonly name: string = "UnavailableError";
+}
+
+/** Nothing was sent: this process has reached a limit of its own. It says nothing about the dependency. */
+export class SaturatedError extends UnavailableError {
+  override readonly name = "SaturatedError";
+}
+
+/** Nothing was sent: the dependency's circuit breaker is open. */
+export class CircuitOpenError extends UnavailableError {
+  override readonly name = "CircuitOpenError";
+  /** Epoch milliseconds. */
+  readonly retryAtMs: number;
+
+  constructor(dependency: string, retryAtMs: number) {
+    super(`the circuit breaker of ${dependency} is open`);
+    this.retryAtMs = retryAtMs;
+  }
+
+  /** Whole seconds from now until the next attempt, at least 1. */
+  get retryAfterS(): number {
+    return Math.max(1, Math.ceil((this.retryAtMs - Date.now()) / 1_000));
+  }
+}
+
+/** The request's deadline has passed, or its client has disconnected. */
+export class DeadlineError extends Error {
+  override readonly name = "DeadlineError";
+}
+
+/** PostgreSQL rejected a statement. */
+export class StatementError extends Error {
+  override readonly name = "StatementError";
+  /** SQLSTATE, PostgreSQL's Appendix A. */
+  readonly code: string;
+  /** The name of the violated constraint. */
+  readonly constraint: string | undefined;
+  /** The statement's text, without its values. */
+  readonly statement: string;
+
+  constructor(statement: string, { code, message, constraint }: ServerError, cause: unknown) {
+    super(message, { cause });
+    this.code = code;
+    this.constraint = constraint;
+    this.statement = statement;
+  }
+}
+
+interface ServerError {
+  readonly code: string;
+  readonly message: string;
+  readonly constraint: string | undefined;
+}
+
+export const isUnavailable = (error: unknown): error is UnavailableError => error instanceof UnavailableError;
+
+/** serialization_failure, deadlock_detected: the same transaction may succeed if it is run again. */
+export const isConcurrencyFailure = (error: unknown): boolean =>
+  error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
+
+/** read_only_sql_transaction. For a write it means that the server has become a standby. */
+const READ_ONLY = "25006";
+/** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
+export const CANCELLED = "57014";
+/** Connection exception, insufficient resources, operator intervention, system error. */
+const UNAVAILABLE_CLASSES = ["08", "53", "57", "58"];
+/** Invalid authorization, unknown database: configuration errors, which waiting does not fix. */
+const LOGIN_CLASSES = ["28", "3D"];
+
+const classOf = (code: string): string => code.slice(0, 2);
+const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+
+/** An error that PostgreSQL itself reported; undefined for any other. */
+const serverError = (error: unknown): ServerError | undefined => {
+  // Both drivers copy the protocol's error fields, of which only the server sets a severity.
+  if (!(error instanceof Error) || !("severity" in error) || !("code" in error)) return undefined;
+  const code = textOf(error.code);
+  const constraint = "constraint" in error ? textOf(error.constraint) : undefined;
+  return code === undefined ? undefined : { code, message: error.message, constraint };
+};
+
+export const sqlState = (error: unknown): string | undefined => serverError(error)?.code;
+
+/** Whether PostgreSQL closed the connection with this error. */
+export const isFatal = (error: unknown): boolean =>
+  error instanceof Error && "severity" in error && (error.severity === "FATAL" || error.severity === "PANIC");
+
+/** Whether PostgreSQL answered with this error and the connection remains usable. */
+export const isServersAnswer = (error: unknown): boolean => {
+  const code = sqlState(error);
+  return code !== undefined && !isFatal(error) && !code.startsWith("57P") && !code.startsWith("08");
+};
+
+/** Whether PostgreSQL is up but rejected the login. */
+export const isRefusedLogin = (error: unknown): boolean =>
+  LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
+
+/** The server's timer and this process' clock may differ slightly. */
+const CLOCK_SLACK_MS = 20;
+
+/** Whether a cancelled statement was cancelled at its own deadline, and not earlier by another cause. */
+export const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
+
+/** A failure of a WebSocket is an event, not an error, and often has no message. */
+const messageOf = (error: unknown): string => {
+  if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
+  if (typeof error !== "object" || error === null) return String(error);
+  if ("message" in error && error.message) return String(error.message);
+  if ("error" in error && error.error instanceof Error) return messageOf(error.error);
+  return "the connection failed";
+};
+
+/**
+ * The typed error for a driver's error. Typed errors are returned as they are.
+ *
+ * @param statement the text that failed; undefined while connecting
+ */
+export const typedError = (error: unknown, statement: string | undefined, scope: Scope): Error => {
+  if (
+    error instanceof UnavailableError ||
+    error instanceof DeadlineError ||
+    error instanceof StatementError
+  ) {
+    return error;
+  }
+  if (scope.ended !== undefined)
+    return new DeadlineError(`the request has ended (${scope.ended})`, { cause: error });
+  const answer = serverError(error);
+  if (answer === undefined) return new UnavailableError(messageOf(error), { cause: error });
+  const { code, message } = answer;
+  if (code === CANCELLED && isDue(scope)) {
+    return new DeadlineError("the statement took longer than the request's deadline", { cause: error });
+  }
+  const isUnavailable =
+    UNAVAILABLE_CLASSES.includes(classOf(code)) ||
+    (code === READ_ONLY && !scope.readOnly) ||
+    (statement === undefined && !isRefusedLogin(error));
+  return isUnavailable
+    ? new UnavailableError(message, { cause: error })
+    : new StatementError(statement ?? "", answer, error);
+};
+
+/** Bound on the search for a cause. */
+const MAX_CAUSES = 5;
+
+/** Whether the server takes no writes, by the error or one of its causes. */
+export const isReadOnlyServer = (error: unknown): boolean => {
+  let cause = error;
+  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
+    if (sqlState(cause) === READ_ONLY) return true;
+    cause = cause.cause;
+  }
+  return false;
+};
+
+/**
+ * A prepared statement that the connection does not have, or has with another result type: a changed table (0A000
+ * "cached plan must not change result type"), or a pooler that shares sessions (26000, 42P05).
+ */
+const isStale = ({ code, message }: Pick<ServerError, "code" | "message">): boolean =>
+  code === "26000" || code === "42P05" || (code === "0A000" && message.includes("cached plan"));
+
+export const isStalePlan = (error: unknown): error is StatementError =>
+  error instanceof StatementError && isStale(error);
+
+/** The same for a driver's error. */
+export const isStaleState = (error: unknown): boolean => {
+  const answer = serverError(error);
+  return answer !== undefined && isStale(answer);
+};

@@ -1,0 +1,95 @@
+/**
+ * Forward-only migrations: SQL files, run once each in the order of their names. All run in one transaction under an advisory
+ * lock, so any number of processes may start at the same time.
+ */
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Database, Transaction } from "./database.ts";
+
+/** A constant that no other advisory lock of this database uses. */
+const LOCK_KEY = 7_203_418;
+
+/** The platform's migrations run before the API's. The container image has the same layout beside the bundle. */
+const FOLDERS = [
+  { name: "platform", url: new URL("../db/migrations/", import.meta.url) },
+  { name: "api", url: new URL("../api/migrations/", import.meta.url) },
+];
+
+export interface Migration {
+  /** Such as `api/0001-shop`. */
+  readonly name: string;
+  readonly sql: string;
+  readonly checksum: string;
+}
+
+/** A migration was edited after it had run, so the state of the database is unknown. */
+export class MigrationError extends Error {}
+
+/** The program's migrations, in order. */
+export const readMigrations = async (): Promise<Migration[]> => {
+  const folders = FOLDERS.map(async ({ name, url }) => {
+    const folder = fileURLToPath(url);
+    const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
+    return await Promise.all(
+      files.map(async (file) => {
+        const sql = await readFile(join(folder, file), "utf8");
+        const checksum = createHash("sha256").update(sql).digest("hex");
+        return { name: `${name}/${file.slice(0, -".sql".length)}`, sql, checksum };
+      }),
+    );
+  });
+  return (await Promise.all(folders)).flat();
+};
+
+/** A migration that waits longer for a lock would block every request behind it, milliseconds. */
+const LOCK_TIMEOUT_MS = 5_000;
+
+const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
+  await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
+  await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
+  await transaction.query(
+    "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())",
+  );
+  const rows = await transaction.query<{ name: string; checksum: string }>(
+    "SELECT name, checksum FROM schema_migrations",
+  );
+  const done = new Map(rows.map(({ name, checksum }) => [name, checksum]));
+  const ran: string[] = [];
+  for (const { name, sql, checksum } of migrations) {
+    const earlier = done.get(name);
+    if (earlier === checksum) continue;
+    if (earlier !== undefined) throw new MigrationError(`migration ${name} was changed after it had run`);
+    await transaction.script(sql);
+    await transaction.query("INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", [
+      name,
+      checksum,
+    ]);
+    ran.push(name);
+  }
+  return ran;
+};
+
+/**
+ * Runs the migrations that have not run yet.
+ *
+ * @returns their names, in order
+ * @throws MigrationError, or the database's error; nothing has changed then
+ */
+export const migrate = async (database: Database, migrations: readonly Migration[]): Promise<string[]> =>
+  await database.transaction((transaction) => runPending(transaction, migrations));
+
+/** The names of the migrations that have not run yet. */
+export const pendingMigrations = async (
+  database: Database,
+  migrations: readonly Migration[],
+): Promise<string[]> => {
+  const [table] = await database.query<{ exists: boolean }>(
+    "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
+  );
+  if (table?.exists !== true) return migrations.map(({ name }) => name);
+  const rows = await database.query<{ name: string }>("SELECT name FROM schema_migrations");
+  const done = new Set(rows.map(({ name }) => name));
+  return migrations.map(({ name }) => name).filter((name) => !done.has(name));
+};

@@ -1,0 +1,246 @@
+/**
+ * Connections that several requests share for single reads: a read is sent behind the running one instead of waiting for a
+ * connection of its own, which halves the system calls and the server processes. `pg` pipelines on one client, its pool lends
+ * a client to one user; sharing, and protecting requests from each other's slow reads, is what this file adds.
+ *
+ * Each read is a transaction of its own. Its timeout starts when the server begins it, so a read that waited behind a stuck
+ * one may begin after its deadline and be cancelled soon after. That is harmless for a read but not for a write, so writes
+ * never share connections.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import { classifyStatement, settleByOpening, settlePermit } from "./classify-error.ts";
+import type { Connection, StatementResult } from "./connection.ts";
+import type { EndReason, Scope } from "./database.ts";
+import type { Driver } from "./driver.ts";
+import {
+  CANCELLED,
+  DeadlineError,
+  isDue,
+  isServersAnswer,
+  SaturatedError,
+  sqlState,
+  typedError,
+  UnavailableError,
+} from "./errors.ts";
+import { untilEnd } from "./until-end.ts";
+
+export interface Read {
+  readonly scope: Scope;
+  /** Settled by the first outcome on the connection. */
+  readonly permit: Permit;
+  /** Sends the statement; called once for each attempt. */
+  readonly send: (connection: Connection) => Promise<StatementResult>;
+}
+
+/** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
+export type RunRead = (read: Read) => Promise<readonly unknown[]>;
+
+interface Sent {
+  /** Set once the request has ended. */
+  endedBy: EndReason | undefined;
+}
+
+interface Shared {
+  readonly connection: Connection;
+  /** Reads sent and not answered. The server runs the first one. */
+  readonly queue: Sent[];
+  /** When the first read of the queue began, as far as known here. `performance.now()` */
+  headSinceMs: number;
+  isLost: boolean;
+  /** It takes no more reads, so that it becomes free for a waiting caller. */
+  isYielding: boolean;
+}
+
+/** The part of all connections that reads may share; the rest is for writes and transactions. */
+const MAX_SHARE = 0.4;
+/** Reads spread over this many connections before they queue behind one another. */
+const MIN_CONNECTIONS = 4;
+/** Reads queued on one connection at most; beyond it the database is overloaded. */
+const MAX_DEPTH = 256;
+/** A connection whose read takes longer is avoided, milliseconds. */
+const STUCK_MS = 20;
+/** Time for the server to cancel a read by itself, and then at request, milliseconds. */
+const GRACE_MS = 250;
+/** Attempts of one read. */
+const MAX_SENDS = 3;
+
+const leastLoaded = (candidates: readonly Shared[]): Shared | undefined =>
+  candidates.reduce<Shared | undefined>(
+    (least, each) => (least === undefined || each.queue.length < least.queue.length ? each : least),
+    undefined,
+  );
+
+const isStuck = ({ queue, headSinceMs }: Shared): boolean =>
+  queue.length > 0 && performance.now() - headSinceMs > STUCK_MS;
+
+/** Whether the read failed through no fault of its own. */
+const maySendAgain = (error: unknown, scope: Scope): boolean => {
+  if (error instanceof UnavailableError || scope.ended !== undefined) return false;
+  return !isServersAnswer(error) || (sqlState(error) === CANCELLED && !isDue(scope));
+};
+
+/** @param open opens a connection that the caller releases */
+export const sharedReads = (driver: Driver, open: () => Promise<Connection>): RunRead => {
+  const { counts, maxConnections } = driver;
+  const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
+  const few = Math.min(MIN_CONNECTIONS, most);
+  let connections: Shared[] = [];
+  let opening: Promise<void> | undefined;
+  let yielding = 0;
+
+  const withdraw = (shared: Shared): void => {
+    connections = connections.filter((other) => other !== shared);
+  };
+
+  const retire = (shared: Shared): void => {
+    shared.connection.discard();
+    withdraw(shared);
+  };
+
+  /** A connection without reads returns to the pool, which looks after idle connections. */
+  const giveBack = (shared: Shared): void => {
+    withdraw(shared);
+    if (shared.isYielding) yielding -= 1;
+    shared.connection.release();
+  };
+
+  /** Under steady load a shared connection would never become free for the callers that wait for one. */
+  const yieldToWaiting = (): void => {
+    if (counts.waitingCount <= yielding || counts.idleCount > 0) return;
+    const shared = leastLoaded(connections);
+    if (shared === undefined || shared.queue.length === 0) return;
+    shared.isYielding = true;
+    yielding += 1;
+    withdraw(shared);
+  };
+
+  const mayOpen = (limit: number): boolean =>
+    connections.length < limit && (counts.idleCount > 0 || counts.totalCount < maxConnections);
+
+  const openAnother = (): Promise<void> => {
+    opening ??= open()
+      .then((connection) => {
+        const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false, isYielding: false };
+        connections.push(shared);
+        // The reads that waited for it are sent in this turn. If none did, it is not needed.
+        setImmediate(() => {
+          if (shared.queue.length === 0 && connections.includes(shared)) giveBack(shared);
+        });
+      })
+      .finally(() => {
+        opening = undefined;
+      });
+    return opening;
+  };
+
+  /** A connection to send on now; undefined if one must be opened first. */
+  const choose = (): Shared | undefined => {
+    yieldToWaiting();
+    const flowing = leastLoaded(
+      connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
+    );
+    if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
+    if (flowing.queue.length > 0 && mayOpen(few)) openAnother().catch(() => undefined);
+    return flowing;
+  };
+
+  /**
+   * Ends the running read after its request has ended. The server cancels at the deadline by itself; before that, or if it
+   * fails to, it is asked to. Later reads go to another connection.
+   */
+  const endRunning = (shared: Shared, afterMs: number): void => {
+    const sent = shared.queue[0];
+    const later = (ms: number, act: () => void): void => {
+      setTimeout(() => {
+        if (shared.queue[0] === sent) act();
+      }, ms).unref();
+    };
+    later(afterMs, () => {
+      retire(shared);
+      void shared.connection.cancel();
+      later(GRACE_MS, () => shared.connection.destroy());
+    });
+  };
+
+  const onAnswer = (shared: Shared, error: unknown): void => {
+    shared.queue.shift();
+    shared.headSinceMs = performance.now();
+    const [head] = shared.queue;
+    if (head?.endedBy !== undefined) endRunning(shared, 0);
+    if (error !== undefined && !isServersAnswer(error)) {
+      shared.isLost = true;
+      retire(shared);
+    }
+    if (head === undefined) giveBack(shared);
+  };
+
+  const sendOn = (shared: Shared, { scope, permit, send }: Read): Promise<readonly unknown[]> =>
+    new Promise((resolve, reject) => {
+      const sent: Sent = { endedBy: undefined };
+      const { queue } = shared;
+      if (queue.length === 0) shared.headSinceMs = performance.now();
+      queue.push(sent);
+      const stopWatching = scope.onEnd((reason) => {
+        sent.endedBy = reason;
+        reject(new DeadlineError(`the request has ended (${reason})`));
+        const isRunning = queue[0] === sent;
+        // A read that waited behind another one, or is cancelled early, says nothing about the server.
+        if (!isRunning || reason === "abandoned") permit.ignore();
+        if (isRunning) endRunning(shared, reason === "abandoned" ? STUCK_MS : GRACE_MS);
+      });
+      const settle = (error?: unknown): void => {
+        stopWatching();
+        // All reads fail with their connection. The first one reports it.
+        if (shared.isLost) permit.ignore();
+        else settlePermit(permit, classifyStatement(error));
+        onAnswer(shared, error);
+      };
+      send(shared.connection).then(
+        ({ rows }) => {
+          settle();
+          resolve(rows);
+        },
+        (error: unknown) => {
+          settle(error);
+          reject(error);
+        },
+      );
+    });
+
+  const sendOrReject = (shared: Shared, read: Read): Promise<readonly unknown[]> => {
+    if (shared.queue.length < MAX_DEPTH) return sendOn(shared, read);
+    read.permit.ignore();
+    throw new SaturatedError("too many statements wait on every connection to PostgreSQL");
+  };
+
+  const attempt = async (read: Read): Promise<readonly unknown[]> => {
+    const { scope, permit } = read;
+    for (;;) {
+      const shared = choose();
+      // Chosen and used in one turn; otherwise two reads would choose the same one.
+      if (shared !== undefined) return await sendOrReject(shared, read);
+      const opened = openAnother();
+      try {
+        await untilEnd(scope, opened);
+      } catch (error) {
+        const other = leastLoaded(connections);
+        if (other !== undefined && scope.ended === undefined) return await sendOrReject(other, read);
+        settleByOpening(permit, opened);
+        throw typedError(error, undefined, scope);
+      }
+    }
+  };
+
+  return async (read) => {
+    for (let sends = 1; ; sends += 1) {
+      try {
+        return await attempt(read);
+      } catch (error) {
+        if (sends === MAX_SENDS || !maySendAgain(error, read.scope)) throw error;
+        // Connections are often lost together, which shows within this turn.
+        await turn();
+      }
+    }
+  };
+};

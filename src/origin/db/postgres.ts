@@ -1,0 +1,237 @@
+/**
+ * The pool of connections to PostgreSQL. Statements end at their request's deadline, at the server too; connections may be
+ * lost at any time; nothing depends on a session.
+ */
+import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { OriginLog } from "../log/log.ts";
+import { classifyStatement, permitsOf, settleByStatement } from "./classify-error.ts";
+import type { Connection } from "./connection.ts";
+import {
+  asRows,
+  type Database,
+  type QueryOptions,
+  type Scope,
+  type SqlStatement,
+  type SqlValue,
+  type Transaction,
+  type TransactionOptions,
+  timedScope,
+} from "./database.ts";
+import { createDriver, type Driver, type DriverOptions } from "./driver.ts";
+import { DeadlineError, StatementError, typedError } from "./errors.ts";
+import { type ObserveData, observed, statementOperations } from "./instrument.ts";
+import { sharedReads } from "./pipelining.ts";
+import { pooledConnections } from "./pooled.ts";
+import { withRetries } from "./retries.ts";
+import { type StatementOptions, statementSender } from "./statement.ts";
+import { runTransaction, type TransactionWire } from "./transaction.ts";
+
+export interface PostgresPool extends Database {
+  readonly driver: Driver["name"];
+  /** The database as seen by one request. */
+  within(scope: Scope): Database;
+  /** All connections, idle ones, and callers that wait for one. */
+  usage(): { readonly total: number; readonly idle: number; readonly waiting: number };
+  /** Opens the minimum number of connections. */
+  warmUp(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface PostgresOptions extends Omit<DriverOptions, "onLoss"> {
+  readonly log: OriginLog;
+  /** Statements that take longer are logged, milliseconds. @default 500 */
+  readonly slowStatementMs?: number;
+  /** Whether connections keep statements prepared. @default true, until a pooler turns out not to keep them */
+  readonly preparedStatements?: boolean;
+  /** While it is open every statement is rejected at once. @default none */
+  readonly breaker?: Breaker;
+  /** Called for every statement and every end of a transaction. @default none */
+  readonly observe?: ObserveData | undefined;
+}
+
+/** Limit of work outside of requests, milliseconds. */
+const MAINTENANCE_TIMEOUT_MS = 15_000;
+/** Characters of a statement in the log. */
+const MAX_LOGGED_LENGTH = 500;
+/** Unknown prepared statements after which connections are assumed not to keep them. */
+const MAX_STALE_STATEMENTS = 3;
+
+/**
+ * Transaction control, after spaces, comments and empty statements. On a shared connection it would affect other requests'
+ * statements, so only `transaction` sends it.
+ */
+const CONTROL =
+  /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*(begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction)\b/i;
+
+const rejectControl = (text: string): void => {
+  if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
+};
+
+/** The rest of the deadline, whole milliseconds. To PostgreSQL 0 would mean no limit. */
+const timeoutMs = ({ deadlineAtMs }: Scope): number | undefined =>
+  deadlineAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
+
+/** @throws the typed error */
+const typed = async <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T> => {
+  try {
+    return await sent;
+  } catch (error) {
+    throw typedError(error, text, scope);
+  }
+};
+
+export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
+  const { minConnections = 0, log, slowStatementMs = 500, observe } = options;
+  const operationOf = statementOperations();
+  const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
+  const driver = createDriver(url, { ...options, onLoss });
+  const pooled = pooledConnections(driver);
+  const runShared = driver.pipelines ? sharedReads(driver, pooled.open) : undefined;
+  const sendStatement = statementSender();
+  const acquirePermit = permitsOf(options.breaker);
+  let prepared = options.preparedStatements ?? true;
+  let staleStatements = 0;
+
+  const onStalePlan = (error: unknown): void => {
+    const isUnknown = error instanceof StatementError && error.code !== "0A000";
+    if (!isUnknown || !prepared) return;
+    staleStatements += 1;
+    if (staleStatements < MAX_STALE_STATEMENTS) return;
+    prepared = false;
+    log.warn("connections do not keep prepared statements (a pooler?): continuing without them");
+  };
+  const retrying = { now: Date.now, random: Math.random, onStalePlan };
+
+  const optionsOf = (scope: Scope, { text, values, plan }: SqlStatement): StatementOptions => ({
+    text,
+    values,
+    timeoutMs: timeoutMs(scope),
+    prepared,
+    genericPlan: plan === "generic",
+  });
+
+  /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
+  const commandOptions = (text: string): StatementOptions => ({ text, values: [], prepared: false });
+
+  const logSlow = ({ name: route, requestId }: Scope, text: string, durationMs: number): void => {
+    if (durationMs < slowStatementMs) return;
+    const statement = text.replace(/\s+/g, " ").trim().slice(0, MAX_LOGGED_LENGTH);
+    log.warn({ route, requestId, durationMs: Math.round(durationMs), statement }, "slow statement");
+  };
+
+  const instrumented = (scope: Scope, text: string, work: () => Promise<readonly unknown[]>) => {
+    const observeStatement: ObserveData = (operation) => {
+      const ended = observe?.(operation);
+      return (error, durationMs) => {
+        ended?.(error, durationMs);
+        logSlow(scope, text, durationMs);
+      };
+    };
+    return observed(observeStatement, operationOf(text), work);
+  };
+
+  /**
+   * Reads share connections if the driver pipelines. A write has a connection of its own: behind another statement it would
+   * begin whenever that one ends, and take effect although its request was answered with 504.
+   */
+  const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
+    const permit = acquirePermit();
+    const send = (connection: Connection) => sendStatement(connection, optionsOf(scope, statement));
+    if (runShared !== undefined && scope.readOnly)
+      return await typed(scope, statement.text, runShared({ scope, permit, send }));
+    return await pooled.use(scope, permit, async (connection) => {
+      const sent = send(connection);
+      settleByStatement(permit, sent);
+      return (await typed(scope, statement.text, sent)).rows;
+    });
+  };
+
+  const query = (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
+    rejectControl(statement.text);
+    if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
+    const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
+    return instrumented(scope, statement.text, () => withRetries(scope, attempt, retrying));
+  };
+
+  const wireOf = (connection: Connection, scope: Scope, permit: Permit): TransactionWire => {
+    /** A failure settles the permit at once, a success only when the transaction has ended. */
+    const tracked = <T>(text: string, sent: Promise<T>): Promise<T> => {
+      connection.isInTransaction = true;
+      sent.catch((error: unknown) => {
+        if (classifyStatement(error) === "failure") permit.fail();
+      });
+      return typed(scope, text, sent);
+    };
+    return {
+      run: async (statement, before) => {
+        const { text } = statement;
+        rejectControl(text);
+        return await instrumented(scope, text, async () => {
+          const sent = sendStatement(connection, { ...optionsOf(scope, statement), before });
+          return (await tracked(text, sent)).rows;
+        });
+      },
+      command: async (text, before) =>
+        (await tracked(text, sendStatement(connection, { ...commandOptions(text), before }))).command,
+      script: async (text) => {
+        const sent = connection.send((wire) => wire.query(text));
+        await tracked(text, sent);
+      },
+      end: (text) =>
+        observed(observe, operationOf(text), async () => {
+          const sent = sendStatement(connection, commandOptions(text));
+          settleByStatement(permit, sent);
+          const { command } = await typed(scope, text, sent);
+          connection.isInTransaction = false;
+          return command;
+        }),
+    };
+  };
+
+  const transaction = <T>(
+    scope: Scope,
+    work: (transaction: Transaction) => Promise<T>,
+    transactionOptions: TransactionOptions = {},
+  ): Promise<T> => {
+    const attempt = (): Promise<T> => {
+      const permit = acquirePermit();
+      return pooled.use(scope, permit, (connection) =>
+        runTransaction(wireOf(connection, scope, permit), scope, transactionOptions, work),
+      );
+    };
+    return withRetries(scope, attempt, retrying);
+  };
+
+  const within = (scope: Scope): Database => ({
+    query: async <Row extends object>(
+      text: string,
+      values: readonly SqlValue[] = [],
+      { plan }: QueryOptions = {},
+    ) => asRows<Row>(await query(scope, { text, values, plan })),
+    transaction: (work, transactionOptions) => transaction(scope, work, transactionOptions),
+  });
+
+  /** The copy fixes the deadline at the beginning. */
+  const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
+  let closing: Promise<void> | undefined;
+
+  return {
+    driver: driver.name,
+    within,
+    query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
+    transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),
+    usage: () => {
+      const { totalCount: total, idleCount: idle, waitingCount: waiting } = driver.counts;
+      return { total, idle, waiting };
+    },
+    warmUp: async () => {
+      if (driver.counts.totalCount >= minConnections) return;
+      const opened = await Promise.all(Array.from({ length: minConnections }, () => pooled.open()));
+      for (const connection of opened) connection.release();
+    },
+    close: () => {
+      closing ??= driver.end();
+      return closing;
+    },
+  };
+};

@@ -4,7 +4,7 @@
  */
 import { limitsOf } from "./limits.ts";
 import type { Policy } from "./policy.ts";
-import { type Method, maxBodyBytes, type Routes, timeoutMs } from "./route.ts";
+import { type Method, maxBodyBytes, type Route, type Routes, timeoutMs } from "./route.ts";
 
 export interface EdgeRoute {
   readonly method: Method;
@@ -23,22 +23,19 @@ export interface EdgeRoute {
 /** By operation name. */
 export type EdgeRoutes = Readonly<Record<string, EdgeRoute>>;
 
+export const edgeRoute = (route: Route): EdgeRoute => ({
+  method: route.method,
+  path: route.path,
+  policy: route.policy,
+  maxBodyBytes: maxBodyBytes(route),
+  timeoutMs: timeoutMs(route),
+  takesJson: route.request?.body !== undefined,
+  fields: Object.keys(route.request?.headers?.shape ?? {}),
+  parameters: Object.keys(route.request?.query?.shape ?? {}),
+});
+
 /** @throws ContractError where two routes mean different things by one limit's name */
 export const edgeRoutes = (routes: Routes): EdgeRoutes => {
   limitsOf(routes);
-  return Object.fromEntries(
-    Object.entries(routes).map(([name, route]) => [
-      name,
-      {
-        method: route.method,
-        path: route.path,
-        policy: route.policy,
-        maxBodyBytes: maxBodyBytes(route),
-        timeoutMs: timeoutMs(route),
-        takesJson: route.request?.body !== undefined,
-        fields: Object.keys(route.request?.headers?.shape ?? {}),
-        parameters: Object.keys(route.request?.query?.shape ?? {}),
-      },
-    ]),
-  );
+  return Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, edgeRoute(route)]));
 };

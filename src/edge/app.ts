@@ -1,4 +1,5 @@
 /** The edge as a Hono application: context, telemetry, the guards, the response cache, and the way to an origin. */
+import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import { context } from "../middleware/context/index.ts";
@@ -6,14 +7,13 @@ import { guards } from "../middleware/guards.ts";
 import { type Log, problems } from "../middleware/problems/index.ts";
 import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
 import { createRedisBreaker } from "./breakers.ts";
-import type { EdgeStore } from "./cache/edge-store.ts";
-import { responseCache } from "./cache/index.ts";
 import { type EdgeConfig, originBreaker } from "./config.ts";
 import { debugHeaders } from "./debug-headers.ts";
 import type { EdgeEnv } from "./env.ts";
 import { edgeGuardDeps } from "./guard-deps.ts";
 import { createSecurityEventExporter } from "./security-event-exporter.ts";
 import type { RedisCommand } from "./stores/redis.ts";
+import { createEdgeResponseCache, type PlatformCache } from "./stores/response-cache.ts";
 import { telemetry } from "./telemetry/middleware.ts";
 import type { EdgeTelemetry } from "./telemetry/telemetry.ts";
 import { createOriginClient } from "./upstream/client.ts";
@@ -25,7 +25,7 @@ export interface EdgeDeps {
   readonly redis: RedisCommand;
   /** With a longer time limit, for the blocklist. @default there is no blocklist */
   readonly bulkRedis?: RedisCommand | undefined;
-  readonly store: EdgeStore;
+  readonly store: PlatformCache;
   readonly fetch: typeof globalThis.fetch;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -53,6 +53,12 @@ export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
   deps.telemetry.watchRedis(redisBreaker);
   const events = createSecurityEventExporter({ client, now, log });
   const upstream = proxy(client);
+  const responseCache = createEdgeResponseCache(deps).handler<Context<EdgeEnv>>({
+    route: (c) => c.get("route").route,
+    fill: (c, { isShared, cacheControl }) =>
+      upstream(c, { without: isShared ? "if-none-match" : undefined, cacheControl }),
+    waiter: (c) => ({ deadlineAtMs: c.get("deadlineAtMs") }),
+  });
 
   return new Hono<EdgeEnv>()
     .use(
@@ -65,6 +71,6 @@ export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
       debugHeaders(),
       ...guards(edgeGuardDeps({ ...deps, client, redisBreaker, recordEvent: events.record, observe })),
     )
-    .all("*", responseCache(upstream, deps), (c) => upstream(c))
+    .all("*", responseCache)
     .onError(problems(log));
 };

@@ -8,11 +8,10 @@ import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { context } from "../middleware/context/index.ts";
 import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { isCacheable } from "../middleware/response-cache/cacheable.ts";
+import type { ResponseCache } from "../middleware/response-cache/index.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
-import type { Admission } from "./admission.ts";
-import type { AnswerCache } from "./cache/answer-cache.ts";
-import { cachedRoute } from "./cache/cached-route.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
@@ -24,6 +23,7 @@ import { cachedRead } from "./middleware/cached-read.ts";
 import { contextPort, type OriginEnv } from "./middleware/context.ts";
 import type { Deadlines } from "./middleware/deadline.ts";
 import { errorHandler } from "./middleware/error-handler.ts";
+import type { LoadShedding } from "./middleware/load-shedding.ts";
 import { precheck } from "./middleware/precheck.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
 import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
@@ -47,8 +47,8 @@ export interface OriginDependencies {
   readonly clientAddressHeader?: string | undefined;
   readonly readiness: Readiness;
   readonly deadlines: Deadlines;
-  readonly loadShedding: Admission;
-  readonly cache: AnswerCache;
+  readonly loadShedding: Pick<LoadShedding, "run">;
+  readonly cache: ResponseCache;
   readonly observeCache: ObserveCache;
   /** For cacheable routes whose contract has no freshness, seconds. */
   readonly defaultFreshS: number;
@@ -63,12 +63,10 @@ export interface OriginDependencies {
 }
 
 const serve = (operation: Operation, dependencies: OriginDependencies): Handler<OriginEnv>[] => {
-  const { name, route } = operation;
-  const { securityEvents, defaultFreshS, now } = dependencies;
+  const { route } = operation;
+  const { securityEvents, now } = dependencies;
   if (route.method !== "GET") return [createWrite(operation, dependencies)];
-  const cached = cachedRoute(name, route, defaultFreshS);
-  const read =
-    cached === undefined ? createRead(operation, dependencies) : cachedRead(operation, cached, dependencies);
+  const read = (isCacheable(route) ? cachedRead : createRead)(operation, dependencies);
   return route.policy.sensitive === true && securityEvents !== undefined
     ? [recordReads(operation, securityEvents, now), read]
     : [read];

@@ -1,6 +1,7 @@
 /** One process of the origin: its connections, its API, its background jobs, and their end. */
 import { Registry } from "prom-client";
 import { type Contract, contract } from "../contract/contract.ts";
+import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
 import { createAutoBlock } from "./admin/blocklist/auto-block.ts";
 import { cleanBlocklist } from "./admin/blocklist/cleanup.ts";
@@ -11,7 +12,6 @@ import { limitsPublication } from "./admin/limits/publish.ts";
 import { publishJob } from "./admin/publish.ts";
 import { apiHandlers } from "./api/handlers.ts";
 import { createOrigin } from "./app.ts";
-import { createOriginCache, type OriginCache } from "./cache/origin-cache.ts";
 import type { OriginConfiguration } from "./config/configuration.ts";
 import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
 import { documentationHandlers } from "./docs/handlers.ts";
@@ -28,11 +28,11 @@ import { createLimitMetrics } from "./metrics/limit-metrics.ts";
 import { createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/cleanup.ts";
+import { createLoadShedding } from "./middleware/load-shedding.ts";
 import { NONCE_LIFETIME_S } from "./middleware/verify-signature.ts";
-import { createAdmission, epochNow } from "./overload-admission.ts";
-import { createOverloadMetrics } from "./overload-metrics.ts";
 import { connectRedis } from "./redis/connect.ts";
 import { observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./redis/store.ts";
+import { createOriginResponseCache, type OriginResponseCache } from "./response-cache/index.ts";
 import { configuredSinks } from "./security-events/configured-sinks.ts";
 import { createSecurityEvents } from "./security-events/security-events.ts";
 import { breakerFactory } from "./telemetry/breakers.ts";
@@ -93,7 +93,7 @@ interface JobDependencies {
   readonly pool: PostgresPool;
   readonly redis: RedisStore;
   readonly keyPrefix: string;
-  readonly cache: OriginCache;
+  readonly cache: OriginResponseCache;
   readonly log: OriginLog;
 }
 
@@ -155,16 +155,19 @@ export const startServer = async (
     },
     registry,
   );
-  const cache = createOriginCache(configuration, {
-    routes: contract,
+  const defaultFreshS = Math.round(configuration.cache.ttlMs / 1_000);
+  const cache = createOriginResponseCache({
+    routes: Object.values(edgeRoutes(contract)),
+    size: configuration.cache.maxSize,
     redis,
+    keyPrefix,
+    programVersion: observability.serviceVersion,
+    defaultFreshS,
     log,
     now,
     random: Math.random,
   });
-  const overload = createOverloadMetrics(registry);
-  const loadShedding = createAdmission(configuration.overload, { now: epochNow, onShed: overload.onShed });
-  overload.watch(loadShedding.gauges);
+  const loadShedding = createLoadShedding(configuration.overload, { registry });
   const securityEvents = createSecurityEvents({
     database: pool,
     onOffences: security.autoBlock
@@ -203,11 +206,11 @@ export const startServer = async (
     readiness,
     deadlines,
     loadShedding,
-    cache: cache.cache,
+    cache,
     invalidateElsewhere,
     telemetry: telemetry.requests,
-    observeCache: createCacheMetrics(registry, () => cache.cache.usage()),
-    defaultFreshS: cache.defaultFreshS,
+    observeCache: createCacheMetrics(registry, () => cache.usage()),
+    defaultFreshS,
     securityEvents,
     log,
     claimNonce: (nonce) => redis.setIfAbsent(`${keyPrefix}nonce:${nonce}`, NONCE_LIFETIME_S * 1000),
@@ -231,7 +234,7 @@ export const startServer = async (
     registry,
     report: () => readiness.report(),
     // Each process notifies Redis itself: until it has, it ignores what Redis has stored for these tags.
-    invalidate: (tags) => cache.cache.invalidate(tags),
+    invalidate: (tags) => cache.invalidate(tags),
     drain: async (isAlone = true) => {
       // Without migrations no request has come, and other processes on the port take the next ones.
       const preStopMs = readiness.isMigrated && isAlone ? server.preStopMs : 0;

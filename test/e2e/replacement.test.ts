@@ -10,9 +10,34 @@ import { runLocal } from "../support/local-run.ts";
 
 const execute = promisify(execFile);
 
+const fixtures = join(projectFolder, "test/fixtures");
+
 let project: string;
 
-/** The project as it is, with the notes of `test/fixtures` in the shop's place. */
+/** Adds a route with a table of its own: contract, handler, migration, and a line in each of the API's two lists. */
+const addLabels = async (): Promise<void> => {
+  const [contract, origin] = [join(project, "src/contract/api"), join(project, "src/origin/api")];
+  await cp(join(fixtures, "note-labels/contract.ts"), join(contract, "labels.ts"));
+  await cp(join(fixtures, "note-labels/handler.ts"), join(origin, "labels.ts"));
+  await cp(join(fixtures, "note-labels/migration.sql"), join(origin, "migrations/0002-labels.sql"));
+  const list = async (path: string, name: string, before: string, entry: string): Promise<void> => {
+    const text = await readFile(path, "utf8");
+    expect(text).toContain(before);
+    await writeFile(
+      path,
+      `import { ${name} } from "./labels.ts";\n${text.replace(before, `${before}${entry}`)}`,
+    );
+  };
+  await list(join(contract, "routes.ts"), "labelNote", "apiRoutes = {", " labelNote,");
+  await list(
+    join(origin, "handlers.ts"),
+    "handleLabelNote",
+    "apiHandlers: Handlers<typeof apiRoutes> = {",
+    "\n  labelNote: handleLabelNote,",
+  );
+};
+
+/** The project as it is, with the notes of `test/fixtures` in place of the shop, and labels added to them. */
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "breakwater-notes-"));
   for (const name of ["package.json", "wrangler.toml", "src", "container"]) {
@@ -24,15 +49,16 @@ beforeAll(async () => {
   for (const tier of ["contract", "origin"]) {
     const folder = join(project, "src", tier, "api");
     await rm(folder, { recursive: true });
-    await cp(join(projectFolder, "test/fixtures/notes", `${tier}-api`), folder, { recursive: true });
+    await cp(join(fixtures, "notes", `${tier}-api`), folder, { recursive: true });
   }
+  await addLabels();
 });
 afterAll(async () => {
   await erasePostgres(join(project, ".breakwater/postgres"));
   await rm(project, { recursive: true, force: true });
 });
 
-describe("another API in the shop's place", () => {
+describe("another API in place of the shop", () => {
   test("type-checks", async () => {
     const tsc = join(projectFolder, "node_modules/.bin/tsc");
     const { stdout } = await execute(tsc, ["-b"], { cwd: project }).catch(
@@ -41,24 +67,26 @@ describe("another API in the shop's place", () => {
     expect(stdout).toBe("");
   });
 
-  test("builds, starts and answers", async () => {
+  test("builds, starts and answers, an added route with a table included", async () => {
     const run = runLocal(project, join(project, ".breakwater"), ["--origins", "1"]);
     await run.line("Ctrl-C stops everything");
     const url = (await run.line("API ")).split(/\s+/)[2] ?? "";
     const key = (await run.line("Key ")).trim().split(/\s+/)[1];
-    const statuses: number[] = [];
-    const write = { name: "mine", text: "here" };
-    for (const _ of [1, 2]) {
-      const response = await fetch(`${url}/v1/notes`, {
+    const post = (path: string, body: object): Promise<Response> =>
+      fetch(`${url}${path}`, {
         method: "POST",
         headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
-        body: JSON.stringify(write),
+        body: JSON.stringify(body),
       });
-      statuses.push(response.status);
-      await response.body?.cancel();
-    }
-    expect(statuses).toEqual([201, 409]);
-    expect(await (await fetch(`${url}/v1/notes/mine`)).json()).toEqual(write);
+    const note = { name: "mine", text: "here" };
+    expect((await post("/v1/notes", note)).status).toBe(201);
+    expect((await post("/v1/notes", note)).status).toBe(409);
+    expect(await (await fetch(`${url}/v1/notes/mine`)).json()).toEqual(note);
+    const label = async (name: string): Promise<unknown> =>
+      (await post("/v1/notes/mine/labels", { label: name })).json();
+    expect(await label("urgent")).toEqual({ labels: ["urgent"] });
+    expect(await label("later")).toEqual({ labels: ["later", "urgent"] });
+    expect((await post("/v1/notes/yours/labels", { label: "urgent" })).status).toBe(404);
     expect(await (await fetch(`${url}/openapi.json`)).json()).toMatchObject({ info: { title: "Notes" } });
     expect((await fetch(`${url}/v1/products`)).status).toBe(404);
     run.interrupt();

@@ -1,19 +1,24 @@
-/** The order of the guards: what a request costs before it is refused, and who hears of it. */
+/** The order of the guards: the cost of a request before it is rejected, and which security events it causes. */
 import { describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
-import { problem } from "../../src/contract/problem.ts";
+import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { type AuthResult, MALFORMED } from "../../src/middleware/auth/result.ts";
-import type { Guard, GuardName, NamedGuard } from "../../src/middleware/exchange.ts";
-import { type ChainDependencies, guardChain, passGuards } from "../../src/middleware/guards.ts";
-import { limitsAs } from "../../src/middleware/rate-limit/index.ts";
-import { compileRoutes } from "../../src/middleware/route-policy/route-table.ts";
+import { readConfiguration } from "../../src/lib/variables.ts";
+import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { GUARD_VARIABLES } from "../../src/middleware/config.ts";
+import { GUARD_NAMES, type GuardDeps, guards } from "../../src/middleware/guards.ts";
+import { base64Url } from "./auth/issuer.ts";
 import { blocklist, entry } from "./blocklist/support.ts";
-import { type OpenOptions, openExchange } from "./open-exchange.ts";
-import { limitOf } from "./rate-limit/support/scene.ts";
+import { appOf, type RequestOptions } from "./support/app.ts";
 
-const limit = limitOf();
+const limit: Limit = {
+  name: "orders",
+  capacity: 10,
+  refillPerSecond: 1,
+  per: "client",
+  onStoreFailure: "closed",
+};
 const order = defineRoute({
   method: "POST",
   path: "/orders",
@@ -24,172 +29,230 @@ const order = defineRoute({
   policy: { auth: { scopes: ["write"] }, limit: [limit] },
 });
 
+const NOW_MS = 1_800_000_000_000;
 const BLOCKED = "198.51.100.7";
 const list = blocklist([entry(BLOCKED)]);
-const bob: AuthResult = {
-  kind: "proven",
-  identity: { auth: "api-key", principal: { id: "bob", scopes: ["write"] } },
-};
+const random = (bytes: Uint8Array<ArrayBuffer>) => crypto.getRandomValues(bytes);
+const bob = createKey(random);
+const stranger = createKey(random);
 
-/** Notes who is asked, and what is reported. */
-const chain = (dependencies: Partial<ChainDependencies> = {}, isAdmitted = true) => {
+/** Signed with a key that the issuer does not publish. */
+const token = `${base64Url('{"alg":"ES256","kid":"unknown"}')}.${base64Url("{}")}.${base64Url("signature")}`;
+
+const configOf = (environment: Readonly<Record<string, string>>) => {
+  const reading = readConfiguration(GUARD_VARIABLES, environment);
+  if (!reading.ok) throw new Error(reading.message);
+  return reading.value;
+};
+const withIssuer = configOf({
+  JWT_ISSUER: "https://issuer.example/",
+  JWT_AUDIENCE: "https://api.example.com",
+  JWT_JWKS_URL: "https://issuer.example/keys",
+});
+
+/** Guards that record which ports they call, in order. */
+const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
   const steps: string[] = [];
   const result = { limit, mode: "lease", rule: limit, remaining: 0, waitMs: 1_000 } as const;
-  const guards = guardChain({
-    table: compileRoutes(edgeRoutes({ order })),
-    blocklist: () => {
-      steps.push("blocklist");
-      return list;
-    },
-    keys: async (text) => {
-      steps.push("key");
-      return text === "good" ? bob : MALFORMED;
-    },
-    tokens: async () => {
-      steps.push("token");
-      return MALFORMED;
-    },
-    limits: {
-      admit: () => {
-        steps.push("limits");
-        return { isAdmitted, results: [{ ...result, outcome: isAdmitted ? "passed" : "limited" }] };
+  const background: Promise<unknown>[] = [];
+  const send = appOf(
+    guards({
+      routes: edgeRoutes({ order }),
+      config: withIssuer,
+      loadBlocklist: async () => {
+        steps.push("blocklist");
+        return { version: "1", list };
       },
-      limitsFor: limitsAs("enforce"),
-      report: () => undefined,
-    },
-    body: {
-      now: () => 0,
-      endingIn: () => {
-        steps.push("body");
-        return { signal: new AbortController().signal, clear: () => undefined };
+      lookUpKey: async (id) => {
+        steps.push("key");
+        const { hash } = bob;
+        if (id !== bob.id) return { kind: "unknown" };
+        return {
+          kind: "found",
+          record: { id, hash, principal: "bob", scopes: ["write"], expiresAtMs: null },
+        };
       },
-    },
-    now: () => 0,
-    reportSecurity: (_, finding) => void steps.push(`report ${finding.type}`),
-    ...dependencies,
-  });
-  return { steps, pass: (options: OpenOptions) => passGuards(guards, openExchange(options)) };
+      fetch: async () => {
+        steps.push("issuer's keys");
+        return Response.json({ keys: [] });
+      },
+      limiter: {
+        check: ([first], { principal }) => {
+          expect([first, principal]).toEqual([limit, "bob"]);
+          steps.push("limits");
+          return { isAdmitted, results: [{ ...result, outcome: isAdmitted ? "passed" : "limited" }] };
+        },
+        prefetch: () => void steps.push("prefetch limits"),
+      },
+      recordEvent: ({ type }) => void steps.push(`report ${type}`),
+      observe: () => undefined,
+      log: () => undefined,
+      now: () => NOW_MS,
+      ...changes,
+    }),
+    background,
+  );
+  /** A body whose reading is a step too. */
+  const bodyOf = (text: string) =>
+    new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) => {
+          steps.push("body");
+          controller.enqueue(new TextEncoder().encode(text));
+          controller.close();
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  return {
+    steps,
+    send: ({ text, ...options }: RequestOptions & { readonly text?: string }) =>
+      send({ ...options, body: text === undefined ? undefined : bodyOf(text) }),
+  };
 };
 
-const bodyOf = (text: string) => new Blob([text]).stream();
-
-/** Nothing is wrong with it; each case below spoils all that stands behind its guard too. */
-const sound: OpenOptions = {
+/** A valid request. Each case below is also wrong in everything that later guards check. */
+const valid = {
   method: "POST",
   target: "/orders",
-  headers: { authorization: "Bearer good", "content-type": "application/json" },
-};
-const spoilt = { authorization: "Bearer bad", "content-type": "text/plain" };
+  headers: { authorization: `Bearer ${bob.key}`, "content-type": "application/json" },
+} as const;
+const wrong = { authorization: `Bearer ${stranger.key}`, "content-type": "text/plain" };
 
 describe("a request", () => {
-  test("meets every guard, in this order", async () => {
-    const { pass, steps } = chain();
-    expect(await pass({ ...sound, body: bodyOf('"a"') })).toBeUndefined();
-    expect(steps).toEqual(["blocklist", "key", "limits", "body"]);
+  test("passes every guard, in this order", async () => {
+    const { send, steps } = startApp();
+    const { passed, response, variables } = await send({ ...valid, text: '"a"' });
+    expect(passed).toBe(true);
+    expect(steps).toEqual(["blocklist", "prefetch limits", "key", "limits", "body"]);
+    expect(variables).not.toHaveProperty("rejectedBy");
+    expect(variables.identity).toMatchObject({ auth: "api-key", principal: { id: "bob" } });
+    expect(variables.body).toEqual(new TextEncoder().encode('"a"'));
+    expect(response.headers.has("ratelimit")).toBe(true);
   });
 
-  test.each<[string, OpenOptions, string, string[]]>([
+  test.each<[string, RequestOptions, string, (typeof GUARD_NAMES)[number], string[]]>([
     [
       "of a blocked client costs nothing else",
-      { method: "TRACE", target: "/.env", headers: spoilt, client: BLOCKED },
+      { method: "TRACE", target: "/.env", headers: wrong, client: BLOCKED },
       "blocked",
+      "blocklist",
       ["blocklist", "report suspicious_activity"],
     ],
     [
       "that no client sends costs no look-up",
-      { method: "POST", target: "/.env", headers: spoilt },
+      { method: "POST", target: "/.env", headers: wrong },
       "not_found",
+      "screening",
       ["blocklist", "report suspicious_activity"],
     ],
-    ["for what does not exist costs none", { target: "/order", headers: spoilt }, "not_found", ["blocklist"]],
     [
-      "by a wrong method costs none",
-      { method: "PUT", target: "/orders", headers: spoilt },
-      "method_not_allowed",
+      "for a path that does not exist costs no look-up",
+      { method: "POST", target: "/order", headers: wrong },
+      "not_found",
+      "route",
       ["blocklist"],
     ],
     [
-      "with a bad key costs no limit",
-      { ...sound, headers: spoilt },
-      "unauthenticated",
-      ["blocklist", "key", "report auth_failure"],
+      "with a method that the path does not have costs no look-up",
+      { method: "PUT", target: "/orders", headers: wrong },
+      "method_not_allowed",
+      "route",
+      ["blocklist"],
     ],
     [
-      "with a bad token costs neither limit nor key",
-      { ...sound, headers: { ...spoilt, authorization: "Bearer a.b.c" } },
+      "with an invalid key is not checked against limits",
+      { ...valid, headers: wrong },
       "unauthenticated",
-      ["blocklist", "token", "report auth_failure"],
+      "authentication",
+      ["blocklist", "prefetch limits", "key", "report auth_failure"],
     ],
-  ])("%s", async (_, options, code, taken) => {
-    const { pass, steps } = chain({}, false);
-    expect(await pass({ ...options, body: bodyOf("not JSON") })).toMatchObject({ code });
-    expect(steps).toEqual(taken);
+    [
+      "with an invalid token costs neither a limit nor a key look-up",
+      { ...valid, headers: { ...wrong, authorization: `Bearer ${token}` } },
+      "unauthenticated",
+      "authentication",
+      ["blocklist", "issuer's keys", "report auth_failure"],
+    ],
+    [
+      "over its limit is not read",
+      { ...valid, headers: { ...valid.headers, "content-type": "text/plain" } },
+      "rate_limited",
+      "limit",
+      ["blocklist", "prefetch limits", "key", "limits", "report rate_limit_exceeded"],
+    ],
+  ])("%s", async (_, options, code, guard, expected) => {
+    const { send, steps } = startApp({}, false);
+    const { passed, problem, variables } = await send({ ...options, text: "not JSON" });
+    expect(passed).toBe(false);
+    expect(problem).toMatchObject({ code });
+    expect(variables.rejectedBy).toBe(guard);
+    expect(GUARD_NAMES).toContain(guard);
+    expect(steps).toEqual(expected);
   });
 
-  test("over its limit is not read", async () => {
-    const { pass, steps } = chain({}, false);
-    expect(await pass({ ...sound, body: bodyOf('"a"') })).toMatchObject({ code: "rate_limited" });
-    expect(steps).toEqual(["blocklist", "key", "limits", "report rate_limit_exceeded"]);
+  test("with a body of another type is rejected last, and is not read", async () => {
+    const { send, steps } = startApp();
+    const headers = { ...valid.headers, "content-type": "text/plain" };
+    const { problem, variables } = await send({ ...valid, headers, text: '"a"' });
+    expect(problem).toMatchObject({ code: "unsupported_media_type" });
+    expect(variables.rejectedBy).toBe("body");
+    expect(steps).toEqual(["blocklist", "prefetch limits", "key", "limits"]);
   });
 
-  test("OPTIONS is answered without a look-up", async () => {
-    const { pass, steps } = chain();
-    expect(await pass({ method: "OPTIONS", target: "/orders" })).toBeInstanceOf(Response);
+  test("over its limit gets 429 with the RateLimit fields", async () => {
+    const { send } = startApp({}, false);
+    const { response, problem } = await send({ ...valid, text: '"a"' });
+    expect(response.status).toBe(429);
+    expect(problem?.detail).toMatch(/^The limit "orders" is exhausted\. Try again in \d+ s\.$/);
+    for (const name of ["ratelimit", "ratelimit-policy", "retry-after"])
+      expect(response.headers.has(name)).toBe(true);
+  });
+
+  test("with the method OPTIONS is answered without a look-up", async () => {
+    const { send, steps } = startApp();
+    const { response, passed } = await send({ method: "OPTIONS", target: "/orders" });
+    expect(response.status).toBe(204);
+    expect(passed).toBe(false);
     expect(steps).toEqual(["blocklist"]);
   });
 
-  test("is of no blocked client where there is no blocklist", async () => {
-    const { pass, steps } = chain({ blocklist: undefined });
-    expect(await pass({ ...sound, client: BLOCKED })).toBeUndefined();
-    expect(steps).toEqual(["key", "limits"]);
+  test("of any client passes if there is no blocklist", async () => {
+    const { send, steps } = startApp({ loadBlocklist: undefined });
+    expect((await send({ ...valid, client: BLOCKED })).passed).toBe(true);
+    expect(steps).toEqual(["prefetch limits", "key", "limits"]);
   });
 
-  test("shows what looks like a token as a key where none is taken", async () => {
-    const { pass, steps } = chain({ tokens: undefined });
-    await pass({ ...sound, headers: { authorization: "Bearer a.b.c" } });
-    expect(steps).toEqual(["blocklist", "key", "report auth_failure"]);
+  test("with a token is checked as one with a key if no issuer is configured", async () => {
+    const { send, steps } = startApp({ config: configOf({}) });
+    const { problem } = await send({ ...valid, headers: { authorization: `Bearer ${token}` } });
+    expect(problem).toEqual({ code: "unauthenticated", detail: "The API key is not valid." });
+    // Its form is not that of a key, so none is looked up.
+    expect(steps).toEqual(["blocklist", "report auth_failure"]);
   });
-});
 
-describe("passGuards", () => {
-  const forbidden = problem("forbidden");
-  const named = (name: GuardName, pass: Guard): NamedGuard => ({ name, pass });
-  const passed = named("blocklist", () => undefined);
-  const passedLater = named("screening", async () => undefined);
-
-  test.each<[string, Guard]>([
-    ["at once", () => forbidden],
-    ["later", async () => forbidden],
-  ])("ends with the first guard that says something, %s", async (_, first) => {
-    let asked = 0;
-    const counted = named("limit", () => {
-      asked += 1;
-      return problem("not_found");
+  test("reaches no guard before the previous one has let it pass", async () => {
+    const found = Promise.withResolvers<{ kind: "unknown" }>();
+    const looking = Promise.withResolvers<void>();
+    const { send, steps } = startApp({
+      lookUpKey: () => {
+        looking.resolve();
+        return found.promise;
+      },
     });
-    const exchange = openExchange();
-    expect(await passGuards([passed, passedLater, named("route", first), counted], exchange)).toBe(forbidden);
-    expect(asked).toBe(0);
-    expect(exchange.stoppedBy).toBe("route");
+    const sending = send({ ...valid, text: '"a"' });
+    await looking.promise;
+    expect(steps).toEqual(["blocklist", "prefetch limits"]);
+    found.resolve({ kind: "unknown" });
+    expect((await sending).passed).toBe(false);
+    expect(steps).toEqual(["blocklist", "prefetch limits", "report auth_failure"]);
   });
 
-  test("asks no guard before the one in front of it has let the request go on", async () => {
-    const { promise, resolve } = Promise.withResolvers<undefined>();
-    let asked = 0;
-    const counted = named("limit", () => {
-      asked += 1;
-      return undefined;
-    });
-    const passing = passGuards([named("route", () => promise), counted], openExchange());
-    expect(asked).toBe(0);
-    resolve(undefined);
-    expect(await passing).toBeUndefined();
-    expect(asked).toBe(1);
-  });
-
-  test("lets a request go on that no guard says anything to", async () => {
-    expect(await passGuards([], openExchange())).toBeUndefined();
-    const exchange = openExchange();
-    expect(await passGuards([passed, passedLater], exchange)).toBeUndefined();
-    expect(exchange.stoppedBy).toBeUndefined();
+  test("of a client that is known passes synchronously", async () => {
+    const { send } = startApp();
+    await send(valid);
+    const { passed, isSynchronous } = await send(valid);
+    expect(passed).toBe(true);
+    expect(isSynchronous).toBe(true);
   });
 });

@@ -1,7 +1,7 @@
 /** What the edge's cache is to it, in memory and without an end to what is kept. */
-import type { EdgeStore } from "../../src/edge/cache/edge-store.ts";
+import type { PlatformCache } from "../../src/edge/stores/response-cache.ts";
 
-export interface MemoryStore extends EdgeStore {
+export interface MemoryStore extends PlatformCache {
   readonly keys: readonly string[];
   /** When the store is asked for something, it does not answer. */
   hang(): void;

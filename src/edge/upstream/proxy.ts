@@ -20,7 +20,7 @@ export type ProxyHandler = (c: Context<EdgeEnv>, options?: ProxyOptions) => Prom
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
 
 /** A non-ASCII value has no single form on the wire, and could not be signed (RFC 9110 §5.5). */
-export const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
+const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
 
 /** Only listed fields are forwarded, so a client cannot send any of those between the tiers. */
 const forwardedHeaders = (

@@ -1,22 +1,22 @@
 /** The Cache-Status field (RFC 9211): what a cache has done with a request. */
 
 export interface CacheStatus {
-  /** Whether the answer came from the cache, without going on. Either this or `forward` is said. */
+  /** Set if the request was not forwarded. */
   readonly hit?: true;
-  /** Why the request went on (§2.2). */
+  /** Why the request was forwarded (§2.2). */
   readonly forward?: "bypass" | "method" | "miss" | "request" | "stale";
-  /** What was answered behind the cache, where that is not what it answers itself (§2.3). */
+  /** The status behind the cache, if it differs from the response's (§2.3). */
   readonly forwardStatus?: number;
-  /** How long the answer is still fresh, seconds; below 0, for how long it has been stale (§2.4). */
+  /** The remaining freshness, seconds; negative for a stale response (§2.4). */
   readonly ttlS?: number;
-  /** Whether the answer was kept (§2.5). */
+  /** Whether the response was stored (§2.5). */
   readonly stored?: boolean;
-  /** Whether another request's answer was waited for and used (§2.6). */
+  /** Whether another request's response was used (§2.6). */
   readonly collapsed?: boolean;
   readonly detail?: "stale-while-revalidate" | "stale-if-error";
 }
 
-/** @param cache the cache's name, a token */
+/** @param cache its name, a token */
 export const writeCacheStatus = (cache: string, status: CacheStatus): string => {
   const { hit, forward, forwardStatus, ttlS, stored, collapsed, detail } = status;
   let text = cache;

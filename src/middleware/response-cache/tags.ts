@@ -1,13 +1,12 @@
-/** The tags of a cached answer: names by which a write makes it old. */
+/** The tags of a cached response: names by which writes invalidate it. */
 import type { Policy } from "../../contract/policy.ts";
 
-/** A longer tag is cut: what it then shares with others is made old with them. */
+/** A longer tag is truncated, and then shared with others. */
 const MAX_LENGTH = 300;
 
 /**
- * One form for what may be anything: visible ASCII without a comma, so that tags can stand in a list in a header field,
- * and lower case. Where two things differ by case alone, a write to one makes the other old too, which costs a look-up
- * and never serves what is old.
+ * The one form of a tag: visible ASCII without a comma, so that tags fit into a list in a header field, and lower case. If
+ * two resources differ in case alone, a write to one invalidates both, which costs a fill and never serves an old response.
  */
 const normal = (tag: string): string =>
   tag
@@ -25,7 +24,7 @@ const decoded = (segment: string): string => {
   }
 };
 
-/** Makes a route's tags of a path that fits it: `products/:id` of `/v1/products/7` is `products/7`. */
+/** @returns the tags of a path of the route: `products/:id` of `/v1/products/7` is `products/7` */
 export const tagsFor = ({
   path: pattern,
   policy,
@@ -35,23 +34,19 @@ export const tagsFor = ({
 }): ((path: string) => readonly string[]) => {
   const tags = (policy.cache?.tags ?? []).map(normal);
   if (!tags.some((tag) => tag.includes(":"))) return () => tags;
-  const names = pattern.split("/").map((segment) => (segment.startsWith(":") ? normal(segment) : undefined));
+  const names = pattern.split("/").map(normal);
   return (path) => {
     const segments = path.split("/");
-    const values = new Map(
-      names.flatMap((name, index) => (name === undefined ? [] : [[name, decoded(segments[index] ?? "")]])),
-    );
-    const filled = (tag: string): string =>
-      tag
-        .split("/")
-        .map((part) => values.get(part) ?? part)
-        .join("/");
-    return tags.map((tag) => normal(filled(tag)));
+    const filled = (part: string): string => {
+      const index = part.startsWith(":") ? names.indexOf(part) : -1;
+      return index < 0 ? part : decoded(segments[index] ?? "");
+    };
+    return tags.map((tag) => normal(tag.split("/").map(filled).join("/")));
   };
 };
 
 /**
- * What a write has made old, as `tagsFor` writes tags.
+ * The form of a tag that a handler invalidates.
  *
  * @throws TypeError for an empty one
  */
@@ -60,7 +55,7 @@ export const writtenTag = (tag: string): string => {
   return normal(tag);
 };
 
-/** As one header field between the tiers. */
+/** As one header field, from the origin to the edge. */
 export const writeTags = (tags: Iterable<string>): string => [...tags].join(", ");
 
 export const readTags = (field: string): string[] =>

@@ -5,6 +5,7 @@ import { isProblem, type Problem } from "../../contract/problem.ts";
 import type { Route } from "../../contract/route.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { securityHeaders } from "../../middleware/problems/security-headers.ts";
+import type { TextResponse } from "../../middleware/response-cache/entry.ts";
 import type { OriginContext } from "../middleware/context.ts";
 
 /** An answer of any route's handler. */
@@ -16,6 +17,9 @@ export interface Answer {
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** @returns the response without what is of one request */
+export type Finish = (answer: Answer) => TextResponse;
 
 export type Respond = (c: OriginContext, answer: Answer | Problem) => Response;
 
@@ -42,22 +46,27 @@ const contentOf = ({ body, json, text }: Answer): { content: string; type: strin
   return body === undefined ? undefined : { content: JSON.stringify(body), type: "application/json" };
 };
 
-/** @param defaultFreshS for a cacheable route whose contract has no freshness, seconds */
-export const responder = (
-  { policy }: Route,
-  { defaultFreshS }: { readonly defaultFreshS: number },
-): Respond => {
+interface ResponseOptions {
+  /** For a cacheable route whose contract has no freshness, seconds. */
+  readonly defaultFreshS: number;
+}
+
+export const finisher = ({ policy }: Route, { defaultFreshS }: ResponseOptions): Finish => {
   const constant = { ...securityHeaders, "cache-control": cacheControl(policy, defaultFreshS) };
+  return (answer) => {
+    const written = contentOf(answer);
+    const type = written === undefined ? undefined : { "content-type": written.type };
+    const headers = { ...constant, ...type, ...answer.headers };
+    return { status: answer.status, headers, body: written?.content ?? null };
+  };
+};
+
+export const responder = (route: Route, options: ResponseOptions): Respond => {
+  const finish = finisher(route, options);
   return (c, answer) => {
     const requestId = c.get("requestId");
     if (isProblem(answer)) return problemResponse(answer, requestId);
-    const written = contentOf(answer);
-    const headers = {
-      ...constant,
-      [internalHeaders.requestId]: requestId,
-      ...(written === undefined ? {} : { "content-type": written.type }),
-      ...answer.headers,
-    };
-    return new Response(written?.content ?? null, { status: answer.status, headers });
+    const { status, headers, body } = finish(answer);
+    return new Response(body, { status, headers: { ...headers, [internalHeaders.requestId]: requestId } });
   };
 };

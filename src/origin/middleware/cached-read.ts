@@ -1,87 +1,79 @@
-/** Serves a read through the response cache. */
+/** Serves a read through the response cache, before anything of the request is parsed. */
 import type { Handler } from "hono";
-import { type Problem, statusOf } from "../../contract/problem.ts";
+import { edgeRoute } from "../../contract/edge-manifest.ts";
+import { isProblem, problem } from "../../contract/problem.ts";
 import { timeoutMs } from "../../contract/route.ts";
-import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import type { FillResult } from "../../middleware/response-cache/entry.ts";
+import type { FillOptions } from "../../middleware/response-cache/fill.ts";
 import type { OriginDependencies } from "../app.ts";
-import type { CacheResult } from "../cache/answer-cache.ts";
-import {
-  bypassedAnswer,
-  type CachedRoute,
-  conditional,
-  toldAnswer,
-  unconditional,
-} from "../cache/cached-route.ts";
 import { type Operation, requestDeadline, runRead } from "../handler.ts";
-import { type Answer, responder } from "../http/response.ts";
+import { finisher } from "../http/response.ts";
 import type { OriginContext, OriginEnv } from "./context.ts";
 import { createDeadlines, Deadline } from "./deadline.ts";
-import { ProblemError, problemOf } from "./error-handler.ts";
+import { problemOf, respondProblem } from "./error-handler.ts";
 import { type ParsedInput, validate } from "./validate.ts";
 
-export const cachedRead = (
-  operation: Operation,
-  cached: CachedRoute,
-  dependencies: OriginDependencies,
-): Handler<OriginEnv> => {
+/** The condition selects what is sent: the cache evaluates it. */
+const withoutCondition = (input: ParsedInput): ParsedInput => {
+  const { headers } = input;
+  if (typeof headers !== "object" || headers === null || !("if-none-match" in headers)) return input;
+  return { ...input, headers: { ...headers, "if-none-match": undefined } };
+};
+
+export const cachedRead = (operation: Operation, dependencies: OriginDependencies): Handler<OriginEnv> => {
   const { name, route } = operation;
-  const { deadlines, cache, observeCache, log, now } = dependencies;
-  const respond = responder(route, dependencies);
+  const { cache, deadlines, observeCache, signingKeys, log, now } = dependencies;
+  const finish = finisher(route, dependencies);
+  const cacheRoute = edgeRoute(route);
   /** Of the work that several requests wait for, which is no request. */
   const fillDeadlines = createDeadlines(now);
 
-  /**
-   * Shared by all requests that wait; canceled when the last one leaves. A failure is logged here, once, whatever the
-   * cache serves instead.
-   */
-  const makeForAll = async (input: ParsedInput, abandoned: Promise<void>): Promise<Answer | Problem> => {
-    const deadline = new Deadline(name, now() + timeoutMs(route), true);
-    void abandoned.then(() => deadline.end("abandoned"));
+  const fill = async (c: OriginContext, { isShared, signal }: FillOptions): Promise<FillResult> => {
+    const input = validate(route, c);
+    if ("code" in input) return input;
+    const deadline = isShared
+      ? new Deadline(name, now() + timeoutMs(route), true)
+      : requestDeadline(name, true, c);
+    signal?.addEventListener("abort", () => deadline.end("abandoned"));
+    const call = { input: withoutCondition(input), principal: undefined, deadline };
+    const run = () => runRead(operation, dependencies, call);
     try {
-      return await fillDeadlines.run(deadline, undefined, () =>
-        runRead(operation, dependencies, { input, principal: undefined, deadline }),
-      );
+      const answer = await (isShared
+        ? fillDeadlines.run(deadline, undefined, run)
+        : deadlines.run(deadline, c, run));
+      return isProblem(answer) ? answer : finish(answer);
     } catch (error) {
-      if (error instanceof ProblemError || deadline.ended === "abandoned") throw error;
-      throw new ProblemError(problemOf(error, { route: name }, log));
+      if (deadline.ended === "abandoned") return problem("deadline_exceeded");
+      // Logged here, once, whatever the cache serves instead.
+      return problemOf(error, { requestId: deadline.requestId, route: name }, log);
     }
   };
 
-  const observe = (c: OriginContext, outcome: CacheOutcome): void => {
-    c.set("cacheOutcome", outcome);
-    observeCache(route, outcome);
+  const serve = cache.handler<OriginContext>({
+    route: () => cacheRoute,
+    fill,
+    waiter: (c) => {
+      const deadline = requestDeadline(name, true, c);
+      deadlines.enter(deadline);
+      c.env?.outgoing?.once("close", () => deadline.end("abandoned"));
+      return {
+        deadlineAtMs: deadline.deadlineAtMs,
+        onEnd: (listener) => deadline.onEnd(listener),
+        leave: () => deadlines.leave(deadline),
+      };
+    },
+    cacheControl: (c) => c.get("edge")?.cacheControl,
+    reject: (c, rejected) => respondProblem(c, rejected, signingKeys),
+  });
+
+  const observed = (c: OriginContext, response: Response): Response => {
+    const outcome = c.get("cacheOutcome");
+    if (outcome !== undefined) observeCache(route, outcome);
+    return response;
   };
 
-  return async (c) => {
-    const parsed = validate(route, c);
-    if ("code" in parsed) return respond(c, parsed);
-    const input = unconditional(parsed);
-    const condition = c.req.header("if-none-match");
-    const request = cached.request({
-      input,
-      path: c.get("target").path,
-      cacheControl: c.get("edge")?.cacheControl,
-      make: (abandoned) => makeForAll(input, abandoned),
-    });
-    const respondResult = (result: CacheResult): Response => {
-      observe(c, result.outcome);
-      return respond(c, conditional(toldAnswer(result), condition));
-    };
-    const ready = request && cache.ready(request);
-    if (ready !== undefined) return respondResult(ready);
-
-    const deadline = requestDeadline(name, true, c);
-    if (request === undefined) {
-      const call = { input, principal: undefined, deadline };
-      const answer = await deadlines.run(deadline, c, () => runRead(operation, dependencies, call));
-      return respond(c, conditional(bypassedAnswer(answer), condition));
-    }
-    try {
-      return respondResult(await deadlines.run(deadline, c, () => cache.wait(request, deadline)));
-    } catch (error) {
-      // A client's mistake is no failure of the cache.
-      observe(c, error instanceof ProblemError && statusOf(error.problem) < 500 ? "miss" : "failed");
-      throw error;
-    }
+  return (c) => {
+    const response = serve(c);
+    return response instanceof Promise ? response.then((ready) => observed(c, ready)) : observed(c, response);
   };
 };

@@ -5,10 +5,10 @@ import { type Problem, problem, statusOf } from "../../contract/problem.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { NOT_EXECUTED } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { ShedError } from "../admission.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "../db/errors.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { OriginContext, OriginEnv } from "./context.ts";
+import { ShedError } from "./load-shedding.ts";
 import { notExecutedProof } from "./verify-signature.ts";
 
 /** A problem thrown from where it cannot be returned. It rolls back the transactions that it passes. */

@@ -1,172 +1,239 @@
 /**
- * How high the limit is. It knows nothing of the capacity: it compares how long work takes with how long it takes
- * where there is little of it, and leads the limit to where that ratio is the tolerance. By Little's law the limit is
- * then `tolerance` times what keeps every slot of the backend busy, and hardly anybody waits behind it.
+ * The gradient that sets the limit: how long work takes now over how long the same kinds of work take with little in
+ * flight (the baselines). The limit moves to where that ratio is the tolerance. By Little's law it is then the
+ * tolerance times what keeps the backend busy, so little work queues behind it.
  *
- * Sources: the gradient limits of https://github.com/Netflix/concurrency-limits, whose long-term latency drifts up
- * under a long overload; TCP Vegas (Brakmo, O'Malley, Peterson 1994), whose baseline is a minimum and stays where
- * the way has become longer. So here the baseline is the mean of work that had little beside it; while the limit is
- * in use there is none such, and it is halved for some latencies now and then, as by BBR's ProbeRTT.
+ * Sources: Gradient2 of https://github.com/Netflix/concurrency-limits, whose long-term latency drifts up under a long
+ * overload. So, as in Envoy's adaptive concurrency filter and BBR's ProbeRTT, the baselines are measured anew at
+ * intervals, by a probe: a short time at half of the limit.
  */
-import { type Baseline, Baselines, follow, guess } from "./baselines.ts";
-import { LoadWindow } from "./latency-window.ts";
-import type { OverloadSettings } from "./options.ts";
-import { ProbeTimes } from "./probe-schedule.ts";
+import type { ConcurrencyLimitSettings } from "./options.ts";
 
-/** What is learned of a piece of work's baseline once it is done. */
-export type Lesson = "check" | "follow" | "none";
-
-/** The baselines are in doubt where the ratio is above or below this part of the tolerance. */
-const ODD_ABOVE = 1.3;
-const ODD_BELOW = 0.6;
-/** Between two probes latencies lower the limit to this share at most: it is the baselines that may be wrong. */
-const UNPROBED_SHARE = 0.5;
-/** A probe is given up after so many latencies more than it takes at least, and so many milliseconds. */
-const PROBE_LATENCIES = 8;
-const PROBE_MS = 50;
-
-interface Probe {
-  /** What is under way at its beginning has made others wait: work begun before this time does not check. */
-  readonly checkFromMs: number;
-  readonly fromMs: number;
-  readonly untilMs: number;
+/** The mean latency of one kind of work that began with little else in flight. */
+export interface Baseline {
+  latencyMs: number;
+  /** How many samples the mean counts for; 0 for a guess. */
+  weight: number;
 }
 
-export class LimitControl {
-  readonly #settings: OverloadSettings;
-  readonly #baselines = new Baselines();
-  readonly #window = new LoadWindow();
-  readonly #probeTimes = new ProbeTimes();
-  #probe: Probe | undefined;
-  /** Not whole, so that small steps add up. */
+/** Kinds beyond this number share one baseline. */
+const MAX_KINDS = 256;
+/** Maximum weight of a baseline: usually, and when a probe begins. */
+const FOLLOWING_WEIGHT = 64;
+const PROBE_WEIGHT = 4;
+/** Shorter latencies say more about the process' own scheduling than about the work. */
+const RESOLUTION_MS = 1;
+
+/** Lower bound of the gradient in one adjustment. */
+const MIN_GRADIENT = 0.7;
+/** Between probes the limit keeps this share: the baselines may be wrong instead. */
+const UNPROBED_SHARE = 0.5;
+/** Missed deadlines lower the limit by this times their share, as marks do in RFC 8257. */
+const MISSED_FACTOR = 0.5;
+
+/** Time between regular probes, in milliseconds and in latencies, and between the first ones. */
+const PROBE_INTERVAL_MS = 8_000;
+const PROBE_INTERVAL_LATENCIES = 100;
+const EARLY_INTERVAL_MS = 512;
+const EARLY_INTERVAL_LATENCIES = 2;
+/** A probe lasts this share of the regular interval, until it has its samples or reaches its timeout. */
+const PROBE_SHARE = 1 / 64;
+const PROBE_SAMPLES = 6;
+const PROBE_TIMEOUT_MS = 50;
+const PROBE_TIMEOUT_LATENCIES = 8;
+
+/** Results since the last adjustment. */
+interface Window {
+  /** Results before this time began under an earlier limit and do not count. */
+  readonly fromMs: number;
+  /** Whether any request had to wait. */
+  isFull: boolean;
+  ok: number;
+  missed: number;
+  /** Sums. */
+  latencyMs: number;
+  baselineMs: number;
+}
+
+interface Probe {
+  /** Work that began before this time had to wait behind work from before the probe. */
+  readonly sampleFromMs: number;
+  readonly minEndMs: number;
+  readonly maxEndMs: number;
+  samples: number;
+}
+
+const startWindow = (fromMs: number): Window => ({
+  fromMs,
+  isFull: false,
+  ok: 0,
+  missed: 0,
+  latencyMs: 0,
+  baselineMs: 0,
+});
+
+const halfOf = (limit: number): number => Math.max(1, Math.floor(limit / 2));
+/** Powers of two, so that every longer interval is a multiple of the shorter ones. */
+const powerOfTwo = (atLeastMs: number): number => 2 ** Math.ceil(Math.log2(atLeastMs));
+
+export class GradientLimit {
+  readonly #settings: ConcurrencyLimitSettings;
+  readonly #baselines = new Map<string, Baseline>();
+  readonly #otherBaseline: Baseline = { latencyMs: 0, weight: 0 };
+  /** Not rounded, so that small steps add up. */
   #limit: number;
-  /** What it was when the last probe began. */
+  /** The limit when the last probe began. */
   #probedLimit: number;
-  #places: number;
-  /** Work that is begun with no more under way, itself included, has little beside it. */
-  #few: number;
-  /** Of the last window. */
+  #window: Window;
+  #probe: Probe | undefined;
+  #nextProbeMs = Number.POSITIVE_INFINITY;
+  /** Doubles the interval with every probe, up to the regular interval. */
+  #intervalFactor = 1;
   #latencyMs = 0;
   #ratio = 1;
 
-  constructor(settings: OverloadSettings, nowMs: number) {
-    const { initialLimit } = settings;
+  constructor(settings: ConcurrencyLimitSettings, nowMs: number) {
     this.#settings = settings;
-    this.#limit = initialLimit;
-    this.#probedLimit = initialLimit;
-    this.#places = initialLimit;
-    this.#few = halfOf(initialLimit);
-    this.#window.restart(nowMs);
+    this.#limit = settings.initialLimit;
+    this.#probedLimit = settings.initialLimit;
+    this.#window = startWindow(nowMs);
   }
 
-  /** So much may be under way: the limit as a whole number, or half of it while the baselines are checked. */
-  get places(): number {
-    return this.#places;
+  /** How much may be in flight: half of the limit during a probe. */
+  get permits(): number {
+    const permits = Math.round(this.#limit);
+    return this.#probe === undefined ? permits : halfOf(permits);
   }
 
+  /** The limit outside probes, not rounded. */
   get limit(): number {
     return this.#limit;
   }
 
-  /** How long work takes at present, milliseconds. */
+  /** Mean latency of the last window, milliseconds. */
   get latencyMs(): number {
     return this.#latencyMs;
   }
 
   baselineOf(kind: string): Baseline {
-    return this.#baselines.of(kind);
+    const known = this.#baselines.get(kind);
+    if (known !== undefined) return known;
+    if (this.#baselines.size >= MAX_KINDS) return this.#otherBaseline;
+    const baseline = { latencyMs: 0, weight: 0 };
+    this.#baselines.set(kind, baseline);
+    return baseline;
   }
 
-  /** @param inFlight with what is begun now */
-  lessonOf(inFlight: number, nowMs: number): Lesson {
-    if (inFlight > this.#few) return "none";
-    if (this.#probe === undefined) return "follow";
-    return nowMs < this.#probe.checkFromMs ? "none" : "check";
+  /** Whether work that begins now is a sample for its baseline. @param inFlight with this work */
+  isSample(inFlight: number, nowMs: number): boolean {
+    if (this.#probe !== undefined && nowMs < this.#probe.sampleFromMs) return false;
+    return inFlight <= halfOf(Math.round(this.#limit));
   }
 
-  /** Somebody found no place. */
-  used(): void {
-    this.#window.isUsed = true;
+  /** A request has to wait. */
+  markFull(): void {
+    this.#window.isFull = true;
   }
 
-  answered(nowMs: number, latencyMs: number, baseline: Baseline, lesson: Lesson): void {
-    if (lesson === "check") this.#baselines.check(baseline, latencyMs);
-    else if (lesson === "follow") follow(baseline, latencyMs);
-    else guess(baseline, latencyMs, this.#ratio);
-    this.#window.answered(nowMs, latencyMs, baseline.latencyMs);
+  ok(nowMs: number, tookMs: number, baseline: Baseline, isSample: boolean): void {
+    const latencyMs = Math.max(tookMs, RESOLUTION_MS);
+    if (isSample) this.#learn(baseline, latencyMs);
+    // An unknown kind is as slowed down as the others are.
+    else if (baseline.weight === 0) baseline.latencyMs = latencyMs / Math.max(1, this.#ratio);
+    const window = this.#window;
+    if (nowMs < window.fromMs) return;
+    window.ok += 1;
+    window.latencyMs += latencyMs;
+    window.baselineMs += baseline.latencyMs;
   }
 
   missed(nowMs: number): void {
-    this.#window.missed(nowMs);
+    if (nowMs >= this.#window.fromMs) this.#window.missed += 1;
   }
 
-  /** Looks at the limit where it is time to. */
-  adapt(nowMs: number): void {
-    const { windowMs, minimumSamples, tolerance } = this.#settings;
-    if (this.#probe !== undefined) this.#endProbeInTime(this.#probe, nowMs);
-    else if (nowMs >= this.#probeTimes.nextMs) this.#beginProbe(nowMs);
-    else if (this.#window.isComplete(nowMs, Math.max(windowMs, this.#latencyMs), minimumSamples, tolerance)) {
-      this.#endWindow(nowMs);
+  /** Adjusts the limit, and begins and ends probes, when it is time to. */
+  update(nowMs: number): void {
+    if (this.#probe !== undefined) {
+      const { minEndMs, maxEndMs, samples } = this.#probe;
+      if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= PROBE_SAMPLES)) {
+        this.#probe = undefined;
+        this.#window = startWindow(nowMs + this.#latencyMs);
+      }
+      return;
     }
+    if (nowMs >= this.#nextProbeMs) this.#beginProbe(nowMs);
+    else if (this.#isComplete(nowMs)) this.#endWindow(nowMs);
+  }
+
+  #learn(baseline: Baseline, latencyMs: number): void {
+    baseline.weight = Math.min(baseline.weight + 1, FOLLOWING_WEIGHT);
+    baseline.latencyMs += (latencyMs - baseline.latencyMs) / baseline.weight;
+    if (this.#probe !== undefined) this.#probe.samples += 1;
+  }
+
+  #isComplete(nowMs: number): boolean {
+    const { windowMs, minimumSamples } = this.#settings;
+    const { fromMs, ok, missed } = this.#window;
+    return ok + missed >= minimumSamples && nowMs - fromMs >= Math.max(windowMs, this.#latencyMs);
   }
 
   #endWindow(nowMs: number): void {
-    const window = this.#window;
-    // What was begun for a check has ended by now, the longest too.
-    const finding = this.#baselines.isChecking ? this.#baselines.conclude() : "right";
-    this.#latencyMs = window.latencyMs ?? this.#latencyMs;
-    if (!window.isUsed) {
-      this.#probeTimes.cancel();
-      window.restart(nowMs);
-      return;
+    const { isFull, ok, latencyMs } = this.#window;
+    if (ok > 0) this.#latencyMs = latencyMs / ok;
+    if (isFull) {
+      const isDoubtful = this.#adjust();
+      this.#planProbe(nowMs, isDoubtful);
+      this.#window = startWindow(nowMs + this.#latencyMs);
+    } else {
+      // With little in flight the baselines are up to date.
+      this.#nextProbeMs = Number.POSITIVE_INFINITY;
+      this.#window = startWindow(nowMs);
     }
-    // Where baselines were taken back the window was measured by others.
-    if (finding === "unconfirmed") this.#probeTimes.plan(nowMs, this.#latencyMs, "unconfirmed");
-    else {
-      const isOdd = this.#step() || finding === "corrected";
-      this.#probeTimes.plan(nowMs, this.#latencyMs, isOdd ? "odd" : "none");
-    }
-    // What was begun under the old limit tells nothing of the new one.
-    window.restart(nowMs + this.#latencyMs);
   }
 
-  /** @returns whether the baselines seem to be wrong */
-  #step(): boolean {
+  /** @returns whether the baselines are probably wrong */
+  #adjust(): boolean {
     const { tolerance, minLimit, maxLimit } = this.#settings;
-    this.#ratio = this.#window.ratio ?? this.#ratio;
-    const wanted = this.#limit * this.#window.step(tolerance);
+    const { ok, missed, latencyMs, baselineMs } = this.#window;
+    // The ratio of sums: each kind counts for as much of the limit as it fills.
+    if (ok > 0) this.#ratio = latencyMs / baselineMs;
+    const gradient = Math.max(ok > 0 ? tolerance / this.#ratio : 1, MIN_GRADIENT);
+    const wanted = Math.min(this.#limit * gradient, this.#limit + Math.sqrt(this.#limit));
     const lowest = Math.min(this.#limit, this.#probedLimit * UNPROBED_SHARE);
-    const next = Math.max(wanted, lowest) * this.#window.missedStep;
+    const next = Math.max(wanted, lowest) * (1 - (MISSED_FACTOR * missed) / (ok + missed));
     this.#limit = Math.min(Math.max(next, minLimit), maxLimit);
-    this.#putInForce();
-    const isFar = this.#ratio > ODD_ABOVE * tolerance || this.#ratio < ODD_BELOW * tolerance;
-    return (isFar && this.#window.isOff(tolerance)) || wanted < lowest;
+    return wanted < lowest || this.#ratio < 1;
+  }
+
+  /** At round times, so that processes that share a backend and a clock probe together, not under each other's load. */
+  #planProbe(nowMs: number, isDoubtful: boolean): void {
+    const regularMs = this.#regularIntervalMs();
+    const earlyMs = powerOfTwo(Math.max(EARLY_INTERVAL_MS, EARLY_INTERVAL_LATENCIES * this.#latencyMs));
+    if (isDoubtful && earlyMs * this.#intervalFactor >= regularMs) {
+      this.#intervalFactor = 1;
+      this.#nextProbeMs = Number.POSITIVE_INFINITY;
+    }
+    if (this.#nextProbeMs !== Number.POSITIVE_INFINITY) return;
+    const intervalMs = Math.min(earlyMs * this.#intervalFactor, regularMs);
+    this.#nextProbeMs = (Math.floor(nowMs / intervalMs) + 1) * intervalMs;
+  }
+
+  #regularIntervalMs(): number {
+    return powerOfTwo(Math.max(PROBE_INTERVAL_MS, PROBE_INTERVAL_LATENCIES * this.#latencyMs));
   }
 
   #beginProbe(nowMs: number): void {
-    const { isEarly, leastMs } = this.#probeTimes.begin(nowMs, this.#latencyMs);
-    const fromMs = nowMs + leastMs;
+    const minEndMs = nowMs + this.#regularIntervalMs() * PROBE_SHARE;
     this.#probe = {
-      checkFromMs: nowMs + this.#latencyMs,
-      fromMs,
-      untilMs: fromMs + Math.max(PROBE_MS, PROBE_LATENCIES * this.#latencyMs),
+      sampleFromMs: nowMs + this.#latencyMs,
+      minEndMs,
+      maxEndMs: minEndMs + Math.max(PROBE_TIMEOUT_MS, PROBE_TIMEOUT_LATENCIES * this.#latencyMs),
+      samples: 0,
     };
-    this.#baselines.beginCheck(isEarly);
+    this.#nextProbeMs = Number.POSITIVE_INFINITY;
+    this.#intervalFactor *= 2;
     this.#probedLimit = this.#limit;
-    this.#places = this.#few;
-  }
-
-  #endProbeInTime({ fromMs, untilMs }: Probe, nowMs: number): void {
-    if (nowMs < fromMs || (nowMs < untilMs && !this.#baselines.isChecked)) return;
-    this.#probe = undefined;
-    this.#putInForce();
-    this.#window.restart(nowMs + this.#latencyMs);
-  }
-
-  #putInForce(): void {
-    this.#places = Math.round(this.#limit);
-    this.#few = halfOf(this.#places);
+    for (const baseline of [...this.#baselines.values(), this.#otherBaseline])
+      baseline.weight = Math.min(baseline.weight, PROBE_WEIGHT);
   }
 }
-
-const halfOf = (limit: number): number => Math.max(1, Math.floor(limit / 2));

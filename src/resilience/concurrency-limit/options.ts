@@ -1,33 +1,33 @@
-/** What an adaptive limit's behaviour is made of. Durations are milliseconds. */
+/** Options of the adaptive concurrency limit. Durations are milliseconds. */
 
-export interface OverloadOptions {
-  /** It is never lower, but for half of it while the baselines are checked. @default 1 */
+export interface ConcurrencyLimitOptions {
+  /** Lower bound, except for half of it while the baselines are measured. @default 1 */
   readonly minLimit?: number;
-  /** It is never higher. @default 1,000 */
+  /** Upper bound. @default 1,000 */
   readonly maxLimit?: number;
-  /** Before anything is known. @default 10 */
+  /** The limit before anything is measured. @default 10 */
   readonly initialLimit?: number;
-  /** So many times its baseline a latency may be: what the limit is led to. @default 1.4 */
+  /** The ratio of latency to baseline that the limit aims at. @default 1.4 */
   readonly tolerance?: number;
-  /** So many writes may wait, as a share of the limit; of reads 60 %, of background work 30 % of that. @default 0.8 */
+  /** Queue length for writes as a share of the limit; reads may fill 60 % of it, background work 30 %. @default 0.8 */
   readonly queueRatio?: number;
-  /** However low the limit is, so many writes may wait, and the same shares of it. @default 8 */
+  /** Minimum queue length for writes, with the same shares. @default 8 */
   readonly minQueue?: number;
-  /** Nobody waits longer than the work itself takes, and never longer than this. @default 1,000 */
+  /** Requests wait no longer than the work takes, and never longer than this. @default 1,000 */
   readonly maxWaitMs?: number;
-  /** What comes after so long a time in which nobody had to wait is a burst, and may wait as long. @default 1,000 */
+  /** Arrivals after this long without a queue are a burst, and may wait this long. @default 1,000 */
   readonly burstMs?: number;
-  /** So many writes of a burst may wait, and the same shares of it. @default 1,000 */
+  /** Queue length for the writes of a burst, with the same shares. @default 1,000 */
   readonly burstQueue?: number;
-  /** The limit is looked at so often at most. @default 100 */
+  /** Minimum time between adjustments of the limit. @default 100 */
   readonly windowMs?: number;
-  /** With fewer results in the window its mean says nothing. @default 10 */
+  /** Minimum number of results for an adjustment. @default 10 */
   readonly minimumSamples?: number;
 }
 
-export type OverloadSettings = Required<OverloadOptions>;
+export type ConcurrencyLimitSettings = Required<ConcurrencyLimitOptions>;
 
-const DEFAULTS: OverloadSettings = {
+const DEFAULTS: ConcurrencyLimitSettings = {
   minLimit: 1,
   maxLimit: 1_000,
   initialLimit: 10,
@@ -41,27 +41,27 @@ const DEFAULTS: OverloadSettings = {
   minimumSamples: 10,
 };
 
-const WHOLE = ["minLimit", "maxLimit", "initialLimit", "minimumSamples"] as const;
-const POSITIVE = ["maxWaitMs", "windowMs"] as const;
+const isCount = (value: number): boolean => Number.isInteger(value) && value >= 0;
+const isPositiveCount = (value: number): boolean => Number.isInteger(value) && value > 0;
 
-/** @throws RangeError for what makes no sense, naming it */
-export const overloadSettings = (options: OverloadOptions): OverloadSettings => {
+/** @throws RangeError for an invalid option, naming it */
+export const concurrencyLimitSettings = (options: ConcurrencyLimitOptions): ConcurrencyLimitSettings => {
   const settings = { ...DEFAULTS, ...options };
-  for (const name of WHOLE)
-    if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
-      throw new RangeError(`${name} must be a whole number above 0`);
-  for (const name of POSITIVE) if (!(settings[name] > 0)) throw new RangeError(`${name} must be above 0`);
-  const { minLimit, maxLimit, initialLimit, tolerance, queueRatio } = settings;
-  if (minLimit > maxLimit) throw new RangeError("minLimit must not be above maxLimit");
-  if (initialLimit < minLimit || initialLimit > maxLimit)
-    throw new RangeError("initialLimit must be within minLimit and maxLimit");
-  if (!(tolerance > 1 && tolerance < Number.POSITIVE_INFINITY))
-    throw new RangeError("tolerance must be above 1, and finite");
-  if (!(queueRatio >= 0 && queueRatio < Number.POSITIVE_INFINITY))
-    throw new RangeError("queueRatio must not be negative, and finite");
+  const require = (name: keyof ConcurrencyLimitSettings, isValid: boolean, expected: string): void => {
+    if (!isValid) throw new RangeError(`${name} must be ${expected}, but is ${settings[name]}`);
+  };
+  const { minLimit, maxLimit, initialLimit, tolerance, queueRatio, maxWaitMs, burstMs, windowMs } = settings;
+  for (const name of ["minLimit", "maxLimit", "initialLimit", "minimumSamples"] as const)
+    require(name, isPositiveCount(settings[name]), "a positive integer");
   for (const name of ["minQueue", "burstQueue"] as const)
-    if (!(Number.isInteger(settings[name]) && settings[name] >= 0))
-      throw new RangeError(`${name} must be a whole number, not negative`);
-  if (!(settings.burstMs >= 0)) throw new RangeError("burstMs must not be negative");
+    require(name, isCount(settings[name]), "a non-negative integer");
+  require("minLimit", minLimit <= maxLimit, "at most maxLimit");
+  require("initialLimit", initialLimit >= minLimit &&
+    initialLimit <= maxLimit, "within minLimit and maxLimit");
+  require("tolerance", tolerance > 1 && Number.isFinite(tolerance), "finite and above 1");
+  require("queueRatio", queueRatio >= 0 && Number.isFinite(queueRatio), "finite and not negative");
+  require("maxWaitMs", maxWaitMs > 0, "positive");
+  require("windowMs", windowMs > 0, "positive");
+  require("burstMs", burstMs >= 0, "not negative");
   return settings;
 };

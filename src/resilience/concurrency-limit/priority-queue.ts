@@ -1,80 +1,78 @@
-/** Who waits for a place: the highest priority first, and within one who came first. Every step is O(1). */
+/** The queue for permits: the highest priority first, within a priority the oldest first. Every step is O(1). */
 import type { Priority } from "../../contract/policy.ts";
-import { PRIORITIES } from "./shed.ts";
 
-/** Where somebody stands; neighbours are of the same priority. */
-export interface Standing<T> {
-  readonly who: T;
+/** Highest first. */
+export const PRIORITIES: readonly Priority[] = ["write", "read", "background"];
+
+/** An entry, linked to its neighbors of the same priority. */
+export interface QueueEntry<T> {
+  readonly value: T;
   readonly priority: Priority;
   readonly sinceMs: number;
-  isWaiting: boolean;
-  before: Standing<T> | undefined;
-  after: Standing<T> | undefined;
+  isQueued: boolean;
+  older: QueueEntry<T> | undefined;
+  newer: QueueEntry<T> | undefined;
 }
 
 interface Ends<T> {
-  oldest: Standing<T> | undefined;
-  newest: Standing<T> | undefined;
+  oldest: QueueEntry<T> | undefined;
+  newest: QueueEntry<T> | undefined;
 }
 
-const nobody = <T>(): Ends<T> => ({ oldest: undefined, newest: undefined });
+const empty = <T>(): Ends<T> => ({ oldest: undefined, newest: undefined });
 
-export class WaitingLine<T> {
-  readonly #ends: Record<Priority, Ends<T>> = { write: nobody(), read: nobody(), background: nobody() };
-  #length = 0;
+export class PriorityQueue<T> {
+  readonly #ends: Readonly<Record<Priority, Ends<T>>> = {
+    write: empty(),
+    read: empty(),
+    background: empty(),
+  };
+  #size = 0;
 
-  get length(): number {
-    return this.#length;
+  get size(): number {
+    return this.#size;
   }
 
-  join(who: T, priority: Priority, sinceMs: number): Standing<T> {
+  push(value: T, priority: Priority, sinceMs: number): QueueEntry<T> {
     const ends = this.#ends[priority];
-    const before = ends.newest;
-    const standing: Standing<T> = { who, priority, sinceMs, isWaiting: true, before, after: undefined };
-    if (before === undefined) ends.oldest = standing;
-    else before.after = standing;
-    ends.newest = standing;
-    this.#length += 1;
-    return standing;
+    const older = ends.newest;
+    const entry: QueueEntry<T> = { value, priority, sinceMs, isQueued: true, older, newer: undefined };
+    if (older === undefined) ends.oldest = entry;
+    else older.newer = entry;
+    ends.newest = entry;
+    this.#size += 1;
+    return entry;
   }
 
-  /** @returns whether it was in the line */
-  leave(standing: Standing<T>): boolean {
-    if (!standing.isWaiting) return false;
-    const { before, after } = standing;
-    const ends = this.#ends[standing.priority];
-    if (before === undefined) ends.oldest = after;
-    else before.after = after;
-    if (after === undefined) ends.newest = before;
-    else after.before = before;
-    standing.isWaiting = false;
-    standing.before = undefined;
-    standing.after = undefined;
-    this.#length -= 1;
-    return true;
+  /** Has no effect on an entry that has left the queue. */
+  remove(entry: QueueEntry<T>): void {
+    if (!entry.isQueued) return;
+    const { older, newer } = entry;
+    const ends = this.#ends[entry.priority];
+    if (older === undefined) ends.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) ends.newest = older;
+    else newer.older = older;
+    entry.isQueued = false;
+    this.#size -= 1;
   }
 
-  /** Whose turn it is. */
-  get first(): Standing<T> | undefined {
-    if (this.#length === 0) return undefined;
+  /** The next entry to get a permit. */
+  get first(): QueueEntry<T> | undefined {
     const { write, read, background } = this.#ends;
     return write.oldest ?? read.oldest ?? background.oldest;
   }
 
-  /** The newest of the lowest priority, where that is lower than another. */
-  lastBelow(priority: Priority): Standing<T> | undefined {
+  /** The newest entry of the lowest priority below the given one. */
+  lastBelow(priority: Priority): QueueEntry<T> | undefined {
     const { background, read } = this.#ends;
     if (priority === "background") return undefined;
     return background.newest ?? (priority === "write" ? read.newest : undefined);
   }
 
-  /** Somebody who has been there since then or longer; of a higher priority last. */
-  since(atMs: number): Standing<T> | undefined {
-    if (this.#length === 0) return undefined;
-    for (let index = PRIORITIES.length - 1; index >= 0; index -= 1) {
-      const oldest = this.#ends[PRIORITIES[index] ?? "background"].oldest;
-      if (oldest !== undefined && oldest.sinceMs <= atMs) return oldest;
-    }
-    return undefined;
+  /** An entry queued at this time or before; lower priorities first. */
+  queuedBefore(atMs: number): QueueEntry<T> | undefined {
+    const { write, read, background } = this.#ends;
+    return [background.oldest, read.oldest, write.oldest].find((entry) => entry && entry.sinceMs <= atMs);
   }
 }

@@ -1,13 +1,13 @@
 /** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
 import { contract } from "../../../src/contract/contract.ts";
+import type { ResponseCache } from "../../../src/middleware/response-cache/index.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
-import type { Admission } from "../../../src/origin/admission.ts";
 import { createOrigin } from "../../../src/origin/app.ts";
-import type { AnswerCache } from "../../../src/origin/cache/answer-cache.ts";
 import type { PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
+import type { LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { handlers } from "../../../src/origin/server.ts";
 import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
@@ -26,16 +26,11 @@ const noDatabase: PostgresPool = {
   close: unused,
 };
 
-const noCache: AnswerCache = {
-  ready: () => undefined,
-  wait: unused,
-  invalidate: unused,
-  usage: () => ({ entries: 0, bytes: 0 }),
-};
+const noCache: ResponseCache = { handler: () => unused, invalidate: unused };
 
 export const createSlottedOrigin = (
   backend: Backend,
-  admission: Admission,
+  loadShedding: Pick<LoadShedding, "run">,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
   telemetry: RequestTelemetry = { begin: () => undefined, served: () => undefined },
@@ -57,7 +52,7 @@ export const createSlottedOrigin = (
     authorities,
     readiness,
     deadlines: createDeadlines(Date.now),
-    loadShedding: admission,
+    loadShedding,
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,

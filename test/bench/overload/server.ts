@@ -1,21 +1,21 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
+import { Registry } from "prom-client";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
-import type { Admission } from "../../../src/origin/admission.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
-import { createAdmission, epochNow } from "../../../src/origin/overload-admission.ts";
+import { createLoadShedding, type LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { createBackend } from "./backend.ts";
 import { createSlottedOrigin } from "./origin.ts";
 import { type ServerState, STATE_PATH } from "./state.ts";
 
 /** Begins everything at once. */
-const admitAll: Admission = { run: (_name, _route, _scope, work) => work() };
+const admitAll: Pick<LoadShedding, "run"> = { run: (_name, _route, _scope, work) => work() };
 
 const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
 const signingKeys = parseSigningKeys(keys);
 if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
 
 const backend = createBackend();
-const limited = limit === "on" ? createAdmission({}, { now: epochNow }) : undefined;
+const limited = limit === "on" ? createLoadShedding({}, { registry: new Registry() }) : undefined;
 const origin = createSlottedOrigin(backend, limited ?? admitAll, signingKeys, [`${host}:${port}`]);
 
 const state = (): ServerState => {

@@ -1,14 +1,13 @@
-/** How long an isolate believes a key, and what it costs those who ask. */
+/** How long an isolate caches a key, and which requests wait for a look-up. */
 import { expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { createKey } from "../../../src/middleware/auth/api-key.ts";
-import type { KeyLookupResult } from "../../../src/middleware/auth/api-keys.ts";
-import { keyCredentials } from "../../../src/middleware/auth/api-keys.ts";
-import { authenticationGuard } from "../../../src/middleware/auth/index.ts";
-import type { Exchange, GuardResult } from "../../../src/middleware/exchange.ts";
+import { createKey, type KeyRecord } from "../../../src/middleware/auth/api-key.ts";
+import { apiKeys, type KeyLookupResult } from "../../../src/middleware/auth/api-keys.ts";
+import { auth } from "../../../src/middleware/auth/index.ts";
+import { routeLimits } from "../../../src/middleware/rate-limit/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
-import { openExchange } from "../open-exchange.ts";
+import { appOf, routed } from "../support/app.ts";
 
 const closed = defineRoute({
   method: "GET",
@@ -18,122 +17,179 @@ const closed = defineRoute({
   responses: { 200: { description: "Done" } },
   policy: { auth: { scopes: ["read"] } },
 });
-const { closed: route } = edgeRoutes({ closed });
-if (route === undefined) throw new Error("there is no such route");
+const open = defineRoute({ ...closed, path: "/open", summary: "Needs no key", policy: { auth: "public" } });
+const routes = edgeRoutes({ closed, open });
 
 const { id, key, hash } = createKey((bytes) => crypto.getRandomValues(bytes));
-const valid: KeyLookupResult = {
+const record: KeyRecord = { id, hash, principal: "alice", scopes: ["read"], expiresAtMs: null };
+const recordWith = (changes: Partial<KeyRecord>): KeyLookupResult => ({
   kind: "found",
-  record: { id, hash, principal: "alice", scopes: ["read"], expiresAtMs: null },
-};
+  record: { ...record, ...changes },
+});
+const valid = recordWith({});
 
 const START_MS = 1_800_000_000_000;
 
 /** An isolate with a clock of its own. */
 const isolate = () => {
   let nowMs = START_MS;
-  let finding: KeyLookupResult = valid;
-  let lookUps = 0;
+  let result: KeyLookupResult = valid;
+  let lookups = 0;
   const findings: SecurityFinding[] = [];
   const background: Promise<unknown>[] = [];
-  const guard = authenticationGuard({
-    keys: keyCredentials({
-      lookup: async () => {
-        lookUps += 1;
-        return finding;
-      },
-      now: () => nowMs,
-      ahead: () => undefined,
-    }),
-    reportSecurity: (_, each) => void findings.push(each),
+  const now = (): number => nowMs;
+  const limiter = { check: () => ({ isAdmitted: true, results: [] }), prefetch: () => undefined };
+  const keys = apiKeys({
+    lookup: async () => {
+      lookups += 1;
+      return result;
+    },
+    now,
+    prefetch: { limiter, limits: routeLimits("enforce") },
   });
-  const exchangeOf = (token: string): Exchange => {
-    const exchange = openExchange({
-      target: "/closed",
-      headers: { authorization: `Bearer ${token}` },
-      inBackground: (work) => void background.push(work),
-    });
-    return Object.assign(exchange, {
-      entry: { name: "closed", route },
-      deadlineAtMs: nowMs + 1_000,
-    });
+  const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
+    expect(route).toBe("closed");
+    findings.push(finding);
   };
+  const middleware = routed(routes, now).use(auth({ apiKeys: keys, tokens: undefined, report }));
+  const send = appOf(middleware.handlers, background);
   return {
-    ask: async (token = key): Promise<"let through" | GuardResult> =>
-      (await guard(exchangeOf(token))) ?? "let through",
+    send: (token = key, target = "/closed", headers = {}) =>
+      send({ target, headers: { authorization: `Bearer ${token}`, ...headers } }),
+    sendWithoutKey: (target: string) => send({ target }),
     wait: (ms: number) => {
       nowMs += ms;
     },
-    find: (next: KeyLookupResult) => {
-      finding = next;
+    setLookup: (next: KeyLookupResult) => {
+      result = next;
     },
     settled: () => Promise.all(background),
     findings,
-    get lookUps() {
-      return lookUps;
+    get lookups() {
+      return lookups;
     },
   };
 };
 
-test("a key that was looked up is believed without asking", async () => {
+test("a key is looked up once, and then accepted immediately", async () => {
   const edge = isolate();
-  for (let turn = 0; turn < 10; turn += 1) expect(await edge.ask()).toBe("let through");
-  expect(edge.lookUps).toBe(1);
+  expect(await edge.send()).toMatchObject({ passed: true, isSynchronous: false });
+  for (let turn = 1; turn < 10; turn += 1)
+    expect(await edge.send()).toMatchObject({ passed: true, isSynchronous: true });
+  expect(edge.lookups).toBe(1);
 });
 
-test("one who asks often never waits: of those who find it half as old as it may be, one has it looked up again", async () => {
+test("a frequent client never waits: one of its requests refreshes the key at half of its lifetime", async () => {
   const edge = isolate();
-  await edge.ask();
+  await edge.send();
   for (let turn = 0; turn < 100; turn += 1) {
     edge.wait(250);
-    await Promise.all([edge.ask(), edge.ask()]);
+    const [one, other] = await Promise.all([edge.send(), edge.send()]);
+    expect([one.isSynchronous, other.isSynchronous]).toEqual([true, true]);
     await edge.settled();
   }
   // 25 s, each 2.5 s.
-  expect(edge.lookUps).toBe(11);
+  expect(edge.lookups).toBe(11);
 });
 
-test("a revoked key ends at its next look-up, in the background or not", async () => {
-  const often = isolate();
-  await often.ask();
-  often.find({ kind: "unknown" });
-  often.wait(2_500);
-  expect(await often.ask()).toBe("let through");
-  await often.settled();
-  expect(await often.ask()).toMatchObject({ code: "unauthenticated" });
+test("a revoked key is rejected after its next look-up, in the background or not", async () => {
+  const frequent = isolate();
+  await frequent.send();
+  frequent.setLookup({ kind: "unknown" });
+  frequent.wait(2_500);
+  expect((await frequent.send()).passed).toBe(true);
+  await frequent.settled();
+  expect(await frequent.send()).toMatchObject({ passed: false, problem: { code: "unauthenticated" } });
 
-  const seldom = isolate();
-  await seldom.ask();
-  seldom.find({ kind: "unknown" });
-  seldom.wait(5_000);
-  expect(await seldom.ask()).toMatchObject({ code: "unauthenticated" });
+  const rare = isolate();
+  await rare.send();
+  rare.setLookup({ kind: "unknown" });
+  rare.wait(5_000);
+  expect(await rare.send()).toMatchObject({ passed: false, problem: { code: "unauthenticated" } });
 });
 
-test("where nobody can look it up, it is believed for 5 s, and nobody is let in after that", async () => {
+test("if look-ups fail, a cached key is accepted for 5 s, and no request passes after that", async () => {
   const edge = isolate();
-  await edge.ask();
-  edge.find({ kind: "unavailable" });
+  await edge.send();
+  edge.setLookup({ kind: "unavailable" });
   edge.wait(4_999);
-  expect(await edge.ask()).toBe("let through");
+  expect((await edge.send()).passed).toBe(true);
   await edge.settled();
   edge.wait(1);
-  expect(await edge.ask()).toMatchObject({ code: "unavailable" });
+  const { response, problem, passed } = await edge.send();
+  expect(passed).toBe(false);
+  expect(response.status).toBe(503);
+  expect(response.headers.get("retry-after")).toBe("1");
+  expect(problem).toEqual({
+    code: "unavailable",
+    detail: "Credentials cannot be verified at the moment.",
+  });
+  expect(edge.findings).toEqual([]);
 });
 
-test("a key that expires is not believed beyond that", async () => {
+test("a key is not accepted after its expiry", async () => {
   const edge = isolate();
-  edge.find({ ...valid, record: { ...valid.record, expiresAtMs: START_MS + 1_000 } });
-  expect(await edge.ask()).toBe("let through");
+  edge.setLookup(recordWith({ expiresAtMs: START_MS + 1_000 }));
+  expect((await edge.send()).passed).toBe(true);
   edge.wait(1_000);
-  expect(await edge.ask()).toMatchObject({ code: "unauthenticated" });
+  expect(await edge.send()).toMatchObject({ problem: { code: "unauthenticated" } });
   expect(edge.findings).toEqual([{ type: "auth_failure", user: `key:${id}`, reason: "expired" }]);
 });
 
-test("a guess is not looked up twice, and each is told of", async () => {
+test("a guessed key is not looked up twice, and each attempt is reported", async () => {
   const edge = isolate();
-  edge.find({ kind: "unknown" });
-  await edge.ask();
-  await edge.ask();
-  expect(edge.lookUps).toBe(1);
+  edge.setLookup({ kind: "unknown" });
+  await edge.send();
+  await edge.send();
+  expect(edge.lookups).toBe(1);
   expect(edge.findings).toHaveLength(2);
+});
+
+test("a request without a key gets 401 and how to send one", async () => {
+  const edge = isolate();
+  const { response, problem, isSynchronous, variables } = await edge.sendWithoutKey("/closed");
+  expect(response.status).toBe(401);
+  expect(response.headers.get("www-authenticate")).toBe('Bearer realm="api"');
+  expect(problem).toEqual({
+    code: "unauthenticated",
+    detail: "Send an API key as Authorization: Bearer.",
+  });
+  expect(isSynchronous).toBe(true);
+  expect(variables.rejectedBy).toBe("authentication");
+  expect(edge.findings).toEqual([{ type: "auth_failure", user: "anonymous", reason: "missing" }]);
+});
+
+test("a key without the route's scope gets 403 and the scope's name", async () => {
+  const edge = isolate();
+  edge.setLookup(recordWith({ scopes: ["other"] }));
+  const { response, problem } = await edge.send();
+  expect(response.status).toBe(403);
+  expect(response.headers.get("www-authenticate")).toBe(
+    'Bearer realm="api", error="insufficient_scope", scope="read"',
+  );
+  expect(problem).toEqual({ code: "forbidden", detail: "The credentials lack the scope read." });
+  expect(edge.findings).toEqual([{ type: "auth_failure", user: "alice", reason: "insufficient_scope" }]);
+});
+
+test("a public route needs no key and looks none up", async () => {
+  const edge = isolate();
+  for (const sent of [edge.sendWithoutKey("/open"), edge.send("anything", "/open")])
+    expect(await sent).toMatchObject({
+      passed: true,
+      isSynchronous: true,
+      variables: { identity: { auth: "none" } },
+    });
+  expect(edge.lookups).toBe(0);
+});
+
+test("only an operator who asks gets debug fields, also on a public route", async () => {
+  const edge = isolate();
+  const explain = { "breakwater-explain": "1" };
+  for (const target of ["/closed", "/open"])
+    expect((await edge.send(key, target, explain)).variables.debug).toBe(false);
+  const operator = isolate();
+  operator.setLookup(recordWith({ scopes: ["read", "operator"] }));
+  for (const target of ["/closed", "/open"])
+    expect((await operator.send(key, target, explain)).variables.debug).toBe(true);
+  expect((await operator.send()).variables.debug).toBe(false);
 });

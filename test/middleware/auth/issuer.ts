@@ -7,7 +7,7 @@ import {
   type JwtVerifierOptions,
 } from "../../../src/middleware/auth/jwt.ts";
 import type { AuthResult } from "../../../src/middleware/auth/result.ts";
-import { openExchange } from "../open-exchange.ts";
+import { requestReader } from "../support/app.ts";
 
 export const ISSUER = "https://issuer.example/";
 export const AUDIENCE = "https://api.example.com";
@@ -106,8 +106,8 @@ export const bench = (document: unknown, options: Partial<JwtVerifierOptions> = 
     ...options,
   });
   if (verifier === undefined) throw new Error("the options name no issuer");
-  const check = (text: string) =>
-    verifier(text, openExchange({ inBackground: (work) => void background.push(work) }));
+  const request = requestReader((work) => void background.push(work));
+  const check = (text: string) => verifier(text, request);
   return {
     background,
     log,

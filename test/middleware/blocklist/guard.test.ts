@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { blocklistGuard } from "../../../src/middleware/blocklist/index.ts";
-import type { GetBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
+import type { Blocklist } from "../../../src/middleware/blocklist/blocklist.ts";
+import { blocklist as blocklistMiddleware } from "../../../src/middleware/blocklist/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
-import { openExchange } from "../open-exchange.ts";
+import { appOf } from "../support/app.ts";
 import { blocklist, entry } from "./support.ts";
 
 const NOW_S = 1_800_000_000;
@@ -15,14 +15,17 @@ const list = blocklist([
   entry("203.0.113.9", NOW_MS),
 ]);
 
-const guarded = (held: GetBlocklist = () => list, nowMs = NOW_MS) => {
+const startApp = (
+  snapshot: () => Blocklist | undefined | Promise<Blocklist | undefined> = () => list,
+  nowMs = NOW_MS,
+) => {
   const findings: SecurityFinding[] = [];
-  const guard = blocklistGuard({
-    held,
-    now: () => nowMs,
-    reportSecurity: (_, finding) => void findings.push(finding),
-  });
-  return { findings, ask: (client: string) => guard(openExchange({ client })) };
+  const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
+    expect(route).toBeNull();
+    findings.push(finding);
+  };
+  const send = appOf([blocklistMiddleware({ snapshot, now: () => nowMs, report })]);
+  return { findings, send: (client: string) => send({ client }) };
 };
 
 const finding = (network: string): SecurityFinding => ({
@@ -31,9 +34,14 @@ const finding = (network: string): SecurityFinding => ({
   details: `blocked_client: ${network}`,
 });
 
-test("a client that is blocked for ever is refused, and not told to come again", () => {
-  const { ask, findings } = guarded();
-  expect(ask("192.0.2.1")).toEqual({ code: "blocked" });
+test("a client that is blocked for ever gets 403 without Retry-After, immediately", async () => {
+  const { send, findings } = startApp();
+  const { response, problem, isSynchronous, variables } = await send("192.0.2.1");
+  expect(response.status).toBe(403);
+  expect(problem).toEqual({ code: "blocked" });
+  expect(response.headers.has("retry-after")).toBe(false);
+  expect(isSynchronous).toBe(true);
+  expect(variables.rejectedBy).toBe("blocklist");
   expect(findings).toEqual([finding("192.0.2.0/24")]);
 });
 
@@ -42,9 +50,11 @@ test.each([
   ["198.51.100.7", 1, "90", "198.51.100.7"],
   ["198.51.100.7", 89_999, "1", "198.51.100.7"],
   ["2001:db8:0:1::2", 0, "1", "2001:db8::/48"],
-])("%s, %d ms later, is told to come again in %s s", (client, laterMs, retryAfter, network) => {
-  const { ask, findings } = guarded(() => list, NOW_MS + laterMs);
-  expect(ask(client)).toEqual({ code: "blocked", headers: { "retry-after": retryAfter } });
+])("%s, %d ms later, may retry after %s s", async (client, laterMs, retryAfter, network) => {
+  const { send, findings } = startApp(() => list, NOW_MS + laterMs);
+  const { response, problem } = await send(client);
+  expect(problem).toEqual({ code: "blocked" });
+  expect(response.headers.get("retry-after")).toBe(retryAfter);
   expect(findings).toEqual([finding(network)]);
 });
 
@@ -52,21 +62,20 @@ test.each([
   ["is on no list", "198.51.100.8"],
   ["was blocked until now", "203.0.113.9"],
   ["has no address", "unknown"],
-])("a client that %s goes on, and nothing is told of it", (_, client) => {
-  const { ask, findings } = guarded();
-  expect(ask(client)).toBeUndefined();
+])("a client that %s passes immediately, without a security event", async (_, client) => {
+  const { send, findings } = startApp();
+  expect(await send(client)).toMatchObject({ passed: true, isSynchronous: true });
   expect(findings).toEqual([]);
 });
 
-test("nobody is refused where there never was a list", () => {
-  expect(guarded(() => undefined).ask("192.0.2.1")).toBeUndefined();
+test("every client passes if no list was ever loaded", async () => {
+  const { send } = startApp(() => undefined);
+  expect(await send("192.0.2.1")).toMatchObject({ passed: true, isSynchronous: true });
 });
 
-test("a list that comes in a moment is waited for", async () => {
-  const { ask, findings } = guarded(async () => list);
-  const pending = ask("192.0.2.1");
-  expect(pending).toBeInstanceOf(Promise);
-  expect(await pending).toEqual({ code: "blocked" });
-  expect(await ask("198.51.100.8")).toBeUndefined();
+test("requests wait for a list that is loading", async () => {
+  const { send, findings } = startApp(async () => list);
+  expect(await send("192.0.2.1")).toMatchObject({ isSynchronous: false, problem: { code: "blocked" } });
+  expect(await send("198.51.100.8")).toMatchObject({ isSynchronous: false, passed: true });
   expect(findings).toHaveLength(1);
 });

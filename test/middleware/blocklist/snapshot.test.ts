@@ -1,339 +1,325 @@
-/** Who waits for the blocklist, who has it loaded, and what becomes of a loading that fails or never ends. */
-import { describe, expect, test } from "vitest";
+/** Which requests wait for the blocklist, which load it, and the effect of loads that fail or never end. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Blocklist } from "../../../src/middleware/blocklist/blocklist.ts";
-import {
-  createBlocklistSnapshot,
-  type VersionedBlocklist,
-} from "../../../src/middleware/blocklist/snapshot.ts";
-import { openExchange } from "../open-exchange.ts";
+import { blocklistSnapshot, type VersionedBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
+import { requestReader } from "../support/app.ts";
 import { blocklist } from "./support.ts";
 
 const START_MS = 1_800_000_000_000;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: START_MS, toFake: ["setTimeout", "clearTimeout", "Date"] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 const versioned = (version: string): VersionedBlocklist => ({ version, list: blocklist([]) });
 const first = versioned("1");
 const second = versioned("2");
 const third = versioned("3");
 
-/** Lets all go on that waits for no time. */
-const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
+/** Time passes, milliseconds. */
+const pass = async (ms: number): Promise<void> => {
+  await vi.advanceTimersByTimeAsync(ms);
+};
+/** Everything continues that does not wait for time. */
+const settle = () => pass(0);
+const setClockBack = (ms: number): void => void vi.setSystemTime(Date.now() - ms);
 
-interface Asking {
-  /** So far. */
-  answer: Blocklist | undefined | "waits";
+const request = requestReader();
+
+interface PendingRequest {
+  /** The list that the request got, so far. */
+  result: Blocklist | undefined | "waits";
 }
 
-/** An isolate with a clock of its own, whose loadings end when they are told to. */
+/** An isolate whose loads end when the test says so. */
 const isolate = () => {
-  let nowMs = START_MS;
-  let waiting: { readonly atMs: number; readonly wake: () => void }[] = [];
-  const loadings: PromiseWithResolvers<VersionedBlocklist>[] = [];
+  const loads: PromiseWithResolvers<VersionedBlocklist>[] = [];
   const known: (VersionedBlocklist | undefined)[] = [];
   const log: unknown[] = [];
-  const held = createBlocklistSnapshot({
-    load: (present) => {
-      known.push(present);
-      const loading = Promise.withResolvers<VersionedBlocklist>();
-      loadings.push(loading);
-      return loading.promise;
+  const snapshot = blocklistSnapshot({
+    load: (current) => {
+      known.push(current);
+      const load = Promise.withResolvers<VersionedBlocklist>();
+      loads.push(load);
+      return load.promise;
     },
-    sleep: (ms) => new Promise<void>((wake) => waiting.push({ atMs: nowMs + ms, wake })),
-    now: () => nowMs,
+    now: () => Date.now(),
     log: (entry) => void log.push(entry),
   });
 
-  const last = (): PromiseWithResolvers<VersionedBlocklist> => {
-    const loading = loadings.at(-1);
-    if (loading === undefined) throw new Error("nothing was loaded yet");
-    return loading;
-  };
-  const pass = async (ms: number): Promise<void> => {
-    const endMs = nowMs + ms;
-    for (;;) {
-      const nextMs = Math.min(...waiting.map(({ atMs }) => atMs));
-      if (nextMs > endMs) break;
-      nowMs = nextMs;
-      const due = waiting.filter(({ atMs }) => atMs <= nextMs);
-      waiting = waiting.filter(({ atMs }) => atMs > nextMs);
-      for (const { wake } of due) wake();
-      await settle();
-    }
-    nowMs = endMs;
+  const lastLoad = (): PromiseWithResolvers<VersionedBlocklist> => {
+    const load = loads.at(-1);
+    if (load === undefined) throw new Error("no load has begun");
+    return load;
   };
   return {
     log,
-    /** What each loading was given. */
+    /** The list that each load was given. */
     known,
-    ask: (): Asking => {
-      const list = held(openExchange());
-      const asking: Asking = { answer: list instanceof Promise ? "waits" : list };
+    request: (): PendingRequest => {
+      const list = snapshot(request);
+      const pending: PendingRequest = { result: list instanceof Promise ? "waits" : list };
       if (list instanceof Promise)
         void list.then((late) => {
-          asking.answer = late;
+          pending.result = late;
         });
-      return asking;
+      return pending;
     },
-    /** The last loading ends so. */
-    bring: async (loaded: VersionedBlocklist) => {
-      last().resolve(loaded);
+    /** Ends the last load. */
+    finish: async (loaded: VersionedBlocklist) => {
+      lastLoad().resolve(loaded);
       await settle();
     },
     fail: async () => {
-      last().reject(new Error("no answer"));
+      lastLoad().reject(new Error("no answer"));
       await settle();
     },
-    last,
-    pass,
-    setBack: (ms: number) => {
-      nowMs -= ms;
-    },
+    lastLoad,
     get loads() {
-      return loadings.length;
+      return loads.length;
     },
   };
 };
 
-/** One whose first list is so old. */
+/** An isolate with a first list of this age. */
 const started = async (ageMs = 0) => {
   const edge = isolate();
-  edge.ask();
-  await edge.bring(first);
-  await edge.pass(ageMs);
+  edge.request();
+  await edge.finish(first);
+  await pass(ageMs);
   return edge;
 };
 
 describe("an isolate's first request", () => {
-  test("waits for the list, and those that come with it do not load it a second time", async () => {
+  test("waits for the list, and concurrent requests do not load it again", async () => {
     const edge = isolate();
-    const askings = [edge.ask(), edge.ask()];
-    await edge.pass(20);
-    askings.push(edge.ask());
-    expect(askings.map(({ answer }) => answer)).toEqual(["waits", "waits", "waits"]);
-    await edge.bring(first);
-    await edge.pass(10);
-    for (const { answer } of askings) expect(answer).toBe(first.list);
+    const requests = [edge.request(), edge.request()];
+    await pass(20);
+    requests.push(edge.request());
+    expect(requests.map(({ result }) => result)).toEqual(["waits", "waits", "waits"]);
+    await edge.finish(first);
+    await pass(10);
+    for (const { result } of requests) expect(result).toBe(first.list);
     expect(edge.known).toEqual([undefined]);
   });
 
-  test("waits no longer than 150 ms", async () => {
+  test("waits for at most 150 ms", async () => {
     const edge = isolate();
-    const asking = edge.ask();
-    await edge.pass(149);
-    expect(asking.answer).toBe("waits");
-    await edge.pass(1);
-    expect(asking.answer).toBeUndefined();
+    const pending = edge.request();
+    await pass(149);
+    expect(pending.result).toBe("waits");
+    await pass(1);
+    expect(pending.result).toBeUndefined();
   });
 });
 
-describe("a list that is there", () => {
-  test("is taken as it is while it is younger than 2.5 s", async () => {
+describe("a loaded list", () => {
+  test("is used as it is if it is younger than 2.5 s", async () => {
     const edge = await started(2_499);
-    expect(edge.ask().answer).toBe(first.list);
+    expect(edge.request().result).toBe(first.list);
     expect(edge.loads).toBe(1);
   });
 
-  test("is loaded in the background from then on, by one request, and nobody waits for that", async () => {
+  test("is refreshed in the background from then on, by one request, and no request waits", async () => {
     const edge = await started(2_500);
-    for (const _ of [1, 2, 3]) expect(edge.ask().answer).toBe(first.list);
+    for (const _ of [1, 2, 3]) expect(edge.request().result).toBe(first.list);
     expect(edge.known).toEqual([undefined, first]);
-    await edge.pass(1_999);
-    expect(edge.ask().answer).toBe(first.list);
-    await edge.bring(second);
-    expect(edge.ask().answer).toBe(second.list);
+    await pass(1_999);
+    expect(edge.request().result).toBe(first.list);
+    await edge.finish(second);
+    expect(edge.request().result).toBe(second.list);
   });
 
-  test("is as old as its loading, not as its coming", async () => {
+  test("ages from the start of its load, not from the end", async () => {
     const edge = await started(2_500);
-    edge.ask();
-    await edge.pass(1_000);
-    await edge.bring(second);
-    await edge.pass(1_499);
-    edge.ask();
+    edge.request();
+    await pass(1_000);
+    await edge.finish(second);
+    await pass(1_499);
+    edge.request();
     expect(edge.loads).toBe(2);
-    await edge.pass(1);
-    edge.ask();
+    await pass(1);
+    edge.request();
     expect(edge.loads).toBe(3);
   });
 
-  test("is waited for after a pause, when it is 4.5 s old", async () => {
+  test("makes a request wait for a refresh if it is 4.5 s old after a pause", async () => {
     const edge = await started(4_500);
-    const asking = edge.ask();
-    expect(asking.answer).toBe("waits");
-    await edge.bring(second);
-    await edge.pass(10);
-    expect(asking.answer).toBe(second.list);
+    const pending = edge.request();
+    expect(pending.result).toBe("waits");
+    await edge.finish(second);
+    await pass(10);
+    expect(pending.result).toBe(second.list);
   });
 
-  test("counts after 150 ms all the same, however old it is", async () => {
+  test("is used after 150 ms anyway, however old it is", async () => {
     const edge = await started(3_600_000);
-    const asking = edge.ask();
-    await edge.pass(150);
-    expect(asking.answer).toBe(first.list);
+    const pending = edge.request();
+    await pass(150);
+    expect(pending.result).toBe(first.list);
   });
 });
 
-describe("where it cannot be had", () => {
-  test("those who wait go on, and nobody waits any more", async () => {
+describe("if loads fail", () => {
+  test("waiting requests continue, and later ones do not wait", async () => {
     const edge = isolate();
-    const asking = edge.ask();
+    const pending = edge.request();
     await edge.fail();
-    await edge.pass(10);
-    expect([asking.answer, edge.ask().answer]).toEqual([undefined, undefined]);
+    await pass(10);
+    expect([pending.result, edge.request().result]).toEqual([undefined, undefined]);
   });
 
-  test("what there was stays in force", async () => {
+  test("the last list stays in force", async () => {
     const edge = await started(2_500);
-    edge.ask();
+    edge.request();
     await edge.fail();
     for (let turn = 0; turn < 60; turn += 1) {
-      await edge.pass(1_000);
-      expect(edge.ask().answer).toBe(first.list);
+      await pass(1_000);
+      expect(edge.request().result).toBe(first.list);
       await edge.fail();
     }
   });
 
-  test("after a pause it is waited for once more", async () => {
+  test("one more request waits after a pause", async () => {
     const edge = await started(2_500);
-    edge.ask();
+    edge.request();
     await edge.fail();
-    await edge.pass(60_000);
-    const asking = edge.ask();
-    expect(asking.answer).toBe("waits");
+    await pass(60_000);
+    const pending = edge.request();
+    expect(pending.result).toBe("waits");
     await edge.fail();
-    await edge.pass(10);
-    expect(asking.answer).toBe(first.list);
-    expect(edge.ask().answer).toBe(first.list);
+    await pass(10);
+    expect(pending.result).toBe(first.list);
+    expect(edge.request().result).toBe(first.list);
   });
 
-  test("it is tried again once a second, until it is there", async () => {
+  test("the list is loaded again once a second, until that succeeds", async () => {
     const edge = isolate();
-    edge.ask();
+    edge.request();
     for (let tries = 1; tries < 10; tries += 1) {
       await edge.fail();
-      await edge.pass(999);
-      edge.ask();
+      await pass(999);
+      edge.request();
       expect(edge.loads).toBe(tries);
-      await edge.pass(1);
-      for (const _ of [1, 2, 3]) expect(edge.ask().answer).toBeUndefined();
+      await pass(1);
+      for (const _ of [1, 2, 3]) expect(edge.request().result).toBeUndefined();
       expect(edge.loads).toBe(tries + 1);
     }
-    await edge.bring(first);
-    await edge.pass(4_500);
-    expect(edge.ask().answer).toBe("waits");
+    await edge.finish(first);
+    await pass(4_500);
+    expect(edge.request().result).toBe("waits");
   });
 
-  test("the log tells when that begins and when it ends, and nothing between", async () => {
+  test("the log has a line at the first failure and one at the recovery, and none between", async () => {
     const edge = await started(2_500);
     for (let turn = 0; turn < 5; turn += 1) {
-      edge.ask();
+      edge.request();
       await edge.fail();
-      await edge.pass(1_000);
+      await pass(1_000);
     }
-    const begun = {
-      level: "warn",
-      message: "the blocklist is unavailable",
-      error: "Error: no answer",
-      has: "1",
-    };
-    expect(edge.log).toEqual([begun]);
-    edge.ask();
-    await edge.bring(second);
-    expect(edge.log).toEqual([begun, { level: "info", message: "the blocklist is available again" }]);
-    await edge.pass(2_500);
-    edge.ask();
-    await edge.bring(second);
+    const failed = { level: "warn", message: "the blocklist is unavailable" };
+    expect(edge.log).toEqual([{ ...failed, error: "Error: no answer", has: "1" }]);
+    edge.request();
+    await edge.finish(second);
+    expect(edge.log.slice(1)).toEqual([{ level: "info", message: "the blocklist is available again" }]);
+    await pass(2_500);
+    edge.request();
+    await edge.finish(second);
     expect(edge.log).toHaveLength(2);
   });
 });
 
-describe("a loading that does not end", () => {
-  test("is waited for in vain once", async () => {
+describe("a load that does not end", () => {
+  test("makes requests wait only once", async () => {
     const edge = await started(4_500);
-    const asking = edge.ask();
-    expect(asking.answer).toBe("waits");
-    await edge.pass(200);
-    expect(asking.answer).toBe(first.list);
-    expect(edge.ask().answer).toBe(first.list);
+    const pending = edge.request();
+    expect(pending.result).toBe("waits");
+    await pass(200);
+    expect(pending.result).toBe(first.list);
+    expect(edge.request().result).toBe(first.list);
     expect(edge.loads).toBe(2);
   });
 
-  test("is given up after 10 s", async () => {
+  test("is replaced by another after 10 s", async () => {
     const edge = await started(2_500);
-    edge.ask();
-    await edge.pass(9_999);
-    edge.ask();
+    edge.request();
+    await pass(9_999);
+    edge.request();
     expect(edge.loads).toBe(2);
-    await edge.pass(1);
-    edge.ask();
+    await pass(1);
+    edge.request();
     expect(edge.loads).toBe(3);
   });
 
-  test("does not overwrite what a later one has brought, if it ends after all", async () => {
+  test("does not overwrite the list of a later load if it ends after all", async () => {
     const edge = await started(2_500);
-    edge.ask();
-    const late = edge.last();
-    await edge.pass(10_000);
-    edge.ask();
-    await edge.bring(third);
+    edge.request();
+    const late = edge.lastLoad();
+    await pass(10_000);
+    edge.request();
+    await edge.finish(third);
     late.resolve(second);
     await settle();
-    expect(edge.ask().answer).toBe(third.list);
+    expect(edge.request().result).toBe(third.list);
   });
 
-  test("does not take a later one's place while that is under way", async () => {
+  test("does not replace a later load that is under way", async () => {
     const edge = await started(2_500);
-    edge.ask();
-    const late = edge.last();
-    await edge.pass(10_000);
-    const asking = edge.ask();
+    edge.request();
+    const late = edge.lastLoad();
+    await pass(10_000);
+    const pending = edge.request();
     late.resolve(second);
     await settle();
-    edge.ask();
+    edge.request();
     expect(edge.loads).toBe(3);
-    await edge.bring(third);
-    await edge.pass(10);
-    expect(asking.answer).toBe(third.list);
+    await edge.finish(third);
+    await pass(10);
+    expect(pending.result).toBe(third.list);
   });
 
-  test("tells nobody that it failed, where a later one has brought the list", async () => {
+  test("logs no failure if a later load has succeeded", async () => {
     const edge = await started(2_500);
-    edge.ask();
-    const late = edge.last();
-    await edge.pass(10_000);
-    edge.ask();
-    await edge.bring(third);
+    edge.request();
+    const late = edge.lastLoad();
+    await pass(10_000);
+    edge.request();
+    await edge.finish(third);
     late.reject(new Error("no answer"));
     await settle();
     expect(edge.log).toEqual([]);
-    await edge.pass(4_500);
-    expect(edge.ask().answer).toBe("waits");
+    await pass(4_500);
+    expect(edge.request().result).toBe("waits");
   });
 });
 
 describe("a clock that is set back", () => {
-  test("makes the list one of unknown age, which is loaded again", async () => {
+  test("makes the list's age unknown, so it is loaded again", async () => {
     const edge = await started();
-    edge.setBack(3_600_000);
-    const asking = edge.ask();
-    expect(asking.answer).toBe("waits");
-    await edge.bring(second);
-    await edge.pass(10);
-    expect(asking.answer).toBe(second.list);
+    setClockBack(3_600_000);
+    const pending = edge.request();
+    expect(pending.result).toBe("waits");
+    await edge.finish(second);
+    await pass(10);
+    expect(pending.result).toBe(second.list);
     expect(edge.loads).toBe(2);
   });
 
-  test("does not put off the next try, be the last one under way or failed", async () => {
+  test("does not delay the next load, whether the last one is under way or has failed", async () => {
     const hanging = isolate();
-    hanging.ask();
-    hanging.setBack(3_600_000);
-    hanging.ask();
+    hanging.request();
+    setClockBack(3_600_000);
+    hanging.request();
     expect(hanging.loads).toBe(2);
 
     const failed = isolate();
-    failed.ask();
+    failed.request();
     await failed.fail();
-    failed.setBack(3_600_000);
-    failed.ask();
+    setClockBack(3_600_000);
+    failed.request();
     expect(failed.loads).toBe(2);
   });
 });

@@ -1,10 +1,9 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { bodyGuard } from "../../../src/middleware/body-limit/index.ts";
-import type { GuardedRequest } from "../../../src/middleware/exchange.ts";
-import { openExchange } from "../open-exchange.ts";
+import { bodyLimit } from "../../../src/middleware/body-limit/index.ts";
+import { appOf, type RequestOptions, routed } from "../support/app.ts";
 
 const note = defineRoute({
   method: "POST",
@@ -13,7 +12,7 @@ const note = defineRoute({
   tag: "Test",
   request: { body: z.string() },
   responses: { 204: { description: "Done" } },
-  policy: { auth: "public", maxBody: 8 },
+  policy: { auth: "public", maxBody: 8, timeout: 1_000 },
 });
 const bare = defineRoute({
   method: "POST",
@@ -23,122 +22,110 @@ const bare = defineRoute({
   responses: { 204: { description: "Done" } },
   policy: { auth: "public" },
 });
-const routes = edgeRoutes({ note, bare });
+const NOTE = "/notes";
+const BARE = "/runs";
 
-const NOW_MS = 1_800_000_000_000;
+const START_MS = 1_800_000_000_000;
+/** What the guards before this one take. */
+const SPENT_MS = 400;
 const encoder = new TextEncoder();
 const json = { "content-type": "application/json" };
 
-/** A body that comes chunk by chunk, as it is asked for, and what became of it. */
+beforeEach(() => {
+  vi.useFakeTimers({ now: START_MS, toFake: ["setTimeout", "clearTimeout"] });
+});
+afterEach(() => {
+  // An open timer keeps a Worker's request alive.
+  const timers = vi.getTimerCount();
+  vi.useRealTimers();
+  expect(timers).toBe(0);
+});
+
+/** A body that arrives chunk by chunk, each when it is read, and what happened to it. */
 const bodyOf = (...chunks: readonly (string | "stalls" | "breaks")[]) => {
   const left = [...chunks];
   const fate = { isRead: false, isCancelled: false };
-  const { promise: never, resolve: stop } = Promise.withResolvers<{ done: boolean }>();
-  const body: GuardedRequest["body"] = {
-    getReader: () => {
-      fate.isRead = true;
-      return {
-        read: async () => {
-          const chunk = left.shift();
-          if (chunk === "stalls") return never;
-          if (chunk === "breaks") throw new Error("the connection was reset");
-          return chunk === undefined ? { done: true } : { done: false, value: encoder.encode(chunk) };
-        },
-        cancel: async () => {
-          fate.isCancelled = true;
-          stop({ done: true });
-        },
-      };
+  const never = Promise.withResolvers<void>();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      pull: (controller) => {
+        fate.isRead = true;
+        const chunk = left.shift();
+        if (chunk === "stalls") return never.promise;
+        if (chunk === "breaks") throw new Error("the connection was reset");
+        if (chunk === undefined) controller.close();
+        else controller.enqueue(encoder.encode(chunk));
+        return undefined;
+      },
+      cancel: () => {
+        fate.isCancelled = true;
+        never.resolve();
+      },
     },
-  };
+    { highWaterMark: 0 },
+  );
   return { body, fate };
 };
 
-/** Endings that were asked for and not cleared. */
-let uncleared = 0;
-afterEach(() => {
-  expect(uncleared).toBe(0);
-});
-
-const taken = (
-  name: "note" | "bare",
-  body: GuardedRequest["body"],
+/** Sends a request to a body limit of its own. */
+const send = (
+  target: string,
+  body: RequestOptions["body"],
   headers: Readonly<Record<string, string>> = json,
 ) => {
-  const route = routes[name];
-  if (route === undefined) throw new Error("there is no such route");
-  const deadline = new AbortController();
-  const endings: number[] = [];
-  const exchange = Object.assign(openExchange({ method: "POST", headers, body }), {
-    entry: { name, route },
-    deadlineAtMs: NOW_MS + 1_000,
-  });
-  const guard = bodyGuard({
-    now: () => NOW_MS + 400,
-    endingIn: (ms) => {
-      endings.push(ms);
-      uncleared += 1;
-      return {
-        signal: deadline.signal,
-        clear: () => {
-          uncleared -= 1;
-        },
-      };
-    },
-  });
-  return { exchange, result: guard(exchange), endings, end: () => deadline.abort() };
+  const middleware = routed(edgeRoutes({ note, bare }), () => START_MS).use(
+    bodyLimit({ now: () => START_MS + SPENT_MS }),
+  );
+  return appOf(middleware.handlers)({ method: "POST", target, headers, body });
 };
 
-describe("a body that is taken", () => {
-  test("is kept whole, as many bytes as the route takes", async () => {
-    const { result, exchange } = taken("note", bodyOf('"ab', "cde", 'f"').body);
-    expect(await result).toBeUndefined();
-    expect(exchange.body).toEqual(encoder.encode('"abcdef"'));
-  });
-
-  test("has the time that is left to the route's deadline", async () => {
-    const { result, endings } = taken("note", bodyOf('"a"').body);
-    await result;
-    expect(endings).toEqual([600]);
+describe("an accepted body", () => {
+  test("is kept whole, up to the route's maximum", async () => {
+    const { passed, variables } = await send(NOTE, bodyOf('"ab', "cde", 'f"').body);
+    expect(passed).toBe(true);
+    expect(variables.body).toEqual(encoder.encode('"abcdef"'));
   });
 
   test.each([
-    ["no body", null],
-    ["an empty one", bodyOf().body],
-    ["empty chunks alone", bodyOf("", "").body],
-  ])("leaves nothing where there is %s", async (_, body) => {
-    const { result, exchange } = taken("bare", body, {});
-    expect(await result).toBeUndefined();
-    expect(exchange).not.toHaveProperty("body");
+    ["no body", undefined],
+    ["an empty body", bodyOf().body],
+    ["only empty chunks", bodyOf("", "").body],
+  ])("is undefined for a request with %s", async (_, body) => {
+    const { passed, variables } = await send(BARE, body, {});
+    expect(passed).toBe(true);
+    expect(variables).not.toHaveProperty("body");
   });
 });
 
 describe("a body that is too large", () => {
-  test("is refused by its announced length, and not read", async () => {
+  test("is rejected by its announced length, and not read", async () => {
     const { body, fate } = bodyOf('"abcdefg"');
-    const { result } = taken("note", body, { ...json, "content-length": "9" });
-    expect(await result).toEqual({
+    const { response, problem, variables } = await send(NOTE, body, { ...json, "content-length": "9" });
+    expect(response.status).toBe(413);
+    expect(problem).toEqual({
       code: "content_too_large",
       detail: "The body may hold at most 8 bytes.",
     });
+    expect(variables.rejectedBy).toBe("body");
     expect(fate.isRead).toBe(false);
   });
 
   test.each([
     ["none was announced", {}],
     ["less was announced", { "content-length": "8" }],
-    ["what was announced is no number", { "content-length": "many" }],
-  ])("is refused by what arrives where %s, and the rest is let go", async (_, announced) => {
+    ["the announced length is no number", { "content-length": "many" }],
+  ])("is rejected by what arrives if %s, and the rest is cancelled", async (_, announced) => {
     const { body, fate } = bodyOf('"abcd', "efgh", '"');
-    const { result, exchange } = taken("note", body, { ...json, ...announced });
-    expect(await result).toMatchObject({ code: "content_too_large" });
+    const { passed, problem, variables } = await send(NOTE, body, { ...json, ...announced });
+    expect(passed).toBe(false);
+    expect(problem).toMatchObject({ code: "content_too_large" });
     expect(fate.isCancelled).toBe(true);
-    expect(exchange).not.toHaveProperty("body");
+    expect(variables).not.toHaveProperty("body");
   });
 
-  test("is any where the route takes none", async () => {
-    const { result } = taken("bare", bodyOf("a").body);
-    expect(await result).toEqual({ code: "content_too_large", detail: "This route takes no body." });
+  test("is any body if the route takes none", async () => {
+    const { problem } = await send(BARE, bodyOf("a").body);
+    expect(problem).toEqual({ code: "content_too_large", detail: "This route takes no body." });
   });
 });
 
@@ -147,34 +134,37 @@ describe("a body of another type", () => {
     {},
     { "content-type": "text/plain" },
     { "content-type": "application/json; charset=latin1" },
-  ])("is refused unread: %j", async (headers) => {
+  ])("is rejected unread: %j", async (headers) => {
     const { body, fate } = bodyOf('"a"');
-    const { result } = taken("note", body, headers);
-    expect(await result).toEqual({
-      code: "unsupported_media_type",
-      detail: "Send application/json.",
-      headers: { accept: "application/json" },
-    });
+    const { response, problem } = await send(NOTE, body, headers);
+    expect(response.status).toBe(415);
+    expect(response.headers.get("accept")).toBe("application/json");
+    expect(problem).toEqual({ code: "unsupported_media_type", detail: "Send application/json." });
     expect(fate.isRead).toBe(false);
   });
 });
 
-describe("a body that does not come whole", () => {
-  test("is waited for until the time is over", async () => {
+describe("a body that does not arrive completely", () => {
+  test("may take until the route's deadline, and is then cancelled", async () => {
     const { body, fate } = bodyOf('"a', "stalls");
-    const { result, exchange, end } = taken("note", body);
-    end();
-    expect(await result).toEqual({ code: "request_timeout" });
+    const sending = send(NOTE, body);
+    await vi.advanceTimersByTimeAsync(1_000 - SPENT_MS - 1);
+    expect(fate).toEqual({ isRead: true, isCancelled: false });
+    await vi.advanceTimersByTimeAsync(1);
+    const { response, problem, variables } = await sending;
+    expect(response.status).toBe(408);
+    expect(problem).toEqual({ code: "request_timeout" });
     expect(fate.isCancelled).toBe(true);
-    expect(exchange).not.toHaveProperty("body");
+    expect(variables).not.toHaveProperty("body");
   });
 
-  test("is wrong where it breaks off", async () => {
-    const { result, exchange } = taken("note", bodyOf('"a', "breaks").body);
-    expect(await result).toEqual({
+  test("is an invalid request if it breaks off", async () => {
+    const { response, problem, variables } = await send(NOTE, bodyOf('"a', "breaks").body);
+    expect(response.status).toBe(400);
+    expect(problem).toEqual({
       code: "invalid_request",
       detail: "The body ended before its announced length.",
     });
-    expect(exchange).not.toHaveProperty("body");
+    expect(variables).not.toHaveProperty("body");
   });
 });

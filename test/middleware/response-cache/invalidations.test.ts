@@ -1,50 +1,67 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { beforeEach, expect, test } from "vitest";
 import { createInvalidations } from "../../../src/middleware/response-cache/invalidations.ts";
 
-test("what was made up to the moment of a write is old, what is made after it is not", () => {
-  const invalidations = createInvalidations();
-  invalidations.note(["products"], 7);
-  expect(invalidations.isOld(["products"], 7)).toBe(true);
-  expect(invalidations.isOld(["products"], 8)).toBe(false);
-  expect(invalidations.isOld(["orders"], 1)).toBe(false);
+let clockMs: number;
+const now = (): number => clockMs;
+beforeEach(() => {
+  clockMs = 1_000;
 });
 
-test("one old tag of several makes an answer old", () => {
-  const invalidations = createInvalidations();
-  invalidations.note(["a"], 3);
-  invalidations.note(["b"], 5);
-  expect(invalidations.isOld(["a", "b", "c"], 4)).toBe(true);
-  expect(invalidations.last(["a", "b", "c"])).toBe(5);
-  expect(invalidations.last(["c"])).toBeUndefined();
+test("a write invalidates what was made before under one of its tags", () => {
+  const invalidations = createInvalidations(now);
+  const before = invalidations.now();
+  invalidations.invalidate(["products", "products/1"]);
+  const after = invalidations.now();
+  expect(invalidations.isInvalidated(["other", "products"], before)).toBe(true);
+  expect(invalidations.isInvalidated(["products"], after)).toBe(false);
+  expect(invalidations.isInvalidated(["orders"], before)).toBe(false);
 });
 
-test("however few tags are remembered, nothing that a write made old is ever taken for new", () => {
-  const tag = fc.constantFrom("a", "b", "c", "d", "e", "f");
-  const write = fc.record({ tag, after: fc.nat(3) });
+test("what is made after a write is newer, within the same millisecond and if the clock is set back", () => {
+  const nowMs = fc.constantFrom(100, 100, 101, 50, 1_800_000_000_000);
   fc.assert(
-    fc.property(fc.array(write, { maxLength: 100 }), fc.integer({ min: 1, max: 4 }), (writes, most) => {
-      const invalidations = createInvalidations(most);
-      const exact = new Map<string, number>();
-      let moment = 0;
-      for (const each of writes) {
-        moment += each.after;
-        invalidations.note([each.tag], moment);
-        exact.set(each.tag, moment);
-        for (const [name, last] of exact) {
-          expect(invalidations.isOld([name], last)).toBe(true);
-          expect(invalidations.isOld([name], last - 1)).toBe(true);
+    fc.property(fc.array(fc.record({ nowMs, isWrite: fc.boolean() }), { maxLength: 50 }), (steps) => {
+      clockMs = 100;
+      const invalidations = createInvalidations(now);
+      let made = { asOfMs: invalidations.now(), writes: 0 };
+      let writes = 0;
+      for (const step of steps) {
+        clockMs = step.nowMs;
+        if (step.isWrite) {
+          invalidations.invalidate(["a"]);
+          writes += 1;
+        } else {
+          made = { asOfMs: invalidations.now(), writes };
         }
-        // What is made now is new in any case.
-        expect(invalidations.isOld([...exact.keys()], moment + 1)).toBe(false);
+        expect(invalidations.isInvalidated(["a"], made.asOfMs)).toBe(made.writes < writes);
       }
     }),
   );
 });
 
-test("a clock that is set back makes nothing new that was old", () => {
-  const invalidations = createInvalidations();
-  invalidations.note(["a"], 100);
-  invalidations.note(["a"], 50);
-  expect(invalidations.isOld(["a"], 100)).toBe(true);
+test("nothing that a write invalidated ever passes for new, however few tags are remembered", () => {
+  const write = fc.record({ tag: fc.constantFrom("a", "b", "c", "d", "e", "f"), afterMs: fc.nat(3) });
+  fc.assert(
+    fc.property(fc.array(write, { maxLength: 100 }), fc.integer({ min: 1, max: 4 }), (writes, maxTags) => {
+      clockMs = 1_000;
+      const invalidations = createInvalidations(now, maxTags);
+      const written = new Map<string, number>();
+      for (const { tag, afterMs } of writes) {
+        clockMs += afterMs;
+        written.set(tag, invalidations.now());
+        invalidations.invalidate([tag]);
+        for (const [name, atMs] of written) expect(invalidations.isInvalidated([name], atMs)).toBe(true);
+        expect(invalidations.isInvalidated([...written.keys()], invalidations.now())).toBe(false);
+      }
+    }),
+  );
+});
+
+test("the age below which nothing is invalidated counts from the last write", () => {
+  const invalidations = createInvalidations(now);
+  expect(invalidations.maxAgeS(["a"])).toBeUndefined();
+  invalidations.invalidate(["a"]);
+  clockMs += 2_999;
+  expect([invalidations.maxAgeS(["a", "b"]), invalidations.maxAgeS(["b"])]).toEqual([2, undefined]);
 });

@@ -2,27 +2,27 @@ import { describe, expect, test } from "vitest";
 import type { CacheStatus } from "../../../src/middleware/response-cache/cache-status.ts";
 import { CACHE_OUTCOMES, outcomeOf } from "../../../src/middleware/response-cache/outcome.ts";
 
-describe("what a cache says of an answer is, for telemetry,", () => {
+describe("the outcome", () => {
   test.each<[string, CacheStatus, string]>([
-    ["a hit where it is from the cache", { hit: true, ttlS: 3 }, "hit"],
+    ["is a hit if the response is from the cache", { hit: true, ttlS: 3 }, "hit"],
     [
-      "stale where it is renewed meanwhile",
+      "is stale if it is revalidated in the background",
       { hit: true, ttlS: -1, detail: "stale-while-revalidate" },
       "stale",
     ],
     [
-      "stale on an error where no newer one was to be had",
+      "is stale on error if no newer response came",
       { hit: true, detail: "stale-if-error" },
       "stale_on_error",
     ],
     [
-      "stale on an error also where the request had gone on",
+      "is stale on error if the fill failed",
       { forward: "stale", forwardStatus: 503, detail: "stale-if-error" },
       "stale_on_error",
     ],
-    ["a miss where the request went on", { forward: "miss" }, "miss"],
-    ["a miss where what was kept was too old", { forward: "stale" }, "miss"],
-    ["a miss where the client wanted none of it", { forward: "request" }, "miss"],
+    ["is a miss if the request was forwarded", { forward: "miss" }, "miss"],
+    ["is a miss if the entry was too old", { forward: "stale" }, "miss"],
+    ["is a miss if the request excluded the entry", { forward: "request" }, "miss"],
   ])("%s", (_, status, outcome) => {
     expect(outcomeOf(status)).toBe(outcome);
     expect(CACHE_OUTCOMES).toContain(outcome);

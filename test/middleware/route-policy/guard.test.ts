@@ -2,9 +2,7 @@ import { describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { routeGuard } from "../../../src/middleware/route-policy/index.ts";
-import { compileRoutes } from "../../../src/middleware/route-policy/route-table.ts";
-import { type OpenOptions, openExchange } from "../open-exchange.ts";
+import { appOf, type RequestOptions, routed } from "../support/app.ts";
 
 const NOW_MS = 1_800_000_000_000;
 const SHOP = "https://shop.example";
@@ -41,19 +39,22 @@ const remove = defineRoute({
 });
 const ALLOW = "DELETE, GET, HEAD, OPTIONS, PATCH";
 
-const guard = routeGuard(compileRoutes(edgeRoutes({ get, change, remove })), () => NOW_MS);
+const app = appOf(routed(edgeRoutes({ get, change, remove }), () => NOW_MS).handlers);
 
-const asked = (options: OpenOptions) => {
-  const exchange = openExchange({ target: "/things/7", ...options });
-  return { exchange, result: guard(exchange) };
+/** Every request is decided synchronously. */
+const send = async (options: RequestOptions) => {
+  const outcome = await app({ target: "/things/7", ...options });
+  expect(outcome.isSynchronous).toBe(true);
+  return outcome;
 };
 
-/** The status and the fields of an answer that has no body. */
-const answered = async (headers: Readonly<Record<string, string>>, target = "/things/7") => {
-  const { result } = asked({ method: "OPTIONS", target, headers });
-  if (!(result instanceof Response)) throw new Error(`it is refused: ${JSON.stringify(result)}`);
-  expect(await result.text()).toBe("");
-  return { status: result.status, headers: Object.fromEntries(result.headers) };
+/** Status and header fields of a response without a body. */
+const options = async (headers: Readonly<Record<string, string>>) => {
+  const { response, passed, variables } = await send({ method: "OPTIONS", headers });
+  expect(passed).toBe(false);
+  expect(variables.rejectedBy).toBe("route");
+  expect(await response.text()).toBe("");
+  return { status: response.status, headers: Object.fromEntries(response.headers) };
 };
 
 describe("a request", () => {
@@ -61,11 +62,11 @@ describe("a request", () => {
     ["GET", "get", 2_000],
     ["HEAD", "get", 2_000],
     ["PATCH", "change", 10_000],
-  ])("%s finds the route %s, and has its deadline", (method, name, timeoutMs) => {
-    const { exchange, result } = asked({ method });
-    expect(result).toBeUndefined();
-    expect(exchange.entry?.name).toBe(name);
-    expect(exchange.deadlineAtMs).toBe(NOW_MS + timeoutMs);
+  ])("%s finds the route %s, and has its deadline", async (method, name, timeoutMs) => {
+    const { passed, variables } = await send({ method });
+    expect(passed).toBe(true);
+    expect(variables.route?.name).toBe(name);
+    expect(variables.deadlineAtMs).toBe(NOW_MS + timeoutMs);
   });
 
   test.each([
@@ -74,18 +75,21 @@ describe("a request", () => {
     "/things/",
     "/things/7/",
     "/things/7/parts",
-  ])("for %s, which is nowhere in the contract, finds nothing", (target) => {
-    const { exchange, result } = asked({ target });
-    expect(result).toEqual({ code: "not_found" });
-    expect(exchange).not.toHaveProperty("entry");
-    expect(exchange).not.toHaveProperty("deadlineAtMs");
+  ])("for %s, which is not in the contract, gets 404", async (target) => {
+    const { response, problem, variables } = await send({ target });
+    expect(response.status).toBe(404);
+    expect(problem).toEqual({ code: "not_found" });
+    expect(variables.rejectedBy).toBe("route");
+    expect(variables).not.toHaveProperty("route");
+    expect(variables).not.toHaveProperty("deadlineAtMs");
   });
 
-  test("by a method that the path does not know is told which it knows", () => {
-    expect(asked({ method: "PUT" }).result).toEqual({
-      code: "method_not_allowed",
-      headers: { allow: ALLOW },
-    });
+  test("with a method that the path does not have gets 405 and the methods it has", async () => {
+    const { response, problem, variables } = await send({ method: "PUT" });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe(ALLOW);
+    expect(problem).toEqual({ code: "method_not_allowed" });
+    expect(variables.rejectedBy).toBe("route");
   });
 });
 
@@ -94,36 +98,40 @@ describe("a page's request", () => {
     ["GET", SHOP, { "access-control-allow-origin": "*" }],
     ["PATCH", SHOP, { "access-control-allow-origin": SHOP, vary: "Origin" }],
     ["PATCH", "https://other.example", { vary: "Origin" }],
-  ])("%s from %s has fields of its own", (method, origin, fields) => {
-    const { exchange, result } = asked({ method, headers: { origin } });
-    expect(result).toBeUndefined();
-    expect(exchange.corsHeaders).toMatchObject(fields);
+  ])("%s from %s gets the route's CORS fields", async (method, origin, fields) => {
+    const { passed, response } = await send({ method, headers: { origin } });
+    expect(passed).toBe(true);
+    const { "access-control-allow-origin": allowed, vary } = Object.fromEntries(response.headers);
+    expect({ "access-control-allow-origin": allowed, vary }).toEqual(fields);
   });
 
   test.each<[string, string, Record<string, string>]>([
-    ["no page asks", "GET", {}],
-    ["no page may ask", "DELETE", { origin: SHOP }],
-  ])("has none where %s", (_, method, headers) => {
-    expect(asked({ method, headers }).exchange).not.toHaveProperty("corsHeaders");
+    ["no page sent it", "GET", {}],
+    ["the route allows no page", "DELETE", { origin: SHOP }],
+  ])("gets none if %s", async (_, method, headers) => {
+    const fields = [...(await send({ method, headers })).response.headers.keys()];
+    expect(fields.filter((name) => name === "vary" || name.startsWith("access-control-"))).toEqual([]);
   });
 });
 
 describe("OPTIONS", () => {
   test.each<[string, Record<string, string>]>([
-    ["nobody's page", {}],
-    ["a page that asks for no method", { origin: SHOP }],
-    ["a method that no page asks for", { "access-control-request-method": "PATCH" }],
-  ])("is told what the path knows, for %s", async (_, headers) => {
-    const answer = await answered(headers);
-    expect(answer).toMatchObject({
+    ["without an origin", {}],
+    ["from a page that asks for no method", { origin: SHOP }],
+    ["for a method, but from no page", { "access-control-request-method": "PATCH" }],
+  ])("%s gets the path's methods", async (_, headers) => {
+    const response = await options(headers);
+    expect(response).toMatchObject({
       status: 204,
       headers: { allow: ALLOW, "x-content-type-options": "nosniff", "x-request-id": expect.any(String) },
     });
-    expect(answer.headers).not.toHaveProperty("access-control-allow-origin");
+    expect(response.headers).not.toHaveProperty("access-control-allow-origin");
   });
 
-  test("finds nothing where there is no such path", () => {
-    expect(asked({ method: "OPTIONS", target: "/thing" }).result).toEqual({ code: "not_found" });
+  test("gets 404 for a path that is not in the contract", async () => {
+    const { response, problem } = await send({ method: "OPTIONS", target: "/thing" });
+    expect(response.status).toBe(404);
+    expect(problem).toEqual({ code: "not_found" });
   });
 });
 
@@ -134,8 +142,8 @@ describe("a preflight", () => {
     ["GET", "https://other.example", "*", "if-none-match"],
     ["HEAD", "https://other.example", "*", "if-none-match"],
     ["PATCH", SHOP, SHOP, "if-match, content-type, authorization"],
-  ])("for %s from %s may send what the route takes", async (method, origin, allowed, fields) => {
-    expect(await answered(preflight(method, origin))).toMatchObject({
+  ])("for %s from %s allows the fields that the route takes", async (method, origin, allowed, fields) => {
+    expect(await options(preflight(method, origin))).toMatchObject({
       status: 204,
       headers: {
         "access-control-allow-origin": allowed,
@@ -148,18 +156,18 @@ describe("a preflight", () => {
   });
 
   test.each([
-    ["of a site that may not", "PATCH", "https://other.example"],
-    ["of any site where none may", "DELETE", SHOP],
-  ])("%s is refused", (_, method, origin) => {
-    expect(asked({ method: "OPTIONS", headers: preflight(method, origin) }).result).toMatchObject({
-      code: "forbidden",
-    });
+    ["from a site that the route does not allow", "PATCH", "https://other.example"],
+    ["from any site if the route allows none", "DELETE", SHOP],
+  ])("%s gets 403", async (_, method, origin) => {
+    const { response, problem } = await send({ method: "OPTIONS", headers: preflight(method, origin) });
+    expect(response.status).toBe(403);
+    expect(problem).toMatchObject({ code: "forbidden" });
   });
 
-  test("for a method that the path does not know is told which it knows", () => {
-    expect(asked({ method: "OPTIONS", headers: preflight("PUT") }).result).toEqual({
-      code: "method_not_allowed",
-      headers: { allow: ALLOW },
-    });
+  test("for a method that the path does not have gets 405 and the methods it has", async () => {
+    const { response, problem } = await send({ method: "OPTIONS", headers: preflight("PUT") });
+    expect(response.status).toBe(405);
+    expect(response.headers.get("allow")).toBe(ALLOW);
+    expect(problem).toEqual({ code: "method_not_allowed" });
   });
 });

@@ -3,18 +3,17 @@ import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import type { Problem } from "../../../src/contract/problem.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import type { Exchange } from "../../../src/middleware/exchange.ts";
 import { compileRoutes } from "../../../src/middleware/route-policy/route-table.ts";
-import { screeningGuard } from "../../../src/middleware/screening/index.ts";
+import { type ScreeningDeps, screening } from "../../../src/middleware/screening/index.ts";
 import type { ScreeningRule } from "../../../src/middleware/screening/rules.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
-import { type OpenOptions, openExchange } from "../open-exchange.ts";
+import { appOf, type RequestOptions } from "../support/app.ts";
 
 /** A route with a path that scanners ask for. */
 const health = defineRoute({
   method: "GET",
   path: "/actuator/health",
-  summary: "Tells how it is",
+  summary: "Reports health",
   tag: "Test",
   responses: { 204: { description: "Well" } },
   policy: { auth: "public" },
@@ -28,91 +27,114 @@ const thing = defineRoute({
   responses: { 204: { description: "Done" } },
   policy: { auth: "public" },
 });
-const table = compileRoutes(edgeRoutes({ health, thing }));
+const routes = compileRoutes(edgeRoutes({ health, thing }));
 
-const screened = () => {
+const startApp = (headerFields?: ScreeningDeps["headerFields"]) => {
   const findings: SecurityFinding[] = [];
-  const guard = screeningGuard(table, (_, finding) => void findings.push(finding));
-  return { guard, findings };
+  const reported: (string | null)[] = [];
+  const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
+    findings.push(finding);
+    reported.push(route);
+  };
+  const app = appOf([screening({ routes, report, headerFields })]);
+  /** Every request is decided synchronously. */
+  const send = async (options: RequestOptions) => {
+    const outcome = await app(options);
+    expect(outcome.isSynchronous).toBe(true);
+    return outcome;
+  };
+  return { send, findings, reported };
 };
 
 interface Case {
-  readonly sent: OpenOptions & { readonly fields?: Exchange["fields"] };
-  readonly answer: Problem;
+  readonly sent: RequestOptions & { readonly fields?: readonly (readonly [string, string])[] };
+  readonly status: number;
+  readonly problem: Problem;
 }
 
-/** Told what was wrong. */
-const told = (code: Problem["code"], about: string): Problem => ({ code, detail: `Rejected: ${about}.` });
-/** Told what everybody is told of what does not exist. */
-const nothingThere: Problem = { code: "not_found" };
+/** A response that names what was wrong. */
+const rejected = (status: number, code: Problem["code"], finding: string) => ({
+  status,
+  problem: { code, detail: `Rejected: ${finding}.` },
+});
+/** The same response as for any path that does not exist. */
+const notFound: Omit<Case, "sent"> = { status: 404, problem: { code: "not_found" } };
 
 const cases: Readonly<Record<ScreeningRule, Case>> = {
   path_traversal: {
     sent: { target: "/v1/%2e%2e/x" },
-    answer: told("invalid_request", "path_traversal: segment 2 of the path, decoded once"),
+    ...rejected(400, "invalid_request", "path_traversal: segment 2 of the path, decoded once"),
   },
   control_characters: {
     sent: { target: "/v1?q=%00" },
-    answer: told("invalid_request", "control_characters: query"),
+    ...rejected(400, "invalid_request", "control_characters: query"),
   },
   malformed_encoding: {
     sent: { target: "/v1/%zz" },
-    answer: told("invalid_request", "malformed_encoding: path"),
+    ...rejected(400, "invalid_request", "malformed_encoding: path"),
   },
   encoded_separator: {
     sent: { target: "/v1/a%2fb" },
-    answer: told("invalid_request", "encoded_separator: path, decoded once"),
+    ...rejected(400, "invalid_request", "encoded_separator: path, decoded once"),
   },
-  backslash: { sent: { target: "/v1\\a" }, answer: told("invalid_request", "backslash: path") },
-  empty_segment: { sent: { target: "/v1//a" }, answer: nothingThere },
-  path_parameter: { sent: { target: "/v1/a;b" }, answer: nothingThere },
-  scanner_path: { sent: { target: "/.env" }, answer: nothingThere },
-  method: {
-    sent: { method: "TRACE" },
-    answer: {
-      code: "method_not_allowed",
-      headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" },
-    },
-  },
+  backslash: { sent: { target: "/v1\\a" }, ...rejected(400, "invalid_request", "backslash: path") },
+  empty_segment: { sent: { target: "/v1//a" }, ...notFound },
+  path_parameter: { sent: { target: "/v1/a;b" }, ...notFound },
+  scanner_path: { sent: { target: "/.env" }, ...notFound },
+  method: { sent: { method: "TRACE" }, status: 405, problem: { code: "method_not_allowed" } },
   url_too_long: {
     sent: { target: "/".padEnd(8_193, "a") },
-    answer: told("uri_too_long", "url_too_long: path and query"),
+    ...rejected(414, "uri_too_long", "url_too_long: path and query"),
   },
   headers_too_large: {
     sent: { fields: [["a", "a".repeat(8_193)]] },
-    answer: told("header_fields_too_large", "headers_too_large: header field a"),
+    ...rejected(431, "header_fields_too_large", "headers_too_large: header field a"),
   },
   duplicate_header: {
     sent: { fields: [["content-length", "1, 2"]] },
-    answer: told("invalid_request", "duplicate_header: header field content-length"),
+    ...rejected(400, "invalid_request", "duplicate_header: header field content-length"),
   },
 };
 
-test.each(Object.entries(cases))("%s is answered as it should be, and reported once", (rule, each) => {
-  const { guard, findings } = screened();
+test.each(Object.entries(cases))("%s gets its response, and is reported once", async (rule, each) => {
   const { fields, ...options } = each.sent;
-  const exchange = { ...openExchange(options), ...(fields && { fields }) };
-  expect(guard(exchange)).toEqual(each.answer);
+  const { send, findings } = startApp(fields && (() => fields));
+  const { response, problem, variables } = await send(options);
+  expect(response.status).toBe(each.status);
+  expect(problem).toEqual(each.problem);
+  expect(variables.rejectedBy).toBe("screening");
   expect(findings).toEqual([
     { type: "suspicious_activity", rule, details: expect.stringMatching(`^${rule}: `) },
   ]);
 });
 
-test("an ordinary request goes on, and nothing is told of it", () => {
-  const { guard, findings } = screened();
-  expect(guard(openExchange({ target: "/v1/products?q=lamp" }))).toBeUndefined();
+test("a rejected method gets the accepted ones", async () => {
+  const { response } = await startApp().send({ method: "TRACE" });
+  expect(response.headers.get("allow")).toBe("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+});
+
+test("an ordinary request passes, and is not reported", async () => {
+  const { send, findings } = startApp();
+  expect((await send({ target: "/v1/products?q=lamp" })).passed).toBe(true);
   expect(findings).toEqual([]);
+});
+
+test("a report names the route, if there is one", async () => {
+  const { send, reported } = startApp();
+  await send({ target: "/things/7?q=%00" });
+  await send({ target: "/nothing?q=%00" });
+  expect(reported).toEqual(["thing", null]);
 });
 
 describe("a path that scanners ask for", () => {
   test.each([
     ["GET", "/actuator/health"],
     ["HEAD", "/actuator/health"],
-    // That it does not know the method is for the route guard to say.
+    // The route policy rejects the method.
     ["POST", "/actuator/health"],
-  ])("is ordinary where the contract has it: %s %s", (method, target) => {
-    const { guard, findings } = screened();
-    expect(guard(openExchange({ method, target }))).toBeUndefined();
+  ])("passes if the contract has it: %s %s", async (method, target) => {
+    const { send, findings } = startApp();
+    expect((await send({ method, target })).passed).toBe(true);
     expect(findings).toEqual([]);
   });
 
@@ -121,32 +143,30 @@ describe("a path that scanners ask for", () => {
     "/actuator/env",
     "/actuator/health/",
     "/actuator/health/x",
-  ])("is none beside it: %s", (target) => {
-    expect(screened().guard(openExchange({ target }))).toEqual(nothingThere);
+  ])("is rejected beside a route: %s", async (target) => {
+    expect((await startApp().send({ target })).problem).toEqual(notFound.problem);
   });
 });
 
-test("no other rule yields to the contract", () => {
-  expect(screened().guard(openExchange({ target: "/things/a%2fb" }))).toEqual(cases.encoded_separator.answer);
-  expect(screened().guard(openExchange({ target: "/things/a;b" }))).toEqual(nothingThere);
-  expect(screened().guard(openExchange({ target: "/things/a?q=%00" }))).toEqual(
-    cases.control_characters.answer,
-  );
+test("no other rule makes an exception for routes", async () => {
+  const { send } = startApp();
+  const problemOf = async (target: string) => (await send({ target })).problem;
+  expect(await problemOf("/things/a%2fb")).toEqual(cases.encoded_separator.problem);
+  expect(await problemOf("/things/a;b")).toEqual(notFound.problem);
+  expect(await problemOf("/things/a?q=%00")).toEqual(cases.control_characters.problem);
 });
 
-test("header fields are looked at only where the exchange has them at hand", () => {
+test("header fields are screened only if the tier provides them", async () => {
   const headers = { "content-length": "1, 2" };
-  const exchange = openExchange({ headers });
-  expect(screened().guard(exchange)).toBeUndefined();
-  expect(screened().guard({ ...exchange, fields: new Headers(headers) })).toMatchObject({
-    code: "invalid_request",
-  });
+  expect((await startApp().send({ headers })).passed).toBe(true);
+  const { send } = startApp((c) => c.req.raw.headers);
+  expect((await send({ headers })).problem).toMatchObject({ code: "invalid_request" });
 });
 
 test.each([
   "/things/a%2fb.php",
   "/things/.env;x",
   "/things/a.php?q=%00",
-])("what scanners ask for hides nothing else where it is a route's: %s", (target) => {
-  expect(screened().guard(openExchange({ target }))).toBeDefined();
+])("a scanner's name in a route's path hides no other finding: %s", async (target) => {
+  expect((await startApp().send({ target })).passed).toBe(false);
 });

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { ShedError } from "../../../src/origin/admission.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "../../../src/origin/db/errors.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { problemOf } from "../../../src/origin/middleware/error-handler.ts";
+import { ShedError } from "../../../src/origin/middleware/load-shedding.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));

@@ -1,4 +1,4 @@
-/** What the limit makes of a backend that it knows nothing of. The load is open: nobody waits before asking again. */
+/** The limit in front of a backend of unknown capacity. The load is open: arrivals do not wait for responses. */
 import { expect, test } from "vitest";
 import { type Outcome, Simulation } from "./support/simulation.ts";
 
@@ -17,13 +17,13 @@ const fixed =
   ({ serviceMs }: Backend) =>
   (): number =>
     serviceMs;
-/** Evenly within half and one and a half of it. */
+/** Uniform within half and one and a half times the mean. */
 const jittered =
   ({ serviceMs }: Backend) =>
   (_kind: string, random: () => number): number =>
     serviceMs * (0.5 + random());
 
-/** For finding out anew; for finding out; for measuring. */
+/** Time to adapt to a change, to adapt at first, and to measure. */
 const recoverMs = ({ serviceMs }: Backend): number => Math.min(15_000, Math.max(9_000, 75 * serviceMs));
 const settleMs = ({ serviceMs }: Backend): number => Math.max(4_000, 60 * serviceMs);
 const measureMs = (backend: Backend): number => Math.max(2_000, 2_000_000 / capacityOf(backend));
@@ -34,7 +34,7 @@ const settled = (simulation: Simulation, backend: Backend, load: number): Outcom
   return simulation.run(perS, measureMs(backend));
 };
 
-test.for(BACKENDS)("at twice the capacity of %o, fixed, it does its work, in good time", (backend) => {
+test.for(BACKENDS)("at twice the capacity of %o, fixed, goodput and latency hold", (backend) => {
   const serviceMs = fixed(backend);
   const half = settled(new Simulation({ ...backend, serviceMs }), backend, 0.5);
   const twice = settled(new Simulation({ ...backend, serviceMs }), backend, 2);
@@ -43,7 +43,7 @@ test.for(BACKENDS)("at twice the capacity of %o, fixed, it does its work, in goo
   expect(twice.p99Ms / half.p99Ms).toBeLessThan(3);
 });
 
-test.for(BACKENDS)("at twice the capacity of %o, jittered, it does its work, in good time", (backend) => {
+test.for(BACKENDS)("at twice the capacity of %o, jittered, goodput and latency hold", (backend) => {
   const serviceMs = jittered(backend);
   const half = settled(new Simulation({ ...backend, serviceMs }), backend, 0.5);
   const twice = settled(new Simulation({ ...backend, serviceMs }), backend, 2);
@@ -53,12 +53,12 @@ test.for(BACKENDS)("at twice the capacity of %o, jittered, it does its work, in 
 
 test.for(
   BACKENDS,
-)("work of %o that takes twice as long, and then as long as before, is found out", (backend) => {
+)("the limit recovers when work of %o takes twice as long, and then as long as before", (backend) => {
   let factor = 1;
   const simulation = new Simulation({
     ...backend,
     serviceMs: () => backend.serviceMs * factor,
-    // When work is quick again, nobody waits for a moment; what comes then would be a burst.
+    // When work is fast again, the queue is empty for a moment; later arrivals would be a burst.
     options: { burstMs: 0 },
   });
   const at2x = (forMs: number): Outcome => simulation.run((2 * capacityOf(backend)) / factor, forMs);
@@ -70,12 +70,12 @@ test.for(
     const capacity = capacityOf(backend) / factor;
     expect(meanwhile.perS / capacity).toBeGreaterThan(0.7);
     expect(afterwards.perS / capacity).toBeGreaterThan(0.9);
-    // Two slots' half load has a p99 of about two and a half services.
+    // Two slots at half load have a p99 of about two and a half service times.
     expect(afterwards.p99Ms).toBeLessThan((backend.slots === 2 ? 7.5 : 3.9) * backend.serviceMs * factor);
   }
 });
 
-test("a backend that loses three quarters of its slots, and gets them back, is found out", () => {
+test("the limit recovers when a backend loses three quarters of its slots and gets them back", () => {
   const backend = { slots: 32, serviceMs: 20 };
   const simulation = new Simulation({ ...backend, serviceMs: fixed(backend) });
   settled(simulation, backend, 2);
@@ -89,7 +89,7 @@ test("a backend that loses three quarters of its slots, and gets them back, is f
   }
 });
 
-test("ten minutes of twice the capacity leave everything as it was after one", () => {
+test("ten minutes at twice the capacity do not degrade goodput or latency", () => {
   const backend = { slots: 8, serviceMs: 20 };
   const simulation = new Simulation({ ...backend, serviceMs: fixed(backend) });
   settled(simulation, backend, 2);
@@ -100,12 +100,12 @@ test("ten minutes of twice the capacity leave everything as it was after one", (
   }
 });
 
-test("a burst of twenty times what the limit lets in is worked off, and nothing of it is shed", () => {
+test("a burst of twenty times the limit is served without shedding", () => {
   const backend = { slots: 8, serviceMs: 20 };
   const simulation = new Simulation({ ...backend, serviceMs: fixed(backend) });
   simulation.run(0.5 * capacityOf(backend), 10_000);
   for (let burst = 0; burst < 5; burst += 1) {
-    // More than half a second's work within a fifth of one.
+    // More than half a second of work within a fifth of a second.
     const { arrived } = simulation.run(4 * capacityOf(backend), 200);
     simulation.run(0.1 * capacityOf(backend), 3_000);
     expect(arrived.length).toBeGreaterThan(160);
@@ -113,7 +113,7 @@ test("a burst of twenty times what the limit lets in is worked off, and nothing 
   }
 });
 
-test("a rest makes it neither timid nor bold", () => {
+test("idle times do not change how the limit behaves under overload", () => {
   const backend = { slots: 8, serviceMs: 20 };
   const simulation = new Simulation({ ...backend, serviceMs: jittered(backend) });
   for (const load of [0.1, 0.9, 2, 0.1, 2]) simulation.run(load * capacityOf(backend), 30_000);
@@ -122,7 +122,7 @@ test("a rest makes it neither timid nor bold", () => {
   expect(p99Ms).toBeLessThan(3 * 30);
 });
 
-test("at twice the capacity writes, half of all, keep 95 in 100", () => {
+test("at twice the capacity 95 % of writes are served when they are half of the load", () => {
   const backend = { slots: 32, serviceMs: 20 };
   const mix = [
     { kind: "write", priority: "write" },
@@ -135,7 +135,7 @@ test("at twice the capacity writes, half of all, keep 95 in 100", () => {
   expect(perS / capacityOf(backend)).toBeGreaterThan(0.9);
 });
 
-test("background work goes first, and reads before writes", () => {
+test("background work is shed first, then reads, then writes", () => {
   const backend = { slots: 8, serviceMs: 20 };
   const priorities = ["write", "read", "background"] as const;
   const mix = priorities.map((priority) => ({ kind: priority, priority }));
@@ -150,7 +150,7 @@ test("background work goes first, and reads before writes", () => {
   expect(shedShare[2]).toBeGreaterThan(0.8);
 });
 
-test("kinds of very different latencies share one limit, and none is taken for slow", () => {
+test("kinds with very different latencies share one limit", () => {
   const usualMs: Readonly<Record<string, number>> = { quick: 5, usual: 20, slow: 200 };
   const kinds = [...Array<string>(10).fill("quick"), ...Array<string>(9).fill("usual"), "slow"];
   const meanMs = kinds.reduce((sum, kind) => sum + (usualMs[kind] ?? 0), 0) / kinds.length;
@@ -176,7 +176,7 @@ test("processes that share a backend find its capacity together", () => {
   }
 });
 
-test("where deadlines are missed it goes below what latencies alone would have it", () => {
+test("missed deadlines lower the limit further than latency alone", () => {
   const backend = { slots: 8, serviceMs: 20 };
   const limitUnder = (deadlineMs: number): number => {
     const simulation = new Simulation({ ...backend, serviceMs: fixed(backend), deadlineMs });

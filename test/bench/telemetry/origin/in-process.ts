@@ -7,10 +7,10 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
-import type { Admission } from "../../../../src/origin/admission.ts";
 import { logTransitions } from "../../../../src/origin/lifecycle/state-change-log.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
+import type { LoadShedding } from "../../../../src/origin/middleware/load-shedding.ts";
 import {
   createRequestTelemetry,
   type RequestTelemetry,
@@ -45,7 +45,7 @@ const FIGURES = {
 
 type Kind = "base" | "unsampled" | "sampled" | "sdk";
 
-const admitAll: Admission = { run: (_name, _route, _scope, work) => work() };
+const admitAll: Pick<LoadShedding, "run"> = { run: (_name, _route, _scope, work) => work() };
 
 interface App {
   fetch(request: Request): Response | Promise<Response>;

@@ -1,4 +1,4 @@
-/** What happens when: a clock that jumps from one event to the next. */
+/** A discrete-event clock: it jumps from one event to the next. */
 
 interface Entry {
   readonly atMs: number;
@@ -28,7 +28,7 @@ export class Agenda {
     heap[at] = entry;
   }
 
-  /** Lets everything happen that is due until then. */
+  /** Runs all events due until this time. */
   runUntil(untilMs: number): void {
     for (;;) {
       const next = this.#heap[0];

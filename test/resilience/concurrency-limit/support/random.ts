@@ -1,6 +1,6 @@
-/** Chance that is the same in every run. */
+/** Reproducible random numbers. */
 
-/** Mulberry32: from 0 to below 1. */
+/** Mulberry32. @returns numbers from 0 to below 1 */
 export const seededRandom = (seed: number): (() => number) => {
   let state = seed;
   return () => {
@@ -11,5 +11,5 @@ export const seededRandom = (seed: number): (() => number) => {
   };
 };
 
-/** Of the mean 1: the time between two arrivals of a Poisson process. */
+/** Exponential with mean 1: the time between two arrivals of a Poisson process. */
 export const exponential = (random: () => number): number => -Math.log(1 - random());

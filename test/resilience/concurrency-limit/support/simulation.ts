@@ -1,11 +1,11 @@
-/** Poisson arrivals at a backend of slots, behind one limit or several: deterministic, and without waiting. */
+/** Poisson arrivals at a backend of slots behind one or several limits, in simulated time; deterministic. */
 import type { Priority } from "../../../../src/contract/policy.ts";
 import {
-  createOverloadLimit,
-  type OverloadLimit,
-  type Place,
+  type ConcurrencyLimit,
+  createConcurrencyLimit,
+  type Permit,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import type { OverloadOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
+import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
 import { Agenda } from "./agenda.ts";
 import { exponential, seededRandom } from "./random.ts";
 import { Slots } from "./slots.ts";
@@ -14,34 +14,34 @@ export interface Work {
   readonly kind: string;
   readonly priority: Priority;
   readonly arrivedMs: number;
-  /** From its arrival; undefined while it is not done. */
+  /** From arrival; undefined until done. */
   latencyMs: number | undefined;
   isShed: boolean;
 }
 
 export interface Setting {
   readonly slots: number;
-  /** How long a piece of work keeps its slot, milliseconds. */
+  /** How long the work occupies its slot, milliseconds. */
   readonly serviceMs: (kind: string, random: () => number) => number;
-  /** Of which kinds and priorities the arrivals are, each as often as it is in the list. @default reads of one kind */
+  /** Kinds and priorities of arrivals, equally likely. @default reads of one kind */
   readonly mix?: readonly Pick<Work, "kind" | "priority">[];
-  /** Processes that share the backend, each with a limit of its own. @default 1 */
+  /** Processes that share the backend, each with its own limit. @default 1 */
   readonly processes?: number;
-  /** What takes longer from its arrival has missed its deadline, though its slot stays taken. @default never */
+  /** Work that takes longer from its arrival misses its deadline, though it keeps its slot. @default none */
   readonly deadlineMs?: number;
   /** @default the limit's own */
-  readonly options?: OverloadOptions;
+  readonly options?: ConcurrencyLimitOptions;
   readonly seed?: number;
 }
 
-/** What happened in a part of the time. */
+/** Results of one run. */
 export interface Outcome {
   readonly arrived: readonly Work[];
-  /** Done within it, whenever it arrived. */
+  /** Done in this run, whenever it arrived. */
   readonly done: readonly Work[];
-  /** Done in a second. */
+  /** Done per second. */
   readonly perS: number;
-  /** Of what was done, from its arrival, milliseconds. */
+  /** From arrival, milliseconds. */
   readonly p99Ms: number;
 }
 
@@ -50,7 +50,7 @@ const SWEEP_MS = 20;
 const START_MS = 1_000_000;
 
 export class Simulation {
-  readonly limits: readonly OverloadLimit[];
+  readonly limits: readonly ConcurrencyLimit[];
   readonly slots: Slots;
   readonly #setting: Setting;
   readonly #agenda = new Agenda(START_MS);
@@ -67,7 +67,7 @@ export class Simulation {
     this.limits = Array.from({ length: processes }, () => this.#createLimit());
   }
 
-  /** Goes on for so long. */
+  /** Continues for this time. */
   run(arrivalsPerS: number, forMs: number): Outcome {
     if (this.#arrivalsPerS === 0) this.#arriveLater(arrivalsPerS);
     this.#arrivalsPerS = arrivalsPerS;
@@ -83,8 +83,8 @@ export class Simulation {
     };
   }
 
-  #createLimit(): OverloadLimit {
-    const limit = createOverloadLimit(this.#setting.options ?? {}, { now: () => this.#agenda.nowMs });
+  #createLimit(): ConcurrencyLimit {
+    const limit = createConcurrencyLimit(this.#setting.options ?? {}, { now: () => this.#agenda.nowMs });
     const sweep = (): void => {
       if (limit.queued > 0) limit.sweep();
       this.#agenda.after(SWEEP_MS, sweep);
@@ -106,28 +106,28 @@ export class Simulation {
     const work: Work = { ...what, arrivedMs: this.#agenda.nowMs, latencyMs: undefined, isShed: false };
     const limit = this.limits[this.#arrived.length % this.limits.length];
     this.#arrived.push(work);
-    const place = limit?.tryEnter(work.kind);
-    if (place === undefined) this.#wait(work, limit);
-    else this.#begin(work, place);
+    const permit = limit?.tryAcquire(work.kind);
+    if (permit === undefined) this.#wait(work, limit);
+    else this.#begin(work, permit);
   }
 
-  #wait(work: Work, limit: OverloadLimit | undefined): void {
+  #wait(work: Work, limit: ConcurrencyLimit | undefined): void {
     const shed = (): void => {
       work.isShed = true;
     };
-    const admitted = (place: Place): void => this.#begin(work, place);
-    if (limit?.wait(work.kind, work.priority, { admitted, shed }).isWaiting === false) shed();
+    const admitted = (permit: Permit): void => this.#begin(work, permit);
+    if (limit?.enqueue(work.kind, work.priority, { admitted, shed }) === "queue_full") shed();
   }
 
-  #begin(work: Work, place: Place): void {
+  #begin(work: Work, permit: Permit): void {
     const { serviceMs, deadlineMs = Number.POSITIVE_INFINITY } = this.#setting;
     this.slots.serve(
       () => serviceMs(work.kind, this.#random),
       () => {
         work.latencyMs = this.#agenda.nowMs - work.arrivedMs;
-        if (work.latencyMs > deadlineMs) return place.missed();
+        if (work.latencyMs > deadlineMs) return permit.release("missed");
         this.#done.push(work);
-        place.answered();
+        permit.release("ok");
       },
     );
   }

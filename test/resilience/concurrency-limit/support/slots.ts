@@ -1,11 +1,11 @@
-/** A backend of so many slots, each of which serves one piece of work at a time, first come first. */
+/** A backend of slots that serve one piece of work each at a time, first in, first out. */
 import type { Agenda } from "./agenda.ts";
 
-/** What was served is forgotten when it is so much. */
-const FORGET_AT = 1_000;
+/** Served entries to drop at once. */
+const COMPACT_AT = 1_000;
 
 export class Slots {
-  /** May be changed at any time. */
+  /** May change at any time. */
   count: number;
   readonly #agenda: Agenda;
   #busy = 0;
@@ -17,7 +17,7 @@ export class Slots {
     this.#agenda = agenda;
   }
 
-  /** Calls back when it is done. @param serviceMs asked for when the work gets its slot */
+  /** Calls `done` when the work is done. @param serviceMs called when the work gets its slot */
   serve(serviceMs: () => number, done: () => void): void {
     this.#backlog.push(() => {
       this.#busy += 1;
@@ -37,7 +37,7 @@ export class Slots {
       this.#nextAt += 1;
       begin();
     }
-    if (this.#nextAt > FORGET_AT) {
+    if (this.#nextAt > COMPACT_AT) {
       this.#backlog = this.#backlog.slice(this.#nextAt);
       this.#nextAt = 0;
     }

@@ -1,67 +1,67 @@
-/** A limit under a clock that a test sets, and what it has told. */
+/** A limit with a manual clock that records every event. */
 import type { Priority } from "../../../../src/contract/policy.ts";
 import {
-  createOverloadLimit,
-  type OverloadLimit,
-  type Place,
-  type Waiter,
+  type ConcurrencyLimit,
+  createConcurrencyLimit,
+  type Permit,
+  type Shed,
+  type Waiting,
+  type WorkOutcome,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import type { OverloadOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
-import type { Shed } from "../../../../src/resilience/concurrency-limit/shed.ts";
+import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
 
 export interface TimedLimit {
-  readonly limit: OverloadLimit;
+  readonly limit: ConcurrencyLimit;
   readonly sheds: readonly Shed[];
-  /** What those who asked were told, by their names and in that order, such as "a admitted" or "b displaced". */
-  readonly told: readonly string[];
-  /** Places that are taken, by the names of who has them. */
-  readonly places: ReadonlyMap<string, Place>;
-  /** Enters, or waits. */
-  ask(name: string, priority?: Priority): Waiter | undefined;
-  /** Ends the work of who has a place. */
-  end(name: string, how?: "answered" | "missed" | "ignore"): void;
-  wait(ms: number): void;
+  /** What happened to requests, by name and in order, such as "a admitted" or "b displaced". */
+  readonly events: readonly string[];
+  /** Permits in use, by the request's name. */
+  readonly permits: ReadonlyMap<string, Permit>;
+  /** Acquires a permit or enqueues. */
+  request(name: string, priority?: Priority): Waiting | undefined;
+  release(name: string, outcome?: WorkOutcome): void;
+  advance(ms: number): void;
 }
 
-/** Unless it is said otherwise, whoever waits is of no burst. */
-export const timedLimit = (options: OverloadOptions = {}): TimedLimit => {
+/** Bursts are off by default. */
+export const timedLimit = (options: ConcurrencyLimitOptions = {}): TimedLimit => {
   const sheds: Shed[] = [];
-  const told: string[] = [];
-  const places = new Map<string, Place>();
+  const events: string[] = [];
+  const permits = new Map<string, Permit>();
   let nowMs = 1_000;
-  const limit = createOverloadLimit(
+  const limit = createConcurrencyLimit(
     { burstMs: 0, ...options },
     { now: () => nowMs, onShed: (shed) => sheds.push(shed) },
   );
-  const admitted = (name: string, place: Place): void => {
-    places.set(name, place);
-    told.push(`${name} admitted`);
+  const admitted = (name: string, permit: Permit): void => {
+    permits.set(name, permit);
+    events.push(`${name} admitted`);
   };
   return {
     limit,
     sheds,
-    told,
-    places,
-    ask: (name, priority = "read") => {
-      const place = limit.tryEnter("kind");
-      if (place !== undefined) {
-        admitted(name, place);
+    events,
+    permits,
+    request: (name, priority = "read") => {
+      const permit = limit.tryAcquire("kind");
+      if (permit !== undefined) {
+        admitted(name, permit);
         return undefined;
       }
-      const answer = limit.wait("kind", priority, {
+      const waiting = limit.enqueue("kind", priority, {
         admitted: (later) => admitted(name, later),
-        shed: (reason) => told.push(`${name} ${reason}`),
+        shed: (reason) => events.push(`${name} ${reason}`),
       });
-      if (answer.isWaiting) return answer;
-      told.push(`${name} ${answer.reason}`);
+      if (waiting !== "queue_full") return waiting;
+      events.push(`${name} queue_full`);
       return undefined;
     },
-    end: (name, how = "answered") => {
-      const place = places.get(name);
-      places.delete(name);
-      place?.[how]();
+    release: (name, outcome = "ok") => {
+      const permit = permits.get(name);
+      permits.delete(name);
+      permit?.release(outcome);
     },
-    wait: (ms) => {
+    advance: (ms) => {
       nowMs += ms;
     },
   };

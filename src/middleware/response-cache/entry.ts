@@ -1,0 +1,104 @@
+/** What the cache stores, and which responses may be stored (RFC 9111 §3). */
+import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
+import { type CacheWindows, jittered, lifetimeMs, sharedWindows } from "./freshness.ts";
+
+/** A finished response as text, from which any number of requests can be answered. Field names are in lower case. */
+export interface TextResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | null;
+}
+
+/**
+ * A response as a fill makes it. Only the edge may return a `Response`, whose fields may be changed: its stream can be read
+ * once, and the edge shares no fill.
+ */
+export type FinishedResponse = Response | TextResponse;
+export type FillResult = FinishedResponse | Problem;
+
+/** When a response was made, and of which state of the data. */
+export interface Generation {
+  /** Epoch milliseconds; its age counts from here. */
+  readonly generatedAtMs: number;
+  /** The response reflects every write that this process or isolate knew of by then, see `invalidations.ts`. */
+  readonly asOfMs: number;
+  readonly tags: readonly string[];
+}
+
+export interface Entry extends Generation {
+  /** A problem makes it a negative entry. */
+  readonly response: StoredResponse | Problem;
+  readonly windows: CacheWindows;
+}
+
+/** A finished 200. A stream can be read once: an entry with one is used for one request. */
+export interface StoredResponse {
+  readonly status: 200;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | ReadableStream | null;
+}
+
+export interface EntryOptions {
+  /** When the fill began, epoch milliseconds, and the moment of the invalidations. */
+  readonly atMs: number;
+  readonly asOfMs: number;
+  /** The maximum age that was asked for, seconds. @default unlimited */
+  readonly maxAgeS?: number | undefined;
+  readonly tags: readonly string[];
+  /** How long a 404 is stored, milliseconds; 0 if it is not. */
+  readonly negativeMs: number;
+  /** Within [0, 1): shortens the freshness, see `jittered`. */
+  readonly random: number;
+}
+
+/** Fields of one client's response, or of another cache. */
+const NOT_STORED: readonly string[] = ["x-request-id", "age", "cf-cache-status"];
+const UNSTORABLE: readonly string[] = ["set-cookie", "vary", "www-authenticate"];
+/** A longer text is not stored, UTF-16 units. */
+const MAX_LENGTH = 512 * 1024;
+const S = 1_000;
+
+/** @returns the entry of a fill's result, with the result's own body; undefined if it may not be stored */
+export const entryOf = (
+  result: FillResult,
+  { atMs, asOfMs, maxAgeS = Number.POSITIVE_INFINITY, tags, negativeMs, random }: EntryOptions,
+): Entry | undefined => {
+  if (isProblem(result)) {
+    if (result.code !== "not_found" || negativeMs === 0) return undefined;
+    const windows = { freshMs: negativeMs, staleWhileRevalidateMs: 0, staleIfErrorMs: 0 };
+    return { response: result, generatedAtMs: atMs, asOfMs, windows, tags };
+  }
+  const { status, body } = result;
+  const fields = result.headers instanceof Headers ? Object.fromEntries(result.headers) : result.headers;
+  const { age = "0", "cache-control": cacheControl, "cache-status": cacheStatus = "" } = fields;
+  const windows = sharedWindows(cacheControl);
+  if (status !== 200 || windows === undefined || UNSTORABLE.some((name) => name in fields)) return undefined;
+  // Another cache's last resort may predate a write, and its age does not show that.
+  if (cacheStatus.includes("stale-if-error")) return undefined;
+  if (typeof body === "string" && body.length > MAX_LENGTH) return undefined;
+  // The age when it was requested, at most (RFC 9111 §4.2.3).
+  const ageMs = Number(age) * S;
+  if (!(lifetimeMs(windows) - ageMs >= S)) return undefined;
+  const headers = Object.fromEntries(Object.entries(fields).filter(([name]) => !NOT_STORED.includes(name)));
+  return {
+    response: { status, headers, body },
+    generatedAtMs: atMs - ageMs,
+    // The other cache compares ages in milliseconds, and reports them in seconds, rounded up.
+    asOfMs: asOfMs - Math.min(ageMs, Math.max(0, maxAgeS * S - 1)),
+    windows: jittered(windows, random),
+    tags,
+  };
+};
+
+/** The status with which the result is sent. */
+export const resultStatus = (result: FillResult): number =>
+  isProblem(result) ? statusOf(result) : result.status;
+
+/** Whether another try may succeed: a client's error stays one. */
+export const isFailure = (result: FillResult): boolean => resultStatus(result) >= 500;
+
+/** Releases the connection of a body that will not be read; undefined if the body holds none. */
+export const cancelBody = (response: FillResult | StoredResponse | undefined): Promise<void> | undefined =>
+  response !== undefined && "body" in response && response.body instanceof ReadableStream
+    ? response.body.cancel()
+    : undefined;

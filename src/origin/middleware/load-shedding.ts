@@ -1,0 +1,157 @@
+/**
+ * Load shedding: requests run under an adaptive concurrency limit. Excess requests wait in a short queue by priority, or
+ * are shed before any work is done for them.
+ */
+import { Counter, Gauge, type Registry } from "prom-client";
+import type { Priority } from "../../contract/policy.ts";
+import type { Route } from "../../contract/route.ts";
+import {
+  createConcurrencyLimit,
+  type LimitGauges,
+  type Permit,
+  SHED_REASONS,
+  type Shed,
+} from "../../resilience/concurrency-limit/concurrency-limit.ts";
+import type { ConcurrencyLimitOptions } from "../../resilience/concurrency-limit/options.ts";
+import { PRIORITIES } from "../../resilience/concurrency-limit/priority-queue.ts";
+import type { EndReason, Scope } from "../db/database.ts";
+import { DeadlineError } from "../db/errors.ts";
+
+/** The request was shed: none of its work has begun. */
+export class ShedError extends Error {
+  override readonly name = "ShedError";
+  /** When to try again, seconds. */
+  readonly retryAfterS: number;
+
+  constructor(retryAfterS: number) {
+    super("the origin is overloaded");
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+export interface LoadShedding {
+  readonly gauges: LimitGauges;
+  /**
+   * Runs the work at once, or after waiting for a permit.
+   *
+   * @param name the route's operation name
+   * @throws ShedError if the work was not begun; DeadlineError if the request has ended; what the work throws
+   */
+  run<T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T>;
+}
+
+export interface LoadSheddingDependencies {
+  readonly registry: Registry;
+  /** Milliseconds of a monotonic clock that all processes share. @default the epoch's, with fractions */
+  readonly now?: () => number;
+}
+
+/** Maximum delay before a request that has waited too long is shed. */
+const SWEEP_INTERVAL_MS = 20;
+/** The queue is short, so a second later there may be room. */
+const RETRY_AFTER_S = 1;
+
+const { timeOrigin } = performance;
+
+/** Epoch milliseconds with fractions; monotonic. */
+export const epochNow = (): number => timeOrigin + performance.now();
+
+const priorityOf = ({ method, policy }: Route): Priority =>
+  policy.priority ?? (method === "GET" ? "read" : "write");
+
+const ended = (reason: EndReason): DeadlineError => new DeadlineError(`the request has ended (${reason})`);
+
+/** A statement may be cancelled at its deadline before the scope ends. */
+const hasMissedDeadline = (error: unknown, scope: Scope): boolean =>
+  error instanceof DeadlineError && scope.ended !== "abandoned";
+
+const runWithPermit = async <T>(permit: Permit, scope: Scope, work: () => Promise<T>): Promise<T> => {
+  try {
+    const result = await work();
+    permit.release("ok");
+    return result;
+  } catch (error) {
+    permit.release(hasMissedDeadline(error, scope) ? "missed" : "ignored");
+    throw error;
+  }
+};
+
+const createShedCounter = (registry: Registry): ((shed: Shed) => void) => {
+  const counter = new Counter({
+    name: "overload_shed_total",
+    help: "Requests shed before their work began, by priority and reason",
+    labelNames: ["priority", "reason"],
+    registers: [registry],
+  });
+  // Initialized so that rates exist before the first request is shed.
+  for (const priority of PRIORITIES)
+    for (const reason of SHED_REASONS) counter.labels(priority, reason).inc(0);
+  return ({ priority, reason }) => counter.labels(priority, reason).inc();
+};
+
+const registerGauges = (registry: Registry, gauges: LimitGauges): void => {
+  const register = (name: string, help: string, value: () => number): void => {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(value());
+      },
+    });
+  };
+  register("overload_limit", "Maximum number of requests in progress", () => gauges.limit);
+  register("overload_in_flight", "Requests in progress", () => gauges.inFlight);
+  register("overload_queued", "Requests waiting for a permit", () => gauges.queued);
+};
+
+/** @throws RangeError for invalid options */
+export const createLoadShedding = (
+  options: ConcurrencyLimitOptions,
+  { registry, now = epochNow }: LoadSheddingDependencies,
+): LoadShedding => {
+  const limit = createConcurrencyLimit(options, { now, onShed: createShedCounter(registry) });
+  registerGauges(registry, limit);
+  // Shared, because capturing a stack is most of the cost of shedding.
+  const shedError = new ShedError(RETRY_AFTER_S);
+  let timer: NodeJS.Timeout | undefined;
+
+  const sweep = (): void => {
+    limit.sweep();
+    if (limit.queued > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+
+  const runLater = <T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const waiting = limit.enqueue(name, priorityOf(route), {
+        admitted: (permit) => {
+          removeListener();
+          resolve(runWithPermit(permit, scope, work));
+        },
+        shed: () => {
+          removeListener();
+          reject(shedError);
+        },
+      });
+      if (waiting === "queue_full") {
+        reject(shedError);
+        return;
+      }
+      const removeListener = scope.onEnd((reason) => {
+        waiting.leave();
+        reject(ended(reason));
+      });
+      timer ??= setInterval(sweep, SWEEP_INTERVAL_MS);
+    });
+
+  return {
+    gauges: limit,
+    run: (name, route, scope, work) => {
+      if (scope.ended !== undefined) return Promise.reject(ended(scope.ended));
+      const permit = limit.tryAcquire(name);
+      return permit === undefined ? runLater(name, route, scope, work) : runWithPermit(permit, scope, work);
+    },
+  };
+};

@@ -9,9 +9,6 @@ const policy = {
   retry: "safe",
 } as const;
 
-/** The page's files change only with a release. */
-const filePolicy = { ...policy, cache: { ...policy.cache, freshS: 3_600 } } as const;
-
 const getOpenApi = defineRoute({
   method: "GET",
   path: "/openapi.json",
@@ -38,7 +35,7 @@ const getDocsScript = defineRoute({
   responses: {
     200: { description: "The script", mediaType: "text/javascript", headers: { etag: "The version" } },
   },
-  policy: filePolicy,
+  policy,
 });
 
 const getDocsStyle = defineRoute({
@@ -49,7 +46,7 @@ const getDocsStyle = defineRoute({
   responses: {
     200: { description: "The style sheet", mediaType: "text/css", headers: { etag: "The version" } },
   },
-  policy: filePolicy,
+  policy,
 });
 
 export const documentationRoutes = { getOpenApi, getDocs, getDocsScript, getDocsStyle };

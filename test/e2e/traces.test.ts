@@ -111,6 +111,8 @@ const CASES: Readonly<Record<string, RouteCase>> = {
   },
   getOpenApi: { ask: async () => ["/openapi.json", {}], statements: [] },
   getDocs: { ask: async () => ["/docs", {}], statements: [] },
+  getDocsScript: { ask: async () => ["/docs/app.js", {}], statements: [] },
+  getDocsStyle: { ask: async () => ["/docs/app.css", {}], statements: [] },
 };
 
 /** The list of orders, at an origin. */

@@ -18,24 +18,28 @@ export const contentSecurityPolicy = [
 ].join("; ");
 
 /**
- * Starts Swagger UI; appended to its script, because the policy forbids inline scripts. The UI grows above the problem
- * types, so the page scrolls to the address's fragment afterwards. A validator URL would send the document's address
- * to another host.
+ * Starts Swagger UI; appended to its script, because the policy forbids inline scripts. Deep links would rewrite
+ * the fragment of a problem. A validator URL would send the document's address to another host.
  */
 export const initializer = `
 document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches);
 SwaggerUIBundle({
   url: ${JSON.stringify(getOpenApi.path)},
   dom_id: "#reference",
-  deepLinking: true,
+  deepLinking: !location.hash.startsWith("#problem-"),
   validatorUrl: null,
-  onComplete: () => document.getElementById(location.hash.slice(1))?.scrollIntoView(),
 });
 `;
 
-/** Appended to Swagger UI's style sheet. */
+/**
+ * Appended to Swagger UI's style sheet. If the address names a problem, the problems come first: Swagger UI would push
+ * them away after the browser has scrolled to the row.
+ */
 export const problemStyle = `
-#problems :is(th, td) { padding: 6px 12px 6px 0; text-align: left; }
+body { display: flex; flex-direction: column; }
+body:has(tr:target) > #reference { order: 1; }
+#problems :is(th, td) { padding: 6px 24px 6px 0; text-align: left; vertical-align: top; }
+#problems code { overflow-wrap: anywhere; }
 #problems tr:target { outline: 2px solid #49cc90; }
 `;
 

@@ -1,4 +1,4 @@
-/** The contract as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1). For the origin, not the edge. */
+/** The contract as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1). Only the origin loads it. */
 import * as z from "zod/mini";
 import { type ProblemCode, problemTypes, problemTypeUri } from "./problem.ts";
 import {
@@ -55,7 +55,7 @@ export interface OpenApiDocument {
   };
 }
 
-/** Problems that any route may answer with. */
+/** Problems that every route can return. */
 const COMMON: readonly ProblemCode[] = [
   "invalid_request",
   "not_found",
@@ -75,62 +75,43 @@ const problemsOf = (route: Route): ProblemCode[] => {
   return [...codes];
 };
 
-/** Schemas with a name of their own are gathered here and referred to. */
+/** Named schemas; the document refers to them. */
 type Components = Record<string, JsonSchema>;
 
 type Direction = "input" | "output";
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+const NAMELESS = "a recursive schema needs a name: use named()";
 
-const NAMELESS = "a schema that holds itself needs a name: use named()";
-
-/** Moves `$defs` to the document's components, and points references there. */
-const hoist = (value: unknown, components: Components): unknown => {
-  if (Array.isArray(value)) return value.map((each) => hoist(each, components));
-  if (!isObject(value)) return value;
-  const { $schema: _, $defs, $ref, ...rest } = value;
-  if (isObject($defs)) {
-    for (const [name, schema] of Object.entries($defs)) keep(components, name, hoist(schema, components));
-  }
-  if ($ref === "#") throw new ContractError(NAMELESS);
-  const hoisted = Object.fromEntries(
-    Object.entries(rest).map(([key, each]) => [key, hoist(each, components)]),
-  );
-  return typeof $ref === "string"
-    ? { ...hoisted, $ref: $ref.replace("#/$defs/", "#/components/schemas/") }
-    : hoisted;
-};
-
-/**
- * @throws ContractError for a schema that has no name of its own, or another form under the same name: the
- *   first where it holds itself, the second where what goes in and what comes out of it differ
- */
-const keep = (components: Components, name: string, schema: unknown): void => {
+/** @throws ContractError for a recursive schema without a name, or one name for two schemas */
+const addComponent = (components: Components, name: string, { id: _, ...schema }: JsonSchema): void => {
   if (name.startsWith("__schema")) throw new ContractError(NAMELESS);
-  const written = withoutId(schema);
   const earlier = components[name];
-  if (earlier !== undefined && JSON.stringify(earlier) !== JSON.stringify(written)) {
-    throw new ContractError(`the schema ${name} has two forms: name them apart`);
+  if (earlier !== undefined && JSON.stringify(earlier) !== JSON.stringify(schema)) {
+    throw new ContractError(`the schema ${name} has two forms: give each a name`);
   }
-  components[name] = written;
+  components[name] = schema;
 };
 
-const withoutId = (schema: unknown): JsonSchema => {
-  if (!isObject(schema)) return {};
-  const { id: _, ...rest } = schema;
-  return rest;
+/** Points a reference within one schema to the document's components. */
+const hoisted = (key: string, value: unknown): unknown => {
+  if (key !== "$ref" || typeof value !== "string") return value;
+  if (value === "#") throw new ContractError(NAMELESS);
+  return value.replace("#/$defs/", "#/components/schemas/");
 };
 
+/** A named schema becomes a component, and the result a reference to it. */
 const jsonSchema = (schema: Schema, io: Direction, components: Components): JsonSchema => {
-  const written = withoutId(hoist(z.toJSONSchema(schema, { io, unrepresentable: "any" }), components));
+  const text = JSON.stringify(z.toJSONSchema(schema, { io, unrepresentable: "any" }));
+  const parsed: JsonSchema & { readonly $defs?: Record<string, JsonSchema> } = JSON.parse(text, hoisted);
+  const { $schema: _, $defs = {}, ...written } = parsed;
+  for (const [name, definition] of Object.entries($defs)) addComponent(components, name, definition);
   const name = z.globalRegistry.get(schema)?.id;
   if (name === undefined) return written;
-  if (!("$ref" in written)) keep(components, name, written);
+  if (!("$ref" in written)) addComponent(components, name, written);
   return { $ref: `#/components/schemas/${name}` };
 };
 
-/** What a parameter means is its output (a number), whether it may be left out is its input's to say. */
+/** The output side describes a parameter (a number); the input side says whether it is required. */
 const parametersIn = (
   place: Parameter["in"],
   shape: ObjectSchema | undefined,
@@ -208,7 +189,7 @@ const operation = (operationId: string, route: Route, components: Components): O
 
 const problemSchema: JsonSchema = {
   type: "object",
-  description: "RFC 9457. `code` names the problem for programs, `type` leads to its description.",
+  description: "RFC 9457. `code` identifies the problem for programs; `type` links to its description.",
   required: ["type", "title", "status", "code", "requestId"],
   properties: {
     type: {
@@ -235,14 +216,14 @@ const problemSchema: JsonSchema = {
     },
     "violated-policies": {
       type: "array",
-      description: "The limits that refuse the request; RateLimit-Policy says what they are.",
+      description: "The limits that reject the request; RateLimit-Policy describes them.",
       items: { type: "string" },
     },
   },
   additionalProperties: false,
 };
 
-/** `/v1/products/:id` as OpenAPI writes it: `/v1/products/{id}`. */
+/** `/v1/products/:id` becomes `/v1/products/{id}`. */
 export const templatedPath = (path: string): string => path.replaceAll(/\/:([^/]+)/g, "/{$1}");
 
 export const openApiDocument = (
@@ -257,7 +238,7 @@ export const openApiDocument = (
   }
   return {
     openapi: "3.1.1",
-    info: { ...info, description: "Errors are RFC 9457 problems; every answer carries X-Request-Id." },
+    info: { ...info, description: "Errors are RFC 9457 problems; every response carries X-Request-Id." },
     servers: [{ url: "/" }],
     paths,
     components: {
@@ -266,7 +247,7 @@ export const openApiDocument = (
         apiKey: {
           type: "http",
           scheme: "bearer",
-          description: `An API key, or, where the edge is configured so, an access token of an issuer. Scopes: ${scopesOf(routes).join(", ")}.`,
+          description: `An API key, or an access token if the edge accepts an issuer's. Scopes: ${scopesOf(routes).join(", ")}.`,
         },
       },
     },

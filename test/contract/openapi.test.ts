@@ -34,7 +34,7 @@ const references = (value: unknown): unknown[] => {
   return Object.entries(value).flatMap(([key, each]) => (key === "$ref" ? [each] : references(each)));
 };
 
-/** Whether each of a document's references leads to a schema of its components. */
+/** The references of a document that lead to none of its components. */
 const danglingIn = (document: ReturnType<typeof documentOf>): unknown[] => {
   const names = Object.keys(document.components.schemas).map((name) => `#/components/schemas/${name}`);
   return references(document).filter((reference) => !names.some((name) => name === reference));
@@ -60,13 +60,13 @@ describe("the document of the contract", () => {
     expect(danglingIn(document)).toEqual([]);
   });
 
-  test("keeps nothing of JSON Schema that only a document of its own may have", () => {
+  test("has no keyword that belongs only in a stand-alone JSON Schema", () => {
     const text = JSON.stringify(document);
     expect(text).not.toContain('"$defs"');
     expect(text).not.toContain('"$schema"');
   });
 
-  test("names its schemas as a component may be named", () => {
+  test("gives its schemas valid component names", () => {
     for (const name of Object.keys(document.components.schemas)) expect(name).toMatch(/^[A-Za-z0-9._-]+$/);
   });
 
@@ -82,7 +82,7 @@ describe("the document of the contract", () => {
 
   test.each(
     operations.map(({ path, method, operation }) => [method, path, operation] as const),
-  )("describes every answer of %s %s, among them one that is no failure", (_, __, { responses }) => {
+  )("describes every response of %s %s, at least one of them a success", (_, __, { responses }) => {
     for (const [status, { description }] of Object.entries(responses)) {
       expect(status).toMatch(/^[1-5]\d\d$/);
       expect(description).not.toBe("");
@@ -90,7 +90,7 @@ describe("the document of the contract", () => {
     expect(Object.keys(responses).some((status) => status < "400")).toBe(true);
   });
 
-  test("never differs in two paths by the parameter's name alone", () => {
+  test("has no two paths that differ only in a parameter's name", () => {
     const forms = Object.keys(document.paths).map((path) => path.replaceAll(/\{[^}]+\}/g, "{}"));
     expect(new Set(forms).size).toBe(forms.length);
   });
@@ -120,17 +120,17 @@ describe("an operation", () => {
     expect(Object.keys(paths["/things"] ?? {})).toEqual(["get", "put"]);
   });
 
-  test("asks for no credentials where the route is public", () => {
+  test("requires no credentials if the route is public", () => {
     expect(operationOf({}).security).toEqual([]);
   });
 
-  test("asks for the scopes of its route, and may refuse for want of them", () => {
+  test("requires the scopes of its route, and can reject a request without them", () => {
     const { security, responses } = operationOf({ policy: { auth: { scopes: ["a", "b"] } } });
     expect(security).toEqual([{ apiKey: ["a", "b"] }]);
     expect(Object.keys(responses)).toEqual(expect.arrayContaining(["401", "403"]));
   });
 
-  test("takes a body only where the route does, and may refuse it", () => {
+  test("takes a body only if the route does, and can reject it", () => {
     const { requestBody, responses } = operationOf({
       method: "POST",
       request: { body: z.object({ a: z.string() }) },
@@ -144,7 +144,7 @@ describe("an operation", () => {
     expect(Object.keys(operationOf({}).responses)).not.toContain("413");
   });
 
-  test("need not be given what has a default", () => {
+  test("does not require a parameter with a default", () => {
     const query = z.object({ limit: z._default(wholeNumber({ min: 1, max: 9 }), 5), q: z.string() });
     expect(operationOf({ request: { query } }).parameters).toEqual([
       {
@@ -157,7 +157,7 @@ describe("an operation", () => {
     ]);
   });
 
-  test("gives a body with a default as what may be left out, and comes back with it", () => {
+  test("has a field with a default as optional in requests and required in responses", () => {
     const body = z.object({ note: z._default(z.string(), "") });
     const { requestBody, responses } = operationOf({
       method: "POST",
@@ -176,7 +176,7 @@ describe("an operation", () => {
     );
   });
 
-  test("answers with JSON, with text of its media type, or with nothing", () => {
+  test("responds with JSON, with text of its media type, or with nothing", () => {
     const { responses } = operationOf({
       responses: {
         200: { description: "JSON", body: z.string() },
@@ -195,7 +195,7 @@ describe("an operation", () => {
 });
 
 describe("a named schema", () => {
-  test("is referred to wherever it stands, without its registration's id", () => {
+  test("is a reference wherever it occurs, without its registration's id", () => {
     const Part = named("TestPart", z.object({ id: z.string() }));
     const Whole = named("TestWhole", z.object({ parts: z.array(Part) }));
     const document = documentOf({ it: route({ responses: { 200: { description: "Done", body: Whole } } }) });
@@ -207,7 +207,7 @@ describe("a named schema", () => {
     expect(danglingIn(document)).toEqual([]);
   });
 
-  test("may hold itself", () => {
+  test("can be recursive", () => {
     const Tree = named(
       "TestTree",
       z.object({
@@ -221,7 +221,7 @@ describe("a named schema", () => {
   });
 });
 
-describe("a schema without a name that holds itself", () => {
+describe("a recursive schema without a name", () => {
   const One = z.object({
     one: z.string(),
     get next() {
@@ -237,11 +237,11 @@ describe("a schema without a name that holds itself", () => {
   const answering = (path: Route["path"], body: Schema) =>
     route({ path, responses: { 200: { description: "Done", body } } });
 
-  test("is refused where it is the whole body", () => {
+  test("is rejected as a whole body", () => {
     expect(() => documentOf({ one: answering("/one", One) })).toThrow("needs a name");
   });
 
-  test("is refused where it stands within another", () => {
+  test("is rejected within another schema", () => {
     expect(() => documentOf({ one: answering("/one", z.object({ first: One })) })).toThrow("needs a name");
   });
 });

@@ -62,7 +62,7 @@ const conditionsOf = (
   `${workerd}, ${cores}; CPU is that of all its threads`,
   `limits are enforced, and high enough to reject no request; ${store} behind the bridge`,
   STOCK_DESCRIPTION,
-  `"exported": ${100 * SAMPLING_RATIO} % of the traces to a local collector, by the chain its metrics too; the other cells of the chain export nothing`,
+  `"exported": ${100 * SAMPLING_RATIO} % of the traces go to a local collector, and the chain's metrics; the other cells export nothing`,
   `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? "an unknown processor"}; ${(100 * idleShare).toFixed(0)} % of the machine was idle`,
 ];
 

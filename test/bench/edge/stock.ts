@@ -11,7 +11,7 @@ export const STOCK_FLAGS = ["nodejs_compat"];
 
 /** What the report says about it. */
 export const STOCK_DESCRIPTION =
-  "stock stack: Hono with secure-headers, cors, bearer-auth and body-limit; @upstash/ratelimit (sliding window, ephemeral cache, no analytics), one call to Redis per request; otel-cf-workers; keys in a variable";
+  "stock stack: Hono with secure-headers, cors, bearer-auth and body-limit; @upstash/ratelimit (sliding window, ephemeral cache, no analytics), one call to Redis per request; otel-cf-workers, which also posts an empty batch for every unsampled trace; keys in a variable";
 
 /** Call `installPeers` first. */
 export const bundleStock = (): Promise<string> =>

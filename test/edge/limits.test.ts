@@ -21,7 +21,9 @@ import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
-/** No request waits longer for Redis at a time. */
+/** The longest that can be configured: a busy machine answers within it. */
+const PATIENT_MS = 1_000;
+/** Maximum wait of a request for a Redis that hangs. */
 const DEADLINE_MS = 150;
 
 let redis: LocalRedis;
@@ -84,12 +86,18 @@ const start = (
   routes: Routes,
   environment: Readonly<Record<string, string>> = {},
   others: Partial<EdgeOptions> = {},
+  deadlineMs = PATIENT_MS,
 ): Edge => {
   const events: LimitEvent[] = [];
   let commands = 0;
-  const client = clientOf(`http://127.0.0.1:${door.port}`, DEADLINE_MS);
+  const client = clientOf(`http://127.0.0.1:${door.port}`, deadlineMs);
   const edge = startEdge({
-    environment: { ORIGINS: upstream.url, REDIS_KEY_PREFIX: prefix, ...environment },
+    environment: {
+      ORIGINS: upstream.url,
+      REDIS_KEY_PREFIX: prefix,
+      REDIS_TIMEOUT_MS: String(deadlineMs),
+      ...environment,
+    },
     routes: edgeRoutes(routes),
     redis: (...parts) => {
       commands += 1;
@@ -116,18 +124,18 @@ const statuses = async (edge: Edge, times: number, headers = {}): Promise<number
 
 describe("what is above the limit", () => {
   test("is 429, names the limit, says when to come again, and costs the origin nothing", async () => {
-    const edge = start(routesWith([limitOf({ refillPerSecond: 0.5 })]));
+    const edge = start(routesWith([limitOf()]));
     expect(await statuses(edge, 3)).toEqual([200, 200, 200]);
     const refused = await edge.ask({ origin: "https://shop.example" });
     expect(refused.status).toBe(429);
-    expect(refused.headers.get("retry-after")).toMatch(/^[12]$/);
-    expect(refused.headers.get("ratelimit-policy")).toBe('"reads";q=3;w=6');
-    expect(refused.headers.get("ratelimit")).toMatch(/^"reads";r=0;t=[12]$/);
+    expect(refused.headers.get("retry-after")).toMatch(/^(\d\d|100)$/);
+    expect(refused.headers.get("ratelimit-policy")).toBe('"reads";q=3;w=300');
+    expect(refused.headers.get("ratelimit")).toMatch(/^"reads";r=0;t=(\d\d|100)$/);
     expect(refused.headers.get("access-control-allow-origin")).toBe("*");
     expect(await problemOf(refused)).toMatchObject({
       code: "rate_limited",
       status: 429,
-      detail: expect.stringMatching(/^The limit "reads" is exhausted\. Try again in [12] s\.$/),
+      detail: expect.stringMatching(/^The limit "reads" is exhausted\. Try again in (\d\d|100) s\.$/),
       "violated-policies": ["reads"],
     });
     expect(upstream.arrived).toHaveLength(3);
@@ -217,10 +225,11 @@ describe("a principal", () => {
       {
         redis: async (...parts) => {
           asked.push(String(parts[0]));
-          if (parts[0] === "EVALSHA") scripted.resolve();
-          // The key is not found before its address's limit has been asked for.
-          else if (parts[0] === "HMGET") await scripted.promise;
-          return await client(...parts);
+          // The key is not found before its address's limit has been answered.
+          if (parts[0] === "HMGET") await scripted.promise;
+          const reply = await client(...parts);
+          if (parts[0] === "EVALSHA" || parts[0] === "EVAL") scripted.resolve();
+          return reply;
         },
       },
     );
@@ -263,8 +272,10 @@ describe("limits that are tried out", () => {
 });
 
 describe("while Redis hangs", () => {
+  const startImpatient = (routes: Routes): Edge => start(routes, {}, {}, DEADLINE_MS);
+
   test("every request is answered, and once the breaker is open Redis is hardly asked", async () => {
-    const edge = start(routesWith([limitOf({ onStoreFailure: "local", strict: true, capacity: 1_000 })]));
+    const edge = startImpatient(routesWith([limitOf({ onStoreFailure: "local", strict: true, capacity: 1_000 })]));
     await edge.ask();
     door.shut();
     expect(await statuses(edge, 5)).toEqual(Array(5).fill(200));
@@ -276,7 +287,7 @@ describe("while Redis hangs", () => {
   });
 
   test("requests that come together wait for one deadline, not one after the other", async () => {
-    const edge = start(routesWith([limitOf({ onStoreFailure: "open" })]));
+    const edge = startImpatient(routesWith([limitOf({ onStoreFailure: "open" })]));
     door.shut();
     const sinceMs = performance.now();
     const answers = await Promise.all(Array.from({ length: 50 }, () => edge.ask()));
@@ -287,7 +298,7 @@ describe("while Redis hangs", () => {
 
   test("a request that arrives while the breaker is open does not ask Redis", async () => {
     const leased = limitOf({ onStoreFailure: "open", capacity: 1_000, refillPerSecond: 100 });
-    const edge = start(routesWith([leased]));
+    const edge = startImpatient(routesWith([leased]));
     door.shut();
     for (let turn = 0; turn < 4; turn += 1) await edge.ask();
     // The fifth failure opens it, while others wait for it.
@@ -301,7 +312,7 @@ describe("while Redis hangs", () => {
   });
 
   test("a limit that is closed then is 503, and says so", async () => {
-    const edge = start(routesWith([limitOf({ onStoreFailure: "closed" })]));
+    const edge = startImpatient(routesWith([limitOf({ onStoreFailure: "closed" })]));
     door.shut();
     const refused = await edge.ask();
     expect(refused.status).toBe(503);
@@ -311,7 +322,7 @@ describe("while Redis hangs", () => {
 
   test("the isolate's own bucket decides, and Redis again once it is back", async () => {
     const limit = limitOf({ onStoreFailure: "local", capacity: 50, refillPerSecond: 50 });
-    const edge = start(routesWith([limit]));
+    const edge = startImpatient(routesWith([limit]));
     door.shut();
     for (let turn = 0; turn < 10; turn += 1) await edge.ask();
     expect(edge.events.at(-1)?.result.mode).toBe("local");

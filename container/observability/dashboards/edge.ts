@@ -5,7 +5,7 @@ const DURATION = "http_server_request_duration_seconds";
 const ATTEMPT = "http_client_request_duration_seconds";
 /** Attempts at origins that are not first, of all that are. */
 const shareOf = (cause: string): string =>
-  `${rateBy("job", "edge_attempts_total", `cause="${cause}"`)} / on (job) ${rateBy("job", "edge_attempts_total", 'cause=~"first|look"')}`;
+  `${rateBy("job", "edge_attempts_total", `cause="${cause}"`)} / on (job) ${rateBy("job", "edge_attempts_total", 'cause=~"first|probe"')}`;
 
 export const edge: Dashboard = {
   uid: "breakwater-edge",
@@ -55,7 +55,7 @@ export const edge: Dashboard = {
         {
           title: "Attempts by outcome",
           description:
-            "A second. outrun: another attempt answered first; disbelieved and foreign: the answer was not an origin's.",
+            "Per second. hedge_lost: another attempt answered first; not_origin and signature_rejected: the response did not come from an origin.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{outcome}}", rateBy("outcome", "edge_attempts_total"))],

@@ -1,7 +1,7 @@
 /**
- * `npm run bench edge`: what the edge costs a request. The worker as it is deployed, in `workerd serve`, beside one that
- * only passes requests on; all of them up all the time, taking turns under load. What counts is the ratio within a
- * round: whatever else the machine does then, it does to both.
+ * `npm run bench edge`: what the edge costs per request. The Worker as deployed, in `workerd serve`, against one that only
+ * forwards and against the stock stack. All run all the time and take turns under load. The result is the ratio within a
+ * round, because other work on the machine then affects both.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { cpus, tmpdir } from "node:os";
@@ -15,18 +15,21 @@ import { StopList } from "../../../src/local/stop-list.ts";
 import type { Bench } from "../support/bench.ts";
 import { divideCores } from "../support/cores.ts";
 import { watchIdle } from "../support/idle-share.ts";
+import { installPeers } from "../support/install-peers.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
+import { startSpanSink } from "../support/span-sink.ts";
 import { workerdVersion } from "../support/workerd.ts";
 import { KEY_SET_PATH } from "./answer.ts";
 import { createCells } from "./cells.ts";
-import { CLIENTS, type Client, createClients } from "./clients.ts";
+import { CLIENTS, type Client, createClients, SAMPLING_RATIO } from "./clients.ts";
 import { figuresOf } from "./goals.ts";
-import { probe } from "./probe.ts";
+import { assertExported, probe } from "./probe.ts";
 import { reportOf } from "./report.ts";
 import { FULL, measure, type Plan, QUICK } from "./rounds.ts";
 import { startServers } from "./servers.ts";
+import { STOCK_DESCRIPTION } from "./stock.ts";
 import { keyRecords, startStore } from "./store.ts";
 import { AUDIENCE, createTokenIssuer, ISSUER } from "./tokens.ts";
 
@@ -55,14 +58,17 @@ const conditionsOf = (
   idleShare: number,
 ): string[] => [
   `${plan.rounds} rounds, ${plan.measureMs} ms a turn, ${plan.connections} connections; medians of the rounds, ratios within a round`,
-  `${CLIENTS} clients with a key each, GET /v1/orders/:id with 10 header fields; the stand-in answers 200, an order, ten fields and Node's own`,
+  `${CLIENTS} clients with one key each, GET /v1/orders/:id with 10 header fields; the stand-in answers 200, an order, ten fields and Node's own`,
   `${workerd}, ${cores}; CPU is that of all its threads`,
-  `limits are enforced, and wide enough to refuse nobody; ${store} behind the bridge`,
+  `limits are enforced, and high enough to reject no request; ${store} behind the bridge`,
+  STOCK_DESCRIPTION,
+  `"exported": ${100 * SAMPLING_RATIO} % of the traces go to a local collector, and the chain's metrics; the other cells export nothing`,
   `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? "an unknown processor"}; ${(100 * idleShare).toFixed(0)} % of the machine was idle`,
 ];
 
 export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK : FULL;
+  await installPeers(signal, onProgress);
   const stops = new StopList();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-edge-"));
@@ -74,6 +80,8 @@ export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
 
     onProgress("starting the servers …");
     const store = await startStore(stops, signal);
+    const spanSink = await startSpanSink();
+    stops.add(() => spanSink.stop());
     const issuer = createTokenIssuer();
     const clients = createClients();
     const standIn = await startStandIn(clients, issuer.keySet, signal);
@@ -84,10 +92,22 @@ export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
       JWT_AUDIENCE: AUDIENCE,
       JWT_JWKS_URL: `${originUrl}${KEY_SET_PATH}`,
     };
-    const surroundings = { bundle, store, clients, originUrl, tokenSettings, cores, folder, signal };
-    const processes = await startServers(surroundings, stops);
+    const processes = await startServers(
+      {
+        bundle,
+        store,
+        clients,
+        originUrl,
+        tokenSettings,
+        spanSinkUrl: spanSink.url,
+        cores,
+        folder,
+        signal,
+      },
+      stops,
+    );
 
-    onProgress("looking whether they do what is measured …");
+    onProgress("verifying the servers …");
     const cells = createCells(clients, issuer);
     const { measured, unmeasured } = await probe(cells, { processes, store, clients, onProgress });
 
@@ -96,6 +116,7 @@ export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
     const idle = watchIdle();
     const measurements = await measure({ cells: measured, load, plan, signal, onProgress });
     const idleShare = idle();
+    await assertExported(spanSink.url);
     const figures = figuresOf(measurements, await bundleKib(bundle));
     const conditions = conditionsOf(
       plan,

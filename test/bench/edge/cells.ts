@@ -1,11 +1,10 @@
-/** What is measured: each cell is a server and what it is asked. */
+/** The measured cells: each is a server and the requests sent to it. */
 import { type RequestBatch, requestBatch } from "../support/request-batch.ts";
 import { type Client, clientOf, DISTINCT, orderRequest } from "./clients.ts";
 import type { ServerId } from "./servers.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
-export const CELLS = ["bare", "key", "listed", "token", "new_token"] as const;
-export type CellId = (typeof CELLS)[number];
+export type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
 
 export interface Cell {
   readonly id: CellId;
@@ -16,7 +15,7 @@ export interface Cell {
   /**
    * Requests, ready to be sent.
    *
-   * @param count how many are needed at least, where they cannot be repeated
+   * @param count minimum number, for requests that cannot be repeated
    */
   requests(count: number): RequestBatch;
 }
@@ -55,5 +54,7 @@ export const createCells = (clients: readonly Client[], issuer: TokenIssuer): re
     { id: "listed", title: "chain, API key, 100,000 blocked", server: "listed", ...withKey },
     { id: "token", title: "chain, JWT, its verdict kept", server: "tokens", ...withToken },
     { id: "new_token", title: "chain, JWT, each one new (ES256)", server: "tokens", ...withNewToken },
+    { id: "traced", title: "chain, API key, telemetry exported", server: "traced", ...withKey },
+    { id: "stock", title: "stock stack, API key, traces exported", server: "stock", ...withKey },
   ];
 };

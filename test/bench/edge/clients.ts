@@ -1,20 +1,23 @@
-/** Who asks: so many clients, each with an address and a key of its own, and what they ask. */
+/** The clients, each with its own address and key, and their requests. */
 import { createKey } from "../../../src/middleware/auth/api-key.ts";
 import { seededRandom } from "../pool/seeded-random.ts";
 import { rawRequest } from "../support/request-batch.ts";
 
 export const CLIENTS = 64;
-/** One client in so many has an IPv6 address. */
+/** Every nth client has an IPv6 address. */
 const IPV6_IN = 4;
-/** Each client asks for so many orders in turn. */
+/** Different orders that each client requests in turn. */
 const ORDERS_A_CLIENT = 8;
-/** More than any server answers: the limits are kept and asked, and refuse nobody. */
+/** Above what any server can handle: limits are enforced but reject no request. */
 export const OVERRIDE = { capacity: 1_000_000, refillPerSecond: 100_000 } as const;
 
-/** What an order may be read with. */
+/** The scopes of every key and token; reading an order needs the first. */
 export const SCOPES: readonly string[] = ["orders:read", "orders:write"];
-/** The limit of the route that is asked. */
+/** The limit of the requested route. */
 export const LIMIT = "account";
+
+/** The share of traces that the exporting servers keep. */
+export const SAMPLING_RATIO = 0.1;
 
 export interface Client {
   readonly name: string;
@@ -22,7 +25,7 @@ export interface Client {
   readonly key: ReturnType<typeof createKey>;
 }
 
-/** Addresses for documentation (RFC 5737, RFC 3849), which no blocklist of this benchmark holds. */
+/** Addresses for documentation (RFC 5737, RFC 3849), which are on no blocklist of this benchmark. */
 const addressOf = (index: number): string =>
   index % IPV6_IN === 0 ? `2001:db8:${index.toString(16)}::7` : `203.0.113.${index + 1}`;
 
@@ -33,6 +36,12 @@ export const createClients = (): Client[] =>
     key: createKey((bytes) => crypto.getRandomValues(bytes)),
   }));
 
+/** A key with the client's key id and another secret. */
+export const wrongKeyOf = ({ key }: Client): string => {
+  const other = createKey((bytes) => crypto.getRandomValues(bytes));
+  return other.key.replace(other.id, key.id);
+};
+
 const random = seededRandom(1);
 const hexadecimal = (length: number): string =>
   Array.from({ length }, () => Math.floor(random() * 16).toString(16)).join("");
@@ -40,17 +49,17 @@ const hexadecimal = (length: number): string =>
 const orderId = (): string => `01900000-0000-7000-8000-${hexadecimal(12)}`;
 const paths = Array.from({ length: CLIENTS * ORDERS_A_CLIENT }, () => `/v1/orders/${orderId()}`);
 
-/** How many requests there are before one is made again. */
+/** Number of different requests. */
 export const DISTINCT = paths.length;
 
-/** The nth one's client, counted from 0. */
+/** The client of the nth request, counted from 0. */
 export const clientOf = (clients: readonly Client[], n: number): Client => {
   const client = clients[n % clients.length];
-  if (client === undefined) throw new RangeError("nobody asks");
+  if (client === undefined) throw new RangeError("there are no clients");
   return client;
 };
 
-/** A request for an order, with ten fields. */
+/** A request for an order, with ten header fields. */
 export const orderRequest = (n: number, { address }: Pick<Client, "address">, token: string): string =>
   rawRequest({
     method: "GET",

@@ -1,6 +1,7 @@
-/** Redis behind its bridge, with all that the origins publish there for the edge. */
+/** Redis behind its bridge, with everything that the origins publish there for the edge. */
 import { randomBytes } from "node:crypto";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
+import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
 import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import {
@@ -16,17 +17,20 @@ import {
 } from "../../../src/middleware/rate-limit/limit-key.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { connectRedis } from "../../../src/origin/redis/connect.ts";
+import { withStockScripts } from "../support/stock-scripts.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 
 export interface EdgeBenchStore {
   readonly bridge: UpstashBridge;
   /** Such as "redis-server 7.2.1". */
   readonly description: string;
-  /** Whether an edge has taken tokens of a limit there. */
+  /** Whether a server has taken tokens of a limit there. */
   hasLimits(keyPrefix: string): Promise<boolean>;
+  /** How many limiter scripts a server has run there so far. */
+  limiterCalls(keyPrefix: string): number;
 }
 
-/** What an edge finds in Redis. */
+/** The data that an edge reads from Redis. */
 export interface Published {
   readonly keyPrefix: string;
   readonly clients: readonly Client[];
@@ -34,7 +38,7 @@ export interface Published {
   readonly blocklist: Uint8Array<ArrayBuffer>;
 }
 
-/** By id, as they are published. */
+/** Each key's record by its id, as published. */
 export const keyRecords = (clients: readonly Client[]): Record<string, string> =>
   Object.fromEntries(
     clients.map(({ name, key: { id, hash } }) => [
@@ -45,31 +49,57 @@ export const keyRecords = (clients: readonly Client[]): Record<string, string> =
 
 const VERSION = { [VERSION_FIELD]: "bench:1" };
 
+/** Every key of a server's limits begins with it, and a colon follows. */
+export const limitPrefixOf = (keyPrefix: string): string => `${keyPrefix}limit`;
+
 const hasLimits = async ({ client }: LocalRedis, keyPrefix: string): Promise<boolean> => {
-  const answer = await client.run(["KEYS", `${keyPrefix}limit:*`]);
+  const answer = await client.run(["KEYS", `${limitPrefixOf(keyPrefix)}:*`]);
   return "result" in answer && Array.isArray(answer.result) && answer.result.length > 0;
+};
+
+/** Counts the scripts that run on the keys of a limit, by the limits' prefix. */
+const countScripts = (client: RedisClient): { client: RedisClient; calls: ReadonlyMap<string, number> } => {
+  const calls = new Map<string, number>();
+  const count = ([name, , , key = ""]: RedisCommand): void => {
+    if (!name.toUpperCase().startsWith("EVAL")) return;
+    const [server = "", kind = ""] = key.split(":", 2);
+    const prefix = `${server}:${kind}`;
+    calls.set(prefix, (calls.get(prefix) ?? 0) + 1);
+  };
+  return {
+    calls,
+    client: {
+      run: (command) => {
+        count(command);
+        return client.run(command);
+      },
+      transaction: (commands) => client.transaction(commands),
+    },
+  };
 };
 
 export const startStore = async (stops: StopList, signal: AbortSignal): Promise<EdgeBenchStore> => {
   const redis = await startRedis({ signal });
   stops.add(() => redis.stop());
-  const bridge = await startUpstashBridge({ client: redis.client, token: randomBytes(12).toString("hex") });
+  const { client, calls } = countScripts(withStockScripts(redis.client));
+  const bridge = await startUpstashBridge({ client, token: randomBytes(12).toString("hex") });
   stops.add(() => bridge.stop());
   return {
     bridge,
     description: `${redis.kind} ${redis.version}`,
     hasLimits: (keyPrefix) => hasLimits(redis, keyPrefix),
+    limiterCalls: (keyPrefix) => calls.get(limitPrefixOf(keyPrefix)) ?? 0,
   };
 };
 
-/** As origins would, once: nobody looks after it afterwards, so it stays. */
+/** Publishes once what origins publish; without origins it never changes. */
 export const publish = async (
   { bridge }: EdgeBenchStore,
   { keyPrefix, clients, blocklist }: Published,
 ): Promise<void> => {
   const redis = connectRedis(bridge.url, bridge.token, createLog("silent"));
   const overrides = clients
-    // A client's token names it with a prefix.
+    // The principal of a token has a prefix.
     .flatMap(({ name }) => [name, `jwt:${name}`])
     .map((principal) => [overrideField(LIMIT, principal), writeOverride(OVERRIDE)]);
   try {

@@ -1,4 +1,4 @@
-/** The opponents' packages, which the project itself does not install. */
+/** Installs the opponents' packages, which are not dependencies of the project. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -13,9 +13,9 @@ const changedMs = async (name: string): Promise<number> =>
   (await stat(join(peersFolder, name)).catch(() => undefined))?.mtimeMs ?? 0;
 
 /**
- * Installs them where that was not done since the lock file last changed.
+ * Installs them unless they are newer than the lock file.
  *
- * @throws LocalError when npm fails or takes longer than five minutes
+ * @throws LocalError if npm fails or takes longer than five minutes
  */
 export const installPeers = async (
   signal: AbortSignal,
@@ -26,7 +26,7 @@ export const installPeers = async (
     (await changedMs("node_modules/.package-lock.json")) > (await changedMs("package-lock.json"));
   if (isInstalled) return;
   signal.throwIfAborted();
-  onProgress("installing the opponents' packages into test/bench/peers (once, about 160 MB) …");
+  onProgress("installing the opponents' packages into test/bench/peers (once, about 180 MB) …");
   const npm = spawnChild({ name: "npm ci", command: "npm", args: ["ci", "--prefix", peersFolder] });
   const stop = (): void => void npm.stop();
   signal.addEventListener("abort", stop);

@@ -1,28 +1,11 @@
-/** Workers that are no product: the edge without all telemetry, and one under a package that is made for Workers. */
+/** Workers that are not the product: the edge without telemetry, and one instrumented by a package made for Workers. */
 import { join } from "node:path";
-import { type BuildOptions, build, type Plugin } from "esbuild";
+import type { Plugin } from "esbuild";
 import { projectFolder } from "../../../../src/local/folder.ts";
-
-const COMMON = {
-  absWorkingDir: projectFolder,
-  bundle: true,
-  minify: true,
-  write: false,
-  format: "esm",
-  target: "es2024",
-  conditions: ["workerd", "worker", "browser", "module"],
-  external: ["node:*", "cloudflare:*"],
-} as const satisfies BuildOptions;
-
-const bundled = async (options: BuildOptions): Promise<string> => {
-  const { outputFiles } = await build({ ...COMMON, ...options, write: false });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error("esbuild has made nothing");
-  return file.text;
-};
+import { bundleWorker } from "../../support/bundle-worker.ts";
 
 const edge = (plugins: Plugin[]): Promise<string> =>
-  bundled({
+  bundleWorker({
     entryPoints: [join(projectFolder, "src/edge/worker.ts")],
     alias: { "breakwater-edge-routes": join(projectFolder, "dist/edge-routes.json") },
     plugins,
@@ -38,10 +21,10 @@ const withoutTelemetry: Plugin = {
   },
 };
 
-/** The edge, of which nothing is counted, recorded or logged: it could not be configured so. `bundleEdge` comes first. */
+/** The edge without counters, spans and logs, which no configuration offers. Call `bundleEdge` first. */
 export const bundleBareEdge = (): Promise<string> => edge([withoutTelemetry]);
 
-/** Does nothing but pass a request on. @param first what it does before */
+/** Forwards a request and does nothing else. @param first statements that run before */
 const bareHandler = (originUrl: string, first = ""): string => `
 const origin = ${JSON.stringify(originUrl)};
 const names = ["accept", "accept-language", "user-agent"];
@@ -58,17 +41,17 @@ const handler = {
 
 export const bareWorker = (originUrl: string): string => `${bareHandler(originUrl)}export default handler;`;
 
-/** As long as a line of the edge's access log. */
+/** The length of a line of the edge's access log. */
 const LINE_LENGTH = 400;
 
-/** The same, with what the platform's own part of a log's line costs. */
+/** The same, plus the platform's share of the cost of a log line. */
 export const bareWithLine = (originUrl: string): string => `
 const line = JSON.stringify("x".repeat(${LINE_LENGTH} - 2));
 ${bareHandler(originUrl, "console.log(line);")}export default handler;`;
 
-/** The same handler under `@microlabs/otel-cf-workers`, with no settings but those that it needs. */
+/** The same handler under `@microlabs/otel-cf-workers`, with only the settings that it needs. */
 export const bundleInstrumented = (originUrl: string): Promise<string> =>
-  bundled({
+  bundleWorker({
     stdin: {
       contents: `
 import { instrument } from "@microlabs/otel-cf-workers";

@@ -1,0 +1,45 @@
+/** The stock stack, the opponent that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { bundleWorker } from "../support/bundle-worker.ts";
+import { peersFolder } from "../support/install-peers.ts";
+import { type Client, SAMPLING_RATIO } from "./clients.ts";
+import { type EdgeBenchStore, limitPrefixOf } from "./store.ts";
+
+/** As the README of `@microlabs/otel-cf-workers` requires. */
+export const STOCK_FLAGS = ["nodejs_compat"];
+
+/** What the report says about it. */
+export const STOCK_DESCRIPTION =
+  "stock stack: Hono with secure-headers, cors, bearer-auth and body-limit; @upstash/ratelimit (sliding window, ephemeral cache, no analytics), one call to Redis per request; otel-cf-workers, which also posts an empty batch for every unsampled trace; keys in a variable";
+
+/** Call `installPeers` first. */
+export const bundleStock = (): Promise<string> =>
+  bundleWorker({ entryPoints: [join(peersFolder, "stock-stack.mjs")] });
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64url");
+
+export interface StockSettings {
+  readonly store: EdgeBenchStore;
+  readonly clients: readonly Client[];
+  readonly originUrl: string;
+  readonly keyPrefix: string;
+  readonly collectorUrl: string;
+}
+
+/** Its variables. */
+export const stockEnvironment = ({
+  store,
+  clients,
+  originUrl,
+  keyPrefix,
+  collectorUrl,
+}: StockSettings): Record<string, string> => ({
+  ORIGIN: originUrl,
+  API_KEYS: JSON.stringify(Object.fromEntries(clients.map(({ name, key }) => [sha256(key.key), name]))),
+  UPSTASH_REDIS_REST_URL: store.bridge.url,
+  UPSTASH_REDIS_REST_TOKEN: store.bridge.token,
+  RATE_LIMIT_PREFIX: limitPrefixOf(keyPrefix),
+  OTLP_TRACES_URL: `${collectorUrl}/v1/traces`,
+  TRACE_RATIO: String(SAMPLING_RATIO),
+});

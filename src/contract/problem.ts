@@ -81,7 +81,7 @@ export const isProblem = (value: object): value is Problem => "code" in value &&
 
 export const statusOf = ({ code }: Problem): number => problemTypes[code].status;
 
-/** The `type` of a problem: its paragraph on the API's own documentation page. */
+/** The `type` of a problem: its row on the page of the API reference. */
 export const problemTypeUri = (code: ProblemCode): string => `/docs#problem-${code}`;
 
 export const isProblemCode = (value: unknown): value is ProblemCode =>

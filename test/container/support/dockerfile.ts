@@ -6,7 +6,6 @@ import { projectFolder } from "../../../src/local/folder.ts";
 export interface FinalStage {
   /** From the context or the build stage, and the place in the image. */
   readonly copies: readonly {
-    readonly from: string | undefined;
     readonly source: string;
     readonly to: string;
   }[];
@@ -43,9 +42,9 @@ export const readFinalStage = (): FinalStage => {
   const folder = one("WORKDIR");
   return {
     copies: all("COPY").map((text) => {
-      const [, from, source = "", to = ""] = /^(?:--from=(\S+) )?(\S+) (\S+)$/.exec(text) ?? [];
+      const [, source = "", to = ""] = /^(?:--from=\S+ )?(\S+) (\S+)$/.exec(text) ?? [];
       const place = to === "./" ? (source.split("/").at(-1) ?? "") : to;
-      return { from, source, to: join(folder, place) };
+      return { source, to: join(folder, place) };
     }),
     environment: Object.fromEntries(
       [...one("ENV").matchAll(/(\w+)=("[^"]*"|\S+)/g)].map(([, name = "", value = ""]) => [

@@ -33,10 +33,12 @@ export const layOut = async (): Promise<Layout> => {
     cwd: projectFolder,
     timeout: 60_000,
   });
-  for (const { from, source, to } of readFinalStage().copies) {
+  for (const { source, to } of readFinalStage().copies) {
     const place = join(root, to);
     await mkdir(dirname(place), { recursive: true });
-    await cp(from === undefined ? join(projectFolder, source) : bundle, place, { recursive: true });
+    // The build stage is a copy of the project.
+    const original = join(projectFolder, source.replace(/^\/build\//, ""));
+    await cp(source.endsWith("/main.mjs") ? bundle : original, place, { recursive: true });
   }
   // Read by another user than the one who made it.
   await promisify(execFile)("chmod", ["-R", "a+rX", root]);

@@ -212,7 +212,7 @@ describe("an origin of two workers", () => {
       .toMatchObject(allReady.report);
     const said = origin.entries.slice(mark);
     expect(said).toContainEqual(
-      expect.objectContaining({ message: "a worker has ended by itself; another takes its place", ...end }),
+      expect.objectContaining({ message: "a worker ended unexpectedly and is replaced", ...end }),
     );
     expect(said.filter(({ message }) => message === "uncaught").map(({ pid }) => pid)).toEqual(
       signal === "SIGUSR2" ? [lost] : [],

@@ -1,6 +1,6 @@
 /**
- * Buffered standard output for the log: a line costs no system call of its own. If the reader falls behind or disappears, lines
- * are dropped and counted; the process never waits for it, neither while it runs nor when it ends.
+ * Buffered standard output for the log, so that most lines cost no system call. If the reader falls behind or disconnects,
+ * lines are dropped and counted; the process does not wait for it, except briefly when it ends.
  */
 import { writeSync } from "node:fs";
 import { fitLine } from "../../telemetry/logging/log-line.ts";
@@ -8,7 +8,7 @@ import { fitLine } from "../../telemetry/logging/log-line.ts";
 export interface LogOutput {
   /** @param line JSON with its line end; overlong and secret values are removed */
   write(line: string): void;
-  /** For a line that is known to have neither. */
+  /** For a line that is known to be short and to contain no secrets. */
   writeFitted(line: string): void;
   /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
   flushSync(): void;
@@ -25,38 +25,34 @@ const MAX_BUFFER_UNITS = 4 * 1024 * 1024;
 /** Pause before the next write to a full pipe; doubled while the reader accepts nothing, milliseconds. */
 const FIRST_RETRY_MS = 1;
 const LONGEST_RETRY_MS = 50;
-/** Longest wait for the reader at the end of the process, milliseconds. */
+/** Longest wait for the reader at the end of the process, and the pause between two attempts, milliseconds. */
 const FINAL_FLUSH_MS = 1_000;
-
-/** Reading `stdout.fd` makes writes to a pipe or a socket non-blocking: a full one is EAGAIN (libuv, `uv_pipe_open`). */
-const nonBlockingStdout = (): number => process.stdout.fd;
+const FINAL_RETRY_MS = 10;
 
 const isBusy = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "EBUSY");
 
-/** Pause between two attempts of the final flush, milliseconds. */
-const FINAL_RETRY_MS = 10;
-
 const sleepSync = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 export const createLogOutput = (): LogOutput => {
-  const fd = nonBlockingStdout();
+  // Reading `fd` makes writes to a pipe or socket non-blocking: a full one is EAGAIN (libuv, `uv_pipe_open`).
+  const { fd } = process.stdout;
   let onDropped = (): void => undefined;
   /** Whole lines. */
   let lines: string[] = [];
   let units = 0;
-  /** The rest of what is being written. */
+  /** The unwritten rest of the last write. */
   let chunk: Buffer | undefined;
-  let hasGone = false;
+  let isDisconnected = false;
   let timer: NodeJS.Timeout | undefined;
   let retryMs = FIRST_RETRY_MS;
 
   const drop = (count: number): void => {
     for (let each = 0; each < count; each += 1) onDropped();
   };
-  /** The reader is gone, which is no reason to end the process. */
+  /** The reader has disconnected, which does not end the process. */
   const giveUp = (): void => {
-    hasGone = true;
+    isDisconnected = true;
     drop(lines.length + (chunk?.toString().split("\n").length ?? 1) - 1);
     lines = [];
     units = 0;
@@ -101,7 +97,7 @@ export const createLogOutput = (): LogOutput => {
   };
 
   const writeFitted = (line: string): void => {
-    if (hasGone || units + line.length > MAX_BUFFER_UNITS) {
+    if (isDisconnected || units + line.length > MAX_BUFFER_UNITS) {
       onDropped();
       return;
     }

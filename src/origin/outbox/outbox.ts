@@ -1,42 +1,38 @@
-/** The outbox in PostgreSQL: what is in it is delivered, or dead and seen to be. */
-
-import { readEvent } from "../../security-events/batch-codec.ts";
+/** The outbox in PostgreSQL: one row per event and sink, until the event is delivered or dead. */
 import type { SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../db/database.ts";
-import type { SinkName } from "./sink.ts";
+import { decodeEvent } from "./decode-batch.ts";
+import type { SinkName } from "./sinks/sink.ts";
 
-/** An event on its way to one sink, as a worker has it under a lease. */
-export interface Claimed {
+/** An event that one worker has leased for delivery to a sink. */
+export interface ClaimedEvent {
   readonly event: SecurityEvent;
-  /** This one included. */
+  /** Including this one. */
   readonly attempts: number;
 }
 
-const INSERT = `
-INSERT INTO security_event_outbox (event_id, sink, event)
-SELECT e.event_id, s.sink, e.event::jsonb
-FROM unnest($1::uuid[], $2::text[]) AS e(event_id, event) CROSS JOIN unnest($3::text[]) AS s(sink)
-ON CONFLICT DO NOTHING
-RETURNING event_id, sink`;
-
-interface InsertedRow {
+export interface InsertedRow {
   readonly event_id: string;
   readonly sink: string;
 }
 
-/** Adds events for every one of these sinks; what is there already stays. @returns the rows that are new */
+/** Adds events for each of the sinks. Existing rows do not change. @returns the new rows */
 export const insertEvents = (
   database: Database,
   events: readonly SecurityEvent[],
   sinks: readonly SinkName[],
 ): Promise<readonly InsertedRow[]> =>
   database.query<InsertedRow>(
-    INSERT,
+    `INSERT INTO security_event_outbox (event_id, sink, event)
+     SELECT e.event_id, s.sink, e.event::jsonb
+     FROM unnest($1::uuid[], $2::text[]) AS e(event_id, event) CROSS JOIN unnest($3::text[]) AS s(sink)
+     ON CONFLICT DO NOTHING
+     RETURNING event_id, sink`,
     [events.map(({ id }) => id), events.map((event) => JSON.stringify(event)), sinks],
     { plan: "generic" },
   );
 
-/** Another process' rows are left to it. Whoever dies with a lease leaves them due at its end. */
+/** Skips rows that another process is claiming. If a process dies, its rows are due when the lease ends. */
 const CLAIM = `
 WITH due AS (
   SELECT event_id FROM security_event_outbox
@@ -48,52 +44,44 @@ SET attempts = o.attempts + 1, next_attempt_at = now() + $3 * interval '1 millis
 FROM due WHERE o.sink = $1 AND o.event_id = due.event_id
 RETURNING o.event_id, o.event, o.attempts`;
 
-interface ClaimRow {
+interface ClaimedRow {
   readonly event_id: string;
   readonly event: unknown;
   readonly attempts: number;
 }
 
-export interface Claim {
-  readonly events: readonly Claimed[];
-  /** Ids of rows that hold no event that this program knows: a newer program's, or somebody's own. */
-  readonly unreadable: readonly string[];
-}
-
-/** Takes what is due, the most overdue first, for so long. @param leaseMs milliseconds */
+/** Leases due events for `leaseMs`, the most overdue first. `unreadable` has the ids of rows without a valid event. */
 export const claimEvents = async (
   database: Database,
   sink: SinkName,
-  { most, leaseMs }: { readonly most: number; readonly leaseMs: number },
-): Promise<Claim> => {
-  const rows = await database.query<ClaimRow>(CLAIM, [sink, most, leaseMs], { plan: "generic" });
-  const events: Claimed[] = [];
+  { limit, leaseMs }: { readonly limit: number; readonly leaseMs: number },
+): Promise<{ readonly events: readonly ClaimedEvent[]; readonly unreadable: readonly string[] }> => {
+  const rows = await database.query<ClaimedRow>(CLAIM, [sink, limit, leaseMs], { plan: "generic" });
+  const events: ClaimedEvent[] = [];
   const unreadable: string[] = [];
   for (const row of rows) {
-    const event = readEvent(row.event);
+    const event = decodeEvent(row.event);
     if (event === undefined) unreadable.push(row.event_id);
     else events.push({ event, attempts: row.attempts });
   }
   return { events, unreadable };
 };
 
-/** Whoever has it by now: it has arrived. */
+/** Also removes a row that another process has claimed since: the event has arrived. */
 export const removeDelivered = async (
   database: Database,
   sink: SinkName,
   ids: readonly string[],
 ): Promise<void> => {
-  await database.query("DELETE FROM security_event_outbox WHERE sink = $1 AND event_id = ANY($2::uuid[])", [
-    sink,
-    ids,
-  ]);
+  const statement = "DELETE FROM security_event_outbox WHERE sink = $1 AND event_id = ANY($2::uuid[])";
+  await database.query(statement, [sink, ids]);
 };
 
-/** What failed is due again. A row whose lease has ended, and that somebody else has taken, is left to him. */
-export const postpone = async (
+/** Sets the next attempt of failed events. Rows that another process has claimed since do not change. */
+export const reschedule = async (
   database: Database,
   sink: SinkName,
-  failed: readonly (Claimed & { readonly delayMs: number })[],
+  failed: readonly (ClaimedEvent & { readonly delayMs: number })[],
   reason: string,
 ): Promise<void> => {
   await database.query(
@@ -111,8 +99,8 @@ export const postpone = async (
   );
 };
 
-/** Nobody tries them again. */
-export const bury = async (
+/** Ends the delivery of events; their rows remain for operators. */
+export const markDead = async (
   database: Database,
   sink: SinkName,
   ids: readonly string[],

@@ -8,32 +8,20 @@ import type { EventType, SecurityEvent } from "./event.ts";
 const VERSION = "1.4.0";
 const product = { name: "Breakwater", vendor_name: "Breakwater" };
 
-const CLASSES = {
-  auth_failure: {
-    class_uid: 3002,
-    class_name: "Authentication",
-    category_uid: 3,
-    category_name: "Identity & Access Management",
-  },
-  rate_limit_exceeded: {
-    class_uid: 4002,
-    class_name: "HTTP Activity",
-    category_uid: 4,
-    category_name: "Network Activity",
-  },
-  suspicious_activity: {
-    class_uid: 2004,
-    class_name: "Detection Finding",
-    category_uid: 2,
-    category_name: "Findings",
-  },
-  data_access: {
-    class_uid: 6003,
-    class_name: "API Activity",
-    category_uid: 6,
-    category_name: "Application Activity",
-  },
-} as const satisfies Record<EventType, object>;
+/** A class's uid is its category's uid in thousands, plus its number there. */
+const ocsfClass = (class_uid: number, class_name: string, category_name: string) => ({
+  class_uid,
+  class_name,
+  category_uid: Math.floor(class_uid / 1_000),
+  category_name,
+});
+
+const CLASSES: Readonly<Record<EventType, ReturnType<typeof ocsfClass>>> = {
+  auth_failure: ocsfClass(3002, "Authentication", "Identity & Access Management"),
+  rate_limit_exceeded: ocsfClass(4002, "HTTP Activity", "Network Activity"),
+  suspicious_activity: ocsfClass(2004, "Detection Finding", "Findings"),
+  data_access: ocsfClass(6003, "API Activity", "Application Activity"),
+};
 
 const INFORMATIONAL = { severity_id: 1, severity: "Informational" };
 const LOW = { severity_id: 2, severity: "Low" };

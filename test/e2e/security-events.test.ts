@@ -165,7 +165,7 @@ describe("the outbox", () => {
     expect(acceptedIds(webhook).toSorted()).toEqual(
       events.flatMap(({ id }) => (id === poisoned ? [] : [id])).toSorted(),
     );
-    expect(await count("security_event_deliveries_total")).toBe(20);
+    await expect.poll(() => count("security_event_deliveries_total"), POLL).toBe(20);
   });
 
   test("is delivered by several processes without duplicates", async () => {

@@ -19,17 +19,12 @@ WHERE (event_id, sink) IN (
   ORDER BY enqueued_at LIMIT $1 FOR UPDATE SKIP LOCKED
 ) RETURNING sink`;
 
-const REMOVE_OLD_DEAD = `
+const REMOVE_DEAD = `
 DELETE FROM security_event_outbox WHERE (event_id, sink) IN (
-  SELECT event_id, sink FROM security_event_outbox
-  WHERE dead_at <= now() - interval '${DEAD_LIFETIME}'
-  ORDER BY dead_at LIMIT $1 FOR UPDATE SKIP LOCKED
-) RETURNING sink`;
-
-const REMOVE_SURPLUS_DEAD = `
-DELETE FROM security_event_outbox WHERE (event_id, sink) IN (
-  SELECT event_id, sink FROM security_event_outbox
-  WHERE dead_at IS NOT NULL ORDER BY dead_at DESC OFFSET ${MAX_DEAD} LIMIT $1
+  SELECT event_id, sink FROM (
+    SELECT event_id, sink, dead_at, row_number() OVER (ORDER BY dead_at DESC) AS rank
+    FROM security_event_outbox WHERE dead_at IS NOT NULL
+  ) dead WHERE rank > ${MAX_DEAD} OR dead_at <= now() - interval '${DEAD_LIFETIME}' LIMIT $1
 ) RETURNING sink`;
 
 /** @returns the sink of each changed row */
@@ -46,7 +41,6 @@ const runInBatches = async (database: Database, statement: string): Promise<stri
 /** @returns the sink of each event that has expired */
 export const cleanOutbox = async (database: Database): Promise<readonly string[]> => {
   const expired = await runInBatches(database, MARK_EXPIRED_DEAD);
-  await runInBatches(database, REMOVE_OLD_DEAD);
-  await runInBatches(database, REMOVE_SURPLUS_DEAD);
+  await runInBatches(database, REMOVE_DEAD);
   return expired;
 };

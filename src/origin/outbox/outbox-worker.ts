@@ -3,7 +3,7 @@ import type { Database } from "../db/database.ts";
 import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { EventMetrics } from "./event-metrics.ts";
-import { type ClaimedEvent, claimEvents, markDead, removeDelivered, reschedule } from "./outbox.ts";
+import { type ClaimedEvent, sinkOutbox } from "./outbox.ts";
 import type { Sink } from "./sinks/sink.ts";
 
 /** Events per request to a sink. */
@@ -25,7 +25,7 @@ export const maxBackoffMs = (attempts: number): number =>
   Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempts - 1, 16));
 
 /** Exponential backoff with up to 50 % jitter, milliseconds. @param random from 0 to 1 */
-export const backoffMs = (attempts: number, random: number): number =>
+export const jitteredBackoffMs = (attempts: number, random: number): number =>
   maxBackoffMs(attempts) * (1 - random / 2);
 
 interface Delivery {
@@ -79,19 +79,17 @@ export interface OutboxWorkerDependencies {
 
 /** @returns a job that runs until nothing is due, the sink fails or the signal aborts; it never rejects */
 export const outboxWorker = (sink: Sink, dependencies: OutboxWorkerDependencies) => {
-  const { database, metrics, log, now } = dependencies;
+  const { metrics, log, backoffMs, now } = dependencies;
   const { name } = sink;
+  const outbox = sinkOutbox(dependencies.database, name);
   const transitions = logTransitions(`security events for the sink ${name}`, "delivered", log);
 
   /** @returns whether more events may be due */
   const deliverBatch = async (): Promise<boolean> => {
     const claimedAtMs = now();
-    const { events, unreadable } = await claimEvents(database, name, {
-      limit: BATCH_SIZE,
-      leaseMs: LEASE_MS,
-    });
+    const { events, unreadable } = await outbox.claim(BATCH_SIZE, LEASE_MS);
     if (unreadable.length > 0) {
-      await markDead(database, name, unreadable, "not a valid event");
+      await outbox.markDead(unreadable, "not a valid event");
       metrics.attempted(name, "dead", unreadable.length);
     }
     if (events.length === 0) return false;
@@ -99,11 +97,11 @@ export const outboxWorker = (sink: Sink, dependencies: OutboxWorkerDependencies)
     const { delivered, rejected, failed, error } = await sendBatch(sink, events, hasTime);
     if (delivered.length > 0) {
       const ids = delivered.map(({ event }) => event.id);
-      await removeDelivered(database, name, ids);
+      await outbox.remove(ids);
       metrics.attempted(name, "delivered", ids.length);
     }
     for (const { claimed, reason } of rejected) {
-      await markDead(database, name, [claimed.event.id], reason);
+      await outbox.markDead([claimed.event.id], reason);
       metrics.attempted(name, "dead", 1);
       log.warn({ sink: name, eventId: claimed.event.id, reason }, "a sink rejected a security event");
     }
@@ -112,8 +110,7 @@ export const outboxWorker = (sink: Sink, dependencies: OutboxWorkerDependencies)
       return events.length + unreadable.length === BATCH_SIZE;
     }
     transitions.failed(error);
-    const due = failed.map((each) => ({ ...each, delayMs: dependencies.backoffMs(each.attempts) }));
-    await reschedule(database, name, due, messageOf(error));
+    await outbox.reschedule(failed, backoffMs, messageOf(error));
     metrics.attempted(name, "retried", failed.length);
     return false;
   };

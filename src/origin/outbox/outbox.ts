@@ -50,65 +50,46 @@ interface ClaimedRow {
   readonly attempts: number;
 }
 
-/** Leases due events for `leaseMs`, the most overdue first. `unreadable` has the ids of rows without a valid event. */
-export const claimEvents = async (
-  database: Database,
-  sink: SinkName,
-  { limit, leaseMs }: { readonly limit: number; readonly leaseMs: number },
-): Promise<{ readonly events: readonly ClaimedEvent[]; readonly unreadable: readonly string[] }> => {
-  const rows = await database.query<ClaimedRow>(CLAIM, [sink, limit, leaseMs], { plan: "generic" });
-  const events: ClaimedEvent[] = [];
-  const unreadable: string[] = [];
-  for (const row of rows) {
-    const event = decodeEvent(row.event);
-    if (event === undefined) unreadable.push(row.event_id);
-    else events.push({ event, attempts: row.attempts });
-  }
-  return { events, unreadable };
-};
-
-/** Also removes a row that another process has claimed since: the event has arrived. */
-export const removeDelivered = async (
-  database: Database,
-  sink: SinkName,
-  ids: readonly string[],
-): Promise<void> => {
-  const statement = "DELETE FROM security_event_outbox WHERE sink = $1 AND event_id = ANY($2::uuid[])";
-  await database.query(statement, [sink, ids]);
-};
-
-/** Sets the next attempt of failed events. Rows that another process has claimed since do not change. */
-export const reschedule = async (
-  database: Database,
-  sink: SinkName,
-  failed: readonly (ClaimedEvent & { readonly delayMs: number })[],
-  reason: string,
-): Promise<void> => {
-  await database.query(
-    `UPDATE security_event_outbox o
-     SET next_attempt_at = now() + f.delay * interval '1 millisecond', last_error = $5
-     FROM unnest($2::uuid[], $3::int[], $4::float8[]) AS f(event_id, attempts, delay)
-     WHERE o.sink = $1 AND o.event_id = f.event_id AND o.attempts = f.attempts AND o.dead_at IS NULL`,
-    [
-      sink,
-      failed.map(({ event }) => event.id),
-      failed.map(({ attempts }) => attempts),
-      failed.map(({ delayMs }) => delayMs),
-      reason,
-    ],
-  );
-};
-
-/** Ends the delivery of events; their rows remain for operators. */
-export const markDead = async (
-  database: Database,
-  sink: SinkName,
-  ids: readonly string[],
-  reason: string,
-): Promise<void> => {
-  await database.query(
-    `UPDATE security_event_outbox SET dead_at = now(), last_error = $3
-     WHERE sink = $1 AND event_id = ANY($2::uuid[]) AND dead_at IS NULL`,
-    [sink, ids, reason],
-  );
-};
+/** The outbox of one sink, for its workers. */
+export const sinkOutbox = (database: Database, sink: SinkName) => ({
+  /** Leases due events, the most overdue first. `unreadable` has the ids of rows without a valid event. */
+  claim: async (limit: number, leaseMs: number) => {
+    const rows = await database.query<ClaimedRow>(CLAIM, [sink, limit, leaseMs], { plan: "generic" });
+    const events: ClaimedEvent[] = [];
+    const unreadable: string[] = [];
+    for (const row of rows) {
+      const event = decodeEvent(row.event);
+      if (event === undefined) unreadable.push(row.event_id);
+      else events.push({ event, attempts: row.attempts });
+    }
+    return { events, unreadable };
+  },
+  /** Removes delivered events, even if another process has claimed them since. */
+  remove: async (ids: readonly string[]): Promise<void> => {
+    const statement = "DELETE FROM security_event_outbox WHERE sink = $1 AND event_id = ANY($2::uuid[])";
+    await database.query(statement, [sink, ids]);
+  },
+  /** Sets the next attempt of failed events. Rows that another process has claimed since do not change. */
+  reschedule: async (
+    failed: readonly ClaimedEvent[],
+    backoffMs: (attempts: number) => number,
+    reason: string,
+  ): Promise<void> => {
+    const attempts = failed.map((each) => each.attempts);
+    await database.query(
+      `UPDATE security_event_outbox o
+       SET next_attempt_at = now() + f.delay * interval '1 millisecond', last_error = $5
+       FROM unnest($2::uuid[], $3::int[], $4::float8[]) AS f(event_id, attempts, delay)
+       WHERE o.sink = $1 AND o.event_id = f.event_id AND o.attempts = f.attempts AND o.dead_at IS NULL`,
+      [sink, failed.map(({ event }) => event.id), attempts, attempts.map(backoffMs), reason],
+    );
+  },
+  /** Ends the delivery of events; their rows remain for operators. */
+  markDead: async (ids: readonly string[], reason: string): Promise<void> => {
+    await database.query(
+      `UPDATE security_event_outbox SET dead_at = now(), last_error = $3
+       WHERE sink = $1 AND event_id = ANY($2::uuid[]) AND dead_at IS NULL`,
+      [sink, ids, reason],
+    );
+  },
+});

@@ -19,7 +19,7 @@ import { createCapacity } from "./capacity.ts";
 import { createEventMetrics } from "./event-metrics.ts";
 import { insertEvents } from "./outbox.ts";
 import { cleanOutbox } from "./outbox-cleanup.ts";
-import { backoffMs, outboxWorker } from "./outbox-worker.ts";
+import { jitteredBackoffMs, outboxWorker } from "./outbox-worker.ts";
 import { SINK_NAMES, type Sink, type SinkName } from "./sinks/sink.ts";
 
 /** Shortened by tests, milliseconds. */
@@ -190,7 +190,7 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
         database,
         metrics,
         log,
-        backoffMs: timing.backoffMs ?? ((attempts: number) => backoffMs(attempts, random())),
+        backoffMs: timing.backoffMs ?? ((attempts: number) => jitteredBackoffMs(attempts, random())),
         now: () => performance.now(),
       };
       workers = sinks.map((sink) => startJob(outboxWorker(sink, dependencies), timing.deliverMs ?? 500));

@@ -126,7 +126,7 @@ it("takes the security events that the origin sends", async () => {
   };
   const service = { serviceName: "breakwater-origin", serviceVersion: "1" };
   const sink = otlpSink({ endpoint: receiver.url, ...service }, () => START_MS + 1);
-  expect(await sink.send([event])).toEqual({ kind: "taken" });
+  expect(await sink.send([event])).toEqual({ kind: "accepted" });
   expect(await receiver.json("/logs.json")).toMatchObject({
     logs: [
       {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { backoffMs, maxBackoffMs } from "../../../src/origin/outbox/outbox-worker.ts";
+import { jitteredBackoffMs, maxBackoffMs } from "../../../src/origin/outbox/outbox-worker.ts";
 
 test("the backoff doubles from a second to a minute, and jitter removes up to half", () => {
   const attempts = [1, 2, 3, 4, 5, 6, 7, 8, 100, 100_000];
@@ -7,7 +7,7 @@ test("the backoff doubles from a second to a minute, and jitter removes up to ha
     1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000, 60_000, 60_000,
   ]);
   for (const made of attempts) {
-    expect(backoffMs(made, 0)).toBe(maxBackoffMs(made));
-    expect(backoffMs(made, 1)).toBe(maxBackoffMs(made) / 2);
+    expect(jitteredBackoffMs(made, 0)).toBe(maxBackoffMs(made));
+    expect(jitteredBackoffMs(made, 1)).toBe(maxBackoffMs(made) / 2);
   }
 });

@@ -5,7 +5,7 @@
 import { Hono } from "hono";
 import { withTimeout } from "../../lib/async.ts";
 
-export type DependencyState = "up" | "down";
+type DependencyState = "up" | "down";
 
 export interface ReadinessReport {
   readonly ready: boolean;
@@ -52,9 +52,6 @@ export const createReadiness = (pings: Readonly<Record<string, () => Promise<voi
     },
     drain: (): void => {
       isDraining = true;
-    },
-    get isDraining() {
-      return isDraining;
     },
     get isMigrated() {
       return isMigrated;

@@ -11,7 +11,7 @@ const MAX_PAUSE_MS = 5_000;
 /** lock_not_available: requests of the previous version hold the table, and they end. */
 const LOCK_TIMED_OUT = "55P03";
 
-export interface MigrationOptions extends PostgresOptions {
+interface MigrationOptions extends PostgresOptions {
   /** Whether this process migrates, or waits until another one has. */
   readonly migrate: "at-start" | "apart";
   readonly signal: AbortSignal;

@@ -13,7 +13,7 @@ export const readGauge = (registry: Registry, name: string, help: string, read: 
   });
 };
 
-export interface ProcessMetrics {
+interface ProcessMetrics {
   readonly serviceName: string;
   readonly serviceVersion: string;
   /** Connections to PostgreSQL. */

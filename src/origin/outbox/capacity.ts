@@ -2,7 +2,7 @@
 import type { Database } from "../db/database.ts";
 import type { SinkName } from "./sinks/sink.ts";
 
-export interface SinkState {
+interface SinkState {
   readonly waiting: number;
   readonly dead: number;
   /** Age of the oldest waiting event, seconds; 0 if none waits. */
@@ -26,8 +26,6 @@ const readState = async (database: Database): Promise<OutboxState> => {
   );
   return new Map(rows.map((row) => [row.sink, row]));
 };
-
-export type Capacity = ReturnType<typeof createCapacity>;
 
 /** @param maxWaiting events per sink; several processes may exceed it by what they add between two refreshes */
 export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) => {

@@ -6,10 +6,8 @@ import { SINK_NAMES, type SinkName } from "./sinks/sink.ts";
 
 /** `edge`: reported by an edge. `queue`: this process's buffer was full. `outbox`: a sink's share was full. */
 export const DROP_PLACES = ["edge", "queue", "outbox"] as const;
-export type DropPlace = (typeof DROP_PLACES)[number];
 
 export const DELIVERY_OUTCOMES = ["delivered", "retried", "dead"] as const;
-export type DeliveryOutcome = (typeof DELIVERY_OUTCOMES)[number];
 
 export type EventMetrics = ReturnType<typeof createEventMetrics>;
 
@@ -66,8 +64,9 @@ export const createEventMetrics = (registry: Registry) => {
 
   return {
     occurred: (type: EventType, count: number): void => occurred.inc({ type }, count),
-    dropped: (type: EventType, where: DropPlace, count: number): void => dropped.inc({ type, where }, count),
-    attempted: (sink: SinkName, outcome: DeliveryOutcome, events: number): void =>
+    dropped: (type: EventType, where: (typeof DROP_PLACES)[number], count: number): void =>
+      dropped.inc({ type, where }, count),
+    attempted: (sink: SinkName, outcome: (typeof DELIVERY_OUTCOMES)[number], events: number): void =>
       attempted.inc({ sink, outcome }, events),
     setOutbox,
   };

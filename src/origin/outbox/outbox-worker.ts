@@ -67,7 +67,7 @@ const messageOf = (error: unknown): string => {
   return String(cause instanceof Error ? cause.message || cause.name : cause).slice(0, MAX_ERROR_LENGTH);
 };
 
-export interface OutboxWorkerDependencies {
+interface OutboxWorkerDependencies {
   readonly database: Database;
   readonly metrics: EventMetrics;
   readonly log: OriginLog;

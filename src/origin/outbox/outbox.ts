@@ -11,7 +11,7 @@ export interface ClaimedEvent {
   readonly attempts: number;
 }
 
-export interface InsertedRow {
+interface InsertedRow {
   readonly event_id: string;
   readonly sink: string;
 }

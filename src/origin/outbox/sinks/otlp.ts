@@ -7,7 +7,7 @@ import { nanoseconds } from "../../../telemetry/otlp/nanoseconds.ts";
 import { post } from "./http.ts";
 import type { Sink } from "./sink.ts";
 
-export interface OtlpOptions {
+interface OtlpOptions {
   /** The collector's base URL, without `/v1/logs`. */
   readonly endpoint: string;
   /** @default none */

@@ -4,14 +4,10 @@ import { toOcsf } from "../../../security-events/ocsf.ts";
 import { post } from "./http.ts";
 import type { Sink } from "./sink.ts";
 
-export const SIEM_FORMATS = ["json", "splunk-hec"] as const;
-
-export type SiemFormat = (typeof SIEM_FORMATS)[number];
-
-export interface WebhookOptions {
+interface WebhookOptions {
   readonly url: string;
   readonly token?: string | undefined;
-  readonly format: SiemFormat;
+  readonly format: "json" | "splunk-hec";
   /** Splunk's `host`. */
   readonly serviceName: string;
   /** @default 10,000 */

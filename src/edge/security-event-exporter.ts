@@ -4,8 +4,12 @@ import { ANONYMOUS_IDENTITY } from "../middleware/auth/principal.ts";
 import { UNKNOWN_CLIENT } from "../middleware/context/client.ts";
 import type { WaitUntil } from "../middleware/context/index.ts";
 import type { Log } from "../middleware/problems/index.ts";
-import { type Batch, createGatherer } from "../security-events/aggregator.ts";
-import { MAX_BATCH_EVENTS, writeBatch } from "../security-events/batch-codec.ts";
+import {
+  type Batch,
+  createAggregator,
+  encodeBatch,
+  MAX_BATCH_EVENTS,
+} from "../security-events/aggregator.ts";
 import type { Occurrence, SecurityEvent } from "../security-events/event.ts";
 import { discard } from "./upstream/attempt.ts";
 import type { OriginClient } from "./upstream/client.ts";
@@ -35,7 +39,7 @@ const MAX_BACKOFF_MS = 10_000;
 const FINAL_STATUSES: readonly number[] = [204, 400];
 
 export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps): SecurityEventExporter => {
-  const aggregator = createGatherer({ now, newId: () => crypto.randomUUID() });
+  const aggregator = createAggregator({ now, newId: () => crypto.randomUUID() });
   const logged = new WeakSet<SecurityEvent>();
   let notBeforeMs = 0;
   let backoffMs = FIRST_BACKOFF_MS;
@@ -56,7 +60,7 @@ export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps):
       path: `${EDGE_PATH}/events`,
       query: "",
       headers: { "content-type": "application/json" },
-      body: new Uint8Array(new TextEncoder().encode(writeBatch(batch))),
+      body: new Uint8Array(new TextEncoder().encode(encodeBatch(batch))),
       identity: ANONYMOUS_IDENTITY,
       requestId: crypto.randomUUID(),
       client: UNKNOWN_CLIENT,

@@ -4,7 +4,7 @@
  */
 import { type ConnectionTarget, processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { findAdminCommand } from "../origin/admin/commands.ts";
-import { EXIT } from "../origin/lifecycle/exit-codes.ts";
+import { EXIT } from "../origin/lifecycle/exit.ts";
 import { readRuntime } from "./runtime.ts";
 
 const readTarget = async (): Promise<ConnectionTarget | undefined> => {

@@ -7,7 +7,7 @@ import { printConfiguration } from "../origin/admin/commands.ts";
 import { describeKeys } from "../origin/config/describe.ts";
 import { readOriginConfiguration } from "../origin/config/read.ts";
 import { readConfigurationFile } from "../origin/config/read-file.ts";
-import { EXIT } from "../origin/lifecycle/exit-codes.ts";
+import { EXIT } from "../origin/lifecycle/exit.ts";
 
 const printInForce = async (): Promise<number> => {
   const file = await readConfigurationFile(process.env);

@@ -15,8 +15,7 @@ import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
-import { createProbes } from "./lifecycle/probes.ts";
-import type { Readiness } from "./lifecycle/readiness.ts";
+import { createProbes, type Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log/log.ts";
 import type { ObserveCache } from "./metrics/cache-metrics.ts";
 import { cachedRead } from "./middleware/cached-read.ts";
@@ -28,8 +27,8 @@ import { precheck } from "./middleware/precheck.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
 import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
 import { createWrite } from "./middleware/write.ts";
-import { recordReads } from "./security-events/data-access.ts";
-import type { SecurityEvents } from "./security-events/security-events.ts";
+import { recordReads } from "./outbox/data-access.ts";
+import type { SecurityEvents } from "./outbox/security-events.ts";
 import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
 /** What a process gives its application. */

@@ -1,21 +1,12 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
-import cluster from "node:cluster";
 import { processTerminal } from "./admin/cli.ts";
 import { runMain } from "./admin/commands.ts";
-import type { OriginConfiguration } from "./config/configuration.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
 import { readConfigurationFile } from "./config/read-file.ts";
-import { EXIT } from "./lifecycle/exit-codes.ts";
-import { runPrimary } from "./lifecycle/run-primary.ts";
-import { runSingle } from "./lifecycle/run-single.ts";
-import { runWorker } from "./lifecycle/run-worker.ts";
+import { EXIT } from "./lifecycle/exit.ts";
+import { runOrigin } from "./lifecycle/run.ts";
 import { createLog, type LogContext } from "./log/log.ts";
 import { createLogOutput } from "./log/stdout.ts";
-
-const runnerOf = ({ server }: OriginConfiguration): typeof runSingle => {
-  if (cluster.isWorker) return runWorker;
-  return server.workers > 1 ? runPrimary : runSingle;
-};
 
 /** @returns the exit code */
 const serve = async (configuration: OriginConfigurationReading): Promise<number> => {
@@ -28,7 +19,7 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
   const context: LogContext = {};
   const log = createLog(value.observability.logLevel, value.observability, output, context);
   try {
-    return await runnerOf(value)(value, { log, output, context });
+    return await runOrigin(value, { log, output, context });
   } catch (error) {
     log.fatal({ err: error }, "the origin cannot run");
     return EXIT.failure;

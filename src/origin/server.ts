@@ -17,24 +17,24 @@ import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
 import { documentationHandlers } from "./docs/handlers.ts";
 import { originGuards } from "./guards/index.ts";
 import type { Handlers } from "./handler.ts";
+import { type Job, startJob } from "./lifecycle/jobs.ts";
 import { listen } from "./lifecycle/listen.ts";
-import { prepareDatabase } from "./lifecycle/prepare.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
-import { type Repetition, repeat } from "./lifecycle/repeat.ts";
+import { waitForMigrations } from "./lifecycle/wait-for-migrations.ts";
 import type { LogContext, OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
 import { createCacheMetrics } from "./metrics/cache-metrics.ts";
-import { createLimitMetrics } from "./metrics/limit-metrics.ts";
 import { createRegistry } from "./metrics/registry.ts";
+import { createLimitMetrics } from "./metrics/request-metrics.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/cleanup.ts";
 import { createLoadShedding } from "./middleware/load-shedding.ts";
 import { NONCE_LIFETIME_S } from "./middleware/verify-signature.ts";
+import { createSecurityEvents } from "./outbox/security-events.ts";
+import { configuredSinks } from "./outbox/sinks/configured-sinks.ts";
 import { connectRedis } from "./redis/connect.ts";
 import { observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./redis/store.ts";
 import { createOriginResponseCache, type OriginResponseCache } from "./response-cache/index.ts";
-import { configuredSinks } from "./security-events/configured-sinks.ts";
-import { createSecurityEvents } from "./security-events/security-events.ts";
 import { breakerFactory } from "./telemetry/breakers.ts";
 import { createProcessTelemetry } from "./telemetry/process-telemetry.ts";
 
@@ -97,15 +97,15 @@ interface JobDependencies {
   readonly log: OriginLog;
 }
 
-const startJobs = ({ pool, redis, keyPrefix, cache, log }: JobDependencies): Repetition[] => [
+const startJobs = ({ pool, redis, keyPrefix, cache, log }: JobDependencies): Job[] => [
   ...[keysPublication, limitsPublication, blocklistPublication].map((publication) =>
-    repeat(publishJob(publication, { pool, redis, keyPrefix }, log), PUBLISH_INTERVAL_MS),
+    startJob(publishJob(publication, { pool, redis, keyPrefix }, log), PUBLISH_INTERVAL_MS),
   ),
-  repeat(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
-  repeat(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
-  repeat(() => cleanBlocklist(pool, log), CLEAN_INTERVAL_MS),
+  startJob(() => cache.flush().catch(() => undefined), FLUSH_INTERVAL_MS),
+  startJob(() => cleanRecords(pool, log), CLEAN_INTERVAL_MS),
+  startJob(() => cleanBlocklist(pool, log), CLEAN_INTERVAL_MS),
   // A connection that cannot be opened now is opened when it is needed.
-  repeat(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
+  startJob(() => pool.warmUp().catch(() => undefined), WARM_UP_INTERVAL_MS),
 ];
 
 const settled = async (work: Promise<unknown>, ms: number): Promise<void> => {
@@ -170,7 +170,7 @@ export const startServer = async (
   const loadShedding = createLoadShedding(configuration.overload, { registry });
   const securityEvents = createSecurityEvents({
     database: pool,
-    onOffences: security.autoBlock
+    onOffenses: security.autoBlock
       ? createAutoBlock({ database: pool, neverBlocked: security.neverBlocked ?? [], registry, log, now })
       : undefined,
     sinks: configuredSinks(configuration, log, now),
@@ -219,8 +219,8 @@ export const startServer = async (
   const api = await listen(app.fetch, server);
 
   const stopping = new AbortController();
-  let jobs: Repetition[] = [];
-  const ready = prepareDatabase(database.url, { ...database, log, signal: stopping.signal }).then(() => {
+  let jobs: Job[] = [];
+  const ready = waitForMigrations(database.url, { ...database, log, signal: stopping.signal }).then(() => {
     if (stopping.signal.aborted) return;
     readiness.migrated();
     jobs = startJobs({ pool, redis, keyPrefix, cache, log });

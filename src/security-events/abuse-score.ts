@@ -8,12 +8,11 @@ import type { ScreeningRule } from "../middleware/screening/rules.ts";
 import type { AuthFailureReason, SecurityEvent } from "./event.ts";
 
 /** Points. */
-export const LEAK_PER_SECOND = 1;
-/** Points. */
+const LEAK_PER_SECOND = 1;
 export const BLOCK_AT_SCORE = 100;
 export const FIRST_BLOCK_MS = 60_000;
 /** Duration of a block, as a multiple of the previous one. */
-export const BLOCK_FACTOR = 4;
+const BLOCK_FACTOR = 4;
 export const LONGEST_BLOCK_MS = 24 * 60 * 60 * 1_000;
 /** Time after its end for which a block counts as the previous one. */
 export const MEMORY_MS = 24 * 60 * 60 * 1_000;
@@ -23,43 +22,58 @@ export const MAX_EVENT_POINTS = 1_000;
 /** Upper bound of the block counter; the longest block comes long before. */
 const MAX_BLOCKS = 1_000;
 
-/** Guesses score most, outdated clients least. */
-const AUTH_FAILURE_POINTS: Readonly<Partial<Record<AuthFailureReason, number>>> = {
+/** Per occurrence: guesses score most, outdated clients least. */
+const AUTH_FAILURE_POINTS: Readonly<Record<AuthFailureReason, number>> = {
   unknown_key: 10,
   wrong_secret: 10,
   bad_signature: 10,
+  malformed: 5,
+  not_yet_valid: 5,
+  no_expiry: 5,
+  no_subject: 5,
+  wrong_audience: 5,
+  wrong_issuer: 5,
+  unsupported_algorithm: 5,
   insufficient_scope: 2,
   missing: 1,
   expired: 1,
 };
-const OTHER_AUTH_FAILURE_POINTS = 5;
-
-/** Never sent by mistake. */
-const ATTACKS = ["path_traversal", "control_characters", "scanner_path"] satisfies ScreeningRule[];
-const ATTACK_POINTS = 20;
-const OTHER_SUSPICION_POINTS = 10;
 
 /**
- * The rule of requests rejected by a block. They score nothing: otherwise a client that checks whether its block has ended
- * would be blocked again, for longer each time.
+ * Per occurrence of suspicious activity. A rule that is not listed scores nothing, so a new guard's rejections count only
+ * once its rule is added here.
+ */
+const RULE_POINTS: Readonly<Record<string, number>> = {
+  // Never sent by mistake.
+  path_traversal: 20,
+  control_characters: 20,
+  scanner_path: 20,
+  malformed_encoding: 10,
+  encoded_separator: 10,
+  backslash: 10,
+  empty_segment: 10,
+  path_parameter: 10,
+  method: 10,
+  url_too_long: 10,
+  headers_too_large: 10,
+  duplicate_header: 10,
+} satisfies Record<ScreeningRule, number>;
+
+/**
+ * The rule of requests rejected by a block. It is not in `RULE_POINTS`: otherwise a client that checks whether its block has
+ * ended would be blocked again, for longer each time.
  */
 export const BLOCKED_RULE = "blocked_client";
 
-const rulePoints = (rule: string): number => {
-  if (rule === BLOCKED_RULE) return 0;
-  return ATTACKS.some((attack) => attack === rule) ? ATTACK_POINTS : OTHER_SUSPICION_POINTS;
-};
-
-/** Rejections are cheap: only more than twenty per second outpace the leak. */
+/** Per rejection by a rate limit. They are cheap: only more than twenty per second outpace the leak. */
 const LIMITED_POINTS = 0.05;
 
-/** Per occurrence. */
 const occurrencePoints = (event: SecurityEvent): number => {
   switch (event.type) {
     case "auth_failure":
-      return AUTH_FAILURE_POINTS[event.reason] ?? OTHER_AUTH_FAILURE_POINTS;
+      return AUTH_FAILURE_POINTS[event.reason];
     case "suspicious_activity":
-      return rulePoints(event.rule);
+      return Object.hasOwn(RULE_POINTS, event.rule) ? (RULE_POINTS[event.rule] ?? 0) : 0;
     case "rate_limit_exceeded":
       return LIMITED_POINTS;
     case "data_access":
@@ -112,13 +126,6 @@ export interface Judgement {
 const blockMs = (number: number): number =>
   Math.min(LONGEST_BLOCK_MS, FIRST_BLOCK_MS * BLOCK_FACTOR ** Math.max(0, number - 1));
 
-const newOffender = (nowMs: number): Offender => ({
-  score: 0,
-  scoredAtMs: nowMs,
-  blocks: 0,
-  lastBlockedAtMs: null,
-});
-
 /** Milliseconds since the last block ended: negative during a block, infinite without one. */
 const sinceBlockMs = ({ blocks, lastBlockedAtMs }: Offender, nowMs: number): number =>
   lastBlockedAtMs === null ? Number.POSITIVE_INFINITY : nowMs - lastBlockedAtMs - blockMs(blocks);
@@ -127,31 +134,23 @@ const sinceBlockMs = ({ blocks, lastBlockedAtMs }: Offender, nowMs: number): num
 const scoreAt = ({ score, scoredAtMs }: Offender, nowMs: number): number =>
   Math.max(0, score - (LEAK_PER_SECOND * Math.max(0, nowMs - scoredAtMs)) / 1_000);
 
-const blocked = (blocks: number, nowMs: number): Judgement => ({
-  offender: {
-    score: 0,
-    scoredAtMs: nowMs,
-    blocks: Math.min(MAX_BLOCKS, blocks + 1),
-    lastBlockedAtMs: nowMs,
-  },
-  blockForMs: blockMs(blocks + 1),
-});
-
 /**
  * The offender's state after further points, and whether a block begins.
  *
  * Points during a block are ignored: the events of one attack arrive in several batches, and must not cause several
  * blocks. To lift a block early, delete its offender as well.
  *
- * @param previous undefined for a first offence
+ * @param previous undefined for a first offense
  */
-export const judgeOffences = (previous: Offender | undefined, points: number, nowMs: number): Judgement => {
-  const before = previous ?? newOffender(nowMs);
+export const judgeOffenses = (previous: Offender | undefined, points: number, nowMs: number): Judgement => {
+  const first: Offender = { score: 0, scoredAtMs: nowMs, blocks: 0, lastBlockedAtMs: null };
+  const before = previous ?? first;
   const sinceMs = sinceBlockMs(before, nowMs);
   if (sinceMs < 0) return { offender: before, blockForMs: undefined };
-  const { blocks, lastBlockedAtMs } = sinceMs > MEMORY_MS ? newOffender(nowMs) : before;
+  const { blocks, lastBlockedAtMs } = sinceMs > MEMORY_MS ? first : before;
   const score = scoreAt(before, nowMs) + Math.max(0, points);
-  return score >= BLOCK_AT_SCORE
-    ? blocked(blocks, nowMs)
-    : { offender: { score, scoredAtMs: nowMs, blocks, lastBlockedAtMs }, blockForMs: undefined };
+  if (score < BLOCK_AT_SCORE)
+    return { offender: { score, scoredAtMs: nowMs, blocks, lastBlockedAtMs }, blockForMs: undefined };
+  const next = { score: 0, scoredAtMs: nowMs, blocks: Math.min(MAX_BLOCKS, blocks + 1) };
+  return { offender: { ...next, lastBlockedAtMs: nowMs }, blockForMs: blockMs(blocks + 1) };
 };

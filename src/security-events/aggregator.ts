@@ -1,101 +1,76 @@
 /**
- * Gathers security events where they happen: equal ones within a window become few, whose counts add up. Pure: it
- * knows no timer, and whoever owns it takes what is due and says whether it arrived.
- *
- * The first of equal occurrences is due at once. Those after it are summed up, and due when the sum of the window
- * reaches 10, 100, 1,000, … or when the window ends: so n of them become at most log10(n) + 2 events a window. What
- * finds no room is counted; so nothing is lost that is not told.
+ * Aggregates equal security events within a time window. The first occurrence is due immediately. Later ones are summed,
+ * and the sum is due when the window's total reaches 10, 100, 1,000, … or when the window ends: n occurrences become at
+ * most log10(n) + 2 events. Events that exceed the buffer are dropped and counted.
  */
-
 import {
-  bounded,
+  aggregationKey,
   type Counts,
   EVENT_TYPES,
   type EventType,
-  equalityKey,
   type Occurrence,
   type SecurityEvent,
+  sanitizeOccurrence,
 } from "./event.ts";
-import { type BoundedQueue, createBoundedQueue } from "./ring-buffer.ts";
 
 export interface Batch {
   readonly events: readonly SecurityEvent[];
-  /** Occurrences that were dropped, and that no batch before has told. */
+  /** Dropped occurrences that no earlier batch has reported. */
   readonly dropped: Counts;
 }
 
-export interface GathererOptions {
+export const MAX_BATCH_EVENTS = 100;
+/** Upper bound of a full encoded batch. */
+export const MAX_BATCH_BYTES = 256 * 1024;
+
+/** JSON for the origin, which decodes it with `decodeBatch`. */
+export const encodeBatch = ({ events, dropped }: Batch): string => JSON.stringify({ events, dropped });
+
+export interface AggregatorOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
   /** A UUID. */
   readonly newId: () => string;
   /** @default 10,000 */
   readonly windowMs?: number;
-  /** Windows that are open at a time; with one more the oldest ends before its time. @default 1,000 */
-  readonly maxOpen?: number;
-  /** Events that are due and not taken; with one more the oldest is dropped. @default 1,000 */
+  /** Open windows; one more closes the oldest early. @default 1,000 */
+  readonly maxWindows?: number;
+  /** Buffered events; one more drops the oldest. @default 1,000 */
   readonly maxWaiting?: number;
-  /** Takes what is dropped at once. @default it is told with the next batch */
+  /** Counts dropped occurrences. @default the next batch reports them */
   readonly onDropped?: (type: EventType, count: number) => void;
 }
 
-export interface Gatherer {
-  add(occurrence: Occurrence): void;
-  /**
-   * When there may be something to take, epoch milliseconds: never later than there is, at times a little earlier;
-   * undefined while there is nothing.
-   */
-  nextDueAtMs(): number | undefined;
-  /**
-   * What is due, at most so many events, and under way from now on. Undefined where nothing is due, or where as many
-   * batches are under way as may be.
-   */
-  take(most: number): Batch | undefined;
-  /** Ends a batch's being under way: where it has not arrived, it is taken again. A second time changes nothing. */
-  settle(batch: Batch, hasArrived: boolean): void;
-  /** Ends every window, so that all there is is due. */
-  close(): void;
-}
-
-/** Batches under way at a time. */
-const MAX_UNDER_WAY = 4;
-/** What takes longer is taken for lost, and taken again: whoever had it may have been ended. */
-const SETTLE_WITHIN_MS = 60_000;
-/** The sums at which what has gathered is due: powers of it. */
+const MAX_BATCHES_IN_FLIGHT = 4;
+/** A batch without a result is taken again after this time: the request that sent it may have been cancelled. */
+const SETTLE_TIMEOUT_MS = 60_000;
+/** Sums are due at powers of this. */
 const STEP = 10;
 
 interface Window {
-  readonly key: string;
   readonly endsAtMs: number;
-  /** Occurrences so far. */
-  sum: number;
-  /** The sum at which they are due. */
+  total: number;
+  /** The total at which the sum is due. */
   dueAt: number;
-  /** What has not become due. */
-  open: { readonly first: Occurrence; lastAtMs: number; count: number } | undefined;
+  /** Occurrences that are not due yet. */
+  sum: { readonly first: Occurrence; lastAtMs: number; count: number } | undefined;
 }
 
-type Tally = Partial<Record<EventType, number>>;
+export type Aggregator = ReturnType<typeof createAggregator>;
 
-const addTo = (tally: Tally, type: EventType, count: number): void => {
-  tally[type] = (tally[type] ?? 0) + count;
-};
-
-/** @throws RangeError where a bound is no whole number above 0 */
-export const createGatherer = (options: GathererOptions): Gatherer => {
-  const { newId, windowMs = 10_000, maxOpen = 1_000, maxWaiting = 1_000, onDropped } = options;
+export const createAggregator = (options: AggregatorOptions) => {
+  const { newId, windowMs = 10_000, maxWindows = 1_000, maxWaiting = 1_000, onDropped } = options;
+  /** By key, in the order in which they end. */
   const windows = new Map<string, Window>();
-  /** In the order of their ends. */
-  const order: BoundedQueue<Window> = createBoundedQueue(maxOpen);
-  const waiting: BoundedQueue<SecurityEvent> = createBoundedQueue(maxWaiting);
-  const underWay = new Map<Batch, number>();
-  let dropped: Tally = {};
-  let isAnyDropped = false;
-  /** Windows in which something has not become due. */
-  let openCount = 0;
+  const waiting: SecurityEvent[] = [];
+  /** The time at which each batch was taken. */
+  const inFlight = new Map<Batch, number>();
+  let dropped: Partial<Record<EventType, number>> | undefined;
+  /** Windows with a sum. */
+  let sums = 0;
   let latestMs = Number.NEGATIVE_INFINITY;
 
-  /** A clock that is set back stands still here: windows end in their order. */
+  /** Stands still while the clock is set back, so that windows end in order. */
   const nowMs = (): number => {
     latestMs = Math.max(latestMs, options.now());
     return latestMs;
@@ -106,113 +81,108 @@ export const createGatherer = (options: GathererOptions): Gatherer => {
       onDropped(type, count);
       return;
     }
-    isAnyDropped = true;
-    addTo(dropped, type, count);
+    dropped ??= {};
+    dropped[type] = (dropped[type] ?? 0) + count;
   };
 
-  const wait = (event: SecurityEvent): void => {
-    if (waiting.isFull) {
+  const dropSurplus = (): void => {
+    while (waiting.length > maxWaiting) {
       const oldest = waiting.shift();
       if (oldest !== undefined) drop(oldest.type, oldest.count);
     }
-    waiting.push(event);
   };
 
   const makeDue = (window: Window): void => {
-    if (window.open === undefined) return;
-    const { first, lastAtMs, count } = window.open;
-    window.open = undefined;
-    openCount -= 1;
-    wait({ ...first, id: newId(), lastAtMs, count });
+    if (window.sum === undefined) return;
+    const { first, lastAtMs, count } = window.sum;
+    window.sum = undefined;
+    sums -= 1;
+    waiting.push({ ...first, id: newId(), lastAtMs, count });
+    dropSurplus();
   };
 
-  const endFirst = (): void => {
-    const window = order.shift();
-    if (window === undefined) return;
-    windows.delete(window.key);
-    makeDue(window);
-  };
-
-  const endThoseOver = (atMs: number): void => {
-    for (let first = order.first(); first !== undefined && first.endsAtMs <= atMs; first = order.first()) {
-      endFirst();
+  /** Closes windows, oldest first, while the condition holds. */
+  const closeWhile = (condition: (window: Window) => boolean): void => {
+    for (const [key, window] of windows) {
+      if (!condition(window)) return;
+      windows.delete(key);
+      makeDue(window);
     }
   };
 
-  const giveBack = (batch: Batch): void => {
-    // The newest first: where there is too little room, the oldest are dropped.
-    for (const event of batch.events.toReversed()) {
-      if (waiting.isFull) drop(event.type, event.count);
-      else waiting.unshift(event);
-    }
+  const restore = (batch: Batch): void => {
+    waiting.unshift(...batch.events);
+    dropSurplus();
     for (const type of EVENT_TYPES) {
       const count = batch.dropped[type] ?? 0;
       if (count > 0) drop(type, count);
     }
   };
 
-  const giveUpLate = (atMs: number): void => {
-    for (const [batch, takenAtMs] of underWay) {
-      if (atMs - takenAtMs < SETTLE_WITHIN_MS) return;
-      underWay.delete(batch);
-      giveBack(batch);
+  const restoreUnsettled = (atMs: number): void => {
+    for (const [batch, takenAtMs] of inFlight) {
+      if (atMs - takenAtMs < SETTLE_TIMEOUT_MS) return;
+      inFlight.delete(batch);
+      restore(batch);
     }
   };
 
   const openWindow = (key: string, atMs: number): Window => {
-    if (order.isFull) endFirst();
-    const window: Window = { key, endsAtMs: atMs + windowMs, sum: 0, dueAt: 1, open: undefined };
+    closeWhile(() => windows.size >= maxWindows);
+    const window: Window = { endsAtMs: atMs + windowMs, total: 0, dueAt: 1, sum: undefined };
     windows.set(key, window);
-    order.push(window);
     return window;
   };
 
   return {
-    add: (reported) => {
-      const occurrence = bounded(reported);
+    add: (reported: Occurrence): void => {
+      const occurrence = sanitizeOccurrence(reported);
       const atMs = nowMs();
-      endThoseOver(atMs);
-      const key = equalityKey(occurrence);
+      closeWhile(({ endsAtMs }) => endsAtMs <= atMs);
+      const key = aggregationKey(occurrence);
       const window = windows.get(key) ?? openWindow(key, atMs);
-      if (window.open === undefined) {
-        window.open = { first: occurrence, lastAtMs: occurrence.atMs, count: 0 };
-        openCount += 1;
+      if (window.sum === undefined) {
+        window.sum = { first: occurrence, lastAtMs: occurrence.atMs, count: 0 };
+        sums += 1;
       }
-      window.open.count += 1;
-      window.open.lastAtMs = Math.max(window.open.lastAtMs, occurrence.atMs);
-      window.sum += 1;
-      if (window.sum < window.dueAt) return;
+      window.sum.count += 1;
+      window.sum.lastAtMs = Math.max(window.sum.lastAtMs, occurrence.atMs);
+      window.total += 1;
+      if (window.total < window.dueAt) return;
       window.dueAt *= STEP;
       makeDue(window);
     },
-    nextDueAtMs: () => {
-      if (waiting.size > 0 || isAnyDropped) return nowMs();
-      if (openCount > 0) return order.first()?.endsAtMs;
-      const [takenAtMs] = underWay.values();
-      return takenAtMs === undefined ? undefined : takenAtMs + SETTLE_WITHIN_MS;
+    /**
+     * The earliest time at which something may be due, epoch milliseconds: never too late, sometimes a little early.
+     * Undefined if nothing is buffered.
+     */
+    nextDueAtMs: (): number | undefined => {
+      if (waiting.length > 0 || dropped !== undefined) return nowMs();
+      const [takenAtMs] = inFlight.values();
+      const [first] = windows.values();
+      if (sums > 0) return first?.endsAtMs;
+      return takenAtMs === undefined ? undefined : takenAtMs + SETTLE_TIMEOUT_MS;
     },
-    take: (most) => {
+    /**
+     * A batch of due events, which is in flight until it is settled. Undefined if nothing is due or too many batches are
+     * in flight.
+     */
+    take: (maxEvents: number): Batch | undefined => {
       const atMs = nowMs();
-      endThoseOver(atMs);
-      giveUpLate(atMs);
-      if ((waiting.size === 0 && !isAnyDropped) || underWay.size >= MAX_UNDER_WAY) return undefined;
-      const events: SecurityEvent[] = [];
-      while (events.length < most) {
-        const event = waiting.shift();
-        if (event === undefined) break;
-        events.push(event);
-      }
-      const batch: Batch = { events, dropped };
-      dropped = {};
-      isAnyDropped = false;
-      underWay.set(batch, atMs);
+      closeWhile(({ endsAtMs }) => endsAtMs <= atMs);
+      restoreUnsettled(atMs);
+      if (waiting.length === 0 && dropped === undefined) return undefined;
+      if (inFlight.size >= MAX_BATCHES_IN_FLIGHT) return undefined;
+      const batch: Batch = { events: waiting.splice(0, maxEvents), dropped: dropped ?? {} };
+      dropped = undefined;
+      inFlight.set(batch, atMs);
       return batch;
     },
-    settle: (batch, hasArrived) => {
-      if (underWay.delete(batch) && !hasArrived) giveBack(batch);
+    /** Ends the batch's flight; a batch that has not arrived is taken again. Repeated calls have no effect. */
+    settle: (batch: Batch, hasArrived: boolean): void => {
+      if (inFlight.delete(batch) && !hasArrived) restore(batch);
     },
-    close: () => {
-      while (order.size > 0) endFirst();
-    },
+    /** Closes every window, so that everything is due. */
+    close: (): void => closeWhile(() => true),
   };
 };

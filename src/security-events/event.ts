@@ -1,8 +1,8 @@
 /**
- * Security events: what a guard saw that somebody may want to know of. A closed union. No token, no body and no query
- * ever stands in one; every text is bounded and printable.
+ * Security events: what the guards reject, and access to sensitive data. An event contains no token, body or query, and
+ * all its text is printable and bounded.
  */
-import { printable } from "./sanitize.ts";
+import { sanitize } from "./sanitize.ts";
 
 export const EVENT_TYPES = [
   "auth_failure",
@@ -33,16 +33,16 @@ export type AuthFailureReason = (typeof AUTH_FAILURE_REASONS)[number];
 
 export interface AuthFailure {
   readonly type: "auth_failure";
-  /** Whom the client claims to be: a principal, or the public part of a key; "anonymous" where it says nothing. */
+  /** The principal or public key id that the client claims; "anonymous" without one. */
   readonly user: string;
   readonly reason: AuthFailureReason;
 }
 
 export interface RateLimitExceeded {
   readonly type: "rate_limit_exceeded";
-  /** Method and path as the contract has it, such as `GET /v1/orders/:id`. */
+  /** Method and path of the route, such as `GET /v1/orders/:id`. */
   readonly endpoint: string;
-  /** Names of the limits that refused it. */
+  /** Names of the exceeded limits. */
   readonly limits: readonly string[];
 }
 
@@ -55,100 +55,78 @@ export interface SuspiciousActivity {
 export interface DataAccess {
   readonly type: "data_access";
   readonly user: string;
-  /** The path that was asked for, never its query. */
+  /** The requested path without its query. */
   readonly resource: string;
   readonly action: "read" | "write";
 }
 
-export interface Circumstances {
+type Details = AuthFailure | RateLimitExceeded | SuspiciousActivity | DataAccess;
+
+/** A single occurrence, as a guard reports it. */
+export type Occurrence = Details & {
   /** Epoch milliseconds. */
   readonly atMs: number;
-  /** The client's address in its canonical form. */
+  /** The canonical client address, or `UNKNOWN_CLIENT`. */
   readonly client: string;
-  /** The operation's name in the contract; null for what is no route's. */
+  /** The route's name in the contract; null if no route matched. */
   readonly route: string | null;
   readonly requestId: string;
   /** 32 hexadecimal digits. */
   readonly traceId: string | null;
-}
+};
 
-/** What a guard reports: once. */
-export type Occurrence = Circumstances & (AuthFailure | RateLimitExceeded | SuspiciousActivity | DataAccess);
-
-/** One occurrence or several equal ones; all but `lastAtMs` and `count` is of the first. */
+/** One or more equal occurrences; the other fields are those of the first. */
 export type SecurityEvent = Occurrence & {
-  /** A UUID: who gets an event twice knows it by this. */
+  /** A UUID; deliveries of one event share it. */
   readonly id: string;
   readonly lastAtMs: number;
   readonly count: number;
 };
 
-/** Occurrences by type; those of a type that is absent are none. */
+/** Occurrences by type. */
 export type Counts = Readonly<Partial<Record<EventType, number>>>;
 
-/** What a text is at most, UTF-16 code units. */
-export const MOST = {
-  user: 200,
-  endpoint: 200,
-  resource: 200,
-  details: 200,
-  rule: 64,
-  limit: 64,
-  limits: 8,
-  client: 64,
-  route: 100,
-  requestId: 64,
-  traceId: 32,
-} as const;
+/** UTF-16 code units. */
+const MAX_TEXT = 200;
+const MAX_ROUTE = 100;
+const MAX_ID = 64;
+const MAX_LIMITS = 8;
 
-const withoutQuery = (path: string): string => {
-  const at = path.search(/[?#]/);
-  return at === -1 ? path : path.slice(0, at);
-};
+const sanitizePath = (path: string): string => sanitize(path.split(/[?#]/, 1)[0] ?? "", MAX_TEXT);
 
-const boundedKind = (
-  occurrence: Occurrence,
-): AuthFailure | RateLimitExceeded | SuspiciousActivity | DataAccess => {
+const sanitizeDetails = (occurrence: Occurrence): Details => {
   switch (occurrence.type) {
     case "auth_failure": {
       const { type, user, reason } = occurrence;
-      return { type, user: printable(user, MOST.user), reason };
+      return { type, user: sanitize(user, MAX_TEXT), reason };
     }
     case "rate_limit_exceeded": {
       const { type, endpoint, limits } = occurrence;
-      return {
-        type,
-        endpoint: printable(withoutQuery(endpoint), MOST.endpoint),
-        limits: limits.slice(0, MOST.limits).map((limit) => printable(limit, MOST.limit)),
-      };
+      const names = limits.slice(0, MAX_LIMITS).map((limit) => sanitize(limit, MAX_ID));
+      return { type, endpoint: sanitizePath(endpoint), limits: names };
     }
     case "suspicious_activity": {
       const { type, rule, details } = occurrence;
-      return { type, rule: printable(rule, MOST.rule), details: printable(details, MOST.details) };
+      return { type, rule: sanitize(rule, MAX_ID), details: sanitize(details, MAX_TEXT) };
     }
     case "data_access": {
       const { type, user, resource, action } = occurrence;
-      return {
-        type,
-        user: printable(user, MOST.user),
-        resource: printable(withoutQuery(resource), MOST.resource),
-        action,
-      };
+      return { type, user: sanitize(user, MAX_TEXT), resource: sanitizePath(resource), action };
     }
   }
 };
 
-/** The occurrence with nothing in it that may not be in an event; what is bounded already stays as it is. */
-export const bounded = (occurrence: Occurrence): Occurrence => ({
+/** The occurrence with only the fields of its type, and with sanitized text. Idempotent. */
+export const sanitizeOccurrence = (occurrence: Occurrence): Occurrence => ({
   atMs: occurrence.atMs,
-  client: printable(occurrence.client, MOST.client),
-  route: occurrence.route === null ? null : printable(occurrence.route, MOST.route),
-  requestId: printable(occurrence.requestId, MOST.requestId),
-  traceId: occurrence.traceId === null ? null : printable(occurrence.traceId, MOST.traceId),
-  ...boundedKind(occurrence),
+  client: sanitize(occurrence.client, MAX_ID),
+  route: occurrence.route === null ? null : sanitize(occurrence.route, MAX_ROUTE),
+  requestId: sanitize(occurrence.requestId, MAX_ID),
+  traceId: occurrence.traceId === null ? null : sanitize(occurrence.traceId, MAX_ID),
+  ...sanitizeDetails(occurrence),
 });
 
-const kindKey = (occurrence: Occurrence): string => {
+const detailsKey = (occurrence: Occurrence): string => {
   switch (occurrence.type) {
     case "auth_failure":
       return `${occurrence.reason}\n${occurrence.user}`;
@@ -162,9 +140,9 @@ const kindKey = (occurrence: Occurrence): string => {
 };
 
 /**
- * The same for occurrences that may be told as one.
+ * Occurrences with the same key are aggregated into one event.
  *
- * @param occurrence bounded: no text in it holds a line break
+ * @param occurrence sanitized, so that no text contains a line break
  */
-export const equalityKey = (occurrence: Occurrence): string =>
-  `${occurrence.type}\n${occurrence.client}\n${occurrence.route ?? ""}\n${kindKey(occurrence)}`;
+export const aggregationKey = (occurrence: Occurrence): string =>
+  `${occurrence.type}\n${occurrence.client}\n${occurrence.route ?? ""}\n${detailsKey(occurrence)}`;

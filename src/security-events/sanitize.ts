@@ -1,30 +1,28 @@
-/** What of a text may stand in an event: it is read by people, by shells and by other programs' parsers. */
+/** Makes client text safe to put in an event, where people, shells and other parsers read it. */
 
-/** Controls, lone surrogates, and what turns the direction of the text around it or has no width. */
+/** Control characters, lone surrogates, and characters that have no width or change the direction of text. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
-/** An API key of ours, a JWT, and whatever stands behind the name of a scheme that carries a secret. */
+/** This API's keys, JWTs, and credentials after the name of their scheme. */
 const SECRETS = /\b(?:bwk_[\w-]{8,}|eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?:bearer|basic|splunk) +[\w.~+/=-]{8,})/gi;
 
-/** Most texts need nothing done to them. */
+/** Most texts need no replacement; these two tests are cheaper than the replacements. */
 const PLAIN = /^[ !#-.0-9:;<=>?@A-Z[\]_a-z/]*$/;
-const MAY_HOLD_SECRET = /bwk_|eyJ|bearer|basic|splunk/i;
+const MAY_CONTAIN_SECRET = /bwk_|eyJ|bearer|basic|splunk/i;
 
-/** A text that is cut has to be cut before it is looked through: it may be as long as a client likes. */
-const LOOKED_THROUGH = 4;
+/** Only this multiple of the maximum length is searched: a client may send text of any length. */
+const SEARCHED_FACTOR = 4;
 
 /**
- * The text on one line, printable, without what looks like a secret, and no longer than it may be. What it gives it
- * leaves as it is.
+ * One printable line without anything that looks like a secret. Idempotent.
  *
- * @param most UTF-16 code units
+ * @param maxLength UTF-16 code units
  */
-export const printable = (text: string, most: number): string => {
-  const near = text.length > most * LOOKED_THROUGH ? text.slice(0, most * LOOKED_THROUGH) : text;
-  const open = MAY_HOLD_SECRET.test(near) ? near.replace(SECRETS, "[secret]") : near;
-  const clean = PLAIN.test(open) ? open : open.replace(UNPRINTABLE, "\u{fffd}");
-  if (clean.length <= most) return clean;
-  const cut = clean.slice(0, most);
-  // A pair is not cut in two.
-  return /[\ud800-\udbff]$/.test(cut) ? cut.slice(0, -1) : cut;
+export const sanitize = (text: string, maxLength: number): string => {
+  const start = text.slice(0, maxLength * SEARCHED_FACTOR);
+  const redacted = MAY_CONTAIN_SECRET.test(start) ? start.replace(SECRETS, "[secret]") : start;
+  const printable = PLAIN.test(redacted) ? redacted : redacted.replace(UNPRINTABLE, "\u{fffd}");
+  if (printable.length <= maxLength) return printable;
+  // A surrogate pair is not split.
+  return printable.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "");
 };

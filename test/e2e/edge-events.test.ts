@@ -1,4 +1,4 @@
-/** What the guards of the edge refuse, as the sinks of the origin get it. */
+/** Rejections by the edge's guards as events in the origin's sinks. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => system?.stop());
 
-/** Longer than equal events are gathered. */
+/** Longer than the aggregation window. */
 const POLL = { timeout: 30_000, interval: 50 };
 
 const parse = (line: string): { message?: string; event?: SecurityEvent } => {
@@ -22,7 +22,7 @@ const parse = (line: string): { message?: string; event?: SecurityEvent } => {
   }
 };
 
-/** Events of one client that an origin has written to its log. */
+/** The events of a client in the origins' logs. */
 const eventsOf = (client: string): SecurityEvent[] =>
   system.logLines
     .map(parse)
@@ -39,7 +39,7 @@ describe("credentials", () => {
     ["192.0.2.1", "missing", "anonymous", undefined],
     ["192.0.2.2", "malformed", "anonymous", "nonsense"],
     ["192.0.2.3", "unknown_key", `key:${"a".repeat(12)}`, `bwk_${"a".repeat(12)}_${"b".repeat(43)}`],
-  ])("of %s that are refused are told as %s, of %s", async (client, reason, user, token) => {
+  ])("of %s are reported as %s, with user %s", async (client, reason, user, token) => {
     const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
     expect((await system.call("/v1/orders", from(client, headers))).status).toBe(401);
     await expect.poll(() => eventsOf(client), POLL).toHaveLength(1);
@@ -52,7 +52,7 @@ describe("credentials", () => {
     });
   });
 
-  test("of a key with another's secret are told with the key's id, and never with the secret", async () => {
+  test("of a key with a wrong secret are reported with the key's id and without the secret", async () => {
     const client = "192.0.2.4";
     const { id, key } = await system.createKey("alice");
     const forged = `${key.slice(0, -43)}${"A".repeat(43)}`;
@@ -62,7 +62,7 @@ describe("credentials", () => {
     expect(system.logLines.join()).not.toContain("A".repeat(43));
   });
 
-  test("without the route's scope are told with the principal", async () => {
+  test("without the route's scope are reported with the principal", async () => {
     const client = "192.0.2.5";
     const { key } = await system.createKey("reader", ["orders:read"]);
     const { status } = await system.call("/v1/orders", {
@@ -77,21 +77,21 @@ describe("credentials", () => {
   });
 });
 
-test("a client above its limit is told of, once for all of its requests as far as their counts go", async () => {
+test("events of a client over its limit count each rejected request once", async () => {
   const client = "192.0.2.21";
   const path = `/v1/products/${sampleProductId(1)}`;
   const beganAtMs = performance.now();
   let refused = 0;
-  // However slow the machine is, and the bucket fills again.
+  // The bucket refills while a slow machine sends the requests.
   for (let turn = 0; refused < 100; turn += 1) {
     expect(turn).toBeLessThan(50);
-    const asked = Array.from({ length: 100 }, async () => (await system.call(path, from(client))).status);
-    refused += (await Promise.all(asked)).filter((status) => status === 429).length;
+    const statuses = Array.from({ length: 100 }, async () => (await system.call(path, from(client))).status);
+    refused += (await Promise.all(statuses)).filter((status) => status === 429).length;
   }
   const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
   const counted = (): number => eventsOf(client).reduce((sum, { count }) => sum + count, 0);
   await expect.poll(counted, POLL).toBe(refused);
-  // Of each window one at once, at 10, at 100, and the rest.
+  // Per window: at 1, 10 and 100 occurrences, and at its end.
   expect(eventsOf(client).length).toBeLessThanOrEqual(4 * windows);
   expect(new Set(eventsOf(client).map(({ id }) => id)).size).toBe(eventsOf(client).length);
   expect(eventsOf(client)[0]).toMatchObject({
@@ -101,12 +101,12 @@ test("a client above its limit is told of, once for all of its requests as far a
   });
 });
 
-test("an address that was mapped into IPv6 is the one that it is", async () => {
+test("an IPv4 address mapped into IPv6 is reported as IPv4", async () => {
   await system.call("/v1/orders", from("::ffff:192.0.2.31"));
   await expect.poll(() => eventsOf("192.0.2.31"), POLL).toHaveLength(1);
 });
 
-test("X-Forwarded-For names nobody", async () => {
+test("X-Forwarded-For does not change the client", async () => {
   await system.call("/v1/orders", from("192.0.2.32", { "x-forwarded-for": "198.51.100.9" }));
   await expect.poll(() => eventsOf("192.0.2.32"), POLL).toHaveLength(1);
   expect(eventsOf("198.51.100.9")).toEqual([]);

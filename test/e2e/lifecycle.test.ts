@@ -1,4 +1,4 @@
-/** One process, from its start to its end: what it waits for, what it says, and what it still answers. */
+/** One origin process from startup to shutdown. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
@@ -38,19 +38,19 @@ interface Busy {
   readonly origin: OriginProcess;
   readonly api: string;
   readonly admin: string;
-  /** Requests that wait for a row; undefined for one that was cut off. */
+  /** Requests that wait for a locked row; undefined for one that was cut off. */
   readonly replies: Promise<(Reply | undefined)[]>;
-  /** Lets them go on. */
+  /** Unlocks the row. */
   release(): Promise<void>;
 }
 
-/** A ready origin with requests in flight that do not end by themselves. */
+/** A ready origin with requests in flight that end only when released. */
 const beginBusy = async (environment: Readonly<Record<string, string>> = {}, count = 1): Promise<Busy> => {
   const origin = begin(environment);
   const { api, admin } = await origin.addresses();
   await origin.said("ready");
   await backing.addProducts();
-  // What an origin has left behind that was ended at once.
+  // Statements of an origin that was killed.
   await expect.poll(backing.waiting).toBe(0);
   const lock = await backing.lockProduct(PRODUCT);
   const replies = Promise.all(
@@ -68,8 +68,8 @@ const isListening = (url: string): Promise<boolean> =>
     socket.once("connect", () => socket.destroy());
   });
 
-describe("an origin that is told to end", () => {
-  test("is unready at once, serves on for the pre-stop time, answers what it has begun, and exits 0", async () => {
+describe("an origin that receives a signal", () => {
+  test("is unready immediately, serves during the pre-stop time, finishes its requests, and exits 0", async () => {
     const { origin, api, admin, replies, release } = await beginBusy({
       PRE_STOP: "2s",
       DRAIN_TIMEOUT: "20s",
@@ -99,7 +99,7 @@ describe("an origin that is told to end", () => {
     expect(origin.all("requests were cut off: the drain took too long")).toEqual([]);
   });
 
-  test("cuts off what outlasts the drain, says how many requests that were, and exits 0", async () => {
+  test("cuts off and counts requests that outlast the drain, and exits 0", async () => {
     const { origin, replies, release } = await beginBusy({ DRAIN_TIMEOUT: "300ms" }, 2);
     origin.signal("SIGTERM");
     expect(await replies).toEqual([undefined, undefined]);
@@ -111,7 +111,7 @@ describe("an origin that is told to end", () => {
   test.each([
     ["SIGTERM", 143],
     ["SIGINT", 130],
-  ] as const)("ends at once at a second signal, in the middle of the drain: %s, exit %d", async (signal, code) => {
+  ] as const)("ends immediately on a second signal during the drain: %s, exit %d", async (signal, code) => {
     const { origin, replies, release } = await beginBusy({ PRE_STOP: "60s" });
     origin.signal("SIGTERM");
     await origin.said("draining");
@@ -121,7 +121,7 @@ describe("an origin that is told to end", () => {
     await release();
   });
 
-  test("ends in time although its database hangs", async () => {
+  test("ends in time while its database hangs", async () => {
     const door = await startDoor(backing.databaseUrl);
     const url = new URL(backing.databaseUrl);
     url.port = String(door.port);
@@ -139,11 +139,11 @@ describe("an origin that is told to end", () => {
   });
 });
 
-describe("an error that nobody catches", () => {
+describe("an uncaught error", () => {
   test.each([
-    ["an exception", "exception", "thrown by nobody's fault"],
-    ["a rejection", "rejection", "rejected by nobody's fault"],
-  ])("is logged, lets what has begun be answered, and ends the process with 1: %s", async (_, FAULT, message) => {
+    ["an exception", "exception", "thrown on purpose"],
+    ["a rejection", "rejection", "rejected on purpose"],
+  ])("is logged, lets requests finish, and ends the process with 1: %s", async (_, FAULT, message) => {
     const { origin, api, replies, release } = await beginBusy({
       FAULT,
       NODE_OPTIONS: importOption("faults"),
@@ -158,8 +158,8 @@ describe("an error that nobody catches", () => {
   });
 });
 
-describe("an origin that begins", () => {
-  test("waits for migrations that run apart, names them, and is ready when they have run", async () => {
+describe("an origin that starts", () => {
+  test("waits for migrations that run separately, logs their names, and becomes ready", async () => {
     const fresh = await startBacking();
     try {
       const origin = begin({ ...fresh.environment, DATABASE_MIGRATE: "apart" });
@@ -200,7 +200,7 @@ describe("an origin that begins", () => {
       ["a wrong password", { password: "wrong" }, "28P01"],
       ["an unknown role", { username: "nobody" }, "28P01"],
       ["an unknown database", { pathname: "/nowhere" }, "3D000"],
-    ])("exits 1 with the reason where waiting mends nothing: %s", async (_, parts, code) => {
+    ])("exits 1 with the reason for an unrecoverable error: %s", async (_, parts, code) => {
       const { href } = Object.assign(new URL(postgres.url), parts);
       const origin = begin({ DATABASE_URL: href });
       expect(await exitOf(origin)).toEqual(FAILED);
@@ -210,7 +210,7 @@ describe("an origin that begins", () => {
       expect(origin.all("waiting for the database")).toEqual([]);
     });
 
-    test("waits for a database that comes late, says so, and is ready when it is there", async () => {
+    test("waits for a late database, logs it, and becomes ready", async () => {
       const { port, url } = postgres;
       await postgres.stop();
       const origin = begin({ DATABASE_URL: url });

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { EXIT } from "../../src/origin/lifecycle/exit-codes.ts";
+import { EXIT } from "../../src/origin/lifecycle/exit.ts";
 import { endUnderLoad } from "../container/support/end.ts";
 import { startLoad } from "../container/support/load.ts";
 import { type Pod, START_MS, untilPasses, untilReady } from "../container/support/pod.ts";

@@ -6,17 +6,14 @@ import { StopList } from "../../src/local/stop-list.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { longestBackoffMs } from "../../src/origin/security-events/backoff.ts";
-import { cleanOutbox } from "../../src/origin/security-events/outbox-upkeep.ts";
-import {
-  createSecurityEvents,
-  type SecurityEventsOptions,
-} from "../../src/origin/security-events/security-events.ts";
-import type { Sink } from "../../src/origin/security-events/sink.ts";
-import { webhookSink } from "../../src/origin/security-events/sinks/webhook.ts";
-import { createGatherer } from "../../src/security-events/aggregator.ts";
+import { cleanOutbox } from "../../src/origin/outbox/outbox-cleanup.ts";
+import { maxBackoffMs } from "../../src/origin/outbox/outbox-worker.ts";
+import { createSecurityEvents, type SecurityEventsOptions } from "../../src/origin/outbox/security-events.ts";
+import type { Sink } from "../../src/origin/outbox/sinks/sink.ts";
+import { webhookSink } from "../../src/origin/outbox/sinks/webhook.ts";
+import { createAggregator } from "../../src/security-events/aggregator.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
-import { startWebhookServer, type WebhookServer } from "../origin/security-events/webhook-server.ts";
+import { startWebhookServer, type WebhookServer } from "../origin/outbox/webhook-server.ts";
 import { refused } from "../security-events/support.ts";
 import { addProduct } from "../support/add-product.ts";
 import { type Backing, metric, placeOrder, sendSigned, startBacking } from "../support/backing.ts";
@@ -36,9 +33,9 @@ const eventOf = (client = "192.0.2.1"): SecurityEvent => {
 
 const eventsIn = (body: string): readonly SecurityEvent[] => JSON.parse(body);
 
-/** Ids of all that was taken, as often as it was. */
-const idsTaken = ({ taken }: WebhookServer): string[] =>
-  taken.flatMap(({ body }) => eventsIn(body).map(({ id }) => id));
+/** The ids of all accepted events, with repetitions. */
+const acceptedIds = ({ accepted }: WebhookServer): string[] =>
+  accepted.flatMap(({ body }) => eventsIn(body).map(({ id }) => id));
 
 describe("the outbox", () => {
   const stops = new StopList();
@@ -66,7 +63,7 @@ describe("the outbox", () => {
   const webhookOf = (timeoutMs?: number): Sink =>
     webhookSink({ url: webhook.url, token: "t", format: "json", serviceName: "test", timeoutMs });
 
-  /** One process' part in it, begun. */
+  /** Starts one process's share of the work. */
   const run = (options: Partial<SecurityEventsOptions> = {}) => {
     const registry = new Registry();
     const events = createSecurityEvents({
@@ -78,7 +75,7 @@ describe("the outbox", () => {
       random: Math.random,
       newId: randomUUID,
       ...options,
-      timing: { roundMs: 20, flushMs: 20, lookMs: 50, backoffMs: () => 50, ...options.timing },
+      timing: { deliverMs: 20, flushMs: 20, measureMs: 50, backoffMs: () => 50, ...options.timing },
     });
     events.start();
     ending.add(() => events.stop());
@@ -99,38 +96,38 @@ describe("the outbox", () => {
       )
     ).map(({ event_id }) => event_id);
 
-  test("is emptied into the sink, which is told who sends it", async () => {
+  test("is delivered to the sink, with the token", async () => {
     const { events, count } = run();
     const sent = [eventOf(), eventOf("2001:db8::1")];
     await events.ingest({ events: sent, dropped: { suspicious_activity: 3 } });
     await expect.poll(waiting, POLL).toBe(0);
-    expect(idsTaken(webhook).toSorted()).toEqual(sent.map(({ id }) => id).toSorted());
-    expect(webhook.taken[0]?.authorization).toBe("Bearer t");
+    expect(acceptedIds(webhook).toSorted()).toEqual(sent.map(({ id }) => id).toSorted());
+    expect(webhook.accepted[0]?.authorization).toBe("Bearer t");
     expect(await count("security_events_dropped_total")).toBe(3);
     expect(await count("security_events_total")).toBe(2);
   });
 
-  test("takes an event once, however often an edge sends it", async () => {
+  test("stores an event once, however often an edge sends it", async () => {
     webhook.behave("fail");
-    const told: string[] = [];
-    const onOffences = (events: readonly SecurityEvent[]): void =>
-      void told.push(...events.map(({ id }) => id));
-    const { events, count } = run({ onOffences });
+    const reported: string[] = [];
+    const onOffenses = (events: readonly SecurityEvent[]): void =>
+      void reported.push(...events.map(({ id }) => id));
+    const { events, count } = run({ onOffenses });
     const batch = { events: [eventOf()], dropped: {} };
     await events.ingest(batch);
     await events.ingest(batch);
     expect(await waiting()).toBe(1);
-    expect(told).toEqual(batch.events.map(({ id }) => id));
+    expect(reported).toEqual(batch.events.map(({ id }) => id));
     expect(await count("security_events_total")).toBe(1);
   });
 
   test.each([
     "fail",
     "hang",
-    "away",
-  ] as const)("keeps everything while the webhook is lost (%s), and then delivers all of it", async (loss) => {
+    "down",
+  ] as const)("keeps all events while the webhook is down (%s), and then delivers them", async (loss) => {
     const { events } = run({ sinks: [webhookOf(100)] });
-    if (loss === "away") await webhook.leave();
+    if (loss === "down") await webhook.close();
     else webhook.behave(loss);
     const ids: string[] = [];
     for (let index = 0; index < 300; index += 1) {
@@ -139,39 +136,39 @@ describe("the outbox", () => {
       await events.ingest({ events: [event], dropped: {} });
     }
     expect(await waiting()).toBe(300);
-    if (loss === "away") await webhook.comeBack();
-    else webhook.behave("take");
+    if (loss === "down") await webhook.reopen();
+    else webhook.behave("accept");
     await expect.poll(waiting, POLL).toBe(0);
-    expect(new Set(idsTaken(webhook))).toEqual(new Set(ids));
+    expect(new Set(acceptedIds(webhook))).toEqual(new Set(ids));
     expect(await deadIds()).toEqual([]);
   });
 
-  test("delivers twice only what nobody could know to have arrived, with the same id", async () => {
+  test("repeats a delivery without a response, with the same id", async () => {
     webhook.behave("lose");
     const { events } = run();
     const event = eventOf();
     await events.ingest({ events: [event], dropped: {} });
-    await expect.poll(() => webhook.taken.length, POLL).toBeGreaterThan(0);
-    webhook.behave("take");
+    await expect.poll(() => webhook.accepted.length, POLL).toBeGreaterThan(0);
+    webhook.behave("accept");
     await expect.poll(waiting, POLL).toBe(0);
-    expect(new Set(idsTaken(webhook))).toEqual(new Set([event.id]));
+    expect(new Set(acceptedIds(webhook))).toEqual(new Set([event.id]));
   });
 
-  test("buries the event that is refused for good, and no other one", async () => {
+  test("marks only the rejected event dead", async () => {
     const events = Array.from({ length: 20 }, () => eventOf());
     const poisoned = events[7]?.id ?? "";
-    webhook.refuseWhatHolds(poisoned);
+    webhook.rejectContaining(poisoned);
     const { events: origin, count } = run();
     await origin.ingest({ events, dropped: {} });
     await expect.poll(waiting, POLL).toBe(0);
     expect(await deadIds()).toEqual([poisoned]);
-    expect(idsTaken(webhook).toSorted()).toEqual(
+    expect(acceptedIds(webhook).toSorted()).toEqual(
       events.flatMap(({ id }) => (id === poisoned ? [] : [id])).toSorted(),
     );
-    expect(await count("security_event_deliveries_total")).toBe(20);
+    await expect.poll(() => count("security_event_deliveries_total"), POLL).toBe(20);
   });
 
-  test("is emptied by several processes, none of which takes what another one has", async () => {
+  test("is delivered by several processes without duplicates", async () => {
     const processes = [run(), run(), run()];
     const events = Array.from({ length: 500 }, () => eventOf());
     await Promise.all(
@@ -180,10 +177,10 @@ describe("the outbox", () => {
       ),
     );
     await expect.poll(waiting, POLL).toBe(0);
-    expect(idsTaken(webhook).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
+    expect(acceptedIds(webhook).toSorted()).toEqual(events.map(({ id }) => id).toSorted());
   });
 
-  test("of one sink is not held up by another one that hangs", async () => {
+  test("delivers to one sink while another one hangs", async () => {
     const hanging = await startWebhookServer();
     ending.add(() => hanging.stop());
     hanging.behave("hang");
@@ -191,15 +188,16 @@ describe("the outbox", () => {
     const { events } = run({ sinks: [{ ...slow, name: "otlp" }, webhookOf()] });
     const sent = eventOf();
     await events.ingest({ events: [sent], dropped: {} });
-    await expect.poll(() => idsTaken(webhook), POLL).toEqual([sent.id]);
-    expect(await waiting()).toBe(1);
+    await expect.poll(() => acceptedIds(webhook), POLL).toEqual([sent.id]);
+    // The row is deleted after the delivery.
+    await expect.poll(waiting, POLL).toBe(1);
   });
 
-  test("has room for so much, and what finds none is counted", async () => {
+  test("is bounded, and counts dropped events", async () => {
     webhook.behave("fail");
     const { events, count } = run({ maxWaiting: 10 });
     for (let index = 0; index < 25; index += 1) await events.ingest({ events: [eventOf()], dropped: {} });
-    // What is added during a look may be counted twice until the next one: there is never more room than there is.
+    // Events added during a measurement may be counted twice until the next one, so fewer than ten may fit.
     const kept = await waiting();
     expect(kept).toBeGreaterThan(5);
     expect(kept).toBeLessThanOrEqual(10);
@@ -207,7 +205,7 @@ describe("the outbox", () => {
     await expect.poll(() => count("security_event_outbox_rows"), POLL).toBe(kept);
   });
 
-  test("lets die what nobody took for a day, and forgets the dead after a week", async () => {
+  test("marks undelivered events dead after a day, and removes dead ones after a week", async () => {
     const { events, count } = run({ sinks: [] });
     await events.stop();
     expect(await count("security_event_outbox_rows")).toBe(0);
@@ -226,14 +224,14 @@ describe("the outbox", () => {
     expect((await deadIds()).length).toBe(2);
   });
 
-  test("keeps an attempt no longer from its turn than its backoff lets it", async () => {
+  test("retries after the backoff", async () => {
     webhook.behave("fail");
-    const backoffMs = (attempts: number): number => longestBackoffMs(attempts) / 20;
+    const backoffMs = (attempts: number): number => maxBackoffMs(attempts) / 20;
     const { events } = run({ timing: { backoffMs } });
     await events.ingest({ events: [eventOf()], dropped: {} });
     await expect.poll(() => webhook.received.length, POLL).toBeGreaterThanOrEqual(5);
     const times = webhook.received.map(({ atMs }) => atMs);
-    // A round, and what two busy cores may add to it.
+    // An interval, and the delay of a busy machine.
     const slackMs = 1_000;
     for (const [index, atMs] of times.slice(1).entries()) {
       const passedMs = atMs - (times[index] ?? 0);
@@ -242,10 +240,10 @@ describe("the outbox", () => {
     }
   });
 
-  test("that cannot be reached costs what was queued too long ago, and it is counted", async () => {
-    const away = connectPostgres("postgres://nobody@127.0.0.1:9/none", { maxConnections: 2, log });
-    ending.add(() => away.close());
-    const { events, count } = run({ database: away });
+  test("drops and counts the oldest queued events while the database is down", async () => {
+    const down = connectPostgres("postgres://user@127.0.0.1:9/none", { maxConnections: 2, log });
+    ending.add(() => down.close());
+    const { events, count } = run({ database: down });
     for (let index = 0; index < 10_500; index += 1) {
       events.record({
         type: "data_access",
@@ -264,50 +262,53 @@ describe("the outbox", () => {
     await expect(events.ingest({ events: [eventOf()], dropped: {} })).rejects.toThrow();
   });
 
-  test("takes a flood of 1,000 a second as few events, whose counts add up at the sink", async () => {
+  test("stores 1,000 occurrences per second as few events, whose counts add up at the sink", async () => {
     let nowMs = 1_700_000_000_000;
-    const gatherer = createGatherer({ now: () => nowMs, newId: randomUUID });
+    const aggregator = createAggregator({ now: () => nowMs, newId: randomUUID });
     const { events } = run();
     const flush = async (): Promise<void> => {
-      const batch = gatherer.take(100);
+      const batch = aggregator.take(100);
       if (batch === undefined) return;
       await events.ingest(batch);
-      gatherer.settle(batch, true);
+      aggregator.settle(batch, true);
     };
     for (let second = 0; second < 20; second += 1) {
       for (let index = 0; index < 1_000; index += 1) {
-        gatherer.add(refused("192.0.2.1", nowMs));
+        aggregator.add(refused("192.0.2.1", nowMs));
         nowMs += 1;
       }
       await flush();
     }
-    gatherer.close();
+    aggregator.close();
     await flush();
     await expect.poll(waiting, POLL).toBe(0);
-    const taken = webhook.taken.flatMap(({ body }) => eventsIn(body));
-    expect(taken.reduce((sum, { count }) => sum + count, 0)).toBe(20_000);
-    expect(taken.length).toBeLessThanOrEqual(2 * (Math.log10(10_000) + 2));
+    const accepted = webhook.accepted.flatMap(({ body }) => eventsIn(body));
+    expect(accepted.reduce((sum, { count }) => sum + count, 0)).toBe(20_000);
+    expect(accepted.length).toBeLessThanOrEqual(2 * (Math.log10(10_000) + 2));
   });
 
-  test.runIf(isLong)("outlives a minute without the webhook, with traffic, at its own pace", async () => {
-    const { events } = run({ timing: { roundMs: 500, backoffMs: longestBackoffMs } });
-    await webhook.leave();
-    const ids: string[] = [];
-    const endsAtMs = performance.now() + 60_000;
-    while (performance.now() < endsAtMs) {
-      const batch = [eventOf(), eventOf(), eventOf()];
-      ids.push(...batch.map(({ id }) => id));
-      await events.ingest({ events: batch, dropped: {} });
-      await pause(50);
-    }
-    await webhook.comeBack();
-    const backAtMs = performance.now();
-    await expect.poll(waiting, { timeout: 90_000, interval: 100 }).toBe(0);
-    expect(new Set(idsTaken(webhook))).toEqual(new Set(ids));
-    expect(await deadIds()).toEqual([]);
-    // The longest backoff, and a round.
-    expect(performance.now() - backAtMs).toBeLessThanOrEqual(60_000 + 5_000);
-  });
+  test.runIf(isLong)(
+    "survives a minute without the webhook under traffic, at production intervals",
+    async () => {
+      const { events } = run({ timing: { deliverMs: 500, backoffMs: maxBackoffMs } });
+      await webhook.close();
+      const ids: string[] = [];
+      const endsAtMs = performance.now() + 60_000;
+      while (performance.now() < endsAtMs) {
+        const batch = [eventOf(), eventOf(), eventOf()];
+        ids.push(...batch.map(({ id }) => id));
+        await events.ingest({ events: batch, dropped: {} });
+        await pause(50);
+      }
+      await webhook.reopen();
+      const backAtMs = performance.now();
+      await expect.poll(waiting, { timeout: 90_000, interval: 100 }).toBe(0);
+      expect(new Set(acceptedIds(webhook))).toEqual(new Set(ids));
+      expect(await deadIds()).toEqual([]);
+      // The longest backoff, and an interval.
+      expect(performance.now() - backAtMs).toBeLessThanOrEqual(60_000 + 5_000);
+    },
+  );
 });
 
 describe("an origin", () => {
@@ -336,27 +337,27 @@ describe("an origin", () => {
   afterAll(() => stops.stopAll());
 
   const accesses = (): readonly SecurityEvent[] =>
-    webhook.taken.flatMap(({ body }) => eventsIn(body)).filter(({ type }) => type === "data_access");
-  const told = (resource: string) =>
+    webhook.accepted.flatMap(({ body }) => eventsIn(body)).filter(({ type }) => type === "data_access");
+  const accessesTo = (resource: string) =>
     accesses().flatMap((event) =>
       event.type === "data_access" && event.resource === resource ? [event] : [],
     );
 
-  test("tells who has read and written what is sensitive, in all its sinks", async () => {
+  test("reports reads and writes of sensitive data to all sinks", async () => {
     const placed = await placeOrder(api, product);
     expect(placed.status).toBe(201);
     await expect
-      .poll(() => told("/v1/orders"), POLL)
+      .poll(() => accessesTo("/v1/orders"), POLL)
       .toMatchObject([
         { user: "alice", action: "write", client: "192.0.2.1", route: "placeOrder", count: 1 },
       ]);
     const path = placed.headers.location ?? "";
     expect((await sendSigned(api, path, { principal: "alice" })).status).toBe(200);
-    await expect.poll(() => told(path), POLL).toMatchObject([{ user: "alice", action: "read" }]);
+    await expect.poll(() => accessesTo(path), POLL).toMatchObject([{ user: "alice", action: "read" }]);
     await expect.poll(() => origin.all("security event").length, POLL).toBe(accesses().length);
   });
 
-  test("tells nothing of what was refused, nor of what is not sensitive", async () => {
+  test("reports neither rejected requests nor access to other data", async () => {
     const before = accesses().length;
     const absent = `/v1/orders/${randomUUID()}`;
     expect((await sendSigned(api, absent, { principal: "alice" })).status).toBe(404);
@@ -367,12 +368,12 @@ describe("an origin", () => {
     });
     expect(short.status).toBeGreaterThanOrEqual(400);
     expect((await sendSigned(api, "/v1/products")).status).toBe(200);
-    // Whatever was told before it has come by then.
+    // Earlier events have arrived by then.
     expect((await placeOrder(api, product)).status).toBe(201);
     await expect.poll(() => accesses().length, POLL).toBe(before + 1);
   });
 
-  test("leaves no write without its event: what cannot be recorded is not done", async () => {
+  test("fails a write whose event cannot be stored", async () => {
     const ordersOf = async (pool: PostgresPool): Promise<number> =>
       (
         await pool.query<{ count: number }>(
@@ -380,7 +381,7 @@ describe("an origin", () => {
         )
       )[0]?.count ?? -1;
     const pool = connectPostgres(backing.databaseUrl, { maxConnections: 1, log });
-    const held = await hold(backing.databaseUrl, "LOCK TABLE security_event_outbox IN ACCESS EXCLUSIVE MODE");
+    const lock = await hold(backing.databaseUrl, "LOCK TABLE security_event_outbox IN ACCESS EXCLUSIVE MODE");
     const place = (timeoutMs: number) =>
       sendSigned(api, "/v1/orders", {
         method: "POST",
@@ -392,29 +393,30 @@ describe("an origin", () => {
       expect((await place(500)).status).toBeGreaterThanOrEqual(500);
       expect(await ordersOf(pool)).toBe(0);
     } finally {
-      await held.release();
+      await lock.release();
     }
     await expect.poll(async () => (await place(15_000)).status, POLL).toBe(201);
     const orders = await ordersOf(pool);
     await pool.close();
-    const hers = () => accesses().filter((event) => event.type === "data_access" && event.user === "carol");
-    await expect.poll(() => hers().length, POLL).toBe(orders);
+    const byCarol = () =>
+      accesses().filter((event) => event.type === "data_access" && event.user === "carol");
+    await expect.poll(() => byCarol().length, POLL).toBe(orders);
   });
 
-  test("takes what an edge has gathered, and nothing that is none", async () => {
+  test("accepts an edge's batch, and rejects an invalid one", async () => {
     const event = eventOf();
     const post = (json: unknown) => sendSigned(api, "/_edge/events", { method: "POST", json });
     const answer = await post({ events: [event], dropped: { auth_failure: 4 } });
     expect(answer.status).toBe(204);
-    await expect.poll(() => idsTaken(webhook), POLL).toContain(event.id);
+    await expect.poll(() => acceptedIds(webhook), POLL).toContain(event.id);
     expect((await post({ events: [{ ...event, count: -1 }], dropped: {} })).status).toBe(400);
     const text = await (await fetch(`${admin}/metrics`)).text();
     expect(text).toContain('security_events_dropped_total{type="auth_failure",where="edge"} 4');
     expect((await fetch(`${api}/_edge/events`, { method: "POST", body: "{}" })).status).toBe(401);
   });
 
-  test("writes what it was told last before it ends", async () => {
-    await webhook.leave();
+  test("stores the last events before it ends", async () => {
+    await webhook.close();
     expect((await sendSigned(api, "/v1/orders", { principal: "bob" })).status).toBe(200);
     origin.signal("SIGTERM");
     expect((await origin.exited).code).toBe(0);
@@ -427,7 +429,7 @@ describe("an origin", () => {
   });
 });
 
-test("a write with a key is told of once, and each replay of its answer too", async () => {
+test("a write with an idempotency key is reported once, and so is each replay", async () => {
   const webhook = await startWebhookServer();
   const system = await startSystem({ originEnvironment: { SIEM_URL: webhook.url } });
   try {
@@ -440,15 +442,15 @@ test("a write with a key is told of once, and each replay of its answer too", as
         json: { lines: [{ productId: product, quantity: 1 }] },
         headers: { "idempotency-key": '"one-and-the-same"' },
       });
-    const told = (): number =>
-      webhook.taken
+    const reported = (): number =>
+      webhook.accepted
         .flatMap(({ body }) => eventsIn(body))
         .filter(({ type, route }) => type === "data_access" && route === "placeOrder")
         .reduce((sum, { count }) => sum + count, 0);
     expect((await place()).status).toBe(201);
-    await expect.poll(told, POLL).toBe(1);
+    await expect.poll(reported, POLL).toBe(1);
     for (let again = 0; again < 2; again += 1) expect((await place()).status).toBe(201);
-    await expect.poll(told, POLL).toBe(3);
+    await expect.poll(reported, POLL).toBe(3);
   } finally {
     await system.stop();
     await webhook.stop();

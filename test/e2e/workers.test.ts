@@ -1,4 +1,4 @@
-/** The origin as two processes: they share a port, the connections and the heap, and end as one. */
+/** The origin as two processes that share a port, the connections and the heap. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
@@ -34,7 +34,7 @@ const begin = async (environment: Readonly<Record<string, string>> = {}) => {
       ...backing.environment,
       DATABASE_URL: url.href,
       DATABASE_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
-      // Every statement is told, with the process that it was for.
+      // Logs every statement with its process.
       DATABASE_SLOW_STATEMENT: "0s",
       WORKERS: String(WORKERS),
       NODE_OPTIONS: importOption("faults"),
@@ -60,22 +60,22 @@ afterAll(async () => {
   await backing?.stop();
 });
 
-/** The process of each statement that was made for a route, from the nth line on. */
+/** The process of each statement of a route, from the nth line on. */
 const statementsOf = ({ entries }: OriginProcess, route: string, from = 0): number[] =>
   entries.slice(from).flatMap((entry) => (entry["route"] === route ? [Number(entry["pid"])] : []));
 
-/** The processes that have served a route from the nth line on. */
+/** The processes that served a route, from the nth line on. */
 const pidsOf = (begun: OriginProcess, route: string, from = 0): number[] => [
   ...new Set(statementsOf(begun, route, from)),
 ];
 
-/** The log comes by another way than the answers: what is still on its way would be taken for what comes next. */
-const allTold = (route: string, requests: number, from: number): Promise<void> =>
+/** Log lines may arrive later than responses, and would count for the next test. */
+const allLogged = (route: string, requests: number, from: number): Promise<void> =>
   expect
     .poll(() => statementsOf(origin, route, from).length, { timeout: 5_000 })
     .toBeGreaterThanOrEqual(requests);
 
-/** The workers that live, by what they have said when they began. */
+/** Live workers, by the line that each logs at startup. */
 const workersOf = ({ all, pid }: OriginProcess): number[] =>
   all("heap")
     .map((entry) => Number(entry["pid"]))
@@ -92,14 +92,14 @@ const times = <T>(count: number, each: () => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: count }, each));
 
 describe("an origin of two workers", () => {
-  test("says that it listens, and that it is ready, once", async () => {
+  test("logs 'listening' and 'ready' once", async () => {
     expect(origin.all("listening")).toHaveLength(1);
     expect(origin.all("ready")).toMatchObject([{ workers: WORKERS, pid: origin.pid }]);
     expect(workersOf(origin)).toHaveLength(WORKERS);
     expect(await readyReport()).toMatchObject(allReady);
   });
 
-  test("serves by both of them, and counts what they have served in one place", async () => {
+  test("serves with both, and adds up their metrics", async () => {
     const before = metric(await metrics(), COUNT).sum;
     const mark = origin.entries.length;
     const replies = await times(30, () => sendSigned(api, "/v1/orders", { principal: "alice" }));
@@ -108,10 +108,10 @@ describe("an origin of two workers", () => {
     );
     expect(new Set(replies.map(({ status }) => status))).toEqual(new Set([200]));
     expect(new Set(unknown.map(({ status }) => status))).toEqual(new Set([404]));
-    // What is no route of the contract has a series without one; what is not signed counts too.
+    // An unknown path has a series without a route; unsigned requests count too.
     expect((await sendSigned(api, "/v1/nothing-here")).status).toBe(404);
     expect((await send(`${api}/v1/products`)).status).toBe(401);
-    await allTold("listOrders", replies.length, mark);
+    await allLogged("listOrders", replies.length, mark);
     expect(pidsOf(origin, "listOrders", mark).sort()).toEqual(workersOf(origin).sort());
 
     const { headers, body } = await send(`${admin}/metrics`);
@@ -121,10 +121,10 @@ describe("an origin of two workers", () => {
     const routes = series.map((line) => /http_route="([^"]*)"/.exec(line)?.[1]);
     expect(new Set(routes)).toEqual(new Set(["/v1/orders", "/v1/orders/:id", "/v1/products", undefined]));
     expect(metric(body, "target_info").sum).toBe(1);
-    expect(metric(body, "http_server_active_requests").sum).toBe(0);
+    await expect.poll(async () => metric(await metrics(), "http_server_active_requests").sum).toBe(0);
   });
 
-  test("never has more connections to the database than one process would, under load too", async () => {
+  test("never has more database connections than one process, even under load", async () => {
     let isOver = false;
     const seen: number[] = [];
     const watching = (async () => {
@@ -145,10 +145,10 @@ describe("an origin of two workers", () => {
     expect(Math.max(...seen)).toBeLessThanOrEqual(MAX_CONNECTIONS);
   });
 
-  test("what one worker has changed, no worker serves older", async () => {
+  test("a write in one worker invalidates the caches of all", async () => {
     const path = `/v1/products/${PRODUCT}`;
     const from = origin.entries.length;
-    /** Each on a connection of its own, so that both workers get some. */
+    /** Each request has its own connection, so that both workers get some. */
     const stocks = async (): Promise<Set<number>> => {
       const replies = await Promise.all(Array.from({ length: 8 }, () => sendSigned(api, path)));
       return new Set(replies.map(({ body }): number => JSON.parse(body).stock));
@@ -162,12 +162,12 @@ describe("an origin of two workers", () => {
     expect(pidsOf(origin, "placeOrder", from).length).toBe(WORKERS);
   });
 
-  test("stays ready while its database hangs: to take every pod away would help nobody", async () => {
+  test("stays ready while its database hangs", async () => {
     door.shut();
     try {
       const down = { ...allReady.report, dependencies: { database: "down", redis: "up" } };
       await expect.poll(readyReport, { timeout: 5_000 }).toMatchObject({ status: 200, report: down });
-      // As long as a kubelet waits for its answer.
+      // The timeout of a kubelet.
       const answered = await Promise.race([readyReport(), pause(1_000)]);
       expect(answered).toMatchObject({ status: 200 });
     } finally {
@@ -178,7 +178,7 @@ describe("an origin of two workers", () => {
       .toMatchObject({ report: { dependencies: { database: "up" } } });
   });
 
-  test("is ready by the one while the other hangs", async () => {
+  test("is ready while one worker hangs", async () => {
     const [stuck = 0] = workersOf(origin);
     process.kill(stuck, "SIGSTOP");
     try {
@@ -191,8 +191,8 @@ describe("an origin of two workers", () => {
 
   test.each([
     ["that is killed", "SIGKILL", { code: null, signal: "SIGKILL" }],
-    ["in which an error was caught by nobody", "SIGUSR2", { code: 1, signal: null }],
-  ] as const)("replaces the worker %s, and that one alone", async (_, signal, end) => {
+    ["with an uncaught error", "SIGUSR2", { code: 1, signal: null }],
+  ] as const)("replaces only the worker %s", async (_, signal, end) => {
     const before = metric(await metrics(), COUNT).sum;
     const mark = origin.entries.length;
     const [lost = 0, kept = 0] = workersOf(origin);
@@ -202,7 +202,7 @@ describe("an origin of two workers", () => {
       .poll(
         async () => {
           const { status, report } = await readyReport();
-          // Whoever looks meanwhile finds it ready, and a count that does not fall.
+          // Meanwhile it is ready, and its counts do not fall.
           expect(status).toBe(200);
           expect(metric(await metrics(), COUNT).sum).toBeGreaterThanOrEqual(before);
           return report;
@@ -212,7 +212,7 @@ describe("an origin of two workers", () => {
       .toMatchObject(allReady.report);
     const said = origin.entries.slice(mark);
     expect(said).toContainEqual(
-      expect.objectContaining({ message: "a worker has ended by itself; another takes its place", ...end }),
+      expect.objectContaining({ message: "a worker ended unexpectedly and is replaced", ...end }),
     );
     expect(said.filter(({ message }) => message === "uncaught").map(({ pid }) => pid)).toEqual(
       signal === "SIGUSR2" ? [lost] : [],
@@ -223,12 +223,12 @@ describe("an origin of two workers", () => {
 
     const served = await times(20, () => sendSigned(api, "/v1/orders", { principal: "alice" }));
     expect(new Set(served.map(({ status }) => status))).toEqual(new Set([200]));
-    await allTold("listOrders", served.length, mark);
+    await allLogged("listOrders", served.length, mark);
     expect(pidsOf(origin, "listOrders", mark).sort()).toEqual([one, other].sort());
     expect(metric(await metrics(), COUNT).sum).toBe(before + served.length);
   });
 
-  test("drains as one: both answer what they have begun, it exits 0, and no process is left", async () => {
+  test("drains both workers: they finish their requests, it exits 0, and no process is left", async () => {
     const mark = origin.entries.length;
     const pids = workersOf(origin);
     const lock = await backing.lockProduct(PRODUCT);
@@ -251,7 +251,7 @@ describe("an origin of two workers", () => {
   });
 });
 
-test("a second signal ends the primary and its workers at once", async () => {
+test("a second signal ends the primary and its workers immediately", async () => {
   const { begun, api: url } = await begin({ PRE_STOP: "60s" });
   const lock = await backing.lockProduct(PRODUCT);
   try {
@@ -270,7 +270,7 @@ test("a second signal ends the primary and its workers at once", async () => {
   }
 });
 
-test("a worker that hangs does not keep the origin from its end", async () => {
+test("a worker that hangs does not prevent shutdown", async () => {
   const { begun } = await begin({ DRAIN_TIMEOUT: "100ms" });
   try {
     const pids = workersOf(begun);

@@ -275,7 +275,9 @@ describe("while Redis hangs", () => {
   const startImpatient = (routes: Routes): Edge => start(routes, {}, {}, DEADLINE_MS);
 
   test("every request is answered, and once the breaker is open Redis is hardly asked", async () => {
-    const edge = startImpatient(routesWith([limitOf({ onStoreFailure: "local", strict: true, capacity: 1_000 })]));
+    const edge = startImpatient(
+      routesWith([limitOf({ onStoreFailure: "local", strict: true, capacity: 1_000 })]),
+    );
     await edge.ask();
     door.shut();
     expect(await statuses(edge, 5)).toEqual(Array(5).fill(200));

@@ -5,7 +5,7 @@ import { createRegistry } from "../../src/origin/metrics/registry.ts";
 import { createRequestMetrics } from "../../src/origin/metrics/request-metrics.ts";
 import { createTotals, type ProcessReport } from "../../src/origin/metrics/totals.ts";
 
-/** A process' registry, and how it counts a request. */
+/** A registry, and a function that counts a request. */
 const createProcess = () => {
   const registry = createRegistry({
     serviceName: "test-origin",
@@ -24,7 +24,7 @@ const sumOf = (text: string, name: string): number =>
 const COUNT = "http_server_request_duration_seconds_count";
 
 describe("a process' metrics", () => {
-  test("tell what it is, what is under way, and its connections to PostgreSQL", async () => {
+  test("include the service, the active requests and the connections to PostgreSQL", async () => {
     const text = await createProcess().registry.metrics();
     expect(text.split("\n")).toEqual(
       expect.arrayContaining([
@@ -38,7 +38,7 @@ describe("a process' metrics", () => {
     expect(text).toMatch(/^process_cpu_seconds_total /m);
   });
 
-  test("count requests by method, the contract's path, and status, in seconds", async () => {
+  test("count requests by method, route and status, in seconds", async () => {
     const { registry, observe } = createProcess();
     observe(contract.getProduct, 200, 20);
     observe(contract.getProduct, 200, 30);
@@ -53,11 +53,11 @@ describe("a process' metrics", () => {
     expect(sumOf(text, "http_server_request_duration_seconds_sum")).toBeCloseTo(1.555);
   });
 
-  test("know no request that has not been: a series has to be seen to be there", async () => {
+  test("have no series of requests before the first one", async () => {
     expect(linesOf(await createProcess().registry.metrics(), COUNT)).toEqual([]);
   });
 
-  test("are each process' own", async () => {
+  test("belong to one process", async () => {
     const [one, other] = [createProcess(), createProcess()];
     one.observe(contract.listProducts, 200, 1);
     expect(sumOf(await other.registry.metrics(), COUNT)).toBe(0);
@@ -68,7 +68,7 @@ describe("the metrics of several processes", () => {
   type Reports = Map<number, ProcessReport | undefined>;
   const reportOf = (registry: Registry): Promise<ProcessReport> => registry.getMetricsAsJSON();
 
-  test("are one text: what is counted is summed, what is told is told once", async () => {
+  test("are merged: counts are summed, and information appears once", async () => {
     const [one, other] = [createProcess(), createProcess()];
     one.observe(contract.listProducts, 200, 20);
     other.observe(contract.listProducts, 200, 20);
@@ -85,7 +85,7 @@ describe("the metrics of several processes", () => {
     expect(sumOf(text, "target_info")).toBe(1);
   });
 
-  test("are of the same form as one process'", async () => {
+  test("have the same format as those of one process", async () => {
     const { registry, observe } = createProcess();
     observe(contract.listProducts, 200, 20);
     const totals = createTotals();
@@ -100,7 +100,7 @@ describe("the metrics of several processes", () => {
     expect(totals.contentType).toBe(registry.contentType);
   });
 
-  test("do not shrink when a process goes, however many have gone", async () => {
+  test("do not shrink when processes end", async () => {
     const totals = createTotals();
     const steady = createProcess();
     for (let generation = 1; generation <= 5; generation += 1) {
@@ -112,12 +112,12 @@ describe("the metrics of several processes", () => {
       ]);
       const text = await totals.text(reports);
       expect(sumOf(text, COUNT)).toBe(generation);
-      // What is at this moment goes with the process.
+      // Current values end with the process.
       expect(sumOf(text, "http_server_active_requests")).toBe(6);
     }
   });
 
-  test("keep what a process has said last while it says nothing", async () => {
+  test("keep the last report of a process that does not respond", async () => {
     const totals = createTotals();
     const { registry, observe } = createProcess();
     observe(contract.listProducts, 200, 1);
@@ -129,7 +129,7 @@ describe("the metrics of several processes", () => {
     expect(sumOf(await totals.text(new Map([[1, await reportOf(registry)]])), COUNT)).toBe(2);
   });
 
-  test("count what has gone once, also for two who ask at a time", async () => {
+  test("count an ended process once, even for concurrent scrapes", async () => {
     const totals = createTotals();
     const { registry, observe } = createProcess();
     observe(contract.listProducts, 200, 1);
@@ -138,7 +138,7 @@ describe("the metrics of several processes", () => {
     expect(texts.map((text) => sumOf(text, COUNT))).toEqual([1, 1, 1]);
   });
 
-  test("of none are empty", async () => {
+  test("of no processes are empty", async () => {
     expect((await createTotals().text(new Map())).trim()).toBe("");
   });
 });

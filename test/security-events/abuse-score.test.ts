@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { writeCidr } from "../../src/middleware/blocklist/network.ts";
 import { UNKNOWN_CLIENT } from "../../src/middleware/context/client.ts";
+import { SCREENING_ANSWERS } from "../../src/middleware/screening/rules.ts";
 import {
   BLOCK_AT_SCORE,
   FIRST_BLOCK_MS,
-  judgeOffences,
+  judgeOffenses,
   LONGEST_BLOCK_MS,
   MAX_EVENT_POINTS,
   MEMORY_MS,
@@ -69,46 +70,46 @@ describe("an event scores", () => {
     expired: 1,
   };
 
-  test.each(AUTH_FAILURE_REASONS)("for an authentication failure, by its reason: %s", (reason) => {
+  test.each(AUTH_FAILURE_REASONS)("for an authentication failure by its reason: %s", (reason) => {
     expect(pointsOf(authFailure(reason))).toBe(POINTS[reason] ?? 5);
   });
 
-  test.each([
-    ["path_traversal", 20],
-    ["control_characters", 20],
-    ["scanner_path", 20],
-    ["method", 10],
-    ["a rule of tomorrow", 10],
-    ["constructor", 10],
-  ])("for suspicious activity, by its rule: %s", (rule, points) => {
-    expect(pointsOf(suspicious(rule))).toBe(points);
+  const ATTACKS = ["path_traversal", "control_characters", "scanner_path"];
+
+  test.each(Object.keys(SCREENING_ANSWERS))("for a screening rule: %s", (rule) => {
+    expect(pointsOf(suspicious(rule))).toBe(ATTACKS.includes(rule) ? 20 : 10);
   });
 
-  test("a twentieth of a point for a limit, none for data access", () => {
+  test.each([
+    "blocked_client",
+    "geo_block",
+    "constructor",
+    "",
+  ])("nothing for a rule that no table lists: %j", (rule) => {
+    expect(pointsOf({ ...suspicious(rule), count: 1_000_000 })).toBe(0);
+  });
+
+  test("a twentieth of a point for a rate limit, and nothing for granted access", () => {
     expect(pointsOf(limited)).toBe(0.05);
     expect(pointsOf({ ...access, count: 1_000_000 })).toBe(0);
   });
 
-  test("for each of its occurrences", () => {
+  test("per occurrence", () => {
     expect(pointsOf({ ...limited, count: 40 })).toBe(2);
     expect(pointsOf({ ...authFailure("wrong_secret"), count: 7 })).toBe(70);
   });
 
-  test("up to the maximum per event", () => {
+  test("at most the maximum per event", () => {
     expect(pointsOf({ ...authFailure("wrong_secret"), count: 100 })).toBe(MAX_EVENT_POINTS);
     expect(pointsOf({ ...suspicious("scanner_path"), count: 1_000_000_000 })).toBe(MAX_EVENT_POINTS);
   });
 
-  test("nothing if a block rejected it, so that retries cause no further block", () => {
-    expect(pointsOf({ ...suspicious("blocked_client"), count: 1_000 })).toBe(0);
-  });
-
-  test("nothing if the client is unknown", () => {
+  test("nothing for an unknown client", () => {
     expect(pointsOf({ ...suspicious("scanner_path"), client: UNKNOWN_CLIENT })).toBe(0);
   });
 });
 
-describe("the offender", () => {
+describe("the blocked network", () => {
   test.each([
     ["192.0.2.1", "192.0.2.1"],
     ["::ffff:192.0.2.1", "192.0.2.1"],
@@ -116,12 +117,12 @@ describe("the offender", () => {
     ["128.0.0.0", "128.0.0.0"],
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["0:0:0:1::1", "0:0:0:1::/64"],
-  ])("of %s is %s", (client, offender) => {
+  ])("of client %s is %s", (client, offender) => {
     const network = offenderOf(client);
     expect(network && writeCidr(network)).toBe(offender);
   });
 
-  test.each([UNKNOWN_CLIENT, "", "alice", "192.0.2.0/24"])("of %j does not exist", (client) => {
+  test.each([UNKNOWN_CLIENT, "", "localhost", "192.0.2.0/24"])("of client %j does not exist", (client) => {
     expect(offenderOf(client)).toBeUndefined();
   });
 
@@ -133,17 +134,18 @@ describe("the offender", () => {
     "::ffff:127.0.0.1",
     "::1",
     "::2",
-  ])("of %s does not exist, because others share it", (client) => {
+  ])("of exempt client %s does not exist", (client) => {
     expect(offenderOf(client)).toBeUndefined();
   });
 });
 
 const NOW_MS = 1_700_000_000_000;
 
-/** Scores enough for a block, and returns its duration. */
-const offend = (known: Offender | undefined, nowMs: number) => judgeOffences(known, BLOCK_AT_SCORE, nowMs);
+/** One offense that is enough for a block. */
+const offend = (previous: Offender | undefined, nowMs: number) =>
+  judgeOffenses(previous, BLOCK_AT_SCORE, nowMs);
 
-/** Consecutive blocks without a gap, and the end of the last one. */
+/** Consecutive blocks, each begun when the previous one ends. */
 const blockTimes = (times: number): { lengths: number[]; offender: Offender | undefined; endMs: number } => {
   const lengths: number[] = [];
   let offender: Offender | undefined;
@@ -158,54 +160,54 @@ const blockTimes = (times: number): { lengths: number[]; offender: Offender | un
 };
 
 describe("a score", () => {
-  test("begins with the first points", () => {
-    expect(judgeOffences(undefined, 10, NOW_MS)).toEqual({
+  test("starts with the first points", () => {
+    expect(judgeOffenses(undefined, 10, NOW_MS)).toEqual({
       offender: { score: 10, scoredAtMs: NOW_MS, blocks: 0, lastBlockedAtMs: null },
       blockForMs: undefined,
     });
   });
 
-  test("leaks a point a second, down to zero", () => {
-    const { offender } = judgeOffences(undefined, 10, NOW_MS);
-    expect(judgeOffences(offender, 0, NOW_MS + 2_500).offender.score).toBe(7.5);
-    expect(judgeOffences(offender, 5, NOW_MS + 10_000).offender.score).toBe(5);
-    expect(judgeOffences(offender, 5, NOW_MS + 1_000_000_000).offender.score).toBe(5);
+  test("leaks one point per second, down to zero", () => {
+    const { offender } = judgeOffenses(undefined, 10, NOW_MS);
+    expect(judgeOffenses(offender, 0, NOW_MS + 2_500).offender.score).toBe(7.5);
+    expect(judgeOffenses(offender, 5, NOW_MS + 10_000).offender.score).toBe(5);
+    expect(judgeOffenses(offender, 5, NOW_MS + 1_000_000_000).offender.score).toBe(5);
   });
 
-  test("leaks at the same rate, however often it is updated", () => {
-    let { offender } = judgeOffences(undefined, 50, NOW_MS);
+  test("leaks at the same rate however often it is updated", () => {
+    let { offender } = judgeOffenses(undefined, 50, NOW_MS);
     for (let step = 1; step <= 400; step += 1)
-      ({ offender } = judgeOffences(offender, 0, NOW_MS + 100 * step));
+      ({ offender } = judgeOffenses(offender, 0, NOW_MS + 100 * step));
     expect(offender.score).toBeCloseTo(10, 6);
   });
 
-  test("of a point a second never blocks", () => {
+  test("of one point per second never blocks", () => {
     let offender: Offender | undefined;
     for (let second = 0; second < 10_000; second += 1) {
-      const judgement = judgeOffences(offender, 1, NOW_MS + 1_000 * second);
+      const judgement = judgeOffenses(offender, 1, NOW_MS + 1_000 * second);
       expect(judgement.blockForMs).toBeUndefined();
       offender = judgement.offender;
     }
   });
 
-  test("of two points a second blocks within two minutes", () => {
+  test("of two points per second blocks within two minutes", () => {
     let offender: Offender | undefined;
     for (let second = 0; second < 120; second += 1) {
-      const judgement = judgeOffences(offender, 2, NOW_MS + 1_000 * second);
+      const judgement = judgeOffenses(offender, 2, NOW_MS + 1_000 * second);
       if (judgement.blockForMs !== undefined) return expect(second).toBe(98);
       offender = judgement.offender;
     }
     expect.unreachable();
   });
 
-  test("a fraction of a point below the threshold does not block", () => {
-    const { offender } = judgeOffences(undefined, BLOCK_AT_SCORE - 1, NOW_MS);
-    expect(judgeOffences(offender, 1, NOW_MS + 1).blockForMs).toBeUndefined();
-    expect(judgeOffences(offender, 1, NOW_MS).blockForMs).toBe(FIRST_BLOCK_MS);
+  test("a fraction below the threshold does not block", () => {
+    const { offender } = judgeOffenses(undefined, BLOCK_AT_SCORE - 1, NOW_MS);
+    expect(judgeOffenses(offender, 1, NOW_MS + 1).blockForMs).toBeUndefined();
+    expect(judgeOffenses(offender, 1, NOW_MS).blockForMs).toBe(FIRST_BLOCK_MS);
   });
 
-  test("starts at zero after a block", () => {
-    expect(judgeOffences(undefined, MAX_EVENT_POINTS, NOW_MS).offender).toEqual({
+  test("restarts at zero with a block", () => {
+    expect(judgeOffenses(undefined, MAX_EVENT_POINTS, NOW_MS).offender).toEqual({
       score: 0,
       scoredAtMs: NOW_MS,
       blocks: 1,
@@ -215,15 +217,15 @@ describe("a score", () => {
 });
 
 describe("a block", () => {
-  test("is four times as long as the last one, up to a day", () => {
+  test("is four times as long each time, up to a day", () => {
     const minutes = blockTimes(9).lengths.map((ms) => ms / 60_000);
     expect(minutes).toEqual([1, 4, 16, 64, 256, 1_024, 1_440, 1_440, 1_440]);
   });
 
-  test("causes no further block through late events of the same attack", () => {
+  test("is not followed by another one while it lasts, even if events of the same attack arrive late", () => {
     const { offender } = offend(undefined, NOW_MS);
     for (const ms of [0, 1, FIRST_BLOCK_MS - 1]) {
-      expect(judgeOffences(offender, MAX_EVENT_POINTS, NOW_MS + ms)).toEqual({
+      expect(judgeOffenses(offender, MAX_EVENT_POINTS, NOW_MS + ms)).toEqual({
         offender,
         blockForMs: undefined,
       });
@@ -231,14 +233,14 @@ describe("a block", () => {
     expect(offend(offender, NOW_MS + FIRST_BLOCK_MS).blockForMs).toBe(4 * FIRST_BLOCK_MS);
   });
 
-  test("is remembered while the score leaks and grows", () => {
+  test("is remembered while the score changes", () => {
     const { offender, endMs } = blockTimes(2);
-    const later = judgeOffences(offender, 10, endMs + 60_000);
+    const later = judgeOffenses(offender, 10, endMs + 60_000);
     expect(later.offender).toMatchObject({ score: 10, blocks: 2 });
     expect(offend(later.offender, endMs + 120_000).blockForMs).toBe(16 * FIRST_BLOCK_MS);
   });
 
-  test.each([1, 3, 9])("is remembered for exactly a day after its end: number %i", (times) => {
+  test.each([1, 3, 9])("is remembered for exactly one day after its end: number %i", (times) => {
     const { offender, lengths, endMs } = blockTimes(times);
     const next = Math.min(LONGEST_BLOCK_MS, 4 * (lengths.at(-1) ?? 0));
     expect(offend(offender, endMs + MEMORY_MS).blockForMs).toBe(next);
@@ -248,9 +250,9 @@ describe("a block", () => {
     });
   });
 
-  test("leaves no trace once forgotten", () => {
+  test("that is forgotten leaves no trace", () => {
     const { offender, endMs } = blockTimes(3);
-    expect(judgeOffences(offender, 10, endMs + MEMORY_MS + 1).offender).toEqual({
+    expect(judgeOffenses(offender, 10, endMs + MEMORY_MS + 1).offender).toEqual({
       score: 10,
       scoredAtMs: endMs + MEMORY_MS + 1,
       blocks: 0,
@@ -260,20 +262,20 @@ describe("a block", () => {
 });
 
 describe("a clock that is set back", () => {
-  test("does not change the score, which leaks from then on", () => {
-    const { offender } = judgeOffences(undefined, 50, NOW_MS);
-    const back = judgeOffences(offender, 10, NOW_MS - 3_600_000).offender;
+  test("removes nothing from the score, which leaks on from there", () => {
+    const { offender } = judgeOffenses(undefined, 50, NOW_MS);
+    const back = judgeOffenses(offender, 10, NOW_MS - 3_600_000).offender;
     expect(back).toMatchObject({ score: 60, scoredAtMs: NOW_MS - 3_600_000 });
-    expect(judgeOffences(back, 0, NOW_MS - 3_590_000).offender.score).toBe(50);
+    expect(judgeOffenses(back, 0, NOW_MS - 3_590_000).offender.score).toBe(50);
   });
 
-  test("neither ends a block nor causes another one", () => {
+  test("neither ends a block nor starts another one", () => {
     const { offender } = offend(undefined, NOW_MS);
     expect(offend(offender, NOW_MS - 3_600_000)).toEqual({ offender, blockForMs: undefined });
   });
 });
 
-test("the numbers stay within their bounds, whatever happens", () => {
+test("all numbers stay within their bounds", () => {
   const step = fc.record({
     points: fc.integer({ min: -10, max: 2 * MAX_EVENT_POINTS }),
     afterMs: fc.oneof(
@@ -284,26 +286,26 @@ test("the numbers stay within their bounds, whatever happens", () => {
   fc.assert(
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       let nowMs = NOW_MS;
-      let known: Offender | undefined;
+      let previous: Offender | undefined;
       for (const { points, afterMs } of steps) {
         nowMs += afterMs;
-        const { offender, blockForMs } = judgeOffences(known, points, nowMs);
+        const { offender, blockForMs } = judgeOffenses(previous, points, nowMs);
         expect(offender.score).toBeGreaterThanOrEqual(0);
         expect(offender.score).toBeLessThan(BLOCK_AT_SCORE);
         expect(offender.blocks === 0).toBe(offender.lastBlockedAtMs === null);
-        expect(offender.blocks).toBeLessThanOrEqual((known?.blocks ?? 0) + 1);
+        expect(offender.blocks).toBeLessThanOrEqual((previous?.blocks ?? 0) + 1);
         if (blockForMs !== undefined) {
           expect(blockForMs).toBeGreaterThanOrEqual(FIRST_BLOCK_MS);
           expect(blockForMs).toBeLessThanOrEqual(LONGEST_BLOCK_MS);
           expect(offender).toMatchObject({ score: 0, scoredAtMs: nowMs, lastBlockedAtMs: nowMs });
         }
-        known = offender;
+        previous = offender;
       }
     }),
   );
 });
 
-test("the block counter is bounded", () => {
+test("the number of blocks is bounded", () => {
   const many: Offender = { score: 0, scoredAtMs: 0, blocks: 1_000, lastBlockedAtMs: 0 };
   expect(offend(many, LONGEST_BLOCK_MS)).toMatchObject({
     offender: { blocks: 1_000 },

@@ -1,15 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { type Batch, createGatherer } from "../../src/security-events/aggregator.ts";
-import {
-  MAX_BATCH_BYTES,
-  MAX_BATCH_EVENTS,
-  readBatch,
-  writeBatch,
-} from "../../src/security-events/batch-codec.ts";
+import { type Batch, createAggregator } from "../../src/security-events/aggregator.ts";
 import type { Counts } from "../../src/security-events/event.ts";
-import { bounded, type Occurrence } from "../../src/security-events/event.ts";
-import { printable } from "../../src/security-events/sanitize.ts";
+import { sanitize } from "../../src/security-events/sanitize.ts";
 import { countingIds, refused } from "./support.ts";
 
 type Step =
@@ -25,32 +18,32 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant("settle"), which: fc.nat(5), hasArrived: fc.boolean() }),
 );
 
-const sumOf = (told: Counts): number => Object.values(told).reduce((sum, each) => sum + each, 0);
-const toldBy = ({ events, dropped }: Batch): number =>
+const sumOf = (byType: Counts): number => Object.values(byType).reduce((sum, each) => sum + each, 0);
+const reportedBy = ({ events, dropped }: Batch): number =>
   events.reduce((sum, { count }) => sum + count, 0) + sumOf(dropped);
 
-test("whatever happens, what was told and what was told as dropped is what occurred", () => {
+test("reported and dropped counts always add up to the occurrences", () => {
   const run = (steps: readonly Step[]): void => {
     let nowMs = 0;
     let latestMs = 0;
     let occurred = 0;
-    let told = 0;
-    const underWay: Batch[] = [];
-    const gatherer = createGatherer({
+    let reported = 0;
+    const inFlight: Batch[] = [];
+    const aggregator = createAggregator({
       now: () => nowMs,
       newId: countingIds(),
       windowMs: 100,
-      maxOpen: 3,
+      maxWindows: 3,
       maxWaiting: 4,
     });
     const settle = (batch: Batch, hasArrived: boolean): void => {
-      gatherer.settle(batch, hasArrived);
-      if (hasArrived) told += toldBy(batch);
+      aggregator.settle(batch, hasArrived);
+      if (hasArrived) reported += reportedBy(batch);
     };
     for (const step of steps) {
       switch (step.kind) {
         case "add":
-          for (let time = 0; time < step.times; time += 1) gatherer.add(refused(`192.0.2.${step.client}`));
+          for (let time = 0; time < step.times; time += 1) aggregator.add(refused(`192.0.2.${step.client}`));
           occurred += step.times;
           break;
         case "pass":
@@ -58,79 +51,44 @@ test("whatever happens, what was told and what was told as dropped is what occur
           latestMs = Math.max(latestMs, nowMs);
           break;
         case "take": {
-          const dueAtMs = gatherer.nextDueAtMs();
-          const batch = gatherer.take(step.most);
+          const dueAtMs = aggregator.nextDueAtMs();
+          const batch = aggregator.take(step.most);
           if (batch === undefined) break;
-          // Never later than there is something.
+          // Never too late.
           expect(dueAtMs).toBeLessThanOrEqual(latestMs);
           expect(batch.events.length).toBeLessThanOrEqual(step.most);
-          underWay.push(batch);
-          expect(underWay.length).toBeLessThanOrEqual(4);
+          inFlight.push(batch);
+          expect(inFlight.length).toBeLessThanOrEqual(4);
           break;
         }
         case "settle": {
-          const [batch] = underWay.splice(step.which, 1);
+          const [batch] = inFlight.splice(step.which, 1);
           if (batch !== undefined) settle(batch, step.hasArrived);
         }
       }
     }
-    for (const batch of underWay) settle(batch, false);
-    gatherer.close();
-    for (let batch = gatherer.take(2); batch !== undefined; batch = gatherer.take(2)) settle(batch, true);
-    expect(told).toBe(occurred);
-    expect(gatherer.nextDueAtMs()).toBeUndefined();
+    for (const batch of inFlight) settle(batch, false);
+    aggregator.close();
+    for (let batch = aggregator.take(2); batch !== undefined; batch = aggregator.take(2)) settle(batch, true);
+    expect(reported).toBe(occurred);
+    expect(aggregator.nextDueAtMs()).toBeUndefined();
   };
   fc.assert(fc.property(fc.array(anyStep, { maxLength: 120 }), run), { numRuns: 500 });
 });
 
-/** The nastiest texts: any code units, many of them. */
+/** Any code units, many of them. */
 const anyText = fc.oneof(
   fc.string({ unit: "binary", maxLength: 900 }),
   fc.array(fc.nat(0xffff), { maxLength: 300 }).map((units) => String.fromCharCode(...units)),
 );
 
-const anyOccurrence: fc.Arbitrary<Occurrence> = fc
-  .tuple(anyText, anyText, anyText, anyText)
-  .map(([one, two, three, four]) => ({
-    type: "data_access",
-    user: `u${one}`,
-    resource: `/${two}`,
-    action: "read",
-    atMs: 1_700_000_000_000,
-    client: "2001:db8::1",
-    route: `r${three}`,
-    requestId: `i${four}`,
-    traceId: "0123456789abcdef0123456789abcdef",
-  }));
-
-test("what is printable stays as it is, is short, and holds no control character", () => {
+test("sanitized text is unchanged by sanitizing, short, and without control characters", () => {
   fc.assert(
     fc.property(anyText, fc.integer({ min: 1, max: 300 }), (text, most) => {
-      const once = printable(text, most);
-      expect(printable(once, most)).toBe(once);
+      const once = sanitize(text, most);
+      expect(sanitize(once, most)).toBe(once);
       expect(once.length).toBeLessThanOrEqual(most);
       expect(once).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
     }),
-  );
-});
-
-test("whatever a gatherer takes is read as it was written, and within its size", () => {
-  fc.assert(
-    fc.property(anyOccurrence, (occurrence) => {
-      const event = {
-        ...bounded(occurrence),
-        id: crypto.randomUUID(),
-        lastAtMs: occurrence.atMs,
-        count: 1_000_000_000,
-      };
-      const batch = {
-        events: Array.from({ length: MAX_BATCH_EVENTS }, () => event),
-        dropped: { data_access: 7 },
-      };
-      const text = writeBatch(batch);
-      expect(new TextEncoder().encode(text).length).toBeLessThanOrEqual(MAX_BATCH_BYTES);
-      expect(readBatch(text)).toEqual(batch);
-    }),
-    { numRuns: 50 },
   );
 });

@@ -1,6 +1,6 @@
 import type { Occurrence } from "../../src/security-events/event.ts";
 
-/** A blocked request of this client. */
+/** A rejected request of this client. */
 export const refused = (client = "192.0.2.1", atMs = 0): Occurrence => ({
   type: "rate_limit_exceeded",
   endpoint: "GET /v1/products",
@@ -12,7 +12,7 @@ export const refused = (client = "192.0.2.1", atMs = 0): Occurrence => ({
   traceId: null,
 });
 
-/** UUIDs, one after another. */
+/** Sequential UUIDs. */
 export const countingIds = (): (() => string) => {
   let last = 0;
   return () => {

@@ -7,10 +7,10 @@ process.stdout.write(`${JSON.stringify({ message: "heap", pid: process.pid, heap
 
 process.on("SIGUSR2", () => {
   if (process.env["FAULT"] === "rejection") {
-    void Promise.reject(new Error("rejected by nobody's fault"));
+    void Promise.reject(new Error("rejected on purpose"));
     return;
   }
   setTimeout(() => {
-    throw new Error("thrown by nobody's fault");
+    throw new Error("thrown on purpose");
   });
 });

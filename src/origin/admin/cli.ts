@@ -5,7 +5,7 @@ import type { Routes } from "../../contract/route.ts";
 import { parseDuration } from "../config/duration.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
-import { EXIT } from "../lifecycle/exit-codes.ts";
+import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
 import { connectRedis } from "../redis/connect.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";

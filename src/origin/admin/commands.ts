@@ -6,7 +6,7 @@ import { unboundScope } from "../db/database.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { migrate, readMigrations } from "../db/migrate.ts";
 import { connectPostgres } from "../db/postgres.ts";
-import { EXIT } from "../lifecycle/exit-codes.ts";
+import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
 import { blockCommand, unblockCommand } from "./blocklist/command.ts";
 import { type Command, runCommand, type Terminal } from "./cli.ts";

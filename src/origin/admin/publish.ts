@@ -93,7 +93,7 @@ export const publish = async (
   return true;
 };
 
-/** A job for `repeat`. It logs the first failure and the recovery, not every attempt. */
+/** Work for `startJob`. It logs the first failure and the recovery, not every attempt. */
 export const publishJob = (
   publication: Publication,
   target: PublishTarget,

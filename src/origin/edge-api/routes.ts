@@ -3,7 +3,7 @@ import { Hono } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import { writeKeyRecord } from "../../middleware/auth/published-keys.ts";
-import { MAX_BATCH_BYTES, readBatch } from "../../security-events/batch-codec.ts";
+import { MAX_BATCH_BYTES } from "../../security-events/aggregator.ts";
 import { compiledBlocklist, serveBlocklist } from "../admin/blocklist/publish.ts";
 import { findKey } from "../admin/keys/store.ts";
 import type { OriginDependencies } from "../app.ts";
@@ -14,7 +14,8 @@ import type { OriginContext, OriginEnv } from "../middleware/context.ts";
 import type { Deadline } from "../middleware/deadline.ts";
 import { ProblemError, unavailable } from "../middleware/error-handler.ts";
 import { requestBody } from "../middleware/read-body.ts";
-import type { SecurityEvents } from "../security-events/security-events.ts";
+import { decodeBatch } from "../outbox/decode-batch.ts";
+import type { SecurityEvents } from "../outbox/security-events.ts";
 
 /** Takes a batch of security events. @returns the problem of one that is not taken */
 const ingest = async (
@@ -27,7 +28,7 @@ const ingest = async (
   const isFirst = c.get("edge")?.claim();
   const body = await requestBody(c, MAX_BATCH_BYTES, deadline);
   if (!(body instanceof Uint8Array)) return body;
-  const batch = readBatch(new TextDecoder().decode(body));
+  const batch = decodeBatch(new TextDecoder().decode(body));
   if (batch === undefined) return problem("invalid_request");
   if ((await isFirst) !== true) return problem("unsigned");
   await events.ingest(batch, database.within(deadline));

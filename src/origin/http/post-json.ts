@@ -1,11 +1,13 @@
-/** One POST of JSON to a server that the configuration names. */
-
 export interface HttpTarget {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
+export const isSuccess = (status: number): boolean => status >= 200 && status < 300;
+
 /**
+ * Sends JSON to a configured server, such as a collector.
+ *
  * @param timeoutMs until the response's head, a whole number
  * @returns the response's status; its body is discarded
  * @throws if no response comes in time
@@ -26,5 +28,3 @@ export const postJson = async (
   await response.body?.cancel();
   return response.status;
 };
-
-export const isTaken = (status: number): boolean => status >= 200 && status < 300;

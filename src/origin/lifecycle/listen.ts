@@ -21,6 +21,7 @@ export interface Listener {
 
 /** Longer than a proxy in front keeps an idle connection, so that none is closed under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+
 /** @throws the listening error, such as EADDRINUSE */
 export const listen = async (
   fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>,

@@ -1,18 +1,11 @@
 /**
- * Whether this process may receive requests. Ready means configured, migrated and not draining. Dependencies are reported, but
- * one that is down does not make a pod unready: Kubernetes would remove every pod at once.
+ * Whether this process may receive requests. Ready means configured, migrated and not draining. Dependencies are reported,
+ * but one that is down does not make a pod unready: Kubernetes would remove every pod at once.
  */
+import { Hono } from "hono";
 import { withTimeout } from "../../lib/async.ts";
 
-export type DependencyState = "up" | "down";
-
-export interface Readiness {
-  migrated(): void;
-  drain(): void;
-  readonly isDraining: boolean;
-  readonly isMigrated: boolean;
-  report(): Promise<ReadinessReport>;
-}
+type DependencyState = "up" | "down";
 
 export interface ReadinessReport {
   readonly ready: boolean;
@@ -25,55 +18,78 @@ export interface ReadinessReport {
  * A dependency that takes longer to answer counts as down, milliseconds. Kubernetes' probes wait a second: a report has to
  * come within it, or a dependency that hangs would make every pod unready.
  */
-const PROBE_TIMEOUT_MS = 500;
+const PING_TIMEOUT_MS = 500;
 /** How long one check of the dependencies serves every caller, milliseconds. */
 const CHECK_LIFETIME_MS = 1_000;
 
-const probe = (ping: () => Promise<void>): Promise<DependencyState> => {
-  const answered = ping().then(
+const check = (ping: () => Promise<void>): Promise<DependencyState> => {
+  const state = ping().then(
     (): DependencyState => "up",
     (): DependencyState => "down",
   );
-  return withTimeout(answered, PROBE_TIMEOUT_MS, { fallback: "down" });
+  return withTimeout(state, PING_TIMEOUT_MS, { fallback: "down" });
 };
 
+export type Readiness = ReturnType<typeof createReadiness>;
+
 /** @param pings one per dependency; each rejects if the dependency is down */
-export const createReadiness = (
-  pings: Readonly<Record<string, () => Promise<void>>>,
-  now: () => number,
-): Readiness => {
+export const createReadiness = (pings: Readonly<Record<string, () => Promise<void>>>, now: () => number) => {
   let isMigrated = false;
   let isDraining = false;
   let lastCheck: { atMs: number; states: Promise<Record<string, DependencyState>> } | undefined;
 
   const dependencies = (): Promise<Record<string, DependencyState>> => {
     if (lastCheck === undefined || now() - lastCheck.atMs >= CHECK_LIFETIME_MS) {
-      const states = Promise.all(
-        Object.entries(pings).map(async ([name, ping]) => [name, await probe(ping)] as const),
-      ).then((entries) => Object.fromEntries(entries));
-      lastCheck = { atMs: now(), states };
+      const states = Object.entries(pings).map(async ([name, ping]) => [name, await check(ping)] as const);
+      lastCheck = { atMs: now(), states: Promise.all(states).then((all) => Object.fromEntries(all)) };
     }
     return lastCheck.states;
   };
 
   return {
-    migrated: () => {
+    migrated: (): void => {
       isMigrated = true;
     },
-    drain: () => {
+    drain: (): void => {
       isDraining = true;
-    },
-    get isDraining() {
-      return isDraining;
     },
     get isMigrated() {
       return isMigrated;
     },
-    report: async () => ({
+    report: async (): Promise<ReadinessReport> => ({
       ready: isMigrated && !isDraining,
       migrated: isMigrated,
       draining: isDraining,
       dependencies: await dependencies(),
     }),
   };
+};
+
+const headers = { "cache-control": "no-store" };
+
+interface Reporter {
+  report(): Promise<{ readonly ready: boolean }>;
+}
+
+/** `/health`: the process runs. `/ready`: it may receive requests. Both are reachable without a signature. */
+export const createProbes = (readiness: Reporter): Hono => {
+  const app = new Hono();
+  app.get("/health", (c) => c.json({ status: "ok" }, 200, headers));
+  app.get("/ready", async (c) => {
+    const report = await readiness.report();
+    return c.json(report, report.ready ? 200 : 503, headers);
+  });
+  return app;
+};
+
+/** The admin port: the probes, and metrics for Prometheus. */
+export const createAdmin = (
+  readiness: Reporter,
+  metrics: { readonly contentType: string; text(): Promise<string> },
+): Hono => {
+  const app = createProbes(readiness);
+  app.get("/metrics", async (c) =>
+    c.body(await metrics.text(), 200, { "content-type": metrics.contentType }),
+  );
+  return app;
 };

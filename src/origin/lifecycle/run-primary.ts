@@ -1,13 +1,15 @@
-/** The origin as several processes that share the API's port. The primary has the probes, the metrics and the drain. */
+/** The primary of several processes: it runs the probes, the metrics and the drain, and its workers serve the API. */
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/configuration.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import type { ProcessLog } from "../server.ts";
-import { EXIT } from "./exit-codes.ts";
+import { EXIT, firstStopSignal, firstUncaught } from "./exit.ts";
 import { listen } from "./listen.ts";
-import { createAdmin } from "./probes.ts";
-import { firstStopSignal, firstUncaught } from "./shutdown-triggers.ts";
+import { createAdmin } from "./readiness.ts";
 import { startWorkers, type Workers } from "./workers.ts";
+
+/** How long a worker may take to end after pre-stop and drain, milliseconds. */
+const ENDING_MS = 5_000;
 
 const workerReport = z.object({
   ready: z.boolean(),
@@ -15,48 +17,51 @@ const workerReport = z.object({
   dependencies: z.record(z.string(), z.enum(["up", "down"])),
 });
 
-/** One ready worker makes the origin ready: while one is replaced, the others serve. */
-const report = async (workers: Workers, configured: number, isDraining: boolean) => {
-  const answers = [...(await workers.ask("report")).values()].flatMap(
-    (answer) => workerReport.safeParse(answer).data ?? [],
-  );
-  const ready = answers.filter((answer) => answer.ready).length;
+/** One ready worker makes the origin ready: while another is replaced, it serves. */
+const createReadiness = (workers: Workers, configured: number) => {
+  let isDraining = false;
   return {
-    ready: ready > 0 && !isDraining,
-    migrated: answers.some(({ migrated }) => migrated),
-    draining: isDraining,
-    workers: { configured, ready },
-    dependencies: answers[0]?.dependencies ?? {},
-  };
-};
-
-/** Made by the worker's own prom-client. */
-const isMetrics = (answer: unknown): answer is ProcessReport => Array.isArray(answer);
-
-const metricsOf = (workers: Workers) => {
-  const totals = createTotals();
-  return {
-    contentType: totals.contentType,
-    text: async () => {
-      const answers = await workers.ask("metrics");
-      return await totals.text(
-        new Map([...answers].map(([id, answer]) => [id, isMetrics(answer) ? answer : undefined])),
-      );
+    drain: (): void => {
+      isDraining = true;
+    },
+    report: async () => {
+      const responses = [...(await workers.ask("report")).values()];
+      const reports = responses.flatMap((response) => workerReport.safeParse(response).data ?? []);
+      const ready = reports.filter((report) => report.ready).length;
+      return {
+        ready: ready > 0 && !isDraining,
+        migrated: reports.some(({ migrated }) => migrated),
+        draining: isDraining,
+        workers: { configured, ready },
+        dependencies: reports[0]?.dependencies ?? {},
+      };
     },
   };
 };
 
-/** How long a worker may take to end after pre-stop and drain, milliseconds. */
-const ENDING_MS = 5_000;
+/** Serialized by the worker's own prom-client. */
+const isReport = (response: unknown): response is ProcessReport => Array.isArray(response);
+
+const createMetrics = (workers: Workers) => {
+  const totals = createTotals();
+  return {
+    contentType: totals.contentType,
+    text: async () => {
+      const responses = [...(await workers.ask("metrics"))];
+      return await totals.text(
+        new Map(responses.map(([id, response]) => [id, isReport(response) ? response : undefined])),
+      );
+    },
+  };
+};
 
 /** @returns the exit code @throws if the admin port cannot be opened */
 export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
   const workers = startWorkers(server.workers, log);
   const stopped = firstStopSignal(log, () => workers.kill());
   const uncaught = firstUncaught(log);
-  let isDraining = false;
-  const readiness = { report: () => report(workers, server.workers, isDraining) };
-  const admin = await listen(createAdmin(readiness, metricsOf(workers)).fetch, {
+  const readiness = createReadiness(workers, server.workers);
+  const admin = await listen(createAdmin(readiness, createMetrics(workers)).fetch, {
     host: server.host,
     port: server.adminPort,
   });
@@ -69,7 +74,7 @@ export const runPrimary = async ({ server }: OriginConfiguration, { log }: Proce
     workers.failed,
   ]);
   log.info("draining");
-  isDraining = true;
+  readiness.drain();
   await workers.drain(server.preStopMs + server.drainTimeoutMs + ENDING_MS);
   await admin.close(0);
   log.info("stopped");

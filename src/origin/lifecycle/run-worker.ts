@@ -1,56 +1,28 @@
 /**
- * One of several processes on the same port. The primary handles the signals and tells the worker when to drain. A worker
- * whose primary has died is ended by Node's cluster itself.
+ * One of several processes on the same port. The primary handles signals and decides when the worker drains. If the primary
+ * dies, Node's cluster ends the worker.
  */
-import { withTimeout } from "../../lib/async.ts";
+import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/configuration.ts";
-import { type ProcessLog, type ServingProcess, startServer } from "../server.ts";
-import { EXIT } from "./exit-codes.ts";
-import { firstUncaught } from "./shutdown-triggers.ts";
-import { type Question, readToWorker, type ToPrimary } from "./worker-messages.ts";
+import { type ProcessLog, startServer } from "../server.ts";
+import { EXIT, firstUncaught, startupFailure } from "./exit.ts";
+import { createIpc, type IpcMessage } from "./ipc.ts";
 
 /** How long a write waits for the other workers to invalidate its tags, milliseconds. */
 const INVALIDATION_TIMEOUT_MS = 200;
 
-/** A worker's share of what the origin has as a whole. */
-const shareOf = ({ server, database, ...rest }: OriginConfiguration): OriginConfiguration => ({
-  ...rest,
-  server,
-  database: {
-    ...database,
-    maxConnections: Math.max(1, Math.floor(database.maxConnections / server.workers)),
-    minConnections: Math.floor(database.minConnections / server.workers),
-  },
-});
+/** A worker's share of the origin's connections. */
+const shareOf = (configuration: OriginConfiguration): OriginConfiguration => {
+  const { server, database } = configuration;
+  const maxConnections = Math.max(1, Math.floor(database.maxConnections / server.workers));
+  const minConnections = Math.floor(database.minConnections / server.workers);
+  return { ...configuration, database: { ...database, maxConnections, minConnections } };
+};
 
-const send = (message: ToPrimary): void => {
+const sendToPrimary = (message: IpcMessage): void => {
   // Without a primary there is no channel.
   if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
 };
-
-/** Invalidates tags in the other workers, through the primary. */
-const createInvalidations = () => {
-  const pending = new Map<number, () => void>();
-  let lastId = 0;
-  return {
-    /** Resolves when no worker serves older responses, or after a timeout. */
-    invalidate: async (tags: readonly string[]): Promise<void> => {
-      lastId += 1;
-      const id = lastId;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      pending.set(id, resolve);
-      send({ kind: "invalidate", id, tags: [...tags] });
-      await withTimeout(promise, INVALIDATION_TIMEOUT_MS, { fallback: undefined });
-      pending.delete(id);
-    },
-    done: (id: number): void => pending.get(id)?.(),
-  };
-};
-
-const answers = (serving: ServingProcess): Record<Question, () => Promise<unknown>> => ({
-  report: () => serving.report(),
-  metrics: () => serving.registry.getMetricsAsJSON(),
-});
 
 /** @returns the exit code @throws if the worker cannot start */
 export const runWorker = async (
@@ -63,43 +35,23 @@ export const runWorker = async (
   process.on("SIGTERM", () => undefined);
   const uncaught = firstUncaught(log);
   const stopped = Promise.withResolvers<number>();
-
-  const invalidations = createInvalidations();
-  const serving = await startServer(shareOf(configuration), processLog, invalidations.invalidate);
-  const answer = answers(serving);
-  process.on("message", (message) => {
-    const read = readToWorker(message);
-    switch (read?.kind) {
-      case "drain":
-        stopped.resolve(EXIT.stopped);
-        break;
-      case "ask":
-        answer[read.question]().then(
-          (value) => send({ kind: "answer", id: read.id, value }),
-          // The primary's timeout covers a question without an answer.
-          () => undefined,
-        );
-        break;
-      case "invalidate":
-        serving.invalidate(read.tags);
-        send({ kind: "answer", id: read.id, value: true });
-        break;
-      case "invalidated":
-        invalidations.done(read.id);
-    }
+  const ipc = createIpc(sendToPrimary, {
+    report: () => serving.report(),
+    metrics: () => serving.registry.getMetricsAsJSON(),
+    /** Another worker has written; the response confirms that nothing older is served. */
+    invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
+    drain: () => stopped.resolve(EXIT.stopped),
   });
-  send({ kind: "listening", port: serving.port });
-  const failed = serving.ready.then(
-    () => {
-      send({ kind: "ready" });
-      return new Promise<never>(() => undefined);
-    },
-    (error: unknown) => {
-      log.fatal({ err: error }, "the worker cannot run");
-      return EXIT.failure;
-    },
-  );
-  const code = await Promise.race([stopped.promise, uncaught.then(() => EXIT.failure), failed]);
+  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
+    await ipc.call("invalidate", tags, INVALIDATION_TIMEOUT_MS);
+  });
+  process.on("message", ipc.receive);
+  ipc.notify("listening", serving.port);
+  const code = await Promise.race([
+    stopped.promise,
+    uncaught.then(() => EXIT.failure),
+    startupFailure(serving.ready, () => ipc.notify("ready"), log),
+  ]);
   await serving.drain(code === EXIT.stopped);
   return code;
 };

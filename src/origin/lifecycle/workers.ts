@@ -1,37 +1,62 @@
-/** The workers as the primary sees them: started, asked, replaced when they die, ended together. */
+/** The primary's workers: it starts them, replaces those that end unexpectedly, and ends them together. */
 import cluster, { type Worker } from "node:cluster";
-import { setTimeout as pause } from "node:timers/promises";
 import { getHeapStatistics } from "node:v8";
-import { withTimeout } from "../../lib/async.ts";
+import { sleep } from "../../lib/async.ts";
 import type { OriginLog } from "../log/log.ts";
-import { EXIT } from "./exit-codes.ts";
-import { heapShare } from "./heap-share.ts";
-import { type Question, readToPrimary, type ToWorker } from "./worker-messages.ts";
+import { EXIT } from "./exit.ts";
+import { createIpc, type Ipc } from "./ipc.ts";
 
-export interface Workers {
-  readonly listening: Promise<number>;
-  /** Resolves when every worker has been ready once. */
-  readonly ready: Promise<void>;
-  /** Resolves with an exit code when the workers cannot be kept alive. */
-  readonly failed: Promise<number>;
-  /** What each worker that lives answers, by a number that no other has had; undefined where it does not in time. */
-  ask(question: Question): Promise<ReadonlyMap<number, unknown>>;
-  /** Drains all of them at once; resolves when the last one is gone. Who takes longer is killed. */
-  drain(timeoutMs: number): Promise<void>;
-  kill(): void;
-}
-
-/** Longer than a worker looks at its dependencies, shorter than Kubernetes' probes wait, milliseconds. */
-const ASK_TIMEOUT_MS = 800;
-/** So many workers may end one after another before they have been ready; then starting another will not help. */
-const MAX_EARLY_ENDS = 5;
-const FIRST_PAUSE_MS = 500;
+/** Minimum heap of a worker, MiB. */
+const MIN_HEAP_MIB = 64;
 const MEBIBYTE = 1024 * 1024;
 
-/** How far a worker has come. */
-type Stage = "starting" | "listening" | "ready";
+/** V8 accepts both separators. */
+const HEAP_OPTION = /^--max[-_](old[-_]space|heap)[-_]size/;
+/** The only one whose value Node accepts as a separate argument. */
+const PERCENTAGE_OPTION = /^--max[-_]old[-_]space[-_]size[-_]percentage$/;
 
-export const startWorkers = (count: number, log: OriginLog): Workers => {
+const withoutHeapOptions = (options: readonly string[]): string[] =>
+  options.filter(
+    (option, index) =>
+      !HEAP_OPTION.test(option) && !(index > 0 && PERCENTAGE_OPTION.test(options[index - 1] ?? "")),
+  );
+
+/**
+ * Node's options for workers that share the heap of the primary equally. Other options do not change.
+ *
+ * @param limitMiB V8's limit, which includes the young generation
+ * @param nodeOptions NODE_OPTIONS
+ */
+export const heapShare = (
+  limitMiB: number,
+  count: number,
+  execArgv: readonly string[],
+  nodeOptions: string,
+): { readonly execArgv: string[]; readonly nodeOptions: string } => {
+  const shareMiB = Math.max(MIN_HEAP_MIB, Math.floor(limitMiB / count));
+  return {
+    // --max-old-space-size would add a whole young generation to each worker's share.
+    execArgv: [...withoutHeapOptions(execArgv), `--max-heap-size=${shareMiB}`],
+    nodeOptions: withoutHeapOptions(nodeOptions.split(" ")).join(" "),
+  };
+};
+
+/** Longer than a worker's own checks of its dependencies, shorter than Kubernetes' probe timeout. */
+const CALL_TIMEOUT_MS = 800;
+/** If this many workers in a row end before they are ready, further starts do not help. */
+const MAX_EARLY_ENDS = 5;
+const FIRST_PAUSE_MS = 500;
+
+interface Member {
+  readonly worker: Worker;
+  readonly ipc: Ipc;
+  /** A worker does not receive messages before it is listening. */
+  stage: "starting" | "listening" | "ready";
+}
+
+export type Workers = ReturnType<typeof startWorkers>;
+
+export const startWorkers = (count: number, log: OriginLog) => {
   const { execArgv, nodeOptions } = heapShare(
     getHeapStatistics().heap_size_limit / MEBIBYTE,
     count,
@@ -42,133 +67,111 @@ export const startWorkers = (count: number, log: OriginLog): Workers => {
   const listening = Promise.withResolvers<number>();
   const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<number>();
-  const alive = new Map<Worker, Stage>();
+  const allEnded = Promise.withResolvers<void>();
+  const members = new Set<Member>();
   const readyOnce = new Set<number>();
-  const pending = new Map<number, (value: unknown) => void>();
-  let nextQuestion = 0;
   let isEnding = false;
   let earlyEnds = 0;
-  let onAllGone = (): void => undefined;
 
-  const send = (worker: Worker, message: ToWorker): void => {
-    if (worker.isConnected()) worker.send(message, () => undefined);
+  const invalidateOthers = async (writer: Member, tags: unknown): Promise<void> => {
+    // A worker that is not listening yet has cached nothing.
+    const others = [...members].filter((member) => member !== writer && member.stage !== "starting");
+    await Promise.all(others.map(({ ipc }) => ipc.call("invalidate", tags, CALL_TIMEOUT_MS)));
   };
 
-  const take = (worker: Worker, slot: number, message: unknown): void => {
-    const read = readToPrimary(message);
-    switch (read?.kind) {
-      case "listening":
-        alive.set(worker, "listening");
-        listening.resolve(read.port);
-        // What was sent to it before it listened to the channel is lost.
-        if (isEnding) send(worker, { kind: "drain" });
-        break;
-      case "ready":
-        alive.set(worker, "ready");
-        earlyEnds = 0;
-        readyOnce.add(slot);
-        if (readyOnce.size === count) ready.resolve();
-        break;
-      case "answer":
-        pending.get(read.id)?.(read.value);
-        break;
-      case "invalidate":
-        void invalidateOthers(worker, read.tags).then(() =>
-          send(worker, { kind: "invalidated", id: read.id }),
-        );
-    }
-  };
-
-  /** Why no other worker will fare better; undefined where one may. */
-  const hopeless = (stage: Stage, code: number | null): number | undefined => {
+  /** The origin's exit code if a replacement would end too. */
+  const hopelessCode = ({ stage }: Member, code: number | null): number | undefined => {
     if (code === EXIT.configuration) return code;
     if (stage === "ready") return undefined;
     earlyEnds += 1;
-    // The first start fails as that of a single process does; later on a reason may pass.
+    // The first start fails like a single process; later the reason may be temporary.
     const isFirstStart = readyOnce.size === 0 && code !== null;
     return isFirstStart || earlyEnds > MAX_EARLY_ENDS ? EXIT.failure : undefined;
   };
 
-  const start = (slot: number): void => {
-    const worker = cluster.fork({ NODE_OPTIONS: nodeOptions });
-    alive.set(worker, "starting");
-    worker.on("message", (message: unknown) => take(worker, slot, message));
-    worker.on("error", (error) => log.warn({ err: error, slot }, "a worker cannot be reached"));
-    worker.on("exit", (code: number | null, signal: string | null) => {
-      const stage = alive.get(worker) ?? "starting";
-      alive.delete(worker);
-      if (alive.size === 0) onAllGone();
-      if (!isEnding) void replace(slot, stage, code, signal);
-    });
-  };
-
   const replace = async (
+    member: Member,
     slot: number,
-    stage: Stage,
-    code: number | null,
-    signal: string | null,
-  ): Promise<void> => {
-    const exitCode = hopeless(stage, code);
+    end: { code: number | null; signal: string | null },
+  ) => {
+    const exitCode = hopelessCode(member, end.code);
     if (exitCode !== undefined) {
-      log.fatal({ slot, code, signal }, "a worker has ended by itself; another would too");
+      log.fatal({ slot, ...end }, "a worker ended unexpectedly; a replacement would fail too");
       failed.resolve(exitCode);
       return;
     }
-    log.error({ slot, code, signal }, "a worker has ended by itself; another takes its place");
-    await pause(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
+    log.error({ slot, ...end }, "a worker ended unexpectedly and is replaced");
+    await sleep(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
     if (!isEnding) start(slot);
   };
 
-  const askOne = async (worker: Worker, ask: (id: number) => ToWorker): Promise<unknown> => {
-    const id = nextQuestion;
-    nextQuestion += 1;
-    const { promise, resolve } = Promise.withResolvers<unknown>();
-    pending.set(id, resolve);
-    send(worker, ask(id));
-    try {
-      return await withTimeout(promise, ASK_TIMEOUT_MS, { fallback: undefined });
-    } finally {
-      pending.delete(id);
-    }
-  };
-
-  /** One that does not listen yet has nothing that could be old. */
-  const invalidateOthers = async (writer: Worker, tags: string[]): Promise<void> => {
-    const others = [...alive].filter(([worker, stage]) => worker !== writer && stage !== "starting");
-    await Promise.all(others.map(([worker]) => askOne(worker, (id) => ({ kind: "invalidate", id, tags }))));
+  const start = (slot: number): void => {
+    const worker = cluster.fork({ NODE_OPTIONS: nodeOptions });
+    const ipc = createIpc(
+      (message) => {
+        if (worker.isConnected()) worker.send(message, () => undefined);
+      },
+      {
+        listening: (port) => {
+          member.stage = "listening";
+          listening.resolve(Number(port));
+          // An earlier message was lost.
+          if (isEnding) ipc.notify("drain");
+        },
+        ready: () => {
+          member.stage = "ready";
+          earlyEnds = 0;
+          readyOnce.add(slot);
+          if (readyOnce.size === count) ready.resolve();
+        },
+        invalidate: (tags) => invalidateOthers(member, tags),
+      },
+    );
+    const member: Member = { worker, ipc, stage: "starting" };
+    members.add(member);
+    worker.on("message", ipc.receive);
+    worker.on("error", (error) => log.warn({ err: error, slot }, "a worker is unreachable"));
+    worker.on("exit", (code: number | null, signal: string | null) => {
+      members.delete(member);
+      if (!isEnding) void replace(member, slot, { code, signal });
+      else if (members.size === 0) allEnded.resolve();
+    });
   };
 
   const kill = (): void => {
-    for (const { process: child } of alive.keys()) child.kill("SIGKILL");
+    for (const { worker } of members) worker.process.kill("SIGKILL");
   };
 
   for (let slot = 1; slot <= count; slot += 1) start(slot);
 
   return {
+    /** The API's port. */
     listening: listening.promise,
+    /** Resolves when every worker has been ready once. */
     ready: ready.promise,
+    /** Resolves with an exit code when the workers cannot be kept alive. */
     failed: failed.promise,
-    ask: async (question) => {
-      const answers = [...alive].map(async ([worker, stage]): Promise<readonly [number, unknown]> => {
-        // One that does not listen yet would not hear.
+    /** The responses of all live workers, by a number that no other worker has had; undefined without one in time. */
+    ask: async (method: "report" | "metrics"): Promise<ReadonlyMap<number, unknown>> => {
+      const responses = [...members].map(async ({ worker, ipc, stage }) => {
+        const isReachable = stage !== "starting";
         return [
           worker.id,
-          stage === "starting" ? undefined : await askOne(worker, (id) => ({ kind: "ask", id, question })),
-        ];
+          isReachable ? await ipc.call(method, undefined, CALL_TIMEOUT_MS) : undefined,
+        ] as const;
       });
-      return new Map(await Promise.all(answers));
+      return new Map(await Promise.all(responses));
     },
-    drain: async (timeoutMs) => {
+    /** Drains all workers, kills those that take longer, and resolves when the last one has ended. */
+    drain: async (timeoutMs: number): Promise<void> => {
       isEnding = true;
-      if (alive.size === 0) return;
-      const allGone = Promise.withResolvers<void>();
-      onAllGone = allGone.resolve;
-      for (const worker of alive.keys()) send(worker, { kind: "drain" });
+      if (members.size === 0) return;
+      for (const { ipc } of members) ipc.notify("drain");
       const timer = setTimeout(() => {
-        log.warn({ workers: alive.size }, "workers were killed: they took too long to end");
+        log.warn({ workers: members.size }, "workers were killed: they took too long to end");
         kill();
       }, timeoutMs);
-      await allGone.promise;
+      await allEnded.promise;
       clearTimeout(timer);
     },
     kill,

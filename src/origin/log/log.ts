@@ -1,4 +1,4 @@
-/** JSON lines on standard output. */
+/** The log: JSON lines on standard output. */
 import { pino } from "pino";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogOutput } from "./stdout.ts";
@@ -17,18 +17,16 @@ export interface LogContext {
 }
 
 /** Without an active span the trace id comes from the request id. */
-const mixinOf =
-  (context: LogContext) =>
-  (fields: object): object => {
-    const active = context.active?.();
-    if (active !== undefined) return { trace_id: active.traceId, span_id: active.spanId };
-    return "requestId" in fields && typeof fields.requestId === "string"
-      ? { trace_id: traceIdOf(fields.requestId) }
-      : {};
-  };
+const traceFields = (fields: object, context: LogContext): object => {
+  const active = context.active?.();
+  if (active !== undefined) return { trace_id: active.traceId, span_id: active.spanId };
+  return "requestId" in fields && typeof fields.requestId === "string"
+    ? { trace_id: traceIdOf(fields.requestId) }
+    : {};
+};
 
 /**
- * @param service the attributes of every line, by OpenTelemetry's names @default none
+ * @param service attributes of every line, under OpenTelemetry's names @default none
  * @param output @default standard output, unbuffered
  */
 export const createLog = (
@@ -37,18 +35,16 @@ export const createLog = (
   output?: LogOutput,
   context: LogContext = {},
 ) => {
+  const base = service && {
+    "service.name": service.serviceName,
+    "service.version": service.serviceVersion,
+    pid: process.pid,
+  };
   const options = {
     level,
-    base:
-      service === undefined
-        ? null
-        : {
-            "service.name": service.serviceName,
-            "service.version": service.serviceVersion,
-            pid: process.pid,
-          },
+    base: base ?? null,
     messageKey: "message",
-    mixin: mixinOf(context),
+    mixin: (fields: object) => traceFields(fields, context),
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

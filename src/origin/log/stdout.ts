@@ -1,6 +1,6 @@
 /**
- * Buffered standard output for the log: a line costs no system call of its own. If the reader falls behind or disappears, lines
- * are dropped and counted; the process never waits for it, neither while it runs nor when it ends.
+ * Buffered standard output for the log, so that most lines cost no system call. If the reader falls behind or disconnects,
+ * lines are dropped and counted; the process does not wait for it, except briefly when it ends.
  */
 import { writeSync } from "node:fs";
 import { fitLine } from "../../telemetry/logging/log-line.ts";
@@ -8,12 +8,12 @@ import { fitLine } from "../../telemetry/logging/log-line.ts";
 export interface LogOutput {
   /** @param line JSON with its line end; overlong and secret values are removed */
   write(line: string): void;
-  /** For a line that is known to have neither. */
+  /** For a line that is known to be short and to contain no secrets. */
   writeFitted(line: string): void;
   /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
   flushSync(): void;
-  /** Calls the listener for each line that is dropped from now on. */
-  onDrop(listener: () => void): void;
+  /** Passes the number of dropped lines to the listener from now on. */
+  onDrop(listener: (count: number) => void): void;
 }
 
 /** How long a line may stay in the buffer, milliseconds. */
@@ -24,91 +24,75 @@ const FLUSH_UNITS = 8 * 1024;
 const MAX_BUFFER_UNITS = 4 * 1024 * 1024;
 /** Pause before the next write to a full pipe; doubled while the reader accepts nothing, milliseconds. */
 const FIRST_RETRY_MS = 1;
-const LONGEST_RETRY_MS = 50;
-/** Longest wait for the reader at the end of the process, milliseconds. */
+const MAX_RETRY_MS = 50;
+/** Longest wait for the reader at the end of the process, and the pause between two attempts, milliseconds. */
 const FINAL_FLUSH_MS = 1_000;
-
-/** Reading `stdout.fd` makes writes to a pipe or a socket non-blocking: a full one is EAGAIN (libuv, `uv_pipe_open`). */
-const nonBlockingStdout = (): number => process.stdout.fd;
+const FINAL_RETRY_MS = 10;
 
 const isBusy = (error: unknown): boolean =>
   error instanceof Error && "code" in error && (error.code === "EAGAIN" || error.code === "EBUSY");
 
-/** Pause between two attempts of the final flush, milliseconds. */
-const FINAL_RETRY_MS = 10;
-
 const sleepSync = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
 export const createLogOutput = (): LogOutput => {
-  const fd = nonBlockingStdout();
-  let onDropped = (): void => undefined;
-  /** Whole lines. */
+  // Reading `fd` makes writes to a pipe or socket non-blocking: a full one is EAGAIN (libuv, `uv_pipe_open`).
+  const { fd } = process.stdout;
+  let onDropped = (_count: number): void => undefined;
+  /** Complete lines, and their size. */
   let lines: string[] = [];
   let units = 0;
-  /** The rest of what is being written. */
-  let chunk: Buffer | undefined;
-  let hasGone = false;
+  /** The unwritten rest of earlier lines. */
+  let chunk: Buffer = Buffer.alloc(0);
+  let isDisconnected = false;
   let timer: NodeJS.Timeout | undefined;
   let retryMs = FIRST_RETRY_MS;
 
-  const drop = (count: number): void => {
-    for (let each = 0; each < count; each += 1) onDropped();
-  };
-  /** The reader is gone, which is no reason to end the process. */
-  const giveUp = (): void => {
-    hasGone = true;
-    drop(lines.length + (chunk?.toString().split("\n").length ?? 1) - 1);
+  const takeLines = (): string[] => {
+    const taken = lines;
     lines = [];
     units = 0;
-    chunk = undefined;
+    return taken;
   };
-  const nextChunk = (): Buffer | undefined => {
-    if (chunk === undefined && lines.length > 0) {
-      chunk = Buffer.from(lines.join(""));
-      lines = [];
-      units = 0;
-    }
-    return chunk;
+  /** A disconnected reader does not end the process. */
+  const disconnect = (): void => {
+    isDisconnected = true;
+    onDropped(takeLines().length + chunk.toString().split("\n").length - 1);
+    chunk = Buffer.alloc(0);
   };
-  const written = (bytes: number): void => {
-    chunk = chunk === undefined || bytes >= chunk.length ? undefined : chunk.subarray(bytes);
-  };
-
-  const flushIn = (ms: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(flush, ms).unref();
-  };
-  /** Writes what the reader accepts. */
-  const push = (): { readonly isLeft: boolean; readonly hasWritten: boolean } => {
-    let hasWritten = false;
-    for (let next = nextChunk(); next !== undefined; next = nextChunk()) {
+  /** Writes what the reader accepts. @returns whether anything is left */
+  const push = (): boolean => {
+    while (chunk.length > 0 || lines.length > 0) {
+      if (chunk.length === 0) chunk = Buffer.from(takeLines().join(""));
       try {
-        written(writeSync(fd, next));
-        hasWritten = true;
+        chunk = chunk.subarray(writeSync(fd, chunk));
+        retryMs = FIRST_RETRY_MS;
       } catch (error) {
-        if (isBusy(error)) return { isLeft: true, hasWritten };
-        giveUp();
+        if (isBusy(error)) return true;
+        disconnect();
       }
     }
-    return { isLeft: false, hasWritten };
+    return false;
+  };
+  const flushIn = (ms: number): void => {
+    timer = setTimeout(flush, ms).unref();
   };
   const flush = (): void => {
     clearTimeout(timer);
     timer = undefined;
-    const { isLeft, hasWritten } = push();
-    retryMs = hasWritten || !isLeft ? FIRST_RETRY_MS : Math.min(2 * retryMs, LONGEST_RETRY_MS);
-    if (isLeft) flushIn(retryMs);
+    if (!push()) return;
+    flushIn(retryMs);
+    retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
   };
 
   const writeFitted = (line: string): void => {
-    if (hasGone || units + line.length > MAX_BUFFER_UNITS) {
-      onDropped();
+    if (isDisconnected || units + line.length > MAX_BUFFER_UNITS) {
+      onDropped(1);
       return;
     }
     lines.push(line);
     units += line.length;
-    // A reader that is behind gets its pauses.
-    if (units >= FLUSH_UNITS && chunk === undefined) flush();
+    // While the reader is behind, writes wait for its timer.
+    if (units >= FLUSH_UNITS && chunk.length === 0) flush();
     else if (timer === undefined) flushIn(FLUSH_INTERVAL_MS);
   };
 
@@ -117,10 +101,7 @@ export const createLogOutput = (): LogOutput => {
     writeFitted,
     flushSync: () => {
       const untilMs = performance.now() + FINAL_FLUSH_MS;
-      while (push().isLeft) {
-        if (performance.now() > untilMs) return;
-        sleepSync(FINAL_RETRY_MS);
-      }
+      while (push() && performance.now() <= untilMs) sleepSync(FINAL_RETRY_MS);
     },
     onDrop: (listener) => {
       onDropped = listener;

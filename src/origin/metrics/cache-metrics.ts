@@ -1,47 +1,28 @@
-/** What the cache has done, for Prometheus. */
-import { Counter, Gauge, type Registry } from "prom-client";
+/** Prometheus metrics of the response cache. */
+import { Counter, type Registry } from "prom-client";
 import type { Route } from "../../contract/route.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import { readGauge } from "./registry.ts";
 
 export type ObserveCache = (route: Route, outcome: CacheOutcome) => void;
 
-/** @param usage of the first level */
+/** @param usage of this process's memory */
 export const createCacheMetrics = (
   registry: Registry,
   usage: () => { readonly entries: number; readonly bytes: number },
 ): ObserveCache => {
-  const registers = [registry];
   const requests = new Counter({
     name: "cache_requests_total",
-    help: "Requests of cacheable routes, by what the cache made of them",
+    help: "Requests for cacheable routes, by cache outcome",
     labelNames: ["http_route", "outcome"],
-    registers,
+    registers: [registry],
   });
-  new Gauge({
-    name: "cache_entries",
-    help: "Answers in this process' memory",
-    registers,
-    collect() {
-      this.set(usage().entries);
-    },
-  });
-  new Gauge({
-    name: "cache_size_bytes",
-    help: "What the answers in this process' memory take, roughly",
-    registers,
-    collect() {
-      this.set(usage().bytes);
-    },
-  });
-  /** As many as there are cacheable routes and outcomes. */
-  const series = new Map<string, { inc(): void }>();
-  return ({ path }, outcome) => {
-    const name = `${path} ${outcome}`;
-    let each = series.get(name);
-    if (each === undefined) {
-      each = requests.labels(path, outcome);
-      series.set(name, each);
-    }
-    each.inc();
-  };
+  readGauge(registry, "cache_entries", "Responses cached in memory", () => usage().entries);
+  readGauge(
+    registry,
+    "cache_size_bytes",
+    "Approximate size of responses cached in memory",
+    () => usage().bytes,
+  );
+  return ({ path }, outcome) => requests.inc({ http_route: path, outcome });
 };

@@ -1,53 +1,54 @@
-/** A process' metrics, for Prometheus. */
+/** Prometheus metrics of the process itself. */
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
-export interface ProcessMetrics {
+/** Adds a gauge that is read at each scrape. */
+export const readGauge = (registry: Registry, name: string, help: string, read: () => number): void => {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+};
+
+interface ProcessMetrics {
   readonly serviceName: string;
   readonly serviceVersion: string;
-  /** Connections to the database. */
+  /** Connections to PostgreSQL. */
   readonly database: () => { readonly total: number; readonly idle: number; readonly waiting: number };
   readonly activeRequests: () => number;
 }
 
-/** @param registry takes them @default a new one */
+/** @returns the registry, with the process's metrics @param registry @default a new one */
 export const createRegistry = (metrics: ProcessMetrics, registry = new Registry()): Registry => {
+  const { serviceName, serviceVersion, database, activeRequests } = metrics;
   collectDefaultMetrics({ register: registry });
-  const registers = [registry];
   new Gauge({
     name: "target_info",
-    help: "What this process is",
+    help: "Name and version of the service",
     labelNames: ["service_name", "service_version"],
     aggregator: "first",
-    registers,
-  })
-    .labels(metrics.serviceName, metrics.serviceVersion)
-    .set(1);
-  new Gauge({
-    name: "http_server_active_requests",
-    help: "Requests that have no answer yet",
-    registers,
-    collect() {
-      this.set(metrics.activeRequests());
-    },
-  });
+    registers: [registry],
+  }).set({ service_name: serviceName, service_version: serviceVersion }, 1);
   new Gauge({
     name: "db_client_connection_count",
-    help: "Connections to PostgreSQL",
+    help: "Connections to PostgreSQL, by state",
     labelNames: ["db_client_connection_state"],
-    registers,
+    registers: [registry],
     collect() {
-      const { total, idle } = metrics.database();
-      this.labels("idle").set(idle);
-      this.labels("used").set(total - idle);
+      const { total, idle } = database();
+      this.set({ db_client_connection_state: "idle" }, idle);
+      this.set({ db_client_connection_state: "used" }, total - idle);
     },
   });
-  new Gauge({
-    name: "db_client_connection_pending_requests",
-    help: "Callers that wait for a connection to PostgreSQL",
-    registers,
-    collect() {
-      this.set(metrics.database().waiting);
-    },
-  });
+  readGauge(registry, "http_server_active_requests", "Requests in progress", activeRequests);
+  readGauge(
+    registry,
+    "db_client_connection_pending_requests",
+    "Callers waiting for a connection to PostgreSQL",
+    () => database().waiting,
+  );
   return registry;
 };

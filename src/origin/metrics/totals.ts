@@ -1,48 +1,41 @@
-/** The metrics of several processes as one: what a process has counted stays counted when it is gone. */
+/** Merges the metrics of several processes. Counts of processes that have ended are kept. */
 import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from "prom-client";
 
 export type ProcessReport = readonly MetricObjectWithValues<MetricValue<string>>[];
 
-export interface Totals {
-  readonly contentType: string;
-  /**
-   * @param reports one of every process that lives, by a number that no other process has had; undefined where
-   *   it does not answer
-   * @returns Prometheus' text
-   */
-  text(reports: ReadonlyMap<number, ProcessReport | undefined>): Promise<string>;
-}
+/** Types that only grow: if a total shrank, Prometheus would count all of it again. */
+const CUMULATIVE: readonly unknown[] = ["counter", "histogram", "summary"];
 
-/** What only grows: were it to shrink, Prometheus would take the whole rest for new. */
-const GROWING: readonly unknown[] = ["counter", "histogram", "summary"];
-
-const growing = (report: ProcessReport): ProcessReport =>
-  // prom-client writes a type's name, whatever its own types say.
-  report.filter(({ type }) => GROWING.includes(type));
+// The types of prom-client declare `type` as a number, but it is a name.
+const cumulative = (report: ProcessReport): ProcessReport =>
+  report.filter(({ type }) => CUMULATIVE.includes(type));
 
 const aggregate = (reports: readonly ProcessReport[]) =>
   AggregatorRegistry.aggregate(reports.map((report) => [...report]));
 
-export const createTotals = (): Totals => {
-  /** What each process has answered last. */
+export const createTotals = () => {
+  /** The last report of each live process. */
   const last = new Map<number, ProcessReport>();
-  let ofGone: Promise<ProcessReport> = Promise.resolve([]);
-
-  const forget = (gone: readonly (readonly [number, ProcessReport])[]): void => {
-    if (gone.length === 0) return;
-    for (const [process] of gone) last.delete(process);
-    const counted = gone.map(([, report]) => growing(report));
-    ofGone = ofGone.then((before) => aggregate([before, ...counted]).getMetricsAsJSON());
-  };
+  let ended: Promise<ProcessReport> = Promise.resolve([]);
 
   return {
     contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
-    text: async (reports) => {
-      for (const [process, report] of reports) if (report !== undefined) last.set(process, report);
-      forget([...last].filter(([process]) => !reports.has(process)));
-      // Two may ask at a time: each gets what is known now.
-      const living = [...last.values()];
-      return await aggregate([...living, await ofGone]).metrics();
+    /**
+     * Prometheus' text format.
+     *
+     * @param reports of all live processes, by a number that no other process has had; undefined if one did not respond
+     */
+    text: async (reports: ReadonlyMap<number, ProcessReport | undefined>): Promise<string> => {
+      for (const [id, report] of reports) if (report !== undefined) last.set(id, report);
+      const gone = [...last].filter(([id]) => !reports.has(id));
+      for (const [id] of gone) last.delete(id);
+      if (gone.length > 0) {
+        const counted = gone.map(([, report]) => cumulative(report));
+        ended = ended.then((before) => aggregate([before, ...counted]).getMetricsAsJSON());
+      }
+      // Copied before the wait: a concurrent scrape may change it.
+      const live = [...last.values()];
+      return await aggregate([...live, await ended]).metrics();
     },
   };
 };

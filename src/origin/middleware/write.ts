@@ -7,7 +7,7 @@ import type { OriginDependencies } from "../app.ts";
 import type { Database } from "../db/database.ts";
 import { callHandler, type Operation, requestDeadline, routePrincipal } from "../handler.ts";
 import { type Answer, responder } from "../http/response.ts";
-import { dataAccess } from "../security-events/data-access.ts";
+import { dataAccess } from "../outbox/data-access.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { problemOf, respondProblem } from "./error-handler.ts";

@@ -1,5 +1,5 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
-import type { Registry } from "prom-client";
+import { Histogram, type Registry } from "prom-client";
 import type { BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { BreakerOpenError } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
@@ -11,7 +11,6 @@ import {
   UnavailableError,
 } from "../db/errors.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
-import { createHistogram } from "../metrics/histogram.ts";
 import type { Tracing } from "./tracing.ts";
 
 /** Seconds, as OpenTelemetry's convention for `db.client.operation.duration` recommends them. */
@@ -66,12 +65,12 @@ export interface ObserveDataOptions {
 }
 
 export const createObserveData = ({ registry, tracing, breakerState }: ObserveDataOptions): ObserveData => {
-  const measure = createHistogram({
+  const duration = new Histogram({
     name: "db_client_operation_duration_seconds",
-    help: "Duration of operations at PostgreSQL and Redis, by how they ended",
-    labels: ["db_system_name", "db_operation_name", "error_type"],
-    bounds: BOUNDS_S,
-    registry,
+    help: "Duration of PostgreSQL and Redis operations, by error if they failed",
+    labelNames: ["db_system_name", "db_operation_name", "error_type"],
+    buckets: BOUNDS_S,
+    registers: [registry],
   });
   const beginSpan = (operation: DataOperation) =>
     tracing?.active() &&
@@ -80,9 +79,13 @@ export const createObserveData = ({ registry, tracing, breakerState }: ObserveDa
   return (operation) => {
     const span = beginSpan(operation);
     return (error, durationMs) => {
-      const errorType = error === undefined ? "" : errorTypeOf(error);
-      measure(durationMs / 1000, operation.system, operation.operation, errorType);
-      span?.end(error === undefined ? undefined : errorType, foundIn(error));
+      const errorType = error === undefined ? undefined : errorTypeOf(error);
+      const labels = { db_system_name: operation.system, db_operation_name: operation.operation };
+      duration.observe(
+        errorType === undefined ? labels : { ...labels, error_type: errorType },
+        durationMs / 1000,
+      );
+      span?.end(errorType, foundIn(error));
     };
   };
 };

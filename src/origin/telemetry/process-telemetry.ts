@@ -63,7 +63,7 @@ export const createProcessTelemetry = (
 ): ProcessTelemetry => {
   const { observability } = configuration;
   const counts = createTelemetryCounts(registry);
-  output?.onDrop(() => counts.dropped("logs", "queue_full", 1));
+  output?.onDrop((count) => counts.dropped("logs", "queue_full", count));
   const courier = configuredCourier(configuration, counts, log);
   const tracing = courier && createTracing(courier.add, Math.random);
   if (context !== undefined) context.active = tracing?.active;

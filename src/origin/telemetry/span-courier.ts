@@ -6,7 +6,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { ResourceAttributes } from "../../telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../telemetry/otlp/spans.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
-import { type HttpTarget, isTaken, postJson } from "../http/post-json.ts";
+import { type HttpTarget, isSuccess, postJson } from "../http/post-json.ts";
 import type { TransitionLog } from "../lifecycle/state-change-log.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
@@ -59,7 +59,7 @@ export const createSpanCourier = ({ target, resource, counts, told }: SpanCourie
   const attempt = async (body: string, timeoutMs: number): Promise<Rejection | undefined> => {
     try {
       const status = await postJson(target, body, timeoutMs);
-      if (isTaken(status)) return undefined;
+      if (isSuccess(status)) return undefined;
       return { reason: new Error(`it answered ${status}`), isRetryable: RETRYABLE.has(status) };
     } catch (error) {
       return { reason: error, isRetryable: true };

@@ -4,7 +4,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, it, onTestFinished } from "vitest";
-import { otlpSink } from "../../../src/origin/security-events/sinks/otlp.ts";
+import { otlpSink } from "../../../src/origin/outbox/sinks/otlp.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
 import { otlpMetrics } from "../../../src/telemetry/otlp/metrics.ts";
@@ -126,7 +126,7 @@ it("takes the security events that the origin sends", async () => {
   };
   const service = { serviceName: "breakwater-origin", serviceVersion: "1" };
   const sink = otlpSink({ endpoint: receiver.url, ...service }, () => START_MS + 1);
-  expect(await sink.send([event])).toEqual({ kind: "taken" });
+  expect(await sink.send([event])).toEqual({ kind: "accepted" });
   expect(await receiver.json("/logs.json")).toMatchObject({
     logs: [
       {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { runMain } from "../../../src/origin/admin/commands.ts";
-import { EXIT } from "../../../src/origin/lifecycle/exit-codes.ts";
+import { EXIT } from "../../../src/origin/lifecycle/exit.ts";
 import { read, valid } from "../config/settings.ts";
 
 /** Nothing listens on these ports. */

@@ -5,17 +5,17 @@ import { type Listener, listen } from "../../../src/origin/lifecycle/listen.ts";
 
 let listener: Listener;
 let agent: Agent;
-/** What the handler of "/slow" waits for. */
+/** The handler of "/slow" waits for it. */
 let slow: PromiseWithResolvers<void>;
-/** Its request has come. */
+/** Resolves when that request has arrived. */
 let begun: PromiseWithResolvers<void>;
 
 beforeEach(async () => {
   slow = Promise.withResolvers<void>();
   begun = Promise.withResolvers<void>();
   agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const fetch = async (request: Request): Promise<Response> => {
-    if (new URL(request.url).pathname === "/slow") {
+  const fetch = async (received: Request): Promise<Response> => {
+    if (new URL(received.url).pathname === "/slow") {
       begun.resolve();
       await slow.promise;
     }
@@ -29,13 +29,13 @@ afterEach(async () => {
   await listener.close(0);
 });
 
-/** Over the one connection that is kept alive. */
-const ask = async (path = "/"): Promise<IncomingMessage> => {
+/** Uses the one keep-alive connection. */
+const request = async (path = "/"): Promise<IncomingMessage> => {
   const [response]: IncomingMessage[] = await once(
     get({ host: "127.0.0.1", port: listener.port, path, agent }),
     "response",
   );
-  if (response === undefined) throw new Error("no answer");
+  if (response === undefined) throw new Error("no response");
   response.resume();
   await once(response, "end");
   return response;
@@ -43,30 +43,30 @@ const ask = async (path = "/"): Promise<IncomingMessage> => {
 
 const LONG_MS = 20_000;
 
-describe("the end", () => {
-  test("serves what comes over a connection that was idle, and then has no more to wait for", async () => {
-    await ask();
+describe("close", () => {
+  test("serves a late request on an idle connection, and then ends", async () => {
+    await request();
     const closing = listener.close(LONG_MS, LONG_MS);
     // A new connection would be refused.
-    const late = await ask();
+    const late = await request();
     expect([late.statusCode, late.headers.connection]).toEqual([200, "close"]);
     expect(await closing).toBe(0);
   });
 
-  test("waits no longer for an idle connection that its client closes", async () => {
-    await ask();
+  test("ends early if the client closes its idle connection", async () => {
+    await request();
     const closing = listener.close(LONG_MS, LONG_MS);
     agent.destroy();
     expect(await closing).toBe(0);
   });
 
-  test("ends an idle connection when its time is up", async () => {
-    await ask();
+  test("closes an idle connection after the grace period", async () => {
+    await request();
     expect(await listener.close(LONG_MS, 50)).toBe(0);
   });
 
-  test("waits for a request in flight after idle connections have had their time", async () => {
-    const pending = ask("/slow");
+  test("waits for requests in flight after the grace period", async () => {
+    const pending = request("/slow");
     await begun.promise;
     const closing = listener.close(LONG_MS, 0);
     slow.resolve();
@@ -74,8 +74,8 @@ describe("the end", () => {
     expect(await closing).toBe(0);
   });
 
-  test("cuts off what is in flight when all time is up, and says how many", async () => {
-    const pending = ask("/slow").catch((error: Error) => error.message);
+  test("cuts off requests at the timeout, and returns their number", async () => {
+    const pending = request("/slow").catch((error: Error) => error.message);
     await begun.promise;
     expect(await listener.close(100, LONG_MS)).toBe(1);
     expect(await pending).toContain("hang up");

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { createAdmin, createProbes } from "../../../src/origin/lifecycle/probes.ts";
-import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
+import { createAdmin, createProbes, createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
@@ -12,7 +11,7 @@ const down = async (): Promise<void> => {
 const hanging = (): Promise<void> => new Promise(() => undefined);
 
 describe("an origin", () => {
-  test("is ready from the migrations on until it drains", async () => {
+  test("is ready from its migrations until it drains", async () => {
     const readiness = createReadiness({}, Date.now);
     expect(await readiness.report()).toMatchObject({ ready: false, migrated: false, draining: false });
     readiness.migrated();
@@ -21,7 +20,7 @@ describe("an origin", () => {
     expect(await readiness.report()).toMatchObject({ ready: false, migrated: true, draining: true });
   });
 
-  test("tells which dependency is away, and is ready nevertheless", async () => {
+  test("reports a dependency that is down, and stays ready", async () => {
     const readiness = createReadiness({ database: down, redis: up }, Date.now);
     readiness.migrated();
     expect(await readiness.report()).toMatchObject({
@@ -30,7 +29,7 @@ describe("an origin", () => {
     });
   });
 
-  test("reports within the second that a kubelet waits, though a dependency hangs", async () => {
+  test("reports within the kubelet's timeout of a second even if a dependency hangs", async () => {
     const readiness = createReadiness({ database: hanging, redis: up }, Date.now);
     readiness.migrated();
     const reported = vi.fn();
@@ -41,7 +40,7 @@ describe("an origin", () => {
     ]);
   });
 
-  test("looks at its dependencies once a second at most, whoever asks", async () => {
+  test("checks its dependencies at most once per second", async () => {
     const ping = vi.fn(up);
     const readiness = createReadiness({ database: ping }, Date.now);
     await Promise.all([readiness.report(), readiness.report(), readiness.report()]);
@@ -53,7 +52,7 @@ describe("an origin", () => {
     expect(ping).toHaveBeenCalledTimes(2);
   });
 
-  test("that drains says so at once, whatever it has looked at before", async () => {
+  test("that drains reports it immediately", async () => {
     const readiness = createReadiness({ database: up }, Date.now);
     readiness.migrated();
     await readiness.report();
@@ -71,13 +70,13 @@ describe("a probe", () => {
     ["/health", unready, 200],
     ["/ready", ready, 200],
     ["/ready", unready, 503],
-  ])("%s is answered by what it asks, and kept by nobody", async (path, readiness, status) => {
+  ])("%s has its status and is not cached", async (path, readiness, status) => {
     const response = await createProbes(readiness).request(path);
     expect(response.status).toBe(status);
     expect(response.headers.get("cache-control")).toBe("no-store");
   });
 
-  test("for metrics is answered on the admin port alone, as what it is", async () => {
+  test("for metrics exists on the admin port alone, with its content type", async () => {
     const metrics = { contentType: "text/plain; version=0.0.4; charset=utf-8", text: async () => "a 1\n" };
     const response = await createAdmin(ready, metrics).request("/metrics");
     expect(response.headers.get("content-type")).toBe(metrics.contentType);

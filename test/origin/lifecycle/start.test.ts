@@ -1,4 +1,4 @@
-/** An origin with nothing behind it: what it says, when it waits, and when it gives up. */
+/** An origin without dependencies: its log, its waiting and its failures at startup. */
 
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
@@ -22,7 +22,7 @@ afterEach(async () => {
   for (const origin of begun.splice(0)) await origin.kill();
 });
 
-/** A port that somebody else listens on. */
+/** A port that another server uses. */
 const takenPort = async (): Promise<{ port: number; server: Server }> => {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -37,8 +37,8 @@ const FAILED = { code: 1, signal: null };
 describe.each([
   ["one process", {}],
   ["two workers", { WORKERS: "2" }],
-])("an origin of %s whose dependencies are away", (_, environment) => {
-  test("lives, is not ready, says what it waits for, and exits 0 when it is told to end", async () => {
+])("an origin of %s whose dependencies are down", (_, environment) => {
+  test("runs, is not ready, logs what it waits for, and exits 0 on SIGTERM", async () => {
     const origin = run({ environment });
     const { api, admin } = await origin.addresses();
     for (const url of [api, admin]) {
@@ -58,7 +58,7 @@ describe.each([
     expect(origin.all("ready")).toEqual([]);
   });
 
-  test.each(["PORT", "ADMIN_PORT"])("exits 1 and says so where its %s is in use", async (name) => {
+  test.each(["PORT", "ADMIN_PORT"])("exits 1 with a log line if its %s is in use", async (name) => {
     const { port, server } = await takenPort();
     try {
       const origin = run({ environment: { ...environment, [name]: String(port) } });
@@ -72,7 +72,7 @@ describe.each([
   });
 });
 
-test("pauses between two tries to reach the database grow", async () => {
+test("the pause between two attempts to reach the database grows", async () => {
   const origin = run();
   await expect.poll(() => origin.all("waiting for the database").length, { timeout: 10_000 }).toBe(4);
   expect(origin.all("waiting for the database").map(({ retryInMs }) => retryInMs)).toEqual([
@@ -82,7 +82,7 @@ test("pauses between two tries to reach the database grow", async () => {
   expect(await exitOf(origin)).toEqual(STOPPED);
 });
 
-test("workers share one free port where none is named, which the log tells", async () => {
+test("workers share one free port if none is configured, and the log contains it", async () => {
   const origin = run({ environment: { WORKERS: "2" } });
   const { api } = await origin.addresses();
   expect(new URL(api).port).not.toBe("0");
@@ -91,7 +91,7 @@ test("workers share one free port where none is named, which the log tells", asy
   expect(await exitOf(origin)).toEqual(STOPPED);
 });
 
-test("a primary that is killed takes its workers with it", async () => {
+test("if the primary is killed, its workers end", async () => {
   const origin = run({ environment: { WORKERS: "2" }, isWatched: false });
   await origin.addresses();
   await expect.poll(() => pidsOf(origin).length, { timeout: 10_000 }).toBe(2);
@@ -101,7 +101,7 @@ test("a primary that is killed takes its workers with it", async () => {
   await expect.poll(() => pids.filter(isAlive), { timeout: 10_000 }).toEqual([]);
 });
 
-test("an error that nobody caught in the primary ends it with 1, and its workers with it", async () => {
+test("an uncaught error in the primary ends it with 1, and its workers too", async () => {
   const origin = run({ environment: { WORKERS: "2", NODE_OPTIONS: importOption("faults") } });
   await origin.addresses();
   origin.signal("SIGUSR2");
@@ -112,7 +112,7 @@ test("an error that nobody caught in the primary ends it with 1, and its workers
   await expect.poll(() => pids.filter(isAlive)).toEqual([]);
 });
 
-/** The workers that have said something. */
+/** The workers that have logged a line. */
 const pidsOf = (origin: OriginProcess): number[] => [
   ...new Set(origin.all("waiting for the database").map(({ pid }) => Number(pid))),
 ];
@@ -120,7 +120,7 @@ const pidsOf = (origin: OriginProcess): number[] => [
 test.each([
   "--max-old-space-size=512",
   "--max-old-space-size-percentage=10",
-])("workers share the heap that the origin was given: %s", async (option) => {
+])("workers share the heap of the origin: %s", async (option) => {
   const origin = run({
     environment: { WORKERS: "2", NODE_OPTIONS: `${importOption("faults")} ${option}` },
   });

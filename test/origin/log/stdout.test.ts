@@ -14,7 +14,7 @@ const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).hr
 /** Long enough for any process that ends. */
 const END_MS = 8_000;
 
-/** What every process runs before a test's own code. */
+/** Runs in every process before the test's own code. */
 const PRELUDE = `
 import { writeSync } from "node:fs";
 import { once } from "node:events";
@@ -22,10 +22,10 @@ import { setTimeout as pause } from "node:timers/promises";
 import { createLogOutput } from ${JSON.stringify(MODULE)};
 const output = createLogOutput();
 let drops = 0;
-output.onDrop(() => { drops += 1; });
-const say = (value) => void writeSync(2, JSON.stringify(value) + "\\n");
+output.onDrop((count) => { drops += count; });
+const report = (value) => void writeSync(2, JSON.stringify(value) + "\\n");
 const line = (number, size = 100) => JSON.stringify({ number, text: "x".repeat(size) }) + "\\n";
-const heard = () => once(process.stdin, "data");
+const resumed = () => once(process.stdin, "data");
 `;
 
 const ends: (() => void)[] = [];
@@ -51,12 +51,12 @@ const start = (program: string) => {
     reader ??= new Socket({ fd: readEnd, readable: true, writable: false });
     return reader;
   };
-  const said: unknown[] = [];
+  const reports: unknown[] = [];
   let rest = "";
   child.stderr?.setEncoding("utf8").on("data", (part: string) => {
     const parts = (rest + part).split("\n");
     rest = parts.pop() ?? "";
-    for (const each of parts) said.push(JSON.parse(each));
+    for (const each of parts) reports.push(JSON.parse(each));
   });
   ends.push(() => {
     child.kill("SIGKILL");
@@ -64,18 +64,18 @@ const start = (program: string) => {
     rmSync(folder, { recursive: true, force: true });
   });
   return {
-    said,
-    /** Lets it go on. */
-    tell: () => void child.stdin?.write("on\n"),
-    /** Reads what it writes, from now on. */
+    reports,
+    /** Resumes the process. */
+    resume: () => void child.stdin?.write("on\n"),
+    /** Starts to read its output. */
     read: (): void => {
       read().setEncoding("utf8");
       read().on("data", (part: string) => {
         text += part;
       });
     },
-    /** Nobody reads any more. */
-    leave: async () => {
+    /** Disconnects the reader. */
+    disconnect: async () => {
       const socket = read();
       socket.destroy();
       await once(socket, "close");
@@ -86,10 +86,10 @@ const start = (program: string) => {
         .slice(0, -1)
         .map((each) => JSON.parse(each)),
     text: () => text,
-    /** With what it has ended; rejects where it does not. */
+    /** @returns its exit code @throws if it does not end */
     exit: async (): Promise<unknown> => {
       const late = pause(END_MS, undefined, { ref: false }).then(() => {
-        throw new Error("it does not end");
+        throw new Error("the process does not end");
       });
       const [code] = await Promise.race([exited, late]);
       return code;
@@ -107,7 +107,7 @@ describe("lines", () => {
         output.writeFitted(line(number));
         if (number % 10 === 0) await pause(1);
       }
-      await heard();
+      await resumed();
     `);
     process.read();
     await expect.poll(() => process.lines().length, { timeout: END_MS }).toBe(300);
@@ -121,13 +121,13 @@ describe("lines", () => {
         if (number % 20 === 0) await pause(1);
       }
       output.flushSync();
-      say({ drops });
+      report({ drops });
       globalThis.process.exit(0);
     `);
     process.read();
     expect(await process.exit()).toBe(0);
     await expect.poll(() => process.lines().length).toBe(20_000);
-    expect(process.said).toEqual([{ drops: 0 }]);
+    expect(process.reports).toEqual([{ drops: 0 }]);
   });
 
   test.each([1, 200, 5_000])("are not lost if the process ends immediately: %i lines", async (many) => {
@@ -175,18 +175,18 @@ describe("a reader that stops", () => {
         output.writeFitted(line(number, 1_000));
         if (number % 100 === 0) await pause(0);
       }
-      say({ drops });
-      await heard();
+      report({ drops });
+      await resumed();
       output.flushSync();
       globalThis.process.exit(0);
     `);
-    await expect.poll(() => process.said.length, { timeout: END_MS }).toBe(1);
-    const [{ drops }] = [Object(process.said[0])];
+    await expect.poll(() => process.reports.length, { timeout: END_MS }).toBe(1);
+    const [{ drops }] = [Object(process.reports[0])];
     expect(drops).toBeGreaterThan(0);
     process.read();
     // All but the buffered lines.
     await expect.poll(() => process.lines().length, { timeout: END_MS }).toBeGreaterThan(9_980 - drops);
-    process.tell();
+    process.resume();
     expect(await process.exit()).toBe(0);
     await expect.poll(() => process.lines().length, { timeout: END_MS }).toBe(10_000 - drops);
     const numbers = process.lines().map(({ number }) => Number(number));
@@ -198,10 +198,10 @@ describe("a reader that stops", () => {
       for (let number = 0; number < 20; number += 1) output.writeFitted(line(number, 16_300));
       output.writeFitted(line(20));
       await pause(200);
-      say({ drops });
-      await heard();
+      report({ drops });
+      await resumed();
     `);
-    await expect.poll(() => process.said, { timeout: END_MS }).toEqual([{ drops: 0 }]);
+    await expect.poll(() => process.reports, { timeout: END_MS }).toEqual([{ drops: 0 }]);
     process.read();
     await expect.poll(() => process.lines().length, { timeout: 2_000 }).toBe(21);
   });
@@ -220,48 +220,48 @@ describe("a reader that stops", () => {
 describe("a reader that has disconnected", () => {
   test("ends neither the process nor its other output", async () => {
     const process = start(`
-      await heard();
+      await resumed();
       for (let number = 0; number < 100; number += 1) {
         output.writeFitted(line(number));
         await pause(2);
       }
       output.flushSync();
-      say("still there");
-      await heard();
+      report("still there");
+      await resumed();
       globalThis.process.exit(0);
     `);
-    await process.leave();
-    process.tell();
-    await expect.poll(() => process.said, { timeout: END_MS }).toEqual(["still there"]);
+    await process.disconnect();
+    process.resume();
+    await expect.poll(() => process.reports, { timeout: END_MS }).toEqual(["still there"]);
     expect(process.hasEnded()).toBe(false);
-    process.tell();
+    process.resume();
     expect(await process.exit()).toBe(0);
   });
 
   test("causes dropped lines, which are counted", async () => {
     const process = start(`
-      await heard();
+      await resumed();
       for (let number = 0; number < 100; number += 1) {
         output.writeFitted(line(number));
         await pause(2);
       }
-      say({ drops });
+      report({ drops });
     `);
-    await process.leave();
-    process.tell();
-    await expect.poll(() => process.said.length, { timeout: END_MS }).toBe(1);
-    expect(Object(process.said[0]).drops).toBeGreaterThan(0);
+    await process.disconnect();
+    process.resume();
+    await expect.poll(() => process.reports.length, { timeout: END_MS }).toBe(1);
+    expect(Object(process.reports[0]).drops).toBeGreaterThan(0);
   });
 
   test("does not keep the process from ending if the last lines are the first unread ones", async () => {
     const process = start(`
-      await heard();
+      await resumed();
       output.writeFitted(line(1));
       output.flushSync();
       globalThis.process.exit(0);
     `);
-    await process.leave();
-    process.tell();
+    await process.disconnect();
+    process.resume();
     expect(await process.exit()).toBe(0);
   });
 });

@@ -28,7 +28,7 @@ const start = (environment: Readonly<Record<string, string>> = {}) => {
   const warned: unknown[][] = [];
   vi.spyOn(log, "warn").mockImplementation((...of) => void warned.push(of));
   const lines: string[] = [];
-  let drop = (): void => undefined;
+  let drop = (_count: number): void => undefined;
   const output: LogOutput = {
     write: (line) => void lines.push(line),
     writeFitted: (line) => void lines.push(line),
@@ -45,7 +45,7 @@ const start = (environment: Readonly<Record<string, string>> = {}) => {
     breakers: { postgresql: breaker, redis: breaker },
     now: Date.now,
   });
-  return { telemetry, registry, lines, warned, drop: () => drop() };
+  return { telemetry, registry, lines, warned, drop };
 };
 
 const REFUSED = {
@@ -78,8 +78,8 @@ describe("a process's telemetry", () => {
 
   test("counts dropped log lines, and starts every other drop counter at 0", async () => {
     const { registry, drop } = start();
-    drop();
-    drop();
+    drop(1);
+    drop(1);
     const text = await registry.metrics();
     const dropped = text.split("\n").filter((line) => line.startsWith("telemetry_dropped_total{"));
     expect(dropped).toEqual([

@@ -1,7 +1,7 @@
 /** Blocks repeat offenders temporarily, by the score of the security events that edges report. */
 import { Counter, type Registry } from "prom-client";
 import { type Network, overlap, writeCidr } from "../../../middleware/blocklist/network.ts";
-import { judgeOffences, offenderOf, pointsOf } from "../../../security-events/abuse-score.ts";
+import { judgeOffenses, offenderOf, pointsOf } from "../../../security-events/abuse-score.ts";
 import type { SecurityEvent } from "../../../security-events/event.ts";
 import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
@@ -73,14 +73,14 @@ const judge = (
     const { network } = before;
     const offense = offenses.get(writeCidr(network));
     if (offense === undefined) continue;
-    const { offender, blockForMs } = judgeOffences(before, offense.points, nowMs);
+    const { offender, blockForMs } = judgeOffenses(before, offense.points, nowMs);
     offenders.push({ ...offender, network });
     if (blockForMs !== undefined) blocks.push({ network, reason: reasonOf(offense), forMs: blockForMs });
   }
   return { offenders, blocks };
 };
 
-/** For `onOffences`. If the database fails, it rejects, and these offenses do not count. */
+/** For `onOffenses`. If the database fails, it rejects, and these offenses do not count. */
 export const createAutoBlock = ({ database, neverBlocked, registry, log, now }: AutoBlockDependencies) => {
   const blocked = new Counter({
     name: "blocked_offenders_total",

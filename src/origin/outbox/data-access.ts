@@ -1,4 +1,4 @@
-/** Audit events of access to what the contract declares sensitive. */
+/** Audit events for routes that the contract marks as sensitive. */
 import { principalOf } from "../../middleware/auth/principal.ts";
 import type { Occurrence } from "../../security-events/event.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
@@ -11,23 +11,23 @@ export const dataAccess = (
   { name, route }: Pick<Operation, "name" | "route">,
   c: OriginContext,
   atMs: number,
-): Occurrence | undefined =>
-  route.policy.sensitive === true
-    ? {
-        type: "data_access",
-        atMs,
-        client: c.get("client").name,
-        route: name,
-        requestId: c.get("requestId"),
-        traceId: traceIdOf(c.get("requestId")),
-        user:
-          (route.policy.auth === "public" ? undefined : principalOf(c.get("identity")))?.id ?? "anonymous",
-        resource: c.get("target").path,
-        action: route.method === "GET" ? "read" : "write",
-      }
-    : undefined;
+): Occurrence | undefined => {
+  if (route.policy.sensitive !== true) return undefined;
+  const principal = route.policy.auth === "public" ? undefined : principalOf(c.get("identity"));
+  return {
+    type: "data_access",
+    atMs,
+    client: c.get("client").name,
+    route: name,
+    requestId: c.get("requestId"),
+    traceId: traceIdOf(c.get("requestId")),
+    user: principal?.id ?? "anonymous",
+    resource: c.get("target").path,
+    action: route.method === "GET" ? "read" : "write",
+  };
+};
 
-/** Records successful reads. A write's event is in its transaction. */
+/** Records successful reads. A write records its event in its transaction. */
 export const recordReads =
   (operation: Operation, events: SecurityEvents, now: () => number): OriginMiddleware =>
   async (c, next) => {

@@ -1,8 +1,9 @@
-/** A SIEM's end: a real server that can be away, hang, fail or refuse. */
+/** A SIEM: a real server that can be down, hang, fail or reject. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-export type Behaviour = "take" | "hang" | "fail" | "refuse" | "lose";
+/** `lose` accepts the events and then closes the connection without a response. */
+export type Behavior = "accept" | "hang" | "fail" | "reject" | "lose";
 
 export interface Received {
   readonly atMs: number;
@@ -13,26 +14,26 @@ export interface Received {
 
 export interface WebhookServer {
   readonly url: string;
-  /** Every request, however it was answered. */
+  /** Every request, whatever the response. */
   readonly received: readonly Received[];
-  /** Those that were taken. */
-  readonly taken: readonly Received[];
-  behave(next: Behaviour): void;
-  /** Refuses what holds this text, and takes everything else. */
-  refuseWhatHolds(text: string): void;
-  /** Nobody listens any more. */
-  leave(): Promise<void>;
-  /** Listens again, at the same address. */
-  comeBack(): Promise<void>;
+  /** Requests whose events were accepted. */
+  readonly accepted: readonly Received[];
+  behave(next: Behavior): void;
+  /** Rejects requests that contain this text. */
+  rejectContaining(text: string): void;
+  /** Stops listening, and closes every connection. */
+  close(): Promise<void>;
+  /** Listens again at the same address. */
+  reopen(): Promise<void>;
   stop(): Promise<void>;
 }
 
-const STATUS: Record<Exclude<Behaviour, "hang" | "lose">, number> = { take: 200, fail: 500, refuse: 400 };
+const STATUS: Record<Exclude<Behavior, "hang" | "lose">, number> = { accept: 200, fail: 500, reject: 400 };
 
 export const startWebhookServer = async (): Promise<WebhookServer> => {
   const received: Received[] = [];
-  const taken: Received[] = [];
-  let behaviour: Behaviour = "take";
+  const accepted: Received[] = [];
+  let behavior: Behavior = "accept";
   let poison: string | undefined;
   const server = createServer((request, response) => {
     let body = "";
@@ -48,12 +49,12 @@ export const startWebhookServer = async (): Promise<WebhookServer> => {
         path: request.url,
       };
       received.push(each);
-      if (behaviour === "hang") return;
+      if (behavior === "hang") return;
       const isPoisoned = poison !== undefined && body.includes(poison);
-      const behaves = isPoisoned ? "refuse" : behaviour;
-      if (behaves === "take" || behaves === "lose") taken.push(each);
-      if (behaves === "lose") request.socket.destroy();
-      else response.writeHead(STATUS[behaves]).end();
+      const current = isPoisoned ? "reject" : behavior;
+      if (current === "accept" || current === "lose") accepted.push(each);
+      if (current === "lose") request.socket.destroy();
+      else response.writeHead(STATUS[current]).end();
     });
   });
   const listen = async (port: number): Promise<number> => {
@@ -64,7 +65,7 @@ export const startWebhookServer = async (): Promise<WebhookServer> => {
     return address.port;
   };
   const port = await listen(0);
-  const leave = async (): Promise<void> => {
+  const close = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = once(server, "close");
     server.close();
@@ -74,15 +75,15 @@ export const startWebhookServer = async (): Promise<WebhookServer> => {
   return {
     url: `http://127.0.0.1:${port}`,
     received,
-    taken,
+    accepted,
     behave: (next) => {
-      behaviour = next;
+      behavior = next;
     },
-    refuseWhatHolds: (text) => {
+    rejectContaining: (text) => {
       poison = text;
     },
-    leave,
-    comeBack: async () => void (await listen(port)),
-    stop: leave,
+    close,
+    reopen: async () => void (await listen(port)),
+    stop: close,
   };
 };

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { post } from "../../../src/origin/security-events/http-post.ts";
-import { otlpSink } from "../../../src/origin/security-events/sinks/otlp.ts";
-import { webhookSink } from "../../../src/origin/security-events/sinks/webhook.ts";
+import { post } from "../../../src/origin/outbox/sinks/http.ts";
+import { otlpSink } from "../../../src/origin/outbox/sinks/otlp.ts";
+import { webhookSink } from "../../../src/origin/outbox/sinks/webhook.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
 import { toOcsf } from "../../../src/security-events/ocsf.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
@@ -37,13 +37,13 @@ const access: SecurityEvent = {
   action: "read",
 };
 
-describe("in OCSF's shape", () => {
+describe("the OCSF object", () => {
   test.each([
     [failure, 3002, 3, 1, { status_id: 2, status_detail: "expired", user: { uid: "alice" }, severity_id: 2 }],
     [limited, 4002, 4, 3, { action_id: 2, disposition_id: 2, status_code: "429", severity_id: 2 }],
     [suspicious, 2004, 2, 1, { finding_info: { title: "path-traversal", uid: common.id }, severity_id: 3 }],
     [access, 6003, 6, 2, { actor: { user: { uid: "alice" } }, api: { operation: "getOrder" }, status_id: 1 }],
-  ])("$type is of its class", (event, classUid, category, activity, own) => {
+  ])("of $type has its class", (event, classUid, category, activity, own) => {
     expect(toOcsf(event)).toMatchObject({
       class_uid: classUid,
       category_uid: category,
@@ -58,7 +58,7 @@ describe("in OCSF's shape", () => {
     });
   });
 
-  test("a write is an update, and an endpoint without a method is of another activity", () => {
+  test("of a write is an update, and of an endpoint without a method another activity", () => {
     expect(toOcsf({ ...access, action: "write" }).activity_id).toBe(3);
     expect(toOcsf({ ...limited, endpoint: "/v1/orders" }).activity_id).toBe(99);
   });
@@ -71,24 +71,24 @@ describe("a sink", () => {
   });
   afterEach(() => server.stop());
 
-  test("that takes JSON gets an array of events, each with its OCSF shape", async () => {
+  test("for JSON receives an array of events, each with its OCSF object", async () => {
     const sink = webhookSink({ url: `${server.url}/in`, token: "t", format: "json", serviceName: "shop" });
-    expect(await sink.send([failure, access])).toEqual({ kind: "taken" });
-    const [taken] = server.taken;
-    expect(taken?.path).toBe("/in");
-    expect(taken?.authorization).toBe("Bearer t");
-    expect(JSON.parse(taken?.body ?? "")).toEqual([
+    expect(await sink.send([failure, access])).toEqual({ kind: "accepted" });
+    const [request] = server.accepted;
+    expect(request?.path).toBe("/in");
+    expect(request?.authorization).toBe("Bearer t");
+    expect(JSON.parse(request?.body ?? "")).toEqual([
       { ...failure, ocsf: toOcsf(failure) },
       { ...access, ocsf: toOcsf(access) },
     ]);
   });
 
-  test("of Splunk's gets objects one after another, with the time in seconds", async () => {
+  test("for Splunk receives concatenated objects, with the time in seconds", async () => {
     const sink = webhookSink({ url: server.url, token: "t", format: "splunk-hec", serviceName: "shop" });
     await sink.send([failure, access]);
-    const [taken] = server.taken;
-    expect(taken?.authorization).toBe("Splunk t");
-    const objects: unknown = JSON.parse(`[${taken?.body.replace("}{", "},{")}]`);
+    const [request] = server.accepted;
+    expect(request?.authorization).toBe("Splunk t");
+    const objects: unknown = JSON.parse(`[${request?.body.replace("}{", "},{")}]`);
     expect(objects).toMatchObject([
       {
         time: 1_700_000_000.123,
@@ -101,15 +101,15 @@ describe("a sink", () => {
     ]);
   });
 
-  test("of OpenTelemetry's gets log records, named and joined to their trace", async () => {
+  test("for OpenTelemetry receives named log records that are linked to their trace", async () => {
     const sink = otlpSink(
       { endpoint: `${server.url}/`, serviceName: "shop", serviceVersion: "1.2.3" },
       () => 1_700_000_006_000,
     );
     await sink.send([limited]);
-    const [taken] = server.taken;
-    expect(taken?.path).toBe("/v1/logs");
-    const { resourceLogs } = JSON.parse(taken?.body ?? "");
+    const [request] = server.accepted;
+    expect(request?.path).toBe("/v1/logs");
+    const { resourceLogs } = JSON.parse(request?.body ?? "");
     expect(resourceLogs[0].resource.attributes).toEqual([
       { key: "service.name", value: { stringValue: "shop" } },
       { key: "service.version", value: { stringValue: "1.2.3" } },
@@ -138,15 +138,15 @@ describe("a sink", () => {
     );
   });
 
-  test("that refuses what it is sent is believed; one that fails, or does not answer, may take it later", async () => {
+  test("that rejects events does so for good; after a failure or a timeout they are sent again", async () => {
     const target = { url: server.url, headers: {} };
-    server.behave("refuse");
-    expect(await post(target, "[]")).toEqual({ kind: "refused", reason: "it answered 400" });
+    server.behave("reject");
+    expect(await post(target, "[]")).toEqual({ kind: "rejected", reason: "the sink answered 400" });
     server.behave("fail");
-    await expect(post(target, "[]")).rejects.toThrow("it answered 500");
+    await expect(post(target, "[]")).rejects.toThrow("the sink answered 500");
     server.behave("hang");
     await expect(post(target, "[]", 50)).rejects.toThrow();
-    await server.leave();
+    await server.close();
     await expect(post(target, "[]")).rejects.toThrow();
   });
 });

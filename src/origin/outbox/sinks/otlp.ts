@@ -1,16 +1,16 @@
-/** OpenTelemetry's log records by OTLP over HTTP, as JSON (OTLP 1.x, "JSON Protobuf Encoding"). */
-import type { EventType, SecurityEvent } from "../../../security-events/event.ts";
+/** Sends events as OpenTelemetry log records, by OTLP over HTTP in its JSON encoding. */
+import type { SecurityEvent } from "../../../security-events/event.ts";
 import { toOcsf } from "../../../security-events/ocsf.ts";
 import { collectorAddress } from "../../../telemetry/collector-address.ts";
 import { attributes } from "../../../telemetry/otlp/attributes.ts";
 import { nanoseconds } from "../../../telemetry/otlp/nanoseconds.ts";
-import { post } from "../http-post.ts";
-import type { Sink } from "../sink.ts";
+import { post } from "./http.ts";
+import type { Sink } from "./sink.ts";
 
-export interface OtlpOptions {
-  /** The collector's base address; `/v1/logs` is added. */
+interface OtlpOptions {
+  /** The collector's base URL, without `/v1/logs`. */
   readonly endpoint: string;
-  /** By which it knows the origin. @default none */
+  /** @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   readonly serviceName: string;
   readonly serviceVersion: string;
@@ -18,15 +18,11 @@ export interface OtlpOptions {
   readonly timeoutMs?: number | undefined;
 }
 
-/** OpenTelemetry's severity numbers (Logs Data Model, "Field: SeverityNumber"). */
-const SEVERITY: Record<EventType, { readonly severityNumber: number; readonly severityText: string }> = {
-  auth_failure: { severityNumber: 13, severityText: "WARN" },
-  rate_limit_exceeded: { severityNumber: 13, severityText: "WARN" },
-  suspicious_activity: { severityNumber: 13, severityText: "WARN" },
-  data_access: { severityNumber: 9, severityText: "INFO" },
-};
+/** Severity numbers from OpenTelemetry's Logs Data Model. */
+const INFO = { severityNumber: 9, severityText: "INFO" };
+const WARN = { severityNumber: 13, severityText: "WARN" };
 
-const ownAttributes = (event: SecurityEvent): Record<string, string | readonly string[]> => {
+const typeAttributes = (event: SecurityEvent): Record<string, string | readonly string[]> => {
   switch (event.type) {
     case "auth_failure":
       return { "user.id": event.user, "security.reason": event.reason };
@@ -39,15 +35,15 @@ const ownAttributes = (event: SecurityEvent): Record<string, string | readonly s
   }
 };
 
-const recordOf = (event: SecurityEvent, observedAtMs: number) => ({
+const logRecord = (event: SecurityEvent, observedAtMs: number) => ({
   timeUnixNano: nanoseconds(event.atMs),
   observedTimeUnixNano: nanoseconds(observedAtMs),
-  ...SEVERITY[event.type],
+  ...(event.type === "data_access" ? INFO : WARN),
   eventName: `security.${event.type}`,
   ...(event.traceId === null ? {} : { traceId: event.traceId }),
   body: { stringValue: JSON.stringify(toOcsf(event)) },
   attributes: attributes({
-    // Collectors that do not know the field `eventName` yet know the attribute.
+    // For collectors that do not support `eventName` yet.
     "event.name": `security.${event.type}`,
     "log.record.uid": event.id,
     "client.address": event.client,
@@ -55,10 +51,11 @@ const recordOf = (event: SecurityEvent, observedAtMs: number) => ({
     "breakwater.request_id": event.requestId,
     "security.count": event.count,
     "security.last_at_ms": event.lastAtMs,
-    ...ownAttributes(event),
+    ...typeAttributes(event),
   }),
 });
 
+/** @param now epoch milliseconds */
 export const otlpSink = (
   { endpoint, headers = {}, serviceName, serviceVersion, timeoutMs }: OtlpOptions,
   now: () => number,
@@ -71,7 +68,7 @@ export const otlpSink = (
     name: "otlp",
     send: (events) => {
       const atMs = now();
-      const logRecords = events.map((event) => recordOf(event, atMs));
+      const logRecords = events.map((event) => logRecord(event, atMs));
       const scopeLogs = [{ scope: { name: "breakwater.security-events" }, logRecords }];
       return post(target, JSON.stringify({ resourceLogs: [{ resource, scopeLogs }] }), timeoutMs);
     },

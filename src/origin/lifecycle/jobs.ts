@@ -1,0 +1,48 @@
+/** Background work, repeated at an interval or on request, with one run at a time. */
+
+export interface Job {
+  /** Starts a run immediately, or right after the current one. */
+  runNow(): void;
+  /** Starts no further run; resolves when the current one has ended. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the first run immediately.
+ *
+ * @param work handles its own errors; the signal aborts when the job stops
+ * @param intervalMs from the end of one run to the start of the next
+ */
+export const startJob = (work: (signal: AbortSignal) => Promise<void>, intervalMs: number): Job => {
+  const stopping = new AbortController();
+  let isRequested = false;
+  let wake = (): void => undefined;
+
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, intervalMs);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const run = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      isRequested = false;
+      await work(stopping.signal);
+      if (!isRequested && !stopping.signal.aborted) await pause();
+    }
+  };
+  const ended = run();
+  return {
+    runNow: () => {
+      isRequested = true;
+      wake();
+    },
+    stop: () => {
+      stopping.abort();
+      wake();
+      return ended;
+    },
+  };
+};

@@ -20,7 +20,7 @@ export interface Baseline {
 const MAX_KINDS = 256;
 /** Maximum weight of a baseline: usually, and when a probe begins. */
 const FOLLOWING_WEIGHT = 64;
-const PROBE_WEIGHT = 4;
+const PROBE_WEIGHT = 6;
 /** Shorter latencies say more about the process' own scheduling than about the work. */
 const RESOLUTION_MS = 1;
 
@@ -34,9 +34,9 @@ const MISSED_FACTOR = 0.5;
 /** Time between probes: in milliseconds, and at least in latencies. */
 const PROBE_INTERVAL_MS = 2_000;
 const PROBE_INTERVAL_LATENCIES = 16;
-/** A probe lasts this share of the interval, until it has its samples or reaches its timeout. */
+/** A probe lasts this share of the interval, until it has a sample per permit or reaches its timeout. */
 const PROBE_SHARE = 1 / 32;
-const PROBE_SAMPLES = 4;
+const MIN_PROBE_SAMPLES = 4;
 const PROBE_TIMEOUT_MS = 50;
 const PROBE_TIMEOUT_LATENCIES = 8;
 
@@ -149,7 +149,7 @@ export class GradientLimit {
   update(nowMs: number): void {
     if (this.#probe !== undefined) {
       const { minEndMs, maxEndMs, samples } = this.#probe;
-      if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= PROBE_SAMPLES)) {
+      if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= Math.max(MIN_PROBE_SAMPLES, this.permits))) {
         this.#probe = undefined;
         this.#window = startWindow(nowMs + this.#latencyMs);
       }

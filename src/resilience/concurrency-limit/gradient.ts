@@ -20,7 +20,7 @@ export interface Baseline {
 const MAX_KINDS = 256;
 /** Maximum weight of a baseline: usually, and when a probe begins. */
 const FOLLOWING_WEIGHT = 64;
-const PROBE_WEIGHT = 4;
+const PROBE_WEIGHT = 6;
 /** Shorter latencies say more about the process' own scheduling than about the work. */
 const RESOLUTION_MS = 1;
 
@@ -31,14 +31,12 @@ const UNPROBED_SHARE = 0.5;
 /** Missed deadlines lower the limit by this times their share, as marks do in RFC 8257. */
 const MISSED_FACTOR = 0.5;
 
-/** Time between regular probes, in milliseconds and in latencies, and between the first ones. */
-const PROBE_INTERVAL_MS = 8_000;
-const PROBE_INTERVAL_LATENCIES = 100;
-const EARLY_INTERVAL_MS = 512;
-const EARLY_INTERVAL_LATENCIES = 2;
-/** A probe lasts this share of the regular interval, until it has its samples or reaches its timeout. */
-const PROBE_SHARE = 1 / 64;
-const PROBE_SAMPLES = 6;
+/** Time between probes: in milliseconds, and at least in latencies. */
+const PROBE_INTERVAL_MS = 2_000;
+const PROBE_INTERVAL_LATENCIES = 16;
+/** A probe lasts this share of the interval, until it has a sample per permit or reaches its timeout. */
+const PROBE_SHARE = 1 / 32;
+const MIN_PROBE_SAMPLES = 4;
 const PROBE_TIMEOUT_MS = 50;
 const PROBE_TIMEOUT_LATENCIES = 8;
 
@@ -73,8 +71,6 @@ const startWindow = (fromMs: number): Window => ({
 });
 
 const halfOf = (limit: number): number => Math.max(1, Math.floor(limit / 2));
-/** Powers of two, so that every longer interval is a multiple of the shorter ones. */
-const powerOfTwo = (atLeastMs: number): number => 2 ** Math.ceil(Math.log2(atLeastMs));
 
 export class GradientLimit {
   readonly #settings: ConcurrencyLimitSettings;
@@ -87,8 +83,6 @@ export class GradientLimit {
   #window: Window;
   #probe: Probe | undefined;
   #nextProbeMs = Number.POSITIVE_INFINITY;
-  /** Doubles the interval with every probe, up to the regular interval. */
-  #intervalFactor = 1;
   #latencyMs = 0;
   #ratio = 1;
 
@@ -155,7 +149,7 @@ export class GradientLimit {
   update(nowMs: number): void {
     if (this.#probe !== undefined) {
       const { minEndMs, maxEndMs, samples } = this.#probe;
-      if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= PROBE_SAMPLES)) {
+      if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= Math.max(MIN_PROBE_SAMPLES, this.permits))) {
         this.#probe = undefined;
         this.#window = startWindow(nowMs + this.#latencyMs);
       }
@@ -181,18 +175,16 @@ export class GradientLimit {
     const { isFull, ok, latencyMs } = this.#window;
     if (ok > 0) this.#latencyMs = latencyMs / ok;
     if (isFull) {
-      const isDoubtful = this.#adjust();
-      this.#planProbe(nowMs, isDoubtful);
-      this.#window = startWindow(nowMs + this.#latencyMs);
+      this.#adjust();
+      this.#planProbe(nowMs);
     } else {
       // With little in flight the baselines are up to date.
       this.#nextProbeMs = Number.POSITIVE_INFINITY;
-      this.#window = startWindow(nowMs);
     }
+    this.#window = startWindow(isFull ? nowMs + this.#latencyMs : nowMs);
   }
 
-  /** @returns whether the baselines are probably wrong */
-  #adjust(): boolean {
+  #adjust(): void {
     const { tolerance, minLimit, maxLimit } = this.#settings;
     const { ok, missed, latencyMs, baselineMs } = this.#window;
     // The ratio of sums: each kind counts for as much of the limit as it fills.
@@ -202,28 +194,22 @@ export class GradientLimit {
     const lowest = Math.min(this.#limit, this.#probedLimit * UNPROBED_SHARE);
     const next = Math.max(wanted, lowest) * (1 - (MISSED_FACTOR * missed) / (ok + missed));
     this.#limit = Math.min(Math.max(next, minLimit), maxLimit);
-    return wanted < lowest || this.#ratio < 1;
   }
 
   /** At round times, so that processes that share a backend and a clock probe together, not under each other's load. */
-  #planProbe(nowMs: number, isDoubtful: boolean): void {
-    const regularMs = this.#regularIntervalMs();
-    const earlyMs = powerOfTwo(Math.max(EARLY_INTERVAL_MS, EARLY_INTERVAL_LATENCIES * this.#latencyMs));
-    if (isDoubtful && earlyMs * this.#intervalFactor >= regularMs) {
-      this.#intervalFactor = 1;
-      this.#nextProbeMs = Number.POSITIVE_INFINITY;
-    }
-    if (this.#nextProbeMs !== Number.POSITIVE_INFINITY) return;
-    const intervalMs = Math.min(earlyMs * this.#intervalFactor, regularMs);
-    this.#nextProbeMs = (Math.floor(nowMs / intervalMs) + 1) * intervalMs;
+  #planProbe(nowMs: number): void {
+    const intervalMs = this.#probeIntervalMs();
+    if (this.#nextProbeMs === Number.POSITIVE_INFINITY)
+      this.#nextProbeMs = (Math.floor(nowMs / intervalMs) + 1) * intervalMs;
   }
 
-  #regularIntervalMs(): number {
-    return powerOfTwo(Math.max(PROBE_INTERVAL_MS, PROBE_INTERVAL_LATENCIES * this.#latencyMs));
+  /** A power of two, so that longer intervals are multiples of shorter ones. */
+  #probeIntervalMs(): number {
+    return 2 ** Math.ceil(Math.log2(Math.max(PROBE_INTERVAL_MS, PROBE_INTERVAL_LATENCIES * this.#latencyMs)));
   }
 
   #beginProbe(nowMs: number): void {
-    const minEndMs = nowMs + this.#regularIntervalMs() * PROBE_SHARE;
+    const minEndMs = nowMs + this.#probeIntervalMs() * PROBE_SHARE;
     this.#probe = {
       sampleFromMs: nowMs + this.#latencyMs,
       minEndMs,
@@ -231,7 +217,6 @@ export class GradientLimit {
       samples: 0,
     };
     this.#nextProbeMs = Number.POSITIVE_INFINITY;
-    this.#intervalFactor *= 2;
     this.#probedLimit = this.#limit;
     for (const baseline of [...this.#baselines.values(), this.#otherBaseline])
       baseline.weight = Math.min(baseline.weight, PROBE_WEIGHT);

@@ -57,9 +57,7 @@ test("processes that start at different times probe at the same times", () => {
   expect(one.slice(-5)).toEqual(other.slice(-5));
 });
 
-test("probes become rarer, down to one in eight seconds", () => {
-  const times = probeTimes(0, 120_000);
-  const gaps = times.slice(1).map((atMs, index) => atMs - (times[index] ?? 0));
-  expect(gaps[0]).toBeLessThan(1_500);
-  for (const gap of gaps.slice(-5)) expect(gap).toBeCloseTo(8_192, -2);
+test("a full limit is probed every two seconds, at round times", () => {
+  const times = probeTimes(0, 20_000);
+  expect(times).toEqual(Array.from({ length: 9 }, (_, index) => 2_048 * (index + 1)));
 });

@@ -1,8 +1,8 @@
 /** Log lines, which are JSON for machines, as lines for a terminal. */
 import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
+import { clockTime, durationText } from "./log-format.ts";
 import { harmless, harmlessLine } from "./log-harmless.ts";
 import { type Colour, lineOf, type Part, shortened } from "./log-parts.ts";
-import { clockTime, durationText } from "./log-time.ts";
 
 const MAX_LINE = 400;
 const MAX_PASSED_ON = 2_000;

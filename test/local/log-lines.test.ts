@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { clockTime } from "../../src/local/log-format.ts";
 import { readableLine } from "../../src/local/log-lines.ts";
-import { clockTime } from "../../src/local/log-time.ts";
 import { createAccessLine } from "../../src/telemetry/logging/access-log.ts";
 import { logLine } from "../../src/telemetry/logging/log-line.ts";
 

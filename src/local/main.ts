@@ -6,7 +6,7 @@ import { ensureLocalFolder, localFolder, removeFile, writeJson } from "./folder.
 import { lockFolder } from "./folder-lock.ts";
 import { assertPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { readableLine } from "./log-lines.ts";
+import { formatLogLine } from "./log-format.ts";
 import { type LocalOptions, readOptions, USAGE } from "./options.ts";
 import { erasePostgres } from "./postgres.ts";
 import { RUNTIME_FILE, type Runtime } from "./runtime.ts";
@@ -18,9 +18,9 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const step = (line: string): void => say(`  ✓ ${line}`);
 
-const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"];
+const isColored = process.stdout.isTTY === true && !process.env["NO_COLOR"];
 
-const sayLogLine = (source: string, line: string): void => say(readableLine(source, line, { colour }));
+const sayLogLine = (source: string, line: string): void => say(formatLogLine(source, line, isColored));
 
 const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal): Promise<void> => {
   if (options.port !== 0) await assertPortFree(options.port, "the edge");

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres } from "../../src/local/postgres.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
 import { isLong } from "../support/runtime.ts";
 

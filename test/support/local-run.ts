@@ -2,7 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { compileCache } from "../../src/local/compile-cache.ts";
+import { compileCache } from "../../src/local/state-dir.ts";
 
 export interface LocalRun {
   readonly pid: number;

@@ -1,7 +1,7 @@
 /** Redis behind its bridge, with all that the origins publish there for the edge. */
 import { randomBytes } from "node:crypto";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import {
   publishedKeysName,
@@ -50,7 +50,7 @@ const hasLimits = async ({ client }: LocalRedis, keyPrefix: string): Promise<boo
   return "result" in answer && Array.isArray(answer.result) && answer.result.length > 0;
 };
 
-export const startStore = async (stops: StopList, signal: AbortSignal): Promise<EdgeBenchStore> => {
+export const startStore = async (stops: CleanupStack, signal: AbortSignal): Promise<EdgeBenchStore> => {
   const redis = await startRedis({ signal });
   stops.add(() => redis.stop());
   const bridge = await startUpstashBridge({ client: redis.client, token: randomBytes(12).toString("hex") });

@@ -1,6 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it, test } from "vitest";
-import { isOnPath } from "../../../src/local/child.ts";
+import { isOnPath } from "../../../src/local/child-process.ts";
 import { isToolRequired } from "../../support/required-tools.ts";
 import {
   counter,

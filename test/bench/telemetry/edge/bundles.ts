@@ -1,7 +1,7 @@
 /** Workers that are no product: the edge without all telemetry, and one under a package that is made for Workers. */
 import { join } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
-import { projectFolder } from "../../../../src/local/folder.ts";
+import { projectFolder } from "../../../../src/local/state-dir.ts";
 
 const COMMON = {
   absWorkingDir: projectFolder,

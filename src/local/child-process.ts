@@ -89,7 +89,7 @@ export function spawnChild(options: ChildOptions): Child {
   // A child that exits without reading its input is reported by its exit, not by EPIPE.
   child.stdin?.on("error", () => {});
   child.stdin?.end(options.input);
-  if (endsWithParent !== undefined) endWithParent(child, pid, endsWithParent);
+  if (endsWithParent !== undefined) child.once("exit", endWithParent(pid, endsWithParent));
 
   const signal = (name: NodeJS.Signals): void => {
     if (isRunning) sendSignal(pid, name);
@@ -221,14 +221,18 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** A shell sends the signal when its standard input ends, which happens however this process ends. */
-function endWithParent(child: ChildProcess, pid: number, signal: NodeJS.Signals): void {
+/**
+ * Has a process signalled when this one ends, even by SIGKILL: a shell notices the end of its standard input.
+ *
+ * @returns a function that cancels it; call it when the process has exited
+ */
+export function endWithParent(pid: number, signal: NodeJS.Signals): () => void {
   const script = `read -r _ || kill -s ${signal.slice("SIG".length)} ${pid}`;
   const watchdog = spawn("/bin/sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   watchdog.on("error", () => {});
   watchdog.stdin.on("error", () => {});
   watchdog.unref();
-  child.once("exit", () => watchdog.stdin.end("\n"));
+  return () => void watchdog.stdin.end("\n");
 }
 
 async function exitOf(child: ChildProcess): Promise<ChildExit> {

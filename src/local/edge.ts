@@ -1,8 +1,11 @@
 /** The Worker in miniflare, behind a front that stands in for the platform. */
+import { execFile } from "node:child_process";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { endWithParent } from "./child-process.ts";
 import type { EdgeBundle } from "./edge-bundle.ts";
 import { LocalError } from "./local-error.ts";
 
@@ -49,6 +52,13 @@ const withoutSignalListeners = <T>(create: () => T): T => {
   return created;
 };
 
+/** The runtimes that miniflare has started in this process; none on a system without pgrep. */
+const workerdPids = async (): Promise<number[]> => {
+  const args = ["-P", String(process.pid), "workerd"];
+  const { stdout } = await promisify(execFile)("pgrep", args).catch(() => ({ stdout: "" }));
+  return stdout.split("\n").filter(Boolean).map(Number);
+};
+
 /** @throws LocalError if the Worker does not start */
 export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptions): Promise<LocalEdge> => {
   const { path, compatibilityDate, compatibilityFlags } = bundle;
@@ -81,7 +91,12 @@ export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptio
   );
   try {
     const { origin } = await miniflare.ready;
-    return { url: origin, stop: () => miniflare.dispose() };
+    const cancels = (await workerdPids()).map((pid) => endWithParent(pid, "SIGKILL"));
+    const stop = async (): Promise<void> => {
+      await miniflare.dispose();
+      for (const cancel of cancels) cancel();
+    };
+    return { url: origin, stop };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);
     const reason = error instanceof Error ? error.message : String(error);

@@ -20,24 +20,22 @@ export interface Resource {
   readonly service: string;
   /** `service.instance.id` */
   readonly instance: string | undefined;
-  readonly attributes: Attributes;
 }
 
 /** Attributes kept of one object, and elements of one array: the first. */
 const MAX_ELEMENTS = 64;
 /** Characters kept of a text. */
-const MAX_TEXT = 4_096;
+const MAX_TEXT = 16_384;
 const MAX_DEPTH = 8;
 
 /** Copies the beginning: a slice would retain the whole text. */
-const cut = (text: string, maxLength: number): string =>
-  text.length <= maxLength ? text : `${Buffer.from(text.slice(0, maxLength)).toString()}…`;
+const cut = (text: string): string =>
+  text.length <= MAX_TEXT ? text : `${Buffer.from(text.slice(0, MAX_TEXT)).toString()}…`;
 
-const string = (maxLength: number) =>
-  z.pipe(
-    z.string(),
-    z.transform((value) => cut(value.toWellFormed(), maxLength)),
-  );
+const string = z.pipe(
+  z.string(),
+  z.transform((value) => cut(value.toWellFormed())),
+);
 
 const integer = (min: bigint, max: bigint) => {
   const digits = z.string().check(z.regex(/^-?\d{1,20}$/));
@@ -60,7 +58,7 @@ export const list = <T extends z.ZodMiniType>(item: T) =>
     z.nullish(z.array(item)),
     z.transform((items) => items ?? []),
   );
-export const text = orZero(string(MAX_TEXT), "");
+export const text = orZero(string, "");
 export const boolean = orZero(z.boolean(), false);
 export const enumeration = orZero(z.int(), 0);
 export const int64 = integer(-(2n ** 63n), 2n ** 63n - 1n);
@@ -97,52 +95,50 @@ const attributesOf = (value: z.ZodMiniType<PlainValue>) =>
     ),
   );
 
-export const anyValue = (maxLength: number, depth = 0): z.ZodMiniType<PlainValue> => {
+/** Text if JSON has no such number. */
+const plainNumber = (schema: z.ZodMiniType<bigint | number>, isPlain: (value: number) => boolean) =>
+  z.pipe(
+    schema,
+    z.transform((value) => (isPlain(Number(value)) ? Number(value) : String(value))),
+  );
+
+const anyValueAt = (depth: number): z.ZodMiniType<PlainValue> => {
   if (depth > MAX_DEPTH) return z.never(`is nested deeper than ${MAX_DEPTH}`);
-  const nested = anyValue(maxLength, depth + 1);
+  const nested = anyValueAt(depth + 1);
   const value = z.object({
-    stringValue: z.nullish(string(maxLength)),
+    stringValue: z.nullish(string),
     boolValue: z.nullish(z.boolean()),
-    intValue: z.nullish(int64),
-    doubleValue: z.nullish(double),
-    bytesValue: z.nullish(string(maxLength)),
+    intValue: z.nullish(plainNumber(int64, Number.isSafeInteger)),
+    doubleValue: z.nullish(plainNumber(double, Number.isFinite)),
+    bytesValue: z.nullish(string),
     arrayValue: z.nullish(z.object({ values: list(nested) })),
     kvlistValue: z.nullish(z.object({ values: attributesOf(nested) })),
   });
   return z.pipe(
     value,
-    z.transform(({ stringValue, boolValue, intValue, doubleValue, bytesValue, arrayValue, kvlistValue }) => {
-      const number = Number(intValue ?? doubleValue ?? Number.NaN);
-      const numeric = intValue === undefined ? Number.isFinite(number) : Number.isSafeInteger(number);
-      return (
-        stringValue ??
-        boolValue ??
-        (numeric ? number : (intValue ?? doubleValue)?.toString()) ??
-        bytesValue ??
-        arrayValue?.values.slice(0, MAX_ELEMENTS) ??
-        kvlistValue?.values ??
-        null
-      );
+    z.transform(({ arrayValue, kvlistValue, ...scalars }) => {
+      const scalar = Object.values(scalars).find((each) => each !== undefined && each !== null);
+      return scalar ?? arrayValue?.values.slice(0, MAX_ELEMENTS) ?? kvlistValue?.values ?? null;
     }),
   );
 };
 
-export const attributes = attributesOf(anyValue(MAX_TEXT));
+export const anyValue = orZero(anyValueAt(0), null);
+export const attributes = attributesOf(anyValue);
 
 /** One value as text: a string as it is, everything else as JSON. */
 export const plainText = (value: PlainValue): string =>
   typeof value === "string" ? value : JSON.stringify(value);
 
-const textOf = (value: PlainValue | undefined): string | undefined =>
-  value === undefined || value === null || value === "" ? undefined : plainText(value);
-
 export const resource = z.pipe(
   z.nullish(z.object({ attributes })),
   z.transform((value): Resource => {
-    const all = value?.attributes ?? {};
-    // The default of OpenTelemetry's SDKs (Resource Semantic Conventions, "Service").
-    const service = textOf(all["service.name"]) ?? "unknown_service";
-    return { service, instance: textOf(all["service.instance.id"]), attributes: all };
+    const { "service.name": service, "service.instance.id": instance } = value?.attributes ?? {};
+    return {
+      // The default of OpenTelemetry's SDKs (Resource Semantic Conventions, "Service").
+      service: typeof service === "string" && service !== "" ? service : "unknown_service",
+      instance: typeof instance === "string" ? instance : undefined,
+    };
   }),
 );
 

@@ -97,9 +97,6 @@ export interface LogRecord {
   readonly attributes: Attributes;
 }
 
-/** Characters kept of a log record's body. */
-const MAX_BODY = 16_384;
-
 const logRecord = z.pipe(
   z.object({
     timeUnixNano: time,
@@ -107,7 +104,7 @@ const logRecord = z.pipe(
     severityNumber: enumeration,
     severityText: text,
     eventName: text,
-    body: orZero(anyValue(MAX_BODY), null),
+    body: anyValue,
     traceId: optionalId(32),
     spanId: optionalId(16),
     attributes,

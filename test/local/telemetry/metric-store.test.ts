@@ -5,7 +5,7 @@ import type { MetricPoint } from "../../../src/local/telemetry/otlp.ts";
 const point = (changed: Partial<MetricPoint> & { readonly instance?: string } = {}): MetricPoint => {
   const { instance = "i", ...others } = changed;
   return {
-    resource: { service: "edge", instance, attributes: { "service.name": "edge", "service.version": "1" } },
+    resource: { service: "edge", instance },
     name: "a.b",
     unit: "",
     description: "",

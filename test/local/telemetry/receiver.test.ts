@@ -81,15 +81,15 @@ describe("an export", () => {
 
   it("is shortened if it is very long", async () => {
     const receiver = await startReceiver();
-    const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`a${n}`, "x".repeat(5_000)]));
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`a${n}`, "x".repeat(20_000)]));
     await receiver.send(
       "traces",
-      traces("edge", [span({ id: "1", name: "n".repeat(5_000), attributes: many })]),
+      traces("edge", [span({ id: "1", name: "n".repeat(20_000), attributes: many })]),
     );
     const [kept] = receiver.traces.get(TRACE_ID)?.spans ?? [];
-    expect(kept?.name).toBe(`${"n".repeat(4_096)}…`);
+    expect(kept?.name).toBe(`${"n".repeat(16_384)}…`);
     expect(Object.keys(kept?.attributes ?? {})).toHaveLength(64);
-    expect(kept?.attributes["a63"]).toBe(`${"x".repeat(4_096)}…`);
+    expect(kept?.attributes["a63"]).toBe(`${"x".repeat(16_384)}…`);
   });
 
   it("can use any attribute name", async () => {

@@ -1,11 +1,11 @@
 /**
- * `npm run keys|limits|block|unblock`: an admin command on the environment's DATABASE_URL and REDIS_URL, else on the
- * local system that is running.
+ * `npm run keys|limits|block|unblock`: an admin command for the environment's DATABASE_URL and REDIS_URL, or else for the
+ * running local system.
  */
 import { type ConnectionTarget, processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { findAdminCommand } from "../origin/admin/commands.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
-import { readRuntime } from "./runtime.ts";
+import { readRuntime } from "./state-dir.ts";
 
 const readTarget = async (): Promise<ConnectionTarget | undefined> => {
   const { DATABASE_URL, REDIS_URL, REDIS_TOKEN, REDIS_KEY_PREFIX } = process.env;

@@ -1,12 +1,12 @@
-/** What a user sees when the system runs: where it is, and three things to try. */
+/** The text that `npm start` prints when everything runs: the addresses, and three commands to try. */
 import type { Tour, TourStep } from "../contract/tour.ts";
 
-export interface BannerFacts {
+export interface BannerOptions {
   readonly edgeUrl: string;
   readonly originUrls: readonly string[];
-  /** Where traces are to be seen, and the edge's metrics. */
+  /** Serves the traces and the edge's metrics. */
   readonly telemetryUrl: string;
-  /** Where the origins' metrics are to be seen. */
+  /** Serve the origins' metrics. */
   readonly adminUrls: readonly string[];
   readonly demoKey: string;
   readonly tour: Tour;
@@ -14,26 +14,18 @@ export interface BannerFacts {
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
-/** A command that works when it is pasted into a shell. */
-export const curlCommand = (edgeUrl: string, key: string, step: TourStep): string =>
+/** A command for a shell. */
+const curlCommand = (edgeUrl: string, key: string, { method, path, body }: TourStep): string =>
   [
     "curl -s",
-    ...(step.method === "GET" ? [] : [`-X ${step.method}`]),
+    ...(method === "GET" ? [] : [`-X ${method}`]),
     `-H ${quoted(`Authorization: Bearer ${key}`)}`,
-    ...(step.body === undefined
-      ? []
-      : [`-H 'Content-Type: application/json' -d ${quoted(JSON.stringify(step.body))}`]),
-    quoted(`${edgeUrl}${step.path}`),
+    ...(body === undefined ? [] : [`-H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`]),
+    quoted(`${edgeUrl}${path}`),
   ].join(" ");
 
-export const banner = ({
-  edgeUrl,
-  originUrls,
-  telemetryUrl,
-  adminUrls,
-  demoKey,
-  tour,
-}: BannerFacts): string => {
+export const banner = (options: BannerOptions): string => {
+  const { edgeUrl, originUrls, telemetryUrl, adminUrls, demoKey, tour } = options;
   const steps = tour.steps.flatMap((step) => [
     "",
     `  # ${step.title}`,
@@ -41,21 +33,21 @@ export const banner = ({
   ]);
   return [
     "",
-    "Breakwater runs.",
+    "Breakwater is running.",
     "",
-    `  API      ${edgeUrl}        (the edge: every request begins here)`,
+    `  API      ${edgeUrl}        (the edge: send every request here)`,
     `  Docs     ${edgeUrl}/docs`,
     ...originUrls.map(
       (url, index) =>
-        `  ${index === 0 ? "Origins " : "        "} ${url}        (serves only what the edge has signed)`,
+        `  ${index === 0 ? "Origins " : "        "} ${url}        (only accept requests that the edge has signed)`,
     ),
-    `  Traces   ${telemetryUrl}        (each request: from the edge to the statement; JSON: /traces.json)`,
+    `  Traces   ${telemetryUrl}        (each request, from the edge to its SQL statements; JSON: /traces.json)`,
     `  Metrics  ${[telemetryUrl, ...adminUrls].map((url) => `${url}/metrics`).join(" ")}`,
-    "           (the edge's, and each origin's, for Prometheus)",
+    "           (of the edge and of each origin, for Prometheus)",
     `  Key      ${demoKey}`,
     ...steps,
     "",
-    "Ctrl-C stops everything. Data is kept for the next start; --fresh begins anew.",
+    "Ctrl-C stops everything. The data is kept for the next start; --fresh erases it.",
     "",
   ].join("\n");
 };

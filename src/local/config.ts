@@ -1,6 +1,6 @@
 /**
- * `npm run config`: prints the origin's configuration in this environment, with the source of each value. With
- * `--markdown`: the table of all keys.
+ * `npm run config`: prints the origin's configuration in this environment with the source of each value, or with
+ * `--markdown` the table of all keys.
  */
 import { processTerminal } from "../origin/admin/cli.ts";
 import { printConfiguration } from "../origin/admin/commands.ts";
@@ -9,14 +9,14 @@ import { readOriginConfiguration } from "../origin/config/read.ts";
 import { readConfigurationFile } from "../origin/config/read-file.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
 
-const printInForce = async (): Promise<number> => {
+const printCurrent = async (): Promise<number> => {
   const file = await readConfigurationFile(process.env);
   return printConfiguration(readOriginConfiguration(process.env, file), file?.path, processTerminal);
 };
 
 const [option, ...others] = process.argv.slice(2);
 if (option === undefined) {
-  process.exitCode = await printInForce();
+  process.exitCode = await printCurrent();
 } else if (option === "--markdown" && others.length === 0) {
   processTerminal.print(describeKeys());
 } else {

@@ -1,14 +1,13 @@
-/** Makes the bundle that `wrangler deploy` would upload. */
+/** The Worker bundle that `wrangler deploy` would upload. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "smol-toml";
-import { spawnChild } from "./child.ts";
-import { compileCache } from "./compile-cache.ts";
-import { localFolder, projectFolder } from "./folder.ts";
-import { LocalError } from "./local-error.ts";
+import * as z from "zod/mini";
+import { runProgram } from "./child-process.ts";
+import { compileCache, projectFolder, stateDir } from "./state-dir.ts";
 
 export interface EdgeBundle {
-  /** The one module of the worker. */
+  /** The Worker's only module. */
   readonly path: string;
   readonly compatibilityDate: string;
   readonly compatibilityFlags: string[];
@@ -16,52 +15,41 @@ export interface EdgeBundle {
 
 const BUNDLE_TIMEOUT_MS = 60_000;
 
-const readCompatibility = async (): Promise<Omit<EdgeBundle, "path">> => {
-  const config = parse(await readFile(join(projectFolder, "wrangler.toml"), "utf8"));
-  const { compatibility_date: date, compatibility_flags: flags } = config;
-  if (typeof date !== "string") throw new LocalError("wrangler.toml names no compatibility_date");
-  return {
-    compatibilityDate: date,
-    compatibilityFlags: Array.isArray(flags) ? flags.filter((flag) => typeof flag === "string") : [],
-  };
-};
+const wranglerConfig = z.object({
+  compatibility_date: z.string(),
+  compatibility_flags: z._default(z.array(z.string()), []),
+});
 
 /**
- * @param outFolder where the bundle goes
- * @throws LocalError with wrangler's own complaint
+ * @param outFolder receives the bundle
+ * @throws LocalError with wrangler's error
  */
 export const bundleEdge = async (
   signal?: AbortSignal,
-  outFolder: string = join(localFolder, "edge"),
+  outFolder: string = join(stateDir, "edge"),
 ): Promise<EdgeBundle> => {
   const wrangler = join(projectFolder, "node_modules/wrangler/bin/wrangler.js");
-  const child = spawnChild({
-    name: "wrangler",
-    command: process.execPath,
-    args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder],
-    cwd: projectFolder,
-    env: {
-      ...process.env,
-      ...compileCache,
-      WRANGLER_SEND_METRICS: "false",
-      NO_COLOR: "1",
-      CI: "1",
-      WRANGLER_LOG_PATH: localFolder,
+  await runProgram(
+    {
+      name: "wrangler, which bundles the edge,",
+      command: process.execPath,
+      args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder],
+      cwd: projectFolder,
+      env: {
+        ...process.env,
+        ...compileCache,
+        WRANGLER_SEND_METRICS: "false",
+        NO_COLOR: "1",
+        CI: "1",
+        WRANGLER_LOG_PATH: stateDir,
+      },
     },
-  });
-  const stop = (): void => void child.stop({ timeoutMs: 1_000 });
-  signal?.addEventListener("abort", stop);
-  try {
-    const inTime = await child.exitsWithin(BUNDLE_TIMEOUT_MS);
-    if (!inTime) await child.stop({ timeoutMs: 1_000 });
-    signal?.throwIfAborted();
-    if ((await child.exited).code !== 0) {
-      const complaint =
-        child.tail().find((line) => /error/i.test(line)) ?? child.tail().at(-1) ?? "no reason given";
-      throw new LocalError(`the edge could not be bundled: ${complaint.trim()}`);
-    }
-  } finally {
-    signal?.removeEventListener("abort", stop);
-  }
-  return { path: join(outFolder, "worker.js"), ...(await readCompatibility()) };
+    { timeoutMs: BUNDLE_TIMEOUT_MS, signal },
+  );
+  const config = wranglerConfig.parse(parse(await readFile(join(projectFolder, "wrangler.toml"), "utf8")));
+  return {
+    path: join(outFolder, "worker.js"),
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: config.compatibility_flags,
+  };
 };

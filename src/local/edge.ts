@@ -1,15 +1,18 @@
-/** The worker in miniflare, behind a front that does for it what the platform does. */
+/** The Worker in miniflare, behind a front that stands in for the platform. */
+import { execFile } from "node:child_process";
 import { dirname } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { endWithParent } from "./child-process.ts";
 import type { EdgeBundle } from "./edge-bundle.ts";
 import { LocalError } from "./local-error.ts";
 
 export interface EdgeOptions {
   readonly bundle: EdgeBundle;
   readonly port: number;
-  /** The worker's vars and secrets. */
+  /** The Worker's variables and secrets. */
   readonly environment: Readonly<Record<string, string>>;
   readonly onLine?: (line: string) => void;
 }
@@ -20,8 +23,8 @@ export interface LocalEdge {
 }
 
 /**
- * On the platform a client cannot choose CF-Connecting-IP. Here every client is 127.0.0.1, unless it names
- * another address in X-Local-Client, which exists nowhere else.
+ * On the platform a client cannot choose CF-Connecting-IP. Here every client is 127.0.0.1, unless it sends another
+ * address in X-Local-Client, which only this front supports.
  */
 const FRONT = `
 export default {
@@ -34,59 +37,66 @@ export default {
 };`;
 
 /**
- * Miniflare ends the whole process on a signal, before anything else could be stopped in order; what it
- * listens for is taken away again. It is stopped by `dispose`, and on exit by itself.
+ * Miniflare exits the process on a signal, before other parts can stop in order, so its listeners are removed. `dispose`
+ * stops it, and so does the exit of the process.
  */
-const withoutSignalListeners = <T>(make: () => T): T => {
+const withoutSignalListeners = <T>(create: () => T): T => {
   const signals = ["SIGINT", "SIGTERM"] as const;
   const before = new Set(signals.flatMap((signal) => process.rawListeners(signal)));
-  const made = make();
+  const created = create();
   for (const signal of signals) {
     for (const listener of process.listeners(signal)) {
       if (!before.has(listener)) process.off(signal, listener);
     }
   }
-  return made;
+  return created;
 };
 
-/** @throws LocalError where the worker does not start */
+/** The runtimes that miniflare has started in this process; none on a system without pgrep. */
+const workerdPids = async (): Promise<number[]> => {
+  const args = ["-P", String(process.pid), "workerd"];
+  const { stdout } = await promisify(execFile)("pgrep", args).catch(() => ({ stdout: "" }));
+  return stdout.split("\n").filter(Boolean).map(Number);
+};
+
+/** @throws LocalError if the Worker does not start */
 export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptions): Promise<LocalEdge> => {
-  const { path, ...compatibility } = bundle;
+  const { path, compatibilityDate, compatibilityFlags } = bundle;
+  const handleRuntimeStdio = (...streams: Readable[]): void => {
+    for (const input of streams) {
+      createInterface({ input }).on("line", (line) => {
+        if (line !== "") onLine?.(line);
+      });
+    }
+  };
+  const front = {
+    name: "front",
+    modules: true,
+    script: FRONT,
+    compatibilityDate,
+    serviceBindings: { EDGE: "edge" },
+  };
+  const edge = {
+    name: "edge",
+    modules: [{ type: "ESModule" as const, path }],
+    modulesRoot: dirname(path),
+    compatibilityDate,
+    compatibilityFlags,
+    bindings: { ...environment },
+  };
+  const log = new Log(LogLevel.NONE);
   const miniflare = withoutSignalListeners(
     () =>
-      new Miniflare({
-        host: "127.0.0.1",
-        port,
-        log: new Log(LogLevel.NONE),
-        cf: false,
-        handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
-          for (const stream of [stdout, stderr]) {
-            createInterface({ input: stream }).on("line", (line) => {
-              if (line !== "") onLine?.(line);
-            });
-          }
-        },
-        workers: [
-          {
-            name: "front",
-            modules: true,
-            script: FRONT,
-            compatibilityDate: bundle.compatibilityDate,
-            serviceBindings: { EDGE: "edge" },
-          },
-          {
-            name: "edge",
-            modules: [{ type: "ESModule", path }],
-            modulesRoot: dirname(path),
-            ...compatibility,
-            bindings: { ...environment },
-          },
-        ],
-      }),
+      new Miniflare({ host: "127.0.0.1", port, log, cf: false, handleRuntimeStdio, workers: [front, edge] }),
   );
   try {
-    const ready = await miniflare.ready;
-    return { url: ready.origin, stop: () => miniflare.dispose() };
+    const { origin } = await miniflare.ready;
+    const cancels = (await workerdPids()).map((pid) => endWithParent(pid, "SIGKILL"));
+    const stop = async (): Promise<void> => {
+      await miniflare.dispose();
+      for (const cancel of cancels) cancel();
+    };
+    return { url: origin, stop };
   } catch (error) {
     await miniflare.dispose().catch(() => undefined);
     const reason = error instanceof Error ? error.message : String(error);

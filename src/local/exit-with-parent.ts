@@ -1,2 +1,2 @@
-/** Loaded into an origin before its own code: an origin whose local system was killed ends too. */
+/** Imported by an origin before its own code: the origin stops if its parent was killed. */
 process.on("disconnect", () => process.kill(process.pid, "SIGTERM"));

@@ -1,7 +1,4 @@
-/**
- * An expected failure of the local system: its message is one clear line for the user, what happened and
- * what to do, to be shown without a stack.
- */
+/** An expected failure. Its message is one line for the user, shown without a stack: what happened and what to do. */
 export class LocalError extends Error {
   override readonly name = "LocalError";
 }

@@ -2,64 +2,60 @@
 import { join } from "node:path";
 import { tour } from "../contract/api/tour.ts";
 import { banner } from "./banner.ts";
-import { ensureLocalFolder, localFolder, removeFile, writeJson } from "./folder.ts";
-import { lockFolder } from "./folder-lock.ts";
+import { CleanupStack } from "./cleanup-stack.ts";
 import { assertPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { readableLine } from "./log-lines.ts";
+import { formatLogLine } from "./log-format.ts";
 import { type LocalOptions, readOptions, USAGE } from "./options.ts";
 import { erasePostgres } from "./postgres.ts";
-import { RUNTIME_FILE, type Runtime } from "./runtime.ts";
-import { readSecrets } from "./secrets.ts";
-import { externalFrom, startStack } from "./stack.ts";
-import { StopList } from "./stop-list.ts";
+import { externalServers, startStack } from "./stack.ts";
+import {
+  ensureStateDir,
+  lockStateDir,
+  readSecrets,
+  removeRuntime,
+  removeSecrets,
+  stateDir,
+  writeRuntime,
+} from "./state-dir.ts";
 
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
+const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
-const step = (line: string): void => say(`  ✓ ${line}`);
+const isColored = process.stdout.isTTY === true && !process.env["NO_COLOR"];
 
-const colour = process.stdout.isTTY === true && !process.env["NO_COLOR"];
-
-const sayLogLine = (source: string, line: string): void => say(readableLine(source, line, { colour }));
-
-const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal): Promise<void> => {
+const start = async (options: LocalOptions, cleanups: CleanupStack, signal: AbortSignal): Promise<void> => {
   if (options.port !== 0) await assertPortFree(options.port, "the edge");
-  const external = options.external ? externalFrom(process.env) : undefined;
-  await ensureLocalFolder();
-  const unlock = await lockFolder();
-  stops.add(async () => unlock());
-  const postgresFolder = join(localFolder, "postgres");
+  const external = options.external ? externalServers(process.env) : undefined;
+  await ensureStateDir();
+  const unlock = await lockStateDir();
+  cleanups.add(async () => unlock());
+  const postgresFolder = join(stateDir, "postgres");
   if (options.fresh) {
-    await erasePostgres(postgresFolder, step);
-    await removeFile("secrets.json");
+    await erasePostgres(postgresFolder);
+    await removeSecrets();
   }
   const secrets = await readSecrets();
   signal.throwIfAborted();
-  const stack = await startStack(
+  const { edge, origins, databaseUrl, bridge, telemetry } = await startStack(
     {
       port: options.port,
       origins: options.origins,
       secrets,
       postgresFolder,
+      external,
       redisKeyPrefix: "breakwater:",
       signal,
-      onStep: step,
-      onLoss: (line) => say(`  ! ${line}`),
-      onLogLine: options.quiet ? () => undefined : sayLogLine,
-      ...(external === undefined ? {} : { external }),
+      onStep: (line) => print(`  ✓ ${line}`),
+      onLoss: (line) => print(`  ! ${line}`),
+      onLogLine: (source, line) => {
+        if (!options.quiet) print(formatLogLine(source, line, isColored));
+      },
     },
-    stops,
+    cleanups,
   );
-  const { edge, origins, databaseUrl, bridge, telemetry } = stack;
-  const runtime: Runtime = {
-    edgeUrl: edge.url,
-    databaseUrl,
-    redisUrl: bridge.url,
-    redisToken: bridge.token,
-  };
-  await writeJson(RUNTIME_FILE, runtime);
-  stops.add(() => removeFile(RUNTIME_FILE));
-  say(
+  await writeRuntime({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
+  cleanups.add(removeRuntime);
+  print(
     banner({
       edgeUrl: edge.url,
       originUrls: origins.map(({ url }) => url),
@@ -73,31 +69,31 @@ const run = async (options: LocalOptions, stops: StopList, signal: AbortSignal):
 
 const main = async (): Promise<number> => {
   const options = readOptions(process.argv.slice(2));
-  if (options === "help") {
-    say(USAGE);
+  if (options.help) {
+    print(USAGE);
     return 0;
   }
-  const stops = new StopList();
-  const ending = new AbortController();
-  const asked = Promise.withResolvers<void>();
-  const end = (): void => {
-    if (ending.signal.aborted) return;
-    say("\nStopping …");
-    ending.abort();
-    asked.resolve();
+  const cleanups = new CleanupStack();
+  const interrupted = new AbortController();
+  const interruption = Promise.withResolvers<void>();
+  const interrupt = (): void => {
+    if (interrupted.signal.aborted) return;
+    print("\nStopping …");
+    interrupted.abort();
+    interruption.resolve();
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, end);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
   try {
-    say("Starting …");
-    await run(options, stops, ending.signal);
-    await asked.promise;
+    print("Starting …");
+    await start(options, cleanups, interrupted.signal);
+    await interruption.promise;
     return 0;
   } catch (error) {
-    if (ending.signal.aborted) return 0;
+    if (interrupted.signal.aborted) return 0;
     throw error;
   } finally {
-    await stops.stopAll();
-    if (ending.signal.aborted) say("Stopped.");
+    await cleanups.runAll();
+    if (interrupted.signal.aborted) print("Stopped.");
   }
 };
 

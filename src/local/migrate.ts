@@ -1,7 +1,7 @@
-/** `npm run migrate`: on the environment's DATABASE_URL, else on the local system that is running. */
+/** `npm run migrate`: migrates the environment's DATABASE_URL, or else the running local system. */
 import { processTerminal } from "../origin/admin/cli.ts";
 import { runMigrations } from "../origin/admin/commands.ts";
-import { readRuntime } from "./runtime.ts";
+import { readRuntime } from "./state-dir.ts";
 
 const databaseUrl = process.env["DATABASE_URL"] || (await readRuntime())?.databaseUrl;
 if (databaseUrl === undefined) {

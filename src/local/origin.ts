@@ -1,10 +1,9 @@
-/** An origin as a child process: the real `src/origin/main.ts`. */
+/** An origin as a child process: the production entry, `src/origin/main.ts`. */
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Child, type ChildExit, spawnChild } from "./child.ts";
-import { compileCache } from "./compile-cache.ts";
-import { projectFolder } from "./folder.ts";
-import { LocalError } from "./local-error.ts";
+import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
+import { type ChildExit, startServer } from "./child-process.ts";
+import { compileCache, projectFolder } from "./state-dir.ts";
 
 export interface OriginOptions {
   /** Such as "origin 1". */
@@ -12,7 +11,7 @@ export interface OriginOptions {
   readonly port: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
-  /** Each line of its log. */
+  /** Receives each line of its log. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -22,39 +21,34 @@ export interface LocalOrigin {
   readonly adminUrl: string;
   readonly exited: Promise<ChildExit>;
   stop(): Promise<void>;
-  /** Its end without a last word, as by the kernel when memory runs out. */
+  /** SIGKILL, like the kernel's when memory runs out. */
   kill(): Promise<ChildExit>;
 }
 
 const START_TIMEOUT_MS = 30_000;
-/** Above the drain's own limit. */
+/** Longer than the drain's own limit. */
 const STOP_TIMEOUT_MS = 35_000;
 
-const field = (line: string, name: string): unknown => {
+const parse = (line: string): JsonObject => {
   try {
     const entry: unknown = JSON.parse(line);
-    return typeof entry === "object" && entry !== null
-      ? Object.entries(entry).find(([key]) => key === name)?.[1]
-      : undefined;
+    return isJsonObject(entry) ? entry : {};
   } catch {
-    return undefined;
+    return {};
   }
 };
 
-/** What its last line with an error in it says, else its last line. */
-const reasonOf = (child: Child): string => {
-  const lines = child.tail();
-  const failed = lines.findLast((line) => field(line, "err") !== undefined) ?? lines.at(-1);
-  if (failed === undefined) return "no reason given";
-  const error = field(failed, "err");
-  const cause = typeof error === "object" && error !== null && "message" in error ? `: ${error.message}` : "";
-  return `${field(failed, "message") ?? failed}${cause}`;
+/** The last line with an error, or else the last line. */
+const reasonOf = (lines: readonly string[]): string => {
+  const line = lines.findLast((each) => "err" in parse(each)) ?? lines.at(-1) ?? "no output";
+  const { message, err } = parse(line);
+  return `${message ?? line}${isJsonObject(err) ? `: ${err["message"]}` : ""}`;
 };
 
 /**
  * Starts an origin and waits until it is ready.
  *
- * @throws LocalError where it ends or is not ready in time; the signal's reason
+ * @throws LocalError if it exits before or is not ready in time; the signal's reason
  */
 export const startOrigin = async ({
   name,
@@ -63,59 +57,45 @@ export const startOrigin = async ({
   signal,
   onLine,
 }: OriginOptions): Promise<LocalOrigin> => {
-  const ready = Promise.withResolvers<void>();
   let adminPort: unknown;
   const watchdog = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
-  const child = spawnChild({
-    name,
-    command: process.execPath,
-    args: ["--import", watchdog, join(projectFolder, "src/origin/main.ts")],
-    cwd: projectFolder,
-    ipc: true,
-    env: {
-      PATH: process.env["PATH"],
-      ...compileCache,
-      LOG_LEVEL: "info",
-      HOST: "127.0.0.1",
-      ADMIN_PORT: "0",
-      // The edge is stopped first: no request is on its way to an origin that is told to end.
-      PRE_STOP: "0s",
-      ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
-      PORT: String(port),
-      ...environment,
+  const child = await startServer(
+    {
+      name,
+      command: process.execPath,
+      args: ["--import", watchdog, join(projectFolder, "src/origin/main.ts")],
+      cwd: projectFolder,
+      ipc: true,
+      env: {
+        PATH: process.env["PATH"],
+        ...compileCache,
+        LOG_LEVEL: "info",
+        HOST: "127.0.0.1",
+        ADMIN_PORT: "0",
+        // The edge stops first, so no request is on its way to a stopping origin.
+        PRE_STOP: "0s",
+        ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
+        PORT: String(port),
+        ...environment,
+      },
+      onLine: (line) => {
+        adminPort ??= parse(line)["adminPort"];
+        onLine?.(line);
+      },
     },
-    onLine: (line) => {
-      adminPort ??= field(line, "adminPort");
-      if (field(line, "message") === "ready") ready.resolve();
-      onLine?.(line);
-    },
-  });
-  const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });
-  const givenUp = Promise.withResolvers<never>();
-  const onAbort = (): void => givenUp.reject(signal?.reason);
-  const timer = setTimeout(
-    () => givenUp.reject(new LocalError(`${name} was not ready in time: ${reasonOf(child)}`)),
-    START_TIMEOUT_MS,
+    (line) => parse(line)["message"] === "ready",
+    { timeoutMs: START_TIMEOUT_MS, signal, reasonOf },
   );
-  signal?.addEventListener("abort", onAbort);
-  void child.exited.then(({ code }) =>
-    givenUp.reject(new LocalError(`${name} ended (exit ${code}): ${reasonOf(child)}`)),
-  );
-  givenUp.promise.catch(() => undefined);
-  try {
-    signal?.throwIfAborted();
-    await Promise.race([ready.promise, givenUp.promise]);
-  } catch (error) {
-    await stop();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  }
-  const at = (onPort: unknown): string => `http://127.0.0.1:${String(onPort)}`;
   const kill = (): Promise<ChildExit> => {
     child.signal("SIGKILL");
     return child.exited;
   };
-  return { name, url: at(port), adminUrl: at(adminPort), exited: child.exited, stop, kill };
+  return {
+    name,
+    url: `http://127.0.0.1:${port}`,
+    adminUrl: `http://127.0.0.1:${adminPort}`,
+    exited: child.exited,
+    stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }),
+    kill,
+  };
 };

@@ -1,37 +1,34 @@
-/** A real PostgreSQL for the local system, from npm's binaries, with its data in a folder of the project. */
-import { addAbortListener } from "node:events";
-import { resolve } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
-import type pg from "pg";
-import { type Child, type ChildExit, spawnChild } from "./child.ts";
+/** A real PostgreSQL for the local system, with its data in a folder of the project. */
+import { randomBytes } from "node:crypto";
+import { chown, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import pg from "pg";
+import { sleep } from "../lib/async.ts";
+import { type Child, type ChildExit, runProgram, startServer } from "./child-process.ts";
 import { assertPortFree, freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { databaseName, ensureCluster, postgresEnv } from "./postgres-cluster.ts";
-import { essenceOf } from "./postgres-log.ts";
-import { stopOrphan } from "./postgres-orphan.ts";
-import { clustersOf, erasePlace, findPlace, type Place } from "./postgres-place.ts";
-import { probePostgres } from "./postgres-probe.ts";
+import { type PostgresPaths, preparePaths, removeData } from "./postgres-paths.ts";
+import { commandLineOf } from "./state-dir.ts";
 
-const host = "127.0.0.1";
-const startMs = 30_000;
-const probeMs = 25;
-/** How long what goes away by itself may take to do so, and how often that is tried. */
-const passingMs = 5_000;
-const retryMs = 100;
-const lostPortMs = 500;
+const START_TIMEOUT_MS = 30_000;
+/** How long to retry while an earlier server is still ending, or after a race for the port. */
+const RETRY_MS = 10_000;
+const RETRY_INTERVAL_MS = 100;
+/** The superuser and the database. */
+const NAME = "breakwater";
 
 export interface PostgresOptions {
-  /** Where the data lives, such as `.breakwater/postgres`; created when missing. */
+  /** The folder of the data, such as `.breakwater/postgres`; created if missing. */
   readonly folder: string;
-  /** Whether what was committed survives a crash of the machine; without it writes are faster. @default true */
+  /** Whether commits survive a crash of the machine; writes are faster without. @default true */
   readonly durable?: boolean;
   /** @default 100 */
   readonly maxConnections?: number;
   /** @default a free one */
   readonly port?: number;
-  /** Gives the start up; it does not stop a server that has started. */
+  /** Cancels the start, not a server that has started. */
   readonly signal?: AbortSignal;
-  /** Told, in one line each, what the user may want to know. */
+  /** Receives lines for the user. */
   readonly onNotice?: (line: string) => void;
 }
 
@@ -41,145 +38,165 @@ export interface LocalPostgres {
   readonly port: number;
   /** Such as "18.4". */
   readonly version: string;
-  /** Resolves when the server is gone; never rejects. */
+  /** Resolves after the exit; never rejects. */
   readonly exited: Promise<ChildExit>;
   /** Disconnects the clients and stops the server, by force after 10 s. May be called again. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a server and resolves when it answers, within 30 s.
+ * Starts a server within 30 s. It stops when this process ends, even by SIGKILL. No other run may use the folder.
  *
- * A server that an earlier run left behind in `folder` is stopped first. That no other run uses the folder is
- * the caller's to hold.
- *
- * @throws LocalError when it does not start
- * @throws the signal's reason when it fires; no process is left behind
+ * @throws LocalError if it does not start; the signal's reason. No process is left behind then.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { signal, onNotice = () => {} } = options;
   signal?.throwIfAborted();
   if (options.port !== undefined) await assertPortFree(options.port, "PostgreSQL");
+  const paths = await preparePaths(resolve(options.folder), onNotice);
+  const password = await ensureCluster(paths, signal);
+  await removeStalePidFile(paths);
 
-  const place = await findPlace(resolve(options.folder), onNotice);
-  const password = await ensureCluster(place, signal);
-
-  const beganMs = performance.now();
+  const retryUntilMs = performance.now() + RETRY_MS;
   for (;;) {
-    await stopOrphan(place.cluster, onNotice);
-    signal?.throwIfAborted();
     const port = options.port ?? (await freePort());
-    const server = launch(place, port, options);
-    const connection = { host, port, user: databaseName, password, ssl: false };
-    const outcome = await untilReady(server, connection, beganMs + startMs, signal);
-    if (outcome.kind === "ready") {
-      return {
-        url: `postgres://${databaseName}:${password}@${host}:${port}/${databaseName}`,
-        port,
-        version: outcome.version,
-        exited: server.exited,
-        stop: () => stopServer(server),
-      };
+    try {
+      const server = await launch(paths, port, options);
+      const stop = (): Promise<void> => stopServer(server);
+      const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
+      const version = await prepareDatabase(url, signal).catch(async (error: unknown) => {
+        await stop();
+        throw error;
+      });
+      return { url, port, version, exited: server.exited, stop };
+    } catch (error) {
+      const isTransient = /lock file|shared memory block|create any TCP/.test(String(error));
+      if (!isTransient || performance.now() > retryUntilMs) {
+        if (!(error instanceof LocalError)) throw error;
+        const remedy = `its data is in ${paths.folder}; npm start -- --fresh erases it`;
+        throw new LocalError(`${error.message} (${remedy})`, { cause: error });
+      }
+      await sleep(RETRY_INTERVAL_MS);
     }
-    if (!isPassing(outcome.log) || performance.now() > beganMs + passingMs) {
-      throw new LocalError(`PostgreSQL did not start in ${place.folder}: ${essenceOf(outcome.log)}`);
-    }
-    await pause(retryMs);
   }
 }
 
+/** Removes the data of `folder`. @throws LocalError if that is impossible */
+export const erasePostgres = (folder: string): Promise<void> => removeData(resolve(folder));
+
+/** What PostgreSQL's programs see of the environment: no PG… variables, messages in English. */
+const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env["PATH"], LC_ALL: "C" });
+
+const asUser = ({ folder, user }: PostgresPaths) => ({ env: environment(), cwd: folder, ...user });
+
 /**
- * Removes the data of `folder`, wherever it was placed; a server left behind there is stopped first.
+ * Creates the data directory if there is none. initdb works in a temporary folder that is renamed when complete, so an
+ * interruption leaves no incomplete data directory.
  *
- * @throws LocalError when it cannot be removed
+ * @returns the superuser's password
  */
-export async function erasePostgres(
-  folder: string,
-  onNotice: (line: string) => void = () => {},
-): Promise<void> {
-  const absolute = resolve(folder);
-  for (const cluster of clustersOf(absolute)) await stopOrphan(cluster, onNotice);
-  await erasePlace(absolute);
+async function ensureCluster(paths: PostgresPaths, signal: AbortSignal | undefined): Promise<string> {
+  const { folder, user } = paths;
+  const passwordFile = join(folder, "password");
+  const partials = (await readdir(folder)).filter((name) => name.startsWith("partial-"));
+  for (const name of partials) await rm(join(folder, name), { recursive: true });
+  if (await stat(join(folder, "cluster")).catch(() => undefined)) {
+    return (await readFile(passwordFile, "utf8")).trim();
+  }
+  const password = randomBytes(24).toString("hex");
+  await rm(passwordFile, { force: true });
+  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
+  if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
+  const partial = join(folder, `partial-${randomBytes(6).toString("hex")}`);
+  try {
+    await runProgram(
+      {
+        name: "PostgreSQL's initdb",
+        command: paths.initdb,
+        args: [
+          ...[
+            `--pgdata=${partial}`,
+            `--username=${NAME}`,
+            `--pwfile=${passwordFile}`,
+            "--auth=scram-sha-256",
+          ],
+          // The builtin C.UTF-8, because macOS has none.
+          ...["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
+          ...["--lc-collate=C", "--lc-ctype=C", "--no-sync", "--no-instructions"],
+        ],
+        ...asUser(paths),
+      },
+      { timeoutMs: START_TIMEOUT_MS, signal },
+    );
+    await rename(partial, join(folder, "cluster"));
+  } finally {
+    await rm(partial, { recursive: true, force: true, maxRetries: 5 });
+  }
+  return password;
 }
 
-const fast = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
+/** PostgreSQL refuses to start if the process id in its file belongs to another program by now. */
+async function removeStalePidFile({ folder }: PostgresPaths): Promise<void> {
+  const file = join(folder, "cluster/postmaster.pid");
+  const pid = Number.parseInt(await readFile(file, "utf8").catch(() => ""), 10);
+  const commandLine = pid > 1 ? await commandLineOf(pid) : "";
+  // The file of a server that was killed stays: it shows PostgreSQL whether some of its processes still run.
+  if (commandLine !== "" && !/(^|\/)postgres(:| |$)/.test(commandLine)) await rm(file, { force: true });
+}
 
-function launch(
-  place: Place,
-  port: number,
-  { durable = true, maxConnections = 100 }: PostgresOptions,
-): Child {
+const FAST = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
+
+const launch = (paths: PostgresPaths, port: number, options: PostgresOptions): Promise<Child> => {
+  const { durable = true, maxConnections = 100, signal } = options;
   const settings = {
-    listen_addresses: host,
+    listen_addresses: "127.0.0.1",
+    port: String(port),
     unix_socket_directories: "",
     max_connections: String(maxConnections),
-    ...(durable ? {} : fast),
+    ...(durable ? {} : FAST),
   };
-  return spawnChild({
-    name: "PostgreSQL",
-    command: place.binaries.postgres,
-    args: [
-      // stopOrphan recognises the server by this argument.
-      ...["-D", place.cluster],
-      ...["-p", String(port)],
-      ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
-    ],
-    env: postgresEnv(),
-    cwd: place.folder,
-    uid: place.user?.uid,
-    gid: place.user?.gid,
-  });
+  return startServer(
+    {
+      name: "PostgreSQL",
+      command: paths.postgres,
+      args: [
+        "-D",
+        join(paths.folder, "cluster"),
+        ...Object.entries(settings).map((setting) => `--${setting.join("=")}`),
+      ],
+      ...asUser(paths),
+      endsWithParent: "SIGINT",
+    },
+    (line) => line.includes("database system is ready to accept connections"),
+    { timeoutMs: START_TIMEOUT_MS, signal },
+  );
+};
+
+/** Creates the database if missing, and returns the server's version. */
+async function prepareDatabase(url: string, signal: AbortSignal | undefined): Promise<string> {
+  const maintenance = new URL(url);
+  maintenance.pathname = "postgres";
+  const client = new pg.Client({ connectionString: maintenance.href });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ version: string; exists: boolean }>(
+      `SELECT current_setting('server_version') AS version,
+              EXISTS (SELECT FROM pg_database WHERE datname = $1) AS exists`,
+      [NAME],
+    );
+    if (rows[0]?.exists === false) await client.query(`CREATE DATABASE ${NAME}`);
+    signal?.throwIfAborted();
+    return rows[0]?.version ?? "unknown";
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new LocalError(`PostgreSQL cannot be used: ${String(cause)}`, { cause });
+  } finally {
+    await client.end().catch(() => {});
+  }
 }
 
-/** Fast shutdown, then immediate shutdown (which recovers at the next start), then none at all. */
+/** Fast shutdown, then immediate shutdown, which requires a recovery at the next start, then SIGKILL. */
 async function stopServer(server: Child): Promise<void> {
   server.signal("SIGINT");
   if (!(await server.exitsWithin(10_000))) await server.stop({ signal: "SIGQUIT", timeoutMs: 6_000 });
-}
-
-type Outcome =
-  | { readonly kind: "ready"; readonly version: string }
-  | { readonly kind: "exited"; readonly log: readonly string[] };
-
-/**
- * What goes away by itself: a port taken in between, processes of a killed server that are about to end, a server
- * that an earlier run had just begun to start.
- */
-const isPassing = (log: readonly string[]): boolean =>
-  log.some((line) => /Address already in use|pre-existing shared memory|"postmaster.pid" already/.test(line));
-
-/** Resolves when the server answers or is gone; otherwise stops it and throws. */
-async function untilReady(
-  server: Child,
-  connection: pg.ClientConfig,
-  deadline: number,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  const stop = (): void => void stopServer(server);
-  const listening = signal === undefined ? undefined : addAbortListener(signal, stop);
-  try {
-    for (;;) {
-      const answer = await probePostgres(connection);
-      signal?.throwIfAborted();
-      if (answer.kind === "ready") return answer;
-      // A server that answers while ours exits is somebody else's, on a port taken in between.
-      if (await server.exitsWithin(answer.kind === "refused" ? lostPortMs : probeMs)) {
-        signal?.throwIfAborted();
-        return { kind: "exited", log: server.tail() };
-      }
-      if (answer.kind === "refused") {
-        throw new LocalError(`PostgreSQL refuses its own user: ${answer.reason}`);
-      }
-      if (performance.now() > deadline) {
-        throw new LocalError(
-          `PostgreSQL did not answer within ${startMs / 1000} s: ${essenceOf(server.tail())}`,
-        );
-      }
-    }
-  } catch (error) {
-    await stopServer(server);
-    throw error;
-  } finally {
-    listening?.[Symbol.dispose]();
-  }
 }

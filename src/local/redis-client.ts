@@ -1,28 +1,39 @@
-/** What the local system asks of a Redis, whichever it is. */
-import type { Redis } from "ioredis";
+/** The interface of a local Redis, and its implementation over TCP. */
+import { Redis } from "ioredis";
 
-/** A command's name and its arguments. */
+/** A command's name and arguments. */
 export type RedisCommand = readonly [name: string, ...args: string[]];
 
-/** A reply as RESP2 has it. */
+/** A reply in RESP2. */
 export type RedisReply = string | Buffer | number | null | readonly RedisReply[];
 
-/** What the server answered to a command; an error begins with its code, such as "ERR" or "WRONGTYPE". */
+/** An error begins with its code, such as "ERR" or "WRONGTYPE". */
 export type RedisAnswer = { readonly result: RedisReply } | { readonly error: string };
 
 export interface RedisClient {
-  /** Commands run in the order of the calls. Rejects when the server cannot be reached. */
+  /** Commands run in the order of the calls. Rejects if the server is unreachable. */
   run(command: RedisCommand): Promise<RedisAnswer>;
   /**
-   * Runs the commands as one (MULTI, EXEC): nothing of another caller comes between. Answers one error instead
-   * when the server refused the whole. Rejects when the server cannot be reached.
+   * Runs the commands atomically (MULTI, EXEC). Rejects if the server is unreachable.
+   *
+   * @returns the answers, or one error if the server rejected the transaction
    */
   transaction(
     commands: readonly RedisCommand[],
   ): Promise<readonly RedisAnswer[] | { readonly error: string }>;
 }
 
-/** @param redis of which nothing else may change the state (SELECT, WATCH, …) */
+/** A connection, opened by its first command. Commands fail soon if the server is lost, after 5 s if it is slow. */
+export const createRedis = (url: string): Redis =>
+  new Redis(url, {
+    lazyConnect: true,
+    maxRetriesPerRequest: 1,
+    connectTimeout: 2_000,
+    commandTimeout: 5_000,
+    retryStrategy: (times) => Math.min(25 * times, 500),
+  });
+
+/** @param redis a connection whose state nothing else changes (SELECT, WATCH, …) */
 export const redisClient = (redis: Redis): RedisClient => ({
   run: ([name, ...args]) => redis.callBuffer(name, ...args).then(answerOf, errorOf),
   async transaction(commands) {
@@ -37,13 +48,13 @@ export const redisClient = (redis: Redis): RedisClient => ({
 
 const answerOf = (reply: unknown): RedisAnswer => ({ result: replyOf(reply) });
 
-/** What is not the server's own word (a lost connection, a timeout) stays an exception. */
+/** Errors that are not the server's, such as a lost connection, stay exceptions. */
 function errorOf(error: unknown): { readonly error: string } {
   if (error instanceof Error && error.name === "ReplyError") return { error: error.message };
   throw error;
 }
 
-/** Undoes what ioredis and its mock make of RESP2: HGETALL's objects, errors in arrays, numbers where text was stored. */
+/** Undoes the conversions of ioredis and its mock: HGETALL's objects, errors in arrays, numbers for stored text. */
 export function replyOf(reply: unknown): RedisReply {
   if (reply === null || reply === undefined || reply === false) return null;
   if (typeof reply === "number" && Number.isInteger(reply)) return reply;

@@ -1,11 +1,10 @@
 /**
- * Scripts for ioredis-mock: it runs them in Lua 5.3 over its own values, where Redis has Lua 5.1 over strings.
- * A prelude in the script itself closes the gap: arguments become text, replies Lua tables with `false` for
- * nothing, results what RESP2 can say, and errors are raised. Numbers are kept floating: the mock's integers have
- * 32 bits, too few for a time in milliseconds. The time is that of the call, as in Redis: the mock's own one jumps by a
- * second, forth and back.
+ * Scripts for ioredis-mock, which runs them in Lua 5.3 on its own values; Redis runs Lua 5.1 on strings. A prelude in the
+ * script closes the gap: arguments become text, replies become Lua tables with `false` for null, results become RESP2
+ * values, and errors are raised. Numbers stay floating-point, because the mock's 32-bit integers cannot hold a time in
+ * milliseconds. TIME is that of the call, as in Redis; the mock's own jumps back and forth by a second.
  *
- * Tables are filled from their end because the mock takes only those for arrays.
+ * Tables are filled from the end: the mock treats only those as arrays.
  */
 
 const prelude = `
@@ -59,19 +58,19 @@ local function resultOf(v)
 end
 return resultOf((function()`;
 
-/** How the mock's Lua, fengari, is configured (by the variable FENGARICONF, read once): 3.0 is written "3". */
+/** Configures the mock's Lua, fengari (the variable FENGARICONF, read once), to write 3.0 as "3". */
 export const fengariConfiguration = JSON.stringify({ LUA_COMPAT_FLOATSTRING: true });
 
-/** What TIME answers: the seconds, and the microseconds within the second. */
+/** The reply to TIME: the seconds, and the microseconds within the second. */
 export const timeOf = (nowMs: number): readonly [seconds: string, microseconds: string] => [
   String(Math.floor(nowMs / 1000)),
   String(Math.floor((nowMs % 1000) * 1000)),
 ];
 
 /**
- * The same script for the mock; its lines keep their numbers.
+ * The script for the mock, with the same line numbers.
  *
- * @param nowMs what the time is for it, epoch milliseconds
+ * @param nowMs the script's time, epoch milliseconds
  */
 export const scriptForMock = (source: string, nowMs: number): string => {
   const [seconds, microseconds] = timeOf(nowMs);
@@ -79,7 +78,7 @@ export const scriptForMock = (source: string, nowMs: number): string => {
   return `${time} ${prelude.replaceAll("\n", " ")} ${source}\nend)())`;
 };
 
-/** The message of an error that a script raised, without what the mock puts around it. */
+/** The message of an error that a script raised, without the mock's additions. */
 export const messageOfScript = (message: string): string =>
   message
     .replace(/^Error trying to loading or executing lua code string in VM: /, "")

@@ -1,4 +1,4 @@
-/** ioredis-mock as a client: a Redis in this process, for machines without redis-server. */
+/** A Redis in this process, for machines without redis-server: ioredis-mock. */
 import { createHash, randomUUID } from "node:crypto";
 import { createRequire } from "node:module";
 import { Redis } from "ioredis";
@@ -7,39 +7,39 @@ import { fengariConfiguration, messageOfScript, scriptForMock, timeOf } from "./
 
 export interface RedisMock {
   readonly client: RedisClient;
-  /** ioredis-mock's own version. */
+  /** ioredis-mock's version. */
   readonly version: string;
   stop(): void;
 }
 
-/** Each mock has data of its own. Wrong types and missing arguments mostly go unnoticed. */
+/** Each mock has its own data. Wrong types and missing arguments mostly go unnoticed. */
 export async function createRedisMock(): Promise<RedisMock> {
   const Mock = await loadMock();
-  // Clients of the same host share their data.
+  // Clients of one host share their data.
   const mock = new Mock({ host: randomUUID() });
-  const known = new Set(new Redis({ lazyConnect: true }).getBuiltinCommands());
+  const commands = new Set(new Redis({ lazyConnect: true }).getBuiltinCommands());
   const scripts = createScripts();
   const run = async (command: RedisCommand): Promise<RedisAnswer> => {
     const whole = scripts.whole(command);
-    return whole === undefined ? noScript : await runOn(mock, known, whole);
+    return whole === undefined ? noScript : await runOn(mock, commands, whole);
   };
   return {
     version: packageVersion(),
     stop: () => mock.disconnect(),
     client: {
       run,
-      // The mock does a command's work within the call: nothing comes between those of one loop.
-      transaction: (commands) => Promise.all(commands.map(run)),
+      // The mock runs a command within the call, so the commands of one loop are atomic.
+      transaction: (all) => Promise.all(all.map(run)),
     },
   };
 }
 
 const noScript: RedisAnswer = { error: "NOSCRIPT No matching script. Please use EVAL." };
 
-/** More are not known at a time: whoever runs one of them sends it again. */
-const mostScripts = 100;
+/** Cached scripts; clients send a missing one again. */
+const MAX_SCRIPTS = 100;
 
-/** What the mock lacks: a script that was run once is known by its digest. */
+/** The script cache that the mock lacks: EVALSHA runs a script by its digest. */
 function createScripts(): { whole(command: RedisCommand): RedisCommand | undefined } {
   const scripts = new Map<string, string>();
   return {
@@ -51,7 +51,7 @@ function createScripts(): { whole(command: RedisCommand): RedisCommand | undefin
       if (/^eval$/i.test(name)) {
         scripts.set(createHash("sha1").update(first).digest("hex"), first);
         const [oldest] = scripts.keys();
-        if (scripts.size > mostScripts && oldest !== undefined) scripts.delete(oldest);
+        if (scripts.size > MAX_SCRIPTS && oldest !== undefined) scripts.delete(oldest);
       }
       return first === "" && rest.length === 0 ? [name] : [name, first, ...rest];
     },
@@ -65,11 +65,17 @@ async function loadMock(): Promise<typeof import("ioredis-mock")> {
   return Mock;
 }
 
-/** The mock lacks `call`: a command is its method of that name. */
-async function runOn(mock: object, known: ReadonlySet<string>, command: RedisCommand): Promise<RedisAnswer> {
+/** The mock has no `call`: a command is its method of that name. */
+async function runOn(
+  mock: object,
+  commands: ReadonlySet<string>,
+  command: RedisCommand,
+): Promise<RedisAnswer> {
   const [name, ...args] = adapted(command);
   if (/^time$/i.test(name) && args.length === 0) return { result: timeOf(preciseNow()) };
-  const method: unknown = known.has(name.toLowerCase()) ? Reflect.get(mock, name.toLowerCase()) : undefined;
+  const method: unknown = commands.has(name.toLowerCase())
+    ? Reflect.get(mock, name.toLowerCase())
+    : undefined;
   if (typeof method !== "function") return { error: `ERR unknown command '${name}'` };
   try {
     const reply: unknown = await Reflect.apply(method, mock, args);
@@ -79,10 +85,10 @@ async function runOn(mock: object, known: ReadonlySet<string>, command: RedisCom
   }
 }
 
-/** Epoch milliseconds, with their fractions. */
+/** Epoch milliseconds with fractions. */
 const preciseNow = (): number => performance.timeOrigin + performance.now();
 
-/** The mock knows SET's options in capitals alone. */
+/** The mock expects SET's options in upper case. */
 function adapted(command: RedisCommand): RedisCommand {
   const [name, first = "", second = "", ...rest] = command;
   if (/^set$/i.test(name)) return [name, first, second, ...rest.map((option) => option.toUpperCase())];
@@ -94,6 +100,6 @@ const withCode = (message: string): string => (/^[A-Z]+ /.test(message) ? messag
 
 function packageVersion(): string {
   const description: unknown = createRequire(import.meta.url)("ioredis-mock/package.json");
-  const known = typeof description === "object" && description !== null && "version" in description;
-  return known ? String(description.version) : "unknown";
+  const isPackage = typeof description === "object" && description !== null && "version" in description;
+  return isPackage ? String(description.version) : "unknown";
 }

@@ -1,22 +1,22 @@
-/** The whole system on one machine: started from the bottom up, stopped from the top down. */
+/** The whole system on one machine, started from the bottom up and stopped from the top down. */
 import { tour } from "../contract/api/tour.ts";
 import { keysPublication } from "../origin/admin/keys/publish.ts";
 import { restoreKey } from "../origin/admin/keys/store.ts";
 import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
-import { connectPostgres, type PostgresPool } from "../origin/db/postgres.ts";
+import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/connect.ts";
-import type { ChildExit } from "./child.ts";
+import type { ChildExit } from "./child-process.ts";
+import type { CleanupStack } from "./cleanup-stack.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
-import { bundleEdge, type EdgeBundle } from "./edge-bundle.ts";
+import { bundleEdge } from "./edge-bundle.ts";
 import { freePort, isPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
 import { connectRedis as connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
-import type { LocalSecrets } from "./secrets.ts";
-import type { StopList } from "./stop-list.ts";
+import type { LocalSecrets } from "./state-dir.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
@@ -25,18 +25,23 @@ export interface StackOptions {
   readonly port: number;
   readonly origins: number;
   readonly secrets: LocalSecrets;
-  /** Where the embedded PostgreSQL keeps its data. */
+  /** The folder of the embedded PostgreSQL. */
   readonly postgresFolder: string;
   /** Servers to use instead of the embedded ones. */
-  readonly external?: { readonly databaseUrl: string; readonly redisUrl: string };
+  readonly external: ExternalServers | undefined;
   readonly redisKeyPrefix: string;
-  /** Gives the start up; what has started stays until `stop`. */
+  /** Cancels the start, not parts that have started. */
   readonly signal: AbortSignal;
   readonly onStep: (line: string) => void;
-  /** A part that ended by itself, in one line. */
+  /** Receives a line if a part exits unexpectedly. */
   readonly onLoss: (line: string) => void;
-  /** A line of a tier's log. @param source such as "origin 1" */
+  /** Receives the log lines of both tiers. @param source such as "origin 1" */
   readonly onLogLine: (source: string, line: string) => void;
+}
+
+export interface ExternalServers {
+  readonly databaseUrl: string;
+  readonly redisUrl: string;
 }
 
 export interface Stack {
@@ -47,119 +52,43 @@ export interface Stack {
   readonly telemetry: TelemetryReceiver;
 }
 
-/** Where a collector takes OTLP over HTTP; where that is taken, another port. */
+/** The standard port of OTLP over HTTP; a free one if it is taken. */
 const TELEMETRY_PORT = 4318;
-/** Whoever looks at the system wants to see what has just happened, milliseconds. */
+/** Short: users want to see their last request, milliseconds. */
 const METRIC_INTERVAL_MS = 2_000;
 
-const receiveTelemetry = async (signal: AbortSignal): Promise<TelemetryReceiver> => {
-  const port = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
-  return await startTelemetryReceiver({ port, signal });
-};
+const secondsSince = (startMs: number): string => `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
 
-const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`;
-
-/** What the demonstration needs in the database: sample data, and the banner's key. */
-const prepareDemo = async (pool: PostgresPool, { demoKey }: LocalSecrets): Promise<void> => {
-  await insertSampleData(pool);
-  const { id, hash } = demoKey;
-  // A demonstration's key that was revoked for the sake of the demonstration is valid again at the next start.
-  await restoreKey(
-    pool,
-    { id, hash, principal: tour.principal, scopes: tour.scopes, expiresAtMs: null },
-    "demo",
-  );
-};
-
-interface Backing {
-  readonly databaseUrl: string;
-  readonly redis: LocalRedis;
-}
-
-const startBacking = async (options: StackOptions, stops: StopList): Promise<Backing> => {
-  const { signal, onStep, external } = options;
-  const sinceMs = performance.now();
-  if (external !== undefined) {
-    const redis = await connectExternalRedis(external.redisUrl, { signal });
-    stops.add(() => redis.stop());
-    onStep(`Redis ${redis.version} (external)`);
-    return { databaseUrl: external.databaseUrl, redis };
-  }
-  const [postgres, redis] = await startBoth(options, stops);
-  onStep(`PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${seconds(sinceMs)})`);
-  onStep(`Redis: ${redis.kind} ${redis.version}`);
-  return { databaseUrl: postgres.url, redis };
-};
-
-/** Has a part stopped with the others, and tells where it ends before. */
-const watch = (
-  name: string,
-  part: { readonly exited: Promise<ChildExit>; stop(): Promise<void> },
-  stops: StopList,
-  onLoss: (line: string) => void,
-): void => {
-  let isStopping = false;
-  stops.add(() => {
-    isStopping = true;
-    return part.stop();
-  });
-  void part.exited.then(({ code, signal }) => {
-    if (!isStopping) onLoss(`${name} has ended by itself (${signal ?? `exit ${code}`})`);
-  });
-};
-
-/** Both at once; where one fails, the other is stopped as well. */
-const startBoth = async ({ signal, postgresFolder, onStep, onLoss }: StackOptions, stops: StopList) => {
-  const postgres = startPostgres({ folder: postgresFolder, signal, onNotice: onStep });
-  const redis = startRedis({ signal, onNotice: onStep });
-  const results = await Promise.allSettled([
-    postgres.then((part) => watch("PostgreSQL", part, stops, onLoss)),
-    redis.then((part) => watch("Redis", part, stops, onLoss)),
-  ]);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-  return await Promise.all([postgres, redis]);
-};
-
-/** @throws LocalError, or the signal's reason; `stops` holds what has to be stopped then */
-export const startStack = async (options: StackOptions, stops: StopList): Promise<Stack> => {
+/** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
+export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {
   const { secrets, signal, onStep, onLogLine, redisKeyPrefix } = options;
-  const sinceMs = performance.now();
+  const startMs = performance.now();
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
-  stops.add(() => bundling);
-  // First, so that it is stopped last: it takes what the others have to tell at their end.
-  const telemetry = await receiveTelemetry(signal);
-  stops.add(() => telemetry.stop());
-  const { databaseUrl, redis } = await startBacking(options, stops);
-
+  cleanups.add(() => bundling);
+  // Starts first and stops last: it receives the telemetry of the others' shutdown.
+  const telemetry = await startTelemetryReceiver({
+    port: (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0,
+    signal,
+  });
+  cleanups.add(() => telemetry.stop());
+  const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
-  stops.add(() => bridge.stop());
+  cleanups.add(() => bridge.stop());
   const shared = {
     SIGNING_KEYS: secrets.signingKeys,
     REDIS_KEY_PREFIX: redisKeyPrefix,
     OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
   };
-  const environment = {
-    ...shared,
-    DATABASE_URL: databaseUrl,
-    REDIS_URL: bridge.url,
-    REDIS_TOKEN: bridge.token,
-  };
-  const origins = await startOrigins(options, environment, stops);
+  const origins = await startOrigins(
+    options,
+    { ...shared, DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token },
+    cleanups,
+  );
+  await prepareDemo(options, databaseUrl, bridge);
 
-  const log = createLog("silent");
-  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
-  try {
-    await prepareDemo(pool, secrets);
-    const redis = connectRedis(bridge.url, bridge.token, log);
-    await publish(keysPublication, { pool, redis, keyPrefix: redisKeyPrefix });
-  } finally {
-    await pool.close();
-  }
-
-  const bundle: EdgeBundle = await bundling;
-  onStep(`edge bundled, as wrangler deploy would upload it (${seconds(sinceMs)})`);
+  const bundle = await bundling;
+  onStep(`edge bundled, as wrangler deploy would upload it (${secondsSince(startMs)})`);
   signal.throwIfAborted();
   const edge = await startEdge({
     bundle,
@@ -169,43 +98,107 @@ export const startStack = async (options: StackOptions, stops: StopList): Promis
       ORIGINS: origins.map(({ url }) => url).join(","),
       UPSTASH_REDIS_REST_URL: bridge.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
-      // Every trace is kept: on a laptop there are few.
+      // On a laptop there are few traces: keep all.
       OTEL_TRACES_SAMPLER_ARG: "1",
       OTEL_METRIC_EXPORT_INTERVAL: String(METRIC_INTERVAL_MS),
     },
     onLine: (line) => onLogLine("edge", line),
   });
-  stops.add(() => edge.stop());
+  cleanups.add(() => edge.stop());
   onStep(`edge runs in miniflare on ${edge.url}`);
   return { edge, origins, databaseUrl, bridge, telemetry };
 };
 
+const startStores = async (
+  options: StackOptions,
+  cleanups: CleanupStack,
+): Promise<{ readonly databaseUrl: string; readonly redis: LocalRedis }> => {
+  const { signal, postgresFolder, onStep, external } = options;
+  const startMs = performance.now();
+  if (external !== undefined) {
+    const redis = await connectExternalRedis(external.redisUrl);
+    cleanups.add(() => redis.stop());
+    onStep(`Redis ${redis.version} (external)`);
+    return { databaseUrl: external.databaseUrl, redis };
+  }
+  const starts = [
+    startPostgres({ folder: postgresFolder, signal, onNotice: onStep }).then((part) => {
+      watch("PostgreSQL", part, options, cleanups);
+      return part;
+    }),
+    startRedis({ signal }).then((part) => {
+      watch("Redis", part, options, cleanups);
+      return part;
+    }),
+  ] as const;
+  // Only after both have settled are the cleanups complete.
+  await Promise.allSettled(starts);
+  const [postgres, redis] = await Promise.all(starts);
+  onStep(`PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${secondsSince(startMs)})`);
+  onStep(`Redis: ${redis.kind} ${redis.version}`);
+  return { databaseUrl: postgres.url, redis };
+};
+
 const startOrigins = async (
-  { origins, signal, onStep, onLoss, onLogLine }: StackOptions,
+  options: StackOptions,
   environment: Readonly<Record<string, string>>,
-  stops: StopList,
+  cleanups: CleanupStack,
 ): Promise<LocalOrigin[]> => {
-  const sinceMs = performance.now();
-  const starts = Array.from({ length: origins }, async (_, index) => {
+  const { signal, onStep, onLogLine } = options;
+  const startMs = performance.now();
+  const start = async (index: number): Promise<LocalOrigin> => {
     const name = `origin ${index + 1}`;
     const onLine = (line: string): void => onLogLine(name, line);
     const origin = await startOrigin({ name, port: await freePort(), environment, signal, onLine });
-    watch(name, origin, stops, onLoss);
+    watch(name, origin, options, cleanups);
     return origin;
-  });
-  const results = await Promise.allSettled(starts);
-  const failed = results.find((result) => result.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-  const started = await Promise.all(starts);
-  for (const { name, url } of started) onStep(`${name} ${url} (${seconds(sinceMs)})`);
-  return started;
+  };
+  const starts = Array.from({ length: options.origins }, (_, index) => start(index));
+  await Promise.allSettled(starts);
+  const origins = await Promise.all(starts);
+  for (const { name, url } of origins) onStep(`${name} ${url} (${secondsSince(startMs)})`);
+  return origins;
 };
 
-/** @throws LocalError that names what is missing or wrong */
-export const externalFrom = (environment: NodeJS.ProcessEnv): { databaseUrl: string; redisUrl: string } => {
-  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
-  if (!databaseUrl || !redisUrl) {
-    throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
+/** Registers the part's cleanup, and reports an exit before it. */
+const watch = (
+  name: string,
+  part: { readonly exited: Promise<ChildExit>; stop(): Promise<void> },
+  { onLoss }: StackOptions,
+  cleanups: CleanupStack,
+): void => {
+  let isStopping = false;
+  cleanups.add(() => {
+    isStopping = true;
+    return part.stop();
+  });
+  void part.exited.then(({ code, signal }) => {
+    if (!isStopping) onLoss(`${name} has exited unexpectedly (${signal ?? `exit code ${code}`})`);
+  });
+};
+
+/** Inserts the sample data and the banner's key, which is valid again even if it was revoked. */
+const prepareDemo = async (
+  { secrets: { demoKey }, redisKeyPrefix: keyPrefix }: StackOptions,
+  databaseUrl: string,
+  bridge: UpstashBridge,
+): Promise<void> => {
+  const log = createLog("silent");
+  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
+  try {
+    await insertSampleData(pool);
+    const { id, hash } = demoKey;
+    const { principal, scopes } = tour;
+    await restoreKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "demo");
+    await publish(keysPublication, { pool, redis: connectRedis(bridge.url, bridge.token, log), keyPrefix });
+  } finally {
+    await pool.close();
   }
-  return { databaseUrl, redisUrl };
+};
+
+/** @throws LocalError if a variable is missing */
+export const externalServers = (environment: NodeJS.ProcessEnv): ExternalServers => {
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
+  if (databaseUrl && redisUrl) return { databaseUrl, redisUrl };
+  throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
 };

@@ -1,117 +1,118 @@
-/** Upstash's REST protocol over the local Redis, so that what is deployed against Upstash runs unchanged. */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { setTimeout as pause } from "node:timers/promises";
-import type { RedisClient } from "./redis-client.ts";
-import { endpoints, type Json, Refusal, toBase64, toText } from "./upstash-protocol.ts";
+/** Upstash's REST protocol (Upstash, "REST API") for the local Redis: production code runs against it unchanged. */
+import { type Context, Hono } from "hono";
+import { bearerAuth } from "hono/bearer-auth";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import * as z from "zod/mini";
+import { type LocalServer, serveLocally } from "./http-server.ts";
+import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis-client.ts";
 
-const host = "127.0.0.1";
-const maxBodyBytes = 10 * 1024 * 1024;
-/** Longer than clients keep theirs, so that none sends on a connection that is about to be closed. */
-const keepAliveMs = 120_000;
-/** How long requests under way may take once the bridge stops. */
-const drainMs = 1_000;
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/** Longer than clients keep idle connections, so that none sends on a closing one. */
+const KEEP_ALIVE_MS = 120_000;
 
-export interface UpstashBridgeOptions {
-  readonly client: RedisClient;
-  /** What callers must send as their bearer token. */
+export interface UpstashBridge extends LocalServer {
+  /** The bearer token that callers must send. */
   readonly token: string;
-  /** @default a free one */
-  readonly port?: number;
-}
-
-export interface UpstashBridge {
-  /** `http://127.0.0.1:PORT` */
-  readonly url: string;
-  readonly token: string;
-  /** Ends requests under way within 1 s; leaves the client as it is. May be called again. */
-  stop(): Promise<void>;
 }
 
 /**
- * Serves `POST /` (a command), `POST /pipeline` and `POST /multi-exec` (lists of commands) on 127.0.0.1.
+ * Serves `POST /` (a command), `POST /pipeline` and `POST /multi-exec` (lists of commands) on 127.0.0.1. `stop` leaves the
+ * client connected.
  *
- * Answers 400 to what the server or the protocol refuses, 401 to another token, 413 to a body over 10 MiB, 503
- * while the server cannot be reached. Commands that would change or hold the connection that all callers share
- * (SUBSCRIBE, BLPOP, SELECT, …) are refused.
+ * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB, 503 if the
+ * server is unreachable. Commands that would change or block the shared connection (SUBSCRIBE, BLPOP, SELECT, …) are
+ * rejected.
  *
- * @throws when the port is taken
+ * @param options.port @default a free one
+ * @throws if the port is taken
  */
-export async function startUpstashBridge(options: UpstashBridgeOptions): Promise<UpstashBridge> {
+export async function startUpstashBridge(options: {
+  readonly client: RedisClient;
+  readonly token: string;
+  readonly port?: number;
+}): Promise<UpstashBridge> {
   const { client, token, port = 0 } = options;
-  const isAuthorized = bearerCheck(token);
-  const server = createServer((request, response) => {
-    const answer = isAuthorized(request)
-      ? serve(client, request)
-      : Promise.reject(new Refusal(401, "Unauthorized"));
-    void answer.then(
-      (body) => respond(response, 200, body),
-      (error: unknown) => respondError(response, error),
-    );
+  const server = await serveLocally(createApp(client, token).fetch, port, {
+    keepAliveTimeout: KEEP_ALIVE_MS,
   });
-  server.keepAliveTimeout = keepAliveMs;
-  server.listen({ host, port });
-  await once(server, "listening");
-  const address = server.address();
-  const actualPort = typeof address === "object" && address !== null ? address.port : port;
-  return { url: `http://${host}:${actualPort}`, token, stop: () => stopServer(server) };
+  return { ...server, token };
 }
 
-/** Compares digests, which have one length, in constant time. */
-function bearerCheck(token: string): (request: IncomingMessage) => boolean {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  const expected = digest(`Bearer ${token}`);
-  return ({ headers }) => timingSafeEqual(digest(headers.authorization ?? ""), expected);
-}
+const createApp = (client: RedisClient, token: string): Hono => {
+  const app = new Hono();
+  const message = { error: "Unauthorized" };
+  app.use(bearerAuth({ token, noAuthenticationHeader: { message }, invalidToken: { message } }));
+  app.use(bodyLimit({ maxSize: MAX_BODY_BYTES, onError: () => reject("max request size exceeded", 413) }));
 
-async function serve(client: RedisClient, request: IncomingMessage): Promise<Json> {
-  const endpoint = request.method === "POST" ? endpoints[request.url ?? "/"] : undefined;
-  if (endpoint === undefined)
-    throw new Refusal(404, `ERR no such endpoint: ${request.method} ${request.url}`);
-  const encode = request.headers["upstash-encoding"] === "base64" ? toBase64 : toText;
-  return endpoint(client, parseJson(await readBody(request)), encode);
-}
+  app.post("/", async (c) => {
+    const answer = await client.run(await readBody(c, command));
+    return "error" in answer ? c.json(answer, 400) : c.json(encodeAnswer(c, answer));
+  });
+  app.post("/pipeline", async (c) => {
+    const commands = await readBody(c, pipeline);
+    const answers = await Promise.all(commands.map((each) => client.run(each)));
+    return c.json(answers.map((answer) => encodeAnswer(c, answer)));
+  });
+  app.post("/multi-exec", async (c) => {
+    const answers = await client.transaction(await readBody(c, pipeline));
+    return "error" in answers
+      ? c.json(answers, 400)
+      : c.json(answers.map((answer) => encodeAnswer(c, answer)));
+  });
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-    bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new Refusal(413, `ERR max request size exceeded: ${maxBodyBytes} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
+  app.notFound((c) => c.json({ error: `ERR no such endpoint: ${c.req.method} ${c.req.path}` }, 404));
+  app.onError((error, c) => {
+    if (!(error instanceof HTTPException))
+      return c.json({ error: `ERR Redis does not answer: ${error.message}` }, 503);
+    return error.res ?? c.json({ error: error.message }, error.status);
+  });
+  return app;
+};
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refusal(400, "ERR failed to parse the request: it is not JSON");
-  }
-}
+const reject = (reason: string, status: 400 | 413): never => {
+  throw new HTTPException(status, { message: `ERR ${reason}` });
+};
 
-function respondError(response: ServerResponse, error: unknown): void {
-  const refusal =
-    error instanceof Refusal ? error : new Refusal(503, `ERR Redis does not answer: ${String(error)}`);
-  // What was not read of the request would be taken for the next one.
-  if (!response.req.complete) response.setHeader("connection", "close");
-  respond(response, refusal.status, { error: refusal.message });
-}
+/** Commands that change, block or end the connection that all callers share. */
+const UNAVAILABLE: ReadonlySet<string> = new Set([
+  ..."AUTH CLIENT HELLO MONITOR QUIT READONLY READWRITE RESET SELECT MULTI EXEC DISCARD WATCH UNWATCH".split(
+    " ",
+  ),
+  ..."SUBSCRIBE PSUBSCRIBE SSUBSCRIBE UNSUBSCRIBE PUNSUBSCRIBE SUNSUBSCRIBE".split(" "),
+  ..."BLPOP BRPOP BLMOVE BLMPOP BRPOPLPUSH BZPOPMIN BZPOPMAX BZMPOP WAIT WAITAOF".split(" "),
+  ..."SHUTDOWN DEBUG REPLICAOF SLAVEOF FAILOVER SYNC PSYNC".split(" "),
+]);
 
-function respond(response: ServerResponse, status: number, body: Json): void {
-  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(body));
-}
+const argument = z.pipe(z.union([z.string(), z.number(), z.boolean()]), z.transform(String));
+const command = z.pipe(
+  z.array(argument),
+  z.transform(([name = "", ...args], context): RedisCommand => {
+    if (name !== "" && !UNAVAILABLE.has(name.toUpperCase())) return [name, ...args];
+    context.issues.push({ code: "custom", message: `Command is not available: '${name}'`, input: name });
+    return z.NEVER;
+  }),
+);
+const pipeline = z.array(command).check(z.minLength(1, "empty pipeline"));
 
-async function stopServer(server: Server): Promise<void> {
-  if (!server.listening) return;
-  const closed = once(server, "close");
-  server.close();
-  const timer = new AbortController();
-  const timeout = pause(drainMs, undefined, { signal: timer.signal }).catch(() => {});
-  await Promise.race([closed, timeout]);
-  timer.abort();
-  server.closeAllConnections();
-  await closed;
-}
+const readBody = async <T extends z.ZodMiniType>(c: Context, schema: T): Promise<z.output<T>> => {
+  const body: unknown = await c.req.json().catch(() => undefined);
+  const result = schema.safeParse(body);
+  return result.success ? result.data : reject(`invalid request: ${result.error.issues[0]?.message}`, 400);
+};
+
+/** What a response can contain. */
+type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json };
+
+const encodeAnswer = (c: Context, answer: RedisAnswer): Json => {
+  if ("error" in answer) return answer;
+  const isBase64 = c.req.header("upstash-encoding") === "base64";
+  const encode = (reply: RedisReply): Json => {
+    if (reply === null || typeof reply === "number") return reply;
+    if (typeof reply !== "string" && !Buffer.isBuffer(reply)) return reply.map(encode);
+    return Buffer.from(reply).toString(isBase64 ? "base64" : "utf8");
+  };
+  // "OK" is the one string that Upstash does not encode.
+  const isOk = !Array.isArray(answer.result) && String(answer.result) === "OK";
+  return { result: isOk ? "OK" : encode(answer.result) };
+};

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";

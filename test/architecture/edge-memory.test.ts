@@ -11,9 +11,9 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { bundleEdge, type EdgeBundle } from "../../src/local/edge-bundle.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { emptyBlocklist } from "../bench/edge/blocked.ts";
 import { type Client, clientOf, createClients, orderRequest } from "../bench/edge/clients.ts";
 import { type EdgeBenchStore, publish, startStore } from "../bench/edge/store.ts";
@@ -41,7 +41,7 @@ const QUIET_MS = 1_500;
 const POLL_MS = 50;
 const SETTLE_LIMIT_MS = 30_000;
 
-const stops = new StopList();
+const stops = new CleanupStack();
 let bundle: EdgeBundle;
 let script: string;
 let store: EdgeBenchStore;
@@ -54,9 +54,9 @@ beforeAll(async () => {
   script = await readFile(bundle.path, "utf8");
   store = await startStore(stops, new AbortController().signal);
 }, 120_000);
-afterAll(() => stops.stopAll());
+afterAll(() => stops.runAll());
 
-const serve = async (listener: RequestListener, ends: StopList): Promise<string> => {
+const serve = async (listener: RequestListener, ends: CleanupStack): Promise<string> => {
   const server = createServer(listener);
   server.keepAliveTimeout = ANSWER_LIMIT_MS;
   server.listen(0, "127.0.0.1");
@@ -95,7 +95,7 @@ const at = (value: unknown, ...names: readonly string[]): unknown =>
   );
 
 /** Chrome DevTools Protocol, as far as it is needed. `HeapProfiler.collectGarbage` is never answered by workerd. */
-const inspect = async (port: number, ends: StopList): Promise<Inspector> => {
+const inspect = async (port: number, ends: CleanupStack): Promise<Inspector> => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/worker`);
   await once(socket, "open");
   ends.add(async () => socket.terminate());
@@ -160,7 +160,7 @@ interface Watched {
 
 /** @returns bytes of the heap by which it grows with each request */
 const growthOf = async ({ name, script, environment, settle }: Watched): Promise<number> => {
-  const ends = new StopList();
+  const ends = new CleanupStack();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-edge-memory-"));
     ends.add(() => rm(folder, { recursive: true, force: true }));
@@ -211,7 +211,7 @@ const growthOf = async ({ name, script, environment, settle }: Watched): Promise
     );
     return growth;
   } finally {
-    await ends.stopAll();
+    await ends.runAll();
   }
 };
 
@@ -233,7 +233,7 @@ for (const { ratio, kept, collector } of cases) {
   test(
     `the heap stays as it is where ${kept} and the collector ${collector}`,
     async () => {
-      const ends = new StopList();
+      const ends = new CleanupStack();
       try {
         let lastAtMs = performance.now();
         const collectorUrl = await serve((request, response) => {
@@ -271,7 +271,7 @@ for (const { ratio, kept, collector } of cases) {
         });
         expect(growth).toBeLessThan(MOST_GROWTH);
       } finally {
-        await ends.stopAll();
+        await ends.runAll();
       }
     },
     TIMEOUT_MS,

@@ -38,7 +38,17 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
   },
   local: {
     folders: [...shared, "origin"],
-    packages: ["node:", "miniflare", "smol-toml", "ioredis", "ioredis-mock", "pg"],
+    packages: [
+      "node:",
+      "hono",
+      "zod",
+      "@hono/node-server",
+      "miniflare",
+      "smol-toml",
+      "ioredis",
+      "ioredis-mock",
+      "pg",
+    ],
   },
 };
 

@@ -8,7 +8,7 @@ import type { Readable } from "node:stream";
 import { build } from "esbuild";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { expect, test } from "vitest";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 
 const src = join(projectFolder, "src");
 const files = ["lib", "middleware", "resilience", "security-events", "telemetry"]

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import type { Scope } from "../../src/origin/db/database.ts";
 import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/db/errors.ts";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
@@ -47,8 +47,8 @@ describeDatabases(
 
     /** The same behind a TCP proxy that can stop answering. */
     const behindDoor = async (options: ConnectOptions = {}) => {
-      const stops = new StopList();
-      onTestFinished(() => stops.stopAll());
+      const stops = new CleanupStack();
+      onTestFinished(() => stops.runAll());
       const url = new URL(fixture().databaseUrl);
       const door: Door = await startDoor(url.href);
       stops.add(() => door.stop());

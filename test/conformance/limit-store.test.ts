@@ -1,7 +1,7 @@
 /** The limiter's store over the origin's drivers for Redis: for an origin that mounts the guards itself. */
 import { pino } from "pino";
 import { describe } from "vitest";
-import { StopList } from "../../src/local/stop-list.ts";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
 import { connectRedis } from "../../src/origin/redis/connect.ts";
 import { limitStoreOf } from "../../src/origin/stores/limits.ts";
@@ -12,7 +12,7 @@ import { noRedis, redisAdmin, startRedisServer } from "./support/redis-server.ts
 const log = pino({ level: "silent" });
 
 const over = async (driver: RedisDriver): Promise<LimitStoreUnderTest> => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   const server = await startRedisServer();
   stops.add(() => server.end());
   const route = await driver.route(server.url, stops);
@@ -34,7 +34,7 @@ const over = async (driver: RedisDriver): Promise<LimitStoreUnderTest> => {
     override: async (field, text) => void (await admin.hset(publishedOverridesName(keyPrefix), field, text)),
     write: async (bucket, text) => void (await admin.set(nameOf(bucket), text)),
     keptForMs: (bucket) => admin.pttl(nameOf(bucket)),
-    stop: () => stops.stopAll(),
+    stop: () => stops.runAll(),
   };
 };
 

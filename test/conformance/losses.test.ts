@@ -1,7 +1,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { startBlackHole } from "./support/black-hole.ts";
@@ -180,8 +180,8 @@ describeDatabases(
       const { connect } = fixture();
       const options = { connectTimeoutMs: 400 };
       if (driver === overTcp) return [connect({ ...options, url: ofPort(port) })];
-      const stops = new StopList();
-      onTestFinished(() => stops.stopAll());
+      const stops = new CleanupStack();
+      onTestFinished(() => stops.runAll());
       const route = await overWebSocket.route(`postgres://a:b@127.0.0.1:${port}/c`, stops);
       return [
         connect({ ...options, ...(route.webSocketProxy && { webSocketProxy: route.webSocketProxy }) }),

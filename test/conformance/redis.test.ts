@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { connectRedis } from "../../src/origin/redis/connect.ts";
 import type { RedisStore } from "../../src/origin/redis/store.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/response-cache/scripts.lua.ts";
@@ -30,7 +30,7 @@ const log = pino({ level: "silent" });
 const isMissing = ({ scheme }: RedisDriver): boolean => scheme === "redis" && noRedis !== undefined;
 
 const testsOf = (driver: RedisDriver): void => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   let server: RedisServer | undefined;
   let route: RedisRoute;
   let admin: Redis | undefined;
@@ -49,7 +49,7 @@ const testsOf = (driver: RedisDriver): void => {
     admin = connection;
     stops.add(async () => connection.disconnect());
   });
-  afterAll(() => stops.stopAll());
+  afterAll(() => stops.runAll());
 
   const connect = (to: RedisRoute = route): RedisStore => {
     const store = connectRedis(to.url, to.token, log);

@@ -3,9 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from "vitest";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { insertSampleData, sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
@@ -23,7 +23,7 @@ const AT_ONCE_MS = 2_000;
 /** The promise: so long after the database's return everything is back. */
 const BACK_MS = 5_000;
 
-const stops = new StopList();
+const stops = new CleanupStack();
 let postgres: LocalPostgres;
 let startServer: () => Promise<LocalPostgres>;
 let databaseUrl: string;
@@ -65,7 +65,7 @@ beforeAll(async () => {
   await pool.close();
   ({ api, admin } = await origin.addresses());
 });
-afterAll(() => stops.stopAll());
+afterAll(() => stops.runAll());
 
 const order = (timeoutMs?: number): Promise<Reply> =>
   sendSigned(api, "/v1/orders", {

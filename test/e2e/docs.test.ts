@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { contentSecurityPolicy } from "../../src/origin/docs/page.ts";
 import { type System, startSystem } from "../support/system.ts";
 

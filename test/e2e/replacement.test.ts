@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres } from "../../src/local/postgres.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { runLocal } from "../support/local-run.ts";
 
 const execute = promisify(execFile);

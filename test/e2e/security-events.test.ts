@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
-import { StopList } from "../../src/local/stop-list.ts";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
@@ -38,7 +38,7 @@ const acceptedIds = ({ accepted }: WebhookServer): string[] =>
   accepted.flatMap(({ body }) => eventsIn(body).map(({ id }) => id));
 
 describe("the outbox", () => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   let pool: PostgresPool;
   let webhook: WebhookServer;
 
@@ -49,16 +49,16 @@ describe("the outbox", () => {
     stops.add(() => pool.close());
     await migrate(pool, await readMigrations());
   });
-  afterAll(() => stops.stopAll());
+  afterAll(() => stops.runAll());
 
-  let ending = new StopList();
+  let ending = new CleanupStack();
   beforeEach(async () => {
-    ending = new StopList();
+    ending = new CleanupStack();
     await pool.query("DELETE FROM security_event_outbox");
     webhook = await startWebhookServer();
     ending.add(() => webhook.stop());
   });
-  afterEach(() => ending.stopAll());
+  afterEach(() => ending.runAll());
 
   const webhookOf = (timeoutMs?: number): Sink =>
     webhookSink({ url: webhook.url, token: "t", format: "json", serviceName: "test", timeoutMs });
@@ -312,7 +312,7 @@ describe("the outbox", () => {
 });
 
 describe("an origin", () => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   let backing: Backing;
   let origin: OriginProcess;
   let webhook: WebhookServer;
@@ -334,7 +334,7 @@ describe("an origin", () => {
     const { items }: { items: { id: string }[] } = JSON.parse(list.body);
     product = items[0]?.id ?? "";
   });
-  afterAll(() => stops.stopAll());
+  afterAll(() => stops.runAll());
 
   const accesses = (): readonly SecurityEvent[] =>
     webhook.accepted.flatMap(({ body }) => eventsIn(body)).filter(({ type }) => type === "data_access");

@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
 import { erasePostgres } from "../../src/local/postgres.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
 import { isLong } from "../support/runtime.ts";
 
@@ -34,27 +34,27 @@ const stop = async (run: LocalRun): Promise<void> => {
   expect(await run.exited).toBe(0);
 };
 
-/** Pastes the banner's commands into a shell; the answers' statuses and bodies. */
+/** Runs the banner's commands in a shell; returns the statuses and bodies of the responses. */
 const paste = async (run: LocalRun): Promise<{ status: string; body: string }[]> => {
   await run.line("Ctrl-C stops everything");
   const commands = run.output.filter((line) => line.trim().startsWith("curl "));
-  const answers: { status: string; body: string }[] = [];
+  const responses: { status: string; body: string }[] = [];
   for (const command of commands) {
     const script = command.replace("curl -s", "curl -s -w '\\n%{http_code}'");
     const { stdout } = await execute("bash", ["-c", script]);
     const at = stdout.lastIndexOf("\n");
-    answers.push({ status: stdout.slice(at + 1), body: stdout.slice(0, at) });
+    responses.push({ status: stdout.slice(at + 1), body: stdout.slice(0, at) });
   }
-  return answers;
+  return responses;
 };
 
 describe("npm start", () => {
-  test("prints three commands that work when pasted, and keeps its data over a restart", async () => {
+  test("prints three commands that work, and keeps its data across a restart", async () => {
     const first = start();
-    const answers = await paste(first);
-    expect(answers.map(({ status }) => status)).toEqual(["200", "201", "200"]);
+    const responses = await paste(first);
+    expect(responses.map(({ status }) => status)).toEqual(["200", "201", "200"]);
     await stop(first);
-    const bought = JSON.parse(answers[1]?.body ?? "").id;
+    const bought = JSON.parse(responses[1]?.body ?? "").id;
 
     const second = start();
     const again = await paste(second);
@@ -68,34 +68,44 @@ describe("npm start", () => {
   });
 
   test.each(
-    isLong ? ["Starting", "Redis", "PostgreSQL", "origin 1", "Breakwater runs"] : ["origin 1"],
-  )("Ctrl-C after «%s» leaves no process and no locked folder", async (moment) => {
+    isLong ? ["Starting", "Redis", "PostgreSQL", "origin 1", "Breakwater is running"] : ["origin 1"],
+  )("Ctrl-C after %j leaves no process and no lock", async (moment) => {
     const run = start();
     await run.line(moment);
     const processes = run.descendants();
     run.interrupt();
     expect(await run.exited).toBe(0);
-    // What was killed with its parent is gone when the system has noticed.
     await expect.poll(() => processes.filter(isAlive), { timeout: 5_000 }).toEqual([]);
     expect(run.output.at(-1)).toBe("Stopped.");
   });
 
-  test.runIf(isLong)("the embedded mock stands in where there is no redis-server", async () => {
+  test("a start that is killed leaves no process, and the next start works", async () => {
+    const run = start();
+    await run.line("Breakwater is running");
+    const processes = run.descendants();
+    process.kill(run.pid, "SIGKILL");
+    await expect.poll(() => processes.filter(isAlive), { timeout: 15_000 }).toEqual([]);
+    const second = start();
+    expect((await paste(second)).map(({ status }) => status)).toEqual(["200", "201", "200"]);
+    await stop(second);
+  });
+
+  test.runIf(isLong)("the embedded mock replaces redis-server", async () => {
     const run = start([], { BREAKWATER_EMBEDDED_REDIS: "mock" });
     expect((await paste(run)).map(({ status }) => status)).toEqual(["200", "201", "200"]);
     expect(run.output.join("\n")).toContain("ioredis-mock");
     await stop(run);
   });
 
-  test("a request's id leads to its one trace, of both tiers and the statement, and to their readable lines", async () => {
+  test("a request id leads to its trace of both tiers and the SQL statement, and to their log lines", async () => {
     const run = start();
     const api = (await run.line("  API ")).match(/http:\S+/)?.[0];
     const traces = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
     const response = await fetch(`${api}/v1/products?limit=3`);
     const id = response.headers.get("x-request-id") ?? "";
     const spans = async (): Promise<string[]> => {
-      const answer = await fetch(`${traces}/traces/${id}.json`);
-      const trace = traceJson.safeParse(await answer.json());
+      const response = await fetch(`${traces}/traces/${id}.json`);
+      const trace = traceJson.safeParse(await response.json());
       return (trace.data?.spans ?? []).map(({ service, name }) => `${service}: ${name}`);
     };
     await expect
@@ -116,23 +126,26 @@ describe("npm start", () => {
     await stop(run);
   });
 
-  test.runIf(isLong)("an origin that is killed is told in one line, and the others go on", async () => {
-    const run = start();
-    await run.line("Breakwater runs");
-    const { stdout } = await execute("pgrep", [
-      "-f",
-      `${projectFolder}src/origin/main.ts`,
-      "-P",
-      String(run.pid),
-    ]);
-    process.kill(Number(stdout.split("\n")[0]), "SIGKILL");
-    expect(await run.line("has ended by itself")).toMatch(
-      /^ {2}! origin \d has ended by itself \(SIGKILL\)$/,
-    );
-    await stop(run);
-  });
+  test.runIf(isLong)(
+    "an origin that is killed is reported in one line, and the others continue",
+    async () => {
+      const run = start();
+      await run.line("Breakwater is running");
+      const { stdout } = await execute("pgrep", [
+        "-f",
+        `${projectFolder}src/origin/main.ts`,
+        "-P",
+        String(run.pid),
+      ]);
+      process.kill(Number(stdout.split("\n")[0]), "SIGKILL");
+      expect(await run.line("has exited unexpectedly")).toMatch(
+        /^ {2}! origin \d has exited unexpectedly \(SIGKILL\)$/,
+      );
+      await stop(run);
+    },
+  );
 
-  test("a second start in the same folder is told so", async () => {
+  test("a second start in the same folder is rejected", async () => {
     const run = start();
     await run.line("Redis");
     const second = start();
@@ -141,7 +154,7 @@ describe("npm start", () => {
     await stop(run);
   });
 
-  test("a taken port is told in one line", async () => {
+  test("a taken port is reported in one line", async () => {
     const server = createServer().listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = server.address();
@@ -155,8 +168,8 @@ describe("npm start", () => {
   test.each([
     [["--origins", "0"], "✗ --origins 0: give a whole number from 1 to 8"],
     [["--nonsense"], "✗ Unknown option '--nonsense'"],
-    [["--external", "--fresh"], "✗ --fresh only ever erases the embedded data: leave it out with --external"],
-  ])("%j is refused in one line", async (args, line) => {
+    [["--external", "--fresh"], "✗ --fresh erases only embedded data: omit it with --external"],
+  ])("%j is rejected in one line", async (args, line) => {
     const run = start(args);
     expect(await run.exited).toBe(1);
     expect(run.output.at(-1)).toContain(line);

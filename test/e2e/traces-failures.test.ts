@@ -4,7 +4,7 @@ import { request as ask, createServer, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { orders } from "../../src/contract/api/limits.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
-import type { Span } from "../../src/local/telemetry/otlp-spans.ts";
+import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
 import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
 import { setOverride } from "../../src/origin/admin/limits/store.ts";

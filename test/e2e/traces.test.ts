@@ -4,7 +4,7 @@ import { Block } from "../../src/contract/admin.ts";
 import { Order } from "../../src/contract/api/orders.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type { Route } from "../../src/contract/route.ts";
-import type { Span } from "../../src/local/telemetry/otlp-spans.ts";
+import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { isSampled } from "../../src/telemetry/trace-context.ts";

@@ -5,7 +5,7 @@ import { createRedis, isRedisRefusal, type RedisCommand } from "../../src/edge/s
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
 
-const TOKEN = "a secret token";
+const TOKEN = "a-secret-token";
 
 const clientOf = (url: string, token = TOKEN, timeoutMs = 5_000): RedisCommand =>
   createRedis({ url, token, timeoutMs });

@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { isLong } from "../support/runtime.ts";
 import { hasKubectl, isRequired, k8sFolder, render, withCopy } from "./support/render.ts";
 

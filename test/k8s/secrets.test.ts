@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { secretData } from "./support/environment.ts";
 import { parseManifests, toManifests } from "./support/manifests.ts";
 import { originConfiguration } from "./support/origin-configuration.ts";

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import pg from "pg";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { spawnChild } from "../../src/local/child.ts";
+import { spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { LocalError } from "../../src/local/local-error.ts";
 import {
@@ -15,9 +15,9 @@ import {
   type PostgresOptions,
   startPostgres,
 } from "../../src/local/postgres.ts";
-import { findBinaries } from "../../src/local/postgres-binaries.ts";
+import { findPrograms } from "../../src/local/postgres-paths.ts";
 
-/** A folder for data, in one that every user can enter unless `mode` says otherwise. */
+/** @param mode of the folder around the data folder; by default every user can enter it */
 async function dataFolder(mode = 0o755): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), "breakwater-test-"));
   await chmod(base, mode);
@@ -45,21 +45,21 @@ async function query(url: string, sql: string): Promise<unknown[]> {
   }
 }
 
-/** The processes that name `folder` in their command line. */
+/** The command lines that contain `folder`. */
 async function processesOf(folder: string): Promise<string[]> {
   const { stdout } = await promisify(execFile)("ps", ["-ww", "-eo", "args="]);
   return stdout.split("\n").filter((line) => line.includes(folder));
 }
 
-/** Resolves when something whose name begins with `prefix` appears in `folder`. */
+/** Resolves when an entry with the prefix appears in the folder. */
 async function appearance(folder: string, prefix: string): Promise<void> {
   for await (const { filename } of watch(folder)) {
     if (filename?.startsWith(prefix)) return;
   }
 }
 
-describe("an embedded PostgreSQL", () => {
-  it("serves a database that sorts and compares alike on every platform", async () => {
+describe("the embedded PostgreSQL", () => {
+  it("sorts and compares alike on every platform", async () => {
     const { url, version } = await start({ folder: await dataFolder(), maxConnections: 17 });
     expect(version).toMatch(/^18\./);
     expect(new URL(url).hostname).toBe("127.0.0.1");
@@ -77,7 +77,7 @@ describe("an embedded PostgreSQL", () => {
     ]);
   });
 
-  it("keeps its data and its password over a restart", async () => {
+  it("keeps its data and its password across a restart", async () => {
     const folder = await dataFolder();
     const first = await start({ folder, durable: true });
     await query(first.url, "CREATE TABLE kept AS SELECT 42 AS answer");
@@ -89,14 +89,14 @@ describe("an embedded PostgreSQL", () => {
     expect(await query(second.url, "SELECT answer FROM kept")).toEqual([42]);
   });
 
-  it("runs beside another one in another folder", async () => {
+  it("runs beside another in another folder", async () => {
     const folders = [await dataFolder(), await dataFolder()];
     const servers = await Promise.all(folders.map((folder) => start({ folder })));
     const answers = await Promise.all(servers.map(({ url }) => query(url, "SELECT 1")));
     expect(answers).toEqual([[1], [1]]);
   });
 
-  it("refuses a wrong password", async () => {
+  it("rejects a wrong password", async () => {
     const { url } = await start({ folder: await dataFolder() });
     const wrong = new URL(url);
     wrong.password = "wrong";
@@ -114,7 +114,7 @@ describe("an embedded PostgreSQL", () => {
     expect(await query(second.url, "SELECT 1")).toEqual([1]);
   });
 
-  it("that was left alone by a killed parent is stopped and replaced", async () => {
+  it("stops when its parent is killed, and the next start works at once", async () => {
     const folder = await dataFolder();
     const source = new URL("../../src/local/postgres.ts", import.meta.url).href;
     const script = `
@@ -130,17 +130,17 @@ describe("an embedded PostgreSQL", () => {
       onLine: started.resolve,
     });
     const url = await started.promise;
-    await parent.stop({ signal: "SIGKILL" });
     expect(await query(url, "SELECT 1")).toEqual([1]);
+    await parent.stop({ signal: "SIGKILL" });
 
-    const notices: string[] = [];
-    const server = await start({ folder, onNotice: (line) => notices.push(line) });
+    const server = await start({ folder });
     expect(await query(server.url, "SELECT 1")).toEqual([1]);
     await expect(query(url, "SELECT 1")).rejects.toMatchObject({ code: "ECONNREFUSED" });
-    expect(notices).toContainEqual(expect.stringContaining("an earlier run left behind"));
+    await server.stop();
+    expect(await processesOf(folder)).toEqual([]);
   });
 
-  it("starts where another program has the process id that an old pid file names", async () => {
+  it("starts if the process id in its old pid file belongs to another program by now", async () => {
     const folder = await dataFolder();
     await (await start({ folder })).stop();
     await writeFile(join(folder, "cluster/postmaster.pid"), `${process.pid}\n${folder}/cluster\n`);
@@ -148,30 +148,30 @@ describe("an embedded PostgreSQL", () => {
   });
 });
 
-describe("a start that is given up", () => {
+describe("a start that is cancelled", () => {
   it.each([
-    ["while initdb runs", { sign: "partial-", left: ["password"] }],
-    ["while the server starts", { sign: "cluster", left: ["cluster", "password"] }],
-  ])("%s leaves nothing behind, and the next one works", async (_, { sign, left }) => {
+    ["while initdb runs", { sign: "partial-", remaining: ["password"] }],
+    ["while the server starts", { sign: "cluster", remaining: ["cluster", "password"] }],
+  ])("%s leaves nothing behind, and the next start works", async (_, { sign, remaining }) => {
     const folder = await dataFolder();
     await mkdir(folder);
     const controller = new AbortController();
-    void appearance(folder, sign).then(() => controller.abort("enough"));
-    await expect(start({ folder, signal: controller.signal })).rejects.toBe("enough");
+    void appearance(folder, sign).then(() => controller.abort("cancelled"));
+    await expect(start({ folder, signal: controller.signal })).rejects.toBe("cancelled");
     expect(await processesOf(folder)).toEqual([]);
-    expect((await readdir(folder)).sort()).toEqual(left);
+    expect((await readdir(folder)).sort()).toEqual(remaining);
 
     const server = await start({ folder });
     expect(await query(server.url, "SELECT 1")).toEqual([1]);
   });
 
-  it("before it began does nothing", async () => {
+  it("before it begins does nothing", async () => {
     const folder = await dataFolder();
-    await expect(start({ folder, signal: AbortSignal.abort("enough") })).rejects.toBe("enough");
+    await expect(start({ folder, signal: AbortSignal.abort("cancelled") })).rejects.toBe("cancelled");
     await expect(readdir(folder)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
-  it("and killed leaves a half-made directory that the next one removes", async () => {
+  it("and killed leaves a partial directory that the next start removes", async () => {
     const folder = await dataFolder();
     await mkdir(join(folder, "partial-0123"), { recursive: true });
     await start({ folder });
@@ -179,14 +179,14 @@ describe("a start that is given up", () => {
   });
 });
 
-describe("what keeps PostgreSQL from starting is told in one line:", () => {
-  it("a platform without binaries", async () => {
-    await expect(findBinaries("plan9", "mips")).rejects.toThrow(
+describe("PostgreSQL reports in one line:", () => {
+  it("a platform without programs", () => {
+    expect(() => findPrograms("plan9", "mips")).toThrow(
       /^no embedded PostgreSQL for plan9-mips .*npm start -- --external$/,
     );
   });
 
-  it("a port that is taken", async () => {
+  it("a taken port", async () => {
     const port = await freePort();
     const other = createServer().listen(port, "127.0.0.1");
     onTestFinished(() => void other.close());
@@ -197,21 +197,23 @@ describe("what keeps PostgreSQL from starting is told in one line:", () => {
 
   it("data of another major version", async () => {
     const folder = await dataFolder();
-    await mkdir(join(folder, "cluster"), { recursive: true });
+    await (await start({ folder })).stop();
     await writeFile(join(folder, "cluster/PG_VERSION"), "17\n");
-    await expect(start({ folder })).rejects.toThrow(/PostgreSQL 17's .* --fresh$/);
+    await expect(start({ folder })).rejects.toThrow(
+      /^PostgreSQL did not start: .*incompatible.* --fresh erases it\)$/,
+    );
   });
 
-  it("data that is damaged", async () => {
+  it("damaged data", async () => {
     const folder = await dataFolder();
     await (await start({ folder })).stop();
     await writeFile(join(folder, "cluster/postgresql.conf"), "no_such_setting = 1\n");
-    await expect(start({ folder })).rejects.toThrow(/^PostgreSQL did not start in .*postgresql\.conf.*$/);
+    await expect(start({ folder })).rejects.toThrow(/^PostgreSQL did not start: .*postgresql\.conf.*$/);
   });
 });
 
-describe.runIf(process.getuid?.() === 0)("root's PostgreSQL", () => {
-  it("goes where its user can enter, and is erased from there", async () => {
+describe.runIf(process.getuid?.() === 0)("PostgreSQL for root", () => {
+  it("runs where its user can enter, and is erased from there", async () => {
     const folder = await dataFolder(0o700);
     const notices: string[] = [];
     const onNotice = (line: string): number => notices.push(line);

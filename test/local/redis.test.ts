@@ -1,24 +1,16 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { isOnPath, spawnChild } from "../../src/local/child.ts";
+import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
+import { isOnPath, spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { LocalError } from "../../src/local/local-error.ts";
 import { connectRedis, type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import type { RedisReply } from "../../src/local/redis-client.ts";
+import { isAlive } from "../support/origin-process.ts";
 
 const hasServer = isOnPath("redis-server");
 
-/** A temporary folder of the test's own, so that nothing else's servers are seen. */
-let folder = "";
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "breakwater-test-"));
-  vi.stubEnv("TMPDIR", folder);
-});
-afterEach(async () => {
+afterEach(() => {
   vi.unstubAllEnvs();
-  await rm(folder, { recursive: true });
 });
 
 async function start(kind: LocalRedis["kind"], signal?: AbortSignal): Promise<LocalRedis> {
@@ -36,13 +28,13 @@ function textOf(reply: RedisReply): unknown {
 
 const kinds = hasServer ? (["redis-server", "ioredis-mock"] as const) : (["ioredis-mock"] as const);
 
-describe.each(kinds)("an embedded %s", (kind) => {
+describe.each(kinds)("the embedded %s", (kind) => {
   const replies = async (redis: LocalRedis, ...commands: [string, ...string[]][]): Promise<unknown[]> => {
     const answers = await Promise.all(commands.map((command) => redis.client.run(command)));
     return answers.map((answer) => ("error" in answer ? answer.error : textOf(answer.result)));
   };
 
-  it("answers commands in their order", async () => {
+  it("runs commands in order", async () => {
     const redis = await start(kind);
     expect(redis.kind).toBe(kind);
     expect(redis.version).toMatch(/^\d+\.\d+\.\d+/);
@@ -89,7 +81,7 @@ describe.each(kinds)("an embedded %s", (kind) => {
     [["SET", "h", "x", "nx"], null],
     [["EVAL", "return true", "0"], 1],
     [["EVAL", "return false", "0"], null],
-  ])("replies to %j as RESP2 does", async (command, reply) => {
+  ])("replies to %j as in RESP2", async (command, reply) => {
     const redis = await start(kind);
     const [, answer] = await replies(redis, ["HSET", "h", "f", "1", "g", "2"], command);
     expect(answer).toEqual(command[0] === "HSET" ? 0 : reply);
@@ -100,14 +92,14 @@ describe.each(kinds)("an embedded %s", (kind) => {
     ["a wrong argument", ["EVAL", "return (", "0"], /^ERR /],
     ["a script's own error", ["EVAL", "return redis.error_reply('MINE no')", "0"], /^MINE no/],
     ["a failed command of a script", ["EVAL", "return redis.call('GETDEL', 'h')", "0"], /^WRONGTYPE/],
-    ["what is no command but a method of the client", ["disconnect"], /^ERR unknown command 'disconnect'/],
-  ] as const)("answers an error to %s", async (_, command, message) => {
+    ["a method of the client that is no command", ["disconnect"], /^ERR unknown command 'disconnect'/],
+  ] as const)("returns an error for %s", async (_, command, message) => {
     const redis = await start(kind);
     const [, error] = await replies(redis, ["HSET", "h", "f", "1"], [...command]);
     expect(error).toEqual(expect.stringMatching(message));
   });
 
-  it("lets nothing come between the commands of a transaction", async () => {
+  it("runs transactions atomically", async () => {
     const redis = await start(kind);
     const transaction = (): ReturnType<LocalRedis["client"]["transaction"]> =>
       redis.client.transaction([
@@ -124,36 +116,33 @@ describe.each(kinds)("an embedded %s", (kind) => {
     ]);
   });
 
-  it("has data of its own", async () => {
+  it("has its own data", async () => {
     const [first, second] = [await start(kind), await start(kind)];
     await first.client.run(["SET", "a", "1"]);
     expect(await replies(second, ["GET", "a"])).toEqual([null]);
   });
 
-  it("is gone when stopped, and may be stopped again", async () => {
+  it("exits when stopped, and can be stopped again", async () => {
     const redis = await start(kind);
     await redis.stop();
     await redis.stop();
     expect(await redis.exited).toEqual({ code: 0, signal: null });
-    expect(await readdir(folder)).toEqual([]);
   });
 
-  it("does not start once its start was given up", async () => {
-    await expect(start(kind, AbortSignal.abort("enough"))).rejects.toBe("enough");
-    expect(await readdir(folder)).toEqual([]);
+  it("does not start after its start was cancelled", async () => {
+    await expect(start(kind, AbortSignal.abort("cancelled"))).rejects.toBe("cancelled");
   });
 });
 
-describe.runIf(hasServer)("an embedded redis-server", () => {
-  it("that is given up while it starts leaves nothing behind", async () => {
+describe.runIf(hasServer)("the embedded redis-server", () => {
+  it("that is cancelled while it starts rejects with the reason", async () => {
     const controller = new AbortController();
     const starting = start("redis-server", controller.signal);
-    controller.abort("enough");
-    await expect(starting).rejects.toBe("enough");
-    expect(await readdir(folder)).toEqual([]);
+    controller.abort("cancelled");
+    await expect(starting).rejects.toBe("cancelled");
   });
 
-  it("that dies fails commands soon", async () => {
+  it("that exits fails commands soon", async () => {
     const redis = await start("redis-server");
     await redis.client.run(["SHUTDOWN", "NOSAVE"]).catch(() => {});
     await redis.exited;
@@ -161,46 +150,42 @@ describe.runIf(hasServer)("an embedded redis-server", () => {
     await expect(redis.client.transaction([["PING"]])).rejects.toThrow();
   });
 
-  it("that was left alone by a killed parent is stopped by the next start", async () => {
+  it("stops when its parent is killed", async () => {
     const source = new URL("../../src/local/redis.ts", import.meta.url).href;
     const script = `
       const { startRedis } = await import(${JSON.stringify(source)});
-      await startRedis();
-      process.stdout.write("started\\n");`;
+      const { client } = await startRedis();
+      const { result } = await client.run(["INFO", "server"]);
+      process.stdout.write(/process_id:(\\d+)/.exec(String(result))[1]);
+      process.stdout.write("\\n");`;
     const started = Promise.withResolvers<string>();
     const parent = spawnChild({
       name: "parent",
       command: process.execPath,
       args: ["--input-type=module", "--eval", script],
-      env: { PATH: process.env["PATH"], TMPDIR: folder },
       onLine: started.resolve,
     });
-    expect(await started.promise).toBe("started");
+    const pid = Number(await started.promise);
+    expect(isAlive(pid)).toBe(true);
     await parent.stop({ signal: "SIGKILL" });
-    expect(await readdir(folder)).toHaveLength(1);
-
-    const notices: string[] = [];
-    const redis = await startRedis({ onNotice: (line) => notices.push(line) });
-    expect(notices).toEqual([expect.stringContaining("an earlier run left behind")]);
-    await redis.stop();
-    expect(await readdir(folder)).toEqual([]);
+    await expect.poll(() => isAlive(pid), { timeout: 5_000 }).toBe(false);
   });
 });
 
 it("a machine without redis-server gets the mock", async () => {
-  vi.stubEnv("PATH", folder);
+  vi.stubEnv("PATH", "");
   expect((await start("redis-server")).kind).toBe("ioredis-mock");
 });
 
 describe("an external Redis", () => {
-  it.runIf(hasServer)("is used with its password and left running", async () => {
+  it.runIf(hasServer)("is used with its password and keeps running", async () => {
     const port = await freePort();
     const server = spawnChild({
       name: "redis-server",
       command: "redis-server",
       args: ["-"],
       input: `bind 127.0.0.1\nport ${port}\nrequirepass right\nsave ""\n`,
-      cwd: folder,
+      cwd: tmpdir(),
     });
     onTestFinished(() => server.stop());
 
@@ -219,16 +204,16 @@ describe("an external Redis", () => {
     }
   });
 
-  it("that does not answer is told in one line, without its password", async () => {
+  it("that does not answer is reported in one line, without its password", async () => {
     const port = await freePort();
-    await expect(connectRedis(`redis://:secret@127.0.0.1:${port}`, { timeoutMs: 100 })).rejects.toThrow(
+    await expect(connectRedis(`redis://:secret@127.0.0.1:${port}`)).rejects.toThrow(
       new RegExp(
         `^Redis at redis://127.0.0.1:${port} does not answer \\(.*ECONNREFUSED.*\\): check REDIS_URL$`,
       ),
     );
   });
 
-  it.each(["https://redis.example", "localhost:6379", ""])("is not looked for at %j", async (url) => {
+  it.each(["https://redis.example", "localhost:6379", ""])("rejects the URL %j", async (url) => {
     await expect(connectRedis(url)).rejects.toBeInstanceOf(LocalError);
   });
 });

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { Redis } from "@upstash/redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
-import { isOnPath } from "../../src/local/child.ts";
+import { isOnPath } from "../../src/local/child-process.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
 
@@ -29,7 +29,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
   it.each([
     ["base64", {}],
     ["plain", { responseEncoding: false }],
-  ] as const)("gives back what was stored, %s", async (_, options) => {
+  ] as const)("returns stored values, %s", async (_, options) => {
     const client = connect(options);
     expect(await client.set("text", "grüße 🌊")).toBe("OK");
     expect(await client.get("text")).toBe("grüße 🌊");
@@ -40,7 +40,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     expect(await client.set("text", "other", { nx: true })).toBeNull();
   });
 
-  it("tells a stored OK from its own", async () => {
+  it("distinguishes a stored OK from its own", async () => {
     const client = connect({ automaticDeserialization: false });
     await client.hset("oks", { a: "OK", b: "" });
     expect(await client.hget("oks", "a")).toBe("OK");
@@ -69,7 +69,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     expect(await client.pttl("scripted")).toBeGreaterThan(0);
   });
 
-  it("answers a pipeline item by item, in order", async () => {
+  it("runs a pipeline item by item, in order", async () => {
     const pipeline = connect().pipeline();
     pipeline.set("item", 1).incr("item").get("item").eval("return (", [], []).incr("item");
     const results = await pipeline.exec({ keepErrors: true });
@@ -82,7 +82,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     ]);
   });
 
-  it("runs a transaction whole", async () => {
+  it("runs transactions atomically", async () => {
     const client = connect();
     await client.del("n");
     const transaction = (): Promise<unknown[]> => client.multi().incr("n").set("s", "x").incr("n").exec();
@@ -92,13 +92,13 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     expect(await client.get("n")).toBe(5);
   });
 
-  it("refuses another token", async () => {
+  it("rejects another token", async () => {
     await expect(connect({ token: "wrong" }).get("text")).rejects.toThrow("Unauthorized");
     const bare = await fetch(bridge.url, { method: "POST", body: '["PING"]' });
     expect([bare.status, await bare.json()]).toEqual([401, { error: "Unauthorized" }]);
   });
 
-  it("tells an error of the server", async () => {
+  it("reports errors of the server", async () => {
     await expect(connect().eval("return (", [], [])).rejects.toThrow("Command failed: ERR ");
     await expect(connect().exec(["NOSUCH"])).rejects.toThrow("ERR unknown command 'NOSUCH'");
   });
@@ -107,24 +107,24 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     fetch(bridge.url + path, { method: "POST", body, headers: { authorization: `Bearer ${token}` } });
 
   it.each([
-    ["no JSON", "/", "[", 400],
+    ["invalid JSON", "/", "[", 400],
     ["no command", "/", "{}", 400],
     ["an empty command", "/", "[]", 400],
-    ["an argument that is no text", "/", '["GET", {}]', 400],
+    ["an argument that is not text", "/", '["GET", {}]', 400],
     ["an empty pipeline", "/pipeline", "[]", 400],
-    ["a pipeline with something else in it", "/pipeline", '[["PING"], "PING"]', 400],
-    ["a command that would hold the connection", "/", '["blpop", "list", "0"]', 400],
+    ["a pipeline with another element", "/pipeline", '[["PING"], "PING"]', 400],
+    ["a command that would block the connection", "/", '["blpop", "list", "0"]', 400],
     ["a command that would change the connection", "/pipeline", '[["SELECT", "1"]]', 400],
     ["an unknown path", "/nothing", '["PING"]', 404],
-    ["the name of an object's method as a path", "/constructor", '["PING"]', 404],
+    ["the name of an object method as a path", "/constructor", '["PING"]', 404],
     ["a body over 10 MiB", "/", JSON.stringify(["SET", "big", "x".repeat(10 * 1024 * 1024)]), 413],
-  ])("refuses %s", async (_, path, body, status) => {
+  ])("rejects %s", async (_, path, body, status) => {
     const response = await post(path, body);
     expect(response.status).toBe(status);
     expect(await response.json()).toEqual({ error: expect.stringMatching(/^ERR /) });
   });
 
-  it("takes a body of nearly 10 MiB", async () => {
+  it("accepts a body of nearly 10 MiB", async () => {
     const value = "x".repeat(10 * 1024 * 1024 - 100);
     expect((await post("/", JSON.stringify(["SET", "big", value]))).status).toBe(200);
     const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
@@ -135,7 +135,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
   });
 });
 
-it("a bridge whose server is gone answers 503", async () => {
+it("a bridge without its server responds 503", async () => {
   const gone = {
     run: () => Promise.reject(new Error("lost")),
     transaction: () => Promise.reject(new Error("lost")),
@@ -150,7 +150,7 @@ it("a bridge whose server is gone answers 503", async () => {
   expect(response.status).toBe(503);
 });
 
-it("a bridge that was stopped listens no more, and may be stopped again", async () => {
+it("a stopped bridge does not listen, and can be stopped again", async () => {
   const never = new Promise<never>(() => {});
   const bridge = await startUpstashBridge({ client: { run: () => never, transaction: () => never }, token });
   const { url } = bridge;

@@ -5,7 +5,7 @@ import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { readCompose, readYaml } from "../container/support/compose.ts";
 import { dashboardFiles, dashboardsFolder, expressionsOf, readDashboard } from "./dashboard-files.ts";
 import { faultsOfNames } from "./names.ts";

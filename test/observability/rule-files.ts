@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 
 export const rulesFolder = join(projectFolder, "container/rules");
 export const ruleTestsFolder = join(import.meta.dirname, "rules");

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { metricNamesIn } from "./expression.ts";
 import { faultsOfNames } from "./names.ts";
 import { hasPromtool, isPromtoolRequired, promtool } from "./promtool.ts";

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { projectFolder } from "../../src/local/folder.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { dashboardFiles, readDashboard } from "./dashboard-files.ts";
 import { faultsOfNames } from "./names.ts";
 import { expressionFaults, hasPromtool, isPromtoolRequired } from "./promtool.ts";

@@ -1,26 +1,25 @@
-/** An OpenTelemetry collector of a test's own: it keeps whatever it is sent, and behaves as it is told to. */
+/** An OpenTelemetry collector for tests: it stores everything that it receives, and can misbehave. */
 import { once } from "node:events";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { ingest, type Stores } from "../../src/local/telemetry/ingest.ts";
-import { createLogStore } from "../../src/local/telemetry/log-store.ts";
+import { createServer } from "node:http";
+import { getRequestListener } from "@hono/node-server";
+import { Hono } from "hono";
 import { createMetricStore } from "../../src/local/telemetry/metric-store.ts";
-import type { Span } from "../../src/local/telemetry/otlp-spans.ts";
-import { createReceiverCounts, SIGNALS } from "../../src/local/telemetry/receiver-counts.ts";
-import { readBody } from "../../src/local/telemetry/request-body.ts";
-import { createTraceStore } from "../../src/local/telemetry/trace-store.ts";
+import type { Span } from "../../src/local/telemetry/otlp.ts";
+import { createReceiverApp, type Stores } from "../../src/local/telemetry/receiver.ts";
+import { createLogStore, createTraceStore } from "../../src/local/telemetry/stores.ts";
 
-/** `hangs`: takes requests, and answers none. `cuts`: ends the connection. `away`: nobody listens at its port. */
+/** `hangs`: accepts requests and never responds. `cuts`: closes the connection. `away`: the port refuses connections. */
 export type Behaviour = "well" | "hangs" | "fails" | "cuts" | "away";
 
 export interface Collector extends Pick<Stores, "traces" | "metrics"> {
   /** Its base address, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
-  /** Everything that it has taken, as it was sent. */
+  /** Every accepted body, as sent. */
   readonly bodies: readonly string[];
-  /** How many requests have come so far, whatever became of them. */
+  /** Requests received so far, whatever their outcome. */
   readonly asked: number;
   spans(): readonly Span[];
-  /** From now on. Whoever it lets hang is cut. */
+  /** Applies from now on, and cuts off hanging requests. */
   behave(as: Behaviour): Promise<void>;
   stop(): Promise<void>;
 }
@@ -33,29 +32,24 @@ export const startCollector = async (): Promise<Collector> => {
     traces: createTraceStore(MANY),
     metrics: createMetricStore(),
     logs: createLogStore(),
-    counts: createReceiverCounts(),
   };
   const bodies: string[] = [];
   let behaviour: Behaviour = "well";
   let asked = 0;
 
-  const take = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const signal = SIGNALS.find((each) => request.url === `/v1/${each}`);
-    const text = await readBody(request);
-    if (signal === undefined) {
-      response.writeHead(404).end();
-      return;
-    }
-    const { status, headers, body } = ingest(signal, text, stores);
-    bodies.push(text);
-    response.writeHead(status, headers).end(body);
-  };
+  const app = new Hono();
+  app.use(async (c, next) => {
+    await next();
+    if (c.req.method === "POST" && c.res.ok) bodies.push(await c.req.text());
+  });
+  app.route("/", createReceiverApp(stores));
+  const listener = getRequestListener(app.fetch);
 
   const server = createServer((request, response) => {
     asked += 1;
     switch (behaviour) {
       case "well":
-        take(request, response).catch((error: unknown) => response.writeHead(400).end(String(error)));
+        void listener(request, response);
         break;
       case "fails":
         request.resume();

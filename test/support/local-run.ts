@@ -1,18 +1,18 @@
-/** `npm start` as a user runs it: a process of its own, in a folder of its own. */
+/** `npm start` as a user runs it, as a process with its own folder. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { compileCache } from "../../src/local/compile-cache.ts";
+import { compileCache } from "../../src/local/state-dir.ts";
 
 export interface LocalRun {
   readonly pid: number;
   readonly output: readonly string[];
-  /** Resolves when a line that holds the text has been printed; rejects where the process ends before. */
+  /** Resolves when a line with the text is printed; rejects if the process exits first. */
   line(text: string): Promise<string>;
-  /** Ctrl-C: the signal goes to the whole process group, as from a terminal. */
+  /** Ctrl-C: like a terminal, signals the whole process group. */
   interrupt(): void;
   readonly exited: Promise<number | null>;
-  /** Every process that descends from this one, now. */
+  /** The current processes that descend from this one, and itself. */
   descendants(): number[];
 }
 
@@ -66,7 +66,7 @@ export const runLocal = (
         const found = output.find((each) => each.includes(text));
         if (found === undefined && !isOver) return;
         waiting.delete(look);
-        if (found === undefined) reject(new Error(`ended without «${text}»:\n${output.join("\n")}`));
+        if (found === undefined) reject(new Error(`ended without "${text}":\n${output.join("\n")}`));
         else resolve(found);
       };
       waiting.add(look);

@@ -3,9 +3,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { type ChildExit, spawnChild } from "../../src/local/child.ts";
-import { compileCache } from "../../src/local/compile-cache.ts";
-import { projectFolder } from "../../src/local/folder.ts";
+import { type ChildExit, spawnChild } from "../../src/local/child-process.ts";
+import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
 
 /** A line of the log; a line that is no JSON has only `text`. */
 export type LogEntry = Readonly<Record<string, unknown>>;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { z } from "zod";
-import { spawnChild } from "../../src/local/child.ts";
+import { spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { isToolRequired } from "./required-tools.ts";
 

@@ -4,10 +4,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { bundleEdge, type EdgeBundle } from "../../src/local/edge-bundle.ts";
 import { erasePostgres, startPostgres } from "../../src/local/postgres.ts";
 import { connectRedis, startRedis } from "../../src/local/redis.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
 
 export interface Servers {
@@ -25,7 +25,7 @@ declare module "vitest" {
 }
 
 export default async (project: TestProject): Promise<() => Promise<void>> => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   const folder = await mkdtemp(join(tmpdir(), "breakwater-test-"));
   stops.add(() => rm(folder, { recursive: true, force: true }));
   try {
@@ -54,8 +54,8 @@ export default async (project: TestProject): Promise<() => Promise<void>> => {
       bundle: await bundling,
     });
   } catch (error) {
-    await stops.stopAll();
+    await stops.runAll();
     throw error;
   }
-  return () => stops.stopAll();
+  return () => stops.runAll();
 };

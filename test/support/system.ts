@@ -3,10 +3,10 @@ import { randomBytes, randomFillSync } from "node:crypto";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
-import { StopList } from "../../src/local/stop-list.ts";
 import { createKey } from "../../src/middleware/auth/api-key.ts";
 import { keysPublication } from "../../src/origin/admin/keys/publish.ts";
 import { insertKey } from "../../src/origin/admin/keys/store.ts";
@@ -90,7 +90,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
   const { origins: count = 1, databaseServer, address, collectorUrl, originEnvironment } = options;
   const servers = inject("servers");
   const { redisUrl = servers.redisUrl } = options;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const database = await createDatabase(databaseServer ?? servers.databaseUrl);
     stops.add(database.drop);
@@ -173,10 +173,10 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       startOrigin: startNext,
       startEdge: startOneEdge,
       call: (path, init = {}) => call(edgeUrl, path, init),
-      stop: () => stops.stopAll(),
+      stop: () => stops.runAll(),
     };
   } catch (error) {
-    await stops.stopAll();
+    await stops.runAll();
     throw error;
   }
 };

@@ -1,7 +1,10 @@
-/** What traces, metrics and logs of OTLP have in common (opentelemetry-proto, common.proto and resource.proto). */
-import type { JsonAt } from "./json-at.ts";
+/**
+ * Values in OTLP's JSON (opentelemetry-proto, common.proto and resource.proto). As in proto3's JSON mapping, an absent or
+ * null field is its type's zero and a 64-bit integer is a number or its digits; enums are numbers, ids are hex.
+ */
+import * as z from "zod/mini";
 
-/** An AnyValue as a value of JSON; integers beyond 2^53 are their digits, bytes are base64. */
+/** An AnyValue as JSON; integers beyond 2^53 are their digits, bytes are base64. */
 export type PlainValue =
   | string
   | number
@@ -17,88 +20,128 @@ export interface Resource {
   readonly service: string;
   /** `service.instance.id` */
   readonly instance: string | undefined;
-  readonly attributes: Attributes;
 }
 
-/** How many attributes of one thing are kept: the first. */
-export const MAX_ATTRIBUTES = 64;
-/** How many characters of a text are kept, but for a log record's body. */
-export const MAX_TEXT = 4_096;
+/** Attributes kept of one object, and elements of one array: the first. */
 const MAX_ELEMENTS = 64;
+/** Characters kept of a text. */
+const MAX_TEXT = 16_384;
 const MAX_DEPTH = 8;
 
-/** The text's first characters, in a string of their own: a slice would hold on to the whole. */
-export const cut = (text: string, most: number): string =>
-  text.length <= most ? text : `${Buffer.from(text.slice(0, most)).toString()}…`;
+/** Copies the beginning: a slice would retain the whole text. */
+const cut = (text: string): string =>
+  text.length <= MAX_TEXT ? text : `${Buffer.from(text.slice(0, MAX_TEXT)).toString()}…`;
 
-/** @throws ShapeError */
-export const plainValue = (json: JsonAt, maxText = MAX_TEXT, depth = 0): PlainValue => {
-  if (depth > MAX_DEPTH) throw json.fault(`is nested deeper than ${MAX_DEPTH}`);
-  if (json.has("stringValue")) return cut(json.get("stringValue").text(), maxText);
-  if (json.has("boolValue")) return json.get("boolValue").boolean();
-  if (json.has("intValue")) return plainInteger(json.get("intValue").int64());
-  if (json.has("doubleValue")) return plainDouble(json.get("doubleValue").double());
-  if (json.has("bytesValue")) return cut(json.get("bytesValue").text(), maxText);
-  if (json.has("arrayValue")) {
-    const values = json.get("arrayValue").get("values").list().slice(0, MAX_ELEMENTS);
-    return values.map((value) => plainValue(value, maxText, depth + 1));
-  }
-  if (json.has("kvlistValue"))
-    return readAttributes(json.get("kvlistValue").get("values"), maxText, depth + 1);
-  return null;
+const string = z.pipe(
+  z.string(),
+  z.transform((value) => cut(value.toWellFormed())),
+);
+
+const integer = (min: bigint, max: bigint) => {
+  const digits = z.string().check(z.regex(/^-?\d{1,20}$/));
+  const whole = z.union([digits, z.number().check(z.multipleOf(1))]);
+  const value = z.pipe(
+    whole,
+    z.transform((input) => BigInt(input)),
+  );
+  return z.pipe(value, z.bigint().check(z.gte(min), z.lte(max)));
 };
 
-const plainInteger = (value: bigint): PlainValue => {
-  const number = Number(value);
-  return Number.isSafeInteger(number) ? number : String(value);
-};
-
-/** What JSON has no number for is written as ProtoJSON does. */
-const plainDouble = (value: number): PlainValue => (Number.isFinite(value) ? value : String(value));
-
-/** @throws ShapeError */
-export const readAttributes = (json: JsonAt, maxText = MAX_TEXT, depth = 0): Attributes =>
-  // fromEntries defines what it is given, so that a key of `__proto__` is one like any other.
-  Object.fromEntries(
-    json
-      .list()
-      .slice(0, MAX_ATTRIBUTES)
-      .map((pair) => [cut(pair.get("key").text(), MAX_TEXT), plainValue(pair.get("value"), maxText, depth)]),
+export const orZero = <T extends z.ZodMiniType, Z>(schema: T, zero: Z) =>
+  z.pipe(
+    z.nullish(schema),
+    z.transform((value) => value ?? zero),
   );
 
-const textOf = (value: PlainValue | undefined): string | undefined =>
-  value === undefined || value === null || value === "" ? undefined : plainText(value);
+export const list = <T extends z.ZodMiniType>(item: T) =>
+  z.pipe(
+    z.nullish(z.array(item)),
+    z.transform((items) => items ?? []),
+  );
+export const text = orZero(string, "");
+export const boolean = orZero(z.boolean(), false);
+export const enumeration = orZero(z.int(), 0);
+export const int64 = integer(-(2n ** 63n), 2n ** 63n - 1n);
+export const uint64 = integer(0n, 2n ** 64n - 1n);
+export const double = z.pipe(
+  z.union([z.number(), z.string().check(z.regex(/^(?:NaN|-?Infinity|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)$/i))]),
+  z.transform(Number),
+);
+/** Nanoseconds. */
+export const time = orZero(uint64, 0n);
 
-/** One value as text: texts as they are, lists and objects as JSON. */
+/** Lower-case hex. */
+export const id = (digits: 16 | 32) => {
+  const pattern = new RegExp(`^(?!0+$)[0-9a-f]{${digits}}$`, "i");
+  const message = `must be ${digits} hex digits, not all of them 0`;
+  return z.pipe(orZero(z.string(), ""), z.string().check(z.regex(pattern, message), z.toLowerCase()));
+};
+/** Undefined if absent, empty or all zeros. */
+export const optionalId = (digits: 16 | 32) => {
+  const pattern = new RegExp(`^(?:[0-9a-f]{${digits}})?$`, "i");
+  return z.pipe(
+    z.nullish(z.string().check(z.regex(pattern, `must be ${digits} hex digits`))),
+    z.transform((value) => (/[^0]/.test(value ?? "") ? value?.toLowerCase() : undefined)),
+  );
+};
+
+const attributesOf = (value: z.ZodMiniType<PlainValue>) =>
+  z.pipe(
+    list(z.object({ key: text, value: orZero(value, null) })),
+    // fromEntries defines the properties, so `__proto__` is a key like any other.
+    z.transform(
+      (pairs): Attributes =>
+        Object.fromEntries(pairs.slice(0, MAX_ELEMENTS).map(({ key, value }) => [key, value])),
+    ),
+  );
+
+/** Text if JSON has no such number. */
+const plainNumber = (schema: z.ZodMiniType<bigint | number>, isPlain: (value: number) => boolean) =>
+  z.pipe(
+    schema,
+    z.transform((value) => (isPlain(Number(value)) ? Number(value) : String(value))),
+  );
+
+const anyValueAt = (depth: number): z.ZodMiniType<PlainValue> => {
+  if (depth > MAX_DEPTH) return z.never(`is nested deeper than ${MAX_DEPTH}`);
+  const nested = anyValueAt(depth + 1);
+  const value = z.object({
+    stringValue: z.nullish(string),
+    boolValue: z.nullish(z.boolean()),
+    intValue: z.nullish(plainNumber(int64, Number.isSafeInteger)),
+    doubleValue: z.nullish(plainNumber(double, Number.isFinite)),
+    bytesValue: z.nullish(string),
+    arrayValue: z.nullish(z.object({ values: list(nested) })),
+    kvlistValue: z.nullish(z.object({ values: attributesOf(nested) })),
+  });
+  return z.pipe(
+    value,
+    z.transform(({ arrayValue, kvlistValue, ...scalars }) => {
+      const scalar = Object.values(scalars).find((each) => each !== undefined && each !== null);
+      return scalar ?? arrayValue?.values.slice(0, MAX_ELEMENTS) ?? kvlistValue?.values ?? null;
+    }),
+  );
+};
+
+export const anyValue = orZero(anyValueAt(0), null);
+export const attributes = attributesOf(anyValue);
+
+/** One value as text: a string as it is, everything else as JSON. */
 export const plainText = (value: PlainValue): string =>
   typeof value === "string" ? value : JSON.stringify(value);
 
-/** @throws ShapeError */
-export const readResource = (json: JsonAt): Resource => {
-  const attributes = readAttributes(json.get("attributes"));
-  return {
-    // The name that OpenTelemetry's SDKs give what has none (Resource Semantic Conventions, "Service").
-    service: textOf(attributes["service.name"]) ?? "unknown_service",
-    instance: textOf(attributes["service.instance.id"]),
-    attributes,
-  };
-};
+export const resource = z.pipe(
+  z.nullish(z.object({ attributes })),
+  z.transform((value): Resource => {
+    const { "service.name": service, "service.instance.id": instance } = value?.attributes ?? {};
+    return {
+      // The default of OpenTelemetry's SDKs (Resource Semantic Conventions, "Service").
+      service: typeof service === "string" && service !== "" ? service : "unknown_service",
+      instance: typeof instance === "string" ? instance : undefined,
+    };
+  }),
+);
 
-/** Epoch milliseconds with fractions, to about a quarter of a microsecond, which is what a double holds of them. */
+/** Milliseconds with fractions, to about a quarter of a microsecond: the precision of a double. */
 export const milliseconds = (nanoseconds: bigint): number =>
   Number(nanoseconds / 1_000_000n) + Number(nanoseconds % 1_000_000n) / 1e6;
-
-/** An id in lower-case hex; undefined where it is absent or all zeros, which means none. @throws ShapeError */
-export const readId = (json: JsonAt, digits: 16 | 32): string | undefined => {
-  const text = json.text().toLowerCase();
-  if (text === "") return undefined;
-  if (text.length !== digits || !/^[0-9a-f]+$/.test(text)) throw json.fault(`must be ${digits} hex digits`);
-  return /^0+$/.test(text) ? undefined : text;
-};
-
-/** As `readId`, of one that has to be there. @throws ShapeError */
-export const requireId = (json: JsonAt, digits: 16 | 32): string => {
-  const id = readId(json, digits);
-  if (id === undefined) throw json.fault(`must be ${digits} hex digits, not all of them 0`);
-  return id;
-};

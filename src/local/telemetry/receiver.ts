@@ -1,136 +1,207 @@
 /**
- * Receives what both tiers tell of themselves, keeps the last of it in memory, and shows it: what an OpenTelemetry
- * collector, a trace viewer and Prometheus' own receiver are elsewhere.
+ * Receives the telemetry of both tiers, stores the latest of it in memory and shows it. On a developer's machine it does
+ * the work of an OpenTelemetry collector, a trace viewer and Prometheus's OTLP receiver.
  */
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { setTimeout as pause } from "node:timers/promises";
-import { type Answer, jsonRefusal, RefusedRequest } from "./answer.ts";
-import { ingest, type Stores } from "./ingest.ts";
-import { createLogStore, type LogStore } from "./log-store.ts";
+import { promisify } from "node:util";
+import { gunzip } from "node:zlib";
+import { type Context, Hono } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
+import { methodNotAllowed } from "hono/method-not-allowed";
+import { secureHeaders } from "hono/secure-headers";
+import * as z from "zod/mini";
+import { type LocalServer, serveLocally } from "../http-server.ts";
 import { createMetricStore, type MetricStore } from "./metric-store.ts";
-import { refusalPage } from "./page.ts";
-import { createReceiverCounts, SIGNALS, type Signal } from "./receiver-counts.ts";
-import { readBody } from "./request-body.ts";
-import { createTraceStore, type TraceStore } from "./trace-store.ts";
-import { viewOf } from "./views.ts";
+import { logsRequest, metricsRequest, traceRequest } from "./otlp.ts";
+import { page, STYLE, tracePage, tracesPage } from "./pages.ts";
+import { EXPOSITION_TYPE, expositionText } from "./prometheus.ts";
+import { createLogStore, createTraceStore, type LogStore, type Trace, type TraceStore } from "./stores.ts";
+import { traceJson, traceSummary } from "./trace-view.ts";
 
-/** How long requests under way may take once the receiver stops. */
-const drainMs = 1_000;
-/** How long a whole request may take to arrive. */
-const requestTimeoutMs = 10_000;
-/** Each may hold a body of 4 MiB. */
-const maxConnections = 128;
-
-export interface TelemetryReceiverOptions {
-  /** 0 takes a free one. OTLP over HTTP has 4318. */
-  readonly port: number;
-  /** @default "127.0.0.1" */
-  readonly host?: string;
-  /** Gives the start up; what has started stays until `stop`. */
-  readonly signal?: AbortSignal;
-}
-
-export interface TelemetryReceiver {
-  /** `http://127.0.0.1:PORT`: the base address for OTEL_EXPORTER_OTLP_ENDPOINT, and of the pages. */
-  readonly url: string;
+export interface Stores {
   readonly traces: TraceStore;
   readonly metrics: MetricStore;
   readonly logs: LogStore;
-  /** Ends requests under way within 1 s. May be called again. */
-  stop(): Promise<void>;
 }
 
+export interface TelemetryReceiver extends LocalServer, Stores {}
+
+/** Bytes of a body, as sent and again when decompressed. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
+const REQUEST_TIMEOUT_MS = 10_000;
+
 /**
- * Takes `POST /v1/traces`, `/v1/metrics` and `/v1/logs` (OTLP over HTTP as JSON, gzip or not), at most 4 MiB each, and
- * answers as OTLP has it: 200 with what was not taken in `partialSuccess`; 400 for what has another shape, 413, 415.
+ * Receives `POST /v1/traces`, `/v1/metrics` and `/v1/logs` (OTLP over HTTP as JSON, also with gzip), at most 4 MiB each.
+ * Responds as OTLP specifies: 200, with rejected items in `partialSuccess`; 400 for a malformed body, 413, 415.
  *
- * Serves `/` (recent traces; `?route=`, `?status=`, `?min_ms=`), `/traces/ID`, both as `.json` too (`/traces.json`),
- * `/logs.json` and `/metrics` (Prometheus' text format).
+ * Serves `/` (recent traces) and `/traces/ID`, both also as `.json` (`/traces.json`), `/logs.json` and `/metrics`
+ * (Prometheus's text format).
  *
- * @throws when the port is taken
+ * @param options.port 0 takes a free one; the standard port is 4318
+ * @param options.signal cancels the start, not a receiver that has started
+ * @throws if the port is taken
  */
-export async function startTelemetryReceiver(options: TelemetryReceiverOptions): Promise<TelemetryReceiver> {
-  const { port, host = "127.0.0.1", signal } = options;
+export async function startTelemetryReceiver(options: {
+  readonly port: number;
+  readonly signal?: AbortSignal;
+}): Promise<TelemetryReceiver> {
+  const { port, signal } = options;
   signal?.throwIfAborted();
-  const stores: Stores = {
-    traces: createTraceStore(),
-    metrics: createMetricStore(),
-    logs: createLogStore(),
-    counts: createReceiverCounts(),
-  };
-  const server = createServer((request, response) => {
-    void answerTo(request, stores).then((answer) => respond(response, answer));
+  const stores = { traces: createTraceStore(), metrics: createMetricStore(), logs: createLogStore() };
+  const server = await serveLocally(createReceiverApp(stores).fetch, port, {
+    requestTimeout: REQUEST_TIMEOUT_MS,
   });
-  server.requestTimeout = requestTimeoutMs;
-  server.maxConnections = maxConnections;
-  server.listen({ host, port });
-  await once(server, "listening");
-  const address = server.address();
-  const actualPort = typeof address === "object" && address !== null ? address.port : port;
+  if (signal?.aborted) await server.stop();
+  signal?.throwIfAborted();
+  return { ...server, ...stores };
+}
+
+export const createReceiverApp = (stores: Stores): Hono => {
   const { traces, metrics, logs } = stores;
-  const stop = (): Promise<void> => stopServer(server);
-  if (signal?.aborted) {
-    await stop();
-    signal.throwIfAborted();
+  const app = new Hono();
+  app.use(requireLocalName, methodNotAllowed({ app }));
+  app.use(
+    secureHeaders({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        styleSrc: ["'self'"],
+        formAction: ["'none'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+      },
+    }),
+  );
+  app.use(async (c, next) => {
+    await next();
+    c.header("cache-control", "no-store");
+  });
+  app.use("/v1/*", bodyLimit({ maxSize: MAX_BODY_BYTES, onError: tooLarge }));
+
+  app.post("/v1/traces", async (c) => {
+    const spans = await readExport(c, traceRequest);
+    const rejected = spans.filter((span) => !traces.add(span));
+    return partialSuccess(
+      c,
+      "rejectedSpans",
+      rejected.map(() => "the trace is full"),
+    );
+  });
+  app.post("/v1/metrics", async (c) => {
+    const reasons = (await readExport(c, metricsRequest)).map((point) => metrics.record(point));
+    return partialSuccess(
+      c,
+      "rejectedDataPoints",
+      reasons.filter((reason) => reason !== undefined),
+    );
+  });
+  app.post("/v1/logs", async (c) => {
+    for (const record of await readExport(c, logsRequest)) logs.add(record);
+    return c.json({});
+  });
+
+  const summaries = () =>
+    traces
+      .all()
+      .map(traceSummary)
+      .sort((one, other) => Date.parse(other.startedAt) - Date.parse(one.startedAt));
+  app.get("/", (c) => c.html(tracesPage(summaries())));
+  app.get("/style.css", (c) => c.body(STYLE, 200, { "content-type": "text/css" }));
+  app.get("/traces.json", (c) => c.json({ traces: summaries() }));
+  app.get("/traces/:id{.+\\.json}", (c) =>
+    c.json(traceJson(findTrace(traces, c.req.param("id").slice(0, -5)))),
+  );
+  app.get("/traces/:id", (c) => c.html(tracePage(findTrace(traces, c.req.param("id")))));
+  app.get("/logs.json", (c) => {
+    const time = (ms: number): string => new Date(ms).toISOString();
+    return c.json({
+      logs: logs
+        .all()
+        .toReversed()
+        .map(({ timeMs, ...record }) => ({ time: time(timeMs), ...record })),
+    });
+  });
+  app.get("/metrics", (c) =>
+    c.body(expositionText(metrics.families()), 200, { "content-type": EXPOSITION_TYPE }),
+  );
+
+  app.notFound((c) => failure(c, 404, "Not found"));
+  app.onError((error, c) => failure(c, error instanceof HTTPException ? error.status : 500, error.message));
+  return app;
+};
+
+/** JSON as OTLP specifies it (a `google.rpc.Status`), or a page. */
+const failure = (
+  c: Context,
+  status: HTTPException["status"],
+  message: string,
+): Response | Promise<Response> =>
+  c.req.path.startsWith("/v1/") || c.req.path.endsWith(".json")
+    ? c.json({ message }, status)
+    : c.html(page(message, ""), status);
+
+/** Rejects the names of other sites: a name rebound to this machine could read everything. */
+const requireLocalName = async (c: Context, next: () => Promise<void>): Promise<void> => {
+  if (!/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i.test(c.req.header("host") ?? "")) {
+    throw new HTTPException(421, { message: "Use the name 127.0.0.1 or localhost." });
   }
-  const authority = host.includes(":") ? `[${host}]` : host;
-  return { url: `http://${authority}:${actualPort}`, traces, metrics, logs, stop };
-}
+  await next();
+};
 
-const signalOf = (path: string): Signal | undefined => SIGNALS.find((signal) => path === `/v1/${signal}`);
+const tooLarge = (): never => {
+  throw new HTTPException(413, {
+    message: `the body has more than ${MAX_BODY_BYTES} bytes: send smaller batches`,
+  });
+};
 
-async function answerTo(request: IncomingMessage, stores: Stores): Promise<Answer> {
-  const [path = "/", ...query] = (request.url ?? "/").split("?");
-  const signal = signalOf(path);
+/** @throws HTTPException with the position of the error */
+const readExport = async <T extends z.ZodMiniType>(c: Context, schema: T): Promise<z.output<T>> => {
+  const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
+  if (type !== "application/json") {
+    const message = `send OTLP as application/json (OTEL_EXPORTER_OTLP_PROTOCOL=http/json), not ${type ?? "untyped"}`;
+    throw new HTTPException(415, { message });
+  }
+  const result = schema.safeParse(parseJson(await readText(c)), { error: z.locales.en().localeError });
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const path = z.core.toDotPath(issue?.path ?? []);
+  throw new HTTPException(400, { message: `${path === "" ? "the body" : path}: ${issue?.message}` });
+};
+
+const readText = async (c: Context): Promise<string> => {
+  const encoding = c.req.header("content-encoding") ?? "identity";
+  if (encoding === "identity") return await c.req.text();
+  if (encoding !== "gzip") throw new HTTPException(415, { message: "the only content-encoding is gzip" });
   try {
-    requireLocalName(request);
-    if (signal !== undefined) {
-      requireMethod(request, ["POST"]);
-      return ingest(signal, await readBody(request), stores);
-    }
-    requireMethod(request, ["GET", "HEAD"]);
-    return viewOf(path, new URLSearchParams(query.join("?")), stores);
+    const bytes = await promisify(gunzip)(await c.req.arrayBuffer(), { maxOutputLength: MAX_BODY_BYTES });
+    return bytes.toString("utf8");
   } catch (error) {
-    const refusal = error instanceof RefusedRequest ? error : new RefusedRequest(500, String(error));
-    if (signal !== undefined) stores.counts.refused(signal);
-    return signal !== undefined || path.endsWith(".json") ? jsonRefusal(refusal) : refusalPage(refusal);
+    if (error instanceof RangeError) return tooLarge();
+    throw new HTTPException(400, { message: "the body is not gzip, contrary to its content-encoding" });
   }
-}
+};
 
-function requireMethod({ method = "" }: IncomingMessage, allowed: readonly string[]): void {
-  if (allowed.includes(method)) return;
-  const allow = allowed.join(", ");
-  throw new RefusedRequest(405, `Here only ${allow} can be used.`, { allow });
-}
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new HTTPException(400, { message: `the body is not JSON: ${String(error)}` });
+  }
+};
 
-const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/;
-const LOCAL_NAME = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i;
+/** @param reasons one per rejected item (OTLP/HTTP, "Partial Success") */
+const partialSuccess = (c: Context, field: string, reasons: readonly string[]): Response => {
+  if (reasons.length === 0) return c.json({});
+  const errorMessage = [...new Set(reasons)].slice(0, 5).join("; ");
+  return c.json({ partialSuccess: { [field]: String(reasons.length), errorMessage } });
+};
 
-/**
- * What came to this machine's own address has to have asked for it by name: a page from elsewhere whose name has been
- * made to lead here (DNS rebinding) could read everything else.
- */
-function requireLocalName({ headers: { host = "" }, socket }: IncomingMessage): void {
-  if (!LOOPBACK.test(socket.localAddress ?? "") || LOCAL_NAME.test(host)) return;
-  throw new RefusedRequest(421, "Here it is 127.0.0.1 or localhost.");
-}
-
-function respond(response: ServerResponse, { status, headers, body }: Answer): void {
-  // What was not read of the request would be taken for the next one.
-  if (!response.req.complete) response.setHeader("connection", "close");
-  const always = { "x-content-type-options": "nosniff", "cache-control": "no-store" };
-  response.writeHead(status, { ...always, ...headers }).end(body);
-}
-
-async function stopServer(server: Server): Promise<void> {
-  if (!server.listening) return;
-  const closed = once(server, "close");
-  server.close();
-  const timer = new AbortController();
-  const timeout = pause(drainMs, undefined, { signal: timer.signal }).catch(() => {});
-  await Promise.race([closed, timeout]);
-  timer.abort();
-  server.closeAllConnections();
-  await closed;
-}
+/** @param id a trace id, a request id (with hyphens), or at least the first 8 digits: log lines show these */
+const findTrace = (traces: TraceStore, id: string): Trace => {
+  const digits = id.replaceAll("-", "").toLowerCase();
+  const trace =
+    digits.length < 8 ? undefined : traces.all().findLast(({ traceId }) => traceId.startsWith(digits));
+  if (trace !== undefined) return trace;
+  const message = `No trace ${id}: not sampled, not received yet (spans arrive some seconds after the response), or replaced by newer ones.`;
+  throw new HTTPException(404, { message });
+};

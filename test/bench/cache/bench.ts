@@ -1,6 +1,6 @@
 /** `npm run bench cache`: what many readers of one key cost the database, and what a leader's death costs them. */
 import { availableParallelism, cpus } from "node:os";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import type { Bench } from "../support/bench.ts";
 import { textTable } from "../support/table.ts";
@@ -28,7 +28,7 @@ const staleTable = (cells: readonly StaleCell[]): string =>
   );
 
 export const benchCache: Bench = async ({ isQuick, signal, onProgress }) => {
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const system = await startCacheSystem(stops, signal, onProgress);
     onProgress("a hundred readers of one stale key …");
@@ -70,6 +70,6 @@ export const benchCache: Bench = async ({ isQuick, signal, onProgress }) => {
     ].join("\n\n");
     return { figures, report };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

@@ -3,12 +3,12 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { startEdge } from "../../../src/local/edge.ts";
 import { bundleEdge } from "../../../src/local/edge-bundle.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
 import { startRedis } from "../../../src/local/redis.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
@@ -42,7 +42,7 @@ const portOf = ({ url }: LocalOrigin): number => Number(new URL(url).port);
 
 /** @throws LocalError where a part does not start; `stops` holds what has to be stopped then */
 export const startCacheSystem = async (
-  stops: StopList,
+  stops: CleanupStack,
   signal: AbortSignal,
   onProgress: (line: string) => void,
 ): Promise<CacheSystem> => {

@@ -8,10 +8,10 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { bundleEdge, type EdgeBundle } from "../../../src/local/edge-bundle.ts";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import type { Bench } from "../support/bench.ts";
 import { divideCores } from "../support/cores.ts";
 import { watchIdle } from "../support/idle-share.ts";
@@ -69,7 +69,7 @@ const conditionsOf = (
 export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK : FULL;
   await installPeers(signal, onProgress);
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-edge-"));
     stops.add(() => rm(folder, { recursive: true, force: true }));
@@ -127,6 +127,6 @@ export const benchEdge: Bench = async ({ isQuick, signal, onProgress }) => {
     );
     return { figures, report: reportOf({ cells, measurements, unmeasured, figures, conditions }) };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

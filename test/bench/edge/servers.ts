@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { EdgeBundle } from "../../../src/local/edge-bundle.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import type { Cores } from "../support/cores.ts";
 import type { ProgramProcess } from "../support/program-process.ts";
 import { startWorkerd, type WorkerdOptions } from "../support/workerd.ts";
@@ -127,7 +127,7 @@ export type ServerProcesses = Readonly<Record<ServerId, ProgramProcess>>;
 /** @throws LocalError if a server does not start; `stops` stops those that did */
 export const startServers = async (
   surroundings: ServerSurroundings,
-  stops: StopList,
+  stops: CleanupStack,
 ): Promise<ServerProcesses> => {
   const start = async (server: ServerId): Promise<ProgramProcess> => {
     const process = await startServerOf(server, surroundings);

@@ -1,8 +1,8 @@
 /** Redis behind its bridge, with everything that the origins publish there for the edge. */
 import { randomBytes } from "node:crypto";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
 import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import {
   publishedKeysName,
@@ -78,7 +78,7 @@ const countScripts = (client: RedisClient): { client: RedisClient; calls: Readon
   };
 };
 
-export const startStore = async (stops: StopList, signal: AbortSignal): Promise<EdgeBenchStore> => {
+export const startStore = async (stops: CleanupStack, signal: AbortSignal): Promise<EdgeBenchStore> => {
   const redis = await startRedis({ signal });
   stops.add(() => redis.stop());
   const { client, calls } = countScripts(withStockScripts(redis.client));

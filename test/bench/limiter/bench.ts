@@ -3,7 +3,7 @@
  * trip between; and the same limiter simulated, with more isolates and more that goes wrong.
  */
 import { availableParallelism, cpus } from "node:os";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { watchIdle } from "../support/idle-share.ts";
 import { installPeers } from "../support/install-peers.ts";
@@ -27,7 +27,7 @@ export const benchLimiter: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK : FULL;
   await installPeers(signal, onProgress);
   const contestants = [ours, ...upstash(await import("../peers/ratelimit.mjs"))];
-  const stops = new StopList();
+  const stops = new CleanupStack();
   const idle = watchIdle();
   try {
     const store = await startBenchStore(stops, signal);
@@ -65,6 +65,6 @@ export const benchLimiter: Bench = async ({ isQuick, signal, onProgress }) => {
     ]);
     return { figures, report };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

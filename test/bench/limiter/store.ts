@@ -1,8 +1,8 @@
 /** The one Redis of both sides, behind the one bridge, and the count of its commands. */
 import { randomBytes } from "node:crypto";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { withStockScripts } from "../support/stock-scripts.ts";
 
@@ -24,7 +24,7 @@ const countCommands = async ({ client }: LocalRedis): Promise<number> => {
 };
 
 /** @throws LocalError where the machine has no redis-server */
-export const startBenchStore = async (stops: StopList, signal: AbortSignal): Promise<BenchStore> => {
+export const startBenchStore = async (stops: CleanupStack, signal: AbortSignal): Promise<BenchStore> => {
   const redis = await startRedis({ signal });
   stops.add(() => redis.stop());
   if (redis.kind !== "redis-server")

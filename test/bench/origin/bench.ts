@@ -4,7 +4,7 @@
  * whatever else the machine does then, it does to both.
  */
 import { availableParallelism, cpus } from "node:os";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
 import { startServices } from "../support/services.ts";
@@ -42,7 +42,7 @@ const conditionsOf = (plan: Plan, services: string, spans: string): string[] => 
 
 export const benchOrigin: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK : FULL;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     onProgress("starting PostgreSQL and Redis …");
     const services = await startServices(signal, onProgress);
@@ -70,6 +70,6 @@ export const benchOrigin: Bench = async ({ isQuick, signal, onProgress }) => {
       report: reportOf(measurements, contestants, conditionsOf(plan, services.description, spans)),
     };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

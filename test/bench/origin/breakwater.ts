@@ -1,9 +1,9 @@
 /** Breakwater's origin: the real program, asked as the edge asks it. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { startOrigin } from "../../../src/local/origin.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";

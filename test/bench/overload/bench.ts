@@ -4,7 +4,7 @@
  * near its own limits.
  */
 import { availableParallelism, cpus } from "node:os";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { startOpenLoad } from "../support/open-load.ts";
 import { median } from "../support/statistics.ts";
@@ -81,7 +81,7 @@ const verdict = (isMet: boolean): string => (isMet ? "met" : "MISSED");
 
 export const benchOverload: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK : FULL;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     onProgress("starting the origin, with its limit and without …");
     const contestants: Contestant[] = [];
@@ -128,6 +128,6 @@ export const benchOverload: Bench = async ({ isQuick, signal, onProgress }) => {
     ].join("\n\n");
     return { figures, report };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

@@ -2,8 +2,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { internalHeaders } from "../../../src/contract/internal-headers.ts";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";

@@ -2,7 +2,7 @@
  * `npm run bench pool`: how the edge spreads requests over replicas that fall ill, against nginx and HAProxy at their
  * best, over HTTP; and what is left of it where many isolates each see a small part only, in a simulation.
  */
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { startTraceLoad } from "../support/trace-load.ts";
 import { breakwater } from "./breakwater.ts";
@@ -21,7 +21,7 @@ const QUICK_SEEDS = [1];
 
 export const benchPool: Bench = async ({ isQuick, signal, onProgress }) => {
   const plan = isQuick ? QUICK_PLAN : FULL_PLAN;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const versions = await Promise.all([programVersion("nginx"), programVersion("haproxy")]);
     const ours = await breakwater();
@@ -44,6 +44,6 @@ export const benchPool: Bench = async ({ isQuick, signal, onProgress }) => {
     });
     return { figures, report };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

@@ -6,8 +6,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { parse } from "smol-toml";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { startProgram } from "../support/program-process.ts";
 import { type Contestant, READY_REQUEST } from "./contestant.ts";
 

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { watchIdle } from "../support/idle-share.ts";
 import type { TraceLoad } from "../support/trace-load.ts";
 import type { Contestant } from "./contestant.ts";
@@ -46,7 +46,7 @@ export const runTurn = async (
   stage: Stage,
 ): Promise<Observation> => {
   const { upstream, generator, signal } = stage;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-pool-"));
     stops.add(() => rm(folder, { recursive: true, force: true }));
@@ -80,6 +80,6 @@ export const runTurn = async (
     const { counts } = await upstream.order({ kind: "count" });
     return { trace, stepsAtMs, counts: counts.slice(0, scenario.replicas), idleShare };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

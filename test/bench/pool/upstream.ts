@@ -1,7 +1,7 @@
 /** The replicas that all contestants stand before: one process, ordered about over its port. */
 import { join } from "node:path";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { exchange } from "../support/exchange.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";

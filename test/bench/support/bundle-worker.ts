@@ -1,6 +1,6 @@
 /** Bundles a Worker that is not the product with esbuild, under the conditions that wrangler uses. */
 import { type BuildOptions, build } from "esbuild";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 
 const COMMON = {
   absWorkingDir: projectFolder,

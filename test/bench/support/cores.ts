@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
-import { isOnPath } from "../../../src/local/child.ts";
+import { isOnPath } from "../../../src/local/child-process.ts";
 
 export interface Cores {
   /** What is put before a command, so that it has the core alone. */

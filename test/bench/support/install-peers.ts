@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { spawnChild } from "../../../src/local/child.ts";
+import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 
 export const peersFolder = fileURLToPath(new URL("../peers/", import.meta.url));

@@ -1,5 +1,5 @@
 /** A program that is no Node process and listens on a port: it is started, waited for, and ends with the benchmark. */
-import { spawnChild } from "../../../src/local/child.ts";
+import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import { exchange } from "./exchange.ts";
 

@@ -3,9 +3,9 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
-import { type Child, spawnChild } from "../../../src/local/child.ts";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { type Child, spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { exchange } from "./exchange.ts";
 
 export interface ServerOptions {

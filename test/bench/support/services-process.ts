@@ -6,14 +6,14 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { erasePostgres, startPostgres } from "../../../src/local/postgres.ts";
-import { StopList } from "../../../src/local/stop-list.ts";
 import { createDatabase } from "./database.ts";
 import { startRedis } from "./redis.ts";
 import type { ServicesMessage } from "./services.ts";
 import { startSpanSink } from "./span-sink.ts";
 
-const stops = new StopList();
+const stops = new CleanupStack();
 const ending = new AbortController();
 const send = (message: ServicesMessage): void => void process.send?.(message, () => undefined);
 
@@ -60,7 +60,7 @@ const end = async (): Promise<void> => {
   if (ending.signal.aborted) return;
   ending.abort();
   await starting;
-  await stops.stopAll();
+  await stops.runAll();
   process.exit(0);
 };
 process.on("SIGTERM", end);

@@ -1,6 +1,6 @@
 /** The services that servers under test share; see `services-process.ts`. */
 import { fileURLToPath } from "node:url";
-import { spawnChild } from "../../../src/local/child.ts";
+import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 
 export interface ServiceFacts {

@@ -3,8 +3,8 @@ import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { projectFolder } from "../../../src/local/folder.ts";
 import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { type ProgramProcess, startProgram } from "./program-process.ts";
 
 export interface WorkerdOptions {

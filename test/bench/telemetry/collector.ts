@@ -1,8 +1,8 @@
 /** The stand-in of a collector, seen from the benchmark; see `collector-process.ts`. */
 import { fileURLToPath } from "node:url";
-import { projectFolder } from "../../../src/local/folder.ts";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { exchange } from "../support/exchange.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
@@ -33,7 +33,7 @@ const numberOf = (value: unknown, name: string): number =>
   );
 
 /** @throws LocalError where it does not start */
-export const startCollector = async (stops: StopList, signal: AbortSignal): Promise<Collector> => {
+export const startCollector = async (stops: CleanupStack, signal: AbortSignal): Promise<Collector> => {
   const process = await startServer({
     name: "the collector's stand-in",
     folder: projectFolder,

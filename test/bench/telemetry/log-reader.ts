@@ -1,8 +1,8 @@
 /** Somebody who reads a server's log as fast as it is written: a named pipe, and a process that empties it. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { spawnChild } from "../../../src/local/child.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
+import { spawnChild } from "../../../src/local/child-process.ts";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 
 const TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 2_000;
@@ -13,7 +13,7 @@ const STOP_TIMEOUT_MS = 2_000;
  * @param path where the pipe is made; a server's standard output is to go there
  * @throws Error where the system has no named pipes
  */
-export const startLogReader = async (path: string, stops: StopList): Promise<void> => {
+export const startLogReader = async (path: string, stops: CleanupStack): Promise<void> => {
   await promisify(execFile)("mkfifo", [path], { timeout: TIMEOUT_MS });
   const child = spawnChild({
     name: "the log's reader",

@@ -1,5 +1,5 @@
 /** The routes to PostgreSQL that the suite covers. */
-import type { StopList } from "../../../src/local/stop-list.ts";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { startWebSocketProxy } from "../../support/websocket-proxy.ts";
 import { pgbouncerPath, startPgBouncer } from "./pgbouncer.ts";
 
@@ -17,11 +17,11 @@ export interface DatabaseDriver {
   /** Why the tests are skipped on this machine. */
   readonly missing: string | undefined;
   /** Starts what the route to the server of `databaseUrl` needs. */
-  route(databaseUrl: string, stops: StopList): Promise<Route>;
+  route(databaseUrl: string, stops: CleanupStack): Promise<Route>;
 }
 
 /** The host selects Neon's driver; the proxy always leads to the real server. */
-export const throughWebSocket = async (databaseUrl: string, stops: StopList): Promise<Route> => {
+export const throughWebSocket = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {
   const target = new URL(databaseUrl);
   const proxy = await startWebSocketProxy({ host: target.hostname, port: Number(target.port) });
   stops.add(() => proxy.stop());
@@ -30,7 +30,7 @@ export const throughWebSocket = async (databaseUrl: string, stops: StopList): Pr
   return { url: url.href, webSocketProxy: proxy.address };
 };
 
-const throughPooler = async (databaseUrl: string, stops: StopList): Promise<Route> => {
+const throughPooler = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {
   const pgbouncer = await startPgBouncer(databaseUrl);
   stops.add(() => pgbouncer.stop());
   const url = new URL(databaseUrl);

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
-import { StopList } from "../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { connectPostgres, type PostgresOptions, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { type DatabaseDriver, databaseDrivers, type Route } from "./database-drivers.ts";
 import { until } from "./poll.ts";
@@ -39,7 +39,7 @@ export interface DatabaseFixture {
 /** A name that occurs in no other statement. */
 export const uniqueMark = (): string => `mark_${randomBytes(6).toString("hex")}`;
 
-const createAdmin = async (url: string, stops: StopList): Promise<pg.Pool> => {
+const createAdmin = async (url: string, stops: CleanupStack): Promise<pg.Pool> => {
   const admin = new pg.Pool({ connectionString: url, max: 2, application_name: "conformance-admin" });
   admin.on("error", () => undefined);
   stops.add(() => admin.end());
@@ -49,7 +49,7 @@ const createAdmin = async (url: string, stops: StopList): Promise<pg.Pool> => {
 const startFixture = async (
   driver: DatabaseDriver,
   serverUrl: string,
-  stops: StopList,
+  stops: CleanupStack,
 ): Promise<DatabaseFixture> => {
   const databaseName = `conformance_${randomBytes(6).toString("hex")}`;
   const server = new pg.Pool({ connectionString: serverUrl, max: 1 });
@@ -129,12 +129,12 @@ export const describeDatabases = (
   for (const driver of drivers) {
     const reason = driver.missing === undefined ? "" : ` (skipped: ${driver.missing})`;
     describe.skipIf(driver.missing !== undefined)(`${driver.name}${reason}`, () => {
-      const stops = new StopList();
+      const stops = new CleanupStack();
       let fixture: DatabaseFixture | undefined;
       beforeAll(async () => {
         fixture = await startFixture(driver, serverUrl(), stops);
       });
-      afterAll(() => stops.stopAll());
+      afterAll(() => stops.runAll());
       tests(() => {
         if (fixture === undefined) throw new Error("the fixture has not started");
         return fixture;

@@ -4,9 +4,9 @@ import { chmod, chown, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
-import { isOnPath, spawnChild } from "../../../src/local/child.ts";
+import { isOnPath, spawnChild } from "../../../src/local/child-process.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import { findOrCreateSystemUser, isRoot } from "../../../src/local/postgres-user.ts";
+import { findOrCreateSystemUser, isRoot } from "../../../src/local/postgres-paths.ts";
 import { until } from "./poll.ts";
 
 /** Debian's path, which is not on every PATH. */

@@ -1,6 +1,7 @@
 /** The routes to Redis that the suite covers. */
+
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { connectRedis } from "../../../src/local/redis.ts";
-import type { StopList } from "../../../src/local/stop-list.ts";
 import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 
 /** Where the store connects. */
@@ -13,7 +14,7 @@ export interface RedisDriver {
   readonly name: string;
   readonly scheme: "http" | "redis";
   /** Starts what the route to the server of `redisUrl` needs. */
-  route(redisUrl: string, stops: StopList): Promise<RedisRoute>;
+  route(redisUrl: string, stops: CleanupStack): Promise<RedisRoute>;
 }
 
 const token = "conformance";

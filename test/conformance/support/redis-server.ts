@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
-import { type Child, isOnPath, spawnChild } from "../../../src/local/child.ts";
+import { type Child, isOnPath, spawnChild } from "../../../src/local/child-process.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { until } from "./poll.ts";
 

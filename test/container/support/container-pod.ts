@@ -5,7 +5,7 @@ import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { spawnChild } from "../../../src/local/child.ts";
+import { spawnChild } from "../../../src/local/child-process.ts";
 import { DEFAULT_FILE } from "../../../src/origin/config/read-file.ts";
 import type { Backing } from "../../support/backing.ts";
 import { engine, runCommand, testImage } from "./engine.ts";

@@ -1,7 +1,7 @@
 /** The last stage of container/Dockerfile, read as far as the tests need it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 
 export interface FinalStage {
   /** From the context or the build stage, and the place in the image. */

@@ -5,7 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { MODELS, typeModule } from "./kinds.ts";
 import { type KubernetesObject, titleOf } from "./manifests.ts";
 

@@ -4,7 +4,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 import { isToolRequired } from "../../support/required-tools.ts";
 import type { Combination } from "./combinations.ts";
 import { type KubernetesObject, parseManifests } from "./manifests.ts";

@@ -1,4 +1,4 @@
-/** What the tiers really send with, and OpenTelemetry's own exporter. */
+/** The exporters of both tiers, and OpenTelemetry's own. */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -11,7 +11,7 @@ import { otlpMetrics } from "../../../src/telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../../src/telemetry/otlp/spans.ts";
 import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
 
-it("takes what OpenTelemetry's own exporter sends", async () => {
+it("receives from OpenTelemetry's own exporter", async () => {
   const receiver = await startReceiver();
   const exporter = new OTLPTraceExporter({ url: `${receiver.url}/v1/traces` });
   const provider = new TracerProvider({
@@ -53,7 +53,7 @@ it("takes what OpenTelemetry's own exporter sends", async () => {
   });
 });
 
-it("takes the spans that both tiers send", async () => {
+it("receives the spans of both tiers", async () => {
   const receiver = await startReceiver();
   const span = {
     traceId: TRACE_ID,
@@ -73,10 +73,10 @@ it("takes the spans that both tiers send", async () => {
   });
 });
 
-it("takes the metrics that the edge sends", async () => {
+it("receives the edge's metrics", async () => {
   const receiver = await startReceiver();
   const meter = createMeter({ now: () => START_MS });
-  const about = { description: "Told.", labels: ["http.route", "outcome"] } as const;
+  const about = { description: "A test.", labels: ["http.route", "outcome"] } as const;
   const durations = meter.histogram({
     ...about,
     name: "http.server.request.duration",
@@ -109,7 +109,7 @@ it("takes the metrics that the edge sends", async () => {
   }
 });
 
-it("takes the security events that the origin sends", async () => {
+it("receives the origin's security events", async () => {
   const receiver = await startReceiver();
   const event: SecurityEvent = {
     type: "auth_failure",

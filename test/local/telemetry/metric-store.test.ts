@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { createMetricStore, type MetricStore } from "../../../src/local/telemetry/metric-store.ts";
-import type { MetricPoint } from "../../../src/local/telemetry/otlp-metrics.ts";
+import type { MetricPoint } from "../../../src/local/telemetry/otlp.ts";
 
 const point = (changed: Partial<MetricPoint> & { readonly instance?: string } = {}): MetricPoint => {
   const { instance = "i", ...others } = changed;
   return {
-    resource: { service: "edge", instance, attributes: { "service.name": "edge", "service.version": "1" } },
+    resource: { service: "edge", instance },
     name: "a.b",
     unit: "",
     description: "",
@@ -23,25 +23,25 @@ const values = (store: MetricStore, name: string): unknown[] =>
     .filter((family) => family.name === name)
     .flatMap(({ samples }) => samples.map(({ value }) => value));
 
-describe("a store of metrics", () => {
-  it("has room for so many series; further points of these are taken", () => {
+describe("the metric store", () => {
+  it("limits the number of series, but not their points", () => {
     const store = createMetricStore({ maxSeries: 2 });
     expect(store.record(point({ attributes: { n: 1 } }))).toBeUndefined();
     expect(store.record(point({ attributes: { n: 2 } }))).toBeUndefined();
-    expect(store.record(point({ attributes: { n: 3 } }))).toBe("a_b_total: there are 2 series already");
+    expect(store.record(point({ attributes: { n: 3 } }))).toBe("a_b_total: the limit of 2 series is reached");
     expect(store.record(point({ attributes: { n: 1 }, value: 7, timeMs: 2 }))).toBeUndefined();
     expect(values(store, "a_b_total")).toEqual([7, 1]);
     expect(store.size).toBe(2);
   });
 
-  it("has room for 20,000 series where nothing else is said", () => {
+  it("keeps 20,000 series by default", () => {
     const store = createMetricStore();
     const refused = Array.from({ length: 20_010 }, (_, n) => store.record(point({ attributes: { n } })));
     expect(refused.filter((reason) => reason !== undefined)).toHaveLength(10);
     expect(store.size).toBe(20_000);
   });
 
-  it("forgets an instance that has been silent, and only that", () => {
+  it("drops the series of a silent instance only", () => {
     let nowMs = 0;
     const store = createMetricStore({ silentMs: 600_000, now: () => nowMs });
     store.record(point({ instance: "gone", name: "only.here" }));
@@ -52,8 +52,7 @@ describe("a store of metrics", () => {
     expect(values(store, "a_b_total")).toEqual([1, 5]);
     nowMs = 600_001;
     expect(values(store, "a_b_total")).toEqual([5]);
-    expect(store.families().map(({ name }) => name)).toEqual(["a_b_total", "target_info"]);
-    expect(values(store, "target_info")).toEqual([1]);
+    expect(store.families().map(({ name }) => name)).toEqual(["a_b_total"]);
     nowMs = 900_000;
     store.record(point({ instance: "stays", value: 5, timeMs: 0 }));
     nowMs = 1_200_000;
@@ -63,7 +62,7 @@ describe("a store of metrics", () => {
     expect(store.size).toBe(0);
   });
 
-  it("makes room by forgetting the silent before it refuses", () => {
+  it("drops silent series before it rejects a new one", () => {
     let nowMs = 0;
     const store = createMetricStore({ maxSeries: 1, silentMs: 10, now: () => nowMs });
     store.record(point({ instance: "old" }));
@@ -72,19 +71,19 @@ describe("a store of metrics", () => {
     expect(values(store, "a_b_total")).toEqual([2]);
   });
 
-  it("has one type for a name; what had another before may have a new one when it is gone", () => {
+  it("has one type per name until the series of the name are dropped", () => {
     let nowMs = 0;
     const store = createMetricStore({ silentMs: 10, now: () => nowMs });
     store.record(point({ name: "x.total", kind: "gauge" }));
     expect(store.record(point({ name: "x", kind: "counter", instance: "j" }))).toBe(
-      "x_total is a gauge already, not a counter",
+      "x_total is already a gauge, not a counter",
     );
     nowMs = 11;
     store.families();
     expect(store.record(point({ name: "x", kind: "counter", instance: "j" }))).toBeUndefined();
   });
 
-  it("takes two names that become one for one series", () => {
+  it("treats two names that become one as one series", () => {
     const store = createMetricStore();
     store.record(point({ attributes: { "http.route": "/a" } }));
     store.record(point({ name: "a_b", attributes: { http_route: "/a" }, value: 9 }));
@@ -93,10 +92,9 @@ describe("a store of metrics", () => {
 
   it.each([
     ["a name without a letter", { name: "..." }, "a name has no letter or digit"],
-    ["the receiver's own names", { name: "telemetry_receiver_received" }, "is the receiver's own name"],
-    ["what describes instances", { name: "target_info", kind: "gauge" }, "is the receiver's own name"],
+    ["a point without a value", { value: undefined }, "not a cumulative and consistent value"],
     ["attributes that are too long", { attributes: { a: "x".repeat(9_000) } }, "longer than 8192 characters"],
-  ] as const)("does not take %s", (_, changed, reason) => {
+  ] as const)("rejects %s", (_, changed, reason) => {
     const store = createMetricStore();
     expect(store.record(point(changed))).toContain(reason);
     expect(store.size).toBe(0);

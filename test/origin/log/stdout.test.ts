@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
-import { projectFolder } from "../../../src/local/folder.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
 
 const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).href;
 /** Long enough for any process that ends. */

@@ -7,10 +7,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
 import { bundleEdge } from "../../../../src/local/edge-bundle.ts";
-import { projectFolder } from "../../../../src/local/folder.ts";
 import { freePort } from "../../../../src/local/free-port.ts";
-import { StopList } from "../../../../src/local/stop-list.ts";
+import { projectFolder } from "../../../../src/local/state-dir.ts";
 import { ANSWER } from "../../edge/answer.ts";
 import { type Client, clientOf, createClients, DISTINCT, orderRequest } from "../../edge/clients.ts";
 import { keyRecords, startStore } from "../../edge/store.ts";
@@ -93,7 +93,7 @@ export const benchEdgeTelemetry = async ({
   onProgress,
 }: BenchOptions): Promise<PartOutcome> => {
   const plan = isQuick ? QUICK : FULL;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-telemetry-"));
     stops.add(() => rm(folder, { recursive: true, force: true }));
@@ -177,6 +177,6 @@ export const benchEdgeTelemetry = async ({
       ].join("\n\n"),
     };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

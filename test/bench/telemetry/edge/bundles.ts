@@ -1,7 +1,7 @@
 /** Workers that are not the product: the edge without telemetry, and one instrumented by a package made for Workers. */
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
-import { projectFolder } from "../../../../src/local/folder.ts";
+import { projectFolder } from "../../../../src/local/state-dir.ts";
 import { bundleWorker } from "../../support/bundle-worker.ts";
 
 const edge = (plugins: Plugin[]): Promise<string> =>

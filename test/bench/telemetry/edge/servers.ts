@@ -2,8 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
 import type { EdgeBundle } from "../../../../src/local/edge-bundle.ts";
-import type { StopList } from "../../../../src/local/stop-list.ts";
 import { emptyBlocklist } from "../../edge/blocked.ts";
 import type { Client } from "../../edge/clients.ts";
 import { type EdgeBenchStore, publish } from "../../edge/store.ts";
@@ -56,7 +56,7 @@ const edgeEnvironment = ({ originUrl, store }: EdgeSurroundings, keyPrefix: stri
 export const startCellServer = async (
   { id, title, script, settings }: EdgeCell,
   surroundings: EdgeSurroundings,
-  stops: StopList,
+  stops: CleanupStack,
 ): Promise<ProgramProcess> => {
   const { scripts, bundle, store, clients, collector, cores, readyRequest, signal } = surroundings;
   const folder = join(surroundings.folder, id);

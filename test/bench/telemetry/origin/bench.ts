@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { StopList } from "../../../../src/local/stop-list.ts";
+import { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
 import { migrate } from "../../origin/breakwater.ts";
 import { insertProducts } from "../../origin/products.ts";
 import type { BenchOptions } from "../../support/bench.ts";
@@ -40,7 +40,7 @@ const QUICK: typeof FULL = {
 
 const startSlowOrigins = async (
   surroundings: OriginSurroundings,
-  stops: StopList,
+  stops: CleanupStack,
 ): Promise<readonly SlowOrigin[]> => {
   const { services } = surroundings;
   const database = await startSlowDatabase(services.databaseUrl, DATABASE_MS);
@@ -65,7 +65,7 @@ export const benchOriginTelemetry = async (
 ): Promise<{ readonly figures: Figures; readonly report: string }> => {
   const { isQuick, signal, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  const stops = new StopList();
+  const stops = new CleanupStack();
   try {
     const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-telemetry-"));
     stops.add(() => rm(folder, { recursive: true, force: true }));
@@ -127,6 +127,6 @@ export const benchOriginTelemetry = async (
       ].join("\n\n"),
     };
   } finally {
-    await stops.stopAll();
+    await stops.runAll();
   }
 };

@@ -1,9 +1,9 @@
 /** The real origin, once for each way in which its telemetry is set, asked as the edge asks it. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import { projectFolder } from "../../../../src/local/folder.ts";
+import type { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../../src/local/free-port.ts";
-import type { StopList } from "../../../../src/local/stop-list.ts";
+import { projectFolder } from "../../../../src/local/state-dir.ts";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import { DATABASE_CONNECTIONS } from "../../origin/contestant.ts";
 import { sealedRequest } from "../../origin/sealed-request.ts";
@@ -66,7 +66,7 @@ export const startOriginServer = async (
   name: string,
   server: OriginServer,
   { services, collector, cores, folder, signal }: OriginSurroundings,
-  stops: StopList,
+  stops: CleanupStack,
 ): Promise<Origin> => {
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;

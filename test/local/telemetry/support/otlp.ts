@@ -18,24 +18,32 @@ const nanoseconds = (ms: number): string => String(BigInt(Math.round(ms * 1_000)
 
 export const TRACE_ID = "5b8efff798038103d269b633813fc60c";
 export const REQUEST_ID = "5b8efff7-9803-8103-d269-b633813fc60c";
-/** When the spans of these requests begin. */
+/** The start of the first span, epoch milliseconds. */
 export const START_MS = Date.UTC(2026, 10, 2, 3, 4, 5, 678);
 
-export interface SpanGiven {
+export interface SpanOptions {
   readonly id: string;
   readonly parent?: string;
   readonly traceId?: string;
   readonly name?: string;
   readonly kind?: number;
-  /** After START_MS. */
+  /** Milliseconds after START_MS. */
   readonly atMs?: number;
   readonly durationMs?: number;
   readonly isError?: boolean;
   readonly attributes?: Readonly<Record<string, Plain>>;
 }
 
-export const span = (given: SpanGiven): object => {
-  const { id, parent, traceId = TRACE_ID, name = `span ${id}`, kind = 2, atMs = 0, durationMs = 10 } = given;
+export const span = (options: SpanOptions): object => {
+  const {
+    id,
+    parent,
+    traceId = TRACE_ID,
+    name = `span ${id}`,
+    kind = 2,
+    atMs = 0,
+    durationMs = 10,
+  } = options;
   return {
     traceId,
     spanId: id.padStart(16, "0"),
@@ -45,11 +53,11 @@ export const span = (given: SpanGiven): object => {
     kind,
     startTimeUnixNano: nanoseconds(START_MS + atMs),
     endTimeUnixNano: nanoseconds(START_MS + atMs + durationMs),
-    attributes: attributes(given.attributes ?? {}),
+    attributes: attributes(options.attributes ?? {}),
     droppedAttributesCount: 0,
     events: [],
     links: [],
-    status: given.isError === true ? { code: 2, message: "it broke" } : { code: 0 },
+    status: options.isError === true ? { code: 2, message: "it broke" } : { code: 0 },
   };
 };
 
@@ -67,7 +75,7 @@ export const traces = (service: string, spans: readonly object[]): object => ({
   ],
 });
 
-/** A request that went through the edge, twice to an origin, and to the database. */
+/** A request through the edge, with two attempts at an origin, to the database. */
 export const exampleTrace: readonly object[] = [
   traces("breakwater-edge", [
     span({
@@ -158,15 +166,15 @@ export const logs = (logRecords: readonly object[]): object => ({
 
 export type Signal = "traces" | "metrics" | "logs";
 
-export interface Asked extends TelemetryReceiver {
-  /** Sends a request as an exporter does; an object as its JSON. */
+export interface TestReceiver extends TelemetryReceiver {
+  /** Sends a request like an exporter; an object as its JSON. */
   send(signal: Signal, body: object | string, headers?: Readonly<Record<string, string>>): Promise<Response>;
   text(path: string): Promise<string>;
   json(path: string): Promise<unknown>;
 }
 
 /** A receiver for one test. */
-export const startReceiver = async (): Promise<Asked> => {
+export const startReceiver = async (): Promise<TestReceiver> => {
   const receiver = await startTelemetryReceiver({ port: 0 });
   onTestFinished(() => receiver.stop());
   return {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { labelName, labelsOf, metricName } from "../../../src/local/telemetry/prometheus-name.ts";
+import { labelsOf, metricName } from "../../../src/local/telemetry/prometheus.ts";
 
 describe("a metric's name", () => {
   it.each([
@@ -14,8 +14,6 @@ describe("a metric's name", () => {
     ["memory.used", "By", "gauge", "memory_used_bytes"],
     ["memory.part", "1", "gauge", "memory_part_ratio"],
     ["jobs.done", "1", "counter", "jobs_done_total"],
-    ["disk.io", "By/s", "gauge", "disk_io_bytes_per_second"],
-    ["queue", "{item}/s", "gauge", "queue_per_second"],
     ["odd", "furlong", "gauge", "odd_furlong"],
     ["a--b..c", "", "gauge", "a_b_c"],
     ["_lead_", "", "gauge", "lead"],
@@ -28,7 +26,7 @@ describe("a metric's name", () => {
   });
 });
 
-describe("a label's name", () => {
+describe("labels", () => {
   it.each([
     ["http.route", "http_route"],
     ["__name__", "_name_"],
@@ -36,24 +34,20 @@ describe("a label's name", () => {
     ["1st", "key_1st"],
     ["", "_"],
     ["ü", "_"],
-  ])("%s is %s", (key, name) => {
-    expect(labelName(key)).toBe(name);
+  ])("of the attribute %j have the name %s", (key, name) => {
+    expect(labelsOf({ [key]: "x" })).toEqual([[name, "x"]]);
   });
-});
 
-describe("labels", () => {
-  const own = new Set(["job", "le"]);
-
-  it("are sorted, of texts, without those that are empty", () => {
-    expect(labelsOf({ b: 1.5, a: true, c: "", d: null, e: ["x", 1] }, own)).toEqual([
+  it("are sorted texts, without empty ones", () => {
+    expect(labelsOf({ b: 1.5, a: true, c: "", d: null, e: ["x", 1] })).toEqual([
       ["a", "true"],
       ["b", "1.5"],
       ["e", '["x",1]'],
     ]);
   });
 
-  it("share a name that their keys become, and leave the receiver's own alone", () => {
-    expect(labelsOf({ "a.b": "2", "a-b": "1", a_b: "3", job: "j", le: "0.1" }, own)).toEqual([
+  it("join the values of keys that become one name, and do not replace the receiver's own", () => {
+    expect(labelsOf({ "a.b": "2", "a-b": "1", a_b: "3", job: "j", le: "0.1" })).toEqual([
       ["a_b", "1;2;3"],
       ["exported_job", "j"],
       ["exported_le", "0.1"],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { waterfall } from "../../../src/local/telemetry/span-rows.ts";
+import { waterfall } from "../../../src/local/telemetry/trace-view.ts";
 
 const span = (spanId: string, parentSpanId: string | undefined, startMs: number, durationMs = 1) => ({
   traceId: "t",
@@ -26,29 +26,29 @@ const drawn = (spans: readonly ReturnType<typeof span>[]) => {
 };
 
 describe("a waterfall", () => {
-  it("has parents before children and siblings by their start, whatever the order in which they came", () => {
+  it("puts parents before children and orders siblings by start, whatever the order of arrival", () => {
     const spans = [span("d", "b", 4), span("c", "a", 1), span("b", "a", 3), span("a", undefined, 0, 9)];
     expect(drawn(spans)).toEqual({ rows: "0a@0 1c@1 1b@3 2d@4", lengthMs: 9 });
   });
 
-  it("begins with the earliest span, be it a child", () => {
+  it("starts at the earliest span, even if that is a child", () => {
     expect(drawn([span("a", undefined, 10, 5), span("b", "a", 7, 20)])).toEqual({
       rows: "0a@3 1b@0",
       lengthMs: 20,
     });
   });
 
-  it("has those whose parent is missing at the left", () => {
+  it("shows spans whose parent is missing at depth 0", () => {
     expect(drawn([span("b", "gone", 2), span("a", undefined, 0), span("c", "b", 3)]).rows).toBe(
       "0a@0 0b@2 1c@3",
     );
   });
 
-  it("has spans that are each other's parents, or their own, once", () => {
+  it("shows each span of a cycle once", () => {
     expect(drawn([span("b", "c", 2), span("c", "b", 1), span("d", "d", 5)]).rows).toBe("0c@0 1b@1 0d@4");
   });
 
-  it("may be empty", () => {
+  it("can be empty", () => {
     expect(drawn([])).toEqual({ rows: "", lengthMs: 0 });
   });
 });

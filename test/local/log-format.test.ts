@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readableLine } from "../../src/local/log-lines.ts";
-import { clockTime } from "../../src/local/log-time.ts";
+import { clockTime, formatLogLine } from "../../src/local/log-format.ts";
 import { createAccessLine } from "../../src/telemetry/logging/access-log.ts";
 import { logLine } from "../../src/telemetry/logging/log-line.ts";
 
@@ -13,8 +12,8 @@ const ids = {
 };
 const service = { "service.name": "breakwater-origin", "service.version": "1.2.3" };
 
-const readable = (entry: object, source = "origin 1", colour = false): string =>
-  readableLine(source, JSON.stringify(entry), { colour });
+const format = (entry: object, source = "origin 1", isColored = false): string =>
+  formatLogLine(source, JSON.stringify(entry), isColored);
 
 const access = {
   time,
@@ -29,10 +28,10 @@ const access = {
   sampled: true,
 };
 
-describe("an access line", () => {
+describe("a request line", () => {
   it.each([
     ["of an origin", {}, "GET /products/:id 200 3.2 ms 5b8efff7"],
-    ["with the cache's outcome", { cache: "hit" }, "GET /products/:id 200 3.2 ms hit 5b8efff7"],
+    ["with the cache outcome", { cache: "hit" }, "GET /products/:id 200 3.2 ms hit 5b8efff7"],
     [
       "with attempts",
       { cache: "miss", attempts: 2 },
@@ -40,28 +39,28 @@ describe("an access line", () => {
     ],
     ["with one attempt", { attempts: 1 }, "GET /products/:id 200 3.2 ms 1 attempt 5b8efff7"],
     [
-      "with an error's type",
+      "with an error type",
       { "error.type": "timeout" },
       "GET /products/:id 200 3.2 ms error.type=timeout 5b8efff7",
     ],
-    ["that matched no route", { "http.route": undefined }, "GET (no route) 200 3.2 ms 5b8efff7"],
-    ["without an answer", { "http.response.status_code": undefined }, "GET /products/:id - 3.2 ms 5b8efff7"],
-    ["within the clock's step", { durationMs: 0 }, "GET /products/:id 200 0.0 ms 5b8efff7"],
+    ["without a matching route", { "http.route": undefined }, "GET (no route) 200 3.2 ms 5b8efff7"],
+    ["without a response", { "http.response.status_code": undefined }, "GET /products/:id - 3.2 ms 5b8efff7"],
+    ["of less than the clock's resolution", { durationMs: 0 }, "GET /products/:id 200 0.0 ms 5b8efff7"],
     ["below a millisecond", { durationMs: 0.25 }, "GET /products/:id 200 250 µs 5b8efff7"],
     ["of a tenth of a second", { durationMs: 123.4 }, "GET /products/:id 200 123 ms 5b8efff7"],
     ["of many seconds", { durationMs: 12_345 }, "GET /products/:id 200 12.3 s 5b8efff7"],
-    ["with the request's id alone", { trace_id: undefined }, "GET /products/:id 200 3.2 ms 5b8efff7"],
+    ["with only a request id", { trace_id: undefined }, "GET /products/:id 200 3.2 ms 5b8efff7"],
     ["without an id", { trace_id: undefined, requestId: undefined }, "GET /products/:id 200 3.2 ms"],
   ])("%s", (_, changed, expected) => {
-    expect(readable({ ...access, ...changed })).toBe(`${clock} info  origin 1 ${expected}`);
+    expect(format({ ...access, ...changed })).toBe(`${clock} info  origin 1 ${expected}`);
   });
 
-  it("has its sources one below the other", () => {
-    expect(readable(access, "edge")).toBe(`${clock} info  edge     GET /products/:id 200 3.2 ms 5b8efff7`);
+  it("aligns sources", () => {
+    expect(format(access, "edge")).toBe(`${clock} info  edge     GET /products/:id 200 3.2 ms 5b8efff7`);
   });
 });
 
-it("both tiers' own lines are read", () => {
+it("the lines of both tiers are formatted", () => {
   const write = createAccessLine({ serviceName: "breakwater-edge", serviceVersion: "1.2.3" });
   const fields = {
     timeMs: Date.parse(time),
@@ -79,22 +78,22 @@ it("both tiers' own lines are read", () => {
     attempts: 2,
     errorType: "503",
   });
-  expect(readableLine("edge", line, { colour: false })).toBe(
+  expect(formatLogLine("edge", line, false)).toBe(
     `${clock} info  edge     GET /products/:id 503 3.3 ms miss 2 attempts error.type=503 5b8efff7`,
   );
-  const error = new TypeError("no", { cause: new Error("of this") });
+  const error = new TypeError("no", { cause: new Error("that") });
   const failed = logLine({ time, level: "error", message: "unhandled", ...ids, error });
-  expect(readableLine("edge", failed, { colour: false }).split("\n").slice(0, 2)).toEqual([
-    `${clock} error edge     unhandled error: TypeError: no (cause: of this) 5b8efff7`,
-    expect.stringMatching(/^ {4}at .*log-lines\.test\.ts/),
+  expect(formatLogLine("edge", failed, false).split("\n").slice(0, 2)).toEqual([
+    `${clock} error edge     unhandled error: TypeError: no (cause: that) 5b8efff7`,
+    expect.stringMatching(/^ {4}at .*log-format\.test\.ts/),
   ]);
 });
 
 describe("another line", () => {
   it.each([
-    ["a message alone", { level: "info", message: "listening" }, "info  origin 1 listening"],
+    ["only a message", { level: "info", message: "listening" }, "info  origin 1 listening"],
     [
-      "fields after the message, in their order",
+      "fields after the message, in order",
       {
         level: "warn",
         message: "circuit breaker",
@@ -108,32 +107,26 @@ describe("another line", () => {
       "warn  origin 1 circuit breaker dependency=redis to=open n=2 on=true",
     ],
     [
-      "texts in quotes where they need them",
+      "quoted texts where necessary",
       { level: "info", message: "m", a: "two words", b: 'q"', c: "", d: "x=y", e: null, f: { g: [1] } },
       'info  origin 1 m a="two words" b="q\\"" c="" d="x=y" e=null f={"g":[1]}',
     ],
     ["the trace at the end", { level: "debug", message: "m", a: 1, ...ids }, "debug origin 1 m a=1 5b8efff7"],
     ["pino's numbers", { level: 40, message: "m" }, "warn  origin 1 m"],
-    ["a number that is no level", { level: 35, message: "m" }, "35    origin 1 m"],
+    ["an unknown number as level", { level: 35, message: "m" }, "35    origin 1 m"],
     ["no level and no message", { a: 1 }, "-     origin 1 a=1"],
-    [
-      "request as a message of something else",
-      { level: "info", message: "request", a: 1 },
-      "info  origin 1 request a=1",
-    ],
-    ["a message that is no text", { level: "info", message: { a: 1 } }, 'info  origin 1 {"a":1}'],
+    ["request as another message", { level: "info", message: "request", a: 1 }, "info  origin 1 request a=1"],
+    ["a message that is not text", { level: "info", message: { a: 1 } }, 'info  origin 1 {"a":1}'],
   ])("%s", (_, entry, expected) => {
-    expect(readable({ time, ...entry })).toBe(`${clock} ${expected}`);
+    expect(format({ time, ...entry })).toBe(`${clock} ${expected}`);
   });
 
-  it.each([[undefined], ["soon"], [{}], [1e300]])("with %j as its time has none", (wrong) => {
-    expect(readable({ time: wrong, level: "info", message: "m" })).toBe("--:--:--.--- info  origin 1 m");
+  it.each([[undefined], ["soon"], [{}], [1e300]])("with %j as its time shows none", (wrong) => {
+    expect(format({ time: wrong, level: "info", message: "m" })).toBe("--:--:--.--- info  origin 1 m");
   });
 
-  it("may have its time in milliseconds", () => {
-    expect(readable({ time: Date.parse(time), level: "info", message: "m" })).toBe(
-      `${clock} info  origin 1 m`,
-    );
+  it("can have its time in milliseconds", () => {
+    expect(format({ time: Date.parse(time), level: "info", message: "m" })).toBe(`${clock} info  origin 1 m`);
   });
 });
 
@@ -145,39 +138,39 @@ describe("an error", () => {
   const err = { type: "TypeError", message: "no\nsecond line", stack };
   const at = (n: number): string => `    at call${n} (file.ts:${n}:1)`;
 
-  it.each(["error", "fatal"])("at %s has the first lines of its stack below it", (level) => {
-    expect(readable({ time, level, message: "unhandled", err, ...ids }).split("\n")).toEqual([
+  it.each(["error", "fatal"])("at %s is followed by the first lines of its stack", (level) => {
+    expect(format({ time, level, message: "unhandled", err, ...ids }).split("\n")).toEqual([
       `${clock} ${level} origin 1 unhandled err: TypeError: no\\nsecond line 5b8efff7`,
       ...[0, 1, 2, 3, 4].map(at),
     ]);
   });
 
-  it("at warn has its message alone", () => {
-    expect(readable({ time, level: "warn", message: "again", err: { ...err, type: "Error" }, n: 1 })).toBe(
+  it("at warn shows only its message", () => {
+    expect(format({ time, level: "warn", message: "again", err: { ...err, type: "Error" }, n: 1 })).toBe(
       `${clock} warn  origin 1 again err: no\\nsecond line n=1`,
     );
   });
 
-  it("that is a text is a field like any other", () => {
-    expect(readable({ time, level: "error", message: "m", error: "Error: no" })).toBe(
+  it("that is text is an ordinary field", () => {
+    expect(format({ time, level: "error", message: "m", error: "Error: no" })).toBe(
       `${clock} error origin 1 m error="Error: no"`,
     );
   });
 });
 
-describe("colours", () => {
+describe("colors", () => {
   it.each([
-    ["info", 200, "\u001b[32minfo \u001b[0m", "\u001b[32m200\u001b[0m"],
-    ["warn", 404, "\u001b[33mwarn \u001b[0m", "\u001b[33m404\u001b[0m"],
-    ["error", 503, "\u001b[31merror\u001b[0m", "\u001b[31m503\u001b[0m"],
+    ["info", 200, "\u001b[32minfo \u001b[39m", "\u001b[32m200\u001b[39m"],
+    ["warn", 404, "\u001b[33mwarn \u001b[39m", "\u001b[33m404\u001b[39m"],
+    ["error", 503, "\u001b[31merror\u001b[39m", "\u001b[31m503\u001b[39m"],
   ])("mark the level %s and the status %i", (level, status, ...expected) => {
-    const line = readable({ ...access, level, "http.response.status_code": status }, "edge", true);
+    const line = format({ ...access, level, "http.response.status_code": status }, "edge", true);
     for (const text of expected) expect(line).toContain(text);
   });
 
-  it("change nothing of what is said", () => {
-    const coloured = readable({ ...access, cache: "hit" }, "edge", true);
-    expect(coloured.replaceAll(/\p{Cc}\[\d+m/gu, "")).toBe(readable({ ...access, cache: "hit" }, "edge"));
+  it("do not change the text", () => {
+    const colored = format({ ...access, cache: "hit" }, "edge", true);
+    expect(colored.replaceAll(/\p{Cc}\[\d+m/gu, "")).toBe(format({ ...access, cache: "hit" }, "edge"));
   });
 });
 
@@ -190,26 +183,26 @@ describe("a line's length", () => {
       { message: "m", ...Object.fromEntries(Array.from({ length: 900 }, (_, n) => [`f${n}`, n])), ...ids },
     ],
     ["a long level", { message: "m".repeat(900), level: "l".repeat(900), ...ids }],
-    ["what has to be written out", { message: "\u0007".repeat(900), ...ids }],
-  ])("is bounded, and its trace stays: %s", (_, entry) => {
-    const line = readable({ time, level: "info", ...entry });
+    ["escaped characters", { message: "\u0007".repeat(900), ...ids }],
+  ])("is bounded, and its trace id stays: %s", (_, entry) => {
+    const line = format({ time, level: "info", ...entry });
     expect(line.length).toBeLessThanOrEqual(400);
     expect(line.length).toBeGreaterThan(380);
     expect(line.endsWith("5b8efff7")).toBe(true);
-    const coloured = readable({ time, level: "info", ...entry }, "origin 1", true);
-    expect(coloured.replaceAll(/\p{Cc}\[\d+m/gu, "")).toBe(line);
+    const colored = format({ time, level: "info", ...entry }, "origin 1", true);
+    expect(colored.replaceAll(/\p{Cc}\[\d+m/gu, "")).toBe(line);
   });
 
-  it("is bounded in a stack too", () => {
+  it("is bounded in a stack trace too", () => {
     const err = { message: "m", stack: `Error: m\n    at ${"x".repeat(5_000)}` };
-    const lines = readable({ time, level: "error", message: "m", err }).split("\n");
+    const lines = format({ time, level: "error", message: "m", err }).split("\n");
     expect(lines.map(({ length }) => length <= 400)).toEqual([true, true]);
     expect(lines[1]?.length).toBe(400);
   });
 });
 
-describe("what is no object of JSON", () => {
-  const passed = (line: string): string => readableLine("edge", line, { colour: true });
+describe("text that is not a JSON object", () => {
+  const passed = (line: string): string => formatLogLine("edge", line, true);
 
   it.each([
     "plain text",
@@ -221,20 +214,20 @@ describe("what is no object of JSON", () => {
     "\tindented\tby tabs",
     "grüße 🌊",
     "{",
-  ])("is passed on as it is: %s", (line) => {
+  ])("passes through unchanged: %s", (line) => {
     expect(passed(line)).toBe(line);
   });
 
-  it("loses its colours", () => {
+  it("loses its colors", () => {
     expect(passed("\u001b[1;31mred\u001b[0m plain")).toBe("red plain");
   });
 
-  it("is cut where it is very long", () => {
+  it("is cut if it is very long", () => {
     expect(passed("x".repeat(100_000))).toBe(`${"x".repeat(1_999)}…`);
   });
 });
 
-describe("nothing steers the terminal", () => {
+describe("a log cannot steer the terminal:", () => {
   const steering = [
     ["the window's title", "\u001b]0;title\u0007", "\\x1b]0;title\\x07"],
     ["the screen", "\u001b[2J", "\\x1b[2J"],
@@ -244,19 +237,19 @@ describe("nothing steers the terminal", () => {
     ["the direction of text", "a\u202eb\u2066c", "a\\u202eb\\u2066c"],
   ] as const;
 
-  it.each(steering)("%s, in a line that is passed on", (_, text, expected) => {
-    expect(readableLine("edge", `x ${text}`, { colour: false })).toBe(`x ${expected}`);
+  it.each(steering)("%s, in plain text", (_, text, expected) => {
+    expect(formatLogLine("edge", `x ${text}`, false)).toBe(`x ${expected}`);
   });
 
   it.each(steering)("%s, anywhere in an entry", (_, text, expected) => {
-    const line = readable(
+    const line = format(
       { time, level: text, message: text, [text]: text, err: { type: text, message: text }, trace_id: text },
       text,
     );
     expect(line).not.toMatch(/[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u);
     expect(line).toContain(`err: ${expected}: ${expected}`);
     const entry = { ...access, "http.request.method": text, "http.route": text, cache: text, attempts: text };
-    expect(readable({ ...entry, "http.response.status_code": text })).not.toMatch(
+    expect(format({ ...entry, "http.response.status_code": text })).not.toMatch(
       /[\p{Cc}\p{Bidi_Control}\p{Zl}\p{Zp}]/u,
     );
   });

@@ -1,0 +1,247 @@
+/**
+ * Child processes.
+ *
+ * Each runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then stops its children
+ * in order.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync, constants, existsSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { createInterface } from "node:readline";
+import { withTimeout } from "../lib/async.ts";
+import { LocalError } from "./local-error.ts";
+
+const TAIL_LINES = 20;
+const MAX_TAIL_LINE = 2_000;
+/** How long output may arrive after the exit: an orphaned grandchild may hold the pipes open. */
+const LAST_OUTPUT_MS = 250;
+
+export interface ChildOptions {
+  /** For messages, such as "origin 1". */
+  readonly name: string;
+  /** A path, or a name on the PATH. */
+  readonly command: string;
+  readonly args?: readonly string[];
+  /** @default this process's */
+  readonly env?: NodeJS.ProcessEnv;
+  /** @default this process's */
+  readonly cwd?: string;
+  /** The user to run as; requires root. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+  /** Its standard input. @default none */
+  readonly input?: string;
+  /** Opens a channel for `onMessage` (to a Node process). @default false */
+  readonly ipc?: boolean;
+  readonly onMessage?: (message: unknown) => void;
+  /** Receives each line of its standard output and error. */
+  readonly onLine?: (line: string) => void;
+  /** The signal it gets if this process ends first, even by SIGKILL. @default none */
+  readonly endsWithParent?: NodeJS.Signals;
+}
+
+export interface ChildExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface StopOptions {
+  /** @default "SIGTERM" */
+  readonly signal?: NodeJS.Signals;
+  /** Then its whole process group is killed. @default 10,000 */
+  readonly timeoutMs?: number;
+}
+
+export interface Child {
+  readonly name: string;
+  readonly pid: number;
+  /** Resolves after the exit and the last lines; never rejects. */
+  readonly exited: Promise<ChildExit>;
+  exitsWithin(ms: number): Promise<boolean>;
+  /** The last lines of its output. */
+  tail(): readonly string[];
+  /** Sends a signal if it still runs; SIGKILL goes to its whole process group. */
+  signal(name: NodeJS.Signals): void;
+  /** Sends the signal, kills the process if it does not exit in time, and waits for the exit. May be called again. */
+  stop(options?: StopOptions): Promise<void>;
+}
+
+/** @throws LocalError if the process cannot be started */
+export function spawnChild(options: ChildOptions): Child {
+  const { name, onLine, onMessage, endsWithParent } = options;
+  const { child, pid } = startProcess(options);
+  const lines: string[] = [];
+  const exited = exitOf(child);
+  let isRunning = true;
+  child.once("exit", () => {
+    isRunning = false;
+  });
+  child.on("error", (error) => lines.push(error.message));
+  if (onMessage !== undefined) child.on("message", onMessage);
+  for (const input of [child.stdout, child.stderr]) {
+    if (input === null) continue;
+    createInterface({ input }).on("line", (line) => {
+      lines.push(line.slice(0, MAX_TAIL_LINE));
+      if (lines.length > TAIL_LINES) lines.shift();
+      onLine?.(line);
+    });
+  }
+  // A child that exits without reading its input is reported by its exit, not by EPIPE.
+  child.stdin?.on("error", () => {});
+  child.stdin?.end(options.input);
+  if (endsWithParent !== undefined) child.once("exit", endWithParent(pid, endsWithParent));
+
+  const signal = (name: NodeJS.Signals): void => {
+    if (isRunning) sendSignal(pid, name);
+  };
+  const exitsWithin = (ms: number): Promise<boolean> =>
+    withTimeout(
+      exited.then(() => true),
+      ms,
+      { fallback: false },
+    );
+  const sent = new Set<NodeJS.Signals>();
+  const stop = async ({ signal: name = "SIGTERM", timeoutMs = 10_000 }: StopOptions = {}): Promise<void> => {
+    if (!sent.has(name)) signal(name);
+    sent.add(name);
+    if (!(await exitsWithin(timeoutMs))) signal("SIGKILL");
+    await exited;
+  };
+  return { name, pid, exited, exitsWithin, tail: () => [...lines], signal, stop };
+}
+
+export interface StartOptions {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The reason for a failure. @default the last line that contains an error, or else the last line */
+  readonly reasonOf?: (lines: readonly string[]) => string;
+}
+
+/**
+ * Starts a server and waits for the line of its output that `isReady` accepts.
+ *
+ * @throws LocalError if it exits before or is not ready in time; the signal's reason. The process has ended then.
+ */
+export async function startServer(
+  options: ChildOptions,
+  isReady: (line: string) => boolean,
+  { timeoutMs, signal, reasonOf = lastError }: StartOptions,
+): Promise<Child> {
+  signal?.throwIfAborted();
+  const ready = Promise.withResolvers<void>();
+  const onLine = (line: string): void => {
+    options.onLine?.(line);
+    if (isReady(line)) ready.resolve();
+  };
+  const child = spawnChild({ ...options, onLine });
+  const onAbort = (): void => ready.reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
+  const fail = (what: string): void =>
+    ready.reject(new LocalError(`${child.name} ${what}: ${reasonOf(child.tail())}`));
+  void child.exited.then(() => fail("did not start"));
+  const timer = setTimeout(() => fail(`did not start within ${timeoutMs / 1_000} s`), timeoutMs);
+  try {
+    await ready.promise;
+    return child;
+  } catch (error) {
+    await child.stop({ signal: options.endsWithParent ?? "SIGTERM" });
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Runs a program to its end.
+ *
+ * @throws LocalError if it fails or takes too long; the signal's reason
+ */
+export async function runProgram(options: ChildOptions, { timeoutMs, signal }: StartOptions): Promise<void> {
+  signal?.throwIfAborted();
+  const child = spawnChild(options);
+  const kill = (): void => child.signal("SIGKILL");
+  signal?.addEventListener("abort", kill);
+  if (!(await child.exitsWithin(timeoutMs))) kill();
+  const { code } = await child.exited;
+  signal?.removeEventListener("abort", kill);
+  signal?.throwIfAborted();
+  if (code !== 0) throw new LocalError(`${child.name} failed: ${lastError(child.tail())}`);
+}
+
+const lastError = (lines: readonly string[]): string => {
+  const isError = (line: string): boolean => /\b(FATAL|PANIC|ERROR|error)\b|could not|cannot/.test(line);
+  const line = lines.findLast(isError) ?? lines.at(-1) ?? "no output";
+  return line.replace(/^.*?\b(FATAL|PANIC|ERROR|LOG):\s+/, "").trim();
+};
+
+function startProcess(options: ChildOptions): { child: ChildProcess; pid: number } {
+  const { command, args = [], env, cwd, uid, gid, input, ipc = false } = options;
+  const stdin = input === undefined ? "ignore" : "pipe";
+  const child = spawn(command, args, {
+    detached: true,
+    stdio: ipc ? [stdin, "pipe", "pipe", "ipc"] : [stdin, "pipe", "pipe"],
+    windowsHide: true,
+    ...(env !== undefined && { env }),
+    ...(cwd !== undefined && { cwd }),
+    ...(uid !== undefined && { uid }),
+    ...(gid !== undefined && { gid }),
+  });
+  if (child.pid !== undefined) return { child, pid: child.pid };
+  // The error event, which has the reason, comes too late for the caller.
+  child.on("error", () => {});
+  const isFound = command.includes("/") ? existsSync(command) : isOnPath(command);
+  const reason = isFound
+    ? "check its permissions and its working directory"
+    : "it was not found; install it, or the project again: npm ci";
+  throw new LocalError(`${options.name} could not be started (${command}): ${reason}`);
+}
+
+/** Whether an executable program of this name is on the PATH. */
+export const isOnPath = (command: string): boolean =>
+  (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .some((folder) => folder !== "" && isExecutable(join(folder, command)));
+
+const isExecutable = (path: string): boolean => {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** SIGKILL goes to the whole group: a killed process cannot stop its own children. */
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(signal === "SIGKILL" && process.platform !== "win32" ? -pid : pid, signal);
+  } catch {
+    // It has just exited.
+  }
+}
+
+/**
+ * Has a process signalled when this one ends, even by SIGKILL: a shell notices the end of its standard input.
+ *
+ * @returns a function that cancels it; call it when the process has exited
+ */
+export function endWithParent(pid: number, signal: NodeJS.Signals): () => void {
+  const script = `read -r _ || kill -s ${signal.slice("SIG".length)} ${pid}`;
+  const watchdog = spawn("/bin/sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
+  watchdog.on("error", () => {});
+  watchdog.stdin.on("error", () => {});
+  watchdog.unref();
+  return () => void watchdog.stdin.end("\n");
+}
+
+async function exitOf(child: ChildProcess): Promise<ChildExit> {
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const exit = await new Promise<ChildExit>((resolve) => {
+    child.once("exit", (code, signal) => resolve({ code, signal }));
+  });
+  await withTimeout(closed, LAST_OUTPUT_MS, { fallback: undefined });
+  child.stdout?.destroy();
+  child.stderr?.destroy();
+  return exit;
+}

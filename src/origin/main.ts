@@ -2,9 +2,9 @@
 import cluster from "node:cluster";
 import { processTerminal } from "./admin/cli.ts";
 import { runMain } from "./admin/commands.ts";
-import type { OriginConfiguration } from "./config/configuration.ts";
+import { readConfigurationFile } from "./config/file.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
-import { readConfigurationFile } from "./config/read-file.ts";
+import type { OriginConfiguration } from "./config/schema.ts";
 import { EXIT } from "./lifecycle/exit-codes.ts";
 import { runPrimary } from "./lifecycle/run-primary.ts";
 import { runSingle } from "./lifecycle/run-single.ts";

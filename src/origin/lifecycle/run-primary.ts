@@ -1,6 +1,6 @@
 /** The origin as several processes that share the API's port. The primary has the probes, the metrics and the drain. */
 import * as z from "zod/mini";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import type { ProcessLog } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";

@@ -1,5 +1,5 @@
 /** The origin as one process: the API, the admin port, and their shutdown. */
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { listen } from "./listen.ts";

@@ -3,7 +3,7 @@
  * whose primary has died is ended by Node's cluster itself.
  */
 import { withTimeout } from "../../lib/async.ts";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { type ProcessLog, type ServingProcess, startServer } from "../server.ts";
 import { EXIT } from "./exit-codes.ts";
 import { firstUncaught } from "./shutdown-triggers.ts";

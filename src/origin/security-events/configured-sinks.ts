@@ -1,5 +1,5 @@
 /** The sinks that the configuration names. */
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { Sink } from "./sink.ts";
 import { otlpSink } from "./sinks/otlp.ts";

@@ -31,7 +31,7 @@ describe("a key that is not known", () => {
     ],
     [
       "cache:\n  signing_keys: 1",
-      `cache.signing_keys (app.yaml:2) is not known: did you mean signing_keys at the top? ${CACHE}`,
+      `cache.signing_keys (app.yaml:2) is not known: did you mean signing_keys? ${CACHE}`,
     ],
     ["cache:\n  colour: red", `cache.colour (app.yaml:2) is not known: ${CACHE}`],
     ["cache:\n  <<: { ttl: 1m }", "app.yaml:2 has a key that is not a name"],
@@ -43,8 +43,8 @@ describe("a key that is not known", () => {
 
 test("a key or a section that is there twice is told with both lines", () => {
   expect(faultsOf(valid, "cache:\n  ttl: 1m\n  ttl: 2m\nserver: {}\ncache: {}\n")).toEqual([
-    "cache (app.yaml:5) is there twice: it must stand once, as on line 1",
-    "cache.ttl (app.yaml:3) is there twice: it must stand once, as on line 2",
+    "cache.ttl (app.yaml:3) is already set (app.yaml:2)",
+    "cache (app.yaml:5) is already set (app.yaml:1)",
   ]);
 });
 
@@ -79,10 +79,10 @@ describe("a shape that does not belong there", () => {
 
 describe("what is not YAML", () => {
   test.each([
-    ["server:\n\tport: 1", "app.yaml:2 must be YAML, but has a tab; only spaces indent"],
-    ["server:\n  port: 'x", "app.yaml:2 must be YAML, but has a quote, bracket, comma or space is missing"],
-    ["a: 1\n---\nb: 2", "app.yaml:2 must be YAML, but has a second document; there must be one"],
-    ["server: !there x", "app.yaml:1 must be YAML, but has a tag that is not known"],
+    ["server:\n\tport: 1", "app.yaml:2 is not valid YAML: tab as indent"],
+    ["server:\n  port: 'x", "app.yaml:2 is not valid YAML: missing char"],
+    ["a: 1\n---\nb: 2", "app.yaml:2 is not valid YAML: multiple docs"],
+    ["server: !there x", "app.yaml:1 is not valid YAML: tag resolve failed"],
   ])("%j: %s", (text, fault) => {
     expect(faultsOf({}, text)).toEqual([fault]);
   });

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { editDistance, nearest } from "../../../src/origin/config/nearest.ts";
+import { editDistance, nearest } from "../../../src/origin/config/unknown-key.ts";
 
 test.each([
   ["", "", 0],
   ["ttl", "ttl", 0],
   ["ttl", "", 3],
   ["cash", "cache", 2],
-  ["prot", "port", 1],
+  ["prot", "port", 2],
   ["hst", "host", 1],
   ["kitten", "sitting", 3],
 ])("%j and %j are %i changes apart", (a, b, distance) => {

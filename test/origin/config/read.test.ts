@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+import { allKeys } from "../../../src/origin/config/schema.ts";
 import { appYaml, faultsOf, read, valid } from "./settings.ts";
 import { TWELVE, twelveEnvironment } from "./twelve.ts";
 
@@ -176,7 +177,7 @@ describe("what is wrong", () => {
     [{ PORT: "8o80" }, 'PORT must be a whole number within 0 and 65535, not "8o80"'],
     [
       { PORT: "9090" },
-      "ADMIN_PORT (or server.admin_port in the file) must not be server.port, which is 9090",
+      "ADMIN_PORT (or server.admin_port in the file) must differ from server.port (9090), but is 9090 by default",
     ],
     [{ HOST: "http://x" }, "HOST must be an address to listen on"],
     [{ RUST_LOG: "web_api=debug" }, "RUST_LOG must be one of trace, debug, info, warn, error, fatal"],
@@ -202,7 +203,7 @@ describe("what is wrong", () => {
     ],
     [
       { WORKERS: "21" },
-      "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers, which is 21",
+      "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers (21), but is 20 by default",
     ],
     [
       { CIRCUIT_BREAKER_FAILURE_RATIO: "0" },
@@ -210,7 +211,7 @@ describe("what is wrong", () => {
     ],
     [
       { CIRCUIT_BREAKER_TIMEOUT: "3s" },
-      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout, which is 3s, but is 2s",
+      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout (3000ms), but is 2s by default",
     ],
     [
       { OTEL_TRACES_SAMPLER_ARG: "10%" },
@@ -258,6 +259,16 @@ describe("what is wrong", () => {
     expect(
       faultsOf({ ...valid, DATABASE_MAX_CONNECTIONS: "x", DATABASE_MIN_CONNECTIONS: "30" }),
     ).toHaveLength(1);
+  });
+
+  test.each(
+    allKeys.filter(({ file }) => !/^server.*port$/.test(file)),
+  )("a wrong value of $file hides no broken rule", ({ variables, file }) => {
+    const faults = faultsOf({ ...valid, ADMIN_PORT: "8080", [variables[0] ?? ""]: "\u0001" });
+    expect(faults).toEqual([
+      expect.stringContaining(variables[0] ?? file),
+      'ADMIN_PORT must differ from server.port (8080), not "8080"',
+    ]);
   });
 
   test("a message has an end", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { describeEntries } from "../../../src/origin/config/describe.ts";
-import { maskUrl, quote } from "../../../src/origin/config/mask.ts";
+import { describeEntries } from "../../../src/origin/config/print.ts";
 import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+import { maskUrl, quote } from "../../../src/origin/config/values.ts";
 import { appYaml, read, valid } from "./settings.ts";
 
 test.each([

@@ -3,7 +3,7 @@ import type * as z from "zod";
 import { readConfiguration } from "../../lib/variables.ts";
 import { GUARD_VARIABLES } from "../../middleware/config.ts";
 import { type ConfigurationFile, parseFile, type Setting, shapeOf } from "./file.ts";
-import { allKeys, type Key, type OriginConfiguration, originSchema, partialSchema } from "./schema.ts";
+import { allKeys, type Key, type OriginConfiguration, originSchema, sections } from "./schema.ts";
 import { quote } from "./values.ts";
 
 /** A key and its value in force. */
@@ -69,15 +69,15 @@ const messageOf = (faults: readonly string[]): string => {
 /** The value that the schema parses: an object for each section. */
 const inputOf = (settings: ReadonlyMap<Key, Setting>): Readonly<Record<string, unknown>> => {
   const input: Record<string, unknown> = {};
-  const sections: Record<string, Record<string, unknown>> = {};
+  const nested: Record<string, Record<string, unknown>> = {};
   for (const key of allKeys) {
     const setting = settings.get(key);
     const value = setting && (textOf(key, setting) ?? setting.written);
     const [section = "", name] = key.path.split(".");
     if (name === undefined) input[section] = value;
-    else sections[section] = { ...sections[section], [name]: value };
+    else nested[section] = { ...nested[section], [name]: value };
   }
-  return { ...input, ...sections };
+  return { ...input, ...nested };
 };
 
 /**
@@ -96,7 +96,7 @@ export const readOriginConfiguration = (
     if (setting !== undefined) settings.set(key, setting);
   }
 
-  const result = (isWhole ? originSchema : partialSchema).safeParse(inputOf(settings));
+  const result = (isWhole ? originSchema : sections).safeParse(inputOf(settings));
   const faults = new Map<Key, string>();
   for (const issue of result.error?.issues ?? []) {
     const key = allKeys.find(({ path }) => path === issue.path.slice(0, 2).join("."));

@@ -57,21 +57,15 @@ export const parseDuration = (text: string): number | undefined => {
   return Math.round(DURATION_UNITS_MS.reduce((sum, ms, index) => sum + Number(amounts[index] ?? 0) * ms, 0));
 };
 
-const SIZE_UNITS: Readonly<Record<string, number>> = {
-  gib: 1024 ** 3,
-  gb: 1000 ** 3,
-  mib: 1024 ** 2,
-  mb: 1000 ** 2,
-  kib: 1024,
-  kb: 1000,
-  b: 1,
-};
+const SIZE_UNITS = ["b", "kb", "mb", "gb"];
 
 /** @returns bytes of `512KiB`, `64MB` or `1GiB`; undefined for anything but a whole number with a unit */
 export const parseSize = (text: string): number | undefined => {
-  const [, amount, unit = ""] = /^(\d{1,12}) ?([kmg]?i?b)$/i.exec(text) ?? [];
-  const bytes = SIZE_UNITS[unit.toLowerCase()];
-  return bytes === undefined ? undefined : Number(amount) * bytes;
+  const [, amount, prefix = "", binary] = /^(\d{1,12}) ?(?:([kmg])(i)?)?b$/i.exec(text) ?? [];
+  if (amount === undefined) return undefined;
+  return (
+    Number(amount) * (binary === undefined ? 1000 : 1024) ** SIZE_UNITS.indexOf(`${prefix.toLowerCase()}b`)
+  );
 };
 
 /** A type whose values are read by `parse`, which returns undefined for a wrong one. */
@@ -90,29 +84,22 @@ const parsed = <T>(
   ...options,
 });
 
-export const wholeNumber = (min: number, max: number): ValueType<number> => ({
-  expected: `a whole number within ${min} and ${max}`,
-  schema: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number)
-    .pipe(z.number().min(min).max(max)),
-});
+/** @param pattern of the text */
+const number = (expected: string, pattern: RegExp, isValid: (value: number) => boolean): ValueType<number> =>
+  parsed(expected, (text) => (pattern.test(text) && isValid(Number(text)) ? Number(text) : undefined));
 
-const decimal = z
-  .string()
-  .regex(/^(\d{1,15}(\.\d{0,15})?|\.\d{1,15})(e-?\d{1,3})?$/i)
-  .transform(Number);
+export const wholeNumber = (min: number, max: number): ValueType<number> =>
+  number(`a whole number within ${min} and ${max}`, /^\d{1,15}$/, (value) => value >= min && value <= max);
 
-export const fraction: ValueType<number> = {
-  expected: "a number within 0 and 1, such as 0.1",
-  schema: decimal.pipe(z.number().max(1)),
-};
+const DECIMAL = /^(\d{1,15}(\.\d{0,15})?|\.\d{1,15})(e-?\d{1,3})?$/i;
 
-export const ratio: ValueType<number> = {
-  expected: "a number above 0, at most 1, such as 0.5",
-  schema: decimal.pipe(z.number().gt(0).max(1)),
-};
+export const fraction = number("a number within 0 and 1, such as 0.1", DECIMAL, (value) => value <= 1);
+
+export const ratio = number(
+  "a number above 0, at most 1, such as 0.5",
+  DECIMAL,
+  (value) => value > 0 && value <= 1,
+);
 
 /** In milliseconds. The bounds are durations, too. */
 export const duration = (min: string, max: string): ValueType<number> => {
@@ -139,19 +126,16 @@ export const cacheSize: ValueType<CacheSize> = parsed(
   },
 );
 
-export const flag: ValueType<boolean> = {
-  expected: "true or false",
-  schema: z
-    .string()
-    .toLowerCase()
-    .pipe(z.enum(["true", "false"]))
-    .transform((text) => text === "true"),
-};
-
 export const oneOf = <const Word extends string>(...words: readonly Word[]): ValueType<Word> => ({
   expected: `one of ${words.join(", ")}`,
   schema: z.string().toLowerCase().pipe(z.enum(words)),
 });
+
+// Not z.stringbool: its issues keep zod from running the rules between keys.
+export const flag: ValueType<boolean> = {
+  expected: "true or false",
+  schema: oneOf("true", "false").schema.transform((word) => word === "true"),
+};
 
 export const line: ValueType<string> = {
   expected: "text on one line that is not empty",
@@ -164,8 +148,8 @@ export const fieldName: ValueType<string> = {
   expected: "the name of a header field, such as x-real-ip",
   schema: z
     .string()
-    .regex(/^[a-z0-9-]{1,64}$/i)
-    .toLowerCase(),
+    .toLowerCase()
+    .regex(/^[a-z0-9-]{1,64}$/),
 };
 
 export const listenAddress: ValueType<string> = {
@@ -194,14 +178,14 @@ export const secretUrl = (...schemes: readonly string[]): ValueType<string> => (
 const split = (text: string): string[] => text.split(",").map((part) => part.trim());
 
 /** Hosts with or without a port, as in a URL. */
-export const authorities: ValueType<readonly string[]> = {
-  expected: "hosts such as origin.example.com or 10.0.0.1:8080, in lower case, with commas between them",
-  isList: true,
-  schema: z
-    .string()
-    .transform(split)
-    .pipe(z.array(z.string().regex(/^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/))),
-};
+export const authorities: ValueType<readonly string[]> = parsed(
+  "hosts such as origin.example.com or 10.0.0.1:8080, in lower case, with commas between them",
+  (text) => {
+    const hosts = split(text);
+    return hosts.every((host) => /^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/.test(host)) ? hosts : undefined;
+  },
+  { isList: true },
+);
 
 export const networks: ValueType<readonly Network[]> = parsed(
   "addresses or ranges such as 192.0.2.7 or 2001:db8::/32, with commas between them",

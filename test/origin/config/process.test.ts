@@ -45,7 +45,7 @@ test("the origin names all twelve faults in one line of its log and exits 78", a
   expect(code).toBe(78);
 });
 
-test("npm run config prints what is in force, without a secret", async () => {
+test("npm run config prints the values in force without secrets", async () => {
   const DATABASE_URL = "postgres://app:hunter2@db.example/app";
   const { out, err, code } = await run("src/local/config.ts", { ...valid, DATABASE_URL });
   expect({ err, code }).toEqual({ err: "", code: 0 });

@@ -26,14 +26,14 @@ test.each([
   {},
   { CONFIG_FILE: "" },
   { CONFIG_FILE: " " },
-])("with %j the file at the default path is read", async (environment) => {
+])("%j reads the file at the default path", async (environment) => {
   expect(await readConfigurationFile(environment, at("app.yaml"))).toEqual({
     path: at("app.yaml"),
     text: "server: {}\n",
   });
 });
 
-test.each(["none.yaml", "app.yaml/none"])("where %s is the default path there is no file", async (name) => {
+test.each(["none.yaml", "app.yaml/none"])("%s as the default path reads no file", async (name) => {
   expect(await readConfigurationFile({}, at(name))).toBeUndefined();
 });
 
@@ -46,7 +46,7 @@ test.each([
   ["folder", "EISDIR: illegal operation on a directory"],
   ["latin.yaml", "The encoded data was not valid for encoding utf-8"],
   ["large.yaml", "is larger than 256 KiB"],
-])("the file %s %s", async (name, because) => {
+])("the file %s cannot be read: %s", async (name, because) => {
   expect(await named(name)).toEqual({
     path: at(name),
     unreadable: expect.stringMatching(new RegExp(`^\\(named by CONFIG_FILE\\) .*${because}`)),

@@ -8,8 +8,8 @@ import { TWELVE, twelveEnvironment } from "./twelve.ts";
 const fixture = (name: string): Promise<string> =>
   readFile(new URL(`../../fixtures/configuration/${name}`, import.meta.url), "utf8");
 
-describe("what is in force", () => {
-  test("what is not set has its default", () => {
+describe("the values in force", () => {
+  test("a key that is not set has its default", () => {
     const { guards, ...value } = read(valid).value;
     expect(guards).toEqual({
       RATE_LIMITS: "enforce",
@@ -90,7 +90,7 @@ describe("what is in force", () => {
     expect(description).toMatchObject({ version: read(valid).value.observability.serviceVersion });
   });
 
-  test("the guide's file is taken as it stands", async () => {
+  test("the guide's file is accepted unchanged", async () => {
     const { value } = read(valid, await fixture("guide-app.yaml"));
     expect(value).toMatchObject({
       server: { host: "0.0.0.0", port: 8080, workers: 4 },
@@ -105,7 +105,7 @@ describe("what is in force", () => {
     });
   });
 
-  test("the guide's variables are taken by their names", () => {
+  test("the guide's variable names are accepted", () => {
     const guide = { RUST_LOG: "warn", OTLP_ENDPOINT: "http://otel-collector:4317" };
     expect(read({ ...valid, ...guide }).value.observability).toMatchObject({
       logLevel: "warn",
@@ -124,15 +124,15 @@ describe("what is in force", () => {
     ]);
   });
 
-  test("a wrong value in the file is nobody's business where the environment sets the key", () => {
+  test("a wrong value in the file is ignored if the environment sets the key", () => {
     expect(faultsOf({ ...valid, PORT: "1" }, "server: { port: CHANGE_ME }")).toEqual([]);
   });
 
-  test.each(["", " \n"])("a variable that holds %j is not set", (PORT) => {
+  test.each(["", " \n"])("a variable that contains %j is not set", (PORT) => {
     expect(read({ ...valid, PORT }, "server: { port: 2 }").value.server.port).toBe(2);
   });
 
-  test("the newline that a secret's file ended with is no part of the secret", () => {
+  test("a trailing newline is not part of a secret", () => {
     const { value } = read({ ...valid, DATABASE_URL: `${valid.DATABASE_URL}\n` });
     expect(value.database.url).toBe(valid.DATABASE_URL);
   });
@@ -162,7 +162,7 @@ describe("what is in force", () => {
   });
 });
 
-describe("what is wrong", () => {
+describe("wrong values", () => {
   test.each([
     [
       { DATABASE_URL: "mysql://host" },
@@ -225,7 +225,7 @@ describe("what is wrong", () => {
       { DATABASE_PREPARED_STATEMENTS: "yes" },
       'DATABASE_PREPARED_STATEMENTS must be true or false, not "yes"',
     ],
-  ])("%j is refused by name", (change, message) => {
+  ])("%j is rejected by name", (change, message) => {
     const faults = faultsOf({ ...valid, ...change });
     expect(faults).toHaveLength(1);
     expect(faults[0]).toContain(message);
@@ -237,7 +237,7 @@ describe("what is wrong", () => {
     ]);
   });
 
-  test("twelve faults in the file and the environment are told in one message, each with what is expected", async () => {
+  test("one message reports twelve faults in the file and the environment", async () => {
     const text = await fixture("twelve-faults.yaml");
     const reading = readOriginConfiguration(twelveEnvironment, appYaml(text));
     const [count, ...faults] = reading.ok ? [] : reading.message.split("\n  ");
@@ -245,7 +245,7 @@ describe("what is wrong", () => {
     expect([...faults].sort()).toEqual([...TWELVE].sort());
   });
 
-  test("a file that cannot be read is told along with the environment's faults, and nothing counts as missing", () => {
+  test("an unreadable file is reported with the environment's faults, and no key counts as missing", () => {
     const reading = readOriginConfiguration({ PORT: "x" }, { path: "/none", unreadable: "is not there" });
     expect(reading).toEqual({
       ok: false,
@@ -255,7 +255,7 @@ describe("what is wrong", () => {
     });
   });
 
-  test("between keys of which one is wrong by itself nothing is compared", () => {
+  test("a key that is wrong by itself is not compared with others", () => {
     expect(
       faultsOf({ ...valid, DATABASE_MAX_CONNECTIONS: "x", DATABASE_MIN_CONNECTIONS: "30" }),
     ).toHaveLength(1);
@@ -271,7 +271,7 @@ describe("what is wrong", () => {
     ]);
   });
 
-  test("a message has an end", () => {
+  test("a message lists at most a hundred faults", () => {
     const text = Array.from({ length: 5_000 }, (_, index) => `unknown${index}: 1`).join("\n");
     const faults = faultsOf(valid, text);
     expect(faults).toHaveLength(101);

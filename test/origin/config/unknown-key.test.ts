@@ -19,6 +19,6 @@ test.each([
   ["maxConnections", "max_connections"],
   ["minconnection", "min_connections"],
   ["zebra", undefined],
-])("by %s somebody may have meant %s", (name, meant) => {
+])("the nearest name to %s is %s", (name, meant) => {
   expect(nearest(name, ["host", "port", "drain_timeout", "max_connections", "min_connections"])).toBe(meant);
 });

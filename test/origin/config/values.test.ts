@@ -34,7 +34,7 @@ describe("a duration", () => {
     ".5s",
     "00",
     `${"1".repeat(100)}s`,
-  ])("%j is none", (text) => {
+  ])("%j is rejected", (text) => {
     expect(parseDuration(text)).toBeUndefined();
   });
 });
@@ -52,7 +52,7 @@ describe("a size", () => {
     expect(parseSize(text)).toBe(bytes);
   });
 
-  test.each(["", "1", "1.5MiB", "MiB", "-1KB", "1TiB", "1iB", "1Kib/s"])("%j is none", (text) => {
+  test.each(["", "1", "1.5MiB", "MiB", "-1KB", "1TiB", "1iB", "1Kib/s"])("%j is rejected", (text) => {
     expect(parseSize(text)).toBeUndefined();
   });
 });

@@ -4,9 +4,9 @@
  */
 import { processTerminal } from "../origin/admin/cli.ts";
 import { printConfiguration } from "../origin/admin/commands.ts";
-import { describeKeys } from "../origin/config/describe.ts";
+import { readConfigurationFile } from "../origin/config/file.ts";
+import { describeKeys } from "../origin/config/print.ts";
 import { readOriginConfiguration } from "../origin/config/read.ts";
-import { readConfigurationFile } from "../origin/config/read-file.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
 
 const printCurrent = async (): Promise<number> => {

@@ -1,8 +1,8 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
 import { processTerminal } from "./admin/cli.ts";
 import { runMain } from "./admin/commands.ts";
+import { readConfigurationFile } from "./config/file.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
-import { readConfigurationFile } from "./config/read-file.ts";
 import { EXIT } from "./lifecycle/exit.ts";
 import { runOrigin } from "./lifecycle/run.ts";
 import { createLog, type LogContext } from "./log/log.ts";

@@ -12,7 +12,7 @@ import { limitsPublication } from "./admin/limits/publish.ts";
 import { publishJob } from "./admin/publish.ts";
 import { apiHandlers } from "./api/handlers.ts";
 import { createOrigin } from "./app.ts";
-import type { OriginConfiguration } from "./config/configuration.ts";
+import type { OriginConfiguration } from "./config/schema.ts";
 import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
 import { documentationHandlers } from "./docs/handlers.ts";
 import { originGuards } from "./guards/index.ts";

@@ -2,7 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from "node:util";
 import { contract } from "../../contract/contract.ts";
 import type { Routes } from "../../contract/route.ts";
-import { parseDuration } from "../config/duration.ts";
+import { parseDuration } from "../config/values.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";

@@ -1,7 +1,8 @@
 /** The commands of the origin's program, so that its container can also be administered. */
-import { describeEntries } from "../config/describe.ts";
+
+import { DEFAULT_FILE, FILE_VARIABLE } from "../config/file.ts";
+import { describeEntries } from "../config/print.ts";
 import type { OriginConfigurationReading } from "../config/read.ts";
-import { DEFAULT_FILE, FILE_VARIABLE } from "../config/read-file.ts";
 import { unboundScope } from "../db/database.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { migrate, readMigrations } from "../db/migrate.ts";

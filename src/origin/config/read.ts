@@ -1,19 +1,16 @@
-/** Reads the origin's configuration and says everything that is wrong with it at once. Pure. */
+/** Reads the origin's configuration and reports everything that is wrong with it at once. */
+import type * as z from "zod";
 import { readConfiguration } from "../../lib/variables.ts";
 import { GUARD_VARIABLES } from "../../middleware/config.ts";
-import { allKeys, assemble, type OriginConfiguration } from "./configuration.ts";
-import type { Key } from "./key.ts";
-import type { Parsed } from "./kind.ts";
-import { quote } from "./mask.ts";
-import { type ConfigurationFile, parseFile, type Setting } from "./parse-file.ts";
-import { breaches } from "./rules.ts";
-import { shapeOf, textOf } from "./written.ts";
+import { type ConfigurationFile, parseFile, type Setting, shapeOf } from "./file.ts";
+import { allKeys, type Key, type OriginConfiguration, originSchema, sections } from "./schema.ts";
+import { quote } from "./values.ts";
 
-/** A key and what is in force for it. */
+/** A key and its value in force. */
 export interface Entry {
   /** As in the file: `database.url`. */
   readonly key: string;
-  /** Without secrets. */
+  /** The value as it was written, secrets masked. */
   readonly shown: string;
   /** `default`, a variable's name, or a place such as `app.yaml:12`. */
   readonly source: string;
@@ -21,102 +18,110 @@ export interface Entry {
 
 export type OriginConfigurationReading =
   | { readonly ok: true; readonly value: OriginConfiguration; readonly entries: readonly Entry[] }
-  /** One message that names every wrong key as it was written, and what is expected; never a secret. */
+  /** One message that names every wrong key and what it must be; never a secret. */
   | { readonly ok: false; readonly message: string };
-
-/** A setting, and how messages name it. */
-interface Given extends Setting {
-  readonly name: string;
-}
 
 const MAX_FAULTS = 100;
 
 const fromEnvironment = (
-  { variable, alsoVariable }: Key<unknown>,
+  { variables }: Key,
   environment: Readonly<Record<string, unknown>>,
-): Given | undefined => {
-  for (const name of [variable, alsoVariable]) {
-    const value = name === undefined ? undefined : environment[name];
-    const text = typeof value === "string" ? value.trim() : "";
-    if (name !== undefined && text !== "") return { written: { shape: "text", text }, source: name, name };
+): Setting | undefined => {
+  for (const source of variables) {
+    const value = environment[source];
+    const written = typeof value === "string" ? value.trim() : "";
+    if (written !== "") return { written, source };
   }
   return undefined;
 };
 
+/** The text of a setting; undefined if it has a shape that the key does not accept. */
+const textOf = ({ isList }: Key, { written }: Setting): string | undefined => {
+  if (typeof written === "string") return written;
+  return isList && !("shape" in written) ? written.join(",") : undefined;
+};
+
+/** Such as `PORT`, or `server.port (app.yaml:2)`. */
+const nameOf = ({ file, variables }: Key, setting: Setting | undefined): string => {
+  if (setting === undefined) return `${variables[0]} (or ${file} in the file)`;
+  return variables.includes(setting.source) ? setting.source : `${file} (${setting.source})`;
+};
+
+const faultOf = (key: Key, setting: Setting | undefined, { code, message }: z.core.$ZodIssue): string => {
+  const name = nameOf(key, setting);
+  // Only the messages of zod itself are not ours.
+  const wrong = code === "custom" ? message : `must be ${key.expected}`;
+  if (setting === undefined) {
+    const byDefault = key.default === undefined ? "" : `, but is ${key.default} by default`;
+    return code === "custom" ? `${name} ${wrong}${byDefault}` : `${name} is missing: it ${wrong}`;
+  }
+  const text = textOf(key, setting);
+  if (text === undefined) return `${name} ${wrong}, not ${shapeOf(setting.written)}`;
+  return key.isSecret ? `${name} ${wrong}` : `${name} ${wrong}, not ${quote(text)}`;
+};
+
 const messageOf = (faults: readonly string[]): string => {
-  const told = faults.slice(0, MAX_FAULTS);
-  const more = faults.length > told.length ? [`and ${faults.length - told.length} more`] : [];
+  const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
   const count = `configuration: ${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
-  return [count, ...told, ...more].join("\n  ");
+  return [count, ...faults.slice(0, MAX_FAULTS), ...more].join("\n  ");
+};
+
+/** The value that the schema parses: an object for each section. */
+const inputOf = (settings: ReadonlyMap<Key, Setting>): Readonly<Record<string, unknown>> => {
+  const input: Record<string, unknown> = {};
+  const nested: Record<string, Record<string, unknown>> = {};
+  for (const key of allKeys) {
+    const setting = settings.get(key);
+    const value = setting && (textOf(key, setting) ?? setting.written);
+    const [section = "", name] = key.path.split(".");
+    if (name === undefined) input[section] = value;
+    else nested[section] = { ...nested[section], [name]: value };
+  }
+  return { ...input, ...nested };
 };
 
 /**
- * The environment wins over the file, the file over the defaults; a variable that is empty is not set. Only
- * values in force are judged, so that a file may hold a placeholder for what the environment sets; its keys
- * are all judged.
+ * The environment wins over the file, the file over the defaults; an empty variable counts as not set. Only values in
+ * force are checked, so that a file may hold a placeholder for a value that the environment sets; all keys are checked.
  */
 export const readOriginConfiguration = (
   environment: Readonly<Record<string, unknown>>,
   file?: ConfigurationFile,
 ): OriginConfigurationReading => {
-  const contents = file === undefined ? undefined : parseFile(file);
+  const contents = file && parseFile(file);
   const isWhole = contents?.isWhole ?? true;
-
-  const given = (key: Key<unknown>): Given | undefined => {
-    const setting = contents?.settings.get(key.file);
-    return (
-      fromEnvironment(key, environment) ??
-      (setting && { ...setting, name: `${key.file} (${setting.source})` })
-    );
-  };
-  const nameOf = (key: Key<unknown>): string =>
-    given(key)?.name ?? `${key.variable} (or ${key.file} in the file)`;
-  const read = <T>(key: Key<T>): Parsed<T> => {
-    const setting = given(key);
-    if (setting === undefined) return key.read(undefined);
-    const text = textOf(setting.written, key.isList);
-    if (text !== undefined) return key.read(text);
-    return { ok: false, wrong: `must be ${key.expected}, not ${shapeOf(setting.written)}` };
-  };
-  const quoted = (key: Key<unknown>): string => {
-    const setting = given(key);
-    const text = setting && textOf(setting.written, key.isList);
-    return text === undefined || key.isSecret ? "" : `, not ${quote(text)}`;
-  };
-
-  const faults = [...(contents?.faults ?? [])];
-  const entries: Entry[] = [];
-  const wrong = new Set<string>();
+  const settings = new Map<Key, Setting>();
   for (const key of allKeys) {
-    const parsed = read(key);
-    const setting = given(key);
-    if (parsed.ok) entries.push({ key: key.file, shown: parsed.shown, source: setting?.source ?? "default" });
-    else if (setting !== undefined || isWhole) {
-      wrong.add(key.file);
-      faults.push(`${nameOf(key)} ${parsed.wrong}${quoted(key)}`);
-    }
+    const setting = fromEnvironment(key, environment) ?? contents?.settings.get(key.file);
+    if (setting !== undefined) settings.set(key, setting);
   }
-  const get = <T>(key: Key<T>): T | undefined => {
-    const parsed = read(key);
-    return parsed.ok ? parsed.value : undefined;
-  };
-  // What a broken file would have set is not known, so nothing is said about how keys go together.
-  for (const { key, wrong: why } of isWhole ? breaches(get) : [])
-    if (!wrong.has(key.file)) faults.push(`${nameOf(key)} ${why}`);
+
+  const result = (isWhole ? originSchema : sections).safeParse(inputOf(settings));
+  const faults = new Map<Key, string>();
+  for (const issue of result.error?.issues ?? []) {
+    const key = allKeys.find(({ path }) => path === issue.path.slice(0, 2).join("."));
+    if (key === undefined) throw new Error(`no key at ${issue.path.join(".")}`);
+    const setting = settings.get(key);
+    // Any key that is not set may be in the part of the file that could not be read.
+    if ((setting !== undefined || isWhole) && !faults.has(key)) faults.set(key, faultOf(key, setting, issue));
+  }
+  const all = [...(contents?.faults ?? []), ...faults.values()];
+  if (all.length > 0 || !result.success) return { ok: false, message: messageOf(all) };
   const guards = readConfiguration(GUARD_VARIABLES, environment);
-  if (faults.length > 0) return { ok: false, message: messageOf(faults) };
   if (!guards.ok) return guards;
 
-  const value = assemble((key) => {
-    const parsed = read(key);
-    if (parsed.ok) return parsed.value;
-    throw new Error(`${key.file} was right a moment ago`);
+  const { rateLimits, jwtIssuer, jwtAudience, jwtJwksUrl } = result.data.security;
+  const entries = allKeys.map((key): Entry => {
+    const setting = settings.get(key);
+    const text = setting && textOf(key, setting);
+    if (text === undefined || setting === undefined)
+      return { key: key.file, shown: key.default ?? "not set", source: "default" };
+    return { key: key.file, shown: key.mask?.(text) ?? text, source: setting.source };
   });
-  const { rateLimits, jwtIssuer, jwtAudience, jwtJwksUrl } = value.security;
   return {
     ok: true,
     value: {
-      ...value,
+      ...result.data,
       guards: {
         ...guards.value,
         RATE_LIMITS: rateLimits,

@@ -10,7 +10,7 @@ import type { Log } from "../../middleware/problems/index.ts";
 import { createRateLimiter } from "../../middleware/rate-limit/limiter.ts";
 import type { HeaderFields } from "../../middleware/screening/headers.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import type { PostgresPool } from "../db/postgres.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { OriginContext } from "../middleware/context.ts";

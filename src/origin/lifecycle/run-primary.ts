@@ -1,6 +1,6 @@
 /** The primary of several processes: it runs the probes, the metrics and the drain, and its workers serve the API. */
 import * as z from "zod/mini";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { createTotals, type ProcessReport } from "../metrics/totals.ts";
 import type { ProcessLog } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught } from "./exit.ts";

@@ -3,7 +3,7 @@
  * dies, Node's cluster ends the worker.
  */
 import * as z from "zod/mini";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT, firstUncaught, startupFailure } from "./exit.ts";
 import { createIpc, type IpcMessage } from "./ipc.ts";

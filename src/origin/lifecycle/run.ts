@@ -1,6 +1,6 @@
 /** Runs the origin as one process or as several that share the API's port. */
 import cluster from "node:cluster";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught, startupFailure } from "./exit.ts";
 import { listen } from "./listen.ts";

@@ -2,7 +2,7 @@
 import type { CacheRoute } from "../../middleware/response-cache/cacheable.ts";
 import { lifetimeMs, windowsOf } from "../../middleware/response-cache/freshness.ts";
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
-import type { CacheSize } from "../config/kind.ts";
+import type { CacheSize } from "../config/values.ts";
 import { createMemoryStore, type MemoryStore } from "./memory.ts";
 import { createRedisEntries, type RedisEntriesOptions } from "./redis.ts";
 import { createSharedFills } from "./shared-fills.ts";

@@ -3,7 +3,7 @@ import { LRUCache } from "lru-cache";
 import { isProblem } from "../../contract/problem.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
-import type { CacheSize } from "../config/kind.ts";
+import type { CacheSize } from "../config/values.ts";
 
 export interface MemoryStore extends CacheStore {
   get(key: string): Entry | undefined;

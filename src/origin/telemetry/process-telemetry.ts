@@ -2,7 +2,7 @@
 import type { Registry } from "prom-client";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector-address.ts";
-import type { OriginConfiguration } from "../config/configuration.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
 import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { LogContext, OriginLog } from "../log/log.ts";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { spawnChild } from "../../../src/local/child-process.ts";
-import { DEFAULT_FILE } from "../../../src/origin/config/read-file.ts";
+import { DEFAULT_FILE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
 import { engine, runCommand, testImage } from "./engine.ts";
 import { testEnvironment } from "./environment.ts";

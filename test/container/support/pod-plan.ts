@@ -1,6 +1,6 @@
 /** What a rendered Deployment makes of a pod of the origin: all that can be applied to a process or a container. */
 import type { IProbe } from "kubernetes-models/v1/Probe";
-import { DEFAULT_FILE } from "../../../src/origin/config/read-file.ts";
+import { DEFAULT_FILE } from "../../../src/origin/config/file.ts";
 import { environmentOf, mountedFile } from "../../k8s/support/environment.ts";
 import { type KubernetesObject, toManifests } from "../../k8s/support/manifests.ts";
 import { originContainer, originOf } from "../../k8s/support/pods.ts";

@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { spawnChild } from "../../../src/local/child-process.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
-import { FILE_VARIABLE } from "../../../src/origin/config/read-file.ts";
+import { FILE_VARIABLE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
 import { importOption } from "../../support/origin-process.ts";
 import { readFinalStage } from "./dockerfile.ts";

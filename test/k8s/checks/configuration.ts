@@ -1,6 +1,6 @@
 /** The origin accepts its file and its environment, and listens where its container says. */
 
-import { keys } from "../../../src/origin/config/keys.ts";
+import { allKeys } from "../../../src/origin/config/schema.ts";
 import type { Check } from "../support/check.ts";
 import { environmentOf } from "../support/environment.ts";
 import { originConfiguration } from "../support/origin-configuration.ts";
@@ -10,17 +10,6 @@ import { originContainer } from "../support/pods.ts";
 const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|OTEL_RESOURCE_ATTRIBUTES)$/;
 /** The downward API's, for OTEL_RESOURCE_ATTRIBUTES. */
 const PARTS = /^(POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
-
-interface Named {
-  readonly variable?: string;
-  readonly alsoVariable?: string;
-}
-
-/** Sections hold keys, and some keys stand beside sections. */
-const variablesOf = (part: object): string[] =>
-  Object.values(part).flatMap((value: Named) =>
-    value.variable === undefined ? variablesOf(value) : [value.variable, value.alsoVariable ?? []].flat(),
-  );
 
 export const configuration: Check = {
   name: "configuration",
@@ -32,7 +21,7 @@ export const configuration: Check = {
     const { host, port, adminPort } = reading.value.server;
     const portOf = (wanted: string): number | undefined =>
       container.ports?.find(({ name }) => name === wanted)?.containerPort;
-    const known = ["CONFIG_FILE", ...variablesOf(keys)];
+    const known = ["CONFIG_FILE", ...allKeys.flatMap(({ variables }) => variables)];
     const unknown = Object.keys(environmentOf(manifests, container)).filter(
       (name) => !known.includes(name) && !OTHERS.test(name) && !PARTS.test(name),
     );

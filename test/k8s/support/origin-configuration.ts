@@ -1,6 +1,7 @@
 /** How the program itself understands what its container gets. */
+
+import { DEFAULT_FILE, FILE_VARIABLE } from "../../../src/origin/config/file.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "../../../src/origin/config/read.ts";
-import { DEFAULT_FILE, FILE_VARIABLE } from "../../../src/origin/config/read-file.ts";
 import { environmentOf, mountedFile } from "./environment.ts";
 import type { Manifests } from "./manifests.ts";
 import { originContainer, originOf } from "./pods.ts";

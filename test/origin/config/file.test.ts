@@ -16,7 +16,7 @@ test.each([
   expect(read(valid, text).value).toEqual({ ...read(valid).value, signingKeys: expect.anything() });
 });
 
-describe("a key that is not known", () => {
+describe("an unknown key", () => {
   test.each([
     ["cash: 1", `cash (app.yaml:1) is not known: did you mean cache? ${SECTIONS}`],
     ["Server: {}", `Server (app.yaml:1) is not known: did you mean server? ${SECTIONS}`],
@@ -31,7 +31,7 @@ describe("a key that is not known", () => {
     ],
     [
       "cache:\n  signing_keys: 1",
-      `cache.signing_keys (app.yaml:2) is not known: did you mean signing_keys at the top? ${CACHE}`,
+      `cache.signing_keys (app.yaml:2) is not known: did you mean signing_keys? ${CACHE}`,
     ],
     ["cache:\n  colour: red", `cache.colour (app.yaml:2) is not known: ${CACHE}`],
     ["cache:\n  <<: { ttl: 1m }", "app.yaml:2 has a key that is not a name"],
@@ -41,14 +41,14 @@ describe("a key that is not known", () => {
   });
 });
 
-test("a key or a section that is there twice is told with both lines", () => {
+test("a duplicate key or section is reported with both lines", () => {
   expect(faultsOf(valid, "cache:\n  ttl: 1m\n  ttl: 2m\nserver: {}\ncache: {}\n")).toEqual([
-    "cache (app.yaml:5) is there twice: it must stand once, as on line 1",
-    "cache.ttl (app.yaml:3) is there twice: it must stand once, as on line 2",
+    "cache.ttl (app.yaml:3) is already set (app.yaml:2)",
+    "cache (app.yaml:5) is already set (app.yaml:1)",
   ]);
 });
 
-describe("a shape that does not belong there", () => {
+describe("a wrong shape", () => {
   test.each([
     ["- server", "app.yaml must hold sections such as server, observability, database"],
     ["server", "app.yaml must hold sections such as server, observability, database"],
@@ -77,18 +77,18 @@ describe("a shape that does not belong there", () => {
   });
 });
 
-describe("what is not YAML", () => {
+describe("invalid YAML", () => {
   test.each([
-    ["server:\n\tport: 1", "app.yaml:2 must be YAML, but has a tab; only spaces indent"],
-    ["server:\n  port: 'x", "app.yaml:2 must be YAML, but has a quote, bracket, comma or space is missing"],
-    ["a: 1\n---\nb: 2", "app.yaml:2 must be YAML, but has a second document; there must be one"],
-    ["server: !there x", "app.yaml:1 must be YAML, but has a tag that is not known"],
+    ["server:\n\tport: 1", "app.yaml:2 is not valid YAML: tab as indent"],
+    ["server:\n  port: 'x", "app.yaml:2 is not valid YAML: missing char"],
+    ["a: 1\n---\nb: 2", "app.yaml:2 is not valid YAML: multiple docs"],
+    ["server: !there x", "app.yaml:1 is not valid YAML: tag resolve failed"],
   ])("%j: %s", (text, fault) => {
     expect(faultsOf({}, text)).toEqual([fault]);
   });
 });
 
-describe("what would take too long", () => {
+describe("limits", () => {
   const levels = Array.from(
     { length: 20 },
     (_, level) => `l${level}: &l${level} [${`*l${level - 1},`.repeat(level && 9)}]`,
@@ -100,7 +100,7 @@ describe("what would take too long", () => {
     ]);
   });
 
-  test("an alias of its own section leads nowhere", () => {
+  test("an alias of its own section is rejected", () => {
     expect(faultsOf(valid, "server: &s\n  port: *s")).toEqual([
       "server.port (app.yaml:2) must be a whole number within 0 and 65535, not a section",
     ]);
@@ -119,7 +119,7 @@ describe("what would take too long", () => {
     ]);
   });
 
-  test.each(["[", "{a: ", "- ", "? "])("%j without end is refused", (open) => {
+  test.each(["[", "{a: ", "- ", "? "])("%j without end is rejected", (open) => {
     const faults = faultsOf(valid, open.repeat((256 * 1024) / open.length));
     expect(faults.length).toBeGreaterThan(0);
     expect(faults.length).toBeLessThanOrEqual(10);

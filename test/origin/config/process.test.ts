@@ -45,7 +45,7 @@ test("the origin names all twelve faults in one line of its log and exits 78", a
   expect(code).toBe(78);
 });
 
-test("npm run config prints what is in force, without a secret", async () => {
+test("npm run config prints the values in force without secrets", async () => {
   const DATABASE_URL = "postgres://app:hunter2@db.example/app";
   const { out, err, code } = await run("src/local/config.ts", { ...valid, DATABASE_URL });
   expect({ err, code }).toEqual({ err: "", code: 0 });
@@ -56,7 +56,7 @@ test("npm run config prints what is in force, without a secret", async () => {
 test("npm run config names a file that is not there, and exits 78", async () => {
   const { err, code } = await run("src/local/config.ts", { ...valid, CONFIG_FILE: join(folder, "none") });
   expect(err).toBe(
-    `✗ configuration: 1 fault\n  the configuration file ${join(folder, "none")} (named by CONFIG_FILE) is not there\n`,
+    `✗ configuration: 1 fault\n  the configuration file ${join(folder, "none")} (named by CONFIG_FILE) cannot be read: ENOENT: no such file or directory, open '${join(folder, "none")}'\n`,
   );
   expect(code).toBe(78);
 });

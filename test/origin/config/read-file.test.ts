@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { readConfigurationFile } from "../../../src/origin/config/read-file.ts";
+import { readConfigurationFile } from "../../../src/origin/config/file.ts";
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
@@ -26,14 +26,14 @@ test.each([
   {},
   { CONFIG_FILE: "" },
   { CONFIG_FILE: " " },
-])("with %j the file at the default path is read", async (environment) => {
+])("%j reads the file at the default path", async (environment) => {
   expect(await readConfigurationFile(environment, at("app.yaml"))).toEqual({
     path: at("app.yaml"),
     text: "server: {}\n",
   });
 });
 
-test.each(["none.yaml", "app.yaml/none"])("where %s is the default path there is no file", async (name) => {
+test.each(["none.yaml", "app.yaml/none"])("%s as the default path reads no file", async (name) => {
   expect(await readConfigurationFile({}, at(name))).toBeUndefined();
 });
 
@@ -42,18 +42,21 @@ test("CONFIG_FILE names another file", async () => {
 });
 
 test.each([
-  ["none.yaml", "is not there"],
-  ["folder", "is a folder"],
-  ["latin.yaml", "must be UTF-8"],
+  ["none.yaml", "ENOENT: no such file or directory"],
+  ["folder", "EISDIR: illegal operation on a directory"],
+  ["latin.yaml", "The encoded data was not valid for encoding utf-8"],
   ["large.yaml", "is larger than 256 KiB"],
-])("the file %s %s", async (name, because) => {
-  expect(await named(name)).toEqual({ path: at(name), unreadable: `(named by CONFIG_FILE) ${because}` });
+])("the file %s cannot be read: %s", async (name, because) => {
+  expect(await named(name)).toEqual({
+    path: at(name),
+    unreadable: expect.stringMatching(new RegExp(`^\\(named by CONFIG_FILE\\) .*${because}`)),
+  });
 });
 
 test("a folder at the default path is a fault, not the absence of a file", async () => {
   expect(await readConfigurationFile({}, at("folder"))).toEqual({
     path: at("folder"),
-    unreadable: "is a folder",
+    unreadable: expect.stringContaining("EISDIR"),
   });
 });
 
@@ -63,6 +66,6 @@ test("a file of exactly 256 KiB is read", async () => {
 
 test.skipIf(process.getuid?.() === 0)("a file that this user may not read says so", async () => {
   expect(await named("closed.yaml")).toMatchObject({
-    unreadable: "(named by CONFIG_FILE) must be readable by the origin's user",
+    unreadable: expect.stringContaining("(named by CONFIG_FILE) cannot be read: EACCES"),
   });
 });

@@ -1,14 +1,15 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+import { allKeys } from "../../../src/origin/config/schema.ts";
 import { appYaml, faultsOf, read, valid } from "./settings.ts";
 import { TWELVE, twelveEnvironment } from "./twelve.ts";
 
 const fixture = (name: string): Promise<string> =>
   readFile(new URL(`../../fixtures/configuration/${name}`, import.meta.url), "utf8");
 
-describe("what is in force", () => {
-  test("what is not set has its default", () => {
+describe("the values in force", () => {
+  test("a key that is not set has its default", () => {
     const { guards, ...value } = read(valid).value;
     expect(guards).toEqual({
       RATE_LIMITS: "enforce",
@@ -89,7 +90,7 @@ describe("what is in force", () => {
     expect(description).toMatchObject({ version: read(valid).value.observability.serviceVersion });
   });
 
-  test("the guide's file is taken as it stands", async () => {
+  test("the guide's file is accepted unchanged", async () => {
     const { value } = read(valid, await fixture("guide-app.yaml"));
     expect(value).toMatchObject({
       server: { host: "0.0.0.0", port: 8080, workers: 4 },
@@ -104,7 +105,7 @@ describe("what is in force", () => {
     });
   });
 
-  test("the guide's variables are taken by their names", () => {
+  test("the guide's variable names are accepted", () => {
     const guide = { RUST_LOG: "warn", OTLP_ENDPOINT: "http://otel-collector:4317" };
     expect(read({ ...valid, ...guide }).value.observability).toMatchObject({
       logLevel: "warn",
@@ -123,15 +124,15 @@ describe("what is in force", () => {
     ]);
   });
 
-  test("a wrong value in the file is nobody's business where the environment sets the key", () => {
+  test("a wrong value in the file is ignored if the environment sets the key", () => {
     expect(faultsOf({ ...valid, PORT: "1" }, "server: { port: CHANGE_ME }")).toEqual([]);
   });
 
-  test.each(["", " \n"])("a variable that holds %j is not set", (PORT) => {
+  test.each(["", " \n"])("a variable that contains %j is not set", (PORT) => {
     expect(read({ ...valid, PORT }, "server: { port: 2 }").value.server.port).toBe(2);
   });
 
-  test("the newline that a secret's file ended with is no part of the secret", () => {
+  test("a trailing newline is not part of a secret", () => {
     const { value } = read({ ...valid, DATABASE_URL: `${valid.DATABASE_URL}\n` });
     expect(value.database.url).toBe(valid.DATABASE_URL);
   });
@@ -161,7 +162,7 @@ describe("what is in force", () => {
   });
 });
 
-describe("what is wrong", () => {
+describe("wrong values", () => {
   test.each([
     [
       { DATABASE_URL: "mysql://host" },
@@ -176,7 +177,7 @@ describe("what is wrong", () => {
     [{ PORT: "8o80" }, 'PORT must be a whole number within 0 and 65535, not "8o80"'],
     [
       { PORT: "9090" },
-      "ADMIN_PORT (or server.admin_port in the file) must not be server.port, which is 9090",
+      "ADMIN_PORT (or server.admin_port in the file) must differ from server.port (9090), but is 9090 by default",
     ],
     [{ HOST: "http://x" }, "HOST must be an address to listen on"],
     [{ RUST_LOG: "web_api=debug" }, "RUST_LOG must be one of trace, debug, info, warn, error, fatal"],
@@ -202,7 +203,7 @@ describe("what is wrong", () => {
     ],
     [
       { WORKERS: "21" },
-      "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers, which is 21",
+      "DATABASE_MAX_CONNECTIONS (or database.max_connections in the file) must be at least server.workers (21), but is 20 by default",
     ],
     [
       { CIRCUIT_BREAKER_FAILURE_RATIO: "0" },
@@ -210,7 +211,7 @@ describe("what is wrong", () => {
     ],
     [
       { CIRCUIT_BREAKER_TIMEOUT: "3s" },
-      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout, which is 3s, but is 2s",
+      "CIRCUIT_BREAKER_MAX_TIMEOUT (or circuit_breaker.max_timeout in the file) must be at least circuit_breaker.timeout (3000ms), but is 2s by default",
     ],
     [
       { OTEL_TRACES_SAMPLER_ARG: "10%" },
@@ -224,7 +225,7 @@ describe("what is wrong", () => {
       { DATABASE_PREPARED_STATEMENTS: "yes" },
       'DATABASE_PREPARED_STATEMENTS must be true or false, not "yes"',
     ],
-  ])("%j is refused by name", (change, message) => {
+  ])("%j is rejected by name", (change, message) => {
     const faults = faultsOf({ ...valid, ...change });
     expect(faults).toHaveLength(1);
     expect(faults[0]).toContain(message);
@@ -236,7 +237,7 @@ describe("what is wrong", () => {
     ]);
   });
 
-  test("twelve faults in the file and the environment are told in one message, each with what is expected", async () => {
+  test("one message reports twelve faults in the file and the environment", async () => {
     const text = await fixture("twelve-faults.yaml");
     const reading = readOriginConfiguration(twelveEnvironment, appYaml(text));
     const [count, ...faults] = reading.ok ? [] : reading.message.split("\n  ");
@@ -244,7 +245,7 @@ describe("what is wrong", () => {
     expect([...faults].sort()).toEqual([...TWELVE].sort());
   });
 
-  test("a file that cannot be read is told along with the environment's faults, and nothing counts as missing", () => {
+  test("an unreadable file is reported with the environment's faults, and no key counts as missing", () => {
     const reading = readOriginConfiguration({ PORT: "x" }, { path: "/none", unreadable: "is not there" });
     expect(reading).toEqual({
       ok: false,
@@ -254,13 +255,23 @@ describe("what is wrong", () => {
     });
   });
 
-  test("between keys of which one is wrong by itself nothing is compared", () => {
+  test("a key that is wrong by itself is not compared with others", () => {
     expect(
       faultsOf({ ...valid, DATABASE_MAX_CONNECTIONS: "x", DATABASE_MIN_CONNECTIONS: "30" }),
     ).toHaveLength(1);
   });
 
-  test("a message has an end", () => {
+  test.each(
+    allKeys.filter(({ file }) => !/^server.*port$/.test(file)),
+  )("a wrong value of $file hides no broken rule", ({ variables, file }) => {
+    const faults = faultsOf({ ...valid, ADMIN_PORT: "8080", [variables[0] ?? ""]: "\u0001" });
+    expect(faults).toEqual([
+      expect.stringContaining(variables[0] ?? file),
+      'ADMIN_PORT must differ from server.port (8080), not "8080"',
+    ]);
+  });
+
+  test("a message lists at most a hundred faults", () => {
     const text = Array.from({ length: 5_000 }, (_, index) => `unknown${index}: 1`).join("\n");
     const faults = faultsOf(valid, text);
     expect(faults).toHaveLength(101);

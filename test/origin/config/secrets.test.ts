@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { describeEntries } from "../../../src/origin/config/describe.ts";
-import { maskUrl, quote } from "../../../src/origin/config/mask.ts";
+import { describeEntries } from "../../../src/origin/config/print.ts";
 import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
+import { maskUrl, quote } from "../../../src/origin/config/values.ts";
 import { appYaml, read, valid } from "./settings.ts";
 
 test.each([
@@ -16,11 +16,11 @@ test.each([
   ["postgres://app:12#hunter2@db.example/app", "postgres://***"],
   ["postgres://app:12?hunter2@db.example/app", "postgres://***"],
   ["hunter2", "***"],
-])("of %s is shown %s", (url, shown) => {
+])("%s is shown as %s", (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });
 
-test("what is in force is printed without passwords, tokens and keys", () => {
+test("the values in force are printed without passwords, tokens and keys", () => {
   const { entries } = read(
     {
       ...valid,
@@ -43,7 +43,7 @@ test("what is in force is printed without passwords, tokens and keys", () => {
   });
 });
 
-describe("no message holds a secret", () => {
+describe("no message contains a secret", () => {
   test.each([
     "database: { url: 'mysql://u:hunter2@db' }",
     "database: { url: ['postgres://u:hunter2@db'] }",
@@ -76,7 +76,7 @@ describe("no message holds a secret", () => {
   });
 });
 
-test("a value that is quoted is cut, and cannot break the message's lines", () => {
+test("a quoted value is shortened, and cannot break the message's lines", () => {
   expect(quote("x".repeat(50))).toBe(`"${"x".repeat(40)}…"`);
   expect(quote("a\nb")).toBe('"a\\nb"');
 });

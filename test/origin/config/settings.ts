@@ -1,6 +1,6 @@
 import { readOriginConfiguration } from "../../../src/origin/config/read.ts";
 
-/** What is required, in the environment. */
+/** The required variables. */
 export const valid = {
   DATABASE_URL: "postgres://user@localhost/app",
   REDIS_URL: "redis://localhost",
@@ -12,14 +12,14 @@ export const appYaml = (text: string) => ({ path: "/app/config/app.yaml", text }
 
 type Environment = Readonly<Record<string, unknown>>;
 
-/** Reads what must be right. */
+/** @throws if the configuration is wrong */
 export const read = (environment: Environment, text?: string) => {
   const reading = readOriginConfiguration(environment, text === undefined ? undefined : appYaml(text));
   if (!reading.ok) throw new Error(reading.message);
   return reading;
 };
 
-/** The lines of the message about what must be wrong, without the first, which counts them. */
+/** The lines of the message without the first, which counts the faults. */
 export const faultsOf = (environment: Environment, text?: string): readonly string[] => {
   const reading = readOriginConfiguration(environment, text === undefined ? undefined : appYaml(text));
   return reading.ok ? [] : reading.message.split("\n  ").slice(1);

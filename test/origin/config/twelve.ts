@@ -12,7 +12,7 @@ export const TWELVE: readonly string[] = [
   'server.drain_timeout (app.yaml:4) must be a duration such as 500ms, 10s or 1m30s, within 0s and 10m, not "30"',
   'observability.sampling_rate (app.yaml:6) must be a number within 0 and 1, such as 0.1, not "1.5"',
   "observability.loglevel (app.yaml:7) is not known: did you mean log_level? observability has otlp_endpoint, otlp_headers, service_name, service_version, sampling_rate, access_log, log_level",
-  "database.min_connections (app.yaml:10) must not exceed database.max_connections, which is 5, but is 50",
+  'database.min_connections (app.yaml:10) must not exceed database.max_connections (5), not "50"',
   'database.prepared_statements (app.yaml:11) must be true or false, not "sometimes"',
   "cash (app.yaml:12) is not known: did you mean cache? the file has server, observability, database, cache, redis, circuit_breaker, overload, security, signing_keys",
   "DATABASE_URL must be a URL that begins with postgres:// or postgresql://, with a host",

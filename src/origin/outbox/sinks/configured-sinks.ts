@@ -1,6 +1,6 @@
 /** The sinks that the configuration enables. */
 import { toOcsf } from "../../../security-events/ocsf.ts";
-import type { OriginConfiguration } from "../../config/configuration.ts";
+import type { OriginConfiguration } from "../../config/schema.ts";
 import type { OriginLog } from "../../log/log.ts";
 import { otlpSink } from "./otlp.ts";
 import type { Sink } from "./sink.ts";

@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { editDistance, nearest } from "../../../src/origin/config/nearest.ts";
+import { editDistance, nearest } from "../../../src/origin/config/unknown-key.ts";
 
 test.each([
   ["", "", 0],
   ["ttl", "ttl", 0],
   ["ttl", "", 3],
   ["cash", "cache", 2],
-  ["prot", "port", 1],
+  ["prot", "port", 2],
   ["hst", "host", 1],
   ["kitten", "sitting", 3],
 ])("%j and %j are %i changes apart", (a, b, distance) => {
@@ -19,6 +19,6 @@ test.each([
   ["maxConnections", "max_connections"],
   ["minconnection", "min_connections"],
   ["zebra", undefined],
-])("by %s somebody may have meant %s", (name, meant) => {
+])("the nearest name to %s is %s", (name, meant) => {
   expect(nearest(name, ["host", "port", "drain_timeout", "max_connections", "min_connections"])).toBe(meant);
 });

@@ -1,7 +1,5 @@
-import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { formatDuration, parseDuration } from "../../../src/origin/config/duration.ts";
-import { formatSize, parseSize } from "../../../src/origin/config/size.ts";
+import { parseDuration, parseSize } from "../../../src/origin/config/values.ts";
 
 describe("a duration", () => {
   test.each([
@@ -36,16 +34,8 @@ describe("a duration", () => {
     ".5s",
     "00",
     `${"1".repeat(100)}s`,
-  ])("%j is none", (text) => {
+  ])("%j is rejected", (text) => {
     expect(parseDuration(text)).toBeUndefined();
-  });
-
-  test("that is printed reads back", () => {
-    fc.assert(
-      fc.property(fc.nat({ max: 10 * 366 * 86_400_000 }), (milliseconds) => {
-        expect(parseDuration(formatDuration(milliseconds))).toBe(milliseconds);
-      }),
-    );
   });
 });
 
@@ -62,20 +52,7 @@ describe("a size", () => {
     expect(parseSize(text)).toBe(bytes);
   });
 
-  test.each(["", "1", "1.5MiB", "MiB", "-1KB", "1TiB", "1iB", "1Kib/s"])("%j is none", (text) => {
+  test.each(["", "1", "1.5MiB", "MiB", "-1KB", "1TiB", "1iB", "1Kib/s"])("%j is rejected", (text) => {
     expect(parseSize(text)).toBeUndefined();
-  });
-
-  test("that is printed reads back", () => {
-    const bytes = fc.oneof(
-      fc.nat(),
-      fc.nat({ max: 4_096 }).map((each) => each * 1024 ** 2),
-      fc.nat({ max: 9 }).map((each) => each * 1e9),
-    );
-    fc.assert(
-      fc.property(bytes, (each) => {
-        expect(parseSize(formatSize(each))).toBe(each);
-      }),
-    );
   });
 });

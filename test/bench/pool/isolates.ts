@@ -1,7 +1,7 @@
 /**
  * Many isolates before the same few origins, each of which sees a small part of the requests only: a simulation in
  * virtual time, since no machine runs four hundred. Origins are queues with so many servers each; one of them is much
- * slower than the others. Choosers are the real ones of `src/core/pool`; the way of a request is `delivery.ts`'s.
+ * slower than the others. The balancers are the real ones; a request goes the way of `retries.ts`.
  */
 import { percentile } from "../support/statistics.ts";
 import { type Chooser, type ChooserKind, createChooser } from "./isolate-chooser.ts";

@@ -15,7 +15,12 @@ const withoutTelemetry: Plugin = {
   name: "without telemetry",
   setup: ({ onLoad }) => {
     onLoad({ filter: /[/\\]edge[/\\]telemetry[/\\]telemetry\.ts$/ }, () => ({
-      contents: "export const createEdgeTelemetry = () => undefined;",
+      contents: `
+const nothing = () => undefined;
+const active = { get: nothing, run: (_trace, work) => work() };
+export const createEdgeTelemetry = () => ({
+  active, begin: nothing, served: nothing, observe: nothing, transition: nothing, watchRedis: nothing,
+});`,
       loader: "ts",
     }));
   },

@@ -67,7 +67,7 @@ const edgeOfBoth = (environment = {}): Promise<string> =>
   system.startEdge({ ORIGINS: `${odd.url};weight=9999,${system.origins[0]?.url}`, ...environment });
 
 describe("an attempt more", () => {
-  test("beside one that takes too long is a hedge, and the one that was outrun is no error", async () => {
+  test("beside one that takes too long is a hedge, and the one that lost is no error", async () => {
     const edge = await edgeOfBoth({ HEDGE_BUDGET_PERCENT: "100" });
     // So many tell how long the route takes.
     for (let turn = 0; turn < 30; turn += 1) expect((await read(edge)).status).toBe(200);
@@ -90,7 +90,7 @@ describe("an attempt more", () => {
     const winner = attemptsOf(spans).find(isAnsweredHedge);
     expect(loser).toMatchObject({
       status: "unset",
-      attributes: { "breakwater.attempt.number": 1, "breakwater.attempt.outcome": "outrun" },
+      attributes: { "breakwater.attempt.number": 1, "breakwater.attempt.outcome": "hedge_lost" },
     });
     expect(loser?.attributes).not.toHaveProperty(["error.type"]);
     expect(winner).toMatchObject({ status: "unset", attributes: { "http.response.status_code": 200 } });

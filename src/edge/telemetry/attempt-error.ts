@@ -5,7 +5,7 @@ const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
 
 /**
  * An attempt's `error.type` (OpenTelemetry, "HTTP semantic conventions", client); undefined where nothing was wrong: whoever
- * was outrun has done nothing wrong.
+ * lost a hedge has done nothing wrong.
  */
 export const attemptError = (
   outcome: AttemptRecord["outcome"],

@@ -145,7 +145,7 @@ describe("a container of it", () => {
     const pod = await begin();
     await untilReady(pod);
     const main = ["/nodejs/bin/node", "/app/origin/main.mjs"];
-    expect((await pod.execute(...main, "migrate")).output).toContain("nothing to do");
+    expect((await pod.execute(...main, "migrate")).output).toContain("the schema is up to date");
     expect((await pod.execute(...main, "config")).output).toContain("server.port");
     const made = await pod.execute(
       ...main,

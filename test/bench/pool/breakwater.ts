@@ -4,10 +4,10 @@ import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { parse } from "smol-toml";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import { bundleWorker } from "../support/bundle-worker.ts";
 import { startProgram } from "../support/program-process.ts";
 import { type Contestant, READY_REQUEST } from "./contestant.ts";
 
@@ -44,19 +44,7 @@ const config :Workerd.Config = (
 `;
 
 const bundle = async (): Promise<string> => {
-  const { outputFiles } = await build({
-    entryPoints: [join(projectFolder, "test/bench/pool/worker.ts")],
-    bundle: true,
-    minify: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    conditions: ["workerd", "worker", "browser"],
-    logLevel: "silent",
-  });
-  const [file] = outputFiles;
-  if (file === undefined) throw new Error("the edge's bundle is empty");
-  return file.text;
+  return await bundleWorker({ entryPoints: [join(projectFolder, "test/bench/pool/worker.ts")] });
 };
 
 /** Bundled once; every turn starts it anew. */

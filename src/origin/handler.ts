@@ -96,7 +96,7 @@ export interface Call {
   readonly invalidated: Set<string>;
 }
 
-/** Undefined on a public route, whoever the client is. */
+/** Undefined on a public route, even if the client has authenticated. */
 export const routePrincipal = ({ policy }: Route, identity: Identity): Principal | undefined =>
   identity.auth === "none" || policy.auth === "public" ? undefined : identity.principal;
 

@@ -219,7 +219,7 @@ describe("header fields", () => {
 });
 
 describe("addresses", () => {
-  /** Tokens left in the limit's bucket, as told to one request from each. */
+  /** Tokens left in the limit's bucket, by the response to one request from each. */
   const remainingOf = async (edgeUrl: string, clients: readonly string[]): Promise<number[]> => {
     const asked = clients.map(async (client) => {
       const response = await fetch(`${edgeUrl}/v1/products/${PRODUCT}`, {

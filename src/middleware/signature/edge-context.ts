@@ -1,5 +1,5 @@
 /**
- * What the edge tells the origin about a request, as one header field: a dictionary of structured fields (RFC 9651 §3.2),
+ * What the edge knows about a request, as one header field for the origin: a dictionary of structured fields (RFC 9651 §3.2),
  * such as `client="192.0.2.1", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=9900, attempt=1`.
  */
 import { type Identity, isScope } from "../auth/principal.ts";

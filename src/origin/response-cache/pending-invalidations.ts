@@ -5,7 +5,7 @@
 
 export interface PendingInvalidation {
   readonly tag: string;
-  /** Tells it from later ones of the same tag. */
+  /** Distinguishes it from later ones of the same tag. */
   readonly id: number;
 }
 

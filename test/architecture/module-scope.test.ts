@@ -21,7 +21,7 @@ const files = ["lib", "middleware", "resilience", "security-events", "telemetry"
 /** Constructed from a file's module, `it`, at a Worker's module scope. */
 const made: Readonly<Record<string, string>> = {
   "middleware/response-cache/invalidations.ts": "it.createInvalidations()",
-  "middleware/signature/nonce-memory.ts": "it.createNonceMemory(1_000)",
+  "middleware/signature/verify.ts": "it.createNonceMemory(1_000)",
   "resilience/circuit-breaker/circuit-breaker.ts":
     "it.createBreaker({}, { now: () => 0, random: () => 0 }).tryAcquire()",
   "resilience/single-flight.ts": "new it.SingleFlight(1_000)",

@@ -6,6 +6,7 @@ import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
 import { revokeKey } from "../../src/origin/admin/keys/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { nodeHmac } from "../../src/origin/config/hmac.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
 
@@ -196,7 +197,7 @@ describe("between the tiers", () => {
     atMs = Date.now(),
   ): Promise<Response & { readonly isNotExecuted: boolean }> => {
     const url = system.origins[0]?.url ?? "";
-    const [key] = parseSigningKeys(system.signingKeys);
+    const [key] = parseSigningKeys(system.signingKeys, nodeHmac);
     if (typeof key === "string" || key === undefined) throw new Error("no signing key");
     const path = `/v1/orders/${crypto.randomUUID()}/cancel`;
     const target = { method: "POST", authority: new URL(url).host, path, query: "" };
@@ -205,11 +206,11 @@ describe("between the tiers", () => {
       "breakwater-context":
         'client="127.0.0.1", auth=api-key, principal="alice", scopes="orders:write", timeout-ms=5000, attempt=1',
     };
-    const fields = signRequest(key, target, headers, atMs, nonce);
+    const fields = await signRequest(key, target, headers, { nowMs: atMs, nonce });
     const response = await fetch(`${url}${path}`, { method: "POST", headers: { ...headers, ...fields } });
     const field = (name: string) => response.headers.get(name);
     return Object.assign(response, {
-      isNotExecuted: isNotExecuted(key, fields.signature, response.status, field),
+      isNotExecuted: await isNotExecuted(key, fields.signature, response.status, field),
     });
   };
 

@@ -2,7 +2,8 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
-import { type EdgeContext, readEdgeContext } from "../../src/middleware/signature/edge-context.ts";
+import { clientIdentities } from "../../src/middleware/context/client.ts";
+import { type ReceivedContext, readEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 
 export interface Upstream {
   readonly url: string;
@@ -49,8 +50,8 @@ export const listen = async (first: RequestListener, weight = 1): Promise<Upstre
 export const idOf = ({ headers }: IncomingMessage): string => String(headers[internalHeaders.requestId]);
 
 /** What the edge says about a request. */
-export const contextOf = (request: IncomingMessage | undefined): EdgeContext | undefined =>
-  readEdgeContext(String(request?.headers[internalHeaders.context] ?? ""));
+export const contextOf = (request: IncomingMessage | undefined): ReceivedContext | undefined =>
+  readEdgeContext(String(request?.headers[internalHeaders.context] ?? ""), clientIdentities(2));
 
 /** As our origin answers. */
 export const ours =

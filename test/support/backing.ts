@@ -6,7 +6,7 @@ import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
+import { contentDigest } from "../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/db/postgres.ts";

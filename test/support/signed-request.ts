@@ -1,13 +1,15 @@
 /** A request as the edge would send it, straight to an origin. */
+
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/scopes.ts";
-import { contentDigest } from "../../src/middleware/signature/content-digest.ts";
+import { contentDigest } from "../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../src/origin/config/hmac.ts";
 import type { System } from "./system.ts";
 
 export interface SignedInit {
@@ -39,7 +41,7 @@ export const signed = async (
   { method = "GET", json, principal, timeoutMs, attempt = 1, headers = {} }: SignedInit,
 ): Promise<SignedRequest> => {
   const base = origins[0]?.url ?? "";
-  const keys = parseSigningKeys(signingKeys);
+  const keys = parseSigningKeys(signingKeys, nodeHmac);
   if (typeof keys === "string") throw new Error(keys);
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
   const all: Record<string, string> = {
@@ -61,7 +63,8 @@ export const signed = async (
   };
   const { host, pathname, search } = new URL(path, base);
   const target = { method, authority: host, path: pathname, query: search };
-  const signature = signRequest(keys[0], target, all, Date.now(), randomBytes(16).toString("base64url"));
+  const nonce = randomBytes(16).toString("base64url");
+  const signature = await signRequest(keys[0], target, all, { nowMs: Date.now(), nonce });
   return { url: `${base}${path}`, method, headers: { ...all, ...signature }, body };
 };
 

@@ -1,12 +1,11 @@
 /** One attempt: a signed request to one origin, and what its end says about that origin. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import type { Identity } from "../../middleware/auth/principal.ts";
-import { contentDigest } from "../../middleware/signature/content-digest.ts";
-import { LIFETIME_S } from "../../middleware/signature/covered-components.ts";
+import { contentDigest, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../../middleware/signature/not-executed.ts";
 import { signRequest } from "../../middleware/signature/sign.ts";
-import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
+import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../../telemetry/trace-context.ts";
 import type { OriginAddress } from "../config.ts";
@@ -80,7 +79,7 @@ export interface AttemptOptions {
 }
 
 export interface AttemptDeps {
-  readonly key: SigningKey;
+  readonly key: AsyncSigningKey;
   /** Fields that the signature covers if the request has them. @default those of every contract */
   readonly signedFields?: readonly string[] | undefined;
   /** Epoch milliseconds. */
@@ -133,11 +132,11 @@ const withoutProof = (response: Response): Response => {
 export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps): SendAttempt => {
   const nextNonce = nonces();
 
-  const signedHeaders = (
+  const signedHeaders = async (
     request: SentRequest,
     { address, number, spanId }: AttemptOptions,
     digest: string | undefined,
-  ): Record<string, string> & { readonly signature: string } => {
+  ): Promise<Record<string, string> & { readonly signature: string }> => {
     const nowMs = now();
     const leftMs = Math.max(0, request.deadlineAtMs - nowMs);
     const headers: Record<string, string> = {
@@ -155,15 +154,16 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
     if (digest !== undefined) headers["content-digest"] = digest;
     const { method, path, query } = request;
     const target = { method, path, query, authority: address.authority };
-    return Object.assign(headers, signRequest(key, target, headers, nowMs, nextNonce(), signedFields));
+    const options = { nowMs, nonce: nextNonce(), names: signedFields };
+    return Object.assign(headers, await signRequest(key, target, headers, options));
   };
 
-  const classify = (
+  const classify = async (
     response: Response,
     request: SentRequest,
     signature: string,
     sentAtMs: number,
-  ): Outcome => {
+  ): Promise<Outcome> => {
     const { status, headers } = response;
     if (headers.get(internalHeaders.requestId) !== request.requestId) {
       discard(response);
@@ -173,7 +173,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
     // An older proof may be about a request that has been served since.
     const isProven =
       now() - sentAtMs < LIFETIME_S * 1_000 &&
-      isNotExecuted(key, signature, status, (name) => headers.get(name));
+      (await isNotExecuted(key, signature, status, (name) => headers.get(name)));
     if (status === 503) {
       return {
         kind: "refused",
@@ -191,7 +191,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
     const { address, signal } = options;
     try {
       const { body } = request;
-      const headers = signedHeaders(request, options, body && (await contentDigest(body)));
+      const headers = await signedHeaders(request, options, body && (await contentDigest(body)));
       const sentAtMs = now();
       const response = await fetch(`${address.url}${request.path}${request.query}`, {
         method: request.method,
@@ -200,7 +200,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
         redirect: "manual",
         ...(body === undefined ? {} : { body }),
       });
-      const outcome = classify(response, request, headers.signature, sentAtMs);
+      const outcome = await classify(response, request, headers.signature, sentAtMs);
       if (outcome.kind !== "answered" || response.body === null || !isReadFirst(response)) return outcome;
       const whole = await response.arrayBuffer();
       const { status, headers: fields } = response;

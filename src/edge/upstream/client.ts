@@ -4,7 +4,7 @@
  * ("The Tail at Scale", Dean, Barroso, CACM 56(2), 2013).
  */
 import type { WaitUntil } from "../../middleware/context/index.ts";
-import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
+import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import { createBalancer } from "../../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/options.ts";
 import type { RetryMode } from "../../resilience/hedging.ts";
@@ -86,7 +86,7 @@ const MAX_HEDGES = 10;
 
 export const createOriginClient = (
   origins: readonly OriginAddress[],
-  key: SigningKey,
+  key: AsyncSigningKey,
   deps: OriginClientDeps,
   { breaker = {}, retryPercent = RETRY_PERCENT, hedgePercent = HEDGE_PERCENT }: OriginClientOptions = {},
 ): OriginClient => {

@@ -193,11 +193,12 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
 
       return function responseCache(c) {
         const route = compiled(port.route(c));
-        const directives = readCacheControl(port.cacheControl?.(c));
-        const isCached = route !== undefined && !directives.has("no-store");
-        const key = isCached ? route.key(c.get("target"), (field) => c.req.header(field)) : undefined;
+        const field = port.cacheControl?.(c);
+        const directives = field === undefined ? undefined : readCacheControl(field);
+        const isCached = route !== undefined && directives?.has("no-store") !== true;
+        const key = isCached ? route.key(c.get("target"), (name) => c.req.header(name)) : undefined;
         if (!isCached || key === undefined) return bypass(c, route !== undefined);
-        const maxAgeS = directives.has("no-cache") ? 0 : secondsOf(directives, "max-age");
+        const maxAgeS = directives?.has("no-cache") ? 0 : directives && secondsOf(directives, "max-age");
         const request: CacheRequest = {
           c,
           route,

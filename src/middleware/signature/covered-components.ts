@@ -1,10 +1,10 @@
-/** What of a request between edge and origin is signed, on both sides in the same way. */
+/** What of a request between edge and origin is signed, and the text that is signed (RFC 9421 §2), the same on both sides. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
-import type { Component } from "./signature-base.ts";
+import { toBase64 } from "../../lib/encoding.ts";
 
 /** Signature and Signature-Input name the signature by this label (RFC 9421 §4). */
 export const LABEL = "edge";
-/** What the signature is for, so that one made for something else is never taken (RFC 9421 §2.3, `tag`). */
+/** What the signature is for, so that one made for something else is never accepted (RFC 9421 §2.3, `tag`). */
 export const TAG = "breakwater";
 /** How long a signature lives, seconds. */
 export const LIFETIME_S = 30;
@@ -14,9 +14,14 @@ export interface SignedTarget {
   /** The origin's host and port as in its Host field: it names the origin that the request is for. */
   readonly authority: string;
   readonly path: string;
-  /** With its leading `?`; empty where there is none. */
+  /** With its leading `?`; empty if there is none. */
   readonly query: string;
 }
+
+export type ReadField = (name: string) => string | null | undefined;
+
+/** Derived components, which every signature covers, in this order (§2.2). */
+export const TARGET_COMPONENTS = ["@method", "@authority", "@path", "@query"] as const;
 
 /** Header fields that are covered whenever the request has them. */
 export const COVERED_FIELDS = [
@@ -30,8 +35,11 @@ export const COVERED_FIELDS = [
   internalHeaders.context,
 ] as const;
 
+/** Header fields without which no request is accepted. */
+export const REQUIRED_FIELDS = [internalHeaders.requestId, internalHeaders.context] as const;
+
 /**
- * The same with what the contract's handlers read beside them.
+ * `COVERED_FIELDS` and what the contract's handlers read beside them.
  *
  * @param declared names of header fields, in lower case
  */
@@ -39,32 +47,40 @@ export const coveredFieldsWith = (declared: Iterable<string>): readonly string[]
   ...new Set<string>([...COVERED_FIELDS, ...declared]),
 ];
 
-/** Header fields without which no request is taken. */
-export const REQUIRED_FIELDS = [internalHeaders.requestId, internalHeaders.context] as const;
+/** The inner list of covered components (§2.3): `("@method" "content-digest")`. */
+export const innerList = (names: readonly string[]): string =>
+  `(${names.map((name) => `"${name}"`).join(" ")})`;
 
-/** What the request is for; every signature covers it, in this order. */
-export const targetComponents = (target: SignedTarget): Component[] => [
-  ["@method", target.method],
-  ["@authority", target.authority],
-  ["@path", target.path],
-  // An absent query counts as an empty one (RFC 9421 §2.2.7).
-  ["@query", target.query === "" ? "?" : target.query],
-];
+/** A line of the signature base (§2.5). */
+const line = (name: string, value: string): string => `"${name}": ${value}\n`;
 
 /**
- * All that the signature covers, in the order in which it is covered.
+ * The signature base (§2.5).
  *
- * @param names header fields that are covered where the request has them
+ * @param names the header fields that it covers
+ * @param parameters the value of `@signature-params`: inner list and parameters, as in Signature-Input
+ * @returns undefined if the request does not have one of the fields
  */
-export const coveredComponents = (
-  target: SignedTarget,
-  field: (name: string) => string | null | undefined,
-  names: readonly string[] = COVERED_FIELDS,
-): Component[] => {
-  const components = targetComponents(target);
+export const signatureBase = (
+  { method, authority, path, query }: SignedTarget,
+  names: readonly string[],
+  field: ReadField,
+  parameters: string,
+): string | undefined => {
+  // An absent query counts as an empty one (§2.2.7).
+  let base =
+    line("@method", method) +
+    line("@authority", authority) +
+    line("@path", path) +
+    line("@query", query || "?");
   for (const name of names) {
     const value = field(name);
-    if (value !== null && value !== undefined) components.push([name, value.trim()]);
+    if (value === null || value === undefined) return undefined;
+    base += line(name, value.trim());
   }
-  return components;
+  return `${base}"@signature-params": ${parameters}`;
 };
+
+/** The Content-Digest field of a body (RFC 9530 §2), SHA-256. */
+export const contentDigest = async (body: Uint8Array<ArrayBuffer>): Promise<string> =>
+  `sha-256=:${toBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", body)))}:`;

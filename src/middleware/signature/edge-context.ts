@@ -3,7 +3,7 @@
  * such as `client="192.0.2.1", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=9900, attempt=1`.
  */
 import { type Identity, isScope } from "../auth/principal.ts";
-import { isClient } from "../context/client.ts";
+import type { Client } from "../context/client.ts";
 
 export interface EdgeContext {
   /** The client's address in canonical form, or `UNKNOWN_CLIENT`. */
@@ -78,16 +78,26 @@ const readIdentity = (members: ReadonlyMap<string, string>): Identity | undefine
   return id !== undefined && scopes.every(isScope) ? { auth, principal: { id, scopes } } : undefined;
 };
 
-/** Undefined unless the field has every member that this origin needs. Members of a newer edge are ignored. */
-export const readEdgeContext = (field: string): EdgeContext | undefined => {
+export interface ReceivedContext extends Omit<EdgeContext, "client"> {
+  readonly client: Client;
+}
+
+/**
+ * @param identify parses an address, or remembers it
+ * @returns undefined unless the field has every member that this origin needs. Members of a newer edge are ignored.
+ */
+export const readEdgeContext = (
+  field: string,
+  identify: (address: string) => Client,
+): ReceivedContext | undefined => {
   const members = readMembers(field);
   if (members === undefined) return undefined;
-  const client = members.get("client") ?? "";
+  const client = identify(members.get("client") ?? "");
   const identity = readIdentity(members);
   const timeoutMs = members.get("timeout-ms") ?? "";
   const attempt = members.get("attempt") ?? "";
   const parentSpanId = members.get("span");
-  if (identity === undefined || !isClient(client)) return undefined;
+  if (identity === undefined || client.name !== members.get("client")) return undefined;
   if (!INTEGER.test(timeoutMs) || !INTEGER.test(attempt) || attempt === "0") return undefined;
   if (parentSpanId !== undefined && !SPAN_ID.test(parentSpanId)) return undefined;
   return { client, identity, timeoutMs: Number(timeoutMs), attempt: Number(attempt), parentSpanId };

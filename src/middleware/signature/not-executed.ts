@@ -6,7 +6,7 @@
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { equalInConstantTime, fromBase64, toBase64 } from "../../lib/encoding.ts";
 import { LABEL as REQUEST_LABEL } from "./covered-components.ts";
-import type { SigningKey } from "./signing-keys.ts";
+import type { AsyncSigningKey, SigningKey } from "./signing-keys.ts";
 
 const LABEL = "origin";
 /** The word, as a structured Boolean (RFC 9651 §3.3.6). */
@@ -55,18 +55,17 @@ export const signNotExecuted = (
  * @param requestSignature the request's Signature field
  * @param field reads a header field of the answer
  */
-export const isNotExecuted = (
-  key: SigningKey,
+export const isNotExecuted = async (
+  key: AsyncSigningKey,
   requestSignature: string,
   status: number,
   field: (name: string) => string | null,
-): boolean => {
+): Promise<boolean> => {
   const signature = field("signature");
   const parameters = parametersFor(key.id);
   if (field(internalHeaders.notExecuted) !== NOT_EXECUTED || !signature?.startsWith(PREFIX)) return false;
   if (field("signature-input") !== `${LABEL}=${parameters}` || !signature.endsWith(SUFFIX)) return false;
   const mac = fromBase64(signature.slice(PREFIX.length, -SUFFIX.length));
-  return (
-    mac !== undefined && equalInConstantTime(mac, key.mac(baseFor(status, requestSignature, parameters)))
-  );
+  if (mac === undefined) return false;
+  return equalInConstantTime(mac, await key.mac(baseFor(status, requestSignature, parameters)));
 };

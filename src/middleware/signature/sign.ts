@@ -2,39 +2,56 @@
 import { toBase64 } from "../../lib/encoding.ts";
 import {
   COVERED_FIELDS,
-  coveredComponents,
+  innerList,
   LABEL,
   LIFETIME_S,
   type SignedTarget,
+  signatureBase,
   TAG,
+  TARGET_COMPONENTS,
 } from "./covered-components.ts";
-import { innerList, signatureBase } from "./signature-base.ts";
-import type { SigningKey } from "./signing-keys.ts";
+import type { AsyncSigningKey } from "./signing-keys.ts";
 
 export interface SignatureFields {
   readonly signature: string;
   readonly "signature-input": string;
 }
 
-/**
- * @param headers the request's fields by lower-case name, as they will be sent
- * @param nowMs epoch milliseconds
- * @param nonce new for each attempt, base64url
- * @param names header fields that are covered where the request has them
- */
-export const signRequest = (
-  key: SigningKey,
+export interface SignatureOptions {
+  readonly keyId: string;
+  /** Epoch milliseconds. */
+  readonly nowMs: number;
+  /** New for each attempt, base64url. */
+  readonly nonce: string;
+  /** Header fields that are covered if the request has them. @default `COVERED_FIELDS` */
+  readonly names?: readonly string[] | undefined;
+}
+
+/** @param headers the request's fields by lower-case name, as they will be sent */
+export const textToSign = (
   target: SignedTarget,
   headers: Readonly<Record<string, string>>,
-  nowMs: number,
-  nonce: string,
-  names: readonly string[] = COVERED_FIELDS,
-): SignatureFields => {
-  const components = coveredComponents(target, (name) => headers[name], names);
+  { keyId, nowMs, nonce, names = COVERED_FIELDS }: SignatureOptions,
+): { readonly parameters: string; readonly base: string } => {
+  const covered = names.filter((name) => headers[name] !== undefined);
   const created = Math.floor(nowMs / 1000);
   const parameters =
-    `${innerList(components.map(([name]) => name))};created=${created};expires=${created + LIFETIME_S}` +
-    `;nonce="${nonce}";keyid="${key.id}";alg="hmac-sha256";tag="${TAG}"`;
-  const mac = key.mac(signatureBase(components, parameters));
-  return { "signature-input": `${LABEL}=${parameters}`, signature: `${LABEL}=:${toBase64(mac)}:` };
+    `${innerList([...TARGET_COMPONENTS, ...covered])};created=${created};expires=${created + LIFETIME_S}` +
+    `;nonce="${nonce}";keyid="${keyId}";alg="hmac-sha256";tag="${TAG}"`;
+  return { parameters, base: signatureBase(target, covered, (name) => headers[name], parameters) ?? "" };
+};
+
+export const signatureFields = (parameters: string, mac: Uint8Array): SignatureFields => ({
+  "signature-input": `${LABEL}=${parameters}`,
+  signature: `${LABEL}=:${toBase64(mac)}:`,
+});
+
+export const signRequest = async (
+  key: AsyncSigningKey,
+  target: SignedTarget,
+  headers: Readonly<Record<string, string>>,
+  options: Omit<SignatureOptions, "keyId">,
+): Promise<SignatureFields> => {
+  const { parameters, base } = textToSign(target, headers, { ...options, keyId: key.id });
+  return signatureFields(parameters, await key.mac(base));
 };

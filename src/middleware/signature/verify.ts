@@ -1,13 +1,15 @@
 /** Verifies what the edge signed (RFC 9421 §3.2), strictly: only the form that `sign.ts` writes is read. */
+import { type BoundedMap, createBoundedMap } from "../../lib/bounded-map.ts";
 import { equalInConstantTime, fromBase64 } from "../../lib/encoding.ts";
 import {
   COVERED_FIELDS,
+  innerList,
   REQUIRED_FIELDS,
+  type ReadField,
   type SignedTarget,
-  targetComponents,
+  signatureBase,
+  TARGET_COMPONENTS,
 } from "./covered-components.ts";
-import type { NonceMemory } from "./nonce-memory.ts";
-import { type Component, innerList, signatureBase } from "./signature-base.ts";
 import type { SigningKey } from "./signing-keys.ts";
 
 export type Refusal =
@@ -21,7 +23,9 @@ export type Refusal =
   | "mismatch"
   | "replayed";
 
-export type Verification = { readonly ok: true } | { readonly ok: false; readonly reason: Refusal };
+export type Verification =
+  | { readonly ok: true; readonly nonce: string }
+  | { readonly ok: false; readonly reason: Refusal; readonly nonce?: string | undefined };
 
 /** How far the two tiers' clocks may be apart, seconds. */
 export const CLOCK_SKEW_S = 5;
@@ -29,81 +33,124 @@ export const CLOCK_SKEW_S = 5;
 const INPUT =
   /^edge=((\([^)]*\));created=(\d{1,12});expires=(\d{1,12});nonce="([A-Za-z0-9_-]{16,64})";keyid="([A-Za-z0-9_-]{1,32})";alg="hmac-sha256";tag="breakwater")$/;
 const SIGNATURE = /^edge=:([A-Za-z0-9+/]+=*):$/;
+const FIELD_NAME = /^[a-z0-9-]+$/;
 
-export interface Verifier {
+/** Different lists that are kept compiled: an edge sends one for each set of fields that requests have. */
+const MAX_LISTS = 256;
+
+export interface VerifierOptions {
   readonly keys: readonly SigningKey[];
   /** Authorities (host and port) that are this origin's own. */
   readonly authorities: readonly string[];
-  readonly nonces: NonceMemory;
-  /** Header fields that have to be covered where the request has them. @default `COVERED_FIELDS` */
+  /** How long a nonce is remembered, milliseconds. */
+  readonly nonceLifetimeMs: number;
+  /** Header fields that have to be covered if the request has them. @default `COVERED_FIELDS` */
   readonly fields?: readonly string[];
 }
 
-const FIELD_NAME = /^[a-z0-9-]+$/;
+/** @param field reads a header field of the request @param nowMs epoch milliseconds */
+export type Verify = (target: SignedTarget, field: ReadField, nowMs: number) => Verification;
+
+/** An inner list of covered components. */
+interface CoveredList {
+  readonly names: readonly string[];
+  /** Fields that the request must not have: they would have to be covered. */
+  readonly absent: readonly string[];
+}
 
 /**
- * What the inner list of covered components names, as the request has it: its target first, then header fields, each once.
- * It may be more than has to be: an edge may know of fields that this origin no longer reads. Undefined where the request
- * does not have something, or where it could be something else.
+ * Reads the inner list: the target first, then header fields, each once. It may be more than has to be: an edge may know of
+ * fields that this origin no longer reads.
+ *
+ * @returns undefined if the list is malformed, or lacks a required field
  */
-const componentsOf = (
-  list: string,
-  target: SignedTarget,
-  field: (name: string) => string | null | undefined,
-): Component[] | undefined => {
-  const components = targetComponents(target);
-  const derived = components.length;
-  const names = list.slice('("'.length, -'")'.length).split('" "');
-  if (components.some(([name], index) => names[index] !== name)) return undefined;
-  for (const name of names.slice(derived)) {
-    const value = FIELD_NAME.test(name) ? field(name) : undefined;
-    if (value === null || value === undefined) return undefined;
-    components.push([name, value.trim()]);
-  }
-  const isEachOnce = new Set(names).size === names.length;
-  return isEachOnce && list === innerList(names) ? components : undefined;
+const readList = (list: string, fields: readonly string[]): CoveredList | undefined => {
+  const all = list.slice('("'.length, -'")'.length).split('" "');
+  const names = all.slice(TARGET_COMPONENTS.length);
+  const isValid =
+    TARGET_COMPONENTS.every((name, index) => all[index] === name) &&
+    names.every((name) => FIELD_NAME.test(name)) &&
+    new Set(names).size === names.length &&
+    list === innerList(all) &&
+    REQUIRED_FIELDS.every((name) => names.includes(name));
+  return isValid ? { names, absent: fields.filter((name) => !names.includes(name)) } : undefined;
 };
 
-const coversAll = (
-  components: readonly Component[],
-  fields: readonly string[],
-  field: (name: string) => string | null | undefined,
-): boolean => {
-  const names = new Set(components.map(([name]) => name));
-  return fields.every((name) => names.has(name) || (field(name) ?? undefined) === undefined);
+const refuse = (reason: Refusal, nonce?: string): Verification => ({ ok: false, reason, nonce });
+
+export const createVerifier = ({
+  keys,
+  authorities,
+  nonceLifetimeMs,
+  fields = COVERED_FIELDS,
+}: VerifierOptions): Verify => {
+  const nonces = createNonceMemory(nonceLifetimeMs);
+  const lists: BoundedMap<CoveredList> = createBoundedMap(MAX_LISTS);
+
+  const listOf = (text: string): CoveredList | undefined => {
+    const known = lists.get(text);
+    if (known !== undefined) return known;
+    const list = readList(text, fields);
+    if (list !== undefined) lists.set(text, list);
+    return list;
+  };
+
+  return (target, field, nowMs) => {
+    const input = field("signature-input");
+    const signature = field("signature");
+    if (!input || !signature) return refuse("missing");
+    const [, parameters, covered, created, expires, nonce, keyId] = INPUT.exec(input) ?? [];
+    const [, encoded] = SIGNATURE.exec(signature) ?? [];
+    const mac = encoded === undefined ? undefined : fromBase64(encoded);
+    if (!parameters || !nonce || mac === undefined) return refuse("malformed", nonce);
+
+    const list = listOf(covered ?? "");
+    const base = list && signatureBase(target, list.names, field, parameters);
+    if (base === undefined || list?.absent.some((name) => (field(name) ?? undefined) !== undefined))
+      return refuse("uncovered", nonce);
+    if (REQUIRED_FIELDS.some((name) => !field(name))) return refuse("uncovered", nonce);
+    if (!authorities.includes(target.authority)) return refuse("other_origin", nonce);
+
+    const key = keys.find(({ id }) => id === keyId);
+    if (key === undefined) return refuse("unknown_key", nonce);
+    if (!equalInConstantTime(mac, key.mac(base))) return refuse("mismatch", nonce);
+
+    const nowS = nowMs / 1000;
+    if (Number(expires) < nowS - CLOCK_SKEW_S) return refuse("expired", nonce);
+    if (Number(created) > nowS + CLOCK_SKEW_S) return refuse("early", nonce);
+    return nonces.take(nonce, nowMs) ? { ok: true, nonce } : refuse("replayed", nonce);
+  };
 };
 
-const refuse = (reason: Refusal): Verification => ({ ok: false, reason });
+export interface NonceMemory {
+  /** Whether the nonce is new; from then on it is not. */
+  take(nonce: string, nowMs: number): boolean;
+}
 
 /**
- * @param field reads a header field of the request
- * @param nowMs epoch milliseconds
+ * The nonces that this process has seen: two generations, the older of which is forgotten whole, so that each step takes
+ * constant time and memory is bounded.
+ *
+ * @param lifetimeMs how long a nonce is remembered at least, milliseconds
+ * @param maxEntries of one generation. Beyond it the older one is forgotten early: at some 50,000 requests a
+ *   second a replay within the signature's life could then pass, rather than the memory grow.
+ * @default maxEntries 500,000
  */
-export const verifyRequest = (
-  { keys, authorities, nonces, fields = COVERED_FIELDS }: Verifier,
-  target: SignedTarget,
-  field: (name: string) => string | null | undefined,
-  nowMs: number,
-): Verification => {
-  const input = field("signature-input");
-  const signature = field("signature");
-  if (!input || !signature) return refuse("missing");
-  const [, parameters, covered, created, expires, nonce, keyId] = INPUT.exec(input) ?? [];
-  const [, encoded] = SIGNATURE.exec(signature) ?? [];
-  const mac = encoded === undefined ? undefined : fromBase64(encoded);
-  if (!parameters || !nonce || mac === undefined) return refuse("malformed");
-
-  const components = componentsOf(covered ?? "", target, field);
-  if (components === undefined || !coversAll(components, fields, field)) return refuse("uncovered");
-  if (REQUIRED_FIELDS.some((name) => !field(name))) return refuse("uncovered");
-  if (!authorities.includes(target.authority)) return refuse("other_origin");
-
-  const key = keys.find(({ id }) => id === keyId);
-  if (key === undefined) return refuse("unknown_key");
-  if (!equalInConstantTime(mac, key.mac(signatureBase(components, parameters)))) return refuse("mismatch");
-
-  const nowS = nowMs / 1000;
-  if (Number(expires) < nowS - CLOCK_SKEW_S) return refuse("expired");
-  if (Number(created) > nowS + CLOCK_SKEW_S) return refuse("early");
-  return nonces.take(nonce, nowMs) ? { ok: true } : refuse("replayed");
+export const createNonceMemory = (lifetimeMs: number, maxEntries = 500_000): NonceMemory => {
+  let young = new Set<string>();
+  let old = new Set<string>();
+  let youngSinceMs = Number.NEGATIVE_INFINITY;
+  return {
+    take: (nonce, nowMs) => {
+      if (nowMs - youngSinceMs >= lifetimeMs || young.size >= maxEntries) {
+        // After a pause of two lifetimes even the young generation is past.
+        old = nowMs - youngSinceMs >= 2 * lifetimeMs ? new Set() : young;
+        young = new Set();
+        youngSinceMs = nowMs;
+      }
+      if (young.has(nonce) || old.has(nonce)) return false;
+      young.add(nonce);
+      return true;
+    },
+  };
 };

@@ -3,6 +3,7 @@ import * as z from "zod";
 import { type Network, parseNetwork } from "../../middleware/blocklist/network.ts";
 import { parseSigningKeys } from "../../middleware/signature/signing-keys.ts";
 import { readHeaderList } from "../../telemetry/header-list.ts";
+import { nodeHmac } from "./hmac.ts";
 
 export interface ValueType<T> {
   /** Completes "must be", such as "true or false". */
@@ -208,7 +209,7 @@ export const signingKeys = {
   isSecret: true,
   mask: (text: string) => text.replace(/:[^,]*/g, `:${MASK}`),
   schema: z.string().transform((text, context) => {
-    const keys = parseSigningKeys(text);
+    const keys = parseSigningKeys(text, nodeHmac);
     if (typeof keys !== "string") return keys;
     context.addIssue(keys);
     return z.NEVER;

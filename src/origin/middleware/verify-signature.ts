@@ -8,10 +8,9 @@ import { clientIdentities } from "../../middleware/context/client.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
 import { readEdgeContext } from "../../middleware/signature/edge-context.ts";
-import { createNonceMemory } from "../../middleware/signature/nonce-memory.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, type Refusal, verifyRequest } from "../../middleware/signature/verify.ts";
+import { CLOCK_SKEW_S, createVerifier, type Refusal } from "../../middleware/signature/verify.ts";
 import type { OriginDependencies } from "../app.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
@@ -46,10 +45,9 @@ const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
 type NonceState = "first" | "taken" | "unknown";
 
 /** Asks Redis once, at the first call. */
-const nonceClaim = (claimNonce: ClaimNonce, signatureInput: string): (() => Promise<NonceState>) => {
+const nonceClaim = (claimNonce: ClaimNonce, nonce: string): (() => Promise<NonceState>) => {
   let state: Promise<NonceState> | undefined;
   const ask = (): Promise<NonceState> => {
-    const nonce = /;nonce="([^"]+)"/.exec(signatureInput)?.[1] ?? "";
     const answer = claimNonce(nonce).then(
       (isFirst): NonceState => (isFirst ? "first" : "taken"),
       (): NonceState => "unknown",
@@ -85,8 +83,12 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
   const { routes, signingKeys: keys, authorities, claimNonce, log, now } = dependencies;
   // Every field that a handler reads has to be signed.
   const declaredFields = Object.values(edgeRoutes(routes)).flatMap(({ fields }) => fields);
-  const nonces = createNonceMemory(NONCE_LIFETIME_S * 1000);
-  const verifier = { keys, authorities, nonces, fields: coveredFieldsWith(declaredFields) };
+  const verify = createVerifier({
+    keys,
+    authorities,
+    nonceLifetimeMs: NONCE_LIFETIME_S * 1000,
+    fields: coveredFieldsWith(declaredFields),
+  });
   const identify = clientIdentities(MAX_CLIENTS);
   const unsigned = problem("unsigned");
   const logRejection = (reason: Refusal): void =>
@@ -96,9 +98,9 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     const field = (name: string): string | undefined => c.req.header(name);
     const { path, query } = c.get("target");
     const target = { method: c.req.method, authority: field("host") ?? "", path, query };
-    const nonceState = nonceClaim(claimNonce, field("signature-input") ?? "");
+    const verification = verify(target, field, now());
+    const nonceState = nonceClaim(claimNonce, verification.nonce ?? "");
     const isOnlyHere = async (): Promise<boolean> => (await nonceState()) === "first";
-    const verification = verifyRequest(verifier, target, field, now());
 
     if (!verification.ok) {
       logRejection(verification.reason);
@@ -108,13 +110,13 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
       const headers = await notExecutedProof(keys, 401, c, isOnlyHere);
       return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
     }
-    const context = readEdgeContext(field(internalHeaders.context) ?? "");
+    const context = readEdgeContext(field(internalHeaders.context) ?? "", identify);
     if (context === undefined) {
       logRejection("malformed");
       return problemResponse(unsigned, c.get("requestId"));
     }
     c.set("requestId", field(internalHeaders.requestId) ?? "");
-    c.set("client", identify(context.client));
+    c.set("client", context.client);
     c.set("identity", context.identity);
     c.set("deadlineAtMs", now() + context.timeoutMs);
     c.set("edge", {

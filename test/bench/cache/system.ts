@@ -1,4 +1,5 @@
 /** Two origins on one PostgreSQL and one Redis, and the edge before them, with a count of what is read. */
+
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { startRedis } from "../../../src/local/redis.ts";
 import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { countProductReads } from "../../support/product-reads.ts";
@@ -87,7 +89,7 @@ export const startCacheSystem = async (
   });
   stops.add(() => edge.stop());
 
-  const keys = parseSigningKeys(signingKeys);
+  const keys = parseSigningKeys(signingKeys, nodeHmac);
   if (typeof keys === "string") throw new Error(keys);
   const pathOf = (product: number): string => `/v1/products/${sampleProductId(product)}`;
   return {

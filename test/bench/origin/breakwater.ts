@@ -1,10 +1,12 @@
 /** Breakwater's origin: the real program, asked as the edge asks it. */
+
 import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { startOrigin } from "../../../src/local/origin.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
 import type { ServiceFacts } from "../support/services.ts";
@@ -48,7 +50,7 @@ const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
 };
 
 const signingKey = (): SigningKey => {
-  const keys = parseSigningKeys(SIGNING_KEYS);
+  const keys = parseSigningKeys(SIGNING_KEYS, nodeHmac);
   if (typeof keys === "string") throw new Error(`the signing key ${keys}`);
   return keys[0];
 };

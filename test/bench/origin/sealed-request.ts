@@ -2,7 +2,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { internalHeaders } from "../../../src/contract/internal-headers.ts";
 import type { Identity } from "../../../src/middleware/auth/principal.ts";
-import { contentDigest } from "../../../src/middleware/signature/content-digest.ts";
+import { contentDigest } from "../../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../../src/middleware/signature/sign.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
@@ -16,9 +16,10 @@ export interface EdgeRequest {
   readonly identity: Identity;
   /** The edge's span. @default the request is not sampled */
   readonly parentSpanId?: string | undefined;
+  /** What is left of the request's deadline. @default 10 s */
+  readonly timeoutMs?: number;
 }
 
-/** What is left of the request's deadline. */
 const TIMEOUT_MS = 10_000;
 const NONCE_BYTES = 16;
 
@@ -34,7 +35,7 @@ const digestOf = async (body: string): Promise<string> => {
 export const sealedFields = async (
   key: SigningKey,
   authority: string,
-  { method, path, headers, body, identity, parentSpanId }: EdgeRequest,
+  { method, path, headers, body, identity, parentSpanId, timeoutMs = TIMEOUT_MS }: EdgeRequest,
 ): Promise<Readonly<Record<string, string>>> => {
   const sent: Record<string, string> = {
     host: authority,
@@ -43,14 +44,15 @@ export const sealedFields = async (
     [internalHeaders.context]: writeEdgeContext({
       client: "198.51.100.7",
       identity,
-      timeoutMs: TIMEOUT_MS,
+      timeoutMs,
       attempt: 1,
       parentSpanId,
     }),
   };
   if (body !== undefined) sent["content-digest"] = await digestOf(body);
   const nonce = randomBytes(NONCE_BYTES).toString("base64url");
-  const signature = signRequest(key, { method, authority, path, query: "" }, sent, Date.now(), nonce);
+  const target = { method, authority, path, query: "" };
+  const signature = await signRequest(key, target, sent, { nowMs: Date.now(), nonce });
   return { ...sent, ...signature };
 };
 

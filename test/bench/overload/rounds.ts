@@ -50,7 +50,7 @@ const turn = async (contestant: Contestant, load: Load, measuring: Measuring): P
   await untilIdle(port, signal);
   const perSecond = load * CAPACITY_PER_S;
   const count = Math.ceil((HEADROOM * perSecond * (plan.settleMs + plan.measureMs)) / 1000);
-  const requests = contestant.requests(count);
+  const requests = await contestant.requests(count);
   const before = await askState(port);
   const result = await generator.run({
     port,

@@ -1,6 +1,8 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
+
 import { Registry } from "prom-client";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
 import { createLoadShedding, type LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { createBackend } from "./backend.ts";
@@ -11,7 +13,7 @@ import { type ServerState, STATE_PATH } from "./state.ts";
 const admitAll: Pick<LoadShedding, "run"> = { run: (_name, _route, _scope, work) => work() };
 
 const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
-const signingKeys = parseSigningKeys(keys);
+const signingKeys = parseSigningKeys(keys, nodeHmac);
 if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
 
 const backend = createBackend();

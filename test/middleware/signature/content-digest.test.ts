@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { contentDigest } from "../../../src/middleware/signature/content-digest.ts";
+import { contentDigest } from "../../../src/middleware/signature/covered-components.ts";
 
 test.each([
   ["RFC 9530 Appendix B.1", '{"hello": "world"}\n', "RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg="],

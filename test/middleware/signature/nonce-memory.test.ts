@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createNonceMemory } from "../../../src/middleware/signature/nonce-memory.ts";
+import { createNonceMemory } from "../../../src/middleware/signature/verify.ts";
 
 const LIFETIME_MS = 1000;
 

@@ -1,21 +1,22 @@
 /** A request as the edge signs it, for the tests of both sides. */
+
 import { toBase64 } from "../../../src/lib/encoding.ts";
 import {
   coveredFieldsWith,
   LIFETIME_S,
   type SignedTarget,
 } from "../../../src/middleware/signature/covered-components.ts";
-import { createNonceMemory } from "../../../src/middleware/signature/nonce-memory.ts";
-import { signRequest } from "../../../src/middleware/signature/sign.ts";
+import { signatureFields, textToSign } from "../../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, type Verifier } from "../../../src/middleware/signature/verify.ts";
+import { CLOCK_SKEW_S, createVerifier, type Verify } from "../../../src/middleware/signature/verify.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 
 export const NOW_MS = 1_800_000_000_500;
 export const NONCE = "AAECAwQFBgcICQoLDA0ODw";
 
 /** A key whose secret is one byte, 32 times. */
 export const testKey = (id: string, byte = 1): SigningKey => {
-  const keys = parseSigningKeys(`${id}:${toBase64(new Uint8Array(32).fill(byte))}`);
+  const keys = parseSigningKeys(`${id}:${toBase64(new Uint8Array(32).fill(byte))}`, nodeHmac);
   if (typeof keys === "string") throw new Error(keys);
   return keys[0];
 };
@@ -50,10 +51,16 @@ export const signed = ({
   nowMs = NOW_MS,
   nonce = NONCE,
   names = coveredFieldsWith([]),
-} = {}): Fields => ({ ...fields, ...signRequest(key, to, fields, nowMs, nonce, names) });
+} = {}): Fields => {
+  const { parameters, base } = textToSign(to, fields, { keyId: key.id, nowMs, nonce, names });
+  return { ...fields, ...signatureFields(parameters, key.mac(base)) };
+};
 
-export const verifierOf = (...keys: SigningKey[]): Verifier => ({
-  keys,
-  authorities: ["origin.test:8080", "origin.test"],
-  nonces: createNonceMemory((LIFETIME_S + 2 * CLOCK_SKEW_S) * 1000),
-});
+/** A new verifier, which has seen no nonce. @param fields @default those of every contract */
+export const verifierOf = (keys: readonly SigningKey[], fields = coveredFieldsWith([])): Verify =>
+  createVerifier({
+    keys,
+    authorities: ["origin.test:8080", "origin.test"],
+    nonceLifetimeMs: (LIFETIME_S + 2 * CLOCK_SKEW_S) * 1000,
+    fields,
+  });

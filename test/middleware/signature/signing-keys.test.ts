@@ -1,13 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { toBase64, toBase64Url } from "../../../src/lib/encoding.ts";
-import { MIN_KEY_BYTES, parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
+import {
+  MIN_KEY_BYTES,
+  parseSigningKeys,
+  webCryptoHmac,
+} from "../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 
 const secretOf = (byte: number, length = MIN_KEY_BYTES): string =>
   toBase64(new Uint8Array(length).fill(byte));
 
 const parsed = (text: string) => {
-  const keys = parseSigningKeys(text);
+  const keys = parseSigningKeys(text, nodeHmac);
   if (typeof keys === "string") throw new Error(keys);
   return keys;
 };
@@ -47,7 +52,7 @@ describe("parseSigningKeys", () => {
     ["the same id twice", `k1:${secretOf(1)},k1:${secretOf(2)}`, "must be keys with different ids"],
     ["three keys", `a:${secretOf(1)},b:${secretOf(2)},c:${secretOf(3)}`, "must hold one or 2 keys"],
   ])("refuses %s, and says why", (_, text, why) => {
-    expect(parseSigningKeys(text)).toBe(why);
+    expect(parseSigningKeys(text, nodeHmac)).toBe(why);
   });
 
   test("never repeats a secret in what it says", () => {
@@ -61,7 +66,7 @@ describe("parseSigningKeys", () => {
     );
     fc.assert(
       fc.property(secret, writing, (each, write) => {
-        const keys = parseSigningKeys(write(each));
+        const keys = parseSigningKeys(write(each), nodeHmac);
         if (typeof keys === "string") expect(keys).not.toContain(each);
       }),
     );
@@ -83,4 +88,10 @@ describe("a signing key", () => {
     expect(key.mac("a")).not.toEqual(key.mac("b"));
     expect(key.mac("a")).not.toEqual(other.mac("a"));
   });
+});
+
+test("WebCrypto and Node make the same MAC", async () => {
+  const text = `${"text ".repeat(1000)}\u{1f30a}`;
+  const secret = new Uint8Array(MIN_KEY_BYTES).fill(0x0b);
+  expect(toBase64(await webCryptoHmac(secret)(text))).toBe(toBase64(nodeHmac(secret)(text)));
 });

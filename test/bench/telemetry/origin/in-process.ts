@@ -3,10 +3,12 @@
  * in short turns, one after the other. Between processes more differs than telemetry costs. The answer is made from nothing, and
  * no socket is in between; what is sent to the collector counts, until it is there.
  */
+
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
 import { logTransitions } from "../../../../src/origin/lifecycle/state-change-log.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
@@ -122,7 +124,7 @@ export const measureInProcess = async (
   collectorUrl: string,
   turns: number,
 ): Promise<{ readonly figures: Figures; readonly report: string }> => {
-  const keys = parseSigningKeys(`bench:${randomBytes(32).toString("base64")}`);
+  const keys = parseSigningKeys(`bench:${randomBytes(32).toString("base64")}`, nodeHmac);
   if (typeof keys === "string") throw new Error(`the signing key ${keys}`);
   const backend = { load: 0, serve: async () => undefined };
   const origin = (telemetry?: RequestTelemetry): App =>

@@ -1,10 +1,12 @@
 /** The real origin, once for each way in which its telemetry is set, asked as the edge asks it. */
+
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../../src/local/free-port.ts";
 import { projectFolder } from "../../../../src/local/state-dir.ts";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
 import { DATABASE_CONNECTIONS } from "../../origin/contestant.ts";
 import { sealedRequest } from "../../origin/sealed-request.ts";
 import { hotProductIdOf, productIdOf } from "../../origin/workload.ts";
@@ -39,7 +41,7 @@ export interface OriginSurroundings {
 }
 
 const signingKey = (): SigningKey => {
-  const keys = parseSigningKeys(SIGNING_KEYS);
+  const keys = parseSigningKeys(SIGNING_KEYS, nodeHmac);
   if (typeof keys === "string") throw new Error(`the signing key ${keys}`);
   return keys[0];
 };

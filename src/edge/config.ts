@@ -18,7 +18,7 @@ import { VERSION } from "../lib/version.ts";
 import { GUARD_VARIABLES } from "../middleware/config.ts";
 import { signingKeysVariable } from "../middleware/signature/signing-keys.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
-import { readHeaderList } from "../telemetry/header-list.ts";
+import { readHeaderList } from "../telemetry/collector.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */
 export interface OriginAddress {

@@ -4,9 +4,9 @@ import type { BodyVariables } from "../middleware/body-limit/index.ts";
 import type { ContextVariables } from "../middleware/context/index.ts";
 import type { RejectionVariables } from "../middleware/problems/index.ts";
 import type { RateLimitVariables } from "../middleware/rate-limit/index.ts";
-import type { CacheOutcome } from "../middleware/response-cache/outcome.ts";
+import type { CacheOutcome } from "../middleware/response-cache/respond.ts";
 import type { RouteVariables } from "../middleware/route-policy/index.ts";
-import type { RequestTrace } from "./telemetry/request-trace.ts";
+import type { RequestTrace } from "./telemetry/tracing.ts";
 import type { AttemptRecord } from "./upstream/attempt.ts";
 
 export interface EdgeVariables {

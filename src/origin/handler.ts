@@ -3,7 +3,7 @@ import type * as z from "zod/mini";
 import type { Problem, ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Identity, Principal } from "../middleware/auth/principal.ts";
-import { writtenTag } from "../middleware/response-cache/tags.ts";
+import { writtenTag } from "../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "./app.ts";
 import type { Database } from "./db/database.ts";
 import { type Answer, type Respond, responder } from "./http/response.ts";

@@ -23,11 +23,9 @@ import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts"
 import { waitForMigrations } from "./lifecycle/wait-for-migrations.ts";
 import type { LogContext, OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
-import { createCacheMetrics } from "./metrics/cache-metrics.ts";
-import { createRegistry } from "./metrics/registry.ts";
-import { createLimitMetrics } from "./metrics/request-metrics.ts";
+import { createCacheMetrics, createLimitMetrics, createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
-import { cleanRecords } from "./middleware/idempotency/cleanup.ts";
+import { cleanRecords } from "./middleware/idempotency/store.ts";
 import { createLoadShedding } from "./middleware/load-shedding.ts";
 import { NONCE_LIFETIME_S } from "./middleware/verify-signature.ts";
 import { createSecurityEvents } from "./outbox/security-events.ts";

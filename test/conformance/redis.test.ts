@@ -6,7 +6,7 @@ import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { connectRedis } from "../../src/origin/redis/connect.ts";
 import type { RedisStore } from "../../src/origin/redis/store.ts";
-import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/response-cache/scripts.lua.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/response-cache/redis.ts";
 import { startBlackHole } from "./support/black-hole.ts";
 import { expectNoEscapes } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";

@@ -1,8 +1,7 @@
 import type { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { createRegistry } from "../../src/origin/metrics/registry.ts";
-import { createRequestMetrics } from "../../src/origin/metrics/request-metrics.ts";
+import { createRegistry, createRequestMetrics } from "../../src/origin/metrics/registry.ts";
 import { createTotals, type ProcessReport } from "../../src/origin/metrics/totals.ts";
 
 /** A registry, and a function that counts a request. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { collectorAddress } from "../../src/telemetry/collector-address.ts";
+import { collectorAddress } from "../../src/telemetry/collector.ts";
 
 describe("a collector's address", () => {
   test.each([

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { readHeaderList } from "../../src/telemetry/header-list.ts";
+import { readHeaderList } from "../../src/telemetry/collector.ts";
 
 describe("header fields of an exporter", () => {
   test.each<[string, string, Readonly<Record<string, string>>]>([

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Span } from "../../src/telemetry/spans/span.ts";
-import { newSpanId } from "../../src/telemetry/spans/span-id.ts";
-import { createSpanQueue } from "../../src/telemetry/spans/span-queue.ts";
+import { createSpanQueue, newSpanId } from "../../src/telemetry/spans/span.ts";
 import { readSpanId } from "../../src/telemetry/trace-context.ts";
 
 const spanCalled = (name: string): Span => ({

@@ -7,7 +7,7 @@ import type { KeyLookup, KeyLookupResult } from "../../middleware/auth/api-keys.
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { RequestTrace } from "../telemetry/request-trace.ts";
+import type { RequestTrace } from "../telemetry/tracing.ts";
 import type { OriginClient } from "../upstream/client.ts";
 import type { RedisCommand } from "./redis.ts";
 

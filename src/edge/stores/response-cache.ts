@@ -8,8 +8,8 @@ import { withTimeout } from "../../lib/async.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
 import { lifetimeMs, sharedWindows } from "../../middleware/response-cache/freshness.ts";
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
+import { readTags, writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
-import { readTags, writeTags } from "../../middleware/response-cache/tags.ts";
 import { createLeasedFills } from "./leased-fills.ts";
 
 /** The part of the Cache API that the store uses. Keys are URLs. */

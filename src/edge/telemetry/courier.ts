@@ -2,13 +2,14 @@
  * Takes an isolate's spans and metrics to the collector, behind the answers. A collector that is away, or hangs, costs spans,
  * which are counted; metrics are cumulative, so that the next set has what the last one had.
  */
+
+import { timeoutSignal } from "../../lib/async.ts";
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
 import { otlpMetrics } from "../../telemetry/otlp/metrics.ts";
 import { otlpSpans } from "../../telemetry/otlp/spans.ts";
-import type { SpanQueue } from "../../telemetry/spans/span-queue.ts";
+import type { SpanQueue } from "../../telemetry/spans/span.ts";
 import { createWaitUntilLoop } from "../wait-until-loop.ts";
-import type { SendTelemetry } from "./collector.ts";
 import type { EdgeMetrics } from "./edge-metrics.ts";
 
 export interface TelemetryCourierDependencies {
@@ -111,3 +112,42 @@ export const createTelemetryCourier = (
     tend(waitUntil);
   };
 };
+
+export interface CollectorOptions {
+  /** Its base address, without a trailing slash; `/v1/traces` and `/v1/metrics` are below it. */
+  readonly endpoint: string;
+  /** By which it knows the edge. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly fetch: typeof globalThis.fetch;
+}
+
+export const SIGNALS = ["traces", "metrics"] as const;
+export type Signal = (typeof SIGNALS)[number];
+
+/** @returns whether it was taken; never rejects */
+export type SendTelemetry = (signal: Signal, body: string) => Promise<boolean>;
+
+/** It is not waited for longer, milliseconds. */
+const TIMEOUT_MS = 5_000;
+
+export const createSendTelemetry =
+  ({ endpoint, headers, fetch }: CollectorOptions): SendTelemetry =>
+  async (signal, body) => {
+    const ending = timeoutSignal(TIMEOUT_MS);
+    try {
+      const response = await fetch(`${endpoint}/v1/${signal}`, {
+        method: "POST",
+        headers: { ...headers, "content-type": "application/json" },
+        body,
+        // What it is sent goes to nobody else.
+        redirect: "manual",
+        signal: ending.signal,
+      });
+      await response.body?.cancel();
+      return response.ok;
+    } catch {
+      return false;
+    } finally {
+      ending.clear();
+    }
+  };

@@ -2,18 +2,16 @@
  * What an isolate counts and measures: by OpenTelemetry's names where it has one, else by our own. Every label's values are
  * a closed set. An isolate's clock stands still while it computes: a duration is that of what was waited for.
  */
-
 import { GUARD_NAMES } from "../../middleware/guards.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
-import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
-import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/http-duration-bounds.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
+import { HTTP_DURATION_BOUNDS_S } from "../../telemetry/metrics/instruments.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
 import type { OriginAddress } from "../config.ts";
+import type { AttemptRecord } from "../upstream/attempt.ts";
 import { type AttemptEvent, RETRY_DENIALS } from "../upstream/client.ts";
-import { attemptError } from "./attempt-error.ts";
 import { createBreakerMetrics, type ObserveTransition } from "./breaker-metrics.ts";
-import { SIGNALS, type Signal } from "./collector.ts";
-import { serverOf } from "./server-of.ts";
+import { SIGNALS, type Signal } from "./courier.ts";
 
 export interface MeasuredRequest {
   readonly method: string;
@@ -146,4 +144,27 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
     exported: (signal, count) => exported.series(signal).add(count),
     dropped: (signal, reason, count) => dropped.series(signal, reason).add(count),
   };
+};
+
+/** Outcomes of an attempt that its answer's status says more of. */
+const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
+
+/**
+ * An attempt's `error.type` (OpenTelemetry, "HTTP semantic conventions", client); undefined where nothing was wrong: whoever
+ * lost a hedge has done nothing wrong.
+ */
+export const attemptError = (
+  outcome: AttemptRecord["outcome"],
+  status: number | undefined,
+): string | undefined => {
+  if (outcome === "hedge_lost") return undefined;
+  if (!ANSWERED.includes(outcome)) return outcome;
+  return status !== undefined && status >= 400 ? String(status) : undefined;
+};
+
+/** A server as OpenTelemetry's `server.address` and `server.port` name it. */
+export const serverOf = (url: string): { readonly host: string; readonly port: number } => {
+  const { hostname, port, protocol } = new URL(url);
+  const byDefault = protocol === "https:" ? 443 : 80;
+  return { host: hostname, port: port === "" ? byDefault : Number(port) };
 };

@@ -2,27 +2,26 @@
  * All that an isolate tells of itself: spans of requests whose trace is kept, metrics, and a line of the log for each request.
  * What it costs a request that is not sampled is a few additions and that line.
  */
-
-import type { Context } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
+import { createMiddleware } from "hono/factory";
 import { knownMethod, spanName } from "../../lib/method.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 import type { Breaker, Transition } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { collectorAddress } from "../../telemetry/collector-address.ts";
+import { collectorAddress } from "../../telemetry/collector.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { createMeter } from "../../telemetry/metrics/meter.ts";
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
-import { createSpanQueue } from "../../telemetry/spans/span-queue.ts";
+import { createSpanQueue } from "../../telemetry/spans/span.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { Dependency } from "../breakers.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { EdgeEnv } from "../env.ts";
+import type { SecurityEventExporter } from "../security-event-exporter.ts";
 import type { AttemptEvent } from "../upstream/client.ts";
-import { type ActiveTrace, createActiveTrace } from "./active-trace.ts";
-import { createSendTelemetry } from "./collector.ts";
-import { createTelemetryCourier } from "./courier.ts";
+import { createSendTelemetry, createTelemetryCourier } from "./courier.ts";
 import { createEdgeMetrics } from "./edge-metrics.ts";
-import type { RequestTrace } from "./request-trace.ts";
-import { createTracing } from "./tracing.ts";
+import type { RequestTrace } from "./tracing.ts";
+import { type ActiveTrace, createActiveTrace, createTracing } from "./tracing.ts";
 
 export interface EdgeTelemetry {
   readonly active: ActiveTrace;
@@ -163,3 +162,19 @@ export const createEdgeTelemetry = (dependencies: EdgeTelemetryDependencies): Ed
     },
   };
 };
+
+/** @param now epoch milliseconds */
+export const telemetry = (
+  { begin, served, active }: EdgeTelemetry,
+  events: SecurityEventExporter,
+  now: () => number,
+): MiddlewareHandler<EdgeEnv> =>
+  createMiddleware<EdgeEnv>(async function telemetry(c, next) {
+    const startedAtMs = now();
+    const trace = begin(c.get("requestId"), startedAtMs);
+    c.set("trace", trace);
+    c.set("attempts", []);
+    await active.run(trace, next);
+    served(c, startedAtMs);
+    events.flush(c.get("waitUntil"));
+  });

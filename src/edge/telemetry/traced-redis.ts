@@ -1,6 +1,6 @@
 /** Redis with a span per command of a sampled request. */
 import type { RedisCommand } from "../stores/redis.ts";
-import type { ActiveTrace } from "./active-trace.ts";
+import type { ActiveTrace } from "./tracing.ts";
 
 /** @param now epoch milliseconds */
 export const tracedRedis =

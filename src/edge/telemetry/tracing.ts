@@ -2,12 +2,13 @@
  * Spans of an isolate. Whether a request is recorded is decided before it comes here, so that one that is not costs nothing;
  * a span waits to be sent from its end on, and nothing else is kept of a trace.
  */
-import type { Span, SpanAttributes } from "../../telemetry/spans/span.ts";
-import { newSpanId } from "../../telemetry/spans/span-id.ts";
-import type { SpanQueue } from "../../telemetry/spans/span-queue.ts";
-import { attemptError } from "./attempt-error.ts";
-import type { RequestTrace } from "./request-trace.ts";
-import { serverOf } from "./server-of.ts";
+
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Span, SpanAttributes, SpanQueue } from "../../telemetry/spans/span.ts";
+import { newSpanId } from "../../telemetry/spans/span.ts";
+import type { OriginAddress } from "../config.ts";
+import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";
+import { attemptError, serverOf } from "./edge-metrics.ts";
 
 const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "_OTHER");
 
@@ -72,3 +73,51 @@ export const createTracing =
         }),
     };
   };
+
+export interface ActiveTrace {
+  /** Undefined where the request's trace is not kept. */
+  get(): RequestTrace | undefined;
+  run<T>(trace: RequestTrace | undefined, work: () => T): T;
+}
+
+export const createActiveTrace = (): ActiveTrace => {
+  const storage = new AsyncLocalStorage<RequestTrace>();
+  return {
+    get: () => storage.getStore(),
+    run: (trace, work) => (trace === undefined ? work() : storage.run(trace, work)),
+  };
+};
+
+export interface BegunAttempt {
+  /** From 1. */
+  readonly number: number;
+  readonly cause: AttemptCause;
+  readonly method: string;
+  readonly address: OriginAddress;
+  /** Epoch milliseconds. */
+  readonly startedMs: number;
+}
+
+export interface AttemptTrace {
+  /** 16 hexadecimal digits: the parent of what the origin records. */
+  readonly spanId: string;
+  /** @param status the answer's, where there is one @param endedMs epoch milliseconds */
+  end(outcome: AttemptRecord["outcome"], status: number | undefined, endedMs: number): void;
+}
+
+export interface CommandTrace {
+  /** @param error what the command was refused with, or why there is no reply; undefined where there is one */
+  end(error: unknown, endedMs: number): void;
+}
+
+export interface RequestTrace {
+  /** 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** 16 hexadecimal digits: the request's own span. */
+  readonly spanId: string;
+  beginAttempt(attempt: BegunAttempt): AttemptTrace;
+  /** A command to Redis. @param name such as HMGET */
+  beginCommand(name: string, startedMs: number): CommandTrace;
+  /** Ends the request's own span; others may go on. @param name as in `GET /products/:id` */
+  end(name: string, status: number, attributes: SpanAttributes, endedMs: number): void;
+}

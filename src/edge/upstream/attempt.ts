@@ -1,5 +1,6 @@
 /** One attempt: a signed request to one origin, and what its end says about that origin. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
+import { toBase64Url } from "../../lib/encoding.ts";
 import type { Identity } from "../../middleware/auth/principal.ts";
 import { contentDigest, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../middleware/signature/edge-context.ts";
@@ -9,7 +10,6 @@ import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../../telemetry/trace-context.ts";
 import type { OriginAddress } from "../config.ts";
-import { nonces } from "./nonces.ts";
 
 /** What is sent, to whichever origin. */
 export interface SentRequest {
@@ -29,7 +29,12 @@ export interface SentRequest {
 }
 
 export type Outcome =
-  | { readonly kind: "answered"; readonly response: Response }
+  | {
+      readonly kind: "answered";
+      readonly response: Response;
+      /** Whether its body has arrived. */
+      readonly isRead: boolean;
+    }
   /** The origin's own 503: it is up and did not serve the request. */
   | {
       readonly kind: "refused";
@@ -46,6 +51,8 @@ export type Outcome =
   | { readonly kind: "broken" }
   /** The attempt's signal was aborted first. */
   | { readonly kind: "aborted" };
+
+export type Answered = Extract<Outcome, { kind: "answered" }>;
 
 /** Why an attempt was made. A probe finds out how an origin is, with a request that may be sent again. */
 export type AttemptCause = "first" | "probe" | "retry" | "hedge";
@@ -129,15 +136,28 @@ const withoutProof = (response: Response): Response => {
   return new Response(response.body, { status: response.status, headers });
 };
 
+const NONCE_BYTES = 16;
+
+/** Nonces that no other isolate makes: random bytes are drawn once per isolate, then counted on. */
+export const nonces = (): (() => string) => {
+  let prefix: string | undefined;
+  let count = 0;
+  return () => {
+    // Workers forbid randomness outside a request.
+    prefix ??= toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
+    count += 1;
+    return `${prefix}${count.toString(36)}`;
+  };
+};
+
 export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps): SendAttempt => {
   const nextNonce = nonces();
 
-  const signedHeaders = async (
+  const unsignedHeaders = (
     request: SentRequest,
-    { address, number, spanId }: AttemptOptions,
-    digest: string | undefined,
-  ): Promise<Record<string, string> & { readonly signature: string }> => {
-    const nowMs = now();
+    { number, spanId }: AttemptOptions,
+    nowMs: number,
+  ): Record<string, string> => {
     const leftMs = Math.max(0, request.deadlineAtMs - nowMs);
     const headers: Record<string, string> = {
       ...request.headers,
@@ -151,25 +171,16 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
       }),
     };
     if (spanId !== undefined) headers["traceparent"] = writeTraceparent(traceIdOf(request.requestId), spanId);
-    if (digest !== undefined) headers["content-digest"] = digest;
-    const { method, path, query } = request;
-    const target = { method, path, query, authority: address.authority };
-    const options = { nowMs, nonce: nextNonce(), names: signedFields };
-    return Object.assign(headers, await signRequest(key, target, headers, options));
+    return headers;
   };
 
-  const classify = async (
+  /** Of an origin's 401 and 503: only its proof says that it has done nothing. */
+  const classifyRefusal = async (
     response: Response,
-    request: SentRequest,
     signature: string,
     sentAtMs: number,
   ): Promise<Outcome> => {
     const { status, headers } = response;
-    if (headers.get(internalHeaders.requestId) !== request.requestId) {
-      discard(response);
-      return { kind: "not_origin", isGatewayError: isGatewayError(status) };
-    }
-    if (status !== 503 && status !== 401) return { kind: "answered", response };
     // An older proof may be about a request that has been served since.
     const isProven =
       now() - sentAtMs < LIFETIME_S * 1_000 &&
@@ -182,29 +193,40 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
         isNotExecuted: isProven,
       };
     }
-    if (!isProven) return { kind: "answered", response: withoutProof(response) };
+    if (!isProven) return { kind: "answered", response: withoutProof(response), isRead: false };
     discard(response);
     return { kind: "signature_rejected" };
   };
 
   return async (request, options) => {
     const { address, signal } = options;
+    const { method, path, query, body } = request;
     try {
-      const { body } = request;
-      const headers = await signedHeaders(request, options, body && (await contentDigest(body)));
       const sentAtMs = now();
-      const response = await fetch(`${address.url}${request.path}${request.query}`, {
-        method: request.method,
+      const headers = unsignedHeaders(request, options, sentAtMs);
+      if (body !== undefined) headers["content-digest"] = await contentDigest(body);
+      const target = { method, path, query, authority: address.authority };
+      const signing = { nowMs: sentAtMs, nonce: nextNonce(), names: signedFields };
+      const { signature, "signature-input": input } = await signRequest(key, target, headers, signing);
+      headers["signature"] = signature;
+      headers["signature-input"] = input;
+      const response = await fetch(`${address.url}${path}${query}`, {
+        method,
         headers,
         signal,
         redirect: "manual",
         ...(body === undefined ? {} : { body }),
       });
-      const outcome = await classify(response, request, headers.signature, sentAtMs);
-      if (outcome.kind !== "answered" || response.body === null || !isReadFirst(response)) return outcome;
-      const whole = await response.arrayBuffer();
       const { status, headers: fields } = response;
-      return { kind: "answered", response: new Response(whole, { status, headers: fields }) };
+      if (fields.get(internalHeaders.requestId) !== request.requestId) {
+        discard(response);
+        return { kind: "not_origin", isGatewayError: isGatewayError(status) };
+      }
+      if (status === 503 || status === 401) return await classifyRefusal(response, signature, sentAtMs);
+      if (response.body === null || !isReadFirst(response))
+        return { kind: "answered", response, isRead: false };
+      const whole = await response.arrayBuffer();
+      return { kind: "answered", response: new Response(whole, { status, headers: fields }), isRead: true };
     } catch {
       return { kind: signal.aborted ? "aborted" : "broken" };
     }

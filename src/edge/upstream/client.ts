@@ -12,7 +12,7 @@ import { LatencyHistogram } from "../../resilience/hedging.ts";
 import { createRetryBudget } from "../../resilience/retry-budget.ts";
 import { type BreakerDeps, reportTransition } from "../breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "../config.ts";
-import type { RequestTrace } from "../telemetry/request-trace.ts";
+import type { RequestTrace } from "../telemetry/tracing.ts";
 import { type AttemptRecord, createSendAttempt, type SentRequest } from "./attempt.ts";
 import { type RetryContext, RetryingRequest } from "./retries.ts";
 

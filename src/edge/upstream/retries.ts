@@ -7,8 +7,9 @@ import type { LatencyHistogram } from "../../resilience/hedging.ts";
 import { type PendingRequest, type Plan, planHedge, planRetry } from "../../resilience/hedging.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
 import type { OriginAddress } from "../config.ts";
-import type { AttemptTrace } from "../telemetry/request-trace.ts";
+import type { AttemptTrace } from "../telemetry/tracing.ts";
 import {
+  type Answered,
   type AttemptCause,
   type AttemptRecord,
   discard,
@@ -75,6 +76,7 @@ export class RetryingRequest {
   #plan: Plan | undefined;
   /** The origin's own error response, used if no other attempt does better. */
   #failure: Response | undefined;
+  #timer: ReturnType<typeof setTimeout> | null = null;
   /** Ends the response that is being streamed to the client. */
   #streaming: AbortController | undefined;
 
@@ -160,8 +162,8 @@ export class RetryingRequest {
     const event = lateAtMs < deadlineAtMs ? LATE : DEADLINE;
     const leftMs = Math.max(0, Math.min(lateAtMs, deadlineAtMs) - this.#context.now());
     const timer = Promise.withResolvers<TimerEvent>();
-    // It also ends a response that is being streamed when the deadline comes, so it is not cleared; it ends with the request.
-    setTimeout(() => this.#onTimer(event, timer.resolve), leftMs);
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onTimer(event, timer.resolve), leftMs);
     const ends = this.#running.map(({ ended }) => ended);
     return Promise.race(aborted === undefined ? [timer.promise, ...ends] : [aborted, timer.promise, ...ends]);
   }
@@ -209,7 +211,7 @@ export class RetryingRequest {
       if (!isFastServerError(response)) this.#learnLatency(attempt, nowMs - attempt.startedAtMs);
       // An attempt that is still running may do better.
       if (!isServerError(response) || this.#running.length === 0)
-        return this.#answer(response, attempt, nowMs);
+        return this.#answer(outcome, attempt, nowMs);
       this.#keepFailure(response);
       return undefined;
     }
@@ -219,8 +221,10 @@ export class RetryingRequest {
     return outcome.kind === "broken" ? { kind: "unreachable" } : { kind: "not_origin" };
   }
 
-  #answer(response: Response, winner: RunningAttempt, nowMs: number): OriginResponse {
-    this.#streaming = winner.controller;
+  #answer({ response, isRead }: Answered, winner: RunningAttempt, nowMs: number): OriginResponse {
+    // The timer also ends a response that is still being streamed at the deadline.
+    if (isRead) clearTimeout(this.#timer);
+    else this.#streaming = winner.controller;
     this.#abandon(this.#running, nowMs, winner);
     if (this.#failure !== undefined) discard(this.#failure);
     return { kind: "answered", response };

@@ -3,7 +3,6 @@ import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Middleware } from "../pipeline.ts";
 import { type Client, clientIdentities } from "./client.ts";
-import { type RawTarget, rawTarget } from "./target.ts";
 
 /** Continues with work after the response. A failure of that work affects nothing else. */
 export type WaitUntil = (work: Promise<unknown>) => void;
@@ -45,4 +44,25 @@ export const context = ({ clientAddress, waitUntil }: ContextPort): Middleware<o
     );
     return next();
   });
+};
+
+/** A request's target as it was sent. Hono's `c.req.path` is decoded; signatures, cache keys and screening need the raw one. */
+export interface RawTarget {
+  /** Such as `https://api.example.com`. */
+  readonly origin: string;
+  readonly path: string;
+  /** With its leading `?`; empty if there is none. A bare question mark counts as none. */
+  readonly query: string;
+}
+
+/** @param url absolute. It is not parsed: that costs more, and would normalize what was signed. */
+export const rawTarget = (url: string): RawTarget => {
+  const pathAt = url.indexOf("/", url.indexOf("://") + 3);
+  if (pathAt < 0) return { origin: url, path: "/", query: "" };
+  const queryAt = url.indexOf("?", pathAt);
+  return {
+    origin: url.slice(0, pathAt),
+    path: queryAt < 0 ? url.slice(pathAt) : url.slice(pathAt, queryAt),
+    query: queryAt < 0 || queryAt === url.length - 1 ? "" : url.slice(queryAt),
+  };
 };

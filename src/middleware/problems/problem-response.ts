@@ -1,8 +1,6 @@
 /** The one place that turns a problem into an answer (RFC 9457). */
-
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, type ProblemDetails, problemTypes, problemTypeUri } from "../../contract/problem.ts";
-import { securityHeaders } from "./security-headers.ts";
 
 /** The body of the answer to a problem. */
 export const problemDetails = (problem: Problem, requestId: string): ProblemDetails => ({
@@ -28,3 +26,18 @@ export const problemResponse = (problem: Problem, requestId: string): Response =
       ...problem.headers,
     },
   });
+
+/**
+ * Header fields that every answer of an API carries: it is data, to be neither framed, sniffed nor run.
+ * A page of its own (such as `/docs`) replaces the content-security-policy.
+ *
+ * Source: OWASP REST Security Cheat Sheet, "Security Headers".
+ */
+export const securityHeaders = {
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "cross-origin",
+  "referrer-policy": "no-referrer",
+  "strict-transport-security": "max-age=31536000; includeSubDomains",
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+} as const;

@@ -1,7 +1,7 @@
 /** Which requests the cache may answer, and under which key. */
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { windowsOf } from "./freshness.ts";
-import { tagsFor } from "./tags.ts";
+import { tagsFor } from "./invalidations.ts";
 
 export type CacheRoute = Pick<EdgeRoute, "method" | "path" | "policy" | "fields" | "parameters">;
 

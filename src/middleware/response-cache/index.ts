@@ -9,16 +9,21 @@
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../problems/problem-response.ts";
-import { type CacheStatus, writeCacheStatus } from "./cache-status.ts";
 import { type CacheableRoute, type CacheRoute, cacheableRoute } from "./cacheable.ts";
 import { type Entry, type FillResult, type Generation, isFailure, resultStatus } from "./entry.ts";
 import { type CacheRequest, type FillOptions, fillRequest, type Use } from "./fill.ts";
 import { freshnessOf, isLastResort, readCacheControl, secondsOf } from "./freshness.ts";
-import { createInvalidations } from "./invalidations.ts";
-import { outcomeOf } from "./outcome.ts";
+import { createInvalidations, readTags } from "./invalidations.ts";
 import type { CacheStore, Fills, Joined, Waiter } from "./ports.ts";
-import { type CacheContext, cacheFields, discard, respond } from "./respond.ts";
-import { readTags } from "./tags.ts";
+import {
+  type CacheContext,
+  type CacheStatus,
+  cacheFields,
+  discard,
+  outcomeOf,
+  respond,
+  writeCacheStatus,
+} from "./respond.ts";
 
 type MaybePromise<T> = T | Promise<T>;
 

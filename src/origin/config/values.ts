@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { type Network, parseNetwork } from "../../middleware/blocklist/network.ts";
 import { parseSigningKeys } from "../../middleware/signature/signing-keys.ts";
-import { readHeaderList } from "../../telemetry/header-list.ts";
+import { readHeaderList } from "../../telemetry/collector.ts";
 import { nodeHmac } from "./hmac.ts";
 
 export interface ValueType<T> {

@@ -3,8 +3,7 @@ import { internalHeaders } from "../../contract/internal-headers.ts";
 import type { Policy } from "../../contract/policy.ts";
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import type { Route } from "../../contract/route.ts";
-import { problemResponse } from "../../middleware/problems/problem-response.ts";
-import { securityHeaders } from "../../middleware/problems/security-headers.ts";
+import { problemResponse, securityHeaders } from "../../middleware/problems/problem-response.ts";
 import type { TextResponse } from "../../middleware/response-cache/entry.ts";
 import type { OriginContext } from "../middleware/context.ts";
 

@@ -3,7 +3,7 @@ import type { HttpBindings } from "@hono/node-server";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Identity } from "../../middleware/auth/principal.ts";
 import type { ContextPort, ContextVariables } from "../../middleware/context/index.ts";
-import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
 import type { RequestSpan } from "../telemetry/tracing.ts";
 import type { EdgeRequest } from "./verify-signature.ts";
 

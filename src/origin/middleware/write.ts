@@ -2,7 +2,7 @@
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { maxBodyBytes } from "../../contract/route.ts";
-import { writeTags } from "../../middleware/response-cache/tags.ts";
+import { writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "../app.ts";
 import type { Database } from "../db/database.ts";
 import { callHandler, type Operation, requestDeadline, routePrincipal } from "../handler.ts";
@@ -11,8 +11,8 @@ import { dataAccess } from "../outbox/data-access.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { problemOf, respondProblem } from "./error-handler.ts";
-import { fingerprint, keyOf } from "./idempotency/fingerprint.ts";
 import { isReplayed, runOnce } from "./idempotency/run-once.ts";
+import { fingerprint, keyOf } from "./idempotency/store.ts";
 import { requestBody } from "./read-body.ts";
 import { validate } from "./validate.ts";
 

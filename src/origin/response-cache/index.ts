@@ -1,9 +1,13 @@
 /** The response cache of an origin process: memory, then Redis, which all origins share. */
+
+import { LRUCache } from "lru-cache";
+import { isProblem } from "../../contract/problem.ts";
 import type { CacheRoute } from "../../middleware/response-cache/cacheable.ts";
+import type { Entry } from "../../middleware/response-cache/entry.ts";
 import { lifetimeMs, windowsOf } from "../../middleware/response-cache/freshness.ts";
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
+import type { CacheStore } from "../../middleware/response-cache/ports.ts";
 import type { CacheSize } from "../config/values.ts";
-import { createMemoryStore, type MemoryStore } from "./memory.ts";
 import { createRedisEntries, type RedisEntriesOptions } from "./redis.ts";
 import { createSharedFills } from "./shared-fills.ts";
 
@@ -38,5 +42,44 @@ export const createOriginResponseCache = (options: OriginResponseCacheOptions): 
     },
     flush: redis.flush,
     usage: memory.usage,
+  };
+};
+
+export interface MemoryStore extends CacheStore {
+  get(key: string): Entry | undefined;
+  put(key: string, entry: Entry): void;
+  usage(): { readonly entries: number; readonly bytes: number };
+}
+
+/** The limit if the configuration limits entries only, bytes. */
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Negative entries have a limit of their own, so that guessed ids evict no response. */
+const MAX_NEGATIVE_ENTRIES = 1_000;
+const OVERHEAD_BYTES = 200;
+
+/** Approximate: V8 stores a string in one or two bytes a unit. */
+const sizeOf = ({ response, tags }: Entry, key: string): number => {
+  const { body, ...others } = isProblem(response) ? { ...response, body: "" } : response;
+  const length = typeof body === "string" ? body.length : 0;
+  return 2 * (key.length + length + JSON.stringify([others, tags]).length) + OVERHEAD_BYTES;
+};
+
+export const createMemoryStore = (size: CacheSize): MemoryStore => {
+  const entries = new LRUCache<string, Entry>({
+    ...("entries" in size ? { max: size.entries, maxSize: MAX_BYTES } : { maxSize: size.bytes }),
+    sizeCalculation: sizeOf,
+  });
+  const negative = new LRUCache<string, Entry>({ max: MAX_NEGATIVE_ENTRIES });
+  return {
+    get: (key) => entries.get(key) ?? negative.get(key),
+    put: (key, entry) => {
+      const [store, other] = isProblem(entry.response) ? [negative, entries] : [entries, negative];
+      const present = store.peek(key) ?? other.peek(key);
+      // Two fills may end in another order than they began.
+      if (present !== undefined && present.asOfMs > entry.asOfMs) return;
+      other.delete(key);
+      store.set(key, entry);
+    },
+    usage: () => ({ entries: entries.size, bytes: entries.calculatedSize }),
   };
 };

@@ -10,8 +10,6 @@ import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/freshne
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
-import { EVERYTHING, PendingInvalidations } from "./pending-invalidations.ts";
-import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "./scripts.lua.ts";
 
 /** The right to fill for all origins, and the versions of the tags before that. */
 export interface Claim {
@@ -181,3 +179,84 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     flush,
   };
 };
+
+/** Redis scripts of the response cache. */
+
+/**
+ * Raises the versions of tags: each to the proposed version, or to the present one plus 1. Versions are milliseconds as
+ * a rule, so that they still rise if Redis has lost them.
+ *
+ * KEYS are the tags' names; ARGV the proposed version, and the versions' lifetime, milliseconds.
+ */
+export const RAISE_VERSIONS = `
+local versions = {}
+for i, key in ipairs(KEYS) do
+  local version = tonumber(ARGV[1])
+  local present = tonumber(redis.call('GET', key) or '0')
+  if present >= version then version = present + 1 end
+  redis.call('SET', key, string.format('%.0f', version), 'PX', ARGV[2])
+  versions[i] = string.format('%.0f', version)
+end
+return versions`;
+
+/** Removes KEYS[1] if its value is ARGV[1]. */
+export const REMOVE_IF_EQUAL = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;
+
+export interface PendingInvalidation {
+  readonly tag: string;
+  /** Distinguishes it from later ones of the same tag. */
+  readonly id: number;
+}
+
+/** The tag of every entry. */
+export const EVERYTHING = "*";
+const BATCH_SIZE = 100;
+const MAX_TAGS = 10_000;
+
+export class PendingInvalidations {
+  readonly #pending = new Map<string, number>();
+  /** Ordered by time. */
+  readonly #published = new Map<string, { readonly version: number; readonly atMs: number }>();
+  readonly #lifetimeMs: number;
+  #lastId = 0;
+
+  /** @param lifetimeMs of entries: a version that was published earlier matters to none */
+  constructor(lifetimeMs: number) {
+    this.#lifetimeMs = lifetimeMs;
+  }
+
+  add(tags: readonly string[]): void {
+    this.#lastId += 1;
+    for (const tag of tags) this.#pending.set(tag, this.#lastId);
+    if (this.#pending.size <= MAX_TAGS) return;
+    this.#pending.clear();
+    this.#pending.set(EVERYTHING, this.#lastId);
+  }
+
+  /** Some that Redis does not know; empty if it knows all. */
+  batch(): PendingInvalidation[] {
+    return [...this.#pending].slice(0, BATCH_SIZE).map(([tag, id]) => ({ tag, id }));
+  }
+
+  /** Redis has raised the tag to this version. */
+  publish({ tag, id }: PendingInvalidation, version: number, atMs: number): void {
+    if (this.#pending.get(tag) === id) this.#pending.delete(tag);
+    this.#published.delete(tag);
+    this.#published.set(tag, { version, atMs });
+    const [oldest] = this.#published.keys();
+    if (this.#published.size > MAX_TAGS && oldest !== undefined) this.#published.delete(oldest);
+  }
+
+  /** Whether Redis may have entries under these tags that this process has invalidated. */
+  has(tags: readonly string[]): boolean {
+    return this.#pending.has(EVERYTHING) || tags.some((tag) => this.#pending.has(tag));
+  }
+
+  /** The lowest version that an entry may have under this tag. */
+  minVersion(tag: string, nowMs: number): number {
+    const { version = 0, atMs = nowMs } = this.#published.get(tag) ?? {};
+    return nowMs - atMs < this.#lifetimeMs ? version : 0;
+  }
+}

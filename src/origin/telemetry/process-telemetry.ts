@@ -1,16 +1,15 @@
 /** All that a process tells of itself, as its configuration has it. */
 import type { Registry } from "prom-client";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { collectorAddress } from "../../telemetry/collector-address.ts";
+import { collectorAddress } from "../../telemetry/collector.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
 import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { LogContext, OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
-import { createRequestMetrics } from "../metrics/request-metrics.ts";
-import { createAccessLog } from "./access-log.ts";
+import { createRequestMetrics } from "../metrics/registry.ts";
 import { createObserveData } from "./observe-data.ts";
-import { createRequestTelemetry, type RequestTelemetry } from "./request-telemetry.ts";
+import { createAccessLog, createRequestTelemetry, type RequestTelemetry } from "./request-telemetry.ts";
 import { createSpanCourier, type SpanCourier } from "./span-courier.ts";
 import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
 import { createTracing } from "./tracing.ts";

@@ -1,10 +1,11 @@
 /** Telemetry of each request that an origin has served: metrics and a line of the log always, a span if it is sampled. */
-
 import { spanName } from "../../lib/method.ts";
-import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
+import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import type { ObserveRequest } from "../metrics/request-metrics.ts";
-import type { WriteAccessLine } from "./access-log.ts";
+import type { LogService } from "../log/log.ts";
+import type { LogOutput } from "../log/stdout.ts";
+import type { ObserveRequest } from "../metrics/registry.ts";
 import type { RequestSpan, Tracing } from "./tracing.ts";
 
 /** A request's route instead of its path: clients choose the paths, and their number. */
@@ -80,3 +81,40 @@ export const createRequestTelemetry = ({
     writeAccessLine?.({ route, requestId, status, durationMs, spanId: span?.spanId, cacheOutcome });
   },
 });
+
+export interface AccessEntry {
+  readonly route: TelemetryRoute;
+  readonly requestId: string;
+  readonly status: number;
+  readonly durationMs: number;
+  /** Where the request's trace is kept. */
+  readonly spanId: string | undefined;
+  readonly cacheOutcome: CacheOutcome | undefined;
+}
+
+export type WriteAccessLine = (entry: AccessEntry) => void;
+
+/** @param now epoch milliseconds */
+export const createAccessLog = (
+  service: LogService,
+  output: LogOutput,
+  now: () => number,
+): WriteAccessLine => {
+  const accessLine = createAccessLine(service);
+  return ({ route, requestId, status, durationMs, spanId, cacheOutcome }) => {
+    const line = accessLine({
+      timeMs: now(),
+      method: route.method,
+      route: route.path === "" ? undefined : route.path,
+      status,
+      durationMs,
+      requestId,
+      traceId: traceIdOf(requestId),
+      spanId,
+      sampled: spanId !== undefined,
+      cache: cacheOutcome,
+      errorType: status >= 500 ? String(status) : undefined,
+    });
+    output.writeFitted(`${line}\n`);
+  };
+};

@@ -4,7 +4,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Span, SpanAttributes } from "../../telemetry/spans/span.ts";
-import { newSpanId } from "../../telemetry/spans/span-id.ts";
+import { newSpanId } from "../../telemetry/spans/span.ts";
 
 export interface BegunRequest {
   /** 32 hexadecimal digits. */

@@ -3,8 +3,7 @@
  * what comes of closed sets and has been written before, and ids whose form is looked at.
  */
 import { createBoundedMap } from "../../lib/bounded-map.ts";
-import { createIsoTime } from "./iso-time.ts";
-import { jsonText } from "./json-text.ts";
+import { createIsoTime, jsonText } from "./json-text.ts";
 import { redact } from "./redact.ts";
 
 export interface AccessFields {

@@ -2,8 +2,7 @@
  * Makes of whatever is to be logged what JSON can hold, without secrets and of a bounded size: nothing that a value
  * does when it is read, throwing, changing, going round in a circle, gets out.
  */
-import { redact } from "./redact.ts";
-import { isOnlySecretName, isSecretName, MASK } from "./secret-names.ts";
+import { isOnlySecretName, isSecretName, MASK, redact } from "./redact.ts";
 
 export type Plain = string | number | boolean | null | readonly Plain[] | PlainObject;
 export interface PlainObject {

@@ -7,9 +7,10 @@
  * its instrument, which has the attribute `otel.metric.overflow` and no label: its totals stay right (OpenTelemetry
  * metrics SDK, "Cardinality limits").
  */
+
+import type { LabelValue, Metric, MetricsSnapshot } from "./instruments.ts";
 import { type Changes, CounterSeries, GaugeSeries, HistogramSeries } from "./instruments.ts";
 import { createSeriesIndex, type Room } from "./series-index.ts";
-import type { LabelValue, Metric, MetricsSnapshot } from "./snapshot.ts";
 
 export interface InstrumentOptions<Labels extends readonly string[]> {
   /** OpenTelemetry's form: `http.server.request.duration`. */

@@ -2,7 +2,7 @@
  * The series of an instrument, by their labels' values. A map of maps, one level a label: two series cannot meet
  * whatever the values hold, as they could in a text that joins them, and to find one makes nothing.
  */
-import type { LabelValue, SeriesAttributes } from "./snapshot.ts";
+import type { LabelValue, SeriesAttributes } from "./instruments.ts";
 
 /** How many series a meter may still begin. */
 export interface Room {

@@ -1,7 +1,6 @@
 /** A snapshot of a meter as OTLP's ExportMetricsServiceRequest, in JSON's form (opentelemetry-proto, metrics.proto). */
-import type { HistogramPoint, Metric, MetricsSnapshot, NumberPoint } from "../metrics/snapshot.ts";
-import { type AttributeValue, attributes, type KeyValue } from "./attributes.ts";
-import { nanoseconds } from "./nanoseconds.ts";
+import type { HistogramPoint, Metric, MetricsSnapshot, NumberPoint } from "../metrics/instruments.ts";
+import { type AttributeValue, attributes, type KeyValue, nanoseconds } from "./attributes.ts";
 
 interface Point {
   readonly attributes: readonly KeyValue[];

@@ -1,8 +1,7 @@
 /** Spans as OTLP's ExportTraceServiceRequest, in JSON's form (opentelemetry-proto, trace.proto). */
 import type { Span, SpanKind } from "../spans/span.ts";
-import { attributes } from "./attributes.ts";
+import { attributes, nanoseconds } from "./attributes.ts";
 import type { OtlpScope, ResourceAttributes } from "./metrics.ts";
-import { nanoseconds } from "./nanoseconds.ts";
 
 /** Enums are numbers. */
 const KINDS: Record<SpanKind, number> = { server: 2, client: 3 };

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from "node:http";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createSendTelemetry, type SendTelemetry } from "../../../src/edge/telemetry/collector.ts";
+import { createSendTelemetry, type SendTelemetry } from "../../../src/edge/telemetry/courier.ts";
 
 let server: Server | undefined;
 afterEach(() => {

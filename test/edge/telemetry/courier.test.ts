@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Signal } from "../../../src/edge/telemetry/collector.ts";
+import type { Signal } from "../../../src/edge/telemetry/courier.ts";
 import { createTelemetryCourier } from "../../../src/edge/telemetry/courier.ts";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
-import { createSpanQueue } from "../../../src/telemetry/spans/span-queue.ts";
+import { createSpanQueue } from "../../../src/telemetry/spans/span.ts";
 
 const GATHER_MS = 1_000;
 const INTERVAL_MS = 10_000;

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { BegunAttempt, RequestTrace } from "../../../src/edge/telemetry/request-trace.ts";
+import type { BegunAttempt, RequestTrace } from "../../../src/edge/telemetry/tracing.ts";
 import { createTracing } from "../../../src/edge/telemetry/tracing.ts";
 import type { AttemptRecord } from "../../../src/edge/upstream/attempt.ts";
 import type { Span } from "../../../src/telemetry/spans/span.ts";
-import { createSpanQueue, type SpanQueue } from "../../../src/telemetry/spans/span-queue.ts";
+import { createSpanQueue, type SpanQueue } from "../../../src/telemetry/spans/span.ts";
 import { readSpanId } from "../../../src/telemetry/trace-context.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { writeCacheStatus } from "../../../src/middleware/response-cache/cache-status.ts";
+import { writeCacheStatus } from "../../../src/middleware/response-cache/respond.ts";
 
 test.each([
   { status: { hit: true, ttlS: 3 }, field: "cache; hit; ttl=3" },

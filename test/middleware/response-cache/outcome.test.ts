@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { CacheStatus } from "../../../src/middleware/response-cache/cache-status.ts";
-import { CACHE_OUTCOMES, outcomeOf } from "../../../src/middleware/response-cache/outcome.ts";
+import type { CacheStatus } from "../../../src/middleware/response-cache/respond.ts";
+import { CACHE_OUTCOMES, outcomeOf } from "../../../src/middleware/response-cache/respond.ts";
 
 describe("the outcome", () => {
   test.each<[string, CacheStatus, string]>([

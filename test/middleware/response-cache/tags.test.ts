@@ -1,6 +1,11 @@
 import { expect, test } from "vitest";
 import type { Route } from "../../../src/contract/route.ts";
-import { readTags, tagsFor, writeTags, writtenTag } from "../../../src/middleware/response-cache/tags.ts";
+import {
+  readTags,
+  tagsFor,
+  writeTags,
+  writtenTag,
+} from "../../../src/middleware/response-cache/invalidations.ts";
 
 const route = (path: Route["path"], tags: readonly string[]): Route => ({
   method: "GET",

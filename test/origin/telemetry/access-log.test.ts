@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
-import { type AccessEntry, createAccessLog } from "../../../src/origin/telemetry/access-log.ts";
+import { type AccessEntry, createAccessLog } from "../../../src/origin/telemetry/request-telemetry.ts";
 
 const ENTRY: AccessEntry = {
   route: { method: "GET", path: "/products/:id" },

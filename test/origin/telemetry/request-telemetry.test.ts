@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { AccessEntry } from "../../../src/origin/telemetry/access-log.ts";
+import type { AccessEntry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import {
   createRequestTelemetry,
   type ReceivedRequest,

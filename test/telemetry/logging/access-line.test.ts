@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type AccessFields, createAccessLine } from "../../../src/telemetry/logging/access-log.ts";
-import { createIsoTime } from "../../../src/telemetry/logging/iso-time.ts";
+import { createIsoTime } from "../../../src/telemetry/logging/json-text.ts";
 import { fitLine } from "../../../src/telemetry/logging/log-line.ts";
 
 const service = { serviceName: "breakwater-edge", serviceVersion: "1.2.3" };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { nanoseconds } from "../../../src/telemetry/otlp/nanoseconds.ts";
+import { nanoseconds } from "../../../src/telemetry/otlp/attributes.ts";
 
 test.each([
   [0, "0"],

@@ -7,8 +7,7 @@ import { isProblem, type Problem, problem } from "../../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
 import type { Answer } from "../../http/response.ts";
 import { ProblemError } from "../error-handler.ts";
-import { lockNumber } from "./fingerprint.ts";
-import { claimKey, storeAnswer, waitForKey } from "./store.ts";
+import { claimKey, lockNumber, storeAnswer, waitForKey } from "./store.ts";
 
 export interface KeyedRequest {
   /** The key's owner: another principal's equal key is a different key. */

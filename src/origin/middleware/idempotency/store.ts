@@ -1,5 +1,8 @@
 /** Idempotency records in PostgreSQL, written in the transaction of their write. */
+
+import { createHash } from "node:crypto";
 import type { Database } from "../../db/database.ts";
+import type { OriginLog } from "../../log/log.ts";
 
 /** How long a key is remembered after its first use. */
 const LIFETIME = "24 hours";
@@ -93,3 +96,44 @@ export const removeExpired = async (database: Database, limit: number): Promise<
   );
   return rows.length;
 };
+
+/** Records that one statement removes, so that it holds its locks only briefly. */
+const BATCH = 1_000;
+/** Batches of one round; the rest waits for the next. */
+const MAX_BATCHES = 20;
+
+export const cleanRecords = async (database: Database, log: OriginLog): Promise<void> => {
+  try {
+    let removed = 0;
+    for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+      const count = await removeExpired(database, BATCH);
+      removed += count;
+      if (count < BATCH) break;
+    }
+    if (removed > 0) log.debug({ removed }, "removed expired idempotency records");
+  } catch (error) {
+    log.debug({ err: error }, "cannot remove expired idempotency records");
+  }
+};
+
+export interface FingerprintParts {
+  readonly method: string;
+  /** Path and query, exactly as sent. */
+  readonly target: string;
+  readonly body: Uint8Array;
+}
+
+/** SHA-256 over everything that the handler sees, base64. */
+export const fingerprint = ({ method, target, body }: FingerprintParts): string =>
+  createHash("sha256").update(`${method} ${target}\n`).update(body).digest("base64");
+
+/** The key without the draft's quotes. */
+export const keyOf = (field: string): string => (field.startsWith('"') ? field.slice(1, -1) : field);
+
+/** The number of a key's advisory lock: 64 bits of its digest, as PostgreSQL's bigint in decimal. */
+export const lockNumber = (principal: string, key: string): string =>
+  createHash("sha256")
+    .update(JSON.stringify([principal, key]))
+    .digest()
+    .readBigInt64BE()
+    .toString();

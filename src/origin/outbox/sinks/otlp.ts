@@ -1,9 +1,8 @@
 /** Sends events as OpenTelemetry log records, by OTLP over HTTP in its JSON encoding. */
 import type { SecurityEvent } from "../../../security-events/event.ts";
 import { toOcsf } from "../../../security-events/ocsf.ts";
-import { collectorAddress } from "../../../telemetry/collector-address.ts";
-import { attributes } from "../../../telemetry/otlp/attributes.ts";
-import { nanoseconds } from "../../../telemetry/otlp/nanoseconds.ts";
+import { collectorAddress } from "../../../telemetry/collector.ts";
+import { attributes, nanoseconds } from "../../../telemetry/otlp/attributes.ts";
 import { post } from "./http.ts";
 import type { Sink } from "./sink.ts";
 

@@ -11,7 +11,7 @@ import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/si
 import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
 import { logTransitions } from "../../../../src/origin/lifecycle/state-change-log.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
-import { createRequestMetrics } from "../../../../src/origin/metrics/request-metrics.ts";
+import { createRequestMetrics } from "../../../../src/origin/metrics/registry.ts";
 import type { LoadShedding } from "../../../../src/origin/middleware/load-shedding.ts";
 import {
   createRequestTelemetry,

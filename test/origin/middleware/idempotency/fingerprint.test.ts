@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { fingerprint, keyOf, lockNumber } from "../../../../src/origin/middleware/idempotency/fingerprint.ts";
+import { fingerprint, keyOf, lockNumber } from "../../../../src/origin/middleware/idempotency/store.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const request = { method: "POST", target: "/v1/orders?a=1", body: bytes('{"a":1}') };

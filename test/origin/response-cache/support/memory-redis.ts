@@ -1,7 +1,7 @@
 /** An in-memory Redis on the clock of the test, which can be down, hang, or lose its data. */
 
 import type { Claim, RedisStore } from "../../../../src/origin/redis/store.ts";
-import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/response-cache/scripts.lua.ts";
+import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/response-cache/redis.ts";
 
 export type Weather = "fair" | "away" | "hung";
 

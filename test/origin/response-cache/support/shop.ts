@@ -5,8 +5,8 @@ import type { CacheTarget } from "../../../../src/middleware/response-cache/cach
 import type { FillResult } from "../../../../src/middleware/response-cache/entry.ts";
 import type { FillOptions } from "../../../../src/middleware/response-cache/fill.ts";
 import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
-import type { CacheOutcome } from "../../../../src/middleware/response-cache/outcome.ts";
 import type { Waiter } from "../../../../src/middleware/response-cache/ports.ts";
+import type { CacheOutcome } from "../../../../src/middleware/response-cache/respond.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createOriginResponseCache } from "../../../../src/origin/response-cache/index.ts";
 import type { MemoryRedis } from "./memory-redis.ts";

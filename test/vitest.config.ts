@@ -20,23 +20,21 @@ const core = {
   testTimeout: 30_000,
 };
 
-/** Hours on a clock of their own, of which another runtime makes nothing else. */
-const simulations = [
-  "test/middleware/rate-limit/{cost,schedules}.test.ts",
-  "test/resilience/concurrency-limit/simulation.test.ts",
-];
+/** Arithmetic on a clock of its own, the same on every runtime. */
+const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test/resilience/**/*.test.ts"];
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,blocklist,cache,database-breaker,deadlines,degradation,edge-events,key-rotation,keys}.test.ts",
-  "test/e2e/{lifecycle,limit-overrides,losses,orders-once,origin-loss,own-guards,pod,rolling-restart}.test.ts",
-  "test/e2e/{stale-if-error,telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
+  "test/e2e/{alerts,blocklist,cache,conditional,database-breaker,deadlines,degradation,edge-events}.test.ts",
+  "test/e2e/{key-rotation,keys,lifecycle,limit-overrides,losses,not-executed,odd-targets,orders-once}.test.ts",
+  "test/e2e/{origin-loss,own-guards,pod,redis-breaker,replacement,rolling-restart,stale-if-error}.test.ts",
+  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
 ];
 
 /** With TEST_LONG=1, by their names. */
 const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
 const longOfNode = [
-  "test/architecture/edge-memory.test.ts",
+  "test/architecture/{edge-memory,limiter-memory}.test.ts",
   "test/local/postgres.test.ts",
   "test/origin/lifecycle/start.test.ts",
 ];
@@ -92,7 +90,7 @@ export default defineConfig({
       {
         root,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
-        test: { ...core, name: "workerd", exclude: simulations, sequence: { groupOrder: 3 } },
+        test: { ...core, name: "workerd", exclude: arithmetic, sequence: { groupOrder: 3 } },
       },
       {
         root,

@@ -79,7 +79,7 @@ describe("npm start", () => {
     expect(run.output.at(-1)).toBe("Stopped.");
   });
 
-  test("a start that is killed leaves no process, and the next start works", async () => {
+  test.runIf(isLong)("a start that is killed leaves no process, and the next start works", async () => {
     const run = start();
     await run.line("Breakwater is running");
     const processes = run.descendants();

@@ -3,8 +3,7 @@
  * the others look into the store when the lease has ended. If the holder dies, another request takes over.
  */
 import { sleep, withTimeout } from "../../lib/async.ts";
-import { cancelBody, isFailure } from "../../middleware/response-cache/entry.ts";
-import { freshnessOf } from "../../middleware/response-cache/freshness.ts";
+import { cancelBody, freshnessOf, isFailure } from "../../middleware/response-cache/entry.ts";
 import {
   type CacheStore,
   FILL_LEASE_MS,

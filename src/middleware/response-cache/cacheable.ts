@@ -1,6 +1,6 @@
 /** Which requests the cache may answer, and under which key. */
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
-import { windowsOf } from "./freshness.ts";
+import { windowsOf } from "./entry.ts";
 import { tagsFor } from "./invalidations.ts";
 
 export type CacheRoute = Pick<EdgeRoute, "method" | "path" | "policy" | "fields" | "parameters">;

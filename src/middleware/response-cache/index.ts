@@ -10,9 +10,18 @@ import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { problemResponse } from "../problems/problem-response.ts";
 import { type CacheableRoute, type CacheRoute, cacheableRoute } from "./cacheable.ts";
-import { type Entry, type FillResult, type Generation, isFailure, resultStatus } from "./entry.ts";
+import {
+  type Entry,
+  type FillResult,
+  freshnessOf,
+  type Generation,
+  isFailure,
+  isLastResort,
+  readCacheControl,
+  resultStatus,
+  secondsOf,
+} from "./entry.ts";
 import { type CacheRequest, type FillOptions, fillRequest, type Use } from "./fill.ts";
-import { freshnessOf, isLastResort, readCacheControl, secondsOf } from "./freshness.ts";
 import { createInvalidations, readTags } from "./invalidations.ts";
 import type { CacheStore, Fills, Joined, Waiter } from "./ports.ts";
 import {

@@ -5,8 +5,14 @@ import { maxBodyBytes } from "../../contract/route.ts";
 import { writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "../app.ts";
 import type { Database } from "../db/database.ts";
-import { callHandler, type Operation, requestDeadline, routePrincipal } from "../handler.ts";
-import { type Answer, responder } from "../http/response.ts";
+import {
+  type Answer,
+  callHandler,
+  type Operation,
+  requestDeadline,
+  responder,
+  routePrincipal,
+} from "../handler.ts";
 import { dataAccess } from "../outbox/data-access.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";

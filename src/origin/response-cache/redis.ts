@@ -6,7 +6,7 @@ import * as z from "zod/mini";
 import { isProblem } from "../../contract/problem.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
 import type { Entry } from "../../middleware/response-cache/entry.ts";
-import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/freshness.ts";
+import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/entry.ts";
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";

@@ -8,7 +8,7 @@ import {
   secondsOf,
   sharedWindows,
   windowsOf,
-} from "../../../src/middleware/response-cache/freshness.ts";
+} from "../../../src/middleware/response-cache/entry.ts";
 
 const WINDOWS = windowsOf({ freshS: 5, staleWhileRevalidateS: 30, staleIfErrorS: 600 }, 300);
 

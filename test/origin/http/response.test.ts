@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../../src/contract/contract.ts";
 import { securityHeaders } from "../../../src/middleware/problems/problem-response.ts";
-import { type Answer, responder } from "../../../src/origin/http/response.ts";
+import { type Answer, responder } from "../../../src/origin/handler.ts";
 import type { OriginEnv } from "../../../src/origin/middleware/context.ts";
 
 const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";

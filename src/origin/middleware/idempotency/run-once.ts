@@ -5,7 +5,7 @@
  */
 import { isProblem, type Problem, problem } from "../../../contract/problem.ts";
 import type { Database } from "../../db/database.ts";
-import type { Answer } from "../../http/response.ts";
+import type { Answer } from "../../handler.ts";
 import { ProblemError } from "../error-handler.ts";
 import { claimKey, lockNumber, storeAnswer, waitForKey } from "./store.ts";
 

@@ -2,9 +2,8 @@
 import { type Context, Hono } from "hono";
 import { problem } from "../../../../src/contract/problem.ts";
 import type { CacheTarget } from "../../../../src/middleware/response-cache/cacheable.ts";
-import type { FillResult } from "../../../../src/middleware/response-cache/entry.ts";
+import type { CacheWindows, FillResult } from "../../../../src/middleware/response-cache/entry.ts";
 import type { FillOptions } from "../../../../src/middleware/response-cache/fill.ts";
-import type { CacheWindows } from "../../../../src/middleware/response-cache/freshness.ts";
 import type { Waiter } from "../../../../src/middleware/response-cache/ports.ts";
 import type { CacheOutcome } from "../../../../src/middleware/response-cache/respond.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";

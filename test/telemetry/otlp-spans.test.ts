@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { otlpSpans } from "../../src/telemetry/otlp/spans.ts";
+import { otlpSpans } from "../../src/telemetry/otlp.ts";
 import type { Span } from "../../src/telemetry/spans/span.ts";
 
 const SPAN: Span = {

@@ -6,8 +6,7 @@
 import { timeoutSignal } from "../../lib/async.ts";
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { Meter } from "../../telemetry/metrics/meter.ts";
-import { otlpMetrics } from "../../telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../telemetry/otlp/spans.ts";
+import { otlpMetrics, otlpSpans } from "../../telemetry/otlp.ts";
 import type { SpanQueue } from "../../telemetry/spans/span.ts";
 import { createWaitUntilLoop } from "../wait-until-loop.ts";
 import type { EdgeMetrics } from "./edge-metrics.ts";

@@ -3,8 +3,8 @@
  * number, and each of them is counted.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import type { ResourceAttributes } from "../../telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../telemetry/otlp/spans.ts";
+import type { ResourceAttributes } from "../../telemetry/otlp.ts";
+import { otlpSpans } from "../../telemetry/otlp.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
 import { type HttpTarget, isSuccess, postJson } from "../http/post-json.ts";
 import type { TransitionLog } from "../lifecycle/state-change-log.ts";

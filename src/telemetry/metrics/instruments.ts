@@ -1,28 +1,19 @@
 /** One series of each kind: what an increment or an observation costs is decided here. */
 
-/** Whether something has happened since the last collection; one for all series of a meter. */
-export interface Changes {
-  any: boolean;
-}
-
 export class CounterSeries {
   readonly #attributes: SeriesAttributes;
   readonly #startMs: number;
-  readonly #changes: Changes;
   #value = 0;
 
-  constructor(attributes: SeriesAttributes, startMs: number, changes: Changes) {
+  constructor(attributes: SeriesAttributes, startMs: number) {
     this.#attributes = attributes;
     this.#startMs = startMs;
-    this.#changes = changes;
-    changes.any = true;
   }
 
   /** What is no finite number above 0 changes nothing. */
   add(by: number): void {
     if (!(by > 0 && by < Number.POSITIVE_INFINITY)) return;
     this.#value += by;
-    this.#changes.any = true;
   }
 
   point(): NumberPoint {
@@ -33,18 +24,15 @@ export class CounterSeries {
 export class HistogramSeries {
   readonly #attributes: SeriesAttributes;
   readonly #startMs: number;
-  readonly #changes: Changes;
   readonly #bounds: readonly number[];
   readonly #counts: number[];
   #sum = 0;
 
-  constructor(attributes: SeriesAttributes, startMs: number, changes: Changes, bounds: readonly number[]) {
+  constructor(attributes: SeriesAttributes, startMs: number, bounds: readonly number[]) {
     this.#attributes = attributes;
     this.#startMs = startMs;
-    this.#changes = changes;
     this.#bounds = bounds;
     this.#counts = new Array<number>(bounds.length + 1).fill(0);
-    changes.any = true;
   }
 
   /** In the instrument's unit; what is no finite number from 0 on changes nothing. */
@@ -56,7 +44,6 @@ export class HistogramSeries {
     while (bucket < bounds.length && value > (bounds[bucket] ?? 0)) bucket += 1;
     this.#counts[bucket] = (this.#counts[bucket] ?? 0) + 1;
     this.#sum += value;
-    this.#changes.any = true;
   }
 
   point(): HistogramPoint {
@@ -70,15 +57,12 @@ export class HistogramSeries {
 export class GaugeSeries {
   readonly #attributes: SeriesAttributes;
   readonly #startMs: number;
-  readonly #changes: Changes;
   /** Undefined where the last collection has not seen it. */
   #value: number | undefined;
-  #last: number | undefined;
 
-  constructor(attributes: SeriesAttributes, startMs: number, changes: Changes) {
+  constructor(attributes: SeriesAttributes, startMs: number) {
     this.#attributes = attributes;
     this.#startMs = startMs;
-    this.#changes = changes;
   }
 
   set(value: number): void {
@@ -89,11 +73,9 @@ export class GaugeSeries {
     this.#value = undefined;
   }
 
-  /** Undefined where there is no value; notes whether it is another one than last time. */
+  /** Undefined where there is no value. */
   point(): NumberPoint | undefined {
     const value = this.#value;
-    if (value !== this.#last) this.#changes.any = true;
-    this.#last = value;
     return value === undefined ? undefined : { attributes: this.#attributes, startMs: this.#startMs, value };
   }
 }
@@ -149,10 +131,6 @@ export type Metric =
 export interface MetricsSnapshot {
   /** Epoch milliseconds. */
   readonly atMs: number;
-  /** Where two snapshots of a meter have the same one, they say the same, and the later one need not be sent. */
-  readonly revision: number;
   /** Those that have a series. */
   readonly metrics: readonly Metric[];
-  /** Gauges whose callback has thrown: of them there is nothing. */
-  readonly failed: readonly string[];
 }

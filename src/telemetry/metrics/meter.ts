@@ -9,7 +9,7 @@
  */
 
 import type { LabelValue, Metric, MetricsSnapshot } from "./instruments.ts";
-import { type Changes, CounterSeries, GaugeSeries, HistogramSeries } from "./instruments.ts";
+import { CounterSeries, GaugeSeries, HistogramSeries } from "./instruments.ts";
 import { createSeriesIndex, type Room } from "./series-index.ts";
 
 export interface InstrumentOptions<Labels extends readonly string[]> {
@@ -63,45 +63,12 @@ export interface MeterOptions {
   readonly maxSeries?: number;
 }
 
-/** Each is a line of code: more would be a mistake. */
-const MAX_INSTRUMENTS = 256;
-/** OpenTelemetry metrics API, "Instrument name syntax". */
-const NAME = /^[A-Za-z][A-Za-z0-9_./-]{0,254}$/;
-
-const assertInstrument = ({ name, labels }: InstrumentOptions<readonly string[]>): void => {
-  if (!NAME.test(name)) throw new RangeError(`${JSON.stringify(name)} is no name of an instrument`);
-  if (labels.includes("")) throw new RangeError(`${name} has a label without a name`);
-  if (new Set(labels).size !== labels.length) throw new RangeError(`${name} has a label twice`);
-};
-
-const assertBounds = (name: string, bounds: readonly number[]): void => {
-  const isRising = bounds.every((bound, index) => index === 0 || bound > (bounds[index - 1] ?? bound));
-  if (!isRising || !bounds.every(Number.isFinite)) {
-    throw new RangeError(`${name} must have bounds that are finite and rise`);
-  }
-};
-
 const isThere = <T>(value: T | undefined): value is T => value !== undefined;
 
-/** @throws RangeError where `maxSeries` is no whole number above 0; its methods, where an instrument cannot be meant */
 export const createMeter = ({ now, maxSeries = 2_000 }: MeterOptions): Meter => {
-  if (!(Number.isInteger(maxSeries) && maxSeries > 0)) {
-    throw new RangeError("maxSeries must be a whole number above 0");
-  }
   const room: Room = { left: maxSeries };
-  const changes: Changes = { any: false };
-  /** What each instrument says at a collection; it throws where its callback does. */
-  const readers = new Map<string, () => Metric>();
-  let failedBefore = "";
-  let revision = 0;
-
-  const add = (options: InstrumentOptions<readonly string[]>, read: () => Metric): void => {
-    assertInstrument(options);
-    if (readers.has(options.name)) throw new RangeError(`there is an instrument ${options.name} already`);
-    if (readers.size >= MAX_INSTRUMENTS)
-      throw new RangeError(`there are ${MAX_INSTRUMENTS} instruments already`);
-    readers.set(options.name, read);
-  };
+  /** What each instrument says at a collection. */
+  const readers: (() => Metric)[] = [];
 
   const headOf = ({ name, description, unit = "1" }: InstrumentOptions<readonly string[]>) => ({
     name,
@@ -114,22 +81,21 @@ export const createMeter = ({ now, maxSeries = 2_000 }: MeterOptions): Meter => 
       const index = createSeriesIndex(
         options.labels,
         room,
-        (attributes) => new CounterSeries(attributes, now(), changes),
+        (attributes) => new CounterSeries(attributes, now()),
       );
       const head = headOf(options);
-      add(options, () => ({ ...head, kind: "counter", points: index.all().map((each) => each.point()) }));
+      readers.push(() => ({ ...head, kind: "counter", points: index.all().map((each) => each.point()) }));
       return { series: (...values) => index.find(values) };
     },
     histogram: (options) => {
-      assertBounds(options.name, options.bounds);
       const bounds = Object.freeze([...options.bounds]);
       const index = createSeriesIndex(
         options.labels,
         room,
-        (attributes) => new HistogramSeries(attributes, now(), changes, bounds),
+        (attributes) => new HistogramSeries(attributes, now(), bounds),
       );
       const head = headOf(options);
-      add(options, () => ({
+      readers.push(() => ({
         ...head,
         kind: "histogram",
         bounds,
@@ -141,10 +107,10 @@ export const createMeter = ({ now, maxSeries = 2_000 }: MeterOptions): Meter => 
       const index = createSeriesIndex(
         options.labels,
         room,
-        (attributes) => new GaugeSeries(attributes, now(), changes),
+        (attributes) => new GaugeSeries(attributes, now()),
       );
       const head = headOf(options);
-      add(options, () => {
+      readers.push(() => {
         for (const each of index.all()) each.forget();
         read((value, ...values) => index.find(values).set(value));
         const points = index
@@ -154,22 +120,9 @@ export const createMeter = ({ now, maxSeries = 2_000 }: MeterOptions): Meter => 
         return { ...head, kind: "gauge", points };
       });
     },
-    collect: () => {
-      const metrics: Metric[] = [];
-      const failed: string[] = [];
-      for (const [name, read] of readers) {
-        try {
-          const metric = read();
-          if (metric.points.length > 0) metrics.push(metric);
-        } catch {
-          failed.push(name);
-        }
-      }
-      // Gauges have been asked by now: what they say is a change too.
-      if (changes.any || failed.join() !== failedBefore) revision += 1;
-      changes.any = false;
-      failedBefore = failed.join();
-      return { atMs: now(), revision, metrics, failed };
-    },
+    collect: () => ({
+      atMs: now(),
+      metrics: readers.map((read) => read()).filter(({ points }) => points.length > 0),
+    }),
   };
 };

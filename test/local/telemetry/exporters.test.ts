@@ -7,8 +7,7 @@ import { expect, it, onTestFinished } from "vitest";
 import { otlpSink } from "../../../src/origin/outbox/sinks/otlp.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
-import { otlpMetrics } from "../../../src/telemetry/otlp/metrics.ts";
-import { otlpSpans } from "../../../src/telemetry/otlp/spans.ts";
+import { otlpMetrics, otlpSpans } from "../../../src/telemetry/otlp.ts";
 import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
 
 it("receives from OpenTelemetry's own exporter", async () => {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
-import { otlpMetrics } from "../../../src/telemetry/otlp/metrics.ts";
+import { otlpMetrics } from "../../../src/telemetry/otlp.ts";
 
 const SCOPE = { name: "breakwater", version: "1.2.3" };
 
@@ -103,8 +103,8 @@ test("what found no room says so", () => {
   const meter = createMeter({ now: () => 0, maxSeries: 1 });
   const counter = meter.counter({ name: "c", description: "", labels: ["a"] });
   for (const value of ["x", "y", "z"]) counter.series(value).add(1);
-  const [{ scopeMetrics }] = otlpMetrics(meter.collect(), {}, SCOPE).resourceMetrics;
-  expect(scopeMetrics[0].metrics).toMatchObject([
+  const { resourceMetrics } = otlpMetrics(meter.collect(), {}, SCOPE);
+  expect(resourceMetrics[0]?.scopeMetrics[0]?.metrics).toMatchObject([
     {
       sum: {
         dataPoints: [

@@ -2,7 +2,7 @@
 import type { SecurityEvent } from "../../../security-events/event.ts";
 import { toOcsf } from "../../../security-events/ocsf.ts";
 import { collectorAddress } from "../../../telemetry/collector.ts";
-import { attributes, nanoseconds } from "../../../telemetry/otlp/attributes.ts";
+import { attributes, nanoseconds } from "../../../telemetry/otlp.ts";
 import { post } from "./http.ts";
 import type { Sink } from "./sink.ts";
 

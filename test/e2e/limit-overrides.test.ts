@@ -3,7 +3,7 @@ import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
 import { limitsCommand } from "../../src/origin/admin/limits/command.ts";
 import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";

@@ -15,7 +15,7 @@ import {
   writeKeyRecord,
 } from "../../src/middleware/auth/published-keys.ts";
 import type { LimitEvent } from "../../src/middleware/rate-limit/index.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -14,7 +14,7 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limit-key.ts";
+} from "../../../src/middleware/rate-limit/limit-store.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { connectRedis } from "../../../src/origin/redis/connect.ts";
 import { withStockScripts } from "../support/stock-scripts.ts";

@@ -6,7 +6,7 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limit-key.ts";
+} from "../../../src/middleware/rate-limit/limit-store.ts";
 import { limitOf } from "./support/scene.ts";
 
 const limitKey = limitKeys(2);

@@ -7,7 +7,7 @@
  * overload. So, as in Envoy's adaptive concurrency filter and BBR's ProbeRTT, the baselines are measured anew at
  * intervals, by a probe: a short time at half of the limit.
  */
-import type { ConcurrencyLimitSettings } from "./options.ts";
+import type { ConcurrencyLimitSettings } from "./concurrency-limit.ts";
 
 /** The mean latency of one kind of work that began with little else in flight. */
 export interface Baseline {

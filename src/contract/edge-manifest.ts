@@ -2,9 +2,9 @@
  * What the edge knows of a route: its policy, and what it lets through. It is plain data, written when the worker is
  * bundled, so that no schema and no library of schemas is in it.
  */
-import { limitsOf } from "./limits.ts";
+
 import type { Policy } from "./policy.ts";
-import { type Method, maxBodyBytes, type Route, type Routes, timeoutMs } from "./route.ts";
+import { limitsOf, type Method, maxBodyBytes, type Route, type Routes, timeoutMs } from "./route.ts";
 
 export interface EdgeRoute {
   readonly method: Method;

@@ -7,6 +7,9 @@
 /** Who may call: anybody, or a principal that holds every scope named. */
 export type Auth = "public" | { readonly scopes: readonly [string, ...string[]] };
 
+/** No route asks for it: its holder may ask how the system came to a response. */
+export const OPERATOR_SCOPE = "operator";
+
 /** Which sites' pages may call the route from a browser (Fetch Standard, "CORS protocol"). */
 export interface Cors {
   /** Exact origins such as `https://shop.example`, or `"*"` for any site. */

@@ -11,7 +11,9 @@ import {
   MAX_BODY_BYTES,
   MAX_TIMEOUT_MS,
   MOST_OF_LIMIT,
+  OPERATOR_SCOPE,
   type Policy,
+  type Retry,
 } from "./policy.ts";
 import type { ProblemCode } from "./problem.ts";
 
@@ -138,25 +140,21 @@ const checkTags = ({ path, policy }: Route, refuse: (why: string) => never): voi
 const isWithin = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
-const checkRetry = (route: Route, refuse: (why: string) => never): void => {
-  switch (route.policy.retry) {
-    case undefined:
-    case "never":
-      return;
-    case "safe":
-      if (route.method !== "GET") refuse('retry "safe" is for GET');
-      return;
-    case "idempotent":
-      if (route.method !== "PUT" && route.method !== "DELETE")
-        refuse('retry "idempotent" is for PUT, DELETE');
-      return;
-    case "with-key":
-      if (route.method !== "POST") refuse('retry "with-key" is for POST');
-      if (route.policy.auth === "public") refuse('retry "with-key" needs a principal whose key it is');
-      if (!("idempotency-key" in (route.request?.headers?.shape ?? {}))) {
-        refuse('retry "with-key" needs the header idempotency-key in its request');
-      }
-  }
+const RETRY_METHODS: Readonly<Record<Exclude<Retry, "never">, readonly Method[]>> = {
+  safe: ["GET"],
+  idempotent: ["PUT", "DELETE"],
+  "with-key": ["POST"],
+};
+
+const checkRetry = ({ method, policy, request }: Route, refuse: (why: string) => never): void => {
+  const { retry = "never", auth } = policy;
+  if (retry === "never") return;
+  const methods = RETRY_METHODS[retry];
+  if (!methods.includes(method)) refuse(`retry "${retry}" is for ${methods.join(", ")}`);
+  if (retry !== "with-key") return;
+  if (auth === "public") refuse('retry "with-key" needs a principal whose key it is');
+  if (!("idempotency-key" in (request?.headers?.shape ?? {})))
+    refuse('retry "with-key" needs the header idempotency-key in its request');
 };
 
 /** The largest body that the route takes, bytes. */
@@ -165,3 +163,39 @@ export const maxBodyBytes = (route: Route): number =>
 
 /** The route's deadline, milliseconds. */
 export const timeoutMs = (route: Route): number => route.policy.timeout ?? DEFAULT_TIMEOUT_MS;
+
+/** What makes a bucket what it is; a route's cost and whether it only counts are its own. */
+const SHARED = ["capacity", "refillPerSecond", "per", "strict", "onStoreFailure"] as const;
+
+/**
+ * Every limit of the routes by its name, as the first route has it that names it.
+ *
+ * @throws ContractError where two routes mean different things by one name
+ */
+export const limitsOf = (routes: Routes): ReadonlyMap<string, Limit> => {
+  const limits = new Map<string, Limit>();
+  for (const route of Object.values(routes)) {
+    for (const limit of route.policy.limit ?? []) {
+      const earlier = limits.get(limit.name) ?? limit;
+      const other = SHARED.find((name) => (earlier[name] ?? false) !== (limit[name] ?? false));
+      if (other !== undefined) {
+        throw new ContractError(
+          `${route.method} ${route.path}: the limit ${limit.name} has another ${other} elsewhere`,
+        );
+      }
+      limits.set(limit.name, earlier);
+    }
+  }
+  return limits;
+};
+
+/** Every scope that some route asks for, sorted. */
+export const scopesOf = (routes: Routes): string[] => {
+  const scopes = Object.values(routes).flatMap(({ policy }) =>
+    policy.auth === "public" ? [] : policy.auth.scopes,
+  );
+  return [...new Set(scopes)].sort();
+};
+
+/** Every scope that a key may have. */
+export const keyScopes = (routes: Routes): string[] => [...new Set([...scopesOf(routes), OPERATOR_SCOPE])];

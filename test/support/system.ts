@@ -2,7 +2,7 @@
 import { randomBytes, randomFillSync } from "node:crypto";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { scopesOf } from "../../src/contract/scopes.ts";
+import { scopesOf } from "../../src/contract/route.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";

@@ -5,8 +5,8 @@
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Auth } from "../../contract/policy.ts";
+import { OPERATOR_SCOPE } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { OPERATOR_SCOPE } from "../../contract/scopes.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";

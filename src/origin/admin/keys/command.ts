@@ -1,6 +1,6 @@
 /** `keys create|list|revoke`: API keys. */
 import { randomFillSync } from "node:crypto";
-import { keyScopes } from "../../../contract/scopes.ts";
+import { keyScopes } from "../../../contract/route.ts";
 import { createKey } from "../../../middleware/auth/api-key.ts";
 import {
   type Command,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
-import { VERSION_FIELD } from "../../src/middleware/auth/published-keys.ts";
+import { VERSION_FIELD } from "../../src/middleware/auth/api-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
 import { limitsCommand } from "../../src/origin/admin/limits/command.ts";

@@ -8,12 +8,12 @@ import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { createRedis, type RedisCommand } from "../../src/edge/stores/redis.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
 import {
+  createKey,
   publishedKeysName,
   VERSION_FIELD,
   writeKeyRecord,
-} from "../../src/middleware/auth/published-keys.ts";
+} from "../../src/middleware/auth/api-keys.ts";
 import type { LimitEvent } from "../../src/middleware/rate-limit/index.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";

@@ -8,8 +8,7 @@ import { jwtVerify } from "jose/jwt/verify";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import { createIssuerKeys, type IssuerKeysOptions } from "./jwks.ts";
-import { readScopes } from "./principal.ts";
-import { ANONYMOUS, type AuthResult, type CheckCredentials, UNAVAILABLE } from "./result.ts";
+import { ANONYMOUS, type AuthResult, type CheckCredentials, readScopes, UNAVAILABLE } from "./principal.ts";
 
 export const JWT_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];

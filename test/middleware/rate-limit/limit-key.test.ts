@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
+import { VERSION_FIELD } from "../../../src/middleware/auth/api-keys.ts";
 import {
   limitKeys,
   overrideField,

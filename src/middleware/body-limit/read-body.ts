@@ -7,17 +7,6 @@ export type BodyReading =
   /** The client went away, or sent less than it had announced. */
   | { readonly kind: "broken" };
 
-export interface ChunkReader {
-  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
-  cancel(reason?: unknown): Promise<void>;
-}
-
-export interface Signal {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
-
 /** The announced length where there is one (RFC 9110 §8.6), bytes. */
 export const announcedLength = (contentLength: string | null): number =>
   contentLength === null ? 0 : Number(contentLength);
@@ -27,9 +16,9 @@ export const announcedLength = (contentLength: string | null): number =>
  * @param maxBytes the route's `maxBody`
  */
 export const readBody = async (
-  reader: ChunkReader | null,
+  reader: ReadableStreamDefaultReader<Uint8Array> | null,
   maxBytes: number,
-  signal: Signal,
+  signal: AbortSignal,
 ): Promise<BodyReading> => {
   if (reader === null) return { kind: "read", bytes: new Uint8Array(0) };
   const stop = (): void => void reader.cancel().catch(() => undefined);

@@ -1,6 +1,6 @@
 /** Telemetry of each request that an origin has served: metrics and a line of the log always, a span if it is sampled. */
 
-import { spanName } from "../../lib/method.ts";
+import { spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/outcome.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { ObserveRequest } from "../metrics/request-metrics.ts";

@@ -5,6 +5,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
 import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
 import {
   type AuthContext,
@@ -83,19 +84,14 @@ export const readKeyRecord = (id: string, text: string): KeyRecord | undefined =
   }
 };
 
-const isRecord = (value: unknown): value is Omit<KeyRecord, "id"> =>
-  typeof value === "object" &&
-  value !== null &&
-  "hash" in value &&
-  typeof value.hash === "string" &&
-  "principal" in value &&
-  typeof value.principal === "string" &&
-  value.principal.isWellFormed() &&
-  "scopes" in value &&
-  Array.isArray(value.scopes) &&
-  value.scopes.every((scope) => typeof scope === "string") &&
-  "expiresAtMs" in value &&
-  (value.expiresAtMs === null || typeof value.expiresAtMs === "number");
+const isRecord = (value: unknown): value is Omit<KeyRecord, "id"> => {
+  if (!isJsonObject(value)) return false;
+  const { hash, principal, scopes, expiresAtMs } = value;
+  const isPrincipal = typeof principal === "string" && principal.isWellFormed();
+  const areScopes = Array.isArray(scopes) && scopes.every((scope) => typeof scope === "string");
+  const isExpiry = expiresAtMs === null || typeof expiresAtMs === "number";
+  return typeof hash === "string" && isPrincipal && areScopes && isExpiry;
+};
 
 export type KeyLookupResult =
   | { readonly kind: "found"; readonly record: KeyRecord }

@@ -5,6 +5,7 @@
 import { sleep } from "../../lib/async.ts";
 import { fromBase64 } from "../../lib/encoding.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
+import type { Log } from "../problems/index.ts";
 import type { Blocklist } from "./blocklist.ts";
 
 export type SnapshotContext = VariableReader<ContextVariables>;
@@ -34,8 +35,7 @@ export interface BlocklistSnapshotDeps {
   readonly load: LoadBlocklist;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Operator log. */
-  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
 }
 
 /** Age at which the copy is refreshed in the background. */

@@ -56,6 +56,7 @@ export class BucketState {
   #pending: BucketRefill[] = [];
   #denial: Denial | undefined;
   #seen: Seen | undefined;
+  /** No background refills before then: the bucket had fewer tokens than wanted, or the store did not answer. */
   #quietUntilMs = 0;
 
   constructor(limiter: Limiter, local: BucketLevel | undefined) {
@@ -142,12 +143,12 @@ export class BucketState {
     const arrived = granted - (isRejected || reply.waitMs > 0 ? 0 : own);
     const untilMs = refill.sentAtMs + leaseMs;
     this.lease.add(part.distribute(arrived, untilMs, PACE_MS), untilMs);
-    if (isShort) this.#rest(nowMs);
+    if (isShort) this.#quietUntilMs = nowMs + PACE_MS;
   }
 
   failed(part: BucketRefill, nowMs: number): void {
     this.#remove(part);
-    this.#rest(nowMs);
+    this.#quietUntilMs = nowMs + PACE_MS;
   }
 
   #deny({ limit, cost }: LimitCheck, rule: BucketRule, lackMs: number, nowMs: number): void {
@@ -157,11 +158,6 @@ export class BucketState {
     const leastMs = isPromised || limit.strict === true ? 0 : PACE_MS;
     const untilMs = nowMs + Math.max(lackMs, leastMs);
     this.#denial = { tokens: cost, untilMs, recheckAtMs: nowMs + leaseMs, rule };
-  }
-
-  /** Pauses background refills: the bucket has fewer tokens than wanted. */
-  #rest(nowMs: number): void {
-    this.#quietUntilMs = nowMs + PACE_MS;
   }
 
   #remove(part: BucketRefill): void {

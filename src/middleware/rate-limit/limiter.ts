@@ -136,13 +136,8 @@ export interface RateLimiterDependencies {
 }
 
 /** @throws RangeError for an invalid option */
-export const createRateLimiter = ({
-  options,
-  store,
-  breaker,
-  now,
-  judge = () => "failure",
-}: RateLimiterDependencies): RateLimiter => {
+export const createRateLimiter = (deps: RateLimiterDependencies): RateLimiter => {
+  const { options, store, breaker, now, judge = () => "failure" } = deps;
   const limiter = new Limiter(options, now);
 
   const send = async (refill: Refill): Promise<void> => {

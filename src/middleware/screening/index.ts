@@ -42,19 +42,20 @@ const problemOf = ({ rule, details }: Finding) => {
 
 type Variables = ContextVariables & ScreeningVariables & RejectionVariables;
 
-export const screening = ({
-  routes,
-  report,
-  headerFields,
-}: ScreeningDeps): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
+export const screening = (
+  deps: ScreeningDeps,
+): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
   createMiddleware<{ Variables: Variables }>(function screening(c, next) {
     const { method } = c.req;
     const { path, query } = c.get("target");
-    const match = routes.match(method, path);
+    const match = deps.routes.match(method, path);
     c.set("match", match);
     const isRoute = match.kind !== "not_found";
-    const finding = screen({ method, path, query, isRoute, headers: headerFields?.(c) });
+    const finding = screen({ method, path, query, isRoute, headers: deps.headerFields?.(c) });
     if (finding === undefined) return next();
-    report(c, match.kind === "found" ? match.entry.name : null, { type: "suspicious_activity", ...finding });
+    deps.report(c, match.kind === "found" ? match.entry.name : null, {
+      type: "suspicious_activity",
+      ...finding,
+    });
     return Promise.resolve(reject(c, "screening", problemOf(finding)));
   });

@@ -125,7 +125,7 @@ export class ConcurrencyLimit implements LimitGauges {
   readonly #onShed: ((shed: Shed) => void) | undefined;
   readonly #gradient: GradientLimit;
   readonly #queue = new PriorityQueue<Request>();
-  #inFlight = 0;
+  inFlight = 0;
   #isAdmitting = false;
   #lastQueuedMs = Number.NEGATIVE_INFINITY;
   #burstUntilMs = Number.NEGATIVE_INFINITY;
@@ -142,17 +142,13 @@ export class ConcurrencyLimit implements LimitGauges {
     return this.#gradient.permits;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   get queued(): number {
     return this.#queue.size;
   }
 
   /** @param kind a closed set of names for work that takes about equally long */
   tryAcquire(kind: string): Permit | undefined {
-    if (this.#inFlight >= this.#gradient.permits) return undefined;
+    if (this.inFlight >= this.#gradient.permits) return undefined;
     return this.#acquire(this.#gradient.baselineOf(kind), this.#now());
   }
 
@@ -180,15 +176,15 @@ export class ConcurrencyLimit implements LimitGauges {
   }
 
   #acquire(baseline: Baseline, startedMs: number): Permit {
-    this.#inFlight += 1;
-    const isSample = this.#gradient.isSample(this.#inFlight, startedMs);
+    this.inFlight += 1;
+    const isSample = this.#gradient.isSample(this.inFlight, startedMs);
     let isReleased = false;
     return {
       release: (outcome) => {
         if (isReleased) return;
         isReleased = true;
         const nowMs = this.#now();
-        this.#inFlight -= 1;
+        this.inFlight -= 1;
         if (outcome === "ok") this.#gradient.ok(nowMs, nowMs - startedMs, baseline, isSample);
         else if (outcome === "missed") this.#gradient.missed(nowMs);
         this.#settle(nowMs);
@@ -211,7 +207,7 @@ export class ConcurrencyLimit implements LimitGauges {
   }
 
   #admit(nowMs: number): void {
-    while (this.#inFlight < this.#gradient.permits) {
+    while (this.inFlight < this.#gradient.permits) {
       const { first } = this.#queue;
       if (first === undefined) return;
       this.#queue.remove(first);

@@ -9,7 +9,7 @@ import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { Match, RouteTable } from "../route-policy/route-table.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import type { HeaderFields } from "./headers.ts";
-import { type Finding, SCREENING_ANSWERS } from "./rules.ts";
+import { type Finding, SCREENING_RULES } from "./rules.ts";
 import { SCREENED_METHODS, screen } from "./screen.ts";
 
 export interface ScreeningVariables {
@@ -28,7 +28,7 @@ export interface ScreeningDeps {
 }
 
 const problemOf = ({ rule, details }: Finding) => {
-  const code = SCREENING_ANSWERS[rule];
+  const code = SCREENING_RULES[rule].answer;
   switch (code) {
     case "not_found":
       // A scanner learns no more than any client that asks for what does not exist.

@@ -324,19 +324,19 @@ class CallPermit {
   }
 
   ok(): void {
-    this.#settle("success");
+    this.settle("success");
   }
 
   /** @param retryAfterMs pause that the dependency asked for */
   fail(retryAfterMs?: number): void {
-    this.#settle("failure", retryAfterMs);
+    this.settle("failure", retryAfterMs);
   }
 
   ignore(): void {
-    this.#settle("ignored");
+    this.settle("ignored");
   }
 
-  #settle(outcome: Outcome, retryAfterMs = 0): void {
+  settle(outcome: Outcome, retryAfterMs = 0): void {
     const breaker = this.#breaker;
     this.#breaker = undefined;
     breaker?.settle(outcome, this.#generation, this.#startedMs, retryAfterMs);

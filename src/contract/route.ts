@@ -1,7 +1,6 @@
 /**
- * How a route is declared: method, path, schemas of what comes in and goes out, and its policy. Everything
- * else about the route (the edge's table, the origin's validation, the OpenAPI document, the client's types)
- * is derived from this one declaration.
+ * How a route is declared: method, path, schemas of request and response, and its policy. The edge's table, the origin's
+ * validation, the OpenAPI document and the client's types are derived from it.
  */
 import type * as z from "zod/mini";
 import {
@@ -26,19 +25,18 @@ export type ObjectSchema = z.ZodMiniObject;
 export interface RequestShape {
   readonly params?: ObjectSchema;
   readonly query?: ObjectSchema;
-  /** Header fields that the handler reads, in lower case. They are what the edge lets through. */
+  /** Header fields that the handler reads, in lower case. The edge forwards no others. */
   readonly headers?: ObjectSchema;
-  /** A JSON body. */
   readonly body?: Schema;
 }
 
 export interface ResponseShape {
   readonly description: string;
-  /** A JSON body; without one the answer is empty, or of `mediaType`. */
+  /** A JSON body; without one the response is empty, or of `mediaType`. */
   readonly body?: Schema;
-  /** @default application/json where there is a body */
+  /** @default application/json if there is a body */
   readonly mediaType?: string;
-  /** Header fields of the answer, in lower case, each with its description. */
+  /** Header fields of the response, in lower case, each with its description. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -48,11 +46,11 @@ export interface Route {
   readonly path: `/${string}`;
   readonly summary: string;
   readonly description?: string;
-  /** The heading under which the documentation lists it. */
+  /** Its heading in the documentation. */
   readonly tag: string;
   readonly request?: RequestShape;
   readonly responses: Readonly<Record<number, ResponseShape>>;
-  /** Problems of the route's own, beside those that any route may answer with. */
+  /** Beside the problems that every route can return. */
   readonly problems?: readonly ProblemCode[];
   readonly policy: Policy;
 }
@@ -63,7 +61,6 @@ export type Routes = Readonly<Record<string, Route>>;
 /** A declaration that contradicts itself; thrown while the contract loads. */
 export class ContractError extends Error {}
 
-/** The names of a path's parameters, in order. */
 export const pathParameters = (path: string): string[] =>
   path.split("/").flatMap((segment) => (segment.startsWith(":") ? [segment.slice(1)] : []));
 
@@ -103,9 +100,9 @@ export const defineRoute = <const R extends Route>(route: R): R => {
 /** RFC 6749 §3.3, `scope-token`. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** It stands in header fields, in names within Redis, and before a colon. */
+/** It is used in header fields, in Redis keys, and before a colon. */
 const LIMIT_NAME = /^[a-z][a-z0-9-]{0,62}$/;
-/** All of them are asked for in one round trip. */
+/** One round trip checks all of them. */
 const MAX_LIMITS = 8;
 
 const checkLimits = (limits: readonly Limit[], refuse: (why: string) => never): void => {
@@ -136,7 +133,7 @@ const checkTags = ({ path, policy }: Route, refuse: (why: string) => never): voi
   }
 };
 
-/** Whole numbers alone: NaN and Infinity are none. */
+/** Whole numbers only. */
 const isWithin = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
@@ -157,21 +154,15 @@ const checkRetry = ({ method, policy, request }: Route, refuse: (why: string) =>
     refuse('retry "with-key" needs the header idempotency-key in its request');
 };
 
-/** The largest body that the route takes, bytes. */
 export const maxBodyBytes = (route: Route): number =>
   route.policy.maxBody ?? (route.request?.body === undefined ? 0 : DEFAULT_MAX_BODY_BYTES);
 
-/** The route's deadline, milliseconds. */
 export const timeoutMs = (route: Route): number => route.policy.timeout ?? DEFAULT_TIMEOUT_MS;
 
-/** What makes a bucket what it is; a route's cost and whether it only counts are its own. */
+/** Routes that share a limit agree in these; cost and dry run may differ. */
 const SHARED = ["capacity", "refillPerSecond", "per", "strict", "onStoreFailure"] as const;
 
-/**
- * Every limit of the routes by its name, as the first route has it that names it.
- *
- * @throws ContractError where two routes mean different things by one name
- */
+/** The routes' limits by name. @throws ContractError if two routes mean different limits by one name */
 export const limitsOf = (routes: Routes): ReadonlyMap<string, Limit> => {
   const limits = new Map<string, Limit>();
   for (const route of Object.values(routes)) {
@@ -189,7 +180,7 @@ export const limitsOf = (routes: Routes): ReadonlyMap<string, Limit> => {
   return limits;
 };
 
-/** Every scope that some route asks for, sorted. */
+/** The scopes that routes require, sorted. */
 export const scopesOf = (routes: Routes): string[] => {
   const scopes = Object.values(routes).flatMap(({ policy }) =>
     policy.auth === "public" ? [] : policy.auth.scopes,

@@ -37,11 +37,7 @@ export const OTHER_METHOD = "_OTHER";
 /** For telemetry: a closed set (OpenTelemetry, "HTTP semantic conventions", `http.request.method`). */
 export const knownMethod = (method: string): string => (METHODS.includes(method) ? method : OTHER_METHOD);
 
-/**
- * What a request's span is called (the same conventions, "Name").
- *
- * @param method as `knownMethod` gives it @param route its template; empty where no route fits
- */
+/** By the same conventions. @param method from `knownMethod` @param route its template; empty if no route matched */
 export const spanName = (method: string, route: string): string => {
   const verb = method === OTHER_METHOD ? "HTTP" : method;
   return route === "" ? verb : `${verb} ${route}`;

@@ -10,7 +10,6 @@ export interface Principal {
   readonly scopes: readonly string[];
 }
 
-/** How the client was identified. */
 export type Identity =
   | { readonly auth: "none" }
   | { readonly auth: "api-key" | "jwt"; readonly principal: Principal };

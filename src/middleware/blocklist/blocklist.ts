@@ -24,7 +24,6 @@ const FORMAT_VERSION = 1;
 export const HEADER_BYTES = 16;
 export const WORD_BYTES = 4;
 
-/** The expiry of a permanent entry. */
 const PERMANENT = 0;
 /** The parent of an entry that no other entry contains. */
 const NO_PARENT = 0;
@@ -38,7 +37,6 @@ interface Family {
   readonly expiries: Uint32Array;
   /** The number, from 1, of the narrowest other entry that contains this one. */
   readonly parents: Uint32Array;
-  /** Prefix lengths, bits. */
   readonly lengths: Uint8Array;
 }
 

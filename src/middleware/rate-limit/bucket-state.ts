@@ -71,7 +71,7 @@ export class BucketState {
     return this.#seen?.rule;
   }
 
-  /** Tokens left in the store and in the lease, as far as the isolate can tell. */
+  /** Tokens left in the store and in the lease, by the isolate's estimate. */
   remaining(limit: BucketRule, nowMs: number): number {
     if (this.#seen === undefined) return limit.capacity;
     return Math.min(this.#seen.rule.capacity, this.#available(this.#seen, nowMs) + this.lease.tokens(nowMs));
@@ -117,7 +117,6 @@ export class BucketState {
     return isLow && (this.#seen === undefined || this.#grantable(this.#seen, nowMs) > 0);
   }
 
-  /** Registers a refill that is about to be sent. */
   expect(refill: Refill, check: LimitCheck, ask: BucketAsk): BucketRefill {
     const isScarce = this.#isScarce(ask.want, refill.sentAtMs);
     const spare = isScarce ? ask.want - ask.need : this.#certain(ask, refill.sentAtMs);

@@ -63,7 +63,6 @@ export class Limiter {
     this.#lastReadMs = clock();
   }
 
-  /** Buckets that are remembered. */
   get size(): number {
     return this.#states.size;
   }
@@ -81,7 +80,6 @@ export class Limiter {
     this.tripMs += NEWEST * (ms - this.tripMs);
   }
 
-  /** Begins to check a request. */
   begin(limits: readonly Limit[], client: LimitedClient): RequestCheck {
     return new RequestCheck(this, limits, client);
   }

@@ -9,7 +9,6 @@ import type { Limiter } from "./limiter.ts";
 import { Refill } from "./refill.ts";
 import { type BucketRule, levelAt, waitMs } from "./token-bucket.ts";
 
-/** The source of a decision. */
 export type LimitMode =
   /** Tokens that the isolate had. */
   | "lease"
@@ -31,7 +30,7 @@ export interface LimitResult {
   readonly outcome: "passed" | "limited" | "unavailable";
   /** The rule in force, which may be an override. */
   readonly rule: BucketRule;
-  /** Tokens left, as far as the isolate can tell. */
+  /** Tokens left, by the isolate's estimate. */
   readonly remaining: number;
   /** Milliseconds until there are enough tokens; 0 if there are. */
   readonly waitMs: number;
@@ -219,7 +218,6 @@ export class LimitCheck {
     return this.#mode === "lease" || this.#mode === "remembered";
   }
 
-  /** Whether a background refill is due. */
   isLow(nowMs: number): boolean {
     return this.limit.strict !== true && this.state.isLow(nowMs);
   }

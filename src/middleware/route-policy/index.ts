@@ -25,10 +25,10 @@ export interface RoutePolicyDeps {
 
 type Variables = ContextVariables & ScreeningVariables & RouteVariables & RejectionVariables;
 
-/** Seconds for which a browser may keep the answer to a preflight. */
+/** Time for which a browser may cache a preflight. */
 const PREFLIGHT_MAX_AGE_S = 600;
 
-/** Header fields that pages may read beside those that browsers always show. */
+/** Fields that pages may read beside those that browsers always expose. */
 const EXPOSED =
   "etag, idempotency-replayed, location, retry-after, x-request-id, ratelimit, ratelimit-policy";
 
@@ -39,8 +39,8 @@ const allowedOrigin = (cors: Cors | undefined, origin: string): string | undefin
 };
 
 /**
- * The fields for an actual request from a page of `origin`; undefined where the policy lets none. Where only
- * some sites may, every answer says so by Vary, or a cache would hand one site's answer to another.
+ * Fields for an actual request from a page of `origin`; undefined without CORS. If only some sites are allowed, every
+ * response has Vary, or a cache would give one site's response to another.
  */
 export const corsHeaders = (
   cors: Cors | undefined,
@@ -56,7 +56,7 @@ export const corsHeaders = (
   };
 };
 
-/** The fields of a preflight's answer, for the method that was asked for. */
+/** Fields of a preflight's response. */
 export const preflightHeaders = (
   cors: Cors | undefined,
   asked: { origin: string; method: string; headers: readonly string[] },

@@ -162,7 +162,6 @@ export class Balancer {
     return this.#acquireFrom(chosen, false, nowMs);
   }
 
-  /** Draws an endpoint by share. */
   #draw(candidates: readonly Endpoint[], nowMs: number): Endpoint | undefined {
     const total = candidates.reduce((sum, endpoint) => sum + endpoint.share(nowMs), 0);
     let left = this.#random() * total;

@@ -31,7 +31,6 @@ export class Endpoint {
   readonly options: EndpointOptions;
   readonly latency = new PeakEwma();
   readonly inFlight = new InFlight();
-  /** Whether its last result was a failure. */
   isFailing = false;
   failedAtMs = Number.NEGATIVE_INFINITY;
   /** Requests sent before the last failure prove no recovery, so each compares this number at its start and end. */
@@ -121,7 +120,6 @@ export class Endpoint {
     this.isFailing = true;
   }
 
-  /** Makes its probe due. */
   probeNow(nowMs: number): void {
     this.#nextProbeAtMs = nowMs - 1;
   }

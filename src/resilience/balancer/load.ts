@@ -65,7 +65,6 @@ export class PeakEwma {
     this.reset(oldMs + (latencyMs - oldMs) * weight, nowMs);
   }
 
-  /** Forgets earlier samples. */
   reset(latencyMs: number, nowMs: number): void {
     this.ms = latencyMs;
     this.#updatedAtMs = nowMs;

@@ -20,11 +20,11 @@ type Arguments<R extends Route> = (Part<R, "params"> extends Schema
   (Part<R, "headers"> extends Schema ? Needed<"header", In<Part<R, "headers">>> : unknown) &
   (Part<R, "body"> extends Schema ? { json: In<Part<R, "body">> } : unknown);
 
-/** What has nothing that is needed may be left out. */
+/** Optional if all of its fields are. */
 type Needed<Name extends string, Fields> =
   Record<never, never> extends Fields ? { [N in Name]?: Fields } : { [N in Name]: Fields };
 
-/** In a URL everything is a string. */
+/** In a URL every value is a string. */
 type QueryStrings<Q> = { [K in keyof Q]: string | Extract<Q[K], undefined> };
 
 type Answers<R extends Route> = {
@@ -51,7 +51,7 @@ type ClientSchema<All extends Routes> = {
   [Path in All[keyof All]["path"]]: PathSchema<Extract<All[keyof All], { path: Path }>>;
 };
 
-/** The contract in the form in which `hono/client` reads an application's type. */
+/** The contract as the type of a Hono application, for `hono/client`. */
 export type ContractApp<All extends Routes = Contract> = Hono<BlankEnv, ClientSchema<All>, "/">;
 
 /**

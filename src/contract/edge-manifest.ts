@@ -1,10 +1,7 @@
-/**
- * What the edge knows of a route: its policy, and what it lets through. It is plain data, written when the worker is
- * bundled, so that no schema and no library of schemas is in it.
- */
-import { limitsOf } from "./limits.ts";
+/** What the edge knows of a route. It is plain data, written when the Worker is bundled, so that the bundle has no schemas. */
+
 import type { Policy } from "./policy.ts";
-import { type Method, maxBodyBytes, type Route, type Routes, timeoutMs } from "./route.ts";
+import { limitsOf, type Method, maxBodyBytes, type Route, type Routes, timeoutMs } from "./route.ts";
 
 export interface EdgeRoute {
   readonly method: Method;
@@ -16,7 +13,7 @@ export interface EdgeRoute {
   readonly takesJson: boolean;
   /** Header fields that its handler reads, in lower case. */
   readonly fields: readonly string[];
-  /** Names in its query. */
+  /** Query parameters. */
   readonly parameters: readonly string[];
 }
 
@@ -34,7 +31,7 @@ export const edgeRoute = (route: Route): EdgeRoute => ({
   parameters: Object.keys(route.request?.query?.shape ?? {}),
 });
 
-/** @throws ContractError where two routes mean different things by one limit's name */
+/** @throws ContractError if two routes mean different limits by one name */
 export const edgeRoutes = (routes: Routes): EdgeRoutes => {
   limitsOf(routes);
   return Object.fromEntries(Object.entries(routes).map(([name, route]) => [name, edgeRoute(route)]));

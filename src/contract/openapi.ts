@@ -1,6 +1,6 @@
 /** The contract as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1). Only the origin loads it. */
 import * as z from "zod/mini";
-import { type ProblemCode, problemTypes, problemTypeUri } from "./problem.ts";
+import { isProblemCode, type ProblemCode, problemTypes, problemTypeUri } from "./problem.ts";
 import {
   ContractError,
   maxBodyBytes,
@@ -9,51 +9,14 @@ import {
   type Route,
   type Routes,
   type Schema,
+  scopesOf,
 } from "./route.ts";
-import { scopesOf } from "./scopes.ts";
+import { named } from "./schemas.ts";
 
-export interface JsonSchema {
-  readonly [keyword: string]: unknown;
-}
-
-export interface Parameter {
-  readonly name: string;
-  readonly in: "path" | "query" | "header";
-  readonly required: boolean;
-  readonly schema: JsonSchema;
-}
-
-export interface MediaType {
-  readonly schema: JsonSchema;
-}
-
-export interface ResponseObject {
-  readonly description: string;
-  readonly headers?: Readonly<Record<string, { description: string; schema: JsonSchema }>>;
-  readonly content?: Readonly<Record<string, MediaType>>;
-}
-
-export interface Operation {
-  readonly operationId: string;
-  readonly summary: string;
-  readonly description?: string;
-  readonly tags: readonly string[];
-  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
-  readonly parameters?: readonly Parameter[];
-  readonly requestBody?: { readonly required: true; readonly content: Readonly<Record<string, MediaType>> };
-  readonly responses: Readonly<Record<string, ResponseObject>>;
-}
-
-export interface OpenApiDocument {
-  readonly openapi: "3.1.1";
-  readonly info: { readonly title: string; readonly version: string; readonly description: string };
-  readonly servers: readonly { readonly url: string }[];
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: {
-    readonly schemas: Readonly<Record<string, JsonSchema>>;
-    readonly securitySchemes: JsonSchema;
-  };
-}
+export type JsonSchema = Readonly<Record<string, unknown>>;
+export type Operation = ReturnType<typeof operation>;
+export type OpenApiDocument = ReturnType<typeof openApiDocument>;
+type ResponseObject = ReturnType<typeof responseObject>;
 
 /** Problems that every route can return. */
 const COMMON: readonly ProblemCode[] = [
@@ -113,10 +76,10 @@ const jsonSchema = (schema: Schema, io: Direction, components: Components): Json
 
 /** The output side describes a parameter (a number); the input side says whether it is required. */
 const parametersIn = (
-  place: Parameter["in"],
+  place: "path" | "query" | "header",
   shape: ObjectSchema | undefined,
   components: Components,
-): Parameter[] => {
+) => {
   if (shape === undefined) return [];
   const { required } = z.toJSONSchema(shape, { io: "input", unrepresentable: "any" });
   return Object.entries(shape.shape).map(([name, schema]) => ({
@@ -127,23 +90,19 @@ const parametersIn = (
   }));
 };
 
-const responseObject = (shape: ResponseShape, components: Components): ResponseObject => {
-  const mediaType = shape.mediaType ?? "application/json";
-  const schema =
-    shape.body === undefined
-      ? shape.mediaType && { type: "string" }
-      : jsonSchema(shape.body, "output", components);
+const responseObject = (
+  { description, body, headers = {}, mediaType }: ResponseShape,
+  components: Components,
+) => {
+  const text: JsonSchema | undefined = mediaType ? { type: "string" } : undefined;
+  const schema = body ? jsonSchema(body, "output", components) : text;
+  const fields = Object.entries(headers).map(
+    ([name, about]) => [name, { description: about, schema: { type: "string" } }] as const,
+  );
   return {
-    description: shape.description,
-    ...(shape.headers && {
-      headers: Object.fromEntries(
-        Object.entries(shape.headers).map(([name, description]) => [
-          name,
-          { description, schema: { type: "string" } },
-        ]),
-      ),
-    }),
-    ...(schema && { content: { [mediaType]: { schema } } }),
+    description,
+    ...(fields.length > 0 && { headers: Object.fromEntries(fields) }),
+    ...(schema && { content: { [mediaType ?? "application/json"]: { schema } } }),
   };
 };
 
@@ -160,7 +119,7 @@ const problemResponses = (route: Route): Record<string, ResponseObject> => {
   );
 };
 
-const operation = (operationId: string, route: Route, components: Components): Operation => {
+const operation = (operationId: string, route: Route, components: Components) => {
   const { request = {}, policy } = route;
   const parameters = [
     ...parametersIn("path", request.params, components),
@@ -179,7 +138,7 @@ const operation = (operationId: string, route: Route, components: Components): O
     ...(parameters.length > 0 && { parameters }),
     ...(request.body && {
       requestBody: {
-        required: true as const,
+        required: true,
         content: { "application/json": { schema: jsonSchema(request.body, "input", components) } },
       },
     }),
@@ -187,69 +146,51 @@ const operation = (operationId: string, route: Route, components: Components): O
   };
 };
 
-const problemSchema: JsonSchema = {
-  type: "object",
-  description: "RFC 9457. `code` identifies the problem for programs; `type` links to its description.",
-  required: ["type", "title", "status", "code", "requestId"],
-  properties: {
-    type: {
-      type: "string",
-      enum: Object.keys(problemTypes).map((code) => problemTypeUri(code as ProblemCode)),
-    },
-    title: { type: "string" },
-    status: { type: "integer" },
-    code: { type: "string", enum: Object.keys(problemTypes) },
-    requestId: { type: "string", format: "uuid" },
-    detail: { type: "string" },
-    errors: {
-      type: "array",
-      items: {
-        type: "object",
-        required: ["in", "field", "detail"],
-        properties: {
-          in: { enum: ["body", "query", "path", "header"] },
-          field: { type: "string" },
-          detail: { type: "string" },
-        },
-        additionalProperties: false,
-      },
-    },
-    "violated-policies": {
-      type: "array",
-      description: "The limits that reject the request; RateLimit-Policy describes them.",
-      items: { type: "string" },
-    },
-  },
-  additionalProperties: false,
-};
+const problemCodes = Object.keys(problemTypes).filter(isProblemCode);
+
+const problemSchema = named(
+  "Problem",
+  z.strictObject({
+    type: z.enum(problemCodes.map(problemTypeUri)),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(problemCodes),
+    requestId: z.uuid(),
+    detail: z.optional(z.string()),
+    errors: z.optional(
+      z.array(
+        z.strictObject({
+          in: z.enum(["body", "query", "path", "header"]),
+          field: z.string(),
+          detail: z.string(),
+        }),
+      ),
+    ),
+    "violated-policies": z
+      .optional(z.array(z.string()))
+      .check(z.describe("The limits that reject the request; RateLimit-Policy describes them.")),
+  }),
+  { description: "RFC 9457. `code` identifies the problem for programs; `type` links to its description." },
+);
 
 /** `/v1/products/:id` becomes `/v1/products/{id}`. */
 export const templatedPath = (path: string): string => path.replaceAll(/\/:([^/]+)/g, "/{$1}");
 
-export const openApiDocument = (
-  routes: Routes,
-  info: { title: string; version: string },
-): OpenApiDocument => {
-  const components: Components = { Problem: problemSchema };
+export const openApiDocument = (routes: Routes, info: { title: string; version: string }) => {
+  const schemas: Components = {};
+  jsonSchema(problemSchema, "output", schemas);
   const paths: Record<string, Record<string, Operation>> = {};
   for (const [name, route] of Object.entries(routes)) {
     const path = templatedPath(route.path);
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route, components) };
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route, schemas) };
   }
+  const scopes = scopesOf(routes).join(", ");
+  const description = `An API key, or an access token if the edge accepts an issuer's. Scopes: ${scopes}.`;
   return {
     openapi: "3.1.1",
     info: { ...info, description: "Errors are RFC 9457 problems; every response carries X-Request-Id." },
     servers: [{ url: "/" }],
     paths,
-    components: {
-      schemas: components,
-      securitySchemes: {
-        apiKey: {
-          type: "http",
-          scheme: "bearer",
-          description: `An API key, or an access token if the edge accepts an issuer's. Scopes: ${scopesOf(routes).join(", ")}.`,
-        },
-      },
-    },
+    components: { schemas, securitySchemes: { apiKey: { type: "http", scheme: "bearer", description } } },
   };
 };

@@ -1,7 +1,4 @@
-/**
- * Problem types (RFC 9457): a closed union. Those of the platform stand here, those of the API beside its
- * routes; together they are every refusal and failure that a client can meet.
- */
+/** Problem types (RFC 9457): a closed union of the platform's, which are here, and the API's, which are beside its routes. */
 import { apiProblems } from "./api/problems.ts";
 
 export interface ProblemType {
@@ -46,21 +43,21 @@ export interface FieldError {
   readonly detail: string;
 }
 
-/** A refusal or failure as a value; `problemResponse` (core) turns it into an answer. */
+/** A rejection or failure as a value; `problemResponse` makes a response of it. */
 export interface Problem<Code extends ProblemCode = ProblemCode> {
   readonly code: Code;
-  /** One sentence for this occurrence; it never holds anything internal. */
+  /** One sentence about this occurrence, without anything internal. */
   readonly detail?: string;
   readonly errors?: readonly FieldError[];
-  /** The limits' names that refuse the request. */
+  /** Names of the limits that reject the request. */
   readonly violatedPolicies?: readonly string[];
-  /** Header fields that belong to the refusal: Allow, Retry-After, WWW-Authenticate. */
+  /** Header fields of the response: Allow, Retry-After, WWW-Authenticate. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The body of every `application/problem+json` answer. */
+/** The body of `application/problem+json` responses. */
 export interface ProblemDetails {
-  /** A reference to the description of the problem type, relative to the API's own address. */
+  /** Relative to the API's address. */
   readonly type: string;
   readonly title: string;
   readonly status: number;

@@ -1,7 +1,6 @@
 /**
- * How a route is declared: method, path, schemas of what comes in and goes out, and its policy. Everything
- * else about the route (the edge's table, the origin's validation, the OpenAPI document, the client's types)
- * is derived from this one declaration.
+ * How a route is declared: method, path, schemas of request and response, and its policy. The edge's table, the origin's
+ * validation, the OpenAPI document and the client's types are derived from it.
  */
 import type * as z from "zod/mini";
 import {
@@ -11,7 +10,9 @@ import {
   MAX_BODY_BYTES,
   MAX_TIMEOUT_MS,
   MOST_OF_LIMIT,
+  OPERATOR_SCOPE,
   type Policy,
+  type Retry,
 } from "./policy.ts";
 import type { ProblemCode } from "./problem.ts";
 
@@ -24,19 +25,18 @@ export type ObjectSchema = z.ZodMiniObject;
 export interface RequestShape {
   readonly params?: ObjectSchema;
   readonly query?: ObjectSchema;
-  /** Header fields that the handler reads, in lower case. They are what the edge lets through. */
+  /** Header fields that the handler reads, in lower case. The edge forwards no others. */
   readonly headers?: ObjectSchema;
-  /** A JSON body. */
   readonly body?: Schema;
 }
 
 export interface ResponseShape {
   readonly description: string;
-  /** A JSON body; without one the answer is empty, or of `mediaType`. */
+  /** A JSON body; without one the response is empty, or of `mediaType`. */
   readonly body?: Schema;
-  /** @default application/json where there is a body */
+  /** @default application/json if there is a body */
   readonly mediaType?: string;
-  /** Header fields of the answer, in lower case, each with its description. */
+  /** Header fields of the response, in lower case, each with its description. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -46,11 +46,11 @@ export interface Route {
   readonly path: `/${string}`;
   readonly summary: string;
   readonly description?: string;
-  /** The heading under which the documentation lists it. */
+  /** Its heading in the documentation. */
   readonly tag: string;
   readonly request?: RequestShape;
   readonly responses: Readonly<Record<number, ResponseShape>>;
-  /** Problems of the route's own, beside those that any route may answer with. */
+  /** Beside the problems that every route can return. */
   readonly problems?: readonly ProblemCode[];
   readonly policy: Policy;
 }
@@ -61,7 +61,6 @@ export type Routes = Readonly<Record<string, Route>>;
 /** A declaration that contradicts itself; thrown while the contract loads. */
 export class ContractError extends Error {}
 
-/** The names of a path's parameters, in order. */
 export const pathParameters = (path: string): string[] =>
   path.split("/").flatMap((segment) => (segment.startsWith(":") ? [segment.slice(1)] : []));
 
@@ -101,9 +100,9 @@ export const defineRoute = <const R extends Route>(route: R): R => {
 /** RFC 6749 §3.3, `scope-token`. */
 const SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]+$/;
 
-/** It stands in header fields, in names within Redis, and before a colon. */
+/** It is used in header fields, in Redis keys, and before a colon. */
 const LIMIT_NAME = /^[a-z][a-z0-9-]{0,62}$/;
-/** All of them are asked for in one round trip. */
+/** One round trip checks all of them. */
 const MAX_LIMITS = 8;
 
 const checkLimits = (limits: readonly Limit[], refuse: (why: string) => never): void => {
@@ -134,34 +133,60 @@ const checkTags = ({ path, policy }: Route, refuse: (why: string) => never): voi
   }
 };
 
-/** Whole numbers alone: NaN and Infinity are none. */
+/** Whole numbers only. */
 const isWithin = (value: number, min: number, max: number): boolean =>
   Number.isInteger(value) && value >= min && value <= max;
 
-const checkRetry = (route: Route, refuse: (why: string) => never): void => {
-  switch (route.policy.retry) {
-    case undefined:
-    case "never":
-      return;
-    case "safe":
-      if (route.method !== "GET") refuse('retry "safe" is for GET');
-      return;
-    case "idempotent":
-      if (route.method !== "PUT" && route.method !== "DELETE")
-        refuse('retry "idempotent" is for PUT, DELETE');
-      return;
-    case "with-key":
-      if (route.method !== "POST") refuse('retry "with-key" is for POST');
-      if (route.policy.auth === "public") refuse('retry "with-key" needs a principal whose key it is');
-      if (!("idempotency-key" in (route.request?.headers?.shape ?? {}))) {
-        refuse('retry "with-key" needs the header idempotency-key in its request');
-      }
-  }
+const RETRY_METHODS: Readonly<Record<Exclude<Retry, "never">, readonly Method[]>> = {
+  safe: ["GET"],
+  idempotent: ["PUT", "DELETE"],
+  "with-key": ["POST"],
 };
 
-/** The largest body that the route takes, bytes. */
+const checkRetry = ({ method, policy, request }: Route, refuse: (why: string) => never): void => {
+  const { retry = "never", auth } = policy;
+  if (retry === "never") return;
+  const methods = RETRY_METHODS[retry];
+  if (!methods.includes(method)) refuse(`retry "${retry}" is for ${methods.join(", ")}`);
+  if (retry !== "with-key") return;
+  if (auth === "public") refuse('retry "with-key" needs a principal whose key it is');
+  if (!("idempotency-key" in (request?.headers?.shape ?? {})))
+    refuse('retry "with-key" needs the header idempotency-key in its request');
+};
+
 export const maxBodyBytes = (route: Route): number =>
   route.policy.maxBody ?? (route.request?.body === undefined ? 0 : DEFAULT_MAX_BODY_BYTES);
 
-/** The route's deadline, milliseconds. */
 export const timeoutMs = (route: Route): number => route.policy.timeout ?? DEFAULT_TIMEOUT_MS;
+
+/** Routes that share a limit agree in these; cost and dry run may differ. */
+const SHARED = ["capacity", "refillPerSecond", "per", "strict", "onStoreFailure"] as const;
+
+/** The routes' limits by name. @throws ContractError if two routes mean different limits by one name */
+export const limitsOf = (routes: Routes): ReadonlyMap<string, Limit> => {
+  const limits = new Map<string, Limit>();
+  for (const route of Object.values(routes)) {
+    for (const limit of route.policy.limit ?? []) {
+      const earlier = limits.get(limit.name) ?? limit;
+      const other = SHARED.find((name) => (earlier[name] ?? false) !== (limit[name] ?? false));
+      if (other !== undefined) {
+        throw new ContractError(
+          `${route.method} ${route.path}: the limit ${limit.name} has another ${other} elsewhere`,
+        );
+      }
+      limits.set(limit.name, earlier);
+    }
+  }
+  return limits;
+};
+
+/** The scopes that routes require, sorted. */
+export const scopesOf = (routes: Routes): string[] => {
+  const scopes = Object.values(routes).flatMap(({ policy }) =>
+    policy.auth === "public" ? [] : policy.auth.scopes,
+  );
+  return [...new Set(scopes)].sort();
+};
+
+/** Every scope that a key may have. */
+export const keyScopes = (routes: Routes): string[] => [...new Set([...scopesOf(routes), OPERATOR_SCOPE])];

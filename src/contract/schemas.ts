@@ -21,11 +21,11 @@ export const text = (min: number, max: number) =>
 /** An instant, RFC 3339 in UTC. */
 export const instant = () => z.iso.datetime();
 
-/** One page of a list: the cursor of the page after it, or null on the last one. */
+/** One page of a list, with the cursor of the next one; null on the last. */
 export const page = <Item extends z.ZodMiniObject>(item: Item) =>
   z.strictObject({ items: z.array(item), nextCursor: z.nullable(z.string()) });
 
-/** The query of a paged list. The cursor is opaque to clients: what the page before named as `nextCursor`. */
+/** The query of a paged list. The cursor is the previous page's `nextCursor`, opaque to clients. */
 export const paging = {
   cursor: z.optional(
     z.string().check(z.regex(/^[A-Za-z0-9_-]{22,300}$/, "Must be a nextCursor of this list")),
@@ -33,10 +33,7 @@ export const paging = {
   limit: z._default(wholeNumber({ min: 1, max: 100 }), 20),
 };
 
-/**
- * The header field Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07 §2.1): made by the client, new
- * for each operation, the same for each try of it. The draft's quotes may be left out.
- */
+/** The Idempotency-Key field (draft-ietf-httpapi-idempotency-key-header-07 §2.1). The draft's quotes may be left out. */
 export const idempotencyKey = () =>
   z
     .string()

@@ -1,6 +1,6 @@
 /** Three requests that show an API at work, in the order in which to send them. */
 export interface Tour {
-  /** Whom the demonstration's key belongs to. */
+  /** Owner of the demonstration's key. */
   readonly principal: string;
   readonly scopes: readonly string[];
   readonly steps: readonly TourStep[];

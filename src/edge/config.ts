@@ -17,7 +17,7 @@ import {
 import { VERSION } from "../lib/version.ts";
 import { GUARD_VARIABLES } from "../middleware/config.ts";
 import { signingKeysVariable } from "../middleware/signature/signing-keys.ts";
-import type { BreakerOptions } from "../resilience/circuit-breaker/options.ts";
+import type { BreakerOptions } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { readHeaderList } from "../telemetry/collector.ts";
 
 /** An origin: its address without a trailing slash, and the authority by which signatures name it. */

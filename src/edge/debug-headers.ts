@@ -1,7 +1,7 @@
 /** Debug fields for an operator who asks: the attempts at origins, and what each rate limit decided. */
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { LimitResult } from "../middleware/rate-limit/verdict.ts";
+import type { LimitResult } from "../middleware/rate-limit/request-check.ts";
 import type { EdgeEnv } from "./env.ts";
 import type { AttemptRecord } from "./upstream/attempt.ts";
 

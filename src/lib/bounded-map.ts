@@ -1,19 +1,18 @@
 /**
- * A map that holds so much and no more. It has two halves: what is set or asked for goes to the young one; when that is
- * full, it takes the old one's place, which goes. So what was asked for lately stays, and each step costs the same
- * however much is there. (To drop the first entry of one `Map` again and again does not: it has to look for it behind
- * all those that were dropped.)
+ * A map of bounded size that keeps recently used entries. It has two halves: an entry that is set or read moves to the young
+ * one; when that is full, it replaces the old one. So every step takes constant time. (Deleting the first entry of one `Map`
+ * again and again does not: each search for it passes over the deleted ones.)
  */
 
 export interface BoundedMap<Value> {
-  /** What is there, which then stays for a while. */
+  /** The entry then counts as recently used. */
   get(key: string): Value | undefined;
   set(key: string, value: Value): void;
   delete(key: string): void;
   readonly size: number;
 }
 
-/** @throws RangeError where `most` is no whole number above 1 */
+/** @throws RangeError unless `most` is a whole number above 1 */
 export const createBoundedMap = <Value>(most: number): BoundedMap<Value> => {
   if (!(Number.isInteger(most) && most > 1)) throw new RangeError("most must be a whole number above 1");
   const half = Math.floor(most / 2);

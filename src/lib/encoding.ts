@@ -2,7 +2,7 @@
 
 const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/** By hand: `btoa` takes text, and to make that of bytes costs more than all of this. */
+/** `btoa` needs the bytes as text, and making that text costs more than this. */
 export const toBase64 = (bytes: Uint8Array): string => {
   let encoded = "";
   for (let at = 0; at < bytes.byteLength; at += 3) {
@@ -17,9 +17,9 @@ export const toBase64 = (bytes: Uint8Array): string => {
 export const toBase64Url = (bytes: Uint8Array): string =>
   toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 
-/** Takes either alphabet, with or without padding; undefined where it is neither. */
+/** Accepts either alphabet, with or without padding; undefined for other text. */
 export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined => {
-  // atob alone would forgive white space.
+  // atob alone would accept white space.
   if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(encoded)) return undefined;
   try {
     const binary = atob(encoded.replaceAll("-", "+").replaceAll("_", "/"));
@@ -31,7 +31,7 @@ export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined
   }
 };
 
-/** Compares without telling by its duration where two byte strings differ; their lengths are no secret. */
+/** The duration does not depend on where two byte strings differ; their lengths are not secret. */
 export const equalInConstantTime = (a: Uint8Array, b: Uint8Array): boolean => {
   if (a.byteLength !== b.byteLength) return false;
   let difference = 0;

@@ -1,4 +1,4 @@
-/** Objects of JSON that somebody else has written. */
+/** Objects of JSON from outside. */
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 

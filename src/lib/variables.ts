@@ -1,4 +1,4 @@
-/** Reads a tier's configuration from its environment, and says everything that is wrong with it at once. */
+/** Reads a tier's configuration from its environment, and reports all faults at once. */
 
 export type ConfigurationReading<T> =
   | { readonly ok: true; readonly value: T }
@@ -12,7 +12,7 @@ export type Parsed<T> =
 
 /** How one variable is read. */
 export interface Variable<T> {
-  /** @param value undefined where it is not set */
+  /** @param value undefined if it is not set */
   read(value: unknown): Parsed<T>;
 }
 
@@ -29,7 +29,7 @@ export const wrong = (message: string): { readonly ok: false; readonly wrong: st
 
 export const right = <T>(value: T): Parsed<T> => ({ ok: true, value });
 
-/** @param message for what is no text as well */
+/** @param message also for values that are not text */
 export const variable = <T>(message: string, parse: (text: string) => Parsed<T>): Variable<T> => ({
   read: (value) => {
     if (value === undefined) return wrong("is missing");
@@ -37,14 +37,12 @@ export const variable = <T>(message: string, parse: (text: string) => Parsed<T>)
   },
 });
 
-/** One that need not be set. */
-export const optional = <T>({ read }: Variable<T>): Variable<T | undefined> => ({
-  read: (value) => (value === undefined ? right(undefined) : read(value)),
-});
-
 export const withDefault = <T>({ read }: Variable<T>, fallback: T): Variable<T> => ({
   read: (value) => (value === undefined ? right(fallback) : read(value)),
 });
+
+export const optional = <T>(variable: Variable<T>): Variable<T | undefined> =>
+  withDefault<T | undefined>(variable, undefined);
 
 /** An empty variable counts as one that is not set, as in the shell's `${NAME:-default}`. */
 const presentValue = (environment: Readonly<Record<string, unknown>>, name: string): unknown => {
@@ -52,7 +50,7 @@ const presentValue = (environment: Readonly<Record<string, unknown>>, name: stri
   return value === "" ? undefined : value;
 };
 
-/** @param check what must hold between variables each of which is right: sentences about what is wrong */
+/** @param check finds faults between valid variables, as sentences */
 export const readConfiguration = <All extends Variables>(
   variables: All,
   environment: Readonly<Record<string, unknown>>,
@@ -65,7 +63,7 @@ export const readConfiguration = <All extends Variables>(
     if (parsed.ok) values[name] = parsed.value;
     else faults.push(`${name} ${parsed.wrong}`);
   }
-  // Where none is wrong, each has the value that its own variable has read.
+  // Without faults, each has the type of its variable.
   const value = values as ValuesOf<All>;
   if (faults.length === 0) faults.push(...check(value));
   return faults.length === 0
@@ -73,9 +71,18 @@ export const readConfiguration = <All extends Variables>(
     : { ok: false, message: `configuration: ${faults.join("; ")}` };
 };
 
-/** A text for which something holds. */
+/** @param read returns undefined for invalid text */
+export const readVariable = <T>(read: (text: string) => T | undefined, message: string): Variable<T> =>
+  variable(message, (text) => {
+    const value = read(text);
+    return value === undefined ? wrong(message) : right(value);
+  });
+
 export const textThat = (holds: (text: string) => boolean, message: string): Variable<string> =>
-  variable(message, (text) => (holds(text) ? right(text) : wrong(message)));
+  readVariable((text) => (holds(text) ? text : undefined), message);
+
+/** Any text that is not empty. */
+export const textVariable = (): Variable<string> => textThat(() => true, "must be text");
 
 /** An absolute URL of one of the schemes, such as `["https", "http"]`. */
 export const urlVariable = (schemes: readonly string[]): Variable<string> =>
@@ -84,52 +91,32 @@ export const urlVariable = (schemes: readonly string[]): Variable<string> =>
     `must be a URL that begins with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
   );
 
-/** A text from which something is read; `read` returns undefined for what it does not take. */
-export const readVariable = <T>(read: (text: string) => T | undefined, message: string): Variable<T> =>
-  variable(message, (text) => {
-    const value = read(text);
-    return value === undefined ? wrong(message) : right(value);
-  });
+const numberThat = (form: RegExp, min: number, max: number, message: string): Variable<number> =>
+  readVariable((text) => {
+    const value = form.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max ? value : undefined;
+  }, message);
 
 /** A number within 0 and 1. */
 export const shareVariable = (): Variable<number> =>
-  readVariable((text) => {
-    const value = /^(?:\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})$/.test(text) ? Number(text) : Number.NaN;
-    return value <= 1 ? value : undefined;
-  }, "must be a number within 0 and 1, such as 0.1");
+  numberThat(/^(?:\d{1,9}(?:\.\d{0,15})?|\.\d{1,15})$/, 0, 1, "must be a number within 0 and 1, such as 0.1");
 
 /** A whole number within bounds. */
-export const numberVariable = (min: number, max: number): Variable<number> => {
-  const message = `must be a whole number within ${min} and ${max}`;
-  return variable(message, (text) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max ? right(value) : wrong(message);
-  });
-};
+export const numberVariable = (min: number, max: number): Variable<number> =>
+  numberThat(/^\d{1,15}$/, min, max, `must be a whole number within ${min} and ${max}`);
 
-/** Some text that is not empty. */
-export const textVariable = (): Variable<string> => textThat(() => true, "must be text");
-
-/** One of a few words. */
 export const wordVariable = <const Words extends readonly [string, ...string[]]>(
   words: Words,
-): Variable<Words[number]> => {
-  const message = `must be one of ${words.join(", ")}`;
-  return variable(message, (text) => {
-    const word = words.find((each) => each === text);
-    return word === undefined ? wrong(message) : right(word);
-  });
-};
+): Variable<Words[number]> =>
+  readVariable((text) => words.find((each) => each === text), `must be one of ${words.join(", ")}`);
 
-/** A list with commas, each part checked by `parse`, which returns undefined for what it does not take. */
+/** Separated by commas. @param parse returns undefined for an invalid part */
 export const listVariable = <T>(
   parse: (part: string) => T | undefined,
   what: string,
-): Variable<readonly T[]> => {
-  const message = `must be ${what}, with commas between them`;
-  return variable(message, (text) => {
-    const parts = text.split(",").map((part) => part.trim());
-    const parsed = parts.map((part) => parse(part)).filter((each) => each !== undefined);
-    return parsed.length === parts.length ? right(parsed) : wrong(message);
-  });
-};
+): Variable<readonly T[]> =>
+  readVariable((text) => {
+    const parts = text.split(",");
+    const parsed = parts.map((part) => parse(part.trim())).filter((each) => each !== undefined);
+    return parsed.length === parts.length ? parsed : undefined;
+  }, `must be ${what}, with commas between them`);

@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import * as z from "zod/mini";
-import { createKey } from "../middleware/auth/api-key.ts";
+import { createKey } from "../middleware/auth/api-keys.ts";
 import { LocalError } from "./local-error.ts";
 
 export const projectFolder = fileURLToPath(new URL("../../", import.meta.url));

@@ -1,14 +1,9 @@
 /** How guards report security events. A report costs the request a note in memory; nothing waits for it. */
-import type {
-  AuthFailure,
-  Occurrence,
-  RateLimitExceeded,
-  SuspiciousActivity,
-} from "../security-events/event.ts";
+import type { EventDetails, Occurrence } from "../security-events/event.ts";
 import { traceIdOf } from "../telemetry/trace-context.ts";
 import type { ContextVariables, VariableReader } from "./context/index.ts";
 
-export type SecurityFinding = AuthFailure | RateLimitExceeded | SuspiciousActivity;
+export type SecurityFinding = Exclude<EventDetails, { type: "data_access" }>;
 
 /** @param route the operation's name in the contract; null if no route matched yet */
 export type ReportSecurity = (

@@ -4,7 +4,7 @@
  */
 import { type Network, networkOf, overlap, parseNetwork } from "../middleware/blocklist/network.ts";
 import { parseAddress, UNKNOWN_CLIENT } from "../middleware/context/client.ts";
-import type { ScreeningRule } from "../middleware/screening/rules.ts";
+import { isScreeningRule, SCREENING_RULES } from "../middleware/screening/rules.ts";
 import type { AuthFailureReason, SecurityEvent } from "./event.ts";
 
 /** Points. */
@@ -40,28 +40,8 @@ const AUTH_FAILURE_POINTS: Readonly<Record<AuthFailureReason, number>> = {
 };
 
 /**
- * Per occurrence of suspicious activity. A rule that is not listed scores nothing, so a new guard's rejections count only
- * once its rule is added here.
- */
-const RULE_POINTS: Readonly<Record<string, number>> = {
-  // Never sent by mistake.
-  path_traversal: 20,
-  control_characters: 20,
-  scanner_path: 20,
-  malformed_encoding: 10,
-  encoded_separator: 10,
-  backslash: 10,
-  empty_segment: 10,
-  path_parameter: 10,
-  method: 10,
-  url_too_long: 10,
-  headers_too_large: 10,
-  duplicate_header: 10,
-} satisfies Record<ScreeningRule, number>;
-
-/**
- * The rule of requests rejected by a block. It is not in `RULE_POINTS`: otherwise a client that checks whether its block has
- * ended would be blocked again, for longer each time.
+ * The rule of requests rejected by a block. No screening rule, so it scores nothing: a client that checks whether its block
+ * has ended would otherwise be blocked again, for longer each time.
  */
 export const BLOCKED_RULE = "blocked_client";
 
@@ -73,7 +53,7 @@ const occurrencePoints = (event: SecurityEvent): number => {
     case "auth_failure":
       return AUTH_FAILURE_POINTS[event.reason];
     case "suspicious_activity":
-      return Object.hasOwn(RULE_POINTS, event.rule) ? (RULE_POINTS[event.rule] ?? 0) : 0;
+      return isScreeningRule(event.rule) ? SCREENING_RULES[event.rule].points : 0;
     case "rate_limit_exceeded":
       return LIMITED_POINTS;
     case "data_access":

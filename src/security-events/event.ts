@@ -2,8 +2,6 @@
  * Security events: what the guards reject, and access to sensitive data. An event contains no token, body or query, and
  * all its text is printable and bounded.
  */
-import { sanitize } from "./sanitize.ts";
-
 export const EVENT_TYPES = [
   "auth_failure",
   "rate_limit_exceeded",
@@ -31,39 +29,31 @@ export const AUTH_FAILURE_REASONS = [
 
 export type AuthFailureReason = (typeof AUTH_FAILURE_REASONS)[number];
 
-export interface AuthFailure {
-  readonly type: "auth_failure";
-  /** The principal or public key id that the client claims; "anonymous" without one. */
-  readonly user: string;
-  readonly reason: AuthFailureReason;
-}
-
-export interface RateLimitExceeded {
-  readonly type: "rate_limit_exceeded";
-  /** Method and path of the route, such as `GET /v1/orders/:id`. */
-  readonly endpoint: string;
-  /** Names of the exceeded limits. */
-  readonly limits: readonly string[];
-}
-
-export interface SuspiciousActivity {
-  readonly type: "suspicious_activity";
-  readonly rule: string;
-  readonly details: string;
-}
-
-export interface DataAccess {
-  readonly type: "data_access";
-  readonly user: string;
-  /** The requested path without its query. */
-  readonly resource: string;
-  readonly action: "read" | "write";
-}
-
-type Details = AuthFailure | RateLimitExceeded | SuspiciousActivity | DataAccess;
+export type EventDetails =
+  | {
+      readonly type: "auth_failure";
+      /** The principal or public key id that the client claims; "anonymous" without one. */
+      readonly user: string;
+      readonly reason: AuthFailureReason;
+    }
+  | {
+      readonly type: "rate_limit_exceeded";
+      /** Method and path of the route, such as `GET /v1/orders/:id`. */
+      readonly endpoint: string;
+      /** Names of the exceeded limits. */
+      readonly limits: readonly string[];
+    }
+  | { readonly type: "suspicious_activity"; readonly rule: string; readonly details: string }
+  | {
+      readonly type: "data_access";
+      readonly user: string;
+      /** The requested path without its query. */
+      readonly resource: string;
+      readonly action: "read" | "write";
+    };
 
 /** A single occurrence, as a guard reports it. */
-export type Occurrence = Details & {
+export type Occurrence = EventDetails & {
   /** Epoch milliseconds. */
   readonly atMs: number;
   /** The canonical client address, or `UNKNOWN_CLIENT`. */
@@ -86,6 +76,33 @@ export type SecurityEvent = Occurrence & {
 /** Occurrences by type. */
 export type Counts = Readonly<Partial<Record<EventType, number>>>;
 
+/** Control characters, lone surrogates, and characters that have no width or change the direction of text. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/** This API's keys, JWTs, and credentials after the name of their scheme. */
+const SECRETS = /\b(?:bwk_[\w-]{8,}|eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?:bearer|basic|splunk) +[\w.~+/=-]{8,})/gi;
+
+/** Most texts need no replacement; these two tests are cheaper than the replacements. */
+const PLAIN = /^[ !#-.0-9:;<=>?@A-Z[\]_a-z/]*$/;
+const MAY_CONTAIN_SECRET = /bwk_|eyJ|bearer|basic|splunk/i;
+
+/** Only this multiple of the maximum length is searched: a client may send text of any length. */
+const SEARCHED_FACTOR = 4;
+
+/**
+ * One printable line without anything that looks like a secret. Idempotent.
+ *
+ * @param maxLength UTF-16 code units
+ */
+export const sanitize = (text: string, maxLength: number): string => {
+  const start = text.slice(0, maxLength * SEARCHED_FACTOR);
+  const redacted = MAY_CONTAIN_SECRET.test(start) ? start.replace(SECRETS, "[secret]") : start;
+  const printable = PLAIN.test(redacted) ? redacted : redacted.replace(UNPRINTABLE, "\u{fffd}");
+  if (printable.length <= maxLength) return printable;
+  // A surrogate pair is not split.
+  return printable.slice(0, maxLength).replace(/[\ud800-\udbff]$/, "");
+};
+
 /** UTF-16 code units. */
 const MAX_TEXT = 200;
 const MAX_ROUTE = 100;
@@ -94,7 +111,7 @@ const MAX_LIMITS = 8;
 
 const sanitizePath = (path: string): string => sanitize(path.split(/[?#]/, 1)[0] ?? "", MAX_TEXT);
 
-const sanitizeDetails = (occurrence: Occurrence): Details => {
+const sanitizeDetails = (occurrence: Occurrence): EventDetails => {
   switch (occurrence.type) {
     case "auth_failure": {
       const { type, user, reason } = occurrence;

@@ -1,6 +1,7 @@
 /** The memory that the limiter of an isolate uses. */
 import { expect, test } from "vitest";
-import type { LimitedClient } from "../../src/middleware/rate-limit/limit-key.ts";
+import type { LimitedClient } from "../../src/middleware/rate-limit/limit-store.ts";
+import { MAX_BUCKETS } from "../../src/middleware/rate-limit/limiter.ts";
 import { limitOf, Scene } from "../middleware/rate-limit/support/scene.ts";
 import { usedBytes } from "../support/heap.ts";
 
@@ -26,6 +27,6 @@ test("keys and memory are bounded, however many clients there are", () => {
     scene.isStoreThere = index % 2 === 0;
     scene.request(tooExpensive, clientOf(index));
   }
-  expect(scene.limiter.size).toBeLessThanOrEqual(scene.limiter.settings.maxKeys);
+  expect(scene.limiter.size).toBeLessThanOrEqual(MAX_BUCKETS);
   expect(usedBytes() - before).toBeLessThan(MOST_BYTES);
 }, 300_000);

@@ -2,7 +2,7 @@
 import { pino } from "pino";
 import { describe } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { connectRedis } from "../../src/origin/redis/connect.ts";
 import { limitStoreOf } from "../../src/origin/stores/limits.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";

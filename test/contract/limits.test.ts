@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { limitsOf } from "../../src/contract/limits.ts";
 import type { Limit } from "../../src/contract/policy.ts";
-import { ContractError, defineRoute } from "../../src/contract/route.ts";
+import { ContractError, defineRoute, limitsOf } from "../../src/contract/route.ts";
 
 const limit: Limit = {
   name: "reads",

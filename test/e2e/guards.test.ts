@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
-import { VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/published-keys.ts";
+import { createKey, VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/api-keys.ts";
 import { isNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";

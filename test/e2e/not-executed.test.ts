@@ -1,7 +1,8 @@
 /** An origin that has not begun what it was asked says so, and the edge believes it: even a write goes on. */
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { OPERATOR_SCOPE, scopesOf } from "../../src/contract/scopes.ts";
+import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
+import { scopesOf } from "../../src/contract/route.ts";
 import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";

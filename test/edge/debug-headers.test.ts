@@ -3,10 +3,9 @@ import { randomFillSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
+import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { defineRoute } from "../../src/contract/route.ts";
-import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
-import { writeKeyRecord } from "../../src/middleware/auth/published-keys.ts";
+import { createKey, writeKeyRecord } from "../../src/middleware/auth/api-keys.ts";
 import { askEdge, startEdge } from "../support/ask-edge.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 

@@ -3,19 +3,19 @@ import { randomFillSync } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import type { Limit } from "../../src/contract/policy.ts";
+import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
-import { OPERATOR_SCOPE } from "../../src/contract/scopes.ts";
 import { createRedis, type RedisCommand } from "../../src/edge/stores/redis.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
 import {
+  createKey,
   publishedKeysName,
   VERSION_FIELD,
   writeKeyRecord,
-} from "../../src/middleware/auth/published-keys.ts";
+} from "../../src/middleware/auth/api-keys.ts";
 import type { LimitEvent } from "../../src/middleware/rate-limit/index.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
+import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { entityTag, matchHolds, noneMatchHolds } from "../../src/lib/entity-tag.ts";
+import { entityTag, matchHolds, noneMatchHolds } from "../../src/lib/http.ts";
 
 test("the entity tag of a version is strong", () => {
   expect(entityTag(7)).toBe('"7"');

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isJson } from "../../src/lib/media-type.ts";
+import { isJson } from "../../src/lib/http.ts";
 
 test.each([
   ["application/json"],

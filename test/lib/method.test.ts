@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { knownMethod, OTHER_METHOD } from "../../src/lib/method.ts";
+import { knownMethod, OTHER_METHOD } from "../../src/lib/http.ts";
 
 describe("a request's method for telemetry", () => {
   test.each(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])("%s is itself", (method) => {

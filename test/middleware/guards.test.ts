@@ -5,7 +5,7 @@ import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { readConfiguration } from "../../src/lib/variables.ts";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { createKey } from "../../src/middleware/auth/api-keys.ts";
 import { GUARD_VARIABLES } from "../../src/middleware/config.ts";
 import { GUARD_NAMES, type GuardDeps, guards } from "../../src/middleware/guards.ts";
 import { base64Url } from "./auth/issuer.ts";

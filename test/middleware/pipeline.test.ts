@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { type AuthVariables, auth } from "../../src/middleware/auth/index.ts";
-import { UNAVAILABLE } from "../../src/middleware/auth/result.ts";
+import { UNAVAILABLE } from "../../src/middleware/auth/principal.ts";
 import { bodyLimit } from "../../src/middleware/body-limit/index.ts";
 import type { ContextVariables } from "../../src/middleware/context/index.ts";
 import { type Middleware, Pipeline } from "../../src/middleware/pipeline.ts";

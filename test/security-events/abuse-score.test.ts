@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { writeCidr } from "../../src/middleware/blocklist/network.ts";
 import { UNKNOWN_CLIENT } from "../../src/middleware/context/client.ts";
-import { SCREENING_ANSWERS } from "../../src/middleware/screening/rules.ts";
+import { SCREENING_RULES } from "../../src/middleware/screening/rules.ts";
 import {
   BLOCK_AT_SCORE,
   FIRST_BLOCK_MS,
@@ -76,7 +76,7 @@ describe("an event scores", () => {
 
   const ATTACKS = ["path_traversal", "control_characters", "scanner_path"];
 
-  test.each(Object.keys(SCREENING_ANSWERS))("for a screening rule: %s", (rule) => {
+  test.each(Object.keys(SCREENING_RULES))("for a screening rule: %s", (rule) => {
     expect(pointsOf(suspicious(rule))).toBe(ATTACKS.includes(rule) ? 20 : 10);
   });
 

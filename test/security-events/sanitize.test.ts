@@ -1,6 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { sanitizeOccurrence } from "../../src/security-events/event.ts";
-import { sanitize } from "../../src/security-events/sanitize.ts";
+import { sanitize, sanitizeOccurrence } from "../../src/security-events/event.ts";
 
 describe("sanitized text", () => {
   test.each([

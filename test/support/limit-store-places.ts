@@ -1,8 +1,10 @@
 /** The limiter's stores under test. */
 
 import { createRedis, type RedisReply } from "../../src/edge/stores/redis.ts";
-import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
-import { createRedisLimitStore } from "../../src/middleware/rate-limit/redis-limit-store.ts";
+import {
+  createRedisLimitStore,
+  publishedOverridesName,
+} from "../../src/middleware/rate-limit/limit-store.ts";
 import type { LimitStoreUnderTest } from "./limit-store-suite.ts";
 
 /** Over the REST protocol, as at the edge. Works in Node and in workerd. */

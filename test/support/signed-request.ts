@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
-import { scopesOf } from "../../src/contract/scopes.ts";
+import { scopesOf } from "../../src/contract/route.ts";
 import { contentDigest } from "../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";

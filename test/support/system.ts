@@ -2,12 +2,12 @@
 import { randomBytes, randomFillSync } from "node:crypto";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { scopesOf } from "../../src/contract/scopes.ts";
+import { scopesOf } from "../../src/contract/route.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
-import { createKey } from "../../src/middleware/auth/api-key.ts";
+import { createKey } from "../../src/middleware/auth/api-keys.ts";
 import { keysPublication } from "../../src/origin/admin/keys/publish.ts";
 import { insertKey } from "../../src/origin/admin/keys/store.ts";
 import { publish } from "../../src/origin/admin/publish.ts";

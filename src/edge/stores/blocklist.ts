@@ -1,19 +1,19 @@
 /** Where the edge's blocklist comes from: the snapshot in Redis, or an origin if Redis has none or does not answer. */
 import { EDGE_PATH, internalHeaders } from "../../contract/internal-headers.ts";
 import { timeoutSignal } from "../../lib/async.ts";
+import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
-import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
+import type {
+  LoadBlocklist,
+  SnapshotContext,
+  VersionedBlocklist,
+} from "../../middleware/blocklist/snapshot.ts";
 import {
   MAX_BYTES,
   PARTS_FIELD,
   publishedBlocklistName,
   readParts,
-} from "../../middleware/blocklist/published-blocklist.ts";
-import type {
-  LoadBlocklist,
-  SnapshotContext,
-  VersionedBlocklist,
 } from "../../middleware/blocklist/snapshot.ts";
 import { readBody } from "../../middleware/body-limit/read-body.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";

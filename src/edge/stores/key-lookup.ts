@@ -4,8 +4,8 @@
  */
 import { EDGE_PATH } from "../../contract/internal-headers.ts";
 import type { KeyLookup, KeyLookupResult } from "../../middleware/auth/api-keys.ts";
+import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
-import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { RequestTrace } from "../telemetry/tracing.ts";
 import type { OriginClient } from "../upstream/client.ts";

@@ -4,7 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
-import { knownMethod, spanName } from "../../lib/method.ts";
+import { knownMethod, spanName } from "../../lib/http.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 import type { Breaker, Transition } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector.ts";

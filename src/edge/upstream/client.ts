@@ -6,7 +6,7 @@
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import { createBalancer } from "../../resilience/balancer/balancer.ts";
-import type { BreakerOptions } from "../../resilience/circuit-breaker/options.ts";
+import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { RetryMode } from "../../resilience/hedging.ts";
 import { LatencyHistogram } from "../../resilience/hedging.ts";
 import { createRetryBudget } from "../../resilience/retry-budget.ts";

@@ -1,15 +1,97 @@
-/** Checks API keys: by a lookup, whose result is cached for a short time. */
+/**
+ * API keys: `bwk_<id>_<secret>`. The id finds the record, the secret proves the key. Only the secret's SHA-256 is stored;
+ * 256 random bits need no slow hash. The result of a lookup is cached for a short time.
+ */
+import { sha256 } from "@noble/hashes/sha2.js";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
+import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
+import { isJsonObject } from "../../lib/json-object.ts";
 import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
-import { type KeyRecord, type PresentedKey, parseKey, verifyKey } from "./api-key.ts";
 import {
   type AuthContext,
   type AuthResult,
   type CheckCredentials,
   MALFORMED,
+  type Principal,
   provenPrincipal,
   UNAVAILABLE,
-} from "./result.ts";
+} from "./principal.ts";
+
+/** The stored part of a key, published to the edge. */
+export interface KeyRecord {
+  readonly id: string;
+  /** SHA-256 of the secret's bytes, base64url. */
+  readonly hash: string;
+  readonly principal: string;
+  readonly scopes: readonly string[];
+  /** Epoch milliseconds; null if the key does not expire. */
+  readonly expiresAtMs: number | null;
+}
+
+export interface PresentedKey {
+  readonly id: string;
+  readonly secret: Uint8Array;
+}
+
+const ID_BYTES = 9;
+const SECRET_BYTES = 32;
+// Both parts have a fixed length, so the `_` of base64url is not ambiguous.
+const FORM = /^bwk_([A-Za-z0-9_-]{12})_([A-Za-z0-9_-]{43})$/;
+
+/** @param random fills a byte array with random bytes */
+export const createKey = (
+  random: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
+): { id: string; key: string; hash: string } => {
+  const id = toBase64Url(random(new Uint8Array(ID_BYTES)));
+  const secret = random(new Uint8Array(SECRET_BYTES));
+  return { id, key: `bwk_${id}_${toBase64Url(secret)}`, hash: toBase64Url(sha256(secret)) };
+};
+
+/** Undefined if the text does not have the form of a key. */
+export const parseKey = (text: string): PresentedKey | undefined => {
+  const [, id, encoded] = FORM.exec(text) ?? [];
+  const secret = encoded === undefined ? undefined : fromBase64(encoded);
+  return id === undefined || secret === undefined ? undefined : { id, secret };
+};
+
+/** The key's principal, or why the key is invalid. */
+export const verifyKey = (
+  presented: PresentedKey,
+  record: KeyRecord,
+  nowMs: number,
+): Principal | "wrong_secret" | "expired" => {
+  const hash = fromBase64(record.hash);
+  if (hash === undefined || !equalInConstantTime(sha256(presented.secret), hash)) return "wrong_secret";
+  if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) return "expired";
+  return { id: record.principal, scopes: record.scopes };
+};
+
+/** The hash in Redis with the keys, as the edge reads it: a field per key, and a version. */
+export const publishedKeysName = (prefix: string): string => `${prefix}keys`;
+
+/** The field with the snapshot's version; the id of a key never begins with `@`. */
+export const VERSION_FIELD = "@version";
+
+export const writeKeyRecord = ({ id: _, ...record }: KeyRecord): string => JSON.stringify(record);
+
+/** Undefined unless `writeKeyRecord` could have written the text. */
+export const readKeyRecord = (id: string, text: string): KeyRecord | undefined => {
+  try {
+    const value: unknown = JSON.parse(text);
+    return isRecord(value) ? { ...value, id } : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+const isRecord = (value: unknown): value is Omit<KeyRecord, "id"> => {
+  if (!isJsonObject(value)) return false;
+  const { hash, principal, scopes, expiresAtMs } = value;
+  const isPrincipal = typeof principal === "string" && principal.isWellFormed();
+  const areScopes = Array.isArray(scopes) && scopes.every((scope) => typeof scope === "string");
+  const isExpiry = expiresAtMs === null || typeof expiresAtMs === "number";
+  return typeof hash === "string" && isPrincipal && areScopes && isExpiry;
+};
 
 export type KeyLookupResult =
   | { readonly kind: "found"; readonly record: KeyRecord }

@@ -4,19 +4,24 @@
  */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { Auth } from "../../contract/policy.ts";
+import { OPERATOR_SCOPE } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { OPERATOR_SCOPE } from "../../contract/scopes.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import { bearerToken } from "./api-key.ts";
 import { looksLikeToken } from "./jwt.ts";
-import { ANONYMOUS_IDENTITY, type Identity, missingScopes, principalOf } from "./principal.ts";
-import { ANONYMOUS, type AuthResult, type CheckCredentials } from "./result.ts";
+import {
+  ANONYMOUS,
+  ANONYMOUS_IDENTITY,
+  type AuthResult,
+  type CheckCredentials,
+  type Identity,
+  missingScopes,
+  provenPrincipal,
+} from "./principal.ts";
 
 export interface AuthVariables {
   identity: Identity;
@@ -49,6 +54,10 @@ const unavailable = problem("unavailable", {
   headers: { "retry-after": "1" },
 });
 
+/** The credentials of an `Authorization: Bearer` field (RFC 6750 §2.1). */
+export const bearerToken = (authorization: string | null): string | undefined =>
+  /^bearer +([^ ]+)$/i.exec(authorization ?? "")?.[1];
+
 /** Faults that a token's holder can fix. About an API key a client learns only that it is not valid. */
 const TOKEN_FAULTS: Readonly<Partial<Record<AuthFailureReason, string>>> = {
   malformed: "Unsupported token.",
@@ -73,42 +82,29 @@ export const auth = ({
     return reject(c, "authentication", failure);
   };
 
-  const checkScopes = (
-    c: AuthedContext,
-    { scopes }: Exclude<Auth, "public">,
-    identity: Exclude<Identity, { auth: "none" }>,
-  ): Response | undefined => {
-    const missing = missingScopes({ scopes }, identity.principal);
-    if (missing.length > 0) {
-      const failure = problem("forbidden", {
-        detail: `The credentials lack the scope ${missing.join(", ")}.`,
-        headers: challenge("insufficient_scope", scopes.join(" ")),
-      });
-      return fail(c, identity.principal.id, "insufficient_scope", failure);
-    }
-    c.set("identity", identity);
-    return undefined;
-  };
-
   /** On a public route credentials only decide who may see debug fields. */
   const accept = (c: AuthedContext, token: string, result: AuthResult): Response | undefined => {
     const required = c.get("route").route.policy.auth;
-    const principal = result.kind === "proven" ? principalOf(result.identity) : undefined;
+    const principal = provenPrincipal(result);
     const mayDebug = principal?.scopes.includes(OPERATOR_SCOPE) === true;
     c.set("debug", mayDebug && c.req.header(DEBUG_FIELD) !== undefined);
     if (required === "public") return undefined;
-    switch (result.kind) {
-      case "unavailable":
-        return reject(c, "authentication", unavailable);
-      case "refused": {
-        const { user, reason } = result;
-        const isToken = tokens !== undefined && looksLikeToken(token);
-        const detail = (isToken ? TOKEN_FAULTS[reason] : undefined) ?? "The API key is not valid.";
-        return fail(c, user, reason, unauthenticated(detail, "invalid_token"));
-      }
-      case "proven":
-        return checkScopes(c, required, result.identity);
+    if (result.kind === "unavailable") return reject(c, "authentication", unavailable);
+    if (result.kind === "refused") {
+      const isToken = tokens !== undefined && looksLikeToken(token);
+      const detail = (isToken ? TOKEN_FAULTS[result.reason] : undefined) ?? "The API key is not valid.";
+      return fail(c, result.user, result.reason, unauthenticated(detail, "invalid_token"));
     }
+    const missing = missingScopes(required, result.identity.principal);
+    if (missing.length === 0) {
+      c.set("identity", result.identity);
+      return undefined;
+    }
+    const failure = problem("forbidden", {
+      detail: `The credentials lack the scope ${missing.join(", ")}.`,
+      headers: challenge("insufficient_scope", required.scopes.join(" ")),
+    });
+    return fail(c, result.identity.principal.id, "insufficient_scope", failure);
   };
 
   return createMiddleware<{ Variables: Variables }>(function auth(c, next) {

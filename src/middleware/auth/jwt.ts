@@ -4,12 +4,15 @@
  */
 import { decodeProtectedHeader } from "jose/decode/protected_header";
 import { JOSEError, JWTClaimValidationFailed } from "jose/errors";
+import { createRemoteJWKSet, customFetch, type FetchImplementation } from "jose/jwks/remote";
 import { jwtVerify } from "jose/jwt/verify";
+import { sleep } from "../../lib/async.ts";
 import { createBoundedMap } from "../../lib/bounded-map.ts";
+import { isJsonObject, type JsonObject } from "../../lib/json-object.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
-import { createIssuerKeys, type IssuerKeysOptions } from "./jwks.ts";
-import { readScopes } from "./principal.ts";
-import { ANONYMOUS, type AuthResult, type CheckCredentials, UNAVAILABLE } from "./result.ts";
+import { readBody } from "../body-limit/read-body.ts";
+import type { Log } from "../problems/index.ts";
+import { ANONYMOUS, type AuthResult, type CheckCredentials, readScopes, UNAVAILABLE } from "./principal.ts";
 
 export const JWT_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -94,7 +97,7 @@ const principalId = (sub: unknown): string | undefined => {
 /** The subject of a rejected token is unverified, so it is not reported. */
 const refused = (reason: AuthFailureReason): AuthResult => ({ kind: "refused", reason, user: ANONYMOUS });
 
-export interface JwtVerifierOptions extends Omit<IssuerKeysOptions, "issuer" | "jwksUrl"> {
+export interface JwtVerifierOptions {
   /** The exact `iss`. */
   readonly issuer: string | undefined;
   /** Required `aud`. */
@@ -102,7 +105,102 @@ export interface JwtVerifierOptions extends Omit<IssuerKeysOptions, "issuer" | "
   readonly jwksUrl: string | undefined;
   /** @default ES256, RS256, EdDSA, Ed25519 */
   readonly algorithms?: readonly JwtAlgorithm[] | undefined;
+  readonly fetch: typeof globalThis.fetch;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly log: Log;
 }
+
+const FETCH_TIMEOUT_MS = 3_000;
+const MAX_BYTES = 256 * 1024;
+/** From one fetch to the next. */
+const COOLDOWN_MS = 60_000;
+/** From the first failed fetch to the next, doubled after every further one, until there is a set. */
+const FIRST_RETRY_MS = 1_000;
+/** Age at which the set is refreshed. */
+const MAX_AGE_MS = 600_000;
+const POLL_MS = 20;
+
+interface KeyFetch {
+  readonly startedAtMs: number;
+  isOver: boolean;
+  document?: JsonObject;
+}
+
+/**
+ * The issuer's key set, fetched and cached by jose. Around jose's fetch:
+ * - A fetch begins at most once per cooldown, even if fetches fail. jose's own cooldown counts successful ones only.
+ * - Concurrent requests share one fetch by polling for its result, because Workers must not share promises between
+ *   requests; jose starts a fetch per request there.
+ * - An old set is refreshed in the background, and stays in use while the issuer is down.
+ */
+const createIssuerKeys = (issuer: string, jwksUrl: string, { fetch, now, log }: JwtVerifierOptions) => {
+  let last: KeyFetch | undefined;
+  let fetchedAtMs = 0;
+  let attempts = 0;
+
+  /** False for a time in the future: the clock was set back. */
+  const isRecent = (atMs: number, ms: number): boolean => now() >= atMs && now() - atMs < ms;
+  /** A request that the platform ended leaves its fetch pending. */
+  const isPending = (each: KeyFetch): boolean => !each.isOver && isRecent(each.startedAtMs, FETCH_TIMEOUT_MS);
+
+  const isCoolingDown = (): boolean => {
+    const cooldownMs = keySet.fresh
+      ? COOLDOWN_MS
+      : Math.min(COOLDOWN_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
+    return last !== undefined && isRecent(last.startedAtMs, cooldownMs);
+  };
+
+  const fetchDocument = async (...[url, options]: Parameters<FetchImplementation>): Promise<JsonObject> => {
+    const response = await fetch(url, options);
+    const body = await readBody(response.body?.getReader() ?? null, MAX_BYTES, options.signal);
+    if (response.status !== 200) throw new Error(`the issuer responded ${response.status}`);
+    if (body.kind !== "read") throw new Error(`the issuer's response was ${body.kind}`);
+    const document: unknown = JSON.parse(new TextDecoder().decode(body.bytes));
+    if (!isJsonObject(document) || !Array.isArray(document["keys"]))
+      throw new Error("the issuer's response is not a key set");
+    return document;
+  };
+
+  const fetchOnce: FetchImplementation = async (url, options) => {
+    const other = last;
+    if (other !== undefined && isPending(other)) {
+      while (isPending(other)) await sleep(POLL_MS);
+      if (other.document === undefined) throw new Error("another request's fetch failed");
+      return Response.json(other.document);
+    }
+    if (isCoolingDown()) throw new Error("the last fetch is too recent");
+    const current: KeyFetch = { startedAtMs: now(), isOver: false };
+    last = current;
+    attempts += 1;
+    try {
+      current.document = await fetchDocument(url, options);
+      fetchedAtMs = current.startedAtMs;
+      return Response.json(current.document);
+    } catch (error) {
+      log({ level: "warn", message: "cannot fetch the issuer's keys", issuer, error: String(error) });
+      throw error;
+    } finally {
+      current.isOver = true;
+    }
+  };
+
+  const keySet = createRemoteJWKSet(new URL(jwksUrl), {
+    cooldownDuration: COOLDOWN_MS,
+    cacheMaxAge: Number.POSITIVE_INFINITY,
+    timeoutDuration: FETCH_TIMEOUT_MS,
+    [customFetch]: fetchOnce,
+  });
+
+  return {
+    keySet,
+    /** Starts a fetch of an old set. */
+    refresh: (inBackground: (work: Promise<unknown>) => void): void => {
+      if (keySet.fresh && !isRecent(fetchedAtMs, MAX_AGE_MS) && !isCoolingDown())
+        inBackground(keySet.reload().catch(() => undefined));
+    },
+  };
+};
 
 interface CachedResult {
   readonly result: AuthResult;
@@ -114,7 +212,7 @@ interface CachedResult {
 export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials | undefined => {
   const { issuer, audience, jwksUrl, algorithms = DEFAULT_ALGORITHMS, now } = options;
   if (issuer === undefined || audience === undefined || jwksUrl === undefined) return undefined;
-  const { keySet, refresh } = createIssuerKeys({ ...options, issuer, jwksUrl });
+  const { keySet, refresh } = createIssuerKeys(issuer, jwksUrl, options);
   const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
   const rules = {
     algorithms: [...algorithms],

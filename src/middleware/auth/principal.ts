@@ -1,13 +1,15 @@
-/** The principal of a request, and its scopes. */
+/** The principal of a request with its scopes, and the outcome of a credentials check. */
 import type { Auth } from "../../contract/policy.ts";
 import type { JsonObject } from "../../lib/json-object.ts";
+import type { AuthFailureReason } from "../../security-events/event.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
+import type { RouteVariables } from "../route-policy/index.ts";
 
 export interface Principal {
   readonly id: string;
   readonly scopes: readonly string[];
 }
 
-/** How the client was identified. */
 export type Identity =
   | { readonly auth: "none" }
   | { readonly auth: "api-key" | "jwt"; readonly principal: Principal };
@@ -39,3 +41,28 @@ export const readScopes = ({ scope, scp }: JsonObject): string[] => {
     typeof value === "string" ? value.split(" ") : Array.isArray(value) ? value : [];
   return [...new Set(listed.filter(isScope))].slice(0, MAX_SCOPES);
 };
+
+export type AuthResult =
+  | { readonly kind: "proven"; readonly identity: Exclude<Identity, { auth: "none" }> }
+  | {
+      readonly kind: "refused";
+      readonly reason: AuthFailureReason;
+      /** Identity that the client claims, unverified. */
+      readonly user: string;
+    }
+  /** The credentials cannot be checked now. */
+  | { readonly kind: "unavailable" };
+
+/** The request whose credentials are checked. */
+export type AuthContext = VariableReader<ContextVariables & RouteVariables>;
+
+/** Synchronous if a recent result is cached. */
+export type CheckCredentials = (token: string, c: AuthContext) => AuthResult | Promise<AuthResult>;
+
+export const ANONYMOUS = "anonymous";
+
+export const UNAVAILABLE: AuthResult = { kind: "unavailable" };
+export const MALFORMED: AuthResult = { kind: "refused", reason: "malformed", user: ANONYMOUS };
+
+export const provenPrincipal = (result: AuthResult | undefined): Principal | undefined =>
+  result?.kind === "proven" ? result.identity.principal : undefined;

@@ -24,19 +24,15 @@ const blockedProblem = ({ expiresAtMs }: Blocked, nowMs: number) =>
       });
 
 /** hono/ip-restriction scans a fixed list on every request; this one holds 100,000 networks at no measurable cost. */
-export const blocklist = ({
-  snapshot,
-  report,
-  now,
-}: BlocklistDeps): Middleware<ContextVariables, RejectionVariables> =>
+export const blocklist = (deps: BlocklistDeps): Middleware<ContextVariables, RejectionVariables> =>
   createMiddleware<{ Variables: ContextVariables & RejectionVariables }>(async function blocklist(c, next) {
-    const copy = snapshot(c);
+    const copy = deps.snapshot(c);
     const list = copy instanceof Promise ? await copy : copy;
     const { address } = c.get("client");
-    const nowMs = now();
+    const nowMs = deps.now();
     const blocked = address && list?.match(address, nowMs);
     if (blocked === undefined) return await next();
     const details = `${BLOCKED_RULE}: ${blocked.network}`;
-    report(c, null, { type: "suspicious_activity", rule: BLOCKED_RULE, details });
+    deps.report(c, null, { type: "suspicious_activity", rule: BLOCKED_RULE, details });
     return reject(c, "blocklist", blockedProblem(blocked, nowMs));
   });

@@ -3,7 +3,9 @@
  * for it, and one after a pause. Requests share plain data: one loads the list, the others poll for it.
  */
 import { sleep } from "../../lib/async.ts";
+import { fromBase64 } from "../../lib/encoding.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
+import type { Log } from "../problems/index.ts";
 import type { Blocklist } from "./blocklist.ts";
 
 export type SnapshotContext = VariableReader<ContextVariables>;
@@ -33,8 +35,7 @@ export interface BlocklistSnapshotDeps {
   readonly load: LoadBlocklist;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Operator log. */
-  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
+  readonly log: Log;
 }
 
 /** Age at which the copy is refreshed in the background. */
@@ -111,4 +112,65 @@ export const blocklistSnapshot = ({ load, now, log }: BlocklistSnapshotDeps): Bl
       slowUntilMs !== loadingUntilMs;
     return mustWait ? awaitRefresh() : current?.list;
   };
+};
+
+/** Most networks of a list: 5 MB compiled; an isolate has 128 MB in all. */
+export const MAX_ENTRIES = 200_000;
+
+/** Above the compiled size of the largest list. */
+export const MAX_BYTES = 8 * 1024 * 1024;
+
+/**
+ * The hash in Redis with the compiled list, as the edge reads it: a version (`VERSION_FIELD`), and the list as base64 in
+ * parts, so that no Redis command is large.
+ */
+export const publishedBlocklistName = (prefix: string): string => `${prefix}blocklist`;
+
+/** The field with the number of parts, which are named `0`, `1`, … */
+export const PARTS_FIELD = "@parts";
+
+/** Bytes per part, a multiple of three: only the last part has padding. */
+const PART_BYTES = 192 * 1024;
+const PART_LENGTH = (PART_BYTES / 3) * 4;
+/** More than the largest list needs. */
+const MAX_PARTS = 64;
+
+/** Encoded at a time: a call takes a limited number of arguments. A multiple of three, to avoid padding. */
+const CHUNK_BYTES = 3 * 4_096;
+
+const encode = (bytes: Uint8Array): string => {
+  let text = "";
+  for (let from = 0; from < bytes.byteLength; from += CHUNK_BYTES)
+    text += btoa(String.fromCharCode(...bytes.subarray(from, from + CHUNK_BYTES)));
+  return text;
+};
+
+/** The hash's fields, without the version. */
+export const writeParts = (bytes: Uint8Array): Record<string, string> => {
+  const count = Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES));
+  const fields: Record<string, string> = { [PARTS_FIELD]: String(count) };
+  for (let index = 0; index < count; index += 1)
+    fields[index] = encode(bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES));
+  return fields;
+};
+
+const COUNT = /^[1-9]\d?$/;
+
+/** The compiled list; undefined if a part is missing or invalid. */
+export const readParts = (values: Readonly<Record<string, string>>): Uint8Array | undefined => {
+  const count = values[PARTS_FIELD];
+  if (count === undefined || !COUNT.test(count) || Number(count) > MAX_PARTS) return undefined;
+  let text = "";
+  for (let index = 0; index < Number(count); index += 1) {
+    const part = values[index];
+    if (part === undefined || part.length > PART_LENGTH) return undefined;
+    text += part;
+  }
+  // Standard base64 alone, as the faster method of Workers takes it, which Node 24 lacks.
+  if (text.includes("-") || text.includes("_")) return undefined;
+  try {
+    return Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : fromBase64(text);
+  } catch {
+    return undefined;
+  }
 };

@@ -5,7 +5,7 @@
 import { createMiddleware } from "hono/factory";
 import { type Problem, problem } from "../../contract/problem.ts";
 import { timeoutSignal } from "../../lib/async.ts";
-import { isJson } from "../../lib/media-type.ts";
+import { isJson } from "../../lib/http.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type RejectionVariables, reject } from "../problems/index.ts";

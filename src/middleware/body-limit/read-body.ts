@@ -1,39 +1,25 @@
-/** Reads a body whole, never more of it than is allowed, never longer than its signal lets it. */
+/** Reads a whole body, up to a maximum size, until its signal aborts. */
 
 export type BodyReading =
   | { readonly kind: "read"; readonly bytes: Uint8Array<ArrayBuffer> }
   | { readonly kind: "too_large" }
   | { readonly kind: "timed_out" }
-  /** The client went away, or sent less than it had announced. */
+  /** The client left, or sent less than it had announced. */
   | { readonly kind: "broken" };
 
-export interface ChunkReader {
-  read(): Promise<{ done: boolean; value?: Uint8Array | undefined }>;
-  cancel(reason?: unknown): Promise<void>;
-}
-
-export interface Signal {
-  readonly aborted: boolean;
-  addEventListener(type: "abort", listener: () => void): void;
-  removeEventListener(type: "abort", listener: () => void): void;
-}
-
-/** The announced length where there is one (RFC 9110 §8.6), bytes. */
+/** Bytes; 0 without the field (RFC 9110 §8.6). */
 export const announcedLength = (contentLength: string | null): number =>
   contentLength === null ? 0 : Number(contentLength);
 
-/**
- * @param reader of the body's stream, or null where there is none
- * @param maxBytes the route's `maxBody`
- */
+/** @param reader null if there is no body */
 export const readBody = async (
-  reader: ChunkReader | null,
+  reader: ReadableStreamDefaultReader<Uint8Array> | null,
   maxBytes: number,
-  signal: Signal,
+  signal: AbortSignal,
 ): Promise<BodyReading> => {
   if (reader === null) return { kind: "read", bytes: new Uint8Array(0) };
   const stop = (): void => void reader.cancel().catch(() => undefined);
-  // An abort that has been is not told again.
+  // A signal that has aborted calls no listeners.
   if (signal.aborted) {
     stop();
     return { kind: "timed_out" };

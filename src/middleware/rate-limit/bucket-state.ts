@@ -1,11 +1,9 @@
-/** What an isolate remembers of one bucket, and how many tokens it takes from the store in advance. */
-import { Lease } from "./lease.ts";
-import type { LimitCheck } from "./limit-check.ts";
+/** What an isolate remembers of one bucket: leased tokens, recent usage, and how many tokens to take in advance. */
 import type { BucketAsk, BucketReply } from "./limit-store.ts";
 import type { Limiter } from "./limiter.ts";
 import { BucketRefill, type Refill } from "./refill.ts";
+import type { LimitCheck } from "./request-check.ts";
 import { type BucketLevel, type BucketRule, inAdvance, waitMs } from "./token-bucket.ts";
-import { UsageEwma } from "./usage-ewma.ts";
 
 /** With more refills pending, a request takes its own tokens only. Each may bring twice as many as the one before. */
 const MAX_PENDING = 16;
@@ -21,6 +19,10 @@ const TWO_TRIPS = 2.25;
 const USABLE_LEASE = 0.9;
 /** Least share of a bucket that an isolate may take in advance, whatever its share of the traffic. */
 const MIN_SHARE = 1 / 8;
+/** Extra time for a request that waited in vain for another one's round trip, milliseconds. */
+export const GRACE_MS = 30;
+/** Shortest time between round trips for a limit that is used up, unless it is strict, milliseconds. */
+const PACE_MS = 50;
 /** Tokens of recent usage above which chance hardly matters. */
 const FREQUENT = 8;
 
@@ -54,6 +56,7 @@ export class BucketState {
   #pending: BucketRefill[] = [];
   #denial: Denial | undefined;
   #seen: Seen | undefined;
+  /** No background refills before then: the bucket had fewer tokens than wanted, or the store did not answer. */
   #quietUntilMs = 0;
 
   constructor(limiter: Limiter, local: BucketLevel | undefined) {
@@ -68,7 +71,7 @@ export class BucketState {
     return this.#seen?.rule;
   }
 
-  /** Tokens left in the store and in the lease, as far as the isolate can tell. */
+  /** Tokens left in the store and in the lease, by the isolate's estimate. */
   remaining(limit: BucketRule, nowMs: number): number {
     if (this.#seen === undefined) return limit.capacity;
     return Math.min(this.#seen.rule.capacity, this.#available(this.#seen, nowMs) + this.lease.tokens(nowMs));
@@ -114,7 +117,6 @@ export class BucketState {
     return isLow && (this.#seen === undefined || this.#grantable(this.#seen, nowMs) > 0);
   }
 
-  /** Registers a refill that is about to be sent. */
   expect(refill: Refill, check: LimitCheck, ask: BucketAsk): BucketRefill {
     const isScarce = this.#isScarce(ask.want, refill.sentAtMs);
     const spare = isScarce ? ask.want - ask.need : this.#certain(ask, refill.sentAtMs);
@@ -127,7 +129,7 @@ export class BucketState {
   answered(part: BucketRefill, reply: BucketReply, isRejected: boolean, nowMs: number): void {
     const { available, rule, granted } = reply;
     const { check, own, refill } = part;
-    const { leaseMs, paceMs } = this.#limiter.settings;
+    const { leaseMs } = this.#limiter.settings;
     const isShort = granted < part.ask.want;
     const last = this.#seen?.rule;
     // Another rule may grant what the last one denied.
@@ -139,27 +141,22 @@ export class BucketState {
     this.#remove(part);
     const arrived = granted - (isRejected || reply.waitMs > 0 ? 0 : own);
     const untilMs = refill.sentAtMs + leaseMs;
-    this.lease.add(part.distribute(arrived, untilMs, paceMs), untilMs);
-    if (isShort) this.#rest(nowMs);
+    this.lease.add(part.distribute(arrived, untilMs, PACE_MS), untilMs);
+    if (isShort) this.#quietUntilMs = nowMs + PACE_MS;
   }
 
   failed(part: BucketRefill, nowMs: number): void {
     this.#remove(part);
-    this.#rest(nowMs);
+    this.#quietUntilMs = nowMs + PACE_MS;
   }
 
   #deny({ limit, cost }: LimitCheck, rule: BucketRule, lackMs: number, nowMs: number): void {
-    const { paceMs, leaseMs } = this.#limiter.settings;
+    const { leaseMs } = this.#limiter.settings;
     // A client that was given a time to retry must not be denied then.
     const isPromised = this.#denial !== undefined && this.#denial.untilMs > nowMs;
-    const leastMs = isPromised || limit.strict === true ? 0 : paceMs;
+    const leastMs = isPromised || limit.strict === true ? 0 : PACE_MS;
     const untilMs = nowMs + Math.max(lackMs, leastMs);
     this.#denial = { tokens: cost, untilMs, recheckAtMs: nowMs + leaseMs, rule };
-  }
-
-  /** Pauses background refills: the bucket has fewer tokens than wanted. */
-  #rest(nowMs: number): void {
-    this.#quietUntilMs = nowMs + this.#limiter.settings.paceMs;
   }
 
   #remove(part: BucketRefill): void {
@@ -184,9 +181,9 @@ export class BucketState {
 
   /** Tokens beyond the need that a refill brings for sure: a request that waits in vain may be rejected wrongly. */
   #certain({ rule, need, want }: BucketAsk, nowMs: number): number {
-    const { deadlineMs, graceMs, leaseMs } = this.#limiter.settings;
+    const { deadlineMs, leaseMs } = this.#limiter.settings;
     const isKnown = this.#seen !== undefined && nowMs - this.#seen.atMs < leaseMs / 2;
-    const canAskTwice = this.#limiter.tripMs * TWO_TRIPS < deadlineMs + graceMs;
+    const canAskTwice = this.#limiter.tripMs * TWO_TRIPS < deadlineMs + GRACE_MS;
     if (!isKnown && !canAskTwice) return 0;
     const seen = this.#seen ?? { available: rule.capacity, rule, isShort: false, atMs: nowMs };
     return Math.max(0, Math.min(want, this.#grantable(seen, nowMs)) - need);
@@ -212,5 +209,81 @@ export class BucketState {
   #lowMark(nowMs: number): number {
     const duringTrip = this.usage.perMs(nowMs) * Math.max(this.#limiter.tripMs, MIN_TRIP_MS);
     return TRIPS_AHEAD * duringTrip + Math.sqrt(duringTrip) + 1;
+  }
+}
+
+interface Chunk {
+  tokens: number;
+  readonly untilMs: number;
+}
+
+/** Beyond this many, the two oldest chunks merge and expire with the older one: early, never late. */
+const MAX_CHUNKS = 4;
+
+/** Tokens that the isolate took from the store and has not used. They expire, and are never given back. */
+export class Lease {
+  /** By expiry, the earliest first. */
+  readonly #chunks: Chunk[] = [];
+
+  add(tokens: number, untilMs: number): void {
+    if (tokens <= 0) return;
+    const later = this.#chunks.findIndex((chunk) => chunk.untilMs > untilMs);
+    this.#chunks.splice(later < 0 ? this.#chunks.length : later, 0, { tokens, untilMs });
+    const [first, second] = this.#chunks;
+    if (this.#chunks.length <= MAX_CHUNKS || first === undefined || second === undefined) return;
+    this.#chunks.splice(0, 2, { tokens: first.tokens + second.tokens, untilMs: first.untilMs });
+  }
+
+  /** @param beyondMs counts only tokens that are valid for longer than this */
+  tokens(nowMs: number, beyondMs = 0): number {
+    this.#dropExpired(nowMs);
+    let sum = 0;
+    for (const { tokens, untilMs } of this.#chunks) if (untilMs > nowMs + beyondMs) sum += tokens;
+    return sum;
+  }
+
+  /** @returns the earliest expiry of the tokens used; undefined if there were too few, and then none is used */
+  use(tokens: number, nowMs: number): number | undefined {
+    if (this.tokens(nowMs) < tokens) return undefined;
+    const untilMs = this.#chunks[0]?.untilMs ?? nowMs;
+    let rest = tokens;
+    for (const chunk of this.#chunks) {
+      const used = Math.min(rest, chunk.tokens);
+      chunk.tokens -= used;
+      rest -= used;
+    }
+    return untilMs;
+  }
+
+  #dropExpired(nowMs: number): void {
+    for (let [first] = this.#chunks; first !== undefined; [first] = this.#chunks) {
+      if (first.tokens > 0 && first.untilMs > nowMs) return;
+      this.#chunks.shift();
+    }
+  }
+}
+
+export class UsageEwma {
+  readonly #constantMs: number;
+  #sum = 0;
+  #atMs = Number.NEGATIVE_INFINITY;
+
+  constructor(constantMs: number) {
+    this.#constantMs = constantMs;
+  }
+
+  add(tokens: number, nowMs: number): void {
+    this.#sum = this.at(nowMs) + tokens;
+    this.#atMs = Math.max(this.#atMs, nowMs);
+  }
+
+  /** Tokens per time constant. */
+  at(nowMs: number): number {
+    const sinceMs = nowMs - this.#atMs;
+    return sinceMs > 0 ? this.#sum * Math.exp(-sinceMs / this.#constantMs) : this.#sum;
+  }
+
+  perMs(nowMs: number): number {
+    return this.at(nowMs) / this.#constantMs;
   }
 }

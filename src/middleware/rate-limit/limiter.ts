@@ -11,42 +11,24 @@ import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { WaitUntil } from "../context/index.ts";
 import { BucketState } from "./bucket-state.ts";
-import { LimitCheck } from "./limit-check.ts";
-import { type LimitedClient, limitKeys } from "./limit-key.ts";
-import type { LimitStore } from "./limit-store.ts";
+import { type LimitedClient, type LimitStore, limitKeys } from "./limit-store.ts";
 import { Refill } from "./refill.ts";
-import { type Decided, RequestCheck, type Step } from "./request-check.ts";
-import type { LimitVerdict } from "./verdict.ts";
+import { type Decided, LimitCheck, type LimitVerdict, RequestCheck, type Step } from "./request-check.ts";
 
-export interface LimiterOptions {
+export const LIMITER_DEFAULTS = {
   /**
    * τ: how long an isolate may use tokens that it has taken, milliseconds. In any window W a limit admits at most
-   * capacity + refill × (W + τ). Longer costs fewer round trips. @default 2,000
+   * capacity + refill × (W + τ). Longer costs fewer round trips.
    */
-  readonly leaseMs?: number;
-  /** Longest wait of a request for the store, milliseconds. @default 150 */
-  readonly deadlineMs?: number;
-  /** Extra time for a request that waited in vain for another one's round trip, milliseconds. @default 30 */
-  readonly graceMs?: number;
-  /** Poll interval of a request that waits for another one's round trip, milliseconds. @default 4 */
-  readonly lookEveryMs?: number;
-  /** Shortest time between round trips for a limit that is used up, unless it is strict, milliseconds. @default 50 */
-  readonly paceMs?: number;
-  /** Most buckets that an isolate remembers. @default 20,000 */
-  readonly maxKeys?: number;
-}
-
-export type LimiterSettings = Required<LimiterOptions>;
-
-export const LIMITER_DEFAULTS: LimiterSettings = {
   leaseMs: 2_000,
+  /** Longest wait of a request for the store, milliseconds. */
   deadlineMs: 150,
-  graceMs: 30,
-  lookEveryMs: 4,
-  paceMs: 50,
-  maxKeys: 20_000,
 };
 
+export type LimiterOptions = Readonly<Partial<typeof LIMITER_DEFAULTS>>;
+
+/** Most buckets that an isolate remembers. */
+export const MAX_BUCKETS = 20_000;
 /** Weight of the latest round trip in the expected one. */
 const NEWEST = 0.2;
 /** The expected round trip before the first, milliseconds. */
@@ -54,7 +36,7 @@ const FIRST_TRIP_MS = 50;
 
 /** The isolate's memory, without I/O: `createRateLimiter` and the simulations perform its steps. */
 export class Limiter {
-  readonly settings: LimiterSettings;
+  readonly settings: Required<LimiterOptions>;
   /**
    * Grows each time the clock is seen to be set back: the time that has passed is then unknown, so leases are void. (A
    * clock set back by less than the time since the last reading goes unnoticed; leases then last longer by as much.)
@@ -63,8 +45,8 @@ export class Limiter {
   /** Expected duration of a round trip, milliseconds. */
   tripMs = FIRST_TRIP_MS;
   readonly #clock: () => number;
-  readonly #keyOf: ReturnType<typeof limitKeys>;
-  readonly #states: ReturnType<typeof createBoundedMap<BucketState>>;
+  readonly #keyOf = limitKeys(MAX_BUCKETS);
+  readonly #states = createBoundedMap<BucketState>(MAX_BUCKETS);
   #lastReadMs: number;
   #elapsedMs = 0;
 
@@ -77,16 +59,10 @@ export class Limiter {
     for (const [name, value] of Object.entries(this.settings))
       if (!(value > 0 && value < Number.POSITIVE_INFINITY))
         throw new RangeError(`${name} must be above 0, and finite`);
-    const { maxKeys } = this.settings;
-    if (!(Number.isInteger(maxKeys) && maxKeys > 1))
-      throw new RangeError("maxKeys must be a whole number above 1");
     this.#clock = clock;
     this.#lastReadMs = clock();
-    this.#keyOf = limitKeys(maxKeys);
-    this.#states = createBoundedMap(maxKeys);
   }
 
-  /** Buckets that are remembered. */
   get size(): number {
     return this.#states.size;
   }
@@ -104,7 +80,6 @@ export class Limiter {
     this.tripMs += NEWEST * (ms - this.tripMs);
   }
 
-  /** Begins to check a request. */
   begin(limits: readonly Limit[], client: LimitedClient): RequestCheck {
     return new RequestCheck(this, limits, client);
   }
@@ -159,13 +134,8 @@ export interface RateLimiterDependencies {
 }
 
 /** @throws RangeError for an invalid option */
-export const createRateLimiter = ({
-  options,
-  store,
-  breaker,
-  now,
-  judge = () => "failure",
-}: RateLimiterDependencies): RateLimiter => {
+export const createRateLimiter = (deps: RateLimiterDependencies): RateLimiter => {
+  const { options, store, breaker, now, judge = () => "failure" } = deps;
   const limiter = new Limiter(options, now);
 
   const send = async (refill: Refill): Promise<void> => {

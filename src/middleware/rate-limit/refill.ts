@@ -3,9 +3,10 @@
  * needs, other requests can wait for them. It is plain data, because on Workers requests must not await each other's
  * promises; if the request that sent it dies, it ends by timeout or when a waiting request declares it lost.
  */
-import type { LimitCheck } from "./limit-check.ts";
+
 import type { BucketAsk, BucketReply } from "./limit-store.ts";
 import type { Limiter } from "./limiter.ts";
+import type { LimitCheck } from "./request-check.ts";
 
 /** One bucket's part of a refill. */
 export class BucketRefill {

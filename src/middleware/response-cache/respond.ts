@@ -1,5 +1,5 @@
 /** Responses with the fields of this cache (RFC 9211), and 304 to a client that has the current version. */
-import { noneMatchHolds } from "../../lib/entity-tag.ts";
+import { noneMatchHolds } from "../../lib/http.ts";
 import type { CacheTarget } from "./cacheable.ts";
 import { cancelBody, type FinishedResponse, type StoredResponse } from "./entry.ts";
 

@@ -1,6 +1,7 @@
 /** Finds the request's route in the contract and answers CORS: 404, 405, preflights, and the CORS fields of responses. */
 import { createMiddleware } from "hono/factory";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
+import type { Cors } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
@@ -8,7 +9,6 @@ import { type RejectionVariables, reject } from "../problems/index.ts";
 import { securityHeaders } from "../problems/problem-response.ts";
 import type { ScreeningVariables } from "../screening/index.ts";
 import { setHeaders } from "../set-headers.ts";
-import { corsHeaders, preflightHeaders } from "./cors.ts";
 import type { RouteEntry, RouteTable } from "./route-table.ts";
 
 export interface RouteVariables {
@@ -24,6 +24,53 @@ export interface RoutePolicyDeps {
 }
 
 type Variables = ContextVariables & ScreeningVariables & RouteVariables & RejectionVariables;
+
+/** Time for which a browser may cache a preflight. */
+const PREFLIGHT_MAX_AGE_S = 600;
+
+/** Fields that pages may read beside those that browsers always expose. */
+const EXPOSED =
+  "etag, idempotency-replayed, location, retry-after, x-request-id, ratelimit, ratelimit-policy";
+
+const allowedOrigin = (cors: Cors | undefined, origin: string): string | undefined => {
+  if (cors === undefined) return undefined;
+  if (cors.origins === "*") return "*";
+  return cors.origins.includes(origin) ? origin : undefined;
+};
+
+/**
+ * Fields for an actual request from a page of `origin`; undefined without CORS. If only some sites are allowed, every
+ * response has Vary, or a cache would give one site's response to another.
+ */
+export const corsHeaders = (
+  cors: Cors | undefined,
+  origin: string | null,
+): Record<string, string> | undefined => {
+  const allowed = origin === null ? undefined : allowedOrigin(cors, origin);
+  if (allowed === undefined)
+    return cors === undefined || cors.origins === "*" ? undefined : { vary: "Origin" };
+  return {
+    "access-control-allow-origin": allowed,
+    "access-control-expose-headers": EXPOSED,
+    ...(allowed === "*" ? {} : { vary: "Origin" }),
+  };
+};
+
+/** Fields of a preflight's response. */
+export const preflightHeaders = (
+  cors: Cors | undefined,
+  asked: { origin: string; method: string; headers: readonly string[] },
+): Record<string, string> | undefined => {
+  const allowed = allowedOrigin(cors, asked.origin);
+  if (allowed === undefined) return undefined;
+  return {
+    "access-control-allow-origin": allowed,
+    "access-control-allow-methods": asked.method,
+    ...(asked.headers.length === 0 ? {} : { "access-control-allow-headers": asked.headers.join(", ") }),
+    "access-control-max-age": String(PREFLIGHT_MAX_AGE_S),
+    vary: "Origin, Access-Control-Request-Method, Access-Control-Request-Headers",
+  };
+};
 
 const notAllowed = (allow: string): Problem => problem("method_not_allowed", { headers: { allow } });
 

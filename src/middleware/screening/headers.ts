@@ -1,10 +1,7 @@
 /** Screens header fields: number, size, line breaks, and repeated fields. One look at each. */
 import { type Finding, finding, type ScreeningRule } from "./rules.ts";
 
-/** Names and values, iterable or by callback as in `Headers` and `Map`. */
-export type HeaderFields =
-  | Iterable<readonly [name: string, value: string]>
-  | { forEach(callback: (value: string, name: string) => void): void };
+export type HeaderFields = Iterable<readonly [name: string, value: string]>;
 
 /** Lengths are UTF-16 code units. */
 const MAX_FIELDS = 100;
@@ -50,38 +47,37 @@ const hasBreak = (value: string): boolean => MAYBE_BREAK.test(value) && BREAK.te
 const hasSeveral = ({ separator }: SingleField, value: string): boolean =>
   value.includes(",") && separator.test(value.replace(QUOTED, '""'));
 
+const singleField = (name: string): SingleField | undefined => {
+  const field = singleByLength[name.length];
+  return field && (field.name === name || field.name === name.toLowerCase()) ? field : undefined;
+};
+
+const brokenRule = (
+  value: string,
+  single: SingleField | undefined,
+  isRepeated: boolean,
+): ScreeningRule | undefined => {
+  if (value.length > MAX_VALUE_LENGTH) return "headers_too_large";
+  if (hasBreak(value)) return "control_characters";
+  return isRepeated || (single && hasSeveral(single, value)) ? "duplicate_header" : undefined;
+};
+
 export const screenHeaders = (headers: HeaderFields): Finding | undefined => {
   let first: Finding | undefined;
   let count = 0;
   let length = 0;
   /** Single fields seen, one bit each: the length of the name. */
   let seen = 0;
-
-  const isDuplicate = (name: string, value: string): boolean => {
-    const field = singleByLength[name.length];
-    if (field === undefined || (field.name !== name && field.name !== name.toLowerCase())) return false;
-    const bit = 1 << name.length;
-    const isRepeated = (seen & bit) !== 0;
-    seen |= bit;
-    return isRepeated || hasSeveral(field, value);
-  };
-
-  const brokenRule = (name: string, value: string): ScreeningRule | undefined => {
-    if (value.length > MAX_VALUE_LENGTH) return "headers_too_large";
-    if (hasBreak(value)) return "control_characters";
-    return isDuplicate(name, value) ? "duplicate_header" : undefined;
-  };
-
-  const add = (name: string, value: string): void => {
+  for (const [name, value] of headers) {
     count += 1;
     length += name.length + value.length;
-    if (first !== undefined || length > MAX_TOTAL_LENGTH) return;
-    const rule = brokenRule(name, value);
+    if (first !== undefined || length > MAX_TOTAL_LENGTH) continue;
+    const single = singleField(name);
+    const bit = single === undefined ? 0 : 1 << name.length;
+    const rule = brokenRule(value, single, (seen & bit) !== 0);
+    seen |= bit;
     if (rule !== undefined) first = finding(rule, `header field ${PLAIN_NAME.test(name) ? name : count}`);
-  };
-
-  if (Symbol.iterator in headers) for (const [name, value] of headers) add(name, value);
-  else headers.forEach((value, name) => void add(name, value));
+  }
   // The limits of all fields together come first.
   if (count > MAX_FIELDS) return finding("headers_too_large", "number of header fields");
   if (length > MAX_TOTAL_LENGTH) return finding("headers_too_large", "header fields together");

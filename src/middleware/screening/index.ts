@@ -9,7 +9,7 @@ import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { Match, RouteTable } from "../route-policy/route-table.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import type { HeaderFields } from "./headers.ts";
-import { type Finding, SCREENING_ANSWERS } from "./rules.ts";
+import { type Finding, SCREENING_RULES } from "./rules.ts";
 import { SCREENED_METHODS, screen } from "./screen.ts";
 
 export interface ScreeningVariables {
@@ -28,7 +28,7 @@ export interface ScreeningDeps {
 }
 
 const problemOf = ({ rule, details }: Finding) => {
-  const code = SCREENING_ANSWERS[rule];
+  const code = SCREENING_RULES[rule].answer;
   switch (code) {
     case "not_found":
       // A scanner learns no more than any client that asks for what does not exist.
@@ -42,19 +42,20 @@ const problemOf = ({ rule, details }: Finding) => {
 
 type Variables = ContextVariables & ScreeningVariables & RejectionVariables;
 
-export const screening = ({
-  routes,
-  report,
-  headerFields,
-}: ScreeningDeps): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
+export const screening = (
+  deps: ScreeningDeps,
+): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
   createMiddleware<{ Variables: Variables }>(function screening(c, next) {
     const { method } = c.req;
     const { path, query } = c.get("target");
-    const match = routes.match(method, path);
+    const match = deps.routes.match(method, path);
     c.set("match", match);
     const isRoute = match.kind !== "not_found";
-    const finding = screen({ method, path, query, isRoute, headers: headerFields?.(c) });
+    const finding = screen({ method, path, query, isRoute, headers: deps.headerFields?.(c) });
     if (finding === undefined) return next();
-    report(c, match.kind === "found" ? match.entry.name : null, { type: "suspicious_activity", ...finding });
+    deps.report(c, match.kind === "found" ? match.entry.name : null, {
+      type: "suspicious_activity",
+      ...finding,
+    });
     return Promise.resolve(reject(c, "screening", problemOf(finding)));
   });

@@ -1,34 +1,34 @@
-/** The screening rules, and the problem with which each is answered. */
+/** The screening rules. */
 import type { ProblemCode } from "../../contract/problem.ts";
 
 /**
- * Paths that exist in no contract are answered like every other unknown path, so that scanners learn nothing. Attacks and
- * malformed requests are invalid.
+ * Each rule's problem, and the points that it adds to the client's abuse score: twice as many for what is never sent by
+ * mistake. Paths that exist in no contract are answered like every other unknown path, so that scanners learn nothing.
  */
-export const SCREENING_ANSWERS = {
+export const SCREENING_RULES = {
   /** A `.` or `..` segment, in any encoding. */
-  path_traversal: "invalid_request",
+  path_traversal: { answer: "invalid_request", points: 20 },
   /** C0 controls or DEL in the path; CR, LF or NUL in a header field; NUL in the query. */
-  control_characters: "invalid_request",
+  control_characters: { answer: "invalid_request", points: 20 },
   /** A `%` in the path that begins no escape, or escapes that are not UTF-8. */
-  malformed_encoding: "invalid_request",
+  malformed_encoding: { answer: "invalid_request", points: 10 },
   /** An escaped `/` or `\` in the path, even if the escape is escaped itself. */
-  encoded_separator: "invalid_request",
-  backslash: "invalid_request",
+  encoded_separator: { answer: "invalid_request", points: 10 },
+  backslash: { answer: "invalid_request", points: 10 },
   /** Two slashes in a row in the path. */
-  empty_segment: "not_found",
+  empty_segment: { answer: "not_found", points: 10 },
   /** A `;` in the path: servers interpret it differently. */
-  path_parameter: "not_found",
+  path_parameter: { answer: "not_found", points: 10 },
   /** A path of software that is often attacked, unless the contract has such a route. */
-  scanner_path: "not_found",
-  method: "method_not_allowed",
-  url_too_long: "uri_too_long",
-  headers_too_large: "header_fields_too_large",
+  scanner_path: { answer: "not_found", points: 20 },
+  method: { answer: "method_not_allowed", points: 10 },
+  url_too_long: { answer: "uri_too_long", points: 10 },
+  headers_too_large: { answer: "header_fields_too_large", points: 10 },
   /** Several values of a field that has one. */
-  duplicate_header: "invalid_request",
-} as const satisfies Record<string, ProblemCode>;
+  duplicate_header: { answer: "invalid_request", points: 10 },
+} as const satisfies Record<string, { answer: ProblemCode; points: number }>;
 
-export type ScreeningRule = keyof typeof SCREENING_ANSWERS;
+export type ScreeningRule = keyof typeof SCREENING_RULES;
 
 export interface Finding {
   readonly rule: ScreeningRule;
@@ -41,3 +41,5 @@ export const finding = (rule: ScreeningRule, where: string): Finding => ({
   rule,
   details: `${rule}: ${where}`,
 });
+
+export const isScreeningRule = (rule: string): rule is ScreeningRule => Object.hasOwn(SCREENING_RULES, rule);

@@ -4,7 +4,6 @@
  * expression over its path, and one look at each header field.
  */
 import { type HeaderFields, screenHeaders } from "./headers.ts";
-import { percentDecode } from "./percent-decoding.ts";
 import { type Finding, finding } from "./rules.ts";
 
 export interface ScreenedRequest {
@@ -62,6 +61,30 @@ const SCANNER_PATH = new RegExp(
 const traversingSegment = (path: string): number | undefined => {
   const at = path.search(TRAVERSAL);
   return at < 0 ? undefined : path.slice(0, at + 1).split(/[/\\]/).length - 1;
+};
+
+/** ASCII in more bytes than it needs, which decoders must reject (RFC 3629 §3); the last two bytes hold the character. */
+const OVERLONG = /(?:%c[01]|%e0%8[01]|%f0%80%8[01]|%f8%80%80%8[01]|%fc%80%80%80%8[01])%[89ab][\da-f]/gi;
+const SEPARATOR = /%(?:2f|5c)/i;
+const ASCII = /%[0-7][\da-f]/gi;
+
+const byteAt = (escapes: string, at: number): number => Number.parseInt(escapes.slice(at).slice(1, 3), 16);
+
+/** Decodes once (RFC 3986 §2.1), as the most lenient server might do it: errors are reported, and decoded all the same. */
+const percentDecode = (text: string) => {
+  let isMalformed = false;
+  const shortest = text.replace(OVERLONG, (escapes) => {
+    isMalformed = true;
+    const code = ((byteAt(escapes, -6) & 1) << 6) | (byteAt(escapes, -3) & 0x3f);
+    return `%${code.toString(16).padStart(2, "0")}`;
+  });
+  const hasSeparator = SEPARATOR.test(shortest);
+  try {
+    return { text: decodeURIComponent(shortest), isMalformed, hasSeparator };
+  } catch {
+    const ascii = shortest.replace(ASCII, (escaped) => String.fromCharCode(byteAt(escaped, 0)));
+    return { text: ascii, isMalformed: true, hasSeparator };
+  }
 };
 
 const afterRounds = (rounds: number): string =>

@@ -2,7 +2,7 @@
  * Publishes a part of the database to Redis, where the edge reads it: one hash, replaced as a whole, with the version of
  * its content. Every change raises the version in the same statement (`withNewVersion`).
  */
-import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
+import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
 import type { Database } from "../db/database.ts";
 import { logTransitions } from "../lifecycle/state-change-log.ts";
 import type { OriginLog } from "../log/log.ts";

@@ -9,7 +9,7 @@ import type {
   updateProduct,
 } from "../../contract/api/products.ts";
 import { problem } from "../../contract/problem.ts";
-import { entityTag, matchHolds } from "../../lib/entity-tag.ts";
+import { entityTag, matchHolds } from "../../lib/http.ts";
 import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
 import { pageOf } from "../paging/page.ts";

@@ -2,8 +2,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { apiTitle } from "../../contract/api/routes.ts";
+import type { documentationRoutes } from "../../contract/contract.ts";
 import { contract } from "../../contract/contract.ts";
-import type { documentationRoutes } from "../../contract/documentation.ts";
 import { openApiDocument } from "../../contract/openapi.ts";
 import type { Handlers } from "../handler.ts";
 import { contentSecurityPolicy, docsPage, initializer, problemStyle } from "./page.ts";

@@ -1,6 +1,6 @@
 /** The API reference: Swagger UI on a page of its own, with a static list of the problem types. */
 import { html } from "hono/html";
-import { documentationRoutes } from "../../contract/documentation.ts";
+import { documentationRoutes } from "../../contract/contract.ts";
 import { isProblemCode, problemTypes } from "../../contract/problem.ts";
 
 const { getOpenApi, getDocsScript, getDocsStyle } = documentationRoutes;

@@ -2,7 +2,7 @@
 import { Hono } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { writeKeyRecord } from "../../middleware/auth/published-keys.ts";
+import { writeKeyRecord } from "../../middleware/auth/api-keys.ts";
 import { MAX_BATCH_BYTES } from "../../security-events/aggregator.ts";
 import { compiledBlocklist, serveBlocklist } from "../admin/blocklist/publish.ts";
 import { findKey } from "../admin/keys/store.ts";

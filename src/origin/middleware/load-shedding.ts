@@ -5,6 +5,7 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Priority } from "../../contract/policy.ts";
 import type { Route } from "../../contract/route.ts";
+import type { ConcurrencyLimitOptions } from "../../resilience/concurrency-limit/concurrency-limit.ts";
 import {
   createConcurrencyLimit,
   type LimitGauges,
@@ -12,7 +13,6 @@ import {
   SHED_REASONS,
   type Shed,
 } from "../../resilience/concurrency-limit/concurrency-limit.ts";
-import type { ConcurrencyLimitOptions } from "../../resilience/concurrency-limit/options.ts";
 import { PRIORITIES } from "../../resilience/concurrency-limit/priority-queue.ts";
 import type { EndReason, Scope } from "../db/database.ts";
 import { DeadlineError } from "../db/errors.ts";

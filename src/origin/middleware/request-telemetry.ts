@@ -1,6 +1,6 @@
 /** Metrics, access log and server span of every request, whatever becomes of it. */
 import { matchedRoutes } from "hono/route";
-import { knownMethod } from "../../lib/method.ts";
+import { knownMethod } from "../../lib/http.ts";
 import type { RequestTelemetry, TelemetryRoute } from "../telemetry/request-telemetry.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 

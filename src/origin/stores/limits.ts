@@ -1,7 +1,7 @@
 /** The limiter's store over the origin's own Redis connection, for an origin that runs the guards itself. */
 
 import type { LimitStore } from "../../middleware/rate-limit/limit-store.ts";
-import { createRedisLimitStore } from "../../middleware/rate-limit/redis-limit-store.ts";
+import { createRedisLimitStore } from "../../middleware/rate-limit/limit-store.ts";
 import type { RedisStore } from "../redis/store.ts";
 
 export const limitStoreOf = (redis: RedisStore, keyPrefix: string, scriptFlags?: string): LimitStore =>

@@ -1,5 +1,5 @@
 /** Telemetry of each request that an origin has served: metrics and a line of the log always, a span if it is sampled. */
-import { spanName } from "../../lib/method.ts";
+import { spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";

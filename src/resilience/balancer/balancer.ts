@@ -8,14 +8,14 @@
  *
  * There are no timers and no promises; the clock and the random source are passed in.
  */
+
+import type { BreakerOptions } from "../circuit-breaker/circuit-breaker.ts";
 import {
   type BreakerDependencies,
   createBreaker,
   type Transition,
 } from "../circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../circuit-breaker/options.ts";
-import { Endpoint, EndpointPermit } from "./endpoint.ts";
-import { type BalancerOptions, type BalancerSettings, balancerSettings } from "./options.ts";
+import { Endpoint, EndpointPermit, PROBE_INTERVAL_MS } from "./endpoint.ts";
 
 export interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
   /** Called with the index of an endpoint when its breaker changes state. */
@@ -43,29 +43,32 @@ type Acquired = EndpointPermit | BalancerRejection;
 
 /** After this number of intervals without a probe, requests that are not repeatable serve as probes, too. */
 const LAST_RESORT_INTERVALS = 3;
+/** While more than half of the endpoints are ejected, the next one is probed this often. */
+const PANIC_INTERVAL_MS = 100;
+/** Ratio up to which a better score may be chance and is ignored. */
+const TOLERANCE = 1.25;
+/** An endpoint with half the score, tolerance aside, replaces the other with probability 1 - 1/2³. */
+const SHARPNESS = 3;
 /** An endpoint that is this factor better than both choices is preferred. */
 const FAR_BETTER = 4;
 
 export class Balancer {
   readonly #endpoints: readonly Endpoint[];
-  readonly #settings: BalancerSettings;
   readonly #now: () => number;
   readonly #random: () => number;
   #panickedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(
     weights: readonly number[],
-    settings: BalancerSettings,
     breakerOptions: BreakerOptions,
     { now, random, onTransition }: BalancerDependencies,
   ) {
-    this.#settings = settings;
     this.#now = now;
     this.#random = random;
     const meanWeight = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
     // An ejected endpoint is probed as often as the others. The balancer itself warms up those that return: calls
     // rejected by a breaker's ramp would not reach another endpoint.
-    const maxTimeoutMs = Math.max(settings.probeIntervalMs, breakerOptions.timeoutMs ?? 0);
+    const maxTimeoutMs = Math.max(PROBE_INTERVAL_MS, breakerOptions.timeoutMs ?? 0);
     const options = { maxTimeoutMs, ...breakerOptions, rampMs: 0 };
     this.#endpoints = weights.map((weight, index) => {
       const breaker = createBreaker(options, {
@@ -77,7 +80,7 @@ export class Balancer {
         },
       });
       const onHealthy = (endpoint: Endpoint, nowMs: number): void => this.#recovered(endpoint, nowMs);
-      return new Endpoint({ index, weight: weight / meanWeight, breaker, settings, now, random, onHealthy });
+      return new Endpoint({ index, weight: weight / meanWeight, breaker, now, random, onHealthy });
     });
   }
 
@@ -113,7 +116,7 @@ export class Balancer {
   /** Sends the request to an endpoint whose probe is due. */
   #probe(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): Acquired | undefined {
     // Requests that are not repeatable are risked only if no others come, or recovery would never be noticed.
-    const minMs = isRepeatable ? 0 : LAST_RESORT_INTERVALS * this.#settings.probeIntervalMs;
+    const minMs = isRepeatable ? 0 : LAST_RESORT_INTERVALS * PROBE_INTERVAL_MS;
     const isPanicking = this.#panic(nowMs) && isRepeatable;
     let due: Endpoint | undefined;
     let maxOverdueMs = minMs;
@@ -146,11 +149,10 @@ export class Balancer {
     );
     const unknownMs = this.#medianMs();
     const scoreOf = (endpoint: Endpoint): number => endpoint.score(nowMs, unknownMs);
-    const { tolerance, sharpness } = this.#settings;
     let chosen = first;
     if (second !== undefined) {
-      const ratio = (tolerance * scoreOf(second)) / scoreOf(first);
-      if (ratio < 1 && this.#random() < 1 - ratio ** sharpness) chosen = second;
+      const ratio = (TOLERANCE * scoreOf(second)) / scoreOf(first);
+      if (ratio < 1 && this.#random() < 1 - ratio ** SHARPNESS) chosen = second;
     }
     // Both choices may be bad, as two of three endpoints may be.
     if (this.size > 2) {
@@ -160,7 +162,6 @@ export class Balancer {
     return this.#acquireFrom(chosen, false, nowMs);
   }
 
-  /** Draws an endpoint by share. */
   #draw(candidates: readonly Endpoint[], nowMs: number): Endpoint | undefined {
     const total = candidates.reduce((sum, endpoint) => sum + endpoint.share(nowMs), 0);
     let left = this.#random() * total;
@@ -205,7 +206,7 @@ export class Balancer {
   #panic(nowMs: number): boolean {
     const ejected = this.#endpoints.filter(({ isEjected }) => isEjected);
     if (ejected.length <= this.size / 2) return false;
-    if (Math.abs(nowMs - this.#panickedAtMs) < this.#settings.panicIntervalMs) return true;
+    if (Math.abs(nowMs - this.#panickedAtMs) < PANIC_INTERVAL_MS) return true;
     this.#panickedAtMs = nowMs;
     const [oldest] = ejected.filter(({ options }) => options.breaker.state === "open").sort(byFailure);
     oldest?.options.breaker.probeNow();
@@ -234,11 +235,11 @@ const byFailure = (a: Endpoint, b: Endpoint): number => a.failedAtMs - b.failedA
  */
 export const createBalancer = (
   weights: readonly number[],
-  { breaker = {}, ...options }: BalancerOptions & { readonly breaker?: BreakerOptions },
+  { breaker = {} }: { readonly breaker?: BreakerOptions },
   dependencies: BalancerDependencies,
 ): Balancer => {
   for (const weight of weights)
     if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
       throw new RangeError("a weight must be above 0, and finite");
-  return new Balancer(weights, balancerSettings(options), breaker, dependencies);
+  return new Balancer(weights, breaker, dependencies);
 };

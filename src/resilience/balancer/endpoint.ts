@@ -1,29 +1,36 @@
 /** One endpoint of a balancer: its health, latency and load, the share and score that follow from them, and permits. */
 import type { Breaker, BreakerDependencies, Permit } from "../circuit-breaker/circuit-breaker.ts";
-import { InFlight } from "./in-flight.ts";
-import type { BalancerSettings } from "./options.ts";
-import { PeakEwma } from "./peak-ewma.ts";
+import { DECAY_MS, InFlight, PeakEwma } from "./load.ts";
 
 export interface EndpointOptions extends Pick<BreakerDependencies, "now" | "random"> {
   readonly index: number;
   /** Relative to the mean weight of all endpoints. */
   readonly weight: number;
   readonly breaker: Breaker;
-  readonly settings: BalancerSettings;
   /** Called when a failing endpoint has answered. */
   readonly onHealthy: (endpoint: Endpoint, nowMs: number) => void;
 }
 
+/** Latencies below are equal. */
+const MIN_LATENCY_MS = 5;
+/** Latency that a failure counts for. */
+const PENALTY_MS = 5_000;
+/** Upper bound of a penalty, if the endpoint asks for a longer pause. */
+const MAX_PENALTY_MS = 60_000;
+/** Time in which a recovered endpoint returns to its whole share, and the fraction of it with which it starts. */
+const WARM_UP_MS = 6_000;
+const WARM_UP_FROM = 0.1;
+/** Every endpoint gets a request at least this often, if there are repeatable ones. */
+export const PROBE_INTERVAL_MS = 10_000;
+/** First probe after a failure; the interval doubles with each failed probe. */
+const FIRST_PROBE_MS = 1_000;
 /** Probes are up to a quarter early, at random, so that isolates do not probe together. */
 const PROBE_JITTER = 0.25;
-/** Keeps the exponential backoff finite. */
-const MAX_EXPONENT = 16;
 
 export class Endpoint {
   readonly options: EndpointOptions;
-  readonly latency: PeakEwma;
+  readonly latency = new PeakEwma();
   readonly inFlight = new InFlight();
-  /** Whether its last result was a failure. */
   isFailing = false;
   failedAtMs = Number.NEGATIVE_INFINITY;
   /** Requests sent before the last failure prove no recovery, so each compares this number at its start and end. */
@@ -38,10 +45,8 @@ export class Endpoint {
   #nextProbeAtMs: number;
 
   constructor(options: EndpointOptions) {
-    const { settings, now } = options;
     this.options = options;
-    this.latency = new PeakEwma(settings.decayMs);
-    this.#nextProbeAtMs = now() + this.#jittered(settings.probeIntervalMs);
+    this.#nextProbeAtMs = options.now() + this.#jittered(PROBE_INTERVAL_MS);
   }
 
   /** An ejected endpoint receives probes only. */
@@ -58,30 +63,28 @@ export class Endpoint {
   overdueMs(nowMs: number): number {
     const leftMs = this.#nextProbeAtMs - nowMs;
     // A time further ahead than it was ever set is over, because the clock was set back.
-    return leftMs > 2 * this.options.settings.probeIntervalMs ? Number.POSITIVE_INFINITY : -leftMs;
+    return leftMs > 2 * PROBE_INTERVAL_MS ? Number.POSITIVE_INFINITY : -leftMs;
   }
 
   /** Weight of its share in the draw, reduced while it warms up. */
   share(nowMs: number): number {
-    const { weight, settings } = this.options;
-    const { warmUpMs, warmUpFrom } = settings;
+    const { weight } = this.options;
     const elapsedMs = nowMs - this.#warmUpSinceMs;
-    if (elapsedMs < 0 || elapsedMs >= warmUpMs) return weight;
-    return weight * (warmUpFrom + ((1 - warmUpFrom) * elapsedMs) / warmUpMs);
+    if (elapsedMs < 0 || elapsedMs >= WARM_UP_MS) return weight;
+    return weight * (WARM_UP_FROM + ((1 - WARM_UP_FROM) * elapsedMs) / WARM_UP_MS);
   }
 
   /** Expected latency under its load; lower is better. @param unknownMs latency without samples */
   score(nowMs: number, unknownMs: number): number {
-    const { weight, settings } = this.options;
-    const latencyMs = Math.max(this.latency.ms ?? unknownMs, settings.minLatencyMs, this.#penaltyAt(nowMs));
+    const latencyMs = Math.max(this.latency.ms ?? unknownMs, MIN_LATENCY_MS, this.#penaltyAt(nowMs));
     // A heavier endpoint carries more requests; a single one makes no difference.
-    return latencyMs * Math.max(1, this.inFlight.count(nowMs) / weight);
+    return latencyMs * Math.max(1, this.inFlight.count(nowMs) / this.options.weight);
   }
 
   /** Records the start of a request. @returns the argument for `inFlight.leave` */
   start(isProbe: boolean, nowMs: number): number {
     if (isProbe) this.#probedAtMs = nowMs;
-    if (!this.isFailing) this.#nextProbeAtMs = nowMs + this.options.settings.probeIntervalMs;
+    if (!this.isFailing) this.#nextProbeAtMs = nowMs + PROBE_INTERVAL_MS;
     // The lease of its breaker does that for an ejected endpoint.
     else if (isProbe && !this.isEjected) this.#nextProbeAtMs = nowMs + this.#untilNextProbeMs();
     return this.inFlight.enter(nowMs);
@@ -95,19 +98,18 @@ export class Endpoint {
     this.isFailing = false;
     this.#failedProbes = 0;
     this.#penaltyMs = 0;
-    this.#nextProbeAtMs = nowMs + this.options.settings.probeIntervalMs;
+    this.#nextProbeAtMs = nowMs + PROBE_INTERVAL_MS;
     this.options.onHealthy(this, nowMs);
   }
 
   /** @param isPenalized whether this failure alone moves traffic away */
   failed(isProbe: boolean, isPenalized: boolean, nowMs: number, retryAfterMs = 0): void {
-    const { penaltyMs, maxPenaltyMs } = this.options.settings;
     if (isPenalized || isProbe || this.isFailing)
       this.#penaltyMs = Math.max(
         this.#penaltyAt(nowMs),
         this.latency.ms ?? 0,
-        penaltyMs,
-        Math.min(retryAfterMs, maxPenaltyMs),
+        PENALTY_MS,
+        Math.min(retryAfterMs, MAX_PENALTY_MS),
       );
     if (isProbe) this.#failedProbes += 1;
     this.failures += 1;
@@ -118,7 +120,6 @@ export class Endpoint {
     this.isFailing = true;
   }
 
-  /** Makes its probe due. */
   probeNow(nowMs: number): void {
     this.#nextProbeAtMs = nowMs - 1;
   }
@@ -129,13 +130,12 @@ export class Endpoint {
 
   #penaltyAt(nowMs: number): number {
     const elapsedMs = Math.max(0, nowMs - this.failedAtMs);
-    return this.#penaltyMs * Math.exp(-elapsedMs / this.options.settings.decayMs);
+    return this.#penaltyMs * Math.exp(-elapsedMs / DECAY_MS);
   }
 
   #untilNextProbeMs(): number {
-    const { firstProbeMs, probeIntervalMs } = this.options.settings;
-    const backoffMs = firstProbeMs * 2 ** Math.min(this.#failedProbes, MAX_EXPONENT);
-    return this.#jittered(Math.min(probeIntervalMs, backoffMs));
+    const backoffMs = FIRST_PROBE_MS * 2 ** this.#failedProbes;
+    return this.#jittered(Math.min(PROBE_INTERVAL_MS, backoffMs));
   }
 
   #jittered(ms: number): number {
@@ -219,8 +219,7 @@ export class EndpointPermit {
   /** Another attempt was faster; this one is cancelled. */
   hedgeLost(): void {
     if (!this.#settle(false)) return;
-    const { latency, options } = this.#endpoint;
-    latency.hedgeLost(this.#elapsedMs(), this.#now(), options.settings.penaltyMs);
+    this.#endpoint.latency.hedgeLost(this.#elapsedMs(), this.#now(), PENALTY_MS);
     // An ejected endpoint must be as fast as the others to return.
     if (this.#wasEjected) this.#permit.fail();
     else this.#permit.ignore();

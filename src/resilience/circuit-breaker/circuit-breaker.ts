@@ -5,7 +5,6 @@
  * Decisions are synchronous and take constant time and memory. There are no timers, no promises and no references to
  * callers; the clock and the random source are passed in.
  */
-import { type BreakerOptions, type BreakerSettings, breakerSettings } from "./options.ts";
 import { CallWindow } from "./window.ts";
 
 export const BREAKER_STATES = ["closed", "open", "half_open"] as const;
@@ -58,41 +57,68 @@ export interface BreakerDependencies {
   readonly onTransition?: (transition: Transition) => void;
 }
 
-/** Permission to make one call. Only the first outcome counts. */
-export interface Permit {
-  readonly granted: true;
-  ok(): void;
-  /** @param retryAfterMs pause that the dependency asked for */
-  fail(retryAfterMs?: number): void;
-  ignore(): void;
-}
-
 export interface Rejection {
   readonly granted: false;
   /** When to try again, on the breaker's clock. */
   readonly retryAtMs: number;
 }
 
-export interface Breaker {
-  /**
-   * Decides at once. The holder of a permit must settle it.
-   *
-   * @param leaseMs maximum duration of the call; extends the lease of a probe beyond `halfOpenTimeoutMs`
-   */
-  tryAcquire(leaseMs?: number): Permit | Rejection;
-  /**
-   * Awaits one call. Cancellation is up to the caller; `classify` sees it as an error.
-   *
-   * @throws BreakerOpenError without making the call, or the error of the call
-   */
-  run<T>(call: () => Promise<T>, classify: (error: unknown) => Outcome): Promise<T>;
-  /** Ends the open time, because the dependency is likely to be back. */
-  probeNow(): void;
-  /** An open breaker becomes half-open with the first call after its open time. */
-  readonly state: BreakerState;
-  /** Rejected calls since creation. */
-  readonly rejections: number;
+/** Permission to make one call. */
+export type Permit = Pick<CallPermit, "granted" | "ok" | "fail" | "ignore">;
+
+export type Breaker = Readonly<
+  Pick<CircuitBreaker, "tryAcquire" | "run" | "probeNow" | "state" | "rejections">
+>;
+
+/** Durations are milliseconds. */
+const DEFAULTS = {
+  /** Consecutive failures that open it; `failure_threshold` in the guide. */
+  failureThreshold: 5,
+  /** Successful probes that close it; `success_threshold` in the guide. */
+  successThreshold: 3,
+  /** Upper bound of the first open time, doubled each time, with full jitter; `timeout` in the guide. */
+  timeoutMs: 1_000,
+  /** Upper bound of every open time, pushback included. */
+  maxTimeoutMs: 60_000,
+  /** Lease of a probe, after which it has failed; `half_open_timeout` in the guide. */
+  halfOpenTimeoutMs: 5_000,
+  /** Calls in the window below which ratios are ignored. */
+  minimumCalls: 20,
+  /** Ratio of failures in the window that opens it. */
+  failureRatio: 0.5,
+  /** Duration from which a call is slow. */
+  slowCallMs: Number.POSITIVE_INFINITY,
+  /** Ratio of slow calls in the window that opens it. */
+  slowRatio: 0.8,
+  /** Time after closing during which the ratio of admitted calls grows to 1. */
+  rampMs: 10_000,
+  /** Ratio of admitted calls at the start of the ramp. */
+  rampFrom: 0.1,
+};
+
+type BreakerSettings = Readonly<typeof DEFAULTS>;
+
+export interface BreakerOptions extends Partial<Omit<BreakerSettings, "slowCallMs">> {
+  readonly slowCallMs?: number | undefined;
 }
+
+const COUNTS = ["failureThreshold", "successThreshold", "minimumCalls"] as const;
+const DURATIONS = ["timeoutMs", "maxTimeoutMs", "halfOpenTimeoutMs", "slowCallMs"] as const;
+const RATIOS = ["failureRatio", "slowRatio", "rampFrom"] as const;
+
+/** @throws RangeError that names an invalid option */
+const breakerSettings = (options: BreakerOptions): BreakerSettings => {
+  const settings = { ...DEFAULTS, ...options, slowCallMs: options.slowCallMs ?? DEFAULTS.slowCallMs };
+  for (const name of COUNTS)
+    if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
+      throw new RangeError(`${name} must be a whole number above 0`);
+  for (const name of DURATIONS) if (!(settings[name] > 0)) throw new RangeError(`${name} must be above 0`);
+  for (const name of RATIOS)
+    if (!(settings[name] > 0 && settings[name] <= 1))
+      throw new RangeError(`${name} must be above 0, at most 1`);
+  if (!(settings.rampMs >= 0)) throw new RangeError("rampMs must not be negative");
+  return settings;
+};
 
 /** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
@@ -102,12 +128,14 @@ const SUCCESSES_PER_READING = 4;
 /** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 30;
 
-class CircuitBreaker implements Breaker {
+class CircuitBreaker {
   readonly #settings: BreakerSettings;
   readonly #dependencies: BreakerDependencies;
   readonly #timesCalls: boolean;
   readonly #window = new CallWindow();
+  /** An open breaker becomes half-open with the first call after its open time. */
   state: BreakerState = "closed";
+  /** Rejected calls since creation. */
   rejections = 0;
   #generation = 0;
   /** Shared by equal rejections; open or probing, it also holds the end of the open time or of the probe's lease. */
@@ -132,7 +160,8 @@ class CircuitBreaker implements Breaker {
     this.#timesCalls = settings.slowCallMs !== Number.POSITIVE_INFINITY;
   }
 
-  tryAcquire(leaseMs = 0): CallPermit | Rejection {
+  /** The holder of a permit must settle it. @param leaseMs extends the lease of a probe beyond `halfOpenTimeoutMs` */
+  tryAcquire(leaseMs = 0): Permit | Rejection {
     const isClosed = this.state === "closed";
     // Reading the clock takes a third of the time of everything else.
     if (isClosed && !this.#timesCalls && this.#rampCredit === RAMP_OVER) return this.#admit(0);
@@ -151,19 +180,24 @@ class CircuitBreaker implements Breaker {
     return this.#admit(nowMs);
   }
 
+  /** Cancellation is up to the caller; `classify` sees it as an error. @throws BreakerOpenError, or the call's error */
   async run<T>(call: () => Promise<T>, classify: (error: unknown) => Outcome): Promise<T> {
     const permit = this.tryAcquire();
     if (!permit.granted) throw this.#openError(permit);
     try {
       const result = await call();
-      permit.settle("success");
+      permit.ok();
       return result;
     } catch (error) {
-      permit.settle(classify(error));
+      const outcome = classify(error);
+      if (outcome === "success") permit.ok();
+      else if (outcome === "failure") permit.fail();
+      else permit.ignore();
       throw error;
     }
   }
 
+  /** Ends the open time, because the dependency is likely to be back. */
   probeNow(): void {
     if (this.state === "open") this.#rejectUntil(Number.NEGATIVE_INFINITY);
   }
@@ -274,7 +308,8 @@ class CircuitBreaker implements Breaker {
   }
 }
 
-class CallPermit implements Permit {
+/** Only the first outcome counts. */
+class CallPermit {
   readonly granted = true;
   readonly #generation: number;
   readonly #startedMs: number;
@@ -292,6 +327,7 @@ class CallPermit implements Permit {
     this.settle("success");
   }
 
+  /** @param retryAfterMs pause that the dependency asked for */
   fail(retryAfterMs?: number): void {
     this.settle("failure", retryAfterMs);
   }

@@ -7,11 +7,6 @@
  */
 import type { Priority } from "../../contract/policy.ts";
 import { type Baseline, GradientLimit } from "./gradient.ts";
-import {
-  type ConcurrencyLimitOptions,
-  type ConcurrencyLimitSettings,
-  concurrencyLimitSettings,
-} from "./options.ts";
 import { PriorityQueue, type QueueEntry } from "./priority-queue.ts";
 
 export const SHED_REASONS = [
@@ -62,14 +57,57 @@ export interface LimitGauges {
   readonly queued: number;
 }
 
-export interface ConcurrencyLimit extends LimitGauges {
-  /** @param kind a closed set of names for work that takes about equally long */
-  tryAcquire(kind: string): Permit | undefined;
-  /** For a request without a permit. @returns "queue_full" if the request is shed at once */
-  enqueue(kind: string, priority: Priority, listener: QueueListener): Waiting | "queue_full";
-  /** Sheds requests that have waited too long. Must be called regularly while requests are queued. */
-  sweep(): void;
-}
+/** Durations are milliseconds. */
+const DEFAULTS = {
+  /** Lower bound of the limit; a probe still halves it. */
+  minLimit: 1,
+  /** Upper bound of the limit. */
+  maxLimit: 1_000,
+  /** The limit before anything is measured. */
+  initialLimit: 10,
+  /** The ratio of latency to baseline that the limit aims at; above 1. */
+  tolerance: 1.4,
+  /** Queue length for writes as a share of the limit; reads may fill 60 % of it, background work 30 %. */
+  queueRatio: 0.8,
+  /** Minimum queue length for writes, with the same shares. */
+  minQueue: 8,
+  /** Requests wait no longer than the work takes, and never longer than this. */
+  maxWaitMs: 1_000,
+  /** Arrivals after this long without a queue are a burst, and may wait this long. */
+  burstMs: 1_000,
+  /** Queue length for the writes of a burst, with the same shares. */
+  burstQueue: 1_000,
+  /** Minimum time between adjustments of the limit. */
+  windowMs: 100,
+  /** Minimum number of results for an adjustment. */
+  minimumSamples: 10,
+};
+
+export type ConcurrencyLimitSettings = Readonly<typeof DEFAULTS>;
+export type ConcurrencyLimitOptions = Partial<ConcurrencyLimitSettings>;
+
+const isWhole = (value: number, least: number): boolean => Number.isInteger(value) && value >= least;
+
+export const concurrencyLimitSettings = (options: ConcurrencyLimitOptions): ConcurrencyLimitSettings => {
+  const settings = { ...DEFAULTS, ...options };
+  const { minLimit, maxLimit, initialLimit, tolerance, queueRatio } = settings;
+  const isValid: Readonly<Record<keyof ConcurrencyLimitSettings, boolean>> = {
+    minLimit: isWhole(minLimit, 1) && minLimit <= maxLimit,
+    maxLimit: isWhole(maxLimit, 1),
+    initialLimit: isWhole(initialLimit, 1) && initialLimit >= minLimit && initialLimit <= maxLimit,
+    tolerance: tolerance > 1 && Number.isFinite(tolerance),
+    queueRatio: queueRatio >= 0 && Number.isFinite(queueRatio),
+    minQueue: isWhole(settings.minQueue, 0),
+    maxWaitMs: settings.maxWaitMs > 0,
+    burstMs: settings.burstMs >= 0,
+    burstQueue: isWhole(settings.burstQueue, 0),
+    windowMs: settings.windowMs > 0,
+    minimumSamples: isWhole(settings.minimumSamples, 1),
+  };
+  const invalid = Object.entries(isValid).flatMap(([name, valid]) => (valid ? [] : [name]));
+  if (invalid.length > 0) throw new RangeError(`invalid concurrency limit: ${invalid.join(", ")}`);
+  return settings;
+};
 
 /** Minimum queue timeout; covers event-loop pauses. */
 const MIN_WAIT_MS = 50;
@@ -81,41 +119,40 @@ interface Request {
   readonly listener: QueueListener;
 }
 
-class AdaptiveLimit implements ConcurrencyLimit {
+export class ConcurrencyLimit implements LimitGauges {
   readonly #settings: ConcurrencyLimitSettings;
   readonly #now: () => number;
   readonly #onShed: ((shed: Shed) => void) | undefined;
   readonly #gradient: GradientLimit;
   readonly #queue = new PriorityQueue<Request>();
-  #inFlight = 0;
+  inFlight = 0;
   #isAdmitting = false;
   #lastQueuedMs = Number.NEGATIVE_INFINITY;
   #burstUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(settings: ConcurrencyLimitSettings, { now, onShed }: ConcurrencyLimitDependencies) {
-    this.#settings = settings;
+  /** @throws RangeError for an invalid option, naming it */
+  constructor(options: ConcurrencyLimitOptions, { now, onShed }: ConcurrencyLimitDependencies) {
+    this.#settings = concurrencyLimitSettings(options);
     this.#now = now;
     this.#onShed = onShed;
-    this.#gradient = new GradientLimit(settings, now());
+    this.#gradient = new GradientLimit(this.#settings, now());
   }
 
   get limit(): number {
     return this.#gradient.permits;
   }
 
-  get inFlight(): number {
-    return this.#inFlight;
-  }
-
   get queued(): number {
     return this.#queue.size;
   }
 
+  /** @param kind a closed set of names for work that takes about equally long */
   tryAcquire(kind: string): Permit | undefined {
-    if (this.#inFlight >= this.#gradient.permits) return undefined;
+    if (this.inFlight >= this.#gradient.permits) return undefined;
     return this.#acquire(this.#gradient.baselineOf(kind), this.#now());
   }
 
+  /** For a request without a permit. @returns "queue_full" if the request is shed at once */
   enqueue(kind: string, priority: Priority, listener: QueueListener): Waiting | "queue_full" {
     const nowMs = this.#now();
     this.#gradient.markFull();
@@ -133,20 +170,21 @@ class AdaptiveLimit implements ConcurrencyLimit {
     return { leave: () => this.#queue.remove(entry) };
   }
 
+  /** Sheds requests that have waited too long. Must be called regularly while requests are queued. */
   sweep(): void {
     this.#settle(this.#now());
   }
 
   #acquire(baseline: Baseline, startedMs: number): Permit {
-    this.#inFlight += 1;
-    const isSample = this.#gradient.isSample(this.#inFlight, startedMs);
+    this.inFlight += 1;
+    const isSample = this.#gradient.isSample(this.inFlight, startedMs);
     let isReleased = false;
     return {
       release: (outcome) => {
         if (isReleased) return;
         isReleased = true;
         const nowMs = this.#now();
-        this.#inFlight -= 1;
+        this.inFlight -= 1;
         if (outcome === "ok") this.#gradient.ok(nowMs, nowMs - startedMs, baseline, isSample);
         else if (outcome === "missed") this.#gradient.missed(nowMs);
         this.#settle(nowMs);
@@ -169,7 +207,7 @@ class AdaptiveLimit implements ConcurrencyLimit {
   }
 
   #admit(nowMs: number): void {
-    while (this.#inFlight < this.#gradient.permits) {
+    while (this.inFlight < this.#gradient.permits) {
       const { first } = this.#queue;
       if (first === undefined) return;
       this.#queue.remove(first);
@@ -213,4 +251,4 @@ class AdaptiveLimit implements ConcurrencyLimit {
 export const createConcurrencyLimit = (
   options: ConcurrencyLimitOptions,
   dependencies: ConcurrencyLimitDependencies,
-): ConcurrencyLimit => new AdaptiveLimit(concurrencyLimitSettings(options), dependencies);
+): ConcurrencyLimit => new ConcurrencyLimit(options, dependencies);

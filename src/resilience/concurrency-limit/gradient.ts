@@ -7,7 +7,7 @@
  * overload. So, as in Envoy's adaptive concurrency filter and BBR's ProbeRTT, the baselines are measured anew at
  * intervals, by a probe: a short time at half of the limit.
  */
-import type { ConcurrencyLimitSettings } from "./options.ts";
+import type { ConcurrencyLimitSettings } from "./concurrency-limit.ts";
 
 /** The mean latency of one kind of work that began with little else in flight. */
 export interface Baseline {
@@ -76,37 +76,28 @@ export class GradientLimit {
   readonly #settings: ConcurrencyLimitSettings;
   readonly #baselines = new Map<string, Baseline>();
   readonly #otherBaseline: Baseline = { latencyMs: 0, weight: 0 };
-  /** Not rounded, so that small steps add up. */
-  #limit: number;
+  /** The limit outside probes. Not rounded, so that small steps add up. */
+  limit: number;
   /** The limit when the last probe began. */
   #probedLimit: number;
   #window: Window;
   #probe: Probe | undefined;
   #nextProbeMs = Number.POSITIVE_INFINITY;
-  #latencyMs = 0;
+  /** Mean latency of the last window, milliseconds. */
+  latencyMs = 0;
   #ratio = 1;
 
   constructor(settings: ConcurrencyLimitSettings, nowMs: number) {
     this.#settings = settings;
-    this.#limit = settings.initialLimit;
+    this.limit = settings.initialLimit;
     this.#probedLimit = settings.initialLimit;
     this.#window = startWindow(nowMs);
   }
 
   /** How much may be in flight: half of the limit during a probe. */
   get permits(): number {
-    const permits = Math.round(this.#limit);
+    const permits = Math.round(this.limit);
     return this.#probe === undefined ? permits : halfOf(permits);
-  }
-
-  /** The limit outside probes, not rounded. */
-  get limit(): number {
-    return this.#limit;
-  }
-
-  /** Mean latency of the last window, milliseconds. */
-  get latencyMs(): number {
-    return this.#latencyMs;
   }
 
   baselineOf(kind: string): Baseline {
@@ -121,7 +112,7 @@ export class GradientLimit {
   /** Whether work that begins now is a sample for its baseline. @param inFlight with this work */
   isSample(inFlight: number, nowMs: number): boolean {
     if (this.#probe !== undefined && nowMs < this.#probe.sampleFromMs) return false;
-    return inFlight <= halfOf(Math.round(this.#limit));
+    return inFlight <= halfOf(Math.round(this.limit));
   }
 
   /** A request has to wait. */
@@ -151,7 +142,7 @@ export class GradientLimit {
       const { minEndMs, maxEndMs, samples } = this.#probe;
       if (nowMs >= maxEndMs || (nowMs >= minEndMs && samples >= Math.max(MIN_PROBE_SAMPLES, this.permits))) {
         this.#probe = undefined;
-        this.#window = startWindow(nowMs + this.#latencyMs);
+        this.#window = startWindow(nowMs + this.latencyMs);
       }
       return;
     }
@@ -168,12 +159,12 @@ export class GradientLimit {
   #isComplete(nowMs: number): boolean {
     const { windowMs, minimumSamples } = this.#settings;
     const { fromMs, ok, missed } = this.#window;
-    return ok + missed >= minimumSamples && nowMs - fromMs >= Math.max(windowMs, this.#latencyMs);
+    return ok + missed >= minimumSamples && nowMs - fromMs >= Math.max(windowMs, this.latencyMs);
   }
 
   #endWindow(nowMs: number): void {
     const { isFull, ok, latencyMs } = this.#window;
-    if (ok > 0) this.#latencyMs = latencyMs / ok;
+    if (ok > 0) this.latencyMs = latencyMs / ok;
     if (isFull) {
       this.#adjust();
       this.#planProbe(nowMs);
@@ -181,7 +172,7 @@ export class GradientLimit {
       // With little in flight the baselines are up to date.
       this.#nextProbeMs = Number.POSITIVE_INFINITY;
     }
-    this.#window = startWindow(isFull ? nowMs + this.#latencyMs : nowMs);
+    this.#window = startWindow(isFull ? nowMs + this.latencyMs : nowMs);
   }
 
   #adjust(): void {
@@ -190,10 +181,10 @@ export class GradientLimit {
     // The ratio of sums: each kind counts for as much of the limit as it fills.
     if (ok > 0) this.#ratio = latencyMs / baselineMs;
     const gradient = Math.max(ok > 0 ? tolerance / this.#ratio : 1, MIN_GRADIENT);
-    const wanted = Math.min(this.#limit * gradient, this.#limit + Math.sqrt(this.#limit));
-    const lowest = Math.min(this.#limit, this.#probedLimit * UNPROBED_SHARE);
+    const wanted = Math.min(this.limit * gradient, this.limit + Math.sqrt(this.limit));
+    const lowest = Math.min(this.limit, this.#probedLimit * UNPROBED_SHARE);
     const next = Math.max(wanted, lowest) * (1 - (MISSED_FACTOR * missed) / (ok + missed));
-    this.#limit = Math.min(Math.max(next, minLimit), maxLimit);
+    this.limit = Math.min(Math.max(next, minLimit), maxLimit);
   }
 
   /** At round times, so that processes that share a backend and a clock probe together, not under each other's load. */
@@ -205,19 +196,19 @@ export class GradientLimit {
 
   /** A power of two, so that longer intervals are multiples of shorter ones. */
   #probeIntervalMs(): number {
-    return 2 ** Math.ceil(Math.log2(Math.max(PROBE_INTERVAL_MS, PROBE_INTERVAL_LATENCIES * this.#latencyMs)));
+    return 2 ** Math.ceil(Math.log2(Math.max(PROBE_INTERVAL_MS, PROBE_INTERVAL_LATENCIES * this.latencyMs)));
   }
 
   #beginProbe(nowMs: number): void {
     const minEndMs = nowMs + this.#probeIntervalMs() * PROBE_SHARE;
     this.#probe = {
-      sampleFromMs: nowMs + this.#latencyMs,
+      sampleFromMs: nowMs + this.latencyMs,
       minEndMs,
-      maxEndMs: minEndMs + Math.max(PROBE_TIMEOUT_MS, PROBE_TIMEOUT_LATENCIES * this.#latencyMs),
+      maxEndMs: minEndMs + Math.max(PROBE_TIMEOUT_MS, PROBE_TIMEOUT_LATENCIES * this.latencyMs),
       samples: 0,
     };
     this.#nextProbeMs = Number.POSITIVE_INFINITY;
-    this.#probedLimit = this.#limit;
+    this.#probedLimit = this.limit;
     for (const baseline of [...this.#baselines.values(), this.#otherBaseline])
       baseline.weight = Math.min(baseline.weight, PROBE_WEIGHT);
   }

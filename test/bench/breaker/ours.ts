@@ -3,8 +3,8 @@
 import { withRetries } from "../../../src/origin/db/retries.ts";
 import { untilEnd } from "../../../src/origin/db/until-end.ts";
 import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
+import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
 
 const create = (options: BreakerOptions = {}): Breaker =>
   createBreaker(options, { now: Date.now, random: () => 0.999 });

@@ -1,5 +1,5 @@
 /** A long blocklist: addresses and ranges of both families, none of them a client's. */
-import { compileBlocklist } from "../../../src/middleware/blocklist/binary-format.ts";
+import { compileBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import { type Network, parseNetwork, writeCidr } from "../../../src/middleware/blocklist/network.ts";
 import { seededRandom } from "../pool/seeded-random.ts";
 

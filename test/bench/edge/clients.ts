@@ -1,5 +1,5 @@
 /** The clients, each with its own address and key, and their requests. */
-import { createKey } from "../../../src/middleware/auth/api-key.ts";
+import { createKey } from "../../../src/middleware/auth/api-keys.ts";
 import { seededRandom } from "../pool/seeded-random.ts";
 import { rawRequest } from "../support/request-batch.ts";
 

@@ -4,17 +4,13 @@ import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
 import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
-import {
-  publishedKeysName,
-  VERSION_FIELD,
-  writeKeyRecord,
-} from "../../../src/middleware/auth/published-keys.ts";
-import { publishedBlocklistName, writeParts } from "../../../src/middleware/blocklist/published-blocklist.ts";
+import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../../src/middleware/auth/api-keys.ts";
+import { publishedBlocklistName, writeParts } from "../../../src/middleware/blocklist/snapshot.ts";
 import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limit-key.ts";
+} from "../../../src/middleware/rate-limit/limit-store.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { connectRedis } from "../../../src/origin/redis/connect.ts";
 import { withStockScripts } from "../support/stock-scripts.ts";

@@ -1,5 +1,5 @@
 /** What every limiter is to the benchmark. */
-import type { LimitMode } from "../../../src/middleware/rate-limit/verdict.ts";
+import type { LimitMode } from "../../../src/middleware/rate-limit/request-check.ts";
 import type { Rule } from "./rule.ts";
 
 export interface Said {

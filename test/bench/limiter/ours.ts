@@ -1,9 +1,9 @@
 /** This project's limiter, put together as the edge does. */
 import type { Limit } from "../../../src/contract/policy.ts";
 import { createRedis } from "../../../src/edge/stores/redis.ts";
+import { createRedisLimitStore } from "../../../src/middleware/rate-limit/limit-store.ts";
 import { createRateLimiter, LIMITER_DEFAULTS } from "../../../src/middleware/rate-limit/limiter.ts";
-import { createRedisLimitStore } from "../../../src/middleware/rate-limit/redis-limit-store.ts";
-import type { LimitVerdict } from "../../../src/middleware/rate-limit/verdict.ts";
+import type { LimitVerdict } from "../../../src/middleware/rate-limit/request-check.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { Contestant, Isolate, IsolateSetup, Said } from "./contestant.ts";
 import { bucketOf, type Rule } from "./rule.ts";

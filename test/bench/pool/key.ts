@@ -1,6 +1,5 @@
 /** The API key that requests with an Idempotency-Key carry: the same in every run, as nothing is behind it. */
-import { createKey } from "../../../src/middleware/auth/api-key.ts";
-import { writeKeyRecord } from "../../../src/middleware/auth/published-keys.ts";
+import { createKey, writeKeyRecord } from "../../../src/middleware/auth/api-keys.ts";
 
 const { id, key, hash } = createKey((bytes) => bytes.fill(7));
 

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  bearerToken,
   createKey,
   type KeyRecord,
   type PresentedKey,
   parseKey,
   verifyKey,
-} from "../../../src/middleware/auth/api-key.ts";
+} from "../../../src/middleware/auth/api-keys.ts";
+import { bearerToken } from "../../../src/middleware/auth/index.ts";
 
 const NOW_MS = 1_800_000_000_000;
 

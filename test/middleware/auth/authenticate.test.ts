@@ -2,8 +2,12 @@
 import { expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { createKey, type KeyRecord } from "../../../src/middleware/auth/api-key.ts";
-import { apiKeys, type KeyLookupResult } from "../../../src/middleware/auth/api-keys.ts";
+import {
+  apiKeys,
+  createKey,
+  type KeyLookupResult,
+  type KeyRecord,
+} from "../../../src/middleware/auth/api-keys.ts";
 import { auth } from "../../../src/middleware/auth/index.ts";
 import { routeLimits } from "../../../src/middleware/rate-limit/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";

@@ -6,7 +6,7 @@ import {
   type JwtAlgorithm,
   type JwtVerifierOptions,
 } from "../../../src/middleware/auth/jwt.ts";
-import type { AuthResult } from "../../../src/middleware/auth/result.ts";
+import type { AuthResult } from "../../../src/middleware/auth/principal.ts";
 import { requestReader } from "../support/app.ts";
 
 export const ISSUER = "https://issuer.example/";

@@ -1,6 +1,6 @@
 import { exportJWK, generateKeyPair, type JWK } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { AuthResult } from "../../../src/middleware/auth/result.ts";
+import type { AuthResult } from "../../../src/middleware/auth/principal.ts";
 import { isWorkerd } from "../../support/runtime.ts";
 import {
   type Bench,

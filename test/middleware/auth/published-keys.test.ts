@@ -1,12 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createKey, type KeyRecord } from "../../../src/middleware/auth/api-key.ts";
 import {
+  createKey,
+  type KeyRecord,
   publishedKeysName,
   readKeyRecord,
   VERSION_FIELD,
   writeKeyRecord,
-} from "../../../src/middleware/auth/published-keys.ts";
+} from "../../../src/middleware/auth/api-keys.ts";
 
 const record: KeyRecord = {
   id: "AAAAAAAAAAAA",

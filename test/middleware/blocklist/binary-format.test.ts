@@ -5,9 +5,9 @@ import {
   compiledBytes,
   familiesOf,
   HEADER_BYTES,
+  readBlocklist,
   WORD_BYTES,
-} from "../../../src/middleware/blocklist/binary-format.ts";
-import { readBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
+} from "../../../src/middleware/blocklist/blocklist.ts";
 import { address, anyAddress, blocklist, entry, read } from "./support.ts";
 
 const ENTRIES = [

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
-import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/binary-format.ts";
+import { VERSION_FIELD } from "../../../src/middleware/auth/api-keys.ts";
+import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import { writeCidr } from "../../../src/middleware/blocklist/network.ts";
 import {
   MAX_ENTRIES,
@@ -9,7 +9,7 @@ import {
   publishedBlocklistName,
   readParts,
   writeParts,
-} from "../../../src/middleware/blocklist/published-blocklist.ts";
+} from "../../../src/middleware/blocklist/snapshot.ts";
 import { type ClientAddress, writeAddress } from "../../../src/middleware/context/client.ts";
 import { read } from "./support.ts";
 

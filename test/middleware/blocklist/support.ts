@@ -1,6 +1,10 @@
 import fc from "fast-check";
-import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/binary-format.ts";
-import { type Blocklist, readBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
+import {
+  type Blocklist,
+  type BlocklistEntry,
+  compileBlocklist,
+  readBlocklist,
+} from "../../../src/middleware/blocklist/blocklist.ts";
 import { type Network, networkOf, parseNetwork } from "../../../src/middleware/blocklist/network.ts";
 import { type ClientAddress, parseAddress } from "../../../src/middleware/context/client.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { rateLimitFields, rejectionOf } from "../../../src/middleware/rate-limit/headers.ts";
+import { rateLimitFields, rejectionOf } from "../../../src/middleware/rate-limit/index.ts";
 import { limitOf, Scene } from "./support/scene.ts";
 
 const limit = limitOf({ name: "reads", capacity: 100, refillPerSecond: 100 / 60 });
@@ -80,7 +80,11 @@ describe("a rejection", () => {
     const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.4 });
     scene.request(scarce);
     const rejection = rejectionOf(scene.request(scarce));
-    expect(rejection).toEqual({ isUnavailable: false, limits: ["scarce"], retryAfterS: 3 });
+    expect(rejection).toMatchObject({
+      code: "rate_limited",
+      violatedPolicies: ["scarce"],
+      headers: { "retry-after": "3" },
+    });
     scene.wait(2_499);
     expect(scene.request(scarce).isAdmitted).toBe(false);
     scene.wait(1);
@@ -94,10 +98,10 @@ describe("a rejection", () => {
       limitOf({ name: "b", capacity: 1, refillPerSecond: 0.1 }),
     ];
     scene.request(limits);
-    expect(rejectionOf(scene.request(limits))).toEqual({
-      isUnavailable: false,
-      limits: ["a", "b"],
-      retryAfterS: 10,
+    expect(rejectionOf(scene.request(limits))).toMatchObject({
+      code: "rate_limited",
+      violatedPolicies: ["a", "b"],
+      headers: { "retry-after": "10" },
     });
   });
 
@@ -105,9 +109,9 @@ describe("a rejection", () => {
     const scene = new Scene();
     scene.isStoreThere = false;
     expect(rejectionOf(scene.request(limit))).toEqual({
-      isUnavailable: true,
-      limits: ["reads"],
-      retryAfterS: 1,
+      code: "unavailable",
+      detail: 'The limit "reads" cannot be checked at the moment.',
+      headers: { "retry-after": "1" },
     });
   });
 });

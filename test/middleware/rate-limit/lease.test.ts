@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Lease } from "../../../src/middleware/rate-limit/lease.ts";
+import { Lease } from "../../../src/middleware/rate-limit/bucket-state.ts";
 
 test("tokens are used once", () => {
   const lease = new Lease();

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
+import { VERSION_FIELD } from "../../../src/middleware/auth/api-keys.ts";
 import {
   limitKeys,
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../src/middleware/rate-limit/limit-key.ts";
+} from "../../../src/middleware/rate-limit/limit-store.ts";
 import { limitOf } from "./support/scene.ts";
 
 const limitKey = limitKeys(2);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { createLimitReport } from "../../../src/middleware/rate-limit/log.ts";
-import type { LimitResult } from "../../../src/middleware/rate-limit/verdict.ts";
+import { createLimitLog } from "../../../src/middleware/rate-limit/index.ts";
+import type { LimitResult } from "../../../src/middleware/rate-limit/request-check.ts";
 import { limitOf } from "./support/scene.ts";
 
 const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({
@@ -16,7 +16,7 @@ const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({
 const started = () => {
   const lines: unknown[] = [];
   let nowMs = 1_000;
-  const report = createLimitReport(
+  const report = createLimitLog(
     (entry) => void lines.push(entry),
     () => nowMs,
   );

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { UsageEwma } from "../../../src/middleware/rate-limit/usage-ewma.ts";
+import { UsageEwma } from "../../../src/middleware/rate-limit/bucket-state.ts";
 
 test("at a steady rate it equals the tokens used within its time constant", () => {
   const usage = new UsageEwma(1_000);

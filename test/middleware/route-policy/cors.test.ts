@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Cors } from "../../../src/contract/policy.ts";
-import { corsHeaders, preflightHeaders } from "../../../src/middleware/route-policy/cors.ts";
+import { corsHeaders, preflightHeaders } from "../../../src/middleware/route-policy/index.ts";
 
 const SHOP = "https://shop.example";
 const listed: Cors = { origins: [SHOP, "http://localhost:5173"] };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { problemTypes } from "../../../src/contract/problem.ts";
-import { SCREENING_ANSWERS } from "../../../src/middleware/screening/rules.ts";
+import { SCREENING_RULES } from "../../../src/middleware/screening/rules.ts";
 import {
   MOST_URL_LENGTH,
   SCREENED_METHODS,
@@ -71,7 +71,10 @@ test("header fields are optional", () => {
 });
 
 test("every rule has a client error", () => {
-  const statuses = Object.entries(SCREENING_ANSWERS).map(([rule, code]) => [rule, problemTypes[code].status]);
+  const statuses = Object.entries(SCREENING_RULES).map(([rule, { answer }]) => [
+    rule,
+    problemTypes[answer].status,
+  ]);
   expect(Object.fromEntries(statuses)).toEqual({
     path_traversal: 400,
     control_characters: 400,

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
-import { VERSION_FIELD } from "../../../src/middleware/auth/published-keys.ts";
+import { VERSION_FIELD } from "../../../src/middleware/auth/api-keys.ts";
 import { publishChange } from "../../../src/origin/admin/cli.ts";
 import {
   type Publication,

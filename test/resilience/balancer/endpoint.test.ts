@@ -2,7 +2,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { Endpoint, EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
-import { balancerSettings } from "../../../src/resilience/balancer/options.ts";
 import type {
   Breaker,
   BreakerState,
@@ -31,7 +30,6 @@ class Stage {
       index: 3,
       weight: 1,
       breaker,
-      settings: balancerSettings({}),
       now: () => this.nowMs,
       random,
       onHealthy: () => undefined,

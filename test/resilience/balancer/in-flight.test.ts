@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { InFlight } from "../../../src/resilience/balancer/in-flight.ts";
+import { InFlight } from "../../../src/resilience/balancer/load.ts";
 
 const PERIOD_MS = 30_000;
 /** The start of a period. */

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { PeakEwma } from "../../../src/resilience/balancer/peak-ewma.ts";
+import { PeakEwma } from "../../../src/resilience/balancer/load.ts";
 
 const DECAY_MS = 10_000;
 const START_MS = 1_800_000_000_000;
@@ -9,14 +9,14 @@ const AGE_MS = 100 * DECAY_MS;
 const MAX_MS = 5_000;
 
 const observed = (...latencies: readonly number[]): PeakEwma => {
-  const latency = new PeakEwma(DECAY_MS);
+  const latency = new PeakEwma();
   for (const each of latencies) latency.observe(each, START_MS);
   return latency;
 };
 
 describe("the mean", () => {
   test("is undefined before the first sample, and then equals it", () => {
-    const latency = new PeakEwma(DECAY_MS);
+    const latency = new PeakEwma();
     expect(latency.ms).toBeUndefined();
     latency.observe(80, START_MS);
     expect(latency.ms).toBe(80);
@@ -68,15 +68,15 @@ describe("a lost hedge", () => {
     });
 
   test("counts for twice as long each time in a row, up to the maximum", () => {
-    expect(lose(new PeakEwma(DECAY_MS), 100, 8)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+    expect(lose(new PeakEwma(), 100, 8)).toEqual([100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
   });
 
   test("counts for the maximum at most, even the first time", () => {
-    expect(lose(new PeakEwma(DECAY_MS), 60_000, 1)).toEqual([5_000]);
+    expect(lose(new PeakEwma(), 60_000, 1)).toEqual([5_000]);
   });
 
   test("stays finite after a thousand times in a row", () => {
-    expect(lose(new PeakEwma(DECAY_MS), 1, 1_000).at(-1)).toBe(4_096);
+    expect(lose(new PeakEwma(), 1, 1_000).at(-1)).toBe(4_096);
   });
 
   test("never lowers the mean, and raises it once it counts for longer", () => {
@@ -93,7 +93,7 @@ describe("a lost hedge", () => {
     ["an answer", (latency: PeakEwma) => latency.observe(10, START_MS + 4 * AGE_MS)],
     ["a reset", (latency: PeakEwma) => latency.reset(10, START_MS + 4 * AGE_MS)],
   ] as const)("starts over after %s", ([, answer]) => {
-    const latency = new PeakEwma(DECAY_MS);
+    const latency = new PeakEwma();
     lose(latency, 100, 3);
     answer(latency);
     latency.hedgeLost(100, START_MS + 5 * AGE_MS, MAX_MS);
@@ -108,7 +108,7 @@ test("on any clock, the mean stays between the lowest and the highest sample", (
   });
   fc.assert(
     fc.property(fc.array(sample, { minLength: 1, maxLength: 50 }), (samples) => {
-      const latency = new PeakEwma(DECAY_MS);
+      const latency = new PeakEwma();
       let nowMs = START_MS;
       for (const { ms, byMs } of samples) {
         nowMs += byMs;

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { BalancerRejection } from "../../../src/resilience/balancer/balancer.ts";
-import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
+import { type EndpointPermit, PROBE_INTERVAL_MS } from "../../../src/resilience/balancer/endpoint.ts";
 import { seededRandom } from "../concurrency-limit/support/random.ts";
 import {
   anySteps,
@@ -121,7 +121,7 @@ test("it is never stuck: once all requests are answered, every origin is healthy
     fc.property(anyWeights, fc.nat(), anySteps, (weights, seed, steps) => {
       const { scene } = play(weights, seed, steps, () => undefined);
       // The longest open time, a lease, and the next probe after the clock was set back.
-      const untilMs = scene.nowMs + MAX_TIMEOUT_MS + LEASE_MS + 3 * 1_000;
+      const untilMs = scene.nowMs + MAX_TIMEOUT_MS + LEASE_MS + 3 * PROBE_INTERVAL_MS;
       while (scene.nowMs < untilMs) {
         scene.wait(25);
         const answer = scene.balancer.acquire({ isRepeatable: true });

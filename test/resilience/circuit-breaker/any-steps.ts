@@ -1,7 +1,6 @@
 /** Arbitrary sequences of calls to a breaker. */
 import fc from "fast-check";
-import type { Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
+import type { BreakerOptions, Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 export type Result = "ok" | "fail" | "ignore" | "pushback";
 

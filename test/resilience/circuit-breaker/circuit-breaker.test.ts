@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
-import type { BreakerState, Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import type {
+  BreakerOptions,
+  BreakerState,
+  Transition,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { createBreaker, type Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/options.ts";
 
 /** The longest jitter. */
 const LATEST = 1 - 2 ** -20;

@@ -1,7 +1,9 @@
 /** How the limit adapts to results, one window at a time. */
 import { expect, test } from "vitest";
-import type { WorkOutcome } from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import type { ConcurrencyLimitOptions } from "../../../src/resilience/concurrency-limit/options.ts";
+import type {
+  ConcurrencyLimitOptions,
+  WorkOutcome,
+} from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import { type TimedLimit, timedLimit } from "./support/timed-limit.ts";
 
 const OPTIONS: ConcurrencyLimitOptions = { initialLimit: 20 };

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import { concurrencyLimitSettings } from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import { GradientLimit } from "../../../src/resilience/concurrency-limit/gradient.ts";
-import { concurrencyLimitSettings } from "../../../src/resilience/concurrency-limit/options.ts";
 
 const USUAL_MS = 20;
 

@@ -1,6 +1,6 @@
 /** `block` and `unblock`: clients that the edge rejects. */
 import { type Network, writeCidr } from "../../../middleware/blocklist/network.ts";
-import { MAX_ENTRIES } from "../../../middleware/blocklist/published-blocklist.ts";
+import { MAX_ENTRIES } from "../../../middleware/blocklist/snapshot.ts";
 import {
   type Command,
   type CommandContext,

@@ -1,8 +1,8 @@
 /** The compiled blocklist: published to Redis, and served to an edge that cannot reach Redis. */
 import { internalHeaders } from "../../../contract/internal-headers.ts";
-import { compileBlocklist } from "../../../middleware/blocklist/binary-format.ts";
+import { compileBlocklist } from "../../../middleware/blocklist/blocklist.ts";
 import { parseNetwork } from "../../../middleware/blocklist/network.ts";
-import { publishedBlocklistName, writeParts } from "../../../middleware/blocklist/published-blocklist.ts";
+import { publishedBlocklistName, writeParts } from "../../../middleware/blocklist/snapshot.ts";
 import type { Database } from "../../db/database.ts";
 import { type Publication, readVersion } from "../publish.ts";
 import { blocklistSnapshot } from "./store.ts";

@@ -7,7 +7,7 @@ import {
   SHORTEST_PREFIX,
   writeCidr,
 } from "../../../middleware/blocklist/network.ts";
-import { MAX_ENTRIES } from "../../../middleware/blocklist/published-blocklist.ts";
+import { MAX_ENTRIES } from "../../../middleware/blocklist/snapshot.ts";
 import type { Database } from "../../db/database.ts";
 import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
 

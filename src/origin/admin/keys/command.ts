@@ -1,7 +1,7 @@
 /** `keys create|list|revoke`: API keys. */
 import { randomFillSync } from "node:crypto";
-import { keyScopes } from "../../../contract/scopes.ts";
-import { createKey } from "../../../middleware/auth/api-key.ts";
+import { keyScopes } from "../../../contract/route.ts";
+import { createKey } from "../../../middleware/auth/api-keys.ts";
 import {
   type Command,
   type CommandContext,

@@ -1,5 +1,5 @@
 /** Publishes the valid API keys. */
-import { publishedKeysName, writeKeyRecord } from "../../../middleware/auth/published-keys.ts";
+import { publishedKeysName, writeKeyRecord } from "../../../middleware/auth/api-keys.ts";
 import type { Publication } from "../publish.ts";
 import { keySnapshot } from "./store.ts";
 

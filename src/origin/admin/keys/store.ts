@@ -1,5 +1,5 @@
 /** API keys in PostgreSQL. */
-import type { KeyRecord } from "../../../middleware/auth/api-key.ts";
+import type { KeyRecord } from "../../../middleware/auth/api-keys.ts";
 import type { Database } from "../../db/database.ts";
 import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
 

@@ -1,7 +1,8 @@
 /** `limits set|list|clear`: rate limits of single principals. */
-import { limitsOf } from "../../../contract/limits.ts";
+
 import { costOf, type Limit, MOST_OF_LIMIT } from "../../../contract/policy.ts";
 import type { Routes } from "../../../contract/route.ts";
+import { limitsOf } from "../../../contract/route.ts";
 import type { BucketRule } from "../../../middleware/rate-limit/token-bucket.ts";
 import {
   type Command,

@@ -3,7 +3,7 @@ import {
   overrideField,
   publishedOverridesName,
   writeOverride,
-} from "../../../middleware/rate-limit/limit-key.ts";
+} from "../../../middleware/rate-limit/limit-store.ts";
 import type { Publication } from "../publish.ts";
 import { overrideSnapshot } from "./store.ts";
 

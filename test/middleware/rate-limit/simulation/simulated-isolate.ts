@@ -1,11 +1,14 @@
 /** An isolate on the simulated clock: the real limiter, with its steps performed by the simulation. */
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
-import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limit-key.ts";
 import type { BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
+import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
-import type { RequestCheck, Step } from "../../../../src/middleware/rate-limit/request-check.ts";
-import type { LimitVerdict } from "../../../../src/middleware/rate-limit/verdict.ts";
+import type {
+  LimitVerdict,
+  RequestCheck,
+  Step,
+} from "../../../../src/middleware/rate-limit/request-check.ts";
 import { type Breaker, createBreaker } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import type { EventQueue } from "./event-queue.ts";
 import type { Taken } from "./memory-limit-store.ts";

@@ -1,9 +1,9 @@
 /** One isolate and its store, on a manual clock. */
 import type { Limit } from "../../../../src/contract/policy.ts";
-import type { LimitedClient } from "../../../../src/middleware/rate-limit/limit-key.ts";
+import type { LimitedClient } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
-import type { LimitResult, LimitVerdict } from "../../../../src/middleware/rate-limit/verdict.ts";
+import type { LimitResult, LimitVerdict } from "../../../../src/middleware/rate-limit/request-check.ts";
 import { MemoryLimitStore } from "../simulation/memory-limit-store.ts";
 
 export const ALICE: LimitedClient = { address: "192.0.2.1", principal: "alice" };

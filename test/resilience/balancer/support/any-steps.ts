@@ -1,7 +1,6 @@
 /** Arbitrary sequences of calls to a balancer. */
 import fc from "fast-check";
-import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
-import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
+import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { END_NAMES, type EndName } from "./scene.ts";
 
 export type Step =
@@ -14,10 +13,7 @@ export type Step =
 export const LEASE_MS = 500;
 export const MAX_TIMEOUT_MS = 2_000;
 /** Ejects and probes quickly, so that a few steps reach every state. */
-export const OPTIONS: BalancerOptions & { readonly breaker: BreakerOptions } = {
-  probeIntervalMs: 1_000,
-  firstProbeMs: 100,
-  warmUpMs: 500,
+export const OPTIONS: { readonly breaker: BreakerOptions } = {
   breaker: {
     failureThreshold: 2,
     successThreshold: 2,

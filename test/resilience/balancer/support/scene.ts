@@ -7,19 +7,18 @@ import {
   createBalancer,
 } from "../../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../../src/resilience/balancer/endpoint.ts";
-import type { BalancerOptions } from "../../../../src/resilience/balancer/options.ts";
 import type {
+  BreakerOptions,
   BreakerState,
   TransitionReason,
 } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
 import { seededRandom } from "../../concurrency-limit/support/random.ts";
 
 export const START_MS = 1_800_000_000_000;
 /** The longest jitter. */
 export const LATEST = 1 - 2 ** -20;
 
-export interface SceneOptions extends BalancerOptions {
+export interface SceneOptions {
   readonly breaker?: BreakerOptions;
   readonly random?: () => number;
 }

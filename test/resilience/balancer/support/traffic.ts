@@ -1,7 +1,7 @@
 /** Random requests to origins with a fixed behavior each, in virtual time. */
 
 import { type Balancer, createBalancer } from "../../../../src/resilience/balancer/balancer.ts";
-import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/options.ts";
+import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { Agenda } from "../../concurrency-limit/support/agenda.ts";
 import { exponential, seededRandom } from "../../concurrency-limit/support/random.ts";
 import { ENDS, type EndName, START_MS } from "./scene.ts";

@@ -1,11 +1,11 @@
 /** Poisson arrivals at a backend of slots behind one or several limits, in simulated time; deterministic. */
 import type { Priority } from "../../../../src/contract/policy.ts";
+import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import {
   type ConcurrencyLimit,
   createConcurrencyLimit,
   type Permit,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
 import { Agenda } from "./agenda.ts";
 import { exponential, seededRandom } from "./random.ts";
 import { Slots } from "./slots.ts";

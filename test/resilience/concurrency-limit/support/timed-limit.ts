@@ -1,5 +1,6 @@
 /** A limit with a manual clock that records every event. */
 import type { Priority } from "../../../../src/contract/policy.ts";
+import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import {
   type ConcurrencyLimit,
   createConcurrencyLimit,
@@ -8,7 +9,6 @@ import {
   type Waiting,
   type WorkOutcome,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/options.ts";
 
 export interface TimedLimit {
   readonly limit: ConcurrencyLimit;

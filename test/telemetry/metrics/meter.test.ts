@@ -30,8 +30,6 @@ describe("a counter", () => {
     clock.ms = 3_000;
     expect(meter.collect()).toEqual({
       atMs: 3_000,
-      revision: 1,
-      failed: [],
       metrics: [
         {
           name: "c",

@@ -9,21 +9,22 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { classifyStatement, settleByOpening, settlePermit } from "./classify-error.ts";
 import type { Connection, StatementResult } from "./connection.ts";
-import type { EndReason, Scope } from "./database.ts";
-import type { Driver } from "./driver.ts";
+import { type EndReason, type Scope, untilEnd } from "./database.ts";
 import {
   CANCELLED,
+  classifyStatement,
   DeadlineError,
   isDue,
   isServersAnswer,
   SaturatedError,
+  settleByOpening,
+  settlePermit,
   sqlState,
   typedError,
   UnavailableError,
 } from "./errors.ts";
-import { untilEnd } from "./until-end.ts";
+import type { ConnectionPool } from "./pool.ts";
 
 export interface Read {
   readonly scope: Scope;
@@ -80,9 +81,7 @@ const maySendAgain = (error: unknown, scope: Scope): boolean => {
   return !isServersAnswer(error) || (sqlState(error) === CANCELLED && !isDue(scope));
 };
 
-/** @param open opens a connection that the caller releases */
-export const sharedReads = (driver: Driver, open: () => Promise<Connection>): RunRead => {
-  const { counts, maxConnections } = driver;
+export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): RunRead => {
   const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
   const few = Math.min(MIN_CONNECTIONS, most);
   let connections: Shared[] = [];

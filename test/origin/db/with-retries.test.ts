@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
 import type { Scope } from "../../../src/origin/db/database.ts";
 import { StatementError, UnavailableError } from "../../../src/origin/db/errors.ts";
-import { withRetries } from "../../../src/origin/db/retries.ts";
+import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
 
 /** Pauses, milliseconds. */

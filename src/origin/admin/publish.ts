@@ -4,7 +4,7 @@
  */
 import { VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
 import type { Database } from "../db/database.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
 
@@ -100,12 +100,5 @@ export const publishJob = (
   log: OriginLog,
 ): (() => Promise<void>) => {
   const state = logTransitions(publication.title, "published", log);
-  return async () => {
-    try {
-      await publish(publication, target);
-      state.succeeded();
-    } catch (error) {
-      state.failed(error);
-    }
-  };
+  return () => state.run(() => publish(publication, target));
 };

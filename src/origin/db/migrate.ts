@@ -5,8 +5,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Database, Transaction } from "./database.ts";
+import { type Database, type Transaction, unboundScope } from "./database.ts";
+import { isUnavailable, StatementError } from "./errors.ts";
+import { connectPostgres, type PostgresOptions, type PostgresPool } from "./postgres.ts";
 
 /** A constant that no other advisory lock of this database uses. */
 const LOCK_KEY = 7_203_418;
@@ -92,4 +95,65 @@ export const pendingMigrations = async (
   const rows = await database.query<{ name: string }>("SELECT name FROM schema_migrations");
   const done = new Set(rows.map(({ name }) => name));
   return migrations.map(({ name }) => name).filter((name) => !done.has(name));
+};
+
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5_000;
+
+/** lock_not_available: requests of the previous version hold the table, and they end. */
+const LOCK_TIMED_OUT = "55P03";
+
+interface MigrationOptions extends PostgresOptions {
+  /** Whether this process migrates, or waits until another one has. */
+  readonly migrate: "at-start" | "apart";
+  readonly signal: AbortSignal;
+}
+
+/** @returns a reason to wait, for the log; undefined if the schema is up to date */
+const reasonToWait = async (
+  pool: PostgresPool,
+  { migrate: mode, log }: MigrationOptions,
+): Promise<object | undefined> => {
+  const database = pool.within(unboundScope("migrations"));
+  const migrations = await readMigrations();
+  try {
+    if (mode === "apart") {
+      const pending = await pendingMigrations(database, migrations);
+      return pending.length === 0 ? undefined : { pending };
+    }
+    const applied = await migrate(database, migrations);
+    if (applied.length > 0) log.info({ migrations: applied }, "migrated");
+    return undefined;
+  } catch (error) {
+    const isTemporary =
+      isUnavailable(error) || (error instanceof StatementError && error.code === LOCK_TIMED_OUT);
+    if (!isTemporary) throw error;
+    return { err: error };
+  }
+};
+
+/**
+ * Resolves when the schema is up to date. Never settles after the signal has aborted: a process that stops is neither ready
+ * nor failed.
+ *
+ * @throws errors that waiting does not resolve
+ */
+export const waitForMigrations = async (url: string, options: MigrationOptions): Promise<void> => {
+  const { signal, log } = options;
+  // Its own connection, because a migration may take longer than any request may wait.
+  const pool = connectPostgres(url, { ...options, maxConnections: 1, minConnections: 0 });
+  try {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      const reason = await reasonToWait(pool, options);
+      if (reason === undefined) break;
+      const message = "pending" in reason ? "waiting for migrations" : "waiting for the database";
+      log.warn({ ...reason, retryInMs: pauseMs }, message);
+      await pause(pauseMs, undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await pool.close();
+  }
+  if (signal.aborted) await new Promise(() => undefined);
 };

@@ -1,10 +1,10 @@
 /** Delivers due events from the outbox to one sink, at least once. Any number of processes may do so concurrently. */
 import type { Database } from "../db/database.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { EventMetrics } from "./event-metrics.ts";
 import { type ClaimedEvent, sinkOutbox } from "./outbox.ts";
-import type { Sink } from "./sinks/sink.ts";
+import type { Sink } from "./sinks.ts";
 
 /** Events per request to a sink. */
 const BATCH_SIZE = 100;

@@ -12,15 +12,12 @@ import {
   sanitizeOccurrence,
 } from "../../security-events/event.ts";
 import type { Database } from "../db/database.ts";
-import { type Job, startJob } from "../lifecycle/jobs.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { type Job, logTransitions, startJob } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
-import { createCapacity } from "./capacity.ts";
 import { createEventMetrics } from "./event-metrics.ts";
-import { insertEvents } from "./outbox.ts";
-import { cleanOutbox } from "./outbox-cleanup.ts";
+import { cleanOutbox, createCapacity, insertEvents } from "./outbox.ts";
 import { jitteredBackoffMs, outboxWorker } from "./outbox-worker.ts";
-import { SINK_NAMES, type Sink, type SinkName } from "./sinks/sink.ts";
+import { SINK_NAMES, type Sink, type SinkName } from "./sinks.ts";
 
 /** Shortened by tests, milliseconds. */
 export interface Timing {
@@ -134,24 +131,13 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     }
   };
 
-  const measure = async (): Promise<void> => {
-    try {
-      metrics.setOutbox(await capacity.refresh(database));
-      maintenance.succeeded();
-    } catch (error) {
-      maintenance.failed(error);
-    }
-  };
+  const measure = async (): Promise<void> => metrics.setOutbox(await capacity.refresh(database));
 
   const clean = async (): Promise<void> => {
-    try {
-      const expired = await cleanOutbox(database);
-      for (const name of SINK_NAMES) {
-        const count = expired.filter((sink) => sink === name).length;
-        if (count > 0) metrics.attempted(name, "dead", count);
-      }
-    } catch (error) {
-      maintenance.failed(error);
+    const expired = await cleanOutbox(database);
+    for (const name of SINK_NAMES) {
+      const count = expired.filter((sink) => sink === name).length;
+      if (count > 0) metrics.attempted(name, "dead", count);
     }
   };
 
@@ -196,8 +182,8 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
       workers = sinks.map((sink) => startJob(outboxWorker(sink, dependencies), timing.deliverMs ?? 500));
       jobs = [
         startJob(flush, timing.flushMs ?? 200),
-        startJob(measure, timing.measureMs ?? 5_000),
-        startJob(clean, CLEAN_INTERVAL_MS),
+        startJob(() => maintenance.run(measure), timing.measureMs ?? 5_000),
+        startJob(() => maintenance.run(clean), CLEAN_INTERVAL_MS),
       ];
     },
     /** Resolves within a second. Unfinished deliveries are repeated by another process. */

@@ -1,25 +1,27 @@
-/** The primary's workers: it starts them, replaces those that end unexpectedly, and ends them together. */
+/**
+ * The primary of several processes. It runs the probes, the metrics and the drain; its workers serve the API. It replaces
+ * workers that end unexpectedly, and ends all of them together.
+ */
 import cluster, { type Worker } from "node:cluster";
 import { getHeapStatistics } from "node:v8";
+import * as z from "zod/mini";
 import { sleep } from "../../lib/async.ts";
+import type { OriginConfiguration } from "../config/schema.ts";
 import type { OriginLog } from "../log/log.ts";
-import { EXIT } from "./exit.ts";
+import { createTotals, type ProcessReport } from "../metrics/totals.ts";
+import type { ProcessLog } from "../server.ts";
+import { EXIT, firstStopSignal, firstUncaught } from "./exit.ts";
 import { createIpc, type Ipc } from "./ipc.ts";
+import { listen } from "./listen.ts";
+import { createAdmin } from "./readiness.ts";
 
 /** Minimum heap of a worker, MiB. */
 const MIN_HEAP_MIB = 64;
 const MEBIBYTE = 1024 * 1024;
 
-/** V8 accepts both separators. */
-const HEAP_OPTION = /^--max[-_](old[-_]space|heap)[-_]size/;
-/** The only one whose value Node accepts as a separate argument. */
-const PERCENTAGE_OPTION = /^--max[-_]old[-_]space[-_]size[-_]percentage$/;
-
-const withoutHeapOptions = (options: readonly string[]): string[] =>
-  options.filter(
-    (option, index) =>
-      !HEAP_OPTION.test(option) && !(index > 0 && PERCENTAGE_OPTION.test(options[index - 1] ?? "")),
-  );
+/** V8 accepts both separators; the value of a percentage may be an argument of its own. */
+const HEAP_OPTION =
+  /(?<=^|\s)--max[-_](?:heap|old[-_]space)[-_]size(?:[-_]percentage\s|[-_]percentage=|=)\S*(?:\s|$)/g;
 
 /**
  * Node's options for workers that share the heap of the primary equally. Other options do not change.
@@ -34,10 +36,11 @@ export const heapShare = (
   nodeOptions: string,
 ): { readonly execArgv: string[]; readonly nodeOptions: string } => {
   const shareMiB = Math.max(MIN_HEAP_MIB, Math.floor(limitMiB / count));
+  const others = execArgv.join("\n").replace(HEAP_OPTION, "").split("\n");
   return {
     // --max-old-space-size would add a whole young generation to each worker's share.
-    execArgv: [...withoutHeapOptions(execArgv), `--max-heap-size=${shareMiB}`],
-    nodeOptions: withoutHeapOptions(nodeOptions.split(" ")).join(" "),
+    execArgv: [...others.filter((option) => option !== ""), `--max-heap-size=${shareMiB}`],
+    nodeOptions: nodeOptions.replace(HEAP_OPTION, ""),
   };
 };
 
@@ -46,6 +49,8 @@ const CALL_TIMEOUT_MS = 800;
 /** If this many workers in a row end before they are ready, further starts do not help. */
 const MAX_EARLY_ENDS = 5;
 const FIRST_PAUSE_MS = 500;
+/** How long a worker may take to end after pre-stop and drain, milliseconds. */
+const ENDING_MS = 5_000;
 
 interface Member {
   readonly worker: Worker;
@@ -54,9 +59,7 @@ interface Member {
   stage: "starting" | "listening" | "ready";
 }
 
-export type Workers = ReturnType<typeof startWorkers>;
-
-export const startWorkers = (count: number, log: OriginLog) => {
+const startWorkers = (count: number, log: OriginLog) => {
   const { execArgv, nodeOptions } = heapShare(
     getHeapStatistics().heap_size_limit / MEBIBYTE,
     count,
@@ -89,18 +92,14 @@ export const startWorkers = (count: number, log: OriginLog) => {
     return isFirstStart || earlyEnds > MAX_EARLY_ENDS ? EXIT.failure : undefined;
   };
 
-  const replace = async (
-    member: Member,
-    slot: number,
-    end: { code: number | null; signal: string | null },
-  ) => {
-    const exitCode = hopelessCode(member, end.code);
+  const replace = async (member: Member, slot: number, code: number | null, signal: string | null) => {
+    const exitCode = hopelessCode(member, code);
     if (exitCode !== undefined) {
-      log.fatal({ slot, ...end }, "a worker ended unexpectedly; a replacement would fail too");
+      log.fatal({ slot, code, signal }, "a worker ended unexpectedly; a replacement would fail too");
       failed.resolve(exitCode);
       return;
     }
-    log.error({ slot, ...end }, "a worker ended unexpectedly and is replaced");
+    log.error({ slot, code, signal }, "a worker ended unexpectedly and is replaced");
     await sleep(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
     if (!isEnding) start(slot);
   };
@@ -133,7 +132,7 @@ export const startWorkers = (count: number, log: OriginLog) => {
     worker.on("error", (error) => log.warn({ err: error, slot }, "a worker is unreachable"));
     worker.on("exit", (code: number | null, signal: string | null) => {
       members.delete(member);
-      if (!isEnding) void replace(member, slot, { code, signal });
+      if (!isEnding) void replace(member, slot, code, signal);
       else if (members.size === 0) allEnded.resolve();
     });
   };
@@ -152,16 +151,13 @@ export const startWorkers = (count: number, log: OriginLog) => {
     /** Resolves with an exit code when the workers cannot be kept alive. */
     failed: failed.promise,
     /** The responses of all live workers, by a number that no other worker has had; undefined without one in time. */
-    ask: async (method: "report" | "metrics"): Promise<ReadonlyMap<number, unknown>> => {
-      const responses = [...members].map(async ({ worker, ipc, stage }) => {
-        const isReachable = stage !== "starting";
-        return [
-          worker.id,
-          isReachable ? await ipc.call(method, undefined, CALL_TIMEOUT_MS) : undefined,
-        ] as const;
-      });
-      return new Map(await Promise.all(responses));
-    },
+    ask: async (method: "report" | "metrics"): Promise<(readonly [number, unknown])[]> =>
+      await Promise.all(
+        [...members].map(async ({ worker, ipc, stage }) => {
+          const response = stage === "starting" ? undefined : ipc.call(method, undefined, CALL_TIMEOUT_MS);
+          return [worker.id, await response] as const;
+        }),
+      ),
     /** Drains all workers, kills those that take longer, and resolves when the last one has ended. */
     drain: async (timeoutMs: number): Promise<void> => {
       isEnding = true;
@@ -176,4 +172,58 @@ export const startWorkers = (count: number, log: OriginLog) => {
     },
     kill,
   };
+};
+
+const workerReport = z.object({
+  ready: z.boolean(),
+  migrated: z.boolean(),
+  dependencies: z.record(z.string(), z.enum(["up", "down"])),
+});
+
+/** Serialized by the worker's own prom-client. */
+const isMetrics = (response: unknown): response is ProcessReport => Array.isArray(response);
+
+/** @returns the exit code @throws if the admin port cannot be opened */
+export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
+  const workers = startWorkers(server.workers, log);
+  const stopped = firstStopSignal(log, () => workers.kill());
+  const uncaught = firstUncaught(log);
+  let isDraining = false;
+  /** One ready worker makes the origin ready: while another is replaced, it serves. */
+  const report = async () => {
+    const responses = await workers.ask("report");
+    const reports = responses.flatMap(([, response]) => workerReport.safeParse(response).data ?? []);
+    const ready = reports.filter((each) => each.ready).length;
+    return {
+      ready: ready > 0 && !isDraining,
+      migrated: reports.some(({ migrated }) => migrated),
+      draining: isDraining,
+      workers: { configured: server.workers, ready },
+      dependencies: reports[0]?.dependencies ?? {},
+    };
+  };
+  const totals = createTotals();
+  const metricsText = async (): Promise<string> => {
+    const responses = await workers.ask("metrics");
+    return await totals.text(
+      new Map(responses.map(([id, response]) => [id, isMetrics(response) ? response : undefined])),
+    );
+  };
+  const admin = await listen(
+    createAdmin({ report }, { contentType: totals.contentType, text: metricsText }).fetch,
+    { host: server.host, port: server.adminPort },
+  );
+  void workers.listening.then((port) => log.info({ port, adminPort: admin.port }, "listening"));
+  void workers.ready.then(() => log.info({ workers: server.workers }, "ready"));
+  const code = await Promise.race([
+    stopped.then(() => EXIT.stopped),
+    uncaught.then(() => EXIT.failure),
+    workers.failed,
+  ]);
+  log.info("draining");
+  isDraining = true;
+  await workers.drain(server.preStopMs + server.drainTimeoutMs + ENDING_MS);
+  await admin.close(0);
+  log.info("stopped");
+  return code;
 };

@@ -37,8 +37,9 @@ const fromEnvironment = (
 
 /** The text of a setting; undefined if it has a shape that the key does not accept. */
 const textOf = ({ isList }: Key, { written }: Setting): string | undefined => {
-  if (typeof written === "string") return written;
-  return isList && !("shape" in written) ? written.join(",") : undefined;
+  if (typeof written === "string") return written.trim();
+  const isTexts = Array.isArray(written) && written.every((each) => typeof each === "string");
+  return isList && isTexts ? written.join(",") : undefined;
 };
 
 /** Such as `PORT`, or `server.port (app.yaml:2)`. */

@@ -1,7 +1,6 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
 import { tour } from "../contract/api/tour.ts";
-import { keysPublication } from "../origin/admin/keys/publish.ts";
-import { restoreKey } from "../origin/admin/keys/store.ts";
+import { keysPublication, restoreKey } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";

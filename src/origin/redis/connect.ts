@@ -10,50 +10,60 @@ const LENGTH_PER_COMMAND = 512 * 1_024;
 /** A process that dies before the rename leaves the temporary hash behind for this long, seconds. */
 const TEMPORARY_TTL_S = 60;
 
-interface HashCommands {
-  del(name: string): Promise<unknown>;
-  hset(name: string, fields: Record<string, string>): Promise<unknown>;
-  expire(name: string, seconds: number): Promise<unknown>;
-  persist(name: string): Promise<unknown>;
-  pexpire(name: string, milliseconds: number): Promise<unknown>;
-  rename(from: string, to: string): Promise<unknown>;
-}
+/** Sends one command. */
+type Run = (name: string, ...args: readonly (string | number)[]) => Promise<unknown>;
 
-/** Splits fields into parts for one command each; a field above the limit is a part by itself. */
-const inParts = (entries: readonly (readonly [string, string])[]): Record<string, string>[] => {
-  const parts: Record<string, string>[] = [];
-  let part: [string, string][] = [];
+/** Splits fields into the arguments of one command each; a field above the limit is a part by itself. */
+const inParts = (entries: readonly (readonly [string, string])[]): string[][] => {
+  const parts: string[][] = [];
+  let part: string[] = [];
   let length = 0;
   for (const [name, value] of entries) {
-    const isFull = part.length === FIELDS_PER_COMMAND || length + value.length > LENGTH_PER_COMMAND;
+    const isFull = part.length === 2 * FIELDS_PER_COMMAND || length + value.length > LENGTH_PER_COMMAND;
     if (isFull && part.length > 0) {
-      parts.push(Object.fromEntries(part));
+      parts.push(part);
       part = [];
       length = 0;
     }
-    part.push([name, value]);
+    part.push(name, value);
     length += name.length + value.length;
   }
-  return [...parts, Object.fromEntries(part)];
+  return [...parts, part];
 };
 
 const replaceHash = async (
-  redis: HashCommands,
+  run: Run,
   name: string,
   fields: Readonly<Record<string, string>>,
   ttlMs?: number,
 ): Promise<void> => {
   const entries = Object.entries(fields);
-  if (entries.length === 0) return void (await redis.del(name));
+  if (entries.length === 0) return void (await run("DEL", name));
   const temporary = `${name}:${crypto.randomUUID()}`;
   for (const [index, part] of inParts(entries).entries()) {
-    await redis.hset(temporary, part);
-    if (index === 0) await redis.expire(temporary, TEMPORARY_TTL_S);
+    await run("HSET", temporary, ...part);
+    if (index === 0) await run("EXPIRE", temporary, TEMPORARY_TTL_S);
   }
-  if (ttlMs === undefined) await redis.persist(temporary);
-  else await redis.pexpire(temporary, ttlMs);
-  await redis.rename(temporary, name);
+  if (ttlMs === undefined) await run("PERSIST", temporary);
+  else await run("PEXPIRE", temporary, ttlMs);
+  await run("RENAME", temporary, name);
 };
+
+const storeOf = (run: Run, others: Pick<RedisStore, "claimAndRead" | "close">): RedisStore => ({
+  ...others,
+  ping: async () => void (await run("PING")),
+  hashField: async (name, field) => {
+    const value = await run("HGET", name, field);
+    return typeof value === "string" ? value : null;
+  },
+  replaceHash: (name, fields, ttlMs) => replaceHash(run, name, fields, ttlMs),
+  expire: async (name, ttlMs) => void (await run("PEXPIRE", name, ttlMs)),
+  setIfAbsent: async (name, ttlMs) => (await run("SET", name, "1", "PX", ttlMs, "NX")) !== null,
+  set: async (name, value, ttlMs) => void (await run("SET", name, value, "PX", ttlMs)),
+  remove: async (name) => void (await run("DEL", name)),
+  evaluate: (script, keys, values) => run("EVAL", script, keys.length, ...keys, ...values),
+  evaluateKnown: (digest, keys, values) => run("EVALSHA", digest, keys.length, ...keys, ...values),
+});
 
 const overHttp = (url: string, token: string): RedisStore => {
   const redis = new UpstashRedis({
@@ -68,12 +78,7 @@ const overHttp = (url: string, token: string): RedisStore => {
     retry: { retries: 0, backoff: () => 0 },
     signal: () => AbortSignal.timeout(COMMAND_TIMEOUT_MS),
   });
-  return {
-    ping: async () => void (await redis.ping()),
-    hashField: (name, field) => redis.hget<string>(name, field),
-    replaceHash: (name, fields, ttlMs) => replaceHash(redis, name, fields, ttlMs),
-    expire: async (name, ttlMs) => void (await redis.pexpire(name, ttlMs)),
-    setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", { nx: true, px: ttlMs })) !== null,
+  return storeOf((...command) => redis.exec(command), {
     claimAndRead: async ({ name, value, ttlMs }, names) => {
       const [set, values] = await redis
         .pipeline()
@@ -82,12 +87,8 @@ const overHttp = (url: string, token: string): RedisStore => {
         .exec();
       return { claimed: set !== null, values };
     },
-    set: async (name, value, ttlMs) => void (await redis.set(name, value, { px: ttlMs })),
-    remove: async (name) => void (await redis.del(name)),
-    evaluate: (script, keys, values) => redis.eval(script, [...keys], [...values]),
-    evaluateKnown: (digest, keys, values) => redis.evalsha(digest, [...keys], [...values]),
     close: async () => undefined,
-  };
+  });
 };
 
 const overTcp = (url: string, log: OriginLog): RedisStore => {
@@ -99,12 +100,7 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
     enableOfflineQueue: true,
   });
   redis.on("error", (error) => log.debug({ err: error }, "connection to Redis failed"));
-  return {
-    ping: async () => void (await redis.ping()),
-    hashField: (name, field) => redis.hget(name, field),
-    replaceHash: (name, fields, ttlMs) => replaceHash(redis, name, fields, ttlMs),
-    expire: async (name, ttlMs) => void (await redis.pexpire(name, ttlMs)),
-    setIfAbsent: async (name, ttlMs) => (await redis.set(name, "1", "PX", ttlMs, "NX")) !== null,
+  return storeOf((name, ...args) => redis.call(name, ...args), {
     claimAndRead: async ({ name, value, ttlMs }, names) => {
       // Automatic pipelining sends both together, in this order.
       const [set, values] = await Promise.all([
@@ -113,12 +109,8 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
       ]);
       return { claimed: set !== null, values };
     },
-    set: async (name, value, ttlMs) => void (await redis.set(name, value, "PX", ttlMs)),
-    remove: async (name) => void (await redis.del(name)),
-    evaluate: (script, keys, values) => redis.eval(script, keys.length, ...keys, ...values),
-    evaluateKnown: (digest, keys, values) => redis.evalsha(digest, keys.length, ...keys, ...values),
     close: async () => redis.disconnect(),
-  };
+  });
 };
 
 /** @param token for a URL over HTTP */

@@ -1,7 +1,7 @@
 /** The blocklist of an origin that guards itself: compiled from the database. */
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
 import type { LoadBlocklist } from "../../middleware/blocklist/snapshot.ts";
-import { compiledBlocklist } from "../admin/blocklist/publish.ts";
+import { compiledBlocklist } from "../admin/blocklist/store.ts";
 import { timedScope } from "../db/database.ts";
 import type { PostgresPool } from "../db/postgres.ts";
 

@@ -1,7 +1,7 @@
 /** API keys for an origin that guards itself: from the database, or as they were published last while it is down. */
 import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
 import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/published-keys.ts";
-import { findKey } from "../admin/keys/store.ts";
+import { findKey } from "../admin/keys.ts";
 import { timedScope } from "../db/database.ts";
 import type { PostgresPool } from "../db/postgres.ts";
 import type { RedisStore } from "../redis/store.ts";

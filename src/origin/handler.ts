@@ -10,7 +10,7 @@ import { type Answer, type Respond, responder } from "./http/response.ts";
 import type { OriginContext } from "./middleware/context.ts";
 import { Deadline } from "./middleware/deadline.ts";
 import { type ParsedInput, validate } from "./middleware/validate.ts";
-import { type Cursors, cursorsOf, filterOf } from "./paging/cursors.ts";
+import { type Cursors, cursorsOf, filterOf } from "./paging.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {
   readonly [K in Key]: infer S extends Schema;

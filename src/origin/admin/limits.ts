@@ -21,7 +21,7 @@ import {
 } from "./cli.ts";
 import { type Publication, readSnapshot, withNewVersion } from "./publish.ts";
 
-export interface PrincipalOverride extends BucketRule {
+interface PrincipalOverride extends BucketRule {
   readonly limitName: string;
   readonly principal: string;
 }
@@ -41,26 +41,6 @@ export const setOverride = async (
 ): Promise<void> => {
   await database.query(withNewVersion("limits", SET), [limitName, principal, capacity, refillPerSecond]);
 };
-
-const CLEAR = `DELETE FROM limit_overrides WHERE principal = $1 AND ($2::text IS NULL OR limit_name = $2)
-  RETURNING limit_name AS "limitName"`;
-
-/**
- * @param limitName @default every limit of the principal
- * @returns the names of the limits whose overrides are cleared
- */
-export const clearOverrides = async (
-  database: Database,
-  principal: string,
-  limitName?: string,
-): Promise<string[]> => {
-  const values = [principal, limitName ?? null];
-  const rows = await database.query<{ limitName: string }>(withNewVersion("limits", CLEAR), values);
-  return rows.map((row) => row.limitName).sort();
-};
-
-export const listOverrides = (database: Database): Promise<PrincipalOverride[]> =>
-  database.query<PrincipalOverride>(`${SELECT} ORDER BY principal, limit_name`);
 
 /** The limiter's script reads the overrides with every call. */
 export const limitsPublication: Publication = {
@@ -129,7 +109,7 @@ const set = async (context: CommandContext, args: string[]): Promise<void> => {
 const list = async ({ pool, routes, print }: CommandContext, args: string[]): Promise<void> => {
   parseOptions({ args });
   const limits = limitsOf(routes);
-  for (const override of await listOverrides(pool)) {
+  for (const override of await pool.query<PrincipalOverride>(`${SELECT} ORDER BY principal, limit_name`)) {
     const limit = limits.get(override.limitName);
     const replaced =
       limit !== undefined && isOverridable(limit)
@@ -139,14 +119,21 @@ const list = async ({ pool, routes, print }: CommandContext, args: string[]): Pr
   }
 };
 
+const CLEAR = `DELETE FROM limit_overrides WHERE principal = $1 AND ($2::text IS NULL OR limit_name = $2)
+  RETURNING limit_name AS "limitName"`;
+
 /** Takes any limit name: an override may outlive its limit. */
 const clear = async (context: CommandContext, args: string[]): Promise<void> => {
   const { values } = parseOptions({ args, options: { principal: TEXT, limit: TEXT } });
   const principal = readPrincipal(values.principal);
-  const cleared = await clearOverrides(context.pool, principal, values.limit);
+  const cleared = await context.pool.query<{ limitName: string }>(withNewVersion("limits", CLEAR), [
+    principal,
+    values.limit ?? null,
+  ]);
   if (cleared.length === 0)
     throw new UsageError(`${principal} has no override of ${values.limit ?? "any limit"}`);
-  const change = `cleared ${cleared.join(", ")} of ${principal}`;
+  const names = cleared.map(({ limitName }) => limitName).sort();
+  const change = `cleared ${names.join(", ")} of ${principal}`;
   const effect = "the contract's limits are in force everywhere within seconds";
   await publishChange(context, limitsPublication, change, effect);
 };

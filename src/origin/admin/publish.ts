@@ -9,7 +9,7 @@ import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
 
 /** A row of `published_snapshots`. */
-export type SnapshotName = "keys" | "limits" | "blocklist";
+type SnapshotName = "keys" | "limits" | "blocklist";
 
 export interface Publication {
   readonly name: SnapshotName;
@@ -50,7 +50,7 @@ export const readVersion = async (database: Database, name: SnapshotName): Promi
   return row?.version ?? "";
 };
 
-export interface Snapshot<Row> {
+interface Snapshot<Row> {
   readonly version: string;
   readonly rows: readonly Row[];
 }

@@ -18,11 +18,9 @@ export interface Setting {
 }
 
 export interface FileContents {
-  /** By key, such as `server.port`. */
-  readonly settings: ReadonlyMap<string, Setting>;
+  /** By key, such as `server.port`; undefined if the file as a whole could not be read. */
+  readonly settings: ReadonlyMap<string, Setting> | undefined;
   readonly faults: readonly string[];
-  /** False if the file could be read only in part, so that a missing key may be in the rest. */
-  readonly isWhole: boolean;
 }
 
 /** The variable that names another file. */
@@ -62,11 +60,7 @@ export const readConfigurationFile = async (
   }
 };
 
-const partial = (...faults: readonly string[]): FileContents => ({
-  settings: new Map(),
-  faults,
-  isWhole: false,
-});
+const unread = (...faults: readonly string[]): FileContents => ({ settings: undefined, faults });
 
 /** A value that is not set: `key:`. */
 const isEmpty = (written: unknown): boolean =>
@@ -103,16 +97,16 @@ const contentsOf = (root: object, placeOf: (path: readonly string[]) => string):
     }
   };
   read(root, [], topNames);
-  return { settings, faults, isWhole: true };
+  return { settings, faults };
 };
 
 const namesIn = (section: string): string[] =>
   [...knownKeys].filter((key) => key.startsWith(`${section}.`)).map((key) => key.slice(section.length + 1));
 
 export const parseFile = (file: ConfigurationFile): FileContents => {
-  if ("unreadable" in file) return partial(`the configuration file ${file.path} ${file.unreadable}`);
+  if ("unreadable" in file) return unread(`the configuration file ${file.path} ${file.unreadable}`);
   if (Buffer.byteLength(file.text) > MAX_FILE_BYTES)
-    return partial(`the configuration file ${file.path} ${TOO_LARGE}`);
+    return unread(`the configuration file ${file.path} ${TOO_LARGE}`);
   const fileName = basename(file.path);
   const lines = new LineCounter();
   const lineAt = (offset = 0): string => `${fileName}:${lines.linePos(offset).line}`;
@@ -128,7 +122,7 @@ export const parseFile = (file: ConfigurationFile): FileContents => {
     [...document.errors, ...document.warnings].map(({ code, pos }) => [lineAt(pos[0]), code] as const),
   );
   if (syntax.size > 0)
-    return partial(
+    return unread(
       ...[...syntax]
         .slice(0, MAX_SYNTAX_FAULTS)
         .map(([place, code]) => `${place} is not valid YAML: ${code.toLowerCase().replaceAll("_", " ")}`),
@@ -137,11 +131,11 @@ export const parseFile = (file: ConfigurationFile): FileContents => {
   try {
     root = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch {
-    return partial(`${fileName} has an alias without an anchor, or too many aliases`);
+    return unread(`${fileName} has an alias without an anchor, or too many aliases`);
   }
-  if (isEmpty(root)) return { settings: new Map(), faults: [], isWhole: true };
+  if (isEmpty(root)) return { settings: new Map(), faults: [] };
   if (!isSection(root))
-    return partial(`${fileName} must hold sections such as ${topNames.slice(0, 3).join(", ")}`);
+    return unread(`${fileName} must hold sections such as ${topNames.slice(0, 3).join(", ")}`);
   return contentsOf(root, (path) => {
     const map = document.getIn(path.slice(0, -1), true);
     const pair = isMap(map) && map.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import type { SqlStatement, SqlValue } from "./database.ts";
-import { isServersAnswer, isStaleState } from "./errors.ts";
+import { isServersAnswer, isStaleState, READ_ONLY, sqlState } from "./errors.ts";
 
 /** A pooled client of either driver. */
 export interface DriverClient {
@@ -18,7 +18,7 @@ export interface DriverClient {
   on(event: "error" | "end", listener: (error?: unknown) => void): unknown;
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   /** Whether it sends a statement while another one is running. */
   readonly pipelines: boolean;
   readonly cancel: () => Promise<void>;
@@ -93,6 +93,8 @@ export class Connection {
   readonly createdAtMs = performance.now();
   /** Set while a transaction may be open; such a connection is not reused. */
   isInTransaction = false;
+  /** Whether the server has rejected a write as read-only. */
+  isReadOnly = false;
   readonly #client: DriverClient;
   readonly #options: ConnectionOptions;
   /** Prepared statements, by text. One is unconfirmed until its first use has succeeded. */
@@ -203,6 +205,7 @@ export class Connection {
     const query = new pg.Query({ text: "" }, (error, results) => {
       this.#running.delete(reject);
       if (error && !isServersAnswer(error)) this.discard();
+      if (error && sqlState(error) === READ_ONLY) this.isReadOnly = true;
       if (error) reject(error);
       else resolve(lastResult(results));
     });

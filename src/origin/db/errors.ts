@@ -73,7 +73,7 @@ export const isConcurrencyFailure = (error: unknown): boolean =>
   error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
 
 /** read_only_sql_transaction. For a write it means that the server has become a standby. */
-const READ_ONLY = "25006";
+export const READ_ONLY = "25006";
 /** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
 export const CANCELLED = "57014";
 /** Connection exception, insufficient resources, operator intervention, system error. */
@@ -96,7 +96,7 @@ const serverError = (error: unknown): ServerError | undefined => {
 export const sqlState = (error: unknown): string | undefined => serverError(error)?.code;
 
 /** Whether PostgreSQL closed the connection with this error. */
-export const isFatal = (error: unknown): boolean =>
+const isFatal = (error: unknown): boolean =>
   error instanceof Error && "severity" in error && (error.severity === "FATAL" || error.severity === "PANIC");
 
 /** Whether PostgreSQL answered with this error and the connection remains usable. */
@@ -106,8 +106,7 @@ export const isServersAnswer = (error: unknown): boolean => {
 };
 
 /** Whether PostgreSQL is up but rejected the login. */
-export const isRefusedLogin = (error: unknown): boolean =>
-  LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
+const isRefusedLogin = (error: unknown): boolean => LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
 
 /** The server's timer and this process' clock may differ slightly. */
 const CLOCK_SLACK_MS = 20;
@@ -154,19 +153,6 @@ export const typedError = (error: unknown, statement: string | undefined, scope:
     : new StatementError(statement ?? "", answer, error);
 };
 
-/** Bound on the search for a cause. */
-const MAX_CAUSES = 5;
-
-/** Whether the server takes no writes, by the error or one of its causes. */
-export const isReadOnlyServer = (error: unknown): boolean => {
-  let cause = error;
-  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
-    if (sqlState(cause) === READ_ONLY) return true;
-    cause = cause.cause;
-  }
-  return false;
-};
-
 /**
  * A prepared statement that the connection does not have, or has with another result type: a changed table (0A000
  * "cached plan must not change result type"), or a pooler that shares sessions (26000, 42P05).
@@ -202,9 +188,9 @@ export const classifyStatement = (error: unknown): Outcome => {
   return code === undefined || FAILURE.test(code) ? "failure" : "success";
 };
 
-/** @param error with which no connection could be opened */
+/** @param error with which no connection could be opened; undefined if there is one, which may have been open before */
 export const classifyOpening = (error: unknown): Outcome => {
-  if (error instanceof SaturatedError) return "ignored";
+  if (error === undefined || error instanceof SaturatedError) return "ignored";
   return isRefusedLogin(error) ? "success" : "failure";
 };
 
@@ -214,20 +200,15 @@ export const settlePermit = (permit: Permit, outcome: Outcome): void => {
   else permit.ignore();
 };
 
-/** Settles the permit once the statement has succeeded or failed. */
-export const settleByStatement = (permit: Permit, sent: Promise<unknown>): void => {
-  sent.then(
-    () => permit.ok(),
-    (error: unknown) => settlePermit(permit, classifyStatement(error)),
-  );
-};
-
-/** For an attempt that sent nothing: settles the permit once the connection has opened or failed, even after the caller left. */
-export const settleByOpening = (permit: Permit, opening: Promise<unknown>): void => {
-  opening.then(
-    // It may have been open before.
-    () => permit.ignore(),
-    (error: unknown) => settlePermit(permit, classifyOpening(error)),
+/** Settles the permit once the work on the connection has succeeded or failed, even after the caller left. */
+export const settleBy = (
+  permit: Permit,
+  work: Promise<unknown>,
+  classify: (error: unknown) => Outcome,
+): void => {
+  work.then(
+    () => settlePermit(permit, classify(undefined)),
+    (error: unknown) => settlePermit(permit, classify(error)),
   );
 };
 
@@ -243,7 +224,7 @@ const UNGUARDED: Permit = {
  *
  * @throws CircuitOpenError
  */
-export type AcquirePermit = () => Permit;
+type AcquirePermit = () => Permit;
 
 /** @param breaker without one every attempt is permitted */
 export const permitsOf = (breaker: Breaker | undefined): AcquirePermit => {

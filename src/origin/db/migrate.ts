@@ -28,7 +28,7 @@ export interface Migration {
 }
 
 /** A migration was edited after it had run, so the state of the database is unknown. */
-export class MigrationError extends Error {}
+class MigrationError extends Error {}
 
 /** The program's migrations, in order. */
 export const readMigrations = async (): Promise<Migration[]> => {

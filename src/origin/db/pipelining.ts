@@ -13,12 +13,13 @@ import type { Connection, StatementResult } from "./connection.ts";
 import { type EndReason, type Scope, untilEnd } from "./database.ts";
 import {
   CANCELLED,
+  classifyOpening,
   classifyStatement,
   DeadlineError,
   isDue,
   isServersAnswer,
   SaturatedError,
-  settleByOpening,
+  settleBy,
   settlePermit,
   sqlState,
   typedError,
@@ -35,7 +36,7 @@ export interface Read {
 }
 
 /** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
-export type RunRead = (read: Read) => Promise<readonly unknown[]>;
+type RunRead = (read: Read) => Promise<readonly unknown[]>;
 
 interface Sent {
   /** Set once the request has ended. */
@@ -225,7 +226,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
       } catch (error) {
         const other = leastLoaded(connections);
         if (other !== undefined && scope.ended === undefined) return await sendOrReject(other, read);
-        settleByOpening(permit, opened);
+        settleBy(permit, opened, classifyOpening);
         throw typedError(error, undefined, scope);
       }
     }

@@ -7,7 +7,7 @@ import pg from "pg";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { Connection, type DriverClient } from "./connection.ts";
 import { type Scope, untilEnd } from "./database.ts";
-import { DeadlineError, isReadOnlyServer, SaturatedError, settleByOpening, typedError } from "./errors.ts";
+import { classifyOpening, DeadlineError, SaturatedError, settleBy, typedError } from "./errors.ts";
 
 export interface PoolOptions {
   readonly maxConnections: number;
@@ -234,7 +234,7 @@ export const createPool = (url: string, options: PoolOptions): ConnectionPool =>
     try {
       return await untilEnd(scope, opening);
     } catch (error) {
-      settleByOpening(permit, opening);
+      settleBy(permit, opening, classifyOpening);
       opening.then(
         (connection) => connection.release(),
         () => undefined,
@@ -254,8 +254,8 @@ export const createPool = (url: string, options: PoolOptions): ConnectionPool =>
       throwIfEnded(scope, permit, connection);
       const ended = Promise.withResolvers<never>();
       const stopWatching = endWithRequest(scope, permit, connection, ended.reject);
-      const finish = (error?: unknown): void => {
-        if (!scope.readOnly && isReadOnlyServer(error)) {
+      const finish = (): void => {
+        if (!scope.readOnly && connection.isReadOnly) {
           renew();
           connection.discard();
         }
@@ -265,7 +265,7 @@ export const createPool = (url: string, options: PoolOptions): ConnectionPool =>
         connection.release();
       };
       const working = work(connection);
-      working.then(() => finish(), finish);
+      working.then(finish, finish);
       return await Promise.race([working, ended.promise]);
     },
     end: () => {

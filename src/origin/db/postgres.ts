@@ -22,7 +22,7 @@ import {
   isStalePlan,
   permitsOf,
   StatementError,
-  settleByStatement,
+  settleBy,
   typedError,
 } from "./errors.ts";
 import { type ObserveData, observed, statementOperations } from "./instrument.ts";
@@ -88,7 +88,7 @@ const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 250;
 
-export interface RetryOptions {
+interface RetryOptions {
   /** The connection did not have a prepared statement as expected. */
   readonly onStalePlan: (error: unknown) => void;
   /** Epoch milliseconds. @default Date.now */
@@ -184,7 +184,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
       return await typed(scope, statement.text, runShared({ scope, permit, send }));
     return await pool.use(scope, permit, async (connection) => {
       const sent = send(connection);
-      settleByStatement(permit, sent);
+      settleBy(permit, sent, classifyStatement);
       return (await typed(scope, statement.text, sent)).rows;
     });
   };
@@ -219,7 +219,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
       end: (text) =>
         observed(observe, operationOf(text), async () => {
           const sent = connection.send(command(text));
-          settleByStatement(permit, sent);
+          settleBy(permit, sent, classifyStatement);
           const { command: tag } = await typed(scope, text, sent);
           connection.isInTransaction = false;
           return tag;

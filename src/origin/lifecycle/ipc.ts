@@ -3,15 +3,15 @@ import * as z from "zod/mini";
 import { withTimeout } from "../../lib/async.ts";
 
 const message = z.object({
-  /** Of a request and its response. Without one no response is expected. */
-  id: z.optional(z.number()),
+  /** Of a request and its response. */
+  id: z.number(),
   /** What a request calls; a response has none. */
   method: z.optional(z.string()),
   /** The argument, or the result. */
   value: z.optional(z.unknown()),
 });
 
-export type IpcMessage = z.output<typeof message>;
+type IpcMessage = z.output<typeof message>;
 
 export type Ipc = ReturnType<typeof createIpc>;
 
@@ -26,19 +26,19 @@ export const createIpc = (
 ) => {
   const pending = new Map<number, (value: unknown) => void>();
   let lastId = 0;
-  const respond = async (id: number | undefined, method: string, argument: unknown): Promise<void> => {
-    const value = await methods[method]?.(argument);
-    if (id !== undefined) send({ id, value });
-  };
   return {
     /** Handles a message from the other end. Messages of other modules are ignored. */
-    receive: (raw: unknown): void => {
-      const { id, method, value } = message.safeParse(raw).data ?? {};
-      // The caller's timeout covers a failed call.
-      if (method !== undefined) respond(id, method, value).catch(() => undefined);
-      else if (id !== undefined) pending.get(id)?.(value);
+    receive: async (raw: unknown): Promise<void> => {
+      const { data } = message.safeParse(raw);
+      if (data === undefined) return;
+      const { id, method, value } = data;
+      if (method === undefined) return pending.get(id)?.(value);
+      try {
+        send({ id, value: await methods[method]?.(value) });
+      } catch {
+        // The caller's timeout covers a failed call.
+      }
     },
-    notify: (method: string, value?: unknown): void => send({ method, value }),
     /** @returns the response; undefined if none comes in time */
     call: async (method: string, value: unknown, timeoutMs: number): Promise<unknown> => {
       lastId += 1;

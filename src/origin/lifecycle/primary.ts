@@ -55,9 +55,13 @@ const ENDING_MS = 5_000;
 interface Member {
   readonly worker: Worker;
   readonly ipc: Ipc;
-  /** A worker does not receive messages before it is listening. */
+  /** A worker does not answer before it is listening. */
   stage: "starting" | "listening" | "ready";
 }
+
+const signalWorkers = (signal: NodeJS.Signals): void => {
+  for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill(signal);
+};
 
 const startWorkers = (count: number, log: OriginLog) => {
   const { execArgv, nodeOptions } = heapShare(
@@ -67,87 +71,71 @@ const startWorkers = (count: number, log: OriginLog) => {
     process.env["NODE_OPTIONS"] ?? "",
   );
   cluster.setupPrimary({ execArgv });
-  const listening = Promise.withResolvers<number>();
-  const ready = Promise.withResolvers<void>();
   const failed = Promise.withResolvers<number>();
   const allEnded = Promise.withResolvers<void>();
   const members = new Set<Member>();
-  const readyOnce = new Set<number>();
+  let hasBeenReady = false;
+  let haveAllBeenReady = false;
   let isEnding = false;
   let earlyEnds = 0;
 
-  const invalidateOthers = async (writer: Member, tags: unknown): Promise<void> => {
-    // A worker that is not listening yet has cached nothing.
-    const others = [...members].filter((member) => member !== writer && member.stage !== "starting");
-    await Promise.all(others.map(({ ipc }) => ipc.call("invalidate", tags, CALL_TIMEOUT_MS)));
-  };
+  const inStages = (...stages: readonly Member["stage"][]): Member[] =>
+    [...members].filter(({ stage }) => stages.includes(stage));
 
-  /** The origin's exit code if a replacement would end too. */
-  const hopelessCode = ({ stage }: Member, code: number | null): number | undefined => {
-    if (code === EXIT.configuration) return code;
-    if (stage === "ready") return undefined;
-    earlyEnds += 1;
-    // The first start fails like a single process; later the reason may be temporary.
-    const isFirstStart = readyOnce.size === 0 && code !== null;
-    return isFirstStart || earlyEnds > MAX_EARLY_ENDS ? EXIT.failure : undefined;
-  };
-
-  const replace = async (member: Member, slot: number, code: number | null, signal: string | null) => {
-    const exitCode = hopelessCode(member, code);
-    if (exitCode !== undefined) {
-      log.fatal({ slot, code, signal }, "a worker ended unexpectedly; a replacement would fail too");
-      failed.resolve(exitCode);
-      return;
-    }
-    log.error({ slot, code, signal }, "a worker ended unexpectedly and is replaced");
-    await sleep(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
-    if (!isEnding) start(slot);
-  };
-
-  const start = (slot: number): void => {
+  const start = (): void => {
     const worker = cluster.fork({ NODE_OPTIONS: nodeOptions });
     const ipc = createIpc(
       (message) => {
         if (worker.isConnected()) worker.send(message, () => undefined);
       },
       {
-        listening: (port) => {
-          member.stage = "listening";
-          listening.resolve(Number(port));
-          // An earlier message was lost.
-          if (isEnding) ipc.notify("drain");
-        },
         ready: () => {
           member.stage = "ready";
           earlyEnds = 0;
-          readyOnce.add(slot);
-          if (readyOnce.size === count) ready.resolve();
+          hasBeenReady = true;
+          if (haveAllBeenReady || inStages("ready").length < count) return;
+          haveAllBeenReady = true;
+          log.info({ workers: count }, "ready");
         },
-        invalidate: (tags) => invalidateOthers(member, tags),
+        // A worker that is not listening yet has cached nothing.
+        invalidate: async (tags) => {
+          const others = inStages("listening", "ready").filter((other) => other !== member);
+          await Promise.all(others.map((other) => other.ipc.call("invalidate", tags, CALL_TIMEOUT_MS)));
+        },
       },
     );
     const member: Member = { worker, ipc, stage: "starting" };
     members.add(member);
     worker.on("message", ipc.receive);
-    worker.on("error", (error) => log.warn({ err: error, slot }, "a worker is unreachable"));
+    worker.on("listening", () => {
+      member.stage = "listening";
+    });
+    worker.on("error", (error) => log.warn({ err: error, worker: worker.id }, "a worker is unreachable"));
     worker.on("exit", (code: number | null, signal: string | null) => {
       members.delete(member);
-      if (!isEnding) void replace(member, slot, code, signal);
+      if (!isEnding) void replace(member, code, signal);
       else if (members.size === 0) allEnded.resolve();
     });
   };
 
-  const kill = (): void => {
-    for (const { worker } of members) worker.process.kill("SIGKILL");
+  const replace = async (member: Member, code: number | null, signal: string | null): Promise<void> => {
+    const end = { worker: member.worker.id, code, signal };
+    if (member.stage !== "ready") earlyEnds += 1;
+    // The first start fails like a single process; later the reason may be temporary.
+    const isFirstStart = !hasBeenReady && code !== null;
+    if (code === EXIT.configuration || isFirstStart || earlyEnds > MAX_EARLY_ENDS) {
+      log.fatal(end, "a worker ended unexpectedly; a replacement would fail too");
+      failed.resolve(code === EXIT.configuration ? code : EXIT.failure);
+      return;
+    }
+    log.error(end, "a worker ended unexpectedly and is replaced");
+    await sleep(FIRST_PAUSE_MS * 2 ** Math.max(0, earlyEnds - 1));
+    if (!isEnding) start();
   };
 
-  for (let slot = 1; slot <= count; slot += 1) start(slot);
+  for (let started = 0; started < count; started += 1) start();
 
   return {
-    /** The API's port. */
-    listening: listening.promise,
-    /** Resolves when every worker has been ready once. */
-    ready: ready.promise,
     /** Resolves with an exit code when the workers cannot be kept alive. */
     failed: failed.promise,
     /** The responses of all live workers, by a number that no other worker has had; undefined without one in time. */
@@ -162,15 +150,14 @@ const startWorkers = (count: number, log: OriginLog) => {
     drain: async (timeoutMs: number): Promise<void> => {
       isEnding = true;
       if (members.size === 0) return;
-      for (const { ipc } of members) ipc.notify("drain");
+      signalWorkers("SIGTERM");
       const timer = setTimeout(() => {
         log.warn({ workers: members.size }, "workers were killed: they took too long to end");
-        kill();
+        signalWorkers("SIGKILL");
       }, timeoutMs);
       await allEnded.promise;
       clearTimeout(timer);
     },
-    kill,
   };
 };
 
@@ -185,8 +172,7 @@ const isMetrics = (response: unknown): response is ProcessReport => Array.isArra
 
 /** @returns the exit code @throws if the admin port cannot be opened */
 export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
-  const workers = startWorkers(server.workers, log);
-  const stopped = firstStopSignal(log, () => workers.kill());
+  const stopped = firstStopSignal(log, () => signalWorkers("SIGKILL"));
   const uncaught = firstUncaught(log);
   let isDraining = false;
   /** One ready worker makes the origin ready: while another is replaced, it serves. */
@@ -203,18 +189,16 @@ export const runPrimary = async ({ server }: OriginConfiguration, { log }: Proce
     };
   };
   const totals = createTotals();
-  const metricsText = async (): Promise<string> => {
+  const text = async (): Promise<string> => {
     const responses = await workers.ask("metrics");
     return await totals.text(
       new Map(responses.map(([id, response]) => [id, isMetrics(response) ? response : undefined])),
     );
   };
-  const admin = await listen(
-    createAdmin({ report }, { contentType: totals.contentType, text: metricsText }).fetch,
-    { host: server.host, port: server.adminPort },
-  );
-  void workers.listening.then((port) => log.info({ port, adminPort: admin.port }, "listening"));
-  void workers.ready.then(() => log.info({ workers: server.workers }, "ready"));
+  const app = createAdmin({ report }, { contentType: totals.contentType, text });
+  const admin = await listen(app.fetch, { host: server.host, port: server.adminPort });
+  const workers = startWorkers(server.workers, log);
+  cluster.once("listening", (_, { port }) => log.info({ port, adminPort: admin.port }, "listening"));
   const code = await Promise.race([
     stopped.then(() => EXIT.stopped),
     uncaught.then(() => EXIT.failure),

@@ -31,7 +31,7 @@ const runSingle = async (configuration: OriginConfiguration, processLog: Process
 };
 
 /** How long a write waits for the other workers to invalidate its tags, milliseconds. */
-const INVALIDATION_TIMEOUT_MS = 200;
+const CALL_TIMEOUT_MS = 200;
 
 /** A worker's share of the origin's connections. */
 const shareOf = (configuration: OriginConfiguration): OriginConfiguration => {
@@ -41,17 +41,13 @@ const shareOf = (configuration: OriginConfiguration): OriginConfiguration => {
   return { ...configuration, database: { ...database, maxConnections, minConnections } };
 };
 
-/**
- * One of several processes on the same port. The primary handles signals and decides when the worker drains. If the primary
- * dies, Node's cluster ends the worker.
- */
+/** One of several processes on the same port. If the primary dies, Node's cluster ends the worker. */
 const runWorker = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   const { log } = processLog;
   // A terminal's Ctrl-C reaches every process of its group; the primary decides.
   process.on("SIGINT", () => undefined);
-  process.on("SIGTERM", () => undefined);
+  const stopped = new Promise<void>((resolve) => process.on("SIGTERM", () => resolve()));
   const uncaught = firstUncaught(log);
-  const stopped = Promise.withResolvers<number>();
   const ipc = createIpc(
     (message) => {
       // Without a primary there is no channel.
@@ -62,18 +58,16 @@ const runWorker = async (configuration: OriginConfiguration, processLog: Process
       metrics: () => serving.registry.getMetricsAsJSON(),
       /** Another worker has written; the response confirms that nothing older is served. */
       invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
-      drain: () => stopped.resolve(EXIT.stopped),
     },
   );
-  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
-    await ipc.call("invalidate", tags, INVALIDATION_TIMEOUT_MS);
-  });
   process.on("message", ipc.receive);
-  ipc.notify("listening", serving.port);
+  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
+    await ipc.call("invalidate", tags, CALL_TIMEOUT_MS);
+  });
   const code = await Promise.race([
-    stopped.promise,
+    stopped.then(() => EXIT.stopped),
     uncaught.then(() => EXIT.failure),
-    startupFailure(serving.ready, () => ipc.notify("ready"), log),
+    startupFailure(serving.ready, () => void ipc.call("ready", undefined, CALL_TIMEOUT_MS), log),
   ]);
   await serving.drain(code === EXIT.stopped);
   return code;

@@ -13,9 +13,7 @@ export const SINK_NAMES = ["stdout", "otlp", "webhook"] as const;
 export type SinkName = (typeof SINK_NAMES)[number];
 
 /** `rejected`: sending the same events again would fail too. The reason contains nothing of the events. */
-export type SendResult =
-  | { readonly kind: "accepted" }
-  | { readonly kind: "rejected"; readonly reason: string };
+type SendResult = { readonly kind: "accepted" } | { readonly kind: "rejected"; readonly reason: string };
 
 export interface Sink {
   readonly name: SinkName;

@@ -33,7 +33,7 @@ export interface Claim {
   readonly ttlMs: number;
 }
 
-export interface ClaimedValues {
+interface ClaimedValues {
   /** Whether the name was free. */
   readonly claimed: boolean;
   /** Read after the claim, in the order of the names. */

@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Scope, unboundScope } from "../../../src/origin/db/database.ts";
 import {
   DeadlineError,
-  isReadOnlyServer,
   isServersAnswer,
   isStalePlan,
   isStaleState,
@@ -149,11 +148,6 @@ describe("a driver's error shows", () => {
     for (const error of [answer("57P01"), answer("08006"), system("ECONNRESET"), undefined, "text"]) {
       expect(isServersAnswer(error)).toBe(false);
     }
-  });
-
-  test("whether the server is read-only", () => {
-    expect(isReadOnlyServer(answer("25006"))).toBe(true);
-    expect(isReadOnlyServer(answer("25001"))).toBe(false);
   });
 
   test("whether a plan is stale, before and after typing", () => {

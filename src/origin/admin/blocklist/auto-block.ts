@@ -16,7 +16,7 @@ import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
 import { blockOffenders, type OffenderBlock } from "./store.ts";
 
-export interface AutoBlockDependencies {
+interface AutoBlockDependencies {
   readonly database: Database;
   readonly neverBlocked: readonly Network[];
   readonly registry: Registry;

@@ -151,7 +151,7 @@ export const findWiderBlock = async (database: Database, network: Network): Prom
   return row && canonical(row);
 };
 
-export interface CompiledBlocklist {
+interface CompiledBlocklist {
   readonly version: string;
   readonly bytes: Uint8Array<ArrayBuffer>;
 }

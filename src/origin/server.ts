@@ -175,9 +175,6 @@ export const startServer = async (
     sinks: configuredSinks(configuration, log, now),
     registry,
     log,
-    now,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
   });
 
   const app = createOrigin({

@@ -71,9 +71,6 @@ describe("the outbox", () => {
       sinks: [webhookOf()],
       registry,
       log,
-      now: Date.now,
-      random: Math.random,
-      newId: randomUUID,
       ...options,
       timing: { deliverMs: 20, flushMs: 20, measureMs: 50, backoffMs: () => 50, ...options.timing },
     });

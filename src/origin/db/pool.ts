@@ -17,8 +17,6 @@ export interface PoolOptions {
   readonly connectTimeoutMs?: number;
   /** @default 60,000 */
   readonly idleTimeoutMs?: number;
-  /** Where Neon's driver finds its WebSocket, such as `localhost:8080/v1`. @default Neon's own */
-  readonly webSocketProxy?: string;
   /** Called once for each lost connection, idle or in use. */
   readonly onLoss: (error: unknown) => void;
 }
@@ -84,21 +82,8 @@ const createDriver = (url: string, options: PoolOptions): Driver => {
     const pool = new pg.Pool({ ...config, pipeline: true });
     return { name: "pg", pipelines: true, pool, newClient: () => new pg.Client({ connectionString: url }) };
   }
-  const { webSocketProxy } = options;
-  class Client extends NeonClient {
-    constructor(clientConfig?: ConstructorParameters<typeof NeonClient>[0]) {
-      super(clientConfig);
-      if (webSocketProxy === undefined) return;
-      const { neonConfig } = this;
-      neonConfig.wsProxy = () => webSocketProxy;
-      neonConfig.useSecureWebSocket = false;
-      neonConfig.pipelineTLS = false;
-      neonConfig.pipelineConnect = false;
-    }
-  }
   const pool = new NeonPool(config);
-  pool.Client = Client;
-  return { name: "neon", pipelines: false, pool, newClient: () => new Client({ connectionString: url }) };
+  return { name: "neon", pipelines: false, pool, newClient: () => new NeonClient({ connectionString: url }) };
 };
 
 /** Time allowed for a cancel request, milliseconds. */

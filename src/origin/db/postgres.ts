@@ -88,26 +88,16 @@ const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 5;
 const MAX_PAUSE_MS = 250;
 
-interface RetryOptions {
-  /** The connection did not have a prepared statement as expected. */
-  readonly onStalePlan: (error: unknown) => void;
-  /** Epoch milliseconds. @default Date.now */
-  readonly now?: () => number;
-  /** Within [0, 1). @default Math.random */
-  readonly random?: () => number;
-  /** @default the runtime's timer */
-  readonly pause?: (ms: number) => Promise<unknown>;
-}
-
 /**
  * Runs an attempt again that failed for a reason of concurrency or a stale plan, with full jitter, within the deadline.
  *
+ * @param onStalePlan called if the connection did not have a prepared statement as expected
  * @throws what the last attempt threw
  */
 export const withRetries = async <T>(
   scope: Scope,
   attempt: () => Promise<T>,
-  { onStalePlan, now = Date.now, random = Math.random, pause = sleep }: RetryOptions,
+  onStalePlan: (error: unknown) => void,
 ): Promise<T> => {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -117,9 +107,9 @@ export const withRetries = async <T>(
       if (isStale) onStalePlan(error);
       if (tries === MAX_TRIES || scope.ended !== undefined || !(isStale || isConcurrencyFailure(error)))
         throw error;
-      const pauseMs = isStale ? 0 : random() * Math.min(FIRST_PAUSE_MS * 2 ** tries, MAX_PAUSE_MS);
-      if (now() + pauseMs >= scope.deadlineAtMs) throw error;
-      if (pauseMs > 0) await pause(pauseMs);
+      const pauseMs = isStale ? 0 : Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** tries, MAX_PAUSE_MS);
+      if (Date.now() + pauseMs >= scope.deadlineAtMs) throw error;
+      if (pauseMs > 0) await sleep(pauseMs);
     }
   }
 };
@@ -193,7 +183,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     rejectControl(statement.text);
     if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
     const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
-    return await instrumented(scope, statement.text, () => withRetries(scope, attempt, { onStalePlan }));
+    return await instrumented(scope, statement.text, () => withRetries(scope, attempt, onStalePlan));
   };
 
   const wireOf = (connection: Connection, scope: Scope, permit: Permit): TransactionWire => {
@@ -238,7 +228,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
         runTransaction(wireOf(connection, scope, permit), scope, transactionOptions, work),
       );
     };
-    return withRetries(scope, attempt, { onStalePlan });
+    return withRetries(scope, attempt, onStalePlan);
   };
 
   const within = (scope: Scope): Database => ({

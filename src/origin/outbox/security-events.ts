@@ -16,7 +16,7 @@ import { type Job, logTransitions, startJob } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import { createEventMetrics } from "./event-metrics.ts";
 import { cleanOutbox, createCapacity, insertEvents } from "./outbox.ts";
-import { jitteredBackoffMs, outboxWorker } from "./outbox-worker.ts";
+import { outboxWorker } from "./outbox-worker.ts";
 import { SINK_NAMES, type Sink, type SinkName } from "./sinks.ts";
 
 /** Shortened by tests, milliseconds. */
@@ -28,7 +28,7 @@ export interface Timing {
   /** Between two measurements of the outbox. @default 5,000 */
   readonly measureMs?: number;
   /** @default exponential, from 1 s to 60 s, with jitter */
-  readonly backoffMs?: (attempts: number) => number;
+  readonly backoffMs?: ((attempts: number) => number) | undefined;
 }
 
 export interface SecurityEventsOptions {
@@ -36,10 +36,6 @@ export interface SecurityEventsOptions {
   readonly sinks: readonly Sink[];
   readonly registry: Registry;
   readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly newId: () => string;
   /** Receives events of rejected requests, each once as far as the outbox can tell. */
   readonly onOffenses?: ((events: readonly SecurityEvent[]) => Promise<void> | void) | undefined;
   /** Undelivered events per sink. @default 100,000 */
@@ -58,15 +54,15 @@ const STOP_TIMEOUT_MS = 500;
 export type SecurityEvents = ReturnType<typeof createSecurityEvents>;
 
 export const createSecurityEvents = (options: SecurityEventsOptions) => {
-  const { database, sinks, registry, log, now, random, newId, onOffenses, timing = {} } = options;
+  const { database, sinks, registry, log, onOffenses, timing = {} } = options;
   const metrics = createEventMetrics(registry);
   const sinkNames = sinks.map(({ name }) => name);
   const capacity = createCapacity(sinkNames, options.maxWaiting ?? 100_000);
   const flushing = logTransitions("security events", "written to the outbox", log);
   const maintenance = logTransitions("outbox maintenance tasks", "completed", log);
   const queue = createAggregator({
-    now,
-    newId,
+    now: Date.now,
+    newId: () => crypto.randomUUID(),
     windowMs: WINDOW_MS,
     maxWaiting: MAX_QUEUED,
     onDropped: (type, count) => metrics.dropped(type, "queue", count),
@@ -150,7 +146,12 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
      * @param transaction the write's transaction
      */
     inTransaction: (transaction: Database, occurrence: Occurrence): void => {
-      const event = { ...sanitizeOccurrence(occurrence), id: newId(), lastAtMs: occurrence.atMs, count: 1 };
+      const event = {
+        ...sanitizeOccurrence(occurrence),
+        id: crypto.randomUUID(),
+        lastAtMs: occurrence.atMs,
+        count: 1,
+      };
       const open = capacity.open();
       countMissed([event], open);
       // Not awaited: the statement is sent with the next one, and if it fails, COMMIT fails.
@@ -172,14 +173,8 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     },
     /** To be called once the database is migrated. */
     start: (): void => {
-      const dependencies = {
-        database,
-        metrics,
-        log,
-        backoffMs: timing.backoffMs ?? ((attempts: number) => jitteredBackoffMs(attempts, random())),
-        now: () => performance.now(),
-      };
-      workers = sinks.map((sink) => startJob(outboxWorker(sink, dependencies), timing.deliverMs ?? 500));
+      const worker = { database, metrics, log, backoffMs: timing.backoffMs };
+      workers = sinks.map((sink) => startJob(outboxWorker(sink, worker), timing.deliverMs ?? 500));
       jobs = [
         startJob(flush, timing.flushMs ?? 200),
         startJob(() => maintenance.run(measure), timing.measureMs ?? 5_000),

@@ -53,12 +53,15 @@ export const openPermit = (): (() => void) => {
 export const stack = (timeoutMs: number): Run => {
   const run = closedRun();
   const deadlines = createDeadlines(Date.now);
-  const retrying = { onStalePlan: () => undefined };
   return async (attempt) => {
     const deadline = new Deadline("bench", Date.now() + timeoutMs, true);
     deadlines.enter(deadline);
     try {
-      return await withRetries(deadline, () => run(() => untilEnd(deadline, attempt())), retrying);
+      return await withRetries(
+        deadline,
+        () => run(() => untilEnd(deadline, attempt())),
+        () => undefined,
+      );
     } finally {
       deadlines.leave(deadline);
     }

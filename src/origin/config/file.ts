@@ -79,24 +79,28 @@ const knownKeys = new Set(allKeys.map(({ file }) => file));
 const topNames = [...new Set(allKeys.map(({ file }) => file.replace(/\..*/, "")))];
 
 /** Reads the two levels of the file. The values are checked later: the environment may replace them. */
-const contentsOf = (root: object, placeOf: (path: readonly string[]) => string): FileContents => {
+const contentsOf = (root: object, node: unknown, lineAt: (offset?: number) => string): FileContents => {
   const settings = new Map<string, Setting>();
   const faults: string[] = [];
-  const read = (content: object, section: readonly string[], names: readonly string[]): void => {
+  const read = (content: object, map: unknown, section?: string): void => {
+    const names = section === undefined ? topNames : namesIn(section);
+    const pairs = isMap(map) ? map.items : [];
+    const keys = new Map(
+      pairs.map(({ key }) => [isScalar(key) && key.value, isScalar(key) && key.range?.[0]]),
+    );
     for (const [name, written] of Object.entries(content)) {
-      const path = [...section, name];
-      const key = path.join(".");
-      const source = placeOf(path);
+      const key = section === undefined ? name : `${section}.${name}`;
+      const source = lineAt(keys.get(name) || undefined);
       if (!NAME.test(name)) faults.push(`${source} has a key that is not a name`);
       else if (!names.includes(name))
-        faults.push(`${key} (${source}) is not known: ${section[0] ?? "the file"} has ${names.join(", ")}`);
+        faults.push(`${key} (${source}) is not known: ${section ?? "the file"} has ${names.join(", ")}`);
       else if (isEmpty(written)) continue;
       else if (knownKeys.has(key)) settings.set(key, { written, source });
-      else if (isSection(written)) read(written, path, namesIn(name));
+      else if (isSection(written)) read(written, isMap(map) ? map.get(name, true) : undefined, name);
       else faults.push(`${key} (${source}) must be a section with keys, not ${shapeOf(written)}`);
     }
   };
-  read(root, [], topNames);
+  read(root, node);
   return { settings, faults };
 };
 
@@ -136,9 +140,5 @@ export const parseFile = (file: ConfigurationFile): FileContents => {
   if (isEmpty(root)) return { settings: new Map(), faults: [] };
   if (!isSection(root))
     return unread(`${fileName} must hold sections such as ${topNames.slice(0, 3).join(", ")}`);
-  return contentsOf(root, (path) => {
-    const map = document.getIn(path.slice(0, -1), true);
-    const pair = isMap(map) && map.items.find(({ key }) => isScalar(key) && key.value === path.at(-1));
-    return lineAt((pair && isScalar(pair.key) && pair.key.range?.[0]) || 0);
-  });
+  return contentsOf(root, document.contents, lineAt);
 };

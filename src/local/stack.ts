@@ -5,7 +5,7 @@ import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
-import { connectRedis } from "../origin/redis/connect.ts";
+import { connectRedis } from "../origin/redis/store.ts";
 import type { ChildExit } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";

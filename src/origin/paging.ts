@@ -64,16 +64,8 @@ export const openCursor = (
   return keys.some((key) => equalInConstantTime(mac, macOf(key, list, position))) ? position : undefined;
 };
 
-export interface Cursors {
-  /**
-   * The position that a client's cursor stands for; undefined where it sent none.
-   *
-   * @throws ProblemError (400) for one that is not this list's
-   */
-  open(cursor: string | undefined): string | undefined;
-  /** The cursor of a position, for `nextCursor`. */
-  seal(position: string): string;
-}
+/** The cursors of one request's list. */
+export type Cursors = ReturnType<typeof cursorsOf>;
 
 /** What chooses where a page begins and ends does not choose the list. */
 const NOT_FILTERS = new Set(["cursor", "limit"]);
@@ -87,11 +79,13 @@ export const filterOf = (query: unknown): string => {
   return JSON.stringify(filters.sort(([a], [b]) => (a < b ? -1 : 1)));
 };
 
-export const cursorsOf = (
-  keys: readonly [SigningKey, ...SigningKey[]],
-  list: () => ListIdentity,
-): Cursors => ({
-  open: (cursor) => {
+export const cursorsOf = (keys: readonly [SigningKey, ...SigningKey[]], list: () => ListIdentity) => ({
+  /**
+   * The position that a client's cursor stands for; undefined where it sent none.
+   *
+   * @throws ProblemError (400) for one that is not this list's
+   */
+  open: (cursor: string | undefined): string | undefined => {
     if (cursor === undefined) return undefined;
     const position = openCursor(keys, list(), cursor);
     if (position !== undefined) return position;
@@ -100,7 +94,8 @@ export const cursorsOf = (
       problem("invalid_request", { errors: [{ in: "query", field: "cursor", detail }] }),
     );
   },
-  seal: (position) => sealCursor(keys[0], list(), position),
+  /** The cursor of a position, for `nextCursor`. */
+  seal: (position: string): string => sealCursor(keys[0], list(), position),
 });
 
 /** A page of a list that was read with one row more than asked for; that row tells whether more follow. */

@@ -4,7 +4,7 @@ import { describe } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-key.ts";
 import { limitStoreOf } from "../../src/origin/guards/stores.ts";
-import { connectRedis } from "../../src/origin/redis/connect.ts";
+import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";
 import { noRedis, redisAdmin, startRedisServer } from "./support/redis-server.ts";

@@ -8,7 +8,7 @@ import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
 import { limitsCommand, limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { connectRedis } from "../../src/origin/redis/connect.ts";
+import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

@@ -13,8 +13,8 @@ import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { connectRedis } from "../../src/origin/redis/connect.ts";
 import type { RedisStore } from "../../src/origin/redis/store.ts";
+import { connectRedis } from "../../src/origin/redis/store.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 

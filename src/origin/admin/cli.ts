@@ -7,7 +7,7 @@ import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
-import { connectRedis } from "../redis/connect.ts";
+import { connectRedis } from "../redis/store.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
 
 export interface Terminal {

@@ -49,16 +49,21 @@ export const readMigrations = async (): Promise<Migration[]> => {
 /** A migration that waits longer for a lock would block every request behind it, milliseconds. */
 const LOCK_TIMEOUT_MS = 5_000;
 
+/** The checksums of the migrations that have run, by name. */
+const readDone = async (database: Database): Promise<ReadonlyMap<string, string>> => {
+  const rows = await database.query<{ name: string; checksum: string }>(
+    "SELECT name, checksum FROM schema_migrations",
+  );
+  return new Map(rows.map(({ name, checksum }) => [name, checksum]));
+};
+
 const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
   await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
   await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
   await transaction.query(
     "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())",
   );
-  const rows = await transaction.query<{ name: string; checksum: string }>(
-    "SELECT name, checksum FROM schema_migrations",
-  );
-  const done = new Map(rows.map(({ name, checksum }) => [name, checksum]));
+  const done = await readDone(transaction);
   const ran: string[] = [];
   for (const { name, sql, checksum } of migrations) {
     const earlier = done.get(name);
@@ -91,9 +96,7 @@ export const pendingMigrations = async (
   const [table] = await database.query<{ exists: boolean }>(
     "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
   );
-  if (table?.exists !== true) return migrations.map(({ name }) => name);
-  const rows = await database.query<{ name: string }>("SELECT name FROM schema_migrations");
-  const done = new Set(rows.map(({ name }) => name));
+  const done = table?.exists === true ? await readDone(database) : new Map<string, string>();
   return migrations.map(({ name }) => name).filter((name) => !done.has(name));
 };
 

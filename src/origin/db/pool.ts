@@ -41,23 +41,6 @@ interface Driver {
   readonly newClient: () => { readonly connection: object };
 }
 
-export interface ConnectionPool {
-  readonly driver: Pick<Driver, "name" | "pipelines">;
-  readonly maxConnections: number;
-  readonly counts: Pick<DriverPool, "totalCount" | "idleCount" | "waitingCount">;
-  /** The caller releases the connection. @throws SaturatedError if no connection became free in time */
-  open(): Promise<Connection>;
-  /**
-   * Runs the work with a connection of its own, which is released when the work has settled. When the request ends, the
-   * running statement is ended too, so that the work settles soon.
-   *
-   * @param permit settled by a failure to open a connection, else by the work; ignored if the work sends nothing
-   * @throws UnavailableError, DeadlineError if no connection can be had, or when the request ends; what the work throws
-   */
-  use<T>(scope: Scope, permit: Permit, work: (connection: Connection) => Promise<T>): Promise<T>;
-  end(): Promise<void>;
-}
-
 const INT8_OID = 20;
 const types = {
   getTypeParser: (oid: number, format?: "text" | "binary") =>
@@ -179,7 +162,9 @@ const throwIfEnded = (scope: Scope, permit: Permit, connection?: Connection): vo
   throw new DeadlineError(`the request has ended (${scope.ended})`);
 };
 
-export const createPool = (url: string, options: PoolOptions): ConnectionPool => {
+export type ConnectionPool = ReturnType<typeof createPool>;
+
+export const createPool = (url: string, options: PoolOptions) => {
   const driver = createDriver(url, options);
   const { pool, pipelines, newClient } = driver;
   const connections = new WeakMap<object, Connection>();
@@ -194,6 +179,7 @@ export const createPool = (url: string, options: PoolOptions): ConnectionPool =>
     connections.set(client, new Connection(client, { pipelines, cancel, onLoss: options.onLoss }));
   });
 
+  /** The caller releases the connection. @throws SaturatedError if no connection became free in time */
   const open = async (): Promise<Connection> => {
     if (pool.waitingCount >= MAX_WAITING)
       throw new SaturatedError("too many requests wait for a connection to PostgreSQL");
@@ -228,31 +214,45 @@ export const createPool = (url: string, options: PoolOptions): ConnectionPool =>
     }
   };
 
+  /**
+   * Runs the work with a connection of its own, which is released when the work has settled. When the request ends, the
+   * running statement is ended too, so that the work settles soon.
+   *
+   * @param permit settled by a failure to open a connection, else by the work; ignored if the work sends nothing
+   * @throws UnavailableError, DeadlineError if no connection can be had, or when the request ends; what the work throws
+   */
+  const use = async <T>(
+    scope: Scope,
+    permit: Permit,
+    work: (connection: Connection) => Promise<T>,
+  ): Promise<T> => {
+    throwIfEnded(scope, permit);
+    const connection = await openWithin(scope, permit);
+    throwIfEnded(scope, permit, connection);
+    const ended = Promise.withResolvers<never>();
+    const stopWatching = endWithRequest(scope, permit, connection, ended.reject);
+    const finish = (): void => {
+      if (!scope.readOnly && connection.isReadOnly) {
+        renew();
+        connection.discard();
+      }
+      stopWatching();
+      // If the work sent nothing, the permit is still open.
+      permit.ignore();
+      connection.release();
+    };
+    const working = work(connection);
+    working.then(finish, finish);
+    return await Promise.race([working, ended.promise]);
+  };
+
   return {
-    driver,
+    driver: driver.name,
+    pipelines,
     maxConnections: options.maxConnections,
     counts: pool,
     open,
-    use: async (scope, permit, work) => {
-      throwIfEnded(scope, permit);
-      const connection = await openWithin(scope, permit);
-      throwIfEnded(scope, permit, connection);
-      const ended = Promise.withResolvers<never>();
-      const stopWatching = endWithRequest(scope, permit, connection, ended.reject);
-      const finish = (): void => {
-        if (!scope.readOnly && connection.isReadOnly) {
-          renew();
-          connection.discard();
-        }
-        stopWatching();
-        // If the work sent nothing, the permit is still open.
-        permit.ignore();
-        connection.release();
-      };
-      const working = work(connection);
-      working.then(finish, finish);
-      return await Promise.race([working, ended.promise]);
-    },
+    use,
     end: () => {
       closing ??= pool.end();
       return closing;

@@ -119,7 +119,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const operationOf = statementOperations();
   const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
   const pool = createPool(url, { ...options, onLoss });
-  const runShared = pool.driver.pipelines ? sharedReads(pool) : undefined;
+  const runShared = pool.pipelines ? sharedReads(pool) : undefined;
   const acquirePermit = permitsOf(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let staleStatements = 0;
@@ -240,7 +240,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
 
   return {
-    driver: pool.driver.name,
+    driver: pool.driver,
     within,
     query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
     transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),

@@ -8,7 +8,7 @@
 import { createHash } from "node:crypto";
 import pg from "pg";
 import type { SqlStatement, SqlValue } from "./database.ts";
-import { isServersAnswer, isStaleState, READ_ONLY, sqlState } from "./errors.ts";
+import { isServersAnswer, isStalePlan, READ_ONLY, sqlState } from "./errors.ts";
 
 /** A pooled client of either driver. */
 export interface DriverClient {
@@ -191,7 +191,7 @@ export class Connection {
     for (const { name, text, isParsed } of uses) {
       if (name === "") continue;
       if (error === undefined) this.#prepared.set(text, { name });
-      else if (isParsed || isStaleState(error)) this.#prepared.delete(text);
+      else if (isParsed || isStalePlan(error)) this.#prepared.delete(text);
     }
   }
 

@@ -157,16 +157,11 @@ export const typedError = (error: unknown, statement: string | undefined, scope:
  * A prepared statement that the connection does not have, or has with another result type: a changed table (0A000
  * "cached plan must not change result type"), or a pooler that shares sessions (26000, 42P05).
  */
-const isStale = ({ code, message }: Pick<ServerError, "code" | "message">): boolean =>
-  code === "26000" || code === "42P05" || (code === "0A000" && message.includes("cached plan"));
-
-export const isStalePlan = (error: unknown): error is StatementError =>
-  error instanceof StatementError && isStale(error);
-
-/** The same for a driver's error. */
-export const isStaleState = (error: unknown): boolean => {
-  const answer = serverError(error);
-  return answer !== undefined && isStale(answer);
+export const isStalePlan = (error: unknown): boolean => {
+  const { code, message } = (error instanceof StatementError ? error : serverError(error)) ?? {};
+  return (
+    code === "26000" || code === "42P05" || (code === "0A000" && message?.includes("cached plan") === true)
+  );
 };
 
 /** Connection exception, insufficient resources, and a server that is starting or stopping. */

@@ -4,7 +4,6 @@ import {
   DeadlineError,
   isServersAnswer,
   isStalePlan,
-  isStaleState,
   StatementError,
   sqlState,
   typedError,
@@ -157,11 +156,11 @@ describe("a driver's error shows", () => {
       Object.assign(answer("0A000"), { message: "cached plan must not change result type" }),
     ];
     for (const error of stale) {
-      expect(isStaleState(error)).toBe(true);
+      expect(isStalePlan(error)).toBe(true);
       expect(isStalePlan(typedError(error, text, writes))).toBe(true);
     }
     for (const error of [answer("0A000"), answer("42P01"), system("ECONNRESET")]) {
-      expect(isStaleState(error)).toBe(false);
+      expect(isStalePlan(error)).toBe(false);
       expect(isStalePlan(typedError(error, text, writes))).toBe(false);
     }
   });

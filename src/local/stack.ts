@@ -1,12 +1,11 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
 import { tour } from "../contract/api/tour.ts";
-import { keysPublication } from "../origin/admin/keys/publish.ts";
-import { restoreKey } from "../origin/admin/keys/store.ts";
+import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
-import { connectRedis } from "../origin/redis/connect.ts";
+import { connectRedis } from "../origin/redis/store.ts";
 import type { ChildExit } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { type LocalEdge, startEdge } from "./edge.ts";
@@ -189,7 +188,7 @@ const prepareDemo = async (
     await insertSampleData(pool);
     const { id, hash } = demoKey;
     const { principal, scopes } = tour;
-    await restoreKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "demo");
+    await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "demo");
     await publish(keysPublication, { pool, redis: connectRedis(bridge.url, bridge.token, log), keyPrefix });
   } finally {
     await pool.close();

@@ -3,24 +3,23 @@ import { Registry } from "prom-client";
 import { type Contract, contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
-import { createAutoBlock } from "./admin/blocklist/auto-block.ts";
-import { cleanBlocklist } from "./admin/blocklist/cleanup.ts";
+import { cleanBlocklist, createAutoBlock } from "./admin/blocklist/auto-block.ts";
 import { administrationHandlers } from "./admin/blocklist/handlers.ts";
-import { blocklistPublication } from "./admin/blocklist/publish.ts";
-import { keysPublication } from "./admin/keys/publish.ts";
-import { limitsPublication } from "./admin/limits/publish.ts";
+import { blocklistPublication } from "./admin/blocklist/store.ts";
+import { keysPublication } from "./admin/keys.ts";
+import { limitsPublication } from "./admin/limits.ts";
 import { publishJob } from "./admin/publish.ts";
 import { apiHandlers } from "./api/handlers.ts";
 import { createOrigin } from "./app.ts";
 import type { OriginConfiguration } from "./config/schema.ts";
+import { waitForMigrations } from "./db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
-import { documentationHandlers } from "./docs/handlers.ts";
+import { documentationHandlers } from "./docs.ts";
 import { originGuards } from "./guards/index.ts";
 import type { Handlers } from "./handler.ts";
 import { type Job, startJob } from "./lifecycle/jobs.ts";
 import { listen } from "./lifecycle/listen.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
-import { waitForMigrations } from "./lifecycle/wait-for-migrations.ts";
 import type { LogContext, OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
 import { createCacheMetrics, createLimitMetrics, createRegistry } from "./metrics/registry.ts";
@@ -29,9 +28,8 @@ import { cleanRecords } from "./middleware/idempotency/store.ts";
 import { createLoadShedding } from "./middleware/load-shedding.ts";
 import { NONCE_LIFETIME_S } from "./middleware/verify-signature.ts";
 import { createSecurityEvents } from "./outbox/security-events.ts";
-import { configuredSinks } from "./outbox/sinks/configured-sinks.ts";
-import { connectRedis } from "./redis/connect.ts";
-import { observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./redis/store.ts";
+import { configuredSinks } from "./outbox/sinks.ts";
+import { connectRedis, observedRedis, REDIS_BREAKER, type RedisStore, underBreaker } from "./redis/store.ts";
 import { createOriginResponseCache, type OriginResponseCache } from "./response-cache/index.ts";
 import { breakerFactory } from "./telemetry/breakers.ts";
 import { createProcessTelemetry } from "./telemetry/process-telemetry.ts";
@@ -174,9 +172,6 @@ export const startServer = async (
     sinks: configuredSinks(configuration, log, now),
     registry,
     log,
-    now,
-    random: Math.random,
-    newId: () => crypto.randomUUID(),
   });
 
   const app = createOrigin({

@@ -8,7 +8,7 @@ import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { startBlackHole } from "./support/black-hole.ts";
-import { overTcp, overWebSocket } from "./support/database-drivers.ts";
+import { neonUrl, overTcp, overWebSocket } from "./support/database-drivers.ts";
 import { type ConnectOptions, describeDatabases, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, gate, until } from "./support/poll.ts";
 import { recordingBreaker, type Settled } from "./support/recording-breaker.ts";
@@ -60,7 +60,7 @@ describeDatabases(
     const toPort = (port: number): ConnectOptions =>
       driver === overTcp
         ? { url: `postgres://a:b@127.0.0.1:${port}/c` }
-        : { webSocketProxy: `127.0.0.1:${port}/v1` };
+        : { url: neonUrl("postgres://a:b@host/c", port) };
 
     eachKind("%s that succeeds counts as a success", async (_, { scope, run }) => {
       const { pool, settlements } = recording();

@@ -5,7 +5,7 @@ import { freePort } from "../../src/local/free-port.ts";
 import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { startBlackHole } from "./support/black-hole.ts";
-import { overTcp, overWebSocket } from "./support/database-drivers.ts";
+import { neonUrl, overTcp, overWebSocket } from "./support/database-drivers.ts";
 import { describeDatabases, expectNoEscapes, uniqueMark } from "./support/database-fixture.ts";
 import { failureOf, until } from "./support/poll.ts";
 import { reading, writing } from "./support/scope.ts";
@@ -184,8 +184,8 @@ describeDatabases(
       onTestFinished(() => stops.runAll());
       const route = await overWebSocket.route(`postgres://a:b@127.0.0.1:${port}/c`, stops);
       return [
-        connect({ ...options, ...(route.webSocketProxy && { webSocketProxy: route.webSocketProxy }) }),
-        connect({ ...options, webSocketProxy: `127.0.0.1:${port}/v1` }),
+        connect({ ...options, url: route.url }),
+        connect({ ...options, url: neonUrl("postgres://a:b@host/c", port) }),
       ];
     };
 

@@ -2,8 +2,11 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { blockCommand, unblockCommand } from "../../src/origin/admin/blocklist/command.ts";
-import { blocklistPublication } from "../../src/origin/admin/blocklist/publish.ts";
-import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
+import {
+  blocklistPublication,
+  parseNetworkToBlock,
+  setBlock,
+} from "../../src/origin/admin/blocklist/store.ts";
 import { type Command, UsageError } from "../../src/origin/admin/cli.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";

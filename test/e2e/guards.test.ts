@@ -3,7 +3,7 @@ import { createKey, VERSION_FIELD, writeKeyRecord } from "../../src/middleware/a
 import { isNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
-import { revokeKey } from "../../src/origin/admin/keys/store.ts";
+import { revokeKey } from "../../src/origin/admin/keys.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { nodeHmac } from "../../src/origin/config/hmac.ts";
 import { problemOf } from "../support/problem-of.ts";

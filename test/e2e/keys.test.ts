@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { UsageError } from "../../src/origin/admin/cli.ts";
-import { keysCommand } from "../../src/origin/admin/keys/command.ts";
-import { revokeKey } from "../../src/origin/admin/keys/store.ts";
+import { keysCommand, revokeKey } from "../../src/origin/admin/keys.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { type System, startSystem } from "../support/system.ts";
 

@@ -5,12 +5,10 @@ import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/api-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { type CommandContext, UsageError } from "../../src/origin/admin/cli.ts";
-import { limitsCommand } from "../../src/origin/admin/limits/command.ts";
-import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
-import { setOverride } from "../../src/origin/admin/limits/store.ts";
+import { limitsCommand, limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { connectRedis } from "../../src/origin/redis/connect.ts";
+import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

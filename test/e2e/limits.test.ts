@@ -1,8 +1,7 @@
 /** Limits in the whole system: the worker in workerd, its Redis, the contract's own numbers. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { orders, perClient } from "../../src/contract/api/limits.ts";
-import { limitsPublication } from "../../src/origin/admin/limits/publish.ts";
-import { setOverride } from "../../src/origin/admin/limits/store.ts";
+import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type Door, startDoor } from "../support/door.ts";

@@ -6,11 +6,11 @@ import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { cleanOutbox } from "../../src/origin/outbox/outbox-cleanup.ts";
+import { cleanOutbox } from "../../src/origin/outbox/outbox.ts";
 import { maxBackoffMs } from "../../src/origin/outbox/outbox-worker.ts";
 import { createSecurityEvents, type SecurityEventsOptions } from "../../src/origin/outbox/security-events.ts";
-import type { Sink } from "../../src/origin/outbox/sinks/sink.ts";
-import { webhookSink } from "../../src/origin/outbox/sinks/webhook.ts";
+import type { Sink } from "../../src/origin/outbox/sinks.ts";
+import { webhookSink } from "../../src/origin/outbox/sinks.ts";
 import { createAggregator } from "../../src/security-events/aggregator.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { startWebhookServer, type WebhookServer } from "../origin/outbox/webhook-server.ts";
@@ -71,9 +71,6 @@ describe("the outbox", () => {
       sinks: [webhookOf()],
       registry,
       log,
-      now: Date.now,
-      random: Math.random,
-      newId: randomUUID,
       ...options,
       timing: { deliverMs: 20, flushMs: 20, measureMs: 50, backoffMs: () => 50, ...options.timing },
     });

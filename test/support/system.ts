@@ -8,14 +8,13 @@ import { startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
 import { createKey } from "../../src/middleware/auth/api-keys.ts";
-import { keysPublication } from "../../src/origin/admin/keys/publish.ts";
-import { insertKey } from "../../src/origin/admin/keys/store.ts";
+import { insertKey, keysPublication } from "../../src/origin/admin/keys.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { connectRedis } from "../../src/origin/redis/connect.ts";
 import type { RedisStore } from "../../src/origin/redis/store.ts";
+import { connectRedis } from "../../src/origin/redis/store.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
 

@@ -14,8 +14,8 @@ export interface WebSocketProxyOptions {
 }
 
 export interface WebSocketProxy {
-  /** `127.0.0.1:PORT/v1`, as Neon's driver wants it. */
-  readonly address: string;
+  /** Of 127.0.0.1; its path is `/v1`, as Neon's driver wants it. */
+  readonly port: number;
   /** How many connections it carries. */
   connections(): number;
   /** Ends every connection. May be called again. */
@@ -75,7 +75,7 @@ export const startWebSocketProxy = async (target: WebSocketProxyOptions): Promis
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("the WebSocket proxy has no port");
   return {
-    address: `${host}:${address.port}${path}`,
+    port: address.port,
     connections: () => server.clients.size,
     stop: () =>
       new Promise((resolve) => {

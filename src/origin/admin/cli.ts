@@ -7,7 +7,7 @@ import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
-import { connectRedis } from "../redis/connect.ts";
+import { connectRedis } from "../redis/store.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
 
 export interface Terminal {
@@ -114,21 +114,6 @@ export const publishChange = async (
   }
 };
 
-const withConnections = async (
-  { databaseUrl, redisUrl, redisToken, keyPrefix }: ConnectionTarget,
-  work: (connections: PublishTarget) => Promise<void>,
-): Promise<void> => {
-  const log = createLog("silent");
-  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
-  const redis = connectRedis(redisUrl, redisToken, log);
-  try {
-    await work({ pool, redis, keyPrefix });
-  } finally {
-    await redis.close();
-    await pool.close();
-  }
-};
-
 /**
  * @param call how the user calls the command, for its usage: `npm run keys --`
  * @returns the exit code
@@ -137,11 +122,14 @@ export const runCommand = async (
   { usage: lines, run }: Command,
   call: string,
   args: string[],
-  target: ConnectionTarget,
+  { databaseUrl, redisUrl, redisToken, keyPrefix }: ConnectionTarget,
   { print, fail }: Terminal,
 ): Promise<number> => {
+  const log = createLog("silent");
+  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
+  const redis = connectRedis(redisUrl, redisToken, log);
   try {
-    await withConnections(target, (connections) => run({ ...connections, routes: contract, print }, args));
+    await run({ pool, redis, keyPrefix, routes: contract, print }, args);
     return EXIT.stopped;
   } catch (error) {
     const usage = lines.map((line) => `${call} ${line}`).join("\n       ");
@@ -149,5 +137,8 @@ export const runCommand = async (
     else if (isUnavailable(error)) fail("cannot reach the database; is the system running?");
     else throw error;
     return EXIT.failure;
+  } finally {
+    await redis.close();
+    await pool.close();
   }
 };

@@ -11,8 +11,8 @@ import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
 import { blockCommand, unblockCommand } from "./blocklist/command.ts";
 import { type Command, runCommand, type Terminal } from "./cli.ts";
-import { keysCommand } from "./keys/command.ts";
-import { limitsCommand } from "./limits/command.ts";
+import { keysCommand } from "./keys.ts";
+import { limitsCommand } from "./limits.ts";
 
 const USAGE = `usage: main.mjs               serve
        main.mjs config        print the configuration in force

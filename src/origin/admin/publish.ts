@@ -4,12 +4,12 @@
  */
 import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
 import type { Database } from "../db/database.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
 
 /** A row of `published_snapshots`. */
-export type SnapshotName = "keys" | "limits" | "blocklist";
+type SnapshotName = "keys" | "limits" | "blocklist";
 
 export interface Publication {
   readonly name: SnapshotName;
@@ -50,7 +50,7 @@ export const readVersion = async (database: Database, name: SnapshotName): Promi
   return row?.version ?? "";
 };
 
-export interface Snapshot<Row> {
+interface Snapshot<Row> {
   readonly version: string;
   readonly rows: readonly Row[];
 }
@@ -100,12 +100,5 @@ export const publishJob = (
   log: OriginLog,
 ): (() => Promise<void>) => {
   const state = logTransitions(publication.title, "published", log);
-  return async () => {
-    try {
-      await publish(publication, target);
-      state.succeeded();
-    } catch (error) {
-      state.failed(error);
-    }
-  };
+  return () => state.run(() => publish(publication, target));
 };

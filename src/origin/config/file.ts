@@ -2,30 +2,25 @@
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
 import { buffer } from "node:stream/consumers";
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type YAMLMap } from "yaml";
+import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import { allKeys } from "./schema.ts";
-import { sectionNames, unknownKey } from "./unknown-key.ts";
 
 /** As read, or why it could not be. */
 export type ConfigurationFile =
   | { readonly path: string; readonly text: string }
   | { readonly path: string; readonly unreadable: string };
 
-/** A scalar as it was written, the texts of a list of scalars, or the name of a shape that no key accepts. */
-export type Written = string | readonly string[] | { readonly shape: string };
-
 export interface Setting {
-  readonly written: Written;
+  /** Text, a list of texts, or another shape, which no key accepts. */
+  readonly written: unknown;
   /** A variable's name, or a place such as `app.yaml:12`. */
   readonly source: string;
 }
 
 export interface FileContents {
-  /** By key, such as `server.port`. */
-  readonly settings: ReadonlyMap<string, Setting>;
+  /** By key, such as `server.port`; undefined if the file as a whole could not be read. */
+  readonly settings: ReadonlyMap<string, Setting> | undefined;
   readonly faults: readonly string[];
-  /** False if the file could be read only in part, so that a missing key may be in the rest. */
-  readonly isWhole: boolean;
 }
 
 /** The variable that names another file. */
@@ -35,7 +30,6 @@ export const DEFAULT_FILE = "/app/config/app.yaml";
 
 const MAX_FILE_BYTES = 256 * 1024;
 const TOO_LARGE = "is larger than 256 KiB";
-/** Resolving an alias searches the file from its beginning. */
 const MAX_ALIASES = 100;
 const MAX_SYNTAX_FAULTS = 10;
 /** Only such keys appear in messages: anything else may be a misplaced secret. */
@@ -66,101 +60,85 @@ export const readConfigurationFile = async (
   }
 };
 
-type Resolve = (node: unknown) => unknown;
+const unread = (...faults: readonly string[]): FileContents => ({ settings: undefined, faults });
 
-/** `8080` and `"8080"` are the same text. An empty value (`key:`) counts as not set: undefined. */
-const writtenAt = (node: unknown, resolve: Resolve): Written | undefined => {
-  const value = resolve(node);
-  if (isScalar(value)) {
-    if (value.value === null) return undefined;
-    return typeof value.value === "string" ? value.value.trim() : (value.source ?? String(value.value));
-  }
-  if (isMap(value)) return { shape: "a section" };
-  if (!isSeq(value)) return value === null ? undefined : { shape: "an alias of a missing anchor" };
-  if (value.items.length === 0) return { shape: "an empty list" };
-  const texts = value.items
-    .map((item) => writtenAt(item, resolve))
-    .filter((text) => typeof text === "string");
-  return texts.length === value.items.length ? texts : { shape: "a list of other things" };
+/** A value that is not set: `key:`. */
+const isEmpty = (written: unknown): boolean =>
+  written === null || (typeof written === "string" && /^(~|null)?$/i.test(written));
+
+const isSection = (written: unknown): written is object =>
+  typeof written === "object" && written !== null && !Array.isArray(written);
+
+export const shapeOf = (written: unknown): string => {
+  if (Array.isArray(written)) return "a list";
+  return isSection(written) ? "a section" : "text";
 };
 
-export const shapeOf = (written: Written): string =>
-  typeof written === "string" ? "text" : "shape" in written ? written.shape : "a list";
-
-const partial = (...faults: readonly string[]): FileContents => ({
-  settings: new Map(),
-  faults,
-  isWhole: false,
-});
+const knownKeys = new Set(allKeys.map(({ file }) => file));
+/** The sections, and the keys at the top of the file. */
+const topNames = [...new Set(allKeys.map(({ file }) => file.replace(/\..*/, "")))];
 
 /** Reads the two levels of the file. The values are checked later: the environment may replace them. */
-const contentsOf = (
-  root: YAMLMap,
-  placeOf: (offset: number | undefined) => string,
-  resolve: Resolve,
-): FileContents => {
+const contentsOf = (root: object, node: unknown, lineAt: (offset?: number) => string): FileContents => {
   const settings = new Map<string, Setting>();
   const faults: string[] = [];
-  const known = new Set(allKeys.map(({ file }) => file));
-
-  const read = (map: YAMLMap, section?: string): void => {
-    const places = new Map<string, string>();
-    for (const { key, value } of map.items) {
-      const name = isScalar(key) ? (key.source ?? String(key.value)) : "";
-      const file = section === undefined ? name : `${section}.${name}`;
-      const source = placeOf(isScalar(key) ? key.range?.[0] : map.range?.[0]);
-      const first = places.get(name);
-      places.set(name, first ?? source);
-      const written = writtenAt(value, resolve);
-      const content = resolve(value);
+  const read = (content: object, map: unknown, section?: string): void => {
+    const names = section === undefined ? topNames : namesIn(section);
+    const pairs = isMap(map) ? map.items : [];
+    const keys = new Map(
+      pairs.map(({ key }) => [isScalar(key) && key.value, isScalar(key) && key.range?.[0]]),
+    );
+    for (const [name, written] of Object.entries(content)) {
+      const key = section === undefined ? name : `${section}.${name}`;
+      const source = lineAt(keys.get(name) || undefined);
       if (!NAME.test(name)) faults.push(`${source} has a key that is not a name`);
-      else if (first !== undefined) faults.push(`${file} (${source}) is already set (${first})`);
-      else if (section === undefined ? !sectionNames.includes(name) : !known.has(file))
-        faults.push(`${file} (${source}) ${unknownKey(section, name)}`);
-      else if (written === undefined) continue;
-      else if (known.has(file)) settings.set(file, { written, source });
-      else if (isMap(content)) read(content, name);
-      else faults.push(`${file} (${source}) must be a section with keys, not ${shapeOf(written)}`);
+      else if (!names.includes(name))
+        faults.push(`${key} (${source}) is not known: ${section ?? "the file"} has ${names.join(", ")}`);
+      else if (isEmpty(written)) continue;
+      else if (knownKeys.has(key)) settings.set(key, { written, source });
+      else if (isSection(written)) read(written, isMap(map) ? map.get(name, true) : undefined, name);
+      else faults.push(`${key} (${source}) must be a section with keys, not ${shapeOf(written)}`);
     }
   };
-
-  read(root);
-  return { settings, faults, isWhole: true };
+  read(root, node);
+  return { settings, faults };
 };
 
+const namesIn = (section: string): string[] =>
+  [...knownKeys].filter((key) => key.startsWith(`${section}.`)).map((key) => key.slice(section.length + 1));
+
 export const parseFile = (file: ConfigurationFile): FileContents => {
-  if ("unreadable" in file) return partial(`the configuration file ${file.path} ${file.unreadable}`);
+  if ("unreadable" in file) return unread(`the configuration file ${file.path} ${file.unreadable}`);
   if (Buffer.byteLength(file.text) > MAX_FILE_BYTES)
-    return partial(`the configuration file ${file.path} ${TOO_LARGE}`);
+    return unread(`the configuration file ${file.path} ${TOO_LARGE}`);
   const fileName = basename(file.path);
   const lines = new LineCounter();
-  const placeOf = (offset = 0): string => `${fileName}:${lines.linePos(offset).line}`;
-  // The parser finds duplicate keys in quadratic time.
+  const lineAt = (offset = 0): string => `${fileName}:${lines.linePos(offset).line}`;
+  // Every scalar is the text that was written: a version `1.0` is not the number 1.
   const document = parseDocument(file.text, {
+    schema: "failsafe",
     lineCounter: lines,
     prettyErrors: false,
-    uniqueKeys: false,
+    logLevel: "error",
   });
   // The parser's messages quote the file, which may hold secrets: only their codes are reported, one for a line.
-  const syntax = new Map<string, string>();
-  for (const { code, pos } of [...document.errors, ...document.warnings]) {
-    const place = placeOf(pos[0]);
-    if (!syntax.has(place)) syntax.set(place, code.toLowerCase().replaceAll("_", " "));
-  }
+  const syntax = new Map(
+    [...document.errors, ...document.warnings].map(({ code, pos }) => [lineAt(pos[0]), code] as const),
+  );
   if (syntax.size > 0)
-    return partial(
+    return unread(
       ...[...syntax]
         .slice(0, MAX_SYNTAX_FAULTS)
-        .map(([place, what]) => `${place} is not valid YAML: ${what}`),
+        .map(([place, code]) => `${place} is not valid YAML: ${code.toLowerCase().replaceAll("_", " ")}`),
     );
-  let aliases = 0;
-  visit(document, { Alias: () => void aliases++ });
-  if (aliases > MAX_ALIASES)
-    return partial(`${fileName} has ${aliases} aliases: it must have at most ${MAX_ALIASES}`);
-  const { contents } = document;
-  if (contents === null || (isScalar(contents) && contents.value === null))
-    return { settings: new Map(), faults: [], isWhole: true };
-  if (!isMap(contents))
-    return partial(`${fileName} must hold sections such as ${sectionNames.slice(0, 3).join(", ")}`);
-  return contentsOf(contents, placeOf, (node) => (isAlias(node) ? node.resolve(document) : node));
+  let root: unknown;
+  try {
+    root = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch {
+    return unread(`${fileName} has an alias without an anchor, or too many aliases`);
+  }
+  if (isEmpty(root)) return { settings: new Map(), faults: [] };
+  if (!isSection(root))
+    return unread(`${fileName} must hold sections such as ${topNames.slice(0, 3).join(", ")}`);
+  return contentsOf(root, document.contents, lineAt);
 };

@@ -2,8 +2,8 @@
 import type * as z from "zod";
 import { readConfiguration } from "../../lib/variables.ts";
 import { GUARD_VARIABLES } from "../../middleware/config.ts";
-import { type ConfigurationFile, parseFile, type Setting, shapeOf } from "./file.ts";
-import { allKeys, type Key, type OriginConfiguration, originSchema, sections } from "./schema.ts";
+import { type ConfigurationFile, type FileContents, parseFile, type Setting, shapeOf } from "./file.ts";
+import { allKeys, type Key, type OriginConfiguration, originSchema } from "./schema.ts";
 import { quote } from "./values.ts";
 
 /** A key and its value in force. */
@@ -37,8 +37,9 @@ const fromEnvironment = (
 
 /** The text of a setting; undefined if it has a shape that the key does not accept. */
 const textOf = ({ isList }: Key, { written }: Setting): string | undefined => {
-  if (typeof written === "string") return written;
-  return isList && !("shape" in written) ? written.join(",") : undefined;
+  if (typeof written === "string") return written.trim();
+  const isTexts = Array.isArray(written) && written.every((each) => typeof each === "string");
+  return isList && isTexts ? written.join(",") : undefined;
 };
 
 /** Such as `PORT`, or `server.port (app.yaml:2)`. */
@@ -88,24 +89,22 @@ export const readOriginConfiguration = (
   environment: Readonly<Record<string, unknown>>,
   file?: ConfigurationFile,
 ): OriginConfigurationReading => {
-  const contents = file && parseFile(file);
-  const isWhole = contents?.isWhole ?? true;
+  const contents: FileContents = file === undefined ? { settings: new Map(), faults: [] } : parseFile(file);
+  if (contents.settings === undefined) return { ok: false, message: messageOf(contents.faults) };
   const settings = new Map<Key, Setting>();
   for (const key of allKeys) {
-    const setting = fromEnvironment(key, environment) ?? contents?.settings.get(key.file);
+    const setting = fromEnvironment(key, environment) ?? contents.settings.get(key.file);
     if (setting !== undefined) settings.set(key, setting);
   }
 
-  const result = (isWhole ? originSchema : sections).safeParse(inputOf(settings));
+  const result = originSchema.safeParse(inputOf(settings));
   const faults = new Map<Key, string>();
   for (const issue of result.error?.issues ?? []) {
     const key = allKeys.find(({ path }) => path === issue.path.slice(0, 2).join("."));
     if (key === undefined) throw new Error(`no key at ${issue.path.join(".")}`);
-    const setting = settings.get(key);
-    // Any key that is not set may be in the part of the file that could not be read.
-    if ((setting !== undefined || isWhole) && !faults.has(key)) faults.set(key, faultOf(key, setting, issue));
+    if (!faults.has(key)) faults.set(key, faultOf(key, settings.get(key), issue));
   }
-  const all = [...(contents?.faults ?? []), ...faults.values()];
+  const all = [...contents.faults, ...faults.values()];
   if (all.length > 0 || !result.success) return { ok: false, message: messageOf(all) };
   const guards = readConfiguration(GUARD_VARIABLES, environment);
   if (!guards.ok) return guards;

@@ -31,7 +31,7 @@ const breakerTime = v.duration("1ms", "1h");
 const concurrency = v.wholeNumber(1, 100_000);
 
 /** Without the rules between keys. */
-export const sections = z.object({
+const sections = z.object({
   server: z.object({
     host: withDefault(v.listenAddress, "0.0.0.0", "HOST").describe("The address of both ports."),
     port: withDefault(port, "8080", "PORT").describe("The API's port; 0 picks a free one."),

@@ -1,6 +1,6 @@
 /** The types of values that a key can have: how each is parsed from text, described and masked. */
 import * as z from "zod";
-import { type Network, parseNetwork } from "../../middleware/blocklist/network.ts";
+import { parseNetwork } from "../../middleware/blocklist/network.ts";
 import { parseSigningKeys } from "../../middleware/signature/signing-keys.ts";
 import { readHeaderList } from "../../telemetry/collector.ts";
 import { nodeHmac } from "./hmac.ts";
@@ -176,26 +176,23 @@ export const secretUrl = (...schemes: readonly string[]): ValueType<string> => (
   isSecret: true,
 });
 
-const split = (text: string): string[] => text.split(",").map((part) => part.trim());
+/** @param parse reads one part of the list; undefined for a wrong one */
+const list = <T>(expected: string, parse: (part: string) => T | undefined): ValueType<readonly T[]> =>
+  parsed(
+    `${expected}, with commas between them`,
+    (text) => {
+      const parts = text.split(",").map((part) => parse(part.trim()));
+      return parts.every((part) => part !== undefined) ? parts : undefined;
+    },
+    { isList: true },
+  );
 
 /** Hosts with or without a port, as in a URL. */
-export const authorities: ValueType<readonly string[]> = parsed(
-  "hosts such as origin.example.com or 10.0.0.1:8080, in lower case, with commas between them",
-  (text) => {
-    const hosts = split(text);
-    return hosts.every((host) => /^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/.test(host)) ? hosts : undefined;
-  },
-  { isList: true },
+export const authorities = list("hosts such as origin.example.com or 10.0.0.1:8080, in lower case", (host) =>
+  /^([a-z0-9.-]+|\[[0-9a-f:]+\])(:\d{1,5})?$/.test(host) ? host : undefined,
 );
 
-export const networks: ValueType<readonly Network[]> = parsed(
-  "addresses or ranges such as 192.0.2.7 or 2001:db8::/32, with commas between them",
-  (text) => {
-    const all = split(text).map(parseNetwork);
-    return all.every((network) => network !== undefined) ? all : undefined;
-  },
-  { isList: true },
-);
+export const networks = list("addresses or ranges such as 192.0.2.7 or 2001:db8::/32", parseNetwork);
 
 export const headerList: ValueType<Readonly<Record<string, string>>> = parsed(
   "header fields such as authorization=Bearer%20TOKEN, with commas between them",

@@ -1,6 +1,14 @@
-/** One connection of the pool. It sends statements, and knows whether it can be used again. */
+/**
+ * One connection of the pool. It sends statements with their timeouts, and knows whether it can be used again.
+ *
+ * A statement and the `set_config` of its timeout are sent between two Syncs, and thus are one implicit transaction, to which
+ * the setting is local (PostgreSQL, "Extended Query", "Pipelining"). The timeout costs no round trip and leaves nothing
+ * behind in the session, so it works through transaction poolers.
+ */
+import { createHash } from "node:crypto";
 import pg from "pg";
-import { isServersAnswer } from "./errors.ts";
+import type { SqlStatement, SqlValue } from "./database.ts";
+import { isServersAnswer, isStalePlan, READ_ONLY, sqlState } from "./errors.ts";
 
 /** A pooled client of either driver. */
 export interface DriverClient {
@@ -10,12 +18,21 @@ export interface DriverClient {
   on(event: "error" | "end", listener: (error?: unknown) => void): unknown;
 }
 
-export interface ConnectionOptions {
+interface ConnectionOptions {
   /** Whether it sends a statement while another one is running. */
   readonly pipelines: boolean;
   readonly cancel: () => Promise<void>;
   /** Called once if the connection fails, even while it is idle. */
   readonly onLoss: (error: unknown) => void;
+}
+
+export interface StatementToSend extends SqlStatement {
+  /** A command to run first; if it fails, the statement does not run. */
+  readonly before?: string | undefined;
+  /** The server cancels the statement after this time, milliseconds. @default never */
+  readonly timeoutMs?: number | undefined;
+  /** Whether the connection keeps it prepared. */
+  readonly prepared: boolean;
 }
 
 export interface StatementResult {
@@ -27,6 +44,41 @@ export interface StatementResult {
 const CLOSED = "the connection was closed";
 const NO_RESULT: StatementResult = { rows: [], command: "" };
 
+/** Both return no row. */
+const SET_TIMEOUT = "SELECT WHERE set_config('statement_timeout', $1, true) IS NULL";
+const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'force_generic_plan', true) IS NULL`;
+
+/** Texts that are kept prepared. A program's texts are constants; generated ones must not fill memory. */
+const MAX_PREPARED = 1000;
+
+/** Names are digests of texts: poolers share sessions between clients, so a name must never stand for two texts. */
+const nameOf = (text: string): string =>
+  `bw_${createHash("sha256").update(text).digest("base64url").slice(0, 22)}`;
+
+const arrayText = (values: readonly (string | number | null)[]): string =>
+  `{${values.map((value) => (value === null ? "NULL" : `"${String(value).replace(/["\\]/g, "\\$&")}"`)).join(",")}}`;
+
+const valueText = (value: SqlValue): string | null => {
+  if (value === null) return null;
+  return typeof value === "object" ? arrayText(value) : String(value);
+};
+
+/** One use of a text. Without a name it is parsed each time. */
+interface Use {
+  readonly name: string;
+  readonly text: string;
+  readonly isParsed: boolean;
+}
+
+const unnamed = (text: string): Use => ({ name: "", text, isParsed: true });
+
+const writeBind = (wire: pg.Connection, { name, text, isParsed }: Use, values: (string | null)[]): void => {
+  // Closing an unknown name is no error, but parsing a known one is.
+  if (isParsed && name !== "") wire.close({ type: "S", name }, true);
+  if (isParsed) wire.parse({ name, text, types: [] }, true);
+  wire.bind({ portal: "", statement: name, values }, true);
+};
+
 const isResult = (value: unknown): value is StatementResult =>
   typeof value === "object" && value !== null && "rows" in value && "command" in value;
 
@@ -37,14 +89,16 @@ const lastResult = (results: unknown): StatementResult => {
 };
 
 export class Connection {
-  /** Prepared statements, by name. One is unconfirmed until its first use has succeeded. */
-  readonly prepared = new Map<string, "unconfirmed" | "ready">();
   /** `performance.now()` */
   readonly createdAtMs = performance.now();
   /** Set while a transaction may be open; such a connection is not reused. */
   isInTransaction = false;
+  /** Whether the server has rejected a write as read-only. */
+  isReadOnly = false;
   readonly #client: DriverClient;
   readonly #options: ConnectionOptions;
+  /** Prepared statements, by text. One is unconfirmed until its first use has succeeded. */
+  readonly #prepared = new Map<string, "unconfirmed" | { readonly name: string }>();
   /** Rejects each running statement. */
   readonly #running = new Set<(error: unknown) => void>();
   #isReusable = true;
@@ -64,28 +118,37 @@ export class Connection {
     client.on("end", () => this.discard());
   }
 
-  /**
-   * @param write writes the statement's messages, up to its Sync
-   * @throws the driver's error
-   */
-  send(write: (wire: pg.Connection) => void): Promise<StatementResult> {
-    if (this.#isDestroyed) return Promise.reject(new Error(CLOSED));
-    const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
-    this.#running.add(reject);
-    // Only the collection of results is the driver's. `client.query(config)` would write a Sync after each statement,
-    // and thus end the implicit transaction in which a statement's timeout is set.
-    const query = new pg.Query({ text: "" }, (error, results) => {
-      this.#running.delete(reject);
-      if (error && !isServersAnswer(error)) this.discard();
-      if (error) reject(error);
-      else resolve(lastResult(results));
-    });
-    query.submit = (wire) => {
-      this.#cork(wire);
-      write(wire);
+  /** Sends a statement, behind those sent before. @throws the driver's error */
+  send({ before, text, values, timeoutMs, prepared, plan }: StatementToSend): Promise<StatementResult> {
+    const uses: Use[] = [];
+    const use = (of: string): Use => {
+      const next = prepared ? this.#use(of) : unnamed(of);
+      uses.push(next);
+      return next;
     };
-    this.#client.query(query);
-    return promise;
+    const sent = this.#send((wire) => {
+      const writeAhead = (ahead: Use, aheadValues: string[]): void => {
+        writeBind(wire, ahead, aheadValues);
+        wire.execute({ portal: "" }, true);
+      };
+      if (before !== undefined) writeAhead(unnamed(before), []);
+      if (timeoutMs !== undefined)
+        writeAhead(use(plan === "generic" ? SET_TIMEOUT_AND_PLAN : SET_TIMEOUT), [String(timeoutMs)]);
+      writeBind(wire, use(text), values.map(valueText));
+      wire.describe({ type: "P", name: "" }, true);
+      wire.execute({ portal: "" }, true);
+      wire.sync();
+    });
+    sent.then(
+      () => this.#settleUses(uses, undefined),
+      (error: unknown) => this.#settleUses(uses, error),
+    );
+    return sent;
+  }
+
+  /** Sends several statements in one text, without parameters. @throws the driver's error */
+  sendScript(text: string): Promise<StatementResult> {
+    return this.#send((wire) => wire.query(text));
   }
 
   /** The connection is closed on release instead of being reused. */
@@ -111,6 +174,47 @@ export class Connection {
   /** Returns it to the pool. Nothing may be sent on it afterwards. */
   release(): void {
     this.#client.release(!this.#isReusable || this.isInTransaction);
+  }
+
+  /** The drivers' own bookkeeping does not cover statements sent ahead of another one, failures, or poolers. */
+  #use(text: string): Use {
+    const known = this.#prepared.get(text);
+    // Statements sent behind the first use must not depend on its success.
+    if (known === "unconfirmed") return unnamed(text);
+    if (known !== undefined) return { name: known.name, text, isParsed: false };
+    if (this.#prepared.size >= MAX_PREPARED) return unnamed(text);
+    this.#prepared.set(text, "unconfirmed");
+    return { name: nameOf(text), text, isParsed: true };
+  }
+
+  #settleUses(uses: readonly Use[], error: unknown): void {
+    for (const { name, text, isParsed } of uses) {
+      if (name === "") continue;
+      if (error === undefined) this.#prepared.set(text, { name });
+      else if (isParsed || isStalePlan(error)) this.#prepared.delete(text);
+    }
+  }
+
+  /** @param write writes the messages, up to the Sync */
+  #send(write: (wire: pg.Connection) => void): Promise<StatementResult> {
+    if (this.#isDestroyed) return Promise.reject(new Error(CLOSED));
+    const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
+    this.#running.add(reject);
+    // Only the collection of results is the driver's. `client.query(config)` would write a Sync after each statement,
+    // and thus end the implicit transaction in which a statement's timeout is set.
+    const query = new pg.Query({ text: "" }, (error, results) => {
+      this.#running.delete(reject);
+      if (error && !isServersAnswer(error)) this.discard();
+      if (error && sqlState(error) === READ_ONLY) this.isReadOnly = true;
+      if (error) reject(error);
+      else resolve(lastResult(results));
+    });
+    query.submit = (wire) => {
+      this.#cork(wire);
+      write(wire);
+    };
+    this.#client.query(query);
+    return promise;
   }
 
   /** Makes one write of all that is sent within a turn of the event loop: system calls dominate the cost. */

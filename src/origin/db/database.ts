@@ -1,4 +1,5 @@
 /** The port to PostgreSQL that handlers see, and the scope that bounds a request's statements. */
+import { DeadlineError } from "./errors.ts";
 
 /** A statement's parameter. */
 export type SqlValue = string | number | boolean | null | readonly string[] | readonly (number | null)[];
@@ -88,5 +89,27 @@ export const timedScope = (name: string, timeoutMs: number, readOnly = false): S
   },
 });
 
-/** The caller knows the columns of its statement; the compiler cannot. */
-export const asRows = <Row extends object>(rows: readonly unknown[]): Row[] => rows as Row[];
+/**
+ * What comes first: what a promise gives, or the request's end. What comes later is ignored.
+ *
+ * @throws DeadlineError at the request's end
+ */
+export const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const stopWatching = scope.onEnd((reason) =>
+      reject(new DeadlineError(`the request has ended (${reason})`)),
+    );
+    const settled =
+      <Value>(settle: (value: Value) => void) =>
+      (value: Value): void => {
+        stopWatching();
+        settle(value);
+      };
+    pending.then(settled(resolve), settled(reject));
+  });
+
+/** `query` of a database. The caller knows the columns of its statement; the compiler cannot. */
+export const queryBy =
+  (run: (statement: SqlStatement) => Promise<readonly unknown[]>): Database["query"] =>
+  async <Row extends object>(text: string, values: readonly SqlValue[] = [], { plan }: QueryOptions = {}) =>
+    (await run({ text, values, plan })) as Row[];

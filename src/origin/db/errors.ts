@@ -1,4 +1,13 @@
-/** How data access fails, whichever the driver: a closed set of typed errors, and what the drivers' errors mean. */
+/**
+ * How data access fails, whichever the driver: a closed set of typed errors, what the drivers' errors mean, and which of them
+ * count for the circuit breaker.
+ */
+import type {
+  Breaker,
+  Outcome,
+  Permit,
+  Rejection,
+} from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { Scope } from "./database.ts";
 
 /** A dependency is down or overloaded. A later attempt may succeed. */
@@ -64,7 +73,7 @@ export const isConcurrencyFailure = (error: unknown): boolean =>
   error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
 
 /** read_only_sql_transaction. For a write it means that the server has become a standby. */
-const READ_ONLY = "25006";
+export const READ_ONLY = "25006";
 /** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
 export const CANCELLED = "57014";
 /** Connection exception, insufficient resources, operator intervention, system error. */
@@ -87,7 +96,7 @@ const serverError = (error: unknown): ServerError | undefined => {
 export const sqlState = (error: unknown): string | undefined => serverError(error)?.code;
 
 /** Whether PostgreSQL closed the connection with this error. */
-export const isFatal = (error: unknown): boolean =>
+const isFatal = (error: unknown): boolean =>
   error instanceof Error && "severity" in error && (error.severity === "FATAL" || error.severity === "PANIC");
 
 /** Whether PostgreSQL answered with this error and the connection remains usable. */
@@ -97,8 +106,7 @@ export const isServersAnswer = (error: unknown): boolean => {
 };
 
 /** Whether PostgreSQL is up but rejected the login. */
-export const isRefusedLogin = (error: unknown): boolean =>
-  LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
+const isRefusedLogin = (error: unknown): boolean => LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
 
 /** The server's timer and this process' clock may differ slightly. */
 const CLOCK_SLACK_MS = 20;
@@ -145,31 +153,84 @@ export const typedError = (error: unknown, statement: string | undefined, scope:
     : new StatementError(statement ?? "", answer, error);
 };
 
-/** Bound on the search for a cause. */
-const MAX_CAUSES = 5;
-
-/** Whether the server takes no writes, by the error or one of its causes. */
-export const isReadOnlyServer = (error: unknown): boolean => {
-  let cause = error;
-  for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
-    if (sqlState(cause) === READ_ONLY) return true;
-    cause = cause.cause;
-  }
-  return false;
-};
-
 /**
  * A prepared statement that the connection does not have, or has with another result type: a changed table (0A000
  * "cached plan must not change result type"), or a pooler that shares sessions (26000, 42P05).
  */
-const isStale = ({ code, message }: Pick<ServerError, "code" | "message">): boolean =>
-  code === "26000" || code === "42P05" || (code === "0A000" && message.includes("cached plan"));
+export const isStalePlan = (error: unknown): boolean => {
+  const { code, message } = (error instanceof StatementError ? error : serverError(error)) ?? {};
+  return (
+    code === "26000" || code === "42P05" || (code === "0A000" && message?.includes("cached plan") === true)
+  );
+};
 
-export const isStalePlan = (error: unknown): error is StatementError =>
-  error instanceof StatementError && isStale(error);
+/** Connection exception, insufficient resources, and a server that is starting or stopping. */
+const FAILURE = /^(08|53|57P)/;
+/** protocol_violation: a pooler reports the loss of its server so, but also a statement with too few values. */
+const PROTOCOL_VIOLATION = "08P01";
 
-/** The same for a driver's error. */
-export const isStaleState = (error: unknown): boolean => {
-  const answer = serverError(error);
-  return answer !== undefined && isStale(answer);
+/**
+ * What a statement's outcome says about PostgreSQL, for its circuit breaker. Outcomes are taken from the connection, not
+ * from what the caller saw: the caller may have gone, and a server that rejects a statement, or cancels it at its deadline,
+ * is healthy.
+ *
+ * @param error of the driver; undefined if the statement succeeded
+ */
+export const classifyStatement = (error: unknown): Outcome => {
+  if (error === undefined) return "success";
+  const code = sqlState(error);
+  if (code === PROTOCOL_VIOLATION) return isFatal(error) ? "failure" : "success";
+  return code === undefined || FAILURE.test(code) ? "failure" : "success";
+};
+
+/** @param error with which no connection could be opened; undefined if there is one, which may have been open before */
+export const classifyOpening = (error: unknown): Outcome => {
+  if (error === undefined || error instanceof SaturatedError) return "ignored";
+  return isRefusedLogin(error) ? "success" : "failure";
+};
+
+export const settlePermit = (permit: Permit, outcome: Outcome): void => {
+  if (outcome === "success") permit.ok();
+  else if (outcome === "failure") permit.fail();
+  else permit.ignore();
+};
+
+/** Settles the permit once the work on the connection has succeeded or failed, even after the caller left. */
+export const settleBy = (
+  permit: Permit,
+  work: Promise<unknown>,
+  classify: (error: unknown) => Outcome,
+): void => {
+  work.then(
+    () => settlePermit(permit, classify(undefined)),
+    (error: unknown) => settlePermit(permit, classify(error)),
+  );
+};
+
+const UNGUARDED: Permit = {
+  granted: true,
+  ok: () => undefined,
+  fail: () => undefined,
+  ignore: () => undefined,
+};
+
+/**
+ * A permit for one attempt, to be settled by its outcome on the connection.
+ *
+ * @throws CircuitOpenError
+ */
+type AcquirePermit = () => Permit;
+
+/** @param breaker without one every attempt is permitted */
+export const permitsOf = (breaker: Breaker | undefined): AcquirePermit => {
+  if (breaker === undefined) return () => UNGUARDED;
+  let last: { readonly rejection: Rejection; readonly error: CircuitOpenError } | undefined;
+  return () => {
+    const permit = breaker.tryAcquire();
+    if (permit.granted) return permit;
+    // Nearly all of a rejection's cost is the stack trace: the same rejection throws the same error.
+    if (last?.rejection !== permit)
+      last = { rejection: permit, error: new CircuitOpenError("PostgreSQL", permit.retryAtMs) };
+    throw last.error;
+  };
 };

@@ -11,7 +11,7 @@ export interface DataOperation {
 }
 
 /** @param error why the operation failed; undefined if it succeeded */
-export type OperationEnded = (error: unknown, durationMs: number) => void;
+type OperationEnded = (error: unknown, durationMs: number) => void;
 
 /** Called when an operation begins; its result is called when the operation ends. */
 export type ObserveData = (operation: DataOperation) => OperationEnded;

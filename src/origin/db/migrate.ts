@@ -5,8 +5,11 @@
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { Database, Transaction } from "./database.ts";
+import { type Database, type Transaction, unboundScope } from "./database.ts";
+import { isUnavailable, StatementError } from "./errors.ts";
+import { connectPostgres, type PostgresOptions, type PostgresPool } from "./postgres.ts";
 
 /** A constant that no other advisory lock of this database uses. */
 const LOCK_KEY = 7_203_418;
@@ -25,7 +28,7 @@ export interface Migration {
 }
 
 /** A migration was edited after it had run, so the state of the database is unknown. */
-export class MigrationError extends Error {}
+class MigrationError extends Error {}
 
 /** The program's migrations, in order. */
 export const readMigrations = async (): Promise<Migration[]> => {
@@ -46,16 +49,21 @@ export const readMigrations = async (): Promise<Migration[]> => {
 /** A migration that waits longer for a lock would block every request behind it, milliseconds. */
 const LOCK_TIMEOUT_MS = 5_000;
 
+/** The checksums of the migrations that have run, by name. */
+const readDone = async (database: Database): Promise<ReadonlyMap<string, string>> => {
+  const rows = await database.query<{ name: string; checksum: string }>(
+    "SELECT name, checksum FROM schema_migrations",
+  );
+  return new Map(rows.map(({ name, checksum }) => [name, checksum]));
+};
+
 const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
   await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
   await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
   await transaction.query(
     "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())",
   );
-  const rows = await transaction.query<{ name: string; checksum: string }>(
-    "SELECT name, checksum FROM schema_migrations",
-  );
-  const done = new Map(rows.map(({ name, checksum }) => [name, checksum]));
+  const done = await readDone(transaction);
   const ran: string[] = [];
   for (const { name, sql, checksum } of migrations) {
     const earlier = done.get(name);
@@ -88,8 +96,67 @@ export const pendingMigrations = async (
   const [table] = await database.query<{ exists: boolean }>(
     "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
   );
-  if (table?.exists !== true) return migrations.map(({ name }) => name);
-  const rows = await database.query<{ name: string }>("SELECT name FROM schema_migrations");
-  const done = new Set(rows.map(({ name }) => name));
+  const done = table?.exists === true ? await readDone(database) : new Map<string, string>();
   return migrations.map(({ name }) => name).filter((name) => !done.has(name));
+};
+
+const FIRST_PAUSE_MS = 100;
+const MAX_PAUSE_MS = 5_000;
+
+/** lock_not_available: requests of the previous version hold the table, and they end. */
+const LOCK_TIMED_OUT = "55P03";
+
+interface MigrationOptions extends PostgresOptions {
+  /** Whether this process migrates, or waits until another one has. */
+  readonly migrate: "at-start" | "apart";
+  readonly signal: AbortSignal;
+}
+
+/** @returns a reason to wait, for the log; undefined if the schema is up to date */
+const reasonToWait = async (
+  pool: PostgresPool,
+  { migrate: mode, log }: MigrationOptions,
+): Promise<object | undefined> => {
+  const database = pool.within(unboundScope("migrations"));
+  const migrations = await readMigrations();
+  try {
+    if (mode === "apart") {
+      const pending = await pendingMigrations(database, migrations);
+      return pending.length === 0 ? undefined : { pending };
+    }
+    const applied = await migrate(database, migrations);
+    if (applied.length > 0) log.info({ migrations: applied }, "migrated");
+    return undefined;
+  } catch (error) {
+    const isTemporary =
+      isUnavailable(error) || (error instanceof StatementError && error.code === LOCK_TIMED_OUT);
+    if (!isTemporary) throw error;
+    return { err: error };
+  }
+};
+
+/**
+ * Resolves when the schema is up to date. Never settles after the signal has aborted: a process that stops is neither ready
+ * nor failed.
+ *
+ * @throws errors that waiting does not resolve
+ */
+export const waitForMigrations = async (url: string, options: MigrationOptions): Promise<void> => {
+  const { signal, log } = options;
+  // Its own connection, because a migration may take longer than any request may wait.
+  const pool = connectPostgres(url, { ...options, maxConnections: 1, minConnections: 0 });
+  try {
+    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, MAX_PAUSE_MS)) {
+      const reason = await reasonToWait(pool, options);
+      if (reason === undefined) break;
+      const message = "pending" in reason ? "waiting for migrations" : "waiting for the database";
+      log.warn({ ...reason, retryInMs: pauseMs }, message);
+      await pause(pauseMs, undefined, { signal });
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await pool.close();
+  }
+  if (signal.aborted) await new Promise(() => undefined);
 };

@@ -9,21 +9,23 @@
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { classifyStatement, settleByOpening, settlePermit } from "./classify-error.ts";
 import type { Connection, StatementResult } from "./connection.ts";
-import type { EndReason, Scope } from "./database.ts";
-import type { Driver } from "./driver.ts";
+import { type EndReason, type Scope, untilEnd } from "./database.ts";
 import {
   CANCELLED,
+  classifyOpening,
+  classifyStatement,
   DeadlineError,
   isDue,
   isServersAnswer,
   SaturatedError,
+  settleBy,
+  settlePermit,
   sqlState,
   typedError,
   UnavailableError,
 } from "./errors.ts";
-import { untilEnd } from "./until-end.ts";
+import type { ConnectionPool } from "./pool.ts";
 
 export interface Read {
   readonly scope: Scope;
@@ -34,7 +36,7 @@ export interface Read {
 }
 
 /** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
-export type RunRead = (read: Read) => Promise<readonly unknown[]>;
+type RunRead = (read: Read) => Promise<readonly unknown[]>;
 
 interface Sent {
   /** Set once the request has ended. */
@@ -80,9 +82,7 @@ const maySendAgain = (error: unknown, scope: Scope): boolean => {
   return !isServersAnswer(error) || (sqlState(error) === CANCELLED && !isDue(scope));
 };
 
-/** @param open opens a connection that the caller releases */
-export const sharedReads = (driver: Driver, open: () => Promise<Connection>): RunRead => {
-  const { counts, maxConnections } = driver;
+export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): RunRead => {
   const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
   const few = Math.min(MIN_CONNECTIONS, most);
   let connections: Shared[] = [];
@@ -226,7 +226,7 @@ export const sharedReads = (driver: Driver, open: () => Promise<Connection>): Ru
       } catch (error) {
         const other = leastLoaded(connections);
         if (other !== undefined && scope.ended === undefined) return await sendOrReject(other, read);
-        settleByOpening(permit, opened);
+        settleBy(permit, opened, classifyOpening);
         throw typedError(error, undefined, scope);
       }
     }

@@ -1,33 +1,37 @@
 /**
- * The pool of connections to PostgreSQL. Statements end at their request's deadline, at the server too; connections may be
+ * The database as an origin uses it. Statements end at their request's deadline, at the server too; connections may be
  * lost at any time; nothing depends on a session.
  */
+import { sleep } from "../../lib/async.ts";
 import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginLog } from "../log/log.ts";
-import { classifyStatement, permitsOf, settleByStatement } from "./classify-error.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection, StatementToSend } from "./connection.ts";
 import {
-  asRows,
   type Database,
-  type QueryOptions,
+  queryBy,
   type Scope,
   type SqlStatement,
-  type SqlValue,
   type Transaction,
   type TransactionOptions,
   timedScope,
 } from "./database.ts";
-import { createDriver, type Driver, type DriverOptions } from "./driver.ts";
-import { DeadlineError, StatementError, typedError } from "./errors.ts";
+import {
+  classifyStatement,
+  DeadlineError,
+  isConcurrencyFailure,
+  isStalePlan,
+  permitsOf,
+  StatementError,
+  settleBy,
+  typedError,
+} from "./errors.ts";
 import { type ObserveData, observed, statementOperations } from "./instrument.ts";
 import { sharedReads } from "./pipelining.ts";
-import { pooledConnections } from "./pooled.ts";
-import { withRetries } from "./retries.ts";
-import { type StatementOptions, statementSender } from "./statement.ts";
+import { createPool, type PoolOptions } from "./pool.ts";
 import { runTransaction, type TransactionWire } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
-  readonly driver: Driver["name"];
+  readonly driver: "pg" | "neon";
   /** The database as seen by one request. */
   within(scope: Scope): Database;
   /** All connections, idle ones, and callers that wait for one. */
@@ -37,7 +41,7 @@ export interface PostgresPool extends Database {
   close(): Promise<void>;
 }
 
-export interface PostgresOptions extends Omit<DriverOptions, "onLoss"> {
+export interface PostgresOptions extends Omit<PoolOptions, "onLoss"> {
   readonly log: OriginLog;
   /** Statements that take longer are logged, milliseconds. @default 500 */
   readonly slowStatementMs?: number;
@@ -80,14 +84,42 @@ const typed = async <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T
   }
 };
 
+const MAX_TRIES = 8;
+const FIRST_PAUSE_MS = 5;
+const MAX_PAUSE_MS = 250;
+
+/**
+ * Runs an attempt again that failed for a reason of concurrency or a stale plan, with full jitter, within the deadline.
+ *
+ * @param onStalePlan called if the connection did not have a prepared statement as expected
+ * @throws what the last attempt threw
+ */
+export const withRetries = async <T>(
+  scope: Scope,
+  attempt: () => Promise<T>,
+  onStalePlan: (error: unknown) => void,
+): Promise<T> => {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isStale = isStalePlan(error);
+      if (isStale) onStalePlan(error);
+      if (tries === MAX_TRIES || scope.ended !== undefined || !(isStale || isConcurrencyFailure(error)))
+        throw error;
+      const pauseMs = isStale ? 0 : Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** tries, MAX_PAUSE_MS);
+      if (Date.now() + pauseMs >= scope.deadlineAtMs) throw error;
+      if (pauseMs > 0) await sleep(pauseMs);
+    }
+  }
+};
+
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
   const { minConnections = 0, log, slowStatementMs = 500, observe } = options;
   const operationOf = statementOperations();
   const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
-  const driver = createDriver(url, { ...options, onLoss });
-  const pooled = pooledConnections(driver);
-  const runShared = driver.pipelines ? sharedReads(driver, pooled.open) : undefined;
-  const sendStatement = statementSender();
+  const pool = createPool(url, { ...options, onLoss });
+  const runShared = pool.pipelines ? sharedReads(pool) : undefined;
   const acquirePermit = permitsOf(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let staleStatements = 0;
@@ -100,18 +132,21 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     prepared = false;
     log.warn("connections do not keep prepared statements (a pooler?): continuing without them");
   };
-  const retrying = { now: Date.now, random: Math.random, onStalePlan };
 
-  const optionsOf = (scope: Scope, { text, values, plan }: SqlStatement): StatementOptions => ({
-    text,
-    values,
+  const toSend = (scope: Scope, statement: SqlStatement, before?: string): StatementToSend => ({
+    ...statement,
+    before,
     timeoutMs: timeoutMs(scope),
     prepared,
-    genericPlan: plan === "generic",
   });
 
   /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
-  const commandOptions = (text: string): StatementOptions => ({ text, values: [], prepared: false });
+  const command = (text: string, before?: string): StatementToSend => ({
+    text,
+    before,
+    values: [],
+    prepared: false,
+  });
 
   const logSlow = ({ name: route, requestId }: Scope, text: string, durationMs: number): void => {
     if (durationMs < slowStatementMs) return;
@@ -119,15 +154,13 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     log.warn({ route, requestId, durationMs: Math.round(durationMs), statement }, "slow statement");
   };
 
-  const instrumented = (scope: Scope, text: string, work: () => Promise<readonly unknown[]>) => {
-    const observeStatement: ObserveData = (operation) => {
-      const ended = observe?.(operation);
-      return (error, durationMs) => {
-        ended?.(error, durationMs);
-        logSlow(scope, text, durationMs);
-      };
-    };
-    return observed(observeStatement, operationOf(text), work);
+  const instrumented = async <T>(scope: Scope, text: string, work: () => Promise<T>): Promise<T> => {
+    const startMs = performance.now();
+    try {
+      return await observed(observe, operationOf(text), work);
+    } finally {
+      logSlow(scope, text, performance.now() - startMs);
+    }
   };
 
   /**
@@ -136,21 +169,21 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     const permit = acquirePermit();
-    const send = (connection: Connection) => sendStatement(connection, optionsOf(scope, statement));
+    const send = (connection: Connection) => connection.send(toSend(scope, statement));
     if (runShared !== undefined && scope.readOnly)
       return await typed(scope, statement.text, runShared({ scope, permit, send }));
-    return await pooled.use(scope, permit, async (connection) => {
+    return await pool.use(scope, permit, async (connection) => {
       const sent = send(connection);
-      settleByStatement(permit, sent);
+      settleBy(permit, sent, classifyStatement);
       return (await typed(scope, statement.text, sent)).rows;
     });
   };
 
-  const query = (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
+  const query = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     rejectControl(statement.text);
     if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
     const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
-    return instrumented(scope, statement.text, () => withRetries(scope, attempt, retrying));
+    return await instrumented(scope, statement.text, () => withRetries(scope, attempt, onStalePlan));
   };
 
   const wireOf = (connection: Connection, scope: Scope, permit: Permit): TransactionWire => {
@@ -167,23 +200,19 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
         const { text } = statement;
         rejectControl(text);
         return await instrumented(scope, text, async () => {
-          const sent = sendStatement(connection, { ...optionsOf(scope, statement), before });
+          const sent = connection.send(toSend(scope, statement, before));
           return (await tracked(text, sent)).rows;
         });
       },
-      command: async (text, before) =>
-        (await tracked(text, sendStatement(connection, { ...commandOptions(text), before }))).command,
-      script: async (text) => {
-        const sent = connection.send((wire) => wire.query(text));
-        await tracked(text, sent);
-      },
+      command: async (text, before) => (await tracked(text, connection.send(command(text, before)))).command,
+      script: async (text) => void (await tracked(text, connection.sendScript(text))),
       end: (text) =>
         observed(observe, operationOf(text), async () => {
-          const sent = sendStatement(connection, commandOptions(text));
-          settleByStatement(permit, sent);
-          const { command } = await typed(scope, text, sent);
+          const sent = connection.send(command(text));
+          settleBy(permit, sent, classifyStatement);
+          const { command: tag } = await typed(scope, text, sent);
           connection.isInTransaction = false;
-          return command;
+          return tag;
         }),
     };
   };
@@ -195,43 +224,35 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   ): Promise<T> => {
     const attempt = (): Promise<T> => {
       const permit = acquirePermit();
-      return pooled.use(scope, permit, (connection) =>
+      return pool.use(scope, permit, (connection) =>
         runTransaction(wireOf(connection, scope, permit), scope, transactionOptions, work),
       );
     };
-    return withRetries(scope, attempt, retrying);
+    return withRetries(scope, attempt, onStalePlan);
   };
 
   const within = (scope: Scope): Database => ({
-    query: async <Row extends object>(
-      text: string,
-      values: readonly SqlValue[] = [],
-      { plan }: QueryOptions = {},
-    ) => asRows<Row>(await query(scope, { text, values, plan })),
+    query: queryBy((statement) => query(scope, statement)),
     transaction: (work, transactionOptions) => transaction(scope, work, transactionOptions),
   });
 
   /** The copy fixes the deadline at the beginning. */
   const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
-  let closing: Promise<void> | undefined;
 
   return {
-    driver: driver.name,
+    driver: pool.driver,
     within,
     query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
     transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),
     usage: () => {
-      const { totalCount: total, idleCount: idle, waitingCount: waiting } = driver.counts;
+      const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool.counts;
       return { total, idle, waiting };
     },
     warmUp: async () => {
-      if (driver.counts.totalCount >= minConnections) return;
-      const opened = await Promise.all(Array.from({ length: minConnections }, () => pooled.open()));
+      if (pool.counts.totalCount >= minConnections) return;
+      const opened = await Promise.all(Array.from({ length: minConnections }, () => pool.open()));
       for (const connection of opened) connection.release();
     },
-    close: () => {
-      closing ??= driver.end();
-      return closing;
-    },
+    close: () => pool.end(),
   };
 };

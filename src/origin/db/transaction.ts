@@ -1,10 +1,8 @@
 /** Transactions. A nested transaction is a savepoint. */
 import {
-  asRows,
-  type QueryOptions,
+  queryBy,
   type Scope,
   type SqlStatement,
-  type SqlValue,
   type Transaction,
   type TransactionOptions,
 } from "./database.ts";
@@ -43,19 +41,26 @@ class OpenTransaction {
     this.#begin = begin;
   }
 
-  run(statement: SqlStatement): Promise<readonly unknown[]> {
-    return this.#send((before) => this.#wire.run(statement, before));
-  }
-
-  script(text: string): Promise<void> {
-    return this.#send(async (before) => {
-      if (before !== undefined) await this.#wire.command(before);
-      await this.#wire.script(text);
+  send<T>(send: (wire: TransactionWire, before?: string) => Promise<T>): Promise<T> {
+    const sendLater = (): Promise<T> => {
+      if (this.#isOver) throw new Error("the transaction is over");
+      return send(this.#wire);
+    };
+    let sent: Promise<T>;
+    if (this.#begun !== undefined) sent = this.#begun.then(sendLater);
+    else if (this.#isOver) sent = Promise.reject(new Error("the transaction is over"));
+    else {
+      sent = send(this.#wire, this.#begin);
+      this.#begun = sent;
+    }
+    sent.catch((error: Error) => {
+      this.failure ??= error;
     });
+    return sent;
   }
 
   command(text: string): Promise<string> {
-    return this.#send((before) => this.#wire.command(text, before));
+    return this.send((wire, before) => wire.command(text, before));
   }
 
   rollBackTo(savepoint: string): void {
@@ -74,24 +79,6 @@ class OpenTransaction {
     else await this.#begun?.catch(() => undefined);
     this.#isOver = true;
     return this.#begun === undefined ? text : await this.#wire.end(text);
-  }
-
-  #send<T>(send: (before?: string) => Promise<T>): Promise<T> {
-    const sendLater = (): Promise<T> => {
-      if (this.#isOver) throw new Error("the transaction is over");
-      return send();
-    };
-    let sent: Promise<T>;
-    if (this.#begun !== undefined) sent = this.#begun.then(sendLater);
-    else if (this.#isOver) sent = Promise.reject(new Error("the transaction is over"));
-    else {
-      sent = send(this.#begin);
-      this.#begun = sent;
-    }
-    sent.catch((error: Error) => {
-      this.failure ??= error;
-    });
-    return sent;
   }
 }
 
@@ -117,12 +104,12 @@ const transactionOver = (open: OpenTransaction, depth: number): Transaction => {
   /** Concurrent savepoints of one level run one after another. */
   let earlier: Promise<unknown> | undefined;
   return {
-    query: async <Row extends object>(
-      text: string,
-      values: readonly SqlValue[] = [],
-      { plan }: QueryOptions = {},
-    ) => asRows<Row>(await open.run({ text, values, plan })),
-    script: (text) => open.script(text),
+    query: queryBy((statement) => open.send((wire, before) => wire.run(statement, before))),
+    script: (text) =>
+      open.send(async (wire, before) => {
+        if (before !== undefined) await wire.command(before);
+        await wire.script(text);
+      }),
     transaction: (work) => {
       const begin = () => runSavepoint(open, depth, work);
       const running = earlier === undefined ? begin() : earlier.then(begin, begin);

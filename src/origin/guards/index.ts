@@ -16,9 +16,7 @@ import type { OriginLog } from "../log/log.ts";
 import type { OriginContext } from "../middleware/context.ts";
 import type { SecurityEvents } from "../outbox/security-events.ts";
 import type { RedisStore } from "../redis/store.ts";
-import { originBlocklistSource } from "../stores/blocklist.ts";
-import { originKeyLookup } from "../stores/key-lookup.ts";
-import { limitStoreOf } from "../stores/limits.ts";
+import { limitStoreOf, originBlocklistSource, originKeyLookup } from "./stores.ts";
 
 export interface OriginGuardsDeps {
   readonly configuration: OriginConfiguration;

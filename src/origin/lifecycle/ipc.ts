@@ -2,18 +2,16 @@
 import * as z from "zod/mini";
 import { withTimeout } from "../../lib/async.ts";
 
-const message = z.discriminatedUnion("kind", [
-  /** Without an id no response is expected. */
-  z.object({
-    kind: z.literal("request"),
-    id: z.optional(z.number()),
-    method: z.string(),
-    argument: z.optional(z.unknown()),
-  }),
-  z.object({ kind: z.literal("response"), id: z.number(), value: z.optional(z.unknown()) }),
-]);
+const message = z.object({
+  /** Of a request and its response. */
+  id: z.number(),
+  /** What a request calls; a response has none. */
+  method: z.optional(z.string()),
+  /** The argument, or the result. */
+  value: z.optional(z.unknown()),
+});
 
-export type IpcMessage = z.output<typeof message>;
+type IpcMessage = z.output<typeof message>;
 
 export type Ipc = ReturnType<typeof createIpc>;
 
@@ -28,26 +26,26 @@ export const createIpc = (
 ) => {
   const pending = new Map<number, (value: unknown) => void>();
   let lastId = 0;
-  const respond = async (id: number | undefined, method: string, argument: unknown): Promise<void> => {
-    const value = await methods[method]?.(argument);
-    if (id !== undefined) send({ kind: "response", id, value });
-  };
   return {
     /** Handles a message from the other end. Messages of other modules are ignored. */
-    receive: (raw: unknown): void => {
+    receive: async (raw: unknown): Promise<void> => {
       const { data } = message.safeParse(raw);
-      if (data?.kind === "response") pending.get(data.id)?.(data.value);
-      // The caller's timeout covers a failed call.
-      if (data?.kind === "request") respond(data.id, data.method, data.argument).catch(() => undefined);
+      if (data === undefined) return;
+      const { id, method, value } = data;
+      if (method === undefined) return pending.get(id)?.(value);
+      try {
+        send({ id, value: await methods[method]?.(value) });
+      } catch {
+        // The caller's timeout covers a failed call.
+      }
     },
-    notify: (method: string, argument?: unknown): void => send({ kind: "request", method, argument }),
     /** @returns the response; undefined if none comes in time */
-    call: async (method: string, argument: unknown, timeoutMs: number): Promise<unknown> => {
+    call: async (method: string, value: unknown, timeoutMs: number): Promise<unknown> => {
       lastId += 1;
       const id = lastId;
       const { promise, resolve } = Promise.withResolvers<unknown>();
       pending.set(id, resolve);
-      send({ kind: "request", id, method, argument });
+      send({ id, method, value });
       const response = await withTimeout(promise, timeoutMs, { fallback: undefined });
       pending.delete(id);
       return response;

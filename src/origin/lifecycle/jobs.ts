@@ -1,4 +1,5 @@
 /** Background work, repeated at an interval or on request, with one run at a time. */
+import type { OriginLog } from "../log/log.ts";
 
 export interface Job {
   /** Starts a run immediately, or right after the current one. */
@@ -44,5 +45,34 @@ export const startJob = (work: (signal: AbortSignal) => Promise<void>, intervalM
       wake();
       return ended;
     },
+  };
+};
+
+export interface TransitionLog {
+  failed(error: unknown): void;
+  succeeded(): void;
+}
+
+/**
+ * Logs when a repeated job begins to fail and when it recovers, not every failure.
+ *
+ * @param what plural, for the log line: "security events for the webhook"
+ * @param done past participle, such as "delivered"
+ */
+export const logTransitions = (what: string, done: string, log: OriginLog) => {
+  let isFailing = false;
+  const failed = (error: unknown): void => {
+    if (!isFailing) log.warn({ err: error }, `${what} cannot be ${done}`);
+    isFailing = true;
+  };
+  const succeeded = (): void => {
+    if (isFailing) log.info(`${what} are ${done} again`);
+    isFailing = false;
+  };
+  return {
+    failed,
+    succeeded,
+    /** Does the work, and logs by its outcome. Never rejects. */
+    run: (work: () => Promise<unknown>): Promise<void> => work().then(succeeded, failed),
   };
 };

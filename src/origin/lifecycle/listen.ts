@@ -5,28 +5,16 @@ import { Server as TcpServer } from "node:net";
 import { getRequestListener, type HttpBindings } from "@hono/node-server";
 import { withTimeout } from "../../lib/async.ts";
 
-export interface Listener {
-  readonly port: number;
-  /** Continues to serve; every response asks its client to close the connection. */
-  turnAway(): void;
-  /**
-   * Accepts no new connections, lets requests in flight end, and cuts off the rest when the time is up.
-   *
-   * @param idleGraceMs how long after `turnAway` idle connections stay open, at most `timeoutMs`: a request may be on
-   *   its way over one. @default 100
-   * @returns how many requests were cut off
-   */
-  close(timeoutMs: number, idleGraceMs?: number): Promise<number>;
-}
-
 /** Longer than a proxy in front keeps an idle connection, so that none is closed under a request. */
 const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+
+export type Listener = Awaited<ReturnType<typeof listen>>;
 
 /** @throws the listening error, such as EADDRINUSE */
 export const listen = async (
   fetch: (request: Request, bindings: HttpBindings) => Response | Promise<Response>,
   { host, port }: { host: string; port: number },
-): Promise<Listener> => {
+) => {
   const inFlight = new Set<ServerResponse>();
   let turningAwaySinceMs: number | undefined;
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS });
@@ -47,11 +35,19 @@ export const listen = async (
   await once(server, "listening");
   const address = server.address();
 
+  /** Continues to serve; every response asks its client to close the connection. */
   const turnAway = (): void => {
     turningAwaySinceMs ??= performance.now();
     for (const response of inFlight) if (!response.headersSent) response.setHeader("connection", "close");
   };
 
+  /**
+   * Accepts no new connections, lets requests in flight end, and cuts off the rest when the time is up.
+   *
+   * @param idleGraceMs how long after `turnAway` idle connections stay open, at most `timeoutMs`: a request may be on
+   *   its way over one. @default 100
+   * @returns how many requests were cut off
+   */
   const close = async (timeoutMs: number, idleGraceMs = 100): Promise<number> => {
     turnAway();
     const turnedAwayMs = performance.now() - (turningAwaySinceMs ?? 0);

@@ -1,12 +1,13 @@
 /** Runs the origin as one process or as several that share the API's port. */
 import cluster from "node:cluster";
+import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/schema.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught, startupFailure } from "./exit.ts";
+import { createIpc } from "./ipc.ts";
 import { listen } from "./listen.ts";
+import { runPrimary } from "./primary.ts";
 import { createAdmin } from "./readiness.ts";
-import { runPrimary } from "./run-primary.ts";
-import { runWorker } from "./run-worker.ts";
 
 const runSingle = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   const { log } = processLog;
@@ -26,6 +27,49 @@ const runSingle = async (configuration: OriginConfiguration, processLog: Process
   await serving.drain();
   await admin.close(0);
   log.info("stopped");
+  return code;
+};
+
+/** How long a write waits for the other workers to invalidate its tags, milliseconds. */
+const CALL_TIMEOUT_MS = 200;
+
+/** A worker's share of the origin's connections. */
+const shareOf = (configuration: OriginConfiguration): OriginConfiguration => {
+  const { server, database } = configuration;
+  const maxConnections = Math.max(1, Math.floor(database.maxConnections / server.workers));
+  const minConnections = Math.floor(database.minConnections / server.workers);
+  return { ...configuration, database: { ...database, maxConnections, minConnections } };
+};
+
+/** One of several processes on the same port. If the primary dies, Node's cluster ends the worker. */
+const runWorker = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
+  const { log } = processLog;
+  // A terminal's Ctrl-C reaches every process of its group; the primary decides.
+  process.on("SIGINT", () => undefined);
+  const stopped = new Promise<void>((resolve) => process.on("SIGTERM", () => resolve()));
+  const uncaught = firstUncaught(log);
+  const ipc = createIpc(
+    (message) => {
+      // Without a primary there is no channel.
+      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+    },
+    {
+      report: () => serving.report(),
+      metrics: () => serving.registry.getMetricsAsJSON(),
+      /** Another worker has written; the response confirms that nothing older is served. */
+      invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
+    },
+  );
+  process.on("message", ipc.receive);
+  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
+    await ipc.call("invalidate", tags, CALL_TIMEOUT_MS);
+  });
+  const code = await Promise.race([
+    stopped.then(() => EXIT.stopped),
+    uncaught.then(() => EXIT.failure),
+    startupFailure(serving.ready, () => void ipc.call("ready", undefined, CALL_TIMEOUT_MS), log),
+  ]);
+  await serving.drain(code === EXIT.stopped);
   return code;
 };
 

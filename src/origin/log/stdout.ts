@@ -5,16 +5,7 @@
 import { writeSync } from "node:fs";
 import { fitLine } from "../../telemetry/logging/log-line.ts";
 
-export interface LogOutput {
-  /** @param line JSON with its line end; overlong and secret values are removed */
-  write(line: string): void;
-  /** For a line that is known to be short and to contain no secrets. */
-  writeFitted(line: string): void;
-  /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
-  flushSync(): void;
-  /** Passes the number of dropped lines to the listener from now on. */
-  onDrop(listener: (count: number) => void): void;
-}
+export type LogOutput = ReturnType<typeof createLogOutput>;
 
 /** How long a line may stay in the buffer, milliseconds. */
 const FLUSH_INTERVAL_MS = 50;
@@ -34,7 +25,7 @@ const isBusy = (error: unknown): boolean =>
 
 const sleepSync = (ms: number): void => void Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-export const createLogOutput = (): LogOutput => {
+export const createLogOutput = () => {
   // Reading `fd` makes writes to a pipe or socket non-blocking: a full one is EAGAIN (libuv, `uv_pipe_open`).
   const { fd } = process.stdout;
   let onDropped = (_count: number): void => undefined;
@@ -97,13 +88,17 @@ export const createLogOutput = (): LogOutput => {
   };
 
   return {
-    write: (line) => writeFitted(fitLine(line)),
+    /** @param line JSON with its line end; overlong and secret values are removed */
+    write: (line: string): void => writeFitted(fitLine(line)),
+    /** For a line that is known to be short and to contain no secrets. */
     writeFitted,
-    flushSync: () => {
+    /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
+    flushSync: (): void => {
       const untilMs = performance.now() + FINAL_FLUSH_MS;
       while (push() && performance.now() <= untilMs) sleepSync(FINAL_RETRY_MS);
     },
-    onDrop: (listener) => {
+    /** Passes the number of dropped lines to the listener from now on. */
+    onDrop: (listener: (count: number) => void): void => {
       onDropped = listener;
     },
   };

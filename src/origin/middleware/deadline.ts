@@ -1,6 +1,5 @@
 /** How long a request is worked on: until its deadline, or until its client disconnects. */
-import type { EndReason, Scope } from "../db/database.ts";
-import { untilEnd } from "../db/until-end.ts";
+import { type EndReason, type Scope, untilEnd } from "../db/database.ts";
 import type { OriginContext } from "./context.ts";
 
 /** One request in flight. Its signal and its listeners are made only for callers that use them. */

@@ -1,8 +1,8 @@
 /** Prometheus metrics of security events. Every label has a closed set of values. */
 import { Counter, Gauge, type Registry } from "prom-client";
 import { EVENT_TYPES, type EventType } from "../../security-events/event.ts";
-import type { OutboxState } from "./capacity.ts";
-import { SINK_NAMES, type SinkName } from "./sinks/sink.ts";
+import type { OutboxState } from "./outbox.ts";
+import { SINK_NAMES, type SinkName } from "./sinks.ts";
 
 /** `edge`: reported by an edge. `queue`: this process's buffer was full. `outbox`: a sink's share was full. */
 export const DROP_PLACES = ["edge", "queue", "outbox"] as const;
@@ -48,7 +48,7 @@ export const createEventMetrics = (registry: Registry) => {
   });
   const setOutbox = (state: OutboxState): void => {
     for (const sink of SINK_NAMES) {
-      const { waiting, dead, oldestAgeS } = state.get(sink) ?? { waiting: 0, dead: 0, oldestAgeS: 0 };
+      const { waiting = 0, dead = 0, oldestAgeS = 0 } = state.find((row) => row.sink === sink) ?? {};
       rows.set({ sink, state: "waiting" }, waiting);
       rows.set({ sink, state: "dead" }, dead);
       age.set({ sink }, oldestAgeS);
@@ -60,7 +60,7 @@ export const createEventMetrics = (registry: Registry) => {
     for (const where of DROP_PLACES) dropped.inc({ type, where }, 0);
   }
   for (const sink of SINK_NAMES) for (const outcome of DELIVERY_OUTCOMES) attempted.inc({ sink, outcome }, 0);
-  setOutbox(new Map());
+  setOutbox([]);
 
   return {
     occurred: (type: EventType, count: number): void => occurred.inc({ type }, count),

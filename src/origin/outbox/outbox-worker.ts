@@ -1,10 +1,10 @@
 /** Delivers due events from the outbox to one sink, at least once. Any number of processes may do so concurrently. */
 import type { Database } from "../db/database.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { EventMetrics } from "./event-metrics.ts";
 import { type ClaimedEvent, sinkOutbox } from "./outbox.ts";
-import type { Sink } from "./sinks/sink.ts";
+import type { Sink } from "./sinks.ts";
 
 /** Events per request to a sink. */
 const BATCH_SIZE = 100;
@@ -24,7 +24,7 @@ const MAX_BACKOFF_MS = 60_000;
 export const maxBackoffMs = (attempts: number): number =>
   Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempts - 1, 16));
 
-/** Exponential backoff with up to 50 % jitter, milliseconds. @param random from 0 to 1 */
+/** @param random from 0 to 1: removes up to half of the backoff */
 export const jitteredBackoffMs = (attempts: number, random: number): number =>
   maxBackoffMs(attempts) * (1 - random / 2);
 
@@ -71,29 +71,28 @@ interface OutboxWorkerDependencies {
   readonly database: Database;
   readonly metrics: EventMetrics;
   readonly log: OriginLog;
-  /** Milliseconds until the next attempt. */
-  readonly backoffMs: (attempts: number) => number;
-  /** Monotonic milliseconds. */
-  readonly now: () => number;
+  /** Milliseconds until the next attempt. @default exponential, from 1 s to 60 s, with jitter */
+  readonly backoffMs?: ((attempts: number) => number) | undefined;
 }
 
 /** @returns a job that runs until nothing is due, the sink fails or the signal aborts; it never rejects */
 export const outboxWorker = (sink: Sink, dependencies: OutboxWorkerDependencies) => {
-  const { metrics, log, backoffMs, now } = dependencies;
+  const { metrics, log } = dependencies;
+  const backoffMs = dependencies.backoffMs ?? ((attempts) => jitteredBackoffMs(attempts, Math.random()));
   const { name } = sink;
   const outbox = sinkOutbox(dependencies.database, name);
   const transitions = logTransitions(`security events for the sink ${name}`, "delivered", log);
 
   /** @returns whether more events may be due */
   const deliverBatch = async (): Promise<boolean> => {
-    const claimedAtMs = now();
+    const claimedAtMs = performance.now();
     const { events, unreadable } = await outbox.claim(BATCH_SIZE, LEASE_MS);
     if (unreadable.length > 0) {
       await outbox.markDead(unreadable, "not a valid event");
       metrics.attempted(name, "dead", unreadable.length);
     }
     if (events.length === 0) return false;
-    const hasTime = (): boolean => now() - claimedAtMs < START_WITHIN_MS;
+    const hasTime = (): boolean => performance.now() - claimedAtMs < START_WITHIN_MS;
     const { delivered, rejected, failed, error } = await sendBatch(sink, events, hasTime);
     if (delivered.length > 0) {
       const ids = delivered.map(({ event }) => event.id);

@@ -1,8 +1,8 @@
-/** The outbox in PostgreSQL: one row per event and sink, until the event is delivered or dead. */
+/** The outbox in PostgreSQL: one row per event and sink, until the event is delivered or dead; and its bounds. */
 import type { SecurityEvent } from "../../security-events/event.ts";
 import type { Database } from "../db/database.ts";
 import { decodeEvent } from "./decode-batch.ts";
-import type { SinkName } from "./sinks/sink.ts";
+import type { SinkName } from "./sinks.ts";
 
 /** An event that one worker has leased for delivery to a sink. */
 export interface ClaimedEvent {
@@ -93,3 +93,97 @@ export const sinkOutbox = (database: Database, sink: SinkName) => ({
     );
   },
 });
+
+/** A sink without rows is absent. */
+export type OutboxState = readonly {
+  readonly sink: string;
+  readonly waiting: number;
+  readonly dead: number;
+  /** Age of the oldest waiting event, seconds; 0 if none waits. */
+  readonly oldestAgeS: number;
+}[];
+
+const readState = (database: Database): Promise<OutboxState> =>
+  database.query(
+    `SELECT sink, count(*) FILTER (WHERE dead_at IS NULL)::int AS waiting,
+       count(*) FILTER (WHERE dead_at IS NOT NULL)::int AS dead,
+       greatest(0, coalesce(extract(epoch FROM now() - min(enqueued_at) FILTER (WHERE dead_at IS NULL)), 0))::float8
+         AS "oldestAgeS"
+     FROM security_event_outbox GROUP BY sink`,
+  );
+
+/**
+ * Which sinks still have room in the outbox.
+ *
+ * @param maxWaiting events per sink; several processes may exceed it by what they add between two refreshes
+ */
+export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) => {
+  /** Rows at the last refresh, and rows that this process has added since that refresh began. */
+  let waiting: ReadonlyMap<string, number> = new Map();
+  let added = new Map<string, number>();
+  const countOf = (sink: string): number => (waiting.get(sink) ?? 0) + (added.get(sink) ?? 0);
+
+  return {
+    /** The sinks with room for more events. */
+    open: (): readonly SinkName[] => sinks.filter((sink) => countOf(sink) < maxWaiting),
+    add: (rows: readonly { readonly sink: string }[]): void => {
+      for (const { sink } of rows) added.set(sink, (added.get(sink) ?? 0) + 1);
+    },
+    /** Reads the state. Rows added meanwhile may be counted twice until the next refresh, but never too few are. */
+    refresh: async (database: Database): Promise<OutboxState> => {
+      waiting = new Map(sinks.map((sink) => [sink, countOf(sink)]));
+      added = new Map();
+      const state = await readState(database);
+      waiting = new Map(state.map((row) => [row.sink, row.waiting]));
+      return state;
+    },
+  };
+};
+
+/** An event that is not delivered in this time is dead. */
+const LIFETIME = "24 hours";
+/** Dead events are kept this long for operators. */
+const DEAD_LIFETIME = "7 days";
+const MAX_DEAD = 10_000;
+/** Rows per statement, so that each holds its locks only briefly. */
+const CLEANUP_BATCH_SIZE = 1_000;
+/** Batches per run; the next run handles the rest. */
+const MAX_CLEANUP_BATCHES = 20;
+
+const MARK_EXPIRED_DEAD = `
+UPDATE security_event_outbox SET dead_at = now(), last_error = coalesce(last_error, 'never delivered')
+WHERE (event_id, sink) IN (
+  SELECT event_id, sink FROM security_event_outbox
+  WHERE dead_at IS NULL AND enqueued_at <= now() - interval '${LIFETIME}'
+  ORDER BY enqueued_at LIMIT $1 FOR UPDATE SKIP LOCKED
+) RETURNING sink`;
+
+const REMOVE_DEAD = `
+DELETE FROM security_event_outbox WHERE (event_id, sink) IN (
+  SELECT event_id, sink FROM (
+    SELECT event_id, sink, dead_at, row_number() OVER (ORDER BY dead_at DESC) AS rank
+    FROM security_event_outbox WHERE dead_at IS NOT NULL
+  ) dead WHERE rank > ${MAX_DEAD} OR dead_at <= now() - interval '${DEAD_LIFETIME}' LIMIT $1
+) RETURNING sink`;
+
+/** @returns the sink of each changed row */
+const runInBatches = async (database: Database, statement: string): Promise<string[]> => {
+  const sinks: string[] = [];
+  for (let batch = 0; batch < MAX_CLEANUP_BATCHES; batch += 1) {
+    const rows = await database.query<{ readonly sink: string }>(statement, [CLEANUP_BATCH_SIZE]);
+    sinks.push(...rows.map(({ sink }) => sink));
+    if (rows.length < CLEANUP_BATCH_SIZE) break;
+  }
+  return sinks;
+};
+
+/**
+ * Removes expired and dead events, so that the outbox stays bounded.
+ *
+ * @returns the sink of each event that has expired
+ */
+export const cleanOutbox = async (database: Database): Promise<readonly string[]> => {
+  const expired = await runInBatches(database, MARK_EXPIRED_DEAD);
+  await runInBatches(database, REMOVE_DEAD);
+  return expired;
+};

@@ -12,15 +12,12 @@ import {
   sanitizeOccurrence,
 } from "../../security-events/event.ts";
 import type { Database } from "../db/database.ts";
-import { type Job, startJob } from "../lifecycle/jobs.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { type Job, logTransitions, startJob } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
-import { createCapacity } from "./capacity.ts";
 import { createEventMetrics } from "./event-metrics.ts";
-import { insertEvents } from "./outbox.ts";
-import { cleanOutbox } from "./outbox-cleanup.ts";
-import { jitteredBackoffMs, outboxWorker } from "./outbox-worker.ts";
-import { SINK_NAMES, type Sink, type SinkName } from "./sinks/sink.ts";
+import { cleanOutbox, createCapacity, insertEvents } from "./outbox.ts";
+import { outboxWorker } from "./outbox-worker.ts";
+import { SINK_NAMES, type Sink, type SinkName } from "./sinks.ts";
 
 /** Shortened by tests, milliseconds. */
 export interface Timing {
@@ -31,7 +28,7 @@ export interface Timing {
   /** Between two measurements of the outbox. @default 5,000 */
   readonly measureMs?: number;
   /** @default exponential, from 1 s to 60 s, with jitter */
-  readonly backoffMs?: (attempts: number) => number;
+  readonly backoffMs?: ((attempts: number) => number) | undefined;
 }
 
 export interface SecurityEventsOptions {
@@ -39,10 +36,6 @@ export interface SecurityEventsOptions {
   readonly sinks: readonly Sink[];
   readonly registry: Registry;
   readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly newId: () => string;
   /** Receives events of rejected requests, each once as far as the outbox can tell. */
   readonly onOffenses?: ((events: readonly SecurityEvent[]) => Promise<void> | void) | undefined;
   /** Undelivered events per sink. @default 100,000 */
@@ -61,15 +54,15 @@ const STOP_TIMEOUT_MS = 500;
 export type SecurityEvents = ReturnType<typeof createSecurityEvents>;
 
 export const createSecurityEvents = (options: SecurityEventsOptions) => {
-  const { database, sinks, registry, log, now, random, newId, onOffenses, timing = {} } = options;
+  const { database, sinks, registry, log, onOffenses, timing = {} } = options;
   const metrics = createEventMetrics(registry);
   const sinkNames = sinks.map(({ name }) => name);
   const capacity = createCapacity(sinkNames, options.maxWaiting ?? 100_000);
   const flushing = logTransitions("security events", "written to the outbox", log);
   const maintenance = logTransitions("outbox maintenance tasks", "completed", log);
   const queue = createAggregator({
-    now,
-    newId,
+    now: Date.now,
+    newId: () => crypto.randomUUID(),
     windowMs: WINDOW_MS,
     maxWaiting: MAX_QUEUED,
     onDropped: (type, count) => metrics.dropped(type, "queue", count),
@@ -134,24 +127,13 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     }
   };
 
-  const measure = async (): Promise<void> => {
-    try {
-      metrics.setOutbox(await capacity.refresh(database));
-      maintenance.succeeded();
-    } catch (error) {
-      maintenance.failed(error);
-    }
-  };
+  const measure = async (): Promise<void> => metrics.setOutbox(await capacity.refresh(database));
 
   const clean = async (): Promise<void> => {
-    try {
-      const expired = await cleanOutbox(database);
-      for (const name of SINK_NAMES) {
-        const count = expired.filter((sink) => sink === name).length;
-        if (count > 0) metrics.attempted(name, "dead", count);
-      }
-    } catch (error) {
-      maintenance.failed(error);
+    const expired = await cleanOutbox(database);
+    for (const name of SINK_NAMES) {
+      const count = expired.filter((sink) => sink === name).length;
+      if (count > 0) metrics.attempted(name, "dead", count);
     }
   };
 
@@ -164,7 +146,12 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
      * @param transaction the write's transaction
      */
     inTransaction: (transaction: Database, occurrence: Occurrence): void => {
-      const event = { ...sanitizeOccurrence(occurrence), id: newId(), lastAtMs: occurrence.atMs, count: 1 };
+      const event = {
+        ...sanitizeOccurrence(occurrence),
+        id: crypto.randomUUID(),
+        lastAtMs: occurrence.atMs,
+        count: 1,
+      };
       const open = capacity.open();
       countMissed([event], open);
       // Not awaited: the statement is sent with the next one, and if it fails, COMMIT fails.
@@ -186,18 +173,12 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     },
     /** To be called once the database is migrated. */
     start: (): void => {
-      const dependencies = {
-        database,
-        metrics,
-        log,
-        backoffMs: timing.backoffMs ?? ((attempts: number) => jitteredBackoffMs(attempts, random())),
-        now: () => performance.now(),
-      };
-      workers = sinks.map((sink) => startJob(outboxWorker(sink, dependencies), timing.deliverMs ?? 500));
+      const worker = { database, metrics, log, backoffMs: timing.backoffMs };
+      workers = sinks.map((sink) => startJob(outboxWorker(sink, worker), timing.deliverMs ?? 500));
       jobs = [
         startJob(flush, timing.flushMs ?? 200),
-        startJob(measure, timing.measureMs ?? 5_000),
-        startJob(clean, CLEAN_INTERVAL_MS),
+        startJob(() => maintenance.run(measure), timing.measureMs ?? 5_000),
+        startJob(() => maintenance.run(clean), CLEAN_INTERVAL_MS),
       ];
     },
     /** Resolves within a second. Unfinished deliveries are repeated by another process. */

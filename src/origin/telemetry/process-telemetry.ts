@@ -4,7 +4,7 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import { collectorAddress } from "../../telemetry/collector.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
-import { logTransitions } from "../lifecycle/state-change-log.ts";
+import { logTransitions } from "../lifecycle/jobs.ts";
 import type { LogContext, OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
 import { createRequestMetrics } from "../metrics/registry.ts";

@@ -7,7 +7,7 @@ import type { ResourceAttributes } from "../../telemetry/otlp.ts";
 import { otlpSpans } from "../../telemetry/otlp.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
 import { type HttpTarget, isSuccess, postJson } from "../http/post-json.ts";
-import type { TransitionLog } from "../lifecycle/state-change-log.ts";
+import type { TransitionLog } from "../lifecycle/jobs.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface SpanCourier {

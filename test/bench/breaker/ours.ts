@@ -1,7 +1,7 @@
 /** This project's breaker, alone and with what stands around it at the origin. */
 
-import { withRetries } from "../../../src/origin/db/retries.ts";
-import { untilEnd } from "../../../src/origin/db/until-end.ts";
+import { untilEnd } from "../../../src/origin/db/database.ts";
+import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
 import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
@@ -53,12 +53,15 @@ export const openPermit = (): (() => void) => {
 export const stack = (timeoutMs: number): Run => {
   const run = closedRun();
   const deadlines = createDeadlines(Date.now);
-  const retrying = { now: Date.now, random: Math.random, onStalePlan: () => undefined };
   return async (attempt) => {
     const deadline = new Deadline("bench", Date.now() + timeoutMs, true);
     deadlines.enter(deadline);
     try {
-      return await withRetries(deadline, () => run(() => untilEnd(deadline, attempt())), retrying);
+      return await withRetries(
+        deadline,
+        () => run(() => untilEnd(deadline, attempt())),
+        () => undefined,
+      );
     } finally {
       deadlines.leave(deadline);
     }

@@ -12,7 +12,7 @@ import {
   writeOverride,
 } from "../../../src/middleware/rate-limit/limit-store.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
-import { connectRedis } from "../../../src/origin/redis/connect.ts";
+import { connectRedis } from "../../../src/origin/redis/store.ts";
 import { withStockScripts } from "../support/stock-scripts.ts";
 import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
 

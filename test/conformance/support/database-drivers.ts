@@ -1,4 +1,5 @@
 /** The routes to PostgreSQL that the suite covers. */
+import { neonConfig } from "@neondatabase/serverless";
 import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { startWebSocketProxy } from "../../support/websocket-proxy.ts";
 import { pgbouncerPath, startPgBouncer } from "./pgbouncer.ts";
@@ -6,7 +7,6 @@ import { pgbouncerPath, startPgBouncer } from "./pgbouncer.ts";
 /** Where the pool connects. */
 export interface Route {
   readonly url: string;
-  readonly webSocketProxy?: string;
 }
 
 export interface DatabaseDriver {
@@ -20,14 +20,24 @@ export interface DatabaseDriver {
   route(databaseUrl: string, stops: CleanupStack): Promise<Route>;
 }
 
-/** The host selects Neon's driver; the proxy always leads to the real server. */
+/** In place of Neon's own: the proxy of this machine whose port is in the host's name. */
+neonConfig.wsProxy = (host) => `127.0.0.1:${/^port-(\d+)\./.exec(host)?.[1]}/v1`;
+neonConfig.useSecureWebSocket = false;
+neonConfig.pipelineTLS = false;
+neonConfig.pipelineConnect = false;
+
+/** The host selects Neon's driver. @param port of a WebSocket proxy, which always leads to the same server */
+export const neonUrl = (databaseUrl: string, port: number): string => {
+  const url = new URL(databaseUrl);
+  url.host = `port-${port}.test.neon.tech:5432`;
+  return url.href;
+};
+
 export const throughWebSocket = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {
   const target = new URL(databaseUrl);
   const proxy = await startWebSocketProxy({ host: target.hostname, port: Number(target.port) });
   stops.add(() => proxy.stop());
-  const url = new URL(databaseUrl);
-  url.host = "db.test.neon.tech:5432";
-  return { url: url.href, webSocketProxy: proxy.address };
+  return { url: neonUrl(databaseUrl, proxy.port) };
 };
 
 const throughPooler = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {

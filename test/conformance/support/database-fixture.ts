@@ -89,7 +89,6 @@ const startFixture = async (
         maxConnections: 4,
         log,
         preparedStatements: driver.preparedStatements,
-        ...(route.webSocketProxy === undefined ? {} : { webSocketProxy: route.webSocketProxy }),
         ...options,
       });
       onTestFinished(() => pool.close().catch(() => undefined));

@@ -4,7 +4,7 @@ import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, it, onTestFinished } from "vitest";
-import { otlpSink } from "../../../src/origin/outbox/sinks/otlp.ts";
+import { otlpSink } from "../../../src/origin/outbox/sinks.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
 import { otlpMetrics, otlpSpans } from "../../../src/telemetry/otlp.ts";

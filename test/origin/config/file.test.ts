@@ -11,6 +11,7 @@ test.each([
   ["---\n...\n", "an empty document"],
   ["cache:\n  # ttl: 1m\n", "a section of comments"],
   ["cache:\n  ttl:\n", "a key without a value"],
+  ["cache: { ttl: '' }\nredis: { key_prefix: null }", "empty values"],
   ["\uFEFFcache: {}", "a file that begins with a byte order mark"],
 ])("%j sets nothing (%s)", (text) => {
   expect(read(valid, text).value).toEqual({ ...read(valid).value, signingKeys: expect.anything() });
@@ -18,21 +19,15 @@ test.each([
 
 describe("an unknown key", () => {
   test.each([
-    ["cash: 1", `cash (app.yaml:1) is not known: did you mean cache? ${SECTIONS}`],
-    ["Server: {}", `Server (app.yaml:1) is not known: did you mean server? ${SECTIONS}`],
+    ["cash: 1", `cash (app.yaml:1) is not known: ${SECTIONS}`],
+    ["Server: {}", `Server (app.yaml:1) is not known: ${SECTIONS}`],
     ["frontend: {}", `frontend (app.yaml:1) is not known: ${SECTIONS}`],
-    ["ttl: 1m", `ttl (app.yaml:1) is not known: did you mean ttl in cache? ${SECTIONS}`],
-    ["cache.ttl: 1m", `cache.ttl (app.yaml:1) is not known: did you mean ttl in cache? ${SECTIONS}`],
-    ["cache:\n  tll: 1m", `cache.tll (app.yaml:2) is not known: did you mean ttl? ${CACHE}`],
-    ["cache:\n  maxSize: 1", `cache.maxSize (app.yaml:2) is not known: did you mean max_size? ${CACHE}`],
-    [
-      "cache:\n  workers: 1",
-      `cache.workers (app.yaml:2) is not known: did you mean workers in server? ${CACHE}`,
-    ],
-    [
-      "cache:\n  signing_keys: 1",
-      `cache.signing_keys (app.yaml:2) is not known: did you mean signing_keys? ${CACHE}`,
-    ],
+    ["ttl: 1m", `ttl (app.yaml:1) is not known: ${SECTIONS}`],
+    ["cache.ttl: 1m", `cache.ttl (app.yaml:1) is not known: ${SECTIONS}`],
+    ["cache:\n  tll: 1m", `cache.tll (app.yaml:2) is not known: ${CACHE}`],
+    ["cache:\n  maxSize: 1", `cache.maxSize (app.yaml:2) is not known: ${CACHE}`],
+    ["cache:\n  workers: 1", `cache.workers (app.yaml:2) is not known: ${CACHE}`],
+    ["cache:\n  signing_keys: 1", `cache.signing_keys (app.yaml:2) is not known: ${CACHE}`],
     ["cache:\n  colour: red", `cache.colour (app.yaml:2) is not known: ${CACHE}`],
     ["cache:\n  <<: { ttl: 1m }", "app.yaml:2 has a key that is not a name"],
     ["? [a]\n: 1", "app.yaml:1 has a key that is not a name"],
@@ -41,10 +36,10 @@ describe("an unknown key", () => {
   });
 });
 
-test("a duplicate key or section is reported with both lines", () => {
+test("a duplicate key or section is reported with its line", () => {
   expect(faultsOf(valid, "cache:\n  ttl: 1m\n  ttl: 2m\nserver: {}\ncache: {}\n")).toEqual([
-    "cache.ttl (app.yaml:3) is already set (app.yaml:2)",
-    "cache (app.yaml:5) is already set (app.yaml:1)",
+    "app.yaml:3 is not valid YAML: duplicate key",
+    "app.yaml:5 is not valid YAML: duplicate key",
   ]);
 });
 
@@ -54,7 +49,7 @@ describe("a wrong shape", () => {
     ["server", "app.yaml must hold sections such as server, observability, database"],
     ["cache: 5m", "cache (app.yaml:1) must be a section with keys, not text"],
     ["cache: [ttl]", "cache (app.yaml:1) must be a section with keys, not a list"],
-    ["cache: []", "cache (app.yaml:1) must be a section with keys, not an empty list"],
+    ["cache: []", "cache (app.yaml:1) must be a section with keys, not a list"],
     [
       "server: { port: [1] }",
       "server.port (app.yaml:1) must be a whole number within 0 and 65535, not a list",
@@ -63,13 +58,8 @@ describe("a wrong shape", () => {
       "server: { port: { x: 1 } }",
       "server.port (app.yaml:1) must be a whole number within 0 and 65535, not a section",
     ],
-    ["server: { port: '' }", 'server.port (app.yaml:1) must be a whole number within 0 and 65535, not ""'],
-    [
-      "redis: { key_prefix: '' }",
-      'redis.key_prefix (app.yaml:1) must be text on one line that is not empty, not ""',
-    ],
-    ["signing_keys: [[a], b]", "not a list of other things"],
-    ["signing_keys: []", "not an empty list"],
+    ["signing_keys: [[a], b]", "not a list"],
+    ["signing_keys: []", "signing_keys (app.yaml:1) must be id:base64"],
   ])("%j: %s", (text, fault) => {
     const { SIGNING_KEYS, ...others } = valid;
     const faults = faultsOf(text.startsWith("signing_keys") ? others : { ...others, SIGNING_KEYS }, text);
@@ -94,9 +84,13 @@ describe("limits", () => {
     (_, level) => `l${level}: &l${level} [${`*l${level - 1},`.repeat(level && 9)}]`,
   );
 
-  test("aliases of aliases are counted, not followed", () => {
-    expect(faultsOf(valid, levels.join("\n"))).toEqual([
-      "app.yaml has 171 aliases: it must have at most 100",
+  test("aliases of aliases are not expanded", () => {
+    expect(faultsOf(valid, levels.join("\n"))).toHaveLength(levels.length);
+  });
+
+  test("an alias without an anchor is rejected", () => {
+    expect(faultsOf(valid, "server: { pre_stop: *t }")).toEqual([
+      "app.yaml has an alias without an anchor, or too many aliases",
     ]);
   });
 

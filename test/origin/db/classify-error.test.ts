@@ -1,6 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { classifyOpening, classifyStatement, permitsOf } from "../../../src/origin/db/classify-error.ts";
-import { CircuitOpenError, SaturatedError } from "../../../src/origin/db/errors.ts";
+import {
+  CircuitOpenError,
+  classifyOpening,
+  classifyStatement,
+  permitsOf,
+  SaturatedError,
+} from "../../../src/origin/db/errors.ts";
 import type { Permit, Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const NOW_MS = 1_000_000;

@@ -2,10 +2,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Scope, unboundScope } from "../../../src/origin/db/database.ts";
 import {
   DeadlineError,
-  isReadOnlyServer,
   isServersAnswer,
   isStalePlan,
-  isStaleState,
   StatementError,
   sqlState,
   typedError,
@@ -151,11 +149,6 @@ describe("a driver's error shows", () => {
     }
   });
 
-  test("whether the server is read-only", () => {
-    expect(isReadOnlyServer(answer("25006"))).toBe(true);
-    expect(isReadOnlyServer(answer("25001"))).toBe(false);
-  });
-
   test("whether a plan is stale, before and after typing", () => {
     const stale = [
       answer("26000"),
@@ -163,11 +156,11 @@ describe("a driver's error shows", () => {
       Object.assign(answer("0A000"), { message: "cached plan must not change result type" }),
     ];
     for (const error of stale) {
-      expect(isStaleState(error)).toBe(true);
+      expect(isStalePlan(error)).toBe(true);
       expect(isStalePlan(typedError(error, text, writes))).toBe(true);
     }
     for (const error of [answer("0A000"), answer("42P01"), system("ECONNRESET")]) {
-      expect(isStaleState(error)).toBe(false);
+      expect(isStalePlan(error)).toBe(false);
       expect(isStalePlan(typedError(error, text, writes))).toBe(false);
     }
   });

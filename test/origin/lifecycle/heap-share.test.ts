@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { heapShare } from "../../../src/origin/lifecycle/workers.ts";
+import { heapShare } from "../../../src/origin/lifecycle/primary.ts";
 
 describe("a worker's heap", () => {
   test.each([

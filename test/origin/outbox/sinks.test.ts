@@ -1,7 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { post } from "../../../src/origin/outbox/sinks/http.ts";
-import { otlpSink } from "../../../src/origin/outbox/sinks/otlp.ts";
-import { webhookSink } from "../../../src/origin/outbox/sinks/webhook.ts";
+import { otlpSink, post, webhookSink } from "../../../src/origin/outbox/sinks.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
 import { toOcsf } from "../../../src/security-events/ocsf.ts";
 import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";

@@ -1,14 +1,22 @@
-/** Blocks repeat offenders temporarily, by the score of the security events that edges report. */
+/**
+ * Blocks repeat offenders temporarily, by the score of the security events that edges report. PostgreSQL holds the scores,
+ * so that all origins share them.
+ */
 import { Counter, type Registry } from "prom-client";
-import { type Network, overlap, writeCidr } from "../../../middleware/blocklist/network.ts";
-import { judgeOffenses, offenderOf, pointsOf } from "../../../security-events/abuse-score.ts";
+import { type Network, overlap, parseNetwork, writeCidr } from "../../../middleware/blocklist/network.ts";
+import {
+  judgeOffenses,
+  MEMORY_MS,
+  type Offender,
+  offenderOf,
+  pointsOf,
+} from "../../../security-events/abuse-score.ts";
 import type { SecurityEvent } from "../../../security-events/event.ts";
 import type { Database } from "../../db/database.ts";
 import type { OriginLog } from "../../log/log.ts";
-import { lockOffenders, type StoredOffender, updateOffenders } from "./offenders.ts";
 import { blockOffenders, type OffenderBlock } from "./store.ts";
 
-export interface AutoBlockDependencies {
+interface AutoBlockDependencies {
   readonly database: Database;
   readonly neverBlocked: readonly Network[];
   readonly registry: Registry;
@@ -16,6 +24,53 @@ export interface AutoBlockDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
+
+interface StoredOffender extends Offender {
+  readonly network: Network;
+}
+
+/** Once the table holds this many rows, new offenders are ignored. */
+const MAX_OFFENDERS = 100_000;
+
+/** Rows are inserted first, so that two origins that score the same offender wait for each other. */
+const INSERT = `
+INSERT INTO offenders (network)
+SELECT n FROM unnest($1::cidr[]) AS n
+WHERE (SELECT reltuples FROM pg_class WHERE oid = 'offenders'::regclass) < $2
+ORDER BY n ON CONFLICT DO NOTHING`;
+
+const LOCK = `
+SELECT network::text AS network, score, (extract(epoch FROM scored_at) * 1000)::float8 AS "scoredAtMs", blocks,
+  (extract(epoch FROM last_blocked_at) * 1000)::float8 AS "lastBlockedAtMs"
+FROM offenders WHERE network = ANY($1::cidr[]) ORDER BY network FOR UPDATE`;
+
+/** Inserts the missing ones, and locks all until the transaction ends. */
+const lockOffenders = async (
+  transaction: Database,
+  networks: readonly Network[],
+): Promise<StoredOffender[]> => {
+  const cidrs = networks.map(writeCidr);
+  await transaction.query(INSERT, [cidrs, MAX_OFFENDERS]);
+  const rows = await transaction.query<Offender & { readonly network: string }>(LOCK, [cidrs]);
+  return rows.flatMap(({ network: cidr, ...offender }) => {
+    const network = parseNetwork(cidr);
+    return network === undefined ? [] : [{ ...offender, network }];
+  });
+};
+
+const UPDATE = `
+UPDATE offenders o SET score = n.score, scored_at = to_timestamp(n."scoredAtMs" / 1000), blocks = n.blocks,
+  last_blocked_at = to_timestamp(n."lastBlockedAtMs" / 1000)
+FROM json_to_recordset($1) AS n(network cidr, score float8, "scoredAtMs" float8, blocks int, "lastBlockedAtMs" float8)
+WHERE o.network = n.network`;
+
+const updateOffenders = async (
+  transaction: Database,
+  offenders: readonly StoredOffender[],
+): Promise<void> => {
+  const rows = offenders.map(({ network, ...offender }) => ({ ...offender, network: writeCidr(network) }));
+  await transaction.query(UPDATE, [JSON.stringify(rows)]);
+};
 
 interface Offense {
   readonly network: Network;
@@ -105,4 +160,26 @@ export const createAutoBlock = ({ database, neverBlocked, registry, log, now }: 
     if (count < blocks.length)
       log.warn({ blocks: blocks.length, count }, "the blocklist has no room for some blocks");
   };
+};
+
+/** Raises no version: expired blocks may stay in the published list without effect. */
+const REMOVE_BLOCKS =
+  "DELETE FROM blocklist WHERE id IN (SELECT id FROM blocklist WHERE expires_at <= now() LIMIT 5000)";
+
+/** Longer than any score lasts without a further offense. */
+const SCORE_LIFETIME = "10 minutes";
+
+const REMOVE_OFFENDERS = `DELETE FROM offenders WHERE network IN (
+  SELECT network FROM offenders WHERE scored_at < now() - interval '${SCORE_LIFETIME}'
+    AND (last_blocked_at IS NULL OR last_blocked_at < now() - 2 * $1::float8 * interval '1 millisecond')
+  ORDER BY scored_at LIMIT 20000)`;
+
+/** A job for `startJob`: a failure is logged, and the next run catches up. */
+export const cleanBlocklist = async (database: Database, log: OriginLog): Promise<void> => {
+  try {
+    await database.query(REMOVE_BLOCKS);
+    await database.query(REMOVE_OFFENDERS, [MEMORY_MS]);
+  } catch (error) {
+    log.warn({ err: error }, "blocklist cleanup failed");
+  }
 };

@@ -10,9 +10,9 @@ import {
   TEXT,
   UsageError,
 } from "../cli.ts";
-import { blocklistPublication } from "./publish.ts";
 import {
   type Block,
+  blocklistPublication,
   findWiderBlock,
   listBlocks,
   parseNetworkToBlock,

@@ -1,5 +1,7 @@
-/** The blocklist in PostgreSQL. */
+/** The blocklist in PostgreSQL, and as it is compiled: published to Redis, and served to an edge that cannot reach Redis. */
 import { v7 as uuidv7 } from "uuid";
+import { internalHeaders } from "../../../contract/internal-headers.ts";
+import { compileBlocklist } from "../../../middleware/blocklist/blocklist.ts";
 import {
   isTooWide,
   type Network,
@@ -7,9 +9,9 @@ import {
   SHORTEST_PREFIX,
   writeCidr,
 } from "../../../middleware/blocklist/network.ts";
-import { MAX_ENTRIES } from "../../../middleware/blocklist/snapshot.ts";
+import { MAX_ENTRIES, publishedBlocklistName, writeParts } from "../../../middleware/blocklist/snapshot.ts";
 import type { Database } from "../../db/database.ts";
-import { readSnapshot, type Snapshot, withNewVersion } from "../publish.ts";
+import { type Publication, readSnapshot, readVersion, withNewVersion } from "../publish.ts";
 
 export interface Block {
   readonly id: string;
@@ -145,17 +147,66 @@ export const findWiderBlock = async (database: Database, network: Network): Prom
   return row && canonical(row);
 };
 
-export interface PublishedBlock {
+interface CompiledBlocklist {
+  readonly version: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+interface PublishedBlock {
   readonly network: string;
   /** Epoch milliseconds; null: never. */
   readonly expiresAtMs: number | null;
 }
 
 /** Every block in force. */
-export const blocklistSnapshot = (database: Database): Promise<Snapshot<PublishedBlock>> =>
-  readSnapshot(
-    database,
-    "blocklist",
-    `SELECT network::text AS network, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs"
-     FROM blocklist WHERE ${LIVE} ORDER BY blocklist.network LIMIT ${MAX_ENTRIES}`,
-  );
+const PUBLISHED = `SELECT network::text AS network, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs"
+  FROM blocklist WHERE ${LIVE} ORDER BY blocklist.network LIMIT ${MAX_ENTRIES}`;
+
+const readCompiledBlocklist = async (database: Database): Promise<CompiledBlocklist> => {
+  const { version, rows } = await readSnapshot<PublishedBlock>(database, "blocklist", PUBLISHED);
+  const entries = rows.flatMap(({ network: cidr, expiresAtMs }) => {
+    const network = parseNetwork(cidr);
+    return network === undefined ? [] : [{ network, expiresAtMs }];
+  });
+  return { version, bytes: compileBlocklist(entries) };
+};
+
+/** If no origin can reach Redis, the published list may lack a block; once it expires, the edge asks an origin. */
+const TTL_MS = 5_000;
+
+export const blocklistPublication: Publication = {
+  name: "blocklist",
+  title: "blocked networks",
+  hashName: publishedBlocklistName,
+  ttlMs: TTL_MS,
+  lockKey: 7_203_421,
+  read: async (database) => {
+    const { version, bytes } = await readCompiledBlocklist(database);
+    return { version, fields: writeParts(bytes) };
+  },
+};
+
+/** Reads the blocklist and compiles each version once. */
+export const compiledBlocklist = (): ((database: Database) => Promise<CompiledBlocklist>) => {
+  let last: CompiledBlocklist | undefined;
+  return async (database) => {
+    if (last !== undefined && last.version === (await readVersion(database, "blocklist"))) return last;
+    last = await readCompiledBlocklist(database);
+    return last;
+  };
+};
+
+/**
+ * @param edgeVersion the version that the edge has
+ * @returns 204 if the edge is up to date
+ */
+export const serveBlocklist = (
+  { version, bytes }: CompiledBlocklist,
+  edgeVersion: string | undefined,
+  requestId: string,
+): Response => {
+  const headers = { [internalHeaders.requestId]: requestId, [internalHeaders.blocklistVersion]: version };
+  return version === edgeVersion
+    ? new Response(null, { status: 204, headers })
+    : new Response(bytes, { headers: { ...headers, "content-type": "application/octet-stream" } });
+};

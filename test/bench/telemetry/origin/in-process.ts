@@ -9,7 +9,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
-import { logTransitions } from "../../../../src/origin/lifecycle/state-change-log.ts";
+import { logTransitions } from "../../../../src/origin/lifecycle/jobs.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createRequestMetrics } from "../../../../src/origin/metrics/registry.ts";
 import type { LoadShedding } from "../../../../src/origin/middleware/load-shedding.ts";

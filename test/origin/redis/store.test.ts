@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { createServer, type IncomingHttpHeaders, type RequestListener } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import { createLog } from "../../../src/origin/log/log.ts";
-import { connectRedis } from "../../../src/origin/redis/connect.ts";
+import { connectRedis } from "../../../src/origin/redis/store.ts";
 
 /** A store over HTTP whose server answers as given, and the headers of every request it received. */
 const overHttp = async (answer: RequestListener) => {

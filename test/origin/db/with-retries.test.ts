@@ -1,13 +1,18 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Scope } from "../../../src/origin/db/database.ts";
 import { StatementError, UnavailableError } from "../../../src/origin/db/errors.ts";
-import { withRetries } from "../../../src/origin/db/retries.ts";
+import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
 
 /** Pauses, milliseconds. */
 let pauses: number[];
 beforeEach(() => {
   pauses = [];
+  vi.useFakeTimers({ now: 0 });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
 });
 
 const rejection = (code: string, message = "rejected"): StatementError =>
@@ -30,13 +35,15 @@ const run = async ({ failures, deadlineAtMs = Number.POSITIVE_INFINITY, random =
     if (failure !== undefined) throw failure;
     return "done";
   };
-  const result = await withRetries(scope ?? new Deadline("any", deadlineAtMs, false), attempt, {
-    now: () => 0,
-    random: () => random,
-    onStalePlan: (error) => void stalePlans.push(error),
-    pause: async (ms) => void pauses.push(ms),
+  vi.spyOn(Math, "random").mockReturnValue(random);
+  const timers = vi.spyOn(globalThis, "setTimeout");
+  const running = withRetries(scope ?? new Deadline("any", deadlineAtMs, false), attempt, (error) => {
+    stalePlans.push(error);
   }).catch((error: unknown) => error);
-  return { result, tries, stalePlans };
+  await vi.runAllTimersAsync();
+  pauses.push(...timers.mock.calls.map(([, ms = 0]) => ms));
+  timers.mockRestore();
+  return { result: await running, tries, stalePlans };
 };
 
 describe("an attempt that fails for a reason of concurrency", () => {

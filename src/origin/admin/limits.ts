@@ -1,9 +1,15 @@
-/** `limits set|list|clear`: rate limits of single principals. */
+/** Rate limits of single principals: in PostgreSQL, as they are published, and the command `limits set|list|clear`. */
 
-import { costOf, type Limit, MOST_OF_LIMIT } from "../../../contract/policy.ts";
-import type { Routes } from "../../../contract/route.ts";
-import { limitsOf } from "../../../contract/route.ts";
-import type { BucketRule } from "../../../middleware/rate-limit/token-bucket.ts";
+import { costOf, type Limit, MOST_OF_LIMIT } from "../../contract/policy.ts";
+import type { Routes } from "../../contract/route.ts";
+import { limitsOf } from "../../contract/route.ts";
+import {
+  overrideField,
+  publishedOverridesName,
+  writeOverride,
+} from "../../middleware/rate-limit/limit-store.ts";
+import type { BucketRule } from "../../middleware/rate-limit/token-bucket.ts";
+import type { Database } from "../db/database.ts";
 import {
   type Command,
   type CommandContext,
@@ -13,9 +19,42 @@ import {
   subcommands,
   TEXT,
   UsageError,
-} from "../cli.ts";
-import { limitsPublication } from "./publish.ts";
-import { clearOverrides, listOverrides, setOverride } from "./store.ts";
+} from "./cli.ts";
+import { type Publication, readSnapshot, withNewVersion } from "./publish.ts";
+
+interface PrincipalOverride extends BucketRule {
+  readonly limitName: string;
+  readonly principal: string;
+}
+
+const SELECT = `SELECT limit_name AS "limitName", principal, capacity, refill_per_second AS "refillPerSecond"
+  FROM limit_overrides`;
+
+const SET = `INSERT INTO limit_overrides (limit_name, principal, capacity, refill_per_second) VALUES ($1, $2, $3, $4)
+  ON CONFLICT (limit_name, principal) DO UPDATE
+    SET capacity = excluded.capacity, refill_per_second = excluded.refill_per_second, changed_at = now()
+  RETURNING limit_name`;
+
+/** Replaces an existing override of the same limit and principal. */
+export const setOverride = async (
+  database: Database,
+  { limitName, principal, capacity, refillPerSecond }: PrincipalOverride,
+): Promise<void> => {
+  await database.query(withNewVersion("limits", SET), [limitName, principal, capacity, refillPerSecond]);
+};
+
+/** The limiter's script reads the overrides with every call. */
+export const limitsPublication: Publication = {
+  name: "limits",
+  title: "limit overrides",
+  hashName: publishedOverridesName,
+  lockKey: 7_203_420,
+  read: async (database) => {
+    const { version, rows } = await readSnapshot<PrincipalOverride>(database, "limits", SELECT);
+    const fields = rows.map((row) => [overrideField(row.limitName, row.principal), writeOverride(row)]);
+    return { version, fields: Object.fromEntries(fields) };
+  },
+};
 
 const MIN_REFILL_PER_SECOND = 0.000001;
 
@@ -71,7 +110,7 @@ const set = async (context: CommandContext, args: string[]): Promise<void> => {
 const list = async ({ pool, routes, print }: CommandContext, args: string[]): Promise<void> => {
   parseOptions({ args });
   const limits = limitsOf(routes);
-  for (const override of await listOverrides(pool)) {
+  for (const override of await pool.query<PrincipalOverride>(`${SELECT} ORDER BY principal, limit_name`)) {
     const limit = limits.get(override.limitName);
     const replaced =
       limit !== undefined && isOverridable(limit)
@@ -81,14 +120,21 @@ const list = async ({ pool, routes, print }: CommandContext, args: string[]): Pr
   }
 };
 
+const CLEAR = `DELETE FROM limit_overrides WHERE principal = $1 AND ($2::text IS NULL OR limit_name = $2)
+  RETURNING limit_name AS "limitName"`;
+
 /** Takes any limit name: an override may outlive its limit. */
 const clear = async (context: CommandContext, args: string[]): Promise<void> => {
   const { values } = parseOptions({ args, options: { principal: TEXT, limit: TEXT } });
   const principal = readPrincipal(values.principal);
-  const cleared = await clearOverrides(context.pool, principal, values.limit);
+  const cleared = await context.pool.query<{ limitName: string }>(withNewVersion("limits", CLEAR), [
+    principal,
+    values.limit ?? null,
+  ]);
   if (cleared.length === 0)
     throw new UsageError(`${principal} has no override of ${values.limit ?? "any limit"}`);
-  const change = `cleared ${cleared.join(", ")} of ${principal}`;
+  const names = cleared.map(({ limitName }) => limitName).sort();
+  const change = `cleared ${names.join(", ")} of ${principal}`;
   const effect = "the contract's limits are in force everywhere within seconds";
   await publishChange(context, limitsPublication, change, effect);
 };

@@ -1,7 +1,15 @@
-/** The API reference: Swagger UI on a page of its own, with a static list of the problem types. */
+/**
+ * The API reference: Swagger UI on a page of its own, with a static list of the problem types. Everything is read or built
+ * when the process starts.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { html } from "hono/html";
-import { documentationRoutes } from "../../contract/contract.ts";
-import { isProblemCode, problemTypes } from "../../contract/problem.ts";
+import { apiTitle } from "../contract/api/routes.ts";
+import { contract, documentationRoutes } from "../contract/contract.ts";
+import { openApiDocument } from "../contract/openapi.ts";
+import { isProblemCode, problemTypes } from "../contract/problem.ts";
+import type { Handlers } from "./handler.ts";
 
 const { getOpenApi, getDocsScript, getDocsStyle } = documentationRoutes;
 
@@ -35,7 +43,7 @@ SwaggerUIBundle({
  * Appended to Swagger UI's style sheet. If the address names a problem, the problems come first: Swagger UI would push
  * them away after the browser has scrolled to the row.
  */
-export const problemStyle = `
+const problemStyle = `
 body { display: flex; flex-direction: column; }
 body:has(tr:target) > #reference { order: 1; }
 #problems :is(th, td) { padding: 6px 24px 6px 0; text-align: left; vertical-align: top; }
@@ -78,3 +86,35 @@ ${problemRows}</tbody>
 </body>
 </html>
 `.toString();
+
+/** @param name in the package, which the image has beside its bundle */
+const readAsset = (name: string): string =>
+  readFileSync(new URL(import.meta.resolve(`swagger-ui-dist/${name}`)), "utf8");
+
+const fileAnswer = (text: string, mediaType: string) => ({
+  status: 200 as const,
+  text,
+  headers: {
+    "content-type": `${mediaType}; charset=utf-8`,
+    etag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"`,
+  },
+});
+
+const document = openApiDocument(contract, { title: apiTitle, version: "1" });
+const page = docsPage(apiTitle);
+const script = fileAnswer(readAsset("swagger-ui-bundle.js") + initializer, "text/javascript");
+const style = fileAnswer(readAsset("swagger-ui.css") + problemStyle, "text/css");
+
+export const documentationHandlers: Handlers<typeof documentationRoutes> = {
+  getOpenApi: () => ({ status: 200, body: { ...document } }),
+  getDocs: () => ({
+    status: 200,
+    text: page,
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy": contentSecurityPolicy,
+    },
+  }),
+  getDocsScript: () => script,
+  getDocsStyle: () => style,
+};

@@ -1,5 +1,5 @@
 import { expect, test, vi } from "vitest";
-import { logTransitions } from "../../../src/origin/lifecycle/state-change-log.ts";
+import { logTransitions } from "../../../src/origin/lifecycle/jobs.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 
 test("a failure is logged when it begins and when it ends, not each time", () => {

@@ -69,7 +69,6 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   // Starts first and stops last: it receives the telemetry of the others' shutdown.
   const telemetry = await startTelemetryReceiver({
     port: (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0,
-    signal,
   });
   cleanups.add(() => telemetry.stop());
   const { databaseUrl, redis } = await startStores(options, cleanups);

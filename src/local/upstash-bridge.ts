@@ -8,8 +8,6 @@ import { type LocalServer, serveLocally } from "./http-server.ts";
 import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis-client.ts";
 
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
-/** Longer than clients keep idle connections, so that none sends on a closing one. */
-const KEEP_ALIVE_MS = 120_000;
 
 export interface UpstashBridge extends LocalServer {
   /** The bearer token that callers must send. */
@@ -33,10 +31,7 @@ export async function startUpstashBridge(options: {
   readonly port?: number;
 }): Promise<UpstashBridge> {
   const { client, token, port = 0 } = options;
-  const server = await serveLocally(createApp(client, token).fetch, port, {
-    keepAliveTimeout: KEEP_ALIVE_MS,
-  });
-  return { ...server, token };
+  return { ...(await serveLocally(createApp(client, token).fetch, port)), token };
 }
 
 const createApp = (client: RedisClient, token: string): Hono => {

@@ -27,8 +27,7 @@ const start = async (options: LocalOptions, cleanups: CleanupStack, signal: Abor
   if (options.port !== 0) await assertPortFree(options.port, "the edge");
   const external = options.external ? externalServers(process.env) : undefined;
   await ensureStateDir();
-  const unlock = await lockStateDir();
-  cleanups.add(async () => unlock());
+  cleanups.add(await lockStateDir());
   const postgresFolder = join(stateDir, "postgres");
   if (options.fresh) {
     await erasePostgres(postgresFolder);

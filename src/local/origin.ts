@@ -1,6 +1,5 @@
 /** An origin as a child process: the production entry, `src/origin/main.ts`. */
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
 import { type ChildExit, startServer } from "./child-process.ts";
 import { compileCache, projectFolder } from "./state-dir.ts";
@@ -58,14 +57,13 @@ export const startOrigin = async ({
   onLine,
 }: OriginOptions): Promise<LocalOrigin> => {
   let adminPort: unknown;
-  const watchdog = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
   const child = await startServer(
     {
       name,
       command: process.execPath,
-      args: ["--import", watchdog, join(projectFolder, "src/origin/main.ts")],
+      args: [join(projectFolder, "src/origin/main.ts")],
       cwd: projectFolder,
-      ipc: true,
+      endsWithParent: "SIGTERM",
       env: {
         PATH: process.env["PATH"],
         ...compileCache,

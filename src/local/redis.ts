@@ -28,24 +28,10 @@ export interface LocalRedis {
  */
 export async function startRedis({ signal }: { readonly signal?: AbortSignal } = {}): Promise<LocalRedis> {
   signal?.throwIfAborted();
-  if (process.env["BREAKWATER_EMBEDDED_REDIS"] !== "mock" && isOnPath("redis-server")) {
-    return startRedisServer(signal);
+  if (process.env["BREAKWATER_EMBEDDED_REDIS"] === "mock" || !isOnPath("redis-server")) {
+    const { client, version, stop } = await createRedisMock();
+    return { kind: "ioredis-mock", version, client, ...endedBy(stop) };
   }
-  const { client, version, stop } = await createRedisMock();
-  return { kind: "ioredis-mock", version, client, ...endedBy(stop) };
-}
-
-/** `exited` and `stop` of a Redis that is no child process. */
-const endedBy = (disconnect: () => void): Pick<LocalRedis, "exited" | "stop"> => {
-  const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
-  const stop = async (): Promise<void> => {
-    disconnect();
-    resolve({ code: 0, signal: null });
-  };
-  return { exited, stop };
-};
-
-async function startRedisServer(signal: AbortSignal | undefined): Promise<LocalRedis> {
   const port = await freePort();
   const password = randomBytes(24).toString("hex");
   const server = await startServer(
@@ -61,36 +47,18 @@ async function startRedisServer(signal: AbortSignal | undefined): Promise<LocalR
     (line) => line.includes("Ready to accept connections"),
     { timeoutMs: START_TIMEOUT_MS, signal },
   );
-  const url = `redis://:${password}@127.0.0.1:${port}`;
-  const { version, client, disconnect } = await connect(url).catch(async (error: unknown) => {
+  try {
+    const { version, client, disconnect } = await connect(`redis://:${password}@127.0.0.1:${port}`);
+    const stop = async (): Promise<void> => {
+      disconnect();
+      await server.stop({ timeoutMs: 5_000 });
+    };
+    return { kind: "redis-server", version, client, exited: server.exited, stop };
+  } catch (error) {
     await server.stop();
     throw error;
-  });
-  const stop = async (): Promise<void> => {
-    disconnect();
-    await server.stop({ timeoutMs: 5_000 });
-  };
-  return { kind: "redis-server", version, client, exited: server.exited, stop };
-}
-
-/** @throws the connection's error, if the server does not answer or rejects the credentials */
-const connect = async (url: string) => {
-  const redis = createRedis(url);
-  let lastError: Error | undefined;
-  redis.on("error", (error: Error) => {
-    lastError = error;
-  });
-  try {
-    await redis.ping();
-    const info = await redis.info("server").catch(() => "");
-    const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
-    return { version, client: redisClient(redis), disconnect: () => redis.disconnect() };
-  } catch (error) {
-    redis.disconnect();
-    // The event has the reason; the command's error only says that it was not sent.
-    throw lastError ?? error;
   }
-};
+}
 
 /**
  * Connects to an existing server.
@@ -112,3 +80,32 @@ export async function connectRedis(url: string): Promise<LocalRedis> {
     throw new LocalError(`Redis at ${server} does not answer (${reason}): check REDIS_URL`, { cause });
   }
 }
+
+/** `exited` and `stop` of a Redis that is no child process. */
+const endedBy = (disconnect: () => void): Pick<LocalRedis, "exited" | "stop"> => {
+  const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
+  const stop = async (): Promise<void> => {
+    disconnect();
+    resolve({ code: 0, signal: null });
+  };
+  return { exited, stop };
+};
+
+/** @throws the connection's error, if the server does not answer or rejects the credentials */
+const connect = async (url: string) => {
+  const redis = createRedis(url);
+  let lastError: Error | undefined;
+  redis.on("error", (error: Error) => {
+    lastError = error;
+  });
+  try {
+    await redis.ping();
+    const info = await redis.info("server").catch(() => "");
+    const version = /^redis_version:(\S+)/m.exec(info)?.[1] ?? "unknown";
+    return { version, client: redisClient(redis), disconnect: () => redis.disconnect() };
+  } catch (error) {
+    redis.disconnect();
+    // The event has the reason; the command's error only says that it was not sent.
+    throw lastError ?? error;
+  }
+};

@@ -168,7 +168,7 @@ describe("an origin that starts", () => {
       expect(await origin.said("waiting for migrations")).toMatchObject({ pending: names, retryInMs: 100 });
       expect((await send(`${api}/ready`)).status).toBe(503);
       expect((await sendSigned(api, "/v1/products")).status).toBe(503);
-      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/migrate.ts"], {
+      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/admin.ts", "migrate"], {
         cwd: projectFolder,
         env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
       });

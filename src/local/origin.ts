@@ -1,7 +1,8 @@
 /** An origin as a child process: the production entry, `src/origin/main.ts`. */
 import { join } from "node:path";
-import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
+import { isJsonObject } from "../lib/json-object.ts";
 import { type ChildExit, startServer } from "./child-process.ts";
+import { parseEntry } from "./log-format.ts";
 import { compileCache, projectFolder } from "./state-dir.ts";
 
 export interface OriginOptions {
@@ -28,19 +29,10 @@ const START_TIMEOUT_MS = 30_000;
 /** Longer than the drain's own limit. */
 const STOP_TIMEOUT_MS = 35_000;
 
-const parse = (line: string): JsonObject => {
-  try {
-    const entry: unknown = JSON.parse(line);
-    return isJsonObject(entry) ? entry : {};
-  } catch {
-    return {};
-  }
-};
-
 /** The last line with an error, or else the last line. */
 const reasonOf = (lines: readonly string[]): string => {
-  const line = lines.findLast((each) => "err" in parse(each)) ?? lines.at(-1) ?? "no output";
-  const { message, err } = parse(line);
+  const line = lines.findLast((each) => parseEntry(each)?.["err"]) ?? lines.at(-1) ?? "no output";
+  const { message, err } = parseEntry(line) ?? {};
   return `${message ?? line}${isJsonObject(err) ? `: ${err["message"]}` : ""}`;
 };
 
@@ -77,11 +69,11 @@ export const startOrigin = async ({
         ...environment,
       },
       onLine: (line) => {
-        adminPort ??= parse(line)["adminPort"];
+        adminPort ??= parseEntry(line)?.["adminPort"];
         onLine?.(line);
       },
     },
-    (line) => parse(line)["message"] === "ready",
+    (line) => parseEntry(line)?.["message"] === "ready",
     { timeoutMs: START_TIMEOUT_MS, signal, reasonOf },
   );
   const kill = (): Promise<ChildExit> => {

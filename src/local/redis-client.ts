@@ -13,14 +13,6 @@ export type RedisAnswer = { readonly result: RedisReply } | { readonly error: st
 export interface RedisClient {
   /** Commands run in the order of the calls. Rejects if the server is unreachable. */
   run(command: RedisCommand): Promise<RedisAnswer>;
-  /**
-   * Runs the commands atomically (MULTI, EXEC). Rejects if the server is unreachable.
-   *
-   * @returns the answers, or one error if the server rejected the transaction
-   */
-  transaction(
-    commands: readonly RedisCommand[],
-  ): Promise<readonly RedisAnswer[] | { readonly error: string }>;
 }
 
 /** A connection, opened by its first command. Commands fail soon if the server is lost, after 5 s if it is slow. */
@@ -36,14 +28,6 @@ export const createRedis = (url: string): Redis =>
 /** @param redis a connection whose state nothing else changes (SELECT, WATCH, …) */
 export const redisClient = (redis: Redis): RedisClient => ({
   run: ([name, ...args]) => redis.callBuffer(name, ...args).then(answerOf, errorOf),
-  async transaction(commands) {
-    const multi = redis.multi();
-    for (const [name, ...args] of commands) multi.callBuffer(name, ...args);
-    const answers = await multi.exec().catch(errorOf);
-    if (answers === null) return { error: "EXECABORT Transaction discarded" };
-    if (!Array.isArray(answers)) return answers;
-    return answers.map(([error, reply]) => (error === null ? answerOf(reply) : errorOf(error)));
-  },
 });
 
 const answerOf = (reply: unknown): RedisAnswer => ({ result: replyOf(reply) });

@@ -61,8 +61,7 @@ export async function createRedisMock(): Promise<RedisMock> {
   return {
     version: mockPackage.version,
     stop: () => mock.disconnect(),
-    // The mock runs a command within the call, so the commands of one loop are atomic.
-    client: { run, transaction: (all) => Promise.all(all.map(run)) },
+    client: { run },
   };
 }
 

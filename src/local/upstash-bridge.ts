@@ -15,8 +15,7 @@ export interface UpstashBridge extends LocalServer {
 }
 
 /**
- * Serves `POST /` (a command), `POST /pipeline` and `POST /multi-exec` (lists of commands) on 127.0.0.1. `stop` leaves the
- * client connected.
+ * Serves `POST /` (a command) and `POST /pipeline` (a list of commands) on 127.0.0.1. `stop` leaves the client connected.
  *
  * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB, 503 if the
  * server is unreachable. Commands that would change or block the shared connection (SUBSCRIBE, BLPOP, SELECT, …) are
@@ -49,13 +48,6 @@ const createApp = (client: RedisClient, token: string): Hono => {
     const answers = await Promise.all(commands.map((each) => client.run(each)));
     return c.json(answers.map((answer) => encodeAnswer(c, answer)));
   });
-  app.post("/multi-exec", async (c) => {
-    const answers = await client.transaction(await readBody(c, pipeline));
-    return "error" in answers
-      ? c.json(answers, 400)
-      : c.json(answers.map((answer) => encodeAnswer(c, answer)));
-  });
-
   app.notFound((c) => c.json({ error: `ERR no such endpoint: ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
     if (!(error instanceof HTTPException))

@@ -99,23 +99,6 @@ describe.each(kinds)("the embedded %s", (kind) => {
     expect(error).toEqual(expect.stringMatching(message));
   });
 
-  it("runs transactions atomically", async () => {
-    const redis = await start(kind);
-    const transaction = (): ReturnType<LocalRedis["client"]["transaction"]> =>
-      redis.client.transaction([
-        ["INCR", "n"],
-        ["SET", "seen", "x"],
-        ["INCR", "n"],
-      ]);
-    const results = await Promise.all([transaction(), redis.client.run(["INCR", "n"]), transaction()]);
-    const ok = expect.anything();
-    expect(results).toEqual([
-      [{ result: 1 }, { result: ok }, { result: 2 }],
-      { result: 3 },
-      [{ result: 4 }, { result: ok }, { result: 5 }],
-    ]);
-  });
-
   it("has its own data", async () => {
     const [first, second] = [await start(kind), await start(kind)];
     await first.client.run(["SET", "a", "1"]);
@@ -147,7 +130,6 @@ describe.runIf(hasServer)("the embedded redis-server", () => {
     await redis.client.run(["SHUTDOWN", "NOSAVE"]).catch(() => {});
     await redis.exited;
     await expect(redis.client.run(["PING"])).rejects.toThrow();
-    await expect(redis.client.transaction([["PING"]])).rejects.toThrow();
   });
 
   it("stops when its parent is killed", async () => {

@@ -73,7 +73,6 @@ const countScripts = (client: RedisClient): { client: RedisClient; calls: Readon
         count(command);
         return client.run(command);
       },
-      transaction: (commands) => client.transaction(commands),
     },
   };
 };

@@ -38,6 +38,5 @@ export const withStockScripts = (client: RedisClient): RedisClient => {
   const scripts = new StockScripts();
   return {
     run: (command) => client.run(scripts.translate(command)),
-    transaction: (commands) => client.transaction(commands.map((command) => scripts.translate(command))),
   };
 };

@@ -9,11 +9,11 @@ import { readConfigurationFile } from "../origin/config/file.ts";
 import { describeKeys } from "../origin/config/print.ts";
 import { readOriginConfiguration } from "../origin/config/read.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
-import { readRuntime } from "./state-dir.ts";
+import { runtimeFile } from "./state-dir.ts";
 
 const readTarget = async () => {
   const { DATABASE_URL, REDIS_URL, REDIS_TOKEN, REDIS_KEY_PREFIX } = process.env;
-  const runtime = DATABASE_URL ? undefined : await readRuntime();
+  const runtime = DATABASE_URL ? undefined : await runtimeFile.read();
   if (runtime !== undefined) return { ...runtime, keyPrefix: "breakwater:" };
   return {
     databaseUrl: DATABASE_URL || undefined,

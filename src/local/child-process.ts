@@ -4,7 +4,7 @@
  * Each runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then stops its children
  * in order.
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { withTimeout } from "../lib/async.ts";
 import { LocalError } from "./local-error.ts";
@@ -14,19 +14,13 @@ const MAX_TAIL_LINE = 2_000;
 /** How long output may arrive after the exit: an orphaned grandchild may hold the pipes open. */
 const LAST_OUTPUT_MS = 250;
 
-export interface ChildOptions {
+/** The environment, the folder and the user are this process's by default; another user requires root. */
+export interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid"> {
   /** For messages, such as "origin 1". */
   readonly name: string;
   /** A path, or a name on the PATH. */
   readonly command: string;
   readonly args?: readonly string[];
-  /** @default this process's */
-  readonly env?: NodeJS.ProcessEnv;
-  /** @default this process's */
-  readonly cwd?: string;
-  /** The user to run as; requires root. */
-  readonly uid?: number | undefined;
-  readonly gid?: number | undefined;
   /** Its standard input. @default none */
   readonly input?: string;
   /** Receives each line of its standard output and error. */
@@ -65,9 +59,7 @@ export function spawnChild(options: ChildOptions): Child {
   child.on("error", () => {});
   const { pid } = child;
   if (pid === undefined) {
-    throw new LocalError(
-      `${name} could not be started: ${command} was not found, or this user cannot run it (to install the project again: npm ci)`,
-    );
+    throw new LocalError(`${name} could not be started: ${command} was not found or cannot be run (npm ci?)`);
   }
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {

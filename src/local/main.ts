@@ -8,14 +8,7 @@ import { LocalError } from "./local-error.ts";
 import { formatLogLine } from "./log-format.ts";
 import { erasePostgres } from "./postgres.ts";
 import { postgresFolder, type Stack, startStack } from "./stack.ts";
-import {
-  ensureStateDir,
-  lockStateDir,
-  readSecrets,
-  removeRuntime,
-  removeSecrets,
-  writeRuntime,
-} from "./state-dir.ts";
+import { ensureStateDir, lockStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
 
 const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]
   --port N      the edge's port (default 8787; 0 takes a free one)
@@ -74,7 +67,7 @@ const start = async (
   cleanups.add(await lockStateDir());
   if (options.fresh) {
     await erasePostgres(postgresFolder);
-    await removeSecrets();
+    await secretsFile.remove();
   }
   const secrets = await readSecrets();
   signal.throwIfAborted();
@@ -83,8 +76,8 @@ const start = async (
   };
   const stack = await startStack({ ...options, secrets, signal, print, onLogLine }, cleanups);
   const { edge, databaseUrl, bridge } = stack;
-  await writeRuntime({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
-  cleanups.add(removeRuntime);
+  await runtimeFile.write({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
+  cleanups.add(runtimeFile.remove);
   print(banner(stack, secrets.demoKey.key));
 };
 

@@ -15,7 +15,7 @@ import { freePort, isPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
-import { connectRedis as connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
+import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
 import { type LocalSecrets, stateDir } from "./state-dir.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
@@ -65,9 +65,7 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   const telemetryPort = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
   const telemetry = await startTelemetryReceiver({ port: telemetryPort });
   cleanups.add(() => telemetry.stop());
-  const { databaseUrl, redis } = external
-    ? await connectStores(external, options, cleanups)
-    : await startStores(options, cleanups);
+  const { databaseUrl, redis } = await startStores(options, external, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
   cleanups.add(() => bridge.stop());
   const shared = {
@@ -101,36 +99,25 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   return { edge, origins, databaseUrl, bridge, telemetry };
 };
 
-interface Stores {
-  readonly databaseUrl: string;
-  readonly redis: LocalRedis;
-}
-
-interface External {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
-}
-
 /** @throws LocalError if a variable is missing */
-const readExternal = (): External => {
+const readExternal = () => {
   const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env;
   if (databaseUrl && redisUrl) return { databaseUrl, redisUrl };
   throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
 };
 
-const connectStores = async (
-  { databaseUrl, redisUrl }: External,
-  { print }: StackOptions,
+const startStores = async (
+  options: StackOptions,
+  external: ReturnType<typeof readExternal> | undefined,
   cleanups: CleanupStack,
-): Promise<Stores> => {
-  const redis = await connectExternalRedis(redisUrl);
-  cleanups.add(() => redis.stop());
-  print(`  ✓ Redis ${redis.version} (external)`);
-  return { databaseUrl, redis };
-};
-
-const startStores = async (options: StackOptions, cleanups: CleanupStack): Promise<Stores> => {
+) => {
   const { signal, print } = options;
+  if (external !== undefined) {
+    const redis = await connectExternalRedis(external.redisUrl);
+    cleanups.add(() => redis.stop());
+    print(`  ✓ Redis ${redis.version} (external)`);
+    return { databaseUrl: external.databaseUrl, redis };
+  }
   const startMs = performance.now();
   const onNotice = (line: string): void => print(`  ✓ ${line}`);
   const starts = [

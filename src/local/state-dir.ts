@@ -20,19 +20,24 @@ export const ensureStateDir = async (): Promise<void> => {
   await chmod(stateDir, 0o711);
 };
 
-/** Undefined if there is none, or one of another version. */
-const readState = async <T extends z.ZodMiniType>(
-  name: string,
-  schema: T,
-): Promise<z.output<T> | undefined> =>
-  schema.safeParse(JSON.parse(await readFile(join(stateDir, name), "utf8").catch(() => "null"))).data;
-
-/** Only its owner can read the file. */
-const writeState = async (name: string, value: unknown): Promise<void> => {
-  await writeFile(join(stateDir, name), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
+/** A file in JSON that only its owner can read. */
+const stateFile = <T extends z.ZodMiniType>(name: string, schema: T) => {
+  const path = join(stateDir, name);
+  return {
+    /** Undefined if there is none, or one of another version. */
+    read: async (): Promise<z.output<T> | undefined> =>
+      schema.safeParse(JSON.parse(await readFile(path, "utf8").catch(() => "null"))).data,
+    write: (value: z.output<T>): Promise<void> =>
+      writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 }),
+    remove: (): Promise<void> => rm(path, { force: true }),
+  };
 };
 
-const removeState = (name: string): Promise<void> => rm(join(stateDir, name), { force: true });
+/** The addresses of a running local system, for the other commands. */
+export const runtimeFile = stateFile(
+  "runtime.json",
+  z.object({ edgeUrl: z.string(), databaseUrl: z.string(), redisUrl: z.string(), redisToken: z.string() }),
+);
 
 const secrets = z.object({
   /** For SIGNING_KEYS of both tiers. */
@@ -43,34 +48,20 @@ const secrets = z.object({
 });
 export type LocalSecrets = z.output<typeof secrets>;
 
+export const secretsFile = stateFile("secrets.json", secrets);
+
 /** The secrets of the local system, random and created once. */
 export const readSecrets = async (): Promise<LocalSecrets> => {
-  const stored = await readState("secrets.json", secrets);
+  const stored = await secretsFile.read();
   if (stored !== undefined) return stored;
   const created: LocalSecrets = {
     signingKeys: `local:${randomBytes(32).toString("base64")}`,
     redisToken: randomBytes(24).toString("base64url"),
     demoKey: createKey((bytes) => crypto.getRandomValues(bytes)),
   };
-  await writeState("secrets.json", created);
+  await secretsFile.write(created);
   return created;
 };
-
-export const removeSecrets = (): Promise<void> => removeState("secrets.json");
-
-const runtime = z.object({
-  edgeUrl: z.string(),
-  databaseUrl: z.string(),
-  redisUrl: z.string(),
-  redisToken: z.string(),
-});
-/** The addresses of a running local system, for the other commands. */
-export type Runtime = z.output<typeof runtime>;
-
-/** Undefined if no local system runs. */
-export const readRuntime = (): Promise<Runtime | undefined> => readState("runtime.json", runtime);
-export const writeRuntime = (value: Runtime): Promise<void> => writeState("runtime.json", value);
-export const removeRuntime = (): Promise<void> => removeState("runtime.json");
 
 /** Whether a file is older than the machine's start: the process whose id it contains has ended. */
 export const isOfEarlierBoot = async (file: string): Promise<boolean> => {

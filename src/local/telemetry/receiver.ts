@@ -109,11 +109,7 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
 };
 
 /** JSON as OTLP specifies it (a `google.rpc.Status`), or a page. */
-const failure = (
-  c: Context,
-  status: HTTPException["status"],
-  message: string,
-): Response | Promise<Response> =>
+const failure = (c: Context, status: HTTPException["status"], message: string) =>
   c.req.path.startsWith("/v1/") || c.req.path.endsWith(".json")
     ? c.json({ message }, status)
     : c.html(page(message, ""), status);

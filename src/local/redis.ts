@@ -8,13 +8,15 @@ import { createRedis, type RedisClient, redisClient } from "./redis-client.ts";
 import { createRedisMock } from "./redis-mock.ts";
 
 const START_TIMEOUT_MS = 10_000;
+/** The exit of what is no child process. */
+const never = new Promise<never>(() => {});
 
 export interface LocalRedis {
   readonly kind: "redis-server" | "ioredis-mock" | "external";
   /** The server's version, or ioredis-mock's. */
   readonly version: string;
   readonly client: RedisClient;
-  /** Resolves after the server's exit; for a mock and an external server, after `stop`. Never rejects. */
+  /** Resolves after the server's exit, if it was started here; never rejects. */
   readonly exited: Promise<ChildExit>;
   /** Disconnects, and stops a server that was started here. May be called again. */
   stop(): Promise<void>;
@@ -30,7 +32,7 @@ export async function startRedis({ signal }: { readonly signal?: AbortSignal } =
   signal?.throwIfAborted();
   if (process.env["BREAKWATER_EMBEDDED_REDIS"] === "mock" || !isOnPath("redis-server")) {
     const { client, version, stop } = await createRedisMock();
-    return { kind: "ioredis-mock", version, client, ...endedBy(stop) };
+    return { kind: "ioredis-mock", version, client, exited: never, stop: async () => stop() };
   }
   const port = await freePort();
   const password = randomBytes(24).toString("hex");
@@ -73,23 +75,13 @@ export async function connectRedis(url: string): Promise<LocalRedis> {
   }
   try {
     const { version, client, disconnect } = await connect(url);
-    return { kind: "external", version, client, ...endedBy(disconnect) };
+    return { kind: "external", version, client, exited: never, stop: async () => disconnect() };
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     const server = `${address.protocol}//${address.host}`;
     throw new LocalError(`Redis at ${server} does not answer (${reason}): check REDIS_URL`, { cause });
   }
 }
-
-/** `exited` and `stop` of a Redis that is no child process. */
-const endedBy = (disconnect: () => void): Pick<LocalRedis, "exited" | "stop"> => {
-  const { promise: exited, resolve } = Promise.withResolvers<ChildExit>();
-  const stop = async (): Promise<void> => {
-    disconnect();
-    resolve({ code: 0, signal: null });
-  };
-  return { exited, stop };
-};
 
 /** @throws the connection's error, if the server does not answer or rejects the credentials */
 const connect = async (url: string) => {

@@ -5,54 +5,41 @@
 import { LRUCache } from "lru-cache";
 import { type Histogram, type MetricPoint, plainText } from "./otlp.ts";
 
-type Labels = readonly (readonly [name: string, value: string])[];
-
-interface Series {
-  readonly name: string;
-  readonly kind: MetricPoint["kind"];
-  readonly help: string;
-  readonly labels: Labels;
-  readonly value: number | Histogram;
-}
-
-/** All series of one name. */
-export interface Family extends Pick<Series, "name" | "kind" | "help"> {
-  readonly samples: readonly Series[];
-}
-
 export type MetricStore = ReturnType<typeof createMetricStore>;
 
 /** A histogram is one series. Beyond it, the series that was silent for longest is dropped. */
 const MAX_SERIES = 20_000;
-/** Characters of a series' names and values. */
+/** Characters of a series' name and labels. */
 const MAX_KEY = 8_192;
 /** Then a series is dropped: its instance has ended. */
 const SILENT_MS = 600_000;
 
 export const createMetricStore = () => {
-  const allSeries = new LRUCache<string, Series>({ max: MAX_SERIES, ttl: SILENT_MS });
+  const allSeries = new LRUCache<string, { name: string; head: string; lines: string }>({
+    max: MAX_SERIES,
+    ttl: SILENT_MS,
+  });
   return {
     /** @returns false if Prometheus cannot express the point */
     record: (point: MetricPoint): boolean => {
       const { kind, value, description } = point;
       const name = metricName(point);
       const labels = labelsOf(point);
-      const key = JSON.stringify([name, kind, labels]);
+      const key = `${name}{${labels}}`;
       if (name === undefined || value === undefined || key.length > MAX_KEY) return false;
-      allSeries.set(key, { name, kind, help: description || point.name, labels, value });
+      const head = `# HELP ${name} ${escaped(description || point.name)}\n# TYPE ${name} ${kind}\n`;
+      const lines =
+        typeof value === "number" ? line(name, labels, value) : histogramLines(name, labels, value);
+      allSeries.set(key, { name, head, lines });
       return true;
     },
-    /** Sorted by name. */
-    families: (): readonly Family[] => {
+    /** Prometheus's text. */
+    text: (): string => {
       allSeries.purgeStale();
       const sorted = [...allSeries.entries()].sort(([one], [other]) => (one < other ? -1 : 1));
-      const byName = Map.groupBy(
-        sorted.map(([, series]) => series),
-        ({ name }) => name,
-      );
-      return [...byName.values()].flatMap((samples) =>
-        samples.slice(0, 1).map((first) => ({ ...first, samples })),
-      );
+      return [...Map.groupBy(sorted, ([, { name }]) => name).values()]
+        .map((family) => `${family[0]?.[1].head}${family.map(([, { lines }]) => lines).join("")}`)
+        .join("");
     },
     /** The number of series. */
     get size() {
@@ -90,52 +77,37 @@ const labelName = (key: string): string => {
   return /^\d/.test(name) ? `key_${name}` : name;
 };
 
+const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll(/\r\n|[\n\r]/g, "\\n");
+
 /** Sorted by name; of keys that become the same name, the last counts. Empty values are left out. */
-const labelsOf = ({ service, instance, attributes }: MetricPoint): Labels => {
+const labelsOf = ({ service, instance, attributes }: MetricPoint): string => {
   const own = Object.entries(attributes)
     .filter(([, value]) => value !== null)
     .map(([key, value]) => [labelName(key), plainText(value)] as const)
     .sort(([one], [other]) => (one < other ? -1 : 1));
-  const resource = [
-    ["instance", instance ?? ""],
-    ["job", service],
-  ] as const;
-  return [...new Map([...resource, ...own])].filter(([, value]) => value !== "");
+  const resource = [["instance", instance ?? ""] as const, ["job", service] as const];
+  return [...new Map([...resource, ...own])]
+    .filter(([, value]) => value !== "")
+    .map(([name, value]) => `${name}="${escaped(value).replaceAll('"', '\\"')}"`)
+    .join(",");
 };
-
-const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll(/\r\n|[\n\r]/g, "\\n");
 
 const numberText = (value: number): string =>
   Math.abs(value) === Number.POSITIVE_INFINITY ? (value > 0 ? "+Inf" : "-Inf") : String(value);
 
-const line = (name: string, labels: Labels, value: number): string => {
-  const pairs = labels.map(([label, text]) => `${label}="${escaped(text).replaceAll('"', '\\"')}"`).join(",");
-  return `${name}${pairs === "" ? "" : `{${pairs}}`} ${numberText(value)}`;
-};
+const line = (name: string, labels: string, value: number): string =>
+  `${name}{${labels}} ${numberText(value)}\n`;
 
 /** Prometheus's buckets are cumulative, OTLP's are not. */
-const histogramLines = (name: string, labels: Labels, histogram: Histogram): string[] => {
+const histogramLines = (name: string, labels: string, histogram: Histogram): string => {
   const { count, sum, explicitBounds, bucketCounts } = histogram;
   let cumulative = 0;
+  const bucket = (bound: number, value: number): string =>
+    line(`${name}_bucket`, `${labels},le="${numberText(bound)}"`, value);
   const buckets = explicitBounds.map((bound, index) => {
     cumulative += bucketCounts[index] ?? 0;
-    return line(`${name}_bucket`, [...labels, ["le", numberText(bound)]], cumulative);
+    return bucket(bound, cumulative);
   });
-  return [
-    ...buckets,
-    line(`${name}_bucket`, [...labels, ["le", "+Inf"]], count),
-    ...(typeof sum === "number" ? [line(`${name}_sum`, labels, sum)] : []),
-    line(`${name}_count`, labels, count),
-  ];
+  const sums = typeof sum === "number" ? line(`${name}_sum`, labels, sum) : "";
+  return [...buckets, bucket(Infinity, count), sums, line(`${name}_count`, labels, count)].join("");
 };
-
-export const expositionText = (families: readonly Family[]): string =>
-  families
-    .flatMap(({ name, kind, help, samples }) => [
-      `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${kind}`,
-      ...samples.flatMap(({ labels, value }) =>
-        typeof value === "number" ? line(name, labels, value) : histogramLines(name, labels, value),
-      ),
-    ])
-    .map((text) => `${text}\n`)
-    .join("");

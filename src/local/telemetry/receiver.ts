@@ -9,7 +9,7 @@ import { methodNotAllowed } from "hono/method-not-allowed";
 import { secureHeaders } from "hono/secure-headers";
 import * as z from "zod/mini";
 import { type LocalServer, serveLocally } from "../http-server.ts";
-import { createMetricStore, expositionText, type MetricStore } from "./metrics.ts";
+import { createMetricStore, type MetricStore } from "./metrics.ts";
 import { type LogRecord, logsRequest, metricsRequest, traceRequest } from "./otlp.ts";
 import { page, STYLE, tracePage, tracesPage } from "./pages.ts";
 import { createTraceStore, type Trace, type TraceStore, traceJson, traceSummary } from "./traces.ts";
@@ -98,9 +98,7 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
   app.get("/traces/:id", (c) => c.html(tracePage(findTrace(traces, c.req.param("id")))));
   app.get("/logs.json", (c) => c.json({ logs }));
   app.get("/metrics", (c) =>
-    c.body(expositionText(metrics.families()), 200, {
-      "content-type": "text/plain; version=0.0.4; charset=utf-8",
-    }),
+    c.body(metrics.text(), 200, { "content-type": "text/plain; version=0.0.4; charset=utf-8" }),
   );
 
   app.notFound((c) => failure(c, 404, "Not found"));

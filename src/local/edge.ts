@@ -23,6 +23,7 @@ export interface EdgeBundle {
 }
 
 const BUNDLE_TIMEOUT_MS = 60_000;
+const QUIET = { WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1" };
 
 const wranglerConfig = z.object({
   compatibility_date: z.string(),
@@ -44,14 +45,7 @@ export const bundleEdge = async (
       command: process.execPath,
       args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder],
       cwd: projectFolder,
-      env: {
-        ...process.env,
-        ...compileCache,
-        WRANGLER_SEND_METRICS: "false",
-        NO_COLOR: "1",
-        CI: "1",
-        WRANGLER_LOG_PATH: stateDir,
-      },
+      env: { ...process.env, ...compileCache, ...QUIET, WRANGLER_LOG_PATH: stateDir },
     },
     { timeoutMs: BUNDLE_TIMEOUT_MS, signal },
   );
@@ -117,19 +111,13 @@ const workerdPids = async (): Promise<number[]> => {
 export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptions): Promise<LocalEdge> => {
   const { path, compatibilityDate, compatibilityFlags } = bundle;
   const handleRuntimeStdio = (...streams: Readable[]): void => {
-    for (const input of streams) {
-      createInterface({ input }).on("line", (line) => {
-        if (line !== "") onLine?.(line);
-      });
-    }
+    const onOutput = (line: string): void => {
+      if (line !== "") onLine?.(line);
+    };
+    for (const input of streams) createInterface({ input }).on("line", onOutput);
   };
-  const front = {
-    name: "front",
-    modules: true,
-    script: FRONT,
-    compatibilityDate,
-    serviceBindings: { EDGE: "edge" },
-  };
+  const binding = { serviceBindings: { EDGE: "edge" } };
+  const front = { name: "front", modules: true, script: FRONT, compatibilityDate, ...binding };
   const edge = {
     name: "edge",
     modules: [{ type: "ESModule" as const, path }],

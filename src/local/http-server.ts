@@ -16,13 +16,11 @@ export interface LocalServer {
   stop(): Promise<void>;
 }
 
-/**
- * @param port 0 takes a free one
- * @throws if the port is taken
- */
+/** @throws if the port is taken */
 export const serveLocally = async (
   fetch: (request: Request) => Response | Promise<Response>,
-  port: number,
+  /** A free one by default. */
+  port = 0,
 ): Promise<LocalServer> => {
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, getRequestListener(fetch));
   server.listen(port, "127.0.0.1");

@@ -22,7 +22,7 @@ export interface LocalOrigin {
   readonly exited: Promise<ChildExit>;
   stop(): Promise<void>;
   /** SIGKILL, like the kernel's when memory runs out. */
-  kill(): Promise<ChildExit>;
+  kill(): Promise<void>;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -41,13 +41,8 @@ const reasonOf = (lines: readonly string[]): string => {
  *
  * @throws LocalError if it exits before or is not ready in time; the signal's reason
  */
-export const startOrigin = async ({
-  name,
-  port,
-  environment,
-  signal,
-  onLine,
-}: OriginOptions): Promise<LocalOrigin> => {
+export const startOrigin = async (options: OriginOptions): Promise<LocalOrigin> => {
+  const { name, port, environment, signal, onLine } = options;
   let adminPort: unknown;
   const child = await startServer(
     {
@@ -76,16 +71,12 @@ export const startOrigin = async ({
     (line) => parseEntry(line)?.["message"] === "ready",
     { timeoutMs: START_TIMEOUT_MS, signal, reasonOf },
   );
-  const kill = (): Promise<ChildExit> => {
-    child.signal("SIGKILL");
-    return child.exited;
-  };
   return {
     name,
     url: `http://127.0.0.1:${port}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     exited: child.exited,
     stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }),
-    kill,
+    kill: () => child.stop({ signal: "SIGKILL" }),
   };
 };

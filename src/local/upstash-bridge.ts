@@ -20,17 +20,13 @@ export interface UpstashBridge extends LocalServer {
  * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB, 503 if the
  * server is unreachable. Commands that would change or block the shared connection (SUBSCRIBE, BLPOP, SELECT, …) are
  * rejected.
- *
- * @param options.port @default a free one
- * @throws if the port is taken
  */
 export async function startUpstashBridge(options: {
   readonly client: RedisClient;
   readonly token: string;
-  readonly port?: number;
 }): Promise<UpstashBridge> {
-  const { client, token, port = 0 } = options;
-  return { ...(await serveLocally(createApp(client, token).fetch, port)), token };
+  const { client, token } = options;
+  return { ...(await serveLocally(createApp(client, token).fetch)), token };
 }
 
 const createApp = (client: RedisClient, token: string): Hono => {

@@ -6,7 +6,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import mockPackage from "ioredis-mock/package.json" with { type: "json" };
 import { LRUCache } from "lru-cache";
-import { type RedisAnswer, type RedisClient, type RedisCommand, replyOf } from "./redis-client.ts";
+import { type RedisAnswer, type RedisClient, type RedisCommand, replyOf } from "./redis.ts";
 
 export interface RedisMock {
   readonly client: RedisClient;

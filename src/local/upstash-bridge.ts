@@ -5,7 +5,7 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
 import { type LocalServer, serveLocally } from "./http-server.ts";
-import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis-client.ts";
+import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis.ts";
 
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 

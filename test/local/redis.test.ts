@@ -3,8 +3,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { isOnPath, spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { LocalError } from "../../src/local/local-error.ts";
-import { connectRedis, type LocalRedis, startRedis } from "../../src/local/redis.ts";
-import type { RedisReply } from "../../src/local/redis-client.ts";
+import { connectRedis, type LocalRedis, type RedisReply, startRedis } from "../../src/local/redis.ts";
 import { isAlive } from "../support/origin-process.ts";
 
 const hasServer = isOnPath("redis-server");

@@ -3,7 +3,7 @@
  * name that it has with that line gets it by the other.
  */
 import { createHash } from "node:crypto";
-import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
+import type { RedisClient, RedisCommand } from "../../../src/local/redis.ts";
 
 const FIRST_LINE = /^#!lua flags=allow-key-locking\r?\n/;
 

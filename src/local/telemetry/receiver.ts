@@ -36,13 +36,9 @@ const MAX_LOG_RECORDS = 1_000;
  * @param options.port 0 takes a free one; the standard port is 4318
  * @throws if the port is taken
  */
-export async function startTelemetryReceiver({
-  port,
-}: {
-  readonly port: number;
-}): Promise<TelemetryReceiver> {
+export async function startTelemetryReceiver(options: { readonly port: number }): Promise<TelemetryReceiver> {
   const stores: Stores = { traces: createTraceStore(), metrics: createMetricStore(), logs: [] };
-  return { ...(await serveLocally(createReceiverApp(stores).fetch, port)), ...stores };
+  return { ...(await serveLocally(createReceiverApp(stores).fetch, options.port)), ...stores };
 }
 
 export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {

@@ -29,9 +29,6 @@ export const createTraceStore = (maxTraces = 500, maxSize = 64 * 1024 * 1024) =>
     get: (traceId: string): Trace | undefined => traces.peek(traceId),
     /** The one with the latest span first. */
     all: (): readonly Trace[] => [...traces.values()],
-    get size() {
-      return traces.size;
-    },
   };
 };
 

@@ -262,7 +262,7 @@ describe("the receiver rejects", () => {
     const response = await receiver.send(signal, body);
     expect(response.status).toBe(400);
     expect(await response.json()).toEqual({ message: expect.stringContaining(message) });
-    expect([receiver.traces.size, receiver.metrics.size, receiver.logs.length]).toEqual([0, 0, 0]);
+    expect([receiver.traces.all().length, receiver.metrics.size, receiver.logs.length]).toEqual([0, 0, 0]);
   });
 
   it.each([
@@ -276,7 +276,7 @@ describe("the receiver rejects", () => {
     expect(await response.json()).toEqual({
       message: expect.stringMatching(/^send OTLP as application\/json .*, not compressed$/),
     });
-    expect(receiver.traces.size).toBe(0);
+    expect(receiver.traces.all()).toEqual([]);
   });
 
   it("a body over 4 MiB, but not one of 4 MiB", async () => {

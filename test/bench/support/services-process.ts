@@ -16,7 +16,7 @@ import { startSpanSink } from "./span-sink.ts";
 const stops = new CleanupStack();
 const ending = new AbortController();
 const send = (message: ServicesMessage): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
-// Nobody reads it once the benchmark has been killed.
+// The pipe is closed once the benchmark has been killed.
 process.stdout.on("error", () => undefined);
 
 const startEmbedded = async (): Promise<string> => {

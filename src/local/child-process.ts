@@ -4,9 +4,7 @@
  * Each runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then stops its children
  * in order.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { withTimeout } from "../lib/async.ts";
 import { LocalError } from "./local-error.ts";
@@ -16,24 +14,15 @@ const MAX_TAIL_LINE = 2_000;
 /** How long output may arrive after the exit: an orphaned grandchild may hold the pipes open. */
 const LAST_OUTPUT_MS = 250;
 
-export interface ChildOptions {
+/** The environment, the folder and the user are this process's by default; another user requires root. */
+export interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid"> {
   /** For messages, such as "origin 1". */
   readonly name: string;
   /** A path, or a name on the PATH. */
   readonly command: string;
   readonly args?: readonly string[];
-  /** @default this process's */
-  readonly env?: NodeJS.ProcessEnv;
-  /** @default this process's */
-  readonly cwd?: string;
-  /** The user to run as; requires root. */
-  readonly uid?: number | undefined;
-  readonly gid?: number | undefined;
   /** Its standard input. @default none */
   readonly input?: string;
-  /** Opens a channel for `onMessage` (to a Node process). @default false */
-  readonly ipc?: boolean;
-  readonly onMessage?: (message: unknown) => void;
   /** Receives each line of its standard output and error. */
   readonly onLine?: (line: string) => void;
   /** The signal it gets if this process ends first, even by SIGKILL. @default none */
@@ -43,13 +32,6 @@ export interface ChildOptions {
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-}
-
-export interface StopOptions {
-  /** @default "SIGTERM" */
-  readonly signal?: NodeJS.Signals;
-  /** Then its whole process group is killed. @default 10,000 */
-  readonly timeoutMs?: number;
 }
 
 export interface Child {
@@ -62,53 +44,74 @@ export interface Child {
   tail(): readonly string[];
   /** Sends a signal if it still runs; SIGKILL goes to its whole process group. */
   signal(name: NodeJS.Signals): void;
-  /** Sends the signal, kills the process if it does not exit in time, and waits for the exit. May be called again. */
-  stop(options?: StopOptions): Promise<void>;
+  /**
+   * Sends the signal (SIGTERM), kills the process group if it does not exit in time (10 s), and waits for the exit. May be
+   * called again.
+   */
+  stop(options?: { readonly signal?: NodeJS.Signals; readonly timeoutMs?: number }): Promise<void>;
 }
 
 /** @throws LocalError if the process cannot be started */
 export function spawnChild(options: ChildOptions): Child {
-  const { name, onLine, onMessage, endsWithParent } = options;
-  const { child, pid } = startProcess(options);
+  const { name, command, args = [], input, onLine, endsWithParent, ...settings } = options;
+  const child = spawn(command, args, { ...settings, detached: true, stdio: "pipe" });
+  // The event, which has the reason, comes too late for the caller.
+  child.on("error", () => {});
+  const { pid } = child;
+  if (pid === undefined) {
+    throw new LocalError(`${name} could not be started: ${command} was not found or cannot be run (npm ci?)`);
+  }
   const lines: string[] = [];
-  const exited = exitOf(child);
-  let isRunning = true;
-  child.once("exit", () => {
-    isRunning = false;
-  });
-  child.on("error", (error) => lines.push(error.message));
-  if (onMessage !== undefined) child.on("message", onMessage);
-  for (const input of [child.stdout, child.stderr]) {
-    if (input === null) continue;
-    createInterface({ input }).on("line", (line) => {
+  for (const stream of [child.stdout, child.stderr]) {
+    createInterface({ input: stream }).on("line", (line) => {
       lines.push(line.slice(0, MAX_TAIL_LINE));
       if (lines.length > TAIL_LINES) lines.shift();
       onLine?.(line);
     });
   }
   // A child that exits without reading its input is reported by its exit, not by EPIPE.
-  child.stdin?.on("error", () => {});
-  child.stdin?.end(options.input);
+  child.stdin.on("error", () => {});
+  child.stdin.end(input);
   if (endsWithParent !== undefined) child.once("exit", endWithParent(pid, endsWithParent));
 
-  const signal = (name: NodeJS.Signals): void => {
-    if (isRunning) sendSignal(pid, name);
-  };
+  let isRunning = true;
+  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  const exited = new Promise<ChildExit>((resolve) => {
+    child.once("exit", async (code, signal) => {
+      isRunning = false;
+      await withTimeout(closed, LAST_OUTPUT_MS, { fallback: undefined });
+      child.stdout.destroy();
+      child.stderr.destroy();
+      resolve({ code, signal });
+    });
+  });
   const exitsWithin = (ms: number): Promise<boolean> =>
     withTimeout(
       exited.then(() => true),
       ms,
       { fallback: false },
     );
+  const send = (signal: NodeJS.Signals): void => {
+    // A killed process cannot stop its own children.
+    if (isRunning) sendSignal(signal === "SIGKILL" ? -pid : pid, signal);
+  };
   const sent = new Set<NodeJS.Signals>();
-  const stop = async ({ signal: name = "SIGTERM", timeoutMs = 10_000 }: StopOptions = {}): Promise<void> => {
-    if (!sent.has(name)) signal(name);
-    sent.add(name);
-    if (!(await exitsWithin(timeoutMs))) signal("SIGKILL");
+  const stop: Child["stop"] = async ({ signal = "SIGTERM", timeoutMs = 10_000 } = {}) => {
+    if (!sent.has(signal)) send(signal);
+    sent.add(signal);
+    if (!(await exitsWithin(timeoutMs))) send("SIGKILL");
     await exited;
   };
-  return { name, pid, exited, exitsWithin, tail: () => [...lines], signal, stop };
+  return { name, pid, exited, exitsWithin, tail: () => [...lines], signal: send, stop };
 }
+
+const sendSignal = (pid: number, signal: NodeJS.Signals): void => {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has just exited.
+  }
+};
 
 export interface StartOptions {
   readonly timeoutMs: number;
@@ -134,12 +137,12 @@ export async function startServer(
     if (isReady(line)) ready.resolve();
   };
   const child = spawnChild({ ...options, onLine });
-  const onAbort = (): void => ready.reject(signal?.reason);
-  signal?.addEventListener("abort", onAbort);
   const fail = (what: string): void =>
     ready.reject(new LocalError(`${child.name} ${what}: ${reasonOf(child.tail())}`));
   void child.exited.then(() => fail("did not start"));
   const timer = setTimeout(() => fail(`did not start within ${timeoutMs / 1_000} s`), timeoutMs);
+  const onAbort = (): void => ready.reject(signal?.reason);
+  signal?.addEventListener("abort", onAbort);
   try {
     await ready.promise;
     return child;
@@ -175,54 +178,12 @@ const lastError = (lines: readonly string[]): string => {
   return line.replace(/^.*?\b(FATAL|PANIC|ERROR|LOG):\s+/, "").trim();
 };
 
-function startProcess(options: ChildOptions): { child: ChildProcess; pid: number } {
-  const { command, args = [], env, cwd, uid, gid, input, ipc = false } = options;
-  const stdin = input === undefined ? "ignore" : "pipe";
-  const child = spawn(command, args, {
-    detached: true,
-    stdio: ipc ? [stdin, "pipe", "pipe", "ipc"] : [stdin, "pipe", "pipe"],
-    windowsHide: true,
-    ...(env !== undefined && { env }),
-    ...(cwd !== undefined && { cwd }),
-    ...(uid !== undefined && { uid }),
-    ...(gid !== undefined && { gid }),
-  });
-  if (child.pid !== undefined) return { child, pid: child.pid };
-  // The error event, which has the reason, comes too late for the caller.
-  child.on("error", () => {});
-  const isFound = command.includes("/") ? existsSync(command) : isOnPath(command);
-  const reason = isFound
-    ? "check its permissions and its working directory"
-    : "it was not found; install it, or the project again: npm ci";
-  throw new LocalError(`${options.name} could not be started (${command}): ${reason}`);
-}
-
 /** Whether an executable program of this name is on the PATH. */
 export const isOnPath = (command: string): boolean =>
-  (process.env["PATH"] ?? "")
-    .split(delimiter)
-    .some((folder) => folder !== "" && isExecutable(join(folder, command)));
-
-const isExecutable = (path: string): boolean => {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-/** SIGKILL goes to the whole group: a killed process cannot stop its own children. */
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(signal === "SIGKILL" && process.platform !== "win32" ? -pid : pid, signal);
-  } catch {
-    // It has just exited.
-  }
-}
+  spawnSync("/bin/sh", ["-c", 'command -v "$0"', command]).status === 0;
 
 /**
- * Has a process signalled when this one ends, even by SIGKILL: a shell notices the end of its standard input.
+ * Has a process signaled when this one ends, even by SIGKILL: a shell notices the end of its standard input.
  *
  * @returns a function that cancels it; call it when the process has exited
  */
@@ -233,15 +194,4 @@ export function endWithParent(pid: number, signal: NodeJS.Signals): () => void {
   watchdog.stdin.on("error", () => {});
   watchdog.unref();
   return () => void watchdog.stdin.end("\n");
-}
-
-async function exitOf(child: ChildProcess): Promise<ChildExit> {
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
-  const exit = await new Promise<ChildExit>((resolve) => {
-    child.once("exit", (code, signal) => resolve({ code, signal }));
-  });
-  await withTimeout(closed, LAST_OUTPUT_MS, { fallback: undefined });
-  child.stdout?.destroy();
-  child.stderr?.destroy();
-  return exit;
 }

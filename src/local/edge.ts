@@ -1,13 +1,61 @@
-/** The Worker in miniflare, behind a front that stands in for the platform. */
+/**
+ * The Worker that `wrangler deploy` would upload, bundled, and run in miniflare behind a front that stands in for the
+ * platform.
+ */
 import { execFile } from "node:child_process";
-import { dirname } from "node:path";
+import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { endWithParent } from "./child-process.ts";
-import type { EdgeBundle } from "./edge-bundle.ts";
+import { parse } from "smol-toml";
+import * as z from "zod/mini";
+import { endWithParent, runProgram } from "./child-process.ts";
 import { LocalError } from "./local-error.ts";
+import { compileCache, projectFolder, stateDir } from "./state-dir.ts";
+
+export interface EdgeBundle {
+  /** The Worker's only module. */
+  readonly path: string;
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: string[];
+}
+
+const BUNDLE_TIMEOUT_MS = 60_000;
+const QUIET = { WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1" };
+
+const wranglerConfig = z.object({
+  compatibility_date: z.string(),
+  compatibility_flags: z._default(z.array(z.string()), []),
+});
+
+/**
+ * @param outFolder receives the bundle
+ * @throws LocalError with wrangler's error
+ */
+export const bundleEdge = async (
+  signal?: AbortSignal,
+  outFolder: string = join(stateDir, "edge"),
+): Promise<EdgeBundle> => {
+  const wrangler = join(projectFolder, "node_modules/wrangler/bin/wrangler.js");
+  await runProgram(
+    {
+      name: "wrangler, which bundles the edge,",
+      command: process.execPath,
+      args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder],
+      cwd: projectFolder,
+      env: { ...process.env, ...compileCache, ...QUIET, WRANGLER_LOG_PATH: stateDir },
+    },
+    { timeoutMs: BUNDLE_TIMEOUT_MS, signal },
+  );
+  const config = wranglerConfig.parse(parse(await readFile(join(projectFolder, "wrangler.toml"), "utf8")));
+  return {
+    path: join(outFolder, "worker.js"),
+    compatibilityDate: config.compatibility_date,
+    compatibilityFlags: config.compatibility_flags,
+  };
+};
 
 export interface EdgeOptions {
   readonly bundle: EdgeBundle;
@@ -63,19 +111,13 @@ const workerdPids = async (): Promise<number[]> => {
 export const startEdge = async ({ bundle, port, environment, onLine }: EdgeOptions): Promise<LocalEdge> => {
   const { path, compatibilityDate, compatibilityFlags } = bundle;
   const handleRuntimeStdio = (...streams: Readable[]): void => {
-    for (const input of streams) {
-      createInterface({ input }).on("line", (line) => {
-        if (line !== "") onLine?.(line);
-      });
-    }
+    const onOutput = (line: string): void => {
+      if (line !== "") onLine?.(line);
+    };
+    for (const input of streams) createInterface({ input }).on("line", onOutput);
   };
-  const front = {
-    name: "front",
-    modules: true,
-    script: FRONT,
-    compatibilityDate,
-    serviceBindings: { EDGE: "edge" },
-  };
+  const binding = { serviceBindings: { EDGE: "edge" } };
+  const front = { name: "front", modules: true, script: FRONT, compatibilityDate, ...binding };
   const edge = {
     name: "edge",
     modules: [{ type: "ESModule" as const, path }],

@@ -28,12 +28,7 @@ export const isPortFree = (port: number): Promise<boolean> =>
  * @throws LocalError if nothing can listen on the port
  */
 export const assertPortFree = async (port: number, purpose: string): Promise<void> => {
-  try {
-    await tryPort(port);
-  } catch (cause) {
-    const isTaken = String(cause).includes("EADDRINUSE");
-    const reason = isTaken ? "is taken" : `cannot be used: ${String(cause)}`;
-    const remedy = isTaken ? "stop the program that uses it or pass --port N" : "pass --port N";
-    throw new LocalError(`port ${port} ${reason} (for ${purpose}): ${remedy}`, { cause });
-  }
+  if (await isPortFree(port)) return;
+  const remedy = "stop the program that uses it or pass --port N";
+  throw new LocalError(`port ${port} is taken (for ${purpose}), or this user cannot use it: ${remedy}`);
 };

@@ -1,11 +1,13 @@
 /** A Hono application served to this machine. */
 import { once } from "node:events";
-import { createServer, type ServerOptions } from "node:http";
+import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { withTimeout } from "../lib/async.ts";
 
 /** How long requests in flight may take when the server stops. */
 const DRAIN_MS = 1_000;
+/** Longer than clients keep idle connections, so that none sends on a closing one. */
+const KEEP_ALIVE_MS = 120_000;
 
 export interface LocalServer {
   /** `http://127.0.0.1:PORT` */
@@ -14,16 +16,13 @@ export interface LocalServer {
   stop(): Promise<void>;
 }
 
-/**
- * @param port 0 takes a free one
- * @throws if the port is taken
- */
+/** @throws if the port is taken */
 export const serveLocally = async (
   fetch: (request: Request) => Response | Promise<Response>,
-  port: number,
-  options: ServerOptions = {},
+  /** A free one by default. */
+  port = 0,
 ): Promise<LocalServer> => {
-  const server = createServer(options, getRequestListener(fetch));
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, getRequestListener(fetch));
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();

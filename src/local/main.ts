@@ -1,78 +1,122 @@
 /** `npm start`: the whole system on this machine, until Ctrl-C. */
-import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { tour } from "../contract/api/tour.ts";
-import { banner } from "./banner.ts";
+import type { TourStep } from "../contract/tour.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { assertPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { formatLogLine } from "./log-format.ts";
-import { type LocalOptions, readOptions, USAGE } from "./options.ts";
 import { erasePostgres } from "./postgres.ts";
-import { externalServers, startStack } from "./stack.ts";
-import {
-  ensureStateDir,
-  lockStateDir,
-  readSecrets,
-  removeRuntime,
-  removeSecrets,
-  stateDir,
-  writeRuntime,
-} from "./state-dir.ts";
+import { postgresFolder, type Stack, startStack } from "./stack.ts";
+import { ensureStateDir, lockStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
+
+const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]
+  --port N      the edge's port (default 8787; 0 takes a free one)
+  --origins N   the number of origins, 1 to 8 (default 2)
+  --fresh       erase the embedded data first
+  --external    use DATABASE_URL and REDIS_URL from the environment instead of the embedded servers
+  --quiet       do not print the logs of the edge and the origins`;
+
+const wholeNumber = (name: string, text: string, min: number, max: number): number => {
+  const value = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw new LocalError(`--${name} ${text}: give a whole number from ${min} to ${max}`);
+};
+
+const parseOptions = () => {
+  try {
+    return parseArgs({
+      options: {
+        port: { type: "string", default: "8787" },
+        origins: { type: "string", default: "2" },
+        fresh: { type: "boolean", default: false },
+        external: { type: "boolean", default: false },
+        quiet: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new LocalError(error instanceof Error ? (error.message.split(". ")[0] ?? "") : String(error));
+  }
+};
+
+/** @throws LocalError */
+const readOptions = () => {
+  const { port, origins, ...switches } = parseOptions();
+  if (switches.fresh && switches.external) {
+    throw new LocalError("--fresh erases only embedded data: omit it with --external");
+  }
+  return {
+    ...switches,
+    port: wholeNumber("port", port, 0, 65_535),
+    origins: wholeNumber("origins", origins, 1, 8),
+  };
+};
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 const isColored = process.stdout.isTTY === true && !process.env["NO_COLOR"];
 
-const start = async (options: LocalOptions, cleanups: CleanupStack, signal: AbortSignal): Promise<void> => {
+const start = async (
+  options: ReturnType<typeof readOptions>,
+  cleanups: CleanupStack,
+  signal: AbortSignal,
+): Promise<void> => {
   if (options.port !== 0) await assertPortFree(options.port, "the edge");
-  const external = options.external ? externalServers(process.env) : undefined;
   await ensureStateDir();
-  const unlock = await lockStateDir();
-  cleanups.add(async () => unlock());
-  const postgresFolder = join(stateDir, "postgres");
+  cleanups.add(await lockStateDir());
   if (options.fresh) {
     await erasePostgres(postgresFolder);
-    await removeSecrets();
+    await secretsFile.remove();
   }
   const secrets = await readSecrets();
   signal.throwIfAborted();
-  const { edge, origins, databaseUrl, bridge, telemetry } = await startStack(
-    {
-      port: options.port,
-      origins: options.origins,
-      secrets,
-      postgresFolder,
-      external,
-      redisKeyPrefix: "breakwater:",
-      signal,
-      onStep: (line) => print(`  ✓ ${line}`),
-      onLoss: (line) => print(`  ! ${line}`),
-      onLogLine: (source, line) => {
-        if (!options.quiet) print(formatLogLine(source, line, isColored));
-      },
-    },
-    cleanups,
-  );
-  await writeRuntime({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
-  cleanups.add(removeRuntime);
-  print(
-    banner({
-      edgeUrl: edge.url,
-      originUrls: origins.map(({ url }) => url),
-      telemetryUrl: telemetry.url,
-      adminUrls: origins.map(({ adminUrl }) => adminUrl),
-      demoKey: secrets.demoKey.key,
-      tour,
-    }),
-  );
+  const onLogLine = (source: string, line: string): void => {
+    if (!options.quiet) print(formatLogLine(source, line, isColored));
+  };
+  const stack = await startStack({ ...options, secrets, signal, print, onLogLine }, cleanups);
+  const { edge, databaseUrl, bridge } = stack;
+  await runtimeFile.write({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
+  cleanups.add(runtimeFile.remove);
+  print(banner(stack, secrets.demoKey.key));
 };
 
-const main = async (): Promise<number> => {
-  const options = readOptions(process.argv.slice(2));
-  if (options.help) {
-    print(USAGE);
-    return 0;
-  }
+/** What is printed when everything runs: the addresses, and three commands to try. */
+const banner = ({ edge, origins, telemetry }: Stack, demoKey: string): string => {
+  const originLines = origins.map(
+    ({ url }) => `${url}        (only accept requests that the edge has signed)`,
+  );
+  const metrics = [telemetry.url, ...origins.map(({ adminUrl }) => adminUrl)].map((url) => `${url}/metrics`);
+  return `
+Breakwater is running.
+
+  API      ${edge.url}        (the edge: send every request here)
+  Docs     ${edge.url}/docs
+  Origins  ${originLines.join("\n           ")}
+  Traces   ${telemetry.url}        (each request, from the edge to its SQL statements; JSON: /traces.json)
+  Metrics  ${metrics.join(" ")}
+           (of the edge and of each origin, for Prometheus)
+  Key      ${demoKey}
+${tour.steps.map((step) => `\n  # ${step.title}\n  ${curlCommand(edge.url, demoKey, step)}\n`).join("")}
+Ctrl-C stops everything. The data is kept for the next start; --fresh erases it.
+`;
+};
+
+/** A command for a shell. */
+const curlCommand = (edgeUrl: string, key: string, { method, path, body }: TourStep): string =>
+  [
+    "curl -s",
+    ...(method === "GET" ? [] : [`-X ${method}`]),
+    `-H ${quoted(`Authorization: Bearer ${key}`)}`,
+    ...(body === undefined ? [] : [`-H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`]),
+    quoted(`${edgeUrl}${path}`),
+  ].join(" ");
+
+const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+const main = async (): Promise<void> => {
+  const options = readOptions();
+  if (options.help) return print(USAGE);
   const cleanups = new CleanupStack();
   const interrupted = new AbortController();
   const interruption = Promise.withResolvers<void>();
@@ -87,10 +131,8 @@ const main = async (): Promise<number> => {
     print("Starting …");
     await start(options, cleanups, interrupted.signal);
     await interruption.promise;
-    return 0;
   } catch (error) {
-    if (interrupted.signal.aborted) return 0;
-    throw error;
+    if (!interrupted.signal.aborted) throw error;
   } finally {
     await cleanups.runAll();
     if (interrupted.signal.aborted) print("Stopped.");
@@ -98,7 +140,8 @@ const main = async (): Promise<number> => {
 };
 
 try {
-  process.exit(await main());
+  await main();
+  process.exit(0);
 } catch (error) {
   process.stderr.write(`✗ ${error instanceof LocalError ? error.message : String(error)}\n`);
   process.exit(1);

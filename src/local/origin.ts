@@ -1,8 +1,8 @@
 /** An origin as a child process: the production entry, `src/origin/main.ts`. */
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
-import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
+import { isJsonObject } from "../lib/json-object.ts";
 import { type ChildExit, startServer } from "./child-process.ts";
+import { parseEntry } from "./log-format.ts";
 import { compileCache, projectFolder } from "./state-dir.ts";
 
 export interface OriginOptions {
@@ -22,26 +22,17 @@ export interface LocalOrigin {
   readonly exited: Promise<ChildExit>;
   stop(): Promise<void>;
   /** SIGKILL, like the kernel's when memory runs out. */
-  kill(): Promise<ChildExit>;
+  kill(): Promise<void>;
 }
 
 const START_TIMEOUT_MS = 30_000;
 /** Longer than the drain's own limit. */
 const STOP_TIMEOUT_MS = 35_000;
 
-const parse = (line: string): JsonObject => {
-  try {
-    const entry: unknown = JSON.parse(line);
-    return isJsonObject(entry) ? entry : {};
-  } catch {
-    return {};
-  }
-};
-
 /** The last line with an error, or else the last line. */
 const reasonOf = (lines: readonly string[]): string => {
-  const line = lines.findLast((each) => "err" in parse(each)) ?? lines.at(-1) ?? "no output";
-  const { message, err } = parse(line);
+  const line = lines.findLast((each) => parseEntry(each)?.["err"]) ?? lines.at(-1) ?? "no output";
+  const { message, err } = parseEntry(line) ?? {};
   return `${message ?? line}${isJsonObject(err) ? `: ${err["message"]}` : ""}`;
 };
 
@@ -50,22 +41,16 @@ const reasonOf = (lines: readonly string[]): string => {
  *
  * @throws LocalError if it exits before or is not ready in time; the signal's reason
  */
-export const startOrigin = async ({
-  name,
-  port,
-  environment,
-  signal,
-  onLine,
-}: OriginOptions): Promise<LocalOrigin> => {
+export const startOrigin = async (options: OriginOptions): Promise<LocalOrigin> => {
+  const { name, port, environment, signal, onLine } = options;
   let adminPort: unknown;
-  const watchdog = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
   const child = await startServer(
     {
       name,
       command: process.execPath,
-      args: ["--import", watchdog, join(projectFolder, "src/origin/main.ts")],
+      args: [join(projectFolder, "src/origin/main.ts")],
       cwd: projectFolder,
-      ipc: true,
+      endsWithParent: "SIGTERM",
       env: {
         PATH: process.env["PATH"],
         ...compileCache,
@@ -79,23 +64,19 @@ export const startOrigin = async ({
         ...environment,
       },
       onLine: (line) => {
-        adminPort ??= parse(line)["adminPort"];
+        adminPort ??= parseEntry(line)?.["adminPort"];
         onLine?.(line);
       },
     },
-    (line) => parse(line)["message"] === "ready",
+    (line) => parseEntry(line)?.["message"] === "ready",
     { timeoutMs: START_TIMEOUT_MS, signal, reasonOf },
   );
-  const kill = (): Promise<ChildExit> => {
-    child.signal("SIGKILL");
-    return child.exited;
-  };
   return {
     name,
     url: `http://127.0.0.1:${port}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     exited: child.exited,
     stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }),
-    kill,
+    kill: () => child.stop({ signal: "SIGKILL" }),
   };
 };

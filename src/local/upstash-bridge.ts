@@ -5,11 +5,9 @@ import { bodyLimit } from "hono/body-limit";
 import { HTTPException } from "hono/http-exception";
 import * as z from "zod/mini";
 import { type LocalServer, serveLocally } from "./http-server.ts";
-import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis-client.ts";
+import type { RedisAnswer, RedisClient, RedisCommand, RedisReply } from "./redis.ts";
 
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
-/** Longer than clients keep idle connections, so that none sends on a closing one. */
-const KEEP_ALIVE_MS = 120_000;
 
 export interface UpstashBridge extends LocalServer {
   /** The bearer token that callers must send. */
@@ -17,26 +15,18 @@ export interface UpstashBridge extends LocalServer {
 }
 
 /**
- * Serves `POST /` (a command), `POST /pipeline` and `POST /multi-exec` (lists of commands) on 127.0.0.1. `stop` leaves the
- * client connected.
+ * Serves `POST /` (a command) and `POST /pipeline` (a list of commands) on 127.0.0.1. `stop` leaves the client connected.
  *
  * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB, 503 if the
  * server is unreachable. Commands that would change or block the shared connection (SUBSCRIBE, BLPOP, SELECT, …) are
  * rejected.
- *
- * @param options.port @default a free one
- * @throws if the port is taken
  */
 export async function startUpstashBridge(options: {
   readonly client: RedisClient;
   readonly token: string;
-  readonly port?: number;
 }): Promise<UpstashBridge> {
-  const { client, token, port = 0 } = options;
-  const server = await serveLocally(createApp(client, token).fetch, port, {
-    keepAliveTimeout: KEEP_ALIVE_MS,
-  });
-  return { ...server, token };
+  const { client, token } = options;
+  return { ...(await serveLocally(createApp(client, token).fetch)), token };
 }
 
 const createApp = (client: RedisClient, token: string): Hono => {
@@ -54,13 +44,6 @@ const createApp = (client: RedisClient, token: string): Hono => {
     const answers = await Promise.all(commands.map((each) => client.run(each)));
     return c.json(answers.map((answer) => encodeAnswer(c, answer)));
   });
-  app.post("/multi-exec", async (c) => {
-    const answers = await client.transaction(await readBody(c, pipeline));
-    return "error" in answers
-      ? c.json(answers, 400)
-      : c.json(answers.map((answer) => encodeAnswer(c, answer)));
-  });
-
   app.notFound((c) => c.json({ error: `ERR no such endpoint: ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
     if (!(error instanceof HTTPException))

@@ -10,6 +10,7 @@ import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
+import { metric } from "../support/backing.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
@@ -118,10 +119,9 @@ describe("an edge with the new guard", () => {
   const arrivals = (path: string) => origin.arrived.filter(({ url }) => url.endsWith(path)).length;
   /** The value of a counter's series, as the collector has it. */
   const rejections = (guard: string): number | undefined => {
-    const family = collector.metrics.families().find(({ name }) => name === "guard_refusals_total");
-    const isOfGuard = ([name, value]: readonly [string, string]) => name === "guard" && value === guard;
-    const value = family?.samples.find(({ labels }) => labels.some(isOfGuard))?.value;
-    return typeof value === "number" ? value : undefined;
+    const { series } = metric(collector.metrics.text(), "guard_refusals_total");
+    const found = series.find((line) => line.includes(`guard="${guard}"`));
+    return found === undefined ? undefined : Number(found.split(" ").at(-1));
   };
 
   test("rejects requests from a blocked country with 403, before they cost an origin anything", async () => {

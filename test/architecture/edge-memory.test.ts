@@ -12,7 +12,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
-import { bundleEdge, type EdgeBundle } from "../../src/local/edge-bundle.ts";
+import { bundleEdge, type EdgeBundle } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { emptyBlocklist } from "../bench/edge/blocked.ts";
 import { type Client, clientOf, createClients, orderRequest } from "../bench/edge/clients.ts";

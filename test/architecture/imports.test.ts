@@ -47,6 +47,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "smol-toml",
       "ioredis",
       "ioredis-mock",
+      "lru-cache",
       "pg",
     ],
   },

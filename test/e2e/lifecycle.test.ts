@@ -12,7 +12,7 @@ import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { readMigrations } from "../../src/origin/db/migrate.ts";
 import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
 import { startDoor } from "../support/door.ts";
-import { exitOf, importOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { exitOf, faultsOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";
 
 const STOPPED = { code: 0, signal: null };
 const FAILED = { code: 1, signal: null };
@@ -146,7 +146,7 @@ describe("an uncaught error", () => {
   ])("is logged, lets requests finish, and ends the process with 1: %s", async (_, FAULT, message) => {
     const { origin, api, replies, release } = await beginBusy({
       FAULT,
-      NODE_OPTIONS: importOption("faults"),
+      NODE_OPTIONS: faultsOption,
       PRE_STOP: "100ms",
     });
     origin.signal("SIGUSR2");
@@ -168,7 +168,7 @@ describe("an origin that starts", () => {
       expect(await origin.said("waiting for migrations")).toMatchObject({ pending: names, retryInMs: 100 });
       expect((await send(`${api}/ready`)).status).toBe(503);
       expect((await sendSigned(api, "/v1/products")).status).toBe(503);
-      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/migrate.ts"], {
+      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/admin.ts", "migrate"], {
         cwd: projectFolder,
         env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
       });

@@ -69,12 +69,12 @@ const lostAt = async ({ origin }: Line, reason = "export_failed"): Promise<numbe
 
 /** The same of an edge, by what it has sent since. */
 const lostByEdge = ({ collector }: Line, reason = "export_failed"): number => {
-  const family = collector.metrics.families().find(({ name }) => name === "telemetry_dropped_total");
-  return (family?.samples ?? []).reduce((sum, { labels, value }) => {
-    const is = Object.fromEntries(labels);
-    const isOne = is["job"] === EDGE && is["signal"] === "traces" && is["reason"] === reason;
-    return isOne && typeof value === "number" ? sum + value : sum;
-  }, 0);
+  const { series } = metric(collector.metrics.text(), "telemetry_dropped_total");
+  return series
+    .filter((line) =>
+      [`job="${EDGE}"`, 'signal="traces"', `reason="${reason}"`].every((label) => line.includes(label)),
+    )
+    .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
 };
 
 /** Whether both tiers' spans of a request have come. */

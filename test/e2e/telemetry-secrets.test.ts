@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import { sendOn } from "../support/backing.ts";
+import { metric, sendOn } from "../support/backing.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { isLong } from "../support/runtime.ts";
 import { type System, startSystem } from "../support/system.ts";
@@ -263,15 +263,11 @@ describe(`${PATHS} different paths`, () => {
     expect(status).toBe(404);
   };
   const unmatched = (): number => {
-    const family = collector.metrics
-      .families()
-      .find(({ name }) => name === "http_server_request_duration_seconds");
-    return (family?.samples ?? []).reduce((sum, { labels, value }) => {
-      const is = Object.fromEntries(labels);
-      const isOne =
-        is["job"] === "breakwater-edge" && !is["http_route"] && is["http_response_status_code"] === "404";
-      return isOne && typeof value === "object" ? sum + value.count : sum;
-    }, 0);
+    const { series } = metric(collector.metrics.text(), "http_server_request_duration_seconds_count");
+    const labels = ['job="breakwater-edge"', 'http_response_status_code="404"'];
+    return series
+      .filter((line) => labels.every((label) => line.includes(label)) && !line.includes("http_route="))
+      .reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0);
   };
   const counts = async () => {
     const text = await fetch(`${system.origins[0]?.adminUrl}/metrics`).then((answer) => answer.text());

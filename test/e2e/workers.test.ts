@@ -12,7 +12,7 @@ import {
   startBacking,
 } from "../support/backing.ts";
 import { type Door, startDoor } from "../support/door.ts";
-import { exitOf, importOption, isAlive, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { exitOf, faultsOption, isAlive, type OriginProcess, runOrigin } from "../support/origin-process.ts";
 
 const WORKERS = 2;
 const MAX_CONNECTIONS = 6;
@@ -37,7 +37,7 @@ const begin = async (environment: Readonly<Record<string, string>> = {}) => {
       // Logs every statement with its process.
       DATABASE_SLOW_STATEMENT: "0s",
       WORKERS: String(WORKERS),
-      NODE_OPTIONS: importOption("faults"),
+      NODE_OPTIONS: faultsOption,
       ...environment,
     },
   });

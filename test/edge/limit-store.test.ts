@@ -1,7 +1,6 @@
 /** The limiter's store over the embedded Redis, real where this machine has it, and over its stand-in. */
 import { expect, test } from "vitest";
-import { startRedis } from "../../src/local/redis.ts";
-import type { RedisClient } from "../../src/local/redis-client.ts";
+import { type RedisClient, startRedis } from "../../src/local/redis.ts";
 import { createRedisMock } from "../../src/local/redis-mock.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
 import type { BucketAsk, BucketReply } from "../../src/middleware/rate-limit/limit-store.ts";

@@ -3,8 +3,7 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { isOnPath, spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { LocalError } from "../../src/local/local-error.ts";
-import { connectRedis, type LocalRedis, startRedis } from "../../src/local/redis.ts";
-import type { RedisReply } from "../../src/local/redis-client.ts";
+import { connectRedis, type LocalRedis, type RedisReply, startRedis } from "../../src/local/redis.ts";
 import { isAlive } from "../support/origin-process.ts";
 
 const hasServer = isOnPath("redis-server");
@@ -99,34 +98,16 @@ describe.each(kinds)("the embedded %s", (kind) => {
     expect(error).toEqual(expect.stringMatching(message));
   });
 
-  it("runs transactions atomically", async () => {
-    const redis = await start(kind);
-    const transaction = (): ReturnType<LocalRedis["client"]["transaction"]> =>
-      redis.client.transaction([
-        ["INCR", "n"],
-        ["SET", "seen", "x"],
-        ["INCR", "n"],
-      ]);
-    const results = await Promise.all([transaction(), redis.client.run(["INCR", "n"]), transaction()]);
-    const ok = expect.anything();
-    expect(results).toEqual([
-      [{ result: 1 }, { result: ok }, { result: 2 }],
-      { result: 3 },
-      [{ result: 4 }, { result: ok }, { result: 5 }],
-    ]);
-  });
-
   it("has its own data", async () => {
     const [first, second] = [await start(kind), await start(kind)];
     await first.client.run(["SET", "a", "1"]);
     expect(await replies(second, ["GET", "a"])).toEqual([null]);
   });
 
-  it("exits when stopped, and can be stopped again", async () => {
+  it("can be stopped again", async () => {
     const redis = await start(kind);
     await redis.stop();
     await redis.stop();
-    expect(await redis.exited).toEqual({ code: 0, signal: null });
   });
 
   it("does not start after its start was cancelled", async () => {
@@ -135,6 +116,12 @@ describe.each(kinds)("the embedded %s", (kind) => {
 });
 
 describe.runIf(hasServer)("the embedded redis-server", () => {
+  it("exits when stopped", async () => {
+    const redis = await start("redis-server");
+    await redis.stop();
+    expect(await redis.exited).toEqual({ code: 0, signal: null });
+  });
+
   it("that is cancelled while it starts rejects with the reason", async () => {
     const controller = new AbortController();
     const starting = start("redis-server", controller.signal);
@@ -147,7 +134,6 @@ describe.runIf(hasServer)("the embedded redis-server", () => {
     await redis.client.run(["SHUTDOWN", "NOSAVE"]).catch(() => {});
     await redis.exited;
     await expect(redis.client.run(["PING"])).rejects.toThrow();
-    await expect(redis.client.transaction([["PING"]])).rejects.toThrow();
   });
 
   it("stops when its parent is killed", async () => {
@@ -193,7 +179,6 @@ describe("an external Redis", () => {
     expect(redis.kind).toBe("external");
     expect(await redis.client.run(["SET", "a", "1"])).toEqual({ result: Buffer.from("OK") });
     await redis.stop();
-    await redis.exited;
 
     for (const url of [`redis://:wrong@127.0.0.1:${port}`, `redis://127.0.0.1:${port}`]) {
       const failure = connectRedis(url);

@@ -3,10 +3,10 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
-import { createMetricStore } from "../../src/local/telemetry/metric-store.ts";
+import { createMetricStore } from "../../src/local/telemetry/metrics.ts";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { createReceiverApp, type Stores } from "../../src/local/telemetry/receiver.ts";
-import { createLogStore, createTraceStore } from "../../src/local/telemetry/stores.ts";
+import { createTraceStore } from "../../src/local/telemetry/traces.ts";
 
 /** `hangs`: accepts requests and never responds. `cuts`: closes the connection. `away`: the port refuses connections. */
 export type Behaviour = "well" | "hangs" | "fails" | "cuts" | "away";
@@ -25,13 +25,14 @@ export interface Collector extends Pick<Stores, "traces" | "metrics"> {
 }
 
 /** More than any test sends. */
-const MANY = { maxTraces: 50_000, maxCharacters: 512 * 1024 * 1024 };
+const MAX_TRACES = 50_000;
+const MAX_SIZE = 512 * 1024 * 1024;
 
 export const startCollector = async (): Promise<Collector> => {
   const stores: Stores = {
-    traces: createTraceStore(MANY),
+    traces: createTraceStore(MAX_TRACES, MAX_SIZE),
     metrics: createMetricStore(),
-    logs: createLogStore(),
+    logs: [],
   };
   const bodies: string[] = [];
   let behaviour: Behaviour = "well";

@@ -25,10 +25,6 @@ export interface OriginProcess {
   kill(): Promise<void>;
 }
 
-const MODULES = {
-  faults: join(import.meta.dirname, "faults.ts"),
-  watchdog: join(projectFolder, "src/local/exit-with-parent.ts"),
-};
 const SAY_TIMEOUT_MS = 20_000;
 
 const parse = (line: string): LogEntry => {
@@ -40,8 +36,8 @@ const parse = (line: string): LogEntry => {
   }
 };
 
-export const importOption = (module: keyof typeof MODULES): string =>
-  `--import=${pathToFileURL(MODULES[module]).href}`;
+/** Node's option that loads the faults. */
+export const faultsOption = `--import=${pathToFileURL(join(import.meta.dirname, "faults.ts")).href}`;
 
 /** With nothing behind it, and addresses that refuse. */
 export const ALONE = {
@@ -53,11 +49,9 @@ export const ALONE = {
 
 export interface RunOptions {
   readonly environment?: Readonly<Record<string, string>>;
-  /** Whether it ends with the test's process, should that be killed. @default true */
-  readonly isWatched?: boolean;
 }
 
-export const runOrigin = ({ environment = {}, isWatched = true }: RunOptions = {}): OriginProcess => {
+export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess => {
   const entries: LogEntry[] = [];
   const looks = new Set<() => void>();
   const look = (): void => {
@@ -66,9 +60,9 @@ export const runOrigin = ({ environment = {}, isWatched = true }: RunOptions = {
   const child = spawnChild({
     name: "the origin",
     command: process.execPath,
-    args: [...(isWatched ? [importOption("watchdog")] : []), join(projectFolder, "src/origin/main.ts")],
+    args: [join(projectFolder, "src/origin/main.ts")],
     cwd: projectFolder,
-    ipc: isWatched,
+    endsWithParent: "SIGTERM",
     env: {
       PATH: process.env["PATH"],
       ...compileCache,

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
-import { bundleEdge, type EdgeBundle } from "../../src/local/edge-bundle.ts";
+import { bundleEdge, type EdgeBundle } from "../../src/local/edge.ts";
 import { erasePostgres, startPostgres } from "../../src/local/postgres.ts";
 import { connectRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";

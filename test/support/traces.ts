@@ -1,7 +1,7 @@
 /** Traces as they were received: which request they are of, when they are whole, and what is below what. */
 import { expect } from "vitest";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
-import type { TraceStore } from "../../src/local/telemetry/stores.ts";
+import type { TraceStore } from "../../src/local/telemetry/traces.ts";
 
 export const EDGE = "breakwater-edge";
 export const ORIGIN = "breakwater-origin";

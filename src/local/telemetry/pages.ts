@@ -1,9 +1,8 @@
 /** The receiver's pages: the list of traces, and a trace as a waterfall. They contain no script and no inline style. */
 import { html } from "hono/html";
 import { clockTime, durationText } from "../log-format.ts";
-import { plainText } from "./otlp-values.ts";
-import type { Trace } from "./stores.ts";
-import { type SpanRow, type TraceSummary, traceSummary, waterfall } from "./trace-view.ts";
+import { plainText } from "./otlp.ts";
+import { type SpanRow, type Trace, type TraceSummary, traceSummary, waterfall } from "./traces.ts";
 
 export const page = (title: string, main: unknown) => html`<!doctype html>
 <html lang="en">
@@ -38,7 +37,11 @@ const nameOf = ({ name }: { readonly name: string }): string => (name === "" ? "
 const statusView = ({ httpStatus, status, errors }: TraceSummary) => html`
 ${httpStatus ?? (status === "ok" ? "ok" : "")} ${errors > 0 && html`<span class="error">✕ ${countText(errors, "error")}</span>`}`;
 
-const traceRow = (trace: TraceSummary, services: readonly string[]) => html`<tr>
+/** @param traces in the order in which they are shown */
+export const tracesPage = (traces: readonly TraceSummary[]) => {
+  const services = [...new Set(traces.flatMap((trace) => trace.services))].sort();
+  const rows = traces.map(
+    (trace) => html`<tr>
 <td><a class="name" href="/traces/${trace.traceId}">${nameOf(trace)}</a>${trace.isComplete ? "" : " (its root span is missing)"}</td>
 <td>${statusView(trace)}</td>
 <td>${duration(trace.durationMs)}</td>
@@ -46,27 +49,25 @@ const traceRow = (trace: TraceSummary, services: readonly string[]) => html`<tr>
 <td>${trace.services.map((service) => serviceView(service, services))}</td>
 <td>${trace.spans}</td>
 </tr>
-`;
-
-/** @param traces in the order in which they are shown */
-export const tracesPage = (traces: readonly TraceSummary[]) => {
-  const services = [...new Set(traces.flatMap((trace) => trace.services))].sort();
-  const columns = ["Request", "Status", "Duration", "Time", "Services", "Spans"];
+`,
+  );
   return page(
     "Traces",
     html`<p><code>/traces/</code> and a response's <code>x-request-id</code>, or its first 8 digits, shows its trace.</p>
 ${traces.length === 0 && html`<p>None yet: send a request and reload. Requests that are not sampled have no trace.</p>`}
 <table>
-<thead><tr>${columns.map((column) => html`<th scope="col">${column}</th>`)}</tr></thead>
+<thead><tr><th>Request</th><th>Status</th><th>Duration</th><th>Time</th><th>Services</th><th>Spans</th></tr></thead>
 <tbody>
-${traces.map((trace) => traceRow(trace, services))}</tbody>
+${rows}</tbody>
 </table>`,
   );
 };
 
-const attributesView = ({ span, offsetMs, isParentMissing }: SpanRow) => {
+/** Attributes of SVG, unlike an element's style, are not subject to the Content-Security-Policy. */
+const spanView = (row: SpanRow, lengthMs: number, services: readonly string[]) => {
+  const { span, depth, offsetMs, isParentMissing } = row;
   const { service, instance, kind, spanId, parentSpanId, status, statusMessage } = span;
-  const fields: Readonly<Record<string, string | undefined>> = {
+  const fields = {
     service,
     instance,
     kind,
@@ -75,22 +76,14 @@ const attributesView = ({ span, offsetMs, isParentMissing }: SpanRow) => {
     parent: isParentMissing ? `${parentSpanId} (missing)` : parentSpanId,
     status: statusMessage === "" ? status : `${status}: ${statusMessage}`,
   };
-  const attributes = Object.entries(span.attributes).map(([key, value]) => [key, plainText(value)] as const);
-  const rows = [...Object.entries(fields), ...attributes].filter(([, text]) => text !== undefined);
-  return html`<table class="attributes">
-${rows.map(([key, text]) => html`<tr><th scope="row">${key}</th><td>${text}</td></tr>\n`)}</table>`;
-};
-
-/** Attributes of SVG, unlike an element's style, are not subject to the Content-Security-Policy. */
-const spanView = (row: SpanRow, lengthMs: number, services: readonly string[]) => {
-  const { span, depth, offsetMs } = row;
+  const details = [...Object.entries(fields), ...Object.entries(span.attributes)];
   const percent = (ms: number): string => (lengthMs <= 0 ? "0" : `${((ms / lengthMs) * 100).toFixed(3)}%`);
-  const isError = span.status === "error";
   return html`<li><details><summary>
-<span class="name">${"\u00a0\u00a0".repeat(depth)}${nameOf(span)} ${isError && html`<span class="error">✕ error</span>`} ${serviceView(span.service, services)}</span>
-<svg class="color${services.indexOf(span.service) % COLORS}" aria-hidden="true"><rect x="${percent(offsetMs)}" width="${percent(span.durationMs)}" height="100%"/></svg>
+<span class="name">${"\u00a0\u00a0".repeat(depth)}${nameOf(span)} ${status === "error" && html`<span class="error">✕ error</span>`} ${serviceView(service, services)}</span>
+<svg class="color${services.indexOf(service) % COLORS}" aria-hidden="true"><rect x="${percent(offsetMs)}" width="${percent(span.durationMs)}" height="100%"/></svg>
 ${duration(span.durationMs)}
-</summary>${attributesView(row)}</details></li>
+</summary><table class="attributes">
+${details.map(([key, value]) => value !== undefined && html`<tr><th scope="row">${key}</th><td>${plainText(value)}</td></tr>\n`)}</table></details></li>
 `;
 };
 
@@ -103,7 +96,6 @@ export const tracePage = (trace: Trace) => {
     html`<p>${statusView(summary)} in ${duration(summary.durationMs)}, ${clockTime(new Date(summary.startedAt))}, ${countText(summary.spans, "span")}: ${services.map((service) => serviceView(service, services))}</p>
 <p>Trace <code>${trace.traceId}</code>, request <code>${summary.requestId}</code> (<a href="/traces/${trace.traceId}.json">JSON</a>)</p>
 ${rows.some(({ isParentMissing }) => isParentMissing) && html`<p>A parent span is missing: not received yet, not sampled, or dropped.</p>`}
-${trace.droppedSpans > 0 && html`<p class="error">${countText(trace.droppedSpans, "span")} arrived when the trace was full and ${trace.droppedSpans === 1 ? "is" : "are"} not shown.</p>`}
 <ol class="waterfall">
 ${rows.map((row) => spanView(row, lengthMs, services))}</ol>
 <p>Times are by the clock of each machine. Open a span for its attributes.</p>`,
@@ -111,22 +103,19 @@ ${rows.map((row) => spanView(row, lengthMs, services))}</ol>
 };
 
 export const STYLE = `
-:root { color-scheme: light dark; --line: light-dark(#dbe1e8, #303b48); --error: light-dark(#b3261e, #ff9189); }
+:root { color-scheme: light dark; }
 body { margin: 0 auto; padding: 0 1rem 4rem; max-width: 80rem; font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-nav { display: flex; flex-wrap: wrap; gap: 1.25rem; padding: .75rem 0; border-bottom: 1px solid var(--line); }
+nav { display: flex; gap: 1.25rem; padding: .75rem 0; }
 code, .number, .name { font-family: ui-monospace, monospace; font-size: .875em; }
-.number { white-space: nowrap; text-align: right; }
-.error { color: var(--error); font-weight: 600; }
-table { width: 100%; border-collapse: collapse; font-size: .9rem; }
-th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-th { font-weight: 400; opacity: .7; }
+.number { white-space: nowrap; }
+.error { color: light-dark(#b3261e, #ff9189); font-weight: 600; }
+table { width: 100%; border-collapse: collapse; }
+th, td { padding: .4rem .9rem .4rem 0; border-bottom: 1px solid #8888; text-align: left; vertical-align: top; }
 .color0 { --color: #2f7fd1; } .color1 { --color: #2f9157; } .color2 { --color: #a8710f; }
 .color3 { --color: #8a5cc9; } .color4 { --color: #12898a; } .color5 { --color: #c2508b; }
 .service { white-space: nowrap; border-bottom: .15em solid var(--color); }
 .waterfall { padding: 0; list-style: none; }
-.waterfall li { border-bottom: 1px solid var(--line); }
 summary { display: grid; grid-template-columns: 5fr 6fr 6rem; gap: .75rem; align-items: center; padding: .3rem 0; cursor: pointer; }
 svg { width: 100%; height: .7rem; }
 rect { fill: var(--color); min-width: 2px; }
-.attributes { margin: .25rem 0 1rem 1.5rem; }
 `;

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
-import { bundleEdge, type EdgeBundle } from "../../../src/local/edge-bundle.ts";
+import { bundleEdge, type EdgeBundle } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import type { Bench } from "../support/bench.ts";

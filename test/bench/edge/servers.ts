@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
-import type { EdgeBundle } from "../../../src/local/edge-bundle.ts";
+import type { EdgeBundle } from "../../../src/local/edge.ts";
 import type { Cores } from "../support/cores.ts";
 import type { ProgramProcess } from "../support/program-process.ts";
 import { startWorkerd, type WorkerdOptions } from "../support/workerd.ts";

@@ -1,8 +1,12 @@
 /** Redis behind its bridge, with everything that the origins publish there for the edge. */
 import { randomBytes } from "node:crypto";
 import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
-import { type LocalRedis, startRedis } from "../../../src/local/redis.ts";
-import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
+import {
+  type LocalRedis,
+  type RedisClient,
+  type RedisCommand,
+  startRedis,
+} from "../../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../../src/middleware/auth/api-keys.ts";
 import { publishedBlocklistName, writeParts } from "../../../src/middleware/blocklist/snapshot.ts";
@@ -69,7 +73,6 @@ const countScripts = (client: RedisClient): { client: RedisClient; calls: Readon
         count(command);
         return client.run(command);
       },
-      transaction: (commands) => client.transaction(commands),
     },
   };
 };

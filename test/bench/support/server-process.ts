@@ -1,11 +1,7 @@
 /** A server under test: a Node process whose log goes to a file, and which ends with the benchmark. */
-
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import { pathToFileURL } from "node:url";
 import { type Child, spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
-import { projectFolder } from "../../../src/local/state-dir.ts";
 import { exchange } from "./exchange.ts";
 
 export interface ServerOptions {
@@ -42,7 +38,6 @@ const POLL_MS = 50;
 
 /** `exec`: the shell only redirects, and is then the server itself. */
 const LOGGED = 'log="$0"; exec "$@" >"$log"';
-const WATCHDOG = pathToFileURL(join(projectFolder, "src/local/exit-with-parent.ts")).href;
 
 /**
  * Starts it and waits until it answers.
@@ -54,9 +49,9 @@ export const startServer = async (options: ServerOptions): Promise<ServerProcess
   const child = spawnChild({
     name,
     command: "/bin/sh",
-    args: ["-c", LOGGED, log, ...before, process.execPath, "--import", WATCHDOG, ...args],
+    args: ["-c", LOGGED, log, ...before, process.execPath, ...args],
     cwd: folder,
-    ipc: true,
+    endsWithParent: "SIGTERM",
     env: {
       PATH: process.env["PATH"],
       NODE_ENV: "production",

@@ -15,7 +15,9 @@ import { startSpanSink } from "./span-sink.ts";
 
 const stops = new CleanupStack();
 const ending = new AbortController();
-const send = (message: ServicesMessage): void => void process.send?.(message, () => undefined);
+const send = (message: ServicesMessage): void => void process.stdout.write(`${JSON.stringify(message)}\n`);
+// The pipe is closed once the benchmark has been killed.
+process.stdout.on("error", () => undefined);
 
 const startEmbedded = async (): Promise<string> => {
   const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-"));
@@ -65,4 +67,3 @@ const end = async (): Promise<void> => {
 };
 process.on("SIGTERM", end);
 process.on("SIGINT", end);
-process.on("disconnect", end);

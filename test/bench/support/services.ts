@@ -40,10 +40,11 @@ export const startServices = async (
     name: "the benchmark's services",
     command: process.execPath,
     args: [fileURLToPath(new URL("./services-process.ts", import.meta.url))],
-    ipc: true,
-    onMessage: (message) => {
-      // The one process that sends them is of this folder.
-      const told = message as ServicesMessage;
+    endsWithParent: "SIGTERM",
+    onLine: (line) => {
+      if (!line.startsWith("{")) return;
+      // The one process that writes them is of this folder.
+      const told = JSON.parse(line) as ServicesMessage;
       if (told.kind === "notice") onNotice(told.line);
       else if (told.kind === "failed") ready.reject(new LocalError(told.reason));
       else ready.resolve(told.services);

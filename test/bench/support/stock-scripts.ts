@@ -3,7 +3,7 @@
  * name that it has with that line gets it by the other.
  */
 import { createHash } from "node:crypto";
-import type { RedisClient, RedisCommand } from "../../../src/local/redis-client.ts";
+import type { RedisClient, RedisCommand } from "../../../src/local/redis.ts";
 
 const FIRST_LINE = /^#!lua flags=allow-key-locking\r?\n/;
 
@@ -38,6 +38,5 @@ export const withStockScripts = (client: RedisClient): RedisClient => {
   const scripts = new StockScripts();
   return {
     run: (command) => client.run(scripts.translate(command)),
-    transaction: (commands) => client.transaction(commands.map((command) => scripts.translate(command))),
   };
 };

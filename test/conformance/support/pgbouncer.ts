@@ -6,7 +6,7 @@ import { join } from "node:path";
 import pg from "pg";
 import { isOnPath, spawnChild } from "../../../src/local/child-process.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import { findOrCreateSystemUser, isRoot } from "../../../src/local/postgres-paths.ts";
+import { findOrCreateSystemUser, isRoot } from "../../../src/local/postgres.ts";
 import { until } from "./poll.ts";
 
 /** Debian's path, which is not on every PATH. */

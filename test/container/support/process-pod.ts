@@ -12,7 +12,6 @@ import { spawnChild } from "../../../src/local/child-process.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { FILE_VARIABLE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
-import { importOption } from "../../support/origin-process.ts";
 import { readFinalStage } from "./dockerfile.ts";
 import { testEnvironment } from "./environment.ts";
 import { freshHost, type Pod } from "./pod.ts";
@@ -89,13 +88,9 @@ export const startProcessPod = async (plan: PodPlan, { root }: Layout, backing: 
   const child = spawnChild({
     name: "the pod",
     command: process.execPath,
-    args: [
-      ...permissions,
-      importOption("watchdog"),
-      ...command.map((word) => (word.startsWith("/app/") ? join(root, word) : word)),
-    ],
+    args: [...permissions, ...command.map((word) => (word.startsWith("/app/") ? join(root, word) : word))],
     cwd: root,
-    ipc: true,
+    endsWithParent: "SIGTERM",
     env: {
       ...environment,
       [FILE_VARIABLE]: environment[FILE_VARIABLE] ?? file,

@@ -2,15 +2,7 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, it, test } from "vitest";
 import { isOnPath } from "../../../src/local/child-process.ts";
 import { isToolRequired } from "../../support/required-tools.ts";
-import {
-  counter,
-  gauge,
-  histogram,
-  metrics,
-  START_MS,
-  startReceiver,
-  type TestReceiver,
-} from "./support/otlp.ts";
+import { counter, gauge, histogram, metrics, startReceiver, type TestReceiver } from "./support/otlp.ts";
 
 const INSTANCE = 'instance="0b6b6a5e-3e39-4a5c-9a56-1f1d8f3d2a11",job="breakwater-edge"';
 
@@ -65,33 +57,54 @@ describe("metrics", () => {
     ]);
   });
 
-  it("are the last ones by their own time, separate for each instance", async () => {
+  it("are the last ones, separate for each instance", async () => {
     const receiver = await startReceiver();
-    const at = (ms: number, number: number): object => ({
-      name: "c",
-      sum: {
-        aggregationTemporality: 2,
-        isMonotonic: true,
-        dataPoints: [{ timeUnixNano: `${START_MS + ms}000000`, asInt: number }],
-      },
-    });
     const of = (instance: string) => ({ "service.name": "edge", "service.instance.id": instance });
-    for (const [instance, ms, number] of [
-      ["i", 10, 1],
-      ["j", 10, 7],
-      ["i", 20, 5],
-      ["i", 15, 3],
+    for (const [instance, number] of [
+      ["i", 1],
+      ["j", 7],
+      ["i", 5],
     ] as const) {
-      await receiver.send("metrics", metrics([at(ms, number)], of(instance)));
+      await receiver.send("metrics", metrics([counter("c", number)], of(instance)));
     }
-    await receiver.send("metrics", metrics([at(0, 9)], { "service.name": "edge" }));
-    expect(await exposed(receiver)).toEqual([
-      "# HELP c_total c",
-      "# TYPE c_total counter",
+    await receiver.send("metrics", metrics([counter("c", 9)], { "service.name": "edge" }));
+    expect((await exposed(receiver)).slice(2)).toEqual([
       'c_total{instance="i",job="edge"} 5',
       'c_total{instance="j",job="edge"} 7',
       'c_total{job="edge"} 9',
     ]);
+  });
+
+  it("with attributes that are too long are rejected", async () => {
+    const receiver = await startReceiver();
+    const response = await receiver.send("metrics", metrics([counter("a", 1, { a: "x".repeat(9_000) })]));
+    expect(await response.json()).toMatchObject({ partialSuccess: { rejectedDataPoints: "1" } });
+    expect(receiver.metrics.size).toBe(0);
+  });
+
+  it.each([
+    ["http.server.request.duration", "s", "http_server_request_duration_seconds"],
+    ["circuit_breaker.state_changes", "{change}", "circuit_breaker_state_changes"],
+    ["wait_seconds", "s", "wait_seconds"],
+    ["memory.used", "By", "memory_used_bytes"],
+    ["memory.part", "1", "memory_part_ratio"],
+    ["odd", "furlong", "odd_furlong"],
+    ["a--b..c", "", "a_b_c"],
+    ["2xx", "", "_2xx"],
+    ["constructor", "constructor", "constructor"],
+  ])("named %s in %s become %s", async (name, unit, expected) => {
+    const receiver = await startReceiver();
+    await receiver.send("metrics", metrics([{ ...gauge(name, 1), unit }]));
+    expect((await exposed(receiver))[1]).toBe(`# TYPE ${expected} gauge`);
+  });
+
+  it("have labels with valid names, which do not replace the receiver's own", async () => {
+    const receiver = await startReceiver();
+    const values = { "1st": "x", "a..b": true, c: "", d: ["x"], job: "j", le: "0.1" };
+    await receiver.send("metrics", metrics([counter("a", 1, values)]));
+    expect((await exposed(receiver)).at(-1)).toBe(
+      `a_total{${INSTANCE},a_b="true",d="[\\"x\\"]",exported_job="j",exported_le="0.1",key_1st="x"} 1`,
+    );
   });
 
   it("cannot inject lines", async () => {

@@ -77,7 +77,7 @@ describe("the list", () => {
     const ids = ["3", "2", "1"].map(traceId);
     expect(linked(await receiver.text("/"))).toEqual(ids);
     expect(await receiver.json("/traces.json")).toMatchObject({
-      traces: ids.map((id) => ({ traceId: id, route: "/products" })),
+      traces: ids.map((id) => ({ traceId: id })),
     });
   });
 

@@ -1,14 +1,12 @@
 import { once } from "node:events";
 import { request } from "node:http";
 import { connect } from "node:net";
-import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { startTelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import {
   attributes,
   counter,
   exampleTrace,
-  histogram,
   logs,
   metrics,
   REQUEST_ID,
@@ -36,7 +34,6 @@ describe("an export", () => {
           traceId: TRACE_ID,
           requestId: REQUEST_ID,
           name: "GET /products/:id",
-          route: "/products/:id",
           startedAt: new Date(START_MS).toISOString(),
           durationMs: 40,
           status: "error",
@@ -44,7 +41,6 @@ describe("an export", () => {
           services: ["breakwater-edge", "breakwater-origin"],
           spans: 5,
           errors: 1,
-          droppedSpans: 0,
           isComplete: true,
         },
       ],
@@ -77,19 +73,6 @@ describe("an export", () => {
         attributes: values,
       },
     ]);
-  });
-
-  it("is shortened if it is very long", async () => {
-    const receiver = await startReceiver();
-    const many = Object.fromEntries(Array.from({ length: 100 }, (_, n) => [`a${n}`, "x".repeat(20_000)]));
-    await receiver.send(
-      "traces",
-      traces("edge", [span({ id: "1", name: "n".repeat(20_000), attributes: many })]),
-    );
-    const [kept] = receiver.traces.get(TRACE_ID)?.spans ?? [];
-    expect(kept?.name).toBe(`${"n".repeat(16_384)}…`);
-    expect(Object.keys(kept?.attributes ?? {})).toHaveLength(64);
-    expect(kept?.attributes["a63"]).toBe(`${"x".repeat(16_384)}…`);
   });
 
   it("can use any attribute name", async () => {
@@ -133,7 +116,7 @@ describe("an export", () => {
     };
     const observed = {
       observedTimeUnixNano: `${START_MS + 9}000000`,
-      body: { intValue: "12345678901234567890" },
+      body: { intValue: [] },
     };
     const rejected = await receiver.send("logs", logs([record, observed]));
     expect([rejected.status, await rejected.json()]).toEqual([
@@ -144,7 +127,7 @@ describe("an export", () => {
         ),
       },
     ]);
-    await receiver.send("logs", logs([record, { ...observed, body: { intValue: "9007199254740993" } }]));
+    await receiver.send("logs", logs([record, { ...observed, body: { intValue: "7" } }]));
     expect(await receiver.json("/logs.json")).toEqual({
       logs: [
         {
@@ -152,7 +135,7 @@ describe("an export", () => {
           severityNumber: 0,
           severityText: "",
           eventName: "",
-          body: "9007199254740993",
+          body: 7,
           service: "breakwater-origin",
           attributes: {},
         },
@@ -174,17 +157,6 @@ describe("an export", () => {
     const receiver = await startReceiver();
     const response = await receiver.send(signal, {});
     expect([response.status, await response.json()]).toEqual([200, {}]);
-  });
-
-  it("can be compressed with gzip", async () => {
-    const receiver = await startReceiver();
-    const response = await fetch(`${receiver.url}/v1/traces`, {
-      method: "POST",
-      headers: { "content-type": "application/json; charset=utf-8", "content-encoding": "gzip" },
-      body: gzipSync(JSON.stringify(exampleTrace[0])),
-    });
-    expect(response.status).toBe(200);
-    expect(receiver.traces.get(TRACE_ID)?.spans).toHaveLength(3);
   });
 });
 
@@ -274,22 +246,10 @@ describe("the receiver rejects", () => {
       "is nested deeper than 8",
     ],
     [
-      "an invalid number",
-      "metrics",
-      metrics([{ name: "g", gauge: { dataPoints: [{ asDouble: "1x" }] } }]),
-      `${at("metrics")}.gauge.dataPoints[0].asDouble: Invalid string`,
-    ],
-    [
       "points of another type",
       "metrics",
       metrics([{ name: "s", sum: { dataPoints: 1 } }]),
       `${at("metrics")}.sum.dataPoints: Invalid input: expected array`,
-    ],
-    [
-      "a fractional count",
-      "metrics",
-      metrics([histogram("h", { count: 1.5 })]),
-      "count: Invalid number: must be a multiple of 1",
     ],
     [
       "a record's body that is not an AnyValue",
@@ -302,32 +262,21 @@ describe("the receiver rejects", () => {
     const response = await receiver.send(signal, body);
     expect(response.status).toBe(400);
     expect(await response.json()).toEqual({ message: expect.stringContaining(message) });
-    expect([receiver.traces.size, receiver.metrics.size, receiver.logs.all().length]).toEqual([0, 0, 0]);
+    expect([receiver.traces.all().length, receiver.metrics.size, receiver.logs.length]).toEqual([0, 0, 0]);
   });
 
   it.each([
-    [
-      "protobuf",
-      { "content-type": "application/x-protobuf" },
-      /^send OTLP as application\/json .*, not application\/x-protobuf$/,
-    ],
-    ["a page's form", { "content-type": "text/plain" }, /, not text\/plain$/],
-    ["another compression", { "content-encoding": "br" }, /only content-encoding is gzip/],
-  ])("%s with 415 and the supported format", async (_, headers, message) => {
+    ["protobuf", { "content-type": "application/x-protobuf" }],
+    ["a page's form", { "content-type": "text/plain" }],
+    ["compression", { "content-encoding": "gzip" }],
+  ])("%s with 415 and the supported format", async (_, headers) => {
     const receiver = await startReceiver();
     const response = await receiver.send("traces", exampleTrace[0] ?? {}, headers);
     expect(response.status).toBe(415);
-    expect(await response.json()).toEqual({ message: expect.stringMatching(message) });
-    expect(receiver.traces.size).toBe(0);
-  });
-
-  it("a body that is not gzip, contrary to its encoding", async () => {
-    const receiver = await startReceiver();
-    const response = await receiver.send("traces", "{}", { "content-encoding": "gzip" });
-    expect([response.status, await response.json()]).toEqual([
-      400,
-      { message: expect.stringMatching(/not gzip/) },
-    ]);
+    expect(await response.json()).toEqual({
+      message: expect.stringMatching(/^send OTLP as application\/json .*, not compressed$/),
+    });
+    expect(receiver.traces.all()).toEqual([]);
   });
 
   it("a body over 4 MiB, but not one of 4 MiB", async () => {
@@ -339,15 +288,6 @@ describe("the receiver rejects", () => {
       413,
       { message: expect.stringContaining("more than 4194304 bytes") },
     ]);
-  });
-
-  it("a body that exceeds 4 MiB when decompressed", async () => {
-    const receiver = await startReceiver();
-    const body = gzipSync(`{"x":"${"x".repeat(64 * MEBIBYTE)}"}`, { level: 1 });
-    expect(body.length).toBeLessThan(4 * MEBIBYTE);
-    const headers = { "content-type": "application/json", "content-encoding": "gzip" };
-    const response = await fetch(`${receiver.url}/v1/traces`, { method: "POST", headers, body });
-    expect(response.status).toBe(413);
   });
 
   it.each([
@@ -378,20 +318,6 @@ describe("the receiver rejects", () => {
 });
 
 describe("a partial success", () => {
-  it("reports the spans of a full trace", async () => {
-    const receiver = await startReceiver();
-    const spans = Array.from({ length: 503 }, (_, index) => span({ id: (index + 1).toString(16) }));
-    const response = await receiver.send("traces", traces("a", spans));
-    expect([response.status, await response.json()]).toEqual([
-      200,
-      {
-        partialSuccess: { rejectedSpans: "3", errorMessage: "the trace is full" },
-      },
-    ]);
-    expect(await receiver.json("/traces.json")).toMatchObject({ traces: [{ spans: 500, droppedSpans: 3 }] });
-    expect(await receiver.text(`/traces/${TRACE_ID}`)).toContain("3 spans arrived when the trace was full");
-  });
-
   it("reports the metric points that Prometheus cannot express, and stores the others", async () => {
     const receiver = await startReceiver();
     const response = await receiver.send(
@@ -403,25 +329,11 @@ describe("a partial success", () => {
           sum: { aggregationTemporality: 1, isMonotonic: true, dataPoints: [{ asInt: "1" }, { asInt: "2" }] },
         },
         { name: "none", gauge: { dataPoints: [{ timeUnixNano: "1" }] } },
-        // opentelemetry-proto, examples/metrics.json has three buckets about one bound.
-        histogram("buckets", { count: 3, sum: 3, bucketCounts: [1, 1, 1], explicitBounds: [1] }),
-        histogram("descending", { count: 3, sum: 3, bucketCounts: [1, 1, 1], explicitBounds: [2, 1] }),
-        histogram("total", { count: 4, sum: 3, bucketCounts: ["1", "2"], explicitBounds: [1] }),
       ]),
     );
     expect([response.status, await response.json()]).toEqual([
       200,
-      {
-        partialSuccess: {
-          rejectedDataPoints: "6",
-          errorMessage: [
-            "delta_total: not a cumulative and consistent value",
-            ...["none", "buckets_seconds", "descending_seconds", "total_seconds"].map(
-              (name) => `${name}: not a cumulative and consistent value`,
-            ),
-          ].join("; "),
-        },
-      },
+      { partialSuccess: { rejectedDataPoints: "3", errorMessage: "Prometheus cannot express the points" } },
     ]);
     expect(receiver.metrics.size).toBe(1);
   });
@@ -450,16 +362,10 @@ describe("the receiver", () => {
     await closed;
   });
 
-  it("does not start if its port is taken or the start was cancelled", async () => {
+  it("does not start if its port is taken", async () => {
     const { url } = await startReceiver();
     const port = Number(new URL(url).port);
     await expect(startTelemetryReceiver({ port })).rejects.toThrow("EADDRINUSE");
-    const reason = new Error("cancelled");
-    await expect(startTelemetryReceiver({ port: 0, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-    const late = new AbortController();
-    const starting = startTelemetryReceiver({ port: 0, signal: late.signal });
-    late.abort(reason);
-    await expect(starting).rejects.toBe(reason);
   });
 
   it("responds to HEAD without a body", async () => {

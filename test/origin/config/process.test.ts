@@ -19,8 +19,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const run = async (script: string, env: Readonly<Record<string, string>>, ...options: readonly string[]) => {
-  const child = spawn(process.execPath, [join(root, script), ...options], {
+const config = ["src/local/admin.ts", "config"];
+
+const run = async (command: readonly string[], env: Readonly<Record<string, string>>) => {
+  const child = spawn(process.execPath, command, {
+    cwd: root,
     env: { PATH: process.env["PATH"], ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -29,14 +32,14 @@ const run = async (script: string, env: Readonly<Record<string, string>>, ...opt
 };
 
 test("npm run config names all twelve faults and exits 78", async () => {
-  const { out, err, code } = await run("src/local/config.ts", { ...twelveEnvironment, CONFIG_FILE: file });
+  const { out, err, code } = await run(config, { ...twelveEnvironment, CONFIG_FILE: file });
   expect({ out, code }).toEqual({ out: "", code: 78 });
   for (const fault of TWELVE) expect(err).toContain(`\n  ${fault}\n`);
   expect(err).not.toContain("hunter2");
 });
 
 test("the origin names all twelve faults in one line of its log and exits 78", async () => {
-  const { out, code } = await run("src/origin/main.ts", { ...twelveEnvironment, CONFIG_FILE: file });
+  const { out, code } = await run(["src/origin/main.ts"], { ...twelveEnvironment, CONFIG_FILE: file });
   const lines = out.trim().split("\n");
   expect(lines).toHaveLength(1);
   const { message } = JSON.parse(lines[0] ?? "");
@@ -47,14 +50,14 @@ test("the origin names all twelve faults in one line of its log and exits 78", a
 
 test("npm run config prints the values in force without secrets", async () => {
   const DATABASE_URL = "postgres://app:hunter2@db.example/app";
-  const { out, err, code } = await run("src/local/config.ts", { ...valid, DATABASE_URL });
+  const { out, err, code } = await run(config, { ...valid, DATABASE_URL });
   expect({ err, code }).toEqual({ err: "", code: 0 });
   expect(out).toMatch(/^database\.url +postgres:\/\/\*\*\*@db\.example\/app +DATABASE_URL$/m);
   expect(out).not.toMatch(/hunter2|AAAA/);
 });
 
 test("npm run config names a file that is not there, and exits 78", async () => {
-  const { err, code } = await run("src/local/config.ts", { ...valid, CONFIG_FILE: join(folder, "none") });
+  const { err, code } = await run(config, { ...valid, CONFIG_FILE: join(folder, "none") });
   expect(err).toBe(
     `✗ configuration: 1 fault\n  the configuration file ${join(folder, "none")} (named by CONFIG_FILE) cannot be read: ENOENT: no such file or directory, open '${join(folder, "none")}'\n`,
   );
@@ -62,7 +65,7 @@ test("npm run config names a file that is not there, and exits 78", async () => 
 });
 
 test("npm run config -- --markdown needs no configuration", async () => {
-  const { out, code } = await run("src/local/config.ts", {}, "--markdown");
+  const { out, code } = await run([...config, "--markdown"], {});
   expect(out).toContain("| `cache.ttl` | `CACHE_TTL` | `5m` |");
   expect(code).toBe(0);
 });

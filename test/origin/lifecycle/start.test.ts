@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
 import {
   exitOf,
-  importOption,
+  faultsOption,
   isAlive,
   type OriginProcess,
   type RunOptions,
@@ -92,7 +92,7 @@ test("workers share one free port if none is configured, and the log contains it
 });
 
 test("if the primary is killed, its workers end", async () => {
-  const origin = run({ environment: { WORKERS: "2" }, isWatched: false });
+  const origin = run({ environment: { WORKERS: "2" } });
   await origin.addresses();
   await expect.poll(() => pidsOf(origin).length, { timeout: 10_000 }).toBe(2);
   const pids = pidsOf(origin);
@@ -102,7 +102,7 @@ test("if the primary is killed, its workers end", async () => {
 });
 
 test("an uncaught error in the primary ends it with 1, and its workers too", async () => {
-  const origin = run({ environment: { WORKERS: "2", NODE_OPTIONS: importOption("faults") } });
+  const origin = run({ environment: { WORKERS: "2", NODE_OPTIONS: faultsOption } });
   await origin.addresses();
   origin.signal("SIGUSR2");
   expect(await exitOf(origin)).toEqual(FAILED);
@@ -122,7 +122,7 @@ test.each([
   "--max-old-space-size-percentage=10",
 ])("workers share the heap of the origin: %s", async (option) => {
   const origin = run({
-    environment: { WORKERS: "2", NODE_OPTIONS: `${importOption("faults")} ${option}` },
+    environment: { WORKERS: "2", NODE_OPTIONS: `${faultsOption} ${option}` },
   });
   await expect.poll(() => origin.all("heap").length, { timeout: 10_000 }).toBe(3);
   const [whole, ...parts] = origin.all("heap").map(({ heapMiB }) => Number(heapMiB));

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CleanupStack } from "../../../../src/local/cleanup-stack.ts";
-import type { EdgeBundle } from "../../../../src/local/edge-bundle.ts";
+import type { EdgeBundle } from "../../../../src/local/edge.ts";
 import { emptyBlocklist } from "../../edge/blocked.ts";
 import type { Client } from "../../edge/clients.ts";
 import { type EdgeBenchStore, publish } from "../../edge/store.ts";

@@ -1,52 +1,63 @@
-/** A trace as its page and its JSON show it. */
+/** The latest traces received, in memory, and how their page and their JSON show them. */
+import { LRUCache } from "lru-cache";
 import type { Span } from "./otlp.ts";
-import type { Trace } from "./stores.ts";
 
-export interface TraceSummary {
+export interface Trace {
   readonly traceId: string;
-  /** The trace id with hyphens, as in the response's `x-request-id`. */
-  readonly requestId: string;
-  /** Name, start (ISO 8601), duration and `http.response.status_code` of the root span, or of the earliest one without it. */
-  readonly name: string;
-  readonly startedAt: string;
-  readonly durationMs: number;
-  readonly httpStatus: number | null;
-  /** `http.route` of the first span that has one. */
-  readonly route: string | null;
-  /** `error` if any span has that status. */
-  readonly status: "ok" | "error";
-  readonly services: readonly string[];
-  readonly spans: number;
-  readonly errors: number;
-  /** Spans that arrived when the trace was full. */
-  readonly droppedSpans: number;
-  /** Whether the root span has arrived. */
-  readonly isComplete: boolean;
+  /** In the order of arrival. */
+  readonly spans: readonly Span[];
 }
+
+export type TraceStore = ReturnType<typeof createTraceStore>;
+
+/**
+ * @param maxTraces beyond it, the trace that got no span for longest is dropped
+ * @param maxSize characters of JSON of all traces together; likewise
+ */
+export const createTraceStore = (maxTraces = 500, maxSize = 64 * 1024 * 1024) => {
+  const sizeCalculation = (trace: Trace): number => JSON.stringify(trace).length;
+  const traces = new LRUCache<string, Trace>({ max: maxTraces, maxSize, sizeCalculation });
+  return {
+    /** A span that arrives again replaces the earlier one: exporters retry. */
+    add: (spans: readonly Span[]): void => {
+      for (const [traceId, added] of Map.groupBy(spans, (span) => span.traceId)) {
+        const before = traces.peek(traceId)?.spans ?? [];
+        const all = new Map([...before, ...added].map((span) => [span.spanId, span]));
+        traces.set(traceId, { traceId, spans: [...all.values()] });
+      }
+    },
+    get: (traceId: string): Trace | undefined => traces.peek(traceId),
+    /** The one with the latest span first. */
+    all: (): readonly Trace[] => [...traces.values()],
+  };
+};
 
 const byStart = (spans: readonly Span[]): Span[] =>
   spans.toSorted((one, other) => one.startMs - other.startMs);
 
-export const traceSummary = ({ traceId, spans: unsorted, droppedSpans }: Trace): TraceSummary => {
+export type TraceSummary = ReturnType<typeof traceSummary>;
+
+/** Name, start, duration and `httpStatus` are those of the root span, or of the earliest one without it. */
+export const traceSummary = ({ traceId, spans: unsorted }: Trace) => {
   const spans = byStart(unsorted);
   const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
   const first = root ?? spans[0];
   const httpStatus = first?.attributes["http.response.status_code"];
-  const route = [first, ...spans].map((span) => span?.attributes["http.route"]).find((value) => value);
   const errors = spans.filter(({ status }) => status === "error").length;
   return {
     traceId,
+    /** The trace id with hyphens, as in the response's `x-request-id`. */
     requestId: traceId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5"),
     name: first?.name ?? "",
     startedAt: new Date(first?.startMs ?? 0).toISOString(),
     durationMs: first?.durationMs ?? 0,
     httpStatus: typeof httpStatus === "number" ? httpStatus : null,
-    route: typeof route === "string" ? route : null,
+    /** `error` if any span has that status. */
     status: errors > 0 ? "error" : "ok",
     services: [...new Set(spans.map(({ service }) => service))],
     spans: spans.length,
     errors,
-    droppedSpans,
+    /** Whether the root span has arrived. */
     isComplete: root !== undefined,
   };
 };
@@ -66,7 +77,7 @@ export interface SpanRow {
  *
  * @returns the rows, and the time from the earliest start to the latest end
  */
-export const waterfall = ({ spans: unsorted }: Trace): { rows: readonly SpanRow[]; lengthMs: number } => {
+export const waterfall = ({ spans: unsorted }: Trace) => {
   const spans = byStart(unsorted);
   const startMs = spans[0]?.startMs ?? 0;
   const ids = new Set(spans.map(({ spanId }) => spanId));

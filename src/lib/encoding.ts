@@ -31,10 +31,10 @@ export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined
   }
 };
 
-/** The duration does not depend on where two byte strings differ; their lengths are not secret. */
-export const equalInConstantTime = (a: Uint8Array, b: Uint8Array): boolean => {
-  if (a.byteLength !== b.byteLength) return false;
+/** Compares without revealing by its duration where two texts differ; their lengths are no secret. */
+export const equalInConstantTime = (a: string, b: string): boolean => {
+  if (a.length !== b.length) return false;
   let difference = 0;
-  for (let i = 0; i < a.byteLength; i += 1) difference |= (a[i] ?? 0) ^ (b[i] ?? 0);
+  for (let i = 0; i < a.length; i += 1) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
   return difference === 0;
 };

@@ -2,8 +2,9 @@
  * Paged lists and their cursors. A cursor is the position after which the next page begins, sealed so that a client can
  * neither make one up nor carry it to another list, another filter or another principal's.
  */
+import { timingSafeEqual } from "node:crypto";
 import { problem } from "../contract/problem.ts";
-import { equalInConstantTime, fromBase64, toBase64Url } from "../lib/encoding.ts";
+import { fromBase64 } from "../lib/encoding.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import { ProblemError } from "./middleware/error-handler.ts";
 
@@ -23,12 +24,11 @@ export interface ListIdentity {
   readonly filter: string;
 }
 
-const macOf = (
-  key: SigningKey,
-  { operation, principal, filter }: ListIdentity,
-  position: string,
-): Uint8Array =>
-  key.mac(JSON.stringify([PURPOSE, operation, principal ?? null, filter, position])).slice(0, MAC_BYTES);
+const macOf = (key: SigningKey, { operation, principal, filter }: ListIdentity, position: string): Buffer =>
+  Buffer.from(
+    key.mac(JSON.stringify([PURPOSE, operation, principal ?? null, filter, position])),
+    "base64",
+  ).subarray(0, MAC_BYTES);
 
 /** A position may begin with what looks like a byte order mark: it stays. */
 const EXACTLY = { fatal: true, ignoreBOM: true };
@@ -42,13 +42,8 @@ const decoded = (bytes: Uint8Array): string | undefined => {
 };
 
 /** The cursor of a position. */
-export const sealCursor = (key: SigningKey, list: ListIdentity, position: string): string => {
-  const text = new TextEncoder().encode(position);
-  const sealed = new Uint8Array(MAC_BYTES + text.byteLength);
-  sealed.set(macOf(key, list, position));
-  sealed.set(text, MAC_BYTES);
-  return toBase64Url(sealed);
-};
+export const sealCursor = (key: SigningKey, list: ListIdentity, position: string): string =>
+  Buffer.concat([macOf(key, list, position), Buffer.from(position)]).toString("base64url");
 
 /** The position; undefined where the cursor is not one of this list, by any of the keys. */
 export const openCursor = (
@@ -61,7 +56,7 @@ export const openCursor = (
   const position = decoded(sealed.subarray(MAC_BYTES));
   if (position === undefined) return undefined;
   const mac = sealed.subarray(0, MAC_BYTES);
-  return keys.some((key) => equalInConstantTime(mac, macOf(key, list, position))) ? position : undefined;
+  return keys.some((key) => timingSafeEqual(mac, macOf(key, list, position))) ? position : undefined;
 };
 
 /** The cursors of one request's list. */

@@ -60,8 +60,7 @@ export const verifyKey = (
   record: KeyRecord,
   nowMs: number,
 ): Principal | "wrong_secret" | "expired" => {
-  const hash = fromBase64(record.hash);
-  if (hash === undefined || !equalInConstantTime(sha256(presented.secret), hash)) return "wrong_secret";
+  if (!equalInConstantTime(toBase64Url(sha256(presented.secret)), record.hash)) return "wrong_secret";
   if (record.expiresAtMs !== null && record.expiresAtMs <= nowMs) return "expired";
   return { id: record.principal, scopes: record.scopes };
 };

@@ -1,5 +1,4 @@
 /** Signs a request to the origin (RFC 9421 §3.1), HMAC-SHA256 (§3.3.3). */
-import { toBase64 } from "../../lib/encoding.ts";
 import {
   COVERED_FIELDS,
   innerList,
@@ -41,9 +40,9 @@ export const textToSign = (
   return { parameters, base: signatureBase(target, covered, (name) => headers[name], parameters) ?? "" };
 };
 
-export const signatureFields = (parameters: string, mac: Uint8Array): SignatureFields => ({
+export const signatureFields = (parameters: string, mac: string): SignatureFields => ({
   "signature-input": `${LABEL}=${parameters}`,
-  signature: `${LABEL}=:${toBase64(mac)}:`,
+  signature: `${LABEL}=:${mac}:`,
 });
 
 export const signRequest = async (

@@ -2,18 +2,18 @@
  * The keys between the tiers, as one text: `id:base64[,id:base64]`. The first signs; all of them are
  * believed, so that a key is replaced by adding, moving up, removing, one deployment each.
  */
-import { fromBase64 } from "../../lib/encoding.ts";
+import { fromBase64, toBase64 } from "../../lib/encoding.ts";
 import { right, type Variable, variable, wrong } from "../../lib/variables.ts";
 
-/** @template Mac bytes, at once or as a promise: WebCrypto has no other, and Node's own HMAC is faster */
-export interface SigningKey<Mac extends MaybePromise<Uint8Array> = Uint8Array> {
+/** @template Mac base64, at once or as a promise: WebCrypto has no other way, and Node's own HMAC is faster */
+export interface SigningKey<Mac extends MaybePromise<string> = string> {
   readonly id: string;
-  /** HMAC-SHA256 (RFC 2104) of a text. */
+  /** HMAC-SHA256 (RFC 2104) of a text, base64. */
   mac(text: string): Mac;
 }
 
 /** One that may take a promise's time. */
-export type AsyncSigningKey = SigningKey<MaybePromise<Uint8Array>>;
+export type AsyncSigningKey = SigningKey<MaybePromise<string>>;
 
 type MaybePromise<T> = T | Promise<T>;
 
@@ -25,12 +25,12 @@ export const MIN_KEY_BYTES = 32;
 const MAX_KEYS = 2;
 
 /** WebCrypto's: at the edge it takes half the time of a JavaScript implementation. */
-export const webCryptoHmac: Hmac<Promise<Uint8Array>> = (secret) => {
+export const webCryptoHmac: Hmac<Promise<string>> = (secret) => {
   const encoder = new TextEncoder();
   let key: CryptoKey | undefined;
   return async (text) => {
     key ??= await crypto.subtle.importKey("raw", secret, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
-    return new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text)));
+    return toBase64(new Uint8Array(await crypto.subtle.sign("HMAC", key, encoder.encode(text))));
   };
 };
 
@@ -39,7 +39,7 @@ export const webCryptoHmac: Hmac<Promise<Uint8Array>> = (secret) => {
  *
  * @returns the keys, the signing one first, or a sentence that says what is wrong (never the key)
  */
-export const parseSigningKeys = <Mac extends MaybePromise<Uint8Array>>(
+export const parseSigningKeys = <Mac extends MaybePromise<string>>(
   text: string,
   hmac: Hmac<Mac>,
 ): readonly [SigningKey<Mac>, ...SigningKey<Mac>[]] | string => {

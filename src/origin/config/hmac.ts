@@ -2,7 +2,7 @@
 import { createHmac, createSecretKey } from "node:crypto";
 import type { Hmac } from "../../middleware/signature/signing-keys.ts";
 
-export const nodeHmac: Hmac<Uint8Array> = (secret) => {
+export const nodeHmac: Hmac<string> = (secret) => {
   const key = createSecretKey(secret);
-  return (text) => createHmac("sha256", key).update(text).digest();
+  return (text) => createHmac("sha256", key).update(text).digest("base64");
 };

@@ -7,10 +7,15 @@ import { withTimeout } from "../../lib/async.ts";
 import { clientIdentities } from "../../middleware/context/client.ts";
 import { problemResponse } from "../../middleware/problems/problem-response.ts";
 import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
-import { readEdgeContext } from "../../middleware/signature/edge-context.ts";
+import { type ReceivedContext, readEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { CLOCK_SKEW_S, createVerifier, type Refusal } from "../../middleware/signature/verify.ts";
+import {
+  CLOCK_SKEW_S,
+  createVerifier,
+  type Refusal,
+  type Rejected,
+} from "../../middleware/signature/verify.ts";
 import type { OriginDependencies } from "../app.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
@@ -45,20 +50,56 @@ const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
 type NonceState = "first" | "taken" | "unknown";
 
 /** Asks Redis once, at the first call. */
-const nonceClaim = (claimNonce: ClaimNonce, nonce: string): (() => Promise<NonceState>) => {
-  let state: Promise<NonceState> | undefined;
-  const ask = (): Promise<NonceState> => {
-    const answer = claimNonce(nonce).then(
-      (isFirst): NonceState => (isFirst ? "first" : "taken"),
-      (): NonceState => "unknown",
-    );
-    return withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
-  };
-  return () => {
-    state ??= ask();
-    return state;
-  };
-};
+class NonceClaim {
+  readonly #claimNonce: ClaimNonce;
+  readonly #nonce: string;
+  #state: Promise<NonceState> | undefined;
+
+  constructor(claimNonce: ClaimNonce, nonce: string) {
+    this.#claimNonce = claimNonce;
+    this.#nonce = nonce;
+  }
+
+  state(): Promise<NonceState> {
+    this.#state ??= withTimeout(this.#ask(), CLAIM_TIMEOUT_MS, { fallback: "unknown" });
+    return this.#state;
+  }
+
+  async #ask(): Promise<NonceState> {
+    try {
+      return (await this.#claimNonce(this.#nonce)) ? "first" : "taken";
+    } catch {
+      return "unknown";
+    }
+  }
+}
+
+class SignedRequest implements EdgeRequest {
+  readonly attempt: number;
+  readonly cacheControl: string | undefined;
+  readonly parentSpanId: string | undefined;
+  readonly #nonce: NonceClaim;
+
+  constructor(
+    { attempt, parentSpanId }: ReceivedContext,
+    cacheControl: string | undefined,
+    nonce: NonceClaim,
+  ) {
+    this.attempt = attempt;
+    this.cacheControl = cacheControl;
+    this.parentSpanId = parentSpanId;
+    this.#nonce = nonce;
+  }
+
+  async claim(): Promise<boolean> {
+    // Without Redis a pod knows only the nonces that it has seen itself.
+    return (await this.#nonce.state()) !== "taken";
+  }
+
+  async isOnlyHere(): Promise<boolean> {
+    return (await this.#nonce.state()) === "first";
+  }
+}
 
 /**
  * The fields by which the edge knows that nothing was done for a request; none if that is not certain. A proxy between the
@@ -94,43 +135,36 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
   const logRejection = (reason: Refusal): void =>
     log.warn({ reason }, "rejected a request that the edge has not signed");
 
-  return async (c, next) => {
+  const claim: ClaimNonce = async (nonce) => {
+    const isFirst = await claimNonce(nonce);
+    if (!isFirst) logRejection("replayed");
+    return isFirst;
+  };
+
+  const reject = async (c: OriginContext, { reason, nonce }: Rejected): Promise<Response> => {
+    logRejection(reason);
+    if (!CLOCK_REASONS.includes(reason)) return problemResponse(unsigned, c.get("requestId"));
+    // Signed by the edge: an origin whose clock is right may accept it.
+    c.set("requestId", c.req.header(internalHeaders.requestId) ?? "");
+    const nonceClaim = new NonceClaim(claim, nonce ?? "");
+    const headers = await notExecutedProof(keys, 401, c, async () => (await nonceClaim.state()) === "first");
+    return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
+  };
+
+  return (c, next) => {
     const field = (name: string): string | undefined => c.req.header(name);
     const { path, query } = c.get("target");
     const target = { method: c.req.method, authority: field("host") ?? "", path, query };
     const verification = verify(target, field, now());
-    const nonceState = nonceClaim(claimNonce, verification.nonce ?? "");
-    const isOnlyHere = async (): Promise<boolean> => (await nonceState()) === "first";
-
-    if (!verification.ok) {
-      logRejection(verification.reason);
-      if (!CLOCK_REASONS.includes(verification.reason)) return problemResponse(unsigned, c.get("requestId"));
-      // Signed by the edge: an origin whose clock is right may accept it.
-      c.set("requestId", field(internalHeaders.requestId) ?? "");
-      const headers = await notExecutedProof(keys, 401, c, isOnlyHere);
-      return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
-    }
+    if (!verification.ok) return reject(c, verification);
     const context = readEdgeContext(field(internalHeaders.context) ?? "", identify);
-    if (context === undefined) {
-      logRejection("malformed");
-      return problemResponse(unsigned, c.get("requestId"));
-    }
+    if (context === undefined) return reject(c, { reason: "malformed" });
     c.set("requestId", field(internalHeaders.requestId) ?? "");
     c.set("client", context.client);
     c.set("identity", context.identity);
     c.set("deadlineAtMs", now() + context.timeoutMs);
-    c.set("edge", {
-      attempt: context.attempt,
-      cacheControl: field("cache-control"),
-      parentSpanId: context.parentSpanId,
-      claim: async () => {
-        // Without Redis a pod knows only the nonces that it has seen itself.
-        const isTaken = (await nonceState()) === "taken";
-        if (isTaken) logRejection("replayed");
-        return !isTaken;
-      },
-      isOnlyHere,
-    });
-    return await next();
+    const nonce = new NonceClaim(claim, verification.nonce);
+    c.set("edge", new SignedRequest(context, field("cache-control"), nonce));
+    return next();
   };
 };

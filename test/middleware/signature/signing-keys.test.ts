@@ -77,11 +77,11 @@ describe("a signing key", () => {
   const [key] = parsed(`k1:${secretOf(0x0b)}`);
   const [other] = parsed(`k1:${secretOf(0x0c)}`);
 
-  test("yields the same 32 bytes for the same text, whatever it was asked in between", () => {
+  test("yields the same MAC for the same text, whatever it was asked in between", () => {
     const first = key.mac("a");
     key.mac("b");
     expect(key.mac("a")).toEqual(first);
-    expect(first).toHaveLength(32);
+    expect(first).toHaveLength(44);
   });
 
   test("yields something else for another text or by another secret", () => {
@@ -93,5 +93,5 @@ describe("a signing key", () => {
 test("WebCrypto and Node make the same MAC", async () => {
   const text = `${"text ".repeat(1000)}\u{1f30a}`;
   const secret = new Uint8Array(MIN_KEY_BYTES).fill(0x0b);
-  expect(toBase64(await webCryptoHmac(secret)(text))).toBe(toBase64(nodeHmac(secret)(text)));
+  expect(await webCryptoHmac(secret)(text)).toBe(nodeHmac(secret)(text));
 });

@@ -208,6 +208,7 @@ describe("a signature", () => {
     ["no colons", (value: string) => value.replaceAll(":", "")],
     ["no bytes", () => "edge=::"],
     ["a length that no bytes have", () => "edge=:AAAAA:"],
+    ["a shortened MAC", () => "edge=:AAAA:"],
     ["characters that are not base64", () => "edge=:****:"],
     ["a second signature beside it", (value: string) => `${value}, ${value}`],
   ])("is malformed where it has %s", (_, change) => {
@@ -236,7 +237,6 @@ describe("a signature", () => {
 
   test.each([
     ["another MAC", (value: string) => value.replace(/:./, (start) => (start === ":A" ? ":B" : ":A"))],
-    ["a shortened MAC", () => "edge=:AAAA:"],
   ])("does not fit with %s", (_, change) => {
     expect(verify(forged("signature", change))).toEqual(refused("mismatch"));
   });

@@ -40,9 +40,9 @@ const parseOrigin = (text: string): OriginAddress | undefined => {
 };
 
 /**
- * An origin's breaker, where nothing is set. A probe is settled by its own end, at the latest by its route's deadline;
- * the lease is for one whose end nobody sees, because the platform has ended its work. As long as a route takes unless
- * its contract says otherwise: to one that takes longer no harm is done, another probe takes its place.
+ * An origin's breaker by default. A probe is settled by its own end, at the latest by its route's deadline;
+ * the lease is for one whose end is never seen, because the platform has ended its work. It is as long as a route takes unless
+ * its contract says otherwise: a probe that takes longer does no harm, another one takes its place.
  */
 export const ORIGIN_BREAKER = {
   failureThreshold: 5,

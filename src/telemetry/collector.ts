@@ -1,13 +1,13 @@
-/** Where a collector takes OTLP over HTTP, by the address that somebody has for it. */
+/** A collector's address and headers, as configured. */
 
-/** By convention OTLP over gRPC has the one, over HTTP the other (OTLP 1.x, "OTLP/gRPC Default Port", "OTLP/HTTP Default Port"). */
+/** The default ports (OTLP 1.x, "OTLP/gRPC Default Port", "OTLP/HTTP Default Port"). */
 const GRPC_PORT = ":4317";
 const HTTP_PORT = ":4318";
 
 export interface CollectorAddress {
   /** Without a trailing slash: `/v1/traces` is below it. */
   readonly url: string;
-  /** Whether another port is used than the one that was named, that of gRPC, which is not spoken here. */
+  /** Whether the port of gRPC was configured, and the one of HTTP is used instead. */
   readonly isOtherPort: boolean;
 }
 
@@ -20,7 +20,7 @@ export const collectorAddress = (text: string): CollectorAddress => {
 };
 
 const FIELD = /^\s*([!#$%&'*+.^_`|~0-9a-z-]+)\s*=\s*(\S(?:.*\S)?)\s*$/i;
-/** What a field's value may hold (RFC 9110 §5.5), but for what has no one form on the wire. */
+/** Visible ASCII, spaces and tabs (RFC 9110 §5.5). */
 const SENDABLE = /^[\t\x20-\x7e]*$/;
 
 const decoded = (text: string): string | undefined => {
@@ -31,10 +31,10 @@ const decoded = (text: string): string | undefined => {
   }
 };
 
-/** @returns the fields by their names in lower case; undefined where the text is none */
+/** @returns the fields by lower-case name; undefined if the text is malformed */
 export const readHeaderList = (text: string): Readonly<Record<string, string>> | undefined => {
   const headers: [string, string][] = [];
-  // One comma more at the end is nobody's header.
+  // A trailing comma is allowed.
   for (const part of text.split(",").filter((each) => each.trim() !== "")) {
     const [, name, written] = FIELD.exec(part) ?? [];
     const value = written === undefined ? undefined : decoded(written);

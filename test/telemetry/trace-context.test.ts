@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isSampled, readSpanId, traceIdOf, writeTraceparent } from "../../src/telemetry/trace-context.ts";
+import { isSampled, traceIdOf, writeTraceparent } from "../../src/telemetry/trace-context.ts";
 
 const REQUEST_ID = "0190A0B4-1234-4abc-8def-0123456789ab";
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
@@ -69,24 +69,4 @@ describe("a trace is kept", () => {
 
 test("what stands between the tiers is told of the trace, and that it is sampled", () => {
   expect(writeTraceparent(TRACE_ID, SPAN_ID)).toBe(`00-${TRACE_ID}-${SPAN_ID}-01`);
-});
-
-describe("a span's id", () => {
-  test("is read as it is", () => {
-    expect(readSpanId(SPAN_ID)).toBe(SPAN_ID);
-  });
-
-  test.each([
-    ["none", undefined],
-    ["an empty one", ""],
-    ["all zero, which is none", "0000000000000000"],
-    ["a short one", "00f067aa0ba902b"],
-    ["a long one", "00f067aa0ba902b70"],
-    ["upper case", "00F067AA0BA902B7"],
-    ["other letters", "00f067aa0ba902bg"],
-    ["a line end behind it", "00f067aa0ba902b7\n"],
-    ["a list of two", "00f067aa0ba902b7, 00f067aa0ba902b7"],
-  ])("is not read from what is %s", (_, text) => {
-    expect(readSpanId(text)).toBeUndefined();
-  });
 });

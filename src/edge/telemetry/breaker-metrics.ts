@@ -59,11 +59,11 @@ export const createBreakerMetrics = (
   for (const { dependency, upstream } of breakers)
     for (const state of BREAKER_STATES) changes.series(dependency, state, upstream);
   const ofRedis = rejections.series("redis");
-  let told = 0;
+  let counted = 0;
   countRejections = () => {
     const rejected = redisRejections();
-    ofRedis.add(rejected - told);
-    told = rejected;
+    ofRedis.add(rejected - counted);
+    counted = rejected;
   };
 
   return (dependency, { to }, upstream) => {

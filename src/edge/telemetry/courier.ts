@@ -138,7 +138,7 @@ export const createSendTelemetry =
         method: "POST",
         headers: { ...headers, "content-type": "application/json" },
         body,
-        // What it is sent goes to nobody else.
+        // The collector's headers may be secret.
         redirect: "manual",
         signal: ending.signal,
       });

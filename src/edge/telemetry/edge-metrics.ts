@@ -44,7 +44,7 @@ export interface EdgeMetricsOptions {
   readonly redisRejections: () => number;
 }
 
-const NOBODY = { host: "", port: 0, authority: "" };
+const UNKNOWN_SERVER = { host: "", port: 0, authority: "" };
 
 export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetricsOptions): EdgeMetrics => {
   const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
@@ -100,7 +100,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
   });
   const dropped = meter.counter({
     name: "telemetry.dropped",
-    description: "Spans, and sets of metrics, that nobody will see, by why",
+    description: "Dropped spans and sets of metrics, by reason",
     labels: ["signal", "reason"],
   });
 
@@ -115,7 +115,7 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
 
   const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
     const { origin, cause, outcome, durationMs } = attempt;
-    const { host, port, authority } = servers[origin] ?? NOBODY;
+    const { host, port, authority } = servers[origin] ?? UNKNOWN_SERVER;
     attempts.series(method, host, port, status, attemptError(outcome, status)).record(durationMs / 1_000);
     attemptOutcomes.series(authority, cause, outcome).add(1);
   };
@@ -150,8 +150,8 @@ export const createEdgeMetrics = ({ meter, origins, redisRejections }: EdgeMetri
 const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
 
 /**
- * An attempt's `error.type` (OpenTelemetry, "HTTP semantic conventions", client); undefined where nothing was wrong: whoever
- * lost a hedge has done nothing wrong.
+ * An attempt's `error.type` (OpenTelemetry, "HTTP semantic conventions", client); undefined for a success, and for an
+ * attempt that lost a hedge.
  */
 export const attemptError = (
   outcome: AttemptRecord["outcome"],

@@ -2,11 +2,11 @@
  * Spans of an isolate. Whether a request is recorded is decided before it comes here, so that one that is not costs nothing;
  * a span waits to be sent from its end on, and nothing else is kept of a trace.
  */
-
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Span, SpanAttributes, SpanQueue } from "../../telemetry/spans/span.ts";
 import { newSpanId } from "../../telemetry/spans/span.ts";
 import type { OriginAddress } from "../config.ts";
+import type { RedisCommand } from "../stores/redis.ts";
 import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";
 import { attemptError, serverOf } from "./edge-metrics.ts";
 
@@ -121,3 +121,22 @@ export interface RequestTrace {
   /** Ends the request's own span; others may go on. @param name as in `GET /products/:id` */
   end(name: string, status: number, attributes: SpanAttributes, endedMs: number): void;
 }
+
+/** @param now epoch milliseconds */
+export const tracedRedis =
+  (redis: RedisCommand, active: ActiveTrace, now: () => number): RedisCommand =>
+  (...parts) => {
+    const command = active.get()?.beginCommand(parts[0].toUpperCase(), now());
+    const reply = redis(...parts);
+    if (command === undefined) return reply;
+    return reply.then(
+      (value) => {
+        command.end(undefined, now());
+        return value;
+      },
+      (error: unknown) => {
+        command.end(error, now());
+        throw error;
+      },
+    );
+  };

@@ -1,4 +1,6 @@
 /** The one place that turns a problem into an answer (RFC 9457). */
+
+import type { Context } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, type ProblemDetails, problemTypes, problemTypeUri } from "../../contract/problem.ts";
 
@@ -41,3 +43,16 @@ export const securityHeaders = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
 } as const;
+
+/**
+ * Sets fields of the response in place: Hono's own `c.header` copies a finished response for each field. The handlers of
+ * both tiers return responses whose header fields may be changed. Vary is extended.
+ */
+export const setHeaders = (c: Context, fields: Readonly<Record<string, string>>): void => {
+  const { headers } = c.res;
+  for (const name in fields) {
+    const value = fields[name] ?? "";
+    if (name === "vary") headers.append(name, value);
+    else headers.set(name, value);
+  }
+};

@@ -11,9 +11,9 @@ import { principalOf } from "../auth/principal.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type Log, type RejectionVariables, reject } from "../problems/index.ts";
+import { setHeaders } from "../problems/problem-response.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import { setHeaders } from "../set-headers.ts";
 import type { RateLimiter } from "./limiter.ts";
 import { type LimitResult, type LimitVerdict, rejects } from "./request-check.ts";
 

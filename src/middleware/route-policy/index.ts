@@ -6,9 +6,8 @@ import { type Problem, problem } from "../../contract/problem.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
 import { type RejectionVariables, reject } from "../problems/index.ts";
-import { securityHeaders } from "../problems/problem-response.ts";
+import { securityHeaders, setHeaders } from "../problems/problem-response.ts";
 import type { ScreeningVariables } from "../screening/index.ts";
-import { setHeaders } from "../set-headers.ts";
 import type { RouteEntry, RouteTable } from "./route-table.ts";
 
 export interface RouteVariables {

@@ -49,55 +49,42 @@ const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
 
 type NonceState = "first" | "taken" | "unknown";
 
-/** Asks Redis once, at the first call. */
-class NonceClaim {
-  readonly #claimNonce: ClaimNonce;
-  readonly #nonce: string;
-  #state: Promise<NonceState> | undefined;
+const nonceState = async (claimNonce: ClaimNonce, nonce: string): Promise<NonceState> => {
+  const answer = claimNonce(nonce).then(
+    (isFirst): NonceState => (isFirst ? "first" : "taken"),
+    (): NonceState => "unknown",
+  );
+  return await withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
+};
 
-  constructor(claimNonce: ClaimNonce, nonce: string) {
-    this.#claimNonce = claimNonce;
-    this.#nonce = nonce;
-  }
-
-  state(): Promise<NonceState> {
-    this.#state ??= withTimeout(this.#ask(), CLAIM_TIMEOUT_MS, { fallback: "unknown" });
-    return this.#state;
-  }
-
-  async #ask(): Promise<NonceState> {
-    try {
-      return (await this.#claimNonce(this.#nonce)) ? "first" : "taken";
-    } catch {
-      return "unknown";
-    }
-  }
-}
-
+/** Asks Redis for its nonce once, at the first call. */
 class SignedRequest implements EdgeRequest {
   readonly attempt: number;
-  readonly cacheControl: string | undefined;
   readonly parentSpanId: string | undefined;
-  readonly #nonce: NonceClaim;
+  readonly cacheControl: string | undefined;
+  readonly #askRedis: () => Promise<NonceState>;
+  #state: Promise<NonceState> | undefined;
 
   constructor(
-    { attempt, parentSpanId }: ReceivedContext,
+    context: ReceivedContext,
     cacheControl: string | undefined,
-    nonce: NonceClaim,
+    askRedis: () => Promise<NonceState>,
   ) {
-    this.attempt = attempt;
+    this.attempt = context.attempt;
+    this.parentSpanId = context.parentSpanId;
     this.cacheControl = cacheControl;
-    this.parentSpanId = parentSpanId;
-    this.#nonce = nonce;
+    this.#askRedis = askRedis;
   }
 
   async claim(): Promise<boolean> {
+    this.#state ??= this.#askRedis();
     // Without Redis a pod knows only the nonces that it has seen itself.
-    return (await this.#nonce.state()) !== "taken";
+    return (await this.#state) !== "taken";
   }
 
   async isOnlyHere(): Promise<boolean> {
-    return (await this.#nonce.state()) === "first";
+    this.#state ??= this.#askRedis();
+    return (await this.#state) === "first";
   }
 }
 
@@ -146,8 +133,8 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     if (!CLOCK_REASONS.includes(reason)) return problemResponse(unsigned, c.get("requestId"));
     // Signed by the edge: an origin whose clock is right may accept it.
     c.set("requestId", c.req.header(internalHeaders.requestId) ?? "");
-    const nonceClaim = new NonceClaim(claim, nonce ?? "");
-    const headers = await notExecutedProof(keys, 401, c, async () => (await nonceClaim.state()) === "first");
+    const isOnlyHere = async () => (await nonceState(claim, nonce ?? "")) === "first";
+    const headers = await notExecutedProof(keys, 401, c, isOnlyHere);
     return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
   };
 
@@ -163,8 +150,8 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     c.set("client", context.client);
     c.set("identity", context.identity);
     c.set("deadlineAtMs", now() + context.timeoutMs);
-    const nonce = new NonceClaim(claim, verification.nonce);
-    c.set("edge", new SignedRequest(context, field("cache-control"), nonce));
+    const askRedis = () => nonceState(claim, verification.nonce);
+    c.set("edge", new SignedRequest(context, field("cache-control"), askRedis));
     return next();
   };
 };

@@ -26,7 +26,7 @@ export interface ProcessTelemetryDependencies {
   readonly log: OriginLog;
   /** Where lines of requests go. @default nowhere */
   readonly output: LogOutput | undefined;
-  /** Is told what is worked below, for the log's lines. @default nobody is */
+  /** Receives the active span, for the log's lines. @default none */
   readonly context?: LogContext | undefined;
   readonly breakers: { readonly [System in DataOperation["system"]]: Breaker };
   /** Epoch milliseconds. */
@@ -52,7 +52,7 @@ const configuredCourier = (
       "service.instance.id": crypto.randomUUID(),
     },
     counts,
-    told: logTransitions("spans", "exported", log),
+    transitions: logTransitions("spans", "exported", log),
   });
 };
 

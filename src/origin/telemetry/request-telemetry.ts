@@ -74,25 +74,16 @@ export const createRequestTelemetry = ({
       beganAtMs: receivedAtMs,
     });
   },
-  served: ({ route, requestId, span, cacheOutcome, status, durationMs }) => {
+  served: (request) => {
+    const { route, span, cacheOutcome, status, durationMs } = request;
     observe(route, status, durationMs);
     const attributes = cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": cacheOutcome };
     span?.end(status, attributes, durationMs);
-    writeAccessLine?.({ route, requestId, status, durationMs, spanId: span?.spanId, cacheOutcome });
+    writeAccessLine?.(request);
   },
 });
 
-export interface AccessEntry {
-  readonly route: TelemetryRoute;
-  readonly requestId: string;
-  readonly status: number;
-  readonly durationMs: number;
-  /** Where the request's trace is kept. */
-  readonly spanId: string | undefined;
-  readonly cacheOutcome: CacheOutcome | undefined;
-}
-
-export type WriteAccessLine = (entry: AccessEntry) => void;
+export type WriteAccessLine = (request: ServedRequest) => void;
 
 /** @param now epoch milliseconds */
 export const createAccessLog = (
@@ -101,7 +92,7 @@ export const createAccessLog = (
   now: () => number,
 ): WriteAccessLine => {
   const accessLine = createAccessLine(service);
-  return ({ route, requestId, status, durationMs, spanId, cacheOutcome }) => {
+  return ({ route, requestId, span, status, durationMs, cacheOutcome }) => {
     const line = accessLine({
       timeMs: now(),
       method: route.method,
@@ -110,8 +101,8 @@ export const createAccessLog = (
       durationMs,
       requestId,
       traceId: traceIdOf(requestId),
-      spanId,
-      sampled: spanId !== undefined,
+      spanId: span?.spanId,
+      sampled: span !== undefined,
       cache: cacheOutcome,
       errorType: status >= 500 ? String(status) : undefined,
     });

@@ -1,19 +1,15 @@
-/**
- * Takes a process' spans to the collector, in batches. What a collector that is away or hangs costs are spans, bounded in
- * number, and each of them is counted.
- */
+/** Exports a process's spans to the collector, in batches. Spans that it does not accept are dropped and counted. */
 import { setTimeout as pause } from "node:timers/promises";
-import type { ResourceAttributes } from "../../telemetry/otlp.ts";
-import { otlpSpans } from "../../telemetry/otlp.ts";
+import { otlpSpans, type ResourceAttributes } from "../../telemetry/otlp.ts";
 import type { Span } from "../../telemetry/spans/span.ts";
 import { type HttpTarget, isSuccess, postJson } from "../http/post-json.ts";
 import type { TransitionLog } from "../lifecycle/jobs.ts";
 import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface SpanCourier {
-  /** What finds no room is dropped, and counted. */
+  /** Dropped and counted if the queue is full. */
   add(span: Span): void;
-  /** Sends what there is; nothing is taken afterwards. Resolves when the collector has it, or does not take it. */
+  /** Exports what is queued, and accepts nothing afterwards. */
   shutdown(): Promise<void>;
 }
 
@@ -24,35 +20,39 @@ interface Rejection {
 
 export interface SpanCourierOptions {
   readonly target: HttpTarget;
-  /** What the spans are of. */
   readonly resource: ResourceAttributes;
   readonly counts: TelemetryCounts;
-  /** Is told how each batch ends. */
-  readonly told: TransitionLog;
+  /** Logs when exports begin to fail, and when they succeed again. */
+  readonly transitions: TransitionLog;
 }
 
-/** So many spans wait or are on their way at most. */
+/** The most spans that are queued or being sent. */
 export const MAX_WAITING = 4_096;
-/** What one request to the collector holds at most. */
+/** The most spans of one request. */
 const MAX_BATCH = 512;
 /** How long a span waits for others, milliseconds. */
 const GATHER_MS = 1_000;
-/** A batch is not tried for longer, milliseconds. */
+/** The limit for a batch with its retries, milliseconds. */
 const EXPORT_TIMEOUT_MS = 5_000;
 const FIRST_BACKOFF_MS = 1_000;
 
-/** After these it may be sent again, and after no others (OTLP 1.x, "OTLP/HTTP", "Retryable Response Codes"). */
+/** The only statuses that are retried (OTLP 1.x, "OTLP/HTTP", "Retryable Response Codes"). */
 const RETRYABLE: ReadonlySet<number> = new Set([429, 502, 503, 504]);
 
 const SCOPE = { name: "breakwater-origin" };
 
-export const createSpanCourier = ({ target, resource, counts, told }: SpanCourierOptions): SpanCourier => {
+export const createSpanCourier = ({
+  target,
+  resource,
+  counts,
+  transitions,
+}: SpanCourierOptions): SpanCourier => {
   let gathered: Span[] = [];
   /** Spans that are on their way. */
   let underWay = 0;
   let timer: NodeJS.Timeout | undefined;
   const sending = new Set<Promise<void>>();
-  /** At the end nobody waits before another try. */
+  /** Aborted at shutdown: then no retry waits. */
   const over = new AbortController();
 
   /** @returns undefined where it was taken */
@@ -82,10 +82,10 @@ export const createSpanCourier = ({ target, resource, counts, told }: SpanCourie
     underWay -= spans.length;
     if (rejection === undefined) {
       counts.exported("traces", spans.length);
-      told.succeeded();
+      transitions.succeeded();
     } else {
       counts.dropped("traces", "export_failed", spans.length);
-      told.failed(rejection.reason);
+      transitions.failed(rejection.reason);
     }
   };
 

@@ -4,7 +4,7 @@ import { Counter, type Registry } from "prom-client";
 export const SIGNALS = ["traces", "logs"] as const;
 export type Signal = (typeof SIGNALS)[number];
 
-/** `queue_full`: too much waited. `export_failed`: the collector, or whoever reads the log, did not take it in time. */
+/** `queue_full`: the queue was full. `export_failed`: the collector or the log's reader did not accept it in time. */
 export const DROP_REASONS = ["queue_full", "export_failed"] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
@@ -24,7 +24,7 @@ export const createTelemetryCounts = (registry: Registry): TelemetryCounts => {
   });
   const dropped = new Counter({
     name: "telemetry_dropped_total",
-    help: "Spans, and lines of the log, that nobody will see, by why",
+    help: "Dropped spans and log lines, by reason",
     labelNames: ["signal", "reason"],
     registers,
   });

@@ -22,37 +22,27 @@ export interface Span {
   readonly errorType: string | undefined;
 }
 
-/** The two digits of each byte: a number's own `toString(16)` takes five times as long. */
-const BYTES: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
+const ZERO = "0".repeat(16);
+const eightDigits = (random: () => number): string =>
+  Math.floor(random() * 2 ** 32)
+    .toString(16)
+    .padStart(8, "0");
 
-const BYTES_OF_HALF = [24, 16, 8, 0] as const;
-
-const half = (random: () => number): string => {
-  const bits = random() * 2 ** 32;
-  let digits = "";
-  for (const shift of BYTES_OF_HALF) digits += BYTES[(bits >>> shift) & 0xff];
-  return digits;
-};
-
-/**
- * 16 hexadecimal digits, never all zero, which would be none (W3C Trace Context §3.2.2.4).
- *
- * @param random within [0, 1)
- */
+/** 16 hexadecimal digits, never all zero (W3C Trace Context §3.2.2.4). @param random within [0, 1) */
 export const newSpanId = (random: () => number): string => {
-  const id = half(random) + half(random);
-  return id === "0000000000000000" ? "0000000000000001" : id;
+  const id = eightDigits(random) + eightDigits(random);
+  return id === ZERO ? `${id.slice(1)}1` : id;
 };
 
 export interface SpanQueue {
-  /** What finds no room is dropped, and told. */
+  /** Dropped if the queue is full. */
   add(span: Span): void;
   readonly length: number;
-  /** Takes what waits, the oldest first. */
+  /** Takes all, the oldest first. */
   takeAll(): readonly Span[];
 }
 
-/** @param onDrop told of each span that was dropped */
+/** @param onDrop called for each dropped span */
 export const createSpanQueue = (maxLength: number, onDrop: () => void): SpanQueue => {
   let spans: Span[] = [];
   return {

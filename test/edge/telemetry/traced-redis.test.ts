@@ -1,8 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { RedisCommand } from "../../../src/edge/stores/redis.ts";
-import { tracedRedis } from "../../../src/edge/telemetry/traced-redis.ts";
 import type { RequestTrace } from "../../../src/edge/telemetry/tracing.ts";
-import { createActiveTrace } from "../../../src/edge/telemetry/tracing.ts";
+import { createActiveTrace, tracedRedis } from "../../../src/edge/telemetry/tracing.ts";
 
 /** A trace that notes what commands were begun and ended below it. */
 const noting = (notes: unknown[][]): RequestTrace => ({

@@ -1,17 +1,17 @@
 import { describe, expect, test } from "vitest";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
-import { type AccessEntry, createAccessLog } from "../../../src/origin/telemetry/request-telemetry.ts";
+import { createAccessLog, type ServedRequest } from "../../../src/origin/telemetry/request-telemetry.ts";
 
-const ENTRY: AccessEntry = {
+const ENTRY: ServedRequest = {
   route: { method: "GET", path: "/products/:id" },
   requestId: "0190a0b4-1234-4abc-8def-0123456789ab",
   status: 200,
   durationMs: 12.5,
-  spanId: undefined,
+  span: undefined,
   cacheOutcome: undefined,
 };
 
-const lineOf = (fields: Partial<AccessEntry> = {}): Record<string, unknown> => {
+const lineOf = (fields: Partial<ServedRequest> = {}): Record<string, unknown> => {
   const written: string[] = [];
   const output: LogOutput = {
     write: () => {
@@ -28,6 +28,12 @@ const lineOf = (fields: Partial<AccessEntry> = {}): Record<string, unknown> => {
   // One line, with its end.
   expect(line).toMatch(/^[^\n]+\n$/);
   return JSON.parse(line);
+};
+
+const span = {
+  spanId: "00f067aa0ba902b7",
+  run: <T>(work: () => T) => work(),
+  end: () => undefined,
 };
 
 describe("the line of a request", () => {
@@ -49,7 +55,7 @@ describe("the line of a request", () => {
   });
 
   test("names the span where the trace is kept, and what the cache made of it", () => {
-    expect(lineOf({ spanId: "00f067aa0ba902b7", cacheOutcome: "stale" })).toMatchObject({
+    expect(lineOf({ span, cacheOutcome: "stale" })).toMatchObject({
       span_id: "00f067aa0ba902b7",
       sampled: true,
       cache: "stale",

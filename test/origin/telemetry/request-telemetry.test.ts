@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { AccessEntry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import {
   createRequestTelemetry,
   type ReceivedRequest,
+  type ServedRequest,
 } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { BegunRequest, Tracing } from "../../../src/origin/telemetry/tracing.ts";
 import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
@@ -23,7 +23,7 @@ const received = (fields: Partial<ReceivedRequest> = {}): ReceivedRequest => ({
 let begun: BegunRequest[];
 let ended: { readonly status: number; readonly attributes: SpanAttributes; readonly durationMs: number }[];
 let observed: unknown[][];
-let lines: AccessEntry[];
+let lines: ServedRequest[];
 
 beforeEach(() => {
   begun = [];
@@ -103,7 +103,7 @@ describe("a sampled request", () => {
         requestId: REQUEST_ID,
         status: 200,
         durationMs: 5,
-        spanId: SPAN_ID,
+        span,
         cacheOutcome: "hit",
       },
     ]);
@@ -133,5 +133,5 @@ test("every request is measured and logged, even if it was rejected", () => {
   const refused = { route: ROUTE, requestId: REQUEST_ID, cacheOutcome: undefined, span: undefined };
   telemetryWith().served({ ...refused, status: 401, durationMs: 1 });
   expect(observed).toEqual([[ROUTE, 401, 1]]);
-  expect(lines).toMatchObject([{ status: 401, spanId: undefined, cacheOutcome: undefined }]);
+  expect(lines).toMatchObject([{ status: 401, span: undefined, cacheOutcome: undefined }]);
 });

@@ -82,7 +82,7 @@ const start = (url: string) => {
       exported: (signal, by) => count(`exported ${signal}`, by),
       dropped: (signal, reason, by) => count(`dropped ${signal} ${reason}`, by),
     },
-    told: {
+    transitions: {
       failed: (error) => void said.push(error instanceof Error ? error.message : String(error)),
       succeeded: () => void said.push("succeeded"),
     },

@@ -2,7 +2,6 @@ import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type BegunRequest, createTracing, type Tracing } from "../../../src/origin/telemetry/tracing.ts";
 import type { Span } from "../../../src/telemetry/spans/span.ts";
-import { readSpanId } from "../../../src/telemetry/trace-context.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const PARENT_ID = "00f067aa0ba902b7";
@@ -30,7 +29,7 @@ const named = (name: string): Span | undefined => spans.find((span) => span.name
 describe("a request's span", () => {
   test("is below the edge's attempt, of its trace, and tells what it was", () => {
     const span = tracing.begin(request());
-    expect(readSpanId(span.spanId)).toBe(span.spanId);
+    expect(span.spanId).toMatch(/^(?!0{16})[0-9a-f]{16}$/);
     expect(spans).toEqual([]);
     span.end(200, { "breakwater.cache.outcome": "hit" }, 12);
     expect(spans).toEqual([

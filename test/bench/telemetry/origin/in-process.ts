@@ -85,7 +85,7 @@ const startCourier = (collectorUrl: string, onTaken: (count: number) => void): S
         counts.exported(signal, count);
       },
     },
-    told: logTransitions("spans", "exported", createLog("error")),
+    transitions: logTransitions("spans", "exported", createLog("error")),
   });
 };
 

@@ -23,13 +23,13 @@ import { contextPort, type OriginEnv } from "./middleware/context.ts";
 import type { Deadlines } from "./middleware/deadline.ts";
 import { errorHandler } from "./middleware/error-handler.ts";
 import type { LoadShedding } from "./middleware/load-shedding.ts";
+import type { RequestTelemetry } from "./middleware/request-telemetry.ts";
 import { requestTelemetry, serverSpan } from "./middleware/request-telemetry.ts";
 import { precheck } from "./middleware/validate.ts";
 import { type ClaimNonce, hasEdgeSignature, verifySignature } from "./middleware/verify-signature.ts";
 import { createWrite } from "./middleware/write.ts";
 import { recordReads } from "./outbox/data-access.ts";
 import type { SecurityEvents } from "./outbox/security-events.ts";
-import type { RequestTelemetry } from "./telemetry/request-telemetry.ts";
 
 /** What a process gives its application. */
 export interface OriginDependencies {

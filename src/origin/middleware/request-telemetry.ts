@@ -1,7 +1,13 @@
 /** Metrics, access log and server span of every request, whatever becomes of it. */
 import { matchedRoutes } from "hono/route";
-import { knownMethod } from "../../lib/http.ts";
-import type { RequestTelemetry, TelemetryRoute } from "../telemetry/request-telemetry.ts";
+import { knownMethod, spanName } from "../../lib/http.ts";
+import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
+import { createAccessLine } from "../../telemetry/logging/access-log.ts";
+import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
+import type { LogService } from "../log/log.ts";
+import type { LogOutput } from "../log/stdout.ts";
+import type { ObserveRequest } from "../metrics/registry.ts";
+import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
 /**
@@ -50,3 +56,105 @@ export const serverSpan =
     c.set("span", span);
     return span.run(next);
   };
+
+/** A request's route instead of its path: clients choose the paths, and their number. */
+export interface TelemetryRoute {
+  readonly method: string;
+  /** The contract's, such as `/products/:id`; empty if no route matches. */
+  readonly path: string;
+}
+
+export interface ReceivedRequest {
+  readonly route: TelemetryRoute;
+  readonly requestId: string;
+  /** Undefined if the request did not come through the edge: its trace begins here. */
+  readonly edge: { readonly parentSpanId: string | undefined } | undefined;
+  /** By `performance.now()`. */
+  readonly receivedAtMs: number;
+}
+
+export interface ServedRequest {
+  readonly route: TelemetryRoute;
+  readonly requestId: string;
+  readonly span: RequestSpan | undefined;
+  readonly cacheOutcome: CacheOutcome | undefined;
+  readonly status: number;
+  /** From the request's head to its response's. */
+  readonly durationMs: number;
+}
+
+export interface RequestTelemetry {
+  /** @returns undefined if the request is not sampled */
+  begin(request: ReceivedRequest): RequestSpan | undefined;
+  served(request: ServedRequest): void;
+}
+
+export interface RequestTelemetryDependencies {
+  readonly observe: ObserveRequest;
+  /** @default no span is recorded */
+  readonly tracing?: Tracing | undefined;
+  /** The share of traces that is sampled if the edge has not decided, within [0, 1]. @default 0 */
+  readonly samplingRate?: number;
+  /** @default no line is written */
+  readonly writeAccessLine?: WriteAccessLine | undefined;
+}
+
+export const createRequestTelemetry = ({
+  observe,
+  tracing,
+  samplingRate = 0,
+  writeAccessLine,
+}: RequestTelemetryDependencies): RequestTelemetry => ({
+  begin: ({ route, requestId, edge, receivedAtMs }) => {
+    if (tracing === undefined) return undefined;
+    const traceId = traceIdOf(requestId);
+    const parentSpanId = edge?.parentSpanId;
+    const isKept = edge === undefined ? isSampled(traceId, samplingRate) : parentSpanId !== undefined;
+    if (!isKept) return undefined;
+    return tracing.begin({
+      traceId,
+      parentSpanId,
+      name: spanName(route.method, route.path),
+      attributes: {
+        "http.request.method": route.method,
+        ...(route.path === "" ? {} : { "http.route": route.path }),
+        "breakwater.request_id": requestId,
+      },
+      beganAtMs: receivedAtMs,
+    });
+  },
+  served: (request) => {
+    const { route, span, cacheOutcome, status, durationMs } = request;
+    observe(route, status, durationMs);
+    const attributes = cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": cacheOutcome };
+    span?.end(status, attributes, durationMs);
+    writeAccessLine?.(request);
+  },
+});
+
+export type WriteAccessLine = (request: ServedRequest) => void;
+
+/** @param now epoch milliseconds */
+export const createAccessLog = (
+  service: LogService,
+  output: LogOutput,
+  now: () => number,
+): WriteAccessLine => {
+  const accessLine = createAccessLine(service);
+  return ({ route, requestId, span, status, durationMs, cacheOutcome }) => {
+    const line = accessLine({
+      timeMs: now(),
+      method: route.method,
+      route: route.path === "" ? undefined : route.path,
+      status,
+      durationMs,
+      requestId,
+      traceId: traceIdOf(requestId),
+      spanId: span?.spanId,
+      sampled: span !== undefined,
+      cache: cacheOutcome,
+      errorType: status >= 500 ? String(status) : undefined,
+    });
+    output.writeFitted(`${line}\n`);
+  };
+};

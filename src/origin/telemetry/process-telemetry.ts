@@ -8,8 +8,12 @@ import { logTransitions } from "../lifecycle/jobs.ts";
 import type { LogContext, OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
 import { createRequestMetrics } from "../metrics/registry.ts";
+import {
+  createAccessLog,
+  createRequestTelemetry,
+  type RequestTelemetry,
+} from "../middleware/request-telemetry.ts";
 import { createObserveData } from "./observe-data.ts";
-import { createAccessLog, createRequestTelemetry, type RequestTelemetry } from "./request-telemetry.ts";
 import { createSpanCourier, type SpanCourier } from "./span-courier.ts";
 import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
 import { createTracing } from "./tracing.ts";

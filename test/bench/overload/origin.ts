@@ -8,8 +8,8 @@ import { createReadiness } from "../../../src/origin/lifecycle/readiness.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
 import type { LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
+import type { RequestTelemetry } from "../../../src/origin/middleware/request-telemetry.ts";
 import { handlers } from "../../../src/origin/server.ts";
-import type { RequestTelemetry } from "../../../src/origin/telemetry/request-telemetry.ts";
 import type { Backend } from "./backend.ts";
 
 const unused = (): never => {

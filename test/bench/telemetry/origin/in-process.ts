@@ -16,7 +16,7 @@ import type { LoadShedding } from "../../../../src/origin/middleware/load-sheddi
 import {
   createRequestTelemetry,
   type RequestTelemetry,
-} from "../../../../src/origin/telemetry/request-telemetry.ts";
+} from "../../../../src/origin/middleware/request-telemetry.ts";
 import { createSpanCourier, type SpanCourier } from "../../../../src/origin/telemetry/span-courier.ts";
 import { createTelemetryCounts } from "../../../../src/origin/telemetry/telemetry-counts.ts";
 import { createTracing, type Tracing } from "../../../../src/origin/telemetry/tracing.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
-import { createAccessLog, type ServedRequest } from "../../../src/origin/telemetry/request-telemetry.ts";
+import { createAccessLog, type ServedRequest } from "../../../src/origin/middleware/request-telemetry.ts";
 
 const ENTRY: ServedRequest = {
   route: { method: "GET", path: "/products/:id" },

@@ -3,7 +3,7 @@ import {
   createRequestTelemetry,
   type ReceivedRequest,
   type ServedRequest,
-} from "../../../src/origin/telemetry/request-telemetry.ts";
+} from "../../../src/origin/middleware/request-telemetry.ts";
 import type { BegunRequest, Tracing } from "../../../src/origin/telemetry/tracing.ts";
 import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
 

@@ -12,6 +12,7 @@ import { type Network, parseNetwork } from "../../src/middleware/blocklist/netwo
 import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
+import { fetchRead } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";
@@ -222,7 +223,7 @@ describe("addresses", () => {
   /** Tokens left in the limit's bucket, by the response to one request from each. */
   const remainingOf = async (edgeUrl: string, clients: readonly string[]): Promise<number[]> => {
     const asked = clients.map(async (client) => {
-      const response = await fetch(`${edgeUrl}/v1/products/${PRODUCT}`, {
+      const response = await fetchRead(`${edgeUrl}/v1/products/${PRODUCT}`, {
         headers: { "x-local-client": client },
       });
       await response.arrayBuffer();

@@ -1,4 +1,5 @@
 /** A whole system for a test file: its own database and key prefix, real origins, the worker in miniflare. */
+
 import { randomBytes, randomFillSync } from "node:crypto";
 import { inject } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
@@ -17,6 +18,7 @@ import type { RedisStore } from "../../src/origin/redis/store.ts";
 import { connectRedis } from "../../src/origin/redis/store.ts";
 import { createDatabase } from "./database.ts";
 import { dropKeys } from "./drop-keys.ts";
+import { fetchRead } from "./fetch.ts";
 
 export interface System {
   readonly edgeUrl: string;
@@ -56,7 +58,7 @@ const call = (
   path: string,
   { method, key, json, body, headers }: CallInit,
 ): Promise<Response> =>
-  fetch(`${edgeUrl}${path}`, {
+  fetchRead(`${edgeUrl}${path}`, {
     method: method ?? "GET",
     headers: {
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),

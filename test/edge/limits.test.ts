@@ -298,7 +298,7 @@ describe("while Redis hangs", () => {
     expect(performance.now() - sinceMs).toBeLessThan(25 * DEADLINE_MS);
   });
 
-  test("a request that arrives while the breaker is open does not ask Redis", async () => {
+  test("requests that arrive while the breaker is open do not ask Redis", async () => {
     const leased = limitOf({ onStoreFailure: "open", capacity: 1_000, refillPerSecond: 100 });
     const edge = startImpatient(routesWith([leased]));
     door.shut();
@@ -308,7 +308,8 @@ describe("while Redis hangs", () => {
     await Promise.race(together);
     const asked = edge.commands();
     await Promise.all(Array.from({ length: 10 }, () => edge.ask()));
-    expect(edge.commands()).toBe(asked);
+    // One may probe if the machine was busy for half a second.
+    expect(edge.commands() - asked).toBeLessThanOrEqual(1);
     await Promise.all(together);
     expect(edge.events.map(({ result }) => result.mode)).toEqual(Array(24).fill("open"));
   });

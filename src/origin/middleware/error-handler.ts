@@ -67,7 +67,7 @@ export const respondProblem = async (
   const { [internalHeaders.notExecuted]: isNotExecuted, ...headers } = answer.headers ?? {};
   if (isNotExecuted === undefined) return problemResponse(answer, c.get("requestId"));
   const edge = c.get("edge");
-  const proof = edge === undefined ? {} : await notExecutedProof(keys, statusOf(answer), c, edge.isOnlyHere);
+  const proof = edge === undefined ? {} : await notExecutedProof(keys, statusOf(answer), c, edge);
   return problemResponse({ ...answer, headers: { ...headers, ...proof } }, c.get("requestId"));
 };
 

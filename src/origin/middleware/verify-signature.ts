@@ -96,9 +96,9 @@ export const notExecutedProof = async (
   keys: readonly SigningKey[],
   status: number,
   c: OriginContext,
-  isOnlyHere: () => Promise<boolean>,
+  edge: Pick<EdgeRequest, "isOnlyHere">,
 ): Promise<Readonly<Record<string, string>>> => {
-  const isCertain = SAFE_METHODS.includes(c.req.method) || (await isOnlyHere());
+  const isCertain = SAFE_METHODS.includes(c.req.method) || (await edge.isOnlyHere());
   return isCertain ? (signNotExecuted(keys, status, (name) => c.req.header(name)) ?? {}) : {};
 };
 
@@ -134,7 +134,7 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     // Signed by the edge: an origin whose clock is right may accept it.
     c.set("requestId", c.req.header(internalHeaders.requestId) ?? "");
     const isOnlyHere = async () => (await nonceState(claim, nonce ?? "")) === "first";
-    const headers = await notExecutedProof(keys, 401, c, isOnlyHere);
+    const headers = await notExecutedProof(keys, 401, c, { isOnlyHere });
     return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
   };
 

@@ -104,7 +104,7 @@ test("1,000 orders by 100 keys, half of them cut off and an origin killed among 
   const send = (n: number, attempt: number) => async (): Promise<void> => {
     sent += 1;
     const [origin] = system.origins;
-    if (sent === KILL_AT && origin !== undefined) killing = origin.kill();
+    if (sent === KILL_AT && origin !== undefined) killing = origin.kill().then(() => origin.exited);
     if (attempt % 2 === 0) {
       heard[n]?.push(await tryOnce(n));
       return;

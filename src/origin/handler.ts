@@ -13,7 +13,7 @@ import type { Database } from "./db/database.ts";
 import type { OriginContext } from "./middleware/context.ts";
 import { Deadline } from "./middleware/deadline.ts";
 import { type ParsedInput, validate } from "./middleware/validate.ts";
-import { type Cursors, cursorsOf, filterOf } from "./paging.ts";
+import { type Cursors, cursorsOf, filterOf } from "./paging/cursors.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {
   readonly [K in Key]: infer S extends Schema;

@@ -14,7 +14,7 @@ import { createOrigin } from "./app.ts";
 import type { OriginConfiguration } from "./config/schema.ts";
 import { waitForMigrations } from "./db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "./db/postgres.ts";
-import { documentationHandlers } from "./docs.ts";
+import { documentationHandlers } from "./docs/handlers.ts";
 import { originGuards } from "./guards/index.ts";
 import type { Handlers } from "./handler.ts";
 import { type Job, startJob } from "./lifecycle/jobs.ts";

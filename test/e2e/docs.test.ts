@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
-import { contentSecurityPolicy } from "../../src/origin/docs.ts";
+import { contentSecurityPolicy } from "../../src/origin/docs/handlers.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;

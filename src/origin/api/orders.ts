@@ -5,7 +5,7 @@ import type { cancelOrder, getOrder, listOrders, Order, placeOrder } from "../..
 import { problem } from "../../contract/problem.ts";
 import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
-import { pageOf } from "../paging.ts";
+import { pageOf } from "../paging/cursors.ts";
 import { CANCEL_ORDER, PLACE_ORDER } from "./order-statements.ts";
 import { tagsOf } from "./product-tags.ts";
 

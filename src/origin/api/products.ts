@@ -12,7 +12,7 @@ import { problem } from "../../contract/problem.ts";
 import { entityTag, matchHolds } from "../../lib/http.ts";
 import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
-import { pageOf } from "../paging.ts";
+import { pageOf } from "../paging/cursors.ts";
 import { tagsOf } from "./product-tags.ts";
 
 interface ProductRow {

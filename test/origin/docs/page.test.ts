@@ -2,7 +2,7 @@ import { runInNewContext } from "node:vm";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../../src/contract/contract.ts";
 import { isProblemCode, problemTypes, problemTypeUri } from "../../../src/contract/problem.ts";
-import { contentSecurityPolicy, docsPage, initializer } from "../../../src/origin/docs.ts";
+import { contentSecurityPolicy, docsPage, initializer } from "../../../src/origin/docs/handlers.ts";
 
 const page = docsPage("Things");
 

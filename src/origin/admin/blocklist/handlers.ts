@@ -3,7 +3,7 @@ import type * as z from "zod/mini";
 import type { administrationRoutes, Block as BlockSchema } from "../../../contract/admin.ts";
 import { problem } from "../../../contract/problem.ts";
 import type { Handlers } from "../../handler.ts";
-import { pageOf } from "../../paging.ts";
+import { pageOf } from "../../paging/cursors.ts";
 import { type Block, listBlocks, parseNetworkToBlock, removeBlock, setBlock } from "./store.ts";
 
 const toJson = (block: Block): z.output<typeof BlockSchema> => ({

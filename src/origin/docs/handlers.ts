@@ -5,11 +5,11 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { html } from "hono/html";
-import { apiTitle } from "../contract/api/routes.ts";
-import { contract, documentationRoutes } from "../contract/contract.ts";
-import { openApiDocument } from "../contract/openapi.ts";
-import { isProblemCode, problemTypes } from "../contract/problem.ts";
-import type { Handlers } from "./handler.ts";
+import { apiTitle } from "../../contract/api/routes.ts";
+import { contract, documentationRoutes } from "../../contract/contract.ts";
+import { openApiDocument } from "../../contract/openapi.ts";
+import { isProblemCode, problemTypes } from "../../contract/problem.ts";
+import type { Handlers } from "../handler.ts";
 
 const { getOpenApi, getDocsScript, getDocsStyle } = documentationRoutes;
 

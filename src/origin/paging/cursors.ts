@@ -93,7 +93,7 @@ export const cursorsOf = (keys: readonly [SigningKey, ...SigningKey[]], list: ()
   seal: (position: string): string => sealCursor(keys[0], list(), position),
 });
 
-/** A page of a list that was read with one row more than asked for; that row tells whether more follow. */
+/** A page of a list that was read with one row more than asked for; that row means that more follow. */
 export const pageOf = <Item extends { id: string }>(
   items: readonly Item[],
   limit: number,

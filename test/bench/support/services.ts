@@ -44,10 +44,10 @@ export const startServices = async (
     onLine: (line) => {
       if (!line.startsWith("{")) return;
       // The one process that writes them is of this folder.
-      const told = JSON.parse(line) as ServicesMessage;
-      if (told.kind === "notice") onNotice(told.line);
-      else if (told.kind === "failed") ready.reject(new LocalError(told.reason));
-      else ready.resolve(told.services);
+      const message = JSON.parse(line) as ServicesMessage;
+      if (message.kind === "notice") onNotice(message.line);
+      else if (message.kind === "failed") ready.reject(new LocalError(message.reason));
+      else ready.resolve(message.services);
     },
   });
   const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });

@@ -121,7 +121,7 @@ describe("a request", () => {
     expect((await ended(origin.read())).outcome).toBe("miss");
   });
 
-  test("has its own request id, whoever filled", async () => {
+  test("has its own request id, not that of the fill", async () => {
     const results = await readMany(10);
     expect(new Set(results.map(({ headers }) => headers.get("x-request-id"))).size).toBe(10);
     database.weather = "empty";

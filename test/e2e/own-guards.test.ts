@@ -158,8 +158,9 @@ describe("what it does not allow is refused:", () => {
   });
 
   test("more than a limit allows", async () => {
+    // More than the buckets of Redis and of this process hold together: on a busy machine both may decide.
     const asked = Array.from(
-      { length: 400 },
+      { length: 1_000 },
       async () => (await call("/v1/products?limit=1", { client: "192.0.2.50" })).status,
     );
     const statuses = await Promise.all(asked);

@@ -20,7 +20,12 @@ const nothing = () => undefined;
 const active = { get: nothing, run: (_trace, work) => work() };
 export const createEdgeTelemetry = () => ({
   active, begin: nothing, served: nothing, observe: nothing, transition: nothing, watchRedis: nothing,
-});`,
+});
+export const telemetry = (_telemetry, events) => async (c, next) => {
+  c.set("attempts", []);
+  await next();
+  events.flush(c.get("waitUntil"));
+};`,
       loader: "ts",
     }));
   },

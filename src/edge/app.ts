@@ -14,8 +14,7 @@ import { edgeGuardDeps } from "./guard-deps.ts";
 import { createSecurityEventExporter } from "./security-event-exporter.ts";
 import type { RedisCommand } from "./stores/redis.ts";
 import { createEdgeResponseCache, type PlatformCache } from "./stores/response-cache.ts";
-import type { EdgeTelemetry } from "./telemetry/telemetry.ts";
-import { telemetry } from "./telemetry/telemetry.ts";
+import { type EdgeTelemetry, telemetry } from "./telemetry/telemetry.ts";
 import { createOriginClient } from "./upstream/client.ts";
 import { proxy } from "./upstream/proxy.ts";
 

@@ -1,8 +1,12 @@
 /** The edge's circuit breakers: one per dependency and isolate. Their transitions are logged and counted. */
 
 import type { Log } from "../middleware/problems/index.ts";
-import type { BreakerOptions, Transition } from "../resilience/circuit-breaker/circuit-breaker.ts";
-import { type Breaker, createBreaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
+import {
+  type Breaker,
+  type BreakerOptions,
+  createBreaker,
+  type Transition,
+} from "../resilience/circuit-breaker/circuit-breaker.ts";
 
 /** A closed set, for metric labels. */
 export type Dependency = "redis" | "origin";

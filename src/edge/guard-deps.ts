@@ -7,8 +7,7 @@ import { edgeBlocklistSource } from "./stores/blocklist.ts";
 import { edgeKeyLookup } from "./stores/key-lookup.ts";
 import { edgeLimitStore } from "./stores/limits.ts";
 import { isRedisRefusal, type RedisCommand } from "./stores/redis.ts";
-import type { ActiveTrace } from "./telemetry/tracing.ts";
-import { tracedRedis } from "./telemetry/tracing.ts";
+import { type ActiveTrace, tracedRedis } from "./telemetry/tracing.ts";
 import type { OriginClient } from "./upstream/client.ts";
 
 export interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" | "observe"> {

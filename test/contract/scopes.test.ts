@@ -1,7 +1,6 @@
 import { expect, test } from "vitest";
 import type { Auth } from "../../src/contract/policy.ts";
-import type { Route } from "../../src/contract/route.ts";
-import { scopesOf } from "../../src/contract/route.ts";
+import { type Route, scopesOf } from "../../src/contract/route.ts";
 
 const route = (auth: Auth): Route => ({
   method: "GET",

@@ -2,8 +2,7 @@
 import { randomFillSync } from "node:crypto";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
-import type { Limit } from "../../src/contract/policy.ts";
-import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
+import { type Limit, OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { createRedis, type RedisCommand } from "../../src/edge/stores/redis.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";

@@ -1,8 +1,7 @@
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
-import type { OriginResponse } from "../../src/edge/upstream/client.ts";
-import { createOriginClient } from "../../src/edge/upstream/client.ts";
+import { createOriginClient, type OriginResponse } from "../../src/edge/upstream/client.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import {
   contextOf,

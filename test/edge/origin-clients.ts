@@ -1,8 +1,12 @@
 /** The client that both reads and writes of the edge go through, to origins over real HTTP. */
 
 import type { AttemptRecord } from "../../src/edge/upstream/attempt.ts";
-import type { AttemptEvent, OriginResponse } from "../../src/edge/upstream/client.ts";
-import { createOriginClient, type OriginClientOptions } from "../../src/edge/upstream/client.ts";
+import {
+  type AttemptEvent,
+  createOriginClient,
+  type OriginClientOptions,
+  type OriginResponse,
+} from "../../src/edge/upstream/client.ts";
 import type { RetryMode } from "../../src/resilience/hedging.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { ours, type Upstream } from "./upstreams.ts";

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Batch, createAggregator } from "../../src/security-events/aggregator.ts";
-import type { Counts } from "../../src/security-events/event.ts";
-import { sanitize } from "../../src/security-events/event.ts";
+import { type Counts, sanitize } from "../../src/security-events/event.ts";
 import { countingIds, refused } from "./support.ts";
 
 type Step =

@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Span } from "../../src/telemetry/spans/span.ts";
-import { createSpanQueue, newSpanId } from "../../src/telemetry/spans/span.ts";
+import { createSpanQueue, newSpanId, type Span } from "../../src/telemetry/spans/span.ts";
 
 const spanCalled = (name: string): Span => ({
   traceId: "0190a0b412344abc8def0123456789ab",

@@ -4,16 +4,14 @@ import { timeoutSignal } from "../../lib/async.ts";
 import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
-import type {
-  LoadBlocklist,
-  SnapshotContext,
-  VersionedBlocklist,
-} from "../../middleware/blocklist/snapshot.ts";
 import {
+  type LoadBlocklist,
   MAX_BYTES,
   PARTS_FIELD,
   publishedBlocklistName,
   readParts,
+  type SnapshotContext,
+  type VersionedBlocklist,
 } from "../../middleware/blocklist/snapshot.ts";
 import { readBody } from "../../middleware/body-limit/read-body.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";

@@ -3,8 +3,13 @@
  * not answer. Losing Redis costs time until its breaker opens, never a valid key.
  */
 import { EDGE_PATH } from "../../contract/internal-headers.ts";
-import type { KeyLookup, KeyLookupResult } from "../../middleware/auth/api-keys.ts";
-import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
+import {
+  type KeyLookup,
+  type KeyLookupResult,
+  publishedKeysName,
+  readKeyRecord,
+  VERSION_FIELD,
+} from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { RequestTrace } from "../telemetry/tracing.ts";

@@ -1,7 +1,6 @@
 /** The rate limiter's store at the edge: Redis over HTTP. */
 
-import type { LimitStore } from "../../middleware/rate-limit/limit-store.ts";
-import { createRedisLimitStore } from "../../middleware/rate-limit/limit-store.ts";
+import { createRedisLimitStore, type LimitStore } from "../../middleware/rate-limit/limit-store.ts";
 import type { EdgeConfig } from "../config.ts";
 import type { RedisCommand } from "./redis.ts";
 

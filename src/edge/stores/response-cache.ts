@@ -5,8 +5,7 @@
  */
 import { isProblem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
-import type { Entry } from "../../middleware/response-cache/entry.ts";
-import { lifetimeMs, sharedWindows } from "../../middleware/response-cache/entry.ts";
+import { type Entry, lifetimeMs, sharedWindows } from "../../middleware/response-cache/entry.ts";
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
 import { readTags, writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";

@@ -10,8 +10,7 @@ import type { Breaker, Transition } from "../../resilience/circuit-breaker/circu
 import { collectorAddress } from "../../telemetry/collector.ts";
 import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { createMeter } from "../../telemetry/metrics/meter.ts";
-import type { SpanAttributes } from "../../telemetry/spans/span.ts";
-import { createSpanQueue } from "../../telemetry/spans/span.ts";
+import { createSpanQueue, type SpanAttributes } from "../../telemetry/spans/span.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { Dependency } from "../breakers.ts";
 import type { EdgeConfig } from "../config.ts";
@@ -20,8 +19,7 @@ import type { SecurityEventExporter } from "../security-event-exporter.ts";
 import type { AttemptEvent } from "../upstream/client.ts";
 import { createSendTelemetry, createTelemetryCourier } from "./courier.ts";
 import { createEdgeMetrics } from "./edge-metrics.ts";
-import type { RequestTrace } from "./tracing.ts";
-import { type ActiveTrace, createActiveTrace, createTracing } from "./tracing.ts";
+import { type ActiveTrace, createActiveTrace, createTracing, type RequestTrace } from "./tracing.ts";
 
 export interface EdgeTelemetry {
   readonly active: ActiveTrace;

@@ -3,8 +3,7 @@
  * a span waits to be sent from its end on, and nothing else is kept of a trace.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Span, SpanAttributes, SpanQueue } from "../../telemetry/spans/span.ts";
-import { newSpanId } from "../../telemetry/spans/span.ts";
+import { newSpanId, type Span, type SpanAttributes, type SpanQueue } from "../../telemetry/spans/span.ts";
 import type { OriginAddress } from "../config.ts";
 import type { RedisCommand } from "../stores/redis.ts";
 import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";

@@ -3,8 +3,13 @@
 import { sleep } from "../../lib/async.ts";
 import type { Balancer, BalancerRejection } from "../../resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
-import type { LatencyHistogram } from "../../resilience/hedging.ts";
-import { type PendingRequest, type Plan, planHedge, planRetry } from "../../resilience/hedging.ts";
+import {
+  type LatencyHistogram,
+  type PendingRequest,
+  type Plan,
+  planHedge,
+  planRetry,
+} from "../../resilience/hedging.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
 import type { OriginAddress } from "../config.ts";
 import type { AttemptTrace } from "../telemetry/tracing.ts";

@@ -1,8 +1,7 @@
 /** A fill: the response is made, and stored if it may be. */
 import { isProblem, type Problem } from "../../contract/problem.ts";
 import type { CacheableRoute } from "./cacheable.ts";
-import type { Freshness } from "./entry.ts";
-import { type Entry, entryOf, type FillResult, type Generation } from "./entry.ts";
+import { type Entry, entryOf, type FillResult, type Freshness, type Generation } from "./entry.ts";
 import type { Invalidations } from "./invalidations.ts";
 import type { CacheStore, Filled, FillRequest, Waiter } from "./ports.ts";
 import type { CacheContext } from "./respond.ts";

@@ -1,8 +1,7 @@
 /** Rate limits of single principals: in PostgreSQL, as they are published, and the command `limits set|list|clear`. */
 
 import { costOf, type Limit, MOST_OF_LIMIT } from "../../contract/policy.ts";
-import type { Routes } from "../../contract/route.ts";
-import { limitsOf } from "../../contract/route.ts";
+import { limitsOf, type Routes } from "../../contract/route.ts";
 import {
   overrideField,
   publishedOverridesName,

@@ -1,10 +1,13 @@
 /** The stores of the shared guards at an origin that guards itself. */
-import type { KeyLookup } from "../../middleware/auth/api-keys.ts";
-import { publishedKeysName, readKeyRecord, VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
+import {
+  type KeyLookup,
+  publishedKeysName,
+  readKeyRecord,
+  VERSION_FIELD,
+} from "../../middleware/auth/api-keys.ts";
 import { readBlocklist } from "../../middleware/blocklist/blocklist.ts";
 import type { LoadBlocklist } from "../../middleware/blocklist/snapshot.ts";
-import type { LimitStore } from "../../middleware/rate-limit/limit-store.ts";
-import { createRedisLimitStore } from "../../middleware/rate-limit/limit-store.ts";
+import { createRedisLimitStore, type LimitStore } from "../../middleware/rate-limit/limit-store.ts";
 import { compiledBlocklist } from "../admin/blocklist/store.ts";
 import { findKey } from "../admin/keys.ts";
 import { timedScope } from "../db/database.ts";

@@ -5,8 +5,8 @@
 import { Counter, Gauge, type Registry } from "prom-client";
 import type { Priority } from "../../contract/policy.ts";
 import type { Route } from "../../contract/route.ts";
-import type { ConcurrencyLimitOptions } from "../../resilience/concurrency-limit/concurrency-limit.ts";
 import {
+  type ConcurrencyLimitOptions,
   createConcurrencyLimit,
   type LimitGauges,
   type Permit,

@@ -3,8 +3,7 @@
 import { LRUCache } from "lru-cache";
 import { isProblem } from "../../contract/problem.ts";
 import type { CacheRoute } from "../../middleware/response-cache/cacheable.ts";
-import type { Entry } from "../../middleware/response-cache/entry.ts";
-import { lifetimeMs, windowsOf } from "../../middleware/response-cache/entry.ts";
+import { type Entry, lifetimeMs, windowsOf } from "../../middleware/response-cache/entry.ts";
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
 import type { CacheSize } from "../config/values.ts";

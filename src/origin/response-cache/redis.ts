@@ -5,8 +5,7 @@
 import * as z from "zod/mini";
 import { isProblem } from "../../contract/problem.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
-import type { Entry } from "../../middleware/response-cache/entry.ts";
-import { freshnessOf, lifetimeMs } from "../../middleware/response-cache/entry.ts";
+import { type Entry, freshnessOf, lifetimeMs } from "../../middleware/response-cache/entry.ts";
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
@@ -179,8 +178,6 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     flush,
   };
 };
-
-/** Redis scripts of the response cache. */
 
 /**
  * Raises the versions of tags: each to the proposed version, or to the present one plus 1. Versions are milliseconds as

@@ -1,9 +1,9 @@
 /** The origin's circuit breakers: one per dependency of a process, with their log lines and metrics. */
 import { Counter, Gauge, type Registry } from "prom-client";
-import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import {
   BREAKER_STATES,
   type Breaker,
+  type BreakerOptions,
   createBreaker,
 } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginLog } from "../log/log.ts";

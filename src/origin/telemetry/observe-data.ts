@@ -1,7 +1,6 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
 import { Histogram, type Registry } from "prom-client";
-import type { BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { BreakerOpenError } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import { BreakerOpenError, type BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import {
   CircuitOpenError,

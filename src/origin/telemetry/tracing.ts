@@ -3,8 +3,7 @@
  * A span is a plain record from its end on; nothing else is kept of a trace.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Span, SpanAttributes } from "../../telemetry/spans/span.ts";
-import { newSpanId } from "../../telemetry/spans/span.ts";
+import { newSpanId, type Span, type SpanAttributes } from "../../telemetry/spans/span.ts";
 
 export interface BegunRequest {
   /** 32 hexadecimal digits. */

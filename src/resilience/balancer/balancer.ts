@@ -9,9 +9,9 @@
  * There are no timers and no promises; the clock and the random source are passed in.
  */
 
-import type { BreakerOptions } from "../circuit-breaker/circuit-breaker.ts";
 import {
   type BreakerDependencies,
+  type BreakerOptions,
   createBreaker,
   type Transition,
 } from "../circuit-breaker/circuit-breaker.ts";

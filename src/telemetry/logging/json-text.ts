@@ -58,8 +58,6 @@ export const cutText = (text: string, mostBytes: number): string => {
   return `${text.slice(0, end)}${ELLIPSIS}`;
 };
 
-/** Times as ISO 8601 in UTC: within a second only the milliseconds are written anew. */
-
 /** The last millisecond that a Date can tell (ECMA-262, "Time Values and Time Range"). */
 const LATEST_MS = 8.64e15;
 

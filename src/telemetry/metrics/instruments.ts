@@ -88,8 +88,6 @@ export const HTTP_DURATION_BOUNDS_S: readonly number[] = [
   0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 
-/** What a meter has measured, as data: nothing in it changes any more. */
-
 /** A label of a series. Empty or undefined: the series has no such label, which to Prometheus is the same. */
 export type LabelValue = string | number | undefined;
 

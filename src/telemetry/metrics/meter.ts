@@ -7,8 +7,15 @@
  * its instrument, which has the attribute `otel.metric.overflow` and no label: its totals stay right (OpenTelemetry
  * metrics SDK, "Cardinality limits").
  */
-import type { LabelValue, Metric, MetricsSnapshot, SeriesAttributes } from "./instruments.ts";
-import { CounterSeries, GaugeSeries, HistogramSeries } from "./instruments.ts";
+import {
+  CounterSeries,
+  GaugeSeries,
+  HistogramSeries,
+  type LabelValue,
+  type Metric,
+  type MetricsSnapshot,
+  type SeriesAttributes,
+} from "./instruments.ts";
 
 export interface InstrumentOptions<Labels extends readonly string[]> {
   /** OpenTelemetry's form: `http.server.request.duration`. */

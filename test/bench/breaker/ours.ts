@@ -3,8 +3,11 @@
 import { untilEnd } from "../../../src/origin/db/database.ts";
 import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import {
+  type Breaker,
+  type BreakerOptions,
+  createBreaker,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const create = (options: BreakerOptions = {}): Breaker =>
   createBreaker(options, { now: Date.now, random: () => 0.999 });

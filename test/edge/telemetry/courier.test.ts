@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import type { Signal } from "../../../src/edge/telemetry/courier.ts";
-import { createTelemetryCourier } from "../../../src/edge/telemetry/courier.ts";
+import { createTelemetryCourier, type Signal } from "../../../src/edge/telemetry/courier.ts";
 import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
 import { createSpanQueue } from "../../../src/telemetry/spans/span.ts";
 

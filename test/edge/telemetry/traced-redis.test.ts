@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { RedisCommand } from "../../../src/edge/stores/redis.ts";
-import type { RequestTrace } from "../../../src/edge/telemetry/tracing.ts";
-import { createActiveTrace, tracedRedis } from "../../../src/edge/telemetry/tracing.ts";
+import { createActiveTrace, type RequestTrace, tracedRedis } from "../../../src/edge/telemetry/tracing.ts";
 
 /** A trace that notes what commands were begun and ended below it. */
 const noting = (notes: unknown[][]): RequestTrace => ({

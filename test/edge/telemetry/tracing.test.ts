@@ -1,9 +1,7 @@
 import { beforeEach, describe, expect, test } from "vitest";
-import type { BegunAttempt, RequestTrace } from "../../../src/edge/telemetry/tracing.ts";
-import { createTracing } from "../../../src/edge/telemetry/tracing.ts";
+import { type BegunAttempt, createTracing, type RequestTrace } from "../../../src/edge/telemetry/tracing.ts";
 import type { AttemptRecord } from "../../../src/edge/upstream/attempt.ts";
-import type { Span } from "../../../src/telemetry/spans/span.ts";
-import { createSpanQueue, type SpanQueue } from "../../../src/telemetry/spans/span.ts";
+import { createSpanQueue, type Span, type SpanQueue } from "../../../src/telemetry/spans/span.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const ADDRESS = { url: "http://127.0.0.1:8080", authority: "origin.test", weight: 1 };

@@ -1,7 +1,6 @@
 /** Every check that needs no cluster. `types` and `fields` come first: the others rely on them. */
 import type { Check } from "../support/check.ts";
-import type { KubernetesObject } from "../support/manifests.ts";
-import { toManifests } from "../support/manifests.ts";
+import { type KubernetesObject, toManifests } from "../support/manifests.ts";
 import { autoscaler } from "./autoscaler.ts";
 import { configuration } from "./configuration.ts";
 import { connections } from "./connections.ts";

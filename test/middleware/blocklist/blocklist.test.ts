@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Blocked } from "../../../src/middleware/blocklist/blocklist.ts";
-import { type BlocklistEntry, compileBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
+import {
+  type Blocked,
+  type BlocklistEntry,
+  compileBlocklist,
+} from "../../../src/middleware/blocklist/blocklist.ts";
 import { writeCidr } from "../../../src/middleware/blocklist/network.ts";
 import type { ClientAddress } from "../../../src/middleware/context/client.ts";
 import { address, anyAddress, anyNetwork, beside, bitsOf, blocklist, entry, within } from "./support.ts";

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
-import type { CacheStatus } from "../../../src/middleware/response-cache/respond.ts";
-import { CACHE_OUTCOMES, outcomeOf } from "../../../src/middleware/response-cache/respond.ts";
+import {
+  CACHE_OUTCOMES,
+  type CacheStatus,
+  outcomeOf,
+} from "../../../src/middleware/response-cache/respond.ts";
 
 describe("the outcome", () => {
   test.each<[string, CacheStatus, string]>([

@@ -11,8 +11,7 @@ import {
 } from "../../../src/origin/admin/publish.ts";
 import type { Database } from "../../../src/origin/db/database.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
-import type { RedisStore } from "../../../src/origin/redis/store.ts";
-import { connectRedis } from "../../../src/origin/redis/store.ts";
+import { connectRedis, type RedisStore } from "../../../src/origin/redis/store.ts";
 
 const TTL_MS = 1_000;
 

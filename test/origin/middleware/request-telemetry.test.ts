@@ -2,8 +2,12 @@ import { Hono } from "hono";
 import { beforeEach, expect, test } from "vitest";
 import { context } from "../../../src/middleware/context/index.ts";
 import { contextPort, type OriginContext, type OriginEnv } from "../../../src/origin/middleware/context.ts";
-import type { RequestTelemetry, ServedRequest } from "../../../src/origin/middleware/request-telemetry.ts";
-import { requestTelemetry, serverSpan } from "../../../src/origin/middleware/request-telemetry.ts";
+import {
+  type RequestTelemetry,
+  requestTelemetry,
+  type ServedRequest,
+  serverSpan,
+} from "../../../src/origin/middleware/request-telemetry.ts";
 import type { RequestSpan } from "../../../src/origin/telemetry/tracing.ts";
 
 const ROUTE = { method: "GET", path: "/items/:id" };

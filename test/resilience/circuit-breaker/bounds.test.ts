@@ -1,8 +1,11 @@
 /** The past of a breaker is bounded, in time and in cost. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { type Breaker, createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import {
+  type Breaker,
+  type BreakerOptions,
+  createBreaker,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const NEVER = 1_000_000_000;
 const WINDOW_MS = 10_000;

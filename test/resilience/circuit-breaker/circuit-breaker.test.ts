@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
-import type {
-  BreakerOptions,
-  BreakerState,
-  Transition,
+import {
+  type BreakerOptions,
+  type BreakerState,
+  createBreaker,
+  type Rejection,
+  type Transition,
 } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { createBreaker, type Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 /** The longest jitter. */
 const LATEST = 1 - 2 ** -20;

@@ -1,8 +1,11 @@
 /** Invariants of a breaker under any sequence of calls. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Transition } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { createBreaker, type Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import {
+  createBreaker,
+  type Permit,
+  type Transition,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { anySteps, LEASE_MS, MAX_TIMEOUT_MS, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
 
 interface OpenPermit {

@@ -1,8 +1,11 @@
 /** Two breakers get the same calls, except for some that must make no difference. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { BreakerOptions } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { createBreaker, type Permit } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import {
+  type BreakerOptions,
+  createBreaker,
+  type Permit,
+} from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { anySteps, OPTIONS, RUNS, type Step, settle } from "./any-steps.ts";
 
 interface Habits {

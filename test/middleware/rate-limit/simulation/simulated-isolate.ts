@@ -1,7 +1,10 @@
 /** An isolate on the simulated clock: the real limiter, with its steps performed by the simulation. */
 import { costOf, type Limit } from "../../../../src/contract/policy.ts";
-import type { BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
-import { type LimitedClient, limitKeys } from "../../../../src/middleware/rate-limit/limit-store.ts";
+import {
+  type BucketReply,
+  type LimitedClient,
+  limitKeys,
+} from "../../../../src/middleware/rate-limit/limit-store.ts";
 import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
 import type {

@@ -1,8 +1,8 @@
 /** Poisson arrivals at a backend of slots behind one or several limits, in simulated time; deterministic. */
 import type { Priority } from "../../../../src/contract/policy.ts";
-import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import {
   type ConcurrencyLimit,
+  type ConcurrencyLimitOptions,
   createConcurrencyLimit,
   type Permit,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";

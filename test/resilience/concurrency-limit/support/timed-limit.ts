@@ -1,8 +1,8 @@
 /** A limit with a manual clock that records every event. */
 import type { Priority } from "../../../../src/contract/policy.ts";
-import type { ConcurrencyLimitOptions } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import {
   type ConcurrencyLimit,
+  type ConcurrencyLimitOptions,
   createConcurrencyLimit,
   type Permit,
   type Shed,

@@ -2,8 +2,13 @@ import { cloudflareTest } from "@cloudflare/vitest-pool-workers";
 import { defineConfig } from "vitest/config";
 
 const root = new URL("../", import.meta.url).pathname;
+
+/** The files of one worker share what they import: importing it again for each would take half of the time. */
+const isolate = false;
+
 const endToEnd = {
   include: ["test/e2e/**/*.test.ts"],
+  isolate,
   globalSetup: ["test/support/servers.ts"],
   testTimeout: 180_000,
   hookTimeout: 120_000,
@@ -13,10 +18,10 @@ const endToEnd = {
 /** What starts its own servers gains nothing from others. */
 const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 
-/** What both tiers are made of. Its files share what they import, which takes half of the time otherwise. */
+/** What both tiers are made of. */
 const core = {
   include: ["test/{contract,lib,middleware,resilience,security-events,telemetry}/**/*.test.ts"],
-  isolate: false,
+  isolate,
   testTimeout: 30_000,
 };
 
@@ -68,6 +73,7 @@ export default defineConfig({
         root,
         test: {
           name: "node",
+          isolate,
           include: [
             "test/{architecture,container,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Order } from "../../src/contract/api/orders.ts";
 import { problem } from "../../src/contract/problem.ts";
 import { createLog } from "../../src/origin/log/log.ts";
@@ -352,9 +352,8 @@ describe("records", () => {
       (await runningStatements(system)).find(({ isWaiting }) => isWaiting)?.pid;
     const pending = buy(key, productId);
     try {
-      await expect.poll(waitingPid).toBeDefined();
-      const lost = await waitingPid();
-      await system.pool.query("SELECT pg_terminate_backend($1)", [lost ?? 0]);
+      const lost = await vi.waitUntil(waitingPid, { timeout: 5_000 });
+      await system.pool.query("SELECT pg_terminate_backend($1)", [lost]);
       await expect.poll(async () => ![undefined, lost].includes(await waitingPid())).toBe(true);
       expect(await hasRecord(key)).toBe(false);
     } finally {
@@ -381,7 +380,7 @@ describe("between the last statement and the answer", () => {
   );
 
   const untilNothingRuns = () =>
-    expect.poll(() => runningStatements(system), { timeout: 3_000, interval: 20 }).toEqual([]);
+    expect.poll(() => runningStatements(system), { timeout: 8_000, interval: 20 }).toEqual([]);
 
   interface Waiting {
     readonly goAway: () => void;
@@ -400,9 +399,11 @@ describe("between the last statement and the answer", () => {
         headers: { "idempotency-key": key },
         timeoutMs,
       });
-      const statement = async () => (await runningStatements(system))[0];
-      await expect.poll(statement, { timeout: 5_000 }).toMatchObject({ query: "COMMIT", isWaiting: true });
-      await end({ goAway, pid: (await statement())?.pid ?? 0 });
+      // Not the only statement: the outbox's workers have theirs.
+      const waitingCommit = async () =>
+        (await runningStatements(system)).find(({ query, isWaiting }) => query === "COMMIT" && isWaiting);
+      const { pid } = await vi.waitUntil(waitingCommit, { timeout: 5_000 });
+      await end({ goAway, pid });
     } finally {
       await held.release();
     }

@@ -166,14 +166,19 @@ it("a machine without redis-server gets the mock", async () => {
 describe("an external Redis", () => {
   it.runIf(hasServer)("is used with its password and keeps running", async () => {
     const port = await freePort();
+    const ready = Promise.withResolvers<void>();
     const server = spawnChild({
       name: "redis-server",
       command: "redis-server",
       args: ["-"],
       input: `bind 127.0.0.1\nport ${port}\nrequirepass right\nsave ""\n`,
       cwd: tmpdir(),
+      onLine: (line) => {
+        if (line.includes("Ready to accept connections")) ready.resolve();
+      },
     });
     onTestFinished(() => server.stop());
+    await ready.promise;
 
     const redis = await connectRedis(`redis://:right@127.0.0.1:${port}`);
     expect(redis.kind).toBe("external");

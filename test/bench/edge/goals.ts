@@ -19,21 +19,20 @@ export interface Comparison extends Goal {
 }
 
 export const COMPARISONS: readonly Comparison[] = [
-  { key: "chain_vs_bare", cell: "key", base: "bare", of: "throughput", atLeast: 0.8 },
-  { key: "chain_cpu_vs_bare", cell: "key", base: "bare", of: "cpu", atMost: 1.25 },
-  { key: "jwt_cached_cpu_vs_bare", cell: "token", base: "bare", of: "cpu", atMost: 1.25 },
+  { key: "chain_vs_bare", cell: "key", base: "bare", of: "throughput", atLeast: 0.6 },
+  { key: "chain_cpu_vs_bare", cell: "key", base: "bare", of: "cpu", atMost: 1.6 },
+  { key: "jwt_cached_cpu_vs_bare", cell: "token", base: "bare", of: "cpu", atMost: 1.6 },
   { key: "jwt_uncached_cpu_vs_bare", cell: "new_token", base: "bare", of: "cpu" },
   { key: "blocklist_100k_vs_empty", cell: "listed", base: "key", of: "throughput", atLeast: 0.95 },
   { key: "the same, CPU", cell: "listed", base: "key", of: "cpu", isAside: true },
   // Both export what they sample, so that they do the same work.
-  { key: "chain_vs_stock", cell: "traced", base: "stock", of: "throughput", atLeast: 2 },
+  { key: "chain_vs_stock", cell: "traced", base: "stock", of: "throughput", atLeast: 3 },
   { key: "chain_cpu_vs_stock", cell: "traced", base: "stock", of: "cpu" },
 ];
 
 export const BUNDLE_KEY = "bundle_gzip_kib";
-/** KiB: the goal, and the smaller stretch goal. */
-export const BUNDLE_GOAL: Goal = { atMost: 64 };
-export const BUNDLE_STRETCH_KIB = 40;
+/** KiB */
+export const BUNDLE_GOAL: Goal = { atMost: 128 };
 
 export type Figures = Readonly<Record<string, number | null>>;
 

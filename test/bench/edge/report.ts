@@ -5,7 +5,6 @@ import type { Cell } from "./cells.ts";
 import {
   BUNDLE_GOAL,
   BUNDLE_KEY,
-  BUNDLE_STRETCH_KIB,
   COMPARISONS,
   type Comparison,
   comparedRatio,
@@ -115,7 +114,7 @@ const goalTable = (measurements: readonly Measurement[], figures: Figures): stri
   );
 
 /** What is to be known of the figures, where there is something. */
-const notes = ({ cells, measurements, unmeasured, figures }: Reported): string[] => {
+const notes = ({ cells, measurements, unmeasured }: Reported): string[] => {
   const idle = cells.filter(({ id }) => {
     const shares = measurements.filter(({ cell }) => cell === id).map(({ share }) => share ?? 1);
     return shares.length > 0 && median(shares) < SATURATED_SHARE;
@@ -128,9 +127,6 @@ const notes = ({ cells, measurements, unmeasured, figures }: Reported): string[]
       ({ title }) =>
         `${title} had less than ${100 * SATURATED_SHARE} % of a core: load, stand-in or other work held it back, and its requests/s are not all that it can do; CPU a request stands`,
     ),
-    (figures[BUNDLE_KEY] ?? 0) > BUNDLE_STRETCH_KIB
-      ? `the bundle is above the ${BUNDLE_STRETCH_KIB} KiB that it is meant to stay below`
-      : `the bundle is within the ${BUNDLE_STRETCH_KIB} KiB that it is meant to stay below`,
   ];
 };
 

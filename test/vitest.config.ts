@@ -6,9 +6,13 @@ const root = new URL("../", import.meta.url).pathname;
 /** The files of one worker share what they import: importing it again for each would take half of the time. */
 const isolate = false;
 
+/** A busy machine takes longer than vitest's default of a second. */
+const patient = { poll: { timeout: 10_000 } };
+
 const endToEnd = {
   include: ["test/e2e/**/*.test.ts"],
   isolate,
+  expect: patient,
   globalSetup: ["test/support/servers.ts"],
   testTimeout: 180_000,
   hookTimeout: 120_000,
@@ -22,6 +26,7 @@ const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
 const core = {
   include: ["test/{contract,lib,middleware,resilience,security-events,telemetry}/**/*.test.ts"],
   isolate,
+  expect: patient,
   testTimeout: 30_000,
 };
 
@@ -74,6 +79,7 @@ export default defineConfig({
         test: {
           name: "node",
           isolate,
+          expect: patient,
           include: [
             "test/{architecture,container,edge,k8s,local,observability,origin}/**/*.test.ts",
             "test/bench/support/*.test.ts",

@@ -5,6 +5,8 @@ const root = new URL("../../", import.meta.url).pathname;
 const conformance = {
   include: ["test/conformance/*.test.ts"],
   globalSetup: ["test/support/servers.ts"],
+  // A busy machine takes longer than vitest's default of a second.
+  expect: { poll: { timeout: 10_000 } },
   testTimeout: 20_000,
   hookTimeout: 60_000,
 };

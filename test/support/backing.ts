@@ -24,7 +24,7 @@ export interface Backing {
   lockProduct(id: string): Promise<{ release(): Promise<void> }>;
   /** Connections of origins to this database, now. */
   connections(): Promise<number>;
-  /** Statements of origins that wait for a lock, now. */
+  /** Statements of origins that wait for a row, now. At their start origins wait for each other's advisory locks. */
   waiting(): Promise<number>;
   stop(): Promise<void>;
 }
@@ -82,7 +82,7 @@ export const startBacking = async (): Promise<Backing> => {
       };
     },
     connections: () => count("true"),
-    waiting: () => count("wait_event_type = 'Lock'"),
+    waiting: () => count("wait_event_type = 'Lock' AND wait_event <> 'advisory'"),
     stop: async () => {
       await owner.query(`DROP DATABASE ${name} WITH (FORCE)`);
       await owner.end();

@@ -5,7 +5,7 @@ import { readConfigurationFile } from "./config/file.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
 import { EXIT } from "./lifecycle/exit.ts";
 import { runOrigin } from "./lifecycle/run.ts";
-import { createLog, type LogContext } from "./log/log.ts";
+import { createLog } from "./log/log.ts";
 import { createLogOutput } from "./log/stdout.ts";
 
 /** @returns the exit code */
@@ -16,10 +16,9 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
   }
   const { value } = configuration;
   const output = createLogOutput();
-  const context: LogContext = {};
-  const log = createLog(value.observability.logLevel, value.observability, output, context);
+  const log = createLog(value.observability.logLevel, value.observability, output);
   try {
-    return await runOrigin(value, { log, output, context });
+    return await runOrigin(value, { log, output });
   } catch (error) {
     log.fatal({ err: error }, "the origin cannot run");
     return EXIT.failure;

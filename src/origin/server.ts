@@ -20,7 +20,7 @@ import type { Handlers } from "./handler.ts";
 import { type Job, startJob } from "./lifecycle/jobs.ts";
 import { listen } from "./lifecycle/listen.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
-import type { LogContext, OriginLog } from "./log/log.ts";
+import type { OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
 import { createCacheMetrics, createLimitMetrics, createRegistry } from "./metrics/registry.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
@@ -65,8 +65,6 @@ export interface ProcessLog {
   readonly log: OriginLog;
   /** Where the access log's lines go. @default no access log */
   readonly output?: LogOutput | undefined;
-  /** Receives the active span, for the log's lines. */
-  readonly context?: LogContext | undefined;
 }
 
 export interface ServingProcess {
@@ -114,7 +112,7 @@ const settled = async (work: Promise<unknown>, ms: number): Promise<void> => {
  */
 export const startServer = async (
   configuration: OriginConfiguration,
-  { log, output, context }: ProcessLog,
+  { log, output }: ProcessLog,
   invalidateElsewhere?: (tags: readonly string[]) => Promise<void>,
 ): Promise<ServingProcess> => {
   const { server, database, circuitBreaker, observability, security } = configuration;
@@ -129,7 +127,6 @@ export const startServer = async (
     registry,
     log,
     output,
-    context,
     breakers: { postgresql: breaker, redis: redisBreaker },
     now,
   });

@@ -1,4 +1,5 @@
 /** The log: JSON lines on standard output. */
+import { trace } from "@opentelemetry/api";
 import { pino } from "pino";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogOutput } from "./stdout.ts";
@@ -10,15 +11,9 @@ export interface LogService {
   readonly serviceVersion: string;
 }
 
-/** Context that lines of the log receive from outside. */
-export interface LogContext {
-  /** The active span, if the request is sampled. */
-  active?: (() => { readonly traceId: string; readonly spanId: string } | undefined) | undefined;
-}
-
 /** Without an active span the trace id comes from the request id. */
-const traceFields = (fields: object, context: LogContext): object => {
-  const active = context.active?.();
+const traceFields = (fields: object): object => {
+  const active = trace.getActiveSpan()?.spanContext();
   if (active !== undefined) return { trace_id: active.traceId, span_id: active.spanId };
   return "requestId" in fields && typeof fields.requestId === "string"
     ? { trace_id: traceIdOf(fields.requestId) }
@@ -29,12 +24,7 @@ const traceFields = (fields: object, context: LogContext): object => {
  * @param service attributes of every line, under OpenTelemetry's names @default none
  * @param output @default standard output, unbuffered
  */
-export const createLog = (
-  level: string,
-  service?: LogService,
-  output?: LogOutput,
-  context: LogContext = {},
-) => {
+export const createLog = (level: string, service?: LogService, output?: LogOutput) => {
   const base = service && {
     "service.name": service.serviceName,
     "service.version": service.serviceVersion,
@@ -44,7 +34,7 @@ export const createLog = (
     level,
     base: base ?? null,
     messageKey: "message",
-    mixin: (fields: object) => traceFields(fields, context),
+    mixin: traceFields,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };

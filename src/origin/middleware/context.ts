@@ -1,10 +1,10 @@
 /** The variables of a request at the origin, and where the shared context middleware gets the first of them from. */
 import type { HttpBindings } from "@hono/node-server";
+import type { Span } from "@opentelemetry/api";
 import type { Context, MiddlewareHandler } from "hono";
 import type { Identity } from "../../middleware/auth/principal.ts";
 import type { ContextPort, ContextVariables } from "../../middleware/context/index.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
-import type { RequestSpan } from "../telemetry/tracing.ts";
 import type { EdgeRequest } from "./verify-signature.ts";
 
 export interface OriginVariables extends ContextVariables {
@@ -23,7 +23,7 @@ export interface OriginVariables extends ContextVariables {
   /** The operation's name in the contract; undefined without a route. */
   operation: string | undefined;
   /** The server span, if the request is sampled. */
-  span: RequestSpan | undefined;
+  span: Span | undefined;
   /** Set if the response cache was asked. */
   cacheOutcome: CacheOutcome | undefined;
 }

@@ -1,4 +1,14 @@
 /** Metrics, access log and server span of every request, whatever becomes of it. */
+import {
+  context,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  type Tracer,
+  trace,
+} from "@opentelemetry/api";
 import { matchedRoutes } from "hono/route";
 import { knownMethod, spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
@@ -7,7 +17,7 @@ import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogService } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
 import type { ObserveRequest } from "../metrics/registry.ts";
-import type { RequestSpan, Tracing } from "../telemetry/tracing.ts";
+import { rootTrace } from "../telemetry/tracing.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
 /**
@@ -54,7 +64,7 @@ export const serverSpan =
     });
     if (span === undefined) return next();
     c.set("span", span);
-    return span.run(next);
+    return context.with(trace.setSpan(context.active(), span), next);
   };
 
 /** A request's route instead of its path: clients choose the paths, and their number. */
@@ -76,7 +86,7 @@ export interface ReceivedRequest {
 export interface ServedRequest {
   readonly route: TelemetryRoute;
   readonly requestId: string;
-  readonly span: RequestSpan | undefined;
+  readonly span: Span | undefined;
   readonly cacheOutcome: CacheOutcome | undefined;
   readonly status: number;
   /** From the request's head to its response's. */
@@ -85,14 +95,14 @@ export interface ServedRequest {
 
 export interface RequestTelemetry {
   /** @returns undefined if the request is not sampled */
-  begin(request: ReceivedRequest): RequestSpan | undefined;
+  begin(request: ReceivedRequest): Span | undefined;
   served(request: ServedRequest): void;
 }
 
 export interface RequestTelemetryDependencies {
   readonly observe: ObserveRequest;
   /** @default no span is recorded */
-  readonly tracing?: Tracing | undefined;
+  readonly tracer?: Tracer | undefined;
   /** The share of traces that is sampled if the edge has not decided, within [0, 1]. @default 0 */
   readonly samplingRate?: number;
   /** @default no line is written */
@@ -101,33 +111,41 @@ export interface RequestTelemetryDependencies {
 
 export const createRequestTelemetry = ({
   observe,
-  tracing,
+  tracer,
   samplingRate = 0,
   writeAccessLine,
 }: RequestTelemetryDependencies): RequestTelemetry => ({
   begin: ({ route, requestId, edge, receivedAtMs }) => {
-    if (tracing === undefined) return undefined;
+    if (tracer === undefined) return undefined;
     const traceId = traceIdOf(requestId);
-    const parentSpanId = edge?.parentSpanId;
-    const isKept = edge === undefined ? isSampled(traceId, samplingRate) : parentSpanId !== undefined;
-    if (!isKept) return undefined;
-    return tracing.begin({
-      traceId,
-      parentSpanId,
-      name: spanName(route.method, route.path),
+    const name = spanName(route.method, route.path);
+    const options = {
+      kind: SpanKind.SERVER,
+      startTime: receivedAtMs,
       attributes: {
         "http.request.method": route.method,
         ...(route.path === "" ? {} : { "http.route": route.path }),
         "breakwater.request_id": requestId,
       },
-      beganAtMs: receivedAtMs,
-    });
+    };
+    if (edge === undefined) {
+      if (!isSampled(traceId, samplingRate)) return undefined;
+      return context.with(rootTrace(traceId), () => tracer.startSpan(name, options));
+    }
+    if (edge.parentSpanId === undefined) return undefined;
+    const parent = { traceId, spanId: edge.parentSpanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
+    return tracer.startSpan(name, options, trace.setSpanContext(ROOT_CONTEXT, parent));
   },
   served: (request) => {
     const { route, span, cacheOutcome, status, durationMs } = request;
     observe(route, status, durationMs);
-    const attributes = cacheOutcome === undefined ? {} : { "breakwater.cache.outcome": cacheOutcome };
-    span?.end(status, attributes, durationMs);
+    if (span !== undefined) {
+      span.setAttribute("http.response.status_code", status);
+      if (cacheOutcome !== undefined) span.setAttribute("breakwater.cache.outcome", cacheOutcome);
+      if (status >= 500)
+        span.setAttribute("error.type", String(status)).setStatus({ code: SpanStatusCode.ERROR });
+      span.end(performance.now());
+    }
     writeAccessLine?.(request);
   },
 });
@@ -150,7 +168,7 @@ export const createAccessLog = (
       durationMs,
       requestId,
       traceId: traceIdOf(requestId),
-      spanId: span?.spanId,
+      spanId: span?.spanContext().spanId,
       sampled: span !== undefined,
       cache: cacheOutcome,
       errorType: status >= 500 ? String(status) : undefined,

@@ -1,7 +1,7 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
+import { type Attributes, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { Histogram, type Registry } from "prom-client";
 import { BreakerOpenError, type BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { SpanAttributes } from "../../telemetry/spans/span.ts";
 import {
   CircuitOpenError,
   DeadlineError,
@@ -10,13 +10,13 @@ import {
   UnavailableError,
 } from "../db/errors.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
-import type { Tracing } from "./tracing.ts";
 
 /** Seconds, as OpenTelemetry's convention for `db.client.operation.duration` recommends them. */
 const BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
 /** Of a statement's text no more is recorded. */
 const MAX_TEXT_LENGTH = 1_000;
 
+const FAILED = { code: SpanStatusCode.ERROR };
 const OTHER = "_OTHER";
 /** The errors by which operations fail, by their names: a closed set. First ours, then those of Redis' drivers. */
 const ERRORS: ReadonlySet<string> = new Set([
@@ -42,7 +42,7 @@ const nameOf = ({ operation, collection }: DataOperation): string =>
 const attributesOf = (
   { system, operation, collection, text }: DataOperation,
   breaker: BreakerState | undefined,
-): SpanAttributes => ({
+): Attributes => ({
   "db.system.name": system,
   "db.operation.name": operation,
   ...(collection === undefined ? {} : { "db.collection.name": collection }),
@@ -50,20 +50,13 @@ const attributesOf = (
   ...(breaker === undefined ? {} : { "breakwater.breaker.state": breaker }),
 });
 
-const NOTHING: SpanAttributes = {};
-
-const foundIn = (error: unknown): SpanAttributes =>
-  error instanceof StatementError ? { "db.response.status_code": error.code } : NOTHING;
-
 export interface ObserveDataOptions {
   readonly registry: Registry;
-  /** @default nothing is recorded */
-  readonly tracing: Tracing | undefined;
   /** Of the store's breaker, where it has one. */
   readonly breakerState: (system: DataOperation["system"]) => BreakerState | undefined;
 }
 
-export const createObserveData = ({ registry, tracing, breakerState }: ObserveDataOptions): ObserveData => {
+export const createObserveData = ({ registry, breakerState }: ObserveDataOptions): ObserveData => {
   const duration = new Histogram({
     name: "db_client_operation_duration_seconds",
     help: "Duration of PostgreSQL and Redis operations, by error if they failed",
@@ -71,12 +64,18 @@ export const createObserveData = ({ registry, tracing, breakerState }: ObserveDa
     buckets: BOUNDS_S,
     registers: [registry],
   });
-  const beginSpan = (operation: DataOperation) =>
-    tracing?.active() &&
-    tracing.beginClient(nameOf(operation), attributesOf(operation, breakerState(operation.system)));
+  const tracer = trace.getTracer("breakwater");
+  /** @returns undefined if the operation belongs to no sampled request */
+  const startSpan = (operation: DataOperation) =>
+    trace.getActiveSpan() &&
+    tracer.startSpan(nameOf(operation), {
+      kind: SpanKind.CLIENT,
+      startTime: performance.now(),
+      attributes: attributesOf(operation, breakerState(operation.system)),
+    });
 
   return (operation) => {
-    const span = beginSpan(operation);
+    const span = startSpan(operation);
     return (error, durationMs) => {
       const errorType = error === undefined ? undefined : errorTypeOf(error);
       const labels = { db_system_name: operation.system, db_operation_name: operation.operation };
@@ -84,7 +83,9 @@ export const createObserveData = ({ registry, tracing, breakerState }: ObserveDa
         errorType === undefined ? labels : { ...labels, error_type: errorType },
         durationMs / 1000,
       );
-      span?.end(errorType, foundIn(error));
+      if (errorType !== undefined) span?.setAttribute("error.type", errorType).setStatus(FAILED);
+      if (error instanceof StatementError) span?.setAttribute("db.response.status_code", error.code);
+      span?.end(performance.now());
     };
   };
 };

@@ -1,97 +1,130 @@
-/**
- * Spans of a process. Whether a request is recorded is decided before it comes here: for one that is not nothing is noted.
- * A span is a plain record from its end on; nothing else is kept of a trace.
- */
-import { AsyncLocalStorage } from "node:async_hooks";
-import { newSpanId, type Span, type SpanAttributes } from "../../telemetry/spans/span.ts";
+/** The process's tracer provider: OpenTelemetry's SDK, with a bound of what waits, and counts of what is lost. */
+import { type Context, context, createContextKey, ROOT_CONTEXT, trace } from "@opentelemetry/api";
+import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
+import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { resourceFromAttributes } from "@opentelemetry/resources";
+import {
+  BatchSpanProcessor,
+  type IdGenerator,
+  ParentBasedSampler,
+  RandomIdGenerator,
+  SamplingDecision,
+  type SpanExporter,
+  type SpanProcessor,
+  TracerProvider,
+} from "@opentelemetry/sdk-trace";
+import type { HttpTarget } from "../http/post-json.ts";
+import type { TransitionLog } from "../lifecycle/jobs.ts";
+import type { TelemetryCounts } from "./telemetry-counts.ts";
 
-export interface BegunRequest {
-  /** 32 hexadecimal digits. */
-  readonly traceId: string;
-  /** The edge's attempt, 16 hexadecimal digits; undefined for a trace that begins here. */
-  readonly parentSpanId: string | undefined;
-  /** As in `GET /products/:id`. */
-  readonly name: string;
-  readonly attributes: SpanAttributes;
-  /** By `performance.now()`. */
-  readonly beganAtMs: number;
+export interface TracingOptions {
+  readonly target: HttpTarget;
+  readonly resource: Readonly<Record<string, string>>;
+  readonly counts: TelemetryCounts;
+  /** Logs when exports begin to fail, and when they succeed again. */
+  readonly transitions: Pick<TransitionLog, "failed" | "succeeded">;
 }
 
-export interface RequestSpan {
-  readonly spanId: string;
-  /** What the work begins is below this span. */
-  run<T>(work: () => T): T;
-  /** @param durationMs since it began */
-  end(status: number, attributes: SpanAttributes, durationMs: number): void;
-}
+/** The most spans that are queued or being sent. */
+export const MAX_WAITING = 4_096;
+/** The most spans of one request to the collector. */
+const MAX_BATCH = 512;
+/** How long a span waits for others, milliseconds. */
+const GATHER_MS = 1_000;
+/** The limit for a batch with its retries, milliseconds. */
+const EXPORT_TIMEOUT_MS = 5_000;
 
-export interface ClientSpan {
-  /** @param errorType from a closed set; undefined where it was done */
-  end(errorType: string | undefined, attributes: SpanAttributes): void;
-}
+/** `ExportResultCode.SUCCESS` of `@opentelemetry/core`. */
+const SUCCESS = 0;
 
-export interface Tracing {
-  begin(request: BegunRequest): RequestSpan;
-  /** Undefined where nothing is recorded that it could be below. */
-  beginClient(name: string, attributes: SpanAttributes): ClientSpan | undefined;
-  /** Of the span that is worked below, where there is one. */
-  active(): { readonly traceId: string; readonly spanId: string } | undefined;
-}
+const ROOT_TRACE_ID = createContextKey("breakwater.root_trace_id");
 
-/** What is worked below a request's span. */
-interface Within {
-  readonly traceId: string;
-  readonly spanId: string;
-  /** What `performance.now()` is to be added to, so that all of a trace's times are by one clock: epoch milliseconds. */
-  readonly originMs: number;
-}
+/** In it a span begins a trace with this id. @param traceId 32 hexadecimal digits */
+export const rootTrace = (traceId: string): Context => ROOT_CONTEXT.setValue(ROOT_TRACE_ID, traceId);
 
-/** @param add takes each span at its end @param random within [0, 1) */
-export const createTracing = (add: (span: Span) => void, random: () => number): Tracing => {
-  const storage = new AsyncLocalStorage<Within>();
+const rootTraceId = (of: Context): string | undefined => {
+  const traceId = of.getValue(ROOT_TRACE_ID);
+  return typeof traceId === "string" ? traceId : undefined;
+};
+
+/** Only requests begin traces, so a request that is not sampled leaves no span, whatever its handler does. */
+export const requestSampler = new ParentBasedSampler({
+  root: {
+    shouldSample: (of) => ({
+      decision:
+        rootTraceId(of) === undefined ? SamplingDecision.NOT_RECORD : SamplingDecision.RECORD_AND_SAMPLED,
+    }),
+    toString: () => "RequestRootSampler",
+  },
+});
+
+const randomIds = new RandomIdGenerator();
+export const requestIds: IdGenerator = {
+  generateTraceId: () => rootTraceId(context.active()) ?? randomIds.generateTraceId(),
+  generateSpanId: () => randomIds.generateSpanId(),
+};
+
+/** Makes the provider the one that `@opentelemetry/api` uses in this process. */
+export const startTracing = ({ target, resource, counts, transitions }: TracingOptions) => {
+  let waiting = 0;
+  let isShutDown = false;
+  // At shutdown all batches are sent at once, beside one that is on its way.
+  const concurrencyLimit = MAX_WAITING / MAX_BATCH + 1;
+  const otlp = new OTLPTraceExporter({ ...target, timeoutMillis: EXPORT_TIMEOUT_MS, concurrencyLimit });
+
+  const exporter: SpanExporter = {
+    export: (spans, done) =>
+      otlp.export(spans, (result) => {
+        waiting -= spans.length;
+        if (result.code === SUCCESS) {
+          counts.exported("traces", spans.length);
+          transitions.succeeded();
+        } else {
+          counts.dropped("traces", "export_failed", spans.length);
+          transitions.failed(result.error);
+        }
+        done(result);
+      }),
+    shutdown: () => otlp.shutdown(),
+  };
+  const batches = new BatchSpanProcessor({
+    exporter,
+    maxQueueSize: MAX_WAITING,
+    maxExportBatchSize: MAX_BATCH,
+    scheduledDelayMillis: GATHER_MS,
+    // The exporter's own limit is the one that counts.
+    exportTimeoutMillis: 2 * EXPORT_TIMEOUT_MS,
+  });
+  const bounded: SpanProcessor = {
+    onStart: () => undefined,
+    onEnd: (span) => {
+      if (isShutDown) counts.dropped("traces", "export_failed", 1);
+      else if (waiting >= MAX_WAITING) counts.dropped("traces", "queue_full", 1);
+      else {
+        waiting += 1;
+        batches.onEnd(span);
+      }
+    },
+    forceFlush: () => batches.forceFlush(),
+    shutdown: () => batches.shutdown(),
+  };
+  const provider = new TracerProvider({
+    resource: resourceFromAttributes(resource),
+    sampler: requestSampler,
+    idGenerator: requestIds,
+    spanProcessors: [bounded],
+  });
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  trace.setGlobalTracerProvider(provider);
+
   return {
-    begin: ({ traceId, parentSpanId, name, attributes, beganAtMs }) => {
-      const spanId = newSpanId(random);
-      // The process' own beginning is as its clock was then, and that is never set right.
-      const originMs = Date.now() - performance.now();
-      const startMs = originMs + beganAtMs;
-      return {
-        spanId,
-        run: (work) => storage.run({ traceId, spanId, originMs }, work),
-        end: (status, found, durationMs) =>
-          add({
-            traceId,
-            spanId,
-            parentSpanId,
-            name,
-            kind: "server",
-            startMs,
-            endMs: startMs + durationMs,
-            attributes: { ...attributes, "http.response.status_code": status, ...found },
-            errorType: status >= 500 ? String(status) : undefined,
-          }),
-      };
+    /** Exports what is queued, within the limit of a batch. */
+    shutdown: async (): Promise<void> => {
+      isShutDown = true;
+      // It rejects if an export failed, which has been counted.
+      await provider.shutdown().catch(() => undefined);
+      trace.disable();
+      context.disable();
     },
-    beginClient: (name, attributes) => {
-      const within = storage.getStore();
-      if (within === undefined) return undefined;
-      const { traceId, spanId: parentSpanId, originMs } = within;
-      const startMs = originMs + performance.now();
-      return {
-        end: (errorType, found) =>
-          add({
-            traceId,
-            spanId: newSpanId(random),
-            parentSpanId,
-            name,
-            kind: "client",
-            startMs,
-            endMs: originMs + performance.now(),
-            attributes: { ...attributes, ...found },
-            errorType,
-          }),
-      };
-    },
-    active: () => storage.getStore(),
   };
 };

@@ -1,3 +1,4 @@
+import { TraceFlags, trace } from "@opentelemetry/api";
 import { describe, expect, test } from "vitest";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
 import { createAccessLog, type ServedRequest } from "../../../src/origin/middleware/request-telemetry.ts";
@@ -30,11 +31,11 @@ const lineOf = (fields: Partial<ServedRequest> = {}): Record<string, unknown> =>
   return JSON.parse(line);
 };
 
-const span = {
+const span = trace.wrapSpanContext({
+  traceId: "0190a0b412344abc8def0123456789ab",
   spanId: "00f067aa0ba902b7",
-  run: <T>(work: () => T) => work(),
-  end: () => undefined,
-};
+  traceFlags: TraceFlags.SAMPLED,
+});
 
 describe("the line of a request", () => {
   test("tells what it was, what became of it, and its trace", () => {

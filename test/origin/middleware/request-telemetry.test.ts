@@ -1,5 +1,6 @@
+import { type Span, trace } from "@opentelemetry/api";
 import { Hono } from "hono";
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, onTestFinished, test } from "vitest";
 import { context } from "../../../src/middleware/context/index.ts";
 import { contextPort, type OriginContext, type OriginEnv } from "../../../src/origin/middleware/context.ts";
 import {
@@ -8,7 +9,7 @@ import {
   type ServedRequest,
   serverSpan,
 } from "../../../src/origin/middleware/request-telemetry.ts";
-import type { RequestSpan } from "../../../src/origin/telemetry/tracing.ts";
+import { recordSpans } from "../../support/recorded-spans.ts";
 
 const ROUTE = { method: "GET", path: "/items/:id" };
 
@@ -20,7 +21,7 @@ beforeEach(() => {
 const request = async (
   path: string,
   handle: (c: OriginContext) => Response,
-  span?: RequestSpan,
+  span?: Span,
 ): Promise<Response> => {
   const telemetry: RequestTelemetry = {
     begin: () => span,
@@ -62,23 +63,19 @@ test("a request without a route is recorded by its method alone", async () => {
   expect(served).toMatchObject([{ route: { method: "GET", path: "" }, status: 404 }]);
 });
 
-test("a sampled request is served below its span", async () => {
-  let isWithin = false;
-  const span: RequestSpan = {
-    spanId: "00f067aa0ba902b7",
-    run: (work) => {
-      isWithin = true;
-      try {
-        return work();
-      } finally {
-        isWithin = false;
-      }
-    },
-    end: () => undefined,
-  };
-  const response = await request("/items/7", () => new Response(String(isWithin)), span);
+test("a sampled request is served with its span as the active one", async () => {
+  const recorded = recordSpans();
+  onTestFinished(recorded.stop);
+  const span = trace.getTracer("test").startSpan("GET /items/:id");
+  const response = await request(
+    "/items/7",
+    () => new Response(String(trace.getActiveSpan() === span)),
+    span,
+  );
   expect(await response.text()).toBe("true");
-  expect(served).toMatchObject([{ span }]);
+  expect(trace.getActiveSpan()).toBeUndefined();
+  expect(served).toMatchObject([{ status: 200 }]);
+  expect(served[0]?.span).toBe(span);
 });
 
 test("an unexpected error is recorded as its response", async () => {

@@ -1,15 +1,16 @@
-import { beforeEach, describe, expect, test } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { context, SpanKind, trace } from "@opentelemetry/api";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
   createRequestTelemetry,
   type ReceivedRequest,
   type ServedRequest,
 } from "../../../src/origin/middleware/request-telemetry.ts";
-import type { BegunRequest, Tracing } from "../../../src/origin/telemetry/tracing.ts";
-import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
+import { recordSpans } from "../../support/recorded-spans.ts";
 
 const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
+const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const PARENT_ID = "00f067aa0ba902b7";
-const SPAN_ID = "b7ad6b7169203331";
 const ROUTE = { method: "GET", path: "/products/:id" };
 
 const received = (fields: Partial<ReceivedRequest> = {}): ReceivedRequest => ({
@@ -20,51 +21,61 @@ const received = (fields: Partial<ReceivedRequest> = {}): ReceivedRequest => ({
   ...fields,
 });
 
-let begun: BegunRequest[];
-let ended: { readonly status: number; readonly attributes: SpanAttributes; readonly durationMs: number }[];
+let recorded: ReturnType<typeof recordSpans>;
 let observed: unknown[][];
 let lines: ServedRequest[];
 
 beforeEach(() => {
-  begun = [];
-  ended = [];
+  recorded = recordSpans();
   observed = [];
   lines = [];
 });
+afterEach(() => {
+  recorded.stop();
+  vi.useRealTimers();
+});
 
-const tracing: Tracing = {
-  begin: (request) => {
-    begun.push(request);
-    return {
-      spanId: SPAN_ID,
-      run: (work) => work(),
-      end: (status, attributes, durationMs) => void ended.push({ status, attributes, durationMs }),
-    };
-  },
-  beginClient: () => undefined,
-  active: () => undefined,
-};
-
-const telemetryWith = (
-  options: { readonly tracing?: Tracing; readonly samplingRate?: number } = { tracing },
-) =>
+const telemetryWith = (samplingRate = 0, tracer = trace.getTracer("test")) =>
   createRequestTelemetry({
     observe: (...of) => void observed.push(of),
     writeAccessLine: (line) => void lines.push(line),
-    ...options,
+    tracer,
+    samplingRate,
   });
 
+/** Begins and ends the request's span. */
+const serve = (
+  request: ReceivedRequest,
+  { samplingRate = 0, ...served }: Partial<ServedRequest> & { readonly samplingRate?: number } = {},
+): void => {
+  const telemetry = telemetryWith(samplingRate);
+  const span = telemetry.begin(request);
+  const { route, requestId } = request;
+  telemetry.served({
+    route,
+    requestId,
+    span,
+    cacheOutcome: undefined,
+    status: 200,
+    durationMs: 5,
+    ...served,
+  });
+};
+
 describe("a sampled request", () => {
-  test("starts a span named by its route, in the trace of its id, below the edge's attempt", () => {
-    telemetryWith().begin(received());
-    expect(begun).toMatchObject([
+  test("has a span named by its route, in the trace of its id, below the edge's attempt", () => {
+    serve(received());
+    expect(recorded.spans()).toMatchObject([
       {
-        traceId: "0190a0b412344abc8def0123456789ab",
+        traceId: TRACE_ID,
         parentSpanId: PARENT_ID,
+        spanId: expect.stringMatching(/^(?!0{16})[0-9a-f]{16}$/),
+        kind: SpanKind.SERVER,
         name: "GET /products/:id",
         attributes: {
           "http.request.method": "GET",
           "http.route": "/products/:id",
+          "http.response.status_code": 200,
           "breakwater.request_id": REQUEST_ID,
         },
       },
@@ -72,66 +83,110 @@ describe("a sampled request", () => {
   });
 
   test("is named by its method alone if no route matches", () => {
-    telemetryWith().begin(received({ route: { method: "GET", path: "" } }));
-    expect(begun[0]?.name).toBe("GET");
-    expect(begun[0]?.attributes).not.toHaveProperty("http.route");
+    serve(received({ route: { method: "GET", path: "" } }));
+    const [span] = recorded.spans();
+    expect(span?.name).toBe("GET");
+    expect(span?.attributes).not.toHaveProperty("http.route");
   });
 
-  test("starts when its head arrives", () => {
-    const receivedAtMs = performance.now() - 40;
-    telemetryWith().begin(received({ receivedAtMs }));
-    expect(begun[0]?.beganAtMs).toBe(receivedAtMs);
+  test("says what the cache made of it, and is in the access log with its span", () => {
+    serve(received(), { cacheOutcome: "hit" });
+    const [span] = recorded.spans();
+    expect(span?.attributes).toMatchObject({ "breakwater.cache.outcome": "hit" });
+    expect(lines).toMatchObject([{ route: ROUTE, requestId: REQUEST_ID, status: 200, cacheOutcome: "hit" }]);
+    expect(lines[0]?.span?.spanContext().spanId).toBe(span?.spanId);
   });
 
-  test("ends its span with its status and the cache's outcome", () => {
+  test.each([
+    [200, undefined],
+    [404, undefined],
+    [500, "500"],
+    [503, "503"],
+  ])("answered with %i has the error type %s", (status, errorType) => {
+    serve(received(), { status });
+    expect(recorded.spans()).toMatchObject([{ isError: errorType !== undefined }]);
+    expect(recorded.spans()[0]?.attributes["error.type"]).toBe(errorType);
+  });
+
+  // A process lives for months, and its monotonic clock drifts away from the system's.
+  test("starts when its head arrived, even if the system's clock has been set since the process began", () => {
+    vi.useFakeTimers({ toFake: ["Date"] });
+    vi.setSystemTime(Date.now() + 3_600_000);
+    serve(received({ receivedAtMs: performance.now() - 40 }));
+    const [{ startMs, endMs } = { startMs: 0, endMs: 0 }] = recorded.spans();
+    expect(Math.abs(startMs - (Date.now() - 40))).toBeLessThan(1_000);
+    expect(endMs - startMs).toBeGreaterThanOrEqual(40);
+  });
+});
+
+describe("a span that a handler starts", () => {
+  const childOf = (request: ReceivedRequest, samplingRate = 0): void => {
+    const telemetry = telemetryWith(samplingRate);
+    const span = telemetry.begin(request);
+    const work = () => trace.getTracer("shop").startSpan("price").end();
+    if (span === undefined) work();
+    else context.with(trace.setSpan(context.active(), span), work);
+    span?.end();
+  };
+
+  test("is a child of its request's", () => {
+    childOf(received());
+    const [price, server] = recorded.spans();
+    expect(price).toMatchObject({ name: "price", traceId: TRACE_ID, parentSpanId: server?.spanId });
+  });
+
+  test("is not recorded if its request is not sampled", () => {
+    childOf(received({ edge: { parentSpanId: undefined } }));
+    childOf(received({ edge: undefined }));
+    expect(recorded.spans()).toEqual([]);
+  });
+
+  test("belongs to its own request, however many there are at a time", async () => {
     const telemetry = telemetryWith();
-    const span = telemetry.begin(received());
-    telemetry.served({
-      route: ROUTE,
-      requestId: REQUEST_ID,
-      span,
-      cacheOutcome: "hit",
-      status: 200,
-      durationMs: 5,
-    });
-    expect(ended).toEqual([
-      { status: 200, attributes: { "breakwater.cache.outcome": "hit" }, durationMs: 5 },
-    ]);
-    expect(lines).toEqual([
-      {
-        route: ROUTE,
-        requestId: REQUEST_ID,
-        status: 200,
-        durationMs: 5,
-        span,
-        cacheOutcome: "hit",
-      },
-    ]);
+    await Promise.all(
+      ["/a", "/b", "/c"].map(async (path) => {
+        const span = telemetry.begin(received({ route: { method: "GET", path } }));
+        if (span === undefined) throw new Error("not sampled");
+        await context.with(trace.setSpan(context.active(), span), async () => {
+          await setImmediate();
+          trace.getTracer("shop").startSpan(`of ${path}`).end();
+        });
+        span.end();
+      }),
+    );
+    const named = (name: string) => recorded.spans().find((span) => span.name === name);
+    for (const path of ["/a", "/b", "/c"])
+      expect(named(`of ${path}`)?.parentSpanId).toBe(named(`GET ${path}`)?.spanId);
   });
 });
 
-test.each([
-  [1, 1],
-  [0, 0],
-])("without an edge the sampling rate decides: %d", (samplingRate, spans) => {
-  telemetryWith({ tracing, samplingRate }).begin(received({ edge: undefined }));
-  expect(begun).toHaveLength(spans);
-});
-
-describe("a request that is not sampled", () => {
-  test("starts no span", () => {
-    expect(telemetryWith().begin(received({ edge: { parentSpanId: undefined } }))).toBeUndefined();
-    expect(begun).toEqual([]);
+describe("without an edge", () => {
+  test("a sampled request begins a trace, which has the request's id", () => {
+    serve(received({ edge: undefined }), { samplingRate: 1 });
+    expect(recorded.spans()).toMatchObject([{ traceId: TRACE_ID, parentSpanId: undefined }]);
   });
 
-  test("nor does any request without a tracer", () => {
-    expect(telemetryWith({}).begin(received())).toBeUndefined();
+  test("no request is sampled at a rate of 0", () => {
+    serve(received({ edge: undefined }), { samplingRate: 0 });
+    expect(recorded.spans()).toEqual([]);
+  });
+});
+
+describe("no span has", () => {
+  test("a request that the edge has not sampled", () => {
+    serve(received({ edge: { parentSpanId: undefined } }));
+    expect(recorded.spans()).toEqual([]);
+  });
+
+  test("any request without a tracer", () => {
+    const telemetry = createRequestTelemetry({ observe: () => undefined });
+    expect(telemetry.begin(received())).toBeUndefined();
   });
 });
 
 test("every request is measured and logged, even if it was rejected", () => {
-  const refused = { route: ROUTE, requestId: REQUEST_ID, cacheOutcome: undefined, span: undefined };
-  telemetryWith().served({ ...refused, status: 401, durationMs: 1 });
+  const rejected = { route: ROUTE, requestId: REQUEST_ID, cacheOutcome: undefined, span: undefined };
+  telemetryWith().served({ ...rejected, status: 401, durationMs: 1 });
   expect(observed).toEqual([[ROUTE, 401, 1]]);
   expect(lines).toMatchObject([{ status: 401, span: undefined, cacheOutcome: undefined }]);
 });

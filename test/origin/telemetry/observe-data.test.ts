@@ -1,5 +1,6 @@
+import { context, SpanKind, trace } from "@opentelemetry/api";
 import { Registry } from "prom-client";
-import { beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   CircuitOpenError,
   DeadlineError,
@@ -9,14 +10,10 @@ import {
 } from "../../../src/origin/db/errors.ts";
 import type { DataOperation } from "../../../src/origin/db/instrument.ts";
 import { createObserveData } from "../../../src/origin/telemetry/observe-data.ts";
-import type { Tracing } from "../../../src/origin/telemetry/tracing.ts";
-import type { SpanAttributes } from "../../../src/telemetry/spans/span.ts";
+import { rootTrace } from "../../../src/origin/telemetry/tracing.ts";
+import { recordSpans } from "../../support/recorded-spans.ts";
 
-interface Recorded {
-  readonly name: string;
-  readonly attributes: SpanAttributes;
-  ended?: { readonly errorType: string | undefined; readonly attributes: SpanAttributes };
-}
+const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 
 const SELECT: DataOperation = {
   system: "postgresql",
@@ -27,34 +24,22 @@ const SELECT: DataOperation = {
 const HGET: DataOperation = { system: "redis", operation: "HGET" };
 
 let registry: Registry;
-let recorded: Recorded[];
-let isKept: boolean;
+let recorded: ReturnType<typeof recordSpans>;
 
 beforeEach(() => {
   registry = new Registry();
-  recorded = [];
-  isKept = true;
+  recorded = recordSpans();
 });
-
-const tracing: Tracing = {
-  begin: () => {
-    throw new Error("no request begins here");
-  },
-  active: () =>
-    isKept ? { traceId: "0190a0b412344abc8def0123456789ab", spanId: "00f067aa0ba902b7" } : undefined,
-  beginClient: (name, attributes) => {
-    const span: Recorded = { name, attributes };
-    recorded.push(span);
-    return {
-      end: (errorType, found) => {
-        span.ended = { errorType, attributes: found };
-      },
-    };
-  },
-};
+afterEach(() => recorded.stop());
 
 const observing = (options: Partial<Parameters<typeof createObserveData>[0]> = {}) =>
-  createObserveData({ registry, tracing, breakerState: () => undefined, ...options });
+  createObserveData({ registry, breakerState: () => undefined, ...options });
+
+/** Runs the work below a sampled request's span. */
+const sampled = (work: () => void): void => {
+  const span = context.with(rootTrace(TRACE_ID), () => trace.getTracer("test").startSpan("GET /"));
+  context.with(trace.setSpan(context.active(), span), work);
+};
 
 const linesOf = async (suffix: string): Promise<string[]> =>
   (await registry.metrics())
@@ -87,43 +72,38 @@ describe("an operation", () => {
     expect(bounds).toEqual(["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"]);
   });
 
-  test("is a span where its request's trace is kept, with its text and without its values", () => {
-    observing({ breakerState: (system) => (system === "postgresql" ? "half_open" : undefined) })(SELECT)(
-      undefined,
-      20,
-    );
-    expect(recorded).toEqual([
-      {
-        name: "SELECT products",
-        attributes: {
-          "db.system.name": "postgresql",
-          "db.operation.name": "SELECT",
-          "db.collection.name": "products",
-          "db.query.text": "SELECT name FROM products WHERE id = $1",
-          "breakwater.breaker.state": "half_open",
-        },
-        ended: { errorType: undefined, attributes: {} },
-      },
+  test("is a span where its request's trace is sampled, with its text and without its values", () => {
+    const observe = observing({
+      breakerState: (system) => (system === "postgresql" ? "half_open" : undefined),
+    });
+    sampled(() => observe(SELECT)(undefined, 20));
+    expect(recorded.spans()).toMatchObject([
+      { name: "SELECT products", kind: SpanKind.CLIENT, traceId: TRACE_ID, isError: false },
     ]);
+    expect(recorded.spans()[0]?.attributes).toEqual({
+      "db.system.name": "postgresql",
+      "db.operation.name": "SELECT",
+      "db.collection.name": "products",
+      "db.query.text": "SELECT name FROM products WHERE id = $1",
+      "breakwater.breaker.state": "half_open",
+    });
   });
 
-  test("at Redis is called by its command alone", () => {
-    observing()(HGET)(undefined, 2);
-    expect(recorded).toMatchObject([
+  test("at Redis is named by its command alone", () => {
+    sampled(() => observing()(HGET)(undefined, 2));
+    expect(recorded.spans()).toMatchObject([
       { name: "HGET", attributes: { "db.system.name": "redis", "db.operation.name": "HGET" } },
     ]);
   });
 
-  test("has no more of its text than may be", () => {
-    observing()({ ...SELECT, text: `SELECT ${"x".repeat(5_000)}` })(undefined, 1);
-    expect(String(recorded[0]?.attributes["db.query.text"])).toHaveLength(1_000);
+  test("has at most 1,000 characters of its text", () => {
+    sampled(() => observing()({ ...SELECT, text: `SELECT ${"x".repeat(5_000)}` })(undefined, 1));
+    expect(String(recorded.spans()[0]?.attributes["db.query.text"])).toHaveLength(1_000);
   });
 
-  test("is measured, and no span, where its request's trace is not kept", async () => {
-    isKept = false;
+  test("is measured, but no span, where its request is not sampled", async () => {
     observing()(SELECT)(undefined, 20);
-    observing({ registry: new Registry(), tracing: undefined })(SELECT)(undefined, 20);
-    expect(recorded).toEqual([]);
+    expect(recorded.spans()).toEqual([]);
     expect(await linesOf("count")).toHaveLength(1);
   });
 });
@@ -138,14 +118,14 @@ describe("an operation that fails", () => {
     ["_OTHER", new TypeError("made up by a driver")],
     ["_OTHER", "a text that was thrown"],
   ])("is %s in metrics and spans: one of a closed set", async (type, error) => {
-    observing()(SELECT)(error, 20);
+    sampled(() => observing()(SELECT)(error, 20));
     expect((await linesOf("count"))[0]).toContain(`error_type="${type}"`);
-    expect(recorded[0]?.ended?.errorType).toBe(type);
+    expect(recorded.spans()).toMatchObject([{ isError: true, attributes: { "error.type": type } }]);
   });
 
   test("by PostgreSQL's word has its SQLSTATE, and nothing of what it says of values", () => {
-    observing()(SELECT)(refused, 20);
-    expect(recorded[0]?.ended?.attributes).toEqual({ "db.response.status_code": "23505" });
-    expect(JSON.stringify(recorded)).not.toContain("secret");
+    sampled(() => observing()(SELECT)(refused, 20));
+    expect(recorded.spans()).toMatchObject([{ attributes: { "db.response.status_code": "23505" } }]);
+    expect(JSON.stringify(recorded.spans())).not.toContain("secret");
   });
 });

@@ -1,3 +1,4 @@
+import { context, trace } from "@opentelemetry/api";
 import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
@@ -106,9 +107,10 @@ describe("a process's telemetry", () => {
 });
 
 describe("a collector", () => {
-  test("configured by its gRPC port is used by its HTTP port, with a warning", () => {
-    const { warned } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4317" });
+  test("configured by its gRPC port is used by its HTTP port, with a warning", async () => {
+    const { warned, telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4317" });
     expect(warned).toEqual([[{ url: "http://collector:4318" }, expect.stringContaining("gRPC")]]);
+    await telemetry.shutdown();
   });
 
   test("receives the spans of requests and of their operations when the process ends", async () => {
@@ -117,7 +119,10 @@ describe("a collector", () => {
     const edge = { parentSpanId: "00f067aa0ba902b7" };
     const received = { route: ROUTE, requestId: REQUEST_ID, edge, receivedAtMs: performance.now() };
     const span = telemetry.requests.begin(received);
-    span?.run(() => telemetry.data({ system: "redis", operation: "GET" })(undefined, 2));
+    if (span === undefined) throw new Error("not sampled");
+    context.with(trace.setSpan(context.active(), span), () =>
+      telemetry.data({ system: "redis", operation: "GET" })(undefined, 2),
+    );
     telemetry.requests.served({ ...REFUSED, span, status: 200 });
     await telemetry.shutdown();
     const spans = receiver.traces.get("0190a0b412344abc8def0123456789ab")?.spans ?? [];

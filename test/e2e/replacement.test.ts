@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import * as z from "zod/mini";
 import { erasePostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { runLocal } from "../support/local-run.ts";
@@ -11,6 +12,10 @@ import { runLocal } from "../support/local-run.ts";
 const execute = promisify(execFile);
 
 const fixtures = join(projectFolder, "test/fixtures");
+
+const traceJson = z.object({
+  spans: z.array(z.object({ spanId: z.string(), parentSpanId: z.optional(z.string()), name: z.string() })),
+});
 
 let project: string;
 
@@ -67,9 +72,14 @@ describe("another API in place of the shop", () => {
     expect(stdout).toBe("");
   });
 
-  test("builds, starts and answers, an added route with a table included", async () => {
+  test("builds, starts and answers, an added route with a table and a handler's own span included", async () => {
     const run = runLocal(project, join(project, ".breakwater"), ["--origins", "1"]);
     await run.line("Ctrl-C stops everything");
+    const tracesUrl = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
+    const spansOf = async (requestId: string | null) => {
+      const response = await fetch(`${tracesUrl}/traces/${requestId}.json`);
+      return traceJson.safeParse(await response.json()).data?.spans ?? [];
+    };
     const url = (await run.line("API ")).split(/\s+/)[2] ?? "";
     const key = (await run.line("Key ")).trim().split(/\s+/)[1];
     const post = (path: string, body: object): Promise<Response> =>
@@ -81,7 +91,19 @@ describe("another API in place of the shop", () => {
     const note = { name: "mine", text: "here" };
     expect((await post("/v1/notes", note)).status).toBe(201);
     expect((await post("/v1/notes", note)).status).toBe(409);
-    expect(await (await fetch(`${url}/v1/notes/mine`)).json()).toEqual(note);
+    const read = await fetch(`${url}/v1/notes/mine`);
+    expect(await read.json()).toEqual(note);
+    const ownSpan = async () => {
+      const spans = await spansOf(read.headers.get("x-request-id"));
+      const own = spans.find(({ name }) => name === "find note");
+      return {
+        parent: spans.find(({ spanId }) => spanId === own?.parentSpanId)?.name,
+        children: spans.filter(({ parentSpanId }) => parentSpanId === own?.spanId).map(({ name }) => name),
+      };
+    };
+    await expect
+      .poll(ownSpan, { timeout: 20_000 })
+      .toEqual({ parent: "GET /v1/notes/:name", children: ["SELECT notes"] });
     const label = async (name: string): Promise<unknown> =>
       (await post("/v1/notes/mine/labels", { label: name })).json();
     expect(await label("urgent")).toEqual({ labels: ["urgent"] });

@@ -63,7 +63,7 @@ export const handlers: Handlers<Contract> = {
 
 export interface ProcessLog {
   readonly log: OriginLog;
-  /** Where the access log's lines go. @default no access log */
+  /** Where the log goes: what it drops is counted. */
   readonly output?: LogOutput | undefined;
 }
 
@@ -128,7 +128,6 @@ export const startServer = async (
     log,
     output,
     breakers: { postgresql: breaker, redis: redisBreaker },
-    now,
   });
   const pool = connectPostgres(database.url, { ...database, log, breaker, observe: telemetry.data });
   const bareRedis = connectRedis(redisUrl, redisToken, log);

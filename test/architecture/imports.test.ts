@@ -13,7 +13,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
   resilience: { folders: ["contract", "lib"], packages: [] },
   telemetry: { folders: ["contract", "lib", "middleware", "resilience"], packages: [] },
   "security-events": { folders: ["contract", "lib", "middleware"], packages: [] },
-  middleware: { folders: shared, packages: ["@noble/hashes", "hono", "ipaddr.js", "jose"] },
+  middleware: { folders: shared, packages: ["@noble/hashes", "hono", "ipaddr.js", "jose", "quick-lru"] },
   edge: {
     folders: shared,
     packages: ["hono", "@upstash/redis", "breakwater-edge-routes", "node:async_hooks"],
@@ -24,6 +24,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "hono",
       "zod",
       "@hono/node-server",
+      "@opentelemetry",
       "@upstash/redis",
       "ioredis",
       "lru-cache",
@@ -83,6 +84,15 @@ test("imports run one way: no shared folder imports a tier, and no tier imports 
   const found = files.flatMap((file) => importsOf(file).map((specifier) => ({ file, specifier })));
   expect(found.length).toBeGreaterThan(200);
   expect(found.filter(({ file, specifier }) => !isAllowed(file, specifier))).toEqual([]);
+});
+
+test("only one file knows OpenTelemetry's SDK, all others its API", () => {
+  const importing = files.filter((file) =>
+    importsOf(file).some(
+      (specifier) => specifier.startsWith("@opentelemetry/") && specifier !== "@opentelemetry/api",
+    ),
+  );
+  expect(importing).toEqual(["origin/telemetry/tracing.ts"]);
 });
 
 test("only the sample API's two folders and what shows it off know the shop", () => {

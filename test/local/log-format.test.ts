@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { clockTime, formatLogLine } from "../../src/local/log-format.ts";
-import { createAccessLine } from "../../src/telemetry/logging/access-log.ts";
 import { logLine } from "../../src/telemetry/logging/log-line.ts";
 
 const time = "2026-11-02T03:04:05.678Z";
@@ -61,22 +60,21 @@ describe("a request line", () => {
 });
 
 it("the lines of both tiers are formatted", () => {
-  const write = createAccessLine({ serviceName: "breakwater-edge", serviceVersion: "1.2.3" });
-  const fields = {
-    timeMs: Date.parse(time),
-    method: "GET",
-    route: "/products/:id",
-    status: 503,
+  const line = logLine({
+    time,
+    level: "info",
+    message: "request",
+    "service.name": "breakwater-edge",
+    "service.version": "1.2.3",
+    "http.request.method": "GET",
+    "http.route": "/products/:id",
+    "http.response.status_code": 503,
     durationMs: 3.25,
-  };
-  const line = write({
-    ...fields,
-    requestId: ids.requestId,
-    traceId: ids.trace_id,
+    ...ids,
     sampled: false,
     cache: "miss",
     attempts: 2,
-    errorType: "503",
+    "error.type": "503",
   });
   expect(formatLogLine("edge", line, false)).toBe(
     `${clock} info  edge     GET /products/:id 503 3.3 ms miss 2 attempts error.type=503 5b8efff7`,

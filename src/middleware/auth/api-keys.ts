@@ -2,8 +2,9 @@
  * API keys: `bwk_<id>_<secret>`. The id finds the record, the secret proves the key. Only the secret's SHA-256 is stored;
  * 256 random bits need no slow hash. The result of a lookup is cached for a short time.
  */
+
 import { sha256 } from "@noble/hashes/sha2.js";
-import { createBoundedMap } from "../../lib/bounded-map.ts";
+import QuickLRU from "quick-lru";
 import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
 import { isJsonObject } from "../../lib/json-object.ts";
 import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
@@ -124,8 +125,8 @@ export interface ApiKeysDeps {
 }
 
 export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysDeps): CheckCredentials => {
-  const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
-  const rejected = createBoundedMap<CachedResult>(MAX_CACHED);
+  const accepted = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
+  const rejected = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
 
   const resultOf = (
     presented: PresentedKey,

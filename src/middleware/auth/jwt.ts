@@ -2,12 +2,13 @@
  * Access tokens of one issuer: JWTs (RFC 7519) that jose verifies with the issuer's published keys. The configuration pins
  * the algorithms; every token must expire, and name this API as its audience (RFC 8725).
  */
+
 import { decodeProtectedHeader } from "jose/decode/protected_header";
 import { JOSEError, JWTClaimValidationFailed } from "jose/errors";
 import { createRemoteJWKSet, customFetch, type FetchImplementation } from "jose/jwks/remote";
 import { jwtVerify } from "jose/jwt/verify";
+import QuickLRU from "quick-lru";
 import { sleep } from "../../lib/async.ts";
-import { createBoundedMap } from "../../lib/bounded-map.ts";
 import { isJsonObject, type JsonObject } from "../../lib/json-object.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import { readBody } from "../body-limit/read-body.ts";
@@ -213,7 +214,7 @@ export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials
   const { issuer, audience, jwksUrl, algorithms = DEFAULT_ALGORITHMS, now } = options;
   if (issuer === undefined || audience === undefined || jwksUrl === undefined) return undefined;
   const { keySet, refresh } = createIssuerKeys(issuer, jwksUrl, options);
-  const accepted = createBoundedMap<CachedResult>(MAX_CACHED);
+  const accepted = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
   const rules = {
     algorithms: [...algorithms],
     issuer,

@@ -3,8 +3,9 @@
  * that a client is the same one however its address is written: IPv6 as in RFC 5952, and IPv4 mapped into IPv6
  * (RFC 4291 §2.5.5.2) as IPv4.
  */
+
 import ipaddr from "ipaddr.js";
-import { createBoundedMap } from "../../lib/bounded-map.ts";
+import QuickLRU from "quick-lru";
 
 export interface ClientAddress {
   readonly family: 4 | 6;
@@ -70,7 +71,7 @@ export const isClient = (text: string): boolean =>
  * @param most number of fields whose clients are remembered
  */
 export const clientIdentities = (most: number): ((field: string | null) => Client) => {
-  const clients = createBoundedMap<Client>(most);
+  const clients = new QuickLRU<string, Client>({ maxSize: most });
   return (field) => {
     if (field === null) return UNKNOWN;
     const remembered = clients.get(field);

@@ -1,8 +1,9 @@
 /** The store that all isolates share: its names, and its implementation in Redis over any client that runs a script. */
+
 import { sha1 } from "@noble/hashes/legacy.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import QuickLRU from "quick-lru";
 import type { Limit } from "../../contract/policy.ts";
-import { createBoundedMap } from "../../lib/bounded-map.ts";
 import { parseAddress, writeNetwork } from "../context/client.ts";
 import type { BucketRule } from "./token-bucket.ts";
 
@@ -65,7 +66,7 @@ const MAX_ADDRESS_LENGTH = 64;
  * @param maxAddresses parsed addresses to remember
  */
 export const limitKeys = (maxAddresses: number): ((limit: Limit, client: LimitedClient) => LimitKey) => {
-  const networks = createBoundedMap<string>(maxAddresses);
+  const networks = new QuickLRU<string, string>({ maxSize: maxAddresses });
   const networkOf = (address: string): string => {
     const known = networks.get(address);
     if (known !== undefined) return known;

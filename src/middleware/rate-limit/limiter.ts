@@ -5,9 +5,9 @@
  * tokens used within the window were taken, by the store's one clock, within the window or `leaseMs` before it. A
  * `strict` limit takes tokens for each request alone, and admits at most capacity + refill × W.
  */
+import QuickLRU from "quick-lru";
 import type { Limit } from "../../contract/policy.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
-import { createBoundedMap } from "../../lib/bounded-map.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { WaitUntil } from "../context/index.ts";
 import { BucketState } from "./bucket-state.ts";
@@ -46,7 +46,7 @@ export class Limiter {
   tripMs = FIRST_TRIP_MS;
   readonly #clock: () => number;
   readonly #keyOf = limitKeys(MAX_BUCKETS);
-  readonly #states = createBoundedMap<BucketState>(MAX_BUCKETS);
+  readonly #states = new QuickLRU<string, BucketState>({ maxSize: MAX_BUCKETS });
   #lastReadMs: number;
   #elapsedMs = 0;
 

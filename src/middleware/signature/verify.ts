@@ -1,5 +1,5 @@
 /** Verifies what the edge signed (RFC 9421 §3.2), strictly: only the form that `sign.ts` writes is read. */
-import { type BoundedMap, createBoundedMap } from "../../lib/bounded-map.ts";
+import QuickLRU from "quick-lru";
 import { equalInConstantTime } from "../../lib/encoding.ts";
 import {
   COVERED_FIELDS,
@@ -90,7 +90,7 @@ export const createVerifier = ({
   fields = COVERED_FIELDS,
 }: VerifierOptions): Verify => {
   const nonces = createNonceMemory(nonceLifetimeMs);
-  const lists: BoundedMap<CoveredList> = createBoundedMap(MAX_LISTS);
+  const lists = new QuickLRU<string, CoveredList>({ maxSize: MAX_LISTS });
 
   const listOf = (text: string): CoveredList | undefined => {
     const known = lists.get(text);

@@ -75,7 +75,8 @@ export const createLogOutput = () => {
     retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
   };
 
-  const writeFitted = (line: string): void => {
+  const write = (given: string): void => {
+    const line = fitLine(given);
     if (isDisconnected || units + line.length > MAX_BUFFER_UNITS) {
       onDropped(1);
       return;
@@ -89,9 +90,7 @@ export const createLogOutput = () => {
 
   return {
     /** @param line JSON with its line end; overlong and secret values are removed */
-    write: (line: string): void => writeFitted(fitLine(line)),
-    /** For a line that is known to be short and to contain no secrets. */
-    writeFitted,
+    write,
     /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
     flushSync: (): void => {
       const untilMs = performance.now() + FINAL_FLUSH_MS;

@@ -12,10 +12,8 @@ import {
 import { matchedRoutes } from "hono/route";
 import { knownMethod, spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
-import { createAccessLine } from "../../telemetry/logging/access-log.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import type { LogService } from "../log/log.ts";
-import type { LogOutput } from "../log/stdout.ts";
+import type { OriginLog } from "../log/log.ts";
 import type { ObserveRequest } from "../metrics/registry.ts";
 import { rootTrace } from "../telemetry/tracing.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
@@ -105,15 +103,15 @@ export interface RequestTelemetryDependencies {
   readonly tracer?: Tracer | undefined;
   /** The share of traces that is sampled if the edge has not decided, within [0, 1]. @default 0 */
   readonly samplingRate?: number;
-  /** @default no line is written */
-  readonly writeAccessLine?: WriteAccessLine | undefined;
+  /** Receives a line per request. @default none */
+  readonly accessLog?: Pick<OriginLog, "info"> | undefined;
 }
 
 export const createRequestTelemetry = ({
   observe,
   tracer,
   samplingRate = 0,
-  writeAccessLine,
+  accessLog,
 }: RequestTelemetryDependencies): RequestTelemetry => ({
   begin: ({ route, requestId, edge, receivedAtMs }) => {
     if (tracer === undefined) return undefined;
@@ -146,33 +144,19 @@ export const createRequestTelemetry = ({
         span.setAttribute("error.type", String(status)).setStatus({ code: SpanStatusCode.ERROR });
       span.end(performance.now());
     }
-    writeAccessLine?.(request);
+    accessLog?.info(accessFields(request), "request");
   },
 });
 
-export type WriteAccessLine = (request: ServedRequest) => void;
-
-/** @param now epoch milliseconds */
-export const createAccessLog = (
-  service: LogService,
-  output: LogOutput,
-  now: () => number,
-): WriteAccessLine => {
-  const accessLine = createAccessLine(service);
-  return ({ route, requestId, span, status, durationMs, cacheOutcome }) => {
-    const line = accessLine({
-      timeMs: now(),
-      method: route.method,
-      route: route.path === "" ? undefined : route.path,
-      status,
-      durationMs,
-      requestId,
-      traceId: traceIdOf(requestId),
-      spanId: span?.spanContext().spanId,
-      sampled: span !== undefined,
-      cache: cacheOutcome,
-      errorType: status >= 500 ? String(status) : undefined,
-    });
-    output.writeFitted(`${line}\n`);
-  };
-};
+/** A member that is undefined is not in the line. The log adds the trace id. */
+const accessFields = ({ route, requestId, span, status, durationMs, cacheOutcome }: ServedRequest) => ({
+  "http.request.method": route.method,
+  "http.route": route.path === "" ? undefined : route.path,
+  "http.response.status_code": status,
+  durationMs: Math.round(durationMs * 1_000) / 1_000,
+  requestId,
+  span_id: span?.spanContext().spanId,
+  sampled: span !== undefined,
+  cache: cacheOutcome,
+  "error.type": status >= 500 ? String(status) : undefined,
+});

@@ -9,11 +9,7 @@ import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
 import { createRequestMetrics } from "../metrics/registry.ts";
-import {
-  createAccessLog,
-  createRequestTelemetry,
-  type RequestTelemetry,
-} from "../middleware/request-telemetry.ts";
+import { createRequestTelemetry, type RequestTelemetry } from "../middleware/request-telemetry.ts";
 import { createObserveData } from "./observe-data.ts";
 import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
 import { startTracing } from "./tracing.ts";
@@ -28,11 +24,9 @@ export interface ProcessTelemetry {
 export interface ProcessTelemetryDependencies {
   readonly registry: Registry;
   readonly log: OriginLog;
-  /** Where lines of requests go. @default nowhere */
+  /** Where the log goes: what it drops is counted. */
   readonly output: LogOutput | undefined;
   readonly breakers: { readonly [System in DataOperation["system"]]: Breaker };
-  /** Epoch milliseconds. */
-  readonly now: () => number;
 }
 
 /** Undefined where no collector is named: then nothing is recorded. */
@@ -60,20 +54,18 @@ const configuredTracing = (
 
 export const createProcessTelemetry = (
   configuration: OriginConfiguration,
-  { registry, log, output, breakers, now }: ProcessTelemetryDependencies,
+  { registry, log, output, breakers }: ProcessTelemetryDependencies,
 ): ProcessTelemetry => {
   const { observability } = configuration;
   const counts = createTelemetryCounts(registry);
   output?.onDrop((count) => counts.dropped("logs", "queue_full", count));
   const tracing = configuredTracing(configuration, counts, log);
-  const isLogged = observability.accessLog && log.isLevelEnabled("info");
   return {
     requests: createRequestTelemetry({
       observe: createRequestMetrics(registry),
       tracer: tracing && trace.getTracer("breakwater"),
       samplingRate: observability.samplingRate,
-      writeAccessLine:
-        isLogged && output !== undefined ? createAccessLog(observability, output, now) : undefined,
+      accessLog: observability.accessLog ? log : undefined,
     }),
     data: createObserveData({ registry, breakerState: (system) => breakers[system].state }),
     shutdown: async () => await tracing?.shutdown(),

@@ -19,6 +19,11 @@ const KEEPS_PASSWORDS = /(?:postgres|postgresql|redis|rediss|mysql|mongodb|mongo
 const NO_KEY_ID = /(?:^|[^\w-])(?:file|https?|wss?|rediss?|postgres|postgresql|node|sha-?256|sha-?512)$/i;
 const LONGEST_SCHEME = 12;
 
+const maskedCredential = (found: string, keyId: string | undefined): string => {
+  if (found.startsWith("eyJ")) return `eyJ${MASK}`;
+  return keyId === undefined ? `bwk_${MASK}` : `bwk_${keyId}_${MASK}`;
+};
+
 const maskedUserInfo = (_: string, run: string, at: number, text: string): string => {
   const scheme = text.slice(Math.max(0, at - LONGEST_SCHEME), at);
   const host = KEEPS_PASSWORDS.test(scheme) ? run.lastIndexOf("@") : -1;
@@ -61,11 +66,8 @@ const STEPS: readonly Step[] = [
   // First: others would take its beginning alone. One without an end takes all there is.
   (text) =>
     text.replace(/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,60}-----|[\s\S]*)/g, MASK),
-  (text) =>
-    text.replace(/bwk_(?:([\w-]{12})_)?[\w*-]*/g, (_, id: string | undefined) =>
-      id === undefined ? `bwk_${MASK}` : `bwk_${id}_${MASK}`,
-    ),
-  (text) => text.replace(/eyJ[\w.*-]{4,}/g, `eyJ${MASK}`),
+  // Together: a key's id may look like the beginning of a JWT.
+  (text) => text.replace(/bwk_(?:([\w-]{12})_)?[\w*-]*|eyJ[\w.*-]{4,}/g, maskedCredential),
   (text) => text.replace(/:\/\/[^\s/?#"'<>\\`]*@/g, `://${MASK}@`),
   (text) => text.replace(/:\/\/([^\s"'<>`]*)/g, maskedUserInfo),
   (text) => text.replace(/\?[^\s"'<>`?=]*=[^\s"'<>`]*/g, `?${MASK}`),

@@ -8,7 +8,6 @@ const logging = (level = "info", service: LogService | undefined = SERVICE) => {
   const lines: string[] = [];
   const log = createLog(level, service, {
     write: (line) => void lines.push(line),
-    writeFitted: (line) => void lines.push(line),
     flushSync: () => undefined,
     onDrop: () => undefined,
   });

@@ -104,7 +104,7 @@ describe("lines", () => {
   test("arrive whole and in order soon after they were written, without a flush", async () => {
     const process = start(`
       for (let number = 0; number < 300; number += 1) {
-        output.writeFitted(line(number));
+        output.write(line(number));
         if (number % 10 === 0) await pause(1);
       }
       await resumed();
@@ -117,7 +117,7 @@ describe("lines", () => {
   test("are not lost while a reader reads, even if they exceed the pipe's buffer", async () => {
     const process = start(`
       for (let number = 0; number < 20_000; number += 1) {
-        output.writeFitted(line(number, 300));
+        output.write(line(number, 300));
         if (number % 20 === 0) await pause(1);
       }
       output.flushSync();
@@ -132,7 +132,7 @@ describe("lines", () => {
 
   test.each([1, 200, 5_000])("are not lost if the process ends immediately: %i lines", async (many) => {
     const process = start(`
-      for (let number = 0; number < ${many}; number += 1) output.writeFitted(line(number));
+      for (let number = 0; number < ${many}; number += 1) output.write(line(number));
       output.flushSync();
       globalThis.process.exit(0);
     `);
@@ -172,7 +172,7 @@ describe("a reader that stops", () => {
   test("does not block the process; lines beyond the buffer are dropped and counted, the rest arrives later", async () => {
     const process = start(`
       for (let number = 0; number < 10_000; number += 1) {
-        output.writeFitted(line(number, 1_000));
+        output.write(line(number, 1_000));
         if (number % 100 === 0) await pause(0);
       }
       report({ drops });
@@ -195,8 +195,8 @@ describe("a reader that stops", () => {
 
   test("receives all buffered lines when it continues, even if no further line is written", async () => {
     const process = start(`
-      for (let number = 0; number < 20; number += 1) output.writeFitted(line(number, 16_300));
-      output.writeFitted(line(20));
+      for (let number = 0; number < 20; number += 1) output.write(line(number, 16_300));
+      output.write(line(20));
       await pause(200);
       report({ drops });
       await resumed();
@@ -208,7 +208,7 @@ describe("a reader that stops", () => {
 
   test("does not keep the process from ending", async () => {
     const process = start(`
-      for (let number = 0; number < 1_000; number += 1) output.writeFitted(line(number, 1_000));
+      for (let number = 0; number < 1_000; number += 1) output.write(line(number, 1_000));
       await pause(100);
       output.flushSync();
       globalThis.process.exit(0);
@@ -222,7 +222,7 @@ describe("a reader that has disconnected", () => {
     const process = start(`
       await resumed();
       for (let number = 0; number < 100; number += 1) {
-        output.writeFitted(line(number));
+        output.write(line(number));
         await pause(2);
       }
       output.flushSync();
@@ -242,7 +242,7 @@ describe("a reader that has disconnected", () => {
     const process = start(`
       await resumed();
       for (let number = 0; number < 100; number += 1) {
-        output.writeFitted(line(number));
+        output.write(line(number));
         await pause(2);
       }
       report({ drops });
@@ -256,7 +256,7 @@ describe("a reader that has disconnected", () => {
   test("does not keep the process from ending if the last lines are the first unread ones", async () => {
     const process = start(`
       await resumed();
-      output.writeFitted(line(1));
+      output.write(line(1));
       output.flushSync();
       globalThis.process.exit(0);
     `);

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { context, SpanKind, trace } from "@opentelemetry/api";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createLog } from "../../../src/origin/log/log.ts";
 import {
   createRequestTelemetry,
   type ReceivedRequest,
@@ -23,7 +24,7 @@ const received = (fields: Partial<ReceivedRequest> = {}): ReceivedRequest => ({
 
 let recorded: ReturnType<typeof recordSpans>;
 let observed: unknown[][];
-let lines: ServedRequest[];
+let lines: Record<string, unknown>[];
 
 beforeEach(() => {
   recorded = recordSpans();
@@ -38,7 +39,11 @@ afterEach(() => {
 const telemetryWith = (samplingRate = 0, tracer = trace.getTracer("test")) =>
   createRequestTelemetry({
     observe: (...of) => void observed.push(of),
-    writeAccessLine: (line) => void lines.push(line),
+    accessLog: createLog("info", undefined, {
+      write: (line) => void lines.push(JSON.parse(line)),
+      flushSync: () => undefined,
+      onDrop: () => undefined,
+    }),
     tracer,
     samplingRate,
   });
@@ -93,8 +98,7 @@ describe("a sampled request", () => {
     serve(received(), { cacheOutcome: "hit" });
     const [span] = recorded.spans();
     expect(span?.attributes).toMatchObject({ "breakwater.cache.outcome": "hit" });
-    expect(lines).toMatchObject([{ route: ROUTE, requestId: REQUEST_ID, status: 200, cacheOutcome: "hit" }]);
-    expect(lines[0]?.span?.spanContext().spanId).toBe(span?.spanId);
+    expect(lines).toMatchObject([{ cache: "hit", sampled: true, trace_id: TRACE_ID, span_id: span?.spanId }]);
   });
 
   test.each([
@@ -188,5 +192,38 @@ test("every request is measured and logged, even if it was rejected", () => {
   const rejected = { route: ROUTE, requestId: REQUEST_ID, cacheOutcome: undefined, span: undefined };
   telemetryWith().served({ ...rejected, status: 401, durationMs: 1 });
   expect(observed).toEqual([[ROUTE, 401, 1]]);
-  expect(lines).toMatchObject([{ status: 401, span: undefined, cacheOutcome: undefined }]);
+  expect(lines).toMatchObject([{ "http.response.status_code": 401, sampled: false }]);
+});
+
+describe("the access log's line", () => {
+  test("says what the request was, what became of it, and its trace", () => {
+    serve(received({ edge: { parentSpanId: undefined } }), { durationMs: 12.34567 });
+    expect(lines).toEqual([
+      {
+        time: expect.any(String),
+        level: "info",
+        message: "request",
+        "http.request.method": "GET",
+        "http.route": "/products/:id",
+        "http.response.status_code": 200,
+        durationMs: 12.346,
+        requestId: REQUEST_ID,
+        trace_id: TRACE_ID,
+        sampled: false,
+      },
+    ]);
+  });
+
+  test("has no route if none matched", () => {
+    serve(received({ route: { method: "_OTHER", path: "" } }));
+    expect(lines[0]).not.toHaveProperty("http.route");
+  });
+
+  test.each([
+    [404, undefined],
+    [503, "503"],
+  ])("of a response %i has the error type %s", (status, type) => {
+    serve(received(), { status });
+    expect(lines[0]?.["error.type"]).toBe(type);
+  });
 });

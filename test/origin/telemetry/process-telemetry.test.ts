@@ -20,31 +20,24 @@ afterEach(async () => {
 const start = (environment: Readonly<Record<string, string>> = {}) => {
   const { value } = read({ ...valid, ...environment });
   const registry = new Registry();
-  const log = createLog(value.observability.logLevel, undefined, {
-    write: () => undefined,
-    writeFitted: () => undefined,
-    flushSync: () => undefined,
-    onDrop: () => undefined,
-  });
-  const warned: unknown[][] = [];
-  vi.spyOn(log, "warn").mockImplementation((...of) => void warned.push(of));
   const lines: string[] = [];
   let drop = (_count: number): void => undefined;
   const output: LogOutput = {
     write: (line) => void lines.push(line),
-    writeFitted: (line) => void lines.push(line),
     flushSync: () => undefined,
     onDrop: (listener) => {
       drop = listener;
     },
   };
+  const log = createLog(value.observability.logLevel, value.observability, output);
+  const warned: unknown[][] = [];
+  vi.spyOn(log, "warn").mockImplementation((...of) => void warned.push(of));
   const breaker = createBreaker({}, { now: Date.now, random: Math.random });
   const telemetry = createProcessTelemetry(value, {
     registry,
     log,
     output,
     breakers: { postgresql: breaker, redis: breaker },
-    now: Date.now,
   });
   return { telemetry, registry, lines, warned, drop };
 };

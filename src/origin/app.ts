@@ -17,7 +17,7 @@ import { edgeApi } from "./edge-api/routes.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
 import { createProbes, type Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log/log.ts";
-import type { ObserveCache } from "./metrics/registry.ts";
+import type { ObserveCache } from "./metrics/instruments.ts";
 import { cachedRead } from "./middleware/cached-read.ts";
 import { contextPort, type OriginEnv } from "./middleware/context.ts";
 import type { Deadlines } from "./middleware/deadline.ts";

@@ -1,4 +1,5 @@
 /** The origin's entry: the only place at the origin that reads the environment. */
+import "./metrics/global.ts";
 import { processTerminal } from "./admin/cli.ts";
 import { runMain } from "./admin/commands.ts";
 import { readConfigurationFile } from "./config/file.ts";

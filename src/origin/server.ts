@@ -1,5 +1,4 @@
 /** One process of the origin: its connections, its API, its background jobs, and their end. */
-import { Registry } from "prom-client";
 import { type Contract, contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
@@ -22,7 +21,10 @@ import { listen } from "./lifecycle/listen.ts";
 import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
-import { createCacheMetrics, createLimitMetrics, createRegistry } from "./metrics/registry.ts";
+import { processMetrics } from "./metrics/global.ts";
+import { createCacheMetrics, createLimitMetrics, observeServer } from "./metrics/instruments.ts";
+import { observeProcess } from "./metrics/process-metrics.ts";
+import type { ProcessMetrics } from "./metrics/provider.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/store.ts";
 import { createLoadShedding } from "./middleware/load-shedding.ts";
@@ -71,7 +73,7 @@ export interface ServingProcess {
   readonly port: number;
   /** Resolves when the process may receive requests; rejects if it never will. */
   readonly ready: Promise<void>;
-  readonly registry: Registry;
+  metrics(): Promise<ProcessMetrics>;
   report(): Promise<ReadinessReport>;
   /** Invalidates cached responses that another process of this origin has changed. */
   invalidate(tags: readonly string[]): void;
@@ -118,13 +120,14 @@ export const startServer = async (
   const { server, database, circuitBreaker, observability, security } = configuration;
   const { url: redisUrl, token: redisToken, keyPrefix } = configuration.redis;
   const now = Date.now;
-  const registry = new Registry();
+  const { meter } = processMetrics;
+  observeProcess(meter);
 
-  const createBreaker = breakerFactory(registry, log);
+  const createBreaker = breakerFactory(meter, log);
   const breaker = createBreaker("database", circuitBreaker);
   const redisBreaker = createBreaker("redis", { ...circuitBreaker, ...REDIS_BREAKER });
   const telemetry = createProcessTelemetry(configuration, {
-    registry,
+    meter,
     log,
     output,
     breakers: { postgresql: breaker, redis: redisBreaker },
@@ -138,15 +141,7 @@ export const startServer = async (
     now,
   );
   const deadlines = createDeadlines(now);
-  createRegistry(
-    {
-      serviceName: observability.serviceName,
-      serviceVersion: observability.serviceVersion,
-      database: () => pool.usage(),
-      activeRequests: () => deadlines.inFlight,
-    },
-    registry,
-  );
+  observeServer(meter, { database: () => pool.usage(), activeRequests: () => deadlines.inFlight });
   const defaultFreshS = Math.round(configuration.cache.ttlMs / 1_000);
   const cache = createOriginResponseCache({
     routes: Object.values(edgeRoutes(contract)),
@@ -159,14 +154,14 @@ export const startServer = async (
     now,
     random: Math.random,
   });
-  const loadShedding = createLoadShedding(configuration.overload, { registry });
+  const loadShedding = createLoadShedding(configuration.overload, { meter });
   const securityEvents = createSecurityEvents({
     database: pool,
     onOffenses: security.autoBlock
-      ? createAutoBlock({ database: pool, neverBlocked: security.neverBlocked ?? [], registry, log, now })
+      ? createAutoBlock({ database: pool, neverBlocked: security.neverBlocked ?? [], meter, log, now })
       : undefined,
     sinks: configuredSinks(configuration, log, now),
-    registry,
+    meter,
     log,
   });
 
@@ -187,7 +182,7 @@ export const startServer = async (
             limitRedis: observedRedis(bareRedis, telemetry.data),
             redisBreaker,
             securityEvents,
-            observe: createLimitMetrics(registry),
+            observe: createLimitMetrics(meter),
             log,
             now,
           })
@@ -198,7 +193,7 @@ export const startServer = async (
     cache,
     invalidateElsewhere,
     telemetry: telemetry.requests,
-    observeCache: createCacheMetrics(registry, () => cache.usage()),
+    observeCache: createCacheMetrics(meter, () => cache.usage()),
     defaultFreshS,
     securityEvents,
     log,
@@ -220,7 +215,7 @@ export const startServer = async (
   return {
     port: api.port,
     ready,
-    registry,
+    metrics: processMetrics.collect,
     report: () => readiness.report(),
     // Each process notifies Redis itself: until it has, it ignores what Redis has stored for these tags.
     invalidate: (tags) => cache.invalidate(tags),

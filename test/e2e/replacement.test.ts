@@ -72,10 +72,11 @@ describe("another API in place of the shop", () => {
     expect(stdout).toBe("");
   });
 
-  test("builds, starts and answers, an added route with a table and a handler's own span included", async () => {
+  test("builds, starts and answers, an added route with a table and a handler's own span and counter included", async () => {
     const run = runLocal(project, join(project, ".breakwater"), ["--origins", "1"]);
     await run.line("Ctrl-C stops everything");
     const tracesUrl = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
+    const originMetricsUrl = (await run.line("  Metrics ")).match(/http:\S+/g)?.[1] ?? "";
     const spansOf = async (requestId: string | null) => {
       const response = await fetch(`${tracesUrl}/traces/${requestId}.json`);
       return traceJson.safeParse(await response.json()).data?.spans ?? [];
@@ -104,6 +105,7 @@ describe("another API in place of the shop", () => {
     await expect
       .poll(ownSpan, { timeout: 20_000 })
       .toEqual({ parent: "GET /v1/notes/:name", children: ["SELECT notes"] });
+    expect(await (await fetch(originMetricsUrl)).text()).toContain('notes_reads_total{found="true"} 1\n');
     const label = async (name: string): Promise<unknown> =>
       (await post("/v1/notes/mine/labels", { label: name })).json();
     expect(await label("urgent")).toEqual({ labels: ["urgent"] });

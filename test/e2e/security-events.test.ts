@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
-import { Registry } from "prom-client";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
@@ -18,6 +17,7 @@ import { addProduct } from "../support/add-product.ts";
 import { type Backing, metric, placeOrder, sendSigned, startBacking } from "../support/backing.ts";
 import { createDatabase } from "../support/database.ts";
 import { hold } from "../support/locks.ts";
+import { testMetrics } from "../support/metrics.ts";
 import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
 import { isLong } from "../support/runtime.ts";
 import { startSystem } from "../support/system.ts";
@@ -64,18 +64,18 @@ describe("the outbox", () => {
 
   /** Starts one process's share of the work. */
   const run = (options: Partial<SecurityEventsOptions> = {}) => {
-    const registry = new Registry();
+    const metrics = testMetrics();
     const events = createSecurityEvents({
       database: pool,
       sinks: [webhookOf()],
-      registry,
+      meter: metrics.meter,
       log,
       ...options,
       timing: { deliverMs: 20, flushMs: 20, measureMs: 50, backoffMs: () => 50, ...options.timing },
     });
     events.start();
     ending.add(() => events.stop());
-    const count = async (name: string): Promise<number> => metric(await registry.metrics(), name).sum;
+    const count = async (name: string): Promise<number> => metric(await metrics.text(), name).sum;
     return { events, count };
   };
 

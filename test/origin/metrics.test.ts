@@ -1,18 +1,22 @@
-import type { Registry } from "prom-client";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { createRegistry, createRequestMetrics } from "../../src/origin/metrics/registry.ts";
-import { createTotals, type ProcessReport } from "../../src/origin/metrics/totals.ts";
+import { createRequestMetrics, observeServer } from "../../src/origin/metrics/instruments.ts";
+import { observeProcess } from "../../src/origin/metrics/process-metrics.ts";
+import type { ProcessMetrics } from "../../src/origin/metrics/provider.ts";
+import { createTotals as createTotalsOf } from "../../src/origin/metrics/totals.ts";
+import { testMetrics } from "../support/metrics.ts";
 
-/** A registry, and a function that counts a request. */
+const createTotals = () => createTotalsOf({ serviceName: "test-origin", serviceVersion: "1.2.3" });
+
+/** A process's metrics, and a function that counts a request. */
 const createProcess = () => {
-  const registry = createRegistry({
-    serviceName: "test-origin",
-    serviceVersion: "1.2.3",
+  const metrics = testMetrics();
+  observeProcess(metrics.meter);
+  observeServer(metrics.meter, {
     database: () => ({ total: 5, idle: 2, waiting: 7 }),
     activeRequests: () => 3,
   });
-  return { registry, observe: createRequestMetrics(registry) };
+  return { ...metrics, observe: createRequestMetrics(metrics.meter) };
 };
 
 const linesOf = (text: string, name: string): string[] =>
@@ -24,7 +28,7 @@ const COUNT = "http_server_request_duration_seconds_count";
 
 describe("a process' metrics", () => {
   test("include the service, the active requests and the connections to PostgreSQL", async () => {
-    const text = await createProcess().registry.metrics();
+    const text = await createProcess().text();
     expect(text.split("\n")).toEqual(
       expect.arrayContaining([
         'target_info{service_name="test-origin",service_version="1.2.3"} 1',
@@ -38,12 +42,12 @@ describe("a process' metrics", () => {
   });
 
   test("count requests by method, route and status, in seconds", async () => {
-    const { registry, observe } = createProcess();
+    const { text: textOf, observe } = createProcess();
     observe(contract.getProduct, 200, 20);
     observe(contract.getProduct, 200, 30);
     observe(contract.getProduct, 404, 5);
     observe(contract.placeOrder, 201, 1_500);
-    const text = await registry.metrics();
+    const text = await textOf();
     expect(linesOf(text, COUNT).sort()).toEqual([
       `${COUNT}{http_request_method="GET",http_route="/v1/products/:id",http_response_status_code="200"} 2`,
       `${COUNT}{http_request_method="GET",http_route="/v1/products/:id",http_response_status_code="404"} 1`,
@@ -53,19 +57,21 @@ describe("a process' metrics", () => {
   });
 
   test("have no series of requests before the first one", async () => {
-    expect(linesOf(await createProcess().registry.metrics(), COUNT)).toEqual([]);
+    expect(linesOf(await createProcess().text(), COUNT)).toEqual([]);
   });
 
   test("belong to one process", async () => {
     const [one, other] = [createProcess(), createProcess()];
     one.observe(contract.listProducts, 200, 1);
-    expect(sumOf(await other.registry.metrics(), COUNT)).toBe(0);
+    expect(sumOf(await other.text(), COUNT)).toBe(0);
   });
 });
 
 describe("the metrics of several processes", () => {
-  type Reports = Map<number, ProcessReport | undefined>;
-  const reportOf = (registry: Registry): Promise<ProcessReport> => registry.getMetricsAsJSON();
+  type Reports = Map<number, ProcessMetrics | undefined>;
+  /** As it arrives from another process. */
+  const reportOf = async (collect: () => Promise<ProcessMetrics>): Promise<ProcessMetrics> =>
+    JSON.parse(JSON.stringify(await collect()));
 
   test("are merged: counts are summed, and information appears once", async () => {
     const [one, other] = [createProcess(), createProcess()];
@@ -73,10 +79,10 @@ describe("the metrics of several processes", () => {
     other.observe(contract.listProducts, 200, 20);
     other.observe(contract.listOrders, 403, 1);
     const reports: Reports = new Map([
-      [1, await reportOf(one.registry)],
-      [2, await reportOf(other.registry)],
+      [1, await reportOf(one.collect)],
+      [2, await reportOf(other.collect)],
     ]);
-    const text = await createTotals().text(reports);
+    const text = createTotals().text(reports);
     expect(sumOf(text, COUNT)).toBe(3);
     expect(linesOf(text, COUNT)).toHaveLength(2);
     expect(sumOf(text, "http_server_active_requests")).toBe(6);
@@ -85,7 +91,7 @@ describe("the metrics of several processes", () => {
   });
 
   test("have the same format as those of one process", async () => {
-    const { registry, observe } = createProcess();
+    const { text: textOf, collect, observe } = createProcess();
     observe(contract.listProducts, 200, 20);
     const totals = createTotals();
     const sorted = (text: string) =>
@@ -93,10 +99,7 @@ describe("the metrics of several processes", () => {
         .split("\n")
         .filter((line) => line.startsWith("http_server"))
         .sort();
-    expect(sorted(await totals.text(new Map([[1, await reportOf(registry)]])))).toEqual(
-      sorted(await registry.metrics()),
-    );
-    expect(totals.contentType).toBe(registry.contentType);
+    expect(sorted(totals.text(new Map([[1, await reportOf(collect)]])))).toEqual(sorted(await textOf()));
   });
 
   test("do not shrink when processes end", async () => {
@@ -106,10 +109,10 @@ describe("the metrics of several processes", () => {
       const each = createProcess();
       each.observe(contract.listProducts, 200, 1);
       const reports: Reports = new Map([
-        [0, await reportOf(steady.registry)],
-        [generation, await reportOf(each.registry)],
+        [0, await reportOf(steady.collect)],
+        [generation, await reportOf(each.collect)],
       ]);
-      const text = await totals.text(reports);
+      const text = totals.text(reports);
       expect(sumOf(text, COUNT)).toBe(generation);
       // Current values end with the process.
       expect(sumOf(text, "http_server_active_requests")).toBe(6);
@@ -118,26 +121,26 @@ describe("the metrics of several processes", () => {
 
   test("keep the last report of a process that does not respond", async () => {
     const totals = createTotals();
-    const { registry, observe } = createProcess();
+    const { collect, observe } = createProcess();
     observe(contract.listProducts, 200, 1);
-    await totals.text(new Map([[1, await reportOf(registry)]]));
-    const silent = await totals.text(new Map([[1, undefined]]));
+    totals.text(new Map([[1, await reportOf(collect)]]));
+    const silent = totals.text(new Map([[1, undefined]]));
     expect(sumOf(silent, COUNT)).toBe(1);
     expect(sumOf(silent, "http_server_active_requests")).toBe(3);
     observe(contract.listProducts, 200, 1);
-    expect(sumOf(await totals.text(new Map([[1, await reportOf(registry)]])), COUNT)).toBe(2);
+    expect(sumOf(totals.text(new Map([[1, await reportOf(collect)]])), COUNT)).toBe(2);
   });
 
-  test("count an ended process once, even for concurrent scrapes", async () => {
+  test("count an ended process once", async () => {
     const totals = createTotals();
-    const { registry, observe } = createProcess();
+    const { collect, observe } = createProcess();
     observe(contract.listProducts, 200, 1);
-    await totals.text(new Map([[1, await reportOf(registry)]]));
-    const texts = await Promise.all([1, 2, 3].map(() => totals.text(new Map())));
+    totals.text(new Map([[1, await reportOf(collect)]]));
+    const texts = [1, 2, 3].map(() => totals.text(new Map()));
     expect(texts.map((text) => sumOf(text, COUNT))).toEqual([1, 1, 1]);
   });
 
   test("of no processes are empty", async () => {
-    expect((await createTotals().text(new Map())).trim()).toBe("");
+    expect(createTotals().text(new Map())).toBe("");
   });
 });

@@ -8,7 +8,8 @@ import * as z from "zod/mini";
 import { sleep } from "../../lib/async.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { OriginLog } from "../log/log.ts";
-import { createTotals, type ProcessReport } from "../metrics/totals.ts";
+import type { ProcessMetrics } from "../metrics/provider.ts";
+import { createTotals } from "../metrics/totals.ts";
 import type { ProcessLog } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught } from "./exit.ts";
 import { createIpc, type Ipc } from "./ipc.ts";
@@ -167,11 +168,14 @@ const workerReport = z.object({
   dependencies: z.record(z.string(), z.enum(["up", "down"])),
 });
 
-/** Serialized by the worker's own prom-client. */
-const isMetrics = (response: unknown): response is ProcessReport => Array.isArray(response);
+/** Collected by the worker's own provider. */
+const isMetrics = (response: unknown): response is ProcessMetrics => Array.isArray(response);
 
 /** @returns the exit code @throws if the admin port cannot be opened */
-export const runPrimary = async ({ server }: OriginConfiguration, { log }: ProcessLog): Promise<number> => {
+export const runPrimary = async (
+  { server, observability }: OriginConfiguration,
+  { log }: ProcessLog,
+): Promise<number> => {
   const stopped = firstStopSignal(log, () => signalWorkers("SIGKILL"));
   const uncaught = firstUncaught(log);
   let isDraining = false;
@@ -188,14 +192,14 @@ export const runPrimary = async ({ server }: OriginConfiguration, { log }: Proce
       dependencies: reports[0]?.dependencies ?? {},
     };
   };
-  const totals = createTotals();
+  const totals = createTotals(observability);
   const text = async (): Promise<string> => {
     const responses = await workers.ask("metrics");
-    return await totals.text(
+    return totals.text(
       new Map(responses.map(([id, response]) => [id, isMetrics(response) ? response : undefined])),
     );
   };
-  const app = createAdmin({ report }, { contentType: totals.contentType, text });
+  const app = createAdmin({ report }, text);
   const admin = await listen(app.fetch, { host: server.host, port: server.adminPort });
   const workers = startWorkers(server.workers, log);
   cluster.once("listening", (_, { port }) => log.info({ port, adminPort: admin.port }, "listening"));

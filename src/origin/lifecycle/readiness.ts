@@ -4,6 +4,7 @@
  */
 import { Hono } from "hono";
 import { withTimeout } from "../../lib/async.ts";
+import { CONTENT_TYPE } from "../metrics/provider.ts";
 
 type DependencyState = "up" | "down";
 
@@ -83,13 +84,8 @@ export const createProbes = (readiness: Reporter): Hono => {
 };
 
 /** The admin port: the probes, and metrics for Prometheus. */
-export const createAdmin = (
-  readiness: Reporter,
-  metrics: { readonly contentType: string; text(): Promise<string> },
-): Hono => {
+export const createAdmin = (readiness: Reporter, metrics: () => Promise<string>): Hono => {
   const app = createProbes(readiness);
-  app.get("/metrics", async (c) =>
-    c.body(await metrics.text(), 200, { "content-type": metrics.contentType }),
-  );
+  app.get("/metrics", async (c) => c.body(await metrics(), 200, { "content-type": CONTENT_TYPE }));
   return app;
 };

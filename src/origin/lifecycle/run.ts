@@ -2,6 +2,7 @@
 import cluster from "node:cluster";
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/schema.ts";
+import { metricsText } from "../metrics/provider.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught, startupFailure } from "./exit.ts";
 import { createIpc } from "./ipc.ts";
@@ -15,7 +16,7 @@ const runSingle = async (configuration: OriginConfiguration, processLog: Process
   const stopped = firstStopSignal(log);
   const uncaught = firstUncaught(log);
   const serving = await startServer(configuration, processLog);
-  const metrics = { contentType: serving.registry.contentType, text: () => serving.registry.metrics() };
+  const metrics = async () => metricsText(await serving.metrics(), configuration.observability);
   const admin = await listen(createAdmin(serving, metrics).fetch, { host, port: adminPort });
   log.info({ port: serving.port, adminPort: admin.port }, "listening");
   const code = await Promise.race([
@@ -55,7 +56,7 @@ const runWorker = async (configuration: OriginConfiguration, processLog: Process
     },
     {
       report: () => serving.report(),
-      metrics: () => serving.registry.getMetricsAsJSON(),
+      metrics: () => serving.metrics(),
       /** Another worker has written; the response confirms that nothing older is served. */
       invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
     },

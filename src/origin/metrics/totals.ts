@@ -1,41 +1,88 @@
 /** Merges the metrics of several processes. Counts of processes that have ended are kept. */
-import { AggregatorRegistry, type MetricObjectWithValues, type MetricValue } from "prom-client";
+import type { Attributes } from "@opentelemetry/api";
+import { type DataPoint, DataPointType, type Histogram, type MetricData } from "@opentelemetry/sdk-metrics";
+import { type MetricsService, metricsText, type ProcessMetrics } from "./provider.ts";
 
-export type ProcessReport = readonly MetricObjectWithValues<MetricValue<string>>[];
+/** Gauges of which every process reports the same, or of which the worst counts. The others are added up. */
+const MAX_OF: ReadonlySet<string> = new Set([
+  "security_event.outbox.rows",
+  "security_event.outbox.oldest_age",
+  "nodejs.eventloop_lag_p50",
+  "nodejs.eventloop_lag_p90",
+  "nodejs.eventloop_lag_p99",
+  "process.start_time",
+]);
 
-/** Types that only grow: if a total shrank, Prometheus would count all of it again. */
-const CUMULATIVE: readonly unknown[] = ["counter", "histogram", "summary"];
+/** Attributes with the same values have the same key. */
+const keyOf = (attributes: Attributes): string =>
+  JSON.stringify(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
 
-// The types of prom-client declare `type` as a number, but it is a name.
-const cumulative = (report: ProcessReport): ProcessReport =>
-  report.filter(({ type }) => CUMULATIVE.includes(type));
+const addHistograms = (a: Histogram, b: Histogram): Histogram => ({
+  count: a.count + b.count,
+  sum: (a.sum ?? 0) + (b.sum ?? 0),
+  buckets: {
+    boundaries: a.buckets.boundaries,
+    counts: a.buckets.counts.map((count, index) => count + (b.buckets.counts[index] ?? 0)),
+  },
+});
 
-const aggregate = (reports: readonly ProcessReport[]) =>
-  AggregatorRegistry.aggregate(reports.map((report) => [...report]));
+/** @param merge of two values of one series */
+const mergePoints = <Value>(
+  points: readonly DataPoint<Value>[],
+  merge: (a: Value, b: Value) => Value,
+): DataPoint<Value>[] => {
+  const merged = new Map<string, DataPoint<Value>>();
+  for (const point of points) {
+    const key = keyOf(point.attributes);
+    const before = merged.get(key);
+    merged.set(key, before === undefined ? point : { ...point, value: merge(before.value, point.value) });
+  }
+  return [...merged.values()];
+};
 
-export const createTotals = () => {
+const mergeMetrics = (one: MetricData, other: MetricData): MetricData => {
+  if (one.dataPointType === DataPointType.HISTOGRAM && other.dataPointType === DataPointType.HISTOGRAM)
+    return { ...one, dataPoints: mergePoints([...one.dataPoints, ...other.dataPoints], addHistograms) };
+  if (one.dataPointType === DataPointType.SUM && other.dataPointType === DataPointType.SUM)
+    return { ...one, dataPoints: mergePoints([...one.dataPoints, ...other.dataPoints], (a, b) => a + b) };
+  if (one.dataPointType === DataPointType.GAUGE && other.dataPointType === DataPointType.GAUGE) {
+    const merge = MAX_OF.has(one.descriptor.name) ? Math.max : (a: number, b: number) => a + b;
+    return { ...one, dataPoints: mergePoints([...one.dataPoints, ...other.dataPoints], merge) };
+  }
+  return one;
+};
+
+const merge = (processes: readonly ProcessMetrics[]): ProcessMetrics => {
+  const merged = new Map<string, MetricData>();
+  for (const metric of processes.flat()) {
+    const before = merged.get(metric.descriptor.name);
+    merged.set(metric.descriptor.name, before === undefined ? metric : mergeMetrics(before, metric));
+  }
+  return [...merged.values()];
+};
+
+/** What only grows: if a total shrank, Prometheus would count all of it again. */
+const isCumulative = ({ dataPointType }: MetricData): boolean =>
+  dataPointType === DataPointType.SUM || dataPointType === DataPointType.HISTOGRAM;
+
+export const createTotals = (service: MetricsService) => {
   /** The last report of each live process. */
-  const last = new Map<number, ProcessReport>();
-  let ended: Promise<ProcessReport> = Promise.resolve([]);
-
+  const last = new Map<number, ProcessMetrics>();
+  let ended: ProcessMetrics = [];
   return {
-    contentType: AggregatorRegistry.PROMETHEUS_CONTENT_TYPE,
     /**
      * Prometheus' text format.
      *
      * @param reports of all live processes, by a number that no other process has had; undefined if one did not respond
      */
-    text: async (reports: ReadonlyMap<number, ProcessReport | undefined>): Promise<string> => {
+    text: (reports: ReadonlyMap<number, ProcessMetrics | undefined>): string => {
       for (const [id, report] of reports) if (report !== undefined) last.set(id, report);
-      const gone = [...last].filter(([id]) => !reports.has(id));
-      for (const [id] of gone) last.delete(id);
-      if (gone.length > 0) {
-        const counted = gone.map(([, report]) => cumulative(report));
-        ended = ended.then((before) => aggregate([before, ...counted]).getMetricsAsJSON());
+      for (const [id, report] of last) {
+        if (reports.has(id)) continue;
+        last.delete(id);
+        ended = merge([ended, report.filter(isCumulative)]);
       }
-      // Copied before the wait: a concurrent scrape may change it.
-      const live = [...last.values()];
-      return await aggregate([...live, await ended]).metrics();
+      return metricsText(merge([...last.values(), ended]), service);
     },
   };
 };

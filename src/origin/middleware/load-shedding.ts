@@ -2,7 +2,7 @@
  * Load shedding: requests run under an adaptive concurrency limit. Excess requests wait in a short queue by priority, or
  * are shed before any work is done for them.
  */
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Meter } from "@opentelemetry/api";
 import type { Priority } from "../../contract/policy.ts";
 import type { Route } from "../../contract/route.ts";
 import {
@@ -16,6 +16,7 @@ import {
 import { PRIORITIES } from "../../resilience/concurrency-limit/priority-queue.ts";
 import type { EndReason, Scope } from "../db/database.ts";
 import { DeadlineError } from "../db/errors.ts";
+import { readGauge } from "../metrics/instruments.ts";
 
 /** The request was shed: none of its work has begun. */
 export class ShedError extends Error {
@@ -41,7 +42,7 @@ export interface LoadShedding {
 }
 
 export interface LoadSheddingDependencies {
-  readonly registry: Registry;
+  readonly meter: Meter;
   /** Milliseconds of a monotonic clock that all processes share. @default the epoch's, with fractions */
   readonly now?: () => number;
 }
@@ -76,42 +77,28 @@ const runWithPermit = async <T>(permit: Permit, scope: Scope, work: () => Promis
   }
 };
 
-const createShedCounter = (registry: Registry): ((shed: Shed) => void) => {
-  const counter = new Counter({
-    name: "overload_shed_total",
-    help: "Requests shed before their work began, by priority and reason",
-    labelNames: ["priority", "reason"],
-    registers: [registry],
+const createShedCounter = (meter: Meter): ((shed: Shed) => void) => {
+  const counter = meter.createCounter("overload.shed", {
+    description: "Requests shed before their work began, by priority and reason",
   });
   // Initialized so that rates exist before the first request is shed.
-  for (const priority of PRIORITIES)
-    for (const reason of SHED_REASONS) counter.labels(priority, reason).inc(0);
-  return ({ priority, reason }) => counter.labels(priority, reason).inc();
+  for (const priority of PRIORITIES) for (const reason of SHED_REASONS) counter.add(0, { priority, reason });
+  return ({ priority, reason }) => counter.add(1, { priority, reason });
 };
 
-const registerGauges = (registry: Registry, gauges: LimitGauges): void => {
-  const register = (name: string, help: string, value: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(value());
-      },
-    });
-  };
-  register("overload_limit", "Maximum number of requests in progress", () => gauges.limit);
-  register("overload_in_flight", "Requests in progress", () => gauges.inFlight);
-  register("overload_queued", "Requests waiting for a permit", () => gauges.queued);
+const registerGauges = (meter: Meter, gauges: LimitGauges): void => {
+  readGauge(meter, "overload.limit", "Maximum number of requests in progress", () => gauges.limit);
+  readGauge(meter, "overload.in_flight", "Requests in progress", () => gauges.inFlight);
+  readGauge(meter, "overload.queued", "Requests waiting for a permit", () => gauges.queued);
 };
 
 /** @throws RangeError for invalid options */
 export const createLoadShedding = (
   options: ConcurrencyLimitOptions,
-  { registry, now = epochNow }: LoadSheddingDependencies,
+  { meter, now = epochNow }: LoadSheddingDependencies,
 ): LoadShedding => {
-  const limit = createConcurrencyLimit(options, { now, onShed: createShedCounter(registry) });
-  registerGauges(registry, limit);
+  const limit = createConcurrencyLimit(options, { now, onShed: createShedCounter(meter) });
+  registerGauges(meter, limit);
   // Shared, because capturing a stack is most of the cost of shedding.
   const shedError = new ShedError(RETRY_AFTER_S);
   let timer: NodeJS.Timeout | undefined;

@@ -14,7 +14,7 @@ import { knownMethod, spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { OriginLog } from "../log/log.ts";
-import type { ObserveRequest } from "../metrics/registry.ts";
+import type { ObserveRequest } from "../metrics/instruments.ts";
 import { rootTrace } from "../telemetry/tracing.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 

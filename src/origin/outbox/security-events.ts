@@ -2,7 +2,7 @@
  * The security events of one process: from requests and edges into the outbox, and from there to the sinks. Responses never
  * wait for this, except that a write stores its event in its own transaction.
  */
-import type { Registry } from "prom-client";
+import type { Meter } from "@opentelemetry/api";
 import { withTimeout } from "../../lib/async.ts";
 import { type Batch, createAggregator, MAX_BATCH_EVENTS } from "../../security-events/aggregator.ts";
 import {
@@ -34,7 +34,7 @@ export interface Timing {
 export interface SecurityEventsOptions {
   readonly database: Database;
   readonly sinks: readonly Sink[];
-  readonly registry: Registry;
+  readonly meter: Meter;
   readonly log: OriginLog;
   /** Receives events of rejected requests, each once as far as the outbox can tell. */
   readonly onOffenses?: ((events: readonly SecurityEvent[]) => Promise<void> | void) | undefined;
@@ -54,8 +54,8 @@ const STOP_TIMEOUT_MS = 500;
 export type SecurityEvents = ReturnType<typeof createSecurityEvents>;
 
 export const createSecurityEvents = (options: SecurityEventsOptions) => {
-  const { database, sinks, registry, log, onOffenses, timing = {} } = options;
-  const metrics = createEventMetrics(registry);
+  const { database, sinks, meter, log, onOffenses, timing = {} } = options;
+  const metrics = createEventMetrics(meter);
   const sinkNames = sinks.map(({ name }) => name);
   const capacity = createCapacity(sinkNames, options.maxWaiting ?? 100_000);
   const flushing = logTransitions("security events", "written to the outbox", log);

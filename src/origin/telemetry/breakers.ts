@@ -1,5 +1,5 @@
 /** The origin's circuit breakers: one per dependency of a process, with their log lines and metrics. */
-import { Counter, Gauge, type Registry } from "prom-client";
+import type { Meter } from "@opentelemetry/api";
 import {
   BREAKER_STATES,
   type Breaker,
@@ -13,52 +13,39 @@ export type Dependency = "database" | "redis";
 
 export type CreateDependencyBreaker = (dependency: Dependency, options: BreakerOptions) => Breaker;
 
-/** @param registry receives the breakers' metrics */
-export const breakerFactory = (registry: Registry, log: OriginLog): CreateDependencyBreaker => {
-  const registers = [registry];
-  const changes = new Counter({
-    name: "circuit_breaker_state_changes_total",
-    help: "Changes of a circuit breaker's state, by the new one",
-    labelNames: ["dependency", "state"],
-    registers,
+/** @param meter receives the breakers' metrics */
+export const breakerFactory = (meter: Meter, log: OriginLog): CreateDependencyBreaker => {
+  const changes = meter.createCounter("circuit_breaker.state_changes", {
+    description: "Changes of a circuit breaker's state, by the new one",
   });
   const breakers = new Map<Dependency, Breaker>();
-  /** How many rejections of each are in the metric already. */
-  const counted = new Map<Dependency, number>();
-  new Gauge({
-    name: "circuit_breaker_state",
-    help: "1 for the state that a circuit breaker is in; of several processes, how many are",
-    labelNames: ["dependency", "state"],
-    registers,
-    collect() {
+  meter
+    .createObservableGauge("circuit_breaker.state", {
+      description: "1 for the state that a circuit breaker is in; of several processes, how many are",
+    })
+    .addCallback((result) => {
       for (const [dependency, breaker] of breakers)
         for (const state of BREAKER_STATES)
-          this.labels(dependency, state).set(breaker.state === state ? 1 : 0);
-    },
-  });
-  new Counter({
-    name: "circuit_breaker_rejections_total",
-    help: "Calls that a circuit breaker has rejected",
-    labelNames: ["dependency"],
-    registers,
-    collect() {
-      for (const [dependency, { rejections }] of breakers) {
-        this.labels(dependency).inc(rejections - (counted.get(dependency) ?? 0));
-        counted.set(dependency, rejections);
-      }
-    },
-  });
+          result.observe(breaker.state === state ? 1 : 0, { dependency, state });
+    });
+  meter
+    .createObservableCounter("circuit_breaker.rejections", {
+      description: "Calls that a circuit breaker has rejected",
+    })
+    .addCallback((result) => {
+      for (const [dependency, { rejections }] of breakers) result.observe(rejections, { dependency });
+    });
   return (dependency, options) => {
     const breaker = createBreaker(options, {
       now: Date.now,
       random: Math.random,
       onTransition: ({ from, to, reason }) => {
-        changes.labels(dependency, to).inc();
+        changes.add(1, { dependency, state: to });
         log.warn({ dependency, from, to, reason }, "circuit breaker");
       },
     });
     // From the start, so that a rate of them is never missing.
-    for (const state of BREAKER_STATES) changes.labels(dependency, state).inc(0);
+    for (const state of BREAKER_STATES) changes.add(0, { dependency, state });
     breakers.set(dependency, breaker);
     return breaker;
   };

@@ -1,6 +1,5 @@
 /** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
-import { type Attributes, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
-import { Histogram, type Registry } from "prom-client";
+import { type Attributes, type Meter, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { BreakerOpenError, type BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import {
   CircuitOpenError,
@@ -51,18 +50,16 @@ const attributesOf = (
 });
 
 export interface ObserveDataOptions {
-  readonly registry: Registry;
+  readonly meter: Meter;
   /** Of the store's breaker, where it has one. */
   readonly breakerState: (system: DataOperation["system"]) => BreakerState | undefined;
 }
 
-export const createObserveData = ({ registry, breakerState }: ObserveDataOptions): ObserveData => {
-  const duration = new Histogram({
-    name: "db_client_operation_duration_seconds",
-    help: "Duration of PostgreSQL and Redis operations, by error if they failed",
-    labelNames: ["db_system_name", "db_operation_name", "error_type"],
-    buckets: BOUNDS_S,
-    registers: [registry],
+export const createObserveData = ({ meter, breakerState }: ObserveDataOptions): ObserveData => {
+  const duration = meter.createHistogram("db.client.operation.duration", {
+    description: "Duration of PostgreSQL and Redis operations, by error if they failed",
+    unit: "s",
+    advice: { explicitBucketBoundaries: BOUNDS_S },
   });
   const tracer = trace.getTracer("breakwater");
   /** @returns undefined if the operation belongs to no sampled request */
@@ -78,11 +75,12 @@ export const createObserveData = ({ registry, breakerState }: ObserveDataOptions
     const span = startSpan(operation);
     return (error, durationMs) => {
       const errorType = error === undefined ? undefined : errorTypeOf(error);
-      const labels = { db_system_name: operation.system, db_operation_name: operation.operation };
-      duration.observe(
-        errorType === undefined ? labels : { ...labels, error_type: errorType },
-        durationMs / 1000,
-      );
+      const labels: Attributes = {
+        "db.system.name": operation.system,
+        "db.operation.name": operation.operation,
+      };
+      if (errorType !== undefined) labels["error.type"] = errorType;
+      duration.record(durationMs / 1_000, labels);
       if (errorType !== undefined) span?.setAttribute("error.type", errorType).setStatus(FAILED);
       if (error instanceof StatementError) span?.setAttribute("db.response.status_code", error.code);
       span?.end(performance.now());

@@ -1,6 +1,5 @@
 /** All that a process tells of itself, as its configuration has it. */
-import { trace } from "@opentelemetry/api";
-import type { Registry } from "prom-client";
+import { type Meter, trace } from "@opentelemetry/api";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
@@ -8,7 +7,7 @@ import type { DataOperation, ObserveData } from "../db/instrument.ts";
 import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
-import { createRequestMetrics } from "../metrics/registry.ts";
+import { createRequestMetrics } from "../metrics/instruments.ts";
 import { createRequestTelemetry, type RequestTelemetry } from "../middleware/request-telemetry.ts";
 import { createObserveData } from "./observe-data.ts";
 import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
@@ -22,7 +21,7 @@ export interface ProcessTelemetry {
 }
 
 export interface ProcessTelemetryDependencies {
-  readonly registry: Registry;
+  readonly meter: Meter;
   readonly log: OriginLog;
   /** Where the log goes: what it drops is counted. */
   readonly output: LogOutput | undefined;
@@ -54,20 +53,20 @@ const configuredTracing = (
 
 export const createProcessTelemetry = (
   configuration: OriginConfiguration,
-  { registry, log, output, breakers }: ProcessTelemetryDependencies,
+  { meter, log, output, breakers }: ProcessTelemetryDependencies,
 ): ProcessTelemetry => {
   const { observability } = configuration;
-  const counts = createTelemetryCounts(registry);
+  const counts = createTelemetryCounts(meter);
   output?.onDrop((count) => counts.dropped("logs", "queue_full", count));
   const tracing = configuredTracing(configuration, counts, log);
   return {
     requests: createRequestTelemetry({
-      observe: createRequestMetrics(registry),
+      observe: createRequestMetrics(meter),
       tracer: tracing && trace.getTracer("breakwater"),
       samplingRate: observability.samplingRate,
       accessLog: observability.accessLog ? log : undefined,
     }),
-    data: createObserveData({ registry, breakerState: (system) => breakers[system].state }),
+    data: createObserveData({ meter, breakerState: (system) => breakers[system].state }),
     shutdown: async () => await tracing?.shutdown(),
   };
 };

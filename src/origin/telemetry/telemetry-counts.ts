@@ -1,5 +1,5 @@
 /** What has become of telemetry itself, as metrics: what is lost is counted. */
-import { Counter, type Registry } from "prom-client";
+import type { Meter } from "@opentelemetry/api";
 
 export const SIGNALS = ["traces", "logs"] as const;
 export type Signal = (typeof SIGNALS)[number];
@@ -13,28 +13,20 @@ export interface TelemetryCounts {
   dropped(signal: Signal, reason: DropReason, count: number): void;
 }
 
-/** @param registry takes them */
-export const createTelemetryCounts = (registry: Registry): TelemetryCounts => {
-  const registers = [registry];
-  const exported = new Counter({
-    name: "telemetry_exported_total",
-    help: "Spans that the collector has taken",
-    labelNames: ["signal"],
-    registers,
+export const createTelemetryCounts = (meter: Meter): TelemetryCounts => {
+  const exported = meter.createCounter("telemetry.exported", {
+    description: "Spans that the collector has taken",
   });
-  const dropped = new Counter({
-    name: "telemetry_dropped_total",
-    help: "Dropped spans and log lines, by reason",
-    labelNames: ["signal", "reason"],
-    registers,
+  const dropped = meter.createCounter("telemetry.dropped", {
+    description: "Dropped spans and log lines, by reason",
   });
   // There from the beginning, so that a rate of them is never missing.
-  exported.labels("traces").inc(0);
+  exported.add(0, { signal: "traces" });
   for (const signal of SIGNALS) {
-    for (const reason of DROP_REASONS) dropped.labels(signal, reason).inc(0);
+    for (const reason of DROP_REASONS) dropped.add(0, { signal, reason });
   }
   return {
-    exported: (signal, count) => exported.labels(signal).inc(count),
-    dropped: (signal, reason, count) => dropped.labels(signal, reason).inc(count),
+    exported: (signal, count) => exported.add(count, { signal }),
+    dropped: (signal, reason, count) => dropped.add(count, { signal, reason }),
   };
 };

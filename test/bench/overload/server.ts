@@ -1,9 +1,9 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
 
-import { Registry } from "prom-client";
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
+import { createMetrics } from "../../../src/origin/metrics/provider.ts";
 import { createLoadShedding, type LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { createBackend } from "./backend.ts";
 import { createSlottedOrigin } from "./origin.ts";
@@ -17,7 +17,7 @@ const signingKeys = parseSigningKeys(keys, nodeHmac);
 if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
 
 const backend = createBackend();
-const limited = limit === "on" ? createLoadShedding({}, { registry: new Registry() }) : undefined;
+const limited = limit === "on" ? createLoadShedding({}, { meter: createMetrics().meter }) : undefined;
 const origin = createSlottedOrigin(backend, limited ?? admitAll, signingKeys, [`${host}:${port}`]);
 
 const state = (): ServerState => {

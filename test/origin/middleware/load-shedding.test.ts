@@ -1,10 +1,10 @@
-import { Registry } from "prom-client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Priority } from "../../../src/contract/policy.ts";
 import type { Route } from "../../../src/contract/route.ts";
 import { DeadlineError } from "../../../src/origin/db/errors.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
 import { createLoadShedding, epochNow, ShedError } from "../../../src/origin/middleware/load-shedding.ts";
+import { testMetrics } from "../../support/metrics.ts";
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
 afterEach(() => void vi.useRealTimers());
@@ -23,20 +23,20 @@ const WRITE = routeOf("POST");
 const newScope = () => new Deadline("any", 10_000, true);
 
 /** Lines of `overload_*` metrics. */
-const metricsOf = async (registry: Registry): Promise<string[]> =>
-  (await registry.metrics()).split("\n").filter((line) => line.startsWith("overload_"));
+const metricsOf = async ({ text }: ReturnType<typeof testMetrics>): Promise<string[]> =>
+  (await text()).split("\n").filter((line) => line.startsWith("overload_"));
 
 /** A limit of one. */
 const start = () => {
   const begun: string[] = [];
-  const registry = new Registry();
+  const metrics = testMetrics();
   const loadShedding = createLoadShedding(
     { initialLimit: 1, minQueue: 4, burstMs: 0 },
-    { now: Date.now, registry },
+    { now: Date.now, meter: metrics.meter },
   );
   /** The counters of shed requests that are not 0. */
   const shed = async (): Promise<string[]> =>
-    (await metricsOf(registry)).filter((line) => line.startsWith("overload_shed") && !line.endsWith(" 0"));
+    (await metricsOf(metrics)).filter((line) => line.startsWith("overload_shed") && !line.endsWith(" 0"));
   /** Work that continues until `end` or `fail`. */
   const run = (name: string, route: Route, scope = newScope()) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
@@ -47,7 +47,7 @@ const start = () => {
     result.catch(() => undefined);
     return { result, scope, end: () => resolve(name), fail: reject };
   };
-  return { loadShedding, run, begun, shed, registry };
+  return { loadShedding, run, begun, shed, metrics };
 };
 
 /** Runs pending callbacks without advancing time. */
@@ -166,7 +166,10 @@ test("work that throws synchronously releases its permit", async () => {
 
 /** The limit after normal load, then overload in which all work ends in the same way after 100 ms. */
 const limitAfter = async (end: (scope: Deadline) => Error | undefined): Promise<number> => {
-  const loadShedding = createLoadShedding({ initialLimit: 20 }, { now: Date.now, registry: new Registry() });
+  const loadShedding = createLoadShedding(
+    { initialLimit: 20 },
+    { now: Date.now, meter: testMetrics().meter },
+  );
   const work = async (size: number, endOf: typeof end): Promise<void> => {
     for (let n = 0; n < size; n += 1) {
       const scope = newScope();
@@ -207,17 +210,17 @@ test("the default clock is epoch milliseconds", () => {
 });
 
 test("every reason of every priority has a counter from the beginning", async () => {
-  const counters = (await metricsOf(start().registry)).filter((line) => line.startsWith("overload_shed"));
+  const counters = (await metricsOf(start().metrics)).filter((line) => line.startsWith("overload_shed"));
   expect(counters).toHaveLength(9);
   expect(counters).toContain('overload_shed_total{priority="background",reason="waited_too_long"} 0');
 });
 
 test("the gauges show the current state", async () => {
-  const { run, registry } = start();
+  const { run, metrics } = start();
   run("first", READ);
   run("read", READ);
   run("write", WRITE);
-  expect(await metricsOf(registry)).toEqual(
+  expect(await metricsOf(metrics)).toEqual(
     expect.arrayContaining(["overload_limit 1", "overload_in_flight 1", "overload_queued 2"]),
   );
 });

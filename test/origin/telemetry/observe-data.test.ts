@@ -1,5 +1,4 @@
 import { context, SpanKind, trace } from "@opentelemetry/api";
-import { Registry } from "prom-client";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   CircuitOpenError,
@@ -11,6 +10,7 @@ import {
 import type { DataOperation } from "../../../src/origin/db/instrument.ts";
 import { createObserveData } from "../../../src/origin/telemetry/observe-data.ts";
 import { rootTrace } from "../../../src/origin/telemetry/tracing.ts";
+import { testMetrics } from "../../support/metrics.ts";
 import { recordSpans } from "../../support/recorded-spans.ts";
 
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
@@ -23,17 +23,17 @@ const SELECT: DataOperation = {
 };
 const HGET: DataOperation = { system: "redis", operation: "HGET" };
 
-let registry: Registry;
+let metrics: ReturnType<typeof testMetrics>;
 let recorded: ReturnType<typeof recordSpans>;
 
 beforeEach(() => {
-  registry = new Registry();
+  metrics = testMetrics();
   recorded = recordSpans();
 });
 afterEach(() => recorded.stop());
 
 const observing = (options: Partial<Parameters<typeof createObserveData>[0]> = {}) =>
-  createObserveData({ registry, breakerState: () => undefined, ...options });
+  createObserveData({ meter: metrics.meter, breakerState: () => undefined, ...options });
 
 /** Runs the work below a sampled request's span. */
 const sampled = (work: () => void): void => {
@@ -42,7 +42,7 @@ const sampled = (work: () => void): void => {
 };
 
 const linesOf = async (suffix: string): Promise<string[]> =>
-  (await registry.metrics())
+  (await metrics.text())
     .split("\n")
     .filter((line) => line.startsWith(`db_client_operation_duration_seconds_${suffix}{`));
 

@@ -1,11 +1,11 @@
 import { context, trace } from "@opentelemetry/api";
-import { Registry } from "prom-client";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
 import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import { testMetrics } from "../../support/metrics.ts";
 import { read, valid } from "../config/settings.ts";
 
 const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const start = (environment: Readonly<Record<string, string>> = {}) => {
   const { value } = read({ ...valid, ...environment });
-  const registry = new Registry();
+  const metrics = testMetrics();
   const lines: string[] = [];
   let drop = (_count: number): void => undefined;
   const output: LogOutput = {
@@ -34,12 +34,12 @@ const start = (environment: Readonly<Record<string, string>> = {}) => {
   vi.spyOn(log, "warn").mockImplementation((...of) => void warned.push(of));
   const breaker = createBreaker({}, { now: Date.now, random: Math.random });
   const telemetry = createProcessTelemetry(value, {
-    registry,
+    meter: metrics.meter,
     log,
     output,
     breakers: { postgresql: breaker, redis: breaker },
   });
-  return { telemetry, registry, lines, warned, drop };
+  return { telemetry, metrics, lines, warned, drop };
 };
 
 const REFUSED = {
@@ -53,9 +53,9 @@ const REFUSED = {
 
 describe("a process's telemetry", () => {
   test("has a measurement and a log line per request, with the service name", async () => {
-    const { telemetry, registry, lines } = start({ OTEL_SERVICE_NAME: "web-api" });
+    const { telemetry, metrics, lines } = start({ OTEL_SERVICE_NAME: "web-api" });
     telemetry.requests.served(REFUSED);
-    expect(await registry.metrics()).toMatch(/^http_server_request_duration_seconds_count\{.*\} 1$/m);
+    expect(await metrics.text()).toMatch(/^http_server_request_duration_seconds_count\{.*\} 1$/m);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { message: "request", "service.name": "web-api", "http.response.status_code": 401 },
     ]);
@@ -71,10 +71,10 @@ describe("a process's telemetry", () => {
   });
 
   test("counts dropped log lines, and starts every other drop counter at 0", async () => {
-    const { registry, drop } = start();
+    const { metrics, drop } = start();
     drop(1);
     drop(1);
-    const text = await registry.metrics();
+    const text = await metrics.text();
     const dropped = text.split("\n").filter((line) => line.startsWith("telemetry_dropped_total{"));
     expect(dropped).toEqual([
       'telemetry_dropped_total{signal="traces",reason="queue_full"} 0',
@@ -86,9 +86,9 @@ describe("a process's telemetry", () => {
   });
 
   test("measures operations of its stores too", async () => {
-    const { telemetry, registry } = start();
+    const { telemetry, metrics } = start();
     telemetry.data({ system: "redis", operation: "GET" })(undefined, 2);
-    expect(await registry.metrics()).toMatch(
+    expect(await metrics.text()).toMatch(
       /^db_client_operation_duration_seconds_count\{db_system_name="redis",db_operation_name="GET"\} 1$/m,
     );
   });
@@ -108,7 +108,7 @@ describe("a collector", () => {
 
   test("receives the spans of requests and of their operations when the process ends", async () => {
     receiver = await startTelemetryReceiver({ port: 0 });
-    const { telemetry, registry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+    const { telemetry, metrics } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
     const edge = { parentSpanId: "00f067aa0ba902b7" };
     const received = { route: ROUTE, requestId: REQUEST_ID, edge, receivedAtMs: performance.now() };
     const span = telemetry.requests.begin(received);
@@ -126,6 +126,6 @@ describe("a collector", () => {
       parentSpanId: server?.spanId,
       attributes: { "db.system.name": "redis", "breakwater.breaker.state": "closed" },
     });
-    expect(await registry.metrics()).toContain('telemetry_exported_total{signal="traces"} 2');
+    expect(await metrics.text()).toContain('telemetry_exported_total{signal="traces"} 2');
   });
 });

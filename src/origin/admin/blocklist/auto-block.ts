@@ -2,7 +2,7 @@
  * Blocks repeat offenders temporarily, by the score of the security events that edges report. PostgreSQL holds the scores,
  * so that all origins share them.
  */
-import { Counter, type Registry } from "prom-client";
+import type { Meter } from "@opentelemetry/api";
 import { type Network, overlap, parseNetwork, writeCidr } from "../../../middleware/blocklist/network.ts";
 import {
   judgeOffenses,
@@ -19,7 +19,7 @@ import { blockOffenders, type OffenderBlock } from "./store.ts";
 interface AutoBlockDependencies {
   readonly database: Database;
   readonly neverBlocked: readonly Network[];
-  readonly registry: Registry;
+  readonly meter: Meter;
   readonly log: OriginLog;
   /** Epoch milliseconds. */
   readonly now: () => number;
@@ -136,12 +136,11 @@ const judge = (
 };
 
 /** For `onOffenses`. If the database fails, it rejects, and these offenses do not count. */
-export const createAutoBlock = ({ database, neverBlocked, registry, log, now }: AutoBlockDependencies) => {
-  const blocked = new Counter({
-    name: "blocked_offenders_total",
-    help: "Clients blocked automatically for repeated abuse",
-    registers: [registry],
+export const createAutoBlock = ({ database, neverBlocked, meter, log, now }: AutoBlockDependencies) => {
+  const blocked = meter.createCounter("blocked_offenders", {
+    description: "Clients blocked automatically for repeated abuse",
   });
+  blocked.add(0);
 
   return async (events: readonly SecurityEvent[]): Promise<void> => {
     const offenses = offensesIn(events, neverBlocked);
@@ -154,7 +153,7 @@ export const createAutoBlock = ({ database, neverBlocked, registry, log, now }: 
       return { ...judged, count: length === 0 ? 0 : await blockOffenders(transaction, judged.blocks) };
     });
     if (blocks.length === 0) return;
-    blocked.inc(count);
+    blocked.add(count);
     for (const { network, reason, forMs } of blocks)
       log.warn({ network: writeCidr(network), reason, forMs }, "blocked a client temporarily");
     if (count < blocks.length)

@@ -7,12 +7,12 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { trace } from "@opentelemetry/api";
-import { Registry } from "prom-client";
 import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
 import { logTransitions } from "../../../../src/origin/lifecycle/jobs.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
-import { createRequestMetrics } from "../../../../src/origin/metrics/registry.ts";
+import { createRequestMetrics } from "../../../../src/origin/metrics/instruments.ts";
+import { createMetrics } from "../../../../src/origin/metrics/provider.ts";
 import type { LoadShedding } from "../../../../src/origin/middleware/load-shedding.ts";
 import {
   createRequestTelemetry,
@@ -72,7 +72,7 @@ const takenSpans = () => {
 };
 
 const startExport = (collectorUrl: string, onTaken: (count: number) => void) => {
-  const counts = createTelemetryCounts(new Registry());
+  const counts = createTelemetryCounts(createMetrics().meter);
   return startTracing({
     target: { url: `${collectorUrl}/v1/traces`, headers: {} },
     resource: { "service.name": "bench", "service.instance.id": crypto.randomUUID() },
@@ -131,7 +131,7 @@ export const measureInProcess = async (
   const tracing = startExport(collectorUrl, taken.take);
   const recording = origin(
     createRequestTelemetry({
-      observe: createRequestMetrics(new Registry()),
+      observe: createRequestMetrics(createMetrics().meter),
       tracer: trace.getTracer("bench"),
     }),
   );

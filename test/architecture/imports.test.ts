@@ -121,3 +121,14 @@ test("shared folders keep no state in their modules", () => {
     );
   expect(stateful).toEqual([]);
 });
+
+test("no package is imported from its inside, and no member that it calls private is used", () => {
+  const inside = /^(?:@[^/]+\/)?[^./][^/]*\/(?:build|dist|internal|lib|src)\//;
+  // `z._default` is zod/mini's public name for a default.
+  const privateMember = /(?<!\bz)\._[a-z]\w*|\[["']_[a-z]\w*["']\]/g;
+  const found = files.flatMap((file) => [
+    ...importsOf(file).filter((specifier) => inside.test(specifier)),
+    ...(readFileSync(join(src, file), "utf8").match(privateMember) ?? []),
+  ]);
+  expect(found).toEqual([]);
+});

@@ -119,6 +119,25 @@ describe("the metrics of several processes", () => {
     }
   });
 
+  test("do not keep what may shrink of a process that has ended", async () => {
+    const totals = createTotals();
+    const { meter, collect } = testMetrics();
+    meter.createUpDownCounter("shop.carts").add(3);
+    meter.createCounter("shop.sales").add(2);
+    totals.text(new Map([[1, await reportOf(collect)]]));
+    const text = totals.text(new Map());
+    expect(sumOf(text, "shop_carts")).toBe(0);
+    expect(sumOf(text, "shop_sales_total")).toBe(2);
+  });
+
+  test("of one name are one metric, whoever made them", async () => {
+    const { provider, meter, collect } = testMetrics();
+    meter.createCounter("cache.requests").add(1, { outcome: "hit" });
+    provider.getMeter("shop").createCounter("cache.requests").add(2, { outcome: "hit" });
+    const text = createTotals().text(new Map([[1, await reportOf(collect)]]));
+    expect(linesOf(text, "cache_requests_total")).toEqual(['cache_requests_total{outcome="hit"} 3']);
+  });
+
   test("keep the last report of a process that does not respond", async () => {
     const totals = createTotals();
     const { collect, observe } = createProcess();

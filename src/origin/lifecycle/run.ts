@@ -2,7 +2,7 @@
 import cluster from "node:cluster";
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/schema.ts";
-import { metricsText } from "../metrics/provider.ts";
+import { createTotals } from "../metrics/totals.ts";
 import { type ProcessLog, startServer } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught, startupFailure } from "./exit.ts";
 import { createIpc } from "./ipc.ts";
@@ -16,7 +16,8 @@ const runSingle = async (configuration: OriginConfiguration, processLog: Process
   const stopped = firstStopSignal(log);
   const uncaught = firstUncaught(log);
   const serving = await startServer(configuration, processLog);
-  const metrics = async () => metricsText(await serving.metrics(), configuration.observability);
+  const totals = createTotals(configuration.observability);
+  const metrics = async () => totals.text(new Map([[0, await serving.metrics()]]));
   const admin = await listen(createAdmin(serving, metrics).fetch, { host, port: adminPort });
   log.info({ port: serving.port, adminPort: admin.port }, "listening");
   const code = await Promise.race([

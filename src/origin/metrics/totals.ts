@@ -1,4 +1,4 @@
-/** Merges the metrics of several processes. Counts of processes that have ended are kept. */
+/** Merges the metrics of an origin's processes, one or several. Counts of processes that have ended are kept. */
 import type { Attributes } from "@opentelemetry/api";
 import { type DataPoint, DataPointType, type Histogram, type MetricData } from "@opentelemetry/sdk-metrics";
 import { type MetricsService, metricsText, type ProcessMetrics } from "./provider.ts";
@@ -62,8 +62,10 @@ const merge = (processes: readonly ProcessMetrics[]): ProcessMetrics => {
 };
 
 /** What only grows: if a total shrank, Prometheus would count all of it again. */
-const isCumulative = ({ dataPointType }: MetricData): boolean =>
-  dataPointType === DataPointType.SUM || dataPointType === DataPointType.HISTOGRAM;
+const isCumulative = (metric: MetricData): boolean =>
+  metric.dataPointType === DataPointType.SUM
+    ? metric.isMonotonic
+    : metric.dataPointType === DataPointType.HISTOGRAM;
 
 export const createTotals = (service: MetricsService) => {
   /** The last report of each live process. */

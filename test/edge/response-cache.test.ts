@@ -4,7 +4,7 @@ import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { askEdge, type Edge, startEdge } from "../support/ask-edge.ts";
 import { createMemoryStore, type MemoryStore } from "../support/memory-store.ts";
-import { startUpstream, type Upstream } from "../support/upstream.ts";
+import { startUpstream, type Upstream, type UpstreamAnswer } from "../support/upstream.ts";
 
 const base = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
 const cache = { freshS: 5, staleWhileRevalidateS: 30, staleIfErrorS: 600 } as const;
@@ -110,9 +110,11 @@ describe("a public response", () => {
     await get("/things/1");
     await stored();
     pass(6);
-    version = 2;
+    const { promise, resolve } = Promise.withResolvers<UpstreamAnswer>();
+    upstream.answer(() => promise);
     const stale = await Promise.all(Array.from({ length: 20 }, () => get("/things/1")));
     expect(new Set(stale.map(({ body }) => body))).toEqual(new Set(["version 1"]));
+    resolve({ headers: { "cache-control": CACHE_CONTROL, etag: '"2"' }, body: "version 2" });
     expect(stale[0]?.cacheStatus).toContain("detail=stale-while-revalidate");
     await expect.poll(async () => (await get("/things/1")).body).toBe("version 2");
     expect(upstream.arrived).toHaveLength(2);

@@ -1,7 +1,7 @@
 /** A whole system for a test file: its own database and key prefix, real origins, the worker in miniflare. */
 
 import { randomBytes, randomFillSync } from "node:crypto";
-import { inject } from "vitest";
+import { inject, vi } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/route.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
@@ -167,7 +167,8 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       createKey: async (principal, scopes = scopesOf(contract)) => {
         const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
         await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "test");
-        await publish(keysPublication, { pool, redis, keyPrefix });
+        // On a busy machine a command may take longer than it may.
+        await vi.waitFor(() => publish(keysPublication, { pool, redis, keyPrefix }), { timeout: 20_000 });
         return { id, key };
       },
       startOrigin: startNext,

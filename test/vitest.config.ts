@@ -45,6 +45,7 @@ const long = [
 const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
 const longOfNode = [
   "test/architecture/{edge-memory,limiter-memory}.test.ts",
+  "test/k8s/combinations.test.ts",
   "test/local/postgres.test.ts",
   "test/origin/lifecycle/start.test.ts",
 ];

@@ -97,7 +97,7 @@ describe("npm start", () => {
     await stop(run);
   });
 
-  test("a request id leads to its trace of both tiers and the SQL statement, and to their log lines", async () => {
+  test.runIf(isLong)("a request id leads to its trace of both tiers, and to their log lines", async () => {
     const run = start();
     const api = (await run.line("  API ")).match(/http:\S+/)?.[0];
     const traces = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
@@ -145,7 +145,7 @@ describe("npm start", () => {
     },
   );
 
-  test("a second start in the same folder is rejected", async () => {
+  test.runIf(isLong)("a second start in the same folder is rejected", async () => {
     const run = start();
     await run.line("Redis");
     const second = start();

@@ -130,7 +130,7 @@ describe("the metrics of several processes", () => {
     expect(sumOf(text, "shop_sales_total")).toBe(2);
   });
 
-  test("of one name are one metric, whoever made them", async () => {
+  test("with the same name are one metric", async () => {
     const { provider, meter, collect } = testMetrics();
     meter.createCounter("cache.requests").add(1, { outcome: "hit" });
     provider.getMeter("shop").createCounter("cache.requests").add(2, { outcome: "hit" });

@@ -142,7 +142,7 @@ describe("a collector", () => {
     expect(said).toEqual([STATUS_CODES[status]]);
   });
 
-  test("that sends elsewhere costs spans: nobody else gets them", async () => {
+  test("that redirects costs spans, which go nowhere else", async () => {
     const other = await collector();
     const { url } = await collector(answering(307, { location: other.url }));
     const { tracing, counts, add } = start(url);
@@ -220,7 +220,7 @@ describe("the end of a process", () => {
     expect(counts).toEqual({ "dropped traces export_failed": 3 });
   });
 
-  test("may be told twice", async () => {
+  test("may happen twice", async () => {
     const { url, spans } = await collector();
     const { tracing, add } = start(url);
     add(1);

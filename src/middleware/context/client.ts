@@ -68,7 +68,7 @@ export const isClient = (text: string): boolean =>
 /**
  * Identifies clients by the header field in which the platform reports their address.
  *
- * @param most number of fields whose clients are remembered
+ * @param most number of fields whose clients are remembered; at times up to twice as many are
  */
 export const clientIdentities = (most: number): ((field: string | null) => Client) => {
   const clients = new QuickLRU<string, Client>({ maxSize: most });

@@ -46,7 +46,8 @@ export class Limiter {
   tripMs = FIRST_TRIP_MS;
   readonly #clock: () => number;
   readonly #keyOf = limitKeys(MAX_BUCKETS);
-  readonly #states = new QuickLRU<string, BucketState>({ maxSize: MAX_BUCKETS });
+  // It keeps up to twice this number.
+  readonly #states = new QuickLRU<string, BucketState>({ maxSize: MAX_BUCKETS / 2 });
   #lastReadMs: number;
   #elapsedMs = 0;
 
@@ -64,7 +65,8 @@ export class Limiter {
   }
 
   get size(): number {
-    return this.#states.size;
+    // Its own `size` never says more than `maxSize`.
+    return [...this.#states.keys()].length;
   }
 
   /** Milliseconds since the limiter was made. Never goes back. */

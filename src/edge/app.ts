@@ -1,4 +1,5 @@
 /** The edge as a Hono application: context, telemetry, the guards, the response cache, and the way to an origin. */
+import { trace } from "@opentelemetry/api";
 import type { Context } from "hono";
 import { Hono } from "hono/tiny";
 import type { EdgeRoutes } from "../contract/edge-manifest.ts";
@@ -6,6 +7,7 @@ import { context } from "../middleware/context/index.ts";
 import { guards } from "../middleware/guards.ts";
 import { type Log, problems } from "../middleware/problems/index.ts";
 import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
+import { requestIdOf } from "../telemetry/trace-context.ts";
 import { createRedisBreaker } from "./breakers.ts";
 import { type EdgeConfig, originBreaker } from "./config.ts";
 import { debugHeaders } from "./debug-headers.ts";
@@ -34,22 +36,27 @@ export interface EdgeDeps {
   readonly telemetry: EdgeTelemetry;
 }
 
+/** A sampled request's trace has begun before it comes here. */
+const activeRequestId = (): string | undefined => {
+  const span = trace.getActiveSpan();
+  return span && requestIdOf(span.spanContext().traceId);
+};
+
 export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
   const { config, routes, now, log } = deps;
-  const { observe, transition: onTransition } = deps.telemetry;
+  const { observe, breakers } = deps.telemetry.metrics;
   const signedFields = coveredFieldsWith(Object.values(routes).flatMap(({ fields }) => fields));
   const client = createOriginClient(
     config.ORIGINS,
     config.SIGNING_KEYS[0],
-    { ...deps, signedFields, observe, onTransition },
+    { ...deps, signedFields, observe, breakers },
     {
       breaker: originBreaker(config),
       retryPercent: config.RETRY_BUDGET_PERCENT,
       hedgePercent: config.HEDGE_BUDGET_PERCENT,
     },
   );
-  const redisBreaker = createRedisBreaker({ ...deps, onTransition });
-  deps.telemetry.watchRedis(redisBreaker);
+  const redisBreaker = createRedisBreaker({ ...deps, breakers });
   const events = createSecurityEventExporter({ client, now, log });
   const upstream = proxy(client);
   const responseCache = createEdgeResponseCache(deps).handler<Context<EdgeEnv>>({
@@ -65,8 +72,9 @@ export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
         // The platform sets it on every request; X-Forwarded-For is the client's own word and never read.
         clientAddress: (c) => c.req.raw.headers.get("cf-connecting-ip"),
         waitUntil: (c, work) => c.executionCtx.waitUntil(work),
+        requestId: activeRequestId,
       }),
-      telemetry(deps.telemetry, events, now),
+      telemetry({ ...deps, events }),
       debugHeaders(),
       ...guards(edgeGuardDeps({ ...deps, client, redisBreaker, recordEvent: events.record, observe })),
     )

@@ -1,15 +1,14 @@
 /** The edge's circuit breakers: one per dependency and isolate. Their transitions are logged and counted. */
-
 import type { Log } from "../middleware/problems/index.ts";
 import {
   type Breaker,
   type BreakerOptions,
+  type BreakerState,
   createBreaker,
   type Transition,
 } from "../resilience/circuit-breaker/circuit-breaker.ts";
-
-/** A closed set, for metric labels. */
-export type Dependency = "redis" | "origin";
+import type { BreakerMetrics } from "../telemetry/instruments.ts";
+import type { OriginAddress } from "./config.ts";
 
 export interface BreakerDeps {
   /** Epoch milliseconds. */
@@ -17,23 +16,9 @@ export interface BreakerDeps {
   /** Within [0, 1). */
   readonly random: () => number;
   readonly log: Log;
-  /** @param upstream the origin's authority; empty for Redis @default none */
-  readonly onTransition?:
-    | ((dependency: Dependency, transition: Transition, upstream: string) => void)
-    | undefined;
+  /** @default breakers are not counted */
+  readonly breakers?: BreakerMetrics | undefined;
 }
-
-export const reportTransition = (
-  { log, onTransition }: Pick<BreakerDeps, "log" | "onTransition">,
-  dependency: Dependency,
-  transition: Transition,
-  upstream = "",
-): void => {
-  const { from, to, reason } = transition;
-  const origin = upstream === "" ? {} : { origin: upstream };
-  log({ level: "warn", message: "circuit breaker", dependency, ...origin, from, to, reason });
-  onTransition?.(dependency, transition, upstream);
-};
 
 /**
  * While it is open, keys are looked up at an origin, which is slower, and each isolate limits on its own. So it opens for a
@@ -46,9 +31,33 @@ const REDIS_BREAKER: BreakerOptions = {
   rampMs: 0,
 };
 
-export const createRedisBreaker = (deps: BreakerDeps): Breaker =>
-  createBreaker(REDIS_BREAKER, {
-    now: deps.now,
-    random: deps.random,
-    onTransition: (transition) => reportTransition(deps, "redis", transition),
+export const createRedisBreaker = ({ now, random, log, breakers }: BreakerDeps): Breaker => {
+  const breaker = createBreaker(REDIS_BREAKER, {
+    now,
+    random,
+    onTransition: ({ from, to, reason }) => {
+      log({ level: "warn", message: "circuit breaker", dependency: "redis", from, to, reason });
+      changed?.(to);
+    },
   });
+  const changed = breakers?.watch({ dependency: "redis" }, breaker);
+  return breaker;
+};
+
+/** @returns to be called with each transition of the breaker of an origin, by its index */
+export const originTransitions = (
+  origins: readonly OriginAddress[],
+  { log, breakers }: Pick<BreakerDeps, "log" | "breakers">,
+): ((origin: number, transition: Transition) => void) => {
+  const reports = origins.map(({ authority }) => {
+    const seen: { state: BreakerState } = { state: "closed" };
+    const changed = breakers?.watch({ dependency: "origin", upstream: authority }, seen);
+    return ({ from, to, reason }: Transition): void => {
+      seen.state = to;
+      const origin = authority;
+      log({ level: "warn", message: "circuit breaker", dependency: "origin", origin, from, to, reason });
+      changed?.(to);
+    };
+  });
+  return (origin, transition) => reports[origin]?.(transition);
+};

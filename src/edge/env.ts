@@ -6,14 +6,11 @@ import type { RejectionVariables } from "../middleware/problems/index.ts";
 import type { RateLimitVariables } from "../middleware/rate-limit/index.ts";
 import type { CacheOutcome } from "../middleware/response-cache/respond.ts";
 import type { RouteVariables } from "../middleware/route-policy/index.ts";
-import type { RequestTrace } from "./telemetry/tracing.ts";
 import type { AttemptRecord } from "./upstream/attempt.ts";
 
 export interface EdgeVariables {
   /** Attempts at origins, in their order. */
   attempts: AttemptRecord[];
-  /** Undefined if the request is not sampled. */
-  trace: RequestTrace | undefined;
   /** Undefined if the cache was not asked. */
   cacheOutcome: CacheOutcome | undefined;
 }

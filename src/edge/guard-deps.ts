@@ -1,4 +1,6 @@
 /** What the shared guards need at the edge: Redis over HTTP, origins as the second source, and the Worker's own clock. */
+import { context, ROOT_CONTEXT } from "@opentelemetry/api";
+import type { LoadBlocklist } from "../middleware/blocklist/snapshot.ts";
 import type { GuardDeps } from "../middleware/guards.ts";
 import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
@@ -6,8 +8,8 @@ import type { EdgeDeps } from "./app.ts";
 import { edgeBlocklistSource } from "./stores/blocklist.ts";
 import { edgeKeyLookup } from "./stores/key-lookup.ts";
 import { edgeLimitStore } from "./stores/limits.ts";
-import { isRedisRefusal, type RedisCommand } from "./stores/redis.ts";
-import { type ActiveTrace, tracedRedis } from "./telemetry/tracing.ts";
+import { isRedisRefusal } from "./stores/redis.ts";
+import { tracedRedis } from "./stores/traced-redis.ts";
 import type { OriginClient } from "./upstream/client.ts";
 
 export interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" | "observe"> {
@@ -16,14 +18,14 @@ export interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" |
 }
 
 export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
-  const { config, client, bulkRedis, redisBreaker: breaker, now, telemetry } = deps;
+  const { config, client, bulkRedis, redisBreaker: breaker, now } = deps;
   const { REDIS_KEY_PREFIX: keyPrefix } = config;
-  const redis = traced(deps.redis, telemetry.active, now);
+  const redis = tracedRedis(deps.redis);
+  const loadBlocklist = bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix });
   return {
     ...deps,
-    // The list is loaded for all requests, so it is in none's trace.
-    loadBlocklist: bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix }),
-    lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client, activeTrace: telemetry.active.get }),
+    loadBlocklist: loadBlocklist && inNoTrace(loadBlocklist),
+    lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client }),
     limiter: createRateLimiter({
       options: { leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS },
       store: edgeLimitStore(redis, config),
@@ -34,5 +36,8 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
   };
 };
 
-const traced = (redis: RedisCommand, active: ActiveTrace, now: () => number): RedisCommand =>
-  tracedRedis(redis, active, now);
+/** The list is loaded for all requests, so it is in the trace of none. */
+const inNoTrace =
+  (load: LoadBlocklist): LoadBlocklist =>
+  (known, c) =>
+    context.with(ROOT_CONTEXT, () => load(known, c));

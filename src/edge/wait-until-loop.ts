@@ -2,6 +2,7 @@
  * Background work of an isolate, independent of any request. Workers run nothing outside a request: so one request carries
  * the loop in its `waitUntil` for as long as the platform allows, and then another one takes over.
  */
+import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import { sleep } from "../lib/async.ts";
 import type { WaitUntil } from "../middleware/context/index.ts";
 
@@ -50,6 +51,7 @@ export const createWaitUntilLoop = ({
     const isCarried = nowMs < carriedUntilMs && carriedUntilMs - nowMs <= PLATFORM_MS;
     if (isCarried || nextAtMs() === undefined) return;
     carriedUntilMs = nowMs + PLATFORM_MS;
-    waitUntil(loop(nowMs + RUN_MS, waitUntil));
+    // In no request's trace: the work is that of others too.
+    waitUntil(context.with(ROOT_CONTEXT, () => loop(nowMs + RUN_MS, waitUntil)));
   };
 };

@@ -2,6 +2,8 @@
 import { type Contract, contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
+import { createCacheMetrics, createLimitMetrics } from "../telemetry/instruments.ts";
+import type { CollectedMetrics } from "../telemetry/meter-provider.ts";
 import { cleanBlocklist, createAutoBlock } from "./admin/blocklist/auto-block.ts";
 import { administrationHandlers } from "./admin/blocklist/handlers.ts";
 import { blocklistPublication } from "./admin/blocklist/store.ts";
@@ -22,9 +24,8 @@ import { createReadiness, type ReadinessReport } from "./lifecycle/readiness.ts"
 import type { OriginLog } from "./log/log.ts";
 import type { LogOutput } from "./log/stdout.ts";
 import { processMetrics } from "./metrics/global.ts";
-import { createCacheMetrics, createLimitMetrics, observeServer } from "./metrics/instruments.ts";
+import { observeCacheMemory, observeServer } from "./metrics/instruments.ts";
 import { observeProcess } from "./metrics/process-metrics.ts";
-import type { ProcessMetrics } from "./metrics/provider.ts";
 import { createDeadlines } from "./middleware/deadline.ts";
 import { cleanRecords } from "./middleware/idempotency/store.ts";
 import { createLoadShedding } from "./middleware/load-shedding.ts";
@@ -73,7 +74,7 @@ export interface ServingProcess {
   readonly port: number;
   /** Resolves when the process may receive requests; rejects if it never will. */
   readonly ready: Promise<void>;
-  metrics(): Promise<ProcessMetrics>;
+  metrics(): Promise<CollectedMetrics>;
   report(): Promise<ReadinessReport>;
   /** Invalidates cached responses that another process of this origin has changed. */
   invalidate(tags: readonly string[]): void;
@@ -154,6 +155,7 @@ export const startServer = async (
     now,
     random: Math.random,
   });
+  observeCacheMemory(meter, () => cache.usage());
   const loadShedding = createLoadShedding(configuration.overload, { meter });
   const securityEvents = createSecurityEvents({
     database: pool,
@@ -193,7 +195,7 @@ export const startServer = async (
     cache,
     invalidateElsewhere,
     telemetry: telemetry.requests,
-    observeCache: createCacheMetrics(meter, () => cache.usage()),
+    observeCache: createCacheMetrics(meter),
     defaultFreshS,
     securityEvents,
     log,

@@ -4,7 +4,6 @@ import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
@@ -12,6 +11,7 @@ import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { metric } from "../support/backing.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
+import { bundleEdgeWithRoutes } from "../support/edge-with-routes.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
@@ -72,26 +72,10 @@ describe("an edge with the new guard", () => {
   let collector: Collector;
 
   beforeAll(async () => {
-    const routes = join(project, "edge-routes.json");
-    await writeFile(routes, JSON.stringify(edgeRoutes({ page })));
-    const path = join(project, "worker.js");
-    await build({
-      entryPoints: [join(project, "src/edge/worker.ts")],
-      alias: { "breakwater-edge-routes": routes },
-      outfile: path,
-      bundle: true,
-      format: "esm",
-      conditions: ["workerd", "worker", "browser"],
-      external: ["node:*"],
-      logLevel: "silent",
-    });
+    const bundle = await bundleEdgeWithRoutes({ routes: edgeRoutes({ page }), folder: project, project });
     [origin, collector] = await Promise.all([startUpstream(), startCollector()]);
     edge = await startEdge({
-      bundle: {
-        path,
-        compatibilityDate: "2026-07-22",
-        compatibilityFlags: ["enable_request_signal", "nodejs_als"],
-      },
+      bundle,
       port: 0,
       environment: {
         ORIGINS: origin.url,
@@ -99,7 +83,7 @@ describe("an edge with the new guard", () => {
         UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
         UPSTASH_REDIS_REST_TOKEN: "token",
         OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
-        OTEL_TRACES_SAMPLER_ARG: "1",
+        OTEL_TRACES_SAMPLER_ARG: "0.5",
         OTEL_METRIC_EXPORT_INTERVAL: "1000",
         BLOCKED_COUNTRIES: "AQ, BV",
       },
@@ -159,9 +143,37 @@ describe("an edge with the new guard", () => {
     await send("AQ");
     const guardsOfSpans = (): unknown[] =>
       collector.spans().flatMap(({ attributes }) => attributes["breakwater.guard"] ?? []);
-    await until(() => rejectionsAreCounted() && guardsOfSpans().length === rejected);
+    await until(() => {
+      void send("AQ");
+      return guardsOfSpans().length > 0;
+    });
+    await until(rejectionsAreCounted);
     expect(rejections("blocklist")).toBe(0);
     expect(new Set(guardsOfSpans())).toEqual(new Set(["geo-block"]));
+  });
+
+  test("records its own span within the request's trace, and nothing where the request is not sampled", async () => {
+    const own = () => collector.spans().filter(({ name }) => name === "look up country");
+    const servers = () => collector.spans().filter(({ kind }) => kind === "server");
+    await until(() => own().length > 5);
+    for (const { traceId, parentSpanId } of own())
+      await expect
+        .poll(
+          () => servers().filter((each) => each.traceId === traceId && each.spanId === parentSpanId).length,
+        )
+        .toBe(1);
+    expect(new Set(own().map(({ traceId }) => traceId)).size).toBe(own().length);
+  });
+
+  test("counts with its own counter, sampled or not", async () => {
+    const counted = (): number =>
+      metric(collector.metrics.text(), "geo_block_lookups_total")
+        .series.map((line) => Number(line.split(" ").at(-1)))
+        .reduce((sum, value) => sum + value, 0);
+    await until(() => counted() > 0);
+    const before = counted();
+    for (let turn = 0; turn < 20; turn += 1) await send("NZ");
+    await expect.poll(counted, { timeout: 15_000 }).toBeGreaterThanOrEqual(before + 20);
   });
 
   test("does not count rejections toward blocking the client", async () => {

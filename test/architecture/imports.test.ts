@@ -11,12 +11,21 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
   contract: { folders: [], packages: ["zod", "hono"] },
   lib: { folders: [], packages: [] },
   resilience: { folders: ["contract", "lib"], packages: [] },
-  telemetry: { folders: ["contract", "lib", "middleware", "resilience"], packages: [] },
+  telemetry: {
+    folders: ["contract", "lib", "middleware", "resilience"],
+    packages: ["@opentelemetry"],
+  },
   "security-events": { folders: ["contract", "lib", "middleware"], packages: [] },
   middleware: { folders: shared, packages: ["@noble/hashes", "hono", "ipaddr.js", "jose", "quick-lru"] },
   edge: {
     folders: shared,
-    packages: ["hono", "@upstash/redis", "breakwater-edge-routes", "node:async_hooks"],
+    packages: [
+      "hono",
+      "@microlabs/otel-cf-workers",
+      "@opentelemetry",
+      "@upstash/redis",
+      "breakwater-edge-routes",
+    ],
   },
   origin: {
     folders: shared,
@@ -92,9 +101,12 @@ test("only the files that set it up know OpenTelemetry's SDK, all others its API
     ),
   );
   expect(importing.toSorted()).toEqual([
-    "origin/metrics/provider.ts",
+    "edge/telemetry/exporter.ts",
+    "edge/telemetry/tracing.ts",
+    "origin/metrics/prometheus.ts",
     "origin/metrics/totals.ts",
     "origin/telemetry/tracing.ts",
+    "telemetry/meter-provider.ts",
   ]);
 });
 

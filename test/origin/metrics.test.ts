@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
-import { createRequestMetrics, observeServer } from "../../src/origin/metrics/instruments.ts";
+import { observeServer } from "../../src/origin/metrics/instruments.ts";
 import { observeProcess } from "../../src/origin/metrics/process-metrics.ts";
-import type { ProcessMetrics } from "../../src/origin/metrics/provider.ts";
 import { createTotals as createTotalsOf } from "../../src/origin/metrics/totals.ts";
+import { createRequestMetrics } from "../../src/telemetry/instruments.ts";
+import type { CollectedMetrics } from "../../src/telemetry/meter-provider.ts";
 import { testMetrics } from "../support/metrics.ts";
 
 const createTotals = () => createTotalsOf({ serviceName: "test-origin", serviceVersion: "1.2.3" });
@@ -68,9 +69,9 @@ describe("a process' metrics", () => {
 });
 
 describe("the metrics of several processes", () => {
-  type Reports = Map<number, ProcessMetrics | undefined>;
+  type Reports = Map<number, CollectedMetrics | undefined>;
   /** As it arrives from another process. */
-  const reportOf = async (collect: () => Promise<ProcessMetrics>): Promise<ProcessMetrics> =>
+  const reportOf = async (collect: () => Promise<CollectedMetrics>): Promise<CollectedMetrics> =>
     JSON.parse(JSON.stringify(await collect()));
 
   test("are merged: counts are summed, and information appears once", async () => {

@@ -4,7 +4,8 @@ import type { EdgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { createEdge, type EdgeDeps } from "../../src/edge/app.ts";
 import { readEdgeConfig } from "../../src/edge/config.ts";
 import type { EdgeEnv } from "../../src/edge/env.ts";
-import { createEdgeTelemetry } from "../../src/edge/telemetry/telemetry.ts";
+import { createEdgeMetrics, type EdgeMetrics } from "../../src/edge/telemetry/metrics.ts";
+import { createMetrics } from "../../src/telemetry/meter-provider.ts";
 import { createMemoryStore } from "./memory-store.ts";
 import { noRedis } from "./no-redis.ts";
 
@@ -28,7 +29,7 @@ export interface EdgeOptions extends Partial<Omit<EdgeDeps, "config" | "routes">
   /** On top of what every edge needs. */
   readonly environment: Readonly<Record<string, string>>;
   /** Called with every attempt, retry that was not made, and decision of a limit. */
-  readonly observe?: EdgeDeps["telemetry"]["observe"];
+  readonly observe?: EdgeMetrics["observe"];
 }
 
 /** An isolate of its own, without Redis and blocklist unless they are given. */
@@ -47,13 +48,16 @@ export const startEdge = ({ environment, routes, observe, ...others }: EdgeOptio
     random: () => Math.random(),
     ...others,
   };
-  const telemetry = createEdgeTelemetry({ ...shared, writeLine: () => undefined });
+  const metrics = createEdgeMetrics(createMetrics().meter, reading.value.ORIGINS);
   return createEdge({
     routes,
     redis: noRedis,
     store: createMemoryStore(),
     log: () => undefined,
-    telemetry: observe === undefined ? telemetry : { ...telemetry, observe },
+    telemetry: {
+      metrics: observe === undefined ? metrics : { ...metrics, observe },
+      writeLine: () => undefined,
+    },
     ...shared,
   });
 };

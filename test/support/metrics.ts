@@ -1,5 +1,6 @@
 /** A meter, and what it has counted in Prometheus' text format. */
-import { createMetrics, metricsText } from "../../src/origin/metrics/provider.ts";
+import { metricsText } from "../../src/origin/metrics/prometheus.ts";
+import { createMetrics } from "../../src/telemetry/meter-provider.ts";
 
 const SERVICE = { serviceName: "test-origin", serviceVersion: "1.2.3" };
 

@@ -12,7 +12,6 @@ import {
 } from "../../middleware/auth/api-keys.ts";
 import { ANONYMOUS_IDENTITY } from "../../middleware/auth/principal.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { RequestTrace } from "../telemetry/tracing.ts";
 import type { OriginClient } from "../upstream/client.ts";
 import type { RedisCommand } from "./redis.ts";
 
@@ -21,19 +20,11 @@ export interface KeyLookupDeps {
   readonly breaker: Breaker;
   readonly keyPrefix: string;
   readonly client: OriginClient;
-  /** The trace of the current request, if it is sampled. */
-  readonly activeTrace?: (() => RequestTrace | undefined) | undefined;
 }
 
 const UNAVAILABLE: KeyLookupResult = { kind: "unavailable" };
 
-export const edgeKeyLookup = ({
-  redis,
-  breaker,
-  keyPrefix,
-  client,
-  activeTrace,
-}: KeyLookupDeps): KeyLookup => {
+export const edgeKeyLookup = ({ redis, breaker, keyPrefix, client }: KeyLookupDeps): KeyLookup => {
   const name = publishedKeysName(keyPrefix);
 
   const fromSnapshot = async (id: string): Promise<KeyLookupResult> => {
@@ -55,7 +46,6 @@ export const edgeKeyLookup = ({
     const result = await client.send({
       route: "edge_key",
       retryMode: "hedge",
-      trace: activeTrace?.(),
       waitUntil: c.get("waitUntil"),
       method: "GET",
       path: `${EDGE_PATH}/keys/${id}`,

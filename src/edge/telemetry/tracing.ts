@@ -1,141 +1,137 @@
 /**
- * Spans of an isolate. Whether a request is recorded is decided before it comes here, so that one that is not costs nothing;
- * a span waits to be sent from its end on, and nothing else is kept of a trace.
+ * The isolate's tracer provider: @microlabs/otel-cf-workers, entered for sampled requests only. It begins the server span, and
+ * gives `@opentelemetry/api` tracers and the active context. What it records of the client's request is removed. A span goes
+ * to the exporter when it ends; nothing else is kept of a trace.
  */
-import { AsyncLocalStorage } from "node:async_hooks";
-import { newSpanId, type Span, type SpanAttributes, type SpanQueue } from "../../telemetry/spans/span.ts";
-import type { OriginAddress } from "../config.ts";
-import type { RedisCommand } from "../stores/redis.ts";
-import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";
-import { attemptError, serverOf } from "./edge-metrics.ts";
+import { createSampler, instrument, type TraceConfig } from "@microlabs/otel-cf-workers";
+import {
+  type Context,
+  context,
+  ProxyTracerProvider,
+  type TextMapPropagator,
+  TraceFlags,
+  type Tracer,
+  type TracerProvider,
+  trace,
+} from "@opentelemetry/api";
+import type { ReadableSpan } from "@opentelemetry/sdk-trace";
+import { spanName } from "../../lib/http.ts";
+import { traceIdOf } from "../../telemetry/trace-context.ts";
+import type { TelemetryExporter } from "./exporter.ts";
 
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "_OTHER");
+export type FetchHandler = ExportedHandlerFetchHandler<Readonly<Record<string, unknown>>>;
 
-/** @param traceId 32 hexadecimal digits @param startedMs epoch milliseconds */
-export type BeginTrace = (traceId: string, startedMs: number) => RequestTrace;
-
-/** @param random within [0, 1) */
-export const createTracing =
-  (queue: SpanQueue, random: () => number): BeginTrace =>
-  (traceId, startedMs) => {
-    const spanId = newSpanId(random);
-
-    const client = (span: Pick<Span, "spanId" | "name" | "startMs" | "endMs" | "attributes" | "errorType">) =>
-      queue.add({ ...span, traceId, parentSpanId: spanId, kind: "client" });
-
-    return {
-      traceId,
-      spanId,
-      beginAttempt: ({ number, cause, method, address, startedMs: startMs }) => {
-        const id = newSpanId(random);
-        return {
-          spanId: id,
-          end: (outcome, status, endMs) => {
-            const { host, port } = serverOf(address.url);
-            const attributes: SpanAttributes = {
-              "http.request.method": method,
-              "server.address": host,
-              "server.port": port,
-              "breakwater.attempt.number": number,
-              "breakwater.attempt.cause": cause,
-              "breakwater.attempt.outcome": outcome,
-              ...(cause === "retry" ? { "http.request.resend_count": number - 1 } : {}),
-              ...(status === undefined ? {} : { "http.response.status_code": status }),
-            };
-            const errorType = attemptError(outcome, status);
-            client({ spanId: id, name: method, startMs, endMs, attributes, errorType });
-          },
-        };
-      },
-      beginCommand: (name, startMs) => ({
-        end: (error, endMs) =>
-          client({
-            spanId: newSpanId(random),
-            name,
-            startMs,
-            endMs,
-            attributes: { "db.system.name": "redis", "db.operation.name": name },
-            errorType: error === undefined ? undefined : nameOf(error),
-          }),
-      }),
-      end: (name, status, attributes, endMs) =>
-        queue.add({
-          traceId,
-          spanId,
-          parentSpanId: undefined,
-          name,
-          kind: "server",
-          startMs: startedMs,
-          endMs,
-          attributes: { ...attributes, "http.response.status_code": status },
-          errorType: status >= 500 ? String(status) : undefined,
-        }),
-    };
-  };
-
-export interface ActiveTrace {
-  /** Undefined where the request's trace is not kept. */
-  get(): RequestTrace | undefined;
-  run<T>(trace: RequestTrace | undefined, work: () => T): T;
+export interface TracingOptions {
+  /** Serves a request, in the context of its server span. */
+  readonly fetch: FetchHandler;
+  readonly exporter: TelemetryExporter;
+  readonly service: { readonly name: string; readonly version: string };
 }
 
-export const createActiveTrace = (): ActiveTrace => {
-  const storage = new AsyncLocalStorage<RequestTrace>();
+/** The package takes trace ids from parents alone, so each server span gets this one, which is never exported. */
+const ROOT_PARENT_ID = `${"0".repeat(15)}1`;
+
+/** A client's trace context is not read; the trace id is a new request id. */
+const requestIds: TextMapPropagator = {
+  extract: (active) =>
+    trace.setSpanContext(active, {
+      traceId: traceIdOf(crypto.randomUUID()),
+      spanId: ROOT_PARENT_ID,
+      traceFlags: TraceFlags.SAMPLED,
+      isRemote: true,
+    }),
+  inject: () => undefined,
+  fields: () => [],
+};
+
+/** What may be recorded of a client's request. The rest has URLs with their queries, and texts of the client's choice. */
+const KEPT_OF_REQUEST: ReadonlySet<string> = new Set(["faas.coldstart", "network.protocol.name", "net.colo"]);
+/** What the package adds from the response, under names that are in no convention. */
+const DROPPED_OF_RESPONSE: ReadonlySet<string> = new Set(["http.mime_type", "http.response.body.size"]);
+
+const withoutRequest = ({ attributes }: Pick<ReadableSpan, "attributes">): void => {
+  for (const name of Object.keys(attributes))
+    if (!KEPT_OF_REQUEST.has(name)) Reflect.deleteProperty(attributes, name);
+};
+
+/** The server span as it is exported. @returns the span itself if it is another one */
+const exported = (span: ReadableSpan): ReadableSpan => {
+  if (span.parentSpanContext?.spanId !== ROOT_PARENT_ID) return span;
+  const { kind, startTime, endTime, status, links, events, duration, ended, resource } = span;
+  const { instrumentationScope, droppedAttributesCount, droppedEventsCount, droppedLinksCount } = span;
+  const attributes = Object.fromEntries(
+    Object.entries(span.attributes).filter(([name]) => !DROPPED_OF_RESPONSE.has(name)),
+  );
+  const { "http.request.method": method = "", "http.route": route = "" } = attributes;
   return {
-    get: () => storage.getStore(),
-    run: (trace, work) => (trace === undefined ? work() : storage.run(trace, work)),
+    // The package's own name has the method as the client wrote it.
+    name: spanName(String(method), String(route)),
+    spanContext: () => span.spanContext(),
+    ...{ kind, startTime, endTime, status, attributes, links, events, duration, ended, resource },
+    ...{ instrumentationScope, droppedAttributesCount, droppedEventsCount, droppedLinksCount },
   };
 };
 
-export interface BegunAttempt {
-  /** From 1. */
-  readonly number: number;
-  readonly cause: AttemptCause;
-  readonly method: string;
-  readonly address: OriginAddress;
-  /** Epoch milliseconds. */
-  readonly startedMs: number;
-}
+/** Without a delegate its tracers make spans that record nothing. */
+const NOOP_TRACER: Tracer = new ProxyTracerProvider().getTracer("noop");
 
-export interface AttemptTrace {
-  /** 16 hexadecimal digits: the parent of what the origin records. */
-  readonly spanId: string;
-  /** @param status the answer's, where there is one @param endedMs epoch milliseconds */
-  end(outcome: AttemptRecord["outcome"], status: number | undefined, endedMs: number): void;
-}
+const isContext = (value: unknown): value is Context =>
+  typeof value === "object" && value !== null && "getValue" in value;
 
-export interface CommandTrace {
-  /** @param error what the command was refused with, or why there is no reply; undefined where there is one */
-  end(error: unknown, endedMs: number): void;
-}
+/** @param parent the argument of `startSpan` or `startActiveSpan` in the place of a context */
+const isTraced = (parent: unknown): boolean =>
+  trace.getSpanContext(context.active()) !== undefined ||
+  (isContext(parent) && trace.getSpanContext(parent)?.spanId === ROOT_PARENT_ID);
 
-export interface RequestTrace {
-  /** 32 hexadecimal digits. */
-  readonly traceId: string;
-  /** 16 hexadecimal digits: the request's own span. */
-  readonly spanId: string;
-  beginAttempt(attempt: BegunAttempt): AttemptTrace;
-  /** A command to Redis. @param name such as HMGET */
-  beginCommand(name: string, startedMs: number): CommandTrace;
-  /** Ends the request's own span; others may go on. @param name as in `GET /products/:id` */
-  end(name: string, status: number, attributes: SpanAttributes, endedMs: number): void;
-}
+/** The package's tracers throw in a request that was not sampled. There a user's own span has to be a no-op. */
+const sampledOnly = (tracer: Tracer): Tracer =>
+  new Proxy(tracer, {
+    get: (target, name) => {
+      if (name !== "startSpan" && name !== "startActiveSpan") return Reflect.get(target, name);
+      return (...parameters: unknown[]): unknown => {
+        const chosen = isTraced(parameters[2]) ? target : NOOP_TRACER;
+        return Reflect.apply(chosen[name], chosen, parameters);
+      };
+    },
+  });
 
-/** @param now epoch milliseconds */
-export const tracedRedis =
-  (redis: RedisCommand, active: ActiveTrace, now: () => number): RedisCommand =>
-  (...parts) => {
-    const command = active.get()?.beginCommand(parts[0].toUpperCase(), now());
-    const reply = redis(...parts);
-    if (command === undefined) return reply;
-    return reply.then(
-      (value) => {
-        command.end(undefined, now());
-        return value;
+/** To be called in a request that the package has entered: it registers its provider at the first one. */
+const guardTracers = (): void => {
+  const proxy = trace.getTracerProvider();
+  if (!(proxy instanceof ProxyTracerProvider)) return;
+  const provider = proxy.getDelegate();
+  const guarded: TracerProvider = { getTracer: (...name) => sampledOnly(provider.getTracer(...name)) };
+  proxy.setDelegate(guarded);
+};
+
+/** @returns serves a sampled request */
+export const createTracedFetch = ({ fetch, exporter, service }: TracingOptions): FetchHandler => {
+  let isGuarded = false;
+  const config: TraceConfig = {
+    service,
+    spanProcessors: {
+      onStart: (span, parent) => {
+        if (trace.getSpanContext(parent)?.spanId === ROOT_PARENT_ID) withoutRequest(span);
       },
-      (error: unknown) => {
-        command.end(error, now());
-        throw error;
-      },
-    );
+      onEnd: (span) => exporter.addSpan(exported(span)),
+      // The package holds it in the request's `waitUntil`, after all other work of the request.
+      forceFlush: () => exporter.forceFlush(),
+      shutdown: async () => undefined,
+    },
+    // Only sampled requests come here.
+    sampling: { headSampler: createSampler({ ratio: 1 }) },
+    propagator: requestIds,
+    instrumentation: { instrumentGlobalFetch: false, instrumentGlobalCache: false },
   };
+  const { fetch: traced } = instrument<Readonly<Record<string, unknown>>, unknown, unknown>(
+    {
+      fetch: (request, environment, executionContext) => {
+        if (!isGuarded) guardTracers();
+        isGuarded = true;
+        return fetch(request, environment, executionContext);
+      },
+    },
+    config,
+  );
+  return traced ?? fetch;
+};

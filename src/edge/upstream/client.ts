@@ -9,9 +9,8 @@ import { createBalancer } from "../../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { LatencyHistogram, type RetryMode } from "../../resilience/hedging.ts";
 import { createRetryBudget } from "../../resilience/retry-budget.ts";
-import { type BreakerDeps, reportTransition } from "../breakers.ts";
+import { type BreakerDeps, originTransitions } from "../breakers.ts";
 import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "../config.ts";
-import type { RequestTrace } from "../telemetry/tracing.ts";
 import { type AttemptRecord, createSendAttempt, type SentRequest } from "./attempt.ts";
 import { type RetryContext, RetryingRequest } from "./retries.ts";
 
@@ -22,8 +21,6 @@ export interface OriginRequest extends SentRequest {
   readonly waitUntil: WaitUntil;
   /** Collects the request's attempts. */
   readonly attempts?: AttemptRecord[] | undefined;
-  /** Undefined if the request is not sampled. */
-  readonly trace?: RequestTrace | undefined;
   /** Ends the request before its deadline: its client has gone. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -94,12 +91,7 @@ export const createOriginClient = (
   const pool = createBalancer(
     origins.map(({ weight }) => weight),
     { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(MAX_OPEN_MS, timeoutMs), ...breaker } },
-    {
-      now,
-      random,
-      onTransition: (origin, transition) =>
-        reportTransition(deps, "origin", transition, origins[origin]?.authority),
-    },
+    { now, random, onTransition: originTransitions(origins, deps) },
   );
   const context: RetryContext = {
     origins,

@@ -74,7 +74,6 @@ export const proxy =
       route: name,
       retryMode: retryModeOf(method, route.policy.retry, "idempotency-key" in headers),
       attempts: c.get("attempts"),
-      trace: c.get("trace"),
       waitUntil: c.get("waitUntil"),
       method,
       path,

@@ -1,5 +1,6 @@
 /** One request on its way to the origins: the attempts in flight, and what follows from how they end. */
 
+import type { Span } from "@opentelemetry/api";
 import { sleep } from "../../lib/async.ts";
 import type { Balancer, BalancerRejection } from "../../resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
@@ -12,7 +13,7 @@ import {
 } from "../../resilience/hedging.ts";
 import type { RetryBudget } from "../../resilience/retry-budget.ts";
 import type { OriginAddress } from "../config.ts";
-import type { AttemptTrace } from "../telemetry/tracing.ts";
+import { endAttemptSpan, startAttemptSpan } from "../telemetry/attempt-span.ts";
 import {
   type Answered,
   type AttemptCause,
@@ -49,7 +50,8 @@ interface RunningAttempt {
   /** Epoch milliseconds. */
   readonly startedAtMs: number;
   readonly controller: AbortController;
-  readonly trace: AttemptTrace | undefined;
+  /** Undefined if the request is not sampled. */
+  readonly span: Span | undefined;
   readonly ended: Promise<EndedAttempt>;
 }
 
@@ -81,7 +83,7 @@ export class RetryingRequest {
   #plan: Plan | undefined;
   /** The origin's own error response, used if no other attempt does better. */
   #failure: Response | undefined;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the response that is being streamed to the client. */
   #streaming: AbortController | undefined;
 
@@ -144,17 +146,21 @@ export class RetryingRequest {
     // One controller per attempt: signals that a fetch listens to burden workerd's garbage collection while they live.
     const controller = new AbortController();
     const number = this.#attempts;
-    const { method, trace: requestTrace } = this.#request;
-    const trace = requestTrace?.beginAttempt({ number, cause, method, address, startedMs: startedAtMs });
+    const span = startAttemptSpan({ number, cause, method: this.#request.method, address });
     const { signal } = controller;
-    const sending = sendAttempt(this.#request, { address, number, signal, spanId: trace?.spanId });
+    const sending = sendAttempt(this.#request, {
+      address,
+      number,
+      signal,
+      spanId: span?.spanContext().spanId,
+    });
     const attempt: RunningAttempt = {
       permit,
       number,
       cause,
       startedAtMs,
       controller,
-      trace,
+      span,
       ended: sending.then((outcome) => ({ attempt, outcome })),
     };
     this.#running = [...this.#running, attempt];
@@ -342,7 +348,7 @@ export class RetryingRequest {
   }
 
   #record(
-    { permit, number, cause, startedAtMs, trace }: RunningAttempt,
+    { permit, number, cause, startedAtMs, span }: RunningAttempt,
     outcome: AttemptRecord["outcome"],
     nowMs: number,
     status?: number | undefined,
@@ -351,7 +357,7 @@ export class RetryingRequest {
     const { route, method, attempts } = this.#request;
     attempts?.push(attempt);
     this.#context.observe({ type: "attempt", route, method, status, attempt });
-    trace?.end(outcome, status, nowMs);
+    if (span !== undefined) endAttemptSpan(span, outcome, status);
   }
 }
 

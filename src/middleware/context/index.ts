@@ -25,15 +25,21 @@ export interface ContextPort {
   /** The address that the platform or the connection reports; null if there is none. */
   clientAddress(c: Context): string | null;
   waitUntil(c: Context, work: Promise<unknown>): void;
+  /** Of a request that already has one. @default each request gets a new one */
+  requestId?(): string | undefined;
 }
 
 /** Addresses that an isolate or process remembers in parsed form. */
 const MAX_CLIENTS = 10_000;
 
-export const context = ({ clientAddress, waitUntil }: ContextPort): Middleware<object, ContextVariables> => {
+export const context = ({
+  clientAddress,
+  waitUntil,
+  requestId = () => undefined,
+}: ContextPort): Middleware<object, ContextVariables> => {
   const identify = clientIdentities(MAX_CLIENTS);
   return createMiddleware<{ Variables: ContextVariables }>(function context(c, next) {
-    c.set("requestId", crypto.randomUUID());
+    c.set("requestId", requestId() ?? crypto.randomUUID());
     c.set("target", rawTarget(c.req.url));
     c.set("client", identify(clientAddress(c)));
     c.set("waitUntil", (work) =>

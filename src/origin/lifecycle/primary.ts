@@ -6,9 +6,9 @@ import cluster, { type Worker } from "node:cluster";
 import { getHeapStatistics } from "node:v8";
 import * as z from "zod/mini";
 import { sleep } from "../../lib/async.ts";
+import type { CollectedMetrics } from "../../telemetry/meter-provider.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { OriginLog } from "../log/log.ts";
-import type { ProcessMetrics } from "../metrics/provider.ts";
 import { createTotals } from "../metrics/totals.ts";
 import type { ProcessLog } from "../server.ts";
 import { EXIT, firstStopSignal, firstUncaught } from "./exit.ts";
@@ -169,7 +169,7 @@ const workerReport = z.object({
 });
 
 /** Collected by the worker's own provider. */
-const isMetrics = (response: unknown): response is ProcessMetrics => Array.isArray(response);
+const isMetrics = (response: unknown): response is CollectedMetrics => Array.isArray(response);
 
 /** @returns the exit code @throws if the admin port cannot be opened */
 export const runPrimary = async (

@@ -4,7 +4,7 @@
  */
 import { Hono } from "hono";
 import { withTimeout } from "../../lib/async.ts";
-import { CONTENT_TYPE } from "../metrics/provider.ts";
+import { CONTENT_TYPE } from "../metrics/prometheus.ts";
 
 type DependencyState = "up" | "down";
 

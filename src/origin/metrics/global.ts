@@ -3,7 +3,7 @@
  * make instruments while it is loaded.
  */
 import { metrics } from "@opentelemetry/api";
-import { createMetrics } from "./provider.ts";
+import { createMetrics } from "../../telemetry/meter-provider.ts";
 
 export const processMetrics = createMetrics();
 metrics.setGlobalMeterProvider(processMetrics.provider);

@@ -1,7 +1,8 @@
 /** Merges the metrics of an origin's processes, one or several. Counts of processes that have ended are kept. */
 import type { Attributes } from "@opentelemetry/api";
 import { type DataPoint, DataPointType, type Histogram, type MetricData } from "@opentelemetry/sdk-metrics";
-import { type MetricsService, metricsText, type ProcessMetrics } from "./provider.ts";
+import type { CollectedMetrics } from "../../telemetry/meter-provider.ts";
+import { type MetricsService, metricsText } from "./prometheus.ts";
 
 /** Gauges of which every process reports the same, or of which the worst counts. The others are added up. */
 const MAX_OF: ReadonlySet<string> = new Set([
@@ -52,7 +53,7 @@ const mergeMetrics = (one: MetricData, other: MetricData): MetricData => {
   return one;
 };
 
-const merge = (processes: readonly ProcessMetrics[]): ProcessMetrics => {
+const merge = (processes: readonly CollectedMetrics[]): CollectedMetrics => {
   const merged = new Map<string, MetricData>();
   for (const metric of processes.flat()) {
     const before = merged.get(metric.descriptor.name);
@@ -69,15 +70,15 @@ const isCumulative = (metric: MetricData): boolean =>
 
 export const createTotals = (service: MetricsService) => {
   /** The last report of each live process. */
-  const last = new Map<number, ProcessMetrics>();
-  let ended: ProcessMetrics = [];
+  const last = new Map<number, CollectedMetrics>();
+  let ended: CollectedMetrics = [];
   return {
     /**
      * Prometheus' text format.
      *
      * @param reports of all live processes, by a number that no other process has had; undefined if one did not respond
      */
-    text: (reports: ReadonlyMap<number, ProcessMetrics | undefined>): string => {
+    text: (reports: ReadonlyMap<number, CollectedMetrics | undefined>): string => {
       for (const [id, report] of reports) if (report !== undefined) last.set(id, report);
       for (const [id, report] of last) {
         if (reports.has(id)) continue;

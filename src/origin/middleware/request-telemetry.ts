@@ -12,9 +12,9 @@ import {
 import { matchedRoutes } from "hono/route";
 import { knownMethod, spanName } from "../../lib/http.ts";
 import type { CacheOutcome } from "../../middleware/response-cache/respond.ts";
+import type { ObserveRequest } from "../../telemetry/instruments.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
 import type { OriginLog } from "../log/log.ts";
-import type { ObserveRequest } from "../metrics/instruments.ts";
 import { rootTrace } from "../telemetry/tracing.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 

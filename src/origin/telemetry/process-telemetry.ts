@@ -2,15 +2,18 @@
 import { type Meter, trace } from "@opentelemetry/api";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { collectorAddress } from "../../telemetry/collector.ts";
+import {
+  createRequestMetrics,
+  createTelemetryCounts,
+  type TelemetryCounts,
+} from "../../telemetry/instruments.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
 import { logTransitions } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { LogOutput } from "../log/stdout.ts";
-import { createRequestMetrics } from "../metrics/instruments.ts";
 import { createRequestTelemetry, type RequestTelemetry } from "../middleware/request-telemetry.ts";
 import { createObserveData } from "./observe-data.ts";
-import { createTelemetryCounts, type TelemetryCounts } from "./telemetry-counts.ts";
 import { startTracing } from "./tracing.ts";
 
 export interface ProcessTelemetry {
@@ -31,7 +34,7 @@ export interface ProcessTelemetryDependencies {
 /** Undefined where no collector is named: then nothing is recorded. */
 const configuredTracing = (
   { observability }: OriginConfiguration,
-  counts: TelemetryCounts,
+  counts: TelemetryCounts<"traces", "traces">,
   log: OriginLog,
 ) => {
   const { otlpEndpoint, otlpHeaders: headers = {}, serviceName, serviceVersion } = observability;
@@ -56,7 +59,10 @@ export const createProcessTelemetry = (
   { meter, log, output, breakers }: ProcessTelemetryDependencies,
 ): ProcessTelemetry => {
   const { observability } = configuration;
-  const counts = createTelemetryCounts(meter);
+  const counts = createTelemetryCounts<"traces", "traces" | "logs">(meter, {
+    exported: ["traces"],
+    dropped: ["traces", "logs"],
+  });
   output?.onDrop((count) => counts.dropped("logs", "queue_full", count));
   const tracing = configuredTracing(configuration, counts, log);
   return {

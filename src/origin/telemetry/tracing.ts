@@ -13,14 +13,14 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from "@opentelemetry/sdk-trace";
+import type { TelemetryCounts } from "../../telemetry/instruments.ts";
 import type { HttpTarget } from "../http/post-json.ts";
 import type { TransitionLog } from "../lifecycle/jobs.ts";
-import type { TelemetryCounts } from "./telemetry-counts.ts";
 
 export interface TracingOptions {
   readonly target: HttpTarget;
   readonly resource: Readonly<Record<string, string>>;
-  readonly counts: TelemetryCounts;
+  readonly counts: TelemetryCounts<"traces", "traces">;
   /** Logs when exports begin to fail, and when they succeed again. */
   readonly transitions: Pick<TransitionLog, "failed" | "succeeded">;
 }

@@ -3,8 +3,8 @@
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
-import { createMetrics } from "../../../src/origin/metrics/provider.ts";
 import { createLoadShedding, type LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
+import { createMetrics } from "../../../src/telemetry/meter-provider.ts";
 import { createBackend } from "./backend.ts";
 import { createSlottedOrigin } from "./origin.ts";
 import { type ServerState, STATE_PATH } from "./state.ts";

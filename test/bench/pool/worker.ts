@@ -6,7 +6,8 @@ import { createEdge } from "../../../src/edge/app.ts";
 import { readEdgeConfig } from "../../../src/edge/config.ts";
 import type { EdgeEnv } from "../../../src/edge/env.ts";
 import { createRedis } from "../../../src/edge/stores/redis.ts";
-import { createEdgeTelemetry } from "../../../src/edge/telemetry/telemetry.ts";
+import { createEdgeMetrics } from "../../../src/edge/telemetry/metrics.ts";
+import { createMetrics } from "../../../src/telemetry/meter-provider.ts";
 import { routes } from "./routes.ts";
 
 type Environment = EdgeEnv["Bindings"];
@@ -28,7 +29,10 @@ const build = (environment: Environment): Hono<EdgeEnv> => {
     redis: createRedis({ url, token, timeoutMs: config.REDIS_TIMEOUT_MS }),
     store: { match: async () => undefined, put: async () => undefined },
     log: () => undefined,
-    telemetry: createEdgeTelemetry({ ...shared, writeLine: () => undefined }),
+    telemetry: {
+      metrics: createEdgeMetrics(createMetrics().meter, config.ORIGINS),
+      writeLine: () => undefined,
+    },
   });
 };
 

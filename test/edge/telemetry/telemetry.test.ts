@@ -1,22 +1,22 @@
-/** What an isolate tells of itself, with an origin and a collector over real HTTP. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+/** The worker in workerd, with an origin and a collector over real HTTP, and without Redis. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
-import { createEdge } from "../../../src/edge/app.ts";
-import { readEdgeConfig } from "../../../src/edge/config.ts";
-import { createEdgeTelemetry } from "../../../src/edge/telemetry/telemetry.ts";
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import { type EdgeBundle, startEdge } from "../../../src/local/edge.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
-import { traceIdOf } from "../../../src/telemetry/trace-context.ts";
-import { askEdge, type Edge } from "../../support/ask-edge.ts";
-import { createMemoryStore } from "../../support/memory-store.ts";
-import { noRedis } from "../../support/no-redis.ts";
+import { bundleEdgeWithRoutes } from "../../support/edge-with-routes.ts";
+import { attemptsOf, rootsOf, traceIdOfAnswer } from "../../support/traces.ts";
 import { startUpstream, type Upstream } from "../../support/upstream.ts";
 
 const item = defineRoute({
   method: "GET",
   path: "/items/:id",
-  summary: "One of them",
+  summary: "An item",
   tag: "Test",
   request: { params: z.object({ id: z.string() }) },
   responses: { 200: { description: "Done" } },
@@ -32,216 +32,195 @@ const closed = defineRoute({
   policy: { auth: { scopes: ["test"] } },
 });
 
+const stops = new CleanupStack();
+let bundle: EdgeBundle;
 let origin: Upstream;
 let receiver: TelemetryReceiver;
 
-beforeEach(async () => {
-  origin = await startUpstream();
-  // What it is told of security events it takes.
-  origin.answer(({ url }) => (url.endsWith("/events") ? { status: 204 } : {}));
-  receiver = await startTelemetryReceiver({ port: 0 });
-});
-afterEach(async () => {
-  await origin.stop();
-  await receiver.stop();
-});
-
-interface Isolate {
-  readonly edge: Edge;
-  readonly lines: readonly Readonly<Record<string, unknown>>[];
-  readonly written: readonly string[];
-  /** Where it has sent requests to. */
-  readonly asked: readonly string[];
-  ask(target: string, init?: RequestInit): Promise<Response>;
-  /** Resolves when nothing goes on behind the answers. */
-  settled(): Promise<void>;
+interface Edge {
+  readonly lines: () => readonly Readonly<Record<string, unknown>>[];
+  ask(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
 }
 
-const start = (environment: Readonly<Record<string, string>> = {}): Isolate => {
-  const reading = readEdgeConfig({
-    ORIGINS: origin.url,
-    SIGNING_KEYS: `k:${"A".repeat(43)}=`,
-    UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
-    UPSTASH_REDIS_REST_TOKEN: "token",
-    OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
-    OTEL_TRACES_SAMPLER_ARG: "1",
-    ACCESS_LOG: "all",
-    ...environment,
-  });
-  if (!reading.ok) throw new Error(reading.message);
+const start = async (environment: Readonly<Record<string, string>> = {}): Promise<Edge> => {
   const written: string[] = [];
-  const asked: string[] = [];
-  const background: Promise<unknown>[] = [];
-  const surroundings = {
-    config: reading.value,
-    fetch: (input: string | URL | Request, init?: RequestInit) => {
-      asked.push(String(input));
-      return fetch(input, init);
+  const { url, stop } = await startEdge({
+    bundle,
+    port: 0,
+    environment: {
+      ORIGINS: origin.url,
+      SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+      UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9",
+      UPSTASH_REDIS_REST_TOKEN: "token",
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url,
+      OTEL_TRACES_SAMPLER_ARG: "1",
+      OTEL_METRIC_EXPORT_INTERVAL: "1000",
+      ACCESS_LOG: "all",
+      ...environment,
     },
-    now: () => Date.now(),
-    random: () => Math.random(),
-  };
-  const edge = createEdge({
-    ...surroundings,
-    routes: edgeRoutes({ item, closed }),
-    redis: noRedis,
-    store: createMemoryStore(),
-    log: () => undefined,
-    telemetry: createEdgeTelemetry({ ...surroundings, writeLine: (line) => void written.push(line) }),
+    onLine: (line) => void written.push(line),
   });
+  stops.add(stop);
   return {
-    edge,
-    written,
-    asked,
-    get lines() {
-      return written.map((line): Readonly<Record<string, unknown>> => JSON.parse(line));
-    },
-    ask: (target, init) =>
-      askEdge(edge, new Request(new URL(target, "http://api.test"), init), undefined, background),
-    settled: async () => {
-      for (let seen = 0; seen < background.length; ) {
-        seen = background.length;
-        await Promise.all(background);
-      }
+    lines: () =>
+      written
+        .filter((line) => line.startsWith("{"))
+        .map((line): Readonly<Record<string, unknown>> => JSON.parse(line))
+        .filter(({ message }) => message === "request"),
+    ask: async (path, headers = {}) => {
+      const response = await fetch(`${url}${path}`, { headers });
+      await response.arrayBuffer();
+      return response;
     },
   };
 };
 
-const requestIdOf = (response: Response): string => response.headers.get("x-request-id") ?? "";
+let sampled: Edge;
+let unsampled: Edge;
+let withoutOrigins: Edge;
+let withoutLines: Edge;
+let withoutCollector: Edge;
 
-const spansOf = (response: Response) => {
-  const spans = receiver.traces.get(traceIdOf(requestIdOf(response)))?.spans ?? [];
-  return {
-    count: spans.length,
-    server: spans.find(({ kind }) => kind === "server"),
-    client: spans.find(({ kind }) => kind === "client"),
-  };
+beforeAll(async () => {
+  const folder = await mkdtemp(join(tmpdir(), "breakwater-edge-telemetry-"));
+  stops.add(() => rm(folder, { recursive: true, force: true }));
+  bundle = await bundleEdgeWithRoutes({ routes: edgeRoutes({ item, closed }), folder });
+  origin = await startUpstream();
+  stops.add(() => origin.stop());
+  origin.answer(({ url }) => (url.endsWith("/events") ? { status: 204 } : {}));
+  receiver = await startTelemetryReceiver({ port: 0 });
+  stops.add(() => receiver.stop());
+  [sampled, unsampled, withoutOrigins, withoutLines, withoutCollector] = await Promise.all([
+    start({ OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20collector-secret" }),
+    start({ OTEL_TRACES_SAMPLER_ARG: "0" }),
+    start({ ORIGINS: "http://127.0.0.1:9" }),
+    start({ ACCESS_LOG: "false" }),
+    start({ OTEL_EXPORTER_OTLP_ENDPOINT: "" }),
+  ]);
+}, 120_000);
+afterAll(() => stops.runAll());
+beforeEach(() => {
+  before = origin.arrived.length;
+});
+
+let before = 0;
+/** The requests of this test that reached the origin, without the edge's own. */
+const arrivals = () => origin.arrived.slice(before).filter(({ url }) => url.startsWith("/items/"));
+
+/** Waits for a request's server span, which ends last. There may be spans of Redis' commands besides. */
+const spansOf = async (response: Response) => {
+  const spans = () => receiver.traces.get(traceIdOfAnswer(response))?.spans ?? [];
+  await expect.poll(() => rootsOf(spans()).length, { timeout: 15_000 }).toBe(1);
+  return { server: rootsOf(spans())[0], attempts: attemptsOf(spans()) };
 };
 
 const metricsText = async (): Promise<string> => await (await fetch(`${receiver.url}/metrics`)).text();
+const linesOf = async (edge: Edge, response: Response) => {
+  const lines = () => edge.lines().filter(({ trace_id: id }) => id === traceIdOfAnswer(response));
+  await expect.poll(() => lines().length).toBe(1);
+  return lines();
+};
 
-describe("a request whose trace is kept", () => {
-  test("is a span by its route, with each attempt at an origin below it", async () => {
-    const isolate = start();
-    const response = await isolate.ask("/items/7?secret=1");
-    await isolate.settled();
-    const { count, server, client } = spansOf(response);
-    expect(count).toBe(2);
+describe("a sampled request", () => {
+  test("is a server span by its route, with a client span for each attempt below it", async () => {
+    const response = await sampled.ask("/items/7?secret=1", { "user-agent": "browser-secret" });
+    const { server, attempts } = await spansOf(response);
     expect(server).toMatchObject({
       name: "GET /items/:id",
       service: "breakwater-edge",
+      status: "unset",
       attributes: {
         "http.request.method": "GET",
         "http.route": "/items/:id",
         "http.response.status_code": 200,
-        "breakwater.request_id": requestIdOf(response),
+        "breakwater.request_id": response.headers.get("x-request-id"),
       },
     });
     expect(server?.parentSpanId).toBeUndefined();
-    expect(client).toMatchObject({
-      name: "GET",
-      parentSpanId: server?.spanId,
-      attributes: { "breakwater.attempt.cause": "first", "breakwater.attempt.outcome": "answered" },
-    });
+    expect(attempts).toMatchObject([
+      {
+        name: "GET",
+        parentSpanId: server?.spanId,
+        attributes: {
+          "http.request.method": "GET",
+          "server.address": "127.0.0.1",
+          "breakwater.attempt.cause": "first",
+          "breakwater.attempt.outcome": "answered",
+        },
+      },
+    ]);
     expect(JSON.stringify(receiver.traces.all())).not.toMatch(/items\/7|secret/);
   });
 
-  test("tells the origin which span is its parent, and what stands between them the same", async () => {
-    const isolate = start();
-    const response = await isolate.ask("/items/7");
-    await isolate.settled();
-    const { client } = spansOf(response);
-    const traceId = traceIdOf(requestIdOf(response));
-    expect(origin.arrived[0]?.headers).toMatchObject({
-      "breakwater-context": expect.stringContaining(`, span="${client?.spanId}"`),
-      traceparent: `00-${traceId}-${client?.spanId}-01`,
+  test("has a trace id that is its request id, and a UUID", async () => {
+    const response = await sampled.ask("/items/7");
+    const requestId = response.headers.get("x-request-id") ?? "";
+    expect(requestId).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    await spansOf(response);
+  });
+
+  test("names its attempt's span to the origin, as the parent", async () => {
+    const response = await sampled.ask("/items/7");
+    const { attempts } = await spansOf(response);
+    expect(arrivals()[0]?.headers).toMatchObject({
+      "breakwater-context": expect.stringContaining(`, span="${attempts[0]?.spanId}"`),
+      traceparent: `00-${traceIdOfAnswer(response)}-${attempts[0]?.spanId}-01`,
     });
   });
 
-  test("has nothing of what its client says of traces", async () => {
-    const isolate = start();
+  test("takes nothing from its client's trace context", async () => {
     const theirs = "0af7651916cd43dd8448eb211c80319c";
-    const response = await isolate.ask("/items/7", {
-      headers: {
-        traceparent: `00-${theirs}-b7ad6b7169203331-01`,
-        tracestate: "vendor=1",
-        baggage: "user=1",
-        "breakwater-context":
-          'client="192.0.2.1", auth=none, timeout-ms=1, attempt=1, span="b7ad6b7169203331"',
-      },
+    const response = await sampled.ask("/items/7", {
+      traceparent: `00-${theirs}-b7ad6b7169203331-00`,
+      tracestate: "vendor=1",
+      baggage: "user=1",
+      "breakwater-context": 'client="192.0.2.1", auth=none, timeout-ms=1, attempt=1, span="b7ad6b7169203331"',
     });
-    await isolate.settled();
+    const { server } = await spansOf(response);
     expect(receiver.traces.get(theirs)).toBeUndefined();
-    expect(spansOf(response).server?.parentSpanId).toBeUndefined();
-    const { headers } = origin.arrived[0] ?? {};
+    expect(server?.parentSpanId).toBeUndefined();
+    const { headers } = arrivals()[0] ?? {};
     expect(headers?.["traceparent"]).not.toContain(theirs);
     expect(headers?.["breakwater-context"]).not.toContain("b7ad6b7169203331");
     expect(headers).not.toHaveProperty("tracestate");
     expect(headers).not.toHaveProperty("baggage");
   });
 
-  test("that a guard refuses says which, and is no error of the server's", async () => {
-    const isolate = start();
-    const response = await isolate.ask("/closed");
-    await isolate.settled();
+  test("that a guard refuses names the guard, and is no error of the server", async () => {
+    const response = await sampled.ask("/closed");
     expect(response.status).toBe(401);
-    expect(spansOf(response).server).toMatchObject({
+    expect((await spansOf(response)).server).toMatchObject({
       name: "GET /closed",
       status: "unset",
       attributes: { "breakwater.guard": "authentication", "http.response.status_code": 401 },
     });
   });
 
-  test("that no route fits is called by its method, and its path is nowhere", async () => {
-    const isolate = start();
-    const response = await isolate.ask("/made-up-by-a-client");
-    await isolate.settled();
-    expect(spansOf(response).server?.name).toBe("GET");
-    const all = [JSON.stringify(receiver.traces.all()), await metricsText(), ...isolate.written].join("\n");
+  test("without a route is named by its method, and its path is nowhere", async () => {
+    const response = await sampled.ask("/made-up-by-a-client");
+    expect((await spansOf(response)).server?.name).toBe("GET");
+    const lines = await linesOf(sampled, response);
+    const all = [JSON.stringify(receiver.traces.all()), await metricsText(), JSON.stringify(lines)].join(
+      "\n",
+    );
     expect(all).not.toContain("made-up");
   });
 
-  test("whose origin is away is an error, by the status of its answer", async () => {
-    const isolate = start();
-    await origin.stop();
-    const response = await isolate.ask("/items/7");
-    await isolate.settled();
-    const { server, client } = spansOf(response);
+  test("whose origins are away is an error, by the status of its response", async () => {
+    const response = await withoutOrigins.ask("/items/7");
+    expect(response.status).toBe(503);
+    const { server, attempts } = await spansOf(response);
     expect(server).toMatchObject({ status: "error", attributes: { "error.type": "503" } });
-    expect(client).toMatchObject({ status: "error", attributes: { "error.type": "broken" } });
-    expect(isolate.lines[0]).toMatchObject({ "http.response.status_code": 503, "error.type": "503" });
-  });
-});
-
-describe("a request whose trace is not kept", () => {
-  test("leaves no span, and the origin is told of none", async () => {
-    const isolate = start({ OTEL_TRACES_SAMPLER_ARG: "0" });
-    await isolate.ask("/items/7");
-    await isolate.settled();
-    expect(receiver.traces.all()).toEqual([]);
-    expect(origin.arrived[0]?.headers).not.toHaveProperty("traceparent");
-    expect(origin.arrived[0]?.headers["breakwater-context"]).not.toContain("span=");
+    expect(attempts).not.toEqual([]);
+    for (const { attributes } of attempts) expect(attributes).toMatchObject({ "error.type": "broken" });
+    const [line] = await linesOf(withoutOrigins, response);
+    expect(line).toMatchObject({ "http.response.status_code": 503, "error.type": "503" });
   });
 
-  test("is measured all the same", async () => {
-    const isolate = start({ OTEL_TRACES_SAMPLER_ARG: "0" });
-    await isolate.ask("/items/7");
-    await isolate.settled();
-    const text = await metricsText();
-    expect(text).toMatch(
-      /^http_server_request_duration_seconds_count\{[^}]*http_route="\/items\/:id"[^}]*\} 1$/m,
-    );
-    expect(text).toMatch(/^edge_attempts_total\{[^}]*outcome="answered"[^}]*\} 1$/m);
-  });
-});
-
-describe("the line of a request", () => {
-  test("tells what it was, what became of it, and its trace", async () => {
-    const isolate = start();
-    const response = await isolate.ask("/items/7");
-    await isolate.settled();
-    const requestId = requestIdOf(response);
-    expect(isolate.lines).toEqual([
+  test("has an access line with its route, status and trace", async () => {
+    const response = await sampled.ask("/items/7");
+    const { server } = await spansOf(response);
+    expect(await linesOf(sampled, response)).toEqual([
       {
         time: expect.stringMatching(/^\d{4}-.*Z$/),
         level: "info",
@@ -252,64 +231,56 @@ describe("the line of a request", () => {
         "http.route": "/items/:id",
         "http.response.status_code": 200,
         durationMs: expect.any(Number),
-        requestId,
-        trace_id: traceIdOf(requestId),
-        span_id: spansOf(response).server?.spanId,
+        requestId: response.headers.get("x-request-id"),
+        trace_id: traceIdOfAnswer(response),
+        span_id: server?.spanId,
         sampled: true,
         attempts: 1,
       },
     ]);
   });
+});
 
-  test("has no route where none fits, and no span where its trace is not kept", async () => {
-    const isolate = start({ OTEL_TRACES_SAMPLER_ARG: "0" });
-    await isolate.ask("/nowhere");
-    const [line] = isolate.lines;
-    expect(line).toMatchObject({ sampled: false, "http.response.status_code": 404, attempts: 0 });
-    expect(line).not.toHaveProperty("http.route");
+describe("a request that is not sampled", () => {
+  test("leaves no span, and names none to the origin", async () => {
+    const response = await unsampled.ask("/items/7");
+    expect(arrivals()[0]?.headers).not.toHaveProperty("traceparent");
+    expect(arrivals()[0]?.headers["breakwater-context"]).not.toContain("span=");
+    const [line] = await linesOf(unsampled, response);
+    expect(line).toMatchObject({ sampled: false });
     expect(line).not.toHaveProperty("span_id");
+    // A later request's trace has come, and this one's has not.
+    await spansOf(await sampled.ask("/items/7"));
+    expect(receiver.traces.get(traceIdOfAnswer(response))).toBeUndefined();
   });
 
-  test("is not written where nobody wants it", async () => {
-    const isolate = start({ ACCESS_LOG: "false" });
-    await isolate.ask("/items/7");
-    await isolate.settled();
-    expect(isolate.written).toEqual([]);
+  test("is measured all the same", async () => {
+    await unsampled.ask("/closed");
+    await expect
+      .poll(metricsText, { timeout: 15_000 })
+      .toMatch(/^http_server_request_duration_seconds_count\{[^}]*http_route="\/closed"[^}]*\} [1-9]\d*$/m);
+    expect(await metricsText()).toMatch(/^edge_attempts_total\{[^}]*outcome="answered"[^}]*\} [1-9]\d*$/m);
   });
 });
 
-describe("where no collector is named", () => {
-  test("nothing is recorded, and nobody is asked but the origin", async () => {
-    const isolate = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "" });
-    const response = await isolate.ask("/items/7");
-    await isolate.settled();
-    expect(response.status).toBe(200);
-    expect(isolate.asked).toEqual([`${origin.url}/items/7`]);
-    expect(origin.arrived[0]?.headers).not.toHaveProperty("traceparent");
-    expect(isolate.lines).toMatchObject([{ message: "request", sampled: false }]);
-  });
+test("ACCESS_LOG=false writes no access line", async () => {
+  await spansOf(await withoutLines.ask("/items/7"));
+  expect(withoutLines.lines()).toEqual([]);
 });
 
-describe("a collector", () => {
-  test("that hangs holds up no answer", async () => {
-    const hanging = await startUpstream();
-    hanging.answer(() => undefined);
-    const isolate = start({ OTEL_EXPORTER_OTLP_ENDPOINT: hanging.url });
-    const first = await isolate.ask("/items/7");
-    await expect.poll(() => hanging.arrived.length, { timeout: 10_000 }).toBeGreaterThan(0);
-    const second = await isolate.ask("/items/7");
-    expect([first.status, second.status]).toEqual([200, 200]);
-    await hanging.stop();
-  });
+test("without a collector nothing is recorded", async () => {
+  const response = await withoutCollector.ask("/items/7");
+  expect(response.status).toBe(200);
+  expect(arrivals()).toHaveLength(1);
+  expect(arrivals()[0]?.headers).not.toHaveProperty("traceparent");
+  expect(await linesOf(withoutCollector, response)).toMatchObject([{ sampled: false }]);
+});
 
-  test("gets what it knows the edge by, and nothing that the edge writes has it", async () => {
-    const isolate = start({ OTEL_EXPORTER_OTLP_HEADERS: "authorization=Bearer%20collector-secret" });
-    const response = await isolate.ask("/items/7");
-    await isolate.settled();
-    expect(spansOf(response).count).toBe(2);
-    const all = [JSON.stringify(receiver.traces.all()), await metricsText(), ...isolate.written].join("\n");
-    expect(all).not.toContain("collector-secret");
-    for (const { headers } of origin.arrived)
-      expect(JSON.stringify(headers)).not.toContain("collector-secret");
-  });
+test("the collector's secret is in no telemetry, and not sent to the origin", async () => {
+  const response = await sampled.ask("/items/7");
+  await spansOf(response);
+  const lines = JSON.stringify(await linesOf(sampled, response));
+  const all = [JSON.stringify(receiver.traces.all()), await metricsText(), lines].join("\n");
+  expect(all).not.toContain("collector-secret");
+  for (const { headers } of arrivals()) expect(JSON.stringify(headers)).not.toContain("collector-secret");
 });

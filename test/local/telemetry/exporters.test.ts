@@ -1,13 +1,13 @@
 /** The exporters of both tiers, and OpenTelemetry's own. */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
+import { JsonMetricsSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, it, onTestFinished } from "vitest";
 import { otlpSink } from "../../../src/origin/outbox/sinks.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
-import { createMeter } from "../../../src/telemetry/metrics/meter.ts";
-import { otlpMetrics, otlpSpans } from "../../../src/telemetry/otlp.ts";
+import { createMetrics, SCOPE } from "../../../src/telemetry/meter-provider.ts";
 import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
 
 it("receives from OpenTelemetry's own exporter", async () => {
@@ -52,47 +52,24 @@ it("receives from OpenTelemetry's own exporter", async () => {
   });
 });
 
-it("receives the spans of both tiers", async () => {
-  const receiver = await startReceiver();
-  const span = {
-    traceId: TRACE_ID,
-    spanId: "00000000000000e1",
-    parentSpanId: undefined,
-    name: "GET /products/:id",
-    kind: "server" as const,
-    startMs: START_MS,
-    endMs: START_MS + 12,
-    attributes: { "http.response.status_code": 503 },
-    errorType: "503",
-  };
-  const body = otlpSpans([span], { "service.name": "breakwater-edge" }, { name: "breakwater" });
-  expect(await (await receiver.send("traces", body)).json()).toEqual({});
-  expect(await receiver.json("/traces.json?status=503")).toMatchObject({
-    traces: [{ requestId: REQUEST_ID, durationMs: 12, status: "error" }],
-  });
-});
-
 it("receives the edge's metrics", async () => {
   const receiver = await startReceiver();
-  const meter = createMeter({ now: () => START_MS });
-  const about = { description: "A test.", labels: ["http.route", "outcome"] } as const;
-  const durations = meter.histogram({
-    ...about,
-    name: "http.server.request.duration",
-    unit: "s",
-    bounds: [0.1, 1],
-  });
-  durations.series("/products/:id", "").record(0.25);
+  const { meter, collect } = createMetrics();
   meter
-    .counter({ ...about, name: "cache.requests" })
-    .series("/products/:id", "hit")
-    .add(3);
-  meter.gauge({ ...about, name: "circuit_breaker.state", unit: "" }, (observe) => observe(1, "", "open"));
-  const resource = { "service.name": "breakwater-edge", "service.instance.id": "one" };
-  const response = await receiver.send(
-    "metrics",
-    otlpMetrics(meter.collect(), resource, { name: "breakwater" }),
-  );
+    .createHistogram("http.server.request.duration", {
+      unit: "s",
+      advice: { explicitBucketBoundaries: [0.1, 1] },
+    })
+    .record(0.25, { "http.route": "/products/:id" });
+  meter.createCounter("cache.requests").add(3, { "http.route": "/products/:id", outcome: "hit" });
+  meter
+    .createObservableGauge("circuit_breaker.state")
+    .addCallback((result) => result.observe(1, { outcome: "open" }));
+  const body = JsonMetricsSerializer.serializeRequest({
+    resource: resourceFromAttributes({ "service.name": "breakwater-edge", "service.instance.id": "one" }),
+    scopeMetrics: [{ scope: SCOPE, metrics: [...(await collect())] }],
+  });
+  const response = await receiver.send("metrics", JSON.parse(new TextDecoder().decode(body)));
   expect([response.status, await response.json()]).toEqual([200, {}]);
   const text = await receiver.text("/metrics");
   const own = 'instance="one",job="breakwater-edge"';

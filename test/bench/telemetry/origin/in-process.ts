@@ -11,15 +11,14 @@ import { parseSigningKeys, type SigningKey } from "../../../../src/middleware/si
 import { nodeHmac } from "../../../../src/origin/config/hmac.ts";
 import { logTransitions } from "../../../../src/origin/lifecycle/jobs.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
-import { createRequestMetrics } from "../../../../src/origin/metrics/instruments.ts";
-import { createMetrics } from "../../../../src/origin/metrics/provider.ts";
 import type { LoadShedding } from "../../../../src/origin/middleware/load-shedding.ts";
 import {
   createRequestTelemetry,
   type RequestTelemetry,
 } from "../../../../src/origin/middleware/request-telemetry.ts";
-import { createTelemetryCounts } from "../../../../src/origin/telemetry/telemetry-counts.ts";
 import { startTracing } from "../../../../src/origin/telemetry/tracing.ts";
+import { createRequestMetrics, createTelemetryCounts } from "../../../../src/telemetry/instruments.ts";
+import { createMetrics } from "../../../../src/telemetry/meter-provider.ts";
 import { sealedFields } from "../../origin/sealed-request.ts";
 import { createSlottedOrigin } from "../../overload/origin.ts";
 import { median } from "../../support/statistics.ts";
@@ -72,7 +71,7 @@ const takenSpans = () => {
 };
 
 const startExport = (collectorUrl: string, onTaken: (count: number) => void) => {
-  const counts = createTelemetryCounts(createMetrics().meter);
+  const counts = createTelemetryCounts(createMetrics().meter, { exported: ["traces"], dropped: ["traces"] });
   return startTracing({
     target: { url: `${collectorUrl}/v1/traces`, headers: {} },
     resource: { "service.name": "bench", "service.instance.id": crypto.randomUUID() },

@@ -1,14 +1,8 @@
-/**
- * The process's meter provider, and what it has counted as Prometheus reads it. Instruments are made with the meter of
- * `@opentelemetry/api`; a handler's own are in the same text.
- */
-import type { Meter } from "@opentelemetry/api";
+/** What the origin has counted, as Prometheus reads it. A handler's own instruments are in the same text. */
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { resourceFromAttributes } from "@opentelemetry/resources";
-import { MeterProvider, type MetricData, MetricReader } from "@opentelemetry/sdk-metrics";
-
-/** What one process has counted: data that passes between processes. */
-export type ProcessMetrics = readonly MetricData[];
+import type { MetricData } from "@opentelemetry/sdk-metrics";
+import { type CollectedMetrics, SCOPE } from "../../telemetry/meter-provider.ts";
 
 export interface MetricsService {
   readonly serviceName: string;
@@ -18,20 +12,9 @@ export interface MetricsService {
 /** Prometheus' text format. */
 export const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
 
-/** It is read when Prometheus asks. */
-class ScrapeReader extends MetricReader {
-  protected override onForceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-  protected override onShutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
 /** The units' names in Prometheus (OpenTelemetry specification, "Prometheus and OpenMetrics Compatibility", "Unit"). */
 const UNIT_NAMES: Readonly<Record<string, string>> = { s: "seconds", By: "bytes" };
 
-const SCOPE = { name: "breakwater" };
 // Scopes are left out: users' and our own instruments differ by name.
 const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
 
@@ -45,7 +28,7 @@ const withUnit = (metric: MetricData): MetricData => {
 
 /** @returns Prometheus' text format */
 export const metricsText = (
-  metrics: ProcessMetrics,
+  metrics: CollectedMetrics,
   { serviceName, serviceVersion }: MetricsService,
 ): string => {
   if (metrics.length === 0) return "";
@@ -55,24 +38,4 @@ export const metricsText = (
     scopeMetrics: [{ scope: SCOPE, metrics: metrics.map(withUnit) }],
   });
   return `${text}\n`;
-};
-
-export interface Metrics {
-  readonly provider: MeterProvider;
-  /** For the product's own instruments. */
-  readonly meter: Meter;
-  collect(): Promise<ProcessMetrics>;
-}
-
-export const createMetrics = (): Metrics => {
-  const reader = new ScrapeReader();
-  const provider = new MeterProvider({ readers: [reader] });
-  return {
-    provider,
-    meter: provider.getMeter(SCOPE.name),
-    collect: async () => {
-      const { resourceMetrics } = await reader.collect();
-      return resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics);
-    },
-  };
 };

@@ -1,0 +1,118 @@
+/**
+ * What an isolate counts and measures. A Worker's clock stands still while it computes: a duration is that of what was
+ * waited for (https://developers.cloudflare.com/workers/runtime-apis/performance/).
+ */
+import type { Attributes, Meter } from "@opentelemetry/api";
+import { GUARD_NAMES } from "../../middleware/guards.ts";
+import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
+import {
+  type BreakerMetrics,
+  createBreakerMetrics,
+  createCacheMetrics,
+  createLimitMetrics,
+  createRequestMetrics,
+  createTelemetryCounts,
+  HTTP_DURATION_BOUNDS_S,
+  type ObserveCache,
+  type ObserveRequest,
+  type TelemetryCounts,
+} from "../../telemetry/instruments.ts";
+import type { OriginAddress } from "../config.ts";
+import type { AttemptRecord } from "../upstream/attempt.ts";
+import { type AttemptEvent, RETRY_DENIALS } from "../upstream/client.ts";
+
+export type Signal = "traces" | "metrics";
+
+export interface EdgeMetrics {
+  readonly request: ObserveRequest;
+  readonly cache: ObserveCache;
+  /** A guard has refused a request. @param guard of `GUARD_NAMES` */
+  refused(guard: string): void;
+  observe(event: AttemptEvent | LimitEvent): void;
+  readonly breakers: BreakerMetrics;
+  readonly counts: TelemetryCounts<Signal, Signal>;
+}
+
+/** @param origins in the order in which attempts name them */
+export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[]): EdgeMetrics => {
+  const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
+  const attempts = meter.createHistogram("http.client.request.duration", {
+    description: "Duration of attempts at origins",
+    unit: "s",
+    advice: { explicitBucketBoundaries: HTTP_DURATION_BOUNDS_S },
+  });
+  const attemptOutcomes = meter.createCounter("edge.attempts", {
+    description: "Attempts at origins, by cause and outcome",
+  });
+  const denials = meter.createCounter("edge.retries.denied", {
+    description: "Failures that were not followed by another attempt, by reason",
+  });
+  const refusals = meter.createCounter("guard.refusals", {
+    description: "Requests that a guard has refused",
+  });
+  const limit = createLimitMetrics(meter);
+  // From the start, so that a rate of them is never missing.
+  for (const guard of GUARD_NAMES) refusals.add(0, { guard });
+  for (const reason of RETRY_DENIALS) denials.add(0, { reason });
+
+  const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
+    const { origin, cause, outcome, durationMs } = attempt;
+    const server = servers[origin];
+    const errorType = attemptError(outcome, status);
+    const labels: Attributes = { "http.request.method": method };
+    if (server !== undefined) {
+      labels["server.address"] = server.host;
+      labels["server.port"] = server.port;
+    }
+    if (status !== undefined) labels["http.response.status_code"] = status;
+    if (errorType !== undefined) labels["error.type"] = errorType;
+    attempts.record(durationMs / 1_000, labels);
+    attemptOutcomes.add(1, { upstream: server?.authority, cause, outcome });
+  };
+
+  return {
+    request: createRequestMetrics(meter),
+    cache: createCacheMetrics(meter),
+    refused: (guard) => refusals.add(1, { guard }),
+    observe: (event) => {
+      switch (event.type) {
+        case "attempt":
+          attempted(event);
+          break;
+        case "retry_denied":
+          denials.add(1, { reason: event.reason });
+          break;
+        case "limit":
+          limit(event);
+      }
+    },
+    breakers: createBreakerMetrics(meter),
+    counts: createTelemetryCounts<Signal, Signal>(meter, {
+      exported: ["traces", "metrics"],
+      dropped: ["traces", "metrics"],
+    }),
+  };
+};
+
+/** Outcomes of an attempt that its response's status says more about. */
+const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
+
+/**
+ * An attempt's `error.type` (OpenTelemetry semantic conventions, "HTTP client"); undefined for a success, and for an
+ * attempt that lost a hedge.
+ */
+export const attemptError = (
+  outcome: AttemptRecord["outcome"],
+  status: number | undefined,
+): string | undefined => {
+  if (outcome === "hedge_lost") return undefined;
+  if (!ANSWERED.includes(outcome)) return outcome;
+  return status !== undefined && status >= 400 ? String(status) : undefined;
+};
+
+/** A server as OpenTelemetry's `server.address` and `server.port` name it. */
+export const serverOf = (url: string): { readonly host: string; readonly port: number } => {
+  const { hostname, port, protocol } = new URL(url);
+  const byDefault = protocol === "https:" ? 443 : 80;
+  return { host: hostname, port: port === "" ? byDefault : Number(port) };
+};

@@ -1,0 +1,129 @@
+/** The instruments that both tiers have, each declared once. Every label has a closed set of values. */
+import type { Attributes, Meter } from "@opentelemetry/api";
+import type { LimitEvent } from "../middleware/rate-limit/index.ts";
+import type { CacheOutcome } from "../middleware/response-cache/respond.ts";
+import { BREAKER_STATES, type BreakerState } from "../resilience/circuit-breaker/circuit-breaker.ts";
+
+/**
+ * Bounds of the buckets of `http.server.request.duration` and `http.client.request.duration`, seconds, as OpenTelemetry's
+ * semantic conventions for HTTP metrics recommend them.
+ */
+export const HTTP_DURATION_BOUNDS_S = [
+  0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
+];
+
+/** @param path the route's; empty if no route matched @param durationMs from the request's head to the response's */
+export type ObserveRequest = (
+  route: { readonly method: string; readonly path: string },
+  status: number,
+  durationMs: number,
+) => void;
+
+export const createRequestMetrics = (meter: Meter): ObserveRequest => {
+  const duration = meter.createHistogram("http.server.request.duration", {
+    description: "Duration of requests, by route and status",
+    unit: "s",
+    advice: { explicitBucketBoundaries: HTTP_DURATION_BOUNDS_S },
+  });
+  return ({ method, path }, status, durationMs) => {
+    const labels: Attributes = { "http.request.method": method };
+    if (path !== "") labels["http.route"] = path;
+    labels["http.response.status_code"] = status;
+    duration.record(durationMs / 1_000, labels);
+  };
+};
+
+/** @param path the route's */
+export type ObserveCache = (route: { readonly path: string }, outcome: CacheOutcome) => void;
+
+export const createCacheMetrics = (meter: Meter): ObserveCache => {
+  const requests = meter.createCounter("cache.requests", {
+    description: "Requests for cacheable routes, by cache outcome",
+  });
+  return ({ path }, outcome) => requests.add(1, { "http.route": path, outcome });
+};
+
+export const createLimitMetrics = (meter: Meter): ((event: LimitEvent) => void) => {
+  const decisions = meter.createCounter("rate_limit.decisions", {
+    description: "Rate limit decisions, by policy, outcome and mode",
+  });
+  return ({ result: { limit, outcome, mode } }) => decisions.add(1, { policy: limit.name, outcome, mode });
+};
+
+/** `upstream`: which one it is, where a dependency has several. */
+export type BreakerLabels = {
+  readonly dependency: "database" | "origin" | "redis";
+  readonly upstream?: string;
+};
+
+interface WatchedBreaker {
+  readonly state: BreakerState;
+  /** How many calls it has rejected. @default they are not counted */
+  readonly rejections?: number;
+}
+
+export interface BreakerMetrics {
+  /** @returns to be called with each state that the breaker changes to */
+  watch(labels: BreakerLabels, breaker: WatchedBreaker): (to: BreakerState) => void;
+}
+
+export const createBreakerMetrics = (meter: Meter): BreakerMetrics => {
+  const watched: { readonly labels: BreakerLabels; readonly breaker: WatchedBreaker }[] = [];
+  const changes = meter.createCounter("circuit_breaker.state_changes", {
+    description: "Changes of a circuit breaker's state, by the new one",
+  });
+  meter
+    .createObservableGauge("circuit_breaker.state", {
+      description: "1 for the state that a circuit breaker is in; of several processes, how many are",
+    })
+    .addCallback((result) => {
+      for (const { labels, breaker } of watched)
+        for (const state of BREAKER_STATES)
+          result.observe(breaker.state === state ? 1 : 0, { ...labels, state });
+    });
+  meter
+    .createObservableCounter("circuit_breaker.rejections", {
+      description: "Calls that a circuit breaker has rejected",
+    })
+    .addCallback((result) => {
+      for (const { labels, breaker } of watched)
+        if (breaker.rejections !== undefined) result.observe(breaker.rejections, labels);
+    });
+  return {
+    watch: (labels, breaker) => {
+      watched.push({ labels, breaker });
+      // From the start, so that a rate of them is never missing.
+      for (const state of BREAKER_STATES) changes.add(0, { ...labels, state });
+      return (state) => changes.add(1, { ...labels, state });
+    },
+  };
+};
+
+/** `queue_full`: too much waited. `export_failed`: the receiver did not accept it in time. */
+const DROP_REASONS = ["queue_full", "export_failed"] as const;
+export type DropReason = (typeof DROP_REASONS)[number];
+
+export interface TelemetryCounts<Exported extends string, Dropped extends string> {
+  exported(signal: Exported, count: number): void;
+  dropped(signal: Dropped, reason: DropReason, count: number): void;
+}
+
+/** What has become of telemetry itself: what is lost is counted. */
+export const createTelemetryCounts = <Exported extends string, Dropped extends string>(
+  meter: Meter,
+  signals: { readonly exported: readonly Exported[]; readonly dropped: readonly Dropped[] },
+): TelemetryCounts<Exported, Dropped> => {
+  const exported = meter.createCounter("telemetry.exported", {
+    description: "Spans, and sets of metrics, that the collector has accepted",
+  });
+  const dropped = meter.createCounter("telemetry.dropped", {
+    description: "Dropped spans, sets of metrics and log lines, by reason",
+  });
+  // From the start, so that a rate of them is never missing.
+  for (const signal of signals.exported) exported.add(0, { signal });
+  for (const signal of signals.dropped) for (const reason of DROP_REASONS) dropped.add(0, { signal, reason });
+  return {
+    exported: (signal, count) => exported.add(count, { signal }),
+    dropped: (signal, reason, count) => dropped.add(count, { signal, reason }),
+  };
+};

@@ -1,11 +1,11 @@
-/** Every check that needs no cluster. `types` and `fields` come first: the others rely on them. */
+/** Every check that needs no cluster. */
 import type { Check } from "../support/check.ts";
 import { type KubernetesObject, toManifests } from "../support/manifests.ts";
 import { autoscaler } from "./autoscaler.ts";
 import { configuration } from "./configuration.ts";
 import { connections } from "./connections.ts";
 import { disruption } from "./disruption.ts";
-import { fields } from "./fields.ts";
+import { fields, types } from "./fields.ts";
 import { grace } from "./grace.ts";
 import { hashed } from "./hashed.ts";
 import { heap } from "./heap.ts";
@@ -26,47 +26,28 @@ import { scrape } from "./scrape.ts";
 import { secrets } from "./secrets.ts";
 import { selectors } from "./selectors.ts";
 import { spread } from "./spread.ts";
-import { types } from "./types.ts";
 
-const FORM: readonly Check[] = [types, fields];
+type Checks = Readonly<Record<string, Check>>;
 
-export const CHECKS: readonly Check[] = [
-  ...FORM,
-  autoscaler,
-  configuration,
-  connections,
-  disruption,
-  grace,
-  hashed,
-  heap,
-  hosts,
-  identity,
-  images,
-  ingressAnnotations,
-  labels,
-  limits,
-  names,
-  namespaces,
-  network,
-  podSecurity,
-  probes,
-  references,
-  rollout,
-  scrape,
-  secrets,
-  selectors,
-  spread,
-];
+/** The others rely on these. */
+const FORM: Checks = { types, fields };
+const MEANING: Checks = {
+  ...{ autoscaler, configuration, connections, disruption, grace, hashed, heap, hosts, identity, images },
+  ...{ "ingress-annotations": ingressAnnotations, labels, limits, names, namespaces, network },
+  ...{ "pod-security": podSecurity, probes, references, rollout, scrape, secrets, selectors, spread },
+};
+
+export const checkNames = Object.keys({ ...FORM, ...MEANING });
 
 /** @returns the faults by the name of the check that found them; where the form is wrong nothing else is looked at */
 export const runChecks = (objects: readonly KubernetesObject[]): Record<string, string[]> => {
   const manifests = toManifests(objects);
-  const run = (checks: readonly Check[]): Record<string, string[]> =>
+  const run = (checks: Checks): Record<string, string[]> =>
     Object.fromEntries(
-      checks
-        .map(({ name, find }) => [name, find(manifests)] as const)
+      Object.entries(checks)
+        .map(([name, find]) => [name, find(manifests)] as const)
         .filter(([, faults]) => faults.length > 0),
     );
   const form = run(FORM);
-  return Object.keys(form).length > 0 ? form : run(CHECKS.filter((check) => !FORM.includes(check)));
+  return Object.keys(form).length > 0 ? form : run(MEANING);
 };

@@ -11,29 +11,25 @@ const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|OTEL_RESOURCE_ATTRIBUTES)$/;
 /** The downward API's, for OTEL_RESOURCE_ATTRIBUTES. */
 const PARTS = /^(POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
 
-export const configuration: Check = {
-  name: "configuration",
-  find: (manifests) => {
-    const container = originContainer(manifests);
-    const reading = originConfiguration(manifests);
-    if (container === undefined || reading === undefined) return ["there is no origin"];
-    if (!reading.ok) return [reading.message];
-    const { host, port, adminPort } = reading.value.server;
-    const portOf = (wanted: string): number | undefined =>
-      container.ports?.find(({ name }) => name === wanted)?.containerPort;
-    const known = ["CONFIG_FILE", ...allKeys.flatMap(({ variables }) => variables)];
-    const unknown = Object.keys(environmentOf(manifests, container)).filter(
-      (name) => !known.includes(name) && !OTHERS.test(name) && !PARTS.test(name),
-    );
-    return [
-      ...(portOf("http") === port
-        ? []
-        : [`it serves on ${port}, its container's port http is ${portOf("http")}`]),
-      ...(portOf("metrics") === adminPort
-        ? []
-        : [`its admin port is ${adminPort}, its container's port metrics is ${portOf("metrics")}`]),
-      ...(host === "0.0.0.0" || host === "::" ? [] : [`nobody outside the pod reaches ${host}`]),
-      ...unknown.map((name) => `nobody reads ${name}`),
-    ];
-  },
+export const configuration: Check = (manifests) => {
+  const container = originContainer(manifests);
+  const reading = originConfiguration(manifests);
+  if (container === undefined || reading === undefined) return ["there is no origin"];
+  if (!reading.ok) return [reading.message];
+  const { host, port, adminPort } = reading.value.server;
+  const portOf = (wanted: string): number | undefined =>
+    container.ports?.find(({ name }) => name === wanted)?.containerPort;
+  const [http, metrics] = [portOf("http"), portOf("metrics")];
+  const known = ["CONFIG_FILE", ...allKeys.flatMap(({ variables }) => variables)];
+  const unknown = Object.keys(environmentOf(manifests, container)).filter(
+    (name) => !known.includes(name) && !OTHERS.test(name) && !PARTS.test(name),
+  );
+  return [
+    ...(http === port ? [] : [`it serves on ${port}, its container's port http is ${http}`]),
+    ...(metrics === adminPort
+      ? []
+      : [`its admin port is ${adminPort}, its container's port metrics is ${metrics}`]),
+    ...(["0.0.0.0", "::"].includes(host) ? [] : [`nobody outside the pod reaches ${host}`]),
+    ...unknown.map((name) => `nobody reads ${name}`),
+  ];
 };

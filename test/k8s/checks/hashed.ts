@@ -4,19 +4,15 @@ import { podsOf } from "../support/pods.ts";
 
 const HASHED = /-[bcdfghkmt2456789]{10}$/;
 
-export const hashed: Check = {
-  name: "hashed",
-  find: (manifests) =>
-    podsOf(manifests).flatMap(({ title, spec, containers }) => {
-      const read = [
-        ...(spec.volumes ?? []).flatMap(({ configMap }) => configMap?.name ?? []),
-        ...containers.flatMap(({ envFrom = [], env = [] }) => [
-          ...envFrom.flatMap(({ configMapRef }) => configMapRef?.name ?? []),
-          ...env.flatMap(({ valueFrom }) => valueFrom?.configMapKeyRef?.name ?? []),
-        ]),
-      ];
-      return read
-        .filter((name) => !HASHED.test(name))
-        .map((name) => `${title}: a change of the ConfigMap ${name} reaches no pod that runs`);
-    }),
-};
+export const hashed: Check = (manifests) =>
+  podsOf(manifests).flatMap(({ title, spec, containers }) =>
+    [
+      ...(spec.volumes ?? []).map(({ configMap }) => configMap?.name),
+      ...containers.flatMap(({ envFrom = [], env = [] }) => [
+        ...envFrom.map(({ configMapRef }) => configMapRef?.name),
+        ...env.map(({ valueFrom }) => valueFrom?.configMapKeyRef?.name),
+      ]),
+    ]
+      .filter((name) => name !== undefined && !HASHED.test(name))
+      .map((name) => `${title}: a change of the ConfigMap ${name} reaches no pod that runs`),
+  );

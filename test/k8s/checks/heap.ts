@@ -1,8 +1,8 @@
 /** The heap of the origin fits into the memory of its container, with room for what is outside the heap. */
 import { readFinalStage } from "../../container/support/dockerfile.ts";
-import type { Check } from "../support/check.ts";
+import { type Check, faultsOf } from "../support/check.ts";
 import { environmentOf } from "../support/environment.ts";
-import { ORIGIN, podsOf } from "../support/pods.ts";
+import { originContainer } from "../support/pods.ts";
 import { quantity } from "../support/quantity.ts";
 
 /** Young generation, code, buffers and sockets have the rest. */
@@ -17,23 +17,16 @@ const heapShare = (options: string, limitBytes: number): number | undefined => {
   return percent === undefined ? undefined : Number(percent) / 100;
 };
 
-export const heap: Check = {
-  name: "heap",
-  find: (manifests) =>
-    podsOf(manifests).flatMap(({ title, spec }) =>
-      spec.containers
-        .filter(({ name }) => name === ORIGIN)
-        .flatMap((container) => {
-          const options = // What the image sets where the pod sets nothing.
-            environmentOf(manifests, container)["NODE_OPTIONS"] ??
-            readFinalStage().environment["NODE_OPTIONS"] ??
-            "";
-          const limit = container.resources?.limits?.["memory"];
-          const share = heapShare(options, quantity(limit));
-          if (share === undefined) return [`${title}: nothing caps its heap`];
-          return share <= MAX_SHARE
-            ? []
-            : [`${title}: a heap of ${Math.round(share * 100)} % of ${limit} leaves no room beside it`];
-        }),
-    ),
+export const heap: Check = (manifests) => {
+  const container = originContainer(manifests);
+  if (container === undefined) return [];
+  const { NODE_OPTIONS: ofPod } = environmentOf(manifests, container);
+  const { NODE_OPTIONS: ofImage = "" } = readFinalStage().environment;
+  const limit = container.resources?.limits?.["memory"];
+  const share = heapShare(ofPod ?? ofImage, quantity(limit));
+  return faultsOf("the origin", {
+    "nothing caps its heap": share === undefined,
+    [`a heap of ${Math.round((share ?? 0) * 100)} % of ${limit} leaves no room beside it`]:
+      share !== undefined && !(share <= MAX_SHARE),
+  });
 };

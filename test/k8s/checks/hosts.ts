@@ -6,34 +6,28 @@ import type { Check } from "../support/check.ts";
 import { titleOf } from "../support/manifests.ts";
 import { originConfiguration } from "../support/origin-configuration.ts";
 
-export const hosts: Check = {
-  name: "hosts",
-  find: (manifests) => {
-    const reading = originConfiguration(manifests);
-    if (reading?.ok !== true) return [];
-    const { authorities } = reading.value.server;
-    const routed = [
-      ...manifests.of(Gateway).map((gateway) => ({
-        title: titleOf(gateway),
-        names: gateway.spec.listeners.map(({ hostname }) => hostname),
-      })),
-      ...manifests
-        .of(HTTPRoute)
-        .map((route) => ({ title: titleOf(route), names: route.spec.hostnames ?? [] })),
-      ...manifests.of(Ingress).map((ingress) => ({
-        title: titleOf(ingress),
-        names: [
-          ...(ingress.spec?.rules ?? []).map(({ host }) => host),
-          ...(ingress.spec?.tls ?? []).flatMap((tls) => tls.hosts ?? []),
-        ],
-      })),
-    ];
-    return routed.flatMap(({ title, names }) =>
-      names
-        .filter((name) => name === undefined || !authorities.includes(name))
-        .map(
-          (name) => `${title}: requests for ${name ?? "any host"} are not among ${authorities.join(", ")}`,
-        ),
-    );
-  },
+export const hosts: Check = (manifests) => {
+  const reading = originConfiguration(manifests);
+  if (reading?.ok !== true) return [];
+  const { authorities } = reading.value.server;
+  const faultsIn = (title: string, names: readonly (string | undefined)[]): string[] =>
+    names
+      .filter((name) => name === undefined || !authorities.includes(name))
+      .map((name) => `${title}: requests for ${name ?? "any host"} are not among ${authorities.join(", ")}`);
+  return [
+    ...manifests.of(Gateway).flatMap((gateway) =>
+      faultsIn(
+        titleOf(gateway),
+        gateway.spec.listeners.map(({ hostname }) => hostname),
+      ),
+    ),
+    ...manifests.of(HTTPRoute).flatMap((route) => faultsIn(titleOf(route), route.spec.hostnames ?? [])),
+    ...manifests.of(Ingress).flatMap((ingress) => {
+      const { rules = [], tls = [] } = ingress.spec ?? {};
+      return faultsIn(titleOf(ingress), [
+        ...rules.map(({ host }) => host),
+        ...tls.flatMap(({ hosts = [] }) => hosts),
+      ]);
+    }),
+  ];
 };

@@ -3,13 +3,10 @@ import type { Check } from "../support/check.ts";
 import { imageFault } from "../support/image.ts";
 import { podsOf } from "../support/pods.ts";
 
-export const images: Check = {
-  name: "images",
-  find: (manifests) =>
-    podsOf(manifests).flatMap(({ title, containers }) =>
-      containers.flatMap(({ image = "" }) => {
-        const fault = imageFault(image);
-        return fault === undefined ? [] : [`${title}: the image ${image} ${fault}`];
-      }),
-    ),
-};
+export const images: Check = (manifests) =>
+  podsOf(manifests).flatMap(({ title, containers }) =>
+    containers
+      .map(({ image = "" }) => ({ image, fault: imageFault(image) }))
+      .filter(({ fault }) => fault !== undefined)
+      .map(({ image, fault }) => `${title}: the image ${image} ${fault}`),
+  );

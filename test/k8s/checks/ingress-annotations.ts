@@ -1,6 +1,6 @@
 /** An Ingress says nothing that its controller does not read: a misspelt annotation is silently nothing. */
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
-import type { Check } from "../support/check.ts";
+import { type Check, faultsOf } from "../support/check.ts";
 import { titleOf } from "../support/manifests.ts";
 
 /** https://github.com/kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/annotations.md: those of use here. */
@@ -21,22 +21,20 @@ const NGINX: Readonly<Record<string, RegExp>> = {
 };
 const PREFIX = "nginx.ingress.kubernetes.io/";
 
-export const ingressAnnotations: Check = {
-  name: "ingress-annotations",
-  find: (manifests) =>
-    manifests.of(Ingress).flatMap((ingress) => {
-      const annotations = Object.entries(ingress.metadata?.annotations ?? {});
-      const unread = annotations
-        .filter(([key]) => key.startsWith(PREFIX))
-        .filter(([key, value]) => NGINX[key.slice(PREFIX.length)]?.test(value) !== true)
-        .map(([key, value]) => `no controller reads ${key}: ${value}`);
-      const byAnnotation = annotations.some(([key]) => key === "kubernetes.io/ingress.class");
-      return [
-        ...unread,
-        ...(byAnnotation || ingress.spec?.ingressClassName === undefined
-          ? ["its class is said by ingressClassName"]
-          : []),
-        ...(!ingress.spec?.tls?.length ? ["it serves without TLS"] : []),
-      ].map((fault) => `${titleOf(ingress)}: ${fault}`);
-    }),
-};
+export const ingressAnnotations: Check = (manifests) =>
+  manifests.of(Ingress).flatMap((ingress) => {
+    const annotations = Object.entries(ingress.metadata?.annotations ?? {});
+    const unread = annotations
+      .filter(([key]) => key.startsWith(PREFIX))
+      .filter(([key, value]) => NGINX[key.slice(PREFIX.length)]?.test(value) !== true)
+      .map(([key, value]) => `${titleOf(ingress)}: no controller reads ${key}: ${value}`);
+    const byAnnotation = annotations.some(([key]) => key === "kubernetes.io/ingress.class");
+    const { ingressClassName, tls = [] } = ingress.spec ?? {};
+    return [
+      ...unread,
+      ...faultsOf(titleOf(ingress), {
+        "its class is said by ingressClassName": byAnnotation || ingressClassName === undefined,
+        "it serves without TLS": tls.length === 0,
+      }),
+    ];
+  });

@@ -150,15 +150,12 @@ const unwanted = (pods: Pods): Flow[] => {
   return [...inbound, ...outbound, ...toCredentials];
 };
 
-export const network: Check = {
-  name: "network",
-  find: (manifests) =>
-    podsOf(manifests).flatMap((pods) => [
-      ...wanted(manifests, pods)
-        .filter((flow) => !isAllowed(manifests, flow))
-        .map(({ what, port }) => `${what} on port ${port}`),
-      ...unwanted(pods)
-        .filter((flow) => isAllowed(manifests, flow))
-        .map(({ what, port }) => `${what} on port ${port}`),
-    ]),
-};
+export const network: Check = (manifests) =>
+  podsOf(manifests).flatMap((pods) => [
+    ...wanted(manifests, pods)
+      .filter((flow) => !isAllowed(manifests, flow))
+      .map(({ what, port }) => `${what} on port ${port}`),
+    ...unwanted(pods)
+      .filter((flow) => isAllowed(manifests, flow))
+      .map(({ what, port }) => `${what} on port ${port}`),
+  ]);

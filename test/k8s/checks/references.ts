@@ -154,11 +154,8 @@ const portFaults = (manifests: Manifests): string[] => {
   );
 };
 
-export const references: Check = {
-  name: "references",
-  find: (manifests) => [
-    ...podsOf(manifests).flatMap((pods) => podFaults(manifests, pods)),
-    ...routeFaults(manifests),
-    ...portFaults(manifests),
-  ],
-};
+export const references: Check = (manifests) => [
+  ...podsOf(manifests).flatMap((pods) => podFaults(manifests, pods)),
+  ...routeFaults(manifests),
+  ...portFaults(manifests),
+];

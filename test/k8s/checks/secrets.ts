@@ -20,27 +20,24 @@ const isTold = (name: string, value: string): boolean =>
   (name.endsWith(".yaml") && SECRET_LINE.test(value)) ||
   (SECRET_NAME.test(name) && value !== "");
 
-export const secrets: Check = {
-  name: "secrets",
-  find: (manifests) => [
-    ...manifests
-      .of(Secret)
-      .filter(({ metadata }) => metadata?.namespace !== THROWAWAY_NAMESPACE)
-      .map((secret) => `${titleOf(secret)}: its values are in git`),
-    ...manifests.of(ConfigMap).flatMap((map) =>
-      Object.entries(map.data ?? {})
-        .filter(([key, value]) => isTold(key, value))
-        .map(([key]) => `${titleOf(map)}: ${key} holds a secret`),
-    ),
-    ...podsOf(manifests).flatMap(({ title, containers }) =>
-      containers.flatMap(({ env = [], args = [], command = [] }) => [
-        ...env
-          .filter(({ name, value }) => value !== undefined && isTold(name, value))
-          .map(({ name }) => `${title}: ${name} holds a secret`),
-        ...[...command, ...args]
-          .filter((word) => SECRET_ARGUMENT.test(word))
-          .map((word) => `${title}: the argument ${word.split("=")[0]} holds a secret`),
-      ]),
-    ),
-  ],
-};
+export const secrets: Check = (manifests) => [
+  ...manifests
+    .of(Secret)
+    .filter(({ metadata }) => metadata?.namespace !== THROWAWAY_NAMESPACE)
+    .map((secret) => `${titleOf(secret)}: its values are in git`),
+  ...manifests.of(ConfigMap).flatMap((map) =>
+    Object.entries(map.data ?? {})
+      .filter(([key, value]) => isTold(key, value))
+      .map(([key]) => `${titleOf(map)}: ${key} holds a secret`),
+  ),
+  ...podsOf(manifests).flatMap(({ title, containers }) =>
+    containers.flatMap(({ env = [], args = [], command = [] }) => [
+      ...env
+        .filter(({ name, value }) => value !== undefined && isTold(name, value))
+        .map(({ name }) => `${title}: ${name} holds a secret`),
+      ...[...command, ...args]
+        .filter((word) => SECRET_ARGUMENT.test(word))
+        .map((word) => `${title}: the argument ${word.split("=")[0]} holds a secret`),
+    ]),
+  ),
+];

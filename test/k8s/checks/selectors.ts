@@ -5,15 +5,12 @@ import {
   type IPodMonitor,
   PodMonitor,
 } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
-import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
-import { Deployment } from "kubernetes-models/apps/v1/Deployment";
-import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
 import { Service } from "kubernetes-models/v1/Service";
 import type { Check } from "../support/check.ts";
 import { type Manifests, titleOf } from "../support/manifests.ts";
-import { type Pods, podsOf } from "../support/pods.ts";
+import { type Pods, podsOf, workloadsOf } from "../support/pods.ts";
 import { k8sFolder } from "../support/render.ts";
 import { matches } from "../support/selector.ts";
 
@@ -68,16 +65,13 @@ const mayWait = (manifests: Manifests, { matchLabels = {} }: IPodMonitor["spec"]
   );
 };
 
-export const selectors: Check = {
-  name: "selectors",
-  find: (manifests) => {
-    const pods = podsOf(manifests);
-    const own = [...manifests.of(Deployment), ...manifests.of(StatefulSet), ...manifests.of(DaemonSet)]
-      .filter(({ spec }) => !matches(spec?.selector, spec?.template.metadata?.labels ?? {}))
-      .map((object) => `${titleOf(object)}: its selector does not match its own pods`);
-    const none = [...selectionsOfOthers(manifests), ...pods.flatMap(selectionsOfPods)]
-      .filter(({ selector }) => !pods.some(({ labels }) => matches(selector, labels)))
-      .map(({ place }) => `${place}: its selector matches nothing`);
-    return [...own, ...none];
-  },
+export const selectors: Check = (manifests) => {
+  const pods = podsOf(manifests);
+  const own = workloadsOf(manifests)
+    .filter(({ spec }) => !matches(spec?.selector, spec?.template.metadata?.labels ?? {}))
+    .map((object) => `${titleOf(object)}: its selector does not match its own pods`);
+  const none = [...selectionsOfOthers(manifests), ...pods.flatMap(selectionsOfPods)]
+    .filter(({ selector }) => !pods.some(({ labels }) => matches(selector, labels)))
+    .map(({ place }) => `${place}: its selector matches nothing`);
+  return [...own, ...none];
 };

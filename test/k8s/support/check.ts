@@ -1,9 +1,10 @@
 import type { Manifests } from "./manifests.ts";
 
-/** Something that must hold of everything that is applied together. */
-export interface Check {
-  /** In the words in which a fault of it is told. */
-  readonly name: string;
-  /** Each fault in a sentence that names the object; none where it holds. */
-  readonly find: (manifests: Manifests) => string[];
-}
+/** What must hold of everything that is applied together. @returns each fault in a sentence that names the object */
+export type Check = (manifests: Manifests) => string[];
+
+/** @returns the sentences whose condition holds, behind the title */
+export const faultsOf = (title: string, conditions: Readonly<Record<string, boolean>>): string[] =>
+  Object.entries(conditions)
+    .filter(([, isFault]) => isFault)
+    .map(([sentence]) => `${title}: ${sentence}`);

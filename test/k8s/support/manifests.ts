@@ -1,5 +1,6 @@
 /** Rendered objects, found by their kind. */
 import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
+import { Namespace } from "kubernetes-models/v1/Namespace";
 import { Secret } from "kubernetes-models/v1/Secret";
 import { parseAllDocuments } from "yaml";
 
@@ -50,3 +51,13 @@ export const toManifests = (all: readonly KubernetesObject[]): Manifests => ({
 /** Such as `Deployment web-api`; for what the checks say. */
 export const titleOf = ({ kind, metadata }: { kind: string; metadata?: IObjectMeta }): string =>
   `${kind} ${metadata?.name ?? "without a name"}`;
+
+/** Which pods a namespace takes (Pod Security Admission). */
+export const enforcedLevel = ({ metadata }: { metadata?: IObjectMeta }): string | undefined =>
+  metadata?.labels?.["pod-security.kubernetes.io/enforce"];
+
+/** Whether a namespace says that its pods may do anything. */
+export const isPrivileged = (manifests: Manifests, name: string | undefined): boolean =>
+  manifests
+    .of(Namespace)
+    .some((namespace) => namespace.metadata?.name === name && enforcedLevel(namespace) === "privileged");

@@ -22,29 +22,29 @@ export interface Pods {
   readonly containers: readonly IContainer[];
 }
 
-type Labels = Record<string, string>;
+/** What starts pods. */
+export const workloadsOf = (manifests: Manifests) => [
+  ...manifests.of(Deployment),
+  ...manifests.of(StatefulSet),
+  ...manifests.of(DaemonSet),
+];
 
 export const podsOf = (manifests: Manifests): Pods[] =>
-  [...manifests.of(Deployment), ...manifests.of(StatefulSet), ...manifests.of(DaemonSet)].flatMap(
-    (object) => {
-      const template = object.spec?.template;
-      if (template?.spec === undefined) return [];
-      const meta: IObjectMeta = template.metadata ?? {};
-      const containers = [...(template.spec.initContainers ?? []), ...template.spec.containers];
-      const ports = containers.flatMap((container) => container.ports ?? []);
-      return {
-        title: titleOf(object),
-        kind: object.kind,
-        name: object.metadata?.name ?? "",
-        namespace: object.metadata?.namespace,
-        labels: (meta.labels ?? {}) satisfies Labels,
-        annotations: (meta.annotations ?? {}) satisfies Labels,
-        spec: template.spec,
-        ports: Object.fromEntries(ports.map(({ name = "", containerPort }) => [name, containerPort])),
-        containers,
-      };
-    },
-  );
+  workloadsOf(manifests).flatMap((object) => {
+    const { metadata, spec } = object.spec?.template ?? {};
+    if (spec === undefined) return [];
+    const { labels = {}, annotations = {} }: IObjectMeta = metadata ?? {};
+    const containers = [...(spec.initContainers ?? []), ...spec.containers];
+    const ports = containers.flatMap((container) => container.ports ?? []);
+    return {
+      title: titleOf(object),
+      kind: object.kind,
+      name: object.metadata?.name ?? "",
+      namespace: object.metadata?.namespace,
+      ...{ labels, annotations, spec, containers },
+      ports: Object.fromEntries(ports.map(({ name = "", containerPort }) => [name, containerPort])),
+    };
+  });
 
 /** The origin's own; the checks that compare with the program are about this one. */
 export const ORIGIN = "web-api";

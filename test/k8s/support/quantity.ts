@@ -17,3 +17,7 @@ export const quantity = (written: string | number | undefined): number => {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(String(written)) ?? [];
   return Number(amount) * (FACTORS[unit] ?? Number.NaN);
 };
+
+/** Of a number of pods a count or a percentage, which the API rounds up. */
+export const share = (value: string | number, replicas: number): number =>
+  typeof value === "number" ? value : Math.ceil((replicas * Number.parseInt(value, 10)) / 100);

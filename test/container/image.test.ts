@@ -33,9 +33,10 @@ beforeAll(async () => {
 afterAll(() => backing?.stop());
 
 const begun: ContainerPod[] = [];
-const begin = async (as: PodPlan = plan): Promise<ContainerPod> => {
+const ready = async (as: PodPlan = plan): Promise<ContainerPod> => {
   const pod = await startContainerPod(as, backing);
   begun.push(pod);
+  await untilReady(pod);
   return pod;
 };
 afterEach(async () => {
@@ -101,8 +102,7 @@ describe("the image", () => {
   });
 
   test("needs no shell, and has none", async () => {
-    const pod = await begin();
-    await untilReady(pod);
+    const pod = await ready();
     const look =
       'process.exit(["/bin/sh", "/bin/bash", "/busybox/sh"].some(require("fs").existsSync) ? 1 : 0)';
     expect(await pod.execute("/nodejs/bin/node", "-e", look)).toMatchObject({ code: 0 });
@@ -113,8 +113,7 @@ describe("a container of it", () => {
   test("is ready by its probes and its own health check, each time; how soon is told", async () => {
     const seconds: number[] = [];
     for (let turn = 0; turn < 3; turn += 1) {
-      const pod = await begin();
-      await untilReady(pod);
+      const pod = await ready();
       seconds.push((performance.now() - pod.startedMs) / 1_000);
       const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
       expect(metrics.body).toContain("http_server");
@@ -125,16 +124,14 @@ describe("a container of it", () => {
   });
 
   test("its health check fails where nothing answers", async () => {
-    const pod = await begin();
-    await untilReady(pod);
+    const pod = await ready();
     const [node = "", file = ""] = readFinalStage().healthCheck;
     const elsewhere = `process.env.PORT = "9"; import(${JSON.stringify(file)})`;
     expect((await pod.execute(node, "-e", elsewhere)).code).toBe(1);
   });
 
   test("can write nowhere but to what the manifest mounts", async () => {
-    const pod = await begin();
-    await untilReady(pod);
+    const pod = await ready();
     const write = (path: string) =>
       pod.execute("/nodejs/bin/node", "-e", `require("fs").writeFileSync(${JSON.stringify(path)}, "")`);
     expect((await write("/app/file")).output).toContain("EROFS");
@@ -142,27 +139,18 @@ describe("a container of it", () => {
   });
 
   test("has the commands of the origin", async () => {
-    const pod = await begin();
-    await untilReady(pod);
+    const pod = await ready();
     const main = ["/nodejs/bin/node", "/app/origin/main.mjs"];
     expect((await pod.execute(...main, "migrate")).output).toContain("the schema is up to date");
     expect((await pod.execute(...main, "config")).output).toContain("server.port");
-    const made = await pod.execute(
-      ...main,
-      "keys",
-      "create",
-      "--principal",
-      "ann",
-      "--scopes",
-      "orders:read",
-    );
+    const create = ["keys", "create", "--principal", "ann", "--scopes", "orders:read"];
+    const made = await pod.execute(...main, ...create);
     expect(made.output).toMatch(/^key {2}/m);
     expect((await pod.execute(...main, "serve")).output).toContain("unknown command: serve");
   });
 
   test("lives through a minute of load, and ends under load without a failed request", async () => {
-    const pod = await begin();
-    await untilReady(pod);
+    const pod = await ready();
     const load = startLoad(pod, CONNECTIONS);
     await pause(60_000);
     const peak = ((await pod.peakBytes()) ?? Number.NaN) / MEBIBYTE;
@@ -181,8 +169,7 @@ describe("a container of it", () => {
   });
 
   test("divides its heap among several workers, and ends all of them", async () => {
-    const pod = await begin({ ...plan, environment: { ...plan.environment, WORKERS: "2" } });
-    await untilReady(pod);
+    const pod = await ready({ ...plan, environment: { ...plan.environment, WORKERS: "2" } });
     const heaps = await pod.execute("/nodejs/bin/node", "-e", LIST_HEAPS);
     expect(heaps.output.trim().split("\n")).toEqual(
       Array(2).fill(expect.stringMatching(/^--max-heap-size=\d+$/)),

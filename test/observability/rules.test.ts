@@ -76,9 +76,17 @@ describe("the rules", () => {
 
   test("name metrics and labels that are known", () => {
     expect([...alerts, ...recordingRules].flatMap(({ expr }) => faultsOfNames(expr))).toEqual([]);
-    expect(faultsOfNames("rate(http_server_requests_total[5m])")).not.toEqual([]);
-    expect(faultsOfNames("sum by (zone) (overload_limit)")).not.toEqual([]);
-    expect(faultsOfNames('cache_requests_total{outcome=~"hit|stale-on-error"}')).not.toEqual([]);
+  });
+
+  test.for([
+    ["rate(http_server_requests_total[5m])", "http_server_requests_total is no metric that is known"],
+    ["up / on (job) group_left (pod) mistyped offset 5m", "mistyped is no metric that is known"],
+    ['count({__name__=~"up|mistyped_total"}) or vector(0) # comment', "mistyped_total is no metric"],
+    ["sum by (zone) (overload_limit)", "no metric has a label zone"],
+    ['up{job!="c{d}|e"} > bool 1e3 and mistyped', "mistyped is no metric that is known"],
+    ['cache_requests_total{outcome=~"hit|stale-on-error"}', "outcome is never stale-on-error"],
+  ] as const)("with an unknown name are found: %s", ([expr, fault]) => {
+    expect(faultsOfNames(expr)).toEqual([expect.stringContaining(fault)]);
   });
 
   test("record series under names that are known as theirs", () => {

@@ -5,7 +5,7 @@ import type { TourStep } from "../contract/tour.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { assertPortFree } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { formatLogLine } from "./log-format.ts";
+import { createLogFormat } from "./log-format.ts";
 import { erasePostgres } from "./postgres.ts";
 import { postgresFolder, type Stack, startStack } from "./stack.ts";
 import { ensureStateDir, lockStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
@@ -71,8 +71,9 @@ const start = async (
   }
   const secrets = await readSecrets();
   signal.throwIfAborted();
+  const format = createLogFormat(isColored);
   const onLogLine = (source: string, line: string): void => {
-    if (!options.quiet) print(formatLogLine(source, line, isColored));
+    if (!options.quiet) print(format(source, line));
   };
   const stack = await startStack({ ...options, secrets, signal, print, onLogLine }, cleanups);
   const { edge, databaseUrl, bridge } = stack;

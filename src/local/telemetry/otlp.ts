@@ -1,37 +1,24 @@
 /**
- * Export requests of OTLP/HTTP in JSON (opentelemetry-proto). As in proto3's JSON mapping, an absent or null field is its
- * type's zero and a 64-bit integer is a number or its digits; enums are numbers, ids are hex. Kept are spans without events
- * and links, log records, and the metric points that Prometheus's text format can express: gauges, and cumulative sums and
- * histograms.
+ * Export requests of OTLP/HTTP in JSON (opentelemetry-proto). As in proto3's JSON mapping, an absent field is its type's
+ * zero and a 64-bit integer is a number or its digits; enums are numbers, ids are hex. Kept are spans without events and
+ * links, log records, gauges, sums and explicit histograms.
  */
 import * as z from "zod/mini";
 
-/** An AnyValue as JSON; bytes are base64. */
-export type PlainValue =
-  | string
-  | number
-  | boolean
-  | null
-  | readonly PlainValue[]
-  | { readonly [key: string]: PlainValue };
-
-const MAX_DEPTH = 8;
-
 const map = <T extends z.ZodMiniType, R>(schema: T, convert: (value: z.output<T>) => R) =>
   z.pipe(schema, z.transform(convert));
-const orZero = <T extends z.ZodMiniType, Z>(schema: T, zero: Z) =>
-  map(z.nullish(schema), (value): z.output<T> | Z => value ?? zero);
-const list = <T extends z.ZodMiniType>(item: T) => orZero(z.array(item), []);
-const text = orZero(z.string(), "");
-const enumeration = orZero(z.int(), 0);
+const list = <T extends z.ZodMiniType>(item: T) => map(z.nullish(z.array(item)), (value) => value ?? []);
+const text = z._default(z.string(), "");
+const enumeration = z._default(z.int(), 0);
 
 /** An invalid text becomes NaN. */
 const number = map(z.union([z.number(), z.string()]), Number);
-/** Nanoseconds; within the range of Date. */
-const time = orZero(z.coerce.bigint().check(z.gte(0n), z.lt(10n ** 19n)), 0n);
-/** With fractions, to about a quarter of a microsecond: the precision of a double. */
-const milliseconds = (nanoseconds: bigint): number =>
-  Number(nanoseconds / 1_000_000n) + Number(nanoseconds % 1_000_000n) / 1e6;
+/** Epoch milliseconds with fractions, to about a quarter of a microsecond: the precision of a double. */
+const time = z.pipe(
+  // Within the range of Date.
+  z._default(z.coerce.bigint().check(z.gte(0n), z.lt(10n ** 19n)), 0n),
+  z.transform((nanoseconds) => Number(nanoseconds / 1_000_000n) + Number(nanoseconds % 1_000_000n) / 1e6),
+);
 
 /** Lower-case hex. */
 const id = (digits: 16 | 32) => {
@@ -41,47 +28,39 @@ const id = (digits: 16 | 32) => {
 };
 /** Undefined if absent or empty. */
 const optionalId = (digits: 16 | 32) =>
-  map(z.nullish(z.union([z.literal(""), id(digits)])), (value) => value || undefined);
+  map(z.optional(z.union([z.literal(""), id(digits)])), (value) => value || undefined);
 
-const attributesOf = (value: z.ZodMiniType<PlainValue>) =>
-  map(
-    list(z.object({ key: text, value: orZero(value, null) })),
-    // fromEntries defines the properties, so `__proto__` is a key like any other.
-    (pairs) => Object.fromEntries(pairs.map(({ key, value }) => [key, value])),
-  );
+const scalar = z.object({
+  stringValue: z.optional(z.string()),
+  boolValue: z.optional(z.boolean()),
+  intValue: z.optional(number),
+  doubleValue: z.optional(number),
+});
+const anyValue = z.looseObject({
+  ...scalar.shape,
+  arrayValue: z.optional(z.object({ values: list(z.looseObject(scalar.shape)) })),
+});
+const scalarOf = ({ stringValue, boolValue, intValue, doubleValue }: z.output<typeof scalar>) =>
+  stringValue ?? boolValue ?? intValue ?? doubleValue;
+/** A scalar, or else the JSON of a list or of what is deeper. */
+const value = map(z.optional(anyValue), (value) => {
+  if (value === undefined) return "";
+  const items = value.arrayValue?.values.map((item) => scalarOf(item) ?? item);
+  return scalarOf(value) ?? JSON.stringify(items ?? value);
+});
+export type AttributeValue = z.output<typeof value>;
 
-const anyValueAt = (depth: number): z.ZodMiniType<PlainValue> => {
-  if (depth > MAX_DEPTH) return z.never(`is nested deeper than ${MAX_DEPTH}`);
-  const nested = anyValueAt(depth + 1);
-  const value = z.object({
-    stringValue: z.nullish(z.string()),
-    boolValue: z.nullish(z.boolean()),
-    intValue: z.nullish(number),
-    doubleValue: z.nullish(number),
-    bytesValue: z.nullish(z.string()),
-    arrayValue: z.nullish(z.object({ values: list(nested) })),
-    kvlistValue: z.nullish(z.object({ values: attributesOf(nested) })),
-  });
-  return map(value, ({ arrayValue, kvlistValue, ...scalars }) => {
-    const scalar = Object.values(scalars).find((each) => each !== undefined && each !== null);
-    return scalar ?? arrayValue?.values ?? kvlistValue?.values ?? null;
-  });
-};
-const anyValue = orZero(anyValueAt(0), null);
-const attributes = attributesOf(anyValue);
-
-/** A scalar as it is, everything else as JSON. */
-export const plainText = (value: PlainValue): string =>
-  typeof value === "object" ? JSON.stringify(value) : String(value);
+const attributes = map(
+  list(z.object({ key: text, value })),
+  // fromEntries defines the properties, so `__proto__` is a key like any other.
+  (pairs) => Object.fromEntries(pairs.map(({ key, value }) => [key, value])),
+);
 
 /** The values of `service.name` and `service.instance.id`. */
-const resource = map(z.nullish(z.object({ attributes })), (value) => {
-  const { "service.name": service, "service.instance.id": instance } = value?.attributes ?? {};
-  return {
-    // The default of OpenTelemetry's SDKs (Resource Semantic Conventions, "Service").
-    service: typeof service === "string" && service !== "" ? service : "unknown_service",
-    instance: typeof instance === "string" ? instance : undefined,
-  };
+const resource = map(z.optional(z.object({ attributes })), (given) => {
+  const { "service.name": service = "unknown_service", "service.instance.id": instance } =
+    given?.attributes ?? {};
+  return { service: String(service), instance: instance === undefined ? undefined : String(instance) };
 });
 type Resource = z.output<typeof resource>;
 
@@ -97,15 +76,15 @@ const span = map(
     kind: enumeration,
     startTimeUnixNano: time,
     endTimeUnixNano: time,
-    status: z.nullish(z.object({ code: enumeration, message: text })),
+    status: z.optional(z.object({ code: enumeration, message: text })),
     attributes,
   }),
-  ({ startTimeUnixNano: start, endTimeUnixNano: end, kind, status, ...others }) => ({
+  ({ startTimeUnixNano: startMs, endTimeUnixNano: endMs, kind, status, ...others }) => ({
     ...others,
     kind: KINDS[kind] ?? "unspecified",
-    startMs: milliseconds(start),
-    endMs: milliseconds(end),
-    durationMs: end > start ? milliseconds(end - start) : 0,
+    startMs,
+    endMs,
+    durationMs: Math.max(0, endMs - startMs),
     status: STATUSES[status?.code ?? 0] ?? "unset",
     statusMessage: status?.message ?? "",
   }),
@@ -128,16 +107,14 @@ const logRecord = map(
   z.object({
     timeUnixNano: time,
     observedTimeUnixNano: time,
-    severityNumber: enumeration,
     severityText: text,
     eventName: text,
-    body: anyValue,
+    body: value,
     traceId: optionalId(32),
-    spanId: optionalId(16),
     attributes,
   }),
   ({ timeUnixNano, observedTimeUnixNano, ...others }) => ({
-    time: new Date(milliseconds(timeUnixNano || observedTimeUnixNano)).toISOString(),
+    time: new Date(timeUnixNano || observedTimeUnixNano).toISOString(),
     ...others,
   }),
 );
@@ -155,57 +132,60 @@ export const logsRequest = map(
     ),
 );
 
-const CUMULATIVE = 2;
+const DELTA = 1;
 
 const numberPoint = map(
-  z.object({ attributes, asDouble: z.nullish(number), asInt: z.nullish(number) }),
-  ({ attributes, asDouble, asInt }) => ({ attributes, value: asDouble ?? asInt ?? undefined }),
+  z.object({ attributes, asDouble: z.optional(number), asInt: z.optional(number) }),
+  ({ attributes, asDouble, asInt }) => ({ attributes, value: asDouble ?? asInt }),
 );
 const histogramPoint = map(
   z.object({
     attributes,
-    count: orZero(number, 0),
-    sum: z.nullish(number),
+    count: z._default(number, 0),
+    sum: z.optional(number),
     explicitBounds: list(number),
     bucketCounts: list(number),
   }),
-  ({ attributes, ...value }) => ({ attributes, value }),
+  ({ attributes, count, sum, explicitBounds: boundaries, bucketCounts: counts }) => ({
+    attributes,
+    value: { count, ...(sum === undefined ? {} : { sum }), buckets: { boundaries, counts } },
+  }),
 );
 export type Histogram = z.output<typeof histogramPoint>["value"];
 
-const metric = z.object({
-  name: text,
-  unit: text,
-  description: text,
-  gauge: z.nullish(z.object({ dataPoints: list(numberPoint) })),
-  sum: z.nullish(
-    z.object({
-      aggregationTemporality: enumeration,
-      isMonotonic: z.nullish(z.boolean()),
-      dataPoints: list(numberPoint),
-    }),
-  ),
-  histogram: z.nullish(z.object({ aggregationTemporality: enumeration, dataPoints: list(histogramPoint) })),
-});
-
-/** The value is undefined if the point has none, or is of a form that Prometheus lacks, such as a delta. */
-const pointsOf = ({ gauge, sum, histogram, ...about }: z.output<typeof metric>, resource: Resource) => {
-  const isCumulative = ((sum ?? histogram)?.aggregationTemporality ?? CUMULATIVE) === CUMULATIVE;
-  const kind = histogram ? "histogram" : sum?.isMonotonic ? "counter" : "gauge";
-  const points = (histogram ?? sum ?? gauge)?.dataPoints ?? [];
-  return points.map(({ attributes, value }) => {
-    return { ...resource, ...about, kind, attributes, value: isCumulative ? value : undefined } as const;
-  });
-};
-export type MetricPoint = ReturnType<typeof pointsOf>[number];
+const temporality = { aggregationTemporality: enumeration };
+const metric = map(
+  z.object({
+    name: text,
+    unit: text,
+    description: text,
+    gauge: z.optional(z.object({ dataPoints: list(numberPoint) })),
+    sum: z.optional(
+      z.object({
+        ...temporality,
+        isMonotonic: z._default(z.boolean(), false),
+        dataPoints: list(numberPoint),
+      }),
+    ),
+    histogram: z.optional(z.object({ ...temporality, dataPoints: list(histogramPoint) })),
+  }),
+  ({ gauge, sum, histogram, ...about }) => ({
+    ...about,
+    kind: histogram ? ("histogram" as const) : sum?.isMonotonic ? ("counter" as const) : ("gauge" as const),
+    isDelta: (histogram ?? sum)?.aggregationTemporality === DELTA,
+    points: (histogram ?? sum ?? gauge)?.dataPoints ?? [],
+  }),
+);
+/** A metric of a request; a point without a value has none of the kinds that are kept. */
+export type Metric = Readonly<z.output<typeof metric> & Resource>;
 
 /** ExportMetricsServiceRequest (metrics.proto) */
 export const metricsRequest = map(
   z.object({
     resourceMetrics: list(z.object({ resource, scopeMetrics: list(z.object({ metrics: list(metric) })) })),
   }),
-  ({ resourceMetrics }): MetricPoint[] =>
+  ({ resourceMetrics }): Metric[] =>
     resourceMetrics.flatMap(({ resource, scopeMetrics }) =>
-      scopeMetrics.flatMap(({ metrics }) => metrics.flatMap((each) => pointsOf(each, resource))),
+      scopeMetrics.flatMap(({ metrics }) => metrics.map((each) => ({ ...each, ...resource }))),
     ),
 );

@@ -12,11 +12,14 @@ export type TraceStore = ReturnType<typeof createTraceStore>;
 
 /**
  * @param maxTraces beyond it, the trace that got no span for longest is dropped
- * @param maxSize characters of JSON of all traces together; likewise
+ * @param maxSpans of all traces together; likewise
  */
-export const createTraceStore = (maxTraces = 500, maxSize = 64 * 1024 * 1024) => {
-  const sizeCalculation = (trace: Trace): number => JSON.stringify(trace).length;
-  const traces = new LRUCache<string, Trace>({ max: maxTraces, maxSize, sizeCalculation });
+export const createTraceStore = (maxTraces = 500, maxSpans = 50_000) => {
+  const traces = new LRUCache<string, Trace>({
+    max: maxTraces,
+    maxSize: maxSpans,
+    sizeCalculation: ({ spans }) => spans.length,
+  });
   return {
     /** A span that arrives again replaces the earlier one: exporters retry. */
     add: (spans: readonly Span[]): void => {
@@ -42,21 +45,17 @@ export const traceSummary = ({ traceId, spans: unsorted }: Trace) => {
   const spans = byStart(unsorted);
   const root = spans.find(({ parentSpanId }) => parentSpanId === undefined);
   const first = root ?? spans[0];
-  const httpStatus = first?.attributes["http.response.status_code"];
-  const errors = spans.filter(({ status }) => status === "error").length;
   return {
     traceId,
     /** The trace id with hyphens, as in the response's `x-request-id`. */
     requestId: traceId.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5"),
-    name: first?.name ?? "",
+    name: first?.name || "(no name)",
     startedAt: new Date(first?.startMs ?? 0).toISOString(),
     durationMs: first?.durationMs ?? 0,
-    httpStatus: typeof httpStatus === "number" ? httpStatus : null,
-    /** `error` if any span has that status. */
-    status: errors > 0 ? "error" : "ok",
+    httpStatus: first?.attributes["http.response.status_code"] ?? null,
     services: [...new Set(spans.map(({ service }) => service))],
     spans: spans.length,
-    errors,
+    errors: spans.filter(({ status }) => status === "error").length,
     /** Whether the root span has arrived. */
     isComplete: root !== undefined,
   };
@@ -95,14 +94,8 @@ export const waterfall = ({ spans: unsorted }: Trace) => {
   return { rows: [...rows.values()], lengthMs: endMs - startMs };
 };
 
-/** The summary, and the spans in the order of the waterfall; absent values are null. */
+/** The summary, and the spans in the order of the waterfall. */
 export const traceJson = (trace: Trace) => ({
   ...traceSummary(trace),
-  spans: waterfall(trace).rows.map(({ span: { traceId: _, ...span }, depth, offsetMs }) => ({
-    ...span,
-    parentSpanId: span.parentSpanId ?? null,
-    instance: span.instance ?? null,
-    depth,
-    offsetMs,
-  })),
+  spans: waterfall(trace).rows.map(({ span, depth, offsetMs }) => ({ ...span, depth, offsetMs })),
 });

@@ -19,7 +19,7 @@ const UNIT_NAMES: Readonly<Record<string, string>> = { s: "seconds", By: "bytes"
 const serializer = new PrometheusSerializer(undefined, false, undefined, false, true);
 
 /** The serializer leaves the unit out of the name. */
-const withUnit = (metric: MetricData): MetricData => {
+export const withUnit = (metric: MetricData): MetricData => {
   const { descriptor } = metric;
   const unitName = UNIT_NAMES[descriptor.unit];
   const name = unitName === undefined ? descriptor.name : `${descriptor.name}_${unitName}`;

@@ -45,7 +45,7 @@ it("receives from OpenTelemetry's own exporter", async () => {
         instance: "one",
         status: "error",
         statusMessage: "no",
-        attributes: { list: ["a", "b"] },
+        attributes: { list: '["a","b"]' },
       },
       { parentSpanId: spanId, kind: "client", depth: 1, offsetMs: 1.5, durationMs: 2.5, status: "unset" },
     ],
@@ -72,14 +72,14 @@ it("receives the edge's metrics", async () => {
   const response = await receiver.send("metrics", JSON.parse(new TextDecoder().decode(body)));
   expect([response.status, await response.json()]).toEqual([200, {}]);
   const text = await receiver.text("/metrics");
-  const own = 'instance="one",job="breakwater-edge"';
+  const own = 'job="breakwater-edge",instance="one"';
   for (const line of [
     "# TYPE cache_requests_total counter",
-    `cache_requests_total{${own},http_route="/products/:id",outcome="hit"} 3`,
-    `circuit_breaker_state{${own},outcome="open"} 1`,
-    `http_server_request_duration_seconds_bucket{${own},http_route="/products/:id",le="0.1"} 0`,
-    `http_server_request_duration_seconds_bucket{${own},http_route="/products/:id",le="1"} 1`,
-    `http_server_request_duration_seconds_sum{${own},http_route="/products/:id"} 0.25`,
+    `cache_requests_total{http_route="/products/:id",outcome="hit",${own}} 3`,
+    `circuit_breaker_state{outcome="open",${own}} 1`,
+    `http_server_request_duration_seconds_bucket{http_route="/products/:id",${own},le="0.1"} 0`,
+    `http_server_request_duration_seconds_bucket{http_route="/products/:id",${own},le="1"} 1`,
+    `http_server_request_duration_seconds_sum{http_route="/products/:id",${own}} 0.25`,
   ]) {
     expect(text.split("\n")).toContain(line);
   }

@@ -2,17 +2,13 @@
 import { onTestFinished } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../../src/local/telemetry/receiver.ts";
 
-export type Plain = string | number | boolean | readonly string[];
+type Values = Readonly<Record<string, string | number>>;
 
-const value = (plain: Plain): object => {
-  if (typeof plain === "string") return { stringValue: plain };
-  if (typeof plain === "boolean") return { boolValue: plain };
-  if (typeof plain === "object") return { arrayValue: { values: plain.map(value) } };
-  return Number.isInteger(plain) ? { intValue: String(plain) } : { doubleValue: plain };
-};
-
-export const attributes = (values: Readonly<Record<string, Plain>>): object[] =>
-  Object.entries(values).map(([key, plain]) => ({ key, value: value(plain) }));
+const attributes = (values: Values): object[] =>
+  Object.entries(values).map(([key, value]) => ({
+    key,
+    value: typeof value === "string" ? { stringValue: value } : { intValue: String(value) },
+  }));
 
 const nanoseconds = (ms: number): string => String(BigInt(Math.round(ms * 1_000)) * 1_000n);
 
@@ -31,7 +27,7 @@ export interface SpanOptions {
   readonly atMs?: number;
   readonly durationMs?: number;
   readonly isError?: boolean;
-  readonly attributes?: Readonly<Record<string, Plain>>;
+  readonly attributes?: Values;
 }
 
 export const span = (options: SpanOptions): object => {
@@ -61,10 +57,7 @@ export const span = (options: SpanOptions): object => {
   };
 };
 
-const resource = (values: Readonly<Record<string, Plain>>): object => ({
-  attributes: attributes(values),
-  droppedAttributesCount: 0,
-});
+const resource = (values: Values): object => ({ attributes: attributes(values) });
 
 export const traces = (service: string, spans: readonly object[]): object => ({
   resourceSpans: [
@@ -103,65 +96,51 @@ export const exampleTrace: readonly object[] = [
 
 export const metrics = (
   metrics: readonly object[],
-  values: Readonly<Record<string, Plain>> = {
-    "service.name": "breakwater-edge",
-    "service.version": "1.2.3",
-    "service.instance.id": "0b6b6a5e-3e39-4a5c-9a56-1f1d8f3d2a11",
-  },
+  values: Values = { "service.name": "breakwater-edge", "service.instance.id": "i" },
 ): object => ({
   resourceMetrics: [
     { resource: resource(values), scopeMetrics: [{ scope: { name: "breakwater" }, metrics }] },
   ],
 });
 
-const times = { startTimeUnixNano: nanoseconds(START_MS), timeUnixNano: nanoseconds(START_MS + 1_000) };
+const TEMPORALITIES = { delta: 1, cumulative: 2 } as const;
+export type Temporality = keyof typeof TEMPORALITIES;
 
 export const counter = (
   name: string,
   number: number,
-  values: Readonly<Record<string, Plain>> = {},
+  values: Values = {},
+  temporality: Temporality = "cumulative",
 ): object => ({
   name,
   description: `How many ${name}.`,
   sum: {
-    aggregationTemporality: 2,
+    aggregationTemporality: TEMPORALITIES[temporality],
     isMonotonic: true,
-    dataPoints: [{ ...times, asInt: String(number), attributes: attributes(values) }],
+    dataPoints: [
+      { timeUnixNano: nanoseconds(START_MS), asInt: String(number), attributes: attributes(values) },
+    ],
   },
 });
 
-export const gauge = (
-  name: string,
-  number: number,
-  values: Readonly<Record<string, Plain>> = {},
-): object => ({
+export const gauge = (name: string, number: number, values: Values = {}): object => ({
   name,
-  gauge: {
-    dataPoints: [{ timeUnixNano: times.timeUnixNano, asDouble: number, attributes: attributes(values) }],
-  },
+  gauge: { dataPoints: [{ asDouble: number, attributes: attributes(values) }] },
 });
 
 export const histogram = (
   name: string,
   point: object,
-  values: Readonly<Record<string, Plain>> = {},
+  values: Values = {},
+  temporality: Temporality = "cumulative",
 ): object => ({
   name,
   unit: "s",
   description: "Duration of requests.",
   histogram: {
-    aggregationTemporality: 2,
-    dataPoints: [{ ...times, attributes: attributes(values), ...point }],
+    aggregationTemporality: TEMPORALITIES[temporality],
+    dataPoints: [{ attributes: attributes(values), ...point }],
   },
-});
-
-export const logs = (logRecords: readonly object[]): object => ({
-  resourceLogs: [
-    {
-      resource: resource({ "service.name": "breakwater-origin" }),
-      scopeLogs: [{ scope: { name: "breakwater.security-events" }, logRecords }],
-    },
-  ],
 });
 
 export type Signal = "traces" | "metrics" | "logs";
@@ -173,18 +152,20 @@ export interface TestReceiver extends TelemetryReceiver {
   json(path: string): Promise<unknown>;
 }
 
-/** A receiver for one test. */
-export const startReceiver = async (): Promise<TestReceiver> => {
+/** A receiver for one test, with the requests that it has received. */
+export const startReceiver = async (bodies: readonly object[] = []): Promise<TestReceiver> => {
   const receiver = await startTelemetryReceiver({ port: 0 });
   onTestFinished(() => receiver.stop());
+  const send: TestReceiver["send"] = (signal, body, headers = {}) =>
+    fetch(`${receiver.url}/v1/${signal}`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: typeof body === "string" ? body : JSON.stringify(body),
+    });
+  for (const body of bodies) await send("traces", body);
   return {
     ...receiver,
-    send: (signal, body, headers = {}) =>
-      fetch(`${receiver.url}/v1/${signal}`, {
-        method: "POST",
-        headers: { "content-type": "application/json", ...headers },
-        body: typeof body === "string" ? body : JSON.stringify(body),
-      }),
+    send,
     text: async (path) => (await fetch(receiver.url + path)).text(),
     json: async (path) => (await fetch(receiver.url + path)).json(),
   };

@@ -4,15 +4,13 @@
  * Each runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then stops its children
  * in order.
  */
-import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { execFile, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import { withTimeout } from "../lib/async.ts";
 import { LocalError } from "./local-error.ts";
 
 const TAIL_LINES = 20;
-const MAX_TAIL_LINE = 2_000;
-/** How long output may arrive after the exit: an orphaned grandchild may hold the pipes open. */
-const LAST_OUTPUT_MS = 250;
 
 /** The environment, the folder and the user are this process's by default; another user requires root. */
 export interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid"> {
@@ -44,10 +42,7 @@ export interface Child {
   tail(): readonly string[];
   /** Sends a signal if it still runs; SIGKILL goes to its whole process group. */
   signal(name: NodeJS.Signals): void;
-  /**
-   * Sends the signal (SIGTERM), kills the process group if it does not exit in time (10 s), and waits for the exit. May be
-   * called again.
-   */
+  /** Sends the signal (SIGTERM), kills the process group if it does not exit in time (10 s), and waits for the exit. */
   stop(options?: { readonly signal?: NodeJS.Signals; readonly timeoutMs?: number }): Promise<void>;
 }
 
@@ -64,7 +59,7 @@ export function spawnChild(options: ChildOptions): Child {
   const lines: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on("line", (line) => {
-      lines.push(line.slice(0, MAX_TAIL_LINE));
+      lines.push(line);
       if (lines.length > TAIL_LINES) lines.shift();
       onLine?.(line);
     });
@@ -74,14 +69,10 @@ export function spawnChild(options: ChildOptions): Child {
   child.stdin.end(input);
   if (endsWithParent !== undefined) child.once("exit", endWithParent(pid, endsWithParent));
 
-  let isRunning = true;
-  const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+  let isOver = false;
   const exited = new Promise<ChildExit>((resolve) => {
-    child.once("exit", async (code, signal) => {
-      isRunning = false;
-      await withTimeout(closed, LAST_OUTPUT_MS, { fallback: undefined });
-      child.stdout.destroy();
-      child.stderr.destroy();
+    child.once("close", (code, signal) => {
+      isOver = true;
       resolve({ code, signal });
     });
   });
@@ -92,26 +83,21 @@ export function spawnChild(options: ChildOptions): Child {
       { fallback: false },
     );
   const send = (signal: NodeJS.Signals): void => {
-    // A killed process cannot stop its own children.
-    if (isRunning) sendSignal(signal === "SIGKILL" ? -pid : pid, signal);
+    if (isOver) return;
+    try {
+      // A killed process cannot stop its own children.
+      process.kill(signal === "SIGKILL" ? -pid : pid, signal);
+    } catch {
+      // It has just exited.
+    }
   };
-  const sent = new Set<NodeJS.Signals>();
   const stop: Child["stop"] = async ({ signal = "SIGTERM", timeoutMs = 10_000 } = {}) => {
-    if (!sent.has(signal)) send(signal);
-    sent.add(signal);
+    send(signal);
     if (!(await exitsWithin(timeoutMs))) send("SIGKILL");
     await exited;
   };
   return { name, pid, exited, exitsWithin, tail: () => [...lines], signal: send, stop };
 }
-
-const sendSignal = (pid: number, signal: NodeJS.Signals): void => {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has just exited.
-  }
-};
 
 export interface StartOptions {
   readonly timeoutMs: number;
@@ -137,21 +123,16 @@ export async function startServer(
     if (isReady(line)) ready.resolve();
   };
   const child = spawnChild({ ...options, onLine });
-  const fail = (what: string): void =>
-    ready.reject(new LocalError(`${child.name} ${what}: ${reasonOf(child.tail())}`));
-  void child.exited.then(() => fail("did not start"));
-  const timer = setTimeout(() => fail(`did not start within ${timeoutMs / 1_000} s`), timeoutMs);
-  const onAbort = (): void => ready.reject(signal?.reason);
-  signal?.addEventListener("abort", onAbort);
+  void child.exited.then(() => ready.reject(new LocalError(`exited: ${reasonOf(child.tail())}`)));
+  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  limit.addEventListener("abort", () => ready.reject(limit.reason));
   try {
     await ready.promise;
     return child;
-  } catch (error) {
+  } catch (cause) {
     await child.stop({ signal: options.endsWithParent ?? "SIGTERM" });
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
+    signal?.throwIfAborted();
+    throw new LocalError(`${child.name} did not start: ${reasonOf(child.tail())}`, { cause });
   }
 }
 
@@ -160,16 +141,18 @@ export async function startServer(
  *
  * @throws LocalError if it fails or takes too long; the signal's reason
  */
-export async function runProgram(options: ChildOptions, { timeoutMs, signal }: StartOptions): Promise<void> {
-  signal?.throwIfAborted();
-  const child = spawnChild(options);
-  const kill = (): void => child.signal("SIGKILL");
-  signal?.addEventListener("abort", kill);
-  if (!(await child.exitsWithin(timeoutMs))) kill();
-  const { code } = await child.exited;
-  signal?.removeEventListener("abort", kill);
-  signal?.throwIfAborted();
-  if (code !== 0) throw new LocalError(`${child.name} failed: ${lastError(child.tail())}`);
+export async function runProgram(
+  { name, command, args = [], cwd, env, uid, gid }: Omit<ChildOptions, "input" | "onLine" | "endsWithParent">,
+  { timeoutMs, signal }: StartOptions,
+): Promise<void> {
+  const settings = { cwd, env, uid, gid, signal, timeout: timeoutMs };
+  try {
+    await promisify(execFile)(command, args, settings);
+  } catch (cause) {
+    signal?.throwIfAborted();
+    const output = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : "";
+    throw new LocalError(`${name} failed: ${lastError((output || String(cause)).split("\n"))}`, { cause });
+  }
 }
 
 const lastError = (lines: readonly string[]): string => {

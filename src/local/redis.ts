@@ -136,13 +136,11 @@ function errorOf(error: unknown): { readonly error: string } {
   throw error;
 }
 
-/** Undoes the conversions of ioredis and its mock: HGETALL's objects, errors in arrays, numbers for stored text. */
+/** Undoes the conversions of ioredis and its mock: HGETALL's objects, errors in arrays. */
 export function replyOf(reply: unknown): RedisReply {
   if (reply === null || reply === undefined || reply === false) return null;
-  if (typeof reply === "number" && Number.isInteger(reply)) return reply;
-  if (typeof reply === "string" || Buffer.isBuffer(reply)) return reply;
+  if (typeof reply === "number" || typeof reply === "string" || Buffer.isBuffer(reply)) return reply;
   if (Array.isArray(reply)) return reply.map(replyOf);
   if (reply instanceof Error) return reply.message;
-  if (typeof reply === "object") return Object.entries(reply).flat().map(replyOf);
-  return String(reply);
+  return Object.entries(reply).flat().map(replyOf);
 }

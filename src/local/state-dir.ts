@@ -1,7 +1,6 @@
 /** `.breakwater`, the directory of the local system's state; git ignores it. */
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { uptime } from "node:os";
+import { chmod, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod/mini";
@@ -63,18 +62,12 @@ export const readSecrets = async (): Promise<LocalSecrets> => {
   return created;
 };
 
-/** Whether a file is older than the machine's start: the process whose id it contains has ended. */
-export const isOfEarlierBoot = async (file: string): Promise<boolean> => {
-  const { mtimeMs } = await stat(file).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }));
-  return mtimeMs < Date.now() - uptime() * 1_000;
-};
-
+/** Whether a process of this user has the id. */
 const isAlive = (pid: number): boolean => {
   try {
     return process.kill(pid, 0);
-  } catch (error) {
-    // The process of another user.
-    return String(error).includes("EPERM");
+  } catch {
+    return false;
   }
 };
 
@@ -87,13 +80,10 @@ const isAlive = (pid: number): boolean => {
 export const lockStateDir = async (): Promise<() => Promise<void>> => {
   const file = join(stateDir, "lock");
   const owner = Number(await readFile(file, "utf8").catch(() => ""));
-  if (owner > 0 && owner !== process.pid && isAlive(owner) && !(await isOfEarlierBoot(file))) {
+  if (owner > 0 && owner !== process.pid && isAlive(owner)) {
     const message = `another npm start (process ${owner}) runs in this folder`;
     throw new LocalError(`${message}: stop it first, or remove ${file} if that is another program`);
   }
-  await rm(file, { force: true });
-  await writeFile(file, String(process.pid), { flag: "wx", mode: 0o600 }).catch((cause: unknown) => {
-    throw new LocalError(`${file} cannot be written, or another npm start has just begun`, { cause });
-  });
+  await writeFile(file, String(process.pid), { mode: 0o600 });
   return () => rm(file, { force: true });
 };

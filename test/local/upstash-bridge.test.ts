@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { Redis } from "@upstash/redis";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import { isOnPath } from "../../src/local/child-process.ts";
@@ -7,6 +7,9 @@ import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-
 
 const token = randomBytes(16).toString("hex");
 const kinds = isOnPath("redis-server") ? ["redis-server", "ioredis-mock"] : ["ioredis-mock"];
+
+const post = (url: string, body: string): Promise<Response> =>
+  fetch(url, { method: "POST", body, headers: { authorization: `Bearer ${token}` } });
 
 describe.each(kinds)("a bridge to %s", (kind) => {
   let redis: LocalRedis;
@@ -37,25 +40,16 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     expect(await client.set("json", { a: [1, null, "x"] })).toBe("OK");
     expect(await client.get("json")).toEqual({ a: [1, null, "x"] });
     expect(await client.incrby("count", 3)).toBeGreaterThanOrEqual(3);
-    expect(await client.set("text", "other", { nx: true })).toBeNull();
   });
 
-  it("distinguishes a stored OK from its own", async () => {
-    const client = connect({ automaticDeserialization: false });
-    await client.hset("oks", { a: "OK", b: "" });
-    expect(await client.hget("oks", "a")).toBe("OK");
-    expect(await client.eval("return {'OK', {'OK', {'OK'}}}", [], [])).toEqual(["OK", ["OK", ["OK"]]]);
-  });
-
-  it("reads hashes without deserialization", async () => {
+  it("reads hashes, in which a stored OK is not its own", async () => {
     const client = connect({ automaticDeserialization: false });
     await client.del("hash");
-    await client.hset("hash", { one: "1", two: '{"a":2}' });
-    expect(await client.hget("hash", "one")).toBe("1");
-    expect(await client.hget("hash", "none")).toBeNull();
+    await client.hset("hash", { one: "OK", two: '{"a":2}' });
+    expect(await client.hget("hash", "one")).toBe("OK");
     // Without deserialization the client leaves these as the server's lists.
-    expect(await client.hmget("hash", "one", "two", "none")).toEqual(["1", '{"a":2}', null]);
-    expect(await client.hgetall("hash")).toEqual(["one", "1", "two", '{"a":2}']);
+    expect(await client.hmget("hash", "one", "two", "none")).toEqual(["OK", '{"a":2}', null]);
+    expect(await client.hgetall("hash")).toEqual(["one", "OK", "two", '{"a":2}']);
   });
 
   it("runs scripts", async () => {
@@ -74,11 +68,7 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     pipeline.set("item", 1).incr("item").get("item").eval("return (", [], []).incr("item");
     const results = await pipeline.exec({ keepErrors: true });
     expect(results.map(({ error, result }) => error?.replace(/ .*/s, "") ?? result)).toEqual([
-      "OK",
-      2,
-      2,
-      "ERR",
-      3,
+      ...["OK", 2, 2, "ERR", 3],
     ]);
   });
 
@@ -88,61 +78,27 @@ describe.each(kinds)("a bridge to %s", (kind) => {
     expect([bare.status, await bare.json()]).toEqual([401, { error: "Unauthorized" }]);
   });
 
-  it("reports errors of the server", async () => {
-    await expect(connect().eval("return (", [], [])).rejects.toThrow("Command failed: ERR ");
-    await expect(connect().exec(["NOSUCH"])).rejects.toThrow("ERR unknown command 'NOSUCH'");
-  });
-
-  const post = (path: string, body: string | Uint8Array<ArrayBuffer>): Promise<Response> =>
-    fetch(bridge.url + path, { method: "POST", body, headers: { authorization: `Bearer ${token}` } });
-
   it.each([
+    ["an error of the server", "/", '["NOSUCH"]', 400],
     ["invalid JSON", "/", "[", 400],
     ["no command", "/", "{}", 400],
     ["an empty command", "/", "[]", 400],
     ["an argument that is not text", "/", '["GET", {}]', 400],
-    ["an empty pipeline", "/pipeline", "[]", 400],
     ["a pipeline with another element", "/pipeline", '[["PING"], "PING"]', 400],
-    ["a command that would block the connection", "/", '["blpop", "list", "0"]', 400],
-    ["a command that would change the connection", "/pipeline", '[["SELECT", "1"]]', 400],
     ["an unknown path", "/nothing", '["PING"]', 404],
-    ["the name of an object method as a path", "/constructor", '["PING"]', 404],
     ["a body over 10 MiB", "/", JSON.stringify(["SET", "big", "x".repeat(10 * 1024 * 1024)]), 413],
   ])("rejects %s", async (_, path, body, status) => {
-    const response = await post(path, body);
+    const response = await post(bridge.url + path, body);
     expect(response.status).toBe(status);
     expect(await response.json()).toEqual({ error: expect.stringMatching(/^ERR /) });
   });
-
-  it("accepts a body of nearly 10 MiB", async () => {
-    const value = "x".repeat(10 * 1024 * 1024 - 100);
-    expect((await post("/", JSON.stringify(["SET", "big", value]))).status).toBe(200);
-    const digest = (text: string): string => createHash("sha256").update(text).digest("hex");
-    expect(digest(await (await post("/", '["GET", "big"]')).text())).toBe(
-      digest(JSON.stringify({ result: value })),
-    );
-    await post("/", '["DEL", "big"]');
-  });
 });
 
-it("a bridge without its server responds 503", async () => {
-  const gone = {
-    run: () => Promise.reject(new Error("lost")),
-  };
-  const bridge = await startUpstashBridge({ client: gone, token });
+it("a bridge without its server responds 503, and none once it has stopped", async () => {
+  const client = { run: () => Promise.reject(new Error("lost")) };
+  const bridge = await startUpstashBridge({ client, token });
   onTestFinished(() => bridge.stop());
-  const response = await fetch(bridge.url, {
-    method: "POST",
-    body: '["PING"]',
-    headers: { authorization: `Bearer ${token}` },
-  });
-  expect(response.status).toBe(503);
-});
-
-it("a stopped bridge does not listen, and can be stopped again", async () => {
-  const never = new Promise<never>(() => {});
-  const bridge = await startUpstashBridge({ client: { run: () => never }, token });
-  const { url } = bridge;
+  expect((await post(bridge.url, '["PING"]')).status).toBe(503);
   await Promise.all([bridge.stop(), bridge.stop()]);
-  await expect(fetch(url)).rejects.toThrow();
+  await expect(fetch(bridge.url)).rejects.toThrow();
 });

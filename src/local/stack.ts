@@ -50,13 +50,9 @@ const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
 const METRIC_INTERVAL_MS = 2_000;
 
-const secondsSince = (startMs: number): string => `${((performance.now() - startMs) / 1000).toFixed(1)} s`;
-
 /** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
 export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {
   const { secrets, signal, print, onLogLine } = options;
-  const startMs = performance.now();
-  const external = options.external ? readExternal() : undefined;
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
@@ -64,7 +60,7 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   const telemetryPort = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
   const telemetry = await startTelemetryReceiver({ port: telemetryPort });
   cleanups.add(() => telemetry.stop());
-  const { databaseUrl, redis } = await startStores(options, external, cleanups);
+  const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
   cleanups.add(() => bridge.stop());
   const shared = {
@@ -77,7 +73,7 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   await prepareDemo(secrets, databaseUrl, bridge);
 
   const bundle = await bundling;
-  print(`  ✓ edge bundled, as wrangler deploy would upload it (${secondsSince(startMs)})`);
+  print(`  ✓ edge bundled, as wrangler deploy would upload it`);
   signal.throwIfAborted();
   const edge = await startEdge({
     bundle,
@@ -98,36 +94,23 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   return { edge, origins, databaseUrl, bridge, telemetry };
 };
 
-/** @throws LocalError if a variable is missing */
-const readExternal = () => {
-  const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env;
-  if (databaseUrl && redisUrl) return { databaseUrl, redisUrl };
-  throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
-};
-
-const startStores = async (
-  options: StackOptions,
-  external: ReturnType<typeof readExternal> | undefined,
-  cleanups: CleanupStack,
-) => {
+/** @throws LocalError if a variable for external servers is missing */
+const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
   const { signal, print } = options;
-  if (external !== undefined) {
-    const redis = await connectExternalRedis(external.redisUrl);
-    cleanups.add(() => redis.stop());
+  if (options.external) {
+    const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env;
+    if (!databaseUrl || !redisUrl)
+      throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
+    const redis = await watch("Redis", connectExternalRedis(redisUrl), options, cleanups);
     print(`  ✓ Redis ${redis.version} (external)`);
-    return { databaseUrl: external.databaseUrl, redis };
+    return { databaseUrl, redis };
   }
-  const startMs = performance.now();
-  const onNotice = (line: string): void => print(`  ✓ ${line}`);
-  const starts = [
-    watch("PostgreSQL", startPostgres({ folder: postgresFolder, signal, onNotice }), options, cleanups),
-    watch("Redis", startRedis({ signal }), options, cleanups),
-  ] as const;
-  // Only after both have settled are the cleanups complete.
-  await Promise.allSettled(starts);
-  const [postgres, redis] = await Promise.all(starts);
-  print(`  ✓ PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port} (${secondsSince(startMs)})`);
+  const redis = await watch("Redis", startRedis({ signal }), options, cleanups);
   print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
+  const onNotice = (line: string): void => print(`  ✓ ${line}`);
+  const starting = startPostgres({ folder: postgresFolder, signal, onNotice });
+  const postgres = await watch("PostgreSQL", starting, options, cleanups);
+  print(`  ✓ PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port}`);
   return { databaseUrl: postgres.url, redis };
 };
 
@@ -137,16 +120,16 @@ const startOrigins = async (
   cleanups: CleanupStack,
 ): Promise<LocalOrigin[]> => {
   const { signal, print, onLogLine } = options;
-  const startMs = performance.now();
   const starts = Array.from({ length: options.origins }, async (_, index) => {
     const name = `origin ${index + 1}`;
     const onLine = (line: string): void => onLogLine(name, line);
     const starting = startOrigin({ name, port: await freePort(), environment, signal, onLine });
     return await watch(name, starting, options, cleanups);
   });
+  // Only after all have settled are the cleanups complete.
   await Promise.allSettled(starts);
   const origins = await Promise.all(starts);
-  for (const { name, url } of origins) print(`  ✓ ${name} ${url} (${secondsSince(startMs)})`);
+  for (const { name, url } of origins) print(`  ✓ ${name} ${url}`);
   return origins;
 };
 

@@ -23,26 +23,18 @@ const wholeNumber = (name: string, text: string, min: number, max: number): numb
   throw new LocalError(`--${name} ${text}: give a whole number from ${min} to ${max}`);
 };
 
-const parseOptions = () => {
-  try {
-    return parseArgs({
-      options: {
-        port: { type: "string", default: "8787" },
-        origins: { type: "string", default: "2" },
-        fresh: { type: "boolean", default: false },
-        external: { type: "boolean", default: false },
-        quiet: { type: "boolean", default: false },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    }).values;
-  } catch (error) {
-    throw new LocalError(error instanceof Error ? (error.message.split(". ")[0] ?? "") : String(error));
-  }
-};
-
-/** @throws LocalError */
+/** @throws an error whose message is for the user */
 const readOptions = () => {
-  const { port, origins, ...switches } = parseOptions();
+  const { port, origins, ...switches } = parseArgs({
+    options: {
+      port: { type: "string", default: "8787" },
+      origins: { type: "string", default: "2" },
+      fresh: { type: "boolean", default: false },
+      external: { type: "boolean", default: false },
+      quiet: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  }).values;
   if (switches.fresh && switches.external) {
     throw new LocalError("--fresh erases only embedded data: omit it with --external");
   }
@@ -144,6 +136,6 @@ try {
   await main();
   process.exit(0);
 } catch (error) {
-  process.stderr.write(`✗ ${error instanceof LocalError ? error.message : String(error)}\n`);
+  process.stderr.write(`✗ ${error instanceof Error ? error.message : String(error)}\n`);
   process.exit(1);
 }

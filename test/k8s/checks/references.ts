@@ -70,88 +70,74 @@ const podFaults = (manifests: Manifests, pods: Pods): string[] => {
   ].map((fault) => `${title}: ${fault}`);
 };
 
-const hasPort = (manifests: Manifests, name: string, port: string | number | undefined): boolean =>
-  manifests
-    .of(Service)
-    .some(
-      ({ metadata, spec }) =>
-        metadata?.name === name && spec?.ports?.some((each) => each.port === port || each.name === port),
-    );
-
 const routeFaults = (manifests: Manifests): string[] => {
-  const backends = [
-    ...manifests.of(Ingress).flatMap((ingress) =>
-      (ingress.spec?.rules ?? []).flatMap(({ http }) =>
-        (http?.paths ?? []).map(({ backend }) => ({
-          title: titleOf(ingress),
-          service: backend.service?.name ?? "",
-          port: backend.service?.port?.name ?? backend.service?.port?.number,
-        })),
-      ),
-    ),
-    ...manifests
-      .of(HTTPRoute)
-      .flatMap((route) =>
-        (route.spec.rules ?? []).flatMap(({ backendRefs = [] }) =>
-          backendRefs.map(({ name, port }) => ({ title: titleOf(route), service: name, port })),
-        ),
-      ),
-  ];
-  const gateways = manifests.of(Gateway);
-  const parents = manifests
-    .of(HTTPRoute)
-    .flatMap((route) =>
-      (route.spec.parentRefs ?? [])
-        .filter(
-          ({ name, sectionName }) =>
-            !gateways.some(
-              ({ metadata, spec }) =>
-                metadata?.name === name &&
-                (sectionName === undefined ||
-                  spec.listeners.some((listener) => listener.name === sectionName)),
-            ),
-        )
-        .map(
-          ({ name, sectionName }) => `${titleOf(route)}: there is no Gateway ${name} ${sectionName ?? ""}`,
+  const backendFaults = (title: string, service = "", port: string | number | undefined = ""): string[] =>
+    manifests
+      .of(Service)
+      .some(
+        ({ metadata, spec }) =>
+          metadata?.name === service && spec?.ports?.some((each) => each.port === port || each.name === port),
+      )
+      ? []
+      : [`${title}: there is no Service ${service} with the port ${port}`];
+  const ofIngresses = manifests
+    .of(Ingress)
+    .flatMap((ingress) =>
+      (ingress.spec?.rules ?? [])
+        .flatMap(({ http }) => http?.paths ?? [])
+        .flatMap(({ backend: { service } }) =>
+          backendFaults(titleOf(ingress), service?.name, service?.port?.name ?? service?.port?.number),
         ),
     );
-  return [
-    ...parents,
-    ...backends
-      .filter(({ service, port }) => !hasPort(manifests, service, port))
-      .map(({ title, service, port }) => `${title}: there is no Service ${service} with the port ${port}`),
-  ];
+  const listeners = manifests
+    .of(Gateway)
+    .flatMap(({ metadata, spec }) =>
+      [undefined, ...spec.listeners].map((listener) => `${metadata?.name} ${listener?.name ?? ""}`),
+    );
+  const ofRoutes = manifests.of(HTTPRoute).flatMap((route) => [
+    ...(route.spec.parentRefs ?? [])
+      .map(({ name, sectionName = "" }) => `${name} ${sectionName}`)
+      .filter((parent) => !listeners.includes(parent))
+      .map((parent) => `${titleOf(route)}: there is no Gateway ${parent}`),
+    ...(route.spec.rules ?? [])
+      .flatMap(({ backendRefs = [] }) => backendRefs)
+      .flatMap(({ name, port }) => backendFaults(titleOf(route), name, port)),
+  ]);
+  return [...ofIngresses, ...ofRoutes];
 };
 
 /** Ports that are named where pods are selected. */
 const portFaults = (manifests: Manifests): string[] => {
-  const targets = [
-    ...manifests.of(Service).flatMap((service) =>
-      (service.spec?.ports ?? []).map(({ targetPort, port }) => ({
-        title: titleOf(service),
-        selector: { matchLabels: service.spec?.selector ?? {} },
-        target: targetPort ?? port,
-      })),
-    ),
-    ...manifests.of(PodMonitor).flatMap((monitor) =>
-      (monitor.spec.podMetricsEndpoints ?? []).map(({ port }) => ({
-        title: titleOf(monitor),
-        selector: monitor.spec.selector,
-        target: port,
-      })),
-    ),
-  ];
   const pods = podsOf(manifests);
-  return targets.flatMap(({ title, selector, target }) =>
+  const faultsIn = (
+    title: string,
+    selector: Parameters<typeof matches>[0],
+    target: string | number | undefined,
+  ): string[] =>
     pods
       .filter(({ labels }) => matches(selector, labels))
       .filter(({ containers }) =>
-        containers.every(({ ports = [] }) =>
-          ports.every(({ name, containerPort }) => name !== target && containerPort !== target),
-        ),
+        containers
+          .flatMap(({ ports = [] }) => ports)
+          .every(({ name, containerPort }) => name !== target && containerPort !== target),
       )
-      .map((selected) => `${title}: ${selected.title} has no port ${target}`),
-  );
+      .map((selected) => `${title}: ${selected.title} has no port ${target}`);
+  return [
+    ...manifests
+      .of(Service)
+      .flatMap((service) =>
+        (service.spec?.ports ?? []).flatMap(({ targetPort, port }) =>
+          faultsIn(titleOf(service), { matchLabels: service.spec?.selector ?? {} }, targetPort ?? port),
+        ),
+      ),
+    ...manifests
+      .of(PodMonitor)
+      .flatMap((monitor) =>
+        (monitor.spec.podMetricsEndpoints ?? []).flatMap(({ port }) =>
+          faultsIn(titleOf(monitor), monitor.spec.selector, port),
+        ),
+      ),
+  ];
 };
 
 export const references: Check = (manifests) => [

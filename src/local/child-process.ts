@@ -7,6 +7,7 @@
 import { execFile, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import * as z from "zod/mini";
 import { withTimeout } from "../lib/async.ts";
 import { LocalError } from "./local-error.ts";
 
@@ -123,7 +124,7 @@ export async function startServer(
     if (isReady(line)) ready.resolve();
   };
   const child = spawnChild({ ...options, onLine });
-  void child.exited.then(() => ready.reject(new LocalError(`exited: ${reasonOf(child.tail())}`)));
+  void child.exited.then(() => ready.reject(new Error(`${child.name} has exited`)));
   const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
   limit.addEventListener("abort", () => ready.reject(limit.reason));
   try {
@@ -132,7 +133,8 @@ export async function startServer(
   } catch (cause) {
     await child.stop({ signal: options.endsWithParent ?? "SIGTERM" });
     signal?.throwIfAborted();
-    throw new LocalError(`${child.name} did not start: ${reasonOf(child.tail())}`, { cause });
+    const when = limit.aborted ? ` within ${timeoutMs / 1_000} s` : "";
+    throw new LocalError(`${child.name} did not start${when}: ${reasonOf(child.tail())}`, { cause });
   }
 }
 
@@ -150,14 +152,20 @@ export async function runProgram(
     await promisify(execFile)(command, args, settings);
   } catch (cause) {
     signal?.throwIfAborted();
-    const output = cause instanceof Error && "stderr" in cause ? String(cause.stderr).trim() : "";
-    throw new LocalError(`${name} failed: ${lastError((output || String(cause)).split("\n"))}`, { cause });
+    const { killed: isLate = false, stderr = "" } = z.parse(execError, cause);
+    const reason = isLate
+      ? `not done within ${timeoutMs / 1_000} s`
+      : lastError((stderr || String(cause)).trim().split("\n"));
+    throw new LocalError(`${name} failed: ${reason}`, { cause });
   }
 }
 
+/** What execFile throws. */
+const execError = z.object({ killed: z.optional(z.boolean()), stderr: z.optional(z.string()) });
+
 const lastError = (lines: readonly string[]): string => {
   const isError = (line: string): boolean => /\b(FATAL|PANIC|ERROR|error)\b|could not|cannot/.test(line);
-  const line = lines.findLast(isError) ?? lines.at(-1) ?? "no output";
+  const line = lines.findLast(isError) || lines.at(-1) || "no output";
   return line.replace(/^.*?\b(FATAL|PANIC|ERROR|LOG):\s+/, "").trim();
 };
 

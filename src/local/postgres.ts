@@ -19,7 +19,8 @@ import { LocalError } from "./local-error.ts";
 
 const run = promisify(execFile);
 
-const START_TIMEOUT_MS = 30_000;
+/** Of initdb and of the server, also on a busy machine or after a crash. */
+const START_TIMEOUT_MS = 120_000;
 /** How long to retry while an earlier server is still ending, or after a race for the port. */
 const RETRY_MS = 10_000;
 const USER = "breakwater";
@@ -52,9 +53,9 @@ export interface LocalPostgres {
 }
 
 /**
- * Starts a server within 30 s. It stops when this process ends, even by SIGKILL. No other run may use the folder.
+ * Starts a server. It stops when this process ends, even by SIGKILL. No other run may use the folder.
  *
- * @throws LocalError if it does not start; the signal's reason. No process is left behind then.
+ * @throws LocalError if it does not start within two minutes; the signal's reason. No process is left behind then.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { signal } = options;

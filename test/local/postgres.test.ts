@@ -56,7 +56,7 @@ async function appearance(folder: string, name: string): Promise<void> {
   }
 }
 
-describe("the embedded PostgreSQL", () => {
+describe("the embedded PostgreSQL", { timeout: 300_000 }, () => {
   it("sorts and compares alike on every platform, for who has the password", async () => {
     const { url, version } = await start({ folder: await dataFolder(), maxConnections: 17 });
     expect(version).toMatch(/^18\./);

@@ -1,7 +1,7 @@
 /** A long blocklist: addresses and ranges of both families, none of them a client's. */
 import { compileBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import { type Network, parseNetwork, writeCidr } from "../../../src/middleware/blocklist/network.ts";
-import { seededRandom } from "../pool/seeded-random.ts";
+import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 
 const IPV4_ENTRIES = 80_000;
 const IPV6_ENTRIES = 20_000;

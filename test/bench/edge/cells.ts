@@ -1,40 +1,30 @@
 /** The measured cells: each is a server and the requests sent to it. */
-import { type RequestBatch, requestBatch } from "../support/request-batch.ts";
+import { requestBatch } from "../support/request-batch.ts";
+import type { Cell } from "../support/rounds.ts";
 import { type Client, clientOf, DISTINCT, orderRequest } from "./clients.ts";
 import type { ServerId } from "./servers.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
-export type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
+type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
 
-export interface Cell {
+export interface EdgeCell extends Omit<Cell, "process"> {
   readonly id: CellId;
-  readonly title: string;
   readonly server: ServerId;
   /** The nth request, counted from 0. */
   request(n: number): string;
-  /**
-   * Requests, ready to be sent.
-   *
-   * @param count minimum number, for requests that cannot be repeated
-   */
-  requests(count: number): RequestBatch;
 }
 
-const repeated = (request: Cell["request"]): Pick<Cell, "request" | "requests"> => {
-  const requests = Array.from({ length: DISTINCT }, (_, n) => request(n));
+type Requests = Pick<EdgeCell, "request" | "requests">;
+
+const listOf = (count: number, request: Requests["request"]): string[] =>
+  Array.from({ length: count }, (_, n) => request(n));
+
+const repeated = (request: Requests["request"]): Requests => {
+  const requests = listOf(DISTINCT, request);
   return { request, requests: () => requestBatch(requests, true) };
 };
 
-const madeAnew = (request: Cell["request"]): Pick<Cell, "request" | "requests"> => ({
-  request,
-  requests: (count) =>
-    requestBatch(
-      Array.from({ length: count }, (_, n) => request(n)),
-      false,
-    ),
-});
-
-export const createCells = (clients: readonly Client[], issuer: TokenIssuer): readonly Cell[] => {
+export const createCells = (clients: readonly Client[], issuer: TokenIssuer): readonly EdgeCell[] => {
   const withKey = repeated((n) => {
     const client = clientOf(clients, n);
     return orderRequest(n, client, client.key.key);
@@ -44,10 +34,14 @@ export const createCells = (clients: readonly Client[], issuer: TokenIssuer): re
     const client = clientOf(clients, n);
     return orderRequest(n, client, tokens.get(client) ?? "");
   });
-  const withNewToken = madeAnew((n) => {
+  const newToken = (n: number): string => {
     const client = clientOf(clients, n);
     return orderRequest(n, client, issuer.issue(client.name));
-  });
+  };
+  const withNewToken: Requests = {
+    request: newToken,
+    requests: (count) => requestBatch(listOf(count, newToken), false),
+  };
   return [
     { id: "bare", title: "bare pass-through", server: "bare", ...withKey },
     { id: "key", title: "chain, API key", server: "edge", ...withKey },

@@ -4,8 +4,10 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
+import type { Collector } from "../support/collector.ts";
 import type { Cores } from "../support/cores.ts";
-import type { ProgramProcess } from "../support/program-process.ts";
+import type { ServerProcess } from "../support/server-process.ts";
+import { bareWorker } from "../support/worker-scripts.ts";
 import { startWorkerd, type WorkerdOptions } from "../support/workerd.ts";
 import { emptyBlocklist, longBlocklist } from "./blocked.ts";
 import { type Client, clientOf, orderRequest, SAMPLING_RATIO } from "./clients.ts";
@@ -18,7 +20,7 @@ import { type EdgeBenchStore, publish } from "./store.ts";
  */
 export type ServerId = "bare" | "edge" | "tokens" | "listed" | "traced" | "stock";
 
-export const EXPORTING = ["traced", "stock"] as const satisfies readonly ServerId[];
+export const EXPORTING: readonly ServerId[] = ["traced", "stock"];
 
 export const keyPrefixOf = (server: ServerId): string => `bench_${server}:`;
 
@@ -30,107 +32,75 @@ export interface ServerSurroundings {
   readonly originUrl: string;
   /** The variables of an edge that accepts an issuer's tokens. */
   readonly tokenSettings: Readonly<Record<string, string>>;
-  readonly spanSinkUrl: string;
+  readonly collector: Collector;
   readonly cores: Cores;
   /** For the files of the servers. */
   readonly folder: string;
   readonly signal: AbortSignal;
 }
 
-const bareWorker = (originUrl: string): string => `
-const origin = ${JSON.stringify(originUrl)};
-const names = ["accept", "accept-language", "user-agent"];
-export default {
-  fetch(request) {
-    const { pathname, search } = new URL(request.url);
-    const headers = {};
-    for (const name of names) headers[name] = request.headers.get(name) ?? "";
-    return fetch(origin + pathname + search, { method: request.method, headers, redirect: "manual" });
-  },
-};
-`;
+/** The variables of every edge. */
+export const edgeEnvironment = ({ bridge }: EdgeBenchStore, originUrl: string, keyPrefix: string) => ({
+  ORIGINS: originUrl,
+  SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
+  UPSTASH_REDIS_REST_URL: bridge.url,
+  UPSTASH_REDIS_REST_TOKEN: bridge.token,
+  REDIS_KEY_PREFIX: keyPrefix,
+  // The load generator shares its cores with the bridge: a late answer does not mean that Redis is down.
+  REDIS_TIMEOUT_MS: "1000",
+  RATE_LIMITS: "enforce",
+});
 
-type Worker = Pick<WorkerdOptions, "name" | "script" | "environment" | "compatibilityFlags">;
+type Worker = Pick<WorkerdOptions, "script" | "environment" | "compatibilityFlags">;
 
-const edgeWorker = async (
-  server: ServerId,
-  { bundle, store, clients, originUrl, tokenSettings, spanSinkUrl }: ServerSurroundings,
-): Promise<Worker> => {
+const workerOf = async (server: ServerId, surroundings: ServerSurroundings): Promise<Worker> => {
+  const { bundle, store, clients, originUrl, tokenSettings, collector } = surroundings;
+  const { compatibilityFlags } = bundle;
   const keyPrefix = keyPrefixOf(server);
+  if (server === "bare") return { script: bareWorker(originUrl), compatibilityFlags, environment: {} };
+  if (server === "stock") {
+    const collectorUrl = collector.urlOf(server);
+    return {
+      script: await bundleStock(),
+      compatibilityFlags: STOCK_FLAGS,
+      environment: stockEnvironment({ store, clients, originUrl, keyPrefix, collectorUrl }),
+    };
+  }
   const blocklist = server === "listed" ? longBlocklist() : emptyBlocklist();
   await publish(store, { keyPrefix, clients, blocklist });
   return {
-    name: `the edge (${server})`,
     script: await readFile(bundle.path, "utf8"),
-    compatibilityFlags: bundle.compatibilityFlags,
+    compatibilityFlags,
     environment: {
-      ORIGINS: originUrl,
-      SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
-      UPSTASH_REDIS_REST_URL: store.bridge.url,
-      UPSTASH_REDIS_REST_TOKEN: store.bridge.token,
-      REDIS_KEY_PREFIX: keyPrefix,
-      // The load generator shares its cores with the bridge: a late answer does not mean that Redis is down.
-      REDIS_TIMEOUT_MS: "1000",
-      RATE_LIMITS: "enforce",
+      ...edgeEnvironment(store, originUrl, keyPrefix),
       ...(server === "tokens" && tokenSettings),
       ...(server === "traced" && {
-        OTEL_EXPORTER_OTLP_ENDPOINT: `${spanSinkUrl}/${server}`,
+        OTEL_EXPORTER_OTLP_ENDPOINT: collector.urlOf(server),
         OTEL_TRACES_SAMPLER_ARG: String(SAMPLING_RATIO),
       }),
     },
   };
 };
 
-const workerOf = async (server: ServerId, surroundings: ServerSurroundings): Promise<Worker> => {
-  const { bundle, originUrl, spanSinkUrl } = surroundings;
-  switch (server) {
-    case "bare":
-      return {
-        name: "the bare worker",
-        script: bareWorker(originUrl),
-        compatibilityFlags: bundle.compatibilityFlags,
-        environment: {},
-      };
-    case "stock":
-      return {
-        name: "the stock stack",
-        script: await bundleStock(),
-        compatibilityFlags: STOCK_FLAGS,
-        environment: stockEnvironment({
-          ...surroundings,
-          keyPrefix: keyPrefixOf(server),
-          collectorUrl: `${spanSinkUrl}/${server}`,
-        }),
-      };
-    default:
-      return await edgeWorker(server, surroundings);
-  }
-};
-
-const startServerOf = async (server: ServerId, surroundings: ServerSurroundings): Promise<ProgramProcess> => {
-  const { bundle, clients, cores, folder, signal } = surroundings;
-  const own = join(folder, server);
-  await mkdir(own);
-  const first = clientOf(clients, 0);
-  return await startWorkerd({
-    ...(await workerOf(server, surroundings)),
-    compatibilityDate: bundle.compatibilityDate,
-    folder: own,
-    before: cores.before,
-    readyRequest: orderRequest(0, first, first.key.key),
-    signal,
-  });
-};
-
-export type ServerProcesses = Readonly<Record<ServerId, ProgramProcess>>;
-
 /** @throws LocalError if a server does not start; `stops` stops those that did */
 export const startServers = async (
   surroundings: ServerSurroundings,
   stops: CleanupStack,
-): Promise<ServerProcesses> => {
-  const start = async (server: ServerId): Promise<ProgramProcess> => {
-    const process = await startServerOf(server, surroundings);
+): Promise<Readonly<Record<ServerId, ServerProcess>>> => {
+  const { bundle, clients, cores, signal } = surroundings;
+  const first = clientOf(clients, 0);
+  const start = async (server: ServerId): Promise<ServerProcess> => {
+    const folder = join(surroundings.folder, server);
+    await mkdir(folder);
+    const process = await startWorkerd({
+      ...(await workerOf(server, surroundings)),
+      name: `the Worker "${server}"`,
+      compatibilityDate: bundle.compatibilityDate,
+      folder,
+      before: cores.before,
+      readyRequest: orderRequest(0, first, first.key.key),
+      signal,
+    });
     stops.add(() => process.stop());
     return process;
   };

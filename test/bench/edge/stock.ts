@@ -1,8 +1,8 @@
 /** The stock stack, the opponent that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { bundleWorker } from "../support/bundle-worker.ts";
 import { peersFolder } from "../support/install-peers.ts";
+import { bundleWorker } from "../support/worker-scripts.ts";
 import { type Client, SAMPLING_RATIO } from "./clients.ts";
 import { type EdgeBenchStore, limitPrefixOf } from "./store.ts";
 

@@ -1,10 +1,10 @@
-/** When which requests come, and where. */
+/** Requests of a load, with their times and isolates. */
 import { exponential } from "../../resilience/concurrency-limit/support/random.ts";
 
 export interface Arrival {
   readonly dueMs: number;
   readonly key: string;
-  /** Which isolate meets it. */
+  /** The index of the isolate that gets it. */
   readonly isolate: number;
   readonly cost: number;
 }
@@ -14,7 +14,7 @@ export interface Traffic {
   readonly untilMs: number;
   readonly isolates: number;
   readonly random: () => number;
-  /** @default one and the same */
+  /** @default one key */
   readonly keyOf?: () => string;
   /** @default 1 */
   readonly costOf?: () => number;
@@ -31,12 +31,12 @@ export const poisson = ({ ratePerS, untilMs, isolates, random, ...of }: Traffic)
 };
 
 export interface Zipf {
-  /** The part of all that the most frequent one has. */
+  /** The most frequent key's share. */
   readonly hottest: number;
   readonly keyOf: (random: () => number) => string;
 }
 
-/** Of so many keys the n-th is as frequent as 1/n. */
+/** The nth key has a frequency of 1/n. */
 export const zipf = (keys: number): Zipf => {
   const upTo: number[] = [];
   let sum = 0;

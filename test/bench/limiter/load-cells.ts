@@ -1,9 +1,41 @@
-/** Which loads are measured. */
+/** The measured loads. */
 import { type Arrival, poisson, zipf } from "./arrivals.ts";
-import type { Moment } from "./drive.ts";
-import type { Plan } from "./plan.ts";
-import type { Rule } from "./rule.ts";
-import type { Stage } from "./stretch.ts";
+import type { Rule } from "./contestant.ts";
+import type { Moment, Stage } from "./drive.ts";
+
+/** Times are milliseconds. */
+export interface Plan {
+  readonly isQuick: boolean;
+  /** Turns of each contestant at a load. */
+  readonly turns: number;
+  /** Not measured, of Breakwater and of the others, which only open connections. */
+  readonly warmMs: number;
+  readonly othersWarmMs: number;
+  readonly measureMs: number;
+  /** The length of a load that measures what is admitted, and no times. */
+  readonly boundsMs: number;
+  readonly hangMs: number;
+}
+
+export const FULL: Plan = {
+  isQuick: false,
+  turns: 3,
+  warmMs: 1_000,
+  othersWarmMs: 1_000,
+  measureMs: 2_000,
+  boundsMs: 3_000,
+  hangMs: 8_000,
+};
+
+export const QUICK: Plan = {
+  isQuick: true,
+  turns: 1,
+  warmMs: 1_000,
+  othersWarmMs: 150,
+  measureMs: 750,
+  boundsMs: 1_100,
+  hangMs: 5_150,
+};
 
 export type Group = "hot" | "over" | "zipf" | "edge" | "weighted" | "dying";
 
@@ -16,13 +48,13 @@ export interface LoadCell {
   readonly isolates: number;
   readonly beforeEdgeMs?: number;
   readonly moments?: (untilMs: number) => (stage: Stage) => readonly Moment[];
-  /** How long it takes, all of which is measured; undefined where it is warmed and measured as the plan says. */
+  /** Its length, all of which is measured. @default a warm-up and a measurement as planned */
   readonly lengthMs?: number;
   arrivals(untilMs: number, random: () => number): Arrival[];
 }
 
 const TRIPS_MS = [5, 40, 100] as const;
-/** Where nothing else is said: what lies between a point of presence and the nearest region. */
+/** The default: between a point of presence and the nearest region. */
 const TRIP_MS = 40;
 const HOT: Rule = { tokens: 500, windowMs: 1_000 };
 
@@ -57,10 +89,10 @@ const zipfCell = (lengthMs: number): LoadCell => ({
 });
 
 const BEFORE_EDGE_MS = 250;
-/** So long before the edge that all of them are decided before it; and so long after it that no clock is in doubt. */
+/** Early enough before the edge that all are decided before it, and late enough after it for any clock. */
 const BURSTS_MS = [BEFORE_EDGE_MS - 120, BEFORE_EDGE_MS + 5] as const;
 
-/** @param goesOn after the bursts, so that whoever promises a window's worth has to keep to it all along */
+/** @param goesOn whether the load continues after the bursts, so that a promise per window is tested throughout */
 const edgeCell = (windowMs: number, goesOn: boolean): LoadCell => {
   const rule = { tokens: 200, windowMs };
   const hot = { key: "hot", isolate: 0, cost: 1 };
@@ -105,7 +137,7 @@ const weightedCell = (lengthMs: number): LoadCell => ({
 const DYING: Rule = { tokens: 200, windowMs: 1_000 };
 const LIFE_MS = 500;
 
-/** One after another, each of them once within a life. */
+/** One isolate after another, each once within a life. */
 const deaths =
   (untilMs: number) =>
   ({ replace }: Stage): Moment[] =>

@@ -1,4 +1,4 @@
-/** The one Redis of both sides, behind the one bridge, and the count of its commands. */
+/** The Redis of all contestants, behind one bridge, and the count of its commands. */
 import { randomBytes } from "node:crypto";
 import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
@@ -9,21 +9,21 @@ import { withStockScripts } from "../support/stock-scripts.ts";
 export interface BenchStore {
   readonly bridge: UpstashBridge;
   readonly version: string;
-  /** Commands that contestants have made it run so far, those within scripts too. */
+  /** Commands that contestants have run so far, including those within scripts. */
   commands(): Promise<number>;
 }
 
-/** What no contestant asks for. */
+/** Commands of no contestant. */
 const OTHERS = new Set(["info", "config", "ping", "client", "hello", "select", "auth", "command"]);
 
 const countCommands = async ({ client }: LocalRedis): Promise<number> => {
   const answer = await client.run(["INFO", "commandstats"]);
-  if ("error" in answer) throw new LocalError(`Redis does not tell its commands: ${answer.error}`);
+  if ("error" in answer) throw new LocalError(`Redis does not count its commands: ${answer.error}`);
   const lines = String(answer.result).matchAll(/^cmdstat_([a-z0-9_-]+)\S*?:calls=(\d+)/gm);
   return [...lines].reduce((sum, [, name = "", calls]) => sum + (OTHERS.has(name) ? 0 : Number(calls)), 0);
 };
 
-/** @throws LocalError where the machine has no redis-server */
+/** @throws LocalError if the machine has no redis-server */
 export const startBenchStore = async (stops: CleanupStack, signal: AbortSignal): Promise<BenchStore> => {
   const redis = await startRedis({ signal });
   stops.add(() => redis.stop());

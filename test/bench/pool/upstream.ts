@@ -1,4 +1,4 @@
-/** The replicas that all contestants stand before: one process, ordered about over its port. */
+/** The replicas behind all contestants: one process that receives orders over its port. */
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
@@ -15,7 +15,7 @@ export type Order =
   | { readonly kind: "count" };
 
 export interface UpstreamState {
-  /** When the order had been followed, epoch milliseconds. */
+  /** When the order was carried out, epoch milliseconds. */
   readonly atMs: number;
   readonly ports: readonly number[];
   readonly counts: readonly ReplicaCounts[];
@@ -23,7 +23,7 @@ export interface UpstreamState {
 
 export interface Upstream {
   readonly ports: readonly number[];
-  /** Where it stands in for Redis. */
+  /** Its stand-in for Redis. */
   readonly redisUrl: string;
   order(order: Order): Promise<UpstreamState>;
   stop(): Promise<void>;
@@ -37,16 +37,15 @@ const orderRequest = (order: Order): string =>
     body: JSON.stringify(order),
   });
 
-/** @throws LocalError where it does not start */
+/** @throws LocalError if it does not start */
 export const startUpstream = async (signal: AbortSignal): Promise<Upstream> => {
   const port = await freePort();
   const server = await startServer({
     name: "the replicas",
     folder: projectFolder,
     args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
-    environment: {},
     port,
-    readyRequest: async () => orderRequest({ kind: "forget" }),
+    readyRequest: () => orderRequest({ kind: "forget" }),
     signal,
   });
   const order = async (given: Order): Promise<UpstreamState> => {

@@ -49,8 +49,9 @@ const cellTable = ({ title }: Cell, costs: Costs): string => {
   return `${title}\n${textTable(["", "ns a call", "Breakwater ÷ it"], rows)}`;
 };
 
-export const benchBreaker: Bench = async ({ isQuick, signal, onProgress }) => {
-  await installPeers(signal, onProgress);
+export const benchBreaker: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
+  await installPeers(options);
   const cells = await createCells(await import("../peers/breakers.mjs"));
   const results = new Map<CellName, Costs>();
   const names = Object.keys(cells).filter((name): name is CellName => name in cells);

@@ -1,5 +1,4 @@
 /** `npm run bench cache`: the database reads of many readers of one key, and the delay by a leader's death. */
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import type { Bench } from "../support/bench.ts";
 import { goalTable, rounded } from "../support/comparison.ts";
@@ -31,30 +30,26 @@ const staleTable = (cells: readonly StaleCell[]): string =>
     cells.map(({ title, reads }) => [title, mean(reads).toFixed(2), String(Math.max(...reads))]),
   );
 
-export const benchCache: Bench = async ({ isQuick, signal, onProgress }) => {
-  const stops = new CleanupStack();
-  try {
-    const system = await startCacheSystem(stops, signal, onProgress);
-    onProgress("a hundred readers of one stale key …");
-    const stale = await measureStaleKeys(system, sampleProductId, isQuick ? QUICK_KEYS : KEYS, signal);
-    onProgress("the death of a leader …");
-    const deaths = await measureLeaderDeath(system, UNTOUCHED);
-    const deployed = stale.find(({ title }) => title === AS_DEPLOYED);
-    const figures = {
-      reads_per_stale_key: rounded(mean(deployed?.reads ?? [Number.NaN])),
-      leader_death_answer_ms: Math.round(Math.max(...deaths.map(({ answerMs }) => answerMs))),
-    };
-    const report = [
-      staleTable(stale),
-      textTable(
-        ["the leader dies", "ms until the last response"],
-        deaths.map(({ title, answerMs }) => [title, answerMs.toFixed(0)]),
-      ),
-      goalTable(figures, GOALS),
-      [system.description, machineLine()].join("\n"),
-    ].join("\n\n");
-    return { figures, report };
-  } finally {
-    await stops.runAll();
-  }
+export const benchCache: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
+  const system = await startCacheSystem(options);
+  onProgress("a hundred readers of one stale key …");
+  const stale = await measureStaleKeys(system, sampleProductId, isQuick ? QUICK_KEYS : KEYS, signal);
+  onProgress("the death of a leader …");
+  const deaths = await measureLeaderDeath(system, UNTOUCHED);
+  const deployed = stale.find(({ title }) => title === AS_DEPLOYED);
+  const figures = {
+    reads_per_stale_key: rounded(mean(deployed?.reads ?? [Number.NaN])),
+    leader_death_answer_ms: Math.round(Math.max(...deaths.map(({ answerMs }) => answerMs))),
+  };
+  const report = [
+    staleTable(stale),
+    textTable(
+      ["the leader dies", "ms until the last response"],
+      deaths.map(({ title, answerMs }) => [title, answerMs.toFixed(0)]),
+    ),
+    goalTable(figures, GOALS),
+    [system.description, machineLine()].join("\n"),
+  ].join("\n\n");
+  return { figures, report };
 };

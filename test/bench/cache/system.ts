@@ -1,21 +1,17 @@
 /** Two origins on one PostgreSQL and one Redis, and the edge in front of them, with a count of database reads. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { bundleEdge, startEdge } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
-import { startRedis } from "../../../src/local/redis.ts";
-import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { countProductReads } from "../../support/product-reads.ts";
 import { insertProducts } from "../origin/products.ts";
 import { createSigningKey, sealedRequest } from "../origin/sealed-request.ts";
+import { type BenchOptions, createFolder } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { startServices } from "../support/services.ts";
+import { startStore } from "../support/store.ts";
 
 export interface CacheSystem {
   readonly edgeUrl: string;
@@ -37,17 +33,13 @@ const ORIGINS = 2;
 
 const portOf = ({ url }: LocalOrigin): number => Number(new URL(url).port);
 
-/** @throws LocalError if a part does not start; `stops` stops those that did */
-export const startCacheSystem = async (
-  stops: CleanupStack,
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
-): Promise<CacheSystem> => {
-  onProgress("starting PostgreSQL, Redis, two origins and the edge …");
-  const services = await startServices(signal, onProgress);
-  stops.add(() => services.stop());
+/** @throws LocalError if a part does not start */
+export const startCacheSystem = async (options: BenchOptions): Promise<CacheSystem> => {
+  const { signal, stops, onProgress } = options;
+  const services = await startServices(options);
+  onProgress("starting two origins and the edge …");
   const signing = createSigningKey();
-  const shared = { SIGNING_KEYS: signing.text, REDIS_KEY_PREFIX: services.redisKeyPrefix };
+  const shared = { SIGNING_KEYS: signing.text };
   const origins: LocalOrigin[] = [];
   for (let n = 1; n <= ORIGINS; n += 1) {
     const origin = await startOrigin({
@@ -64,13 +56,9 @@ export const startCacheSystem = async (
   stops.add(() => pool.close());
   const reads = await countProductReads(pool);
 
-  const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-edge-"));
-  stops.add(() => rm(folder, { recursive: true, force: true }));
+  const folder = await createFolder(options);
   // The edge reads only keys from Redis, and public routes need none.
-  const redis = await startRedis({ signal });
-  stops.add(() => redis.stop());
-  const bridge = await startUpstashBridge({ client: redis.client, token: "bench" });
-  stops.add(() => bridge.stop());
+  const { bridge } = await startStore(options);
   const edge = await startEdge({
     bundle: await bundleEdge(signal, folder),
     port: 0,

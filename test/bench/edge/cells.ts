@@ -10,37 +10,39 @@ type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "st
 export interface EdgeCell extends Omit<Cell, "process"> {
   readonly id: CellId;
   readonly server: ServerId;
-  /** The nth request, counted from 0. */
-  request(n: number): string;
+  /** A request of each client. */
+  readonly probes: readonly string[];
 }
 
-type Requests = Pick<EdgeCell, "request" | "requests">;
+type Requests = Pick<EdgeCell, "probes" | "requests">;
 
-const listOf = (count: number, request: Requests["request"]): string[] =>
-  Array.from({ length: count }, (_, n) => request(n));
-
-const repeated = (request: Requests["request"]): Requests => {
-  const requests = listOf(DISTINCT, request);
-  return { request, requests: () => requestBatch(requests, true) };
-};
-
-export const createCells = (clients: readonly Client[], issuer: TokenIssuer): readonly EdgeCell[] => {
-  const withKey = repeated((n) => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, client.key.key);
-  });
-  const tokens = new Map(clients.map((client) => [client, issuer.issue(client.name)]));
-  const withToken = repeated((n) => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, tokens.get(client) ?? "");
-  });
-  const newToken = (n: number): string => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, issuer.issue(client.name));
+export const createCells = async (
+  clients: readonly Client[],
+  issuer: TokenIssuer,
+): Promise<readonly EdgeCell[]> => {
+  const requestsWith = async (
+    count: number,
+    tokenOf: (client: Client) => string | Promise<string>,
+  ): Promise<string[]> => {
+    const requests: string[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const client = clientOf(clients, n);
+      requests.push(orderRequest(n, client, await tokenOf(client)));
+    }
+    return requests;
   };
+  const repeated = async (tokenOf: (client: Client) => string | Promise<string>): Promise<Requests> => {
+    const requests = await requestsWith(DISTINCT, tokenOf);
+    return { probes: requests.slice(0, clients.length), requests: () => requestBatch(requests, true) };
+  };
+  const issue = ({ name }: Client): Promise<string> => issuer.issue(name);
+  const tokens = new Map<Client, string>();
+  for (const client of clients) tokens.set(client, await issue(client));
+  const withKey = await repeated(({ key }) => key.key);
+  const withToken = await repeated((client) => tokens.get(client) ?? "");
   const withNewToken: Requests = {
-    request: newToken,
-    requests: (count) => requestBatch(listOf(count, newToken), false),
+    probes: await requestsWith(clients.length, issue),
+    requests: async (count) => requestBatch(await requestsWith(count, issue), false),
   };
   return [
     { id: "bare", title: "bare pass-through", server: "bare", ...withKey },

@@ -2,17 +2,18 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
+import type { Run } from "../support/bench.ts";
 import type { Collector } from "../support/collector.ts";
 import type { Cores } from "../support/cores.ts";
 import type { ServerProcess } from "../support/server-process.ts";
+import type { BenchStore } from "../support/store.ts";
 import { bareWorker } from "../support/worker-scripts.ts";
 import { startWorkerd, type WorkerdOptions } from "../support/workerd.ts";
 import { emptyBlocklist, longBlocklist } from "./blocked.ts";
 import { type Client, clientOf, orderRequest, SAMPLING_RATIO } from "./clients.ts";
+import { publish } from "./published.ts";
 import { bundleStock, STOCK_FLAGS, stockEnvironment } from "./stock.ts";
-import { type EdgeBenchStore, publish } from "./store.ts";
 
 /**
  * `tokens`: an edge that also accepts an issuer's tokens; `listed`: one with a long blocklist; `traced`: one that exports
@@ -26,7 +27,7 @@ export const keyPrefixOf = (server: ServerId): string => `bench_${server}:`;
 
 export interface ServerSurroundings {
   readonly bundle: EdgeBundle;
-  readonly store: EdgeBenchStore;
+  readonly store: BenchStore;
   readonly clients: readonly Client[];
   /** The URL of the origin's stand-in. */
   readonly originUrl: string;
@@ -36,11 +37,10 @@ export interface ServerSurroundings {
   readonly cores: Cores;
   /** For the files of the servers. */
   readonly folder: string;
-  readonly signal: AbortSignal;
 }
 
 /** The variables of every edge. */
-export const edgeEnvironment = ({ bridge }: EdgeBenchStore, originUrl: string, keyPrefix: string) => ({
+export const edgeEnvironment = ({ bridge }: BenchStore, originUrl: string, keyPrefix: string) => ({
   ORIGINS: originUrl,
   SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
   UPSTASH_REDIS_REST_URL: bridge.url,
@@ -82,27 +82,27 @@ const workerOf = async (server: ServerId, surroundings: ServerSurroundings): Pro
   };
 };
 
-/** @throws LocalError if a server does not start; `stops` stops those that did */
+/** @throws LocalError if a server does not start */
 export const startServers = async (
   surroundings: ServerSurroundings,
-  stops: CleanupStack,
+  run: Run,
 ): Promise<Readonly<Record<ServerId, ServerProcess>>> => {
-  const { bundle, clients, cores, signal } = surroundings;
+  const { bundle, clients, cores } = surroundings;
   const first = clientOf(clients, 0);
   const start = async (server: ServerId): Promise<ServerProcess> => {
     const folder = join(surroundings.folder, server);
     await mkdir(folder);
-    const process = await startWorkerd({
-      ...(await workerOf(server, surroundings)),
-      name: `the Worker "${server}"`,
-      compatibilityDate: bundle.compatibilityDate,
-      folder,
-      before: cores.before,
-      readyRequest: orderRequest(0, first, first.key.key),
-      signal,
-    });
-    stops.add(() => process.stop());
-    return process;
+    return await startWorkerd(
+      {
+        ...(await workerOf(server, surroundings)),
+        name: `the Worker "${server}"`,
+        compatibilityDate: bundle.compatibilityDate,
+        folder,
+        before: cores.before,
+        readyRequest: orderRequest(0, first, first.key.key),
+      },
+      run,
+    );
   };
   return {
     bare: await start("bare"),

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "../support/bench.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 
@@ -32,14 +33,16 @@ export const KEY_SET_PATH = "/.well-known/jwks.json";
 export const startStandIn = async (
   keys: Readonly<Record<string, string>>,
   keySet: string,
-  signal: AbortSignal,
+  run: Run,
 ): Promise<ServerProcess> =>
-  await startServer({
-    name: "the origin's stand-in",
-    folder: projectFolder,
-    args: [fileURLToPath(new URL("./stand-in-process.ts", import.meta.url))],
-    environment: { KEYS: JSON.stringify(keys), KEY_SET: keySet },
-    port: await freePort(),
-    readyRequest: () => rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } }),
-    signal,
-  });
+  await startServer(
+    {
+      name: "the origin's stand-in",
+      folder: projectFolder,
+      args: [fileURLToPath(new URL("./stand-in-process.ts", import.meta.url))],
+      environment: { KEYS: JSON.stringify(keys), KEY_SET: keySet },
+      port: await freePort(),
+      readyRequest: () => rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } }),
+    },
+    run,
+  );

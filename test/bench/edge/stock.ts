@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { peersFolder } from "../support/install-peers.ts";
+import type { BenchStore } from "../support/store.ts";
 import { bundleWorker } from "../support/worker-scripts.ts";
 import { type Client, SAMPLING_RATIO } from "./clients.ts";
-import { type EdgeBenchStore, limitPrefixOf } from "./store.ts";
+import { limitPrefixOf } from "./published.ts";
 
 /** As the README of `@microlabs/otel-cf-workers` requires. */
 export const STOCK_FLAGS = ["nodejs_compat"];
@@ -20,7 +21,7 @@ export const bundleStock = (): Promise<string> =>
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
 export interface StockSettings {
-  readonly store: EdgeBenchStore;
+  readonly store: BenchStore;
   readonly clients: readonly Client[];
   readonly originUrl: string;
   readonly keyPrefix: string;

@@ -2,17 +2,17 @@
  * `npm run bench limiter`: the leased limiter against @upstash/ratelimit, on one Redis behind one bridge, with a round trip
  * between.
  */
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import { LocalError } from "../../../src/local/local-error.ts";
 import type { Bench } from "../support/bench.ts";
 import { goalText, rounded, verdict } from "../support/comparison.ts";
 import { installPeers } from "../support/install-peers.ts";
 import { machineLine, watchIdle } from "../support/machine.ts";
+import { startStore } from "../support/store.ts";
 import { textTable } from "../support/table.ts";
 import { type HangResult, hangTable, measureHang } from "./hang.ts";
 import { FULL, loadCells, QUICK } from "./load-cells.ts";
 import { type LoadResult, loadTables, measureLoad } from "./loads.ts";
 import { LEASE_MS, ours } from "./ours.ts";
-import { startBenchStore } from "./store.ts";
 import { MARK } from "./table.ts";
 import { upstash } from "./upstash.ts";
 
@@ -119,52 +119,50 @@ const NOTES: readonly string[] = [
   "p50, p99: from when a request was due to its decision, including this process's event loop; sent late: the p99 of the load's own delay, included there; p99 sent: from when it was made",
 ];
 
-export const benchLimiter: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchLimiter: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  await installPeers(signal, onProgress);
+  await installPeers(options);
   const others = upstash(await import("../peers/ratelimit.mjs"));
   const contestants = [ours, ...others];
-  const stops = new CleanupStack();
   const idle = watchIdle();
-  try {
-    const store = await startBenchStore(stops, signal);
-    const surroundings = { store, signal };
-    const loads: LoadResult[] = [];
-    for (const cell of loadCells(plan)) {
-      onProgress(`${cell.group} ${cell.title}`);
-      loads.push(...(await measureLoad(cell, contestants, plan, surroundings)));
-    }
-    onProgress("the store hangs");
-    const hangs: HangResult[] = [];
-    for (const contestant of contestants)
-      if (!isQuick || contestant.isOurs || contestant.id === BEST_WHILE_HANGING)
-        hangs.push(await measureHang(contestant, plan.hangMs, surroundings));
-    const measured = { loads, hangs };
-    const own = ownFigures(ofContestant(measured, ours.id));
-    const best = bestOf(
-      measured,
-      others.map(({ id }) => id),
-    );
-    const figures = Object.fromEntries([
-      ...Object.entries(own).map(([name, value]) => [name, rounded(value)]),
-      ...[...best].map(([name, { value }]) => [`upstash_${name}`, rounded(value)]),
-    ]);
-    const conditions = [
-      ...NOTES,
-      `${plan.turns} × ${plan.measureMs} ms a load and contestant, in turns${isQuick ? "; hang: only one of the peer's algorithms" : ""}`,
-      `@upstash/ratelimit 2.2.0, @upstash/redis 1.39.0, Redis ${store.version}`,
-      machineLine(idle()),
-    ];
-    return {
-      figures,
-      report: [
-        ...loadTables(loads),
-        hangTable(hangs, plan.hangMs),
-        goalsTable(own, best),
-        conditions.join("\n"),
-      ].join("\n\n"),
-    };
-  } finally {
-    await stops.runAll();
+  const store = await startStore(options);
+  if (store.redis.kind !== "redis-server")
+    throw new LocalError("no Redis: this benchmark needs redis-server on the PATH");
+  const surroundings = { store, signal };
+  const loads: LoadResult[] = [];
+  for (const cell of loadCells(plan)) {
+    onProgress(`${cell.group} ${cell.title}`);
+    loads.push(...(await measureLoad(cell, contestants, plan, surroundings)));
   }
+  onProgress("the store hangs");
+  const hangs: HangResult[] = [];
+  for (const contestant of contestants)
+    if (!isQuick || contestant.isOurs || contestant.id === BEST_WHILE_HANGING)
+      hangs.push(await measureHang(contestant, plan.hangMs, surroundings));
+  const measured = { loads, hangs };
+  const own = ownFigures(ofContestant(measured, ours.id));
+  const best = bestOf(
+    measured,
+    others.map(({ id }) => id),
+  );
+  const figures = Object.fromEntries([
+    ...Object.entries(own).map(([name, value]) => [name, rounded(value)]),
+    ...[...best].map(([name, { value }]) => [`upstash_${name}`, rounded(value)]),
+  ]);
+  const conditions = [
+    ...NOTES,
+    `${plan.turns} × ${plan.measureMs} ms a load and contestant, in turns${isQuick ? "; hang: only one of the peer's algorithms" : ""}`,
+    `@upstash/ratelimit 2.2.0, @upstash/redis 1.39.0, Redis ${store.redis.version}`,
+    machineLine(idle()),
+  ];
+  return {
+    figures,
+    report: [
+      ...loadTables(loads),
+      hangTable(hangs, plan.hangMs),
+      goalsTable(own, best),
+      conditions.join("\n"),
+    ].join("\n\n"),
+  };
 };

@@ -2,10 +2,11 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
 import { withTimeout } from "../../../src/lib/async.ts";
+import { LocalError } from "../../../src/local/local-error.ts";
+import type { BenchStore } from "../support/store.ts";
 import type { Arrival } from "./arrivals.ts";
 import type { Contestant, Isolate, IsolateSetup, Rule, Verdict } from "./contestant.ts";
 import { type Front, startFront } from "./front.ts";
-import type { BenchStore } from "./store.ts";
 
 /** Times are milliseconds since the load began. */
 export interface Decision extends Verdict {
@@ -62,6 +63,17 @@ const NEAR_MS = 2;
 /** Longer than the slowest decision of any contestant. */
 const LAST_DECISIONS_MS = 7_000;
 
+/** Commands of no contestant. */
+const OTHERS = new Set(["info", "config", "ping", "client", "hello", "select", "auth", "command"]);
+
+/** Commands that contestants have run so far, including those within scripts. */
+const countCommands = async ({ redis }: BenchStore): Promise<number> => {
+  const answer = await redis.client.run(["INFO", "commandstats"]);
+  if ("error" in answer) throw new LocalError(`Redis does not count its commands: ${answer.error}`);
+  const lines = String(answer.result).matchAll(/^cmdstat_([a-z0-9_-]+)\S*?:calls=(\d+)/gm);
+  return [...lines].reduce((sum, [, name = "", calls]) => sum + (OTHERS.has(name) ? 0 : Number(calls)), 0);
+};
+
 const untilBeforeEdge = async ({ beforeEdgeMs, rule: { windowMs } }: Drive, signal: AbortSignal) => {
   if (beforeEdgeMs === undefined) return;
   const sinceMs = (Date.now() + beforeEdgeMs) % windowMs;
@@ -83,7 +95,7 @@ export const drive = async (plan: Drive, { store, signal }: Surroundings): Promi
   const replace = (index: number): void => {
     isolates[index] = open();
   };
-  const count = async () => ({ trips: front.trips, commands: await store.commands() });
+  const count = async () => ({ trips: front.trips, commands: await countCommands(store) });
   let before = count();
   let after = before;
   const decisions: Decision[] = [];

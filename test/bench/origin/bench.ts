@@ -2,7 +2,6 @@
  * `npm run bench origin`: the origin's request path against other stacks. All servers run all the time, on the same
  * database, with the same number of connections to it, and take turns under load. The result is the ratio within a round.
  */
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { assertSent } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf } from "../support/comparison.ts";
@@ -58,55 +57,39 @@ const cellsOf = (contestants: readonly Contestant[], kind: Kind): Cell[] =>
       requests: (count) => requests(kind, count),
     }));
 
-export const benchOrigin: Bench = async ({ isQuick, signal, onProgress }) => {
-  const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    onProgress("starting PostgreSQL and Redis …");
-    const services = await startServices(signal, onProgress);
-    stops.add(() => services.stop());
-    await migrate(services, signal);
-    await insertProducts(services.databaseUrl);
-
-    onProgress("starting the servers …");
-    const contestants: Contestant[] = [];
-    const add = (contestant: Contestant): void => {
-      contestants.push(contestant);
-      stops.add(() => contestant.process.stop());
-    };
-    await startPeers(services, signal, onProgress, add);
-    add(await startBreakwater(services, signal));
-    const load = startLoadGenerator();
-    stops.add(() => load.close());
-
-    await assertSameAnswers(contestants, KINDS);
-    const groups = KINDS.map((kind) => cellsOf(contestants, kind));
-    const idle = watchIdle();
-    const { measurements } = await measure({ groups, load, plan, signal, onProgress });
-    const machine = machineLine(idle());
-    const tracing = PEERS.filter(({ instrumentations }) => instrumentations !== undefined);
-    const sent = await assertSent(services.collector, ["breakwater", ...tracing.map(({ id }) => id)]);
-    return {
-      figures: figuresOf(measurements, COMPARISONS),
-      report: [
-        ...KINDS.map((kind, index) =>
-          cellTable(TABLES[kind].title, measurements, groups[index] ?? [], `hono ${TABLES[kind].base}`),
-        ),
-        comparisonTable(measurements, COMPARISONS),
-        [
-          planLine(plan),
-          "base: bare Hono",
-          ...heldBack(measurements, groups.flat()),
-          `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
-          services.description,
-          machine,
-          `batches of spans exported: ${Object.entries(sent)
-            .map(([id, { requests }]) => `${id} ${requests}`)
-            .join(", ")}`,
-        ].join("\n"),
-      ].join("\n\n"),
-    };
-  } finally {
-    await stops.runAll();
-  }
+export const benchOrigin: Bench = async (options) => {
+  const plan = options.isQuick ? QUICK : FULL;
+  const services = await startServices(options);
+  await migrate(services, options);
+  await insertProducts(services.databaseUrl);
+  options.onProgress("starting the servers …");
+  const contestants = [...(await startPeers(services, options)), await startBreakwater(services, options)];
+  const load = startLoadGenerator(options);
+  await assertSameAnswers(contestants, KINDS);
+  const groups = KINDS.map((kind) => cellsOf(contestants, kind));
+  const idle = watchIdle();
+  const { measurements } = await measure({ groups, load, plan }, options);
+  const machine = machineLine(idle());
+  const tracing = PEERS.filter(({ instrumentations }) => instrumentations !== undefined);
+  const sent = await assertSent(services.collector, ["breakwater", ...tracing.map(({ id }) => id)]);
+  return {
+    figures: figuresOf(measurements, COMPARISONS),
+    report: [
+      ...KINDS.map((kind, index) =>
+        cellTable(TABLES[kind].title, measurements, groups[index] ?? [], `hono ${TABLES[kind].base}`),
+      ),
+      comparisonTable(measurements, COMPARISONS),
+      [
+        planLine(plan),
+        "base: bare Hono",
+        ...heldBack(measurements, groups.flat()),
+        `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
+        services.description,
+        machine,
+        `batches of spans exported: ${Object.entries(sent)
+          .map(([id, { requests }]) => `${id} ${requests}`)
+          .join(", ")}`,
+      ].join("\n"),
+    ].join("\n\n"),
+  };
 };

@@ -4,9 +4,10 @@ import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { startOrigin } from "../../../src/local/origin.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "../support/bench.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
-import type { ServiceFacts } from "../support/services.ts";
+import type { Services } from "../support/services.ts";
 import { createSigningKey, type EdgeRequest, sealedRequest } from "./sealed-request.ts";
 import {
   type Contestant,
@@ -55,11 +56,10 @@ const edgeRequest = (kind: Kind, n: number): EdgeRequest => {
 };
 
 /** The environment of an origin on these services. */
-export const originEnvironment = (services: ServiceFacts, signingKeys: string): Record<string, string> => ({
+export const originEnvironment = (services: Services, signingKeys: string): Record<string, string> => ({
   DATABASE_URL: services.databaseUrl,
   DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
   REDIS_URL: services.redisUrl,
-  REDIS_KEY_PREFIX: services.redisKeyPrefix,
   SIGNING_KEYS: signingKeys,
   // One process, like each peer.
   WORKERS: "1",
@@ -68,7 +68,7 @@ export const originEnvironment = (services: ServiceFacts, signingKeys: string): 
 });
 
 /** Starts the origin until it has created its tables. */
-export const migrate = async (services: ServiceFacts, signal: AbortSignal): Promise<void> => {
+export const migrate = async (services: Services, { signal }: Run): Promise<void> => {
   const origin = await startOrigin({
     name: "the origin",
     port: await freePort(),
@@ -79,25 +79,27 @@ export const migrate = async (services: ServiceFacts, signal: AbortSignal): Prom
 };
 
 /** @throws LocalError if it does not start */
-export const startBreakwater = async (services: ServiceFacts, signal: AbortSignal): Promise<Contestant> => {
+export const startBreakwater = async (services: Services, run: Run): Promise<Contestant> => {
   const title = "Breakwater's origin";
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;
   const request = (kind: Kind, n: number) => sealedRequest(signing.key, authority, edgeRequest(kind, n));
-  const process = await startServer({
-    name: title,
-    folder: projectFolder,
-    args: [join(projectFolder, "src/origin/main.ts")],
-    environment: {
-      ...originEnvironment(services, signing.text),
-      ORIGIN_AUTHORITIES: authority,
-      OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf("breakwater"),
-      OTEL_TRACES_SAMPLER_ARG: "0.1",
+  const process = await startServer(
+    {
+      name: title,
+      folder: projectFolder,
+      args: [join(projectFolder, "src/origin/main.ts")],
+      environment: {
+        ...originEnvironment(services, signing.text),
+        ORIGIN_AUTHORITIES: authority,
+        OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf("breakwater"),
+        OTEL_TRACES_SAMPLER_ARG: "0.1",
+      },
+      port,
+      readyRequest: () => request("select", 0),
     },
-    port,
-    readyRequest: () => request("select", 0),
-    signal,
-  });
+    run,
+  );
   return {
     id: "breakwater",
     title,

@@ -1,10 +1,11 @@
 /** The other stacks: their start and their requests. */
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
+import type { BenchOptions, Run } from "../support/bench.ts";
 import { installPeers, peersFolder } from "../support/install-peers.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
-import type { ServiceFacts } from "../support/services.ts";
+import type { Services } from "../support/services.ts";
 import {
   type Contestant,
   DATABASE_CONNECTIONS,
@@ -81,28 +82,30 @@ const telemetry = (id: string, instrumentations: string, collectorUrl: string): 
   OTEL_NODE_ENABLED_INSTRUMENTATIONS: instrumentations,
 });
 
-const startPeer = async (peer: Peer, services: ServiceFacts, signal: AbortSignal): Promise<Contestant> => {
+const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Contestant> => {
   const { id, title, program, instrumentations } = peer;
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
-  const process = await startServer({
-    name: title,
-    folder: peersFolder,
-    args: [
-      ...(instrumentations === undefined ? [] : ["--import", join(peersFolder, "telemetry.mjs")]),
-      join(peersFolder, program),
-    ],
-    environment: {
-      DATABASE_URL: services.databaseUrl,
-      DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
-      ...(instrumentations === undefined
-        ? {}
-        : telemetry(id, instrumentations, services.collector.urlOf(id))),
+  const process = await startServer(
+    {
+      name: title,
+      folder: peersFolder,
+      args: [
+        ...(instrumentations === undefined ? [] : ["--import", join(peersFolder, "telemetry.mjs")]),
+        join(peersFolder, program),
+      ],
+      environment: {
+        DATABASE_URL: services.databaseUrl,
+        DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
+        ...(instrumentations === undefined
+          ? {}
+          : telemetry(id, instrumentations, services.collector.urlOf(id))),
+      },
+      port,
+      readyRequest: () => peerRequest("select", 0, host),
     },
-    port,
-    readyRequest: () => peerRequest("select", 0, host),
-    signal,
-  });
+    run,
+  );
   return {
     id,
     title,
@@ -115,15 +118,11 @@ const startPeer = async (peer: Peer, services: ServiceFacts, signal: AbortSignal
 /**
  * Starts all of them, one after the other; installs them first if necessary.
  *
- * @param onStarted called with each as soon as it runs
  * @throws LocalError if one does not start
  */
-export const startPeers = async (
-  services: ServiceFacts,
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
-  onStarted: (contestant: Contestant) => void,
-): Promise<void> => {
-  await installPeers(signal, onProgress);
-  for (const peer of PEERS) onStarted(await startPeer(peer, services, signal));
+export const startPeers = async (services: Services, options: BenchOptions): Promise<Contestant[]> => {
+  await installPeers(options);
+  const contestants: Contestant[] = [];
+  for (const peer of PEERS) contestants.push(await startPeer(peer, services, options));
+  return contestants;
 };

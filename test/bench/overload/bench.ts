@@ -3,7 +3,6 @@
  * is made by construction, a number of slots with a fixed service time; neither server nor load generator is near its own
  * limits.
  */
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { goalTable, rounded } from "../support/comparison.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
@@ -75,42 +74,32 @@ const serverTable = (
     LOADS.map((load) => ["", ...cellRow(cellOf(measurements, isLimited, load), load, peak)]),
   );
 
-export const benchOverload: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchOverload: Bench = async (options) => {
+  const { isQuick, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    onProgress("starting the origin, with its limit and without …");
-    const contestants: Contestant[] = [];
-    for (const isLimited of [true, false]) {
-      const contestant = await startContestant(isLimited, signal);
-      stops.add(() => contestant.process.stop());
-      contestants.push(contestant);
-    }
-    const generator = startLoadGenerator();
-    stops.add(() => generator.close());
-    const idle = watchIdle();
-    const measurements = await measure({ contestants, generator, plan, signal, onProgress });
-    const machine = machineLine(idle());
+  onProgress("starting the origin, with its limit and without …");
+  const contestants = [await startContestant(true, options), await startContestant(false, options)];
+  const generator = startLoadGenerator(options);
+  const idle = watchIdle();
+  const measurements = await measure({ contestants, generator, plan, onProgress });
+  const machine = machineLine(idle());
 
-    const peak = peakOf(measurements);
-    const cell = (isLimited: boolean, load: Load) => cellOf(measurements, isLimited, load);
-    const figures = {
-      goodput_at_2x: rounded(usefulOf(cell(true, 2)) / peak),
-      accepted_p99_vs_half_load: rounded(p99Of(cell(true, 2)) / p99Of(cell(true, 0.5))),
-      goodput_at_2x_without_limit: rounded(usefulOf(cell(false, 2)) / peak),
-    };
-    const conditions = [
-      `${SLOTS} slots of ${SERVICE_MS} ms, ${CAPACITY_PER_S} requests/s by construction`,
-      `a useful response is 200 within ${DEADLINE_MS} ms, the deadline of each request`,
-      "work that has reached the backend takes its slot even if its client has gone, like a statement",
-      `Poisson arrivals, latency from when a request was due; ${plan.rounds} rounds of ${plan.measureMs} ms a cell, medians`,
-      "CPU: the server's, of one core; limit: at the end of a turn",
-      `if requests were sent late by more than the service time, ${SERVICE_MS} ms, the figures are the machine's`,
-      machine,
-    ];
-    const tables = contestants.map((contestant) => serverTable(measurements, contestant, peak));
-    return { figures, report: [...tables, goalTable(figures, GOALS), conditions.join("\n")].join("\n\n") };
-  } finally {
-    await stops.runAll();
-  }
+  const peak = peakOf(measurements);
+  const cell = (isLimited: boolean, load: Load) => cellOf(measurements, isLimited, load);
+  const figures = {
+    goodput_at_2x: rounded(usefulOf(cell(true, 2)) / peak),
+    accepted_p99_vs_half_load: rounded(p99Of(cell(true, 2)) / p99Of(cell(true, 0.5))),
+    goodput_at_2x_without_limit: rounded(usefulOf(cell(false, 2)) / peak),
+  };
+  const conditions = [
+    `${SLOTS} slots of ${SERVICE_MS} ms, ${CAPACITY_PER_S} requests/s by construction`,
+    `a useful response is 200 within ${DEADLINE_MS} ms, the deadline of each request`,
+    "work that has reached the backend takes its slot even if its client has gone, like a statement",
+    `Poisson arrivals, latency from when a request was due; ${plan.rounds} rounds of ${plan.measureMs} ms a cell, medians`,
+    "CPU: the server's, of one core; limit: at the end of a turn",
+    `if requests were sent late by more than the service time, ${SERVICE_MS} ms, the figures are the machine's`,
+    machine,
+  ];
+  const tables = contestants.map((contestant) => serverTable(measurements, contestant, peak));
+  return { figures, report: [...tables, goalTable(figures, GOALS), conditions.join("\n")].join("\n\n") };
 };

@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { createSigningKey, sealedRequest } from "../origin/sealed-request.ts";
+import type { Run } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
@@ -32,7 +33,7 @@ export interface Contestant {
   requests(count: number): Promise<RequestBatch>;
   state(): Promise<ServerState>;
   /** Waits until nothing of an earlier turn is left at the backend. */
-  untilIdle(signal: AbortSignal): Promise<void>;
+  untilIdle(): Promise<void>;
 }
 
 const signing = createSigningKey();
@@ -45,19 +46,21 @@ const sealed = (authority: string, timeoutMs: number): Promise<string> => {
 };
 
 /** @throws LocalError if it does not start */
-export const startContestant = async (isLimited: boolean, signal: AbortSignal): Promise<Contestant> => {
+export const startContestant = async (isLimited: boolean, run: Run): Promise<Contestant> => {
   const title = isLimited ? "with the limit" : "without it";
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;
-  const process = await startServer({
-    name: `the origin ${title}`,
-    folder: projectFolder,
-    args: [join(projectFolder, "test/bench/overload/server.ts")],
-    environment: { SIGNING_KEYS: signing.text, LIMIT: isLimited ? "on" : "off" },
-    port,
-    readyRequest: () => sealed(authority, READY_TIMEOUT_MS),
-    signal,
-  });
+  const process = await startServer(
+    {
+      name: `the origin ${title}`,
+      folder: projectFolder,
+      args: [join(projectFolder, "test/bench/overload/server.ts")],
+      environment: { SIGNING_KEYS: signing.text, LIMIT: isLimited ? "on" : "off" },
+      port,
+      readyRequest: () => sealed(authority, READY_TIMEOUT_MS),
+    },
+    run,
+  );
   const state = async (): Promise<ServerState> => {
     const headers = { host: "127.0.0.1" };
     const { body } = await exchange(port, rawRequest({ method: "GET", target: STATE_PATH, headers }));
@@ -72,8 +75,8 @@ export const startContestant = async (isLimited: boolean, signal: AbortSignal): 
       return requestBatch(await Promise.all(requests), false);
     },
     state,
-    untilIdle: async (idleSignal) => {
-      while ((await state()).load > 0) await pause(POLL_MS, undefined, { signal: idleSignal });
+    untilIdle: async () => {
+      while ((await state()).load > 0) await pause(POLL_MS, undefined, { signal: run.signal });
     },
   };
 };

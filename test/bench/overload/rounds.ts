@@ -84,7 +84,6 @@ export interface Measuring {
   readonly contestants: readonly Contestant[];
   readonly generator: LoadGenerator;
   readonly plan: Plan;
-  readonly signal: AbortSignal;
   readonly onProgress: (line: string) => void;
 }
 
@@ -92,15 +91,15 @@ const EXPECTED = new Set([503, 504]);
 
 /** @throws Error if a request ended in a way that no load explains */
 const turn = async (contestant: Contestant, load: Load, measuring: Measuring): Promise<Measurement> => {
-  const { generator, plan, signal } = measuring;
+  const { generator, plan } = measuring;
   const { isLimited, process } = contestant;
-  await contestant.untilIdle(signal);
+  await contestant.untilIdle();
   const perSecond = load * CAPACITY_PER_S;
   const lastsMs = plan.settleMs + plan.measureMs;
   const requests = await contestant.requests(Math.ceil((HEADROOM * perSecond * lastsMs) / 1_000));
   const before = await readCpuTime(process.pid);
   const { port } = process;
-  const trace = await generator.run({ port, requests, perSecond, connections: CONNECTIONS, lastsMs }, signal);
+  const trace = await generator.run({ port, requests, perSecond, connections: CONNECTIONS, lastsMs });
   const after = await readCpuTime(process.pid);
   const { limit } = await contestant.state();
   for (const [status, reason] of trace.reasons)

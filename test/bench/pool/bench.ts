@@ -2,7 +2,6 @@
  * `npm run bench pool`: how the edge spreads requests over faulty replicas, against nginx and HAProxy at their best, over
  * HTTP; and, in a simulation, what remains of it when many isolates each see a small part.
  */
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { type Figures, type Goal, goalTable, rounded } from "../support/comparison.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
@@ -131,40 +130,30 @@ const CONDITIONS = [
   "idle: of the whole machine; with hardly any, or if requests were sent late, the figures are the machine's: an edge\n  that gets less of a core than it needs falls behind its deadline first, because it needs the most",
 ];
 
-export const benchPool: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchPool: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
   const plan = isQuick ? QUICK_PLAN : FULL_PLAN;
-  const stops = new CleanupStack();
-  try {
-    const versions = await Promise.all([
-      programVersion("nginx"),
-      programVersion("haproxy"),
-      workerdVersion(),
-    ]);
-    const contestants = [await createBreakwater(), ...PROXIES];
-    onProgress("starting the replicas …");
-    const upstream = await startUpstream(signal);
-    stops.add(() => upstream.stop());
-    const generator = startLoadGenerator();
-    stops.add(() => generator.close());
-    const cells = await measureCells(plan, contestants, { upstream, generator, signal }, onProgress);
-    onProgress("simulating isolates …");
-    const isolateCells = measureIsolates(isQuick ? QUICK_SEEDS : SEEDS);
-    const figures = figuresOf(cells, isolateCells);
-    return {
-      figures,
-      report: [
-        ...Object.entries(plan).map(([entry, { scenario }]) =>
-          scenarioTable(
-            scenario.title,
-            cells.filter((cell) => cell.entry === entry),
-          ),
+  const versions = await Promise.all([programVersion("nginx"), programVersion("haproxy"), workerdVersion()]);
+  const contestants = [await createBreakwater(), ...PROXIES];
+  onProgress("starting the replicas …");
+  const upstream = await startUpstream(options);
+  const generator = startLoadGenerator(options);
+  const cells = await measureCells(plan, contestants, { upstream, generator, signal }, onProgress);
+  onProgress("simulating isolates …");
+  const isolateCells = measureIsolates(isQuick ? QUICK_SEEDS : SEEDS);
+  const figures = figuresOf(cells, isolateCells);
+  return {
+    figures,
+    report: [
+      ...Object.entries(plan).map(([entry, { scenario }]) =>
+        scenarioTable(
+          scenario.title,
+          cells.filter((cell) => cell.entry === entry),
         ),
-        isolateTable(isolateCells),
-        goalTable(figures, goalsOf(bestSlowP99Of(cells))),
-        [...CONDITIONS, ...versions, machineLine()].join("\n"),
-      ].join("\n\n"),
-    };
-  } finally {
-    await stops.runAll();
-  }
+      ),
+      isolateTable(isolateCells),
+      goalTable(figures, goalsOf(bestSlowP99Of(cells))),
+      [...CONDITIONS, ...versions, machineLine()].join("\n"),
+    ].join("\n\n"),
+  };
 };

@@ -23,21 +23,23 @@ export const createBreakwater = async (): Promise<Contestant> => {
     name: "Breakwater",
     isOurs: true,
     isChosen: true,
-    start: ({ folder, upstream, ports, signal }) =>
-      startWorkerd({
-        name: "Breakwater's edge",
-        script,
-        compatibilityDate: compatibility_date,
-        compatibilityFlags: compatibility_flags,
-        environment: {
-          ORIGINS: ports.map((port) => `http://127.0.0.1:${port}`).join(","),
-          SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
-          UPSTASH_REDIS_REST_URL: upstream.redisUrl,
-          UPSTASH_REDIS_REST_TOKEN: "bench",
+    start: ({ folder, upstream, ports }, run) =>
+      startWorkerd(
+        {
+          name: "Breakwater's edge",
+          script,
+          compatibilityDate: compatibility_date,
+          compatibilityFlags: compatibility_flags,
+          environment: {
+            ORIGINS: ports.map((port) => `http://127.0.0.1:${port}`).join(","),
+            SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
+            UPSTASH_REDIS_REST_URL: upstream.redisUrl,
+            UPSTASH_REDIS_REST_TOKEN: "bench",
+          },
+          folder,
+          readyRequest: READY_REQUEST,
         },
-        folder,
-        readyRequest: READY_REQUEST,
-        signal,
-      }),
+        run,
+      ),
   };
 };

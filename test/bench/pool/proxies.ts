@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import { freePort } from "../../../src/local/free-port.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
+import type { Run } from "../support/bench.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
 import { HEALTH_PATH } from "./replica.ts";
@@ -18,7 +19,6 @@ export interface StartOptions {
   readonly upstream: Upstream;
   /** The ports of the replicas to use. */
   readonly ports: readonly number[];
-  readonly signal: AbortSignal;
 }
 
 /** A program that spreads requests over replicas. */
@@ -28,7 +28,7 @@ export interface Contestant {
   /** Whether it is the setting of its product that stands for it in a short run. */
   readonly isChosen: boolean;
   /** @throws LocalError if it does not start */
-  start(options: StartOptions): Promise<ServerProcess>;
+  start(options: StartOptions, run: Run): Promise<ServerProcess>;
 }
 
 export const READY_REQUEST = rawRequest({
@@ -158,20 +158,22 @@ const proxy = (program: Program, name: string, balance: string, isChosen: boolea
   name,
   isOurs: false,
   isChosen,
-  start: async ({ folder, ports, signal }) => {
+  start: async ({ folder, ports }, run) => {
     const { configuration, args } = PRODUCTS[program];
     const port = await freePort();
     const file = join(folder, `${program}.conf`);
     await writeFile(file, configuration(port, ports, balance));
-    return await startServer({
-      name,
-      command: programPath(program),
-      args: args(folder, file),
-      folder,
-      port,
-      readyRequest: () => READY_REQUEST,
-      signal,
-    });
+    return await startServer(
+      {
+        name,
+        command: programPath(program),
+        args: args(folder, file),
+        folder,
+        port,
+        readyRequest: () => READY_REQUEST,
+      },
+      run,
+    );
   },
 });
 

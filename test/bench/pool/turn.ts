@@ -1,9 +1,7 @@
 /** Every scenario with its contestants, in rounds, taking turns; a contestant is started anew for each turn. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import { createFolder } from "../support/bench.ts";
 import type { LoadGenerator } from "../support/load-generator.ts";
 import { watchIdle } from "../support/machine.ts";
 import { median } from "../support/statistics.ts";
@@ -57,19 +55,18 @@ const runTurn = async (contestant: Contestant, scenario: Scenario, stage: Stage)
   const { replicas, isWriting, lastsMs } = scenario;
   const stops = new CleanupStack();
   try {
-    const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-pool-"));
-    stops.add(() => rm(folder, { recursive: true, force: true }));
+    const run = { signal, stops };
+    const folder = await createFolder(run);
     await upstream.order({ kind: "turn", replicas: upstream.ports.map((_, index) => index), mode: "ok" });
     const ports = upstream.ports.slice(0, replicas);
-    const { port, stop } = await contestant.start({ folder, upstream, ports, signal });
-    stops.add(stop);
+    const { port } = await contestant.start({ folder, upstream, ports }, run);
     const turn = { port, requests: reads(), connections: CONNECTIONS };
-    for (const first of FIRST) await generator.run({ ...turn, ...first }, signal);
+    for (const first of FIRST) await generator.run({ ...turn, ...first });
     await upstream.order({ kind: "forget" });
     const requests = isWriting ? writes(Math.ceil((HEADROOM * PER_SECOND * lastsMs) / 1_000)) : reads();
     const idle = watchIdle();
     const [trace, stepsAtMs] = await Promise.all([
-      generator.run({ ...turn, requests, perSecond: PER_SECOND, lastsMs }, signal),
+      generator.run({ ...turn, requests, perSecond: PER_SECOND, lastsMs }),
       takeSteps(scenario, stage),
     ]);
     const idleShare = idle();

@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
@@ -26,7 +27,6 @@ export interface Upstream {
   /** Its stand-in for Redis. */
   readonly redisUrl: string;
   order(order: Order): Promise<UpstreamState>;
-  stop(): Promise<void>;
 }
 
 const orderRequest = (order: Order): string =>
@@ -38,26 +38,23 @@ const orderRequest = (order: Order): string =>
   });
 
 /** @throws LocalError if it does not start */
-export const startUpstream = async (signal: AbortSignal): Promise<Upstream> => {
+export const startUpstream = async (run: Run): Promise<Upstream> => {
   const port = await freePort();
-  const server = await startServer({
-    name: "the replicas",
-    folder: projectFolder,
-    args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
-    port,
-    readyRequest: () => orderRequest({ kind: "forget" }),
-    signal,
-  });
+  await startServer(
+    {
+      name: "the replicas",
+      folder: projectFolder,
+      args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
+      port,
+      readyRequest: () => orderRequest({ kind: "forget" }),
+    },
+    run,
+  );
   const order = async (given: Order): Promise<UpstreamState> => {
     const { status, body } = await exchange(port, orderRequest(given));
     if (status !== 200) throw new Error(`the replicas answered ${status}`);
     return JSON.parse(body.toString());
   };
-  try {
-    const { ports } = await order({ kind: "forget" });
-    return { ports, redisUrl: `http://127.0.0.1:${port}`, order, stop: server.stop };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  const { ports } = await order({ kind: "forget" });
+  return { ports, redisUrl: `http://127.0.0.1:${port}`, order };
 };

@@ -1,9 +1,9 @@
 /** A stand-in for an OpenTelemetry collector, in a process of its own; see `collector-process.ts`. */
 import { fileURLToPath } from "node:url";
 import * as z from "zod/mini";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "./bench.ts";
 import { exchange } from "./exchange.ts";
 import { rawRequest } from "./request-batch.ts";
 import { startServer } from "./server-process.ts";
@@ -25,16 +25,17 @@ export interface Collector {
 const ASK = rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } });
 
 /** @throws LocalError if it does not start */
-export const startCollector = async (stops: CleanupStack, signal: AbortSignal): Promise<Collector> => {
-  const process = await startServer({
-    name: "the collector's stand-in",
-    folder: projectFolder,
-    args: [fileURLToPath(new URL("./collector-process.ts", import.meta.url))],
-    port: await freePort(),
-    readyRequest: () => ASK,
-    signal,
-  });
-  stops.add(() => process.stop());
+export const startCollector = async (run: Run): Promise<Collector> => {
+  const process = await startServer(
+    {
+      name: "the collector's stand-in",
+      folder: projectFolder,
+      args: [fileURLToPath(new URL("./collector-process.ts", import.meta.url))],
+      port: await freePort(),
+      readyRequest: () => ASK,
+    },
+    run,
+  );
   return {
     urlOf: (name) => `http://127.0.0.1:${process.port}/${name}`,
     sent: async () => {

@@ -3,14 +3,13 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
 import { isOnPath } from "../../../src/local/child-process.ts";
+import type { Run } from "./bench.ts";
 
 export interface Cores {
   /** Precedes a command that gets the core to itself. */
   readonly before: readonly string[];
   /** For the report. */
   readonly description: string;
-  /** Allows this process every core again. */
-  release(): Promise<void>;
 }
 
 const TIMEOUT_MS = 5_000;
@@ -26,18 +25,18 @@ const listed = (list: string): number[] =>
     return Array.from({ length: last - first + 1 }, (_, index) => first + index);
   });
 
-export const divideCores = async (): Promise<Cores> => {
+export const divideCores = async ({ stops }: Run): Promise<Cores> => {
   const status = await readFile("/proc/self/status", "utf8").catch(() => "");
   const all = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "";
   const [own, ...others] = listed(all);
   if (others.length === 0 || !isOnPath("taskset")) {
     const description = "no core of its own, which takes taskset and two cores";
-    return { before: [], description, release: async () => undefined };
+    return { before: [], description };
   }
   await moveTo(others.join(","));
+  stops.add(() => moveTo(all));
   return {
     before: ["taskset", "-c", String(own)],
     description: `pinned to core ${own}, all else to ${others.join(", ")}`,
-    release: async () => void (await moveTo(all)),
   };
 };

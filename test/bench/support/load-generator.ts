@@ -1,6 +1,7 @@
 /** The load generator: a thread of its own, so that nothing the benchmark does meanwhile delays a request. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
+import type { Run } from "./bench.ts";
 import { isGood, LAST_RESPONSES_MS, type Trace, type Turn } from "./load-turn.ts";
 import { percentile } from "./statistics.ts";
 
@@ -8,18 +9,18 @@ export interface LoadGenerator {
   /**
    * Runs one turn at a time.
    *
-   * @throws Error if the thread does not answer in time; the signal's reason. Then only `close` may follow.
+   * @throws Error if the thread does not answer in time; the signal's reason. Then no other turn may follow.
    */
-  run(turn: Turn, signal: AbortSignal): Promise<Trace>;
-  close(): Promise<void>;
+  run(turn: Turn): Promise<Trace>;
 }
 
 const THREAD_GRACE_MS = 5_000;
 
-export const startLoadGenerator = (): LoadGenerator => {
+export const startLoadGenerator = ({ signal, stops }: Run): LoadGenerator => {
   const worker = new Worker(new URL("./load-worker.ts", import.meta.url));
+  stops.add(() => worker.terminate());
   return {
-    run: async (turn, signal) => {
+    run: async (turn) => {
       const limitMs = turn.lastsMs + LAST_RESPONSES_MS + THREAD_GRACE_MS;
       const answer = once(worker, "message", {
         signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
@@ -30,7 +31,6 @@ export const startLoadGenerator = (): LoadGenerator => {
       if (trace === undefined) throw new Error("the load generator posted nothing");
       return trace;
     },
-    close: async () => void (await worker.terminate()),
   };
 };
 

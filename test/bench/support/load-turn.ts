@@ -148,9 +148,7 @@ class LoadTurn {
   }
 
   async #sendWhenFree(request: number, bytes: Uint8Array): Promise<void> {
-    while (this.#idle.length === 0) this.#idle.push(await this.#connect());
-    const connection = this.#idle.pop();
-    if (connection !== undefined) this.#write(connection, request, bytes);
+    this.#write(this.#idle.pop() ?? (await this.#connect()), request, bytes);
   }
 
   /** A request that is due, lost until its response comes. @returns its index */
@@ -171,6 +169,7 @@ class LoadTurn {
   }
 
   #answered(connection: Connection, { status, body, isLast }: ReadResponse): void {
+    if (connection.request === undefined) return this.#close(connection, "");
     this.#end(connection, status, isGood(status) ? "" : body.toString("utf8", 0, REASON_BYTES));
     const isClosedLoad = this.#turn.perSecond === undefined;
     if (isLast) {

@@ -1,5 +1,6 @@
 /** The measurement: every cell in each round, in changing order, and the tables of its results. */
 import { setTimeout as pause } from "node:timers/promises";
+import type { BenchOptions } from "./bench.ts";
 import { comparedByRound, type Measurement, range } from "./comparison.ts";
 import { type LoadGenerator, loadResult } from "./load-generator.ts";
 import { cpuShare, readCpuTime } from "./machine.ts";
@@ -35,8 +36,6 @@ export interface Measuring {
   readonly groups: readonly (readonly Cell[])[];
   readonly load: LoadGenerator;
   readonly plan: Plan;
-  readonly signal: AbortSignal;
-  readonly onProgress: (line: string) => void;
 }
 
 export interface Measured {
@@ -51,7 +50,10 @@ const ASSUMED_PER_SECOND = 7_000;
 const HEADROOM = 1.5;
 
 /** @throws Error that names the cell, if a request failed */
-export const measure = async ({ groups, load, plan, signal, onProgress }: Measuring): Promise<Measured> => {
+export const measure = async (
+  { groups, load, plan }: Measuring,
+  { signal, onProgress }: BenchOptions,
+): Promise<Measured> => {
   const fastest = new Map<string, number>();
   const answered = new Map<string, number>();
 
@@ -62,7 +64,7 @@ export const measure = async ({ groups, load, plan, signal, onProgress }: Measur
     const perSecond = (fastest.get(id) ?? ASSUMED_PER_SECOND) * HEADROOM;
     const batch = await requests(Math.ceil((perSecond * lastsMs) / 1_000));
     const before = await readCpuTime(pid);
-    const trace = await load.run({ port, requests: batch, connections: plan.connections, lastsMs }, signal);
+    const trace = await load.run({ port, requests: batch, connections: plan.connections, lastsMs });
     const loaded = await readCpuTime(pid);
     const result = loadResult([title, ...tail()].join("\n"), trace, settleMs);
     if (plan.drainMs > 0) await pause(plan.drainMs, undefined, { signal });

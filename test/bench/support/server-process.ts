@@ -1,6 +1,7 @@
 /** A program under test that listens on a port of 127.0.0.1, and ends with the benchmark. */
 import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
+import type { Run } from "./bench.ts";
 import { exchange } from "./exchange.ts";
 
 export interface ServerOptions {
@@ -20,7 +21,6 @@ export interface ServerOptions {
   readonly before?: readonly string[];
   /** Receives its standard output: a file or a named pipe. @default /dev/null */
   readonly log?: string;
-  readonly signal: AbortSignal;
 }
 
 export interface ServerProcess {
@@ -29,7 +29,6 @@ export interface ServerProcess {
   readonly pid: number;
   /** The last lines of its standard error. */
   tail(): readonly string[];
-  stop(): Promise<void>;
 }
 
 const START_TIMEOUT_MS = 30_000;
@@ -40,9 +39,9 @@ const POLL_MS = 30;
 const LOGGED = 'log="$0"; exec "$@" >"$log"';
 
 /** @throws LocalError if it ends or does not answer with 200 within 30 s */
-export const startServer = async (options: ServerOptions): Promise<ServerProcess> => {
+export const startServer = async (options: ServerOptions, { signal, stops }: Run): Promise<ServerProcess> => {
   const { name, command = process.execPath, args, folder, environment, port, readyRequest } = options;
-  const { before = [], log = "/dev/null", signal } = options;
+  const { before = [], log = "/dev/null" } = options;
   const child = spawnChild({
     name,
     command: "/bin/sh",
@@ -58,24 +57,19 @@ export const startServer = async (options: ServerOptions): Promise<ServerProcess
     },
   });
   const { pid, tail } = child;
-  const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });
-  try {
-    const deadlineMs = performance.now() + START_TIMEOUT_MS;
-    for (;;) {
-      signal.throwIfAborted();
-      const answer = await exchange(port, await readyRequest()).then(
-        ({ status, body }) => (status === 200 ? "ready" : `${status} ${body}`),
-        String,
-      );
-      if (answer === "ready") return { name, port, pid, tail, stop };
-      const isGone = await child.exitsWithin(POLL_MS);
-      const output = tail().join("\n");
-      if (isGone) throw new LocalError(`${name} ended during its start: ${output || "no output"}`);
-      if (performance.now() > deadlineMs)
-        throw new LocalError(`${name} was not ready in time: ${answer}\n${output}`);
-    }
-  } catch (error) {
-    await stop();
-    throw error;
+  stops.add(() => child.stop({ timeoutMs: STOP_TIMEOUT_MS }));
+  const deadlineMs = performance.now() + START_TIMEOUT_MS;
+  for (;;) {
+    signal.throwIfAborted();
+    const answer = await exchange(port, await readyRequest()).then(
+      ({ status, body }) => (status === 200 ? "ready" : `${status} ${body}`),
+      String,
+    );
+    if (answer === "ready") return { name, port, pid, tail };
+    const isGone = await child.exitsWithin(POLL_MS);
+    const output = tail().join("\n");
+    if (isGone) throw new LocalError(`${name} ended during its start: ${output || "no output"}`);
+    if (performance.now() > deadlineMs)
+      throw new LocalError(`${name} was not ready in time: ${answer}\n${output}`);
   }
 };

@@ -1,31 +1,23 @@
 /** PostgreSQL and Redis of a run's own, and a collector, shared by the servers under test. */
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Redis } from "ioredis";
 import pg from "pg";
 import { isOnPath, startServer } from "../../../src/local/child-process.ts";
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import { erasePostgres, startPostgres } from "../../../src/local/postgres.ts";
 import { connectRedis } from "../../../src/local/redis.ts";
 import { createDatabase } from "../../support/database.ts";
+import { type BenchOptions, createFolder, type Run } from "./bench.ts";
 import { type Collector, startCollector } from "./collector.ts";
 
-export interface ServiceFacts {
+export interface Services {
   /** A database of the run's own. */
   readonly databaseUrl: string;
   readonly redisUrl: string;
-  readonly redisKeyPrefix: string;
   readonly collector: Collector;
   /** Servers, versions and durability, for the report. */
   readonly description: string;
-}
-
-export interface Services extends ServiceFacts {
-  stop(): Promise<void>;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -45,20 +37,11 @@ export const withClient = async <T>(url: string, work: (client: pg.Client) => Pr
   }
 };
 
-const startEmbedded = async (
-  stops: CleanupStack,
-  signal: AbortSignal,
-  onNotice: (line: string) => void,
-): Promise<string> => {
-  const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-"));
-  stops.add(() => rm(folder, { recursive: true, force: true }));
-  stops.add(() => erasePostgres(join(folder, "postgres")));
-  const postgres = await startPostgres({
-    folder: join(folder, "postgres"),
-    durable: true,
-    signal,
-    onNotice,
-  });
+/** Durable. @returns its URL */
+const startEmbedded = async ({ signal, stops, onProgress }: BenchOptions): Promise<string> => {
+  const folder = join(await createFolder({ signal, stops }), "postgres");
+  stops.add(() => erasePostgres(folder));
+  const postgres = await startPostgres({ folder, signal, onNotice: onProgress });
   stops.add(() => postgres.stop());
   return postgres.url;
 };
@@ -67,35 +50,24 @@ const SETTINGS = `
   SELECT format('PostgreSQL %s, synchronous_commit %s, fsync %s', current_setting('server_version'),
     current_setting('synchronous_commit'), current_setting('fsync')) AS server`;
 
-const dropKeys = async (url: string, prefix: string): Promise<void> => {
-  const redis = new Redis(url);
-  for await (const keys of redis.scanStream({ match: `${prefix}*`, count: 1_000 }))
-    if (keys.length > 0) await redis.del(...keys);
-  redis.disconnect();
-};
-
-/** `redis-server` if it is on the PATH, otherwise the server of TEST_REDIS_URL. @returns its URL */
-const startRedis = async (stops: CleanupStack, keyPrefix: string, signal: AbortSignal): Promise<string> => {
-  const given = process.env["TEST_REDIS_URL"];
-  if (isOnPath("redis-server")) {
-    const port = await freePort();
-    const settings = { bind: "127.0.0.1", port: String(port), save: "", appendonly: "no", dir: tmpdir() };
-    const server = await startServer(
-      {
-        name: "redis-server",
-        command: "redis-server",
-        args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
-        endsWithParent: "SIGTERM",
-      },
-      (line) => line.includes("Ready to accept connections"),
-      { timeoutMs: TIMEOUT_MS, signal },
-    );
-    stops.add(() => server.stop());
-    return `redis://127.0.0.1:${port}`;
-  }
-  if (!given) throw new LocalError("no Redis: put redis-server on the PATH, or set TEST_REDIS_URL=redis://…");
-  stops.add(() => dropKeys(given, keyPrefix));
-  return given;
+/** @returns its URL */
+const startRedis = async ({ signal, stops }: Run): Promise<string> => {
+  if (!isOnPath("redis-server"))
+    throw new LocalError("no Redis: this benchmark needs redis-server on the PATH");
+  const port = await freePort();
+  const settings = { bind: "127.0.0.1", port: String(port), save: "", appendonly: "no", dir: tmpdir() };
+  const server = await startServer(
+    {
+      name: "redis-server",
+      command: "redis-server",
+      args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+      endsWithParent: "SIGTERM",
+    },
+    (line) => line.includes("Ready to accept connections"),
+    { timeoutMs: TIMEOUT_MS, signal },
+  );
+  stops.add(() => server.stop());
+  return `redis://127.0.0.1:${port}`;
 };
 
 /**
@@ -103,33 +75,18 @@ const startRedis = async (stops: CleanupStack, keyPrefix: string, signal: AbortS
  *
  * @throws LocalError if a service does not start
  */
-export const startServices = async (
-  signal: AbortSignal,
-  onNotice: (line: string) => void,
-): Promise<Services> => {
-  const stops = new CleanupStack();
-  try {
-    const given = process.env["DATABASE_URL"] || process.env["TEST_DATABASE_URL"];
-    const database = await createDatabase(given || (await startEmbedded(stops, signal, onNotice)));
-    stops.add(() => database.drop());
-    const redisKeyPrefix = `breakwater_bench_${randomBytes(6).toString("hex")}:`;
-    const redisUrl = await startRedis(stops, redisKeyPrefix, signal);
-    const redis = await connectRedis(redisUrl);
-    await redis.stop();
-    const collector = await startCollector(stops, signal);
-    const { rows } = await withClient(database.url, (client) => client.query(SETTINGS));
-    const description = `${rows[0]?.server} (${given ? "given" : "embedded"}); Redis ${redis.version}`;
-    onNotice(description);
-    return {
-      databaseUrl: database.url,
-      redisUrl,
-      redisKeyPrefix,
-      collector,
-      description,
-      stop: () => stops.runAll(),
-    };
-  } catch (error) {
-    await stops.runAll();
-    throw error;
-  }
+export const startServices = async (options: BenchOptions): Promise<Services> => {
+  const { stops, onProgress } = options;
+  onProgress("starting PostgreSQL and Redis …");
+  const given = process.env["DATABASE_URL"] || process.env["TEST_DATABASE_URL"];
+  const database = await createDatabase(given || (await startEmbedded(options)));
+  stops.add(() => database.drop());
+  const redisUrl = await startRedis(options);
+  const redis = await connectRedis(redisUrl);
+  await redis.stop();
+  const collector = await startCollector(options);
+  const { rows } = await withClient(database.url, (client) => client.query(SETTINGS));
+  const description = `${rows[0]?.server} (${given ? "given" : "embedded"}); Redis ${redis.version}`;
+  onProgress(description);
+  return { databaseUrl: database.url, redisUrl, collector, description };
 };

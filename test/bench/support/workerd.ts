@@ -6,10 +6,11 @@ import { promisify } from "node:util";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "./bench.ts";
 import { type ServerOptions, type ServerProcess, startServer } from "./server-process.ts";
 
 export interface WorkerdOptions
-  extends Pick<ServerOptions, "name" | "folder" | "before" | "log" | "signal">,
+  extends Pick<ServerOptions, "name" | "folder" | "before" | "log">,
     Omit<EdgeBundle, "path"> {
   /** The Worker's only module. */
   readonly script: string;
@@ -58,18 +59,21 @@ const config :Workerd.Config = (
  * @param options with an empty folder for its files
  * @throws LocalError if it ends or does not answer with 200 in time
  */
-export const startWorkerd = async (options: WorkerdOptions): Promise<ServerProcess> => {
+export const startWorkerd = async (options: WorkerdOptions, run: Run): Promise<ServerProcess> => {
   const { script, folder, readyRequest, inspectorPort } = options;
   const port = await freePort();
   await writeFile(join(folder, "worker.js"), script);
   await writeFile(join(folder, "config.capnp"), configuration(port, options));
   const inspector = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
-  return await startServer({
-    ...options,
-    command: WORKERD,
-    args: ["serve", ...inspector, "config.capnp"],
-    environment: {},
-    port,
-    readyRequest: () => readyRequest,
-  });
+  return await startServer(
+    {
+      ...options,
+      command: WORKERD,
+      args: ["serve", ...inspector, "config.capnp"],
+      environment: {},
+      port,
+      readyRequest: () => readyRequest,
+    },
+    run,
+  );
 };

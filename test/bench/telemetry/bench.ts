@@ -2,6 +2,7 @@
  * `npm run bench telemetry`: what logs, metrics and traces cost a request, at the edge and at the origin. The results are
  * ratios and differences within a round.
  */
+import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
 import { machineLine, watchIdle } from "../support/machine.ts";
 import { benchEdgeTelemetry } from "./edge.ts";
@@ -9,7 +10,9 @@ import { benchOriginTelemetry } from "./origin.ts";
 
 export const benchTelemetry: Bench = async (options) => {
   const idle = watchIdle();
-  const edge = await benchEdgeTelemetry(options);
+  const edgeStops = new CleanupStack();
+  // The edge's servers would disturb the origin's measurement.
+  const edge = await benchEdgeTelemetry({ ...options, stops: edgeStops }).finally(() => edgeStops.runAll());
   const origin = await benchOriginTelemetry(options);
   return {
     figures: { ...edge.figures, ...origin.figures },

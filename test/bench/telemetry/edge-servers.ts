@@ -2,16 +2,17 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { emptyBlocklist } from "../edge/blocked.ts";
 import type { Client } from "../edge/clients.ts";
+import { publish } from "../edge/published.ts";
 import { edgeEnvironment } from "../edge/servers.ts";
-import { type EdgeBenchStore, publish } from "../edge/store.ts";
+import type { Run } from "../support/bench.ts";
 import type { Collector } from "../support/collector.ts";
 import type { Cores } from "../support/cores.ts";
 import type { ServerProcess } from "../support/server-process.ts";
+import type { BenchStore } from "../support/store.ts";
 import { bareHandler, bareWorker, bundleWorker } from "../support/worker-scripts.ts";
 import { startWorkerd } from "../support/workerd.ts";
 import { startLogReader } from "./log-reader.ts";
@@ -88,7 +89,7 @@ ${bareHandler(originUrl, "console.log(line);")}export default handler;`,
 export interface EdgeSurroundings {
   readonly scripts: EdgeScripts;
   readonly bundle: EdgeBundle;
-  readonly store: EdgeBenchStore;
+  readonly store: BenchStore;
   readonly clients: readonly Client[];
   /** The URL of the origin's stand-in. */
   readonly originUrl: string;
@@ -97,38 +98,37 @@ export interface EdgeSurroundings {
   /** For the files of the servers. */
   readonly folder: string;
   readonly readyRequest: string;
-  readonly signal: AbortSignal;
 }
 
-/** @throws LocalError if it does not start; otherwise `stops` stops it */
+/** @throws LocalError if it does not start */
 export const startCellServer = async (
   { id, title, script, settings }: EdgeCell,
   surroundings: EdgeSurroundings,
-  stops: CleanupStack,
+  run: Run,
 ): Promise<ServerProcess> => {
-  const { scripts, bundle, store, clients, originUrl, collector, cores, readyRequest, signal } = surroundings;
+  const { scripts, bundle, store, clients, originUrl, collector, cores, readyRequest } = surroundings;
   const folder = join(surroundings.folder, id);
   await mkdir(folder);
   const isEdge = script === "deployed" || script === "withoutTelemetry";
   const keyPrefix = `bench_${id}:`;
   if (isEdge) await publish(store, { keyPrefix, clients, blocklist: emptyBlocklist() });
   const log = join(folder, "log");
-  await startLogReader(log, stops);
-  const process = await startWorkerd({
-    name: title,
-    script: scripts[script],
-    compatibilityDate: bundle.compatibilityDate,
-    compatibilityFlags: script === "instrumented" ? ["nodejs_compat"] : bundle.compatibilityFlags,
-    environment: {
-      ...(isEdge ? edgeEnvironment(store, originUrl, keyPrefix) : {}),
-      ...settings(collector.urlOf(id)),
+  await startLogReader(log, run);
+  return await startWorkerd(
+    {
+      name: title,
+      script: scripts[script],
+      compatibilityDate: bundle.compatibilityDate,
+      compatibilityFlags: script === "instrumented" ? ["nodejs_compat"] : bundle.compatibilityFlags,
+      environment: {
+        ...(isEdge ? edgeEnvironment(store, originUrl, keyPrefix) : {}),
+        ...settings(collector.urlOf(id)),
+      },
+      folder,
+      before: cores.before,
+      log,
+      readyRequest,
     },
-    folder,
-    before: cores.before,
-    log,
-    readyRequest,
-    signal,
-  });
-  stops.add(() => process.stop());
-  return process;
+    run,
+  );
 };

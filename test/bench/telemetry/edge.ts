@@ -2,17 +2,14 @@
  * What telemetry costs at the edge: the Worker as deployed, in `workerd serve`, with each part of it on and off, and a
  * package for Workers around one that only forwards. All run all the time and take turns.
  */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { bundleEdge } from "../../../src/local/edge.ts";
 import { type Client, clientOf, createClients, DISTINCT, orderRequest } from "../edge/clients.ts";
 import { assertAnswered } from "../edge/probe.ts";
+import { keyRecords } from "../edge/published.ts";
 import { startStandIn } from "../edge/stand-in.ts";
-import { keyRecords, startStore } from "../edge/store.ts";
-import type { Bench } from "../support/bench.ts";
+import { type Bench, createFolder } from "../support/bench.ts";
 import { type SentTelemetry, startCollector } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf, hasGoal } from "../support/comparison.ts";
 import { divideCores } from "../support/cores.ts";
@@ -28,6 +25,7 @@ import {
   type Plan,
   planLine,
 } from "../support/rounds.ts";
+import { startStore } from "../support/store.ts";
 import { workerdVersion } from "../support/workerd.ts";
 import { type EdgeCell, edgeScripts, startCellServer } from "./edge-servers.ts";
 
@@ -140,63 +138,55 @@ const spanNotes = (
     }),
   );
 
-export const benchEdgeTelemetry: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchEdgeTelemetry: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-telemetry-"));
-    stops.add(() => rm(folder, { recursive: true, force: true }));
-    onProgress("bundling the edge …");
-    const bundle = await bundleEdge(signal, join(folder, "bundle"));
-    const cores = await divideCores();
-    stops.add(() => cores.release());
+  const folder = await createFolder(options);
+  onProgress("bundling the edge …");
+  const bundle = await bundleEdge(signal, join(folder, "bundle"));
+  const cores = await divideCores(options);
 
-    onProgress("starting the edge's servers …");
-    const store = await startStore(stops, signal);
-    const clients = createClients();
-    const standIn = await startStandIn(keyRecords(clients), "", signal);
-    stops.add(() => standIn.stop());
-    const collector = await startCollector(stops, signal);
-    const originUrl = `http://127.0.0.1:${standIn.port}`;
-    const scripts = await edgeScripts(bundle, originUrl);
-    const requests = Array.from({ length: DISTINCT }, (_, n) => requestOf(clients, n));
-    const batch = requestBatch(requests, true);
-    const readyRequest = requestOf(clients, 0);
-    const servers = { bundle, store, clients, originUrl, collector, cores, folder, signal };
-    const cells: Cell[] = [];
-    for (const cell of [...EDGE_CELLS, ...PACKAGE_CELLS]) {
-      if (isQuick && !QUICK_CELLS.has(cell.id)) continue;
-      const process = await startCellServer(cell, { ...servers, scripts, readyRequest }, stops);
-      await assertAnswered(cell.title, process.port, requests.slice(0, clients.length));
-      cells.push({ id: cell.id, title: cell.title, process, requests: () => batch });
-    }
-
-    const load = startLoadGenerator();
-    stops.add(() => load.close());
-    const before = await collector.sent();
-    const { measurements, answered } = await measure({ groups: [cells], load, plan, signal, onProgress });
-    const notes = spanNotes(before, await collector.sent(), answered);
-    const resident = cells.map(async ({ title, process }) => `${title} ${await residentMib(process.pid)}`);
-    const kib = {
-      edge_bundle_gzip_kib: gzipKib(scripts.deployed),
-      edge_bundle_without_telemetry_gzip_kib: gzipKib(scripts.withoutTelemetry),
-      package_bundle_gzip_kib: gzipKib(scripts.instrumented) - gzipKib(scripts.bare),
-    };
-    return {
-      figures: { ...figuresOf(measurements, COMPARISONS), ...kib },
-      report: [
-        cellTable("THE EDGE", measurements, EDGE_CELLS, "off", notes),
-        cellTable("a bare Worker", measurements, PACKAGE_CELLS, "bare", notes),
-        comparisonTable(measurements, COMPARISONS, { figures: kib }),
-        [
-          planLine(plan),
-          ...heldBack(measurements, cells),
-          `resident memory at the end: ${(await Promise.all(resident)).join("; ")}`,
-          `${await workerdVersion()}, ${cores.description}; its log goes to a pipe that is read`,
-        ].join("\n"),
-      ].join("\n\n"),
-    };
-  } finally {
-    await stops.runAll();
+  onProgress("starting the edge's servers …");
+  const store = await startStore(options);
+  const clients = createClients();
+  const standIn = await startStandIn(keyRecords(clients), "", options);
+  const collector = await startCollector(options);
+  const originUrl = `http://127.0.0.1:${standIn.port}`;
+  const scripts = await edgeScripts(bundle, originUrl);
+  const requests = Array.from({ length: DISTINCT }, (_, n) => requestOf(clients, n));
+  const batch = requestBatch(requests, true);
+  const readyRequest = requestOf(clients, 0);
+  const servers = { bundle, store, clients, originUrl, collector, cores, folder };
+  const cells: Cell[] = [];
+  for (const cell of [...EDGE_CELLS, ...PACKAGE_CELLS]) {
+    if (isQuick && !QUICK_CELLS.has(cell.id)) continue;
+    const process = await startCellServer(cell, { ...servers, scripts, readyRequest }, options);
+    await assertAnswered(cell.title, process.port, requests.slice(0, clients.length));
+    cells.push({ id: cell.id, title: cell.title, process, requests: () => batch });
   }
+
+  const load = startLoadGenerator(options);
+  const before = await collector.sent();
+  const { measurements, answered } = await measure({ groups: [cells], load, plan }, options);
+  const notes = spanNotes(before, await collector.sent(), answered);
+  const resident = cells.map(async ({ title, process }) => `${title} ${await residentMib(process.pid)}`);
+  const kib = {
+    edge_bundle_gzip_kib: gzipKib(scripts.deployed),
+    edge_bundle_without_telemetry_gzip_kib: gzipKib(scripts.withoutTelemetry),
+    package_bundle_gzip_kib: gzipKib(scripts.instrumented) - gzipKib(scripts.bare),
+  };
+  return {
+    figures: { ...figuresOf(measurements, COMPARISONS), ...kib },
+    report: [
+      cellTable("THE EDGE", measurements, EDGE_CELLS, "off", notes),
+      cellTable("a bare Worker", measurements, PACKAGE_CELLS, "bare", notes),
+      comparisonTable(measurements, COMPARISONS, { figures: kib }),
+      [
+        planLine(plan),
+        ...heldBack(measurements, cells),
+        `resident memory at the end: ${(await Promise.all(resident)).join("; ")}`,
+        `${await workerdVersion()}, ${cores.description}; its log goes to a pipe that is read`,
+      ].join("\n"),
+    ].join("\n\n"),
+  };
 };

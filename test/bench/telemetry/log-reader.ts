@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { spawnChild } from "../../../src/local/child-process.ts";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import type { Run } from "../support/bench.ts";
 
 const TIMEOUT_MS = 5_000;
 const STOP_TIMEOUT_MS = 2_000;
@@ -13,7 +13,7 @@ const STOP_TIMEOUT_MS = 2_000;
  * @param path of the pipe, for a server's standard output
  * @throws Error if the system has no named pipes
  */
-export const startLogReader = async (path: string, stops: CleanupStack): Promise<void> => {
+export const startLogReader = async (path: string, { stops }: Run): Promise<void> => {
   await promisify(execFile)("mkfifo", [path], { timeout: TIMEOUT_MS });
   const child = spawnChild({
     name: "the log's reader",

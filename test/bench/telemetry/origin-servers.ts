@@ -1,16 +1,16 @@
 /** The real origin, once for each setting of its telemetry, with requests as the edge sends them. */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { originEnvironment, UNCACHED } from "../origin/breakwater.ts";
 import { createSigningKey, sealedRequest } from "../origin/sealed-request.ts";
 import { hotProductIdOf, productIdOf } from "../origin/workload.ts";
+import type { Run } from "../support/bench.ts";
 import type { Cores } from "../support/cores.ts";
 import { type RequestBatch, requestBatch } from "../support/request-batch.ts";
 import { type ServerProcess, startServer } from "../support/server-process.ts";
-import type { ServiceFacts } from "../support/services.ts";
+import type { Services } from "../support/services.ts";
 import { startLogReader } from "./log-reader.ts";
 
 /** `none`: without any telemetry, which takes a change of the program; `off`: metrics alone, the default. */
@@ -27,11 +27,10 @@ export interface Origin {
 }
 
 export interface OriginSurroundings {
-  readonly services: ServiceFacts;
+  readonly services: Services;
   readonly cores: Cores;
   /** For the pipes of logs. */
   readonly folder: string;
-  readonly signal: AbortSignal;
 }
 
 const signing = createSigningKey();
@@ -49,37 +48,38 @@ const requestOf = (authority: string, route: OriginRoute, n: number, isSampled: 
   });
 };
 
-/** @throws LocalError if it does not start; otherwise `stops` stops it */
+/** @throws LocalError if it does not start */
 export const startOriginServer = async (
   server: OriginServer,
-  { services, cores, folder, signal }: OriginSurroundings,
-  stops: CleanupStack,
+  { services, cores, folder }: OriginSurroundings,
+  run: Run,
 ): Promise<Origin> => {
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;
   const log = join(folder, server);
-  await startLogReader(log, stops);
+  await startLogReader(log, run);
   const isExporting = server === "traces" || server === "on";
-  const process = await startServer({
-    name: `the origin (${server})`,
-    folder: projectFolder,
-    args: [
-      ...(server === "none" ? ["--import", WITHOUT_TELEMETRY] : []),
-      join(projectFolder, "src/origin/main.ts"),
-    ],
-    environment: {
-      ...originEnvironment(services, signing.text),
-      ORIGIN_AUTHORITIES: authority,
-      ACCESS_LOG: String(server === "log" || server === "on"),
-      ...(isExporting && { OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf(server) }),
+  const process = await startServer(
+    {
+      name: `the origin (${server})`,
+      folder: projectFolder,
+      args: [
+        ...(server === "none" ? ["--import", WITHOUT_TELEMETRY] : []),
+        join(projectFolder, "src/origin/main.ts"),
+      ],
+      environment: {
+        ...originEnvironment(services, signing.text),
+        ORIGIN_AUTHORITIES: authority,
+        ACCESS_LOG: String(server === "log" || server === "on"),
+        ...(isExporting && { OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf(server) }),
+      },
+      port,
+      before: cores.before,
+      log,
+      readyRequest: () => requestOf(authority, "statement", 0, false),
     },
-    port,
-    before: cores.before,
-    log,
-    readyRequest: () => requestOf(authority, "statement", 0, false),
-    signal,
-  });
-  stops.add(() => process.stop());
+    run,
+  );
   return {
     process,
     requests: async (route, sampledIn, count) => {

@@ -1,11 +1,7 @@
 /** What telemetry costs at the origin: the real program several times, on one database, taking turns under load. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { migrate } from "../origin/breakwater.ts";
 import { insertProducts } from "../origin/products.ts";
-import type { Bench } from "../support/bench.ts";
+import { type Bench, createFolder } from "../support/bench.ts";
 import { assertSent } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf, hasGoal } from "../support/comparison.ts";
 import { divideCores } from "../support/cores.ts";
@@ -96,55 +92,46 @@ const originOf = (origins: ReadonlyMap<OriginServer, Origin>, server: OriginServ
   return origin;
 };
 
-export const benchOriginTelemetry: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchOriginTelemetry: Bench = async (options) => {
+  const { isQuick, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-telemetry-"));
-    stops.add(() => rm(folder, { recursive: true, force: true }));
-    const cores = await divideCores();
-    stops.add(() => cores.release());
-    onProgress("starting PostgreSQL, Redis and the origins …");
-    const services = await startServices(signal, onProgress);
-    stops.add(() => services.stop());
-    await migrate(services, signal);
-    await insertProducts(services.databaseUrl);
-    const { collector } = services;
-    onProgress("measuring in one process …");
-    const inProcess = await measureInProcess(collector.urlOf("in-process"), isQuick ? 30 : 100);
-    const origins = new Map<OriginServer, Origin>();
-    for (const server of ORIGIN_SERVERS)
-      origins.set(server, await startOriginServer(server, { services, cores, folder, signal }, stops));
+  const folder = await createFolder(options);
+  const cores = await divideCores(options);
+  const services = await startServices(options);
+  await migrate(services, options);
+  await insertProducts(services.databaseUrl);
+  const { collector } = services;
+  onProgress("measuring in one process …");
+  const inProcess = await measureInProcess(collector.urlOf("in-process"), isQuick ? 30 : 100);
+  const origins = new Map<OriginServer, Origin>();
+  for (const server of ORIGIN_SERVERS)
+    origins.set(server, await startOriginServer(server, { services, cores, folder }, options));
 
-    const cells = [...TRIVIAL_CELLS, ...STATEMENT_CELLS]
-      .filter(({ id }) => !isQuick || GOAL_CELLS.has(id))
-      .map(({ id, title, server, route, sampledIn }): Cell => {
-        const { process, requests } = originOf(origins, server);
-        return { id, title, process, requests: (count) => requests(route, sampledIn, count) };
-      });
-    const load = startLoadGenerator();
-    stops.add(() => load.close());
-    const { measurements } = await measure({ groups: [cells], load, plan, signal, onProgress });
-    const sent = Object.entries(await assertSent(collector, ["on"]));
-    return {
-      figures: { ...inProcess.figures, ...figuresOf(measurements, COMPARISONS) },
-      report: [
-        "THE ORIGIN",
-        inProcess.report,
-        cellTable("from memory", measurements, TRIVIAL_CELLS, "trivial_none_0"),
-        cellTable("with a SELECT", measurements, STATEMENT_CELLS, "statement_none_0"),
-        comparisonTable(measurements, COMPARISONS),
-        [
-          planLine(plan),
-          ...heldBack(measurements, cells),
-          `spans that the collector has received: ${sent.map(([name, { spans, requests }]) => `${name} ${spans} in ${requests} batches`).join(", ")}`,
-          `${cores.description}; the log goes to a pipe that is read`,
-          "GET /v1/products/:id from memory, and from the database; all requests are signed",
-          services.description,
-        ].join("\n"),
-      ].join("\n\n"),
-    };
-  } finally {
-    await stops.runAll();
-  }
+  const cells = [...TRIVIAL_CELLS, ...STATEMENT_CELLS]
+    .filter(({ id }) => !isQuick || GOAL_CELLS.has(id))
+    .map(({ id, title, server, route, sampledIn }): Cell => {
+      const { process, requests } = originOf(origins, server);
+      return { id, title, process, requests: (count) => requests(route, sampledIn, count) };
+    });
+  const load = startLoadGenerator(options);
+  const { measurements } = await measure({ groups: [cells], load, plan }, options);
+  const sent = Object.entries(await assertSent(collector, ["on"]));
+  return {
+    figures: { ...inProcess.figures, ...figuresOf(measurements, COMPARISONS) },
+    report: [
+      "THE ORIGIN",
+      inProcess.report,
+      cellTable("from memory", measurements, TRIVIAL_CELLS, "trivial_none_0"),
+      cellTable("with a SELECT", measurements, STATEMENT_CELLS, "statement_none_0"),
+      comparisonTable(measurements, COMPARISONS),
+      [
+        planLine(plan),
+        ...heldBack(measurements, cells),
+        `spans that the collector has received: ${sent.map(([name, { spans, requests }]) => `${name} ${spans} in ${requests} batches`).join(", ")}`,
+        `${cores.description}; the log goes to a pipe that is read`,
+        "GET /v1/products/:id from memory, and from the database; all requests are signed",
+        services.description,
+      ].join("\n"),
+    ].join("\n\n"),
+  };
 };

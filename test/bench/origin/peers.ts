@@ -22,7 +22,7 @@ interface Peer {
   readonly title: string;
   /** In `peers/`. */
   readonly program: string;
-  /** OpenTelemetry's names of its instrumentations. @default without OpenTelemetry */
+  /** What OpenTelemetry instruments; see `telemetry.mjs`. @default without OpenTelemetry */
   readonly instrumentations?: string;
 }
 
@@ -69,17 +69,11 @@ const peerBatch = (kind: Kind, host: string): RequestBatch =>
   );
 
 /** Traces only, one in ten unless the request decides; other signals would cost them more. */
-const telemetry = (id: string, instrumentations: string, collectorUrl: string): Record<string, string> => ({
-  OTEL_SERVICE_NAME: id,
-  OTEL_TRACES_EXPORTER: "otlp",
-  OTEL_METRICS_EXPORTER: "none",
-  OTEL_LOGS_EXPORTER: "none",
+const telemetry = (instrumentations: string, collectorUrl: string): Record<string, string> => ({
   OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl,
-  OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
   OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
   OTEL_TRACES_SAMPLER_ARG: "0.1",
-  OTEL_NODE_RESOURCE_DETECTORS: "env",
-  OTEL_NODE_ENABLED_INSTRUMENTATIONS: instrumentations,
+  INSTRUMENTATIONS: instrumentations,
 });
 
 const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Contestant> => {
@@ -99,7 +93,7 @@ const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Cont
         DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
         ...(instrumentations === undefined
           ? {}
-          : telemetry(id, instrumentations, services.collector.urlOf(id))),
+          : telemetry(instrumentations, services.collector.urlOf(id))),
       },
       port,
       readyRequest: () => peerRequest("select", 0, host),

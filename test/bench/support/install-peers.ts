@@ -21,7 +21,7 @@ export const installPeers = async ({ signal, onProgress }: BenchOptions): Promis
   // npm writes this one last.
   const installedMs = await changedMs("node_modules/.package-lock.json");
   if (installedMs > (await changedMs("package-lock.json"))) return;
-  onProgress("installing the peers' packages into test/bench/peers (once, about 180 MB) …");
+  onProgress("installing the peers' packages into test/bench/peers (once, about 130 MB) …");
   await runProgram(
     { name: "npm ci --prefix test/bench/peers", command: "npm", args: ["ci", "--prefix", peersFolder] },
     { timeoutMs: INSTALL_TIMEOUT_MS, signal },

@@ -18,7 +18,7 @@ import { cellTable, heldBack, measure, type Plan, planLine } from "../support/ro
 import { startStore } from "../support/store.ts";
 import { workerdVersion } from "../support/workerd.ts";
 import { createCells } from "./cells.ts";
-import { CLIENTS, createClients, SAMPLING_RATIO } from "./clients.ts";
+import { CLIENTS, clientOf, createClients, orderRequest, SAMPLING_RATIO } from "./clients.ts";
 import { assertValid } from "./probe.ts";
 import { keyRecords } from "./published.ts";
 import { EXPORTING, startServers } from "./servers.ts";
@@ -73,10 +73,9 @@ export const benchEdge: Bench = async (options) => {
     JWT_AUDIENCE: AUDIENCE,
     JWT_JWKS_URL: `${originUrl}${KEY_SET_PATH}`,
   };
-  const processes = await startServers(
-    { bundle, store, clients, originUrl, tokenSettings, collector, cores, folder },
-    options,
-  );
+  const readyRequest = orderRequest(0, clientOf(clients, 0), clientOf(clients, 0).key.key);
+  const stage = { bundle, store, clients, originUrl, collector, cores, folder, readyRequest };
+  const processes = await startServers(stage, tokenSettings, options);
 
   onProgress("verifying the servers …");
   const created = await createCells(clients, issuer);

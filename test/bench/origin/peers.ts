@@ -91,9 +91,7 @@ const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Cont
       environment: {
         DATABASE_URL: services.databaseUrl,
         DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
-        ...(instrumentations === undefined
-          ? {}
-          : telemetry(instrumentations, services.collector.urlOf(id))),
+        ...(instrumentations === undefined ? {} : telemetry(instrumentations, services.collector.urlOf(id))),
       },
       port,
       readyRequest: () => peerRequest("select", 0, host),

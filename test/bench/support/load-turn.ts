@@ -169,10 +169,11 @@ class LoadTurn {
   }
 
   #answered(connection: Connection, { status, body, isLast }: ReadResponse): void {
-    if (connection.request === undefined) return this.#close(connection, "");
+    // Without a request it is one such as 408.
+    const isOver = isLast || connection.request === undefined;
     this.#end(connection, status, isGood(status) ? "" : body.toString("utf8", 0, REASON_BYTES));
     const isClosedLoad = this.#turn.perSecond === undefined;
-    if (isLast) {
+    if (isOver) {
       if (isClosedLoad && epochNow() < this.#untilMs)
         void this.#connect().then((next) => this.#sendNext(next));
       this.#close(connection, "");

@@ -1,20 +1,14 @@
 /** The edge as deployed and without telemetry, and a bare Worker with a package for telemetry and without. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Plugin } from "esbuild";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { emptyBlocklist } from "../edge/blocked.ts";
-import type { Client } from "../edge/clients.ts";
-import { publish } from "../edge/published.ts";
-import { edgeEnvironment } from "../edge/servers.ts";
+import { type EdgeStage, startWorker } from "../edge/servers.ts";
 import type { Run } from "../support/bench.ts";
-import type { Collector } from "../support/collector.ts";
-import type { Cores } from "../support/cores.ts";
 import type { ServerProcess } from "../support/server-process.ts";
-import type { BenchStore } from "../support/store.ts";
 import { bareHandler, bareWorker, bundleWorker } from "../support/worker-scripts.ts";
-import { startWorkerd } from "../support/workerd.ts";
 import { startLogReader } from "./log-reader.ts";
 
 export interface EdgeScripts {
@@ -86,49 +80,26 @@ ${bareHandler(originUrl, "console.log(line);")}export default handler;`,
   }),
 });
 
-export interface EdgeSurroundings {
-  readonly scripts: EdgeScripts;
-  readonly bundle: EdgeBundle;
-  readonly store: BenchStore;
-  readonly clients: readonly Client[];
-  /** The URL of the origin's stand-in. */
-  readonly originUrl: string;
-  readonly collector: Collector;
-  readonly cores: Cores;
-  /** For the files of the servers. */
-  readonly folder: string;
-  readonly readyRequest: string;
-}
-
 /** @throws LocalError if it does not start */
 export const startCellServer = async (
-  { id, title, script, settings }: EdgeCell,
-  surroundings: EdgeSurroundings,
+  { id, script, settings }: EdgeCell,
+  scripts: EdgeScripts,
+  stage: EdgeStage,
   run: Run,
 ): Promise<ServerProcess> => {
-  const { scripts, bundle, store, clients, originUrl, collector, cores, readyRequest } = surroundings;
-  const folder = join(surroundings.folder, id);
-  await mkdir(folder);
-  const isEdge = script === "deployed" || script === "withoutTelemetry";
-  const keyPrefix = `bench_${id}:`;
-  if (isEdge) await publish(store, { keyPrefix, clients, blocklist: emptyBlocklist() });
-  const log = join(folder, "log");
+  const log = join(stage.folder, `${id}.log`);
   await startLogReader(log, run);
-  return await startWorkerd(
+  const isEdge = script === "deployed" || script === "withoutTelemetry";
+  return await startWorker(
     {
-      name: title,
+      id,
       script: scripts[script],
-      compatibilityDate: bundle.compatibilityDate,
-      compatibilityFlags: script === "instrumented" ? ["nodejs_compat"] : bundle.compatibilityFlags,
-      environment: {
-        ...(isEdge ? edgeEnvironment(store, originUrl, keyPrefix) : {}),
-        ...settings(collector.urlOf(id)),
-      },
-      folder,
-      before: cores.before,
+      environment: settings(stage.collector.urlOf(id)),
+      ...(isEdge && { blocklist: emptyBlocklist() }),
+      ...(script === "instrumented" && { compatibilityFlags: ["nodejs_compat"] }),
       log,
-      readyRequest,
     },
+    stage,
     run,
   );
 };

@@ -156,11 +156,11 @@ export const benchEdgeTelemetry: Bench = async (options) => {
   const requests = Array.from({ length: DISTINCT }, (_, n) => requestOf(clients, n));
   const batch = requestBatch(requests, true);
   const readyRequest = requestOf(clients, 0);
-  const servers = { bundle, store, clients, originUrl, collector, cores, folder };
+  const stage = { bundle, store, clients, originUrl, collector, cores, folder, readyRequest };
   const cells: Cell[] = [];
   for (const cell of [...EDGE_CELLS, ...PACKAGE_CELLS]) {
     if (isQuick && !QUICK_CELLS.has(cell.id)) continue;
-    const process = await startCellServer(cell, { ...servers, scripts, readyRequest }, options);
+    const process = await startCellServer(cell, scripts, stage, options);
     await assertAnswered(cell.title, process.port, requests.slice(0, clients.length));
     cells.push({ id: cell.id, title: cell.title, process, requests: () => batch });
   }

@@ -20,7 +20,7 @@ type Ask = (product: number, reader: number) => Promise<unknown>;
 const SELECT = "SELECT id, name, stock FROM products WHERE id = $1";
 
 /** Common compositions of packages, on the same database. */
-const opponents = ({ pool }: CacheSystem, idOf: (product: number) => string): Record<string, Ask> => {
+const peers = ({ pool }: CacheSystem, idOf: (product: number) => string): Record<string, Ask> => {
   const read = async (product: number): Promise<object> => {
     const [row] = await pool.query<object>(SELECT, [idOf(product)]);
     return row ?? {};
@@ -53,7 +53,7 @@ export const measureStaleKeys = async (
   keys: number,
   signal: AbortSignal,
 ): Promise<StaleCell[]> => {
-  const cells = Object.entries({ ...opponents(system, idOf), ...ours(system) });
+  const cells = Object.entries({ ...peers(system, idOf), ...ours(system) });
   /** Each cell has products of its own, because they share Redis. */
   const productsOf = (cell: number): number[] =>
     Array.from({ length: keys }, (_, index) => 1 + cell * keys + index);

@@ -1,4 +1,4 @@
-/** The stock stack, the opponent that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
+/** The stock stack, the peer that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { peersFolder } from "../support/install-peers.ts";

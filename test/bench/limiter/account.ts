@@ -2,9 +2,9 @@
 import { type BucketLevel, holds, levelAt } from "../../../src/middleware/rate-limit/token-bucket.ts";
 import { AdmissionLog } from "../../middleware/rate-limit/simulation/admission-log.ts";
 import { WindowLog } from "../support/window-log.ts";
-import type { Arrival } from "./arrivals.ts";
 import { bucketOf, type Contestant, type Rule } from "./contestant.ts";
 import type { Decision } from "./drive.ts";
+import type { Arrival } from "./load-cells.ts";
 
 export interface Account {
   /** Tokens. */

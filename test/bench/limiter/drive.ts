@@ -4,9 +4,9 @@ import { setTimeout as pause, setImmediate as turn } from "node:timers/promises"
 import { withTimeout } from "../../../src/lib/async.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import type { BenchStore } from "../support/store.ts";
-import type { Arrival } from "./arrivals.ts";
 import type { Contestant, Isolate, IsolateSetup, Rule, Verdict } from "./contestant.ts";
 import { type Front, startFront } from "./front.ts";
+import type { Arrival } from "./load-cells.ts";
 
 /** Times are milliseconds since the load began. */
 export interface Decision extends Verdict {
@@ -45,7 +45,7 @@ export interface Drive {
   /** How long before the end of a window, aligned to the epoch, it begins. @default at once */
   readonly beforeEdgeMs?: number | undefined;
   readonly onStoreFailure?: IsolateSetup["onStoreFailure"];
-  readonly moments?: ((stage: Stage) => readonly Moment[]) | undefined;
+  readonly moments: (stage: Stage) => readonly Moment[];
 }
 
 export interface Driven {
@@ -118,7 +118,7 @@ export const drive = async (plan: Drive, { store, signal }: Surroundings): Promi
     };
     const moments: Moment[] = [
       ...arrivals.map((arrival) => ({ atMs: arrival.dueMs, run: () => asked.push(send(arrival)) })),
-      ...(plan.moments?.({ front, replace }) ?? []),
+      ...plan.moments({ front, replace }),
       { atMs: warmMs, run: () => (before = count()) },
       { atMs: untilMs, run: () => (after = count()) },
     ];

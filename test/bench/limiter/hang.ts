@@ -1,7 +1,8 @@
 /** What a store that hangs does to its callers, and how soon it is used again. */
-import type { Arrival } from "./arrivals.ts";
+
 import type { Contestant } from "./contestant.ts";
 import { type Decision, drive, type Surroundings } from "./drive.ts";
+import type { Arrival } from "./load-cells.ts";
 import { type Column, markedTable, type Row } from "./table.ts";
 
 export interface HangResult extends Row {

@@ -4,8 +4,8 @@ import { median, percentile } from "../support/statistics.ts";
 import { turnOrder } from "../support/turn-order.ts";
 import { type Account, accountOf, exactlyAdmitted } from "./account.ts";
 import type { Contestant } from "./contestant.ts";
-import { type Decision, type Driven, drive, type Surroundings } from "./drive.ts";
-import type { Group, LoadCell, Plan } from "./load-cells.ts";
+import { type Decision, type Driven, drive, type Moment, type Stage, type Surroundings } from "./drive.ts";
+import { arrivalsOf, type Group, type LoadCell, type Plan } from "./load-cells.ts";
 import { mostAboveRefill } from "./ours.ts";
 import { type Column, markedTable, type Row } from "./table.ts";
 
@@ -44,14 +44,19 @@ const runTurn = async (
   turn: number,
   surroundings: Surroundings,
 ): Promise<Turn> => {
-  const { rule, tripMs, isolates, beforeEdgeMs, lengthMs } = cell;
+  const { rule, tripMs, isolates, beforeEdgeMs, lengthMs, lifeMs = Number.POSITIVE_INFINITY } = cell;
   const warmMs = lengthMs === undefined ? (contestant.isOurs ? plan.warmMs : plan.othersWarmMs) : 0;
   const untilMs = lengthMs ?? warmMs + plan.measureMs;
   // The same for all contestants.
-  const arrivals = cell.arrivals(untilMs, seededRandom(1 + turn));
-  const moments = cell.moments?.(untilMs);
+  const arrivals = arrivalsOf(cell, untilMs, seededRandom(1 + turn));
+  /** Isolates die one after another, each once within a life. */
+  const deaths = ({ replace }: Stage): Moment[] =>
+    Array.from({ length: Math.floor((untilMs / lifeMs) * isolates) }, (_, index) => ({
+      atMs: ((index + 1) * lifeMs) / isolates,
+      run: () => replace(index % isolates),
+    }));
   const driven = await drive(
-    { contestant, rule, tripMs, isolates, arrivals, warmMs, untilMs, beforeEdgeMs, moments },
+    { contestant, rule, tripMs, isolates, arrivals, warmMs, untilMs, beforeEdgeMs, moments: deaths },
     surroundings,
   );
   return {

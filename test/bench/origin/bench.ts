@@ -7,7 +7,7 @@ import { assertSent } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf } from "../support/comparison.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
 import { machineLine, watchIdle } from "../support/machine.ts";
-import { type Cell, cellTable, heldBack, measure, type Plan, planLine } from "../support/rounds.ts";
+import { type Cell, cellTable, measure, type Plan, planLine } from "../support/rounds.ts";
 import { startServices } from "../support/services.ts";
 import { migrate, startBreakwater } from "./breakwater.ts";
 import { PEERS, startPeers } from "./peers.ts";
@@ -82,7 +82,6 @@ export const benchOrigin: Bench = async (options) => {
       [
         planLine(plan),
         "base: bare Hono",
-        ...heldBack(measurements, groups.flat()),
         `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
         services.description,
         machine,

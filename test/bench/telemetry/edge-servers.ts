@@ -1,7 +1,9 @@
 /** The edge as deployed and without telemetry, and a bare Worker with a package for telemetry and without. */
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { Plugin } from "esbuild";
+import { parse } from "smol-toml";
+import * as z from "zod/mini";
 import type { EdgeBundle } from "../../../src/local/edge.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { emptyBlocklist } from "../edge/blocked.ts";
@@ -29,24 +31,32 @@ export interface EdgeCell {
   settings(collectorUrl: string): Readonly<Record<string, string>>;
 }
 
-/** The edge without counters, spans and logs, which no configuration offers. */
-const withoutTelemetry: Plugin = {
-  name: "without telemetry",
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /[/\\]edge[/\\]telemetry[/\\]telemetry\.ts$/ }, () => ({
-      contents: `
+/** Replaces modules of `src/edge/telemetry`: an edge without counters, spans and logs, which no configuration offers. */
+const NO_TELEMETRY: Readonly<Record<string, string>> = {
+  "attempt-span": "export const startAttemptSpan = () => undefined, endAttemptSpan = () => undefined;",
+  exporter: "export const createSendTelemetry = () => undefined, createTelemetryExporter = () => undefined;",
+  global: "export const isolateMetrics = { meter: undefined, collect: () => undefined };",
+  metrics: `
 const nothing = () => undefined;
-const active = { get: nothing, run: (_trace, work) => work() };
-export const createEdgeTelemetry = () => ({
-  active, begin: nothing, served: nothing, observe: nothing, transition: nothing, watchRedis: nothing,
-});
-export const telemetry = (_telemetry, events) => async (c, next) => {
+export const createEdgeMetrics = () => ({
+  request: nothing, cache: nothing, refused: nothing, observe: nothing, breakers: { watch: () => nothing }, counts: {},
+});`,
+  telemetry: `
+export const telemetry = ({ events }) => async (c, next) => {
   c.set("attempts", []);
   await next();
   events.flush(c.get("waitUntil"));
 };`,
-      loader: "ts",
-    }));
+  tracing: "export const createTracedFetch = ({ fetch }) => fetch;",
+};
+
+const withoutTelemetry: Plugin = {
+  name: "without telemetry",
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /[/\\]src[/\\]edge[/\\]telemetry[/\\][a-z-]+\.ts$/ }, ({ path }) => {
+      const contents = NO_TELEMETRY[basename(path, ".ts")];
+      return contents === undefined ? undefined : { contents, loader: "js" };
+    });
   },
 };
 
@@ -64,21 +74,25 @@ export default instrument(handler, ({ COLLECTOR, RATIO }) => ({
 }));`;
 
 /** @param bundle made before, with the manifest of routes that the edge without telemetry needs too */
-export const edgeScripts = async (bundle: EdgeBundle, originUrl: string): Promise<EdgeScripts> => ({
-  deployed: await readFile(bundle.path, "utf8"),
-  withoutTelemetry: await bundleWorker({
-    entryPoints: [join(projectFolder, "src/edge/worker.ts")],
-    alias: { "breakwater-edge-routes": join(projectFolder, "dist/edge-routes.json") },
-    plugins: [withoutTelemetry],
-  }),
-  bare: bareWorker(originUrl),
-  bareWithLine: `
+export const edgeScripts = async (bundle: EdgeBundle, originUrl: string): Promise<EdgeScripts> => {
+  const wrangler = parse(await readFile(join(projectFolder, "wrangler.toml"), "utf8"));
+  const { alias } = z.object({ alias: z.record(z.string(), z.string()) }).parse(wrangler);
+  return {
+    deployed: await readFile(bundle.path, "utf8"),
+    withoutTelemetry: await bundleWorker({
+      entryPoints: [join(projectFolder, "src/edge/worker.ts")],
+      alias,
+      plugins: [withoutTelemetry],
+    }),
+    bare: bareWorker(originUrl),
+    bareWithLine: `
 const line = JSON.stringify("x".repeat(${LINE_LENGTH} - 2));
 ${bareHandler(originUrl, "console.log(line);")}export default handler;`,
-  instrumented: await bundleWorker({
-    stdin: { contents: instrumented(originUrl), resolveDir: projectFolder, loader: "js" },
-  }),
-});
+    instrumented: await bundleWorker({
+      stdin: { contents: instrumented(originUrl), resolveDir: projectFolder, loader: "js" },
+    }),
+  };
+};
 
 /** @throws LocalError if it does not start */
 export const startCellServer = async (

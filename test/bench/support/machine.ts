@@ -1,6 +1,6 @@
 /** The machine's and a process's use of time and memory, as far as the system reports them. */
 import { readdir, readFile } from "node:fs/promises";
-import { availableParallelism, cpus } from "node:os";
+import { cpus } from "node:os";
 
 const times = (): { idle: number; all: number } => {
   let idle = 0;
@@ -23,7 +23,7 @@ export const watchIdle = (): (() => number) => {
 
 /** For the report. With little idle time, the figures are those of the machine. */
 export const machineLine = (idleShare?: number): string => {
-  const machine = `Node ${process.version} on ${availableParallelism()} × ${cpus()[0]?.model ?? "an unknown processor"}`;
+  const machine = `Node ${process.version} on ${cpus().length} × ${cpus()[0]?.model ?? "an unknown processor"}`;
   return idleShare === undefined ? machine : `${machine}; ${(100 * idleShare).toFixed(0)} % of it was idle`;
 };
 

@@ -71,7 +71,6 @@ const EDGE_CELLS: readonly EdgeCell[] = [
   edge("traces_100", "metrics, traces 100 %", 1, false),
   edge("log", "access log alone", undefined, true),
   edge("on", "on: all, traces 10 %", 0.1, true),
-  edge("on_100", "all, traces 100 %", 1, true),
 ];
 
 /** The line is as long as an access line. */

@@ -49,10 +49,8 @@ const TRIVIAL_CELLS: readonly OriginCell[] = [
   cell("trivial", "off", 0, "off: metrics alone"),
   cell("trivial", "log", 0, "metrics, access log"),
   cell("trivial", "traces", 0, "metrics, traces 0 %"),
-  cell("trivial", "traces", 10, "metrics, traces 10 %"),
   cell("trivial", "traces", 1, "metrics, traces 100 %"),
   cell("trivial", "on", 10, "on: all, traces 10 %"),
-  cell("trivial", "on", 1, "all, traces 100 %"),
 ];
 
 const STATEMENT_CELLS: readonly OriginCell[] = [
@@ -60,7 +58,6 @@ const STATEMENT_CELLS: readonly OriginCell[] = [
   cell("statement", "off", 0, "off: metrics alone"),
   cell("statement", "traces", 1, "metrics, traces 100 %"),
   cell("statement", "on", 10, "on: all, traces 10 %"),
-  cell("statement", "on", 1, "all, traces 100 %"),
 ];
 
 /** Between processes, which differ by more than telemetry costs: for microseconds see `in-process.ts`. */

@@ -16,9 +16,10 @@ import { bundleEdge, type EdgeBundle } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { emptyBlocklist } from "../bench/edge/blocked.ts";
 import { type Client, clientOf, createClients, orderRequest } from "../bench/edge/clients.ts";
-import { type EdgeBenchStore, publish, startStore } from "../bench/edge/store.ts";
+import { publish } from "../bench/edge/published.ts";
 import { runTurn } from "../bench/support/load-turn.ts";
 import { requestBatch } from "../bench/support/request-batch.ts";
+import { type BenchStore, startStore } from "../bench/support/store.ts";
 import { startWorkerd } from "../bench/support/workerd.ts";
 
 /** Until everything has been made that is made once, and all that is bounded is full. */
@@ -44,7 +45,7 @@ const SETTLE_LIMIT_MS = 30_000;
 const stops = new CleanupStack();
 let bundle: EdgeBundle;
 let script: string;
-let store: EdgeBenchStore;
+let store: BenchStore;
 const clients: readonly Client[] = createClients();
 
 beforeAll(async () => {
@@ -52,7 +53,7 @@ beforeAll(async () => {
   stops.add(() => rm(folder, { recursive: true, force: true }));
   bundle = await bundleEdge(undefined, folder);
   script = await readFile(bundle.path, "utf8");
-  store = await startStore(stops, new AbortController().signal);
+  store = await startStore({ stops, signal: new AbortController().signal });
 }, 120_000);
 afterAll(() => stops.runAll());
 
@@ -169,28 +170,29 @@ const growthOf = async ({ name, script, environment, settle }: Watched): Promise
       return orderRequest(n, client, client.key.key);
     };
     const inspectorPort = await freePort();
-    const worker = await startWorkerd({
-      name,
-      script,
-      compatibilityDate: bundle.compatibilityDate,
-      compatibilityFlags: bundle.compatibilityFlags,
-      environment,
-      folder,
-      before: [],
-      readyRequest: request(0),
-      inspectorPort,
-      signal: new AbortController().signal,
-    });
-    ends.add(() => worker.stop());
+    const worker = await startWorkerd(
+      {
+        name,
+        script,
+        compatibilityDate: bundle.compatibilityDate,
+        compatibilityFlags: bundle.compatibilityFlags,
+        environment,
+        folder,
+        before: [],
+        readyRequest: request(0),
+        inspectorPort,
+      },
+      { stops: ends, signal: new AbortController().signal },
+    );
     const inspector = await inspect(inspectorPort, ends);
     const send = async (count: number): Promise<void> => {
       const requests = requestBatch(
         Array.from({ length: count }, (_, n) => request(n)),
         false,
       );
-      const turn = { port: worker.port, requests, connections: CONNECTIONS, settleMs: 0 };
-      const result = await runTurn({ ...turn, measureMs: ANSWER_LIMIT_MS });
-      expect(result.firstFailure).toBeUndefined();
+      const { port } = worker;
+      const trace = await runTurn({ port, requests, connections: CONNECTIONS, lastsMs: ANSWER_LIMIT_MS });
+      expect([...trace.reasons]).toEqual([]);
     };
 
     await send(WARM_UP);

@@ -1,5 +1,6 @@
 /** `npm run bench NAME [-- --quick --json]`. With `--json`, standard output is one JSON object and nothing else. */
 import { parseArgs } from "node:util";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
 import { benchEdge } from "./edge/bench.ts";
@@ -49,11 +50,13 @@ const run = async (): Promise<number> => {
   const interruption = new AbortController();
   // Once only: a second Ctrl-C ends this process at once, and its children with it.
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
+  const stops = new CleanupStack();
   try {
     const { isQuick, isJson } = chosen;
     const { figures, report } = await chosen.bench({
       isQuick,
       signal: interruption.signal,
+      stops,
       onProgress: tell,
     });
     process.stdout.write(isJson ? `${JSON.stringify(figures)}\n` : `${report}\n`);
@@ -63,6 +66,8 @@ const run = async (): Promise<number> => {
     if (interruption.signal.aborted) return 130;
     tell(`✗ ${error instanceof Error ? error.message : String(error)}`);
     return 1;
+  } finally {
+    await stops.runAll();
   }
 };
 

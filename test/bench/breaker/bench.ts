@@ -1,5 +1,6 @@
-/** `npm run bench breaker`: what a call costs under this breaker, cockatiel's and opossum's, in one process. */
+/** `npm run bench breaker`: the cost of a call with this breaker, cockatiel's and opossum's, in one process. */
 import type { Bench } from "../support/bench.ts";
+import { goalTable, rounded } from "../support/comparison.ts";
 import { installPeers } from "../support/install-peers.ts";
 import { median } from "../support/statistics.ts";
 import { textTable } from "../support/table.ts";
@@ -17,7 +18,7 @@ const nsPerCall = async (work: Cell["contestants"][number]["work"], calls: numbe
   return ((performance.now() - fromMs) * 1e6) / calls;
 };
 
-/** The median of rounds in which everybody has a turn, each time beginning with another one. */
+/** The medians of rounds in which each contestant has a turn, in changing order. */
 const measure = async ({ contestants, calls }: Cell, rounds: number, signal: AbortSignal): Promise<Costs> => {
   const costs = new Map<string, number[]>(contestants.map(({ name }) => [name, []]));
   // The first turn is for the compiler.
@@ -31,6 +32,14 @@ const measure = async ({ contestants, calls }: Cell, rounds: number, signal: Abo
   return new Map([...costs].map(([name, each]) => [name, median(each)]));
 };
 
+const GOALS = {
+  closed_vs_cockatiel: { atMost: 1 },
+  permit_reject_vs_cockatiel: { atMost: 0.1 },
+  call_reject_vs_cockatiel: { atMost: 0.33 },
+  stack_vs_cockatiel: { atMost: 0.33 },
+  failure_cost_50k_vs_100: { atMost: 1.5 },
+};
+
 const OURS = "Breakwater";
 const COUNT = "cockatiel count";
 
@@ -40,8 +49,9 @@ const cellTable = ({ title }: Cell, costs: Costs): string => {
   return `${title}\n${textTable(["", "ns a call", "Breakwater ÷ it"], rows)}`;
 };
 
-export const benchBreaker: Bench = async ({ isQuick, signal, onProgress }) => {
-  await installPeers(signal, onProgress);
+export const benchBreaker: Bench = async (options) => {
+  const { isQuick, signal, onProgress } = options;
+  await installPeers(options);
   const cells = await createCells(await import("../peers/breakers.mjs"));
   const results = new Map<CellName, Costs>();
   const names = Object.keys(cells).filter((name): name is CellName => name in cells);
@@ -52,26 +62,15 @@ export const benchBreaker: Bench = async ({ isQuick, signal, onProgress }) => {
   const cost = (cell: CellName, contestant: string): number =>
     results.get(cell)?.get(contestant) ?? Number.NaN;
   const figures = {
-    closed_vs_cockatiel: cost("closed", OURS) / cost("closed", COUNT),
-    permit_reject_vs_cockatiel: cost("rejected_permit", OURS) / cost("rejected_call", COUNT),
-    call_reject_vs_cockatiel: cost("rejected_call", OURS) / cost("rejected_call", COUNT),
-    stack_vs_cockatiel: cost("stack", OURS) / cost("stack", "cockatiel"),
-    failure_cost_50k_vs_100: cost("failure_many", OURS) / cost("failure_few", OURS),
+    closed_vs_cockatiel: rounded(cost("closed", OURS) / cost("closed", COUNT)),
+    permit_reject_vs_cockatiel: rounded(cost("rejected_permit", OURS) / cost("rejected_call", COUNT)),
+    call_reject_vs_cockatiel: rounded(cost("rejected_call", OURS) / cost("rejected_call", COUNT)),
+    stack_vs_cockatiel: rounded(cost("stack", OURS) / cost("stack", "cockatiel")),
+    failure_cost_50k_vs_100: rounded(cost("failure_many", OURS) / cost("failure_few", OURS)),
   };
-  const goals = {
-    closed_vs_cockatiel: 1,
-    permit_reject_vs_cockatiel: 0.1,
-    call_reject_vs_cockatiel: 0.33,
-    stack_vs_cockatiel: 0.33,
-    failure_cost_50k_vs_100: 1.5,
-  };
-  const verdicts = Object.entries(goals).map(([name, goal]) => {
-    const figure = new Map(Object.entries(figures)).get(name) ?? Number.NaN;
-    return [name, figure.toFixed(3), `≤ ${goal}`, figure <= goal ? "met" : "MISSED"];
-  });
   const report = [
     ...names.map((name) => cellTable(cells[name], results.get(name) ?? new Map())),
-    textTable(["goal", "reached", "goal", ""], verdicts),
+    goalTable(figures, GOALS),
   ].join("\n\n");
   return { figures, report };
 };

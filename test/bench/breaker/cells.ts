@@ -1,9 +1,9 @@
-/** What is measured: calls of each contestant, of one kind. */
+/** The measured calls: each cell is one kind of call, of several contestants. */
 import * as ours from "./ours.ts";
 
 type Peers = typeof import("../peers/breakers.mjs");
 
-/** Makes so many calls, one after another. */
+/** Makes a number of calls, one after another. */
 export type Work = (calls: number) => Promise<void> | void;
 
 export interface Contestant {
@@ -42,7 +42,7 @@ const synchronous =
   };
 
 const TIMEOUT_MS = 60_000;
-/** How many results are in the window before failures are measured. */
+/** Results in the window before failures are measured. */
 const FEW = 100;
 const MANY = 50_000;
 
@@ -60,7 +60,7 @@ export type CellName =
   | "failure_few"
   | "failure_many";
 
-/** Every breaker is made, opened or filled here, before anything is measured. */
+/** Every breaker is created, opened or filled here, before the measurement. */
 export const createCells = async (peers: Peers): Promise<Record<CellName, Cell>> => {
   const failures = async (title: string, samples: number): Promise<Cell> => ({
     title,

@@ -1,5 +1,4 @@
-/** This project's breaker, alone and with what stands around it at the origin. */
-
+/** This project's breaker, alone and composed as in the origin. */
 import { untilEnd } from "../../../src/origin/db/database.ts";
 import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { createDeadlines, Deadline } from "../../../src/origin/middleware/deadline.ts";
@@ -22,7 +21,7 @@ const under =
 
 export const closedRun = (): Run => under(create());
 
-/** The same without a promise of its own: what a caller on a hot path uses. */
+/** The same without a promise of its own, for hot paths. */
 export const closedPermit = (): (() => void) => {
   const breaker = create();
   return () => {
@@ -52,7 +51,7 @@ export const openPermit = (): (() => void) => {
   };
 };
 
-/** Retries, breaker and deadline as a statement has them; the deadlines of all requests share one timer. */
+/** Retries, breaker and deadline of a statement; the deadlines of all requests share one timer. */
 export const stack = (timeoutMs: number): Run => {
   const run = closedRun();
   const deadlines = createDeadlines(Date.now);
@@ -71,5 +70,5 @@ export const stack = (timeoutMs: number): Run => {
   };
 };
 
-/** Never opens, so that any number of failures can be counted in it. */
+/** Never opens, so that it can count any number of failures. */
 export const everClosedRun = (): Run => under(create({ failureThreshold: 1e9, minimumCalls: 1e9 }));

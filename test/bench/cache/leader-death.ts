@@ -1,9 +1,10 @@
-/** How long those who wait are held up by the death of the one who makes the answer for them. */
+/** How long waiting requests are delayed if the request that fetches the response for them dies. */
 import { contract } from "../../../src/contract/contract.ts";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
+import { sleep } from "../../../src/lib/async.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { askEdge, startEdge } from "../../support/ask-edge.ts";
-import { withClient } from "../support/database.ts";
+import { withClient } from "../support/services.ts";
 import type { CacheSystem } from "./system.ts";
 
 export interface DeathCell {
@@ -15,15 +16,15 @@ const FOLLOWERS = 50;
 const POLL_MS = 5;
 const POLLS = 1_000;
 
-const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
+const until = async (condition: string, holds: () => Promise<boolean>): Promise<void> => {
   for (let poll = 0; poll < POLLS; poll += 1) {
     if (await holds()) return;
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await sleep(POLL_MS);
   }
-  throw new Error(`never: ${what}`);
+  throw new Error(`never: ${condition}`);
 };
 
-/** An origin is killed while its read hangs, and others wait for it at another origin. */
+/** An origin is killed while its read hangs, and requests at another origin wait for it. */
 const atOrigins = (system: CacheSystem, product: number): Promise<number> =>
   withClient(system.databaseUrl, async (client) => {
     const waiting = async (): Promise<number> => {
@@ -41,12 +42,12 @@ const atOrigins = (system: CacheSystem, product: number): Promise<number> =>
     const beganMs = performance.now();
     await client.query("COMMIT");
     const statuses = await followers;
-    if (statuses.some((status) => status !== 200)) throw new Error(`a follower was answered ${statuses}`);
+    if (statuses.some((status) => status !== 200)) throw new Error(`a follower got ${statuses}`);
     await cut;
     return performance.now() - beganMs;
   });
 
-/** The request that fetches for all of an isolate dies: nothing of it ever comes back. */
+/** The request that fetches for all of an isolate dies: its fetch never settles. */
 const atEdge = async (system: CacheSystem, product: number): Promise<number> => {
   let fetches = 0;
   const edge = startEdge({
@@ -65,11 +66,11 @@ const atEdge = async (system: CacheSystem, product: number): Promise<number> => 
   await until("the leader fetches", async () => fetches === 1);
   const beganMs = performance.now();
   const answers = await Promise.all(Array.from({ length: FOLLOWERS }, ask));
-  if (answers.some(({ status }) => status !== 200)) throw new Error("a follower had no answer");
+  if (answers.some(({ status }) => status !== 200)) throw new Error("a follower got no response");
   return performance.now() - beganMs;
 };
 
-/** @param products of which nothing is cached */
+/** @param products that are not cached */
 export const measureLeaderDeath = async (
   system: CacheSystem,
   [first, second]: readonly [number, number],

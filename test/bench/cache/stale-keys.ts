@@ -1,26 +1,26 @@
-/** How often the database is read when a hundred ask for the same stale product at once. */
+/** Database reads for a hundred simultaneous requests for one stale product. */
 import { setTimeout as pause } from "node:timers/promises";
 import { LRUCache } from "lru-cache";
 import type { CacheSystem } from "./system.ts";
 
 export interface StaleCell {
   readonly title: string;
-  /** Reads of the database, one number a key. */
+  /** Database reads of each key. */
   readonly reads: readonly number[];
 }
 
 const READERS = 100;
-/** Past the five seconds for which the contract lets a product be fresh. */
+/** Longer than the five seconds for which the contract lets a product be fresh. */
 const STALE_AFTER_MS = 5_200;
-/** What is made in the background has come to its end by then. */
+/** Until background work has ended. */
 const SETTLE_MS = 300;
 
 type Ask = (product: number, reader: number) => Promise<unknown>;
 
 const SELECT = "SELECT id, name, stock FROM products WHERE id = $1";
 
-/** What people put together themselves, on the same database. */
-const opponents = ({ pool }: CacheSystem, idOf: (product: number) => string): Record<string, Ask> => {
+/** Common compositions of packages, on the same database. */
+const peers = ({ pool }: CacheSystem, idOf: (product: number) => string): Record<string, Ask> => {
   const read = async (product: number): Promise<object> => {
     const [row] = await pool.query<object>(SELECT, [idOf(product)]);
     return row ?? {};
@@ -46,15 +46,15 @@ const ours = (system: CacheSystem): Record<string, Ask> => ({
   "Breakwater: the edge before two origins": (product) => system.readThrough(product),
 });
 
-/** @param keys how many products, each of which becomes stale once */
+/** @param keys the number of products, each of which becomes stale once */
 export const measureStaleKeys = async (
   system: CacheSystem,
   idOf: (product: number) => string,
   keys: number,
   signal: AbortSignal,
 ): Promise<StaleCell[]> => {
-  const cells = Object.entries({ ...opponents(system, idOf), ...ours(system) });
-  /** Each cell has products of its own: what one has put into Redis is nobody else's. */
+  const cells = Object.entries({ ...peers(system, idOf), ...ours(system) });
+  /** Each cell has products of its own, because they share Redis. */
   const productsOf = (cell: number): number[] =>
     Array.from({ length: keys }, (_, index) => 1 + cell * keys + index);
   for (const [cell, [, ask]] of cells.entries())

@@ -1,25 +1,17 @@
-/** Two origins on one PostgreSQL and one Redis, and the edge before them, with a count of what is read. */
-
-import { randomBytes } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+/** Two origins on one PostgreSQL and one Redis, and the edge in front of them, with a count of database reads. */
 import { bundleEdge, startEdge } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
-import { startRedis } from "../../../src/local/redis.ts";
-import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
-import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { countProductReads } from "../../support/product-reads.ts";
 import { insertProducts } from "../origin/products.ts";
-import { sealedRequest } from "../origin/sealed-request.ts";
+import { createSigningKey, sealedRequest } from "../origin/sealed-request.ts";
+import { type BenchOptions, createFolder } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { startServices } from "../support/services.ts";
+import { startStore } from "../support/store.ts";
 
 export interface CacheSystem {
   readonly edgeUrl: string;
@@ -27,11 +19,11 @@ export interface CacheSystem {
   readonly signingKeys: string;
   readonly databaseUrl: string;
   readonly pool: PostgresPool;
-  /** Which servers, which versions. */
+  /** Servers and versions. */
   readonly description: string;
-  /** Reads of single products so far, as the database has counted them. */
+  /** Reads of single products so far, counted by the database. */
   reads(): Promise<number>;
-  /** The status of a product's answer at one origin, asked as the edge asks it. */
+  /** The status of a product at one origin, requested as by the edge. */
   readAt(origin: number, product: number): Promise<number>;
   /** The same through the edge. */
   readThrough(product: number): Promise<number>;
@@ -41,17 +33,13 @@ const ORIGINS = 2;
 
 const portOf = ({ url }: LocalOrigin): number => Number(new URL(url).port);
 
-/** @throws LocalError where a part does not start; `stops` holds what has to be stopped then */
-export const startCacheSystem = async (
-  stops: CleanupStack,
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
-): Promise<CacheSystem> => {
-  onProgress("starting PostgreSQL, Redis, two origins and the edge …");
-  const services = await startServices(signal, onProgress);
-  stops.add(() => services.stop());
-  const signingKeys = `bench:${randomBytes(32).toString("base64")}`;
-  const shared = { SIGNING_KEYS: signingKeys, REDIS_KEY_PREFIX: services.redisKeyPrefix };
+/** @throws LocalError if a part does not start */
+export const startCacheSystem = async (options: BenchOptions): Promise<CacheSystem> => {
+  const { signal, stops, onProgress } = options;
+  const services = await startServices(options);
+  onProgress("starting two origins and the edge …");
+  const signing = createSigningKey();
+  const shared = { SIGNING_KEYS: signing.text };
   const origins: LocalOrigin[] = [];
   for (let n = 1; n <= ORIGINS; n += 1) {
     const origin = await startOrigin({
@@ -68,13 +56,9 @@ export const startCacheSystem = async (
   stops.add(() => pool.close());
   const reads = await countProductReads(pool);
 
-  const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-edge-"));
-  stops.add(() => rm(folder, { recursive: true, force: true }));
-  // The edge asks Redis for keys alone, which public routes do without.
-  const redis = await startRedis({ signal });
-  stops.add(() => redis.stop());
-  const bridge = await startUpstashBridge({ client: redis.client, token: "bench" });
-  stops.add(() => bridge.stop());
+  const folder = await createFolder(options);
+  // The edge reads only keys from Redis, and public routes need none.
+  const { bridge } = await startStore(options);
   const edge = await startEdge({
     bundle: await bundleEdge(signal, folder),
     port: 0,
@@ -88,13 +72,11 @@ export const startCacheSystem = async (
   });
   stops.add(() => edge.stop());
 
-  const keys = parseSigningKeys(signingKeys, nodeHmac);
-  if (typeof keys === "string") throw new Error(keys);
   const pathOf = (product: number): string => `/v1/products/${sampleProductId(product)}`;
   return {
     edgeUrl: edge.url,
     origins,
-    signingKeys,
+    signingKeys: signing.text,
     databaseUrl: services.databaseUrl,
     pool,
     description: services.description,
@@ -103,7 +85,7 @@ export const startCacheSystem = async (
       const origin = origins[index];
       if (origin === undefined) throw new Error(`there is no origin ${index}`);
       const port = portOf(origin);
-      const request = await sealedRequest(keys[0], `127.0.0.1:${port}`, {
+      const request = await sealedRequest(signing.key, `127.0.0.1:${port}`, {
         method: "GET",
         path: pathOf(product),
         headers: {},

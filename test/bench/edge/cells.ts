@@ -1,53 +1,49 @@
 /** The measured cells: each is a server and the requests sent to it. */
-import { type RequestBatch, requestBatch } from "../support/request-batch.ts";
+import { requestBatch } from "../support/request-batch.ts";
+import type { Cell } from "../support/rounds.ts";
 import { type Client, clientOf, DISTINCT, orderRequest } from "./clients.ts";
 import type { ServerId } from "./servers.ts";
 import type { TokenIssuer } from "./tokens.ts";
 
-export type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
+type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
 
-export interface Cell {
+export interface EdgeCell extends Omit<Cell, "process"> {
   readonly id: CellId;
-  readonly title: string;
   readonly server: ServerId;
-  /** The nth request, counted from 0. */
-  request(n: number): string;
-  /**
-   * Requests, ready to be sent.
-   *
-   * @param count minimum number, for requests that cannot be repeated
-   */
-  requests(count: number): RequestBatch;
+  /** A request of each client. */
+  readonly probes: readonly string[];
 }
 
-const repeated = (request: Cell["request"]): Pick<Cell, "request" | "requests"> => {
-  const requests = Array.from({ length: DISTINCT }, (_, n) => request(n));
-  return { request, requests: () => requestBatch(requests, true) };
-};
+type Requests = Pick<EdgeCell, "probes" | "requests">;
 
-const madeAnew = (request: Cell["request"]): Pick<Cell, "request" | "requests"> => ({
-  request,
-  requests: (count) =>
-    requestBatch(
-      Array.from({ length: count }, (_, n) => request(n)),
-      false,
-    ),
-});
-
-export const createCells = (clients: readonly Client[], issuer: TokenIssuer): readonly Cell[] => {
-  const withKey = repeated((n) => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, client.key.key);
-  });
-  const tokens = new Map(clients.map((client) => [client, issuer.issue(client.name)]));
-  const withToken = repeated((n) => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, tokens.get(client) ?? "");
-  });
-  const withNewToken = madeAnew((n) => {
-    const client = clientOf(clients, n);
-    return orderRequest(n, client, issuer.issue(client.name));
-  });
+export const createCells = async (
+  clients: readonly Client[],
+  issuer: TokenIssuer,
+): Promise<readonly EdgeCell[]> => {
+  const requestsWith = async (
+    count: number,
+    tokenOf: (client: Client) => string | Promise<string>,
+  ): Promise<string[]> => {
+    const requests: string[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const client = clientOf(clients, n);
+      requests.push(orderRequest(n, client, await tokenOf(client)));
+    }
+    return requests;
+  };
+  const repeated = async (tokenOf: (client: Client) => string | Promise<string>): Promise<Requests> => {
+    const requests = await requestsWith(DISTINCT, tokenOf);
+    return { probes: requests.slice(0, clients.length), requests: () => requestBatch(requests, true) };
+  };
+  const issue = ({ name }: Client): Promise<string> => issuer.issue(name);
+  const tokens = new Map<Client, string>();
+  for (const client of clients) tokens.set(client, await issue(client));
+  const withKey = await repeated(({ key }) => key.key);
+  const withToken = await repeated((client) => tokens.get(client) ?? "");
+  const withNewToken: Requests = {
+    probes: await requestsWith(clients.length, issue),
+    requests: async (count) => requestBatch(await requestsWith(count, issue), false),
+  };
   return [
     { id: "bare", title: "bare pass-through", server: "bare", ...withKey },
     { id: "key", title: "chain, API key", server: "edge", ...withKey },

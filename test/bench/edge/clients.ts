@@ -1,6 +1,6 @@
 /** The clients, each with its own address and key, and their requests. */
 import { createKey } from "../../../src/middleware/auth/api-keys.ts";
-import { seededRandom } from "../pool/seeded-random.ts";
+import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { rawRequest } from "../support/request-batch.ts";
 
 export const CLIENTS = 64;

@@ -1,38 +1,48 @@
-/** The process that stands in for an origin, and for an issuer of tokens: HOST, PORT, KEYS, KEY_SET. */
-import { createServer } from "node:http";
-import { EDGE_PATH, internalHeaders } from "../../../src/contract/internal-headers.ts";
-import { securityHeaders } from "../../../src/middleware/problems/problem-response.ts";
-import { ANSWER, KEY_SET_PATH } from "./answer.ts";
+/** A stand-in for an origin and for an issuer of tokens; see `stand-in-process.ts`. */
+import { fileURLToPath } from "node:url";
+import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "../support/bench.ts";
+import { rawRequest } from "../support/request-batch.ts";
+import { type ServerProcess, startServer } from "../support/server-process.ts";
 
-/** Longer than workerd keeps its connections. */
-const KEEP_ALIVE_MS = 120_000;
-
-const { HOST: host, PORT: port, KEYS: keys = "{}", KEY_SET: keySet = "" } = process.env;
-
-/** What the edge asks for where Redis was too slow for it: each key's record by the path under which it is. */
-const records = new Map(
-  Object.entries<string>(JSON.parse(keys)).map(([id, record]) => [`${EDGE_PATH}/keys/${id}`, record]),
-);
-
-const json = (content: string): Record<string, string> => ({
-  "content-type": "application/json",
-  "content-length": String(Buffer.byteLength(content)),
+/** Its response to every request for the API: an order, as JSON. */
+export const ANSWER = JSON.stringify({
+  id: "01900000-0000-7000-8000-00000000abcd",
+  status: "placed",
+  lines: [
+    {
+      productId: "01900000-0000-7000-8000-000000000001",
+      name: "Storm lantern",
+      quantity: 2,
+      unitPrice: { amount: 3_490, currency: "EUR" },
+    },
+  ],
+  total: { amount: 6_980, currency: "EUR" },
+  createdAt: "2026-11-01T12:00:00.000Z",
+  cancelledAt: null,
 });
 
-/** As an origin's answers to a route for one principal have them. */
-const fields = { ...securityHeaders, "cache-control": "private, no-store", ...json(ANSWER) };
+export const KEY_SET_PATH = "/.well-known/jwks.json";
 
-const server = createServer((request, response) => {
-  const { url = "" } = request;
-  const { headers } = request;
-  const answered = { [internalHeaders.requestId]: String(headers[internalHeaders.requestId]) };
-  request.resume();
-  if (url === KEY_SET_PATH) response.writeHead(200, json(keySet)).end(keySet);
-  else if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
-  else if (url.startsWith(EDGE_PATH)) {
-    const record = records.get(url);
-    response.writeHead(record === undefined ? 404 : 200, { ...json(record ?? ""), ...answered }).end(record);
-  } else response.writeHead(200, { ...fields, ...answered }).end(ANSWER);
-});
-server.keepAliveTimeout = KEEP_ALIVE_MS;
-server.listen({ host, port: Number(port), backlog: 4_096 });
+/**
+ * @param keys records of API keys by id
+ * @param keySet the issuer's public keys, as JSON
+ * @throws LocalError if it does not start
+ */
+export const startStandIn = async (
+  keys: Readonly<Record<string, string>>,
+  keySet: string,
+  run: Run,
+): Promise<ServerProcess> =>
+  await startServer(
+    {
+      name: "the origin's stand-in",
+      folder: projectFolder,
+      args: [fileURLToPath(new URL("./stand-in-process.ts", import.meta.url))],
+      environment: { KEYS: JSON.stringify(keys), KEY_SET: keySet },
+      port: await freePort(),
+      readyRequest: () => rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } }),
+    },
+    run,
+  );

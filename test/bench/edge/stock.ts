@@ -1,10 +1,11 @@
-/** The stock stack, the opponent that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
+/** The stock stack, the peer that `test/bench/peers/stock-stack.mjs` builds from packages, with the clients' own keys. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import { bundleWorker } from "../support/bundle-worker.ts";
 import { peersFolder } from "../support/install-peers.ts";
+import type { BenchStore } from "../support/store.ts";
+import { bundleWorker } from "../support/worker-scripts.ts";
 import { type Client, SAMPLING_RATIO } from "./clients.ts";
-import { type EdgeBenchStore, limitPrefixOf } from "./store.ts";
+import { limitPrefixOf } from "./published.ts";
 
 /** As the README of `@microlabs/otel-cf-workers` requires. */
 export const STOCK_FLAGS = ["nodejs_compat"];
@@ -20,7 +21,7 @@ export const bundleStock = (): Promise<string> =>
 const sha256 = (text: string): string => createHash("sha256").update(text).digest("base64url");
 
 export interface StockSettings {
-  readonly store: EdgeBenchStore;
+  readonly store: BenchStore;
   readonly clients: readonly Client[];
   readonly originUrl: string;
   readonly keyPrefix: string;

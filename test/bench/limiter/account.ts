@@ -1,20 +1,19 @@
-/** What the verdicts of a stretch come to, by exact logs of what was admitted. */
+/** What the decisions of a load add up to, by exact logs of what was admitted. */
 import { type BucketLevel, holds, levelAt } from "../../../src/middleware/rate-limit/token-bucket.ts";
 import { AdmissionLog } from "../../middleware/rate-limit/simulation/admission-log.ts";
 import { WindowLog } from "../support/window-log.ts";
-import type { Arrival } from "./arrivals.ts";
-import type { Contestant } from "./contestant.ts";
-import type { Told } from "./drive.ts";
-import { bucketOf, type Rule } from "./rule.ts";
+import { bucketOf, type Contestant, type Rule } from "./contestant.ts";
+import type { Decision } from "./drive.ts";
+import type { Arrival } from "./load-cells.ts";
 
 export interface Account {
   /** Tokens. */
   readonly admitted: number;
-  /** Tokens, the most of any window of the rule's length, of any key. */
+  /** Most tokens in any window of the rule's length, of any key. */
   readonly mostInWindow: number;
-  /** Tokens beyond what came back, the most of any window at all. */
+  /** Most tokens beyond the refill in any window at all. */
   readonly mostAboveRefill: number;
-  /** Requests that were refused although its oracle would not have. */
+  /** Requests that were rejected although the contestant's oracle would have admitted them. */
   readonly falselyRefused: number;
   readonly requests: number;
 }
@@ -24,10 +23,10 @@ interface Logs {
   readonly window: WindowLog;
 }
 
-export const accountOf = (told: readonly Told[], { oracle }: Contestant, rule: Rule): Account => {
+export const accountOf = (decisions: readonly Decision[], { oracle }: Contestant, rule: Rule): Account => {
   const logs = new Map<string, Logs>();
   let admitted = 0;
-  for (const { arrival, isAdmitted, decidedMs } of told) {
+  for (const { arrival, isAdmitted, decidedMs } of decisions) {
     const { key, cost } = arrival;
     const { bucket, window } = logs.get(key) ?? {
       bucket: new AdmissionLog(bucketOf(rule)),
@@ -46,11 +45,11 @@ export const accountOf = (told: readonly Told[], { oracle }: Contestant, rule: R
     mostInWindow: Math.max(0, ...each.map(({ window }) => window.most)),
     mostAboveRefill: Math.max(0, ...each.map(({ bucket }) => bucket.mostAboveRefill)),
     falselyRefused: each.reduce((sum, log) => sum + log[oracle].falselyRefused, 0),
-    requests: told.length,
+    requests: decisions.length,
   };
 };
 
-/** How many tokens one bucket a key would have admitted that decides everything when it is due. */
+/** Tokens that one bucket per key would have admitted, with every decision made when it was due. */
 export const exactlyAdmitted = (arrivals: readonly Arrival[], rule: Rule): number => {
   const bucket = bucketOf(rule);
   const states = new Map<string, BucketLevel>();

@@ -1,29 +1,41 @@
-/** What every limiter is to the benchmark. */
+/** A limiter, as the benchmark sees it. */
 import type { LimitMode } from "../../../src/middleware/rate-limit/request-check.ts";
-import type { Rule } from "./rule.ts";
+import type { BucketRule } from "../../../src/middleware/rate-limit/token-bucket.ts";
 
-export interface Said {
-  readonly isAdmitted: boolean;
-  /** What gave the verdict; `error`: none did. */
-  readonly mode: LimitMode | "error";
-  /** The breaker was open, and nobody was asked for it. */
-  readonly isStoreGivenUp?: boolean;
+/** A number of tokens per window. */
+export interface Rule {
+  readonly tokens: number;
+  readonly windowMs: number;
 }
 
-/** A limiter as one isolate has it. */
+/** The bucket that holds all tokens, and gets them back within the window. */
+export const bucketOf = ({ tokens, windowMs }: Rule): BucketRule => ({
+  capacity: tokens,
+  refillPerSecond: (tokens * 1_000) / windowMs,
+});
+
+export interface Verdict {
+  readonly isAdmitted: boolean;
+  /** What decided; `error`: nothing did. */
+  readonly mode: LimitMode | "error";
+  /** Whether the breaker was open, so that the store was not asked. */
+  readonly isBreakerOpen?: boolean;
+}
+
+/** A limiter of one isolate. */
 export interface Isolate {
-  ask(key: string, cost: number): Promise<Said>;
-  /** Resolves when what it does behind the answers is done. */
+  ask(key: string, cost: number): Promise<Verdict>;
+  /** Resolves when its background work is done. */
   settled(): Promise<void>;
 }
 
 export interface IsolateSetup {
   readonly url: string;
   readonly token: string;
-  /** With which every key in Redis begins. */
+  /** Of every key in Redis. */
   readonly keyPrefix: string;
   readonly rule: Rule;
-  /** What decides while the store does not answer, where it may be chosen. */
+  /** What decides while the store does not answer, if that can be chosen. */
   readonly onStoreFailure: "local" | "closed";
 }
 
@@ -31,9 +43,28 @@ export interface Contestant {
   readonly id: string;
   readonly title: string;
   readonly isOurs: boolean;
-  /** By what its refusals are judged: a bucket, or what any window may have. */
+  /** The judge of its rejections: a bucket, or the tokens of any window. */
   readonly oracle: "bucket" | "window";
-  /** The most tokens that it promises to admit within any one window of the rule's length. */
+  /** The most tokens that it promises to admit within any window of the rule's length. */
   promised(rule: Rule): number;
   open(setup: IsolateSetup): Isolate;
 }
+
+export interface BackgroundWork {
+  add(this: void, work: Promise<unknown>): void;
+  /** Resolves when all work has ended, with or without an error. */
+  settled(this: void): Promise<void>;
+}
+
+export const createBackgroundWork = (): BackgroundWork => {
+  const running = new Set<Promise<unknown>>();
+  return {
+    add: (work) => {
+      const ended = work.catch(() => undefined).finally(() => running.delete(ended));
+      running.add(ended);
+    },
+    settled: async () => {
+      while (running.size > 0) await Promise.all(running);
+    },
+  };
+};

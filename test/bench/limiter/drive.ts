@@ -1,75 +1,143 @@
-/** An open load: each request goes when it is due, whatever became of those before. */
+/** An open load on one contestant, alone, with keys of its own: each request is made when it is due. */
+import { randomBytes } from "node:crypto";
 import { setTimeout as pause, setImmediate as turn } from "node:timers/promises";
-import type { Arrival } from "./arrivals.ts";
-import type { Said } from "./contestant.ts";
+import { withTimeout } from "../../../src/lib/async.ts";
+import { LocalError } from "../../../src/local/local-error.ts";
+import type { BenchStore } from "../support/store.ts";
+import type { Contestant, Isolate, IsolateSetup, Rule, Verdict } from "./contestant.ts";
+import { type Front, startFront } from "./front.ts";
+import type { Arrival } from "./load-cells.ts";
 
-/** Times are milliseconds since the first one could be due. */
-export interface Told extends Said {
+/** Times are milliseconds since the load began. */
+export interface Decision extends Verdict {
   readonly arrival: Arrival;
   readonly calledMs: number;
   readonly decidedMs: number;
 }
 
-/** Something else that happens on the way. */
+/** An event during the load. */
 export interface Moment {
   readonly atMs: number;
   readonly run: () => unknown;
 }
 
-export interface Drive {
-  readonly arrivals: readonly Arrival[];
-  readonly ask: (arrival: Arrival) => Promise<Said>;
-  readonly moments?: readonly Moment[];
-  readonly untilMs: number;
+export interface Surroundings {
+  readonly store: BenchStore;
   readonly signal: AbortSignal;
 }
 
-/** Nearer than this a timer is too coarse. */
+/** What moments can change. */
+export interface Stage {
+  readonly front: Front;
+  /** Replaces an isolate by a new one without any state. */
+  replace(index: number): void;
+}
+
+export interface Drive {
+  readonly contestant: Contestant;
+  readonly rule: Rule;
+  readonly tripMs: number;
+  readonly isolates: number;
+  readonly arrivals: readonly Arrival[];
+  /** The beginning of the measured time. */
+  readonly warmMs: number;
+  readonly untilMs: number;
+  /** How long before the end of a window, aligned to the epoch, it begins. @default at once */
+  readonly beforeEdgeMs?: number | undefined;
+  readonly onStoreFailure?: IsolateSetup["onStoreFailure"];
+  readonly moments: (stage: Stage) => readonly Moment[];
+}
+
+export interface Driven {
+  /** All decisions, in their order. */
+  readonly decisions: readonly Decision[];
+  /** Those of requests that were due in the measured time. */
+  readonly measured: readonly Decision[];
+  /** Round trips and commands in the measured time. */
+  readonly trips: number;
+  readonly commands: number;
+}
+
+/** Timers are too coarse for the last part. */
 const NEAR_MS = 2;
-/** Longer than the slowest verdict of any contestant. */
-const LAST_VERDICTS_MS = 7_000;
+/** Longer than the slowest decision of any contestant. */
+const LAST_DECISIONS_MS = 7_000;
 
-/** @returns what was said, in the order in which it was */
-export const drive = async ({
-  arrivals,
-  ask,
-  moments = [],
-  untilMs,
-  signal,
-}: Drive): Promise<readonly Told[]> => {
-  const told: Told[] = [];
+/** Commands of no contestant. */
+const OTHERS = new Set(["info", "config", "ping", "client", "hello", "select", "auth", "command"]);
+
+/** Commands that contestants have run so far, including those within scripts. */
+const countCommands = async ({ redis }: BenchStore): Promise<number> => {
+  const answer = await redis.client.run(["INFO", "commandstats"]);
+  if ("error" in answer) throw new LocalError(`Redis does not count its commands: ${answer.error}`);
+  const lines = String(answer.result).matchAll(/^cmdstat_([a-z0-9_-]+)\S*?:calls=(\d+)/gm);
+  return [...lines].reduce((sum, [, name = "", calls]) => sum + (OTHERS.has(name) ? 0 : Number(calls)), 0);
+};
+
+const untilBeforeEdge = async ({ beforeEdgeMs, rule: { windowMs } }: Drive, signal: AbortSignal) => {
+  if (beforeEdgeMs === undefined) return;
+  const sinceMs = (Date.now() + beforeEdgeMs) % windowMs;
+  await pause(windowMs - sinceMs, undefined, { signal });
+};
+
+export const drive = async (plan: Drive, { store, signal }: Surroundings): Promise<Driven> => {
+  const { contestant, rule, tripMs, arrivals, warmMs, untilMs, onStoreFailure = "closed" } = plan;
+  const front = await startFront(store.bridge.url, tripMs);
+  const keyPrefix = `${contestant.id}-${randomBytes(6).toString("hex")}:`;
+  const opened: Isolate[] = [];
+  const open = (): Isolate => {
+    const { token } = store.bridge;
+    const isolate = contestant.open({ url: front.url, token, keyPrefix, rule, onStoreFailure });
+    opened.push(isolate);
+    return isolate;
+  };
+  const isolates = Array.from({ length: plan.isolates }, open);
+  const replace = (index: number): void => {
+    isolates[index] = open();
+  };
+  const count = async () => ({ trips: front.trips, commands: await countCommands(store) });
+  let before = count();
+  let after = before;
+  const decisions: Decision[] = [];
   const asked: Promise<void>[] = [];
-  const startMs = performance.now();
-  const since = (): number => performance.now() - startMs;
-
-  const untilDue = async (atMs: number): Promise<void> => {
-    for (let leftMs = atMs - since(); leftMs > 0; leftMs = atMs - since()) {
-      if (leftMs > NEAR_MS) await pause(leftMs - NEAR_MS, undefined, { signal });
-      else await turn();
+  try {
+    await untilBeforeEdge(plan, signal);
+    const startMs = performance.now();
+    const since = (): number => performance.now() - startMs;
+    const untilDue = async (atMs: number): Promise<void> => {
+      for (let leftMs = atMs - since(); leftMs > 0; leftMs = atMs - since()) {
+        if (leftMs > NEAR_MS) await pause(leftMs - NEAR_MS, undefined, { signal });
+        else await turn();
+      }
+    };
+    const send = async (arrival: Arrival): Promise<void> => {
+      const calledMs = since();
+      const none: Verdict = { isAdmitted: false, mode: "error" };
+      const verdict = await isolates[arrival.isolate]?.ask(arrival.key, arrival.cost).catch(() => none);
+      decisions.push({ ...(verdict ?? none), arrival, calledMs, decidedMs: since() });
+    };
+    const moments: Moment[] = [
+      ...arrivals.map((arrival) => ({ atMs: arrival.dueMs, run: () => asked.push(send(arrival)) })),
+      ...plan.moments({ front, replace }),
+      { atMs: warmMs, run: () => (before = count()) },
+      { atMs: untilMs, run: () => (after = count()) },
+    ];
+    for (const { atMs, run } of moments.sort((a, b) => a.atMs - b.atMs)) {
+      signal.throwIfAborted();
+      await untilDue(atMs);
+      run();
     }
-  };
-  const send = (arrival: Arrival): void => {
-    const calledMs = since();
-    const note = (said: Said): void => void told.push({ ...said, arrival, calledMs, decidedMs: since() });
-    asked.push(ask(arrival).then(note, () => note({ isAdmitted: false, mode: "error" })));
-  };
-
-  const events: Moment[] = [
-    ...arrivals.map((arrival) => ({ atMs: arrival.dueMs, run: () => send(arrival) })),
-    ...moments,
-    { atMs: untilMs, run: () => undefined },
-  ].sort((a, b) => a.atMs - b.atMs);
-  for (const { atMs, run } of events) {
-    signal.throwIfAborted();
-    await untilDue(atMs);
-    run();
+    await withTimeout(Promise.all(asked), LAST_DECISIONS_MS);
+    front.release();
+    await Promise.all(opened.map((isolate) => isolate.settled()));
+    const [from, to] = await Promise.all([before, after]);
+    return {
+      decisions,
+      measured: decisions.filter(({ arrival }) => arrival.dueMs >= warmMs),
+      trips: to.trips - from.trips,
+      commands: to.commands - from.commands,
+    };
+  } finally {
+    await front.stop();
   }
-  const ending = new AbortController();
-  const late = pause(LAST_VERDICTS_MS, undefined, { signal: AbortSignal.any([signal, ending.signal]) }).then(
-    () => Promise.reject(new Error(`verdicts have not come within ${LAST_VERDICTS_MS} ms`)),
-  );
-  late.catch(() => undefined);
-  await Promise.race([Promise.all(asked), late]);
-  ending.abort();
-  return told;
 };

@@ -1,23 +1,21 @@
-/** What a store that hangs does to those who ask, and how soon it is used again. */
-import type { Arrival } from "./arrivals.ts";
-import type { Contestant } from "./contestant.ts";
-import type { Told } from "./drive.ts";
-import { type Column, markedTable } from "./marked-table.ts";
-import type { Plan } from "./plan.ts";
-import { runStretch, type Surroundings } from "./stretch.ts";
+/** What a store that hangs does to its callers, and how soon it is used again. */
 
-export interface HangResult {
-  readonly contestant: Contestant;
-  /** For a verdict, from when the request was made. */
+import type { Contestant } from "./contestant.ts";
+import { type Decision, drive, type Surroundings } from "./drive.ts";
+import type { Arrival } from "./load-cells.ts";
+import { type Column, markedTable, type Row } from "./table.ts";
+
+export interface HangResult extends Row {
+  /** The longest wait for a decision. */
   readonly longestMs: number;
-  /** Of those that were made while the breaker was open; undefined where there were none. */
-  readonly longestGivenUpMs: number | undefined;
-  /** Of the requests made while it hung, how many waited for more than a round trip. */
+  /** The longest wait while the breaker was open; undefined without such requests. */
+  readonly longestOpenMs: number | undefined;
+  /** Of the requests during the hang, the number that waited for longer than a round trip. */
   readonly waited: number;
-  /** And for how long on the average, all of them. */
+  /** Their mean wait. */
   readonly meanMs: number;
   readonly requests: number;
-  /** From its return to the first verdict that the store has made; undefined where none came. */
+  /** From the store's return to its first decision; undefined without one. */
   readonly backMs: number | undefined;
 }
 
@@ -25,7 +23,7 @@ const RULE = { tokens: 500, windowMs: 1_000 };
 const TRIP_MS = 40;
 const EVERY_MS = 5;
 const WARM_MS = 1_000;
-/** Breakwater's breaker is open for up to a second, and then asks. */
+/** Breakwater's breaker is open for up to a second, and then probes. */
 const OURS_AFTER_MS = 1_500;
 const OTHERS_AFTER_MS = 500;
 
@@ -37,48 +35,46 @@ const evenly = (untilMs: number): Arrival[] =>
     cost: 1,
   }));
 
-const tookMs = ({ calledMs, decidedMs }: Told): number => decidedMs - calledMs;
+const tookMs = ({ calledMs, decidedMs }: Decision): number => decidedMs - calledMs;
 
-/** What makes the store's verdicts, or takes its tokens. */
-const ofStore = ({ mode }: Told): boolean => mode === "store" || mode === "lease";
-
-const longest = (told: readonly Told[]): number => Math.max(0, ...told.map(tookMs));
+const longest = (decisions: readonly Decision[]): number => Math.max(0, ...decisions.map(tookMs));
 
 export const measureHang = async (
   contestant: Contestant,
-  { hangMs }: Plan,
+  hangMs: number,
   surroundings: Surroundings,
 ): Promise<HangResult> => {
-  const fromMs = WARM_MS;
-  const backAtMs = fromMs + hangMs;
+  const backAtMs = WARM_MS + hangMs;
   const untilMs = backAtMs + (contestant.isOurs ? OURS_AFTER_MS : OTHERS_AFTER_MS);
-  const arrivals = evenly(untilMs);
-  const { told } = await runStretch(
+  const { decisions } = await drive(
     {
       contestant,
       rule: RULE,
       tripMs: TRIP_MS,
       isolates: 1,
-      arrivals,
+      arrivals: evenly(untilMs),
       warmMs: 0,
       untilMs,
       onStoreFailure: "local",
       moments: ({ front }) => [
-        { atMs: fromMs, run: () => front.hang() },
+        { atMs: WARM_MS, run: () => front.hang() },
         { atMs: backAtMs, run: () => front.recover() },
-        // Who waits still at the end would for up to 5 s: that has been seen by then.
+        // Requests that still wait would do so for up to 5 s, which has been measured by then.
         { atMs: untilMs, run: () => front.release() },
       ],
     },
     surroundings,
   );
-  const hung = told.filter(({ calledMs }) => calledMs >= fromMs && calledMs < backAtMs);
-  const back = told.find((each) => each.calledMs >= backAtMs && ofStore(each));
-  const whileGivenUp = told.filter(({ isStoreGivenUp }) => isStoreGivenUp === true);
+  const hung = decisions.filter(({ calledMs }) => calledMs >= WARM_MS && calledMs < backAtMs);
+  const back = decisions.find(
+    ({ calledMs, mode }) => calledMs >= backAtMs && (mode === "store" || mode === "lease"),
+  );
+  const whileOpen = decisions.filter(({ isBreakerOpen }) => isBreakerOpen === true);
   return {
     contestant,
-    longestMs: longest(told),
-    longestGivenUpMs: whileGivenUp.length === 0 ? undefined : longest(whileGivenUp),
+    title: "",
+    longestMs: longest(decisions),
+    longestOpenMs: whileOpen.length === 0 ? undefined : longest(whileOpen),
     waited: hung.filter((each) => tookMs(each) > TRIP_MS).length,
     meanMs: hung.reduce((sum, each) => sum + tookMs(each), 0) / hung.length,
     requests: hung.length,
@@ -87,17 +83,13 @@ export const measureHang = async (
 };
 
 const columns: readonly Column<HangResult>[] = [
-  { title: "longest wait ms", of: (row) => row.longestMs, digits: 0, better: "less" },
-  { title: "breaker open ms", of: (row) => row.longestGivenUpMs, digits: 1 },
-  { title: "waited", of: (row) => row.waited, digits: 0, better: "less" },
-  { title: "mean ms", of: (row) => row.meanMs, digits: 0, better: "less" },
+  { title: "longest wait ms", of: (row) => row.longestMs, digits: 0, isLessBetter: true },
+  { title: "breaker open ms", of: (row) => row.longestOpenMs, digits: 1 },
+  { title: "waited", of: (row) => row.waited, digits: 0, isLessBetter: true },
+  { title: "mean ms", of: (row) => row.meanMs, digits: 0, isLessBetter: true },
   { title: "of", of: (row) => row.requests, digits: 0 },
-  { title: "back after ms", of: (row) => row.backMs, digits: 0, better: "less" },
+  { title: "back after ms", of: (row) => row.backMs, digits: 0, isLessBetter: true },
 ];
 
-export const hangTable = (results: readonly HangResult[], { hangMs }: Plan): string =>
-  markedTable(
-    `the store hangs for ${(hangMs / 1_000).toFixed(1)} s`,
-    columns,
-    results.map((row) => ({ title: row.contestant.title, isOurs: row.contestant.isOurs, set: "", row })),
-  );
+export const hangTable = (results: readonly HangResult[], hangMs: number): string =>
+  markedTable(`the store hangs for ${(hangMs / 1_000).toFixed(1)} s`, columns, results);

@@ -1,46 +1,38 @@
-/** Every contestant under every load, taking turns. */
+/** Every contestant under every load, taking turns, and the tables of the results. */
 import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { turnOrder } from "../support/turn-order.ts";
 import { type Account, accountOf, exactlyAdmitted } from "./account.ts";
-import type { Contestant, Said } from "./contestant.ts";
-import type { Told } from "./drive.ts";
-import type { LoadCell } from "./load-cells.ts";
+import type { Contestant } from "./contestant.ts";
+import { type Decision, type Driven, drive, type Moment, type Stage, type Surroundings } from "./drive.ts";
+import { arrivalsOf, type Group, type LoadCell, type Plan } from "./load-cells.ts";
 import { mostAboveRefill } from "./ours.ts";
-import type { Plan } from "./plan.ts";
-import { runStretch, type Stretch, type Surroundings } from "./stretch.ts";
+import { type Column, markedTable, type Row } from "./table.ts";
 
-/** Of all turns together: sums and maxima; of times the medians of the turns. */
-export interface LoadResult {
+/** Of all turns: sums and maxima; of times the medians of the turns. */
+export interface LoadResult extends Row, Account {
   readonly cell: LoadCell;
-  readonly contestant: Contestant;
   readonly tripsPerRequest: number;
   readonly commandsPerRequest: number;
+  /** From when a request was due to its decision. */
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** By how much requests were sent late, which is in the times above: the machine's doing, and this process's. */
+  /** How late requests were made, by the machine and this process; included above. */
   readonly lateP99Ms: number;
-  /** From when they were sent. */
+  /** From when a request was made. */
   readonly sentP99Ms: number;
+  /** Measured requests that waited for the store, and their share. */
   readonly waits: number;
-  readonly requests: number;
-  /** The most of any window of the rule's length. */
-  readonly mostInWindow: number;
-  /** What the contestant promises of it. */
+  readonly waitedShare: number;
+  /** What the contestant promises for any window of the rule's length. */
   readonly promised: number;
-  /** Of Breakwater: the most beyond what came back, of any window at all, over what it promises of that. */
+  /** Breakwater's most tokens beyond the refill in any window, divided by what it promises. */
   readonly aboveVsBound: number | undefined;
-  readonly admitted: number;
   readonly exactlyAdmitted: number;
   readonly refused: number;
-  readonly falselyRefused: number;
-  /** Verdicts that neither the store nor what it had granted has made. */
-  readonly withoutStore: number;
-  readonly allRequests: number;
 }
 
-interface Turn {
-  readonly stretch: Stretch;
+interface Turn extends Driven {
   readonly account: Account;
   readonly exactlyAdmitted: number;
 }
@@ -52,66 +44,59 @@ const runTurn = async (
   turn: number,
   surroundings: Surroundings,
 ): Promise<Turn> => {
-  const { rule, tripMs, isolates, beforeEdgeMs, lengthMs } = cell;
+  const { rule, tripMs, isolates, beforeEdgeMs, lengthMs, lifeMs = Number.POSITIVE_INFINITY } = cell;
   const warmMs = lengthMs === undefined ? (contestant.isOurs ? plan.warmMs : plan.othersWarmMs) : 0;
   const untilMs = lengthMs ?? warmMs + plan.measureMs;
-  // The same for everybody.
-  const arrivals = cell.arrivals(untilMs, seededRandom(1 + turn));
-  const stretch = await runStretch(
-    {
-      contestant,
-      rule,
-      tripMs,
-      isolates,
-      arrivals,
-      warmMs,
-      untilMs,
-      ...(beforeEdgeMs === undefined ? {} : { beforeEdgeMs }),
-      ...(cell.moments === undefined ? {} : { moments: cell.moments(untilMs) }),
-    },
+  // The same for all contestants.
+  const arrivals = arrivalsOf(cell, untilMs, seededRandom(1 + turn));
+  /** Isolates die one after another, each once within a life. */
+  const deaths = ({ replace }: Stage): Moment[] =>
+    Array.from({ length: Math.floor((untilMs / lifeMs) * isolates) }, (_, index) => ({
+      atMs: ((index + 1) * lifeMs) / isolates,
+      run: () => replace(index % isolates),
+    }));
+  const driven = await drive(
+    { contestant, rule, tripMs, isolates, arrivals, warmMs, untilMs, beforeEdgeMs, moments: deaths },
     surroundings,
   );
   return {
-    stretch,
-    account: accountOf(stretch.told, contestant, rule),
+    ...driven,
+    account: accountOf(driven.decisions, contestant, rule),
     exactlyAdmitted: exactlyAdmitted(arrivals, rule),
   };
 };
 
-const OF_STORE: ReadonlySet<Said["mode"]> = new Set(["store", "lease", "remembered"]);
-
-const addedMs = ({ decidedMs, arrival }: Told): number => decidedMs - arrival.dueMs;
-const lateMs = ({ calledMs, arrival }: Told): number => calledMs - arrival.dueMs;
-
 const resultOf = (cell: LoadCell, contestant: Contestant, turns: readonly Turn[]): LoadResult => {
   const sum = (of: (turn: Turn) => number): number => turns.reduce((all, turn) => all + of(turn), 0);
   const most = (of: (turn: Turn) => number): number => Math.max(...turns.map(of));
-  const middle = (percent: number, of: (told: Told) => number): number =>
-    median(turns.map(({ stretch }) => percentile(stretch.measured.map(of), percent)));
-  const hasWaited = ({ mode, calledMs, decidedMs }: Told): boolean =>
+  const middle = (percent: number, of: (decision: Decision) => number): number =>
+    median(turns.map(({ measured }) => percentile(measured.map(of), percent)));
+  const hasWaited = ({ mode, calledMs, decidedMs }: Decision): boolean =>
     (contestant.isOurs && mode === "store") || decidedMs - calledMs >= cell.tripMs / 2;
-  const requests = sum(({ stretch }) => stretch.measured.length);
+  const measured = sum((turn) => turn.measured.length);
+  const waits = sum((turn) => turn.measured.filter(hasWaited).length);
   const above = most(({ account }) => account.mostAboveRefill);
   return {
     cell,
     contestant,
-    tripsPerRequest: sum(({ stretch }) => stretch.trips) / requests,
-    commandsPerRequest: sum(({ stretch }) => stretch.commands) / requests,
-    p50Ms: middle(50, addedMs),
-    p99Ms: middle(99, addedMs),
-    lateP99Ms: middle(99, lateMs),
+    title: cell.title,
+    tripsPerRequest: sum(({ trips }) => trips) / measured,
+    commandsPerRequest: sum(({ commands }) => commands) / measured,
+    p50Ms: middle(50, ({ decidedMs, arrival }) => decidedMs - arrival.dueMs),
+    p99Ms: middle(99, ({ decidedMs, arrival }) => decidedMs - arrival.dueMs),
+    lateP99Ms: middle(99, ({ calledMs, arrival }) => calledMs - arrival.dueMs),
     sentP99Ms: middle(99, ({ decidedMs, calledMs }) => decidedMs - calledMs),
-    waits: sum(({ stretch }) => stretch.measured.filter(hasWaited).length),
-    requests,
+    waits,
+    waitedShare: waits / measured,
     mostInWindow: most(({ account }) => account.mostInWindow),
+    mostAboveRefill: above,
     promised: contestant.promised(cell.rule),
     aboveVsBound: contestant.isOurs ? above / mostAboveRefill(cell.rule) : undefined,
     admitted: sum(({ account }) => account.admitted),
     exactlyAdmitted: sum((turn) => turn.exactlyAdmitted),
-    refused: sum(({ stretch }) => stretch.told.filter(({ isAdmitted }) => !isAdmitted).length),
+    refused: sum(({ decisions }) => decisions.filter(({ isAdmitted }) => !isAdmitted).length),
     falselyRefused: sum(({ account }) => account.falselyRefused),
-    withoutStore: sum(({ stretch }) => stretch.told.filter(({ mode }) => !OF_STORE.has(mode)).length),
-    allRequests: sum(({ account }) => account.requests),
+    requests: sum(({ account }) => account.requests),
   };
 };
 
@@ -127,3 +112,61 @@ export const measureLoad = async (
       turns.get(contestant)?.push(await runTurn(cell, contestant, plan, turn, surroundings));
   return contestants.map((contestant) => resultOf(cell, contestant, turns.get(contestant) ?? []));
 };
+
+type LoadColumn = Column<LoadResult>;
+
+const less = (title: string, of: LoadColumn["of"], digits = 2): LoadColumn => ({
+  title,
+  of,
+  digits,
+  isLessBetter: true,
+});
+
+const trips = less("trips/req", (row) => row.tripsPerRequest, 3);
+const latency: readonly LoadColumn[] = [
+  trips,
+  less("cmds/req", (row) => row.commandsPerRequest, 3),
+  less("p50 ms", (row) => row.p50Ms, 1),
+  less("p99 ms", (row) => row.p99Ms, 1),
+  { title: "sent late", of: (row) => row.lateP99Ms, digits: 1 },
+  less("p99 sent", (row) => row.sentP99Ms, 1),
+  less("waited %", (row) => 100 * row.waitedShare),
+];
+const admitted: LoadColumn = { title: "admitted", of: (row) => row.admitted, digits: 0 };
+const vsExact: LoadColumn = { title: "÷ exact", of: (row) => row.admitted / row.exactlyAdmitted };
+const vsPromise = less("÷ promise", (row) => row.mostInWindow / row.promised);
+const above: LoadColumn = { title: "burst ÷ bound", of: (row) => row.aboveVsBound };
+const refused: LoadColumn = { title: "refused %", of: (row) => (100 * row.refused) / row.requests };
+const falsely = less("falsely %", (row) => (100 * row.falselyRefused) / row.requests);
+const bound: readonly LoadColumn[] = [
+  { title: "N", of: ({ cell }) => cell.rule.tokens, digits: 0 },
+  less("most in w", (row) => row.mostInWindow, 0),
+  less("÷ N", ({ mostInWindow, cell }) => mostInWindow / cell.rule.tokens),
+  less("promise", (row) => row.promised, 0),
+  vsPromise,
+  above,
+];
+
+const TABLES: Readonly<Record<Group, { readonly title: string; readonly columns: readonly LoadColumn[] }>> = {
+  hot: { title: "one hot key at 80 %", columns: [...latency, falsely] },
+  over: {
+    title: "one hot key at 200 %",
+    columns: [...latency, admitted, vsExact, vsPromise, above, falsely],
+  },
+  zipf: {
+    title: "Zipf, 200 keys, 16 isolates",
+    columns: [...latency, refused, falsely, vsExact, vsPromise, above],
+  },
+  edge: { title: "N before the edge, N after", columns: [...bound, admitted, vsExact] },
+  weighted: { title: "costs of 1 to 5, at 200 %", columns: [...bound, vsExact, falsely] },
+  dying: { title: "16 isolates, 500 ms each, 200 %", columns: [trips, ...bound, vsExact, falsely] },
+};
+
+export const loadTables = (results: readonly LoadResult[]): string[] =>
+  Object.entries(TABLES).map(([group, { title, columns }]) =>
+    markedTable(
+      title,
+      columns,
+      results.filter(({ cell }) => cell.group === group),
+    ),
+  );

@@ -1,38 +1,28 @@
-/** This project's limiter, put together as the edge does. */
+/** This project's limiter, composed as in the edge. */
 import type { Limit } from "../../../src/contract/policy.ts";
 import { createRedis } from "../../../src/edge/stores/redis.ts";
 import { createRedisLimitStore } from "../../../src/middleware/rate-limit/limit-store.ts";
 import { createRateLimiter, LIMITER_DEFAULTS } from "../../../src/middleware/rate-limit/limiter.ts";
-import type { LimitVerdict } from "../../../src/middleware/rate-limit/request-check.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import type { Contestant, Isolate, IsolateSetup, Said } from "./contestant.ts";
-import { bucketOf, type Rule } from "./rule.ts";
-import { createWork } from "./work.ts";
+import {
+  bucketOf,
+  type Contestant,
+  createBackgroundWork,
+  type Isolate,
+  type IsolateSetup,
+  type Rule,
+} from "./contestant.ts";
 
 const DEADLINE_MS = 150;
-/** As src/edge/app.ts has it. */
+/** As in src/edge/app.ts. */
 const BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
 export const LEASE_MS = LIMITER_DEFAULTS.leaseMs;
 
-/** What any window may admit beyond what comes back within it. */
+/** The most that any window may admit beyond its refill. */
 export const mostAboveRefill = (rule: Rule): number => {
   const { capacity, refillPerSecond } = bucketOf(rule);
   return capacity + (refillPerSecond * LEASE_MS) / 1_000;
 };
-
-export const limitOf = (rule: Rule, onStoreFailure: Limit["onStoreFailure"], cost = 1): Limit => ({
-  name: "bench",
-  ...bucketOf(rule),
-  per: "principal",
-  cost,
-  onStoreFailure,
-});
-
-const said = ({ isAdmitted, results }: LimitVerdict, isStoreGivenUp: boolean): Said => ({
-  isAdmitted,
-  mode: results[0]?.mode ?? "error",
-  isStoreGivenUp,
-});
 
 const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Isolate => {
   const redis = createRedis({ url, token, timeoutMs: DEADLINE_MS });
@@ -46,18 +36,24 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
     breaker,
     now: Date.now,
   });
-  const work = createWork();
-  /** Of one name, by what they cost. */
+  const work = createBackgroundWork();
+  /** One limit by name, by its cost. */
   const limits = new Map<number, readonly Limit[]>();
+  const limitsOf = (cost: number): readonly Limit[] => {
+    const known = limits.get(cost) ?? [
+      { name: "bench", ...bucketOf(rule), per: "principal", cost, onStoreFailure },
+    ];
+    limits.set(cost, known);
+    return known;
+  };
   return {
     ask: async (key, cost) => {
-      const known = limits.get(cost) ?? [limitOf(rule, onStoreFailure, cost)];
-      limits.set(cost, known);
       const wasOpen = breaker.state === "open";
-      const verdict = limiter.check(known, { address: "203.0.113.1", principal: key }, work.add);
-      // A probe has closed it by half by now.
-      const isStoreGivenUp = wasOpen && breaker.state === "open";
-      return said(await verdict, isStoreGivenUp);
+      const verdict = limiter.check(limitsOf(cost), { address: "203.0.113.1", principal: key }, work.add);
+      // A probe has changed the state by now.
+      const isBreakerOpen = wasOpen && breaker.state === "open";
+      const { isAdmitted, results } = await verdict;
+      return { isAdmitted, mode: results[0]?.mode ?? "error", isBreakerOpen };
     },
     settled: work.settled,
   };

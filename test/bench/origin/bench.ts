@@ -1,75 +1,94 @@
 /**
- * The origin's request path against opponents: all servers up all the time, on the same database, with the
- * same number of connections to it; they take turns under load. What counts is the ratio within a round:
- * whatever else the machine does then, it does to both.
+ * `npm run bench origin`: the origin's request path against other stacks. All servers run all the time, on the same
+ * database, with the same number of connections to it, and take turns under load. The result is the ratio within a round.
  */
-import { availableParallelism, cpus } from "node:os";
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
+import { assertSent } from "../support/collector.ts";
+import { type Comparison, comparisonTable, figuresOf } from "../support/comparison.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
+import { machineLine, watchIdle } from "../support/machine.ts";
+import { type Cell, cellTable, measure, type Plan, planLine } from "../support/rounds.ts";
 import { startServices } from "../support/services.ts";
-import { sentBatches } from "../support/span-sink.ts";
 import { migrate, startBreakwater } from "./breakwater.ts";
-import { type Contestant, DATABASE_CONNECTIONS } from "./contestant.ts";
-import { figuresOf } from "./goals.ts";
 import { PEERS, startPeers } from "./peers.ts";
 import { insertProducts } from "./products.ts";
-import { reportOf } from "./report.ts";
-import { FULL, measure, type Plan, QUICK } from "./rounds.ts";
 import { assertSameAnswers } from "./same-answers.ts";
-import { CELLS } from "./workload.ts";
+import { type Contestant, DATABASE_CONNECTIONS, KINDS, type Kind } from "./workload.ts";
 
-/** An opponent that is said to trace, but does not, would be too fast. */
-const assertTraced = async (spanSinkUrl: string): Promise<string> => {
-  // Breakwater's are shown and not asked for: it does not trace yet.
-  const batches = { breakwater: 0, ...(await sentBatches(spanSinkUrl)) };
-  for (const { id, title, instrumentations } of PEERS) {
-    if (instrumentations !== undefined && !Object.hasOwn(batches, id))
-      throw new Error(`${title} has exported no spans`);
-  }
-  return Object.entries(batches)
-    .map(([id, count]) => `${id} ${count}`)
-    .join(", ");
+const FULL: Plan = {
+  rounds: 7,
+  connections: 32,
+  warmUpMs: 2_000,
+  settleMs: 300,
+  measureMs: 2_000,
+  drainMs: 0,
+};
+const QUICK: Plan = { ...FULL, rounds: 3, warmUpMs: 400, settleMs: 100, measureMs: 400 };
+
+/** `stack`: with OpenTelemetry. */
+const COMPARISONS: readonly Comparison[] = [
+  { key: "select_vs_bare_hono", cell: "breakwater select", base: "hono select", atLeast: 0.9 },
+  { key: "cached_vs_bare_hono", cell: "breakwater cached", base: "hono cached", atLeast: 0.55 },
+  { key: "order_vs_bare_hono", cell: "breakwater order", base: "hono order", atLeast: 1.3 },
+  { key: "order_with_key_vs_bare_hono", cell: "breakwater order_with_key", base: "hono order", atLeast: 1.1 },
+  { key: "select_vs_express_stack", cell: "breakwater select", base: "express_otel select", atLeast: 4 },
+  { key: "select_vs_fastify_stack", cell: "breakwater select", base: "fastify_otel select", atLeast: 3 },
+  { key: "order_vs_express_stack", cell: "breakwater order", base: "express_otel order", atLeast: 2 },
+].map((comparison) => ({ ...comparison, of: "throughput" }));
+
+/** Each kind's title, and the kind of bare Hono's that its ratios refer to. */
+const TABLES: Readonly<Record<Kind, { readonly title: string; readonly base: Kind }>> = {
+  select: { title: "one indexed SELECT (GET /v1/products/:id)", base: "select" },
+  cached: {
+    title: "cached (GET /cached/:id from a Map; Breakwater: GET /v1/products/:id by its policy)",
+    base: "cached",
+  },
+  order: { title: "order of two lines (POST /v1/orders)", base: "order" },
+  order_with_key: { title: "order with Idempotency-Key, each its own", base: "order" },
 };
 
-const conditionsOf = (plan: Plan, services: string, spans: string): string[] => [
-  `${plan.rounds} rounds, ${plan.measureMs} ms a turn, ${plan.connections} connections; medians of the rounds`,
-  `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
-  services,
-  `Node ${process.version} on ${availableParallelism()} × ${cpus()[0]?.model ?? "an unknown processor"}`,
-  `batches of spans exported: ${spans}`,
-];
+const cellsOf = (contestants: readonly Contestant[], kind: Kind): Cell[] =>
+  contestants
+    .filter(({ kinds }) => kinds.includes(kind))
+    .map(({ id, title, process, requests }) => ({
+      id: `${id} ${kind}`,
+      title,
+      process,
+      requests: (count) => requests(kind, count),
+    }));
 
-export const benchOrigin: Bench = async ({ isQuick, signal, onProgress }) => {
-  const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    onProgress("starting PostgreSQL and Redis …");
-    const services = await startServices(signal, onProgress);
-    stops.add(() => services.stop());
-    onProgress(services.description);
-    await migrate(services, signal);
-    await insertProducts(services.databaseUrl);
-
-    onProgress("starting the servers …");
-    const contestants: Contestant[] = [];
-    const add = (contestant: Contestant): void => {
-      contestants.push(contestant);
-      stops.add(() => contestant.process.stop());
-    };
-    await startPeers(services, signal, onProgress, add);
-    add(await startBreakwater(services, signal));
-    const load = startLoadGenerator();
-    stops.add(() => load.close());
-
-    await assertSameAnswers(contestants, CELLS);
-    const measurements = await measure({ contestants, load, plan, signal, onProgress });
-    const spans = await assertTraced(services.spanSinkUrl);
-    return {
-      figures: figuresOf(measurements),
-      report: reportOf(measurements, contestants, conditionsOf(plan, services.description, spans)),
-    };
-  } finally {
-    await stops.runAll();
-  }
+export const benchOrigin: Bench = async (options) => {
+  const plan = options.isQuick ? QUICK : FULL;
+  const services = await startServices(options);
+  await migrate(services, options);
+  await insertProducts(services.databaseUrl);
+  options.onProgress("starting the servers …");
+  const contestants = [...(await startPeers(services, options)), await startBreakwater(services, options)];
+  const load = startLoadGenerator(options);
+  await assertSameAnswers(contestants, KINDS);
+  const groups = KINDS.map((kind) => cellsOf(contestants, kind));
+  const idle = watchIdle();
+  const { measurements } = await measure({ groups, load, plan }, options);
+  const machine = machineLine(idle());
+  const tracing = PEERS.filter(({ instrumentations }) => instrumentations !== undefined);
+  const sent = await assertSent(services.collector, ["breakwater", ...tracing.map(({ id }) => id)]);
+  return {
+    figures: figuresOf(measurements, COMPARISONS),
+    report: [
+      ...KINDS.map((kind, index) =>
+        cellTable(TABLES[kind].title, measurements, groups[index] ?? [], `hono ${TABLES[kind].base}`),
+      ),
+      comparisonTable(measurements, COMPARISONS),
+      [
+        planLine(plan),
+        "base: bare Hono",
+        `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
+        services.description,
+        machine,
+        `batches of spans exported: ${Object.entries(sent)
+          .map(([id, { requests }]) => `${id} ${requests}`)
+          .join(", ")}`,
+      ].join("\n"),
+    ].join("\n\n"),
+  };
 };

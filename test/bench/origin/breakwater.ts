@@ -1,29 +1,35 @@
-/** Breakwater's origin: the real program, asked as the edge asks it. */
-
-import { randomBytes, randomUUID } from "node:crypto";
+/** Breakwater's origin: the real program, with requests as the edge sends them. */
+import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { startOrigin } from "../../../src/local/origin.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
-import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
-import { nodeHmac } from "../../../src/origin/config/hmac.ts";
+import type { Run } from "../support/bench.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
-import type { ServiceFacts } from "../support/services.ts";
-import { type Contestant, DATABASE_CONNECTIONS } from "./contestant.ts";
-import { type EdgeRequest, sealedRequest } from "./sealed-request.ts";
-import { CELLS, type Cell, hotProductIdOf, orderOf, productIdOf, traceparentOf } from "./workload.ts";
+import type { Services } from "../support/services.ts";
+import { createSigningKey, type EdgeRequest, sealedRequest } from "./sealed-request.ts";
+import {
+  type Contestant,
+  DATABASE_CONNECTIONS,
+  hotProductIdOf,
+  KINDS,
+  type Kind,
+  orderOf,
+  productIdOf,
+  traceparentOf,
+} from "./workload.ts";
 
-const SIGNING_KEYS = `bench:${randomBytes(32).toString("base64")}`;
+const signing = createSigningKey();
 const anonymous = { auth: "none" } as const;
 const customer = { auth: "api-key", principal: { id: "bench", scopes: ["orders:write"] } } as const;
 
-/** The edge's word for it: nothing is taken from the cache, and nothing put there. */
-const UNCACHED = { "cache-control": "no-cache, no-store" } as const;
+/** Nothing is read from the cache, and nothing stored. */
+export const UNCACHED = { "cache-control": "no-cache, no-store" } as const;
 
-const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
+const edgeRequest = (kind: Kind, n: number): EdgeRequest => {
   const headers = { accept: "application/json", traceparent: traceparentOf(n) };
-  switch (cell) {
+  switch (kind) {
     case "select":
       return {
         method: "GET",
@@ -41,7 +47,7 @@ const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
         headers: {
           ...headers,
           "content-type": "application/json",
-          ...(cell === "order_with_key" && { "idempotency-key": randomUUID() }),
+          ...(kind === "order_with_key" && { "idempotency-key": randomUUID() }),
         },
         body: orderOf(n),
         identity: customer,
@@ -49,64 +55,59 @@ const edgeRequest = (cell: Cell, n: number): EdgeRequest => {
   }
 };
 
-const signingKey = (): SigningKey => {
-  const keys = parseSigningKeys(SIGNING_KEYS, nodeHmac);
-  if (typeof keys === "string") throw new Error(`the signing key ${keys}`);
-  return keys[0];
-};
-
-const environment = (services: ServiceFacts): Record<string, string> => ({
+/** The environment of an origin on these services. */
+export const originEnvironment = (services: Services, signingKeys: string): Record<string, string> => ({
   DATABASE_URL: services.databaseUrl,
   DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
   REDIS_URL: services.redisUrl,
-  REDIS_KEY_PREFIX: services.redisKeyPrefix,
-  SIGNING_KEYS,
-  // One process, as each opponent is.
+  SIGNING_KEYS: signingKeys,
+  // One process, like each peer.
   WORKERS: "1",
   ADMIN_PORT: "0",
   PRE_STOP: "0s",
 });
 
-/** Starts the origin for as long as it takes to make its tables. */
-export const migrate = async (services: ServiceFacts, signal: AbortSignal): Promise<void> => {
+/** Starts the origin until it has created its tables. */
+export const migrate = async (services: Services, { signal }: Run): Promise<void> => {
   const origin = await startOrigin({
     name: "the origin",
     port: await freePort(),
-    environment: environment(services),
+    environment: originEnvironment(services, signing.text),
     signal,
   });
   await origin.stop();
 };
 
-/** @throws LocalError where it does not start */
-export const startBreakwater = async (services: ServiceFacts, signal: AbortSignal): Promise<Contestant> => {
+/** @throws LocalError if it does not start */
+export const startBreakwater = async (services: Services, run: Run): Promise<Contestant> => {
   const title = "Breakwater's origin";
-  const key = signingKey();
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;
-  const request = (cell: Cell, n: number) => sealedRequest(key, authority, edgeRequest(cell, n));
-  const process = await startServer({
-    name: title,
-    folder: projectFolder,
-    args: [join(projectFolder, "src/origin/main.ts")],
-    environment: {
-      ...environment(services),
-      ORIGIN_AUTHORITIES: authority,
-      OTEL_EXPORTER_OTLP_ENDPOINT: `${services.spanSinkUrl}/breakwater`,
-      OTEL_TRACES_SAMPLER_ARG: "0.1",
+  const request = (kind: Kind, n: number) => sealedRequest(signing.key, authority, edgeRequest(kind, n));
+  const process = await startServer(
+    {
+      name: title,
+      folder: projectFolder,
+      args: [join(projectFolder, "src/origin/main.ts")],
+      environment: {
+        ...originEnvironment(services, signing.text),
+        ORIGIN_AUTHORITIES: authority,
+        OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf("breakwater"),
+        OTEL_TRACES_SAMPLER_ARG: "0.1",
+      },
+      port,
+      readyRequest: () => request("select", 0),
     },
-    port,
-    readyRequest: () => request("select", 0),
-    signal,
-  });
+    run,
+  );
   return {
     id: "breakwater",
     title,
     process,
-    cells: CELLS,
-    requests: async (cell, count) => {
+    kinds: KINDS,
+    requests: async (kind, count) => {
       const requests: string[] = [];
-      for (let n = 0; n < count; n += 1) requests.push(await request(cell, n));
+      for (let n = 0; n < count; n += 1) requests.push(await request(kind, n));
       return requestBatch(requests, false);
     },
   };

@@ -1,19 +1,28 @@
-/** The opponents: what they are, how they are started, what they are sent. */
+/** The other stacks: their start and their requests. */
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
+import type { BenchOptions, Run } from "../support/bench.ts";
 import { installPeers, peersFolder } from "../support/install-peers.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
-import type { ServiceFacts } from "../support/services.ts";
-import { type Contestant, type ContestantId, DATABASE_CONNECTIONS } from "./contestant.ts";
-import { type Cell, hotProductIdOf, orderOf, PRODUCT_COUNT, productIdOf, traceparentOf } from "./workload.ts";
+import type { Services } from "../support/services.ts";
+import {
+  type Contestant,
+  DATABASE_CONNECTIONS,
+  hotProductIdOf,
+  type Kind,
+  orderOf,
+  PRODUCT_COUNT,
+  productIdOf,
+  traceparentOf,
+} from "./workload.ts";
 
 interface Peer {
-  readonly id: ContestantId;
+  readonly id: string;
   readonly title: string;
   /** In `peers/`. */
   readonly program: string;
-  /** OpenTelemetry's names of what it instruments; without them it runs without OpenTelemetry. */
+  /** What OpenTelemetry instruments; see `telemetry.mjs`. @default without OpenTelemetry */
   readonly instrumentations?: string;
 }
 
@@ -37,9 +46,9 @@ export const PEERS: readonly Peer[] = [
 
 const HEADERS = { accept: "application/json", "user-agent": "breakwater-bench" };
 
-const peerRequest = (cell: Cell, n: number, host: string): string => {
+const peerRequest = (kind: Kind, n: number, host: string): string => {
   const headers = { host, ...HEADERS, traceparent: traceparentOf(n) };
-  switch (cell) {
+  switch (kind) {
     case "select":
       return rawRequest({ method: "GET", target: `/v1/products/${productIdOf(n)}`, headers });
     case "cached":
@@ -52,68 +61,60 @@ const peerRequest = (cell: Cell, n: number, host: string): string => {
   }
 };
 
-/** These may be sent again and again: nothing in them is used up. */
-const peerBatch = (cell: Cell, host: string): RequestBatch =>
+/** These can be sent again and again. */
+const peerBatch = (kind: Kind, host: string): RequestBatch =>
   requestBatch(
-    Array.from({ length: PRODUCT_COUNT }, (_, n) => peerRequest(cell, n, host)),
+    Array.from({ length: PRODUCT_COUNT }, (_, n) => peerRequest(kind, n, host)),
     true,
   );
 
-/** Traces only, one in ten unless the request says which; other signals would cost them more. */
-const telemetry = (id: string, instrumentations: string, spanSinkUrl: string): Record<string, string> => ({
-  OTEL_SERVICE_NAME: id,
-  OTEL_TRACES_EXPORTER: "otlp",
-  OTEL_METRICS_EXPORTER: "none",
-  OTEL_LOGS_EXPORTER: "none",
-  OTEL_EXPORTER_OTLP_ENDPOINT: `${spanSinkUrl}/${id}`,
-  OTEL_EXPORTER_OTLP_PROTOCOL: "http/protobuf",
+/** Traces only, one in ten unless the request decides; other signals would cost them more. */
+const telemetry = (instrumentations: string, collectorUrl: string): Record<string, string> => ({
+  OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl,
   OTEL_TRACES_SAMPLER: "parentbased_traceidratio",
   OTEL_TRACES_SAMPLER_ARG: "0.1",
-  OTEL_NODE_RESOURCE_DETECTORS: "env",
-  OTEL_NODE_ENABLED_INSTRUMENTATIONS: instrumentations,
+  INSTRUMENTATIONS: instrumentations,
 });
 
-const startPeer = async (peer: Peer, services: ServiceFacts, signal: AbortSignal): Promise<Contestant> => {
+const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Contestant> => {
   const { id, title, program, instrumentations } = peer;
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
-  const process = await startServer({
-    name: title,
-    folder: peersFolder,
-    args: [
-      ...(instrumentations === undefined ? [] : ["--import", join(peersFolder, "telemetry.mjs")]),
-      join(peersFolder, program),
-    ],
-    environment: {
-      DATABASE_URL: services.databaseUrl,
-      DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
-      ...(instrumentations === undefined ? {} : telemetry(id, instrumentations, services.spanSinkUrl)),
+  const process = await startServer(
+    {
+      name: title,
+      folder: peersFolder,
+      args: [
+        ...(instrumentations === undefined ? [] : ["--import", join(peersFolder, "telemetry.mjs")]),
+        join(peersFolder, program),
+      ],
+      environment: {
+        DATABASE_URL: services.databaseUrl,
+        DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
+        ...(instrumentations === undefined ? {} : telemetry(instrumentations, services.collector.urlOf(id))),
+      },
+      port,
+      readyRequest: () => peerRequest("select", 0, host),
     },
-    port,
-    readyRequest: async () => peerRequest("select", 0, host),
-    signal,
-  });
+    run,
+  );
   return {
     id,
     title,
     process,
-    cells: ["select", "cached", "order"],
-    requests: async (cell) => peerBatch(cell, host),
+    kinds: ["select", "cached", "order"],
+    requests: async (kind) => peerBatch(kind, host),
   };
 };
 
 /**
- * Starts all of them, one after the other; installs them first where that was not done.
+ * Starts all of them, one after the other; installs them first if necessary.
  *
- * @param onStarted called with each as soon as it runs
- * @throws LocalError where one does not start
+ * @throws LocalError if one does not start
  */
-export const startPeers = async (
-  services: ServiceFacts,
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
-  onStarted: (contestant: Contestant) => void,
-): Promise<void> => {
-  await installPeers(signal, onProgress);
-  for (const peer of PEERS) onStarted(await startPeer(peer, services, signal));
+export const startPeers = async (services: Services, options: BenchOptions): Promise<Contestant[]> => {
+  await installPeers(options);
+  const contestants: Contestant[] = [];
+  for (const peer of PEERS) contestants.push(await startPeer(peer, services, options));
+  return contestants;
 };

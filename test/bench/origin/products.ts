@@ -1,19 +1,19 @@
-/** The products that everybody reads and orders. */
+/** The products that all requests read and order. */
 import { insertSampleData, sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { withClient } from "../support/database.ts";
+import { withClient } from "../support/services.ts";
 import { PRODUCT_COUNT } from "./workload.ts";
 
-/** As much as the contract allows; more than all orders of a run take. */
+/** The most that the contract allows, and more than all orders of a run. */
 const STOCK = 1_000_000;
 
 const numbers = Array.from({ length: PRODUCT_COUNT }, (_, index) => index + 1);
 
-/** Adds the sample products and as many others as make `PRODUCT_COUNT`; the tables are there already. */
+/** Adds the sample products and others, `PRODUCT_COUNT` in all, to existing tables. */
 export const insertProducts = (databaseUrl: string): Promise<void> =>
   withClient(databaseUrl, async (client) => {
     const query = async (text: string, values: readonly unknown[] = []) =>
       (await client.query(text, [...values])).rows;
-    // Of a database it uses nothing but this.
+    // It uses only this method of a database.
     await insertSampleData({ query } as Parameters<typeof insertSampleData>[0]);
     await client.query(
       `INSERT INTO products (id, name, description, price_minor, stock)

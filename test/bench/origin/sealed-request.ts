@@ -1,11 +1,12 @@
-/** Requests to the origin as the edge sends them: sealed by its signature. */
+/** Requests to the origin as the edge sends them, with its signature. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { internalHeaders } from "../../../src/contract/internal-headers.ts";
 import type { Identity } from "../../../src/middleware/auth/principal.ts";
 import { contentDigest } from "../../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
 import { signRequest } from "../../../src/middleware/signature/sign.ts";
-import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
+import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
+import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { rawRequest } from "../support/request-batch.ts";
 
 export interface EdgeRequest {
@@ -14,14 +15,27 @@ export interface EdgeRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
   readonly identity: Identity;
-  /** The edge's span. @default the request is not sampled */
+  /** The edge's span. @default not sampled */
   readonly parentSpanId?: string | undefined;
-  /** What is left of the request's deadline. @default 10 s */
+  /** Until the request's deadline. @default 10 s */
   readonly timeoutMs?: number;
 }
 
 const TIMEOUT_MS = 10_000;
 const NONCE_BYTES = 16;
+
+export interface BenchSigningKey {
+  /** As in SIGNING_KEYS. */
+  readonly text: string;
+  readonly key: SigningKey;
+}
+
+export const createSigningKey = (): BenchSigningKey => {
+  const text = `bench:${randomBytes(32).toString("base64")}`;
+  const keys = parseSigningKeys(text, nodeHmac);
+  if (typeof keys === "string") throw new Error(`the signing key ${keys}`);
+  return { text, key: keys[0] };
+};
 
 /** Bodies recur, and so do their digests. */
 const digests = new Map<string, string>();
@@ -31,7 +45,7 @@ const digestOf = async (body: string): Promise<string> => {
   return digest;
 };
 
-/** The header fields of a request that is taken once, within the next 30 s. */
+/** The header fields of a request that is accepted once, within 30 s. */
 export const sealedFields = async (
   key: SigningKey,
   authority: string,
@@ -56,7 +70,7 @@ export const sealedFields = async (
   return { ...sent, ...signature };
 };
 
-/** A request that is taken once, within the next 30 s. */
+/** A request that is accepted once, within 30 s. */
 export const sealedRequest = async (
   key: SigningKey,
   authority: string,

@@ -1,28 +1,34 @@
-/** What is asked of every server, in the same order. */
+/** The servers' requests, in the same order for each of them. */
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
+import type { RequestBatch } from "../support/request-batch.ts";
+import type { ServerProcess } from "../support/server-process.ts";
 
 /** `order_with_key`: an order whose Idempotency-Key no request had before. */
-export const CELLS = ["select", "cached", "order", "order_with_key"] as const;
-export type Cell = (typeof CELLS)[number];
+export const KINDS = ["select", "cached", "order", "order_with_key"] as const;
+export type Kind = (typeof KINDS)[number];
 
-/** Of the sample data's own and of those that the benchmark adds. */
+/** Connections of each server to the database. */
+export const DATABASE_CONNECTIONS = 10;
+
+/** A server under test. */
+export interface Contestant {
+  readonly id: string;
+  readonly title: string;
+  readonly process: ServerProcess;
+  /** The kinds of requests that it serves. */
+  readonly kinds: readonly Kind[];
+  /** Requests, ready to be sent. @param count the minimum, for requests that cannot be repeated */
+  requests(kind: Kind, count: number): Promise<RequestBatch>;
+}
+
+/** The sample products, and those that the benchmark adds. */
 export const PRODUCT_COUNT = 1_006;
 const DISTINCT_ORDERS = 1_000;
 const LINES_PER_ORDER = 2;
 const MAX_QUANTITY = 3;
-/** One request in so many comes with a trace that is sampled. */
+/** One request in so many has a sampled trace. */
 const SAMPLED_IN = 10;
-
-/** Mulberry32: the same numbers in every run, from 0 to below 1. */
-const seededRandom = (seed: number) => {
-  let state = seed;
-  return (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-};
 
 const random = seededRandom(1);
 const upTo = (limit: number): number => Math.floor(random() * limit);
@@ -39,13 +45,13 @@ const anyOrder = (): string => {
 const productIds = Array.from({ length: PRODUCT_COUNT }, anyProductId);
 const orders = Array.from({ length: DISTINCT_ORDERS }, anyOrder);
 
-/** The id of the product that the nth request reads, counted from 0. */
+/** The product that the nth request reads, counted from 0. */
 export const productIdOf = (n: number): string => productIds[n % productIds.length] ?? "";
 
-/** Few enough that a turn measures hits, not what it takes to fill a cache. */
+/** Few enough that a turn measures hits, not how a cache is filled. */
 const HOT_PRODUCTS = 16;
 
-/** The id of the product that the nth request for a cached one reads, counted from 0. */
+/** The product that the nth request for a cached one reads, counted from 0. */
 export const hotProductIdOf = (n: number): string => productIds[n % HOT_PRODUCTS] ?? "";
 
 /** The body of the nth order, counted from 0. */

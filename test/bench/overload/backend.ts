@@ -1,23 +1,23 @@
-/** What the requests are served by: so many slots of a fixed service time, first come first served. */
+/** The backend of all requests: a number of slots with a fixed service time, first come first served. */
 
-/** Its capacity is 800 requests a second: far from what a process, or the load generator, takes a core for. */
+/** A capacity of 800 requests/s, far below the limits of a process or of the load generator. */
 export const SLOTS = 16;
 export const SERVICE_MS = 20;
 export const CAPACITY_PER_S = (SLOTS / SERVICE_MS) * 1000;
 
 export interface Backend {
-  /** Resolves when it is done. What has come is served, though nobody may wait for it any more. */
+  /** Resolves when it is done. All work is served, even if its client has gone. */
   serve(): Promise<void>;
   /** Work that is served or waits. */
   readonly load: number;
 }
 
 /**
- * A backend of its own would not stand still while this process does: so work begins when its slot is free by the
- * clock, however late that is noticed.
+ * A separate backend would go on while this process is blocked: so work begins when its slot is free by the clock, however
+ * late that is noticed.
  */
 export const createBackend = (): Backend => {
-  /** When each slot is free; they are taken in turns, as all work takes equally long. */
+  /** When each slot is free; taken in turns, because all work takes equally long. */
   const freeAtMs = new Float64Array(SLOTS);
   let turn = 0;
   let load = 0;

@@ -1,31 +1,29 @@
 /**
- * `npm run bench overload`: the origin over HTTP at twice its capacity, with its adaptive limit and without. The
- * capacity is made by construction, so many slots of a fixed service time, and neither server nor load generator is
- * near its own limits.
+ * `npm run bench overload`: the origin over HTTP at twice its capacity, with its adaptive limit and without. The capacity
+ * is made by construction, a number of slots with a fixed service time; neither server nor load generator is near its own
+ * limits.
  */
-import { availableParallelism, cpus } from "node:os";
-import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";
-import { startOpenLoad } from "../support/open-load.ts";
+import { goalTable, rounded } from "../support/comparison.ts";
+import { startLoadGenerator } from "../support/load-generator.ts";
+import { machineLine, watchIdle } from "../support/machine.ts";
 import { median } from "../support/statistics.ts";
 import { textTable } from "../support/table.ts";
 import { CAPACITY_PER_S, SERVICE_MS, SLOTS } from "./backend.ts";
 import { type Contestant, DEADLINE_MS, startContestant } from "./contestant.ts";
 import { FULL, LOADS, type Load, type Measurement, measure, QUICK } from "./rounds.ts";
 
-const GOODPUT_GOAL = 0.9;
-const LATENCY_GOAL = 3;
+const GOALS = { goodput_at_2x: { atLeast: 0.9 }, accepted_p99_vs_half_load: { atMost: 3 } };
 
 const cellOf = (measurements: readonly Measurement[], isLimited: boolean, load: Load): Measurement[] =>
   measurements.filter((each) => each.isLimited === isLimited && each.load === load);
 
-const usefulOf = (cell: readonly Measurement[]): number =>
-  median(cell.map(({ result }) => result.usefulPerSecond));
+const usefulOf = (cell: readonly Measurement[]): number => median(cell.map(({ useful }) => useful));
 
 const p99Of = (cell: readonly Measurement[]): number =>
-  median(cell.map(({ result }) => result.p99Ms ?? Number.POSITIVE_INFINITY));
+  median(cell.map(({ p99Ms }) => p99Ms ?? Number.POSITIVE_INFINITY));
 
-/** The most useful answers that either server has given at about its capacity. */
+/** The most useful responses of either server at about its capacity. */
 const peakOf = (measurements: readonly Measurement[]): number =>
   Math.max(
     ...([0.9, 1, 1.1] as const).flatMap((load) =>
@@ -48,22 +46,21 @@ const HEADER = [
 ];
 
 const cellRow = (cell: readonly Measurement[], load: Load, peak: number): string[] => {
-  const middle = (of: (each: Measurement) => number): number => median(cell.map(of));
-  const share = (of: (each: Measurement) => number): string =>
-    `${(100 * middle((each) => of(each) / each.result.sent)).toFixed(1)} %`;
-  const limit = cell[0]?.limit;
+  const middle = (of: (measurement: Measurement) => number | undefined): number =>
+    median(cell.map((each) => of(each) ?? Number.NaN));
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   return [
     load.toFixed(1),
     usefulOf(cell).toFixed(0),
     (usefulOf(cell) / peak).toFixed(2),
-    middle(({ result }) => result.p50Ms ?? Number.NaN).toFixed(1),
+    middle(({ p50Ms }) => p50Ms).toFixed(1),
     p99Of(cell).toFixed(1),
-    share(({ result }) => result.late),
-    share(({ result }) => result.shed),
-    share(({ result }) => result.expired),
-    limit === undefined ? "–" : middle((each) => each.limit ?? 0).toFixed(0),
-    `${(100 * middle(({ cpuShare }) => cpuShare)).toFixed(0)} %`,
-    middle(({ result }) => result.lagP99Ms).toFixed(1),
+    percent(middle(({ late, sent }) => late / sent)),
+    percent(middle(({ shed, sent }) => shed / sent)),
+    percent(middle(({ expired, sent }) => expired / sent)),
+    cell[0]?.limit === undefined ? "–" : middle(({ limit }) => limit).toFixed(0),
+    percent(middle(({ cpuShare }) => cpuShare)),
+    middle(({ lagP99Ms }) => lagP99Ms).toFixed(1),
   ];
 };
 
@@ -77,57 +74,32 @@ const serverTable = (
     LOADS.map((load) => ["", ...cellRow(cellOf(measurements, isLimited, load), load, peak)]),
   );
 
-const verdict = (isMet: boolean): string => (isMet ? "met" : "MISSED");
-
-export const benchOverload: Bench = async ({ isQuick, signal, onProgress }) => {
+export const benchOverload: Bench = async (options) => {
+  const { isQuick, onProgress } = options;
   const plan = isQuick ? QUICK : FULL;
-  const stops = new CleanupStack();
-  try {
-    onProgress("starting the origin, with its limit and without …");
-    const contestants: Contestant[] = [];
-    for (const isLimited of [true, false]) {
-      const contestant = await startContestant(isLimited, signal);
-      stops.add(() => contestant.process.stop());
-      contestants.push(contestant);
-    }
-    const generator = startOpenLoad();
-    stops.add(() => generator.close());
-    const measurements = await measure({ contestants, generator, plan, signal, onProgress });
+  onProgress("starting the origin, with its limit and without …");
+  const contestants = [await startContestant(true, options), await startContestant(false, options)];
+  const generator = startLoadGenerator(options);
+  const idle = watchIdle();
+  const measurements = await measure({ contestants, generator, plan, onProgress });
+  const machine = machineLine(idle());
 
-    const peak = peakOf(measurements);
-    const cell = (isLimited: boolean, load: Load) => cellOf(measurements, isLimited, load);
-    const figures = {
-      goodput_at_2x: usefulOf(cell(true, 2)) / peak,
-      accepted_p99_vs_half_load: p99Of(cell(true, 2)) / p99Of(cell(true, 0.5)),
-      goodput_at_2x_without_limit: usefulOf(cell(false, 2)) / peak,
-    };
-    const { goodput_at_2x: goodput, accepted_p99_vs_half_load: slowdown } = figures;
-    const goals = [
-      ["goodput_at_2x", goodput.toFixed(3), `≥ ${GOODPUT_GOAL}`, verdict(goodput >= GOODPUT_GOAL)],
-      [
-        "accepted_p99_vs_half_load",
-        slowdown.toFixed(2),
-        `≤ ${LATENCY_GOAL}`,
-        verdict(slowdown <= LATENCY_GOAL),
-      ],
-      ["goodput_at_2x_without_limit", figures.goodput_at_2x_without_limit.toFixed(3), "–", ""],
-    ];
-    const conditions = [
-      `${SLOTS} slots of ${SERVICE_MS} ms, ${CAPACITY_PER_S} requests/s by construction`,
-      `an answer is useful that is 200 within ${DEADLINE_MS} ms, which is the deadline that each request carries`,
-      "work that has reached the backend takes its slot, though its client has gone, as a statement would",
-      `Poisson arrivals, latency from when a request was due; ${plan.rounds} rounds of ${plan.measureMs} ms a cell, medians`,
-      "CPU: the server's, of one core; limit: at the end of a turn",
-      `where requests were sent late by more than a service, ${SERVICE_MS} ms, the machine was measured, not the server`,
-      `Node ${process.version} on ${availableParallelism()} × ${cpus()[0]?.model ?? "an unknown processor"}`,
-    ];
-    const report = [
-      ...contestants.map((contestant) => serverTable(measurements, contestant, peak)),
-      textTable(["goal", "reached", "goal", ""], goals),
-      conditions.join("\n"),
-    ].join("\n\n");
-    return { figures, report };
-  } finally {
-    await stops.runAll();
-  }
+  const peak = peakOf(measurements);
+  const cell = (isLimited: boolean, load: Load) => cellOf(measurements, isLimited, load);
+  const figures = {
+    goodput_at_2x: rounded(usefulOf(cell(true, 2)) / peak),
+    accepted_p99_vs_half_load: rounded(p99Of(cell(true, 2)) / p99Of(cell(true, 0.5))),
+    goodput_at_2x_without_limit: rounded(usefulOf(cell(false, 2)) / peak),
+  };
+  const conditions = [
+    `${SLOTS} slots of ${SERVICE_MS} ms, ${CAPACITY_PER_S} requests/s by construction`,
+    `a useful response is 200 within ${DEADLINE_MS} ms, the deadline of each request`,
+    "work that has reached the backend takes its slot even if its client has gone, like a statement",
+    `Poisson arrivals, latency from when a request was due; ${plan.rounds} rounds of ${plan.measureMs} ms a cell, medians`,
+    "CPU: the server's, of one core; limit: at the end of a turn",
+    `if requests were sent late by more than the service time, ${SERVICE_MS} ms, the figures are the machine's`,
+    machine,
+  ];
+  const tables = contestants.map((contestant) => serverTable(measurements, contestant, peak));
+  return { figures, report: [...tables, goalTable(figures, GOALS), conditions.join("\n")].join("\n\n") };
 };

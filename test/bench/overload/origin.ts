@@ -1,4 +1,4 @@
-/** The real origin, with one read whose every request takes a slot of the backend. It uses no database. */
+/** The real origin, with a read that takes a slot of the backend, and without a database. */
 import { contract } from "../../../src/contract/contract.ts";
 import type { ResponseCache } from "../../../src/middleware/response-cache/index.ts";
 import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
@@ -28,12 +28,24 @@ const noDatabase: PostgresPool = {
 
 const noCache: ResponseCache = { handler: () => unused, invalidate: unused };
 
+/** Admits everything at once. */
+const admitAll: Pick<LoadShedding, "run"> = { run: (_name, _route, _scope, work) => work() };
+
+export interface SlottedOptions {
+  /** @default everything is admitted */
+  readonly loadShedding?: Pick<LoadShedding, "run"> | undefined;
+  /** @default none */
+  readonly telemetry?: RequestTelemetry;
+}
+
 export const createSlottedOrigin = (
   backend: Backend,
-  loadShedding: Pick<LoadShedding, "run">,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
-  telemetry: RequestTelemetry = { begin: () => undefined, served: () => undefined },
+  {
+    loadShedding = admitAll,
+    telemetry = { begin: () => undefined, served: () => undefined },
+  }: SlottedOptions = {},
 ) => {
   const readiness = createReadiness({}, Date.now);
   readiness.migrated();
@@ -56,7 +68,7 @@ export const createSlottedOrigin = (
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,
-    // Deadlines that are missed are warned of: without the limit there are many.
+    // Missed deadlines are warnings, and without the limit there are many.
     log: createLog("error"),
     claimNonce: async () => true,
     now: Date.now,

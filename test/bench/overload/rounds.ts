@@ -1,10 +1,11 @@
-/** The measurement itself: both servers at every load, in rounds, taking turns. */
-import type { OpenLoad } from "../support/open-load.ts";
-import type { OpenTurnResult } from "../support/open-turn.ts";
+/** The measurement: both servers at every load, in rounds, taking turns. */
+import type { LoadGenerator } from "../support/load-generator.ts";
+import type { Trace } from "../support/load-turn.ts";
+import { cpuShare, readCpuTime } from "../support/machine.ts";
+import { percentile } from "../support/statistics.ts";
 import { turnOrder } from "../support/turn-order.ts";
 import { CAPACITY_PER_S } from "./backend.ts";
 import { type Contestant, DEADLINE_MS } from "./contestant.ts";
-import { askState, untilIdle } from "./state.ts";
 
 export interface Plan {
   readonly rounds: number;
@@ -15,75 +16,113 @@ export interface Plan {
 export const FULL: Plan = { rounds: 3, settleMs: 2_000, measureMs: 6_000 };
 export const QUICK: Plan = { rounds: 1, settleMs: 1_200, measureMs: 2_500 };
 
-/** Parts of the capacity; around 1 the peak is looked for. */
+/** Multiples of the capacity; the peak is found around 1. */
 export const LOADS = [0.5, 0.9, 1, 1.1, 2] as const;
 export type Load = (typeof LOADS)[number];
 
-/** As many as are ever under way within the deadline at twice the capacity, and some more. */
+/** More than are ever under way within the deadline at twice the capacity. */
 const CONNECTIONS = 512;
-/** Each server's first turn, which is not counted: the half load that is compared with would be a cold one. */
+/** Each server's first turn, which is not counted: otherwise a cold half load would be the comparison. */
 const WARM_UP: Plan = { rounds: 1, settleMs: 0, measureMs: 1_500 };
-/** A Poisson process may bring more than its mean. */
+/** A Poisson process may bring more requests than its mean. */
 const HEADROOM = 1.2;
 
-export interface Measurement {
+/** Of the requests that were due in the measured time. */
+export interface OpenResult {
+  readonly sent: number;
+  /** 200 within the deadline, per second. */
+  readonly useful: number;
+  /** 200 after it. */
+  readonly late: number;
+  /** 503 */
+  readonly shed: number;
+  /** 504 */
+  readonly expired: number;
+  /** Of all 200s; undefined without any. */
+  readonly p50Ms: number | undefined;
+  readonly p99Ms: number | undefined;
+  /** How late requests were sent. */
+  readonly lagP99Ms: number;
+}
+
+export interface Measurement extends OpenResult {
   readonly isLimited: boolean;
   readonly load: Load;
-  readonly result: OpenTurnResult;
-  /** Of one core. */
-  readonly cpuShare: number;
-  /** At the end of the turn; undefined where there is none. */
+  /** Of one core; undefined on systems other than Linux. */
+  readonly cpuShare: number | undefined;
+  /** At the end of the turn; undefined without a limit. */
   readonly limit: number | undefined;
 }
 
+const openResult = (trace: Trace, { settleMs, measureMs }: Plan): OpenResult => {
+  const latencies: number[] = [];
+  const lags: number[] = [];
+  let shed = 0;
+  let expired = 0;
+  for (const [index, status] of trace.status.entries()) {
+    if ((trace.dueAtMs[index] ?? 0) < trace.beganAtMs + settleMs) continue;
+    lags.push(trace.lagMs[index] ?? 0);
+    if (status === 503) shed += 1;
+    else if (status === 504) expired += 1;
+    else if (status === 200) latencies.push(trace.latencyMs[index] ?? 0);
+  }
+  const useful = latencies.filter((latencyMs) => latencyMs <= DEADLINE_MS).length;
+  const at = (percent: number) => (latencies.length === 0 ? undefined : percentile(latencies, percent));
+  return {
+    sent: lags.length,
+    useful: (1_000 * useful) / measureMs,
+    late: latencies.length - useful,
+    shed,
+    expired,
+    p50Ms: at(50),
+    p99Ms: at(99),
+    lagP99Ms: percentile(lags, 99),
+  };
+};
+
 export interface Measuring {
   readonly contestants: readonly Contestant[];
-  readonly generator: OpenLoad;
+  readonly generator: LoadGenerator;
   readonly plan: Plan;
-  readonly signal: AbortSignal;
   readonly onProgress: (line: string) => void;
 }
 
+const EXPECTED = new Set([503, 504]);
+
+/** @throws Error if a request ended in a way that no load explains */
 const turn = async (contestant: Contestant, load: Load, measuring: Measuring): Promise<Measurement> => {
-  const { generator, plan, signal } = measuring;
-  const { port } = contestant.process;
-  await untilIdle(port, signal);
+  const { generator, plan } = measuring;
+  const { isLimited, process } = contestant;
+  await contestant.untilIdle();
   const perSecond = load * CAPACITY_PER_S;
-  const count = Math.ceil((HEADROOM * perSecond * (plan.settleMs + plan.measureMs)) / 1000);
-  const requests = await contestant.requests(count);
-  const before = await askState(port);
-  const result = await generator.run({
-    port,
-    requests,
-    perSecond,
-    connections: CONNECTIONS,
-    settleMs: plan.settleMs,
-    measureMs: plan.measureMs,
-    usefulMs: DEADLINE_MS,
-  });
-  const after = await askState(port);
-  const cpuShare = (after.cpuMs - before.cpuMs) / (after.atMs - before.atMs);
-  return { isLimited: contestant.isLimited, load, result, cpuShare, limit: after.limit };
+  const lastsMs = plan.settleMs + plan.measureMs;
+  const requests = await contestant.requests(Math.ceil((HEADROOM * perSecond * lastsMs) / 1_000));
+  const before = await readCpuTime(process.pid);
+  const { port } = process;
+  const trace = await generator.run({ port, requests, perSecond, connections: CONNECTIONS, lastsMs });
+  const after = await readCpuTime(process.pid);
+  const { limit } = await contestant.state();
+  for (const [status, reason] of trace.reasons)
+    if (!EXPECTED.has(status)) throw new Error(`${process.name} failed: ${status} ${reason}`);
+  return {
+    isLimited,
+    load,
+    ...openResult(trace, plan),
+    cpuShare: before && after && cpuShare(before, after),
+    limit,
+  };
 };
 
-/** @throws Error where a request has an end that no load explains */
 export const measure = async (measuring: Measuring): Promise<Measurement[]> => {
-  const { contestants, plan, signal, onProgress } = measuring;
+  const { contestants, plan, onProgress } = measuring;
   const measurements: Measurement[] = [];
   onProgress("warming up …");
   for (const contestant of contestants) await turn(contestant, 0.9, { ...measuring, plan: WARM_UP });
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
-    for (const load of LOADS) {
-      for (const contestant of turnOrder(contestants, round)) {
-        signal.throwIfAborted();
-        const measurement = await turn(contestant, load, measuring);
-        const { failures, firstFailure } = measurement.result;
-        if (failures > 0)
-          throw new Error(`${contestant.process.name} failed ${failures} times: ${firstFailure}`);
-        measurements.push(measurement);
-      }
-    }
+    for (const load of LOADS)
+      for (const contestant of turnOrder(contestants, round))
+        measurements.push(await turn(contestant, load, measuring));
   }
   return measurements;
 };

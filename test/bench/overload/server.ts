@@ -1,34 +1,22 @@
 /** The server process: HOST, PORT, SIGNING_KEYS; LIMIT is on or off. */
-
 import { parseSigningKeys } from "../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { listen } from "../../../src/origin/lifecycle/listen.ts";
-import { createLoadShedding, type LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
+import { createLoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import { createMetrics } from "../../../src/telemetry/meter-provider.ts";
 import { createBackend } from "./backend.ts";
+import { type ServerState, STATE_PATH } from "./contestant.ts";
 import { createSlottedOrigin } from "./origin.ts";
-import { type ServerState, STATE_PATH } from "./state.ts";
-
-/** Begins everything at once. */
-const admitAll: Pick<LoadShedding, "run"> = { run: (_name, _route, _scope, work) => work() };
 
 const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
 const signingKeys = parseSigningKeys(keys, nodeHmac);
 if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
 
 const backend = createBackend();
-const limited = limit === "on" ? createLoadShedding({}, { meter: createMetrics().meter }) : undefined;
-const origin = createSlottedOrigin(backend, limited ?? admitAll, signingKeys, [`${host}:${port}`]);
+const loadShedding = limit === "on" ? createLoadShedding({}, { meter: createMetrics().meter }) : undefined;
+const origin = createSlottedOrigin(backend, signingKeys, [`${host}:${port}`], { loadShedding });
 
-const state = (): ServerState => {
-  const { user, system } = process.cpuUsage();
-  return {
-    cpuMs: (user + system) / 1000,
-    atMs: performance.now(),
-    load: backend.load,
-    limit: limited?.gauges.limit,
-  };
-};
+const state = (): ServerState => ({ load: backend.load, limit: loadShedding?.gauges.limit });
 
 await listen(
   (request, bindings) =>

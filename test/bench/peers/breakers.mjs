@@ -1,4 +1,4 @@
-// The opponents' breakers, each as its documentation sets it up, closed, open, and with retry and timeout around.
+// The peers' breakers, each set up as its documentation says: closed, open, and with retry and timeout around it.
 import {
   BrokenCircuitError,
   ConstantBackoff,
@@ -19,7 +19,7 @@ const failing = () => Promise.reject(new Error("failed"));
 /** Opens it, and makes sure that it is. */
 const opened = async (call, isOpen) => {
   for (let turn = 0; turn < 200; turn += 1) await call(failing).catch(() => undefined);
-  if (!(await call(failing).then(() => false, isOpen))) throw new Error("an opponent's breaker did not open");
+  if (!(await call(failing).then(() => false, isOpen))) throw new Error("a peer's breaker did not open");
   return call;
 };
 

@@ -1,4 +1,4 @@
-/** What the benchmark tells an opponent by its environment. */
+/** What a peer reads from its environment. */
 import pg from "pg";
 
 export const host = "127.0.0.1";

@@ -6,11 +6,11 @@ import { pinoHttp } from "pino-http";
 import { z } from "zod";
 import { createPool, host, port } from "./environment.mjs";
 import { guarded, log, RATE_LIMIT, requestDuration } from "./protections.mjs";
-import { findProduct, placeOrder } from "./shop.mjs";
+import { cached, findProduct, placeOrder } from "./shop.mjs";
 
 const pool = createPool();
-const cache = new Map();
 const find = guarded((id) => findProduct(pool, id));
+const findCached = cached(find);
 const place = guarded((lines) => placeOrder(pool, lines));
 
 const Params = z.object({ id: z.uuid() });
@@ -48,23 +48,14 @@ app.use(helmet());
 app.use(rateLimit({ windowMs: 60_000, limit: RATE_LIMIT, standardHeaders: "draft-8", legacyHeaders: false }));
 app.use(express.json({ limit: "8kb" }));
 
-app.get("/v1/products/:id", async (request, response) => {
+const answer = (read) => async (request, response) => {
   const { id } = Params.parse(request.params);
-  const product = await find(id);
+  const product = await read(id);
   if (product === undefined) response.sendStatus(404);
   else response.json(product);
-});
-
-app.get("/cached/:id", async (request, response) => {
-  const { id } = Params.parse(request.params);
-  let product = cache.get(id);
-  if (product === undefined) {
-    product = await find(id);
-    if (product === undefined) return void response.sendStatus(404);
-    cache.set(id, product);
-  }
-  response.json(product);
-});
+};
+app.get("/v1/products/:id", answer(find));
+app.get("/cached/:id", answer(findCached));
 
 app.post("/v1/orders", async (request, response) => {
   const { lines } = NewOrder.parse(request.body);

@@ -2,26 +2,21 @@
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { createPool, host, port } from "./environment.mjs";
-import { findProduct, placeOrder } from "./shop.mjs";
+import { cached, findProduct, placeOrder } from "./shop.mjs";
 
 const pool = createPool();
-const cache = new Map();
+const find = (id) => findProduct(pool, id);
+const findCached = cached(find);
 const app = new Hono();
 
 app.get("/v1/products/:id", async (c) => {
-  const product = await findProduct(pool, c.req.param("id"));
+  const product = await find(c.req.param("id"));
   return product === undefined ? c.notFound() : c.json(product);
 });
 
 app.get("/cached/:id", async (c) => {
-  const id = c.req.param("id");
-  let product = cache.get(id);
-  if (product === undefined) {
-    product = await findProduct(pool, id);
-    if (product === undefined) return c.notFound();
-    cache.set(id, product);
-  }
-  return c.json(product);
+  const product = await findCached(c.req.param("id"));
+  return product === undefined ? c.notFound() : c.json(product);
 });
 
 app.post("/v1/orders", async (c) => {

@@ -1,4 +1,4 @@
-// The opponent's rate limiter, with each of its algorithms as an isolate would have it.
+// The peer's rate limiter, with each of its algorithms, as one isolate has it.
 import { Ratelimit } from "@upstash/ratelimit";
 import { Redis } from "@upstash/redis";
 

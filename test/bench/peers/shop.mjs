@@ -1,7 +1,7 @@
-/** The shop as every opponent serves it: the origin's SELECT, and the transaction that people write. */
+/** The shop as every peer serves it: the origin's SELECT, and the usual transaction. */
 import { v7 as uuidv7 } from "uuid";
 
-/** The one principal whose orders these are. */
+/** The principal of all orders. */
 const PRINCIPAL = "bench";
 const CURRENCY = "EUR";
 
@@ -35,14 +35,29 @@ const toProduct = (row) => ({
 /**
  * @param {import("pg").Pool} pool
  * @param {string} id
- * @returns {Promise<object | undefined>} undefined where there is no such product
+ * @returns {Promise<object | undefined>} undefined if there is no such product
  */
 export const findProduct = async (pool, id) => {
   const { rows } = await pool.query(SELECT_PRODUCT, [id]);
   return rows[0] === undefined ? undefined : toProduct(rows[0]);
 };
 
-/** What an order asks for that is not to be had. */
+/**
+ * The same from a Map that is never emptied.
+ *
+ * @param {(id: string) => Promise<object | undefined>} find
+ */
+export const cached = (find) => {
+  const products = new Map();
+  const load = async (id) => {
+    const product = await find(id);
+    if (product !== undefined) products.set(id, product);
+    return product;
+  };
+  return (id) => products.get(id) ?? load(id);
+};
+
+/** An order for a product that does not exist or has too little stock. */
 export class Unavailable extends Error {
   status = 409;
 }
@@ -50,7 +65,7 @@ export class Unavailable extends Error {
 const priced = (lines, rows) =>
   lines.map(({ productId, quantity }) => {
     const row = rows.find(({ id }) => id === productId);
-    if (row === undefined || row.stock < quantity) throw new Unavailable(`not to be had: ${productId}`);
+    if (row === undefined || row.stock < quantity) throw new Unavailable(`unavailable: ${productId}`);
     return {
       productId,
       name: row.name,
@@ -64,7 +79,7 @@ const priced = (lines, rows) =>
  *
  * @param {import("pg").Pool} pool
  * @param {readonly { productId: string, quantity: number }[]} lines
- * @throws {Unavailable} where a line cannot be had
+ * @throws {Unavailable} if a line is unavailable
  */
 export const placeOrder = async (pool, lines) => {
   const client = await pool.connect();

@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry, loaded before the opponent's own code. Where the spans go and which of them, the standard
- * variables say: OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_TRACES_SAMPLER, OTEL_NODE_ENABLED_INSTRUMENTATIONS.
+ * OpenTelemetry's traces, loaded before a peer's own code. The standard variables configure the exporter and the sampler;
+ * INSTRUMENTATIONS lists what is instrumented.
  */
 import { register } from "node:module";
 import { createAddHookMessageChannel } from "import-in-the-middle";
@@ -9,18 +9,24 @@ import { createAddHookMessageChannel } from "import-in-the-middle";
 const { registerOptions, waitForAllMessagesAcknowledged } = createAddHookMessageChannel();
 register("import-in-the-middle/hook.mjs", import.meta.url, registerOptions);
 
-const { getNodeAutoInstrumentations } = await import("@opentelemetry/auto-instrumentations-node");
-const { NodeSDK } = await import("@opentelemetry/sdk-node");
 const { FastifyOtelInstrumentation } = await import("@fastify/otel");
+const { OTLPTraceExporter } = await import("@opentelemetry/exporter-trace-otlp-proto");
+const { registerInstrumentations } = await import("@opentelemetry/instrumentation");
+const { ExpressInstrumentation } = await import("@opentelemetry/instrumentation-express");
+const { HttpInstrumentation } = await import("@opentelemetry/instrumentation-http");
+const { PgInstrumentation } = await import("@opentelemetry/instrumentation-pg");
+const { BatchSpanProcessor, NodeTracerProvider } = await import("@opentelemetry/sdk-trace-node");
 
-new NodeSDK({
-  instrumentations: [
-    getNodeAutoInstrumentations(),
-    // Fastify's is a package of its own, which the variable does not know.
-    ...(process.env.OTEL_NODE_ENABLED_INSTRUMENTATIONS?.split(",").includes("fastify")
-      ? [new FastifyOtelInstrumentation({ registerOnInitialization: true })]
-      : []),
-  ],
-}).start();
+const create = {
+  express: () => new ExpressInstrumentation(),
+  fastify: () => new FastifyOtelInstrumentation({ registerOnInitialization: true }),
+  http: () => new HttpInstrumentation(),
+  pg: () => new PgInstrumentation(),
+};
+
+new NodeTracerProvider({ spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter())] }).register();
+registerInstrumentations({
+  instrumentations: process.env.INSTRUMENTATIONS.split(",").map((name) => create[name]()),
+});
 
 await waitForAllMessagesAcknowledged();

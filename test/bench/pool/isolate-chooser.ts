@@ -1,18 +1,17 @@
-/** How the isolates of the simulation choose: at random, by their own requests in flight, and as the edge does. */
-
+/** How the isolates of the simulation choose: by their own requests in flight, and as the edge does. */
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
 import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
 import { LatencyHistogram, type Plan, planHedge, planRetry } from "../../../src/resilience/hedging.ts";
 import { createRetryBudget } from "../../../src/resilience/retry-budget.ts";
+import type { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
 import type { Job } from "./simulated-origin.ts";
-import type { Timeline } from "./timeline.ts";
 
-export const CHOOSERS = ["random", "in flight", "breakwater"] as const;
+export const CHOOSERS = ["in flight", "breakwater"] as const;
 export type ChooserKind = (typeof CHOOSERS)[number];
 
 export interface Surroundings {
-  readonly timeline: Timeline;
+  readonly events: EventQueue;
   readonly random: () => number;
   readonly send: (origin: number, done: () => void) => Job;
   readonly cancel: (origin: number, job: Job) => void;
@@ -21,28 +20,23 @@ export interface Surroundings {
 
 /** One isolate. */
 export interface Chooser {
-  /** @param ended called once, with whether it was answered in time */
+  /** @param ended called once, with whether the response came in time */
   request(ended: (isAnswered: boolean) => void): void;
 }
 
-type Pick = (inFlight: readonly number[], random: () => number) => number;
-
-const atRandom: Pick = (inFlight, random) => Math.floor(random() * inFlight.length);
-
-/** The power of two choices, as least-connection balancers do it. */
-const byInFlight: Pick = (inFlight, random) => {
-  const first = Math.floor(random() * inFlight.length);
-  const other = Math.floor(random() * (inFlight.length - 1));
-  const second = other >= first ? other + 1 : other;
-  return (inFlight[second] ?? 0) < (inFlight[first] ?? 0) ? second : first;
-};
-
-const simple = (pick: Pick, origins: number, surroundings: Surroundings): Chooser => {
-  const { timeline, random, send, cancel, deadlineMs } = surroundings;
+/** The power of two choices by requests in flight, like a least-connection balancer. */
+const inFlightChooser = (origins: number, surroundings: Surroundings): Chooser => {
+  const { events, random, send, cancel, deadlineMs } = surroundings;
   const inFlight = Array.from({ length: origins }, () => 0);
+  const choose = (): number => {
+    const first = Math.floor(random() * origins);
+    const other = Math.floor(random() * (origins - 1));
+    const second = other >= first ? other + 1 : other;
+    return (inFlight[second] ?? 0) < (inFlight[first] ?? 0) ? second : first;
+  };
   return {
     request: (ended) => {
-      const origin = pick(inFlight, random);
+      const origin = choose();
       const count = (by: number): void => {
         inFlight[origin] = (inFlight[origin] ?? 0) + by;
       };
@@ -51,7 +45,7 @@ const simple = (pick: Pick, origins: number, surroundings: Surroundings): Choose
         count(-1);
         ended(true);
       });
-      timeline.at(timeline.nowMs() + deadlineMs, () => {
+      events.after(deadlineMs, () => {
         if (job.state === "over") return;
         cancel(origin, job);
         count(-1);
@@ -72,9 +66,9 @@ interface Running {
   readonly isProbe: boolean;
 }
 
-const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
-  const { timeline, random, send, cancel, deadlineMs } = surroundings;
-  const now = timeline.nowMs;
+const breakwaterChooser = (origins: number, surroundings: Surroundings): Chooser => {
+  const { events, random, send, cancel, deadlineMs } = surroundings;
+  const now = (): number => events.nowMs;
   const pool = createBalancer(
     Array.from({ length: origins }, () => 1),
     { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: LONGEST_MS } },
@@ -96,7 +90,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     const leave = (losers: readonly Running[], winner: Running): void => {
       const { p95Ms = Number.POSITIVE_INFINITY } = latencies;
       for (const loser of losers) {
-        // A look goes on until it has its end.
+        // A probe goes on until its end.
         if (loser.isProbe) continue;
         const elapsedMs = now() - loser.startedMs;
         if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.hedgeLost();
@@ -145,7 +139,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
     const waiting = { retryMode: "hedge", deadlineAtMs, latencies } as const;
 
     const wait = (plan: Plan | undefined): void => {
-      if (plan !== undefined) timeline.at(plan.atMs, plan.next === "hedge" ? hedge : beLate);
+      if (plan !== undefined) events.at(plan.atMs, plan.next === "hedge" ? hedge : beLate);
     };
 
     const hedge = (): void => {
@@ -156,7 +150,7 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
 
     if (!start()) return ended(false);
     wait(planHedge(waiting, true, now()));
-    timeline.at(deadlineAtMs, () => {
+    events.at(deadlineAtMs, () => {
       if (isOver) return;
       isOver = true;
       for (const { attempt, job } of running) {
@@ -169,13 +163,5 @@ const breakwater = (origins: number, surroundings: Surroundings): Chooser => {
   return { request };
 };
 
-export const createChooser = (kind: ChooserKind, origins: number, surroundings: Surroundings): Chooser => {
-  switch (kind) {
-    case "random":
-      return simple(atRandom, origins, surroundings);
-    case "in flight":
-      return simple(byInFlight, origins, surroundings);
-    case "breakwater":
-      return breakwater(origins, surroundings);
-  }
-};
+export const createChooser = (kind: ChooserKind, origins: number, surroundings: Surroundings): Chooser =>
+  (kind === "breakwater" ? breakwaterChooser : inFlightChooser)(origins, surroundings);

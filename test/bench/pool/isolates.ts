@@ -1,101 +1,126 @@
 /**
- * Many isolates before the same few origins, each of which sees a small part of the requests only: a simulation in
- * virtual time, since no machine runs four hundred. Origins are queues with so many servers each; one of them is much
- * slower than the others. The balancers are the real ones; a request goes the way of `retries.ts`.
+ * Many isolates in front of the same few origins, each with a small part of the requests: a simulation in virtual time,
+ * because no machine runs four hundred. Origins are queues, and one is much slower than the others. The balancer is the
+ * real one; a request takes the way of `retries.ts`.
  */
-import { percentile } from "../support/statistics.ts";
-import { type Chooser, type ChooserKind, createChooser } from "./isolate-chooser.ts";
-import { seededRandom } from "./seeded-random.ts";
-import { createOrigin, type Job, type SimulatedOrigin } from "./simulated-origin.ts";
-import { createTimeline } from "./timeline.ts";
+import { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
+import { exponential, seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
+import { median, percentile } from "../support/statistics.ts";
+import { textTable } from "../support/table.ts";
+import { CHOOSERS, type Chooser, type ChooserKind, createChooser } from "./isolate-chooser.ts";
+import { createOrigin, type Job } from "./simulated-origin.ts";
 
-export interface SimulationOptions {
-  readonly isolates: number;
-  readonly chooser: ChooserKind;
-  readonly seed: number;
-  /** Of all isolates together. @default 2,000 */
-  readonly perSecond?: number;
-  /** @default 4 */
-  readonly origins?: number;
-  /** Requests that an origin serves at a time. @default 5 */
-  readonly slots?: number;
-  /** In the mean, exponentially distributed. @default 5 */
-  readonly serviceMs?: number;
-  /** Of the first origin. @default 200 */
-  readonly slowServiceMs?: number;
-  /** Not counted. @default 60,000 */
-  readonly warmUpMs?: number;
-  /** @default 20,000 */
-  readonly measureMs?: number;
-}
+const PER_SECOND = 2_000;
+const ORIGINS = 4;
+/** Requests that an origin serves at a time. */
+const SLOTS = 5;
+/** Means of exponential distributions; the first origin is the slow one. */
+const SERVICE_MS = 5;
+const SLOW_SERVICE_MS = 200;
+const WARM_UP_MS = 60_000;
+const MEASURE_MS = 20_000;
+const DEADLINE_MS = 2_000;
+/** Where a simulation's clock begins: no epoch, but not zero either. */
+const BEGIN_MS = 1_000_000;
 
-export interface SimulationResult {
+/** For the report. */
+export const SIMULATION_CONDITIONS = `simulated: ${PER_SECOND} requests/s over ${ORIGINS} queues of ${SLOTS} slots, ${SERVICE_MS} ms (one: ${SLOW_SERVICE_MS} ms) of exponential service; a minute is not counted`;
+
+interface SimulationResult {
   readonly p50Ms: number;
   readonly p99Ms: number;
-  /** Not answered within the deadline. */
+  /** Without a response within the deadline. */
   readonly errors: number;
-  /** Of all attempts the part that the slow origin got. */
+  /** The slow origin's share of all attempts. */
   readonly slowShare: number;
 }
 
-/** Where a simulation's clock begins: no epoch, but not zero either. */
-const BEGIN_MS = 1_000_000;
-export const DEADLINE_MS = 2_000;
-
-export const simulateIsolates = ({
-  isolates,
-  chooser: kind,
-  seed,
-  perSecond = 2_000,
-  origins: originCount = 4,
-  slots = 5,
-  serviceMs = 5,
-  slowServiceMs = 200,
-  warmUpMs = 60_000,
-  measureMs = 20_000,
-}: SimulationOptions): SimulationResult => {
+const simulateIsolates = (kind: ChooserKind, isolates: number, seed: number): SimulationResult => {
   const random = seededRandom(seed);
-  const timeline = createTimeline(BEGIN_MS);
-  const exponential = (mean: number): number => -Math.log(1 - random()) * mean;
-  const origins: readonly SimulatedOrigin[] = Array.from({ length: originCount }, (_, index) =>
-    createOrigin(slots, () => exponential(index === 0 ? slowServiceMs : serviceMs), timeline),
+  const events = new EventQueue();
+  events.nowMs = BEGIN_MS;
+  const origins = Array.from({ length: ORIGINS }, (_, index) =>
+    createOrigin(SLOTS, () => exponential(random) * (index === 0 ? SLOW_SERVICE_MS : SERVICE_MS), events),
   );
-  const measuredFromMs = BEGIN_MS + warmUpMs;
-  const untilMs = measuredFromMs + measureMs;
+  const measuredFromMs = BEGIN_MS + WARM_UP_MS;
+  const untilMs = measuredFromMs + MEASURE_MS;
   const latencies: number[] = [];
-  const attempts = new Float64Array(originCount);
+  const attempts = new Float64Array(ORIGINS);
   let errors = 0;
 
   const send = (origin: number, done: () => void): Job => {
-    if (timeline.nowMs() >= measuredFromMs) attempts[origin] = (attempts[origin] ?? 0) + 1;
+    if (events.nowMs >= measuredFromMs) attempts[origin] = (attempts[origin] ?? 0) + 1;
     const job: Job = { done, state: "waiting" };
     origins[origin]?.add(job);
     return job;
   };
   const cancel = (origin: number, job: Job): void => origins[origin]?.cancel(job);
-  const surroundings = { timeline, random, send, cancel, deadlineMs: DEADLINE_MS };
+  const surroundings = { events, random, send, cancel, deadlineMs: DEADLINE_MS };
   const choosers: (Chooser | undefined)[] = Array.from({ length: isolates });
 
   const arrive = (): void => {
     const isolate = Math.floor(random() * isolates);
-    choosers[isolate] ??= createChooser(kind, originCount, surroundings);
-    const startedMs = timeline.nowMs();
+    choosers[isolate] ??= createChooser(kind, ORIGINS, surroundings);
+    const startedMs = events.nowMs;
     choosers[isolate]?.request((isAnswered) => {
       if (startedMs < measuredFromMs) return;
-      if (isAnswered) latencies.push(timeline.nowMs() - startedMs);
+      if (isAnswered) latencies.push(events.nowMs - startedMs);
       else errors += 1;
     });
-    const nextMs = startedMs + exponential(1_000 / perSecond);
-    if (nextMs < untilMs) timeline.at(nextMs, arrive);
+    const nextMs = startedMs + (exponential(random) * 1_000) / PER_SECOND;
+    if (nextMs < untilMs) events.at(nextMs, arrive);
   };
-  timeline.at(BEGIN_MS, arrive);
-  timeline.run();
+  events.at(BEGIN_MS, arrive);
+  events.run();
 
-  const all = attempts.reduce((sum, each) => sum + each, 0);
   return {
     p50Ms: percentile(latencies, 50),
     p99Ms: percentile(latencies, 99),
     errors,
-    slowShare: (attempts[0] ?? 0) / all,
+    slowShare: (attempts[0] ?? 0) / attempts.reduce((sum, each) => sum + each, 0),
   };
 };
+
+/** Everything seen by one isolate, and by as many as a location of the platform may have. */
+const ISOLATES = [1, 400] as const;
+
+export interface IsolateCell extends SimulationResult {
+  readonly chooser: ChooserKind;
+  readonly isolates: number;
+}
+
+/** Medians of the seeds. */
+export const measureIsolates = (seeds: readonly number[]): IsolateCell[] =>
+  CHOOSERS.flatMap((chooser) =>
+    ISOLATES.map((isolates) => {
+      const results = seeds.map((seed) => simulateIsolates(chooser, isolates, seed));
+      return {
+        chooser,
+        isolates,
+        p50Ms: median(results.map(({ p50Ms }) => p50Ms)),
+        p99Ms: median(results.map(({ p99Ms }) => p99Ms)),
+        errors: median(results.map(({ errors }) => errors)),
+        slowShare: median(results.map(({ slowShare }) => slowShare)),
+      };
+    }),
+  );
+
+/** Of 400 isolates as a multiple of one's. */
+export const p99Ratio = (cells: readonly IsolateCell[], chooser: ChooserKind): number => {
+  const [one, many] = cells.filter((cell) => cell.chooser === chooser).map(({ p99Ms }) => p99Ms);
+  return (many ?? Number.NaN) / (one ?? Number.NaN);
+};
+
+export const isolateTable = (cells: readonly IsolateCell[]): string =>
+  textTable(
+    ["isolates, simulated", "isolates", "p50 ms", "p99 ms", "p99 ÷ one's", "errors", "slow one's share"],
+    cells.map(({ chooser, isolates, p50Ms, p99Ms, errors, slowShare }) => [
+      chooser,
+      String(isolates),
+      p50Ms.toFixed(1),
+      p99Ms.toFixed(1),
+      isolates === 1 ? "" : p99Ratio(cells, chooser).toFixed(2),
+      String(errors),
+      slowShare.toFixed(3),
+    ]),
+  );

@@ -1,14 +1,25 @@
-/** What the contestants are asked for. */
+/** The requests to the contestants. */
+import { createKey, writeKeyRecord } from "../../../src/middleware/auth/api-keys.ts";
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
-import { API_KEY } from "./key.ts";
 import { LOAD_ID_HEADER } from "./replica.ts";
+
+/** The API key of requests with an Idempotency-Key: the same in every run, because nothing is behind it. */
+const { id: keyId, key: API_KEY, hash } = createKey((bytes) => bytes.fill(7));
+
+export const KEY_RECORD = writeKeyRecord({
+  id: keyId,
+  hash,
+  principal: "bench",
+  scopes: ["orders:write"],
+  expiresAtMs: null,
+});
 
 export const PER_SECOND = 500;
 
 export const KEYLESS = "keyless-";
 export const KEYED = "keyed-";
 
-/** As many different things are read. */
+/** Number of different items that are read. */
 const ITEMS = 100;
 const HOST = "edge.test";
 const BODY = JSON.stringify({ quantity: 1 });
@@ -39,10 +50,10 @@ const write = (target: string, id: string, headers: Readonly<Record<string, stri
     body: BODY,
   });
 
-/** Whether the request of this place among the writes has a key: every second one does. */
+/** Whether the write of this index has a key: every second one does. */
 export const hasKey = (index: number): boolean => index % 2 === 1;
 
-/** Without a key and with one in turn, each with an id of its own. */
+/** Without a key and with one in turns, each with an id of its own. */
 export const writes = (count: number): RequestBatch =>
   requestBatch(
     Array.from({ length: count }, (_, index) =>

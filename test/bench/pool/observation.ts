@@ -1,6 +1,6 @@
-/** What a turn has left behind: every request as its client saw it, every attempt as the replicas saw it. */
+/** The result of a turn: every request as its client saw it, every attempt as the replicas saw it. */
+import { isGood, type Trace } from "../support/load-turn.ts";
 import { percentile } from "../support/statistics.ts";
-import type { Trace } from "../support/trace-turn.ts";
 import { BUCKET_MS, type ReplicaCounts } from "./replica.ts";
 
 /** Epoch milliseconds. */
@@ -11,9 +11,9 @@ export interface Span {
 
 export interface Seen {
   readonly sent: number;
-  /** Anything but a whole answer of 2xx. */
+  /** Everything but a complete 2xx response. */
   readonly errors: number;
-  /** Of the answers of 2xx; infinite where there was none. */
+  /** Of the 2xx responses; infinite without any. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly lagP99Ms: number;
@@ -23,13 +23,11 @@ export interface Observation {
   readonly trace: Trace;
   /** Of the replicas that the contestant uses. */
   readonly counts: readonly ReplicaCounts[];
-  /** When each step of the scenario had been taken, epoch milliseconds. */
+  /** When each step of the scenario was done, epoch milliseconds. */
   readonly stepsAtMs: readonly number[];
-  /** Of the machine, while the load was on. */
+  /** The idle share of the machine under load. */
   readonly idleShare: number;
 }
-
-const isGood = (status: number): boolean => status >= 200 && status < 300;
 
 const at = (values: readonly number[], percent: number): number =>
   values.length === 0 ? Number.POSITIVE_INFINITY : percentile(values, percent);
@@ -37,7 +35,7 @@ const at = (values: readonly number[], percent: number): number =>
 /**
  * Of the requests that were due within the span.
  *
- * @param isCounted by its place among all requests @default all are
+ * @param isCounted by the index among all requests @default all
  */
 export const seenWithin = (
   { trace }: Observation,
@@ -62,8 +60,8 @@ export const seenWithin = (
   };
 };
 
-/** Attempts that came within the span, to a bucket, at each replica. */
-export const attemptsWithin = ({ counts }: Observation, { fromMs, toMs }: Span): number[] => {
+/** Attempts at each replica within the span, to a bucket. */
+const attemptsWithin = ({ counts }: Observation, { fromMs, toMs }: Span): number[] => {
   const first = Math.ceil(fromMs / BUCKET_MS);
   const end = Math.ceil(toMs / BUCKET_MS);
   return counts.map(({ buckets }) =>
@@ -76,27 +74,27 @@ const total = (values: readonly number[]): number => values.reduce((sum, value) 
 export const allAttemptsWithin = (observation: Observation, span: Span): number =>
   total(attemptsWithin(observation, span));
 
-/** Of all attempts within the span the part that one replica got. */
+/** One replica's share of all attempts within the span. */
 export const shareOf = (observation: Observation, replica: number, span: Span): number => {
   const attempts = attemptsWithin(observation, span);
   return (attempts[replica] ?? 0) / Math.max(1, total(attempts));
 };
 
-/** The same as part of an equal share. */
+/** The same as a multiple of an equal share. */
 export const fairShareOf = (observation: Observation, replica: number, span: Span): number =>
   shareOf(observation, replica, span) * observation.counts.length;
 
-/** Windows of a second are looked at in steps of. */
+/** The steps between windows of a second. */
 const STEP_MS = 100;
 
-/** From when on a window of one second is as it should be, milliseconds; the whole span where none is. */
+/** Milliseconds until the first second that is right; the length of the span if none is. */
 export const firstSecond = ({ fromMs, toMs }: Span, isRight: (second: Span) => boolean): number => {
   for (let startMs = fromMs; startMs + 1_000 <= toMs; startMs += STEP_MS)
     if (isRight({ fromMs: startMs, toMs: startMs + 1_000 })) return startMs - fromMs;
   return toMs - fromMs;
 };
 
-/** The most attempts that any one replica got within one window of the span, a second. */
+/** The most attempts per second that one replica got within a window of the span. */
 export const highestRate = (observation: Observation, { fromMs, toMs }: Span, windowMs: number): number => {
   let most = 0;
   for (let startMs = fromMs; startMs + windowMs <= toMs; startMs += BUCKET_MS)
@@ -104,7 +102,7 @@ export const highestRate = (observation: Observation, { fromMs, toMs }: Span, wi
   return (most * 1_000) / windowMs;
 };
 
-/** How many of the requests with an id reached the replicas more than once. @param prefix of the ids that count */
+/** Number of requests with an id that reached the replicas more than once. @param prefix of the counted ids */
 export const duplicates = ({ counts }: Observation, prefix: string): number => {
   const seen = new Set<string>();
   const twice = new Set<string>();

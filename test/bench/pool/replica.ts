@@ -1,25 +1,25 @@
-/** One replica behind the contestants: a real HTTP server that is well, or ill in one of several ways. */
+/** A replica behind the contestants: a real HTTP server with one of several faults, or none. */
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 
 export type Mode = "ok" | "slow" | "fast503" | "hole" | "refuse" | "reset" | "midbody";
 
-/** What the load names each of its requests by that may not be done twice. */
+/** Identifies the requests that must not be executed twice. */
 export const LOAD_ID_HEADER = "x-load-id";
-/** What active checks ask for: it is as ill as everything else, and is no attempt. */
+/** For active checks; it has the same fault, and is no attempt. */
 export const HEALTH_PATH = "/health";
 
-/** Attempts are counted by. */
+/** The resolution of the counts of attempts. */
 export const BUCKET_MS = 20;
 export const SLOW_MS = 200;
-/** Of a service, and of what comes on top of it, exponentially: 4 ms in the mean. */
+/** The service time: a minimum, and an exponential part with this mean. */
 const LEAST_MS = 2;
 const JITTER_MS = 2;
 
 export interface ReplicaCounts {
-  /** Attempts that came in each bucket of the epoch in which any came. */
+  /** Attempts by bucket of the epoch, without empty buckets. */
   readonly buckets: readonly (readonly [bucket: number, attempts: number])[];
-  /** The id of each attempt that had one. */
+  /** The ids of attempts that had one. */
   readonly ids: readonly string[];
 }
 
@@ -54,7 +54,7 @@ const answer = (request: IncomingMessage, response: ServerResponse, status: numb
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": LENGTH,
-    // Of our edge's a proxy's own answer is told apart by it.
+    // By it the edge recognizes its origin's responses.
     ...(id === undefined ? {} : { "x-request-id": id }),
   });
 };
@@ -100,7 +100,7 @@ export const startReplica = async (): Promise<Replica> => {
 
   const server = createServer({ keepAlive: true }, (request, response) => {
     count(request);
-    // Who resets has read the request before: it may have done it.
+    // A reset comes after the request was read: it may have been executed.
     request.resume().on("end", () => serve[mode](request, response));
     request.on("error", () => undefined);
   });
@@ -114,7 +114,7 @@ export const startReplica = async (): Promise<Replica> => {
     turn: async (next) => {
       if (mode === "refuse" && next !== "refuse") await listen(server, port);
       if (mode !== "refuse" && next === "refuse") await refuse(server);
-      // What fell into the hole is not answered later either: its connections break when it is well again.
+      // Requests in the hole get no later response: their connections are closed with the fault.
       if (mode === "hole" && next !== "hole") server.closeAllConnections();
       mode = next;
     },

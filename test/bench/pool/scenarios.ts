@@ -1,4 +1,4 @@
-/** The scenarios. The first replica is the one that falls ill. */
+/** What happens to the replicas under load, and what is read from the results. The first replica is the faulty one. */
 import { hasKey, KEYED, KEYLESS, PER_SECOND } from "./load.ts";
 import {
   allAttemptsWithin,
@@ -12,14 +12,33 @@ import {
   seenWithin,
   shareOf,
 } from "./observation.ts";
+import type { Contestant } from "./proxies.ts";
 import type { Mode } from "./replica.ts";
-import type { Scenario } from "./scenario.ts";
+
+export interface Step {
+  /** After the beginning of the load. */
+  readonly afterMs: number;
+  readonly replicas: readonly number[];
+  readonly mode: Mode;
+}
+
+export interface Scenario {
+  readonly title: string;
+  /** Number of replicas. */
+  readonly replicas: number;
+  /** @default false */
+  readonly isWriting?: boolean;
+  readonly steps: readonly Step[];
+  readonly lastsMs: number;
+  /** Values by the titles of their columns, in the order of the columns. */
+  readonly read: (observation: Observation) => Readonly<Record<string, number>>;
+}
 
 /** How long the parts of the scenarios take, milliseconds. */
-export interface Lengths {
-  /** All is well, and nothing is counted. */
+interface Lengths {
+  /** Without a fault, and not counted. */
   readonly warmUpMs: number;
-  /** The fault is there, and not counted yet. */
+  /** With the fault, and not counted yet. */
   readonly settleMs: number;
   readonly measureMs: number;
   readonly awayMs: number;
@@ -28,7 +47,7 @@ export interface Lengths {
   readonly calmMs: number;
 }
 
-export const FULL: Lengths = {
+const FULL: Lengths = {
   warmUpMs: 1_000,
   settleMs: 1_500,
   measureMs: 4_000,
@@ -36,7 +55,7 @@ export const FULL: Lengths = {
   outageMs: 4_000,
   calmMs: 5_000,
 };
-export const QUICK: Lengths = {
+const QUICK: Lengths = {
   warmUpMs: 600,
   settleMs: 900,
   measureMs: 1_800,
@@ -49,12 +68,12 @@ const FAST_SHARE_AFTER_MS = 2_000;
 const AFTER_RECOVERY_MS = 15_000;
 const RECOVERY_WINDOW_MS = 1_000;
 const AFTER_OUTAGE_MS = 5_000;
-/** Of the answers that are due. */
+/** The share of successful responses from which the service is back. */
 const IS_BACK = 0.95;
 const HALF = 0.5;
-/** A rate is one of requests a second; in shorter windows the arrivals' own chance is most of what is seen. */
+/** In shorter windows most of a surge is the arrivals' own chance. */
 const SURGE_WINDOW_MS = 1_000;
-/** The load goes on for so long after what is looked at. */
+/** How long the load continues after the evaluated time. */
 const REST_MS = 200;
 
 const seenColumns = ({ sent, errors, p50Ms, p99Ms, lagP99Ms }: Seen) => ({
@@ -70,22 +89,21 @@ const after = ({ stepsAtMs }: Observation, step: number, delayMs: number, lastsM
   return { fromMs, toMs: fromMs + lastsMs };
 };
 
-/** The same from an early moment on, where there is no step before it. */
+/** A time that begins before the first step. */
 const fromBegin = ({ trace }: Observation, delayMs: number, lastsMs: number): Span => {
   const fromMs = (trace.dueAtMs[0] ?? Number.NaN) + delayMs;
   return { fromMs, toMs: fromMs + lastsMs };
 };
 
-export const calm = (replicas: number, { warmUpMs, measureMs }: Lengths): Scenario => ({
+const calm = (replicas: number, { warmUpMs, measureMs }: Lengths): Scenario => ({
   title: `calm: ${replicas} replicas that are well`,
   replicas,
-  isWriting: false,
   steps: [],
   lastsMs: warmUpMs + measureMs,
   read: (observation) => seenColumns(seenWithin(observation, fromBegin(observation, warmUpMs, measureMs))),
 });
 
-/** One replica is ill until the end; what is counted begins a while after. */
+/** One replica has the fault until the end; the first time with it is not counted. */
 const ill = (
   title: string,
   replicas: number,
@@ -95,7 +113,6 @@ const ill = (
 ): Scenario => ({
   title,
   replicas,
-  isWriting: false,
   steps: [{ afterMs: warmUpMs, replicas: [0], mode }],
   lastsMs: warmUpMs + settleMs + measureMs + REST_MS,
   read: (observation) => {
@@ -104,21 +121,20 @@ const ill = (
   },
 });
 
-export const slow = (replicas: number, lengths: Lengths): Scenario =>
+const slow = (replicas: number, lengths: Lengths): Scenario =>
   ill(`slow: one of ${replicas} takes 200 ms`, replicas, "slow", lengths, lengths.settleMs);
 
-export const hole = (lengths: Lengths): Scenario =>
+const hole = (lengths: Lengths): Scenario =>
   ill("hole: one of 4 takes requests and never answers", 4, "hole", lengths, 0);
 
-export const midbody = (lengths: Lengths): Scenario =>
+const midbody = (lengths: Lengths): Scenario =>
   ill("midbody: one of 4 breaks off in the middle of its answers", 4, "midbody", lengths, 0);
 
-export const fast503 = ({ warmUpMs, measureMs }: Lengths): Scenario => {
+const fast503 = ({ warmUpMs, measureMs }: Lengths): Scenario => {
   const lastsMs = FAST_SHARE_AFTER_MS + measureMs;
   return {
     title: "fast503: one of 4 answers 503 at once",
     replicas: 4,
-    isWriting: false,
     steps: [{ afterMs: warmUpMs, replicas: [0], mode: "fast503" }],
     lastsMs: warmUpMs + lastsMs + REST_MS,
     read: (observation) => ({
@@ -137,12 +153,10 @@ const RECOVERIES = {
   fast503: "answers 503 at once",
   slow: "takes 200 ms",
 } as const;
-export type Recovery = keyof typeof RECOVERIES;
 
-export const recover = (mode: Recovery, { warmUpMs, awayMs }: Lengths): Scenario => ({
+const recover = (mode: keyof typeof RECOVERIES, { warmUpMs, awayMs }: Lengths): Scenario => ({
   title: `recover: one of 4 ${RECOVERIES[mode]} for ${awayMs / 1_000} s, then is well`,
   replicas: 4,
-  isWriting: false,
   steps: [
     { afterMs: warmUpMs, replicas: [0], mode },
     { afterMs: warmUpMs + awayMs, replicas: [0], mode: "ok" },
@@ -161,7 +175,7 @@ export const recover = (mode: Recovery, { warmUpMs, awayMs }: Lengths): Scenario
   },
 });
 
-export const posts = ({ warmUpMs, measureMs }: Lengths): Scenario => ({
+const posts = ({ warmUpMs, measureMs }: Lengths): Scenario => ({
   title: "posts: one of 4 reads POSTs, and resets the connection",
   replicas: 4,
   isWriting: true,
@@ -182,14 +196,12 @@ export const posts = ({ warmUpMs, measureMs }: Lengths): Scenario => ({
 });
 
 const OUTAGES = { reset: "reset connections", fast503: "answer 503 at once" } as const;
-export type Outage = keyof typeof OUTAGES;
 
-export const outage = (mode: Outage, { warmUpMs, calmMs, outageMs }: Lengths): Scenario => {
+const outage = (mode: keyof typeof OUTAGES, { warmUpMs, calmMs, outageMs }: Lengths): Scenario => {
   const all = [0, 1, 2, 3];
   return {
     title: `outage: all 4 ${OUTAGES[mode]} for ${outageMs / 1_000} s, then are well`,
     replicas: 4,
-    isWriting: false,
     steps: [
       { afterMs: warmUpMs + calmMs, replicas: all, mode },
       { afterMs: warmUpMs + calmMs + outageMs, replicas: all, mode: "ok" },
@@ -216,4 +228,41 @@ export const outage = (mode: Outage, { warmUpMs, calmMs, outageMs }: Lengths): S
       };
     },
   };
+};
+
+export interface Entry {
+  readonly scenario: Scenario;
+  readonly rounds: number;
+  readonly isFor: (contestant: Contestant) => boolean;
+}
+
+/** By the names from which figures are taken. */
+export type Plan = Readonly<Record<string, Entry>>;
+
+const all = (scenario: Scenario, rounds = 1): Entry => ({ scenario, rounds, isFor: () => true });
+/** The best setting of each product. */
+const chosen = (scenario: Scenario): Entry => ({ scenario, rounds: 1, isFor: ({ isChosen }) => isChosen });
+const ours = (scenario: Scenario): Entry => ({ scenario, rounds: 1, isFor: ({ isOurs }) => isOurs });
+
+export const QUICK_PLAN: Plan = {
+  slow: chosen(slow(4, QUICK)),
+  fast503: ours(fast503(QUICK)),
+  outage: ours(outage("reset", QUICK)),
+  recover: ours(recover("refuse", QUICK)),
+};
+
+export const FULL_PLAN: Plan = {
+  calm: all(calm(4, FULL)),
+  slow: all(slow(4, FULL), 2),
+  fast503: all(fast503(FULL)),
+  hole: all(hole(FULL)),
+  midbody: chosen(midbody(FULL)),
+  posts: chosen(posts(FULL)),
+  outage: chosen(outage("reset", FULL)),
+  outage503: chosen(outage("fast503", FULL)),
+  recover: chosen(recover("refuse", FULL)),
+  recover503: chosen(recover("fast503", FULL)),
+  recoverSlow: chosen(recover("slow", FULL)),
+  calmSixteen: chosen(calm(16, FULL)),
+  sixteen: all(slow(16, FULL)),
 };

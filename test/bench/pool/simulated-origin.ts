@@ -1,5 +1,5 @@
-/** An origin as a queue: so many requests are served at a time, the others wait, first come first served. */
-import type { Timeline } from "./timeline.ts";
+/** An origin as a queue in virtual time: it serves a number of requests at a time, first come first served. */
+import type { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
 
 export interface Job {
   readonly done: () => void;
@@ -8,18 +8,18 @@ export interface Job {
 
 export interface SimulatedOrigin {
   add(job: Job): void;
-  /** Nobody waits for it any more: it leaves the queue, or its slot. */
+  /** Removes it from the queue, or frees its slot. */
   cancel(job: Job): void;
 }
 
-export const createOrigin = (slots: number, serviceMs: () => number, timeline: Timeline): SimulatedOrigin => {
+export const createOrigin = (slots: number, serviceMs: () => number, events: EventQueue): SimulatedOrigin => {
   const waiting = new Set<Job>();
   let free = slots;
 
   const serve = (job: Job): void => {
     free -= 1;
     job.state = "served";
-    timeline.at(timeline.nowMs() + serviceMs(), () => {
+    events.after(serviceMs(), () => {
       // Its slot was freed when it was cancelled.
       if (job.state === "over") return;
       leave(job);
@@ -43,10 +43,8 @@ export const createOrigin = (slots: number, serviceMs: () => number, timeline: T
     },
     cancel: (job) => {
       if (job.state === "served") leave(job);
-      else if (job.state === "waiting") {
-        job.state = "over";
-        waiting.delete(job);
-      }
+      waiting.delete(job);
+      job.state = "over";
     },
   };
 };

@@ -1,28 +1,39 @@
-/** One contestant in one scenario: started anew, so that nothing is left of an earlier one. */
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+/** Every scenario with its contestants, in rounds, taking turns; a contestant is started anew for each turn. */
 import { setTimeout as pause } from "node:timers/promises";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
-import { watchIdle } from "../support/idle-share.ts";
-import type { TraceLoad } from "../support/trace-load.ts";
-import type { Contestant } from "./contestant.ts";
+import { createFolder } from "../support/bench.ts";
+import type { LoadGenerator } from "../support/load-generator.ts";
+import { watchIdle } from "../support/machine.ts";
+import { median } from "../support/statistics.ts";
+import { turnOrder } from "../support/turn-order.ts";
 import { PER_SECOND, reads, writes } from "./load.ts";
 import type { Observation } from "./observation.ts";
-import type { Scenario } from "./scenario.ts";
+import type { Contestant } from "./proxies.ts";
+import type { Plan, Scenario } from "./scenarios.ts";
 import type { Upstream } from "./upstream.ts";
 
 export interface Stage {
   readonly upstream: Upstream;
-  readonly generator: TraceLoad;
+  readonly generator: LoadGenerator;
   readonly signal: AbortSignal;
 }
 
+type Values = Readonly<Record<string, number>>;
+
+/** A contestant's result in a scenario. */
+export interface Cell {
+  /** The name of the plan's entry. */
+  readonly entry: string;
+  readonly contestant: Contestant;
+  /** Medians of the rounds, by the titles of the columns. */
+  readonly values: Values;
+}
+
 const CONNECTIONS = 64;
-/** A Poisson process may bring more than its mean. */
+/** A Poisson process may bring more requests than its mean. */
 const HEADROOM = 1.3;
-/** A process that has just begun runs code that is not compiled yet; it gets less to do first. */
-const FIRST: readonly { readonly perSecond: number; readonly lastsMs: number }[] = [
+/** Less load at first, because the code of a new process is not compiled yet. */
+const FIRST = [
   { perSecond: 150, lastsMs: 400 },
   { perSecond: 300, lastsMs: 900 },
 ];
@@ -31,55 +42,70 @@ const takeSteps = async ({ steps }: Scenario, { upstream, signal }: Stage): Prom
   const beganMs = performance.now();
   const stepsAtMs: number[] = [];
   for (const { afterMs, replicas, mode } of steps) {
-    const leftMs = Math.max(0, beganMs + afterMs - performance.now());
-    await pause(leftMs, undefined, { signal });
+    await pause(Math.max(0, beganMs + afterMs - performance.now()), undefined, { signal });
     const { atMs } = await upstream.order({ kind: "turn", replicas, mode });
     stepsAtMs.push(atMs);
   }
   return stepsAtMs;
 };
 
-/** @throws Error where the contestant or the replicas do not do as they are told */
-export const runTurn = async (
-  contestant: Contestant,
-  scenario: Scenario,
-  stage: Stage,
-): Promise<Observation> => {
+/** @throws Error if the contestant or the replicas fail */
+const runTurn = async (contestant: Contestant, scenario: Scenario, stage: Stage): Promise<Observation> => {
   const { upstream, generator, signal } = stage;
+  const { replicas, isWriting, lastsMs } = scenario;
   const stops = new CleanupStack();
   try {
-    const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-pool-"));
-    stops.add(() => rm(folder, { recursive: true, force: true }));
-    const everyReplica = upstream.ports.map((_, index) => index);
-    await upstream.order({ kind: "turn", replicas: everyReplica, mode: "ok" });
-    const ports = upstream.ports.slice(0, scenario.replicas);
-    const program = await contestant.start({ folder, upstream, ports, signal });
-    stops.add(() => program.stop());
-    for (const first of FIRST)
-      await generator.run(
-        { ...first, port: program.port, requests: reads(), connections: CONNECTIONS },
-        signal,
-      );
+    const run = { signal, stops };
+    const folder = await createFolder(run);
+    await upstream.order({ kind: "turn", replicas: upstream.ports.map((_, index) => index), mode: "ok" });
+    const ports = upstream.ports.slice(0, replicas);
+    const { port } = await contestant.start({ folder, upstream, ports }, run);
+    const turn = { port, requests: reads(), connections: CONNECTIONS };
+    for (const first of FIRST) await generator.run({ ...turn, ...first });
     await upstream.order({ kind: "forget" });
-    const count = Math.ceil((HEADROOM * PER_SECOND * scenario.lastsMs) / 1_000);
-    const idleSince = watchIdle();
+    const requests = isWriting ? writes(Math.ceil((HEADROOM * PER_SECOND * lastsMs) / 1_000)) : reads();
+    const idle = watchIdle();
     const [trace, stepsAtMs] = await Promise.all([
-      generator.run(
-        {
-          port: program.port,
-          requests: scenario.isWriting ? writes(count) : reads(),
-          perSecond: PER_SECOND,
-          connections: CONNECTIONS,
-          lastsMs: scenario.lastsMs,
-        },
-        signal,
-      ),
+      generator.run({ ...turn, requests, perSecond: PER_SECOND, lastsMs }),
       takeSteps(scenario, stage),
     ]);
-    const idleShare = idleSince();
+    const idleShare = idle();
     const { counts } = await upstream.order({ kind: "count" });
-    return { trace, stepsAtMs, counts: counts.slice(0, scenario.replicas), idleShare };
+    return { trace, stepsAtMs, counts: counts.slice(0, replicas), idleShare };
   } finally {
     await stops.runAll();
   }
+};
+
+const medians = (readings: readonly Values[]): Values =>
+  Object.fromEntries(
+    Object.keys(readings[0] ?? {}).map((column) => [
+      column,
+      median(readings.map((values) => values[column] ?? Number.NaN)),
+    ]),
+  );
+
+export const measureCells = async (
+  plan: Plan,
+  contestants: readonly Contestant[],
+  stage: Stage,
+  onProgress: (line: string) => void,
+): Promise<Cell[]> => {
+  const cells: Cell[] = [];
+  for (const [entry, { scenario, rounds, isFor }] of Object.entries(plan)) {
+    onProgress(`${scenario.title} …`);
+    const measured = new Map(contestants.filter(isFor).map((each) => [each, [] as Values[]]));
+    for (let round = 0; round < rounds; round += 1) {
+      for (const contestant of turnOrder([...measured.keys()], round + cells.length)) {
+        stage.signal.throwIfAborted();
+        const observation = await runTurn(contestant, scenario, stage);
+        const values = { ...scenario.read(observation), "idle %": 100 * observation.idleShare };
+        onProgress(`  ${contestant.name}`);
+        measured.get(contestant)?.push(values);
+      }
+    }
+    for (const [contestant, readings] of measured)
+      cells.push({ entry, contestant, values: medians(readings) });
+  }
+  return cells;
 };

@@ -1,17 +1,12 @@
-/** The process with all replicas; on PORT it takes orders. It also stands in for the edge's Redis. */
+/** The process of all replicas; it receives orders on PORT, and stands in for the edge's Redis. */
 import { once } from "node:events";
-import { createServer, type IncomingMessage } from "node:http";
-import { KEY_RECORD } from "./key.ts";
+import { createServer } from "node:http";
+import { text } from "node:stream/consumers";
+import { KEY_RECORD } from "./load.ts";
 import { startReplica } from "./replica.ts";
 import { type Order, REPLICAS, type UpstreamState } from "./upstream.ts";
 
 const replicas = await Promise.all(Array.from({ length: REPLICAS }, startReplica));
-
-const readBody = async (request: IncomingMessage): Promise<string> => {
-  let text = "";
-  for await (const chunk of request) text += String(chunk);
-  return text;
-};
 
 const follow = async (order: Order): Promise<unknown> => {
   if (order.kind === "turn") for (const index of order.replicas) await replicas[index]?.turn(order.mode);
@@ -24,13 +19,13 @@ const follow = async (order: Order): Promise<unknown> => {
   return state;
 };
 
-/** As Upstash's REST interface answers HMGET: whichever key is asked for, it is this one. */
+/** As Upstash's REST interface answers HMGET: every key is this one. */
 const REDIS_ANSWER = { result: [KEY_RECORD, "1"] };
 
 const { PORT: port, HOST: host } = process.env;
 const server = createServer(async (request, response) => {
-  const text = await readBody(request);
-  const value = request.url === "/order" ? await follow(JSON.parse(text)) : REDIS_ANSWER;
+  const order = await text(request);
+  const value = request.url === "/order" ? await follow(JSON.parse(order)) : REDIS_ANSWER;
   const body = JSON.stringify(value);
   response.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body) });
   response.end(body);

@@ -1,7 +1,8 @@
-/** The replicas that all contestants stand before: one process, ordered about over its port. */
+/** The replicas behind all contestants: one process that receives orders over its port. */
 import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { Run } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
@@ -15,7 +16,7 @@ export type Order =
   | { readonly kind: "count" };
 
 export interface UpstreamState {
-  /** When the order had been followed, epoch milliseconds. */
+  /** When the order was carried out, epoch milliseconds. */
   readonly atMs: number;
   readonly ports: readonly number[];
   readonly counts: readonly ReplicaCounts[];
@@ -23,10 +24,9 @@ export interface UpstreamState {
 
 export interface Upstream {
   readonly ports: readonly number[];
-  /** Where it stands in for Redis. */
+  /** Its stand-in for Redis. */
   readonly redisUrl: string;
   order(order: Order): Promise<UpstreamState>;
-  stop(): Promise<void>;
 }
 
 const orderRequest = (order: Order): string =>
@@ -37,28 +37,24 @@ const orderRequest = (order: Order): string =>
     body: JSON.stringify(order),
   });
 
-/** @throws LocalError where it does not start */
-export const startUpstream = async (signal: AbortSignal): Promise<Upstream> => {
+/** @throws LocalError if it does not start */
+export const startUpstream = async (run: Run): Promise<Upstream> => {
   const port = await freePort();
-  const server = await startServer({
-    name: "the replicas",
-    folder: projectFolder,
-    args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
-    environment: {},
-    port,
-    readyRequest: async () => orderRequest({ kind: "forget" }),
-    signal,
-  });
+  await startServer(
+    {
+      name: "the replicas",
+      folder: projectFolder,
+      args: [join(projectFolder, "test/bench/pool/upstream-server.ts")],
+      port,
+      readyRequest: () => orderRequest({ kind: "forget" }),
+    },
+    run,
+  );
   const order = async (given: Order): Promise<UpstreamState> => {
     const { status, body } = await exchange(port, orderRequest(given));
     if (status !== 200) throw new Error(`the replicas answered ${status}`);
     return JSON.parse(body.toString());
   };
-  try {
-    const { ports } = await order({ kind: "forget" });
-    return { ports, redisUrl: `http://127.0.0.1:${port}`, order, stop: server.stop };
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  const { ports } = await order({ kind: "forget" });
+  return { ports, redisUrl: `http://127.0.0.1:${port}`, order };
 };

@@ -1,19 +1,36 @@
-/** What a benchmark is to the command line. */
+/** What a benchmark gets from the command line, and returns to it. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import type { Figures } from "./comparison.ts";
 
-export interface BenchOptions {
+/** The environment of everything that a benchmark starts. */
+export interface Run {
+  /** Aborted when the user interrupts. */
+  readonly signal: AbortSignal;
+  /** Run at the end, however the benchmark ends. */
+  readonly stops: CleanupStack;
+}
+
+export interface BenchOptions extends Run {
   /** Few and short rounds: whether it works, and roughly how fast. */
   readonly isQuick: boolean;
-  /** Aborted when the user wants no more. */
-  readonly signal: AbortSignal;
-  /** Told, in one line each, how far it is. */
+  /** Receives progress, a line at a time. */
   readonly onProgress: (line: string) => void;
 }
 
 export interface BenchOutcome {
-  /** The figures that goals are set for; null of what could not be measured. */
-  readonly figures: Readonly<Record<string, number | null>>;
-  /** Everything that was measured, for people. */
+  readonly figures: Figures;
+  /** All measurements, for people. */
   readonly report: string;
 }
 
 export type Bench = (options: BenchOptions) => Promise<BenchOutcome>;
+
+/** An empty folder that is removed at the end. */
+export const createFolder = async ({ stops }: Run): Promise<string> => {
+  const folder = await mkdtemp(join(tmpdir(), "breakwater-bench-"));
+  stops.add(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+};

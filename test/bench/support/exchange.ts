@@ -1,12 +1,12 @@
-/** One request, one answer, on a connection of its own. */
+/** One request and its response, on a connection of its own. */
 import { connect } from "node:net";
 import { type ReadResponse, ResponseReader } from "./response-reader.ts";
 
 const TIMEOUT_MS = 5_000;
 
 /**
- * @param request a whole HTTP/1.1 request
- * @throws Error when no answer comes within 5 s
+ * @param request a complete HTTP/1.1 request
+ * @throws Error without a response within 5 s
  */
 export const exchange = (port: number, request: string): Promise<ReadResponse> => {
   const { promise, resolve, reject } = Promise.withResolvers<ReadResponse>();

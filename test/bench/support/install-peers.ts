@@ -1,9 +1,9 @@
-/** Installs the opponents' packages, which are not dependencies of the project. */
+/** Installs the packages of the peers, which are no dependencies of the project. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { spawnChild } from "../../../src/local/child-process.ts";
-import { LocalError } from "../../../src/local/local-error.ts";
+import { runProgram } from "../../../src/local/child-process.ts";
+import type { BenchOptions } from "./bench.ts";
 
 export const peersFolder = fileURLToPath(new URL("../peers/", import.meta.url));
 
@@ -17,30 +17,13 @@ const changedMs = async (name: string): Promise<number> =>
  *
  * @throws LocalError if npm fails or takes longer than five minutes
  */
-export const installPeers = async (
-  signal: AbortSignal,
-  onProgress: (line: string) => void,
-): Promise<void> => {
+export const installPeers = async ({ signal, onProgress }: BenchOptions): Promise<void> => {
   // npm writes this one last.
-  const isInstalled =
-    (await changedMs("node_modules/.package-lock.json")) > (await changedMs("package-lock.json"));
-  if (isInstalled) return;
-  signal.throwIfAborted();
-  onProgress("installing the opponents' packages into test/bench/peers (once, about 180 MB) …");
-  const npm = spawnChild({ name: "npm ci", command: "npm", args: ["ci", "--prefix", peersFolder] });
-  const stop = (): void => void npm.stop();
-  signal.addEventListener("abort", stop);
-  try {
-    const isDone = await npm.exitsWithin(INSTALL_TIMEOUT_MS);
-    await npm.stop();
-    signal.throwIfAborted();
-    const { code } = await npm.exited;
-    if (!isDone || code !== 0) {
-      throw new LocalError(
-        `the opponents' packages could not be installed (npm ci --prefix test/bench/peers): ${npm.tail().join("\n")}`,
-      );
-    }
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
+  const installedMs = await changedMs("node_modules/.package-lock.json");
+  if (installedMs > (await changedMs("package-lock.json"))) return;
+  onProgress("installing the peers' packages into test/bench/peers (once, about 130 MB) …");
+  await runProgram(
+    { name: "npm ci --prefix test/bench/peers", command: "npm", args: ["ci", "--prefix", peersFolder] },
+    { timeoutMs: INSTALL_TIMEOUT_MS, signal },
+  );
 };

@@ -1,32 +1,72 @@
 /** The load generator: a thread of its own, so that nothing the benchmark does meanwhile delays a request. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
-import { LAST_ANSWERS_MS, type Turn, type TurnResult } from "./load-turn.ts";
+import type { Run } from "./bench.ts";
+import { isGood, LAST_RESPONSES_MS, type Trace, type Turn } from "./load-turn.ts";
+import { percentile } from "./statistics.ts";
 
 export interface LoadGenerator {
   /**
-   * Runs one turn; one at a time.
+   * Runs one turn at a time.
    *
-   * @throws Error when the thread does not answer in time
+   * @throws Error if the thread does not answer in time; the signal's reason. Then no other turn may follow.
    */
-  run(turn: Turn): Promise<TurnResult>;
-  close(): Promise<void>;
+  run(turn: Turn): Promise<Trace>;
 }
 
 const THREAD_GRACE_MS = 5_000;
 
-export const startLoadGenerator = (): LoadGenerator => {
+export const startLoadGenerator = ({ signal, stops }: Run): LoadGenerator => {
   const worker = new Worker(new URL("./load-worker.ts", import.meta.url));
+  stops.add(() => worker.terminate());
   return {
     run: async (turn) => {
-      const limitMs = turn.settleMs + turn.measureMs + LAST_ANSWERS_MS + THREAD_GRACE_MS;
-      const answer = once(worker, "message", { signal: AbortSignal.timeout(limitMs) });
+      const limitMs = turn.lastsMs + LAST_RESPONSES_MS + THREAD_GRACE_MS;
+      const answer = once(worker, "message", {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(limitMs)]),
+      });
       const { bytes, ends, isRepeatable } = turn.requests;
       worker.postMessage(turn, isRepeatable ? [] : [bytes.buffer, ends.buffer]);
-      const [result]: TurnResult[] = await answer;
-      if (result === undefined) throw new Error("the load generator posted nothing");
-      return result;
+      const [trace]: Trace[] = await answer;
+      if (trace === undefined) throw new Error("the load generator posted nothing");
+      return trace;
     },
-    close: async () => void (await worker.terminate()),
   };
+};
+
+/** A closed load's figures, without the time in which it settled. */
+export interface LoadResult {
+  readonly requestsPerSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/**
+ * If a slow machine answered nothing in the measured time, the figures are those of the whole turn.
+ *
+ * @throws Error if a request of the turn failed
+ */
+export const loadResult = (name: string, trace: Trace, settleMs: number): LoadResult => {
+  const failed = trace.status.filter((status) => !isGood(status));
+  if (failed.length > 0) {
+    const [[status, reason] = []] = trace.reasons;
+    throw new Error(`${name} failed ${failed.length} times: ${status} ${reason}`);
+  }
+  const endedAtMs = trace.dueAtMs.map((dueAtMs, index) => dueAtMs + (trace.latencyMs[index] ?? 0));
+  const resultOf = (fromMs: number, untilMs: number): LoadResult | undefined => {
+    const latenciesMs = trace.latencyMs.filter((_, index) => {
+      const atMs = endedAtMs[index] ?? 0;
+      return atMs >= fromMs && atMs <= untilMs;
+    });
+    if (latenciesMs.length === 0) return undefined;
+    return {
+      requestsPerSecond: (1_000 * latenciesMs.length) / (untilMs - fromMs),
+      p50Ms: percentile(latenciesMs, 50),
+      p99Ms: percentile(latenciesMs, 99),
+    };
+  };
+  const result =
+    resultOf(trace.beganAtMs + settleMs, trace.untilMs) ?? resultOf(trace.beganAtMs, Math.max(...endedAtMs));
+  if (result === undefined) throw new Error(`${name} was sent no request`);
+  return result;
 };

@@ -1,139 +1,210 @@
-/** One server's turn under load: a number of connections, each with one request on its way at any time. */
+/**
+ * One server's turn under load, over raw sockets, so that the generator takes little of the machine it shares with the
+ * server. A closed load has one request under way per connection. An open load sends requests when they are due, by a
+ * Poisson process, whether or not earlier ones were answered; its latencies count from then.
+ */
 import { connect, type Socket } from "node:net";
 import { type RequestBatch, requestsOf } from "./request-batch.ts";
 import { type ReadResponse, ResponseReader } from "./response-reader.ts";
-import { percentile } from "./statistics.ts";
 
 export interface Turn {
   /** On 127.0.0.1. */
   readonly port: number;
   readonly requests: RequestBatch;
+  /** Opened before the first request. An open load opens more when all are in use. */
   readonly connections: number;
-  /** Under load, but not measured yet. */
-  readonly settleMs: number;
-  /** Shorter where a batch that cannot be repeated has been sent before. */
-  readonly measureMs: number;
+  /** Shorter if a batch that cannot be repeated runs out. */
+  readonly lastsMs: number;
+  /** The rate of an open load. @default a closed load */
+  readonly perSecond?: number;
 }
 
-export interface TurnResult {
-  readonly requests: number;
-  readonly requestsPerSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  /** Answers other than 2xx, and connections lost under a request; of the whole turn. */
-  readonly failures: number;
-  readonly firstFailure: string | undefined;
+/** What became of every request, in the order in which they were due. Times are epoch milliseconds. */
+export interface Trace {
+  readonly beganAtMs: number;
+  /** No request was due after it. */
+  readonly untilMs: number;
+  readonly dueAtMs: Float64Array<ArrayBuffer>;
+  /** Until its end, whatever that was. */
+  readonly latencyMs: Float64Array<ArrayBuffer>;
+  /** 0 without a complete response. */
+  readonly status: Uint16Array<ArrayBuffer>;
+  /** How much later than due it was sent. */
+  readonly lagMs: Float64Array<ArrayBuffer>;
+  /** By status other than 2xx, the body of the first such response, or why there was none. */
+  readonly reasons: ReadonlyMap<number, string>;
 }
 
-/** The last requests' answers are waited for so long. */
-export const LAST_ANSWERS_MS = 10_000;
+/** How long the last responses are awaited after the turn. */
+export const LAST_RESPONSES_MS = 10_000;
+const TICK_MS = 1;
+const LOST = 0;
+const REASON_BYTES = 300;
+
+const epochNow = (): number => performance.timeOrigin + performance.now();
+
+export const isGood = (status: number): boolean => status >= 200 && status < 300;
+
+interface Connection {
+  readonly socket: Socket;
+  /** The index of the request under way. */
+  request: number | undefined;
+}
 
 class LoadTurn {
   readonly #turn: Turn;
   readonly #next: () => Uint8Array | undefined;
-  readonly #measuredFromMs: number;
-  readonly #latenciesMs: number[] = [];
-  readonly #sockets = new Set<Socket>();
+  readonly #open = new Set<Connection>();
+  #idle: Connection[] = [];
+  readonly #dueAtMs: number[] = [];
+  readonly #lagMs: number[] = [];
+  readonly #latencyMs: number[] = [];
+  readonly #status: number[] = [];
+  readonly #reasons = new Map<number, string>();
   readonly #done = Promise.withResolvers<void>();
-  #untilMs: number;
-  #failures = 0;
-  #firstFailure: string | undefined;
+  #untilMs = 0;
+  #underWay = 0;
+  #isSending = true;
 
   constructor(turn: Turn) {
     this.#turn = turn;
     this.#next = requestsOf(turn.requests);
-    this.#measuredFromMs = performance.now() + turn.settleMs;
-    this.#untilMs = this.#measuredFromMs + turn.measureMs;
   }
 
-  async run(): Promise<TurnResult> {
-    const { connections, settleMs, measureMs } = this.#turn;
-    for (let n = 0; n < connections; n += 1) this.#connect();
-    const timer = setTimeout(() => this.#giveUp(), settleMs + measureMs + LAST_ANSWERS_MS);
+  async run(): Promise<Trace> {
+    const { connections, lastsMs, perSecond } = this.#turn;
+    this.#idle = await Promise.all(Array.from({ length: connections }, () => this.#connect()));
+    const beganAtMs = epochNow();
+    this.#untilMs = beganAtMs + lastsMs;
+    if (perSecond === undefined) for (const connection of this.#idle.splice(0)) this.#sendNext(connection);
+    else this.#sendDue(beganAtMs, perSecond);
+    const timer = setTimeout(() => this.#done.resolve(), lastsMs + LAST_RESPONSES_MS);
     await this.#done.promise;
     clearTimeout(timer);
-    return this.#result();
+    for (const connection of this.#open) this.#close(connection, "no response in time");
+    return {
+      beganAtMs,
+      untilMs: this.#untilMs,
+      dueAtMs: Float64Array.from(this.#dueAtMs),
+      latencyMs: Float64Array.from(this.#latencyMs),
+      status: Uint16Array.from(this.#status),
+      lagMs: Float64Array.from(this.#lagMs),
+      reasons: this.#reasons,
+    };
   }
 
-  #connect(): void {
+  /** Resolves when it is open, or closed again. */
+  async #connect(): Promise<Connection> {
     const socket = connect({ host: "127.0.0.1", port: this.#turn.port, noDelay: true });
-    this.#sockets.add(socket);
+    const connection: Connection = { socket, request: undefined };
+    this.#open.add(connection);
     const reader = new ResponseReader();
-    let sentMs = 0;
-    let reason = "";
-
-    const leave = (): void => {
-      if (!this.#sockets.delete(socket)) return;
-      socket.destroy();
-      if (this.#sockets.size === 0) this.#done.resolve();
-    };
-    const fail = (what: string): void => {
-      this.#fail(what);
-      leave();
-    };
-    const send = (): void => {
-      sentMs = performance.now();
-      const request = sentMs < this.#untilMs ? this.#next() : undefined;
-      if (request === undefined) {
-        // The first that finds no request ends the measurement: from here on fewer and fewer are on their way.
-        this.#untilMs = Math.min(this.#untilMs, sentMs);
-        leave();
-      } else socket.write(request);
-    };
-
-    socket.on("connect", send);
     socket.on("data", (chunk) => {
       try {
         const response = reader.push(chunk);
-        if (response === undefined) return;
-        this.#count(response, sentMs);
-        if (!response.isLast) return send();
-        if (performance.now() < this.#untilMs) this.#connect();
-        leave();
+        if (response !== undefined) this.#answered(connection, response);
       } catch (error) {
-        fail(String(error));
+        this.#close(connection, String(error));
       }
     });
-    socket.on("error", ({ message }) => {
-      reason = message;
+    socket.on("error", ({ message }) => this.#close(connection, message));
+    socket.on("close", () => this.#close(connection, "the connection was closed under a request"));
+    await new Promise<void>((resolve) => {
+      socket.once("connect", () => resolve());
+      socket.once("close", () => resolve());
     });
-    socket.on("close", () => {
-      if (this.#sockets.has(socket)) fail(reason || "the connection was closed under a request");
-    });
+    return connection;
   }
 
-  #count({ status, body }: ReadResponse, sentMs: number): void {
-    const nowMs = performance.now();
-    if (nowMs >= this.#measuredFromMs && nowMs < this.#untilMs) this.#latenciesMs.push(nowMs - sentMs);
-    if (status < 200 || status > 299) this.#fail(`${status} ${body.toString("utf8", 0, 300)}`);
+  /** Closed load: the connection's next request. */
+  #sendNext(connection: Connection): void {
+    const nowMs = epochNow();
+    const bytes = nowMs < this.#untilMs ? this.#next() : undefined;
+    if (bytes === undefined) {
+      // The first connection without a request ends the measurement: from here on fewer and fewer are under way.
+      this.#untilMs = Math.min(this.#untilMs, nowMs);
+      this.#close(connection, "");
+    } else this.#write(connection, this.#record(nowMs), bytes);
   }
 
-  #fail(what: string): void {
-    this.#failures += 1;
-    this.#firstFailure ??= what;
+  /** Open load: sends all that is due, and looks again a moment later. */
+  #sendDue(dueAtMs: number, perSecond: number): void {
+    let nextMs = dueAtMs;
+    const nowMs = epochNow();
+    while (nextMs <= nowMs && nextMs < this.#untilMs) {
+      const bytes = this.#next();
+      if (bytes === undefined) {
+        this.#untilMs = nextMs;
+        break;
+      }
+      void this.#sendWhenFree(this.#record(nextMs), bytes);
+      nextMs += (-Math.log(1 - Math.random()) * 1_000) / perSecond;
+    }
+    if (nextMs < this.#untilMs) setTimeout(() => this.#sendDue(nextMs, perSecond), TICK_MS);
+    else {
+      this.#isSending = false;
+      this.#endIfDone();
+    }
   }
 
-  #giveUp(): void {
-    this.#fail(`${this.#sockets.size} requests without an answer after ${LAST_ANSWERS_MS} ms`);
-    for (const socket of this.#sockets) socket.destroy();
-    this.#sockets.clear();
-    this.#done.resolve();
+  async #sendWhenFree(request: number, bytes: Uint8Array): Promise<void> {
+    this.#write(this.#idle.pop() ?? (await this.#connect()), request, bytes);
   }
 
-  #result(): TurnResult {
-    const requests = this.#latenciesMs.length;
-    const seconds = (this.#untilMs - this.#measuredFromMs) / 1000;
-    if (requests === 0) this.#fail("no request was answered in the time that is measured");
-    return {
-      requests,
-      requestsPerSecond: requests === 0 ? 0 : requests / seconds,
-      p50Ms: requests === 0 ? 0 : percentile(this.#latenciesMs, 50),
-      p99Ms: requests === 0 ? 0 : percentile(this.#latenciesMs, 99),
-      failures: this.#failures,
-      firstFailure: this.#firstFailure,
-    };
+  /** A request that is due, lost until its response comes. @returns its index */
+  #record(dueAtMs: number): number {
+    this.#dueAtMs.push(dueAtMs);
+    this.#status.push(LOST);
+    this.#latencyMs.push(this.#turn.lastsMs + LAST_RESPONSES_MS);
+    this.#lagMs.push(0);
+    this.#underWay += 1;
+    return this.#dueAtMs.length - 1;
+  }
+
+  #write(connection: Connection, request: number, bytes: Uint8Array): void {
+    connection.request = request;
+    this.#lagMs[request] = epochNow() - (this.#dueAtMs[request] ?? 0);
+    if (connection.socket.destroyed) this.#end(connection, LOST, "the connection could not be opened");
+    else connection.socket.write(bytes);
+  }
+
+  #answered(connection: Connection, { status, body, isLast }: ReadResponse): void {
+    // Without a request it is one such as 408.
+    const isOver = isLast || connection.request === undefined;
+    this.#end(connection, status, isGood(status) ? "" : body.toString("utf8", 0, REASON_BYTES));
+    const isClosedLoad = this.#turn.perSecond === undefined;
+    if (isOver) {
+      if (isClosedLoad && epochNow() < this.#untilMs)
+        void this.#connect().then((next) => this.#sendNext(next));
+      this.#close(connection, "");
+    } else if (isClosedLoad) this.#sendNext(connection);
+    else this.#idle.push(connection);
+  }
+
+  #end(connection: Connection, status: number, reason: string): void {
+    const { request } = connection;
+    if (request === undefined) return;
+    connection.request = undefined;
+    this.#status[request] = status;
+    this.#latencyMs[request] = epochNow() - (this.#dueAtMs[request] ?? 0);
+    if (!isGood(status) && !this.#reasons.has(status)) this.#reasons.set(status, reason);
+    this.#underWay -= 1;
+    this.#endIfDone();
+  }
+
+  #close(connection: Connection, reason: string): void {
+    if (!this.#open.delete(connection)) return;
+    connection.socket.destroy();
+    this.#idle = this.#idle.filter((each) => each !== connection);
+    this.#end(connection, LOST, reason);
+    this.#endIfDone();
+  }
+
+  #endIfDone(): void {
+    const isClosedLoad = this.#turn.perSecond === undefined;
+    if (isClosedLoad ? this.#open.size === 0 : !this.#isSending && this.#underWay === 0) this.#done.resolve();
   }
 }
 
-/** Never rejects: what goes wrong is counted. */
-export const runTurn = (turn: Turn): Promise<TurnResult> => new LoadTurn(turn).run();
+/** Never rejects: failures are in the trace. */
+export const runTurn = (turn: Turn): Promise<Trace> => new LoadTurn(turn).run();

@@ -1,4 +1,4 @@
-/** The load generator's thread: takes turns, posts their results. */
+/** The load generator's thread: receives turns, posts their traces. */
 import { parentPort } from "node:worker_threads";
 import { runTurn, type Turn } from "./load-turn.ts";
 

@@ -1,11 +1,11 @@
-/** Requests made ready before they are sent, so that sending them is nothing but a write. */
+/** Requests that are prepared before they are sent, so that sending one is only a write. */
 
 export interface RequestBatch {
-  /** All requests, one behind the other. */
+  /** All requests, one after the other. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where each request ends in `bytes`. */
   readonly ends: Uint32Array<ArrayBuffer>;
-  /** Whether they may be sent again from the beginning once all were sent. */
+  /** Whether they can be sent again once all were sent. */
   readonly isRepeatable: boolean;
 }
 
@@ -36,7 +36,7 @@ export const requestBatch = (requests: readonly string[], isRepeatable: boolean)
   return { bytes, ends, isRepeatable };
 };
 
-/** Hands the requests out one by one; undefined when there is none left. */
+/** @returns a function that returns one request after the other, and undefined after the last one */
 export const requestsOf = ({ bytes, ends, isRepeatable }: RequestBatch): (() => Uint8Array | undefined) => {
   let index = 0;
   return () => {

@@ -1,26 +1,26 @@
-/** A server under test: a Node process whose log goes to a file, and which ends with the benchmark. */
-import { setTimeout as pause } from "node:timers/promises";
-import { type Child, spawnChild } from "../../../src/local/child-process.ts";
+/** A program under test that listens on a port of 127.0.0.1, and ends with the benchmark. */
+import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
+import type { Run } from "./bench.ts";
 import { exchange } from "./exchange.ts";
 
 export interface ServerOptions {
-  /** Such as "Express". */
+  /** For messages, such as "Express". */
   readonly name: string;
+  /** @default Node */
+  readonly command?: string;
+  readonly args: readonly string[];
   /** The folder in which it runs. */
   readonly folder: string;
-  /** Node's own arguments and the program. */
-  readonly args: readonly string[];
-  /** All of its environment but PATH, HOST, PORT and NODE_ENV. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** All of its environment but PATH, HOST, PORT and NODE_ENV. @default nothing else */
+  readonly environment?: Readonly<Record<string, string>>;
   readonly port: number;
   /** A request that it answers with 200 once it is ready; made anew for each try. */
-  readonly readyRequest: () => Promise<string>;
-  /** What stands before the command, such as `taskset`. @default nothing */
+  readonly readyRequest: () => string | Promise<string>;
+  /** Precedes the command, such as `taskset`. @default nothing */
   readonly before?: readonly string[];
-  /** Where its standard output goes: a file, or a pipe that has a name. @default /dev/null */
+  /** Receives its standard output: a file or a named pipe. @default /dev/null */
   readonly log?: string;
-  readonly signal: AbortSignal;
 }
 
 export interface ServerProcess {
@@ -29,27 +29,23 @@ export interface ServerProcess {
   readonly pid: number;
   /** The last lines of its standard error. */
   tail(): readonly string[];
-  stop(): Promise<void>;
 }
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 10_000;
-const POLL_MS = 50;
+const POLL_MS = 30;
 
-/** `exec`: the shell only redirects, and is then the server itself. */
+/** The shell only redirects; `exec` makes it the program itself. */
 const LOGGED = 'log="$0"; exec "$@" >"$log"';
 
-/**
- * Starts it and waits until it answers.
- *
- * @throws LocalError where it ends or does not answer with 200 within 30 s
- */
-export const startServer = async (options: ServerOptions): Promise<ServerProcess> => {
-  const { name, folder, args, environment, port, before = [], log = "/dev/null" } = options;
+/** @throws LocalError if it ends or does not answer with 200 within 30 s */
+export const startServer = async (options: ServerOptions, { signal, stops }: Run): Promise<ServerProcess> => {
+  const { name, command = process.execPath, args, folder, environment, port, readyRequest } = options;
+  const { before = [], log = "/dev/null" } = options;
   const child = spawnChild({
     name,
     command: "/bin/sh",
-    args: ["-c", LOGGED, log, ...before, process.execPath, ...args],
+    args: ["-c", LOGGED, log, ...before, command, ...args],
     cwd: folder,
     endsWithParent: "SIGTERM",
     env: {
@@ -60,32 +56,20 @@ export const startServer = async (options: ServerOptions): Promise<ServerProcess
       ...environment,
     },
   });
-  try {
-    await untilReady(child, options);
-  } catch (error) {
-    await child.stop({ timeoutMs: STOP_TIMEOUT_MS });
-    throw error;
-  }
   const { pid, tail } = child;
-  return { name, port, pid, tail, stop: () => child.stop({ timeoutMs: STOP_TIMEOUT_MS }) };
-};
-
-const untilReady = async (child: Child, { name, port, readyRequest, signal }: ServerOptions) => {
+  stops.add(() => child.stop({ timeoutMs: STOP_TIMEOUT_MS }));
   const deadlineMs = performance.now() + START_TIMEOUT_MS;
-  let isGone = false;
-  void child.exited.then(() => {
-    isGone = true;
-  });
   for (;;) {
     signal.throwIfAborted();
-    const answer = await exchange(port, await readyRequest()).catch((error: unknown) => String(error));
-    if (typeof answer === "object" && answer.status === 200) return;
-    const last = typeof answer === "object" ? `${answer.status} ${answer.body}` : answer;
-    const told = child.tail().join("\n");
-    if (isGone) throw new LocalError(`${name} ended while it started: ${told || "it wrote nothing"}`);
-    if (performance.now() > deadlineMs) {
-      throw new LocalError(`${name} was not ready in time: ${last}${told && `\n${told}`}`);
-    }
-    await pause(POLL_MS);
+    const answer = await exchange(port, await readyRequest()).then(
+      ({ status, body }) => (status === 200 ? "ready" : `${status} ${body}`),
+      String,
+    );
+    if (answer === "ready") return { name, port, pid, tail };
+    const isGone = await child.exitsWithin(POLL_MS);
+    const output = tail().join("\n");
+    if (isGone) throw new LocalError(`${name} ended during its start: ${output || "no output"}`);
+    if (performance.now() > deadlineMs)
+      throw new LocalError(`${name} was not ready in time: ${answer}\n${output}`);
   }
 };

@@ -1,72 +1,92 @@
-/** The services that servers under test share; see `services-process.ts`. */
-import { fileURLToPath } from "node:url";
-import { spawnChild } from "../../../src/local/child-process.ts";
+/** PostgreSQL and Redis of a run's own, and a collector, shared by the servers under test. */
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
+import { isOnPath, startServer } from "../../../src/local/child-process.ts";
+import { freePort } from "../../../src/local/free-port.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
+import { erasePostgres, startPostgres } from "../../../src/local/postgres.ts";
+import { connectRedis } from "../../../src/local/redis.ts";
+import { createDatabase } from "../../support/database.ts";
+import { type BenchOptions, createFolder, type Run } from "./bench.ts";
+import { type Collector, startCollector } from "./collector.ts";
 
-export interface ServiceFacts {
-  /** Of a database of the run's own. */
+export interface Services {
+  /** A database of the run's own. */
   readonly databaseUrl: string;
   readonly redisUrl: string;
-  readonly redisKeyPrefix: string;
-  readonly spanSinkUrl: string;
-  /** Which servers, which versions, how durable. */
+  readonly collector: Collector;
+  /** Servers, versions and durability, for the report. */
   readonly description: string;
 }
 
-export interface Services extends ServiceFacts {
-  stop(): Promise<void>;
-}
+const TIMEOUT_MS = 30_000;
 
-export type ServicesMessage =
-  | { readonly kind: "notice"; readonly line: string }
-  | { readonly kind: "ready"; readonly services: ServiceFacts }
-  | { readonly kind: "failed"; readonly reason: string };
+/** Runs `work` on a connection of its own; a statement may take 30 s. */
+export const withClient = async <T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> => {
+  const client = new pg.Client({
+    connectionString: url,
+    connectionTimeoutMillis: TIMEOUT_MS,
+    query_timeout: TIMEOUT_MS,
+  });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+};
 
-const START_TIMEOUT_MS = 120_000;
-const STOP_TIMEOUT_MS = 60_000;
+/** Durable. @returns its URL */
+const startEmbedded = async ({ signal, stops, onProgress }: BenchOptions): Promise<string> => {
+  const folder = join(await createFolder({ signal, stops }), "postgres");
+  stops.add(() => erasePostgres(folder));
+  const postgres = await startPostgres({ folder, signal, onNotice: onProgress });
+  stops.add(() => postgres.stop());
+  return postgres.url;
+};
+
+const SETTINGS = `
+  SELECT format('PostgreSQL %s, synchronous_commit %s, fsync %s', current_setting('server_version'),
+    current_setting('synchronous_commit'), current_setting('fsync')) AS server`;
+
+/** @returns its URL */
+const startRedis = async ({ signal, stops }: Run): Promise<string> => {
+  if (!isOnPath("redis-server"))
+    throw new LocalError("no Redis: this benchmark needs redis-server on the PATH");
+  const port = await freePort();
+  const settings = { bind: "127.0.0.1", port: String(port), save: "", appendonly: "no", dir: tmpdir() };
+  const server = await startServer(
+    {
+      name: "redis-server",
+      command: "redis-server",
+      args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),
+      endsWithParent: "SIGTERM",
+    },
+    (line) => line.includes("Ready to accept connections"),
+    { timeoutMs: TIMEOUT_MS, signal },
+  );
+  stops.add(() => server.stop());
+  return `redis://127.0.0.1:${port}`;
+};
 
 /**
- * PostgreSQL is DATABASE_URL's or TEST_DATABASE_URL's, else an embedded one that is durable.
+ * PostgreSQL is that of DATABASE_URL or TEST_DATABASE_URL, otherwise an embedded one that is durable.
  *
- * @throws LocalError when a service does not start
+ * @throws LocalError if a service does not start
  */
-export const startServices = async (
-  signal: AbortSignal,
-  onNotice: (line: string) => void,
-): Promise<Services> => {
-  signal.throwIfAborted();
-  const ready = Promise.withResolvers<ServiceFacts>();
-  const child = spawnChild({
-    name: "the benchmark's services",
-    command: process.execPath,
-    args: [fileURLToPath(new URL("./services-process.ts", import.meta.url))],
-    endsWithParent: "SIGTERM",
-    onLine: (line) => {
-      if (!line.startsWith("{")) return;
-      // The one process that writes them is of this folder.
-      const message = JSON.parse(line) as ServicesMessage;
-      if (message.kind === "notice") onNotice(message.line);
-      else if (message.kind === "failed") ready.reject(new LocalError(message.reason));
-      else ready.resolve(message.services);
-    },
-  });
-  const stop = (): Promise<void> => child.stop({ timeoutMs: STOP_TIMEOUT_MS });
-  const onAbort = (): void => ready.reject(signal.reason);
-  const timer = setTimeout(
-    () => ready.reject(new LocalError(`${child.name} were not ready in time`)),
-    START_TIMEOUT_MS,
-  );
-  signal.addEventListener("abort", onAbort);
-  void child.exited.then(() =>
-    ready.reject(new LocalError(`${child.name} ended: ${child.tail().join("\n")}`)),
-  );
-  try {
-    return { ...(await ready.promise), stop };
-  } catch (error) {
-    await stop();
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", onAbort);
-  }
+export const startServices = async (options: BenchOptions): Promise<Services> => {
+  const { stops, onProgress } = options;
+  onProgress("starting PostgreSQL and Redis …");
+  const given = process.env["DATABASE_URL"] || process.env["TEST_DATABASE_URL"];
+  const database = await createDatabase(given || (await startEmbedded(options)));
+  stops.add(() => database.drop());
+  const redisUrl = await startRedis(options);
+  const redis = await connectRedis(redisUrl);
+  await redis.stop();
+  const collector = await startCollector(options);
+  const { rows } = await withClient(database.url, (client) => client.query(SETTINGS));
+  const description = `${rows[0]?.server} (${given ? "given" : "embedded"}); Redis ${redis.version}`;
+  onProgress(description);
+  return { databaseUrl: database.url, redisUrl, collector, description };
 };

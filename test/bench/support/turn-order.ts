@@ -1,8 +1,8 @@
 /**
  * The order in which a round's contestants take their turns. Over as many rounds as there are contestants each one takes
  * every place, and, of an even number, comes once after each other one (E. J. Williams, "Experimental designs balanced for
- * the estimation of residual effects of treatments", 1949): what one leaves behind is not always the same one's to clear
- * away. The next as many rounds go the other way, by which an odd number is balanced too.
+ * the estimation of residual effects of treatments", 1949), so that the garbage of one does not always burden the same other
+ * one. The next rounds, as many, go the other way, which balances an odd number too.
  */
 export const turnOrder = <Item>(items: readonly Item[], round: number): Item[] => {
   const count = items.length;

@@ -1,55 +1,52 @@
 import { expect, test } from "vitest";
 import { WindowLog } from "./window-log.ts";
 
-const logOf = (admitted: readonly (readonly [atMs: number, tokens: number])[]): WindowLog => {
-  const log = new WindowLog(10, 1_000);
-  for (const [atMs, tokens] of admitted) log.admit(tokens, atMs);
-  return log;
-};
+type Admitted = readonly (readonly [atMs: number, tokens: number])[];
 
-test.each([
-  { title: "nothing", admitted: [], most: 0 },
-  {
-    title: "two bursts at an edge",
-    admitted: [
+const cases: Readonly<Record<string, readonly [admitted: Admitted, most: number]>> = {
+  nothing: [[], 0],
+  "two bursts at an edge": [
+    [
       [990, 10],
       [1_010, 10],
     ],
-    most: 20,
-  },
-  {
-    title: "two bursts a window apart",
-    admitted: [
+    20,
+  ],
+  "two bursts a window apart": [
+    [
       [0, 10],
       [1_000, 7],
     ],
-    most: 10,
-  },
-  {
-    title: "two bursts less than a window apart",
-    admitted: [
+    10,
+  ],
+  "two bursts less than a window apart": [
+    [
       [0, 10],
       [999.9, 7],
     ],
-    most: 17,
-  },
-  {
-    title: "the fullest of many",
-    admitted: [
+    17,
+  ],
+  "the fullest of many": [
+    [
       [0, 1],
       [600, 4],
       [1_200, 5],
       [1_650, 2],
       [5_000, 3],
     ],
-    most: 9,
-  },
-] as const)("the most of any window: $title", ({ admitted, most }) => {
-  expect(logOf(admitted).most).toBe(most);
+    9,
+  ],
+};
+
+test.each(Object.entries(cases))("the most of any window: %s", (_, [admitted, most]) => {
+  const log = new WindowLog(10, 1_000);
+  for (const [atMs, tokens] of admitted) log.admit(tokens, atMs);
+  expect(log.most).toBe(most);
 });
 
-test("refused falsely is what the window that ends then has room for", () => {
-  const log = logOf([[0, 8]]);
+test("a rejection is false if the window that ends then has room", () => {
+  const log = new WindowLog(10, 1_000);
+  log.admit(8, 0);
   log.refuse(3, 500);
   expect(log.falselyRefused).toBe(0);
   log.refuse(2, 500);

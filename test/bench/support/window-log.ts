@@ -1,4 +1,4 @@
-/** What was admitted, held against "so many in any window of that length". */
+/** The log of admitted requests, against a limit of tokens in any window of a length. */
 
 interface Admitted {
   readonly atMs: number;
@@ -8,13 +8,13 @@ interface Admitted {
 export class WindowLog {
   readonly #tokens: number;
   readonly #windowMs: number;
-  /** From `#from` on they are within the window that ends now. */
+  /** Those from `#from` on are within the window that ends now. */
   readonly #admitted: Admitted[] = [];
   #from = 0;
   #within = 0;
-  /** The most tokens that any window of that length has. One whose ends are that far apart holds one of its ends. */
+  /** The most tokens in any window of that length. A window includes one of its ends. */
   most = 0;
-  /** Refused although the window that ended then had room. */
+  /** Rejected although the window that ended then had room. */
   falselyRefused = 0;
 
   constructor(tokens: number, windowMs: number) {
@@ -22,7 +22,7 @@ export class WindowLog {
     this.#windowMs = windowMs;
   }
 
-  /** @param atMs not before what was told before */
+  /** @param atMs not before earlier calls */
   admit(tokens: number, atMs: number): void {
     this.#goTo(atMs);
     this.#admitted.push({ atMs, tokens });

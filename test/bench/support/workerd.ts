@@ -1,29 +1,25 @@
-/** A worker in workerd itself, listening on a port of its own: the platform's runtime, and nothing before it. */
+/** A Worker in workerd itself, on a port of its own, with nothing in front of it. */
 import { execFile } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import type { EdgeBundle } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
-import { type ProgramProcess, startProgram } from "./program-process.ts";
+import type { Run } from "./bench.ts";
+import { type ServerOptions, type ServerProcess, startServer } from "./server-process.ts";
 
-export interface WorkerdOptions {
-  readonly name: string;
-  /** The one module of the worker. */
+export interface WorkerdOptions
+  extends Pick<ServerOptions, "name" | "folder" | "before" | "log">,
+    Omit<EdgeBundle, "path"> {
+  /** The Worker's only module. */
   readonly script: string;
-  readonly compatibilityDate: string;
-  readonly compatibilityFlags: readonly string[];
-  /** Its vars and secrets. */
+  /** Its variables and secrets. */
   readonly environment: Readonly<Record<string, string>>;
-  /** An empty one, for its files. */
-  readonly folder: string;
-  /** What stands before the command, such as `taskset`. */
-  readonly before: readonly string[];
   /** A request that it answers with 200 once it is ready. */
   readonly readyRequest: string;
-  /** Where debuggers find it, on 127.0.0.1; its scripts then have `gc`. @default nowhere */
+  /** For debuggers, on 127.0.0.1; its scripts then have `gc`. @default none */
   readonly inspectorPort?: number;
-  readonly signal: AbortSignal;
 }
 
 /** Installed with miniflare; its package exports the same path, but no types. */
@@ -34,7 +30,7 @@ const VERSION_TIMEOUT_MS = 10_000;
 export const workerdVersion = async (): Promise<string> =>
   (await promisify(execFile)(WORKERD, ["--version"], { timeout: VERSION_TIMEOUT_MS })).stdout.trim();
 
-/** Of Cap'n Proto: JSON's form is one of its text's forms. */
+/** JSON is valid Cap'n Proto text. */
 const quoted = (text: string): string => JSON.stringify(text);
 
 const configuration = (
@@ -59,13 +55,25 @@ const config :Workerd.Config = (
 );
 `;
 
-/** @throws LocalError where it ends or does not answer with 200 in time */
-export const startWorkerd = async (options: WorkerdOptions): Promise<ProgramProcess> => {
-  const { name, script, folder, before, readyRequest, inspectorPort, signal } = options;
+/**
+ * @param options with an empty folder for its files
+ * @throws LocalError if it ends or does not answer with 200 in time
+ */
+export const startWorkerd = async (options: WorkerdOptions, run: Run): Promise<ServerProcess> => {
+  const { script, folder, readyRequest, inspectorPort } = options;
   const port = await freePort();
   await writeFile(join(folder, "worker.js"), script);
   await writeFile(join(folder, "config.capnp"), configuration(port, options));
-  const inspected = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
-  const [command = WORKERD, ...args] = [...before, WORKERD, "serve", ...inspected, "config.capnp"];
-  return await startProgram({ name, command, args, folder, port, readyRequest, signal });
+  const inspector = inspectorPort === undefined ? [] : [`--inspector-addr=127.0.0.1:${inspectorPort}`];
+  return await startServer(
+    {
+      ...options,
+      command: WORKERD,
+      args: ["serve", ...inspector, "config.capnp"],
+      environment: {},
+      port,
+      readyRequest: () => readyRequest,
+    },
+    run,
+  );
 };

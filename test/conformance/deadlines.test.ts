@@ -61,7 +61,7 @@ describeDatabases((fixture) => {
     await expectUsable(pool);
   });
 
-  test.each(Object.entries(ways))("%s of an abandoned request is cancelled", async (_, way) => {
+  test.each(Object.entries(ways))("%s of an abandoned request is ended on the server", async (_, way) => {
     const pool = fixture().connect({ maxConnections: 2 });
     const mark = uniqueMark();
     const scope = way.scope(15_000);

@@ -40,7 +40,7 @@ export interface SqlStatement extends QueryOptions {
 }
 
 export interface Transaction extends Database {
-  /** Runs several statements in one text, without parameters and without the deadline's timeout. */
+  /** Runs several statements in one text, without parameters. Each has the rest of the deadline. */
   script(text: string): Promise<void>;
 }
 

@@ -4,24 +4,21 @@
  * a client to one user; sharing, and protecting requests from each other's slow reads, is what this file adds.
  *
  * Each read is a transaction of its own. Its timeout starts when the server begins it, so a read that waited behind a stuck
- * one may begin after its deadline and be cancelled soon after. That is harmless for a read but not for a write, so writes
+ * one may begin after its deadline and be ended soon after. That is harmless for a read but not for a write, so writes
  * never share connections.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Connection, StatementResult } from "./connection.ts";
-import { type EndReason, type Scope, untilEnd } from "./database.ts";
+import { type Connection, GRACE_MS, type StatementResult } from "./connection.ts";
+import { type Scope, untilEnd } from "./database.ts";
 import {
-  CANCELLED,
   classifyOpening,
   classifyStatement,
   DeadlineError,
-  isDue,
   isServersAnswer,
   SaturatedError,
   settleBy,
   settlePermit,
-  sqlState,
   typedError,
   UnavailableError,
 } from "./errors.ts";
@@ -35,12 +32,12 @@ export interface Read {
   readonly send: (connection: Connection) => Promise<StatementResult>;
 }
 
-/** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
+/** Runs one read. A read lost with its connection is sent again. */
 type RunRead = (read: Read) => Promise<readonly unknown[]>;
 
 interface Sent {
-  /** Set once the request has ended. */
-  endedBy: EndReason | undefined;
+  /** Whether its request has ended. */
+  hasEnded: boolean;
 }
 
 interface Shared {
@@ -62,8 +59,6 @@ const MIN_CONNECTIONS = 4;
 const MAX_DEPTH = 256;
 /** A connection whose read takes longer is avoided, milliseconds. */
 const STUCK_MS = 20;
-/** Time for the server to cancel a read by itself, and then at request, milliseconds. */
-const GRACE_MS = 250;
 /** Attempts of one read. */
 const MAX_SENDS = 3;
 
@@ -76,11 +71,9 @@ const leastLoaded = (candidates: readonly Shared[]): Shared | undefined =>
 const isStuck = ({ queue, headSinceMs }: Shared): boolean =>
   queue.length > 0 && performance.now() - headSinceMs > STUCK_MS;
 
-/** Whether the read failed through no fault of its own. */
-const maySendAgain = (error: unknown, scope: Scope): boolean => {
-  if (error instanceof UnavailableError || scope.ended !== undefined) return false;
-  return !isServersAnswer(error) || (sqlState(error) === CANCELLED && !isDue(scope));
-};
+/** Whether the read was lost with its connection. */
+const maySendAgain = (error: unknown, scope: Scope): boolean =>
+  !(error instanceof UnavailableError) && scope.ended === undefined && !isServersAnswer(error);
 
 export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): RunRead => {
   const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
@@ -146,28 +139,25 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   };
 
   /**
-   * Ends the running read after its request has ended. The server cancels at the deadline by itself; before that, or if it
-   * fails to, it is asked to. Later reads go to another connection.
+   * Closes the connection if the running read, whose request has ended, does not end soon. Reads behind it are sent again,
+   * on another connection.
    */
-  const endRunning = (shared: Shared, afterMs: number): void => {
+  const endRunning = (shared: Shared, graceMs: number): void => {
     const sent = shared.queue[0];
-    const later = (ms: number, act: () => void): void => {
-      setTimeout(() => {
-        if (shared.queue[0] === sent) act();
-      }, ms).unref();
-    };
-    later(afterMs, () => {
+    const close = (): void => {
+      if (shared.queue[0] !== sent) return;
       retire(shared);
-      void shared.connection.cancel();
-      later(GRACE_MS, () => shared.connection.destroy());
-    });
+      shared.connection.destroy();
+    };
+    setTimeout(close, graceMs).unref();
   };
 
   const onAnswer = (shared: Shared, error: unknown): void => {
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
-    if (head?.endedBy !== undefined) endRunning(shared, 0);
+    // It may have begun after its deadline, with all of its timeout left.
+    if (head?.hasEnded === true) endRunning(shared, GRACE_MS.abandoned);
     if (error !== undefined && !isServersAnswer(error)) {
       shared.isLost = true;
       retire(shared);
@@ -177,17 +167,17 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
 
   const sendOn = (shared: Shared, { scope, permit, send }: Read): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const sent: Sent = { endedBy: undefined };
+      const sent: Sent = { hasEnded: false };
       const { queue } = shared;
       if (queue.length === 0) shared.headSinceMs = performance.now();
       queue.push(sent);
       const stopWatching = scope.onEnd((reason) => {
-        sent.endedBy = reason;
+        sent.hasEnded = true;
         reject(new DeadlineError(`the request has ended (${reason})`));
         const isRunning = queue[0] === sent;
         // A read that waited behind another one, or is cancelled early, says nothing about the server.
         if (!isRunning || reason === "abandoned") permit.ignore();
-        if (isRunning) endRunning(shared, reason === "abandoned" ? STUCK_MS : GRACE_MS);
+        if (isRunning) endRunning(shared, GRACE_MS[reason]);
       });
       const settle = (error?: unknown): void => {
         stopWatching();

@@ -205,7 +205,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
         });
       },
       command: async (text, before) => (await tracked(text, connection.send(command(text, before)))).command,
-      script: async (text) => void (await tracked(text, connection.sendScript(text))),
+      script: async (text) => void (await tracked(text, connection.sendScript(text, timeoutMs(scope)))),
       end: (text) =>
         observed(observe, operationOf(text), async () => {
           const sent = connection.send(command(text));

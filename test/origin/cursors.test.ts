@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { cursorsOf, filterOf } from "../../src/origin/cursors.ts";
 import { ProblemError } from "../../src/origin/middleware/error-handler.ts";
-import { cursorsOf, filterOf } from "../../src/origin/paging/cursors.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 
 const [current, previous] = [testKey("new", 2), testKey("old", 1)];

@@ -33,7 +33,6 @@ interface DriverPool {
 }
 
 interface Driver {
-  readonly name: "pg" | "neon";
   /** Whether a connection sends a statement while another one is running. */
   readonly pipelines: boolean;
   readonly pool: DriverPool;
@@ -60,8 +59,8 @@ const createDriver = (url: string, options: PoolOptions): Driver => {
     types,
   };
   return NEON_HOST.test(new URL(url).hostname)
-    ? { name: "neon", pipelines: false, pool: new NeonPool(config) }
-    : { name: "pg", pipelines: true, pool: new pg.Pool({ ...config, pipeline: true }) };
+    ? { pipelines: false, pool: new NeonPool(config) }
+    : { pipelines: true, pool: new pg.Pool({ ...config, pipeline: true }) };
 };
 
 /** Callers that wait for a connection at most. */
@@ -106,7 +105,7 @@ const throwIfEnded = (scope: Scope, permit: Permit, connection?: Connection): vo
 export type ConnectionPool = ReturnType<typeof createPool>;
 
 export const createPool = (url: string, options: PoolOptions) => {
-  const { name, pool, pipelines } = createDriver(url, options);
+  const { pool, pipelines } = createDriver(url, options);
   const connections = new WeakMap<object, Connection>();
   /** Connections opened before lead to a server that has become read-only. `performance.now()` */
   let renewedAtMs = Number.NEGATIVE_INFINITY;
@@ -186,7 +185,6 @@ export const createPool = (url: string, options: PoolOptions) => {
   };
 
   return {
-    driver: name,
     pipelines,
     maxConnections: options.maxConnections,
     counts: pool,

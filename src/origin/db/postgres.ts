@@ -31,7 +31,6 @@ import { createPool, type PoolOptions } from "./pool.ts";
 import { runTransaction, type TransactionWire } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
-  readonly driver: "pg" | "neon";
   /** The database as seen by one request. */
   within(scope: Scope): Database;
   /** All connections, idle ones, and callers that wait for one. */
@@ -240,7 +239,6 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
 
   return {
-    driver: pool.driver,
     within,
     query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
     transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fromBase64, toBase64Url } from "../../../src/lib/encoding.ts";
-import { type ListIdentity, openCursor, sealCursor } from "../../../src/origin/paging/cursors.ts";
+import { type ListIdentity, openCursor, sealCursor } from "../../../src/origin/cursors.ts";
 import { testKey } from "../../middleware/signature/signed-request.ts";
 
 const key = testKey("k1", 1);

@@ -3,10 +3,10 @@
  * neither make one up nor carry it to another list, another filter or another principal's.
  */
 import { timingSafeEqual } from "node:crypto";
-import { problem } from "../../contract/problem.ts";
-import { fromBase64 } from "../../lib/encoding.ts";
-import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { ProblemError } from "../middleware/error-handler.ts";
+import { problem } from "../contract/problem.ts";
+import { fromBase64 } from "../lib/encoding.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import { ProblemError } from "./middleware/error-handler.ts";
 
 /** 128 bits of the MAC: as much as a guess at it is worth. */
 const MAC_BYTES = 16;

@@ -47,8 +47,6 @@ interface Shared {
   /** When the first read of the queue began, as far as known here. `performance.now()` */
   headSinceMs: number;
   isLost: boolean;
-  /** It takes no more reads, so that it becomes free for a waiting caller. */
-  isYielding: boolean;
 }
 
 /** The part of all connections that reads may share; the rest is for writes and transactions. */
@@ -80,7 +78,6 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   const few = Math.min(MIN_CONNECTIONS, most);
   let connections: Shared[] = [];
   let opening: Promise<void> | undefined;
-  let yielding = 0;
 
   const withdraw = (shared: Shared): void => {
     connections = connections.filter((other) => other !== shared);
@@ -94,18 +91,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   /** A connection without reads returns to the pool, which looks after idle connections. */
   const giveBack = (shared: Shared): void => {
     withdraw(shared);
-    if (shared.isYielding) yielding -= 1;
     shared.connection.release();
-  };
-
-  /** Under steady load a shared connection would never become free for the callers that wait for one. */
-  const yieldToWaiting = (): void => {
-    if (counts.waitingCount <= yielding || counts.idleCount > 0) return;
-    const shared = leastLoaded(connections);
-    if (shared === undefined || shared.queue.length === 0) return;
-    shared.isYielding = true;
-    yielding += 1;
-    withdraw(shared);
   };
 
   const mayOpen = (limit: number): boolean =>
@@ -114,7 +100,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((connection) => {
-        const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false, isYielding: false };
+        const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false };
         connections.push(shared);
         // The reads that waited for it are sent in this turn. If none did, it is not needed.
         setImmediate(() => {
@@ -129,7 +115,6 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
 
   /** A connection to send on now; undefined if one must be opened first. */
   const choose = (): Shared | undefined => {
-    yieldToWaiting();
     const flowing = leastLoaded(
       connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
     );

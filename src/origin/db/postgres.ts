@@ -118,7 +118,8 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const operationOf = statementOperations();
   const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
   const pool = createPool(url, { ...options, onLoss });
-  const runShared = pool.pipelines ? sharedReads(pool) : undefined;
+  // Under steady load a shared connection never becomes free: writes need another one.
+  const runShared = pool.pipelines && pool.maxConnections > 1 ? sharedReads(pool) : undefined;
   const acquirePermit = permitsOf(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let staleStatements = 0;

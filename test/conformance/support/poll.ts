@@ -17,6 +17,23 @@ export const until = async <T>(
   }
 };
 
+/** Resolves with what the work gives once it succeeds. */
+export const untilSucceeds = async <T>(
+  what: string,
+  work: () => Promise<T>,
+  timeoutMs?: number,
+): Promise<T> => {
+  const succeeded = await until(
+    what,
+    () =>
+      work()
+        .then((value) => ({ value }))
+        .catch(() => undefined),
+    timeoutMs,
+  );
+  return succeeded.value;
+};
+
 /** The error of the work, and its duration in milliseconds. */
 export const failureOf = async (work: Promise<unknown>): Promise<{ error: unknown; tookMs: number }> => {
   const beganAtMs = performance.now();

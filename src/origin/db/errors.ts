@@ -114,6 +114,10 @@ const CLOCK_SLACK_MS = 20;
 /** Whether a cancelled statement was cancelled at its own deadline, and not earlier by another cause. */
 const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
 
+/** Whether the server ended a statement before the request's end. */
+export const isCutShort = (error: unknown, scope: Scope): boolean =>
+  sqlState(error) === CANCELLED && scope.ended === undefined && !isDue(scope);
+
 /** A failure of a WebSocket is an event, not an error, and often has no message. */
 const messageOf = (error: unknown): string => {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");

@@ -3,9 +3,9 @@
  * connection of its own, which halves the system calls and the server processes. `pg` pipelines on one client, its pool lends
  * a client to one user; sharing, and protecting requests from each other's slow reads, is what this file adds.
  *
- * Each read is a transaction of its own. Its timeout starts when the server begins it, so a read that waited behind a stuck
- * one may begin after its deadline and be ended soon after. That is harmless for a read but not for a write, so writes
- * never share connections.
+ * Each read is a transaction of its own. The server ends one that takes longer than `SHARED_MS`, so that none holds up the
+ * others for long; it is to be sent again on a connection of its own. A read that waited behind others may begin after its
+ * deadline. That is harmless for a read but not for a write, so writes never share connections.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
@@ -15,6 +15,7 @@ import {
   classifyOpening,
   classifyStatement,
   DeadlineError,
+  isCutShort,
   isServersAnswer,
   SaturatedError,
   settleBy,
@@ -26,14 +27,21 @@ import type { ConnectionPool } from "./pool.ts";
 
 export interface Read {
   readonly scope: Scope;
-  /** Settled by the first outcome on the connection. */
+  /** Settled by the first outcome on the connection, unless the read was cut short. */
   readonly permit: Permit;
-  /** Sends the statement; called once for each attempt. */
+  /** Sends the statement with a timeout of `SHARED_MS` at most; called once for each attempt. */
   readonly send: (connection: Connection) => Promise<StatementResult>;
 }
 
-/** Runs one read. A read lost with its connection is sent again. */
+/**
+ * Runs one read. A read lost with its connection is sent again.
+ *
+ * @throws the server's error, for which `isCutShort` is true if the read took longer than `SHARED_MS`
+ */
 type RunRead = (read: Read) => Promise<readonly unknown[]>;
+
+/** The longest statement on a shared connection, milliseconds. */
+export const SHARED_MS = 250;
 
 interface Sent {
   /** Whether its request has ended. */
@@ -124,25 +132,24 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   };
 
   /**
-   * Closes the connection if the running read, whose request has ended, does not end soon. Reads behind it are sent again,
-   * on another connection.
+   * Closes the connection if the server does not end the running read in time, but not before: PgBouncer could give the
+   * server's connection to another client while reads that were sent behind are still running.
    */
-  const endRunning = (shared: Shared, graceMs: number): void => {
+  const closeIfHung = (shared: Shared): void => {
     const sent = shared.queue[0];
     const close = (): void => {
       if (shared.queue[0] !== sent) return;
       retire(shared);
       shared.connection.destroy();
     };
-    setTimeout(close, graceMs).unref();
+    setTimeout(close, SHARED_MS + GRACE_MS.deadline).unref();
   };
 
   const onAnswer = (shared: Shared, error: unknown): void => {
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
-    // It may have begun after its deadline, with all of its timeout left.
-    if (head?.hasEnded === true) endRunning(shared, GRACE_MS.abandoned);
+    if (head?.hasEnded === true) closeIfHung(shared);
     if (error !== undefined && !isServersAnswer(error)) {
       shared.isLost = true;
       retire(shared);
@@ -162,13 +169,13 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
         const isRunning = queue[0] === sent;
         // A read that waited behind another one, or is cancelled early, says nothing about the server.
         if (!isRunning || reason === "abandoned") permit.ignore();
-        if (isRunning) endRunning(shared, GRACE_MS[reason]);
+        if (isRunning) closeIfHung(shared);
       });
       const settle = (error?: unknown): void => {
         stopWatching();
         // All reads fail with their connection. The first one reports it.
         if (shared.isLost) permit.ignore();
-        else settlePermit(permit, classifyStatement(error));
+        else if (!isCutShort(error, scope)) settlePermit(permit, classifyStatement(error));
         onAnswer(shared, error);
       };
       send(shared.connection).then(

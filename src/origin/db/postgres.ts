@@ -19,6 +19,7 @@ import {
   classifyStatement,
   DeadlineError,
   isConcurrencyFailure,
+  isCutShort,
   isStalePlan,
   permitsOf,
   StatementError,
@@ -26,7 +27,7 @@ import {
   typedError,
 } from "./errors.ts";
 import { type ObserveData, observed, statementOperations } from "./instrument.ts";
-import { sharedReads } from "./pipelining.ts";
+import { SHARED_MS, sharedReads } from "./pipelining.ts";
 import { createPool, type PoolOptions } from "./pool.ts";
 import { runTransaction, type TransactionWire } from "./transaction.ts";
 
@@ -140,6 +141,11 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     prepared,
   });
 
+  const toShare = (scope: Scope, statement: SqlStatement): StatementToSend => ({
+    ...toSend(scope, statement),
+    timeoutMs: Math.min(SHARED_MS, timeoutMs(scope) ?? SHARED_MS),
+  });
+
   /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
   const command = (text: string, before?: string): StatementToSend => ({
     text,
@@ -164,16 +170,21 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
 
   /**
-   * Reads share connections if the driver pipelines. A write has a connection of its own: behind another statement it would
+   * Reads share connections if the driver pipelines, and slow ones move to a connection of their own. A write has a connection of its own: behind another statement it would
    * begin whenever that one ends, and take effect although its request was answered with 504.
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     const permit = acquirePermit();
-    const send = (connection: Connection) => connection.send(toSend(scope, statement));
-    if (runShared !== undefined && scope.readOnly)
-      return await typed(scope, statement.text, runShared({ scope, permit, send }));
+    if (runShared !== undefined && scope.readOnly) {
+      const send = (connection: Connection) => connection.send(toShare(scope, statement));
+      try {
+        return await runShared({ scope, permit, send });
+      } catch (error) {
+        if (!isCutShort(error, scope)) throw typedError(error, statement.text, scope);
+      }
+    }
     return await pool.use(scope, permit, async (connection) => {
-      const sent = send(connection);
+      const sent = connection.send(toSend(scope, statement));
       settleBy(permit, sent, classifyStatement);
       return (await typed(scope, statement.text, sent)).rows;
     });

@@ -110,7 +110,7 @@ const startFixture = async (
     untilRunning: async (mark, count = 1) => {
       await until(`${count} statements run`, async () => (await running(mark)) === count);
     },
-    untilGone: async (mark, timeoutMs = 4_000) => {
+    untilGone: async (mark, timeoutMs) => {
       await until("the statement is gone", async () => (await running(mark)) === 0, timeoutMs);
     },
   };

@@ -6,7 +6,7 @@ const intervalMs = 15;
 export const until = async <T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 5_000,
+  timeoutMs = 15_000,
 ): Promise<T> => {
   const end = performance.now() + timeoutMs;
   for (;;) {

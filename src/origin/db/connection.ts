@@ -51,7 +51,7 @@ const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'f
  * Time to finish after the request has ended, before the connection is closed, milliseconds. At the deadline the server
  * cancels the statement by itself.
  */
-export const GRACE_MS: Readonly<Record<EndReason, number>> = { deadline: 250, abandoned: 20 };
+export const GRACE_MS: Readonly<Record<EndReason, number>> = { deadline: 1_000, abandoned: 20 };
 
 /** Texts that are kept prepared. A program's texts are constants; generated ones must not fill memory. */
 const MAX_PREPARED = 1000;

@@ -23,7 +23,7 @@ import { validate } from "./validate.ts";
 
 const KEY_FIELD = "idempotency-key";
 /** Longer than a statement outlives its request at the database, milliseconds. */
-const LATE_COMMIT_MS = 1_000;
+const LATE_COMMIT_MS = 2_000;
 
 export const createWrite = (operation: Operation, dependencies: OriginDependencies) => {
   const { name, route } = operation;

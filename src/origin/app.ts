@@ -14,7 +14,7 @@ import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import type { ObserveCache } from "../telemetry/instruments.ts";
 import type { PostgresPool } from "./db/postgres.ts";
-import { edgeApi } from "./edge-api/routes.ts";
+import { edgeApi } from "./edge-api.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";
 import { createProbes, type Readiness } from "./lifecycle/readiness.ts";
 import type { OriginLog } from "./log/log.ts";

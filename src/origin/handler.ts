@@ -9,11 +9,11 @@ import { problemResponse, securityHeaders } from "../middleware/problems/problem
 import type { TextResponse } from "../middleware/response-cache/entry.ts";
 import { writtenTag } from "../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "./app.ts";
+import { type Cursors, cursorsOf, filterOf } from "./cursors.ts";
 import type { Database } from "./db/database.ts";
 import type { OriginContext } from "./middleware/context.ts";
 import { Deadline } from "./middleware/deadline.ts";
 import { type ParsedInput, validate } from "./middleware/validate.ts";
-import { type Cursors, cursorsOf, filterOf } from "./paging/cursors.ts";
 
 type Part<R extends Route, Key extends string> = R["request"] extends {
   readonly [K in Key]: infer S extends Schema;
@@ -140,29 +140,21 @@ export const runRead = (
     callHandler(operation, { ...call, invalidated: new Set() }, database.within(call.deadline), signingKeys),
   );
 
-export type Fill = (c: OriginContext, deadline: Deadline) => Promise<Response>;
-
 export const requestDeadline = (name: string, readOnly: boolean, c: OriginContext): Deadline =>
   new Deadline(name, c.get("deadlineAtMs"), readOnly, c.get("requestId"));
 
-/** A read from request to response: validation, load shedding, the handler. */
-export const createFill = (operation: Operation, dependencies: OriginDependencies): Fill => {
-  const { route } = operation;
-  const respond: Respond = responder(route, dependencies);
-  return async (c, deadline) => {
-    const input = validate(route, c);
-    if ("code" in input) return respond(c, input);
-    const principal = routePrincipal(route, c.get("identity"));
-    return respond(c, await runRead(operation, dependencies, { input, principal, deadline }));
-  };
-};
-
-/** Serves a read that no cache stores. */
+/** Serves a read that no cache stores: validation, load shedding, the handler. */
 export const createRead = (operation: Operation, dependencies: OriginDependencies) => {
-  const fill = createFill(operation, dependencies);
+  const { name, route } = operation;
+  const respond = responder(route, dependencies);
   return (c: OriginContext): Promise<Response> => {
-    const deadline = requestDeadline(operation.name, true, c);
-    return dependencies.deadlines.run(deadline, c, () => fill(c, deadline));
+    const deadline = requestDeadline(name, true, c);
+    return dependencies.deadlines.run(deadline, c, async () => {
+      const input = validate(route, c);
+      if ("code" in input) return respond(c, input);
+      const principal = routePrincipal(route, c.get("identity"));
+      return respond(c, await runRead(operation, dependencies, { input, principal, deadline }));
+    });
   };
 };
 
@@ -175,11 +167,6 @@ export interface Answer {
   readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
-
-/** @returns the response without what is of one request */
-export type Finish = (answer: Answer) => TextResponse;
-
-export type Respond = (c: OriginContext, answer: Answer | Problem) => Response;
 
 /**
  * The Cache-Control field of a route's cache policy (RFC 9111 §5.2.2, RFC 5861).
@@ -209,9 +196,10 @@ interface ResponseOptions {
   readonly defaultFreshS: number;
 }
 
-export const finisher = ({ policy }: Route, { defaultFreshS }: ResponseOptions): Finish => {
+/** Makes responses without what is of one request. */
+export const finisher = ({ policy }: Route, { defaultFreshS }: ResponseOptions) => {
   const constant = { ...securityHeaders, "cache-control": cacheControl(policy, defaultFreshS) };
-  return (answer) => {
+  return (answer: Answer): TextResponse => {
     const written = contentOf(answer);
     const type = written === undefined ? undefined : { "content-type": written.type };
     const headers = { ...constant, ...type, ...answer.headers };
@@ -219,9 +207,9 @@ export const finisher = ({ policy }: Route, { defaultFreshS }: ResponseOptions):
   };
 };
 
-export const responder = (route: Route, options: ResponseOptions): Respond => {
+export const responder = (route: Route, options: ResponseOptions) => {
   const finish = finisher(route, options);
-  return (c, answer) => {
+  return (c: OriginContext, answer: Answer | Problem): Response => {
     const requestId = c.get("requestId");
     if (isProblem(answer)) return problemResponse(answer, requestId);
     const { status, headers, body } = finish(answer);

@@ -3,7 +3,7 @@ import { pino } from "pino";
 import { describe } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
-import { limitStoreOf } from "../../src/origin/guards/stores.ts";
+import { limitStoreOf } from "../../src/origin/guards.ts";
 import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";

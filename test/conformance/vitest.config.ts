@@ -7,7 +7,7 @@ const conformance = {
   globalSetup: ["test/support/servers.ts"],
   // A busy machine takes longer than vitest's default of a second.
   expect: { poll: { timeout: 10_000 } },
-  testTimeout: 20_000,
+  testTimeout: 60_000,
   hookTimeout: 60_000,
 };
 

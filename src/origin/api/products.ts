@@ -10,10 +10,15 @@ import type {
 } from "../../contract/api/products.ts";
 import { problem } from "../../contract/problem.ts";
 import { entityTag, matchHolds } from "../../lib/http.ts";
+import { pageOf } from "../cursors.ts";
 import type { Database } from "../db/database.ts";
 import type { Handler } from "../handler.ts";
-import { pageOf } from "../paging/cursors.ts";
-import { tagsOf } from "./product-tags.ts";
+
+/** The tags under which answers with these products are cached: each one's own, and that of the lists. */
+export const tagsOf = (productIds: readonly string[]): string[] => [
+  "products",
+  ...productIds.map((id) => `products/${id}`),
+];
 
 interface ProductRow {
   id: string;

@@ -7,12 +7,11 @@
  */
 import { createHash } from "node:crypto";
 import pg from "pg";
-import type { SqlStatement, SqlValue } from "./database.ts";
+import type { EndReason, SqlStatement, SqlValue } from "./database.ts";
 import { isServersAnswer, isStalePlan, READ_ONLY, sqlState } from "./errors.ts";
 
 /** A pooled client of either driver. */
 export interface DriverClient {
-  readonly connection: { readonly stream: { destroy(): unknown } };
   query(statement: pg.Query): unknown;
   release(destroy: boolean): void;
   on(event: "error" | "end", listener: (error?: unknown) => void): unknown;
@@ -21,7 +20,6 @@ export interface DriverClient {
 interface ConnectionOptions {
   /** Whether it sends a statement while another one is running. */
   readonly pipelines: boolean;
-  readonly cancel: () => Promise<void>;
   /** Called once if the connection fails, even while it is idle. */
   readonly onLoss: (error: unknown) => void;
 }
@@ -44,9 +42,16 @@ export interface StatementResult {
 const CLOSED = "the connection was closed";
 const NO_RESULT: StatementResult = { rows: [], command: "" };
 
-/** Both return no row. */
-const SET_TIMEOUT = "SELECT WHERE set_config('statement_timeout', $1, true) IS NULL";
+/** Both return no row. The server ends the statement of a closed connection within the check interval. */
+const SET_TIMEOUT = `SELECT WHERE set_config('statement_timeout', $1, true) IS NULL
+  OR set_config('client_connection_check_interval', '100ms', true) IS NULL`;
 const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'force_generic_plan', true) IS NULL`;
+
+/**
+ * Time to finish after the request has ended, before the connection is closed, milliseconds. At the deadline the server
+ * cancels the statement by itself.
+ */
+export const GRACE_MS: Readonly<Record<EndReason, number>> = { deadline: 1_000, abandoned: 20 };
 
 /** Texts that are kept prepared. A program's texts are constants; generated ones must not fill memory. */
 const MAX_PREPARED = 1000;
@@ -104,6 +109,8 @@ export class Connection {
   #isReusable = true;
   #isDestroyed = false;
   #isCorked = false;
+  /** Known once something was sent. */
+  #wire: pg.Connection | undefined;
 
   constructor(client: DriverClient, options: ConnectionOptions) {
     this.#client = client;
@@ -147,8 +154,12 @@ export class Connection {
   }
 
   /** Sends several statements in one text, without parameters. @throws the driver's error */
-  sendScript(text: string): Promise<StatementResult> {
-    return this.#send((wire) => wire.query(text));
+  sendScript(text: string, timeoutMs: number | undefined): Promise<StatementResult> {
+    const limits =
+      timeoutMs === undefined
+        ? ""
+        : `SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL client_connection_check_interval = '100ms';`;
+    return this.#send((wire) => wire.query(limits + text));
   }
 
   /** The connection is closed on release instead of being reused. */
@@ -156,17 +167,11 @@ export class Connection {
     this.#isReusable = false;
   }
 
-  /** Cancels the running statement. The request may arrive late, so the connection must not be reused. */
-  async cancel(): Promise<void> {
-    this.discard();
-    await this.#options.cancel();
-  }
-
-  /** Closes the connection; every statement on it fails. */
+  /** Closes the connection; every statement on it fails, and the server ends the running one. */
   destroy(): void {
     this.discard();
     this.#isDestroyed = true;
-    this.#client.connection.stream.destroy();
+    this.#wire?.stream.destroy();
     // Over a WebSocket the driver itself would wait for the other end.
     for (const reject of this.#running) reject(new Error(CLOSED));
   }
@@ -210,6 +215,7 @@ export class Connection {
       else resolve(lastResult(results));
     });
     query.submit = (wire) => {
+      this.#wire = wire;
       this.#cork(wire);
       write(wire);
     };

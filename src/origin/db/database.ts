@@ -40,7 +40,7 @@ export interface SqlStatement extends QueryOptions {
 }
 
 export interface Transaction extends Database {
-  /** Runs several statements in one text, without parameters and without the deadline's timeout. */
+  /** Runs several statements in one text, without parameters. Each has the rest of the deadline. */
   script(text: string): Promise<void>;
 }
 
@@ -107,6 +107,25 @@ export const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
       };
     pending.then(settled(resolve), settled(reject));
   });
+
+/** Rows per statement of a cleanup, so that each holds its locks only briefly. */
+const BATCH_SIZE = 1_000;
+/** Batches per run; the next run handles the rest. */
+const MAX_BATCHES = 20;
+
+/** Repeats a statement that changes at most $1 rows, until it finds fewer. @returns all rows that it returned */
+export const runInBatches = async <Row extends object>(
+  database: Database,
+  statement: string,
+): Promise<Row[]> => {
+  const all: Row[] = [];
+  for (let batch = 0; batch < MAX_BATCHES; batch += 1) {
+    const rows = await database.query<Row>(statement, [BATCH_SIZE]);
+    all.push(...rows);
+    if (rows.length < BATCH_SIZE) break;
+  }
+  return all;
+};
 
 /** `query` of a database. The caller knows the columns of its statement; the compiler cannot. */
 export const queryBy =

@@ -74,8 +74,8 @@ export const isConcurrencyFailure = (error: unknown): boolean =>
 
 /** read_only_sql_transaction. For a write it means that the server has become a standby. */
 export const READ_ONLY = "25006";
-/** query_canceled: by statement_timeout, by a cancel request, or by an administrator. */
-export const CANCELLED = "57014";
+/** query_canceled: by statement_timeout, or by an administrator. */
+const CANCELLED = "57014";
 /** Connection exception, insufficient resources, operator intervention, system error. */
 const UNAVAILABLE_CLASSES = ["08", "53", "57", "58"];
 /** Invalid authorization, unknown database: configuration errors, which waiting does not fix. */
@@ -112,7 +112,11 @@ const isRefusedLogin = (error: unknown): boolean => LOGIN_CLASSES.includes(class
 const CLOCK_SLACK_MS = 20;
 
 /** Whether a cancelled statement was cancelled at its own deadline, and not earlier by another cause. */
-export const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
+const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
+
+/** Whether the server ended a statement before the request's end. */
+export const isCutShort = (error: unknown, scope: Scope): boolean =>
+  sqlState(error) === CANCELLED && scope.ended === undefined && !isDue(scope);
 
 /** A failure of a WebSocket is an event, not an error, and often has no message. */
 const messageOf = (error: unknown): string => {

@@ -3,25 +3,23 @@
  * connection of its own, which halves the system calls and the server processes. `pg` pipelines on one client, its pool lends
  * a client to one user; sharing, and protecting requests from each other's slow reads, is what this file adds.
  *
- * Each read is a transaction of its own. Its timeout starts when the server begins it, so a read that waited behind a stuck
- * one may begin after its deadline and be cancelled soon after. That is harmless for a read but not for a write, so writes
- * never share connections.
+ * Each read is a transaction of its own. The server ends one that takes longer than `SHARED_MS`, so that none holds up the
+ * others for long; it is to be sent again on a connection of its own. A read that waited behind others may begin after its
+ * deadline. That is harmless for a read but not for a write, so writes never share connections.
  */
 import { setImmediate as turn } from "node:timers/promises";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Connection, StatementResult } from "./connection.ts";
-import { type EndReason, type Scope, untilEnd } from "./database.ts";
+import { type Connection, GRACE_MS, type StatementResult } from "./connection.ts";
+import { type Scope, untilEnd } from "./database.ts";
 import {
-  CANCELLED,
   classifyOpening,
   classifyStatement,
   DeadlineError,
-  isDue,
+  isCutShort,
   isServersAnswer,
   SaturatedError,
   settleBy,
   settlePermit,
-  sqlState,
   typedError,
   UnavailableError,
 } from "./errors.ts";
@@ -29,18 +27,25 @@ import type { ConnectionPool } from "./pool.ts";
 
 export interface Read {
   readonly scope: Scope;
-  /** Settled by the first outcome on the connection. */
+  /** Settled by the first outcome on the connection, unless the read was cut short. */
   readonly permit: Permit;
-  /** Sends the statement; called once for each attempt. */
+  /** Sends the statement with a timeout of `SHARED_MS` at most; called once for each attempt. */
   readonly send: (connection: Connection) => Promise<StatementResult>;
 }
 
-/** Runs one read. A read lost with its connection, or cancelled for another request's sake, is sent again. */
+/**
+ * Runs one read. A read lost with its connection is sent again.
+ *
+ * @throws the server's error, for which `isCutShort` is true if the read took longer than `SHARED_MS`
+ */
 type RunRead = (read: Read) => Promise<readonly unknown[]>;
 
+/** The longest statement on a shared connection, milliseconds. */
+export const SHARED_MS = 250;
+
 interface Sent {
-  /** Set once the request has ended. */
-  endedBy: EndReason | undefined;
+  /** Whether its request has ended. */
+  hasEnded: boolean;
 }
 
 interface Shared {
@@ -50,8 +55,6 @@ interface Shared {
   /** When the first read of the queue began, as far as known here. `performance.now()` */
   headSinceMs: number;
   isLost: boolean;
-  /** It takes no more reads, so that it becomes free for a waiting caller. */
-  isYielding: boolean;
 }
 
 /** The part of all connections that reads may share; the rest is for writes and transactions. */
@@ -62,8 +65,6 @@ const MIN_CONNECTIONS = 4;
 const MAX_DEPTH = 256;
 /** A connection whose read takes longer is avoided, milliseconds. */
 const STUCK_MS = 20;
-/** Time for the server to cancel a read by itself, and then at request, milliseconds. */
-const GRACE_MS = 250;
 /** Attempts of one read. */
 const MAX_SENDS = 3;
 
@@ -76,18 +77,15 @@ const leastLoaded = (candidates: readonly Shared[]): Shared | undefined =>
 const isStuck = ({ queue, headSinceMs }: Shared): boolean =>
   queue.length > 0 && performance.now() - headSinceMs > STUCK_MS;
 
-/** Whether the read failed through no fault of its own. */
-const maySendAgain = (error: unknown, scope: Scope): boolean => {
-  if (error instanceof UnavailableError || scope.ended !== undefined) return false;
-  return !isServersAnswer(error) || (sqlState(error) === CANCELLED && !isDue(scope));
-};
+/** Whether the read was lost with its connection. */
+const maySendAgain = (error: unknown, scope: Scope): boolean =>
+  !(error instanceof UnavailableError) && scope.ended === undefined && !isServersAnswer(error);
 
 export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): RunRead => {
   const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
   const few = Math.min(MIN_CONNECTIONS, most);
   let connections: Shared[] = [];
   let opening: Promise<void> | undefined;
-  let yielding = 0;
 
   const withdraw = (shared: Shared): void => {
     connections = connections.filter((other) => other !== shared);
@@ -101,18 +99,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   /** A connection without reads returns to the pool, which looks after idle connections. */
   const giveBack = (shared: Shared): void => {
     withdraw(shared);
-    if (shared.isYielding) yielding -= 1;
     shared.connection.release();
-  };
-
-  /** Under steady load a shared connection would never become free for the callers that wait for one. */
-  const yieldToWaiting = (): void => {
-    if (counts.waitingCount <= yielding || counts.idleCount > 0) return;
-    const shared = leastLoaded(connections);
-    if (shared === undefined || shared.queue.length === 0) return;
-    shared.isYielding = true;
-    yielding += 1;
-    withdraw(shared);
   };
 
   const mayOpen = (limit: number): boolean =>
@@ -121,7 +108,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((connection) => {
-        const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false, isYielding: false };
+        const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false };
         connections.push(shared);
         // The reads that waited for it are sent in this turn. If none did, it is not needed.
         setImmediate(() => {
@@ -136,7 +123,6 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
 
   /** A connection to send on now; undefined if one must be opened first. */
   const choose = (): Shared | undefined => {
-    yieldToWaiting();
     const flowing = leastLoaded(
       connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
     );
@@ -146,28 +132,24 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
   };
 
   /**
-   * Ends the running read after its request has ended. The server cancels at the deadline by itself; before that, or if it
-   * fails to, it is asked to. Later reads go to another connection.
+   * Closes the connection if the server does not end the running read in time, but not before: PgBouncer could give the
+   * server's connection to another client while reads that were sent behind are still running.
    */
-  const endRunning = (shared: Shared, afterMs: number): void => {
+  const closeIfHung = (shared: Shared): void => {
     const sent = shared.queue[0];
-    const later = (ms: number, act: () => void): void => {
-      setTimeout(() => {
-        if (shared.queue[0] === sent) act();
-      }, ms).unref();
-    };
-    later(afterMs, () => {
+    const close = (): void => {
+      if (shared.queue[0] !== sent) return;
       retire(shared);
-      void shared.connection.cancel();
-      later(GRACE_MS, () => shared.connection.destroy());
-    });
+      shared.connection.destroy();
+    };
+    setTimeout(close, SHARED_MS + GRACE_MS.deadline).unref();
   };
 
   const onAnswer = (shared: Shared, error: unknown): void => {
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
-    if (head?.endedBy !== undefined) endRunning(shared, 0);
+    if (head?.hasEnded === true) closeIfHung(shared);
     if (error !== undefined && !isServersAnswer(error)) {
       shared.isLost = true;
       retire(shared);
@@ -177,23 +159,23 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
 
   const sendOn = (shared: Shared, { scope, permit, send }: Read): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const sent: Sent = { endedBy: undefined };
+      const sent: Sent = { hasEnded: false };
       const { queue } = shared;
       if (queue.length === 0) shared.headSinceMs = performance.now();
       queue.push(sent);
       const stopWatching = scope.onEnd((reason) => {
-        sent.endedBy = reason;
+        sent.hasEnded = true;
         reject(new DeadlineError(`the request has ended (${reason})`));
         const isRunning = queue[0] === sent;
         // A read that waited behind another one, or is cancelled early, says nothing about the server.
         if (!isRunning || reason === "abandoned") permit.ignore();
-        if (isRunning) endRunning(shared, reason === "abandoned" ? STUCK_MS : GRACE_MS);
+        if (isRunning) closeIfHung(shared);
       });
       const settle = (error?: unknown): void => {
         stopWatching();
         // All reads fail with their connection. The first one reports it.
         if (shared.isLost) permit.ignore();
-        else settlePermit(permit, classifyStatement(error));
+        else if (!isCutShort(error, scope)) settlePermit(permit, classifyStatement(error));
         onAnswer(shared, error);
       };
       send(shared.connection).then(

@@ -2,10 +2,10 @@
  * The pool of connections to PostgreSQL. The URL's host chooses the driver: node-postgres over TCP, or Neon's, a fork of it,
  * over a WebSocket. Both drivers pool their connections themselves.
  */
-import { Client as NeonClient, Pool as NeonPool } from "@neondatabase/serverless";
+import { Pool as NeonPool } from "@neondatabase/serverless";
 import pg from "pg";
 import type { Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import { Connection, type DriverClient } from "./connection.ts";
+import { Connection, type DriverClient, GRACE_MS } from "./connection.ts";
 import { type Scope, untilEnd } from "./database.ts";
 import { classifyOpening, DeadlineError, SaturatedError, settleBy, typedError } from "./errors.ts";
 
@@ -33,12 +33,9 @@ interface DriverPool {
 }
 
 interface Driver {
-  readonly name: "pg" | "neon";
   /** Whether a connection sends a statement while another one is running. */
   readonly pipelines: boolean;
   readonly pool: DriverPool;
-  /** A client that is not connected, to cancel another one's statement. */
-  readonly newClient: () => { readonly connection: object };
 }
 
 const INT8_OID = 20;
@@ -61,68 +58,15 @@ const createDriver = (url: string, options: PoolOptions): Driver => {
     application_name: "breakwater-origin",
     types,
   };
-  if (!NEON_HOST.test(new URL(url).hostname)) {
-    const pool = new pg.Pool({ ...config, pipeline: true });
-    return { name: "pg", pipelines: true, pool, newClient: () => new pg.Client({ connectionString: url }) };
-  }
-  const pool = new NeonPool(config);
-  return { name: "neon", pipelines: false, pool, newClient: () => new NeonClient({ connectionString: url }) };
-};
-
-/** Time allowed for a cancel request, milliseconds. */
-const CANCEL_TIMEOUT_MS = 1_000;
-
-/** The server issued the keys when the connection began. */
-interface CancelTarget {
-  readonly processID: number;
-  readonly secretKey: number;
-  readonly host: string;
-  readonly port: number;
-}
-
-interface CancelConnection {
-  readonly ssl: unknown;
-  readonly stream: { destroy(): void };
-  connect(port: number, host: string): void;
-  requestSsl(): void;
-  cancel(processId: number, secretKey: number): void;
-  once(event: "connect" | "sslconnect" | "end", listener: () => void): unknown;
-  on(event: "error", listener: () => void): unknown;
-}
-
-const isTarget = (client: object): client is CancelTarget => "processID" in client && "secretKey" in client;
-const isCancelConnection = (connection: object): connection is CancelConnection => "cancel" in connection;
-
-/**
- * Asks the server to cancel what the client's connection is doing (PostgreSQL, "Canceling Requests in Progress"). Neither
- * driver has a public way to do so, and SQL is no substitute: behind a transaction pooler `pg_cancel_backend` could end
- * another client's statement. This is the one place that uses undocumented members of the drivers; each is checked
- * before use. The server does not answer, it closes the connection.
- *
- * @param connection a new one, of the same driver as the client
- * @returns when the request was made, or could not be
- */
-const requestCancel = async (connection: object, client: object): Promise<void> => {
-  if (!isTarget(client) || !isCancelConnection(connection)) return;
-  const { promise: done, resolve } = Promise.withResolvers<void>();
-  const request = (): void => connection.cancel(client.processID, client.secretKey);
-  connection.once("connect", () => (connection.ssl ? connection.requestSsl() : request()));
-  connection.once("sslconnect", request);
-  connection.once("end", resolve);
-  connection.on("error", resolve);
-  const timer = setTimeout(resolve, CANCEL_TIMEOUT_MS);
-  connection.connect(client.port, client.host);
-  await done;
-  clearTimeout(timer);
-  connection.stream.destroy();
+  return NEON_HOST.test(new URL(url).hostname)
+    ? { pipelines: false, pool: new NeonPool(config) }
+    : { pipelines: true, pool: new pg.Pool({ ...config, pipeline: true }) };
 };
 
 /** Callers that wait for a connection at most. */
 const MAX_WAITING = 1_000;
 /** While the server is read-only, connections are renewed at most once within this time, milliseconds: reads need them. */
 const RENEWAL_INTERVAL_MS = 1_000;
-/** Time for the server to cancel a statement by itself before its connection is closed, milliseconds. */
-const GRACE_MS = 250;
 
 /** The message is the only sign by which the pools report that all connections are in use. */
 const NONE_FREE = "timeout exceeded when trying to connect";
@@ -142,12 +86,8 @@ const endWithRequest = (
   let timer: NodeJS.Timeout | undefined;
   const stop = scope.onEnd((reason) => {
     onEnd(new DeadlineError(`the request has ended (${reason})`));
-    // At the deadline the server cancels by itself. Before it, a cancel request is needed, which may take its time.
-    if (reason === "abandoned") {
-      permit.ignore();
-      void connection.cancel();
-    }
-    timer = setTimeout(() => void connection.cancel().finally(() => connection.destroy()), GRACE_MS);
+    if (reason === "abandoned") permit.ignore();
+    timer = setTimeout(() => connection.destroy(), GRACE_MS[reason]);
   });
   return () => {
     clearTimeout(timer);
@@ -165,8 +105,7 @@ const throwIfEnded = (scope: Scope, permit: Permit, connection?: Connection): vo
 export type ConnectionPool = ReturnType<typeof createPool>;
 
 export const createPool = (url: string, options: PoolOptions) => {
-  const driver = createDriver(url, options);
-  const { pool, pipelines, newClient } = driver;
+  const { pool, pipelines } = createDriver(url, options);
   const connections = new WeakMap<object, Connection>();
   /** Connections opened before lead to a server that has become read-only. `performance.now()` */
   let renewedAtMs = Number.NEGATIVE_INFINITY;
@@ -175,8 +114,7 @@ export const createPool = (url: string, options: PoolOptions) => {
   // Each connection reports its own loss.
   pool.on("error", () => undefined);
   pool.on("connect", (client) => {
-    const cancel = (): Promise<void> => requestCancel(newClient().connection, client);
-    connections.set(client, new Connection(client, { pipelines, cancel, onLoss: options.onLoss }));
+    connections.set(client, new Connection(client, { pipelines, onLoss: options.onLoss }));
   });
 
   /** The caller releases the connection. @throws SaturatedError if no connection became free in time */
@@ -247,7 +185,6 @@ export const createPool = (url: string, options: PoolOptions) => {
   };
 
   return {
-    driver: driver.name,
     pipelines,
     maxConnections: options.maxConnections,
     counts: pool,

@@ -19,6 +19,7 @@ import {
   classifyStatement,
   DeadlineError,
   isConcurrencyFailure,
+  isCutShort,
   isStalePlan,
   permitsOf,
   StatementError,
@@ -26,12 +27,11 @@ import {
   typedError,
 } from "./errors.ts";
 import { type ObserveData, observed, statementOperations } from "./instrument.ts";
-import { sharedReads } from "./pipelining.ts";
+import { SHARED_MS, sharedReads } from "./pipelining.ts";
 import { createPool, type PoolOptions } from "./pool.ts";
 import { runTransaction, type TransactionWire } from "./transaction.ts";
 
 export interface PostgresPool extends Database {
-  readonly driver: "pg" | "neon";
   /** The database as seen by one request. */
   within(scope: Scope): Database;
   /** All connections, idle ones, and callers that wait for one. */
@@ -119,7 +119,8 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const operationOf = statementOperations();
   const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
   const pool = createPool(url, { ...options, onLoss });
-  const runShared = pool.pipelines ? sharedReads(pool) : undefined;
+  // Under steady load a shared connection never becomes free: writes need another one.
+  const runShared = pool.pipelines && pool.maxConnections > 1 ? sharedReads(pool) : undefined;
   const acquirePermit = permitsOf(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let staleStatements = 0;
@@ -138,6 +139,11 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     before,
     timeoutMs: timeoutMs(scope),
     prepared,
+  });
+
+  const toShare = (scope: Scope, statement: SqlStatement): StatementToSend => ({
+    ...toSend(scope, statement),
+    timeoutMs: Math.min(SHARED_MS, timeoutMs(scope) ?? SHARED_MS),
   });
 
   /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
@@ -164,16 +170,21 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
 
   /**
-   * Reads share connections if the driver pipelines. A write has a connection of its own: behind another statement it would
+   * Reads share connections if the driver pipelines, and slow ones move to a connection of their own. A write has a connection of its own: behind another statement it would
    * begin whenever that one ends, and take effect although its request was answered with 504.
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     const permit = acquirePermit();
-    const send = (connection: Connection) => connection.send(toSend(scope, statement));
-    if (runShared !== undefined && scope.readOnly)
-      return await typed(scope, statement.text, runShared({ scope, permit, send }));
+    if (runShared !== undefined && scope.readOnly) {
+      const send = (connection: Connection) => connection.send(toShare(scope, statement));
+      try {
+        return await runShared({ scope, permit, send });
+      } catch (error) {
+        if (!isCutShort(error, scope)) throw typedError(error, statement.text, scope);
+      }
+    }
     return await pool.use(scope, permit, async (connection) => {
-      const sent = send(connection);
+      const sent = connection.send(toSend(scope, statement));
       settleBy(permit, sent, classifyStatement);
       return (await typed(scope, statement.text, sent)).rows;
     });
@@ -205,7 +216,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
         });
       },
       command: async (text, before) => (await tracked(text, connection.send(command(text, before)))).command,
-      script: async (text) => void (await tracked(text, connection.sendScript(text))),
+      script: async (text) => void (await tracked(text, connection.sendScript(text, timeoutMs(scope)))),
       end: (text) =>
         observed(observe, operationOf(text), async () => {
           const sent = connection.send(command(text));
@@ -240,7 +251,6 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   const maintenance = (): Database => within({ ...timedScope("maintenance", MAINTENANCE_TIMEOUT_MS) });
 
   return {
-    driver: pool.driver,
     within,
     query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
     transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),

@@ -57,36 +57,26 @@ const nonceState = async (claimNonce: ClaimNonce, nonce: string): Promise<NonceS
   return await withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
 };
 
-/** Asks Redis for its nonce once, at the first call. */
-class SignedRequest implements EdgeRequest {
-  readonly attempt: number;
-  readonly parentSpanId: string | undefined;
-  readonly cacheControl: string | undefined;
-  readonly #askRedis: () => Promise<NonceState>;
-  #state: Promise<NonceState> | undefined;
-
-  constructor(
-    context: ReceivedContext,
-    cacheControl: string | undefined,
-    askRedis: () => Promise<NonceState>,
-  ) {
-    this.attempt = context.attempt;
-    this.parentSpanId = context.parentSpanId;
-    this.cacheControl = cacheControl;
-    this.#askRedis = askRedis;
-  }
-
-  async claim(): Promise<boolean> {
-    this.#state ??= this.#askRedis();
+/** @param askRedis is called once, at the first question */
+const signedRequest = (
+  { attempt, parentSpanId }: ReceivedContext,
+  cacheControl: string | undefined,
+  askRedis: () => Promise<NonceState>,
+): EdgeRequest => {
+  let state: Promise<NonceState> | undefined;
+  const ask = (): Promise<NonceState> => {
+    state ??= askRedis();
+    return state;
+  };
+  return {
+    attempt,
+    parentSpanId,
+    cacheControl,
     // Without Redis a pod knows only the nonces that it has seen itself.
-    return (await this.#state) !== "taken";
-  }
-
-  async isOnlyHere(): Promise<boolean> {
-    this.#state ??= this.#askRedis();
-    return (await this.#state) === "first";
-  }
-}
+    claim: async () => (await ask()) !== "taken",
+    isOnlyHere: async () => (await ask()) === "first",
+  };
+};
 
 /**
  * The fields by which the edge knows that nothing was done for a request; none if that is not certain. A proxy between the
@@ -151,7 +141,7 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     c.set("identity", context.identity);
     c.set("deadlineAtMs", now() + context.timeoutMs);
     const askRedis = () => nonceState(claim, verification.nonce);
-    c.set("edge", new SignedRequest(context, field("cache-control"), askRedis));
+    c.set("edge", signedRequest(context, field("cache-control"), askRedis));
     return next();
   };
 };

@@ -17,14 +17,13 @@ import { dataAccess } from "../outbox/data-access.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { problemOf, respondProblem } from "./error-handler.ts";
-import { isReplayed, runOnce } from "./idempotency/run-once.ts";
-import { fingerprint, keyOf } from "./idempotency/store.ts";
+import { fingerprint, isReplayed, keyOf, runOnce } from "./idempotency.ts";
 import { requestBody } from "./read-body.ts";
 import { validate } from "./validate.ts";
 
 const KEY_FIELD = "idempotency-key";
 /** Longer than a statement outlives its request at the database, milliseconds. */
-const LATE_COMMIT_MS = 1_000;
+const LATE_COMMIT_MS = 2_000;
 
 export const createWrite = (operation: Operation, dependencies: OriginDependencies) => {
   const { name, route } = operation;
@@ -63,7 +62,7 @@ export const createWrite = (operation: Operation, dependencies: OriginDependenci
           principal: principal.id,
           key: keyOf(key),
           isRetry: (c.get("edge")?.attempt ?? 1) > 1,
-          fingerprint: fingerprint({ method: route.method, target: path + query, body }),
+          fingerprint: fingerprint(route.method, path + query, body),
           invalidated,
         };
         return await runOnce(database, keyed, inTransaction);

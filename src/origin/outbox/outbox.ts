@@ -1,6 +1,6 @@
 /** The outbox in PostgreSQL: one row per event and sink, until the event is delivered or dead; and its bounds. */
 import type { SecurityEvent } from "../../security-events/event.ts";
-import type { Database } from "../db/database.ts";
+import { type Database, runInBatches } from "../db/database.ts";
 import { decodeEvent } from "./decode-batch.ts";
 import type { SinkName } from "./sinks.ts";
 
@@ -145,10 +145,6 @@ const LIFETIME = "24 hours";
 /** Dead events are kept this long for operators. */
 const DEAD_LIFETIME = "7 days";
 const MAX_DEAD = 10_000;
-/** Rows per statement, so that each holds its locks only briefly. */
-const CLEANUP_BATCH_SIZE = 1_000;
-/** Batches per run; the next run handles the rest. */
-const MAX_CLEANUP_BATCHES = 20;
 
 const MARK_EXPIRED_DEAD = `
 UPDATE security_event_outbox SET dead_at = now(), last_error = coalesce(last_error, 'never delivered')
@@ -166,24 +162,13 @@ DELETE FROM security_event_outbox WHERE (event_id, sink) IN (
   ) dead WHERE rank > ${MAX_DEAD} OR dead_at <= now() - interval '${DEAD_LIFETIME}' LIMIT $1
 ) RETURNING sink`;
 
-/** @returns the sink of each changed row */
-const runInBatches = async (database: Database, statement: string): Promise<string[]> => {
-  const sinks: string[] = [];
-  for (let batch = 0; batch < MAX_CLEANUP_BATCHES; batch += 1) {
-    const rows = await database.query<{ readonly sink: string }>(statement, [CLEANUP_BATCH_SIZE]);
-    sinks.push(...rows.map(({ sink }) => sink));
-    if (rows.length < CLEANUP_BATCH_SIZE) break;
-  }
-  return sinks;
-};
-
 /**
  * Removes expired and dead events, so that the outbox stays bounded.
  *
  * @returns the sink of each event that has expired
  */
 export const cleanOutbox = async (database: Database): Promise<readonly string[]> => {
-  const expired = await runInBatches(database, MARK_EXPIRED_DEAD);
+  const expired = await runInBatches<{ readonly sink: string }>(database, MARK_EXPIRED_DEAD);
   await runInBatches(database, REMOVE_DEAD);
-  return expired;
+  return expired.map(({ sink }) => sink);
 };

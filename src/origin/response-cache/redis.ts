@@ -2,6 +2,7 @@
  * The entries that all origins share, in Redis. An entry has the versions that its tags had before it was filled; an
  * invalidation raises them. Redis may be down, slow or emptied at any time: then each process fills for itself.
  */
+import { LRUCache } from "lru-cache";
 import * as z from "zod/mini";
 import { isProblem } from "../../contract/problem.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
@@ -79,7 +80,7 @@ const versioned = (tags: readonly string[]): string[] => [EVERYTHING, ...tags];
 export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries => {
   const { redis, keyPrefix, programVersion, maxLifetimeMs, log, now } = options;
   const versionLifetimeMs = maxLifetimeMs + VERSION_MARGIN_MS;
-  const pending = new PendingInvalidations(versionLifetimeMs);
+  const pending = new PendingInvalidations(versionLifetimeMs, now);
   const entryName = (key: string): string => `${keyPrefix}cache:${FORMAT}:${programVersion}:${key}`;
   const leaseName = (key: string): string => `${keyPrefix}cache-lease:${FORMAT}:${programVersion}:${key}`;
   const tagName = (tag: string): string => `${keyPrefix}cache-tag:${tag}`;
@@ -101,7 +102,7 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
         String(versionLifetimeMs),
       ]);
       if (!Array.isArray(versions)) throw new TypeError("Redis returned no versions");
-      for (const [index, each] of batch.entries()) pending.publish(each, Number(versions[index]), now());
+      for (const [index, each] of batch.entries()) pending.publish(each, Number(versions[index]));
     }
   };
 
@@ -129,7 +130,7 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     // Of the present versions, and no older than this process's own invalidations.
     const isCurrent = versioned(tags).every((tag, index) => {
       const version = stored?.versions[index] ?? 0;
-      return version === versions[index] && version >= pending.minVersion(tag, now());
+      return version === versions[index] && version >= pending.minVersion(tag);
     });
     return {
       claim: found.claimed ? { lease, versions } : undefined,
@@ -201,27 +202,29 @@ export const REMOVE_IF_EQUAL = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;
 
-export interface PendingInvalidation {
+interface PendingInvalidation {
   readonly tag: string;
   /** Distinguishes it from later ones of the same tag. */
   readonly id: number;
 }
 
 /** The tag of every entry. */
-export const EVERYTHING = "*";
+const EVERYTHING = "*";
 const BATCH_SIZE = 100;
 const MAX_TAGS = 10_000;
 
-export class PendingInvalidations {
+/** The invalidations of this process: those that Redis does not know yet, and the versions of those that it does. */
+class PendingInvalidations {
   readonly #pending = new Map<string, number>();
-  /** Ordered by time. */
-  readonly #published = new Map<string, { readonly version: number; readonly atMs: number }>();
-  readonly #lifetimeMs: number;
+  readonly #published: LRUCache<string, number>;
   #lastId = 0;
 
-  /** @param lifetimeMs of entries: a version that was published earlier matters to none */
-  constructor(lifetimeMs: number) {
-    this.#lifetimeMs = lifetimeMs;
+  /**
+   * @param lifetimeMs of entries: a version that was published earlier matters to none
+   * @param now epoch milliseconds
+   */
+  constructor(lifetimeMs: number, now: () => number) {
+    this.#published = new LRUCache({ max: MAX_TAGS, ttl: lifetimeMs, ttlResolution: 0, perf: { now } });
   }
 
   add(tags: readonly string[]): void {
@@ -238,12 +241,9 @@ export class PendingInvalidations {
   }
 
   /** Redis has raised the tag to this version. */
-  publish({ tag, id }: PendingInvalidation, version: number, atMs: number): void {
+  publish({ tag, id }: PendingInvalidation, version: number): void {
     if (this.#pending.get(tag) === id) this.#pending.delete(tag);
-    this.#published.delete(tag);
-    this.#published.set(tag, { version, atMs });
-    const [oldest] = this.#published.keys();
-    if (this.#published.size > MAX_TAGS && oldest !== undefined) this.#published.delete(oldest);
+    this.#published.set(tag, version);
   }
 
   /** Whether Redis may have entries under these tags that this process has invalidated. */
@@ -252,8 +252,7 @@ export class PendingInvalidations {
   }
 
   /** The lowest version that an entry may have under this tag. */
-  minVersion(tag: string, nowMs: number): number {
-    const { version = 0, atMs = nowMs } = this.#published.get(tag) ?? {};
-    return nowMs - atMs < this.#lifetimeMs ? version : 0;
+  minVersion(tag: string): number {
+    return this.#published.get(tag) ?? 0;
   }
 }

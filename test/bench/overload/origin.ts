@@ -17,7 +17,6 @@ const unused = (): never => {
 };
 
 const noDatabase: PostgresPool = {
-  driver: "pg",
   query: unused,
   transaction: unused,
   within: () => noDatabase,

@@ -4,9 +4,10 @@ import pg from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, inject, onTestFinished } from "vitest";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import { unboundScope } from "../../../src/origin/db/database.ts";
 import { connectPostgres, type PostgresOptions, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { type DatabaseDriver, databaseDrivers, type Route } from "./database-drivers.ts";
-import { until } from "./poll.ts";
+import { gate, until, untilSucceeds } from "./poll.ts";
 
 export interface ConnectOptions extends Partial<PostgresOptions> {
   /** @default the route's */
@@ -87,6 +88,8 @@ const startFixture = async (
     connect: ({ url: otherUrl, ...options } = {}) => {
       const pool = connectPostgres(otherUrl ?? route.url, {
         maxConnections: 4,
+        // A busy machine needs long to open a connection to a server process.
+        connectTimeoutMs: 15_000,
         log,
         preparedStatements: driver.preparedStatements,
         ...options,
@@ -107,9 +110,29 @@ const startFixture = async (
     untilRunning: async (mark, count = 1) => {
       await until(`${count} statements run`, async () => (await running(mark)) === count);
     },
-    untilGone: async (mark, timeoutMs = 4_000) => {
+    untilGone: async (mark, timeoutMs) => {
       await until("the statement is gone", async () => (await running(mark)) === 0, timeoutMs);
     },
+  };
+};
+
+/** Runs a statement in a transaction that stays open, and so takes a connection. @returns ends it */
+export const takeConnection = async (pool: PostgresPool, text = "SELECT 1"): Promise<() => Promise<void>> => {
+  const done = gate();
+  const holding = await untilSucceeds("the connection is taken", async () => {
+    const taken = gate();
+    const work = pool.within(unboundScope("holding")).transaction(async (transaction) => {
+      await transaction.query(text);
+      taken.open();
+      await done.opened;
+    });
+    await Promise.race([taken.opened, work]);
+    // In an object: the transaction ends later.
+    return { work };
+  });
+  return async () => {
+    done.open();
+    await holding.work;
   };
 };
 
@@ -140,19 +163,4 @@ export const describeDatabases = (
       }, driver);
     });
   }
-};
-
-/** Collects errors that would have ended the process. */
-export const expectNoEscapes = (): { readonly escaped: unknown[] } => {
-  const escaped: unknown[] = [];
-  const collect = (error: unknown): void => void escaped.push(error);
-  beforeAll(() => {
-    process.on("uncaughtException", collect);
-    process.on("unhandledRejection", collect);
-  });
-  afterAll(() => {
-    process.off("uncaughtException", collect);
-    process.off("unhandledRejection", collect);
-  });
-  return { escaped };
 };

@@ -6,7 +6,7 @@ const intervalMs = 15;
 export const until = async <T>(
   what: string,
   look: () => T | undefined | false | Promise<T | undefined | false>,
-  timeoutMs = 5_000,
+  timeoutMs = 15_000,
 ): Promise<T> => {
   const end = performance.now() + timeoutMs;
   for (;;) {
@@ -15,6 +15,23 @@ export const until = async <T>(
     if (performance.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
     await pause(intervalMs);
   }
+};
+
+/** Resolves with what the work gives once it succeeds. */
+export const untilSucceeds = async <T>(
+  what: string,
+  work: () => Promise<T>,
+  timeoutMs?: number,
+): Promise<T> => {
+  const succeeded = await until(
+    what,
+    () =>
+      work()
+        .then((value) => ({ value }))
+        .catch(() => undefined),
+    timeoutMs,
+  );
+  return succeeded.value;
 };
 
 /** The error of the work, and its duration in milliseconds. */

@@ -1,15 +1,21 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Scope, unboundScope } from "../../../src/origin/db/database.ts";
 import {
+  CircuitOpenError,
+  classifyOpening,
+  classifyStatement,
   DeadlineError,
   isServersAnswer,
   isStalePlan,
+  permitsOf,
+  SaturatedError,
   StatementError,
   sqlState,
   typedError,
   UnavailableError,
 } from "../../../src/origin/db/errors.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
+import type { Permit, Rejection } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
@@ -18,79 +24,72 @@ afterEach(() => void vi.useRealTimers());
 /** As node-postgres throws an ErrorResponse. */
 const answer = (code: string, fields: object = {}): Error =>
   Object.assign(new Error(`answer ${code}`), { severity: "ERROR", code, ...fields });
+const fatal = (code: string): Error => answer(code, { severity: "FATAL" });
 /** As the operating system reports it. */
 const system = (code: string): Error => Object.assign(new Error(`connect ${code}`), { code });
+const lost = new Error("Connection terminated unexpectedly");
 
 const writes = unboundScope("write");
 const reads: Scope = { ...unboundScope("read"), readOnly: true };
 const text = "SELECT 1";
-const connecting = undefined;
 
-describe("a driver's error", () => {
+describe("an error of a statement has a type, and a meaning for the breaker", () => {
   test.each([
-    // Connection failures.
-    ["ECONNREFUSED", system("ECONNREFUSED"), text, writes, UnavailableError],
-    ["ECONNRESET", system("ECONNRESET"), text, writes, UnavailableError],
-    [
-      "a connection that ended",
-      new Error("Connection terminated unexpectedly"),
-      text,
-      writes,
-      UnavailableError,
-    ],
-    [
-      "several addresses, none of which answers",
-      new AggregateError([system("ECONNREFUSED")]),
-      connecting,
-      writes,
-      UnavailableError,
-    ],
-    ["a WebSocket's event", { type: "error", message: "closed" }, connecting, writes, UnavailableError],
-    // A server that is down or overloaded.
-    ["08006 connection_failure", answer("08006"), text, writes, UnavailableError],
-    ["53300 too_many_connections", answer("53300"), connecting, writes, UnavailableError],
-    ["53100 disk_full", answer("53100"), text, writes, UnavailableError],
-    ["57P01 admin_shutdown", answer("57P01"), text, writes, UnavailableError],
-    ["57P03 cannot_connect_now", answer("57P03"), connecting, writes, UnavailableError],
-    ["57014 query_canceled by an administrator", answer("57014"), text, writes, UnavailableError],
-    ["58030 io_error", answer("58030"), text, writes, UnavailableError],
-    [
-      "XX000 internal_error while connecting (a pooler)",
-      answer("XX000"),
-      connecting,
-      writes,
-      UnavailableError,
-    ],
-    [
-      "25006 read_only_sql_transaction for a write: a standby",
-      answer("25006"),
-      text,
-      writes,
-      UnavailableError,
-    ],
-    // Failures of the statement.
-    [
-      "25006 read_only_sql_transaction for a read: a programming error",
-      answer("25006"),
-      text,
-      reads,
-      StatementError,
-    ],
-    ["23505 unique_violation", answer("23505"), text, writes, StatementError],
-    ["40001 serialization_failure", answer("40001"), text, writes, StatementError],
-    ["42601 syntax_error", answer("42601"), text, writes, StatementError],
-    ["55P03 lock_not_available", answer("55P03"), text, writes, StatementError],
-    ["XX000 internal_error of a statement", answer("XX000"), text, writes, StatementError],
-    // Configuration errors.
-    ["28P01 invalid_password", answer("28P01"), connecting, writes, StatementError],
-    ["28000 invalid_authorization_specification", answer("28000"), connecting, writes, StatementError],
-    ["3D000 invalid_catalog_name", answer("3D000"), connecting, writes, StatementError],
-  ] as const)("has a type: %s", (_, error, statement, scope, type) => {
-    const failure = typedError(error, statement, scope);
+    // A server that answers is healthy.
+    ["a constraint", answer("23505"), writes, StatementError, "success"],
+    ["a division by zero", answer("22012"), writes, StatementError, "success"],
+    ["a serialization failure", answer("40001"), writes, StatementError, "success"],
+    ["a deadlock", answer("40P01"), writes, StatementError, "success"],
+    ["a syntax error", answer("42601"), writes, StatementError, "success"],
+    ["a lock that is not available", answer("55P03"), writes, StatementError, "success"],
+    ["an internal error", answer("XX000"), writes, StatementError, "success"],
+    ["read-only for a read, a programming error", answer("25006"), reads, StatementError, "success"],
+    ["read-only for a write, a standby", answer("25006"), writes, UnavailableError, "success"],
+    ["a cancel by an administrator", answer("57014"), writes, UnavailableError, "success"],
+    ["an I/O error", answer("58030"), writes, UnavailableError, "success"],
+    ["too few values", answer("08P01"), writes, UnavailableError, "success"],
+    // Except if it is overloaded, shutting down, or gone.
+    ["a connection failure", answer("08006"), writes, UnavailableError, "failure"],
+    ["a pooler without its server", fatal("08P01"), writes, UnavailableError, "failure"],
+    ["a full disk", answer("53100"), writes, UnavailableError, "failure"],
+    ["too many connections", fatal("53300"), writes, UnavailableError, "failure"],
+    ["a shutdown", fatal("57P01"), writes, UnavailableError, "failure"],
+    ["a server that starts", fatal("57P03"), writes, UnavailableError, "failure"],
+    ["a reset", system("ECONNRESET"), writes, UnavailableError, "failure"],
+    ["a connection that ended", lost, writes, UnavailableError, "failure"],
+  ] as const)("%s", (_, error, scope, type, outcome) => {
+    const failure = typedError(error, text, scope);
     expect(failure).toBeInstanceOf(type);
     expect(failure.cause).toBe(error);
+    expect(classifyStatement(error)).toBe(outcome);
   });
 
+  test("success is one", () => expect(classifyStatement(undefined)).toBe("success"));
+});
+
+describe("an error while connecting has a type, and a meaning for the breaker", () => {
+  test.each([
+    ["a closed port", system("ECONNREFUSED"), UnavailableError, "failure"],
+    ["several closed ports", new AggregateError([system("ECONNREFUSED")]), UnavailableError, "failure"],
+    ["a WebSocket's event", { type: "error", message: "closed" }, UnavailableError, "failure"],
+    ["too many connections", fatal("53300"), UnavailableError, "failure"],
+    ["a server that starts", fatal("57P03"), UnavailableError, "failure"],
+    ["a pooler that cannot reach its server", fatal("XX000"), UnavailableError, "failure"],
+    // Configuration errors: the server is up.
+    ["a wrong password", fatal("28P01"), StatementError, "success"],
+    ["no authorization", fatal("28000"), StatementError, "success"],
+    ["no such database", fatal("3D000"), StatementError, "success"],
+  ] as const)("%s", (_, error, type, outcome) => {
+    expect(typedError(error, undefined, writes)).toBeInstanceOf(type);
+    expect(classifyOpening(error)).toBe(outcome);
+  });
+
+  test("a limit of this process says nothing", () => {
+    expect(classifyOpening(new SaturatedError("all are in use"))).toBe("ignored");
+  });
+});
+
+describe("a driver's error", () => {
   test("is a DeadlineError if the request has ended", () => {
     for (const reason of ["deadline", "abandoned"] as const) {
       const scope = new Deadline("any", NOW_MS, false);
@@ -113,13 +112,9 @@ describe("a driver's error", () => {
   });
 
   test("stays as it is if it is typed already", () => {
-    for (const error of [
-      new UnavailableError("away"),
-      new DeadlineError("over"),
-      typedError(answer("23505"), text, writes),
-    ]) {
+    const typed = typedError(answer("23505"), text, writes);
+    for (const error of [new UnavailableError("away"), new DeadlineError("over"), typed])
       expect(typedError(error, text, writes)).toBe(error);
-    }
   });
 
   test("of a statement has its text and the violated constraint", () => {
@@ -134,34 +129,66 @@ describe("a driver's error", () => {
 
   test("of several addresses has the message of each", () => {
     const error = new AggregateError([system("ECONNREFUSED"), system("ETIMEDOUT")]);
-    expect(typedError(error, connecting, writes).message).toBe("connect ECONNREFUSED; connect ETIMEDOUT");
+    expect(typedError(error, undefined, writes).message).toBe("connect ECONNREFUSED; connect ETIMEDOUT");
+  });
+
+  test("shows the SQLSTATE, and whether the connection remains usable", () => {
+    expect(sqlState(answer("23505"))).toBe("23505");
+    expect(sqlState(system("ECONNRESET"))).toBeUndefined();
+    for (const error of [answer("23505"), answer("57014")]) expect(isServersAnswer(error)).toBe(true);
+    for (const error of [answer("57P01"), answer("08006"), system("ECONNRESET"), undefined, "text"])
+      expect(isServersAnswer(error)).toBe(false);
+  });
+
+  test.each([
+    [answer("26000"), true],
+    [answer("42P05"), true],
+    [Object.assign(answer("0A000"), { message: "cached plan must not change result type" }), true],
+    [answer("0A000"), false],
+    [answer("42P01"), false],
+    [system("ECONNRESET"), false],
+  ])("shows whether a plan is stale, before and after typing: %s", (error, isStale) => {
+    expect(isStalePlan(error)).toBe(isStale);
+    expect(isStalePlan(typedError(error, text, writes))).toBe(isStale);
   });
 });
 
-describe("a driver's error shows", () => {
-  test("the SQLSTATE, and whether the connection remains usable", () => {
-    expect(sqlState(answer("23505"))).toBe("23505");
-    expect(sqlState(system("ECONNRESET"))).toBeUndefined();
-    expect(isServersAnswer(answer("23505"))).toBe(true);
-    expect(isServersAnswer(answer("57014"))).toBe(true);
-    for (const error of [answer("57P01"), answer("08006"), system("ECONNRESET"), undefined, "text"]) {
-      expect(isServersAnswer(error)).toBe(false);
+describe("a permit", () => {
+  const answering = (tryAcquire: () => Permit | Rejection) =>
+    permitsOf({
+      state: "open",
+      tryAcquire,
+      run: () => Promise.reject(new Error("not called")),
+      probeNow: () => undefined,
+      rejections: 0,
+    });
+
+  const rejectionOf = (acquire: () => Permit): CircuitOpenError => {
+    try {
+      acquire();
+    } catch (error) {
+      if (error instanceof CircuitOpenError) return error;
     }
+    throw new Error("not rejected");
+  };
+
+  test.each([
+    [-5_000, 1],
+    [1, 1],
+    [1_000, 1],
+    [1_001, 2],
+  ])("that is rejected for %d ms has a retry time, in whole seconds: %d", (afterMs, retryAfterS) => {
+    const acquire = answering(() => ({ granted: false, retryAtMs: NOW_MS + afterMs }));
+    expect(rejectionOf(acquire)).toMatchObject({ retryAtMs: NOW_MS + afterMs, retryAfterS });
   });
 
-  test("whether a plan is stale, before and after typing", () => {
-    const stale = [
-      answer("26000"),
-      answer("42P05"),
-      Object.assign(answer("0A000"), { message: "cached plan must not change result type" }),
-    ];
-    for (const error of stale) {
-      expect(isStalePlan(error)).toBe(true);
-      expect(isStalePlan(typedError(error, text, writes))).toBe(true);
-    }
-    for (const error of [answer("0A000"), answer("42P01"), system("ECONNRESET")]) {
-      expect(isStalePlan(error)).toBe(false);
-      expect(isStalePlan(typedError(error, text, writes))).toBe(false);
-    }
+  test("that is rejected twice for the same reason throws the same error, whose seconds count down", () => {
+    const rejection = { granted: false, retryAtMs: NOW_MS + 2_000 } as const;
+    const acquire = answering(() => rejection);
+    const first = rejectionOf(acquire);
+    expect(first.retryAfterS).toBe(2);
+    vi.advanceTimersByTime(1_500);
+    expect(rejectionOf(acquire)).toBe(first);
+    expect(first.retryAfterS).toBe(1);
   });
 });

@@ -46,20 +46,6 @@ describe("an operation", () => {
     await expect(observed(observe, PING, work)).rejects.toBe(error);
     expect(ended).toMatchObject([{ error }]);
   });
-
-  test("runs without an observer", async () => {
-    expect(await observed(undefined, PING, async () => "PONG")).toBe("PONG");
-  });
-
-  test("is reported once, not as a failure, if the observer throws", async () => {
-    let times = 0;
-    const observe = () => () => {
-      times += 1;
-      throw new Error("thrown by the observer");
-    };
-    await expect(observed(observe, PING, async () => "PONG")).rejects.toThrow("thrown by the observer");
-    expect(times).toBe(1);
-  });
 });
 
 describe("a statement", () => {
@@ -98,18 +84,5 @@ describe("a statement", () => {
   test("is reported on one line, with placeholders instead of values", () => {
     const text = "SELECT name\n    FROM products\n   WHERE id = $1\n";
     expect(operationOf(text).text).toBe("SELECT name FROM products WHERE id = $1");
-  });
-
-  test("is parsed once", () => {
-    const text = "SELECT name FROM products";
-    expect(operationOf(text)).toBe(operationOf(text));
-  });
-
-  test("is described correctly beyond the limit of remembered texts", () => {
-    const fresh = statementOperations();
-    for (let each = 0; each < 2_000; each += 1) fresh(`SELECT ${each} FROM products`);
-    const text = "DELETE FROM orders";
-    expect(fresh(text)).toMatchObject({ operation: "DELETE", collection: "orders" });
-    expect(fresh(text)).not.toBe(fresh(text));
   });
 });

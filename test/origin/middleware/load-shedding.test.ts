@@ -3,7 +3,7 @@ import type { Priority } from "../../../src/contract/policy.ts";
 import type { Route } from "../../../src/contract/route.ts";
 import { DeadlineError } from "../../../src/origin/db/errors.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
-import { createLoadShedding, epochNow, ShedError } from "../../../src/origin/middleware/load-shedding.ts";
+import { createLoadShedding, ShedError } from "../../../src/origin/middleware/load-shedding.ts";
 import { testMetrics } from "../../support/metrics.ts";
 
 beforeEach(() => void vi.useFakeTimers({ now: 0 }));
@@ -200,13 +200,6 @@ test("results raise the limit, missed deadlines lower it, other failures do not 
   expect(await limitAfter(deadline)).toBeLessThan(20);
   expect(await limitAfter(abandoned)).toBe(20);
   expect(await limitAfter(() => new Error("a dependency is down"))).toBe(20);
-});
-
-test("the default clock is epoch milliseconds", () => {
-  vi.useRealTimers();
-  expect(Math.abs(epochNow() - Date.now())).toBeLessThan(1_000);
-  const [one, other] = [epochNow(), epochNow()];
-  expect(other).toBeGreaterThanOrEqual(one);
 });
 
 test("every reason of every priority has a counter from the beginning", async () => {

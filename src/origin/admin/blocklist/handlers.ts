@@ -2,8 +2,8 @@
 import type * as z from "zod/mini";
 import type { administrationRoutes, Block as BlockSchema } from "../../../contract/admin.ts";
 import { problem } from "../../../contract/problem.ts";
+import { pageOf } from "../../cursors.ts";
 import type { Handlers } from "../../handler.ts";
-import { pageOf } from "../../paging/cursors.ts";
 import { type Block, listBlocks, parseNetworkToBlock, removeBlock, setBlock } from "./store.ts";
 
 const toJson = (block: Block): z.output<typeof BlockSchema> => ({

@@ -3,10 +3,10 @@
  * neither make one up nor carry it to another list, another filter or another principal's.
  */
 import { timingSafeEqual } from "node:crypto";
-import { problem } from "../../contract/problem.ts";
-import { fromBase64 } from "../../lib/encoding.ts";
-import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
-import { ProblemError } from "../middleware/error-handler.ts";
+import { problem } from "../contract/problem.ts";
+import { fromBase64 } from "../lib/encoding.ts";
+import type { SigningKey } from "../middleware/signature/signing-keys.ts";
+import { ProblemError } from "./middleware/error-handler.ts";
 
 /** 128 bits of the MAC: as much as a guess at it is worth. */
 const MAC_BYTES = 16;
@@ -42,15 +42,11 @@ const decoded = (bytes: Uint8Array): string | undefined => {
 };
 
 /** The cursor of a position. */
-export const sealCursor = (key: SigningKey, list: ListIdentity, position: string): string =>
+const sealCursor = (key: SigningKey, list: ListIdentity, position: string): string =>
   Buffer.concat([macOf(key, list, position), Buffer.from(position)]).toString("base64url");
 
 /** The position; undefined where the cursor is not one of this list, by any of the keys. */
-export const openCursor = (
-  keys: readonly SigningKey[],
-  list: ListIdentity,
-  cursor: string,
-): string | undefined => {
+const openCursor = (keys: readonly SigningKey[], list: ListIdentity, cursor: string): string | undefined => {
   const sealed = fromBase64(cursor);
   if (sealed === undefined || sealed.byteLength < MAC_BYTES) return undefined;
   const position = decoded(sealed.subarray(MAC_BYTES));

@@ -1,21 +1,21 @@
 /** What the edge itself asks this origin for. No client has access, whichever tier runs the guards. */
 import { Hono } from "hono";
-import { internalHeaders } from "../../contract/internal-headers.ts";
-import { type Problem, problem } from "../../contract/problem.ts";
-import { writeKeyRecord } from "../../middleware/auth/api-keys.ts";
-import { MAX_BATCH_BYTES } from "../../security-events/aggregator.ts";
-import { compiledBlocklist, serveBlocklist } from "../admin/blocklist/store.ts";
-import { findKey } from "../admin/keys.ts";
-import type { OriginDependencies } from "../app.ts";
-import { type Database, timedScope } from "../db/database.ts";
-import type { PostgresPool } from "../db/postgres.ts";
-import { requestDeadline } from "../handler.ts";
-import type { OriginContext, OriginEnv } from "../middleware/context.ts";
-import type { Deadline } from "../middleware/deadline.ts";
-import { ProblemError, unavailable } from "../middleware/error-handler.ts";
-import { requestBody } from "../middleware/read-body.ts";
-import { decodeBatch } from "../outbox/decode-batch.ts";
-import type { SecurityEvents } from "../outbox/security-events.ts";
+import { internalHeaders } from "../contract/internal-headers.ts";
+import { type Problem, problem } from "../contract/problem.ts";
+import { writeKeyRecord } from "../middleware/auth/api-keys.ts";
+import { MAX_BATCH_BYTES } from "../security-events/aggregator.ts";
+import { compiledBlocklist, serveBlocklist } from "./admin/blocklist/store.ts";
+import { findKey } from "./admin/keys.ts";
+import type { OriginDependencies } from "./app.ts";
+import { type Database, timedScope } from "./db/database.ts";
+import type { PostgresPool } from "./db/postgres.ts";
+import { requestDeadline } from "./handler.ts";
+import type { OriginContext, OriginEnv } from "./middleware/context.ts";
+import type { Deadline } from "./middleware/deadline.ts";
+import { ProblemError, unavailable } from "./middleware/error-handler.ts";
+import { requestBody } from "./middleware/read-body.ts";
+import { decodeBatch } from "./outbox/decode-batch.ts";
+import type { SecurityEvents } from "./outbox/security-events.ts";
 
 /** Takes a batch of security events. @returns the problem of one that is not taken */
 const ingest = async (

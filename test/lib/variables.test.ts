@@ -190,6 +190,10 @@ describe("a variable", () => {
 
   test("for signing keys says what is wrong with them", () => {
     const reading = readConfiguration({ X: signingKeysVariable() }, { X: "k1:AAAA" });
-    expect(reading).toEqual({ ok: false, message: "configuration: X must be keys of at least 32 bytes" });
+    expect(reading).toEqual({
+      ok: false,
+      faults: ["X must be keys of at least 32 bytes"],
+      message: "configuration: X must be keys of at least 32 bytes",
+    });
   });
 });

@@ -10,76 +10,20 @@ const fixture = (name: string): Promise<string> =>
 
 describe("the values in force", () => {
   test("a key that is not set has its default", () => {
-    const { guards, ...value } = read(valid).value;
-    expect(guards).toEqual({
-      RATE_LIMITS: "enforce",
-      RATE_LIMIT_LEASE_MS: 2_000,
-      REDIS_TIMEOUT_MS: 150,
-      JWT_ISSUER: undefined,
-      JWT_AUDIENCE: undefined,
-      JWT_JWKS_URL: undefined,
-      JWT_ALGORITHMS: undefined,
-    });
-    expect(value).toEqual({
+    // The texts of all defaults are in docs/configuration.md.
+    expect(read(valid).value).toMatchObject({
       server: {
-        host: "0.0.0.0",
         port: 8080,
-        adminPort: 9090,
-        workers: 1,
         preStopMs: 5_000,
-        drainTimeoutMs: 30_000,
         authorities: ["origin.example.com", "127.0.0.1:8080"],
-        guards: "edge",
         clientAddressHeader: undefined,
       },
-      observability: {
-        otlpEndpoint: undefined,
-        otlpHeaders: undefined,
-        serviceName: "breakwater-origin",
-        serviceVersion: expect.any(String),
-        samplingRate: 0.1,
-        accessLog: true,
-        logLevel: "info",
-      },
-      database: {
-        url: valid.DATABASE_URL,
-        maxConnections: 20,
-        minConnections: 0,
-        connectTimeoutMs: 5_000,
-        idleTimeoutMs: 60_000,
-        slowStatementMs: 500,
-        preparedStatements: true,
-        migrate: "at-start",
-      },
+      observability: { samplingRate: 0.1, accessLog: true, logLevel: "info" },
+      database: { url: valid.DATABASE_URL, connectTimeoutMs: 5_000, migrate: "at-start" },
       cache: { ttlMs: 300_000, maxSize: { entries: 1000 } },
       redis: { url: valid.REDIS_URL, token: undefined, keyPrefix: "breakwater:" },
-      circuitBreaker: {
-        failureThreshold: 5,
-        successThreshold: 3,
-        timeoutMs: 1_000,
-        halfOpenTimeoutMs: 2_000,
-        maxTimeoutMs: 2_000,
-        minimumCalls: 20,
-        failureRatio: 0.5,
-        slowCallMs: undefined,
-        slowRatio: 0.8,
-        rampMs: 1_000,
-        rampFrom: 0.1,
-      },
-      overload: { initialLimit: 20, minLimit: 8, maxLimit: 1000 },
-      security: {
-        rateLimits: "enforce",
-        jwtIssuer: undefined,
-        jwtAudience: undefined,
-        jwtJwksUrl: undefined,
-        autoBlock: true,
-        neverBlocked: undefined,
-        eventsOnStdout: true,
-        siemUrl: undefined,
-        siemToken: undefined,
-        siemFormat: "json",
-      },
-      signingKeys: [expect.objectContaining({ id: "k" })],
+      guards: { RATE_LIMITS: "enforce", RATE_LIMIT_LEASE_MS: 2_000, JWT_ISSUER: undefined },
+      signingKeys: [{ id: "k" }],
     });
   });
 

@@ -207,7 +207,7 @@ describe("an origin of two workers", () => {
           expect(metric(await metrics(), COUNT).sum).toBeGreaterThanOrEqual(before);
           return report;
         },
-        { timeout: 15_000 },
+        { timeout: 60_000 },
       )
       .toMatchObject(allReady.report);
     const said = origin.entries.slice(mark);

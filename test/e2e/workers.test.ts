@@ -237,6 +237,8 @@ describe("an origin of two workers", () => {
       await expect.poll(async () => metric(await metrics(), "http_server_active_requests").sum).toBe(6);
       origin.signal("SIGTERM");
       await origin.said("draining");
+      // As where a signal goes to the whole process group.
+      for (const pid of pids) process.kill(pid, "SIGTERM");
       expect(await readyReport()).toMatchObject({ status: 503, report: { ready: false, draining: true } });
       expect((await send(`${admin}/health`)).status).toBe(200);
       await lock.release();

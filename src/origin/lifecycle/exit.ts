@@ -14,19 +14,20 @@ export const EXIT = {
 
 /**
  * Resolves with the exit code at the first of the signals, or at an uncaught error: the state of the process is unknown
- * then, so it finishes its requests and ends. A second signal ends the process immediately; later errors are logged.
+ * then, so it finishes its requests and ends. Later errors are logged.
  *
- * @param onSecondSignal ends anything that has to end with the process
+ * @param onSecondSignal ends anything that has to end with the process, which then ends immediately
+ *   @default a second signal is ignored
  */
 export const firstEnd = (
   log: OriginLog,
   signals: readonly ("SIGTERM" | "SIGINT")[],
-  onSecondSignal: () => void = () => undefined,
+  onSecondSignal?: () => void,
 ): Promise<number> =>
   new Promise((resolve) => {
     let isStopping = false;
     const stop = (signal: NodeJS.Signals): void => {
-      if (isStopping) {
+      if (isStopping && onSecondSignal !== undefined) {
         log.warn({ signal }, "stopped immediately");
         onSecondSignal();
         process.exit(128 + constants.signals[signal]);

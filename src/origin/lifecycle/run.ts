@@ -31,7 +31,7 @@ const serve = (
 const runSingle = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   const { log } = processLog;
   const { host, adminPort } = configuration.server;
-  const ended = firstEnd(log, ["SIGTERM", "SIGINT"]);
+  const ended = firstEnd(log, ["SIGTERM", "SIGINT"], () => undefined);
   const serving = await startServer(configuration, processLog);
   const totals = createTotals(configuration.observability);
   const metrics = async () => totals.text(new Map([[0, await serving.metrics()]]));
@@ -61,6 +61,7 @@ const runWorker = async (configuration: OriginConfiguration, processLog: Process
   const { log } = processLog;
   // A terminal's Ctrl-C reaches every process of its group; the primary decides.
   process.on("SIGINT", () => undefined);
+  // A signal to the whole group comes twice, the second time from the primary.
   const ended = firstEnd(log, ["SIGTERM"]);
   const call = createIpc(process, {
     report: () => serving.report(),

@@ -2,8 +2,13 @@
 
 export type ConfigurationReading<T> =
   | { readonly ok: true; readonly value: T }
-  /** One message that names every wrong key, never a value. */
-  | { readonly ok: false; readonly message: string };
+  | {
+      readonly ok: false;
+      /** Each names a wrong key, never a value. */
+      readonly faults: readonly string[];
+      /** All of them. */
+      readonly message: string;
+    };
 
 export type Parsed<T> =
   | { readonly ok: true; readonly value: T }
@@ -68,7 +73,7 @@ export const readConfiguration = <All extends Variables>(
   if (faults.length === 0) faults.push(...check(value));
   return faults.length === 0
     ? { ok: true, value }
-    : { ok: false, message: `configuration: ${faults.join("; ")}` };
+    : { ok: false, faults, message: `configuration: ${faults.join("; ")}` };
 };
 
 /** @param read returns undefined for invalid text */

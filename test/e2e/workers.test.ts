@@ -207,7 +207,7 @@ describe("an origin of two workers", () => {
           expect(metric(await metrics(), COUNT).sum).toBeGreaterThanOrEqual(before);
           return report;
         },
-        { timeout: 15_000 },
+        { timeout: 60_000 },
       )
       .toMatchObject(allReady.report);
     const said = origin.entries.slice(mark);
@@ -237,6 +237,8 @@ describe("an origin of two workers", () => {
       await expect.poll(async () => metric(await metrics(), "http_server_active_requests").sum).toBe(6);
       origin.signal("SIGTERM");
       await origin.said("draining");
+      // As where a signal goes to the whole process group.
+      for (const pid of pids) process.kill(pid, "SIGTERM");
       expect(await readyReport()).toMatchObject({ status: 503, report: { ready: false, draining: true } });
       expect((await send(`${admin}/health`)).status).toBe(200);
       await lock.release();

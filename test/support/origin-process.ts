@@ -25,7 +25,8 @@ export interface OriginProcess {
   kill(): Promise<void>;
 }
 
-const SAY_TIMEOUT_MS = 20_000;
+/** Long enough for a busy machine to start several processes. */
+const SAY_TIMEOUT_MS = 60_000;
 
 const parse = (line: string): LogEntry => {
   try {

@@ -4,7 +4,7 @@ import { readConfiguration } from "../../lib/variables.ts";
 import { GUARD_VARIABLES } from "../../middleware/config.ts";
 import { type ConfigurationFile, type FileContents, parseFile, type Setting, shapeOf } from "./file.ts";
 import { allKeys, type Key, type OriginConfiguration, originSchema } from "./schema.ts";
-import { quote } from "./values.ts";
+import { MASK, quote } from "./values.ts";
 
 /** A key and its value in force. */
 export interface Entry {
@@ -20,8 +20,6 @@ export type OriginConfigurationReading =
   | { readonly ok: true; readonly value: OriginConfiguration; readonly entries: readonly Entry[] }
   /** One message that names every wrong key and what it must be; never a secret. */
   | { readonly ok: false; readonly message: string };
-
-const MAX_FAULTS = 100;
 
 const fromEnvironment = (
   { variables }: Key,
@@ -42,29 +40,19 @@ const textOf = ({ isList }: Key, { written }: Setting): string | undefined => {
   return isList && isTexts ? written.join(",") : undefined;
 };
 
-/** Such as `PORT`, or `server.port (app.yaml:2)`. */
-const nameOf = ({ file, variables }: Key, setting: Setting | undefined): string => {
-  if (setting === undefined) return `${variables[0]} (or ${file} in the file)`;
-  return variables.includes(setting.source) ? setting.source : `${file} (${setting.source})`;
-};
-
 const faultOf = (key: Key, setting: Setting | undefined, { code, message }: z.core.$ZodIssue): string => {
-  const name = nameOf(key, setting);
   // Only the messages of zod itself are not ours.
   const wrong = code === "custom" ? message : `must be ${key.expected}`;
   if (setting === undefined) {
+    const name = `${key.variables[0]} (or ${key.file} in the file)`;
     const byDefault = key.default === undefined ? "" : `, but is ${key.default} by default`;
     return code === "custom" ? `${name} ${wrong}${byDefault}` : `${name} is missing: it ${wrong}`;
   }
+  const { source, written } = setting;
+  const name = key.variables.includes(source) ? source : `${key.file} (${source})`;
   const text = textOf(key, setting);
-  if (text === undefined) return `${name} ${wrong}, not ${shapeOf(setting.written)}`;
-  return key.isSecret ? `${name} ${wrong}` : `${name} ${wrong}, not ${quote(text)}`;
-};
-
-const messageOf = (faults: readonly string[]): string => {
-  const more = faults.length > MAX_FAULTS ? [`and ${faults.length - MAX_FAULTS} more`] : [];
-  const count = `configuration: ${faults.length} ${faults.length === 1 ? "fault" : "faults"}`;
-  return [count, ...faults.slice(0, MAX_FAULTS), ...more].join("\n  ");
+  if (text === undefined) return `${name} ${wrong}, not ${shapeOf(written)}`;
+  return `${name} ${wrong}, not ${key.isSecret ? MASK : quote(text)}`;
 };
 
 /** The value that the schema parses: an object for each section. */
@@ -81,6 +69,16 @@ const inputOf = (settings: ReadonlyMap<Key, Setting>): Readonly<Record<string, u
   return { ...input, ...nested };
 };
 
+const entryOf = (key: Key, setting: Setting | undefined): Entry => {
+  const text = setting && textOf(key, setting);
+  return text === undefined || setting === undefined
+    ? { key: key.file, shown: key.default ?? "not set", source: "default" }
+    : { key: key.file, shown: key.mask?.(text) ?? text, source: setting.source };
+};
+
+// Those that the schema has too may also be set in the file.
+const { RATE_LIMITS, JWT_ISSUER, JWT_AUDIENCE, JWT_JWKS_URL, ...guardVariables } = GUARD_VARIABLES;
+
 /**
  * The environment wins over the file, the file over the defaults; an empty variable counts as not set. Only values in
  * force are checked, so that a file may hold a placeholder for a value that the environment sets; all keys are checked.
@@ -90,33 +88,29 @@ export const readOriginConfiguration = (
   file?: ConfigurationFile,
 ): OriginConfigurationReading => {
   const contents: FileContents = file === undefined ? { settings: new Map(), faults: [] } : parseFile(file);
-  if (contents.settings === undefined) return { ok: false, message: messageOf(contents.faults) };
   const settings = new Map<Key, Setting>();
   for (const key of allKeys) {
-    const setting = fromEnvironment(key, environment) ?? contents.settings.get(key.file);
+    const setting = fromEnvironment(key, environment) ?? contents.settings?.get(key.file);
     if (setting !== undefined) settings.set(key, setting);
   }
 
   const result = originSchema.safeParse(inputOf(settings));
   const faults = new Map<Key, string>();
   for (const issue of result.error?.issues ?? []) {
-    const key = allKeys.find(({ path }) => path === issue.path.slice(0, 2).join("."));
+    const key = allKeys.find(({ path }) => path === issue.path.join("."));
     if (key === undefined) throw new Error(`no key at ${issue.path.join(".")}`);
-    if (!faults.has(key)) faults.set(key, faultOf(key, settings.get(key), issue));
-  }
-  const all = [...contents.faults, ...faults.values()];
-  if (all.length > 0 || !result.success) return { ok: false, message: messageOf(all) };
-  const guards = readConfiguration(GUARD_VARIABLES, environment);
-  if (!guards.ok) return guards;
-
-  const { rateLimits, jwtIssuer, jwtAudience, jwtJwksUrl } = result.data.security;
-  const entries = allKeys.map((key): Entry => {
     const setting = settings.get(key);
-    const text = setting && textOf(key, setting);
-    if (text === undefined || setting === undefined)
-      return { key: key.file, shown: key.default ?? "not set", source: "default" };
-    return { key: key.file, shown: key.mask?.(text) ?? text, source: setting.source };
-  });
+    // What the environment lacks may be in a file that could not be read.
+    if (setting === undefined && contents.settings === undefined) continue;
+    if (!faults.has(key)) faults.set(key, faultOf(key, setting, issue));
+  }
+  const guards = readConfiguration(guardVariables, environment);
+  const all = [...contents.faults, ...faults.values(), ...(guards.ok ? [] : guards.faults)];
+  if (all.length > 0 || !result.success || !guards.ok) {
+    const count = `configuration: ${all.length} ${all.length === 1 ? "fault" : "faults"}`;
+    return { ok: false, message: [count, ...all].join("\n  ") };
+  }
+  const { rateLimits, jwtIssuer, jwtAudience, jwtJwksUrl } = result.data.security;
   return {
     ok: true,
     value: {
@@ -129,6 +123,6 @@ export const readOriginConfiguration = (
         JWT_JWKS_URL: jwtJwksUrl,
       },
     },
-    entries,
+    entries: allKeys.map((key) => entryOf(key, settings.get(key))),
   };
 };

@@ -13,43 +13,31 @@ export const EXIT = {
 } as const;
 
 /**
- * Resolves at the first SIGTERM or SIGINT. The second one ends the process immediately.
+ * Resolves with the exit code at the first of the signals, or at an uncaught error: the state of the process is unknown
+ * then, so it finishes its requests and ends. Later errors are logged.
  *
- * @param onSecond ends anything that has to end with the process
+ * @param onSecondSignal ends anything that has to end with the process, which then ends immediately
+ *   @default a second signal is ignored
  */
-export const firstStopSignal = (log: OriginLog, onSecond: () => void = () => undefined): Promise<void> =>
+export const firstEnd = (
+  log: OriginLog,
+  signals: readonly ("SIGTERM" | "SIGINT")[],
+  onSecondSignal?: () => void,
+): Promise<number> =>
   new Promise((resolve) => {
     let isStopping = false;
-    const handle = (signal: NodeJS.Signals): void => {
-      if (isStopping) {
+    const stop = (signal: NodeJS.Signals): void => {
+      if (isStopping && onSecondSignal !== undefined) {
         log.warn({ signal }, "stopped immediately");
-        onSecond();
+        onSecondSignal();
         process.exit(128 + constants.signals[signal]);
       }
       isStopping = true;
-      resolve();
+      resolve(EXIT.stopped);
     };
-    process.on("SIGTERM", handle);
-    process.on("SIGINT", handle);
-  });
-
-/**
- * Resolves at the first uncaught error. The state of the process is unknown then, so it finishes its requests and ends.
- * Later errors are logged.
- */
-export const firstUncaught = (log: OriginLog): Promise<void> =>
-  new Promise((resolve) => {
+    for (const signal of signals) process.on(signal, stop);
     process.on("uncaughtException", (error) => {
       log.fatal({ err: error }, "uncaught");
-      resolve();
-    });
-  });
-
-/** Resolves with an exit code if the process will never be ready. */
-export const startupFailure = (ready: Promise<void>, onReady: () => void, log: OriginLog): Promise<number> =>
-  new Promise((resolve) => {
-    ready.then(onReady, (error: unknown) => {
-      log.fatal({ err: error }, "the origin cannot run");
       resolve(EXIT.failure);
     });
   });

@@ -11,44 +11,45 @@ const message = z.object({
   value: z.optional(z.unknown()),
 });
 
-type IpcMessage = z.output<typeof message>;
+/** A worker's `process`, or the primary's object for that process. */
+interface Channel {
+  readonly connected: boolean;
+  send?(message: unknown, handle: undefined, options: undefined, onSent: () => void): boolean;
+  on(event: "message", listener: (message: unknown) => void): unknown;
+}
 
-export type Ipc = ReturnType<typeof createIpc>;
+/** @returns the response; undefined if none comes in time */
+export type Call = (method: string, argument: unknown, timeoutMs: number) => Promise<unknown>;
 
-/**
- * One end of a channel.
- *
- * @param methods what the other end may call, by name; each validates its argument
- */
+/** @param methods what the other end may call, by name; each validates its argument */
 export const createIpc = (
-  send: (message: IpcMessage) => void,
+  channel: Channel,
   methods: Readonly<Record<string, (argument: unknown) => unknown>>,
-) => {
+): Call => {
   const pending = new Map<number, (value: unknown) => void>();
   let lastId = 0;
-  return {
-    /** Handles a message from the other end. Messages of other modules are ignored. */
-    receive: async (raw: unknown): Promise<void> => {
-      const { data } = message.safeParse(raw);
-      if (data === undefined) return;
-      const { id, method, value } = data;
-      if (method === undefined) return pending.get(id)?.(value);
-      try {
-        send({ id, value: await methods[method]?.(value) });
-      } catch {
-        // The caller's timeout covers a failed call.
-      }
-    },
-    /** @returns the response; undefined if none comes in time */
-    call: async (method: string, value: unknown, timeoutMs: number): Promise<unknown> => {
-      lastId += 1;
-      const id = lastId;
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      pending.set(id, resolve);
-      send({ id, method, value });
-      const response = await withTimeout(promise, timeoutMs, { fallback: undefined });
-      pending.delete(id);
-      return response;
-    },
+  const send = (sent: z.output<typeof message>): void => {
+    if (channel.connected) channel.send?.(sent, undefined, undefined, () => undefined);
+  };
+  channel.on("message", async (raw) => {
+    const { data } = message.safeParse(raw);
+    if (data === undefined) return;
+    const { id, method, value } = data;
+    if (method === undefined) return pending.get(id)?.(value);
+    try {
+      send({ id, value: await methods[method]?.(value) });
+    } catch {
+      // The caller's timeout covers a failed call.
+    }
+  });
+  return async (method, value, timeoutMs) => {
+    lastId += 1;
+    const id = lastId;
+    const { promise, resolve } = Promise.withResolvers<unknown>();
+    pending.set(id, resolve);
+    send({ id, method, value });
+    const response = await withTimeout(promise, timeoutMs, { fallback: undefined });
+    pending.delete(id);
+    return response;
   };
 };

@@ -1,4 +1,5 @@
 /** Background work, repeated at an interval or on request, with one run at a time. */
+import { setTimeout as pause } from "node:timers/promises";
 import type { OriginLog } from "../log/log.ts";
 
 export interface Job {
@@ -16,33 +17,20 @@ export interface Job {
  */
 export const startJob = (work: (signal: AbortSignal) => Promise<void>, intervalMs: number): Job => {
   const stopping = new AbortController();
-  let isRequested = false;
-  let wake = (): void => undefined;
-
-  const pause = (): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, intervalMs);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  let waking = new AbortController();
   const run = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
-      isRequested = false;
+      waking = new AbortController();
       await work(stopping.signal);
-      if (!isRequested && !stopping.signal.aborted) await pause();
+      await pause(intervalMs, undefined, waking).catch(() => undefined);
     }
   };
   const ended = run();
   return {
-    runNow: () => {
-      isRequested = true;
-      wake();
-    },
+    runNow: () => waking.abort(),
     stop: () => {
       stopping.abort();
-      wake();
+      waking.abort();
       return ended;
     },
   };

@@ -2,29 +2,42 @@
 import cluster from "node:cluster";
 import * as z from "zod/mini";
 import type { OriginConfiguration } from "../config/schema.ts";
+import type { OriginLog } from "../log/log.ts";
 import { createTotals } from "../metrics/totals.ts";
-import { type ProcessLog, startServer } from "../server.ts";
-import { EXIT, firstStopSignal, firstUncaught, startupFailure } from "./exit.ts";
+import { type ProcessLog, type ServingProcess, startServer } from "../server.ts";
+import { EXIT, firstEnd } from "./exit.ts";
 import { createIpc } from "./ipc.ts";
 import { listen } from "./listen.ts";
 import { runPrimary } from "./primary.ts";
 import { createAdmin } from "./readiness.ts";
 
+/** @returns the exit code, when the process has to end or will never be ready */
+const serve = (
+  { ready }: ServingProcess,
+  ended: Promise<number>,
+  onReady: () => void,
+  log: OriginLog,
+): Promise<number> => {
+  const failed = ready.then(onReady).then(
+    () => ended,
+    (error: unknown) => {
+      log.fatal({ err: error }, "the origin cannot run");
+      return EXIT.failure;
+    },
+  );
+  return Promise.race([ended, failed]);
+};
+
 const runSingle = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   const { log } = processLog;
   const { host, adminPort } = configuration.server;
-  const stopped = firstStopSignal(log);
-  const uncaught = firstUncaught(log);
+  const ended = firstEnd(log, ["SIGTERM", "SIGINT"], () => undefined);
   const serving = await startServer(configuration, processLog);
   const totals = createTotals(configuration.observability);
   const metrics = async () => totals.text(new Map([[0, await serving.metrics()]]));
   const admin = await listen(createAdmin(serving, metrics).fetch, { host, port: adminPort });
   log.info({ port: serving.port, adminPort: admin.port }, "listening");
-  const code = await Promise.race([
-    stopped.then(() => EXIT.stopped),
-    uncaught.then(() => EXIT.failure),
-    startupFailure(serving.ready, () => log.info("ready"), log),
-  ]);
+  const code = await serve(serving, ended, () => log.info("ready"), log);
   log.info("draining");
   await serving.drain();
   await admin.close(0);
@@ -48,29 +61,18 @@ const runWorker = async (configuration: OriginConfiguration, processLog: Process
   const { log } = processLog;
   // A terminal's Ctrl-C reaches every process of its group; the primary decides.
   process.on("SIGINT", () => undefined);
-  const stopped = new Promise<void>((resolve) => process.on("SIGTERM", () => resolve()));
-  const uncaught = firstUncaught(log);
-  const ipc = createIpc(
-    (message) => {
-      // Without a primary there is no channel.
-      if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
-    },
-    {
-      report: () => serving.report(),
-      metrics: () => serving.metrics(),
-      /** Another worker has written; the response confirms that nothing older is served. */
-      invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
-    },
-  );
-  process.on("message", ipc.receive);
-  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
-    await ipc.call("invalidate", tags, CALL_TIMEOUT_MS);
+  // A signal to the whole group comes twice, the second time from the primary.
+  const ended = firstEnd(log, ["SIGTERM"]);
+  const call = createIpc(process, {
+    report: () => serving.report(),
+    metrics: () => serving.metrics(),
+    /** Another worker has written; the response confirms that nothing older is served. */
+    invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
   });
-  const code = await Promise.race([
-    stopped.then(() => EXIT.stopped),
-    uncaught.then(() => EXIT.failure),
-    startupFailure(serving.ready, () => void ipc.call("ready", undefined, CALL_TIMEOUT_MS), log),
-  ]);
+  const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
+    await call("invalidate", tags, CALL_TIMEOUT_MS);
+  });
+  const code = await serve(serving, ended, () => void call("ready", undefined, CALL_TIMEOUT_MS), log);
   await serving.drain(code === EXIT.stopped);
   return code;
 };
@@ -79,6 +81,6 @@ const runWorker = async (configuration: OriginConfiguration, processLog: Process
 export const runOrigin = (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   if (cluster.isWorker) return runWorker(configuration, processLog);
   return configuration.server.workers > 1
-    ? runPrimary(configuration, processLog)
+    ? runPrimary(configuration, processLog.log)
     : runSingle(configuration, processLog);
 };

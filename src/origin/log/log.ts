@@ -1,6 +1,7 @@
 /** The log: JSON lines on standard output. */
 import { trace } from "@opentelemetry/api";
 import { pino } from "pino";
+import { MASK } from "../../telemetry/logging/redact.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { LogOutput } from "./stdout.ts";
 
@@ -34,6 +35,8 @@ export const createLog = (level: string, service?: LogService, output?: LogOutpu
     level,
     base: base ?? null,
     messageKey: "message",
+    // An error of ioredis has its command: the arguments of AUTH are the password.
+    redact: { paths: ["err.command.args"], censor: MASK },
     mixin: traceFields,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },

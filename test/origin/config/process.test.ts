@@ -56,14 +56,6 @@ test("npm run config prints the values in force without secrets", async () => {
   expect(out).not.toMatch(/hunter2|AAAA/);
 });
 
-test("npm run config names a file that is not there, and exits 78", async () => {
-  const { err, code } = await run(config, { ...valid, CONFIG_FILE: join(folder, "none") });
-  expect(err).toBe(
-    `✗ configuration: 1 fault\n  the configuration file ${join(folder, "none")} (named by CONFIG_FILE) cannot be read: ENOENT: no such file or directory, open '${join(folder, "none")}'\n`,
-  );
-  expect(code).toBe(78);
-});
-
 test("npm run config -- --markdown needs no configuration", async () => {
   const { out, code } = await run([...config, "--markdown"], {});
   expect(out).toContain("| `cache.ttl` | `CACHE_TTL` | `5m` |");

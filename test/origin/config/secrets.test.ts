@@ -10,12 +10,11 @@ test.each([
   ["postgres://db.example/app?user=app&password=hunter2", "postgres://db.example/app?***"],
   ["rediss://:hunter2@redis.example:6379/0", "rediss://***@redis.example:6379/0"],
   ["https://redis.example", "https://redis.example"],
-  ["https://redis.example/base#hunter2", "https://redis.example/base"],
-  // The password `12/hunter2`, not percent-encoded, parses as a port and a path.
-  ["postgres://app:12/hunter2@db.example/app", "postgres://***"],
-  ["postgres://app:12#hunter2@db.example/app", "postgres://***"],
-  ["postgres://app:12?hunter2@db.example/app", "postgres://***"],
-  ["hunter2", "***"],
+  // Passwords that are not percent-encoded.
+  ["postgres://app:12/hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:12#hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:12?hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:hunter2@hunter2@db.example/app?sslmode=require", "postgres://***@db.example/app?***"],
 ])("%s is shown as %s", (url, shown) => {
   expect(maskUrl(url)).toBe(shown);
 });

@@ -1,15 +1,8 @@
 import { expect, test, vi } from "vitest";
-import { startJob } from "../../../src/origin/lifecycle/jobs.ts";
+import { logTransitions, startJob } from "../../../src/origin/lifecycle/jobs.ts";
+import { createLog } from "../../../src/origin/log/log.ts";
 
-test("a job runs immediately, and again after each run", async () => {
-  const runs = vi.fn(async () => undefined);
-  const job = startJob(runs, 1);
-  expect(runs).toHaveBeenCalledTimes(1);
-  await expect.poll(() => runs.mock.calls.length).toBeGreaterThan(2);
-  await job.stop();
-});
-
-test("runs never overlap", async () => {
+test("a job runs again after each run, and runs never overlap", async () => {
   let atOnce = 0;
   let most = 0;
   let runs = 0;
@@ -36,12 +29,6 @@ test("stopping waits for the current run and starts no other", async () => {
   run.resolve();
   await stopping;
   expect(work).toHaveBeenCalledTimes(1);
-});
-
-test("stopping ends the pause", async () => {
-  const job = startJob(async () => undefined, 1_000_000);
-  await new Promise((resolve) => setImmediate(resolve));
-  await job.stop();
 });
 
 const HOUR_MS = 3_600_000;
@@ -78,4 +65,18 @@ test("stopping aborts the signal of the current run", async () => {
   }, HOUR_MS);
   await begun.promise;
   await job.stop();
+});
+
+test("a failure is logged when it begins and when it ends, not each time", () => {
+  const log = createLog("silent");
+  const messages: string[] = [];
+  vi.spyOn(log, "warn").mockImplementation((_, message) => void messages.push(String(message)));
+  vi.spyOn(log, "info").mockImplementation((message) => void messages.push(String(message)));
+  const transitions = logTransitions("security events", "delivered", log);
+  transitions.succeeded();
+  transitions.failed(new Error("connection refused"));
+  transitions.failed(new Error("connection refused"));
+  transitions.succeeded();
+  transitions.succeeded();
+  expect(messages).toEqual(["security events cannot be delivered", "security events are delivered again"]);
 });

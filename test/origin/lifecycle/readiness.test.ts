@@ -51,14 +51,6 @@ describe("an origin", () => {
     await readiness.report();
     expect(ping).toHaveBeenCalledTimes(2);
   });
-
-  test("that drains reports it immediately", async () => {
-    const readiness = createReadiness({ database: up }, Date.now);
-    readiness.migrated();
-    await readiness.report();
-    readiness.drain();
-    expect(await readiness.report()).toMatchObject({ ready: false, draining: true });
-  });
 });
 
 describe("a probe", () => {

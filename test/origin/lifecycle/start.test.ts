@@ -94,7 +94,7 @@ test("workers share one free port if none is configured, and the log contains it
 test("if the primary is killed, its workers end", async () => {
   const origin = run({ environment: { WORKERS: "2" } });
   await origin.addresses();
-  await expect.poll(() => pidsOf(origin).length, { timeout: 10_000 }).toBe(2);
+  await expect.poll(() => pidsOf(origin).length, { timeout: 25_000 }).toBe(2);
   const pids = pidsOf(origin);
   process.kill(origin.pid, "SIGKILL");
   expect(await exitOf(origin)).toEqual({ code: null, signal: "SIGKILL" });
@@ -124,7 +124,7 @@ test.each([
   const origin = run({
     environment: { WORKERS: "2", NODE_OPTIONS: `${faultsOption} ${option}` },
   });
-  await expect.poll(() => origin.all("heap").length, { timeout: 10_000 }).toBe(3);
+  await expect.poll(() => origin.all("heap").length, { timeout: 25_000 }).toBe(3);
   const [whole, ...parts] = origin.all("heap").map(({ heapMiB }) => Number(heapMiB));
   expect(parts).toEqual([Math.floor((whole ?? 0) / 2), Math.floor((whole ?? 0) / 2)]);
 });

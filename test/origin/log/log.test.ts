@@ -61,4 +61,11 @@ describe("a line of the log", () => {
       },
     ]);
   });
+
+  test("of an error of Redis has no arguments of its command", () => {
+    const { log, said } = logging();
+    const command = { name: "auth", args: ["hunter2"] };
+    log.warn({ err: Object.assign(new Error("WRONGPASS"), { command }) }, "connection to Redis failed");
+    expect(said()).toMatchObject([{ err: { message: "WRONGPASS", command: { name: "auth", args: "***" } } }]);
+  });
 });

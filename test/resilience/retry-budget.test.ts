@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createRetryBudget, type RetryBudget } from "../../src/resilience/retry-budget.ts";
+import { createRetryBudget, type RetryBudget } from "../../src/resilience/retries.ts";
 
 const START_MS = 1_800_000_000_000;
 

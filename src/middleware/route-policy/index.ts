@@ -5,8 +5,7 @@ import type { Cors } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
-import { type RejectionVariables, reject } from "../problems/index.ts";
-import { securityHeaders, setHeaders } from "../problems/problem-response.ts";
+import { type RejectionVariables, reject, securityHeaders, setHeaders } from "../problems/index.ts";
 import type { ScreeningVariables } from "../screening/index.ts";
 import type { RouteEntry, RouteTable } from "./route-table.ts";
 

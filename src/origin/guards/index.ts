@@ -8,12 +8,10 @@ import type { Routes } from "../../contract/route.ts";
 import { type GuardDeps, guards } from "../../middleware/guards.ts";
 import type { Log } from "../../middleware/problems/index.ts";
 import { createRateLimiter } from "../../middleware/rate-limit/limiter.ts";
-import type { HeaderFields } from "../../middleware/screening/headers.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { PostgresPool } from "../db/postgres.ts";
 import type { OriginLog } from "../log/log.ts";
-import type { OriginContext } from "../middleware/context.ts";
 import type { SecurityEvents } from "../outbox/security-events.ts";
 import type { RedisStore } from "../redis/store.ts";
 import { limitStoreOf, originBlocklistSource, originKeyLookup } from "./stores.ts";
@@ -32,16 +30,6 @@ export interface OriginGuardsDeps {
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
-
-/** As they arrived, each by itself: `Headers` has joined some of them. */
-const headerFields = (c: OriginContext): HeaderFields => {
-  const raw = c.env?.incoming?.rawHeaders;
-  if (raw === undefined) return c.req.raw.headers;
-  return Array.from({ length: raw.length / 2 }, (_, index): [string, string] => [
-    raw[2 * index] ?? "",
-    raw[2 * index + 1] ?? "",
-  ]);
-};
 
 /** What Redis itself refused: it is up. By the names that its drivers give such an error. */
 const isRefusal = (error: unknown): boolean =>
@@ -72,7 +60,6 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
       judge: (error) => (isRefusal(error) ? "success" : "failure"),
       now,
     }),
-    headerFields,
     recordEvent: (occurrence) => securityEvents.record(occurrence),
     observe: deps.observe,
     log,

@@ -1,7 +1,7 @@
 /** The process that stands in for an origin, and for an issuer of tokens: HOST, PORT, KEYS, KEY_SET. */
 import { createServer } from "node:http";
 import { EDGE_PATH, internalHeaders } from "../../../src/contract/internal-headers.ts";
-import { securityHeaders } from "../../../src/middleware/problems/problem-response.ts";
+import { securityHeaders } from "../../../src/middleware/problems/index.ts";
 import { ANSWER, KEY_SET_PATH } from "./answer.ts";
 
 /** Longer than workerd keeps its connections. */

@@ -54,7 +54,7 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
       const known = limits.get(cost) ?? [limitOf(rule, onStoreFailure, cost)];
       limits.set(cost, known);
       const wasOpen = breaker.state === "open";
-      const verdict = limiter.check(known, { address: "203.0.113.1", principal: key }, work.add);
+      const verdict = limiter.check(known, { network: "203.0.113.1", principal: key }, work.add);
       // A probe has closed it by half by now.
       const isStoreGivenUp = wasOpen && breaker.state === "open";
       return said(await verdict, isStoreGivenUp);

@@ -3,8 +3,13 @@
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
 import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
-import { LatencyHistogram, type Plan, planHedge, planRetry } from "../../../src/resilience/hedging.ts";
-import { createRetryBudget } from "../../../src/resilience/retry-budget.ts";
+import {
+  createRetryBudget,
+  LatencyHistogram,
+  type Plan,
+  planHedge,
+  planRetry,
+} from "../../../src/resilience/retries.ts";
 import type { Job } from "./simulated-origin.ts";
 import type { Timeline } from "./timeline.ts";
 

@@ -1,10 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ProblemCode, problem, problemTypes, problemTypeUri } from "../../../src/contract/problem.ts";
-import {
-  problemDetails,
-  problemResponse,
-  securityHeaders,
-} from "../../../src/middleware/problems/problem-response.ts";
+import { problemDetails, problemResponse, securityHeaders } from "../../../src/middleware/problems/index.ts";
 
 const REQUEST_ID = "01900000-0000-7000-8000-000000000001";
 const isCode = (code: string): code is ProblemCode => code in problemTypes;

@@ -5,7 +5,7 @@ import type { RequestCheck, Step } from "../../../src/middleware/rate-limit/requ
 import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
-const BOB = { address: "192.0.2.2", principal: "bob" };
+const BOB = { network: "192.0.2.2", principal: "bob" };
 const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
 
 const refillOf = (step: Step): Refill => {
@@ -477,63 +477,6 @@ describe("concurrent requests", () => {
   });
 });
 
-describe("a prefetch", () => {
-  const prefetched = (scene: Scene, limit = large): Refill => {
-    const refill = scene.limiter.prefetch([limit], ALICE);
-    if (refill === undefined) throw new Error("expected a refill");
-    return refill;
-  };
-
-  test("serves the request from the lease", () => {
-    const scene = new Scene();
-    scene.answer(prefetched(scene));
-    expect(scene.result(large).mode).toBe("lease");
-    expect(scene.store.trips).toBe(1);
-  });
-
-  test("is awaited by the request if it is pending", () => {
-    const scene = new Scene();
-    const refill = prefetched(scene);
-    const check = scene.limiter.begin([large], ALICE);
-    expect(check.next().kind).toBe("wait");
-    scene.answer(refill);
-    expect(verdictOf(check.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
-    expect(scene.store.trips).toBe(1);
-  });
-
-  test("takes at least the tokens that the request costs", () => {
-    const scene = new Scene();
-    const dear = { ...large, cost: 7 };
-    scene.answer(prefetched(scene, dear));
-    expect(scene.result(dear).mode).toBe("lease");
-  });
-
-  test("can be denied, and the request is then denied without a round trip", () => {
-    const scene = new Scene();
-    const scarce = limitOf({ capacity: 1, refillPerSecond: 0.001 });
-    const other = new Scene({}, scene.store);
-    other.request(scarce);
-    scene.answer(prefetched(scene, scarce));
-    expect(scene.result(scarce)).toMatchObject({ mode: "remembered", outcome: "limited" });
-    expect(scene.store.trips).toBe(2);
-  });
-
-  test("is skipped if there is a lease, a pending refill, or a denial", () => {
-    const scene = new Scene();
-    const refill = prefetched(scene);
-    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
-    scene.answer(refill);
-    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
-    const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
-    scene.request(scarce);
-    expect(scene.limiter.prefetch([scarce], ALICE)).toBeUndefined();
-  });
-
-  test("is skipped for a strict limit", () => {
-    expect(new Scene().limiter.prefetch([{ ...large, strict: true }], ALICE)).toBeUndefined();
-  });
-});
-
 describe("the isolate's clock", () => {
   test("that is set back ends every lease", () => {
     const scene = new Scene();
@@ -582,7 +525,7 @@ describe("the isolate's memory", () => {
     const limit = limitOf({ onStoreFailure: "local" });
     for (let client = 0; client < MAX_BUCKETS + 1_000; client += 1) {
       scene.isStoreThere = client % 2 === 0;
-      scene.request(limit, { address: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
+      scene.request(limit, { network: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
     }
     expect(scene.limiter.size).toBeLessThanOrEqual(MAX_BUCKETS);
   });

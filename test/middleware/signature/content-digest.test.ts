@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { contentDigest } from "../../../src/middleware/signature/covered-components.ts";
+import { contentDigest } from "../../../src/middleware/signature/sign.ts";
 
 test.each([
   ["RFC 9530 Appendix B.1", '{"hello": "world"}\n', "RK/0qy18MlBSVnWgjwz6lZEWjP/lF5HF9bvEF8FabDg="],

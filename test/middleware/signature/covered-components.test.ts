@@ -4,7 +4,7 @@ import {
   innerList,
   REQUIRED_FIELDS,
   signatureBase,
-} from "../../../src/middleware/signature/covered-components.ts";
+} from "../../../src/middleware/signature/sign.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 
 const target = { method: "GET", authority: "origin.test:8080", path: "/v1/orders", query: "?limit=2" };

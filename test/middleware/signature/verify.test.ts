@@ -6,7 +6,7 @@ import {
   coveredFieldsWith,
   LIFETIME_S,
   REQUIRED_FIELDS,
-} from "../../../src/middleware/signature/covered-components.ts";
+} from "../../../src/middleware/signature/sign.ts";
 import { CLOCK_SKEW_S, type Refusal } from "../../../src/middleware/signature/verify.ts";
 import { coveredFields, type Fields, NOW_MS, signed, target, testKey, verifierOf } from "./signed-request.ts";
 

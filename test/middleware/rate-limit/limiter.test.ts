@@ -2,7 +2,6 @@ import { describe, expect, test } from "vitest";
 import { MAX_BUCKETS } from "../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../src/middleware/rate-limit/refill.ts";
 import type { RequestCheck, Step } from "../../../src/middleware/rate-limit/request-check.ts";
-import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
 const BOB = { network: "192.0.2.2", principal: "bob" };
@@ -349,13 +348,6 @@ describe("concurrent requests", () => {
     expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
   });
 
-  test("call the store themselves if the request that refills for them has died", () => {
-    const scene = afterTrips(5);
-    const { follower } = waiting(scene);
-    scene.wait(60);
-    expect(follower.next().kind).toBe("refill");
-  });
-
   test("wait no longer than the deadline for a refill that never ends", () => {
     const scene = new Scene({ deadlineMs: 150 });
     const { follower } = waiting(scene);
@@ -379,52 +371,6 @@ describe("concurrent requests", () => {
     expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
   });
 
-  test("are all admitted if the bucket is full, whatever the duration of round trips", () => {
-    for (const tripMs of [5, 40, 80, 120])
-      for (const [requests, capacity] of [
-        [2, 10],
-        [10, 10],
-        [10, 20],
-        [100, 100],
-        [1_000, 1_500],
-        [3_000, 100_000],
-      ] as const) {
-        const limit = limitOf({ capacity, refillPerSecond: 1 });
-        const arrivals = Array.from({ length: requests }, (_, index) => ({
-          atMs: (index * 20) / requests,
-          client: "192.0.2.1",
-          isolate: 0,
-        }));
-        const { logs, unavailable, trips } = simulate({
-          seed: 1,
-          isolates: 1,
-          limits: [limit],
-          arrivals,
-          faults: { wayMs: () => tripMs / 2 },
-        });
-        const [log] = logs.values();
-        expect({ tripMs, requests, admitted: log?.admitted, unavailable }).toEqual({
-          tripMs,
-          requests,
-          admitted: requests,
-          unavailable: 0,
-        });
-        expect(trips).toBeLessThanOrEqual(Math.max(capacity / 8 < 2 ? requests : 0, 30));
-      }
-  });
-
-  test("do not wait for a refill that a limit of another route may reject", () => {
-    const scene = new Scene();
-    const [account, orders] = [
-      limitOf({ name: "account", capacity: 500 }),
-      limitOf({ name: "orders", capacity: 1, refillPerSecond: 0.001 }),
-    ];
-    new Scene({}, scene.store).request(orders);
-    const leader = scene.limiter.begin([account, orders], ALICE);
-    expect(leader.next().kind).toBe("refill");
-    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("refill");
-  });
-
   test("send one refill, not one each, if a round trip is late", () => {
     const scene = afterTrips(5);
     const begun = Array.from({ length: 60 }, () => begin(scene));
@@ -443,12 +389,6 @@ describe("concurrent requests", () => {
     ]);
     const refill = refillOf(follower.next());
     expect(refill).toMatchObject({ timeoutMs: 80, isHurried: true });
-  });
-
-  test("call the store themselves if a wait in vain would leave no time to do so", () => {
-    const scene = afterTrips(120);
-    const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
-    expect(steps).toEqual(Array(5).fill("refill"));
   });
 });
 

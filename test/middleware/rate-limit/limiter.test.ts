@@ -348,6 +348,13 @@ describe("concurrent requests", () => {
     expect(verdictOf(follower.next()).results[0]?.mode).toBe("closed");
   });
 
+  test("call the store themselves if the request that refills for them has died", () => {
+    const scene = afterTrips(5);
+    const { follower } = waiting(scene);
+    scene.wait(60);
+    expect(follower.next().kind).toBe("refill");
+  });
+
   test("wait no longer than the deadline for a refill that never ends", () => {
     const scene = new Scene({ deadlineMs: 150 });
     const { follower } = waiting(scene);
@@ -389,6 +396,12 @@ describe("concurrent requests", () => {
     ]);
     const refill = refillOf(follower.next());
     expect(refill).toMatchObject({ timeoutMs: 80, isHurried: true });
+  });
+
+  test("call the store themselves if a wait in vain would leave no time to do so", () => {
+    const scene = afterTrips(120);
+    const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
+    expect(steps).toEqual(Array(5).fill("refill"));
   });
 });
 

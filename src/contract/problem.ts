@@ -24,7 +24,6 @@ export const platformProblems = {
   idempotency_key_reused: { status: 422, title: "This Idempotency-Key belongs to another request" },
   precondition_required: { status: 428, title: "The request must name the version it changes" },
   rate_limited: { status: 429, title: "There were too many requests" },
-  header_fields_too_large: { status: 431, title: "The request's header fields are too many or too large" },
   internal: { status: 500, title: "The request failed" },
   bad_gateway: { status: 502, title: "The origin gave no usable answer" },
   unavailable: { status: 503, title: "The service is not available at the moment" },

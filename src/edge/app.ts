@@ -6,7 +6,7 @@ import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import { context } from "../middleware/context/index.ts";
 import { guards } from "../middleware/guards.ts";
 import { type Log, problems } from "../middleware/problems/index.ts";
-import { coveredFieldsWith } from "../middleware/signature/covered-components.ts";
+import { coveredFieldsWith } from "../middleware/signature/sign.ts";
 import { requestIdOf } from "../telemetry/trace-context.ts";
 import { createRedisBreaker } from "./breakers.ts";
 import { type EdgeConfig, originBreaker } from "./config.ts";

@@ -2,8 +2,7 @@
 import "./telemetry/global.ts";
 import routes from "breakwater-edge-routes";
 import { problem } from "../contract/problem.ts";
-import type { Log } from "../middleware/problems/index.ts";
-import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { type Log, problemResponse } from "../middleware/problems/index.ts";
 import { collectorAddress } from "../telemetry/collector.ts";
 import { logLine } from "../telemetry/logging/log-line.ts";
 import { createEdge } from "./app.ts";

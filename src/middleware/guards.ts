@@ -1,5 +1,5 @@
 /** The guards, in the order in which a request meets them. Both tiers mount this list. */
-import type { Context, MiddlewareHandler } from "hono";
+import type { MiddlewareHandler } from "hono";
 import type { EdgeRoutes } from "../contract/edge-manifest.ts";
 import type { Occurrence } from "../security-events/event.ts";
 import { type ApiKeysDeps, apiKeys } from "./auth/api-keys.ts";
@@ -15,7 +15,6 @@ import type { Log } from "./problems/index.ts";
 import { type LimitEvent, type RateLimiter, rateLimit, routeLimits } from "./rate-limit/index.ts";
 import { routePolicy } from "./route-policy/index.ts";
 import { compileRoutes } from "./route-policy/route-table.ts";
-import type { HeaderFields } from "./screening/headers.ts";
 import { screening } from "./screening/index.ts";
 import { securityReport } from "./security-report.ts";
 
@@ -29,8 +28,6 @@ export interface GuardDeps {
   /** Fetches the issuer's keys. */
   readonly fetch: typeof globalThis.fetch;
   readonly limiter: RateLimiter;
-  /** @default header fields are not screened */
-  readonly headerFields?: ((c: Context) => HeaderFields) | undefined;
   readonly recordEvent: (occurrence: Occurrence) => void;
   readonly observe: (event: LimitEvent) => void;
   readonly log: Log;
@@ -56,11 +53,11 @@ export const guards = (deps: GuardDeps): readonly MiddlewareHandler[] => {
     now,
     log,
   });
-  const keys = apiKeys({ lookup: deps.lookUpKey, now, prefetch: { limiter, limits } });
+  const keys = apiKeys({ lookup: deps.lookUpKey, now });
 
   return new Pipeline<ContextVariables>()
     .use(blocklist({ snapshot, report, now }))
-    .use(screening({ routes, report, headerFields: deps.headerFields }))
+    .use(screening({ routes, report }))
     .use(routePolicy({ routes, now }))
     .use(auth({ apiKeys: keys, tokens, report }))
     .use(rateLimit({ limiter, limits, report, observe, log, now }))

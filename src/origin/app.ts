@@ -7,7 +7,7 @@ import { EDGE_PATH } from "../contract/internal-headers.ts";
 import { problem } from "../contract/problem.ts";
 import type { Route } from "../contract/route.ts";
 import { context } from "../middleware/context/index.ts";
-import { problemResponse } from "../middleware/problems/problem-response.ts";
+import { problemResponse } from "../middleware/problems/index.ts";
 import { isCacheable } from "../middleware/response-cache/cacheable.ts";
 import type { ResponseCache } from "../middleware/response-cache/index.ts";
 import { mostLiteralFirst } from "../middleware/route-policy/route-table.ts";

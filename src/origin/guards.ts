@@ -17,7 +17,6 @@ import { type GuardDeps, guards } from "../middleware/guards.ts";
 import type { Log } from "../middleware/problems/index.ts";
 import { createRedisLimitStore, type LimitStore } from "../middleware/rate-limit/limit-store.ts";
 import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
-import type { HeaderFields } from "../middleware/screening/headers.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { compiledBlocklist } from "./admin/blocklist/store.ts";
 import { findKey } from "./admin/keys.ts";
@@ -43,16 +42,6 @@ export interface OriginGuardsDeps {
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
-
-/** As they arrived, each by itself: `Headers` has joined some of them. */
-const headerFields = (c: OriginContext): HeaderFields => {
-  const raw = c.env?.incoming?.rawHeaders;
-  if (raw === undefined) return c.req.raw.headers;
-  return Array.from({ length: raw.length / 2 }, (_, index): [string, string] => [
-    raw[2 * index] ?? "",
-    raw[2 * index + 1] ?? "",
-  ]);
-};
 
 /** What Redis itself refused: it is up. By the names that its drivers give such an error. */
 const isRefusal = (error: unknown): boolean =>
@@ -133,7 +122,6 @@ export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler
       judge: (error) => (isRefusal(error) ? "success" : "failure"),
       now,
     }),
-    headerFields,
     recordEvent: (occurrence) => securityEvents.record(occurrence),
     observe: deps.observe,
     log,

@@ -5,7 +5,7 @@ import type { Policy } from "../contract/policy.ts";
 import { isProblem, type Problem, type ProblemCode } from "../contract/problem.ts";
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Identity, Principal } from "../middleware/auth/principal.ts";
-import { problemResponse, securityHeaders } from "../middleware/problems/problem-response.ts";
+import { problemResponse, securityHeaders } from "../middleware/problems/index.ts";
 import type { TextResponse } from "../middleware/response-cache/entry.ts";
 import { writtenTag } from "../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "./app.ts";

@@ -9,7 +9,7 @@ import { usedBytes } from "../support/heap.ts";
 const MOST_BYTES = 40_000_000;
 
 const clientOf = (index: number): LimitedClient => ({
-  address: `2001:db8:${(index >> 16).toString(16)}:${(index & 0xffff).toString(16)}::1`,
+  network: `2001:db8:${(index >> 16).toString(16)}:${(index & 0xffff).toString(16)}::1`,
   principal: `principal-${index}`,
 });
 

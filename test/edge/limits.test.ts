@@ -213,30 +213,6 @@ describe("a principal", () => {
     expect(told.headers.get("ratelimit-policy")).toBe('"reads";q=5;w=500');
   });
 
-  test("is asked for on one way with what an address may do", async () => {
-    const limits = [limitOf({ capacity: 100 }), limitOf({ name: "own", per: "principal", capacity: 100 })];
-    const client = clientOf(bridge.url, 5_000);
-    const asked: string[] = [];
-    const scripted = Promise.withResolvers<void>();
-    const edge = start(
-      scoped(limits),
-      {},
-      {
-        redis: async (...parts) => {
-          asked.push(String(parts[0]));
-          // The key is not found before its address's limit has been answered.
-          if (parts[0] === "HMGET") await scripted.promise;
-          const reply = await client(...parts);
-          if (parts[0] === "EVALSHA" || parts[0] === "EVAL") scripted.resolve();
-          return reply;
-        },
-      },
-    );
-    expect((await edge.ask({ authorization })).status).toBe(200);
-    expect(asked.slice(0, 2).sort()).toEqual(["EVALSHA", "HMGET"]);
-    expect(edge.events.map(({ result }) => result.mode)).toEqual(["lease", "store"]);
-  });
-
   test("who may know it is told what gave each verdict", async () => {
     const limits = [limitOf({ per: "principal" }), limitOf({ name: "all", strict: true, dryRun: true })];
     const edge = start(scoped(limits));

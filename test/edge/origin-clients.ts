@@ -7,7 +7,7 @@ import {
   type OriginClientOptions,
   type OriginResponse,
 } from "../../src/edge/upstream/client.ts";
-import type { RetryMode } from "../../src/resilience/hedging.ts";
+import type { RetryMode } from "../../src/resilience/retries.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { ours, type Upstream } from "./upstreams.ts";
 

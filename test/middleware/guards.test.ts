@@ -82,7 +82,6 @@ const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
           steps.push("limits");
           return { isAdmitted, results: [{ ...result, outcome: isAdmitted ? "passed" : "limited" }] };
         },
-        prefetch: () => void steps.push("prefetch limits"),
       },
       recordEvent: ({ type }) => void steps.push(`report ${type}`),
       observe: () => undefined,
@@ -124,7 +123,7 @@ describe("a request", () => {
     const { send, steps } = startApp();
     const { passed, response, variables } = await send({ ...valid, text: '"a"' });
     expect(passed).toBe(true);
-    expect(steps).toEqual(["blocklist", "prefetch limits", "key", "limits", "body"]);
+    expect(steps).toEqual(["blocklist", "key", "limits", "body"]);
     expect(variables).not.toHaveProperty("rejectedBy");
     expect(variables.identity).toMatchObject({ auth: "api-key", principal: { id: "bob" } });
     expect(variables.body).toEqual(new TextEncoder().encode('"a"'));
@@ -165,7 +164,7 @@ describe("a request", () => {
       { ...valid, headers: wrong },
       "unauthenticated",
       "authentication",
-      ["blocklist", "prefetch limits", "key", "report auth_failure"],
+      ["blocklist", "key", "report auth_failure"],
     ],
     [
       "with an invalid token costs neither a limit nor a key look-up",
@@ -179,7 +178,7 @@ describe("a request", () => {
       { ...valid, headers: { ...valid.headers, "content-type": "text/plain" } },
       "rate_limited",
       "limit",
-      ["blocklist", "prefetch limits", "key", "limits", "report rate_limit_exceeded"],
+      ["blocklist", "key", "limits", "report rate_limit_exceeded"],
     ],
   ])("%s", async (_, options, code, guard, expected) => {
     const { send, steps } = startApp({}, false);
@@ -197,7 +196,7 @@ describe("a request", () => {
     const { problem, variables } = await send({ ...valid, headers, text: '"a"' });
     expect(problem).toMatchObject({ code: "unsupported_media_type" });
     expect(variables.rejectedBy).toBe("body");
-    expect(steps).toEqual(["blocklist", "prefetch limits", "key", "limits"]);
+    expect(steps).toEqual(["blocklist", "key", "limits"]);
   });
 
   test("over its limit gets 429 with the RateLimit fields", async () => {
@@ -220,7 +219,7 @@ describe("a request", () => {
   test("of any client passes if there is no blocklist", async () => {
     const { send, steps } = startApp({ loadBlocklist: undefined });
     expect((await send({ ...valid, client: BLOCKED })).passed).toBe(true);
-    expect(steps).toEqual(["prefetch limits", "key", "limits"]);
+    expect(steps).toEqual(["key", "limits"]);
   });
 
   test("with a token is checked as one with a key if no issuer is configured", async () => {
@@ -242,10 +241,10 @@ describe("a request", () => {
     });
     const sending = send({ ...valid, text: '"a"' });
     await looking.promise;
-    expect(steps).toEqual(["blocklist", "prefetch limits"]);
+    expect(steps).toEqual(["blocklist"]);
     found.resolve({ kind: "unknown" });
     expect((await sending).passed).toBe(false);
-    expect(steps).toEqual(["blocklist", "prefetch limits", "report auth_failure"]);
+    expect(steps).toEqual(["blocklist", "report auth_failure"]);
   });
 
   test("of a client that is known passes synchronously", async () => {

@@ -30,7 +30,7 @@ const screeningGuard = screening({ routes, report: ignore });
 const routeGuard = routePolicy({ routes, now });
 const authGuard = auth({ apiKeys: () => UNAVAILABLE, tokens: undefined, report: ignore });
 const limitGuard = rateLimit({
-  limiter: { check: () => ({ isAdmitted: true, results: [] }), prefetch: ignore },
+  limiter: { check: () => ({ isAdmitted: true, results: [] }) },
   limits: routeLimits("enforce"),
   report: ignore,
   observe: ignore,

@@ -7,8 +7,7 @@ import { GUARD_NAMES } from "../../src/middleware/guards.ts";
 import { CACHE_OUTCOMES } from "../../src/middleware/response-cache/respond.ts";
 import { DELIVERY_OUTCOMES, DROP_PLACES } from "../../src/origin/outbox/event-metrics.ts";
 import { SINK_NAMES } from "../../src/origin/outbox/sinks.ts";
-import { SHED_REASONS } from "../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import { PRIORITIES } from "../../src/resilience/concurrency-limit/priority-queue.ts";
+import { PRIORITIES, SHED_REASONS } from "../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import { EVENT_TYPES } from "../../src/security-events/event.ts";
 
 export interface KnownMetric {

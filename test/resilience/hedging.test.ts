@@ -8,7 +8,7 @@ import {
   planRetry,
   type RetryMode,
   retryModeOf,
-} from "../../src/resilience/hedging.ts";
+} from "../../src/resilience/retries.ts";
 
 const UPDATE_EVERY = 8;
 const MAX_MS = 2 ** 19;

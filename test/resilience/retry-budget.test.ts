@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createRetryBudget, type RetryBudget } from "../../src/resilience/retry-budget.ts";
+import { createRetryBudget, type RetryBudget } from "../../src/resilience/retries.ts";
 
 const START_MS = 1_800_000_000_000;
 
@@ -19,10 +19,6 @@ test("the initial balance can be withdrawn, and no more", () => {
   expect(withdrawAll(createRetryBudget({ ratio: 0.25, max: 10, initial: 3 }))).toBe(3);
 });
 
-test("the initial balance defaults to the maximum", () => {
-  expect(withdrawAll(createRetryBudget({ ratio: 0.25, max: 10 }))).toBe(10);
-});
-
 test("each request deposits a fraction, and only whole retries can be withdrawn", () => {
   const budget = createRetryBudget({ ratio: 0.25, max: 10, initial: 0 });
   deposit(budget, 3);
@@ -39,19 +35,6 @@ test("each second deposits a fraction without any requests, and a failed withdra
   expect(budget.withdraw(START_MS + 1_000)).toBe(false);
   expect(budget.withdraw(START_MS + 2_000)).toBe(true);
   expect(withdrawAll(budget, START_MS + 8_000)).toBe(3);
-});
-
-test("by default, time deposits nothing", () => {
-  const budget = createRetryBudget({ ratio: 0.25, max: 10, initial: 1 });
-  expect(withdrawAll(budget)).toBe(1);
-  expect(withdrawAll(budget, START_MS + 3_600_000)).toBe(0);
-});
-
-test("the balance never exceeds the maximum", () => {
-  const budget = createRetryBudget({ ratio: 1, perSecond: 1, max: 4, initial: 1 });
-  expect(withdrawAll(budget)).toBe(1);
-  deposit(budget, 100);
-  expect(withdrawAll(budget, START_MS + 3_600_000)).toBe(4);
 });
 
 test("a refund can be withdrawn again", () => {

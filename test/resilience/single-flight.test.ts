@@ -65,10 +65,3 @@ test("in any order of calls, a key has one holder at a time, and memory is bound
     }),
   );
 });
-
-test("beyond the maximum number of leases, the oldest one is forgotten", () => {
-  const flight = new SingleFlight(1_000, 2);
-  for (const key of ["a", "b", "c"]) flight.acquire(key, 0);
-  expect(flight.acquire("a", 1)).toBeDefined();
-  expect(flight.size).toBe(2);
-});

@@ -2,10 +2,9 @@
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { toBase64Url } from "../../lib/encoding.ts";
 import type { Identity } from "../../middleware/auth/principal.ts";
-import { contentDigest, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../../middleware/signature/not-executed.ts";
-import { signRequest } from "../../middleware/signature/sign.ts";
+import { contentDigest, LIFETIME_S, signRequest } from "../../middleware/signature/sign.ts";
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../../telemetry/trace-context.ts";

@@ -2,8 +2,8 @@
 import type { Context } from "hono";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
-import { problemResponse } from "../../middleware/problems/problem-response.ts";
-import { retryModeOf } from "../../resilience/hedging.ts";
+import { problemResponse } from "../../middleware/problems/index.ts";
+import { retryModeOf } from "../../resilience/retries.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { OriginClient, OriginResponse } from "./client.ts";
 

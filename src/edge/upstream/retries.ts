@@ -10,8 +10,8 @@ import {
   type Plan,
   planHedge,
   planRetry,
-} from "../../resilience/hedging.ts";
-import type { RetryBudget } from "../../resilience/retry-budget.ts";
+  type RetryBudget,
+} from "../../resilience/retries.ts";
 import type { OriginAddress } from "../config.ts";
 import { endAttemptSpan, startAttemptSpan } from "../telemetry/attempt-span.ts";
 import {

@@ -7,14 +7,12 @@ import { sha256 } from "@noble/hashes/sha2.js";
 import QuickLRU from "quick-lru";
 import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
 import { isJsonObject } from "../../lib/json-object.ts";
-import type { RateLimiter, RouteLimits } from "../rate-limit/index.ts";
 import {
   type AuthContext,
   type AuthResult,
   type CheckCredentials,
   MALFORMED,
   type Principal,
-  provenPrincipal,
   UNAVAILABLE,
 } from "./principal.ts";
 
@@ -120,11 +118,9 @@ export interface ApiKeysDeps {
   readonly lookup: KeyLookup;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Takes rate-limit tokens while a key is looked up, so that the two round trips overlap. */
-  readonly prefetch: { readonly limiter: RateLimiter; readonly limits: RouteLimits };
 }
 
-export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysDeps): CheckCredentials => {
+export const apiKeys = ({ lookup, now }: ApiKeysDeps): CheckCredentials => {
   const accepted = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
   const rejected = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
 
@@ -168,11 +164,6 @@ export const apiKeys = ({ lookup, now, prefetch: { limiter, limits } }: ApiKeysD
       c.get("waitUntil")(check(key, presented, c));
       return cached.result;
     }
-    const principal = provenPrincipal(last?.result)?.id;
-    const needed = limits(c.get("route").route.policy.limit).filter(
-      ({ per }) => per === "client" || principal !== undefined,
-    );
-    limiter.prefetch(needed, { address: c.get("client").name, principal }, c.get("waitUntil"));
     return check(key, presented, c);
   };
 };

@@ -11,7 +11,6 @@ import QuickLRU from "quick-lru";
 import { sleep } from "../../lib/async.ts";
 import { isJsonObject, type JsonObject } from "../../lib/json-object.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
-import { readBody } from "../body-limit/read-body.ts";
 import type { Log } from "../problems/index.ts";
 import { ANONYMOUS, type AuthResult, type CheckCredentials, readScopes, UNAVAILABLE } from "./principal.ts";
 
@@ -113,76 +112,57 @@ export interface JwtVerifierOptions {
 }
 
 const FETCH_TIMEOUT_MS = 3_000;
-const MAX_BYTES = 256 * 1024;
-/** From one fetch to the next. */
+/** From one fetch to the next; as long as there is no set, from a failed one to the next. */
 const COOLDOWN_MS = 60_000;
-/** From the first failed fetch to the next, doubled after every further one, until there is a set. */
-const FIRST_RETRY_MS = 1_000;
+const RETRY_MS = 1_000;
 /** Age at which the set is refreshed. */
 const MAX_AGE_MS = 600_000;
 const POLL_MS = 20;
 
 interface KeyFetch {
   readonly startedAtMs: number;
-  isOver: boolean;
-  document?: JsonObject;
+  outcome: "pending" | "failed" | JsonObject;
 }
 
 /**
- * The issuer's key set, fetched and cached by jose. Around jose's fetch:
- * - A fetch begins at most once per cooldown, even if fetches fail. jose's own cooldown counts successful ones only.
- * - Concurrent requests share one fetch by polling for its result, because Workers must not share promises between
- *   requests; jose starts a fetch per request there.
- * - An old set is refreshed in the background, and stays in use while the issuer is down.
+ * The issuer's key set, fetched and cached by jose. What jose alone does not hold, around its fetch:
+ * - A fetch begins at most once per cooldown, even if fetches fail: jose's own cooldown counts successful ones only.
+ * - Concurrent requests share one fetch by polling for its result: jose starts one per request in a Worker, where
+ *   requests must not share promises.
+ * - An old set is refreshed in the background, and stays in use while the issuer is down: jose's maximum age would end it.
  */
 const createIssuerKeys = (issuer: string, jwksUrl: string, { fetch, now, log }: JwtVerifierOptions) => {
   let last: KeyFetch | undefined;
-  let fetchedAtMs = 0;
-  let attempts = 0;
 
   /** False for a time in the future: the clock was set back. */
-  const isRecent = (atMs: number, ms: number): boolean => now() >= atMs && now() - atMs < ms;
+  const isRecent = (each: KeyFetch | undefined, ms: number): boolean =>
+    each !== undefined && now() >= each.startedAtMs && now() - each.startedAtMs < ms;
   /** A request that the platform ended leaves its fetch pending. */
-  const isPending = (each: KeyFetch): boolean => !each.isOver && isRecent(each.startedAtMs, FETCH_TIMEOUT_MS);
-
-  const isCoolingDown = (): boolean => {
-    const cooldownMs = keySet.fresh
-      ? COOLDOWN_MS
-      : Math.min(COOLDOWN_MS, FIRST_RETRY_MS * 2 ** (attempts - 1));
-    return last !== undefined && isRecent(last.startedAtMs, cooldownMs);
-  };
-
-  const fetchDocument = async (...[url, options]: Parameters<FetchImplementation>): Promise<JsonObject> => {
-    const response = await fetch(url, options);
-    const body = await readBody(response.body?.getReader() ?? null, MAX_BYTES, options.signal);
-    if (response.status !== 200) throw new Error(`the issuer responded ${response.status}`);
-    if (body.kind !== "read") throw new Error(`the issuer's response was ${body.kind}`);
-    const document: unknown = JSON.parse(new TextDecoder().decode(body.bytes));
-    if (!isJsonObject(document) || !Array.isArray(document["keys"]))
-      throw new Error("the issuer's response is not a key set");
-    return document;
-  };
+  const isPending = (each: KeyFetch | undefined): boolean =>
+    each?.outcome === "pending" && isRecent(each, FETCH_TIMEOUT_MS);
+  const isCoolingDown = (): boolean => isRecent(last, keySet.fresh ? COOLDOWN_MS : RETRY_MS);
 
   const fetchOnce: FetchImplementation = async (url, options) => {
     const other = last;
     if (other !== undefined && isPending(other)) {
       while (isPending(other)) await sleep(POLL_MS);
-      if (other.document === undefined) throw new Error("another request's fetch failed");
-      return Response.json(other.document);
+      if (typeof other.outcome === "string") throw new Error("another request's fetch failed");
+      return Response.json(other.outcome);
     }
     if (isCoolingDown()) throw new Error("the last fetch is too recent");
-    const current: KeyFetch = { startedAtMs: now(), isOver: false };
+    const current: KeyFetch = { startedAtMs: now(), outcome: "pending" };
     last = current;
-    attempts += 1;
     try {
-      current.document = await fetchDocument(url, options);
-      fetchedAtMs = current.startedAtMs;
-      return Response.json(current.document);
+      const response = await fetch(url, options);
+      if (response.status !== 200) throw new Error(`the issuer responded ${response.status}`);
+      const document: unknown = await response.json();
+      if (!isJsonObject(document) || !Array.isArray(document["keys"])) throw new Error("not a key set");
+      current.outcome = document;
+      return Response.json(document);
     } catch (error) {
+      current.outcome = "failed";
       log({ level: "warn", message: "cannot fetch the issuer's keys", issuer, error: String(error) });
       throw error;
-    } finally {
-      current.isOver = true;
     }
   };
 
@@ -197,7 +177,8 @@ const createIssuerKeys = (issuer: string, jwksUrl: string, { fetch, now, log }: 
     keySet,
     /** Starts a fetch of an old set. */
     refresh: (inBackground: (work: Promise<unknown>) => void): void => {
-      if (keySet.fresh && !isRecent(fetchedAtMs, MAX_AGE_MS) && !isCoolingDown())
+      const intervalMs = last?.outcome === "failed" ? COOLDOWN_MS : MAX_AGE_MS;
+      if (keySet.fresh && !isRecent(last, intervalMs) && !isPending(last))
         inBackground(keySet.reload().catch(() => undefined));
     },
   };

@@ -13,9 +13,8 @@ export interface Network extends ClientAddress {
 
 const BITS = { 4: 32, 6: 128 } as const;
 
-/** The prefix ::ffff:0:0/96 of IPv4-mapped addresses (RFC 4291 §2.5.5.2). */
+/** Length of the prefix ::ffff:0:0/96 of IPv4-mapped addresses (RFC 4291 §2.5.5.2). */
 const MAPPED_LENGTH = 96;
-const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
 
 const LENGTH = /^(?:0|[1-9]\d{0,2})$/;
 
@@ -29,25 +28,19 @@ const byteMask = (bits: number): number => (bits >= 8 ? 0xff : bits <= 0 ? 0 : (
  */
 export const networkOf = ({ family, bytes }: ClientAddress, length: number = BITS[family]): Network => ({
   family,
-  bytes: length === BITS[family] ? bytes : bytes.map((byte, index) => byte & byteMask(length - 8 * index)),
+  bytes: bytes.map((byte, index) => byte & byteMask(length - 8 * index)),
   length,
 });
 
-/** Undefined for anything but an address or a range. */
+/** Undefined for anything but an address or a range. A range of IPv4-mapped addresses is at most a /96. */
 export const parseNetwork = (text: string): Network | undefined => {
-  const slash = text.indexOf("/");
-  const address = parseAddress(slash === -1 ? text : text.slice(0, slash));
-  if (address === undefined || slash === -1) return address && networkOf(address);
-  const digits = text.slice(slash + 1);
-  if (!LENGTH.test(digits)) return undefined;
-  const length = Number(digits);
-  if (address.family === 6 || !text.includes(":"))
-    return length <= BITS[address.family] ? networkOf(address, length) : undefined;
-  // An IPv4-mapped address with the prefix length of IPv6.
-  if (length > BITS[6]) return undefined;
-  return length >= MAPPED_LENGTH
-    ? networkOf(address, length - MAPPED_LENGTH)
-    : networkOf({ family: 6, bytes: [...MAPPED, ...address.bytes] }, length);
+  const [host = "", digits, ...others] = text.split("/");
+  const address = parseAddress(host);
+  if (address === undefined || digits === undefined) return address && networkOf(address);
+  if (!LENGTH.test(digits) || others.length > 0) return undefined;
+  const isMapped = address.family === 4 && host.includes(":");
+  const length = Number(digits) - (isMapped ? MAPPED_LENGTH : 0);
+  return length >= 0 && length <= BITS[address.family] ? networkOf(address, length) : undefined;
 };
 
 /** The canonical form: `192.0.2.0/24`, without a prefix length for a single address. */
@@ -56,25 +49,10 @@ export const writeCidr = (network: Network): string => {
   return network.length === BITS[network.family] ? address : `${address}/${network.length}`;
 };
 
-/** The 32 bits of an address from this byte on. */
-export const wordAt = ({ bytes }: ClientAddress, at: number): number =>
-  (((bytes[at] ?? 0) << 24) |
-    ((bytes[at + 1] ?? 0) << 16) |
-    ((bytes[at + 2] ?? 0) << 8) |
-    (bytes[at + 3] ?? 0)) >>>
-  0;
-
-/** Whether two words have the same first `bits` bits. A shift by 32 would be a shift by 0. */
-export const isSamePrefix = (one: number, other: number, bits: number): boolean =>
-  bits <= 0 || (one ^ other) >>> (bits >= 32 ? 0 : 32 - bits) === 0;
-
 /** Whether two networks share an address: then one of them contains the other. */
 export const overlap = (a: Network, b: Network): boolean => {
-  if (a.family !== b.family) return false;
   const shared = Math.min(a.length, b.length);
-  for (let at = 0; 8 * at < shared; at += 4)
-    if (!isSamePrefix(wordAt(a, at), wordAt(b, at), shared - 8 * at)) return false;
-  return true;
+  return a.family === b.family && writeCidr(networkOf(a, shared)) === writeCidr(networkOf(b, shared));
 };
 
 /** Shorter prefixes are rejected as mistakes: a /8 is a 256th of all IPv4 addresses, a /16 a whole registry's IPv6. */

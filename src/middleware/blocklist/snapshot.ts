@@ -3,7 +3,7 @@
  * for it, and one after a pause. Requests share plain data: one loads the list, the others poll for it.
  */
 import { sleep } from "../../lib/async.ts";
-import { fromBase64 } from "../../lib/encoding.ts";
+import { fromBase64, toBase64 } from "../../lib/encoding.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
 import type { Log } from "../problems/index.ts";
 import type { Blocklist } from "./blocklist.ts";
@@ -135,22 +135,12 @@ const PART_LENGTH = (PART_BYTES / 3) * 4;
 /** More than the largest list needs. */
 const MAX_PARTS = 64;
 
-/** Encoded at a time: a call takes a limited number of arguments. A multiple of three, to avoid padding. */
-const CHUNK_BYTES = 3 * 4_096;
-
-const encode = (bytes: Uint8Array): string => {
-  let text = "";
-  for (let from = 0; from < bytes.byteLength; from += CHUNK_BYTES)
-    text += btoa(String.fromCharCode(...bytes.subarray(from, from + CHUNK_BYTES)));
-  return text;
-};
-
 /** The hash's fields, without the version. */
 export const writeParts = (bytes: Uint8Array): Record<string, string> => {
   const count = Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES));
   const fields: Record<string, string> = { [PARTS_FIELD]: String(count) };
   for (let index = 0; index < count; index += 1)
-    fields[index] = encode(bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES));
+    fields[index] = toBase64(bytes.subarray(index * PART_BYTES, (index + 1) * PART_BYTES));
   return fields;
 };
 

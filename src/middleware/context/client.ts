@@ -16,13 +16,15 @@ export interface ClientAddress {
 export interface Client {
   /** The canonical address, or `UNKNOWN_CLIENT`. */
   readonly name: string;
+  /** What one client controls: an IPv4 address itself, the /64 of an IPv6 address, or `UNKNOWN_CLIENT`. */
+  readonly network: string;
   readonly address: ClientAddress | undefined;
 }
 
 /** The client's name if its address is missing or invalid. */
 export const UNKNOWN_CLIENT = "unknown";
 
-const UNKNOWN: Client = { name: UNKNOWN_CLIENT, address: undefined };
+const UNKNOWN: Client = { name: UNKNOWN_CLIENT, network: UNKNOWN_CLIENT, address: undefined };
 
 /** The longest text of an address: eight groups, the last two in decimal. */
 const MAX_LENGTH = 45;
@@ -55,12 +57,6 @@ export const parseAddress = (text: string): ClientAddress | undefined => {
 /** The canonical form. */
 export const writeAddress = ({ bytes }: ClientAddress): string => ipaddr.fromByteArray([...bytes]).toString();
 
-/** The network that one client controls: an IPv4 address itself, or the /64 of an IPv6 address. */
-export const writeNetwork = (address: ClientAddress): string =>
-  address.family === 4
-    ? writeAddress(address)
-    : `${writeAddress({ family: 6, bytes: address.bytes.map((byte, index) => (index < 8 ? byte : 0)) })}/64`;
-
 /** Whether the text can be a client's name. */
 export const isClient = (text: string): boolean =>
   text === UNKNOWN_CLIENT || parseAddress(text) !== undefined;
@@ -78,7 +74,10 @@ export const clientIdentities = (most: number): ((field: string | null) => Clien
     if (remembered !== undefined) return remembered;
     const address = parseAddress(field);
     if (address === undefined) return UNKNOWN;
-    const client = { name: writeAddress(address), address };
+    const name = writeAddress(address);
+    const prefix = address.bytes.map((byte, index) => (index < 8 ? byte : 0));
+    const network = address.family === 4 ? name : `${writeAddress({ family: 6, bytes: prefix })}/64`;
+    const client = { name, network, address };
     clients.set(field, client);
     return client;
   };

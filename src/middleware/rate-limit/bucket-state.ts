@@ -128,9 +128,9 @@ export class BucketState {
   /** @param isRejected some required bucket had too few tokens, so none was taken anywhere */
   answered(part: BucketRefill, reply: BucketReply, isRejected: boolean, nowMs: number): void {
     const { available, rule, granted } = reply;
-    const { check, own, refill } = part;
+    const { check, ask, refill } = part;
     const { leaseMs } = this.#limiter.settings;
-    const isShort = granted < part.ask.want;
+    const isShort = granted < ask.want;
     const last = this.#seen?.rule;
     // Another rule may grant what the last one denied.
     if (last?.capacity !== rule.capacity || last.refillPerSecond !== rule.refillPerSecond)
@@ -139,7 +139,7 @@ export class BucketState {
     const lackMs = waitMs(available, check.cost, rule);
     if (lackMs > 0 || (isShort && part.isScarce)) this.#deny(check, rule, lackMs, nowMs);
     this.#remove(part);
-    const arrived = granted - (isRejected || reply.waitMs > 0 ? 0 : own);
+    const arrived = granted - (isRejected || reply.waitMs > 0 ? 0 : ask.need);
     const untilMs = refill.sentAtMs + leaseMs;
     this.lease.add(part.distribute(arrived, untilMs, PACE_MS), untilMs);
     if (isShort) this.#quietUntilMs = nowMs + PACE_MS;

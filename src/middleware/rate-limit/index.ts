@@ -10,8 +10,7 @@ import type { AuthVariables } from "../auth/index.ts";
 import { principalOf } from "../auth/principal.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
-import { type Log, type RejectionVariables, reject } from "../problems/index.ts";
-import { setHeaders } from "../problems/problem-response.ts";
+import { type Log, type RejectionVariables, reject, setHeaders } from "../problems/index.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
 import type { RateLimiter } from "./limiter.ts";
@@ -66,7 +65,7 @@ export const rateLimit = (
     const { name, route } = c.get("route");
     const limits = deps.limits(route.policy.limit);
     if (limits.length === 0) return await next();
-    const client = { address: c.get("client").name, principal: principalOf(c.get("identity"))?.id };
+    const client = { network: c.get("client").network, principal: principalOf(c.get("identity"))?.id };
     const checked = deps.limiter.check(limits, client, c.get("waitUntil"));
     const verdict = checked instanceof Promise ? await checked : checked;
     record(c, verdict);

@@ -2,9 +2,7 @@
 
 import { sha1 } from "@noble/hashes/legacy.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
-import QuickLRU from "quick-lru";
 import type { Limit } from "../../contract/policy.ts";
-import { parseAddress, writeNetwork } from "../context/client.ts";
 import type { BucketRule } from "./token-bucket.ts";
 
 export interface BucketAsk {
@@ -45,7 +43,8 @@ export interface LimitStore {
 }
 
 export interface LimitedClient {
-  readonly address: string;
+  /** The address of the client, or its /64 for IPv6. */
+  readonly network: string;
   /** Undefined for an anonymous request. */
   readonly principal: string | undefined;
 }
@@ -56,30 +55,11 @@ export interface LimitKey {
   readonly overrideField: string | undefined;
 }
 
-/** Longest part of an invalid address that is used in a key. */
-const MAX_ADDRESS_LENGTH = 64;
-
-/**
- * Returns a function that names buckets: by the principal, if the limit is per principal and the request has one; else by
- * the address, or by its /64 for IPv6.
- *
- * @param maxAddresses parsed addresses to remember
- */
-export const limitKeys = (maxAddresses: number): ((limit: Limit, client: LimitedClient) => LimitKey) => {
-  const networks = new QuickLRU<string, string>({ maxSize: maxAddresses });
-  const networkOf = (address: string): string => {
-    const known = networks.get(address);
-    if (known !== undefined) return known;
-    const parsed = parseAddress(address);
-    const network = parsed ? writeNetwork(parsed) : `?${address.slice(0, MAX_ADDRESS_LENGTH)}`;
-    if (address.length <= MAX_ADDRESS_LENGTH) networks.set(address, network);
-    return network;
-  };
-  return ({ name, per }, { address, principal }) =>
-    per === "principal" && principal !== undefined
-      ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
-      : { bucket: `${name}:c:${networkOf(address)}`, overrideField: undefined };
-};
+/** By the principal, if the limit is per principal and the request has one; else by the client's network. */
+export const limitKey = ({ name, per }: Limit, { network, principal }: LimitedClient): LimitKey =>
+  per === "principal" && principal !== undefined
+    ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
+    : { bucket: `${name}:c:${network}`, overrideField: undefined };
 
 /** The Redis hash of the published overrides. */
 export const publishedOverridesName = (prefix: string): string => `${prefix}limit-overrides`;

@@ -11,8 +11,8 @@ import { sleep, withTimeout } from "../../lib/async.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { WaitUntil } from "../context/index.ts";
 import { BucketState } from "./bucket-state.ts";
-import { type LimitedClient, type LimitStore, limitKeys } from "./limit-store.ts";
-import { Refill } from "./refill.ts";
+import { type LimitedClient, type LimitStore, limitKey } from "./limit-store.ts";
+import type { Refill } from "./refill.ts";
 import { type Decided, LimitCheck, type LimitVerdict, RequestCheck, type Step } from "./request-check.ts";
 
 export const LIMITER_DEFAULTS = {
@@ -45,7 +45,6 @@ export class Limiter {
   /** Expected duration of a round trip, milliseconds. */
   tripMs = FIRST_TRIP_MS;
   readonly #clock: () => number;
-  readonly #keyOf = limitKeys(MAX_BUCKETS);
   // It keeps up to twice this number.
   readonly #states = new QuickLRU<string, BucketState>({ maxSize: MAX_BUCKETS / 2 });
   #lastReadMs: number;
@@ -86,21 +85,9 @@ export class Limiter {
     return new RequestCheck(this, limits, client);
   }
 
-  /** A call for the tokens that a request which may come would have to wait for; undefined if it needs none. */
-  prefetch(limits: readonly Limit[], client: LimitedClient): Refill | undefined {
-    const nowMs = this.now();
-    const checks = this.checks(limits, client);
-    const buckets = checks.map(({ key }) => key.bucket);
-    const missing = checks.filter((check) => check.isMissing(buckets, nowMs));
-    if (missing.length === 0) return undefined;
-    const refill = new Refill(this, nowMs, this.settings.deadlineMs, true);
-    for (const check of missing) refill.add(check, check.cost);
-    return refill;
-  }
-
   checks(limits: readonly Limit[], client: LimitedClient): LimitCheck[] {
     return limits.map((limit) => {
-      const key = this.#keyOf(limit, client);
+      const key = limitKey(limit, client);
       return new LimitCheck(limit, key, this.#stateOf(key.bucket));
     });
   }
@@ -121,8 +108,6 @@ export interface RateLimiter {
     client: LimitedClient,
     waitUntil: WaitUntil,
   ): LimitVerdict | Promise<LimitVerdict>;
-  /** Fetches tokens in the background for a request that may come, so that the round trip overlaps with other work. */
-  prefetch(limits: readonly Limit[], client: LimitedClient, waitUntil: WaitUntil): void;
 }
 
 export interface RateLimiterDependencies {
@@ -181,10 +166,6 @@ export const createRateLimiter = (deps: RateLimiterDependencies): RateLimiter =>
       const check = limiter.begin(limits, client);
       const step = check.next();
       return step.kind === "decided" ? conclude(step, waitUntil) : finish(check, step, waitUntil);
-    },
-    prefetch: (limits, client, waitUntil) => {
-      const refill = limiter.prefetch(limits, client);
-      if (refill !== undefined) waitUntil(send(refill));
     },
   };
 };

@@ -13,9 +13,7 @@ export class BucketRefill {
   readonly refill: Refill;
   readonly check: LimitCheck;
   readonly ask: BucketAsk;
-  /** Tokens for the request that sent it. */
-  readonly own: number;
-  /** Expected tokens beyond those. */
+  /** Expected tokens beyond those for the request that sent it. */
   readonly extra: number;
   /** It may bring far fewer tokens than wanted: requests that wait may be rejected. */
   readonly isScarce: boolean;
@@ -28,10 +26,9 @@ export class BucketRefill {
     this.refill = refill;
     this.check = check;
     this.ask = ask;
-    this.own = refill.isPrefetch ? 0 : ask.need;
-    this.extra = Math.max(0, ask.want - this.own);
+    this.extra = Math.max(0, ask.want - ask.need);
     this.isScarce = isScarce && this.extra > 0;
-    this.#claimable = spare + ask.need - this.own;
+    this.#claimable = spare;
   }
 
   /** Expected tokens for which no request waits. */
@@ -76,19 +73,16 @@ export class Refill {
   readonly sentAtMs: number;
   /** Milliseconds to wait for the reply. */
   readonly timeoutMs: number;
-  readonly isPrefetch: boolean;
   /** All buckets whose shortage rejects the refill as a whole. */
   readonly required: string[] = [];
   readonly #limiter: Limiter;
   readonly #parts: BucketRefill[] = [];
   #status: "pending" | "answered" | "failed" | "lost" = "pending";
 
-  /** @param isPrefetch no request needs the tokens yet */
-  constructor(limiter: Limiter, sentAtMs: number, timeoutMs: number, isPrefetch = false) {
+  constructor(limiter: Limiter, sentAtMs: number, timeoutMs: number) {
     this.#limiter = limiter;
     this.sentAtMs = sentAtMs;
     this.timeoutMs = timeoutMs;
-    this.isPrefetch = isPrefetch;
   }
 
   /** A timeout shorter than the deadline is no evidence that the store is down. */
@@ -112,12 +106,11 @@ export class Refill {
   /** @param need without this many tokens the request is rejected; 0 for a refill in advance */
   add(check: LimitCheck, need: number): void {
     const { limit, key, state } = check;
-    const least = this.isPrefetch ? need : 0;
     const ask: BucketAsk = {
       ...key,
       rule: limit,
       need,
-      want: limit.strict === true ? 0 : Math.max(least, state.wanted(this.sentAtMs)),
+      want: limit.strict === true ? 0 : state.wanted(this.sentAtMs),
       share: state.share(limit, this.sentAtMs),
       isDryRun: limit.dryRun === true,
     };
@@ -135,7 +128,7 @@ export class Refill {
       const reply = replies[index];
       if (reply === undefined) continue;
       part.check.state.answered(part, reply, isRejected, nowMs);
-      if (part.own > 0) part.check.settle("store", reply.waitMs);
+      if (part.ask.need > 0) part.check.settle("store", reply.waitMs);
     }
   }
 

@@ -222,13 +222,6 @@ export class LimitCheck {
     return this.limit.strict !== true && this.state.isLow(nowMs);
   }
 
-  /** Whether the request would need a round trip: no tokens, none on their way, and no denial. */
-  isMissing(buckets: readonly string[], nowMs: number): boolean {
-    const { limit, state, cost } = this;
-    if (limit.strict === true || state.deniedForMs(cost, nowMs) > 0) return false;
-    return state.lease.tokens(nowMs) < cost && state.findPending(cost, buckets, nowMs) === undefined;
-  }
-
   /** Settles the check if the isolate has a lease or a denial. */
   settleFromMemory(nowMs: number): void {
     if (this.isSettled) return;

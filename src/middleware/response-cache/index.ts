@@ -8,7 +8,7 @@
  */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
-import { problemResponse } from "../problems/problem-response.ts";
+import { problemResponse } from "../problems/index.ts";
 import { type CacheableRoute, type CacheRoute, cacheableRoute } from "./cacheable.ts";
 import {
   type Entry,

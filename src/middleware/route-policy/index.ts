@@ -5,8 +5,7 @@ import type { Cors } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { ContextVariables } from "../context/index.ts";
 import type { Middleware } from "../pipeline.ts";
-import { type RejectionVariables, reject } from "../problems/index.ts";
-import { securityHeaders, setHeaders } from "../problems/problem-response.ts";
+import { type RejectionVariables, reject, securityHeaders, setHeaders } from "../problems/index.ts";
 import type { ScreeningVariables } from "../screening/index.ts";
 import type { RouteEntry, RouteTable } from "./route-table.ts";
 
@@ -41,10 +40,7 @@ const allowedOrigin = (cors: Cors | undefined, origin: string): string | undefin
  * Fields for an actual request from a page of `origin`; undefined without CORS. If only some sites are allowed, every
  * response has Vary, or a cache would give one site's response to another.
  */
-export const corsHeaders = (
-  cors: Cors | undefined,
-  origin: string | null,
-): Record<string, string> | undefined => {
+const corsHeaders = (cors: Cors | undefined, origin: string | null): Record<string, string> | undefined => {
   const allowed = origin === null ? undefined : allowedOrigin(cors, origin);
   if (allowed === undefined)
     return cors === undefined || cors.origins === "*" ? undefined : { vary: "Origin" };
@@ -56,7 +52,7 @@ export const corsHeaders = (
 };
 
 /** Fields of a preflight's response. */
-export const preflightHeaders = (
+const preflightHeaders = (
   cors: Cors | undefined,
   asked: { origin: string; method: string; headers: readonly string[] },
 ): Record<string, string> | undefined => {

@@ -1,5 +1,4 @@
 /** Rejects requests that no client of an API sends: traversal, control characters, scanner paths, odd methods, long URLs. */
-import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { problem } from "../../contract/problem.ts";
@@ -8,7 +7,6 @@ import type { Middleware } from "../pipeline.ts";
 import { type RejectionVariables, reject } from "../problems/index.ts";
 import type { Match, RouteTable } from "../route-policy/route-table.ts";
 import type { ReportSecurity } from "../security-report.ts";
-import type { HeaderFields } from "./headers.ts";
 import { type Finding, SCREENING_RULES } from "./rules.ts";
 import { SCREENED_METHODS, screen } from "./screen.ts";
 
@@ -20,11 +18,6 @@ export interface ScreeningVariables {
 export interface ScreeningDeps {
   readonly routes: RouteTable<EdgeRoute>;
   readonly report: ReportSecurity;
-  /**
-   * The header fields as they arrived. @default fields are not screened: at the edge the platform bounds them, only declared
-   * ones are forwarded, and a pass over all of them costs 5 to 7 µs.
-   */
-  readonly headerFields?: ((c: Context) => HeaderFields) | undefined;
 }
 
 const problemOf = ({ rule, details }: Finding) => {
@@ -51,7 +44,7 @@ export const screening = (
     const match = deps.routes.match(method, path);
     c.set("match", match);
     const isRoute = match.kind !== "not_found";
-    const finding = screen({ method, path, query, isRoute, headers: deps.headerFields?.(c) });
+    const finding = screen({ method, path, query, isRoute });
     if (finding === undefined) return next();
     deps.report(c, match.kind === "found" ? match.entry.name : null, {
       type: "suspicious_activity",

@@ -8,7 +8,7 @@ import type { ProblemCode } from "../../contract/problem.ts";
 export const SCREENING_RULES = {
   /** A `.` or `..` segment, in any encoding. */
   path_traversal: { answer: "invalid_request", points: 20 },
-  /** C0 controls or DEL in the path; CR, LF or NUL in a header field; NUL in the query. */
+  /** C0 controls or DEL in the path; NUL in the query. */
   control_characters: { answer: "invalid_request", points: 20 },
   /** A `%` in the path that begins no escape, or escapes that are not UTF-8. */
   malformed_encoding: { answer: "invalid_request", points: 10 },
@@ -23,16 +23,13 @@ export const SCREENING_RULES = {
   scanner_path: { answer: "not_found", points: 20 },
   method: { answer: "method_not_allowed", points: 10 },
   url_too_long: { answer: "uri_too_long", points: 10 },
-  headers_too_large: { answer: "header_fields_too_large", points: 10 },
-  /** Several values of a field that has one. */
-  duplicate_header: { answer: "invalid_request", points: 10 },
 } as const satisfies Record<string, { answer: ProblemCode; points: number }>;
 
 export type ScreeningRule = keyof typeof SCREENING_RULES;
 
 export interface Finding {
   readonly rule: ScreeningRule;
-  /** Rule and place: printable, at most 200 characters. Of the client's text it holds at most a field's name. */
+  /** Rule and place: printable, at most 200 characters, without any of the client's text. */
   readonly details: string;
 }
 

@@ -1,9 +1,8 @@
 /**
  * Screens a request for what no client of an API sends: attempts to leave its paths, scanner probes, and text that two
  * servers might interpret differently. The decision depends on the request alone. An ordinary request costs one regular
- * expression over its path, and one look at each header field.
+ * expression over its path. Header fields are not screened: the runtimes bound them, and reject breaks and NUL.
  */
-import { type HeaderFields, screenHeaders } from "./headers.ts";
 import { type Finding, finding } from "./rules.ts";
 
 export interface ScreenedRequest {
@@ -14,8 +13,6 @@ export interface ScreenedRequest {
   readonly query: string;
   /** Whether the contract has the path, so that it cannot be a scanner's. @default false */
   readonly isRoute?: boolean | undefined;
-  /** Undefined where the runtime has bounded them, and iterating over them costs more than all other checks. */
-  readonly headers?: HeaderFields | undefined;
 }
 
 /** The Allow field of a rejected method. */
@@ -133,8 +130,8 @@ const screenQuery = (query: string): Finding | undefined =>
     : undefined;
 
 /** The first finding, if any. A URL that is too long is not examined further. */
-export const screen = ({ method, path, query, isRoute, headers }: ScreenedRequest): Finding | undefined => {
+export const screen = ({ method, path, query, isRoute }: ScreenedRequest): Finding | undefined => {
   if (!METHOD.test(method)) return finding("method", "not a standard method");
   if (path.length + query.length > MOST_URL_LENGTH) return finding("url_too_long", "path and query");
-  return screenPath(path, isRoute) ?? screenQuery(query) ?? (headers && screenHeaders(headers));
+  return screenPath(path, isRoute) ?? screenQuery(query);
 };

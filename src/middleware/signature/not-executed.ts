@@ -5,7 +5,7 @@
  */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { equalInConstantTime } from "../../lib/encoding.ts";
-import { LABEL as REQUEST_LABEL } from "./covered-components.ts";
+import { LABEL as REQUEST_LABEL } from "./sign.ts";
 import type { AsyncSigningKey, SigningKey } from "./signing-keys.ts";
 
 const LABEL = "origin";

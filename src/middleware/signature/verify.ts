@@ -1,5 +1,4 @@
 /** Verifies what the edge signed (RFC 9421 §3.2), strictly: only the form that `sign.ts` writes is read. */
-import QuickLRU from "quick-lru";
 import { equalInConstantTime } from "../../lib/encoding.ts";
 import {
   COVERED_FIELDS,
@@ -9,7 +8,7 @@ import {
   type SignedTarget,
   signatureBase,
   TARGET_COMPONENTS,
-} from "./covered-components.ts";
+} from "./sign.ts";
 import type { SigningKey } from "./signing-keys.ts";
 
 export type Refusal =
@@ -40,9 +39,6 @@ const INPUT =
 const SIGNATURE = /^edge=:([A-Za-z0-9+/]{43}=):$/;
 const FIELD_NAME = /^[a-z0-9-]+$/;
 
-/** Different lists that are kept compiled: an edge sends one for each set of fields that requests have. */
-const MAX_LISTS = 256;
-
 export interface VerifierOptions {
   readonly keys: readonly SigningKey[];
   /** Authorities (host and port) that are this origin's own. */
@@ -56,20 +52,13 @@ export interface VerifierOptions {
 /** @param field reads a header field of the request @param nowMs epoch milliseconds */
 export type Verify = (target: SignedTarget, field: ReadField, nowMs: number) => Verification;
 
-/** An inner list of covered components. */
-interface CoveredList {
-  readonly names: readonly string[];
-  /** Fields that the request must not have: they would have to be covered. */
-  readonly absent: readonly string[];
-}
-
 /**
  * Reads the inner list: the target first, then header fields, each once. It may be more than has to be: an edge may know of
  * fields that this origin no longer reads.
  *
- * @returns undefined if the list is malformed, or lacks a required field
+ * @returns the fields' names; undefined if the list is malformed, or lacks a required field
  */
-const readList = (list: string, fields: readonly string[]): CoveredList | undefined => {
+const readList = (list: string): readonly string[] | undefined => {
   const all = list.slice('("'.length, -'")'.length).split('" "');
   const names = all.slice(TARGET_COMPONENTS.length);
   const isValid =
@@ -78,7 +67,7 @@ const readList = (list: string, fields: readonly string[]): CoveredList | undefi
     new Set(names).size === names.length &&
     list === innerList(all) &&
     REQUIRED_FIELDS.every((name) => names.includes(name));
-  return isValid ? { names, absent: fields.filter((name) => !names.includes(name)) } : undefined;
+  return isValid ? names : undefined;
 };
 
 const refuse = (reason: Refusal, nonce?: string): Verification => ({ ok: false, reason, nonce });
@@ -90,15 +79,6 @@ export const createVerifier = ({
   fields = COVERED_FIELDS,
 }: VerifierOptions): Verify => {
   const nonces = createNonceMemory(nonceLifetimeMs);
-  const lists = new QuickLRU<string, CoveredList>({ maxSize: MAX_LISTS });
-
-  const listOf = (text: string): CoveredList | undefined => {
-    const known = lists.get(text);
-    if (known !== undefined) return known;
-    const list = readList(text, fields);
-    if (list !== undefined) lists.set(text, list);
-    return list;
-  };
 
   return (target, field, nowMs) => {
     const input = field("signature-input");
@@ -108,10 +88,11 @@ export const createVerifier = ({
     const [, mac] = SIGNATURE.exec(signature) ?? [];
     if (!parameters || !nonce || mac === undefined) return refuse("malformed", nonce);
 
-    const list = listOf(covered ?? "");
-    const base = list && signatureBase(target, list.names, field, parameters);
-    if (base === undefined || list?.absent.some((name) => (field(name) ?? undefined) !== undefined))
-      return refuse("uncovered", nonce);
+    const names = readList(covered ?? "");
+    const base = names && signatureBase(target, names, field, parameters);
+    const isUncovered = (name: string): boolean =>
+      !names?.includes(name) && (field(name) ?? undefined) !== undefined;
+    if (base === undefined || fields.some(isUncovered)) return refuse("uncovered", nonce);
     if (REQUIRED_FIELDS.some((name) => !field(name))) return refuse("uncovered", nonce);
     if (!authorities.includes(target.authority)) return refuse("other_origin", nonce);
 

@@ -2,7 +2,7 @@
 import type { ErrorHandler } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { type Problem, problem, statusOf } from "../../contract/problem.ts";
-import { problemResponse } from "../../middleware/problems/problem-response.ts";
+import { problemResponse } from "../../middleware/problems/index.ts";
 import { NOT_EXECUTED } from "../../middleware/signature/not-executed.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import { CircuitOpenError, DeadlineError, UnavailableError } from "../db/errors.ts";

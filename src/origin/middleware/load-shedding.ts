@@ -10,10 +10,10 @@ import {
   createConcurrencyLimit,
   type LimitGauges,
   type Permit,
+  PRIORITIES,
   SHED_REASONS,
   type Shed,
 } from "../../resilience/concurrency-limit/concurrency-limit.ts";
-import { PRIORITIES } from "../../resilience/concurrency-limit/priority-queue.ts";
 import type { EndReason, Scope } from "../db/database.ts";
 import { DeadlineError } from "../db/errors.ts";
 import { readGauge } from "../metrics/instruments.ts";

@@ -5,10 +5,10 @@ import { internalHeaders } from "../../contract/internal-headers.ts";
 import { problem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
 import { clientIdentities } from "../../middleware/context/client.ts";
-import { problemResponse } from "../../middleware/problems/problem-response.ts";
-import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/covered-components.ts";
+import { problemResponse } from "../../middleware/problems/index.ts";
 import { type ReceivedContext, readEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
+import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/sign.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
 import {
   CLOCK_SKEW_S,

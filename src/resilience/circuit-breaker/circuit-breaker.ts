@@ -122,16 +122,12 @@ const breakerSettings = (options: BreakerOptions): BreakerSettings => {
 
 /** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
-const RAMP_OVER = Number.POSITIVE_INFINITY;
-/** Reading the clock is the most expensive part of counting a success. */
-const SUCCESSES_PER_READING = 4;
 /** Keeps the exponential backoff finite. */
 const MAX_EXPONENT = 30;
 
 class CircuitBreaker {
   readonly #settings: BreakerSettings;
   readonly #dependencies: BreakerDependencies;
-  readonly #timesCalls: boolean;
   readonly #window = new CallWindow();
   /** An open breaker becomes half-open with the first call after its open time. */
   state: BreakerState = "closed";
@@ -145,28 +141,23 @@ class CircuitBreaker {
   #maxWaitMs = 0;
   /** Openings since the breaker was last closed for longer than its ramp. */
   #openings = 0;
+  /** Start of the ramp; negative infinity once it is over. */
   #closedAtMs = Number.NEGATIVE_INFINITY;
   /** Calls that the ramp may admit. */
-  #rampCredit = RAMP_OVER;
+  #rampCredit = 1;
   #consecutiveFailures = 0;
   #isProbing = false;
   #successfulProbes = 0;
-  #coarseReads = 0;
-  #coarseNowMs = 0;
 
   constructor(settings: BreakerSettings, dependencies: BreakerDependencies) {
     this.#settings = settings;
     this.#dependencies = dependencies;
-    this.#timesCalls = settings.slowCallMs !== Number.POSITIVE_INFINITY;
   }
 
   /** The holder of a permit must settle it. @param leaseMs extends the lease of a probe beyond `halfOpenTimeoutMs` */
   tryAcquire(leaseMs = 0): Permit | Rejection {
-    const isClosed = this.state === "closed";
-    // Reading the clock takes a third of the time of everything else.
-    if (isClosed && !this.#timesCalls && this.#rampCredit === RAMP_OVER) return this.#admit(0);
     const nowMs = this.#dependencies.now();
-    if (isClosed) return this.#acquireOnRamp(nowMs);
+    if (this.state === "closed") return this.#acquireClosed(nowMs);
     if (this.state === "open") {
       if (this.#isWaiting(nowMs)) return this.#reject();
       this.#enter("half_open", "timeout", nowMs);
@@ -207,19 +198,11 @@ class CircuitBreaker {
     this.#isProbing = false;
     if (outcome === "ignored") return;
     const isFailure = outcome === "failure";
-    const isExact = isFailure || this.#timesCalls || this.state === "half_open";
-    const nowMs = isExact ? this.#dependencies.now() : this.#coarseNow();
+    const nowMs = this.#dependencies.now();
     const isSlow = nowMs - startedMs >= this.#settings.slowCallMs;
     if (retryAfterMs > 0) this.#open("pushback", nowMs, retryAfterMs);
     else if (this.state === "half_open") this.#countProbe(isFailure || isSlow, nowMs);
     else this.#count(isFailure, isSlow, nowMs);
-  }
-
-  /** The time of one of the last four calls: successes may count too early, but never after the window has passed. */
-  #coarseNow(): number {
-    if (this.#coarseReads % SUCCESSES_PER_READING === 0) this.#coarseNowMs = this.#dependencies.now();
-    this.#coarseReads += 1;
-    return this.#coarseNowMs;
   }
 
   #admit(startedMs: number): CallPermit {
@@ -247,12 +230,15 @@ class CircuitBreaker {
     return this.#error;
   }
 
-  /** Admits a growing ratio of the calls, evenly spaced. */
-  #acquireOnRamp(nowMs: number): CallPermit | Rejection {
+  /** Admits every call, on the ramp a growing ratio of them, evenly spaced. */
+  #acquireClosed(nowMs: number): CallPermit | Rejection {
     const { rampMs, rampFrom } = this.#settings;
     const elapsedMs = Math.max(0, nowMs - this.#closedAtMs);
-    if (elapsedMs >= rampMs) this.#rampCredit = RAMP_OVER;
-    else this.#rampCredit += rampFrom + ((1 - rampFrom) * elapsedMs) / rampMs;
+    if (elapsedMs >= rampMs) {
+      this.#closedAtMs = Number.NEGATIVE_INFINITY;
+      return this.#admit(nowMs);
+    }
+    this.#rampCredit += rampFrom + ((1 - rampFrom) * elapsedMs) / rampMs;
     if (this.#rampCredit < 1) {
       this.#rejectUntil(nowMs + RAMP_RETRY_MS);
       return this.#reject();
@@ -316,7 +302,6 @@ class CallPermit {
   /** Undefined once the permit is settled. */
   #breaker: CircuitBreaker | undefined;
 
-  /** @param startedMs 0 if the duration of the call does not matter */
   constructor(breaker: CircuitBreaker, generation: number, startedMs: number) {
     this.#breaker = breaker;
     this.#generation = generation;

@@ -1,13 +1,15 @@
 /**
- * An adaptive concurrency limit with a short priority queue. It decides synchronously, without timers or promises, and
- * every step is O(1); the clock is passed in.
+ * An adaptive concurrency limit with a short priority queue. It decides synchronously, without timers or promises; the
+ * clock is passed in.
  *
  * Arrivals after a time without a queue are a burst, not an overload: they may wait longer, in a longer queue. A
  * standing queue is kept short (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015, after CoDel).
  */
 import type { Priority } from "../../contract/policy.ts";
 import { type Baseline, GradientLimit } from "./gradient.ts";
-import { PriorityQueue, type QueueEntry } from "./priority-queue.ts";
+
+/** Highest first. */
+export const PRIORITIES: readonly Priority[] = ["write", "read", "background"];
 
 export const SHED_REASONS = [
   /** The queue is full, and holds nothing of a lower priority. */
@@ -114,9 +116,11 @@ const MIN_WAIT_MS = 50;
 /** How much of the queue each priority may fill. */
 const QUEUE_SHARES: Readonly<Record<Priority, number>> = { write: 1, read: 0.6, background: 0.3 };
 
-interface Request {
+interface QueuedRequest {
   readonly baseline: Baseline;
   readonly listener: QueueListener;
+  readonly priority: Priority;
+  readonly sinceMs: number;
 }
 
 export class ConcurrencyLimit implements LimitGauges {
@@ -124,7 +128,8 @@ export class ConcurrencyLimit implements LimitGauges {
   readonly #now: () => number;
   readonly #onShed: ((shed: Shed) => void) | undefined;
   readonly #gradient: GradientLimit;
-  readonly #queue = new PriorityQueue<Request>();
+  /** The oldest first. */
+  readonly #queues: Readonly<Record<Priority, QueuedRequest[]>> = { write: [], read: [], background: [] };
   inFlight = 0;
   #isAdmitting = false;
   #lastQueuedMs = Number.NEGATIVE_INFINITY;
@@ -143,7 +148,8 @@ export class ConcurrencyLimit implements LimitGauges {
   }
 
   get queued(): number {
-    return this.#queue.size;
+    const { write, read, background } = this.#queues;
+    return write.length + read.length + background.length;
   }
 
   /** @param kind a closed set of names for work that takes about equally long */
@@ -158,16 +164,17 @@ export class ConcurrencyLimit implements LimitGauges {
     this.#gradient.markFull();
     this.#markQueued(nowMs);
     this.#shedLate(nowMs);
-    if (this.#queue.size >= this.#maxQueued(priority, nowMs)) {
-      const displaced = this.#queue.lastBelow(priority);
+    if (this.queued >= this.#maxQueued(priority, nowMs)) {
+      const displaced = this.#newestBelow(priority);
       if (displaced === undefined) {
         this.#onShed?.({ priority, reason: "queue_full", atMs: nowMs });
         return "queue_full";
       }
       this.#shed(displaced, "displaced", nowMs);
     }
-    const entry = this.#queue.push({ baseline: this.#gradient.baselineOf(kind), listener }, priority, nowMs);
-    return { leave: () => this.#queue.remove(entry) };
+    const request = { baseline: this.#gradient.baselineOf(kind), listener, priority, sinceMs: nowMs };
+    this.#queues[priority].push(request);
+    return { leave: () => this.#remove(request) };
   }
 
   /** Sheds requests that have waited too long. Must be called regularly while requests are queued. */
@@ -195,7 +202,7 @@ export class ConcurrencyLimit implements LimitGauges {
   #settle(nowMs: number): void {
     this.#gradient.update(nowMs);
     // A listener may release its permit at once; the running loop already sees that.
-    if (this.#isAdmitting || this.#queue.size === 0) return;
+    if (this.#isAdmitting || this.queued === 0) return;
     this.#lastQueuedMs = nowMs;
     this.#isAdmitting = true;
     try {
@@ -208,16 +215,31 @@ export class ConcurrencyLimit implements LimitGauges {
 
   #admit(nowMs: number): void {
     while (this.inFlight < this.#gradient.permits) {
-      const { first } = this.#queue;
+      const { write, read, background } = this.#queues;
+      const first = write[0] ?? read[0] ?? background[0];
       if (first === undefined) return;
-      this.#queue.remove(first);
-      first.value.listener.admitted(this.#acquire(first.value.baseline, nowMs));
+      this.#remove(first);
+      first.listener.admitted(this.#acquire(first.baseline, nowMs));
     }
+  }
+
+  /** Has no effect on a request that has left its queue. */
+  #remove(request: QueuedRequest): void {
+    const queue = this.#queues[request.priority];
+    const at = queue.indexOf(request);
+    if (at >= 0) queue.splice(at, 1);
+  }
+
+  /** The newest request of the lowest priority below the given one. */
+  #newestBelow(priority: Priority): QueuedRequest | undefined {
+    const { background, read } = this.#queues;
+    if (priority === "background") return undefined;
+    return background.at(-1) ?? (priority === "write" ? read.at(-1) : undefined);
   }
 
   #markQueued(nowMs: number): void {
     const { burstMs } = this.#settings;
-    const isBurst = this.#queue.size === 0 && nowMs - this.#lastQueuedMs >= burstMs;
+    const isBurst = this.queued === 0 && nowMs - this.#lastQueuedMs >= burstMs;
     if (isBurst) this.#burstUntilMs = nowMs + burstMs;
     this.#lastQueuedMs = nowMs;
   }
@@ -226,17 +248,16 @@ export class ConcurrencyLimit implements LimitGauges {
   #shedLate(nowMs: number): void {
     if (nowMs < this.#burstUntilMs) return;
     const maxWaitMs = Math.min(Math.max(this.#gradient.latencyMs, MIN_WAIT_MS), this.#settings.maxWaitMs);
-    for (;;) {
-      const late = this.#queue.queuedBefore(nowMs - maxWaitMs);
-      if (late === undefined) return;
-      this.#shed(late, "waited_too_long", nowMs);
+    for (const queue of Object.values(this.#queues)) {
+      for (let [oldest] = queue; oldest && oldest.sinceMs <= nowMs - maxWaitMs; [oldest] = queue)
+        this.#shed(oldest, "waited_too_long", nowMs);
     }
   }
 
-  #shed(entry: QueueEntry<Request>, reason: ShedReason, atMs: number): void {
-    this.#queue.remove(entry);
-    this.#onShed?.({ priority: entry.priority, reason, atMs });
-    entry.value.listener.shed(reason);
+  #shed(request: QueuedRequest, reason: ShedReason, atMs: number): void {
+    this.#remove(request);
+    this.#onShed?.({ priority: request.priority, reason, atMs });
+    request.listener.shed(reason);
   }
 
   #maxQueued(priority: Priority, nowMs: number): number {

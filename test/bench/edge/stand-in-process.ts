@@ -1,7 +1,7 @@
 /** The process of the stand-in: HOST, PORT, KEYS, KEY_SET. */
 import { createServer } from "node:http";
 import { EDGE_PATH, internalHeaders } from "../../../src/contract/internal-headers.ts";
-import { securityHeaders } from "../../../src/middleware/problems/problem-response.ts";
+import { securityHeaders } from "../../../src/middleware/problems/index.ts";
 import { ANSWER, KEY_SET_PATH } from "./stand-in.ts";
 
 /** Longer than workerd keeps its connections. */

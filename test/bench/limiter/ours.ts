@@ -49,7 +49,7 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
   return {
     ask: async (key, cost) => {
       const wasOpen = breaker.state === "open";
-      const verdict = limiter.check(limitsOf(cost), { address: "203.0.113.1", principal: key }, work.add);
+      const verdict = limiter.check(limitsOf(cost), { network: "203.0.113.1", principal: key }, work.add);
       // A probe has changed the state by now.
       const isBreakerOpen = wasOpen && breaker.state === "open";
       const { isAdmitted, results } = await verdict;

@@ -2,9 +2,8 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { internalHeaders } from "../../../src/contract/internal-headers.ts";
 import type { Identity } from "../../../src/middleware/auth/principal.ts";
-import { contentDigest } from "../../../src/middleware/signature/covered-components.ts";
 import { writeEdgeContext } from "../../../src/middleware/signature/edge-context.ts";
-import { signRequest } from "../../../src/middleware/signature/sign.ts";
+import { contentDigest, signRequest } from "../../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 import { rawRequest } from "../support/request-batch.ts";

@@ -2,8 +2,13 @@
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
 import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
-import { LatencyHistogram, type Plan, planHedge, planRetry } from "../../../src/resilience/hedging.ts";
-import { createRetryBudget } from "../../../src/resilience/retry-budget.ts";
+import {
+  createRetryBudget,
+  LatencyHistogram,
+  type Plan,
+  planHedge,
+  planRetry,
+} from "../../../src/resilience/retries.ts";
 import type { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
 import type { Job } from "./simulated-origin.ts";
 

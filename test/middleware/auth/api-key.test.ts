@@ -41,11 +41,6 @@ describe("createKey", () => {
         .replace("=", ""),
     );
   });
-
-  test("returns the secret in the key only", () => {
-    const [, , secret = "?"] = created.key.split("_");
-    expect(created.id + created.hash).not.toContain(secret);
-  });
 });
 
 describe("a new key", () => {
@@ -74,11 +69,6 @@ describe("a new key", () => {
         expect(principal).toEqual({ id: "demo", scopes: ["orders:read"] });
       }),
     );
-  });
-
-  test("is rejected by the record of another key", () => {
-    const other = createKey((bytes) => bytes.fill(8));
-    expect(verifyKey(presented(other.key), record, NOW_MS)).toBe("wrong_secret");
   });
 });
 
@@ -124,25 +114,16 @@ describe("verifyKey", () => {
   });
 });
 
-describe("bearerToken", () => {
-  test.each([
-    ["Bearer abc", "abc"],
-    ["bearer abc", "abc"],
-    ["BEARER   abc", "abc"],
-  ])("reads %j as %j", (field, token) => {
-    expect(bearerToken(field)).toBe(token);
-  });
-
-  test.each([
-    [null],
-    [""],
-    ["Bearer"],
-    ["Bearer "],
-    ["Bearerabc"],
-    ["Basic abc"],
-    ["Bearer a b"],
-    ["abc"],
-  ])("reads no token in %j", (field) => {
-    expect(bearerToken(field)).toBeUndefined();
-  });
+test.each([
+  ["Bearer abc", "abc"],
+  ["bearer abc", "abc"],
+  ["BEARER   abc", "abc"],
+  [null, undefined],
+  ["Bearer", undefined],
+  ["Bearer ", undefined],
+  ["Bearerabc", undefined],
+  ["Basic abc", undefined],
+  ["Bearer a b", undefined],
+])("the bearer token of %j is %j", (field, token) => {
+  expect(bearerToken(field)).toBe(token);
 });

@@ -9,7 +9,6 @@ import {
   type KeyRecord,
 } from "../../../src/middleware/auth/api-keys.ts";
 import { auth } from "../../../src/middleware/auth/index.ts";
-import { routeLimits } from "../../../src/middleware/rate-limit/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { appOf, routed } from "../support/app.ts";
 
@@ -42,14 +41,12 @@ const isolate = () => {
   const findings: SecurityFinding[] = [];
   const background: Promise<unknown>[] = [];
   const now = (): number => nowMs;
-  const limiter = { check: () => ({ isAdmitted: true, results: [] }), prefetch: () => undefined };
   const keys = apiKeys({
     lookup: async () => {
       lookups += 1;
       return result;
     },
     now,
-    prefetch: { limiter, limits: routeLimits("enforce") },
   });
   const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
     expect(route).toBe("closed");

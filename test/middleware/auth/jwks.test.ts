@@ -134,10 +134,6 @@ describe("a failed fetch", () => {
     ["a set without a list", async () => Response.json({ keys: {} })],
     ["a list of strings", async () => Response.json({ keys: ["key"] })],
     ["a page", async () => new Response("<html>")],
-    [
-      "more than 256 KiB",
-      async () => Response.json({ ...setOf(first, second), padding: "x".repeat(256 * 1024) }),
-    ],
   ])("by %s keeps the last set, and counts as the minute's one", async (_, response) => {
     const issuer = bench(setOf(first));
     await verify(issuer, first);
@@ -160,19 +156,15 @@ describe("a failed fetch", () => {
     expect(issuer.log).toMatchObject([{ level: "warn", error: "Error: the issuer responded 503" }]);
   });
 
-  test("without a set is unavailable, and repeated after 1, 2, 4 s and so on, up to a minute", async () => {
+  test("without a set is unavailable, and repeated once a second", async () => {
     const issuer = bench(undefined);
     issuer.respond(failing);
-    const attemptsAtS: number[] = [];
-    for (let second = 0; second < 200; second += 1) {
-      const before = issuer.fetches();
-      expect(await verify(issuer, first)).toEqual(UNAVAILABLE);
-      if (issuer.fetches() > before) attemptsAtS.push(second);
+    for (let second = 1; second < 5; second += 1) {
+      for (let turn = 0; turn < 3; turn += 1) expect(await verify(issuer, first)).toEqual(UNAVAILABLE);
+      expect(issuer.fetches()).toBe(second);
       issuer.advance(1_000);
     }
-    expect(attemptsAtS).toEqual([0, 1, 3, 7, 15, 31, 63, 123, 183]);
     issuer.publish(setOf(first));
-    issuer.advance(MINUTE_MS);
     expect(await kindOf(issuer, first)).toBe("proven");
   });
 

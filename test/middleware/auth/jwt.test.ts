@@ -5,7 +5,6 @@ import {
   createJwtVerifier,
   type JwtAlgorithm,
   type JwtVerifierOptions,
-  looksLikeToken,
 } from "../../../src/middleware/auth/jwt.ts";
 import {
   AUDIENCE,
@@ -464,7 +463,7 @@ describe("a forged token", () => {
     expect(await reasonOf(text, both)).toBe("bad_signature");
   });
 
-  test("is always rejected, and never an error", async () => {
+  test("is always rejected, and never an error", { timeout: 120_000 }, async () => {
     const { verify, fetches } = issuer();
     const segment = fc.oneof(
       fc.json().map(base64Url),
@@ -543,33 +542,6 @@ test.each([
 describe("the form of a token", () => {
   const header = base64Url(JSON.stringify({ alg: "ES256", kid: "ec" }));
 
-  test.each([`${header}.e30.AA`, "a.b.c", "a-_0.b.", "a.b.-_"])("%s looks like a token", (text) => {
-    expect(looksLikeToken(text)).toBe(true);
-  });
-
-  test.each([
-    "",
-    ".",
-    "..",
-    "a.b",
-    ".b.c",
-    "a..c",
-    "a.b.c.d",
-    "a.b.c.d.e",
-    "a.b.c ",
-    " a.b.c",
-    "a.b.c\n",
-    "a.b.c=",
-    "a+.b.c",
-    "a/.b.c",
-    "ä.b.c",
-    `bwk_${"a".repeat(12)}_${"b".repeat(43)}`,
-    "a".repeat(100_000),
-    `${"a.".repeat(50_000)}a`,
-  ])("%j does not", (text) => {
-    expect(looksLikeToken(text)).toBe(false);
-  });
-
   test.each<[string, string, string]>([
     ["AA", "AQ", "AB"],
     ["AAA", "AAE", "AAF"],
@@ -636,21 +608,5 @@ describe("an accepted token", () => {
     expect(await check(forged)).toEqual(refused("bad_signature"));
     expect(check(forged)).toBeInstanceOf(Promise);
     expect(check(text)).toEqual(proven("jwt:alice"));
-  });
-
-  test("stays cached while it is used, among 2,000 at most", async () => {
-    const { check } = issuer();
-    const often = await token(ed);
-    await check(often);
-    const tokens: string[] = [];
-    for (let index = 0; index <= 2_000; index += 1) {
-      const text = await token(ed, { jti: `${index}` });
-      tokens.push(text);
-      await check(text);
-      expect(check(often)).not.toBeInstanceOf(Promise);
-    }
-    const cached = tokens.filter((text) => !(check(text) instanceof Promise));
-    expect(cached).toContain(tokens.at(-1));
-    expect(cached.length).toBeLessThan(2_000);
   });
 });

@@ -3,7 +3,6 @@ import { describe, expect, test } from "vitest";
 import {
   createKey,
   type KeyRecord,
-  publishedKeysName,
   readKeyRecord,
   VERSION_FIELD,
   writeKeyRecord,
@@ -72,10 +71,6 @@ describe("a published key record", () => {
       }),
     );
   });
-});
-
-test("the name of the hash begins with the prefix", () => {
-  expect(publishedKeysName("breakwater:")).toBe("breakwater:keys");
 });
 
 test("the id of a key is never the version's field", () => {

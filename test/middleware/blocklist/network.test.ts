@@ -1,7 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  isSamePrefix,
   isTooWide,
   networkOf,
   overlap,
@@ -48,14 +47,6 @@ describe("a network of IPv4-mapped addresses is an IPv4 network", () => {
   ])("%s is %s", (text, written) => {
     expect(writeCidr(network(text))).toBe(written);
   });
-
-  test.each([
-    ["::ffff:192.0.2.1/95", "::fffe:0:0/95"],
-    ["::ffff:192.0.2.1/64", "::/64"],
-    ["::ffff:192.0.2.1/0", "::/0"],
-  ])("but %s, which contains other addresses too, is %s", (text, written) => {
-    expect(writeCidr(network(text))).toBe(written);
-  });
 });
 
 test.each([
@@ -84,6 +75,8 @@ test.each([
   "2001:db8::/1000",
   "2001:db8/32",
   "::ffff:192.0.2.1/129",
+  // It would contain other addresses too.
+  "::ffff:192.0.2.1/95",
   "[2001:db8::]/32",
   "fe80::%eth0/64",
   "example.org/24",
@@ -103,20 +96,6 @@ test("a network is the prefix of its addresses, its other bits are zero", () => 
       expect(bitsOf(each).slice(each.length)).toMatch(/^0*$/);
     }),
   );
-});
-
-test.each([
-  [0xffff_ffff, 0x7fff_ffff, 0, true],
-  [0xffff_ffff, 0x7fff_ffff, -32, true],
-  [0xffff_ffff, 0x7fff_ffff, 1, false],
-  [0x8000_0000, 0xffff_ffff, 1, true],
-  [0x8000_0000, 0xffff_ffff, 2, false],
-  [0xffff_ffff, 0xffff_fffe, 31, true],
-  [0xffff_ffff, 0xffff_fffe, 32, false],
-  [0xffff_ffff, 0xffff_fffe, 96, false],
-  [0xffff_ffff, 0xffff_ffff, 32, true],
-])("%i and %i have the same first %i bits: %j", (one, other, bits, same) => {
-  expect(isSamePrefix(one, other, bits)).toBe(same);
 });
 
 test("two networks overlap if one's prefix begins with the other's", () => {

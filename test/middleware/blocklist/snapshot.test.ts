@@ -154,13 +154,6 @@ describe("a loaded list", () => {
     await pass(10);
     expect(pending.result).toBe(second.list);
   });
-
-  test("is used after 150 ms anyway, however old it is", async () => {
-    const edge = await started(3_600_000);
-    const pending = edge.request();
-    await pass(150);
-    expect(pending.result).toBe(first.list);
-  });
 });
 
 describe("if loads fail", () => {
@@ -264,21 +257,6 @@ describe("a load that does not end", () => {
     late.resolve(second);
     await settle();
     expect(edge.request().result).toBe(third.list);
-  });
-
-  test("does not replace a later load that is under way", async () => {
-    const edge = await started(2_500);
-    edge.request();
-    const late = edge.lastLoad();
-    await pass(10_000);
-    const pending = edge.request();
-    late.resolve(second);
-    await settle();
-    edge.request();
-    expect(edge.loads).toBe(3);
-    await edge.finish(third);
-    await pass(10);
-    expect(pending.result).toBe(third.list);
   });
 
   test("logs no failure if a later load has succeeded", async () => {

@@ -1,10 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ProblemCode, problem, problemTypes, problemTypeUri } from "../../../src/contract/problem.ts";
-import {
-  problemDetails,
-  problemResponse,
-  securityHeaders,
-} from "../../../src/middleware/problems/problem-response.ts";
+import { problemDetails, problemResponse, securityHeaders } from "../../../src/middleware/problems/index.ts";
 
 const REQUEST_ID = "01900000-0000-7000-8000-000000000001";
 const isCode = (code: string): code is ProblemCode => code in problemTypes;
@@ -31,16 +27,9 @@ describe("the answer to a problem", () => {
     expect(headers.get("x-request-id")).toBe(REQUEST_ID);
   });
 
-  test.each(Object.entries(securityHeaders))("carries %s: %s", (name, value) => {
-    expect(headers.get(name)).toBe(value);
-  });
-
-  test("carries the fields of the refusal", () => {
-    const answer = problemResponse(
-      problem("method_not_allowed", { headers: { allow: "GET, HEAD" } }),
-      REQUEST_ID,
-    );
-    expect(answer.headers.get("allow")).toBe("GET, HEAD");
+  test("carries the security fields, and those of the refusal", () => {
+    const answer = problemResponse(problem("method_not_allowed", { headers: { allow: "GET" } }), REQUEST_ID);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({ ...securityHeaders, allow: "GET" });
   });
 });
 
@@ -54,15 +43,5 @@ describe("problemDetails", () => {
   test("keeps header fields out of the body", () => {
     const details = problemDetails(problem("unavailable", { headers: { "retry-after": "1" } }), REQUEST_ID);
     expect(details).not.toHaveProperty("headers");
-  });
-
-  test("writes nothing that there is not", () => {
-    expect(Object.keys(problemDetails(problem("internal"), REQUEST_ID)).sort()).toEqual([
-      "code",
-      "requestId",
-      "status",
-      "title",
-      "type",
-    ]);
   });
 });

@@ -2,10 +2,9 @@ import { describe, expect, test } from "vitest";
 import { MAX_BUCKETS } from "../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../src/middleware/rate-limit/refill.ts";
 import type { RequestCheck, Step } from "../../../src/middleware/rate-limit/request-check.ts";
-import { simulate } from "./simulation/simulate.ts";
 import { ALICE, limitOf, Scene } from "./support/scene.ts";
 
-const BOB = { address: "192.0.2.2", principal: "bob" };
+const BOB = { network: "192.0.2.2", principal: "bob" };
 const large = limitOf({ capacity: 1_000, refillPerSecond: 1_000 });
 
 const refillOf = (step: Step): Refill => {
@@ -45,13 +44,6 @@ describe("a key", () => {
     expect(scene.store.trips).toBe(20);
     expect(scene.result(large).remaining).toBeGreaterThanOrEqual(998);
   });
-
-  test("has its own bucket", () => {
-    const scene = new Scene();
-    const limit = limitOf({ capacity: 2, refillPerSecond: 0.001 });
-    expect(scene.admitted(limit, 5)).toBe(2);
-    expect(scene.admitted(limit, 5, BOB)).toBe(2);
-  });
 });
 
 describe("a long denial", () => {
@@ -75,27 +67,15 @@ describe("a long denial", () => {
   });
 });
 
-describe("a bucket", () => {
+test("a bucket is shared by isolates, admits its capacity, and refills at its rate", () => {
   const limit = limitOf({ capacity: 10, refillPerSecond: 1 });
-
-  test("admits its capacity, and no more", () => {
-    expect(new Scene().admitted(limit, 30)).toBe(10);
-  });
-
-  test("refills at its rate", () => {
-    const scene = new Scene();
-    scene.admitted(limit, 30);
-    scene.wait(3_000);
-    expect(scene.admitted(limit, 30)).toBe(3);
-  });
-
-  test("is shared by two isolates", () => {
-    const one = new Scene();
-    const other = new Scene({}, one.store);
-    let admitted = 0;
-    for (let turn = 0; turn < 30; turn += 1) admitted += (turn % 2 === 0 ? one : other).admitted(limit, 1);
-    expect(admitted).toBe(10);
-  });
+  const one = new Scene();
+  const other = new Scene({}, one.store);
+  let admitted = 0;
+  for (let turn = 0; turn < 30; turn += 1) admitted += (turn % 2 === 0 ? one : other).admitted(limit, 1);
+  expect(admitted).toBe(10);
+  one.wait(3_000);
+  expect(one.admitted(limit, 30)).toBe(3);
 });
 
 describe("a denial", () => {
@@ -249,12 +229,6 @@ describe("an override", () => {
     expect(scene.admitted(limit, 20, BOB)).toBe(5);
   });
 
-  test("is the rule in the result", () => {
-    const scene = new Scene();
-    scene.store.override("test:alice", { capacity: 8, refillPerSecond: 2 });
-    expect(scene.result(limit).rule).toEqual({ capacity: 8, refillPerSecond: 2 });
-  });
-
   test("that lowers a limit during a lease is in force when the lease has ended", () => {
     const scene = new Scene({ leaseMs: 2_000 });
     const wide = limitOf({ capacity: 1_000, refillPerSecond: 100, per: "principal" });
@@ -404,52 +378,6 @@ describe("concurrent requests", () => {
     expect(verdictOf(follower.next()).results[0]).toMatchObject({ mode: "remembered", outcome: "limited" });
   });
 
-  test("are all admitted if the bucket is full, whatever the duration of round trips", () => {
-    for (const tripMs of [5, 40, 80, 120])
-      for (const [requests, capacity] of [
-        [2, 10],
-        [10, 10],
-        [10, 20],
-        [100, 100],
-        [1_000, 1_500],
-        [3_000, 100_000],
-      ] as const) {
-        const limit = limitOf({ capacity, refillPerSecond: 1 });
-        const arrivals = Array.from({ length: requests }, (_, index) => ({
-          atMs: (index * 20) / requests,
-          client: "192.0.2.1",
-          isolate: 0,
-        }));
-        const { logs, unavailable, trips } = simulate({
-          seed: 1,
-          isolates: 1,
-          limits: [limit],
-          arrivals,
-          faults: { wayMs: () => tripMs / 2 },
-        });
-        const [log] = logs.values();
-        expect({ tripMs, requests, admitted: log?.admitted, unavailable }).toEqual({
-          tripMs,
-          requests,
-          admitted: requests,
-          unavailable: 0,
-        });
-        expect(trips).toBeLessThanOrEqual(Math.max(capacity / 8 < 2 ? requests : 0, 30));
-      }
-  });
-
-  test("do not wait for a refill that a limit of another route may reject", () => {
-    const scene = new Scene();
-    const [account, orders] = [
-      limitOf({ name: "account", capacity: 500 }),
-      limitOf({ name: "orders", capacity: 1, refillPerSecond: 0.001 }),
-    ];
-    new Scene({}, scene.store).request(orders);
-    const leader = scene.limiter.begin([account, orders], ALICE);
-    expect(leader.next().kind).toBe("refill");
-    expect(scene.limiter.begin([account], ALICE).next().kind).toBe("refill");
-  });
-
   test("send one refill, not one each, if a round trip is late", () => {
     const scene = afterTrips(5);
     const begun = Array.from({ length: 60 }, () => begin(scene));
@@ -474,63 +402,6 @@ describe("concurrent requests", () => {
     const scene = afterTrips(120);
     const steps = Array.from({ length: 5 }, () => begin(scene).step.kind);
     expect(steps).toEqual(Array(5).fill("refill"));
-  });
-});
-
-describe("a prefetch", () => {
-  const prefetched = (scene: Scene, limit = large): Refill => {
-    const refill = scene.limiter.prefetch([limit], ALICE);
-    if (refill === undefined) throw new Error("expected a refill");
-    return refill;
-  };
-
-  test("serves the request from the lease", () => {
-    const scene = new Scene();
-    scene.answer(prefetched(scene));
-    expect(scene.result(large).mode).toBe("lease");
-    expect(scene.store.trips).toBe(1);
-  });
-
-  test("is awaited by the request if it is pending", () => {
-    const scene = new Scene();
-    const refill = prefetched(scene);
-    const check = scene.limiter.begin([large], ALICE);
-    expect(check.next().kind).toBe("wait");
-    scene.answer(refill);
-    expect(verdictOf(check.next())).toMatchObject({ isAdmitted: true, results: [{ mode: "lease" }] });
-    expect(scene.store.trips).toBe(1);
-  });
-
-  test("takes at least the tokens that the request costs", () => {
-    const scene = new Scene();
-    const dear = { ...large, cost: 7 };
-    scene.answer(prefetched(scene, dear));
-    expect(scene.result(dear).mode).toBe("lease");
-  });
-
-  test("can be denied, and the request is then denied without a round trip", () => {
-    const scene = new Scene();
-    const scarce = limitOf({ capacity: 1, refillPerSecond: 0.001 });
-    const other = new Scene({}, scene.store);
-    other.request(scarce);
-    scene.answer(prefetched(scene, scarce));
-    expect(scene.result(scarce)).toMatchObject({ mode: "remembered", outcome: "limited" });
-    expect(scene.store.trips).toBe(2);
-  });
-
-  test("is skipped if there is a lease, a pending refill, or a denial", () => {
-    const scene = new Scene();
-    const refill = prefetched(scene);
-    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
-    scene.answer(refill);
-    expect(scene.limiter.prefetch([large], ALICE)).toBeUndefined();
-    const scarce = limitOf({ name: "scarce", capacity: 1, refillPerSecond: 0.001 });
-    scene.request(scarce);
-    expect(scene.limiter.prefetch([scarce], ALICE)).toBeUndefined();
-  });
-
-  test("is skipped for a strict limit", () => {
-    expect(new Scene().limiter.prefetch([{ ...large, strict: true }], ALICE)).toBeUndefined();
   });
 });
 
@@ -582,7 +453,7 @@ describe("the isolate's memory", () => {
     const limit = limitOf({ onStoreFailure: "local" });
     for (let client = 0; client < MAX_BUCKETS + 1_000; client += 1) {
       scene.isStoreThere = client % 2 === 0;
-      scene.request(limit, { address: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
+      scene.request(limit, { network: `10.0.${client >> 8}.${client & 255}`, principal: undefined });
     }
     expect(scene.limiter.size).toBeLessThanOrEqual(MAX_BUCKETS);
   });

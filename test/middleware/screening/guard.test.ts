@@ -4,7 +4,7 @@ import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import type { Problem } from "../../../src/contract/problem.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import { compileRoutes } from "../../../src/middleware/route-policy/route-table.ts";
-import { type ScreeningDeps, screening } from "../../../src/middleware/screening/index.ts";
+import { screening } from "../../../src/middleware/screening/index.ts";
 import type { ScreeningRule } from "../../../src/middleware/screening/rules.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { appOf, type RequestOptions } from "../support/app.ts";
@@ -29,14 +29,14 @@ const thing = defineRoute({
 });
 const routes = compileRoutes(edgeRoutes({ health, thing }));
 
-const startApp = (headerFields?: ScreeningDeps["headerFields"]) => {
+const startApp = () => {
   const findings: SecurityFinding[] = [];
   const reported: (string | null)[] = [];
   const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
     findings.push(finding);
     reported.push(route);
   };
-  const app = appOf([screening({ routes, report, headerFields })]);
+  const app = appOf([screening({ routes, report })]);
   /** Every request is decided synchronously. */
   const send = async (options: RequestOptions) => {
     const outcome = await app(options);
@@ -47,7 +47,7 @@ const startApp = (headerFields?: ScreeningDeps["headerFields"]) => {
 };
 
 interface Case {
-  readonly sent: RequestOptions & { readonly fields?: readonly (readonly [string, string])[] };
+  readonly sent: RequestOptions;
   readonly status: number;
   readonly problem: Problem;
 }
@@ -86,20 +86,11 @@ const cases: Readonly<Record<ScreeningRule, Case>> = {
     sent: { target: "/".padEnd(8_193, "a") },
     ...rejected(414, "uri_too_long", "url_too_long: path and query"),
   },
-  headers_too_large: {
-    sent: { fields: [["a", "a".repeat(8_193)]] },
-    ...rejected(431, "header_fields_too_large", "headers_too_large: header field a"),
-  },
-  duplicate_header: {
-    sent: { fields: [["content-length", "1, 2"]] },
-    ...rejected(400, "invalid_request", "duplicate_header: header field content-length"),
-  },
 };
 
 test.each(Object.entries(cases))("%s gets its response, and is reported once", async (rule, each) => {
-  const { fields, ...options } = each.sent;
-  const { send, findings } = startApp(fields && (() => fields));
-  const { response, problem, variables } = await send(options);
+  const { send, findings } = startApp();
+  const { response, problem, variables } = await send(each.sent);
   expect(response.status).toBe(each.status);
   expect(problem).toEqual(each.problem);
   expect(variables.rejectedBy).toBe("screening");
@@ -154,13 +145,6 @@ test("no other rule makes an exception for routes", async () => {
   expect(await problemOf("/things/a%2fb")).toEqual(cases.encoded_separator.problem);
   expect(await problemOf("/things/a;b")).toEqual(notFound.problem);
   expect(await problemOf("/things/a?q=%00")).toEqual(cases.control_characters.problem);
-});
-
-test("header fields are screened only if the tier provides them", async () => {
-  const headers = { "content-length": "1, 2" };
-  expect((await startApp().send({ headers })).passed).toBe(true);
-  const { send } = startApp((c) => c.req.raw.headers);
-  expect((await send({ headers })).problem).toMatchObject({ code: "invalid_request" });
 });
 
 test.each([

@@ -76,25 +76,6 @@ describe("the edge's context", () => {
     );
   });
 
-  test.each([
-    "",
-    " ",
-    "a b",
-    'a"',
-    'a", admin="1',
-    '", scopes="admin',
-    "a\\",
-    "a\tb",
-    "a\r\nx: y",
-    "a\0",
-    "\u007f",
-    "\u00e9",
-    "\u00a0",
-    "\ud800",
-  ])("is written without %j, which is not a scope", (odd) => {
-    expect(withScopes(["orders:read", odd, "a,b"])).toContain('scopes="orders:read a,b"');
-  });
-
   test("gives no scope that the principal does not have, whatever its scopes are", () => {
     const odd = fc.oneof(scope, fc.string({ unit: "binary" }), fc.stringMatching(/^[ ",=a\\]*$/));
     fc.assert(

@@ -5,8 +5,9 @@ import {
   coveredFieldsWith,
   LIFETIME_S,
   type SignedTarget,
-} from "../../../src/middleware/signature/covered-components.ts";
-import { signatureFields, textToSign } from "../../../src/middleware/signature/sign.ts";
+  signatureFields,
+  textToSign,
+} from "../../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, createVerifier, type Verify } from "../../../src/middleware/signature/verify.ts";
 import { nodeHmac } from "../../../src/origin/config/hmac.ts";

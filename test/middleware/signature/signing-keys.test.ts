@@ -22,11 +22,7 @@ describe("parseSigningKeys", () => {
     expect(parsed(`k1:${secretOf(1)}`).map(({ id }) => id)).toEqual(["k1"]);
   });
 
-  test("reads two keys while rotating, the signing one first", () => {
-    expect(parsed(`new:${secretOf(2)},old:${secretOf(1)}`).map(({ id }) => id)).toEqual(["new", "old"]);
-  });
-
-  test("lets white space stand around a comma", () => {
+  test("reads two keys while rotating, the signing one first, with white space around the comma", () => {
     expect(parsed(` new:${secretOf(2)} , old:${secretOf(1)}\n`).map(({ id }) => id)).toEqual(["new", "old"]);
   });
 
@@ -70,23 +66,6 @@ describe("parseSigningKeys", () => {
         if (typeof keys === "string") expect(keys).not.toContain(each);
       }),
     );
-  });
-});
-
-describe("a signing key", () => {
-  const [key] = parsed(`k1:${secretOf(0x0b)}`);
-  const [other] = parsed(`k1:${secretOf(0x0c)}`);
-
-  test("yields the same MAC for the same text, whatever it was asked in between", () => {
-    const first = key.mac("a");
-    key.mac("b");
-    expect(key.mac("a")).toEqual(first);
-    expect(first).toHaveLength(44);
-  });
-
-  test("yields something else for another text or by another secret", () => {
-    expect(key.mac("a")).not.toEqual(key.mac("b"));
-    expect(key.mac("a")).not.toEqual(other.mac("a"));
   });
 });
 

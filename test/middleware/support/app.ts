@@ -153,7 +153,7 @@ export const requestReader = (
   const variables: ContextVariables & RouteVariables = {
     requestId: "01900000-0000-7000-8000-000000000001",
     target: { origin: "https://api.example.com", path: "/", query: "" },
-    client: { name: "unknown", address: undefined },
+    client: { name: "unknown", network: "unknown", address: undefined },
     waitUntil,
     route: { name: "anyRoute", route },
     deadlineAtMs: Number.POSITIVE_INFINITY,

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../../src/contract/contract.ts";
-import { securityHeaders } from "../../../src/middleware/problems/problem-response.ts";
+import { securityHeaders } from "../../../src/middleware/problems/index.ts";
 import { type Answer, responder } from "../../../src/origin/handler.ts";
 import type { OriginEnv } from "../../../src/origin/middleware/context.ts";
 

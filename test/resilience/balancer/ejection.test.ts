@@ -99,23 +99,6 @@ describe("an ejected origin", () => {
     expect(scene.isHealthy(0)).toBe(true);
   });
 
-  test("that is back starts with a tenth of its share, and has all of it after six seconds", () => {
-    const scene = new Scene([1, 1]);
-    for (const origin of [0, 1]) scene.answerAfter(origin, 20);
-    scene.end(0, "timed out", 5);
-    scene.wait(1_000);
-    for (let turn = 0; turn < 3; turn += 1) {
-      const probe = scene.acquire({ isRepeatable: true });
-      scene.wait(20);
-      probe.answered();
-    }
-    expect(scene.state(0)).toBe("closed");
-    for (const expected of [0.1 / 1.1, 0.55 / 1.55, 0.5]) {
-      expect(Math.abs(scene.shareOf(0) - expected)).toBeLessThan(0.03);
-      scene.wait(3_000);
-    }
-  });
-
   test.for<{ readonly how: EndName; readonly to: string; readonly next: number }>([
     { how: "answered", to: "half_open", next: 0 },
     { how: "server error", to: "half_open", next: 0 },
@@ -254,16 +237,6 @@ describe("while all are ejected", () => {
     expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isProbe: true });
   });
 
-  test("and their open times are over, the one that failed first is probed first", () => {
-    const scene = new Scene([1, 1, 1], { random: latest });
-    for (const origin of [2, 0, 1]) {
-      scene.end(origin, "timed out", 5);
-      scene.wait(10);
-    }
-    scene.wait(2_000);
-    expect(origins(scene, 3, false)).toEqual([2, 0, 1]);
-  });
-
   test("all others are probed at once when one is back", () => {
     const scene = ejected(4, 4, 60_000);
     for (let turn = 0; turn < 3; turn += 1) {
@@ -318,14 +291,6 @@ describe("a single origin", () => {
       probe.answered();
     }
     expect(origins(scene, 100)).toEqual(Array.from({ length: 100 }, () => 0));
-  });
-
-  test("may take the whole lease of its probe", () => {
-    const scene = ejected(1, 1);
-    scene.wait(1_000);
-    scene.acquire({ isRepeatable: true, leaseMs: 20_000 });
-    const { retryAtMs } = rejected(scene.balancer.acquire({ isRepeatable: true }));
-    expect(retryAtMs).toBe(scene.nowMs + 20_000);
   });
 
   test("gets all requests even after refusals", () => {

@@ -58,12 +58,6 @@ class Stage {
   }
 }
 
-test("an attempt names its origin, and whether it is a probe", () => {
-  const stage = new Stage();
-  expect(stage.start()).toMatchObject({ granted: true, origin: 3, isProbe: false });
-  expect(stage.start(true)).toMatchObject({ granted: true, origin: 3, isProbe: true });
-});
-
 describe("only the first outcome of an attempt counts", () => {
   test.for(END_NAMES)("%s", (how) => {
     const stage = new Stage();
@@ -117,40 +111,12 @@ describe("the outcome reported to the breaker", () => {
     expect(stage.reported).toEqual([how === "hedge lost" ? "fail" : REPORTED[how]]);
   });
 
-  test("of several connections that break together is one failure: one pod of many may have stopped", () => {
-    const stage = new Stage();
-    const together = Array.from({ length: 4 }, () => stage.start());
-    for (const attempt of together) attempt.unreachable("broken");
-    expect(stage.reported).toEqual(["fail", "ignore", "ignore", "ignore"]);
-    stage.end("broken", 0);
-    expect(stage.reported.at(-1)).toBe("fail");
-  });
-
-  test.for([
-    "gateway",
-    "timed out",
-  ] as const)("of several requests at the same time is one failure each: %s", (how) => {
-    const stage = new Stage();
-    const together = Array.from({ length: 3 }, () => stage.start());
-    for (const attempt of together) ENDS[how](attempt);
-    expect(stage.reported).toEqual(["fail", "fail", "fail"]);
-  });
-
   test("of a probe with a broken connection is a failure, even if others broke meanwhile", () => {
     const stage = new Stage("half_open");
     const probe = stage.start(true);
     stage.start(true).unreachable("broken");
     probe.unreachable("broken");
     expect(stage.reported).toEqual(["fail", "fail"]);
-  });
-
-  test("of a broken connection is a failure, if other requests failed in other ways", () => {
-    const stage = new Stage();
-    const [refused, lost, broken] = [stage.start(), stage.start(), stage.start()];
-    refused?.refused(0);
-    lost?.unreachable("gateway");
-    broken?.unreachable("broken");
-    expect(stage.reported).toEqual(["ok", "fail", "fail"]);
   });
 
   test.for([
@@ -202,10 +168,6 @@ describe("the latency of an origin", () => {
     return stage;
   };
 
-  test("is that of its answer", () => {
-    expect(answeredAfter(100).endpoint.latency.ms).toBe(100);
-  });
-
   test("follows each answer a little, and that of a probe completely", () => {
     const stage = answeredAfter(100);
     const together = [stage.start(), stage.start(true)];
@@ -238,33 +200,6 @@ describe("the latency of an origin", () => {
     stage.start().serverError();
     slow.unreachable("timed_out");
     expect(stage.endpoint.latency.ms).toBeCloseTo(200, 9);
-  });
-
-  test("doubles with each lost hedge, up to the penalty of a failure", () => {
-    const stage = new Stage();
-    const after = Array.from({ length: 5 }, () => {
-      stage.nowMs += 1_000_000;
-      stage.end("hedge lost", 500);
-      return stage.endpoint.latency.ms;
-    });
-    expect(after).toEqual([500, 1_000, 2_000, 4_000, 5_000]);
-  });
-
-  test("is not negative if the clock is set back before a timeout", () => {
-    const stage = answeredAfter(100);
-    const slow = stage.start();
-    stage.start().serverError();
-    stage.nowMs -= 3_600_000;
-    slow.unreachable("timed_out");
-    expect(stage.endpoint.latency.ms).toBeGreaterThanOrEqual(0);
-  });
-
-  test("is 0 if the clock is set back before an answer", () => {
-    for (const how of ["answered", "hedge lost"] as const) {
-      const stage = new Stage();
-      stage.end(how, -3_600_000);
-      expect(stage.endpoint.latency.ms ?? 0).toBe(0);
-    }
   });
 });
 

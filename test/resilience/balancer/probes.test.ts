@@ -116,13 +116,6 @@ describe("a failed origin", () => {
 });
 
 describe("a probe", () => {
-  test("is marked as such", () => {
-    const scene = failed(() => LATEST);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: false });
-    scene.wait(1_001);
-    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isProbe: true });
-  });
-
   test("is one request only", () => {
     const scene = failed();
     scene.wait(1_001);
@@ -280,16 +273,6 @@ describe("a recovered origin", () => {
     const scene = failedOnce();
     scene.wait(1_001);
     probe(scene, "answered");
-    expectShare(scene, 0.5);
-  });
-
-  test("has its whole share if the clock is set back while it warms up", () => {
-    const scene = failedOnce();
-    scene.wait(1_001);
-    probe(scene, "refused");
-    scene.wait(2_001);
-    probe(scene, "answered");
-    scene.wait(-3_600_000);
     expectShare(scene, 0.5);
   });
 });

@@ -65,11 +65,3 @@ test("a call that throws synchronously is classified like any other", async () =
   );
   expect(breaker.state).toBe("open");
 });
-
-test("successful calls close it again", async () => {
-  const { breaker, run, attempt, at } = start();
-  await times(5, () => attempt("failure"));
-  at(1_000);
-  await times(3, () => run(async () => 1));
-  expect(breaker.state).toBe("closed");
-});

@@ -2,30 +2,6 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { CallWindow } from "../../../src/resilience/circuit-breaker/window.ts";
 
-test("a call counts for nine seconds and the rest of its own", () => {
-  const window = new CallWindow();
-  window.add(1_900, true, true);
-  window.add(10_999, false, false);
-  expect(window.totals()).toEqual({ calls: 2, failures: 1, slow: 1 });
-  window.add(11_000, false, false);
-  expect(window.totals()).toEqual({ calls: 2, failures: 0, slow: 0 });
-});
-
-test("after an idle time of any length, earlier calls do not count", () => {
-  fc.assert(
-    fc.property(
-      fc.array(fc.nat(60_000), { maxLength: 200 }),
-      fc.integer({ min: 10_000, max: 1_000_000_000 }),
-      (times, idleMs) => {
-        const window = new CallWindow();
-        for (const atMs of times) window.add(atMs, true, false);
-        window.add(Math.max(0, ...times) + idleMs, false, false);
-        expect(window.totals()).toEqual({ calls: 1, failures: 0, slow: 0 });
-      },
-    ),
-  );
-});
-
 test("totals equal those of a list of the last ten seconds' calls", () => {
   const call = fc.record({ afterMs: fc.nat(3_000), isFailure: fc.boolean(), isSlow: fc.boolean() });
   fc.assert(

@@ -5,11 +5,11 @@ import type { Priority } from "../../../src/contract/policy.ts";
 import {
   createConcurrencyLimit,
   type Permit,
+  PRIORITIES,
   type ShedReason,
   type Waiting,
   type WorkOutcome,
 } from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
-import { PRIORITIES } from "../../../src/resilience/concurrency-limit/priority-queue.ts";
 
 const OPTIONS = { minLimit: 2, maxLimit: 12, initialLimit: 4, minQueue: 4, minimumSamples: 3 };
 /** The maximum time in the queue. */

@@ -39,8 +39,6 @@ export interface SimulationPlan {
   readonly faults: NetworkFaults;
   /** Largest offset of an isolate's clock from the store's. @default 0 */
   readonly skewMs?: number;
-  /** How long before each request its tokens are prefetched. @default no prefetch */
-  readonly aheadMs?: number;
   /** The rule that the logs check against. @default each limit's own */
   readonly promised?: BucketRule;
 }
@@ -107,9 +105,8 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
         else if (outcome === "limited") logOf(limit, client).refuse(limit.cost ?? 1, queue.nowMs);
       }
     };
-    const who = { address: client, principal: client };
-    const how = { aheadMs: plan.aheadMs, leavesAfterMs };
-    queue.at(atMs, () => isolates[isolate % count]?.request(own, who, decided, how));
+    const who = { network: client, principal: client };
+    queue.at(atMs, () => isolates[isolate % count]?.request(own, who, decided, leavesAfterMs));
   }
   for (const incident of incidents) {
     queue.at(incident.atMs, () => {

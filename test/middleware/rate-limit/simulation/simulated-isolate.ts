@@ -3,7 +3,7 @@ import { costOf, type Limit } from "../../../../src/contract/policy.ts";
 import {
   type BucketReply,
   type LimitedClient,
-  limitKeys,
+  limitKey,
 } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import { Limiter, type LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
 import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
@@ -27,13 +27,6 @@ export interface IsolateSurroundings {
   readonly taken: Taken;
 }
 
-export interface RequestManner {
-  /** How long before the request its tokens are prefetched. @default no prefetch */
-  readonly aheadMs?: number | undefined;
-  /** When the client leaves. @default never */
-  readonly leavesAfterMs?: number | undefined;
-}
-
 export type Decided = (verdict: LimitVerdict, waitedMs: number) => void;
 
 export class SimulatedIsolate {
@@ -41,7 +34,6 @@ export class SimulatedIsolate {
   readonly #limiter: Limiter;
   readonly #breaker: Breaker;
   readonly ledger: TokenLedger;
-  readonly #keyOf = limitKeys(1_000);
   #skewMs: number;
   #isDead = false;
 
@@ -67,36 +59,28 @@ export class SimulatedIsolate {
     this.#isDead = true;
   }
 
+  /** @param leavesAfterMs when the client leaves */
   request(
     limits: readonly Limit[],
     client: LimitedClient,
     decided: Decided,
-    { aheadMs = 0, leavesAfterMs = Number.POSITIVE_INFINITY }: RequestManner = {},
+    leavesAfterMs = Number.POSITIVE_INFINITY,
   ): void {
+    if (this.#isDead) return;
     const { queue } = this.#at;
-    const begin = (): void => {
-      if (this.#isDead) return;
-      const startedAtMs = queue.nowMs;
-      const check = this.#limiter.begin(limits, client);
-      const isHere = (): boolean => !this.#isDead && queue.nowMs - startedAtMs < leavesAfterMs;
-      this.#take(check, check.next(), isHere, (verdict) => {
-        if (verdict.isAdmitted) this.#use(verdict, client);
-        decided(verdict, queue.nowMs - startedAtMs);
-      });
-    };
-    if (aheadMs === 0) {
-      begin();
-      return;
-    }
-    const refill = this.#limiter.prefetch(limits, client);
-    if (refill !== undefined) this.#send(refill, () => undefined);
-    queue.after(aheadMs, begin);
+    const startedAtMs = queue.nowMs;
+    const check = this.#limiter.begin(limits, client);
+    const isHere = (): boolean => !this.#isDead && queue.nowMs - startedAtMs < leavesAfterMs;
+    this.#take(check, check.next(), isHere, (verdict) => {
+      if (verdict.isAdmitted) this.#use(verdict, client);
+      decided(verdict, queue.nowMs - startedAtMs);
+    });
   }
 
   #use({ results }: LimitVerdict, client: LimitedClient): void {
     for (const { limit, mode } of results) {
       const isStores = mode === "lease" || mode === "store";
-      if (isStores) this.ledger.use(this.#keyOf(limit, client).bucket, costOf(limit), this.#at.queue.nowMs);
+      if (isStores) this.ledger.use(limitKey(limit, client).bucket, costOf(limit), this.#at.queue.nowMs);
     }
   }
 

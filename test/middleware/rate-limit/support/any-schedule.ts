@@ -109,7 +109,6 @@ export const anySchedule = (strict: boolean) =>
     leavers: fc.constantFrom(0, 0, 0.1, 0.5),
     hang: fc.option(fc.tuple(atMs, fc.integer({ min: 100, max: 5_000 })), { nil: undefined }),
     skewMs: fc.constantFrom(0, 0, 500, 100_000),
-    aheadMs: fc.constantFrom(0, 0, 30, 300),
     incidents: fc.array(anyIncident, { maxLength: 6 }),
     failures: fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 4_000 })), { maxLength: 2 }),
     override: fc.option(
@@ -136,7 +135,7 @@ export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => 
 });
 
 export const planOf = (schedule: Schedule): SimulationPlan => {
-  const { seed, isolates, limit, other, tripMs, loss, duplicates, hang, skewMs, aheadMs } = schedule;
+  const { seed, isolates, limit, other, tripMs, loss, duplicates, hang, skewMs } = schedule;
   const random = seededRandom(seed + 1);
   const hangs = hang && { fromMs: hang[0], untilMs: hang[0] + hang[1] };
   const { incidents, failures, override } = schedule;
@@ -148,7 +147,6 @@ export const planOf = (schedule: Schedule): SimulationPlan => {
     incidents: [...incidents, ...falling(failures), ...(override === undefined ? [] : [override])],
     options: { leaseMs: LEASE_MS },
     skewMs,
-    aheadMs,
     faults: {
       wayMs: () => (tripMs / 2) * (0.5 + random()),
       loss,

@@ -6,7 +6,7 @@ import type { Refill } from "../../../../src/middleware/rate-limit/refill.ts";
 import type { LimitResult, LimitVerdict } from "../../../../src/middleware/rate-limit/request-check.ts";
 import { MemoryLimitStore } from "../simulation/memory-limit-store.ts";
 
-export const ALICE: LimitedClient = { address: "192.0.2.1", principal: "alice" };
+export const ALICE: LimitedClient = { network: "192.0.2.1", principal: "alice" };
 
 export const limitOf = (numbers: Partial<Limit> = {}): Limit => ({
   name: "test",

@@ -1,6 +1,6 @@
 /**
- * Hedged requests ("The Tail at Scale", Dean, Barroso, CACM 56(2), 2013): which requests may be sent more than once, and
- * after which delay. Delays follow the latencies of the route.
+ * Retries and hedged requests ("The Tail at Scale", Dean, Barroso, CACM 56(2), 2013): which requests may be sent more than
+ * once, after which delay, and how many of them. Delays follow the latencies of the route.
  */
 import type { Retry } from "../contract/policy.ts";
 
@@ -103,4 +103,54 @@ export const planHedge = (request: PendingRequest, mayHedge: boolean, nowMs: num
   return mayHedge && request.retryMode === "hedge" && p95Ms !== undefined
     ? { next: "hedge", atMs: nowMs + p95Ms }
     : planRetry(request, nowMs);
+};
+
+export interface RetryBudgetOptions {
+  /** Retries per request. */
+  readonly ratio: number;
+  /** Retries per second, independent of the traffic. @default 0 */
+  readonly perSecond?: number;
+  /** Maximum balance. */
+  readonly max: number;
+  /** @default max */
+  readonly initial?: number;
+}
+
+export interface RetryBudget {
+  /** Call once per request. */
+  deposit(): void;
+  /** Takes one retry, if there is one. */
+  withdraw(nowMs: number): boolean;
+  /** Returns a retry that was not used. */
+  refund(): void;
+}
+
+/**
+ * Retry budget: each request deposits a fraction of a retry, each retry withdraws one. A fixed number of retries per
+ * request multiplies the load of an outage; a budget cannot. As in Finagle and tower
+ * (https://docs.rs/tower/latest/tower/retry/budget/index.html). Hedges use one, too.
+ */
+export const createRetryBudget = ({
+  ratio,
+  perSecond = 0,
+  max,
+  initial = max,
+}: RetryBudgetOptions): RetryBudget => {
+  let balance = initial;
+  let updatedAtMs: number | undefined;
+  const add = (retries: number): void => {
+    balance = Math.min(max, balance + retries);
+  };
+  return {
+    deposit: () => add(ratio),
+    withdraw: (nowMs) => {
+      // If the clock is set back, no time has passed.
+      add((perSecond * Math.max(0, nowMs - (updatedAtMs ?? nowMs))) / 1_000);
+      updatedAtMs = nowMs;
+      if (balance < 1) return false;
+      balance -= 1;
+      return true;
+    },
+    refund: () => add(1),
+  };
 };

@@ -1,17 +1,17 @@
 /** Blocked clients at real edges: blocked by an operator, or automatically. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { contract } from "../../src/contract/contract.ts";
 import { blockCommand, unblockCommand } from "../../src/origin/admin/blocklist/command.ts";
 import {
   blocklistPublication,
   parseNetworkToBlock,
   setBlock,
 } from "../../src/origin/admin/blocklist/store.ts";
-import { type Command, UsageError } from "../../src/origin/admin/cli.ts";
+import { UsageError } from "../../src/origin/admin/cli.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
+import { runCommand } from "../support/run-command.ts";
+import { eventsOf } from "../support/security-events.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
@@ -42,24 +42,8 @@ const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
 
 const statusOf = (client: string): Promise<number> => statusAt(system.edgeUrl, client);
 
-const run = async (command: Command, args: string[]): Promise<string> => {
-  const lines: string[] = [];
-  const { pool, redis, keyPrefix } = system;
-  const print = (line: string): void => void lines.push(line);
-  await command.run({ pool, redis, keyPrefix, routes: contract, print }, args);
-  return lines.join("\n");
-};
-
-const block = (...args: string[]): Promise<string> => run(blockCommand, args);
-
-const unblock = (...args: string[]): Promise<string> => run(unblockCommand, args);
-
-const eventsOf = (client: string): SecurityEvent[] =>
-  system.logLines.flatMap((line) => {
-    if (!line.includes('"security event"')) return [];
-    const { event } = JSON.parse(line) as { event: SecurityEvent };
-    return event.client === client ? [event] : [];
-  });
+const block = (...args: string[]): Promise<string> => runCommand(system, blockCommand, args);
+const unblock = (...args: string[]): Promise<string> => runCommand(system, unblockCommand, args);
 
 describe("an operator's block", () => {
   test.concurrent("takes effect in every isolate within 10 s, and ends as quickly", async ({ expect }) => {
@@ -89,8 +73,8 @@ describe("an operator's block", () => {
     const answer = await system.call("/v1/products", { headers: { "x-local-client": client } });
     expect(Number(answer.headers.get("retry-after"))).toBeGreaterThan(3_000);
     expect(await problemOf(answer)).toMatchObject({ code: "blocked", status: 403 });
-    await expect.poll(() => eventsOf(client), { timeout: 30_000 }).not.toEqual([]);
-    expect(eventsOf(client)[0]).toMatchObject({
+    await expect.poll(() => eventsOf(system, client), { timeout: 30_000 }).not.toEqual([]);
+    expect(eventsOf(system, client)[0]).toMatchObject({
       type: "suspicious_activity",
       rule: "blocked_client",
       details: "blocked_client: 192.0.2.2/31",
@@ -286,7 +270,7 @@ test.runIf(isLong)(
     const client = "192.0.2.200";
     await block(client, "--reason", "a flood");
     await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
-    const counted = (): number => eventsOf(client).reduce((sum, { count }) => sum + count, 0);
+    const counted = (): number => eventsOf(system, client).reduce((sum, { count }) => sum + count, 0);
     let refused = 1;
     const beganAtMs = performance.now();
     while (performance.now() - beganAtMs < 20_000) {
@@ -298,7 +282,7 @@ test.runIf(isLong)(
     }
     const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
     await expect.poll(counted, { timeout: 30_000 }).toBe(refused);
-    expect(eventsOf(client).length).toBeLessThanOrEqual(6 * windows);
+    expect(eventsOf(system, client).length).toBeLessThanOrEqual(6 * windows);
   },
   90_000,
 );

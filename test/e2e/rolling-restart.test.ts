@@ -14,6 +14,8 @@ const STOCK = 1_000_000;
 let service: Service;
 let system: System;
 let key: string;
+/** Those that are there at the moment. */
+let current: readonly LocalOrigin[];
 
 beforeAll(async () => {
   service = await startService();
@@ -23,6 +25,7 @@ beforeAll(async () => {
     originEnvironment: { PRE_STOP: "1s", DATABASE_MAX_CONNECTIONS: "12" },
   });
   await Promise.all(system.origins.map(({ url }) => service.add(url)));
+  current = system.origins;
   key = (await system.createKey("alice")).key;
 });
 afterAll(async () => {
@@ -100,7 +103,6 @@ test("every origin is replaced five times under load, and no request fails", asy
   ]);
   const exits: unknown[] = [];
   try {
-    let current = system.origins;
     for (let roll = 0; roll < ROLLS; roll += 1) {
       const next: LocalOrigin[] = [];
       for (const old of current) {
@@ -127,4 +129,21 @@ test("every origin is replaced five times under load, and no request fails", asy
   const kept = await system.pool.query<{ id: string }>("SELECT id FROM orders");
   expect(kept.map(({ id }) => id).sort()).toEqual(placed.sort());
   expect(new Set(placed).size).toBe(placed.length);
+});
+
+test("one of three pods behind the address is killed, and no read fails", async () => {
+  const third = await system.startOrigin();
+  await service.add(third.url);
+  const READERS = 6;
+  let sent = 0;
+  const read = async (): Promise<Answer> => {
+    sent += 1;
+    // In the middle of all that the readers send.
+    if (sent === 240) void current[0]?.kill();
+    return await ask("GET", () => system.call("/v1/orders?limit=5", { key }));
+  };
+  const answers = await Promise.all(
+    Array.from({ length: READERS }, () => workUntil([read], 0, () => sent >= 720)),
+  );
+  expect(new Set(answers.flat().map(({ status }) => status))).toEqual(new Set([200]));
 });

@@ -6,6 +6,7 @@ import { once } from "node:events";
 import { get } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
+import { listen } from "./listen.ts";
 
 export interface Service {
   readonly url: string;
@@ -85,10 +86,7 @@ export const startService = async (): Promise<Service> => {
     join(client, origin);
   });
   server.maxConnections = MAX_CONNECTIONS;
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("the service has no address");
+  const port = await listen(server);
 
   const watch = async (endpoint: Endpoint, onReady: () => void): Promise<void> => {
     const { signal } = endpoint.removed;
@@ -105,7 +103,7 @@ export const startService = async (): Promise<Service> => {
   };
 
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     given,
     remove,
     add: (url) => {

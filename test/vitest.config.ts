@@ -35,10 +35,9 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,blocklist,cache,conditional,database-breaker,deadlines,degradation,edge-events}.test.ts",
-  "test/e2e/{key-rotation,keys,lifecycle,limit-overrides,losses,not-executed,odd-targets,orders-once}.test.ts",
-  "test/e2e/{origin-loss,own-guards,pod,redis-breaker,replacement,rolling-restart,stale-if-error}.test.ts",
-  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,key-rotation,lifecycle,losses}.test.ts",
+  "test/e2e/{not-executed,orders-once,own-guards,pod,replacement,rolling-restart,tokens,workers}.test.ts",
+  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,traces-failures}.test.ts",
 ];
 
 /** With TEST_LONG=1, by their names. */

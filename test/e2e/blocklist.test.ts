@@ -29,8 +29,6 @@ afterAll(async () => {
   await door?.stop();
 });
 
-const isLong = process.env["TEST_LONG"] === "1";
-
 /** 10 s, the bound that the system promises, and a margin for a busy machine. */
 const HOLDS_WITHIN = { timeout: 12_000, interval: 100 };
 
@@ -92,14 +90,6 @@ describe("an operator's block", () => {
     expect(await statusOf("198.19.255.255")).toBe(403);
     expect(await statusOf("::ffff:198.19.0.1")).toBe(403);
     expect(await statusOf("198.20.0.0")).toBe(200);
-  });
-
-  test.runIf(isLong)("ends when it expires", async () => {
-    const client = "192.0.2.9";
-    await block(client, "--for", "12s", "--reason", "a test");
-    await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
-    await expect.poll(() => statusOf(client), { timeout: 15_000, interval: 200 }).toBe(200);
-    expect(await block("list")).not.toContain(client);
   });
 
   test("takes effect within 10 s even if no origin can reach Redis", async () => {
@@ -264,28 +254,24 @@ describe("a repeat offender", () => {
   });
 });
 
-test.runIf(isLong)(
-  "a blocked client's flood of requests becomes a few events with the right counts",
-  async () => {
-    const client = "192.0.2.200";
-    await block(client, "--reason", "a flood");
-    await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
-    const counted = (): number => eventsOf(system, client).reduce((sum, { count }) => sum + count, 0);
-    let refused = 1;
-    const beganAtMs = performance.now();
-    while (performance.now() - beganAtMs < 20_000) {
-      const turnMs = performance.now();
-      const statuses = Array.from({ length: 100 }, () => statusOf(client));
-      refused += (await Promise.all(statuses)).filter((status) => status === 403).length;
-      // 100 requests per 100 ms.
-      await new Promise((resolve) => setTimeout(resolve, Math.max(0, 100 - (performance.now() - turnMs))));
-    }
-    const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
-    await expect.poll(counted, { timeout: 30_000 }).toBe(refused);
-    expect(eventsOf(system, client).length).toBeLessThanOrEqual(6 * windows);
-  },
-  90_000,
-);
+test("a blocked client's flood becomes a few events with the right counts", async () => {
+  const client = "192.0.2.200";
+  await block(client, "--reason", "a flood");
+  await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
+  const beganAtMs = performance.now();
+  let refused = 1;
+  for (let turn = 0; turn < 10; turn += 1) {
+    const statuses = await Promise.all(Array.from({ length: 100 }, () => statusOf(client)));
+    refused += statuses.filter((status) => status === 403).length;
+  }
+  const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
+  expect(refused).toBe(1_001);
+  const events = () => eventsOf(system, client);
+  const counted = (): number => events().reduce((sum, { count }) => sum + count, 0);
+  await expect.poll(counted, { timeout: 30_000 }).toBe(refused);
+  expect(events().length).toBeLessThanOrEqual(6 * windows);
+  expect(new Set(events().map(({ id }) => id)).size).toBe(events().length);
+});
 
 test("each version is published once", async () => {
   await publish(blocklistPublication, system);

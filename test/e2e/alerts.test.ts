@@ -202,7 +202,7 @@ describe.skipIf(!hasPrometheus)("Prometheus", () => {
       const expected = ["ErrorBudgetBurnFast", "CircuitBreakerOpen", "LimiterStoreFailing"];
       await postgres.stop();
       redis.shut();
-      await flood(15_000);
+      await flood(4_000);
       await expect.poll(firing, POLL).toEqual(expect.arrayContaining(expected));
       await redis.open();
       await postgres.start();

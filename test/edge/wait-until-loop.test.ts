@@ -72,8 +72,9 @@ describe("the loop", () => {
     await vi.advanceTimersByTimeAsync(1);
     expect(isolate.rounds()).toBe(1);
     isolate.due(Date.now() + 60_000);
-    await vi.advanceTimersByTimeAsync(50_000);
+    await vi.advanceTimersByTimeAsync(GATHER_MS);
     await expect(isolate.background[0]).resolves.toBeUndefined();
+    await vi.advanceTimersByTimeAsync(49_000);
     expect(isolate.rounds()).toBe(1);
     isolate.request();
     await vi.advanceTimersByTimeAsync(10_000);

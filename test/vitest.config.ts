@@ -19,8 +19,8 @@ const endToEnd = {
   sequence: { groupOrder: 0 },
 };
 
-/** What starts its own servers gains nothing from others. */
-const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
+/** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
+const embeddedOnly = ["test/e2e/{attacks,bundle,guards,replacement,start,traces}.test.ts"];
 
 /** What both tiers are made of. */
 const core = {

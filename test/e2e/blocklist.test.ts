@@ -9,6 +9,7 @@ import {
 import { UsageError } from "../../src/origin/admin/cli.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { type Door, startDoor } from "../support/door.ts";
+import { fetchRead } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { runCommand } from "../support/run-command.ts";
 import { eventsOf } from "../support/security-events.ts";
@@ -33,7 +34,7 @@ afterAll(async () => {
 const HOLDS_WITHIN = { timeout: 12_000, interval: 100 };
 
 const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
-  const response = await fetch(`${edgeUrl}/v1/products`, { headers: { "x-local-client": client } });
+  const response = await fetchRead(`${edgeUrl}/v1/products`, { headers: { "x-local-client": client } });
   await response.body?.cancel();
   return response.status;
 };

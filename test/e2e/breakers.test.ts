@@ -140,7 +140,7 @@ test("a database that is down gets only probes, orders are rejected at once, and
   await postgres.stop();
   expect(await untilOpen("database")).toEqual(new Set([503]));
   const lines = (): number => origin.all("a dependency is unavailable").length;
-  const before = { taken: database.taken, probes: probes(), lines: lines() };
+  const before = { taken: database.taken, probes: probes(), lines: lines(), ms: performance.now() };
   const times: number[] = [];
   for (let turn = 0; turn < 300; turn += 1) {
     const fromMs = performance.now();
@@ -152,8 +152,10 @@ test("a database that is down gets only probes, orders are rejected at once, and
   // One of the probes may have been on its way before.
   const reached = database.taken - before.taken;
   await expect.poll(() => probes() - before.probes + 1).toBeGreaterThanOrEqual(reached);
-  expect(reached).toBeLessThan(30);
-  expect(lines() - before.lines).toBeLessThan(30);
+  // Two a second at most, beside the first ones.
+  const most = 30 + 2 * Math.ceil((performance.now() - before.ms) / 1_000);
+  expect(reached).toBeLessThan(most);
+  expect(lines() - before.lines).toBeLessThan(most);
   expect(Math.max(...times)).toBeLessThan(AT_ONCE_MS);
   const ready = await send(`${admin}/ready`);
   expect(ready.status).toBe(200);

@@ -8,6 +8,7 @@ import { stringify } from "yaml";
 import { z } from "zod";
 import { spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
+import { fetchRead } from "./fetch.ts";
 import { isToolRequired } from "./required-tools.ts";
 
 export const hasPrometheus = spawnSync("prometheus", ["--version"]).status === 0;
@@ -90,11 +91,8 @@ export const startPrometheus = async (options: PrometheusOptions): Promise<Prome
   }
   return {
     query: async (expression) => {
-      const response = await fetch(`http://${address}/api/v1/query`, {
-        method: "POST",
-        body: new URLSearchParams({ query: expression }),
-        signal: AbortSignal.timeout(QUERY_TIMEOUT_MS),
-      });
+      const url = `http://${address}/api/v1/query?${new URLSearchParams({ query: expression })}`;
+      const response = await fetchRead(url, { signal: AbortSignal.timeout(QUERY_TIMEOUT_MS) });
       const text = await response.text();
       if (!response.ok) throw new Error(`${expression}: ${text}`);
       return answer.parse(JSON.parse(text)).data.result.map(({ metric }) => metric);

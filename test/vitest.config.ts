@@ -19,8 +19,8 @@ const endToEnd = {
   sequence: { groupOrder: 0 },
 };
 
-/** What starts its own servers gains nothing from others. */
-const embeddedOnly = ["test/e2e/{bundle,replacement,start}.test.ts"];
+/** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
+const embeddedOnly = ["test/e2e/{attacks,bundle,guards,replacement,start,traces}.test.ts"];
 
 /** What both tiers are made of. */
 const core = {
@@ -35,10 +35,9 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{alerts,blocklist,cache,conditional,database-breaker,deadlines,degradation,edge-events}.test.ts",
-  "test/e2e/{key-rotation,keys,lifecycle,limit-overrides,losses,not-executed,odd-targets,orders-once}.test.ts",
-  "test/e2e/{origin-loss,own-guards,pod,redis-breaker,replacement,rolling-restart,stale-if-error}.test.ts",
-  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,tokens,traces-failures,workers}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,key-rotation,lifecycle,losses}.test.ts",
+  "test/e2e/{not-executed,orders-once,own-guards,pod,replacement,rolling-restart,tokens,workers}.test.ts",
+  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,traces-failures}.test.ts",
 ];
 
 /** With TEST_LONG=1, by their names. */

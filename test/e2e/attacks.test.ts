@@ -2,19 +2,16 @@
  * What attackers try, each with its answer: refused, with which problem; made harmless; or stopped by the runtime before
  * any code of ours sees it.
  */
-import { request } from "node:http";
 import { connect } from "node:net";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perClient } from "../../src/contract/api/limits.ts";
-import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { type Network, parseNetwork } from "../../src/middleware/blocklist/network.ts";
 import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import type { SecurityEvent } from "../../src/security-events/event.ts";
+import { type Reply, send } from "../support/backing.ts";
 import { fetchRead } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
-import { type SignedInit, type SignedRequest, sendSigned, signed } from "../support/signed-request.ts";
+import { eventsOf } from "../support/security-events.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";
 
 let system: System;
@@ -31,32 +28,9 @@ afterAll(() => system?.stop());
 const PRODUCT = sampleProductId(1);
 const order = { lines: [{ productId: PRODUCT, quantity: 1 }] };
 
-interface RawAnswer {
-  readonly status: number;
-  readonly body: string;
-  readonly fields: string;
-}
-
-interface RawInit {
-  readonly method?: string;
-  readonly headers?: Readonly<Record<string, string | string[]>>;
-  readonly body?: string;
-}
-
 /** A request whose target goes out exactly as it is written. */
-const raw = (path: string, { method = "GET", headers = {}, body }: RawInit = {}): Promise<RawAnswer> => {
-  const { hostname, port } = new URL(system.edgeUrl);
-  const { promise, resolve, reject } = Promise.withResolvers<RawAnswer>();
-  const sent = request({ hostname, port, path, method, headers: { ...headers } }, async (response) => {
-    resolve({
-      status: response.statusCode ?? 0,
-      body: await text(response),
-      fields: JSON.stringify(response.headers),
-    });
-  });
-  sent.on("error", reject).end(body);
-  return promise;
-};
+const raw = (path: string, init: Omit<Parameters<typeof send>[1], "path"> = {}): Promise<Reply> =>
+  send(system.edgeUrl, { path, ...init });
 
 /** Everything that comes back for these bytes until the other end has said all. */
 const wire = async (bytes: string): Promise<string> => {
@@ -76,14 +50,6 @@ const wire = async (bytes: string): Promise<string> => {
   return heard;
 };
 
-/** What an origin has told of a client. */
-const eventsOf = (client: string): SecurityEvent[] =>
-  system.logLines.flatMap((line) => {
-    if (!line.includes('"security event"')) return [];
-    const { event } = JSON.parse(line) as { event: SecurityEvent };
-    return event.client === client ? [event] : [];
-  });
-
 let nextClient = 0;
 
 const networkOf = (address: string): Network => {
@@ -96,7 +62,7 @@ const statusesIn = (heard: string): number[] =>
   [...heard.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
 
 describe("the target", () => {
-  test.each<[path: string, status: number, rule?: string]>([
+  test.concurrent.for<[path: string, status: number, rule?: string]>([
     ["//v1/products", 404, "empty_segment"],
     ["/v1//products", 404, "empty_segment"],
     ["/v1/products/", 404],
@@ -121,16 +87,16 @@ describe("the target", () => {
     ["/v1/products?q=%00", 400, "control_characters"],
     [`/v1/products?q=${"a".repeat(9_000)}`, 414, "url_too_long"],
     ["/v1/products/' OR 1=1--", 400],
-  ])("%s is refused: %i, and told as %s", async (path, status, rule) => {
+  ])("%s is refused with %i, and reported as %s", async ([path, status, rule], { expect }) => {
     nextClient += 1;
     const client = `192.0.2.${nextClient}`;
     const answer = await raw(path.replaceAll(" ", "%20"), { headers: { "x-local-client": client } });
     expect(answer.status).toBe(status);
     expect(JSON.parse(answer.body)).toMatchObject({ status });
-    expect(answer.fields).not.toMatch(/set-cookie/i);
+    expect(answer.headers).not.toHaveProperty("set-cookie");
     if (rule === undefined) return;
-    await expect.poll(() => eventsOf(client), { timeout: 20_000 }).toHaveLength(1);
-    expect(eventsOf(client)[0]).toMatchObject({ type: "suspicious_activity", rule, count: 1 });
+    await expect.poll(() => eventsOf(system, client), { timeout: 20_000 }).toHaveLength(1);
+    expect(eventsOf(system, client)[0]).toMatchObject({ type: "suspicious_activity", rule, count: 1 });
   });
 
   test.each([
@@ -157,7 +123,7 @@ describe("the target", () => {
   test("a host that is somebody else's changes no answer", async () => {
     const answer = await raw("/v1/products?limit=1", { headers: { host: "evil.example" } });
     expect(answer.status).toBe(200);
-    expect(answer.body + answer.fields).not.toContain("evil.example");
+    expect(answer.body + JSON.stringify(answer.headers)).not.toContain("evil.example");
   });
 });
 
@@ -178,19 +144,6 @@ describe("header fields", () => {
         "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
     );
     expect(statusesIn(heard)).toEqual([415]);
-  });
-
-  test("two values of Idempotency-Key are no key", async () => {
-    const { status } = await raw("/v1/orders", {
-      method: "POST",
-      headers: {
-        authorization: `Bearer ${alice}`,
-        "content-type": "application/json",
-        "idempotency-key": "a, b",
-      },
-      body: JSON.stringify(order),
-    });
-    expect(status).toBe(400);
   });
 
   test("more than the runtime takes is stopped by it", async () => {
@@ -244,7 +197,7 @@ describe("addresses", () => {
   test("of who is blocked are not got rid of by what it says of itself", async () => {
     const client = "198.51.100.66";
     await setBlock(system.pool, { network: networkOf(client), reason: "a test", forS: null });
-    const from = (address: string, more: Readonly<Record<string, string>> = {}): Promise<RawAnswer> =>
+    const from = (address: string, more: Readonly<Record<string, string>> = {}): Promise<Reply> =>
       raw("/v1/products?limit=1", { headers: { "x-local-client": address, ...more } });
     await expect.poll(async () => (await from(client)).status, { timeout: 12_000 }).toBe(403);
     for (const name of ["x-forwarded-for", "x-real-ip", "forwarded", "true-client-ip", "cf-connecting-ip"])
@@ -314,145 +267,14 @@ describe("credentials", () => {
   });
 });
 
-describe("between the tiers", () => {
-  /** As the edge signs it, and then changed on its way. */
-  const changed = async (
-    init: Omit<SignedInit, "timeoutMs">,
-    change: (request: SignedRequest) => Partial<SignedRequest>,
-  ): Promise<Response> => {
-    const one = await signed(system, "/v1/orders?limit=2", { timeoutMs: 5_000, principal: "eve", ...init });
-    const { url, method, headers, body } = { ...one, ...change(one) };
-    return await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
-  };
-  const withField = (name: string, value: string) => (one: SignedRequest) => ({
-    headers: { ...one.headers, [name]: value },
-  });
-  const inContext = (before: string, after: string) => (one: SignedRequest) => {
-    const field = one.headers[internalHeaders.context] ?? "";
-    expect(field).toContain(before);
-    return { headers: { ...one.headers, [internalHeaders.context]: field.replace(before, after) } };
-  };
-  const keyed = { method: "POST", json: order, headers: { "idempotency-key": "mine" } };
-
-  test.each([
-    ["path", {}, (one: SignedRequest) => ({ url: one.url.replace("/v1/orders", "/v1/products") })],
-    ["query", {}, (one: SignedRequest) => ({ url: one.url.replace("limit=2", "limit=3") })],
-    ["method", {}, () => ({ method: "DELETE" })],
-    ["principal", {}, inContext('principal="eve"', 'principal="alice"')],
-    ["client", {}, inContext('client="127.0.0.1"', 'client="192.0.2.1"')],
-    ["scopes", {}, inContext('scopes="', 'scopes="admin ')],
-    ["deadline", {}, inContext("timeout-ms=5000", "timeout-ms=60000")],
-    ["request's id", {}, withField(internalHeaders.requestId, crypto.randomUUID())],
-    ["Idempotency-Key", keyed, withField("idempotency-key", "another")],
-    ["Content-Type", keyed, withField("content-type", "text/plain")],
-    ["digest", keyed, withField("content-digest", `sha-256=:${"A".repeat(43)}=:`)],
-    ["body", keyed, () => ({ body: new TextEncoder().encode('{"lines":[]}') })],
-    [
-      "signing key's name",
-      {},
-      (one: SignedRequest) => ({
-        headers: {
-          ...one.headers,
-          "signature-input": one.headers["signature-input"]?.replace(/keyid="[^"]*"/, 'keyid="other"') ?? "",
-        },
-      }),
-    ],
-    [
-      "time",
-      {},
-      (one: SignedRequest) => ({
-        headers: {
-          ...one.headers,
-          "signature-input":
-            one.headers["signature-input"]?.replace(/expires=\d+/, "expires=4000000000") ?? "",
-        },
-      }),
-    ],
-  ] as const)("a signed request whose %s was changed is 401", async (_, init, change) => {
-    const response = await changed(init, change);
-    expect(response.status).toBe(401);
-    expect((await problemOf(response)).code).toBe("unsigned");
-  });
-
-  test("what was signed for another origin is 401", async () => {
-    const { pathname } = new URL("http://x/v1/orders");
-    const one = await signed(system, pathname, { timeoutMs: 5_000, principal: "eve" });
-    const { promise, resolve } = Promise.withResolvers<number>();
-    request(one.url, { headers: { ...one.headers, host: "other.example" } }, (response) => {
-      response.resume();
-      resolve(response.statusCode ?? 0);
-    }).end();
-    expect(await promise).toBe(401);
-  });
-
-  test.each([
-    ["read", { principal: "eve" }],
-    ["write", { principal: "eve", method: "POST", json: { lines: [] } }],
-  ] as const)("a signed %s that comes a second time is 401", async (_, init) => {
-    const { url, method, headers, body } = await signed(system, "/v1/orders", { timeoutMs: 5_000, ...init });
-    const send = async (): Promise<number> =>
-      (await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) })).status;
-    expect(await send()).not.toBe(401);
-    expect(await send()).toBe(401);
-  });
-
-  test.each([
-    "cf-connecting-ip",
-    "x-forwarded-for",
-    "x-real-ip",
-    "forwarded",
-    "true-client-ip",
-  ])("%s straight at the origin names nobody", async (name) => {
-    const url = system.origins[0]?.url;
-    expect((await fetch(`${url}/v1/products`, { headers: { [name]: "127.0.0.1" } })).status).toBe(401);
-    const answer = await sendSigned(system, "/v1/orders", {
-      timeoutMs: 5_000,
-      principal: `client-${name}`,
-      headers: { [name]: "192.0.2.99" },
-    });
-    expect(answer.status).toBe(200);
-    const told = (): string | undefined => system.logLines.find((line) => line.includes(`client-${name}`));
-    await expect.poll(told, { timeout: 10_000 }).toContain('"client":"127.0.0.1"');
-    expect(told()).not.toContain("192.0.2.99");
-  });
-});
-
-describe("what is somebody else's", () => {
-  test("order is as absent as one that does not exist, to be read or cancelled", async () => {
-    const placed = await system.call("/v1/orders", { method: "POST", key: alice, json: order });
-    const location = placed.headers.get("location") ?? "";
-    expect((await system.call(location, { key: alice })).status).toBe(200);
-    expect((await system.call(location, { key: eve })).status).toBe(404);
-    expect((await system.call(`${location}/cancel`, { method: "POST", key: eve })).status).toBe(404);
-  });
-
-  test("cursor opens nothing, nor does a forged one", async () => {
-    for (let turn = 0; turn < 3; turn += 1)
-      await system.call("/v1/orders", { method: "POST", key: alice, json: order });
-    const page = await (await system.call("/v1/orders?limit=1", { key: alice })).text();
-    const nextCursor = /"nextCursor":"([^"]+)"/.exec(page)?.[1] ?? "";
-    expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: alice })).status).toBe(200);
-    expect((await system.call(`/v1/orders?cursor=${nextCursor}`, { key: eve })).status).toBe(400);
-    expect((await system.call(`/v1/products?cursor=${nextCursor}`)).status).toBe(400);
-    // Not its last character, some of whose bits mean nothing.
-    const forged = nextCursor.replace(/^./, (first) => (first === "A" ? "B" : "A"));
-    expect((await system.call(`/v1/orders?cursor=${forged}`, { key: alice })).status).toBe(400);
-  });
-
-  test("Idempotency-Key gives no answer of theirs", async () => {
-    const send = (key: string): Promise<Response> =>
-      system.call("/v1/orders", {
-        method: "POST",
-        key,
-        json: order,
-        headers: { "idempotency-key": "shared" },
-      });
-    const theirs = await send(alice);
-    const own = await send(eve);
-    expect([theirs.status, own.status]).toEqual([201, 201]);
-    expect(own.headers.has("idempotency-replayed")).toBe(false);
-    expect(own.headers.get("location")).not.toBe(theirs.headers.get("location"));
-  });
+test("somebody else's order is as absent as one that does not exist, to be read or cancelled", async () => {
+  const placed = await system.call("/v1/orders", { method: "POST", key: alice, json: order });
+  const location = placed.headers.get("location") ?? "";
+  expect((await system.call(location, { key: alice })).status).toBe(200);
+  for (const other of [location, `/v1/orders/${crypto.randomUUID()}`]) {
+    expect((await problemOf(await system.call(other, { key: eve }))).code).toBe("not_found");
+    expect((await system.call(`${other}/cancel`, { method: "POST", key: eve })).status).toBe(404);
+  }
 });
 
 describe("bodies", () => {
@@ -540,13 +362,6 @@ describe("the caches", () => {
     expect((await system.call(`/v1/products${query}`)).status).toBe(400);
     expect((await system.call("/v1/products")).status).toBe(200);
   });
-
-  test("keep nothing of what a key was needed for", async () => {
-    expect((await system.call("/v1/orders", { key: alice })).headers.get("cache-control")).toContain(
-      "no-store",
-    );
-    expect((await system.call("/v1/orders")).status).toBe(401);
-  });
 });
 
 describe("other sites' pages", () => {
@@ -566,11 +381,5 @@ describe("other sites' pages", () => {
       headers: { "content-type": "application/x-www-form-urlencoded", origin: "https://evil.example" },
     });
     expect(response.status).toBe(415);
-  });
-
-  test("cannot frame or sniff an answer", async () => {
-    const { headers } = await system.call("/v1/products");
-    expect(headers.get("x-frame-options")).toBe("DENY");
-    expect(headers.get("x-content-type-options")).toBe("nosniff");
   });
 });

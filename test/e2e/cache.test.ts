@@ -35,7 +35,7 @@ const untilStale = () => pause(5_200);
 
 /** At an origin of one's choice, as the edge would ask it. */
 const atOrigin = (index: number, path: string): Promise<Response> =>
-  sendSigned({ ...system, origins: system.origins.slice(index) }, path, { timeoutMs: 10_000 });
+  sendSigned({ ...system, origins: system.origins.slice(index) }, path);
 
 const readThrough = async (path: string, times: number): Promise<Response[]> =>
   await Promise.all(
@@ -136,12 +136,7 @@ describe("a change", () => {
     const before = await stockAt(0);
     expect(await stockAt(1)).toBe(before);
     const json = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
-    const ordered = await sendSigned(system, "/v1/orders", {
-      method: "POST",
-      json,
-      principal: "alice",
-      timeoutMs: 10_000,
-    });
+    const ordered = await sendSigned(system, "/v1/orders", { method: "POST", json, principal: "alice" });
     expect(ordered.status).toBe(201);
     expect(await stockAt(0)).toBe(before - 1);
     await expect.poll(() => stockAt(1), { timeout: 20_000 }).toBe(before - 1);

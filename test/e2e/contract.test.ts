@@ -1,12 +1,19 @@
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormats from "ajv-formats";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, expectTypeOf, test } from "vitest";
 import { Block } from "../../src/contract/admin.ts";
 import { Order } from "../../src/contract/api/orders.ts";
 import { apiTitle } from "../../src/contract/api/routes.ts";
+import { createClient } from "../../src/contract/client.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { type Operation, openApiDocument } from "../../src/contract/openapi.ts";
+import type { ProblemDetails } from "../../src/contract/problem.ts";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { contentSecurityPolicy } from "../../src/origin/docs/handlers.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { breaches, parameterBreaches, resolver, validValue } from "../support/schema-cases.ts";
 import { type System, startSystem } from "../support/system.ts";
@@ -204,6 +211,85 @@ describe.each(cases)("$name", (each) => {
       ...(json === undefined ? {} : { json }),
     });
     expect((await problemOf(response)).code).toBe("unauthenticated");
+  });
+});
+
+describe("the typed client", () => {
+  let client: ReturnType<typeof createClient>;
+  beforeAll(() => {
+    client = createClient(system.edgeUrl, { headers: { authorization: `Bearer ${key}` } });
+  });
+
+  test("places an order and reads it back, each answer typed by its status", async () => {
+    const json = { lines: [{ productId: sampleProductId(1), quantity: 2 }] };
+    const placed = await client.v1.orders.$post({ json });
+    if (placed.status !== 201) throw new Error(`not placed: ${placed.status}`);
+    const order = await placed.json();
+    expectTypeOf(order.total.amount).toEqualTypeOf<number>();
+    expectTypeOf(order.status).toEqualTypeOf<"placed" | "cancelled">();
+
+    const read = await client.v1.orders[":id"].$get({ param: { id: order.id } });
+    expect(await read.json()).toEqual(order);
+  });
+
+  test("gives a refusal as a problem", async () => {
+    const answer = await client.v1.products[":id"].$get({ param: { id: crypto.randomUUID() }, header: {} });
+    if (answer.status !== 404) throw new Error(`not refused: ${answer.status}`);
+    const problem = await answer.json();
+    expectTypeOf(problem.code).toEqualTypeOf<ProblemDetails["code"]>();
+    expect(problem.code).toBe("not_found");
+  });
+
+  test("does not take what the contract does not know", () => {
+    type Argument = Parameters<typeof client.v1.orders.$post>[0];
+    expectTypeOf<{ json: { lines: { productId: string; quantity: number }[] } }>().toExtend<Argument>();
+    expectTypeOf<{ json: { products: string[] } }>().not.toExtend<Argument>();
+    expectTypeOf(client.v1).not.toHaveProperty("customers");
+  });
+});
+
+describe("the API reference", () => {
+  const digest = (content: string): string => createHash("sha256").update(content).digest("hex");
+
+  test("the page has a content security policy of its own, and is cached", async () => {
+    const response = await system.call(contract.getDocs.path);
+    expect(response.status).toBe(200);
+    expect(response.headers.get("content-type")).toBe("text/html; charset=utf-8");
+    expect(response.headers.get("content-security-policy")).toBe(contentSecurityPolicy);
+    expect(response.headers.get("cache-control")).toMatch(/^public, max-age=\d+/);
+    expect(await response.text()).toContain('id="problem-not_found"');
+  });
+
+  describe.each([
+    [contract.getDocsScript.path, "text/javascript", "swagger-ui-bundle.js"],
+    [contract.getDocsStyle.path, "text/css", "swagger-ui.css"],
+  ])("%s", (path, mediaType, file) => {
+    test("is the package's file, whole, with this API's part at its end", async () => {
+      const response = await system.call(path);
+      expect(response.status).toBe(200);
+      expect(response.headers.get("content-type")).toBe(`${mediaType}; charset=utf-8`);
+      expect(response.headers.get("content-security-policy")).toContain("default-src 'none'");
+      const text = await response.text();
+      const original = readFileSync(join(projectFolder, "node_modules/swagger-ui-dist", file), "utf8");
+      expect(digest(text.slice(0, original.length))).toBe(digest(original));
+      expect(text.slice(original.length)).toMatch(/^\n.{20,1000}\n$/s);
+    });
+
+    test("is answered from the edge's cache afterwards, to GET and HEAD alike", async () => {
+      const isHit = async (method: string): Promise<boolean> => {
+        const response = await system.call(path, { method });
+        await response.arrayBuffer();
+        return response.headers.get("cache-status")?.includes("breakwater-edge; hit") ?? false;
+      };
+      await expect.poll(() => isHit("GET")).toBe(true);
+      expect(await isHit("HEAD")).toBe(true);
+    });
+
+    test("is 304 for a client that has this version", async () => {
+      const etag = (await system.call(path, { method: "HEAD" })).headers.get("etag") ?? "";
+      const response = await system.call(path, { headers: { "if-none-match": etag } });
+      expect(response.status).toBe(304);
+    });
   });
 });
 

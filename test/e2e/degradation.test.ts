@@ -1,32 +1,26 @@
 /** The README's table of what is answered while something is gone, cell by cell. */
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import { freePort } from "../../src/local/free-port.ts";
-import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type Door, startDoor } from "../support/door.ts";
+import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import { problemOf } from "../support/problem-of.ts";
+import { sendSigned } from "../support/signed-request.ts";
 import { type System, startSystem } from "../support/system.ts";
 
-let folder: string;
-let port: number;
-let postgres: LocalPostgres;
+let postgres: OwnPostgres;
 let redis: Door;
 let system: System;
 let key: string;
 let placed: string;
 
-const startDatabase = (): Promise<LocalPostgres> => startPostgres({ folder, port });
 const order = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "breakwater-degradation-"));
-  port = await freePort();
-  postgres = await startDatabase();
+  postgres = await startOwnPostgres();
   redis = await startDoor(inject("servers").redisUrl);
   system = await startSystem({
     databaseServer: postgres.url,
@@ -42,15 +36,13 @@ afterAll(async () => {
   await redis?.open();
   await system?.stop();
   await redis?.stop();
-  await postgres?.stop();
-  await erasePostgres(folder);
-  await rm(folder, { recursive: true, force: true });
+  await postgres?.remove();
 });
 
 /** What is asked for, by the first column's words. */
 const requests: Readonly<Record<string, readonly (() => Promise<Response>)[]>> = {
   "`GET /v1/products`": [() => system.call("/v1/products"), () => system.call("/v1/products?q=lant")],
-  "`GET /v1/products/:id`": [() => system.call(`/v1/products/${sampleProductId(1)}`)],
+  "`GET /v1/products/:id`": [() => system.call(product)],
   "products that nobody has asked for lately": [
     () => system.call(`/v1/products?q=${crypto.randomUUID()}`),
     () => system.call(`/v1/products/${crypto.randomUUID()}`),
@@ -148,20 +140,29 @@ const statuses = async (): Promise<number[]> => {
   return answers.map(({ status }) => status);
 };
 const isWell = async (): Promise<boolean> => (await statuses()).every((status) => status < 500);
+const product = `/v1/products/${sampleProductId(1)}`;
 /** Past the five seconds for which a product is fresh. */
 const untilStale = () => pause(5_200);
+/** Past the thirty seconds more for which it is served while a newer one is fetched. */
+const untilOnlyIfError = () => pause(35_500);
 
 describe.sequential("while it is gone, each route answers as the README says", () => {
   test("the database, and all is back within five seconds of its return", async () => {
     await warm();
     await postgres.stop();
-    await untilStale();
+    await untilOnlyIfError();
     // Twice: before the breaker is open, and when it is.
     for (let turn = 0; turn < 2; turn += 1) await follow("database");
-    postgres = await startDatabase();
+    const atOrigin = await sendSigned(system, product);
+    expect(atOrigin.headers.get("cache-status")).toMatch(/^breakwater-origin; .*detail=stale-if-error$/);
+    expect(Number(atOrigin.headers.get("age"))).toBeGreaterThanOrEqual(35);
+    expect((await system.call(product)).headers.get("cache-status")).toContain("stale-if-error");
+    await postgres.start();
     const beganMs = Date.now();
     await expect.poll(isWell, { timeout: 20_000, interval: 50 }).toBe(true);
     expect(Date.now() - beganMs).toBeLessThan(5_000);
+    const cacheStatus = async () => (await system.call(product)).headers.get("cache-status");
+    await expect.poll(cacheStatus, { timeout: 5_000 }).not.toContain("stale-if-error");
   });
 
   test("Redis", async () => {
@@ -191,7 +192,7 @@ describe.sequential("while it is gone, each route answers as the README says", (
     await postgres.stop();
     await untilStale();
     await follow("both");
-    postgres = await startDatabase();
+    await postgres.start();
     await redis.open();
     await expect.poll(isWell, { timeout: 20_000 }).toBe(true);
   });
@@ -199,7 +200,10 @@ describe.sequential("while it is gone, each route answers as the README says", (
   test("the only origin", async () => {
     await warm();
     await system.origins[0]?.kill();
-    await untilStale();
+    await untilOnlyIfError();
     for (let turn = 0; turn < 2; turn += 1) await follow("the only origin");
+    expect((await system.call(product)).headers.get("cache-status")).toMatch(
+      /breakwater-edge; .*ttl=-[34]\d; detail=stale-if-error$/,
+    );
   });
 });

@@ -1,18 +1,15 @@
 /** One origin process from startup to shutdown. */
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { erasePostgres, type LocalPostgres, startPostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { readMigrations } from "../../src/origin/db/migrate.ts";
 import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
 import { startDoor } from "../support/door.ts";
 import { exitOf, faultsOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 
 const STOPPED = { code: 0, signal: null };
 const FAILED = { code: 1, signal: null };
@@ -184,17 +181,11 @@ describe("an origin that starts", () => {
   });
 
   describe("with a PostgreSQL of its own", () => {
-    let folder: string;
-    let postgres: LocalPostgres;
+    let postgres: OwnPostgres;
     beforeAll(async () => {
-      folder = await mkdtemp(join(tmpdir(), "breakwater-late-"));
-      postgres = await startPostgres({ folder, durable: false });
+      postgres = await startOwnPostgres();
     });
-    afterAll(async () => {
-      await postgres?.stop();
-      await erasePostgres(folder);
-      await rm(folder, { recursive: true, force: true });
-    });
+    afterAll(() => postgres?.remove());
 
     test.each([
       ["a wrong password", { password: "wrong" }, "28P01"],
@@ -211,14 +202,13 @@ describe("an origin that starts", () => {
     });
 
     test("waits for a late database, logs it, and becomes ready", async () => {
-      const { port, url } = postgres;
       await postgres.stop();
-      const origin = begin({ DATABASE_URL: url });
+      const origin = begin({ DATABASE_URL: postgres.url });
       const { api } = await origin.addresses();
       expect(await origin.said("waiting for the database")).toMatchObject({ level: "warn", retryInMs: 100 });
       expect((await send(`${api}/ready`)).status).toBe(503);
       expect((await send(`${api}/health`)).status).toBe(200);
-      postgres = await startPostgres({ folder, durable: false, port });
+      await postgres.start();
       await origin.said("ready");
       const ready = await send(`${api}/ready`);
       expect(ready.status).toBe(200);

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { scopesOf } from "../../src/contract/route.ts";
-import { type LocalEdge, startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
@@ -15,13 +14,13 @@ const TIMEOUT_MS = 60_000;
 let system: System;
 /** It has no database, and so has done nothing yet. */
 let unready: OriginProcess;
-let edge: LocalEdge;
+let edge: string;
 
 beforeAll(async () => {
   system = await startSystem();
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const { bundle, redisUrl, redisToken } = inject("servers");
+  const { redisUrl, redisToken } = inject("servers");
   unready = runOrigin({
     environment: {
       REDIS_URL: redisUrl,
@@ -33,20 +32,9 @@ beforeAll(async () => {
     },
   });
   await unready.addresses();
-  edge = await startEdge({
-    bundle,
-    port: 0,
-    environment: {
-      SIGNING_KEYS: system.signingKeys,
-      REDIS_KEY_PREFIX: system.keyPrefix,
-      ORIGINS: [url, system.origins[0]?.url].join(),
-      UPSTASH_REDIS_REST_URL: redisUrl,
-      UPSTASH_REDIS_REST_TOKEN: redisToken,
-    },
-  });
+  edge = await system.startEdge({ ORIGINS: [url, system.origins[0]?.url].join() });
 });
 afterAll(async () => {
-  await edge?.stop();
   await unready?.kill();
   await system?.stop();
 });
@@ -56,7 +44,7 @@ const UNPROVEN = "origin 0, refused";
 const PROVEN = "origin 0, not_executed";
 
 const order = (key: string): Promise<Response> =>
-  fetch(`${edge.url}/v1/orders`, {
+  fetch(`${edge}/v1/orders`, {
     method: "POST",
     headers: {
       authorization: `Bearer ${key}`,

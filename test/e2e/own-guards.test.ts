@@ -1,13 +1,12 @@
 /** An origin that guards itself (`server.guards: origin`): the same chain, without an edge. */
-import { request } from "node:http";
-import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
-import type { SecurityEvent } from "../../src/security-events/event.ts";
+import { send } from "../support/backing.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
-import { type System, startSystem } from "../support/system.ts";
+import { eventsOf } from "../support/security-events.ts";
+import { type CallInit, call, type System, startSystem } from "../support/system.ts";
 
 let issuer: Issuer;
 let system: System;
@@ -29,55 +28,14 @@ afterAll(async () => {
 
 const order = { lines: [{ productId: sampleProductId(1), quantity: 1 }] };
 
-interface CallInit {
-  readonly method?: string;
-  readonly key?: string;
-  readonly client?: string;
-  readonly json?: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-const call = (
-  path: string,
-  { method = "GET", key, client, json, headers }: CallInit = {},
-): Promise<Response> =>
-  fetch(`${origin}${path}`, {
-    method,
-    redirect: "manual",
-    headers: {
-      "x-forwarded-for": client ?? "198.51.100.1",
-      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
-      ...(json === undefined ? {} : { "content-type": "application/json" }),
-      ...headers,
-    },
-    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-  });
-
-const eventsOf = (client: string): SecurityEvent[] =>
-  system.logLines.flatMap((line) => {
-    if (!line.includes('"security event"')) return [];
-    const { event } = JSON.parse(line) as { event: SecurityEvent };
-    return event.client === client ? [event] : [];
-  });
-
-/** A target that goes out exactly as it is written, with header fields that may come twice. */
-const raw = (
-  path: string,
-  headers: Readonly<Record<string, string | string[]>> = {},
-): Promise<[number, string]> => {
-  const { hostname, port } = new URL(origin);
-  const { promise, resolve, reject } = Promise.withResolvers<[number, string]>();
-  request({ hostname, port, path, headers: { ...headers } }, async (response) => {
-    resolve([response.statusCode ?? 0, await text(response)]);
-  })
-    .on("error", reject)
-    .end();
-  return promise;
-};
+/** At the origin itself, behind a gateway that names the client. */
+const callFrom = (client: string, path: string, { headers, ...init }: CallInit = {}): Promise<Response> =>
+  call(origin, path, { ...init, headers: { "x-forwarded-for": client, ...headers } });
+const ask = (path: string, init?: CallInit): Promise<Response> => callFrom("198.51.100.1", path, init);
 
 describe("what the contract allows", () => {
   test("is served, and says nothing that only an edge may know", async () => {
-    const response = await call("/v1/products?limit=1");
+    const response = await ask("/v1/products?limit=1");
     expect(response.status).toBe(200);
     expect(response.headers.get("x-content-type-options")).toBe("nosniff");
     expect(response.headers.get("ratelimit")).toMatch(/^"/);
@@ -86,7 +44,7 @@ describe("what the contract allows", () => {
 
   test("is done once for a key, and tells no client what it has made old", async () => {
     const init = { method: "POST", key: alice, json: order, headers: { "idempotency-key": "once" } };
-    const [first, second] = [await call("/v1/orders", init), await call("/v1/orders", init)];
+    const [first, second] = [await ask("/v1/orders", init), await ask("/v1/orders", init)];
     expect([first.status, second.status]).toEqual([201, 201]);
     expect(second.headers.get("idempotency-replayed")).toBe("true");
     expect(second.headers.get("location")).toBe(first.headers.get("location"));
@@ -94,8 +52,8 @@ describe("what the contract allows", () => {
   });
 
   test("is served to who has a token of the issuer", async () => {
-    expect((await call("/v1/orders", { key: await issuer.token() })).status).toBe(200);
-    expect((await call("/v1/orders", { key: await issuer.token({ aud: "other" }) })).status).toBe(401);
+    expect((await ask("/v1/orders", { key: await issuer.token() })).status).toBe(200);
+    expect((await ask("/v1/orders", { key: await issuer.token({ aud: "other" }) })).status).toBe(401);
   });
 
   test("is served to an edge as well, which signs", async () => {
@@ -104,8 +62,8 @@ describe("what the contract allows", () => {
 
   test("may be used by other sites' pages where it says so", async () => {
     const headers = { origin: "https://shop.example" };
-    expect((await call("/v1/products", { headers })).headers.get("access-control-allow-origin")).toBe("*");
-    const preflight = await call("/v1/orders", {
+    expect((await ask("/v1/products", { headers })).headers.get("access-control-allow-origin")).toBe("*");
+    const preflight = await ask("/v1/orders", {
       method: "OPTIONS",
       headers: { ...headers, "access-control-request-method": "POST" },
     });
@@ -132,17 +90,17 @@ describe("what it does not allow is refused:", () => {
       { headers: { signature: "edge=:AAAA:", "signature-input": "edge=()" } },
     ],
   ])("%s", async (_, code, path, init) => {
-    expect(await problemOf(await call(path, init))).toMatchObject({ code });
+    expect(await problemOf(await ask(path, init))).toMatchObject({ code });
   });
 
   test("a body of another type", async () => {
     const headers = { "content-type": "text/plain" };
-    const response = await call("/v1/orders", { method: "POST", key: alice, json: order, headers });
+    const response = await ask("/v1/orders", { method: "POST", key: alice, json: order, headers });
     expect(await problemOf(response)).toMatchObject({ code: "unsupported_media_type" });
   });
 
   test("a body that is larger than its route takes", async () => {
-    const response = await call("/v1/orders", {
+    const response = await ask("/v1/orders", {
       method: "POST",
       key: alice,
       json: { lines: "x".repeat(20_000) },
@@ -152,21 +110,21 @@ describe("what it does not allow is refused:", () => {
 
   test("a key without the scope, and another's order", async () => {
     const reader = (await system.createKey("reader", ["orders:read"])).key;
-    expect((await call("/v1/orders", { method: "POST", key: reader, json: order })).status).toBe(403);
-    const placed = await call("/v1/orders", { method: "POST", key: alice, json: order });
-    expect((await call(placed.headers.get("location") ?? "", { key: reader })).status).toBe(404);
+    expect((await ask("/v1/orders", { method: "POST", key: reader, json: order })).status).toBe(403);
+    const placed = await ask("/v1/orders", { method: "POST", key: alice, json: order });
+    expect((await ask(placed.headers.get("location") ?? "", { key: reader })).status).toBe(404);
   });
 
   test("more than a limit allows", async () => {
     // More than the buckets of Redis and of this process hold together: on a busy machine both may decide.
     const asked = Array.from(
       { length: 1_000 },
-      async () => (await call("/v1/products?limit=1", { client: "192.0.2.50" })).status,
+      async () => (await callFrom("192.0.2.50", "/v1/products?limit=1")).status,
     );
     const statuses = await Promise.all(asked);
     expect(statuses.filter((status) => status === 429).length).toBeGreaterThan(0);
     expect(new Set(statuses)).toEqual(new Set([200, 429]));
-    expect((await call("/v1/products?limit=1", { client: "192.0.2.51" })).status).toBe(200);
+    expect((await callFrom("192.0.2.51", "/v1/products?limit=1")).status).toBe(200);
   });
 
   test.each([
@@ -178,7 +136,7 @@ describe("what it does not allow is refused:", () => {
     ["/v1/orders", { authorization: ["Bearer a", "Bearer b"] }, 401],
     ["/v1/products", { "x-long": "x".repeat(20_000) }, 431],
   ])("%s with %j, before a handler sees it", async (path, headers, status) => {
-    expect((await raw(path, headers))[0]).toBe(status);
+    expect((await send(origin, { path, headers })).status).toBe(status);
   });
 });
 
@@ -188,19 +146,19 @@ describe("what a client says of itself", () => {
       "breakwater-context":
         'client="192.0.2.9", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=5000, attempt=1',
     };
-    expect((await call("/v1/orders", { headers })).status).toBe(401);
+    expect((await ask("/v1/orders", { headers })).status).toBe(401);
   });
 
   test("in front of what the gateway has written is not believed", async () => {
-    await call("/v1/orders", { client: "192.0.2.77, 192.0.2.78" });
-    await expect.poll(() => eventsOf("192.0.2.78"), { timeout: 20_000 }).toHaveLength(1);
-    expect(eventsOf("192.0.2.77")).toEqual([]);
+    await callFrom("192.0.2.77, 192.0.2.78", "/v1/orders");
+    await expect.poll(() => eventsOf(system, "192.0.2.78"), { timeout: 20_000 }).toHaveLength(1);
+    expect(eventsOf(system, "192.0.2.77")).toEqual([]);
   });
 
   test("of the cache is not obeyed", async () => {
     const path = `/v1/products/${sampleProductId(3)}`;
-    await call(path);
-    const again = await call(path, { headers: { "cache-control": "no-cache, no-store" } });
+    await ask(path);
+    const again = await ask(path, { headers: { "cache-control": "no-cache, no-store" } });
     expect(again.headers.get("cache-status")).toContain("hit");
   });
 });
@@ -209,17 +167,17 @@ test("a blocked client is refused within 10 s", async () => {
   const client = "192.0.2.99";
   const network = parseNetworkToBlock(client);
   if (typeof network === "string") throw new Error(network);
-  expect((await call("/v1/products", { client })).status).toBe(200);
+  expect((await callFrom(client, "/v1/products")).status).toBe(200);
   await setBlock(system.pool, { network, reason: "a test", forS: null });
   await expect
-    .poll(async () => (await call("/v1/products", { client })).status, { timeout: 12_000, interval: 100 })
+    .poll(async () => (await callFrom(client, "/v1/products")).status, { timeout: 12_000, interval: 100 })
     .toBe(403);
 });
 
 test("who offends again and again is blocked for a time", async () => {
   const client = "192.0.2.120";
-  for (let turn = 0; turn < 6; turn += 1) await call("/.env", { client });
+  for (let turn = 0; turn < 6; turn += 1) await callFrom(client, "/.env");
   await expect
-    .poll(async () => (await call("/v1/products", { client })).status, { timeout: 15_000, interval: 100 })
+    .poll(async () => (await callFrom(client, "/v1/products")).status, { timeout: 15_000, interval: 100 })
     .toBe(403);
 });

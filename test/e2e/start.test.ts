@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { erasePostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
-import { isAlive, type LocalRun, runLocal } from "../support/local-run.ts";
+import { type LocalRun, runLocal } from "../support/local-run.ts";
+import { isAlive } from "../support/origin-process.ts";
 import { isLong } from "../support/runtime.ts";
 
 const execute = promisify(execFile);

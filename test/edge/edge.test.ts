@@ -1,56 +1,37 @@
-import { once } from "node:events";
-import { createServer, type RequestListener, type Server } from "node:http";
+import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../src/contract/route.ts";
 import { readEdgeConfig } from "../../src/edge/config.ts";
 import { createRedis } from "../../src/edge/stores/redis.ts";
 import { askEdge, type EdgeOptions, startEdge } from "../support/ask-edge.ts";
+import { serve, type TestServer } from "../support/listen.ts";
 import { problemOf } from "../support/problem-of.ts";
 
 const TIMEOUT_MS = 1_000;
 
-const slow = defineRoute({
-  method: "GET",
-  path: "/slow",
-  summary: "Has a short deadline",
-  tag: "Test",
-  responses: { 200: { description: "Done" } },
-  policy: { auth: "public", timeout: TIMEOUT_MS },
-});
-
+const base = { summary: "", tag: "Test", responses: { 200: { description: "Done" } } } as const;
+const inTime = { auth: "public", timeout: TIMEOUT_MS } as const;
+const slow = defineRoute({ ...base, method: "GET", path: "/slow", policy: inTime });
 const upload = defineRoute({
+  ...base,
   method: "POST",
   path: "/upload",
-  summary: "Takes a body within a short deadline",
-  tag: "Test",
-  responses: { 200: { description: "Done" } },
-  policy: { auth: "public", timeout: TIMEOUT_MS, maxBody: 1000 },
+  policy: { ...inTime, maxBody: 1000 },
 });
-
 const closed = defineRoute({
+  ...base,
   method: "GET",
   path: "/closed",
-  summary: "Needs a key",
-  tag: "Test",
-  responses: { 200: { description: "Done" } },
   policy: { auth: { scopes: ["test"] } },
 });
 
-let upstream: Server | undefined;
-
-afterEach(() => {
-  upstream?.closeAllConnections();
-  upstream?.close();
-  upstream = undefined;
-});
+let upstream: TestServer | undefined;
+afterEach(() => upstream?.stop());
 
 const listen = async (handler: RequestListener): Promise<string> => {
-  upstream = createServer(handler).listen(0, "127.0.0.1");
-  await once(upstream, "listening");
-  const address = upstream.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
-  return `http://127.0.0.1:${address.port}`;
+  upstream = await serve(handler);
+  return upstream.url;
 };
 
 const edgeTo = (origin: string, others: Partial<EdgeOptions> = {}) =>
@@ -67,8 +48,7 @@ describe("an origin", () => {
 
   test("that cannot be reached is 503 with Retry-After", async () => {
     const origin = await listen(() => undefined);
-    upstream?.close();
-    if (upstream !== undefined) await once(upstream, "close");
+    await upstream?.stop();
     const response = await askEdge(edgeTo(origin), "/slow");
     expect(response.headers.get("retry-after")).toBe("1");
     expect((await problemOf(response)).code).toBe("unavailable");

@@ -1,8 +1,8 @@
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
-import { createOriginClient, type OriginResponse } from "../../src/edge/upstream/client.ts";
-import { testKey } from "../middleware/signature/signed-request.ts";
+import type { OriginResponse } from "../../src/edge/upstream/client.ts";
+import { clientTo, type SendOptions, stoppedClock } from "./origin-clients.ts";
 import {
   contextOf,
   cutting,
@@ -16,50 +16,19 @@ import {
 
 afterEach(stopUpstreams);
 
-const DEADLINE_MS = 5_000;
-const later = (): AbortSignal => AbortSignal.timeout(DEADLINE_MS);
 /** The time is over as soon as the request is on its way. */
 const overSoon = (): AbortSignal => AbortSignal.timeout(30);
 
-interface SendOptions {
-  /** What is left of the deadline, as the request says. @default 5,000 */
-  readonly leftMs?: number;
-  /** When it is really over. @default at that time */
-  readonly deadline?: AbortSignal;
-}
-
 /** A client whose clock stands still, and whose breakers stay open for all of their time. */
-const clientTo = (upstreams: readonly Upstream[], random = () => 0.999) => {
-  const lines: Readonly<Record<string, unknown>>[] = [];
-  let nowMs = 1_800_000_000_000;
-  const client = createOriginClient(upstreams, testKey("k", 0), {
-    now: () => nowMs,
-    random,
-    fetch: (input, init) => fetch(input, init),
-    log: (entry) => void lines.push(entry),
-  });
-  const send = ({ leftMs = DEADLINE_MS, deadline = later() }: SendOptions = {}): Promise<OriginResponse> =>
-    client.send({
-      route: "test",
-      retryMode: "never",
-      waitUntil: () => undefined,
-      method: "GET",
-      path: "/",
-      query: "",
-      headers: {},
-      identity: { auth: "none" },
-      requestId: crypto.randomUUID(),
-      client: "192.0.2.1",
-      signal: deadline,
-      deadlineAtMs: nowMs + leftMs,
-    });
-  const sendMany = async (times: number, options: SendOptions = {}): Promise<OriginResponse[]> => {
+const start = (upstreams: readonly Upstream[], random = () => 0.999) => {
+  const { now, pass } = stoppedClock();
+  const { send: sendOne, lines } = clientTo(upstreams, {}, random, now);
+  const send = async (options: SendOptions = {}): Promise<OriginResponse> =>
+    (await sendOne({ retryMode: "never", ...options })).answer;
+  const sendMany = async (times: number): Promise<OriginResponse[]> => {
     const answers: OriginResponse[] = [];
-    for (let turn = 0; turn < times; turn += 1) answers.push(await send(options));
+    for (let turn = 0; turn < times; turn += 1) answers.push(await send());
     return answers;
-  };
-  const pass = (ms: number): void => {
-    nowMs += ms;
   };
   return { send, sendMany, pass, lines };
 };
@@ -68,21 +37,19 @@ const kinds = (answers: readonly OriginResponse[]): string[] => answers.map(({ k
 const REFUSED = { kind: "unreachable", retryAfterS: 1 };
 
 describe("an origin is no longer asked after five failures one after another", () => {
-  test.each<[string, RequestListener, SendOptions, OriginResponse["kind"]]>([
-    ["a connection that breaks", cutting, {}, "unreachable"],
-    ["no answer in time", hanging, {}, "timed_out"],
-    ["a gateway's 502", foreign(502), {}, "not_origin"],
-    ["a gateway's 503", foreign(503), {}, "not_origin"],
-    ["a gateway's 504", foreign(504), {}, "not_origin"],
-    ["the platform's 521, for an origin that refuses", foreign(521), {}, "not_origin"],
-    ["the platform's 530, for an origin whose name is not found", foreign(530), {}, "not_origin"],
-  ])("%s", async (_, handler, options, kind) => {
+  test.each<[string, RequestListener, OriginResponse["kind"]]>([
+    ["a connection that breaks", cutting, "unreachable"],
+    ["no answer in time", hanging, "timed_out"],
+    ["a gateway's 502", foreign(502), "not_origin"],
+    ["a gateway's 503", foreign(503), "not_origin"],
+    ["a gateway's 504", foreign(504), "not_origin"],
+    ["the platform's 521, for an origin that refuses", foreign(521), "not_origin"],
+    ["the platform's 530, for an origin whose name is not found", foreign(530), "not_origin"],
+  ])("%s", async (_, handler, kind) => {
     const upstream = await listen(handler);
-    const { send, lines } = clientTo([upstream]);
-    for (let turn = 0; turn < 5; turn += 1) {
-      const deadline = handler === hanging ? overSoon() : later();
-      expect(await send({ ...options, deadline })).toMatchObject({ kind });
-    }
+    const { send, lines } = start([upstream]);
+    for (let turn = 0; turn < 5; turn += 1)
+      expect(await send(handler === hanging ? { signal: overSoon() } : {})).toMatchObject({ kind });
     const asked = upstream.seen.length;
     expect([await send(), await send()]).toEqual([REFUSED, REFUSED]);
     expect(upstream.seen.length).toBe(asked);
@@ -109,7 +76,7 @@ describe("an origin goes on being asked however often", () => {
     ["something before it answers 500", foreign(500)],
   ])("%s", async (_, handler) => {
     const upstream = await listen(handler);
-    const { sendMany, lines } = clientTo([upstream]);
+    const { sendMany, lines } = start([upstream]);
     await sendMany(30);
     expect(upstream.seen.length).toBe(30);
     expect(lines).toEqual([]);
@@ -117,10 +84,10 @@ describe("an origin goes on being asked however often", () => {
 
   test("its clients go away before its answer", async () => {
     const upstream = await listen(hanging);
-    const { send, lines } = clientTo([upstream]);
+    const { send, lines } = start([upstream]);
     for (let turn = 1; turn <= 10; turn += 1) {
       const leaving = new AbortController();
-      const answer = send({ deadline: leaving.signal });
+      const answer = send({ signal: leaving.signal });
       await expect.poll(() => upstream.seen.length, { interval: 1 }).toBe(turn);
       leaving.abort();
       await answer;
@@ -130,9 +97,9 @@ describe("an origin goes on being asked however often", () => {
 
   test("there was hardly any time left for its answer", async () => {
     const upstream = await listen(hanging);
-    const { send, lines } = clientTo([upstream]);
+    const { send, lines } = start([upstream]);
     for (let turn = 0; turn < 10; turn += 1)
-      expect(await send({ leftMs: 499, deadline: overSoon() })).toEqual({ kind: "timed_out" });
+      expect(await send({ deadlineMs: 499, signal: overSoon() })).toEqual({ kind: "timed_out" });
     expect(lines).toEqual([]);
   });
 });
@@ -141,39 +108,30 @@ test.each([
   [10_000, 9_900],
   [1_000, 900],
   [200, 180],
-])("with %d ms left the origin is told of %s", async (leftMs, told) => {
+])("with %d ms left the origin is told of %s", async (deadlineMs, told) => {
   const header = Promise.withResolvers<unknown>();
   const upstream = await listen((request, response) => {
     header.resolve(contextOf(request)?.timeoutMs);
     ours(200)(request, response);
   });
-  await clientTo([upstream]).send({ leftMs });
+  await start([upstream]).send({ deadlineMs });
   expect(await header.promise).toBe(told);
 });
 
-describe("of several origins", () => {
-  test("each one gets its share while all are well", async () => {
-    const upstreams = [await listen(ours(200)), await listen(ours(200)), await listen(ours(200))];
-    const { sendMany } = clientTo(upstreams, Math.random);
-    await sendMany(150);
-    for (const { seen } of upstreams) expect(seen.length).toBeGreaterThan(20);
-  });
-
-  test("where none may be called a request is refused until the first may be tried again", async () => {
-    const upstreams = [await listen(cutting), await listen(cutting)];
-    const { sendMany } = clientTo(upstreams, Math.random);
-    expect(new Set(kinds(await sendMany(40)))).toEqual(new Set(["unreachable"]));
-    expect(upstreams[0]?.seen.length).toBeGreaterThanOrEqual(5);
-    expect(upstreams[1]?.seen.length).toBeGreaterThanOrEqual(5);
-    expect(await sendMany(1)).toEqual([REFUSED]);
-  });
+test("where no origin may be called a request is refused until the first may be tried again", async () => {
+  const upstreams = [await listen(cutting), await listen(cutting)];
+  const { sendMany } = start(upstreams, Math.random);
+  expect(new Set(kinds(await sendMany(40)))).toEqual(new Set(["unreachable"]));
+  expect(upstreams[0]?.seen.length).toBeGreaterThanOrEqual(5);
+  expect(upstreams[1]?.seen.length).toBeGreaterThanOrEqual(5);
+  expect(await sendMany(1)).toEqual([REFUSED]);
 });
 
 test("an origin that is back is tried by one request at a time, and gets all of them after three", async () => {
   let handler = cutting;
   const waiting: (() => void)[] = [];
   const upstream = await listen((request, response) => handler(request, response));
-  const { send, sendMany, pass, lines } = clientTo([upstream]);
+  const { send, sendMany, pass, lines } = start([upstream]);
   await sendMany(5);
   expect(await send()).toEqual(REFUSED);
 
@@ -193,7 +151,7 @@ test("an origin that is back is tried by one request at a time, and gets all of 
 
 test("an origin without any other is refused for two seconds at most at a time", async () => {
   const upstream = await listen(cutting);
-  const { send, sendMany, pass } = clientTo([upstream]);
+  const { send, sendMany, pass } = start([upstream]);
   await sendMany(5);
   for (const openMs of [500, 1_000, 2_000, 2_000]) {
     pass(openMs - 10);
@@ -204,35 +162,25 @@ test("an origin without any other is refused for two seconds at most at a time",
 });
 
 test("without an origin nothing can be reached", async () => {
-  expect(await clientTo([]).send()).toEqual({ kind: "unreachable" });
+  expect(await start([]).send()).toEqual({ kind: "unreachable" });
 });
 
 test("the breaker's numbers are the edge's configuration", () => {
-  const required = {
+  const reading = readEdgeConfig({
     ORIGINS: "https://origin.example.com",
     SIGNING_KEYS: `k:${"A".repeat(43)}=`,
     UPSTASH_REDIS_REST_URL: "https://redis.example.com",
     UPSTASH_REDIS_REST_TOKEN: "token",
-  };
-  const optionsOf = (variables: Readonly<Record<string, string>>) => {
-    const reading = readEdgeConfig({ ...required, ...variables });
-    return reading.ok ? originBreaker(reading.value) : reading.message;
-  };
-  expect(optionsOf({})).toEqual({
-    failureThreshold: 5,
-    successThreshold: 3,
-    timeoutMs: 500,
-    halfOpenTimeoutMs: 10_000,
+    CIRCUIT_BREAKER_FAILURE_THRESHOLD: "7",
+    CIRCUIT_BREAKER_SUCCESS_THRESHOLD: "1",
+    CIRCUIT_BREAKER_TIMEOUT_MS: "4000",
+    CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: "60000",
   });
-  expect(
-    optionsOf({
-      CIRCUIT_BREAKER_FAILURE_THRESHOLD: "7",
-      CIRCUIT_BREAKER_SUCCESS_THRESHOLD: "1",
-      CIRCUIT_BREAKER_TIMEOUT_MS: "4000",
-      CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: "60000",
-    }),
-  ).toEqual({ failureThreshold: 7, successThreshold: 1, timeoutMs: 4_000, halfOpenTimeoutMs: 60_000 });
-  expect(optionsOf({ CIRCUIT_BREAKER_TIMEOUT_MS: "0" })).toBe(
-    "configuration: CIRCUIT_BREAKER_TIMEOUT_MS must be a whole number within 1 and 3600000",
-  );
+  if (!reading.ok) throw new Error(reading.message);
+  expect(originBreaker(reading.value)).toEqual({
+    failureThreshold: 7,
+    successThreshold: 1,
+    timeoutMs: 4_000,
+    halfOpenTimeoutMs: 60_000,
+  });
 });

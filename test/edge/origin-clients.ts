@@ -15,10 +15,13 @@ export const KEY = testKey("k", 0);
 
 export const well = ours(200);
 
-interface SendOptions {
+export interface SendOptions {
   readonly retryMode?: RetryMode;
   readonly method?: string;
+  /** What is left of the deadline, as the request says. @default 5,000 */
   readonly deadlineMs?: number;
+  /** When it is really over. @default at that time */
+  readonly signal?: AbortSignal;
 }
 
 export const clientTo = (
@@ -28,6 +31,7 @@ export const clientTo = (
   now = Date.now,
 ) => {
   const events: AttemptEvent[] = [];
+  const lines: Readonly<Record<string, unknown>>[] = [];
   const background: Promise<unknown>[] = [];
   const client = createOriginClient(
     upstreams,
@@ -36,12 +40,17 @@ export const clientTo = (
       now,
       random,
       fetch: (input, init) => fetch(input, init),
-      log: () => undefined,
+      log: (entry) => void lines.push(entry),
       observe: (event) => void events.push(event),
     },
     options,
   );
-  const send = async ({ retryMode = "hedge", method = "GET", deadlineMs = 5_000 }: SendOptions = {}) => {
+  const send = async ({
+    retryMode = "hedge",
+    method = "GET",
+    deadlineMs = 5_000,
+    signal,
+  }: SendOptions = {}) => {
     const trail: AttemptRecord[] = [];
     const answer = await client.send({
       route: "test",
@@ -54,13 +63,13 @@ export const clientTo = (
       identity: { auth: "none" },
       requestId: crypto.randomUUID(),
       client: "192.0.2.1",
-      signal: AbortSignal.timeout(deadlineMs),
+      signal: signal ?? AbortSignal.timeout(deadlineMs),
       deadlineAtMs: now() + deadlineMs,
       attempts: trail,
     });
     return { answer, trail };
   };
-  return { send, events, background };
+  return { send, events, lines, background };
 };
 
 /** A clock that can be put forward, and goes on like the real one meanwhile. */

@@ -1,9 +1,9 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import type { RequestListener } from "node:http";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { createRedis, isRedisRefusal, type RedisCommand } from "../../src/edge/stores/redis.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
+import { serve, type TestServer } from "../support/listen.ts";
 
 const TOKEN = "a-secret-token";
 
@@ -52,20 +52,12 @@ describe("over the local bridge, to a real Redis or what stands in for one", () 
   });
 });
 
-const servers: Server[] = [];
-afterEach(() => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
-});
+let server: TestServer | undefined;
+afterEach(() => server?.stop());
+
 const listen = async (handler: RequestListener): Promise<string> => {
-  const server = createServer(handler);
-  servers.push(server.listen(0, "127.0.0.1"));
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
-  return `http://127.0.0.1:${address.port}`;
+  server = await serve(handler);
+  return server.url;
 };
 
 const answering =
@@ -74,13 +66,13 @@ const answering =
     void response.writeHead(status).end(body);
 
 describe("what is not in the protocol is a failure, and no reply", () => {
-  test.each([
+  test.each<[what: string, handler: RequestListener]>([
     ["a proxy's page", answering(502, "<h1>bad gateway</h1>")],
     ["nothing", answering(200, "")],
     ["no object", answering(200, "7")],
     ["an object without a result", answering(200, "{}")],
     ["a result with another status", answering(500, '{"result":"OK"}')],
-    ["a connection that breaks", (request: IncomingMessage) => void request.socket.resetAndDestroy()],
+    ["a connection that breaks", (request) => void request.socket.resetAndDestroy()],
     [
       "an answer that breaks off",
       (request, response) => {
@@ -88,23 +80,23 @@ describe("what is not in the protocol is a failure, and no reply", () => {
         response.write('{"result":', () => request.socket.resetAndDestroy());
       },
     ],
-  ] as const satisfies readonly (readonly [string, RequestListener])[])("%s", async (_, handler) => {
+  ])("%s", async (_, handler) => {
     const failure = await clientOf(await listen(handler))("GET", "a").catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(Error);
     expect(isRedisRefusal(failure)).toBe(false);
     expect(String(failure)).not.toContain(TOKEN);
   });
 
-  test.each([
+  test.each<[what: string, handler: RequestListener]>([
     ["an answer that does not come", () => undefined],
     [
       "an answer whose end does not come",
-      (_: IncomingMessage, response: Parameters<RequestListener>[1]) => {
+      (_, response) => {
         response.writeHead(200, { "content-length": "100" });
         response.write('{"result":');
       },
     ],
-  ] as const)("%s within its time", async (_, handler) => {
+  ])("%s within its time", async (_, handler) => {
     const client = clientOf(await listen(handler), TOKEN, 50);
     await expect(client("GET", "a")).rejects.toThrow(/time|abort/i);
   });

@@ -1,9 +1,9 @@
 /** Origins that answer as a test tells them to, over real HTTP, and what may stand in their place. */
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type RequestListener, type Server } from "node:http";
+import type { IncomingMessage, RequestListener } from "node:http";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { clientIdentities } from "../../src/middleware/context/client.ts";
 import { type ReceivedContext, readEdgeContext } from "../../src/middleware/signature/edge-context.ts";
+import { serve, type TestServer } from "../support/listen.ts";
 
 export interface Upstream {
   readonly url: string;
@@ -14,31 +14,25 @@ export interface Upstream {
   answer(handler: RequestListener): void;
 }
 
-const servers: Server[] = [];
+const servers: TestServer[] = [];
 
 /** Ends all of them; to be called after each test. */
-export const stopUpstreams = (): void => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    server.close();
-  }
+export const stopUpstreams = async (): Promise<void> => {
+  await Promise.all(servers.splice(0).map(({ stop }) => stop()));
 };
 
 export const listen = async (first: RequestListener, weight = 1): Promise<Upstream> => {
   const seen: IncomingMessage[] = [];
   let handler = first;
-  const server = createServer((request, response) => {
+  const server = await serve((request, response) => {
     seen.push(request);
     handler(request, response);
   });
-  servers.push(server.listen(0, "127.0.0.1"));
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
-  const authority = `127.0.0.1:${address.port}`;
+  servers.push(server);
+  const { url } = server;
   return {
-    url: `http://${authority}`,
-    authority,
+    url,
+    authority: new URL(url).host,
     weight,
     seen,
     answer: (next) => {

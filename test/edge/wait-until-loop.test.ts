@@ -2,14 +2,17 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createWaitUntilLoop, type WaitUntilLoopDeps } from "../../src/edge/wait-until-loop.ts";
 
 const GATHER_MS = 1_000;
-/** The platform lets work go on behind an answer for half a minute. */
+/** The platform lets work go on after a response for half a minute. */
 const PLATFORM_MS = 30_000;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** An isolate's rounds, whose work is what the test says. */
-const start = (options: Partial<WaitUntilLoopDeps> = {}) => {
+/** An isolate's loop. @param round what each round does, by its number */
+const start = (
+  round: (n: number) => Promise<void> | void = () => undefined,
+  options: Partial<WaitUntilLoopDeps> = {},
+) => {
   let dueAtMs: number | undefined = 0;
   let rounds = 0;
   const background: Promise<unknown>[] = [];
@@ -17,6 +20,7 @@ const start = (options: Partial<WaitUntilLoopDeps> = {}) => {
     nextAtMs: () => dueAtMs,
     run: async () => {
       rounds += 1;
+      await round(rounds);
     },
     intervalMs: GATHER_MS,
     now: () => Date.now(),
@@ -25,7 +29,7 @@ const start = (options: Partial<WaitUntilLoopDeps> = {}) => {
   return {
     background,
     rounds: () => rounds,
-    /** @param atMs undefined: nothing is to be done */
+    /** @param atMs undefined: there is no work */
     due: (atMs: number | undefined) => {
       dueAtMs = atMs;
     },
@@ -33,32 +37,33 @@ const start = (options: Partial<WaitUntilLoopDeps> = {}) => {
   };
 };
 
-describe("work of its own time", () => {
-  test("is nobody's where there is none", () => {
+const never = (): Promise<never> => new Promise(() => undefined);
+
+describe("the loop", () => {
+  test("does not run without work", () => {
     const isolate = start();
     isolate.due(undefined);
     isolate.request();
     expect(isolate.background).toEqual([]);
   });
 
-  test("is done in a request's background, after others have had time to add to it", async () => {
-    const isolate = start();
-    isolate.request();
-    await vi.advanceTimersByTimeAsync(GATHER_MS - 1);
-    expect(isolate.rounds()).toBe(0);
-    await vi.advanceTimersByTimeAsync(1);
-    expect(isolate.rounds()).toBe(1);
-  });
-
-  test("is one request's at a time", async () => {
+  test("runs behind one request at a time, a round per interval, until there is no work", async () => {
     const isolate = start();
     for (let turn = 0; turn < 10; turn += 1) isolate.request();
+    await vi.advanceTimersByTimeAsync(GATHER_MS - 1);
+    expect(isolate.rounds()).toBe(0);
+    await vi.advanceTimersByTimeAsync(2 * GATHER_MS + 1);
+    expect(isolate.rounds()).toBe(3);
+    isolate.due(undefined);
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     expect(isolate.background).toHaveLength(1);
-    expect(isolate.rounds()).toBe(1);
+    await expect(isolate.background[0]).resolves.toBeUndefined();
+    isolate.due(0);
+    isolate.request();
+    expect(isolate.background).toHaveLength(2);
   });
 
-  test("is waited for until it is due", async () => {
+  test("waits until work is due, and leaves later work to a later request", async () => {
     const isolate = start();
     isolate.due(Date.now() + 5_000);
     isolate.request();
@@ -66,140 +71,75 @@ describe("work of its own time", () => {
     expect(isolate.rounds()).toBe(0);
     await vi.advanceTimersByTimeAsync(1);
     expect(isolate.rounds()).toBe(1);
-  });
-
-  test("goes on, with a pause between two rounds, as long as there is some", async () => {
-    const isolate = start();
-    isolate.request();
-    await vi.advanceTimersByTimeAsync(3 * GATHER_MS);
-    expect(isolate.rounds()).toBe(3);
-    isolate.due(undefined);
+    isolate.due(Date.now() + 60_000);
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     await expect(isolate.background[0]).resolves.toBeUndefined();
+    await vi.advanceTimersByTimeAsync(49_000);
+    expect(isolate.rounds()).toBe(1);
+    isolate.request();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(isolate.rounds()).toBe(2);
   });
 
-  test("is taken up by a later request once it is over", async () => {
+  test("stops well before the platform would end it, and another request goes on at once", async () => {
     const isolate = start();
     isolate.request();
-    isolate.due(undefined);
-    await vi.advanceTimersByTimeAsync(GATHER_MS);
-    isolate.due(0);
-    isolate.request();
-    expect(isolate.background).toHaveLength(2);
-  });
-
-  test("is given up well before the platform would end it, and another request goes on at once", async () => {
-    const isolate = start();
-    isolate.request();
-    let hasEnded = false;
-    void isolate.background[0]?.then(() => {
-      hasEnded = true;
-    });
     await vi.advanceTimersByTimeAsync(PLATFORM_MS - GATHER_MS);
-    expect(hasEnded).toBe(true);
+    await expect(isolate.background[0]).resolves.toBeUndefined();
     const before = isolate.rounds();
     isolate.request();
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     expect(isolate.rounds()).toBe(before + 1);
   });
 
-  test("that is due later than a request may wait is left to one that comes later", async () => {
-    const isolate = start();
-    isolate.due(Date.now() + 60_000);
-    isolate.request();
-    await expect(isolate.background[0]).resolves.toBeUndefined();
-    await vi.advanceTimersByTimeAsync(50_000);
-    expect(isolate.rounds()).toBe(0);
-    isolate.request();
-    await vi.advanceTimersByTimeAsync(10_000);
-    expect(isolate.rounds()).toBe(1);
-  });
-
-  test("that throws ends the rounds of this request alone", async () => {
-    let fails = true;
-    let rounds = 0;
-    const isolate = start({
-      run: async () => {
-        rounds += 1;
-        if (fails) throw new Error("thrown by a round");
-      },
+  test("ends for this request alone if a round throws", async () => {
+    const isolate = start((n) => {
+      if (n === 1) throw new Error("thrown by a round");
     });
     isolate.request();
     const ended = expect(isolate.background[0]).rejects.toThrow("thrown by a round");
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     await ended;
-    fails = false;
     isolate.request();
     await vi.advanceTimersByTimeAsync(GATHER_MS);
-    expect(rounds).toBe(2);
+    expect(isolate.rounds()).toBe(2);
+  });
+
+  test("never runs twice at a time, even if the clock stands still", async () => {
+    const isolate = start(undefined, { now: () => 1_000 });
+    for (let turn = 0; turn < 5; turn += 1) isolate.request();
+    await vi.advanceTimersByTimeAsync(5 * GATHER_MS);
+    expect(isolate.background).toHaveLength(1);
+    expect(isolate.rounds()).toBe(5);
   });
 });
 
 describe("a round whose request the platform has ended", () => {
-  /** Its first round never says another word. */
-  const ended = () => {
-    let rounds = 0;
-    const isolate = start({
-      run: async () => {
-        rounds += 1;
-        if (rounds === 1) await new Promise<never>(() => undefined);
-      },
-    });
-    return { ...isolate, rounds: () => rounds };
-  };
-
-  test("holds nobody up beyond its time", async () => {
-    const isolate = ended();
+  test.each([
+    ["", 0],
+    [", even if the clock is set back", 3_600_000],
+  ])("blocks the loop no longer than its time%s", async (_, backMs) => {
+    const isolate = start((n) => (n === 1 ? never() : undefined));
     isolate.request();
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     isolate.request();
     expect(isolate.background).toHaveLength(1);
+    vi.setSystemTime(Date.now() - backMs);
     await vi.advanceTimersByTimeAsync(PLATFORM_MS);
     isolate.request();
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     expect(isolate.rounds()).toBe(2);
   });
 
-  test("holds nobody up where the clock is set back meanwhile", async () => {
-    const isolate = ended();
+  test("does not end the loop of another request when it ends late", async () => {
+    const slow = Promise.withResolvers<void>();
+    const isolate = start((n) => (n === 1 ? slow.promise : undefined));
     isolate.request();
-    await vi.advanceTimersByTimeAsync(GATHER_MS);
-    vi.setSystemTime(Date.now() - 3_600_000);
     await vi.advanceTimersByTimeAsync(PLATFORM_MS);
     isolate.request();
-    await vi.advanceTimersByTimeAsync(GATHER_MS);
-    expect(isolate.rounds()).toBe(2);
+    slow.resolve();
+    await isolate.background[0];
+    isolate.request();
+    expect(isolate.background).toHaveLength(2);
   });
-});
-
-test("who ends late does not take away another one's turn", async () => {
-  const slow = Promise.withResolvers<void>();
-  let rounds = 0;
-  const isolate = start({
-    run: async () => {
-      rounds += 1;
-      if (rounds === 1) await slow.promise;
-    },
-  });
-  isolate.request();
-  await vi.advanceTimersByTimeAsync(PLATFORM_MS);
-  isolate.request();
-  slow.resolve();
-  await isolate.background[0];
-  isolate.request();
-  expect(isolate.background).toHaveLength(2);
-});
-
-test("a clock that stands still lets nothing be done twice at a time", async () => {
-  let rounds = 0;
-  const isolate = start({
-    now: () => 1_000,
-    run: async () => {
-      rounds += 1;
-    },
-  });
-  for (let turn = 0; turn < 5; turn += 1) isolate.request();
-  await vi.advanceTimersByTimeAsync(5 * GATHER_MS);
-  expect(isolate.background).toHaveLength(1);
-  expect(rounds).toBe(5);
 });

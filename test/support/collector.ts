@@ -1,5 +1,4 @@
 /** An OpenTelemetry collector for tests: it stores everything that it receives, and can misbehave. */
-import { once } from "node:events";
 import { createServer } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import { Hono } from "hono";
@@ -7,6 +6,7 @@ import { createMetricStore } from "../../src/local/telemetry/metrics.ts";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { createReceiverApp, type Stores } from "../../src/local/telemetry/receiver.ts";
 import { createTraceStore } from "../../src/local/telemetry/traces.ts";
+import { close, listen } from "./listen.ts";
 
 /** `hangs`: accepts requests and never responds. `cuts`: closes the connection. `away`: the port refuses connections. */
 export type Behaviour = "well" | "hangs" | "fails" | "cuts" | "away";
@@ -64,21 +64,7 @@ export const startCollector = async (): Promise<Collector> => {
         request.resume();
     }
   });
-  const listen = async (port: number): Promise<void> => {
-    server.listen(port, "127.0.0.1");
-    await once(server, "listening");
-  };
-  const close = async (): Promise<void> => {
-    if (!server.listening) return;
-    const closed = once(server, "close");
-    server.close();
-    server.closeAllConnections();
-    await closed;
-  };
-  await listen(0);
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
-  const { port } = address;
+  const port = await listen(server);
 
   return {
     url: `http://127.0.0.1:${port}`,
@@ -91,10 +77,10 @@ export const startCollector = async (): Promise<Collector> => {
     spans: () => stores.traces.all().flatMap(({ spans }) => spans),
     behave: async (as) => {
       behaviour = as;
-      if (as === "away") await close();
-      else if (!server.listening) await listen(port);
+      if (as === "away") await close(server);
+      else if (!server.listening) await listen(server, port);
       if (as === "well") server.closeAllConnections();
     },
-    stop: close,
+    stop: () => close(server),
   };
 };

@@ -1,6 +1,7 @@
 /** A way to a TCP server that can be shut: connections stay, and nothing comes through. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { listen } from "./listen.ts";
 
 export interface Door {
   readonly port: number;
@@ -41,10 +42,6 @@ export const startDoor = async (url: string): Promise<Door> => {
     for (const socket of pair) socket.setNoDelay().on("error", end).on("close", end);
     if (!isShut) open(pair);
   });
-  const listen = async (onPort: number): Promise<void> => {
-    server.listen(onPort, "127.0.0.1");
-    await once(server, "listening");
-  };
   const refuse = async (): Promise<void> => {
     if (!server.listening) return;
     const closed = once(server, "close");
@@ -52,11 +49,9 @@ export const startDoor = async (url: string): Promise<Door> => {
     for (const [client] of pairs) client.destroy();
     await closed;
   };
-  await listen(0);
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("the door has no address");
+  const ownPort = await listen(server);
   return {
-    port: address.port,
+    port: ownPort,
     refuse,
     get taken() {
       return taken;
@@ -68,7 +63,7 @@ export const startDoor = async (url: string): Promise<Door> => {
     open: async () => {
       isShut = false;
       for (const pair of pairs) open(pair);
-      if (!server.listening) await listen(address.port);
+      if (!server.listening) await listen(server, ownPort);
     },
     stop: refuse,
   };

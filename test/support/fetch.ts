@@ -1,5 +1,7 @@
 /** `fetch` for tests that outlast a kept connection. */
 
+const MAX_ATTEMPTS = 4;
+
 const isClosed = (error: unknown): boolean =>
   error instanceof TypeError &&
   error.cause instanceof Error &&
@@ -11,11 +13,13 @@ const isClosed = (error: unknown): boolean =>
  * taken one of them. Browsers do the same (RFC 9110 §9.2.2).
  */
 export const fetchRead: typeof fetch = async (input, init) => {
-  try {
-    return await fetch(input, init);
-  } catch (error) {
-    const isRead = (init?.method ?? "GET") === "GET";
-    if (!isRead || init?.signal?.aborted === true || !isClosed(error)) throw error;
-    return await fetch(input, init);
+  const isRead = (init?.method ?? "GET") === "GET";
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await fetch(input, init);
+    } catch (error) {
+      const isFinal = attempt === MAX_ATTEMPTS || init?.signal?.aborted === true;
+      if (!isRead || isFinal || !isClosed(error)) throw error;
+    }
   }
 };

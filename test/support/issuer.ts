@@ -1,7 +1,6 @@
 /** An issuer of access tokens: real keys, and a server that publishes them and counts who asks. */
-import { once } from "node:events";
-import { createServer } from "node:http";
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
+import { serve } from "./listen.ts";
 
 export const AUDIENCE = "https://api.example.com";
 
@@ -27,17 +26,14 @@ export const startIssuer = async (kid = "first"): Promise<Issuer> => {
   const publicJwk = { ...(await exportJWK(publicKey)), kid, alg: "ES256", use: "sig" };
   let fetches = 0;
   let status = 200;
-  const server = createServer((_, response) => {
+  const { url, stop } = await serve((_, response) => {
     fetches += 1;
     response.writeHead(status, { "content-type": "application/json" });
     response.end(JSON.stringify({ keys: [publicJwk] }));
-  }).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("the issuer has no address");
-  const url = `http://127.0.0.1:${address.port}`;
+  });
   return {
     url,
+    stop,
     publicJwk,
     get fetches() {
       return fetches;
@@ -58,11 +54,6 @@ export const startIssuer = async (kid = "first"): Promise<Issuer> => {
     },
     answerWith: (next) => {
       status = next;
-    },
-    stop: async () => {
-      server.closeAllConnections();
-      server.close();
-      await once(server, "close");
     },
   };
 };

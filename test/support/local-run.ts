@@ -2,6 +2,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { vi } from "vitest";
 import { compileCache } from "../../src/local/state-dir.ts";
 
 export interface LocalRun {
@@ -16,21 +17,15 @@ export interface LocalRun {
   descendants(): number[];
 }
 
+/** As long as a test may take. */
+const LINE_TIMEOUT_MS = 180_000;
+
 const processTable = (): { pid: number; parent: number }[] =>
   execFileSync("ps", ["-eo", "pid=,ppid="], { encoding: "utf8" })
     .trim()
     .split("\n")
     .map((line) => line.trim().split(/\s+/).map(Number))
     .map(([pid = 0, parent = 0]) => ({ pid, parent }));
-
-export const isAlive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-};
 
 export const runLocal = (
   project: string,
@@ -47,31 +42,21 @@ export const runLocal = (
   const { pid } = child;
   if (pid === undefined) throw new Error("the local system could not be started");
   const output: string[] = [];
-  const waiting = new Set<() => void>();
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => {
-      output.push(line);
-      for (const look of waiting) look();
-    });
-  }
+  for (const stream of [child.stdout, child.stderr])
+    createInterface({ input: stream }).on("line", (line) => void output.push(line));
   let isOver = false;
   const exited = once(child, "close").then(([code]) => {
     isOver = true;
-    for (const look of waiting) look();
     return typeof code === "number" ? code : null;
   });
-  const line = (text: string): Promise<string> =>
-    new Promise((resolve, reject) => {
-      const look = (): void => {
-        const found = output.find((each) => each.includes(text));
-        if (found === undefined && !isOver) return;
-        waiting.delete(look);
-        if (found === undefined) reject(new Error(`ended without "${text}":\n${output.join("\n")}`));
-        else resolve(found);
-      };
-      waiting.add(look);
-      look();
-    });
+  const line = (text: string): Promise<string> => {
+    const find = (): string | undefined => {
+      const found = output.find((each) => each.includes(text));
+      if (found === undefined && isOver) throw new Error(`ended without "${text}":\n${output.join("\n")}`);
+      return found;
+    };
+    return vi.waitUntil(find, { timeout: LINE_TIMEOUT_MS, interval: 5 });
+  };
   const descendants = (): number[] => {
     const table = processTable();
     const found = new Set([pid]);

@@ -1,8 +1,9 @@
 /** The real `src/origin/main.ts` as a process of its own, ready or not, with everything that it says. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
+import { vi } from "vitest";
+import { withTimeout } from "../../src/lib/async.ts";
 import { type ChildExit, spawnChild } from "../../src/local/child-process.ts";
 import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
 
@@ -54,10 +55,6 @@ export interface RunOptions {
 
 export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess => {
   const entries: LogEntry[] = [];
-  const looks = new Set<() => void>();
-  const look = (): void => {
-    for (const each of looks) each();
-  };
   const child = spawnChild({
     name: "the origin",
     command: process.execPath,
@@ -75,37 +72,24 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
       PRE_STOP: "0s",
       ...environment,
     },
-    onLine: (line) => {
-      entries.push(parse(line));
-      look();
-    },
+    onLine: (line) => void entries.push(parse(line)),
   });
   let isOver = false;
-  const exited = child.exited.then((exit) => {
+  void child.exited.then(() => {
     isOver = true;
-    look();
-    return exit;
   });
 
   const all = (message: string): LogEntry[] => entries.filter((entry) => entry["message"] === message);
-  const said = (message: string): Promise<LogEntry> =>
-    new Promise((resolve, reject) => {
-      const end = (settle: () => void): void => {
-        clearTimeout(timer);
-        looks.delete(find);
-        settle();
-      };
-      const fail = (): void =>
-        end(() => reject(new Error(`never said «${message}»:\n${child.tail().join("\n")}`)));
-      const find = (): void => {
-        const [first] = all(message);
-        if (first !== undefined) end(() => resolve(first));
-        else if (isOver) fail();
-      };
-      const timer = setTimeout(fail, SAY_TIMEOUT_MS);
-      looks.add(find);
-      find();
-    });
+  const said = (message: string): Promise<LogEntry> => {
+    const untilMs = performance.now() + SAY_TIMEOUT_MS;
+    const find = (): LogEntry | undefined => {
+      const [first] = all(message);
+      if (first === undefined && (isOver || performance.now() > untilMs))
+        throw new Error(`never said «${message}»:\n${child.tail().join("\n")}`);
+      return first;
+    };
+    return vi.waitUntil(find, { timeout: 2 * SAY_TIMEOUT_MS, interval: 5 });
+  };
 
   return {
     pid: child.pid,
@@ -117,10 +101,10 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
       return { api: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}` };
     },
     signal: child.signal,
-    exited,
+    exited: child.exited,
     kill: async () => {
       child.signal("SIGKILL");
-      await exited;
+      await child.exited;
     },
   };
 };
@@ -141,20 +125,5 @@ export const isAlive = (pid: number): boolean => {
 };
 
 /** Resolves with how it ended; rejects where it does not in time. */
-export const exitOf = async (
-  { exited, entries }: OriginProcess,
-  withinMs = SAY_TIMEOUT_MS,
-): Promise<ChildExit> => {
-  const late = new AbortController();
-  const timeout = pause(withinMs, undefined, { signal: late.signal }).then(
-    () => {
-      throw new Error(`did not end within ${withinMs} ms:\n${JSON.stringify(entries.slice(-10))}`);
-    },
-    () => new Promise<never>(() => undefined),
-  );
-  try {
-    return await Promise.race([exited, timeout]);
-  } finally {
-    late.abort();
-  }
-};
+export const exitOf = ({ exited }: OriginProcess, withinMs = SAY_TIMEOUT_MS): Promise<ChildExit> =>
+  withTimeout(exited, withinMs);

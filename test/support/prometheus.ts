@@ -1,12 +1,14 @@
-/** Prometheus itself, where it is installed: scraping what a test has started, with the rules that are shipped. */
+/** Prometheus itself, where it is installed, which scrapes what a test has started, with the rules that are shipped. */
 import { spawnSync } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { vi } from "vitest";
 import { stringify } from "yaml";
 import { z } from "zod";
 import { spawnChild } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
+import { fetchRead } from "./fetch.ts";
 import { isToolRequired } from "./required-tools.ts";
 
 export const hasPrometheus = spawnSync("prometheus", ["--version"]).status === 0;
@@ -31,15 +33,26 @@ const answer = z.object({
   data: z.object({ result: z.array(z.object({ metric: z.record(z.string(), z.string()) })) }),
 });
 
-/** Longer than this nothing is asked, milliseconds. */
 const QUERY_TIMEOUT_MS = 10_000;
 const START_TIMEOUT_MS = 30_000;
 
-/** As container/prometheus.yaml has it, but for addresses and for how often it looks. */
-const configurationOf = ({ origins, receiver, ruleFiles }: PrometheusOptions): string =>
+/** The rules' durations are divided by this. Their true durations are tested with promtool. */
+const SPEED = 10;
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** The rules with shorter windows (`[5m]`), waits (`for: 5m`) and intervals (`interval: 5m`). */
+const accelerated = (rules: string): string =>
+  rules.replaceAll(
+    /(\[|for: |interval: )(\d+)([smhd])(?=\]|\n)/g,
+    (_, before: string, count: string, unit: string) =>
+      `${before}${(Number(count) * (UNIT_MS[unit] ?? Number.NaN)) / SPEED}ms`,
+  );
+
+/** As container/prometheus.yaml has it, but for addresses and intervals. */
+const configurationOf = ({ origins, receiver }: PrometheusOptions): string =>
   stringify({
     global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" },
-    rule_files: ruleFiles,
+    rule_files: ["rules-*"],
     scrape_configs: [
       { job_name: "web-api", static_configs: [{ targets: origins }] },
       { job_name: "otel-collector-edge", honor_labels: true, static_configs: [{ targets: [receiver] }] },
@@ -50,8 +63,9 @@ export const startPrometheus = async (options: PrometheusOptions): Promise<Prome
   const folder = await mkdtemp(join(tmpdir(), "breakwater-prometheus-"));
   const file = join(folder, "prometheus.yaml");
   await writeFile(file, configurationOf(options));
+  for (const path of options.ruleFiles)
+    await writeFile(join(folder, `rules-${basename(path)}`), accelerated(await readFile(path, "utf8")));
   const address = `127.0.0.1:${await freePort()}`;
-  const ready = Promise.withResolvers<void>();
   const child = spawnChild({
     name: "Prometheus",
     command: "prometheus",
@@ -60,34 +74,25 @@ export const startPrometheus = async (options: PrometheusOptions): Promise<Prome
       `--storage.tsdb.path=${join(folder, "data")}`,
       `--web.listen-address=${address}`,
     ],
-    onLine: (line) => {
-      if (line.includes("Server is ready")) ready.resolve();
-    },
   });
   const stop = async (): Promise<void> => {
     await child.stop();
     await rm(folder, { recursive: true, force: true });
   };
-  const timer = setTimeout(
-    () => ready.reject(new Error(`Prometheus did not start:\n${child.tail().join("\n")}`)),
-    START_TIMEOUT_MS,
-  );
-  void child.exited.then(() => ready.reject(new Error(`Prometheus has ended:\n${child.tail().join("\n")}`)));
+  const expectReady = async (): Promise<void> => {
+    const { ok } = await fetch(`http://${address}/-/ready`);
+    if (!ok) throw new Error("Prometheus is not ready");
+  };
   try {
-    await ready.promise;
+    await vi.waitFor(expectReady, { timeout: START_TIMEOUT_MS });
   } catch (error) {
     await stop();
-    throw error;
-  } finally {
-    clearTimeout(timer);
+    throw new Error(`Prometheus did not start:\n${child.tail().join("\n")}`, { cause: error });
   }
   return {
     query: async (expression) => {
-      const response = await fetch(`http://${address}/api/v1/query`, {
-        method: "POST",
-        body: new URLSearchParams({ query: expression }),
-        signal: AbortSignal.timeout(QUERY_TIMEOUT_MS),
-      });
+      const url = `http://${address}/api/v1/query?${new URLSearchParams({ query: expression })}`;
+      const response = await fetchRead(url, { signal: AbortSignal.timeout(QUERY_TIMEOUT_MS) });
       const text = await response.text();
       if (!response.ok) throw new Error(`${expression}: ${text}`);
       return answer.parse(JSON.parse(text)).data.result.map(({ metric }) => metric);

@@ -3,9 +3,11 @@
  * to those that are ready; connections that are there stay with the origin that they were given to.
  */
 import { once } from "node:events";
-import { get } from "node:http";
 import { connect, createServer, type Socket } from "node:net";
-import { setTimeout as pause } from "node:timers/promises";
+import { vi } from "vitest";
+import { withTimeout } from "../../src/lib/async.ts";
+import { send } from "./backing.ts";
+import { listen } from "./listen.ts";
 
 export interface Service {
   readonly url: string;
@@ -18,28 +20,19 @@ export interface Service {
   stop(): Promise<void>;
 }
 
-/** Until an origin that is no longer ready gets no new connection: so long it has to take them. */
+/** Until an origin that is no longer ready gets no new connection: for this time it has to accept them. */
 const PROBE_INTERVAL_MS = 100;
 const PROBE_TIMEOUT_MS = 2_000;
-const MAX_CONNECTIONS = 1_000;
-
-interface Endpoint {
-  readonly url: string;
-  isReady: boolean;
-  readonly removed: AbortController;
-}
+const READY_TIMEOUT_MS = 30_000;
 
 /** On a connection of its own, as a kubelet's probe is. */
-const isReady = (url: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const probe = get(`${url}/ready`, { agent: false, timeout: PROBE_TIMEOUT_MS }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
-    probe.once("timeout", () => probe.destroy());
-    probe.once("error", () => resolve(false));
-    probe.once("close", () => resolve(false));
-  });
+const isReady = (url: string): Promise<boolean> => {
+  const probe = send(`${url}/ready`).then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+  return withTimeout(probe, PROBE_TIMEOUT_MS, { fallback: false });
+};
 
 /** Each side gets what the other one sends, its end and its failure. */
 const join = (one: Socket, other: Socket): void => {
@@ -55,16 +48,24 @@ const join = (one: Socket, other: Socket): void => {
 };
 
 export const startService = async (): Promise<Service> => {
-  const endpoints = new Map<string, Endpoint>();
+  /** Whether each origin is ready, by its URL. */
+  const endpoints = new Map<string, boolean>();
   const given = new Map<string, number>();
   const sockets = new Set<Socket>();
   let turn = 0;
 
-  const next = (): Endpoint | undefined => {
-    const ready = [...endpoints.values()].filter((endpoint) => endpoint.isReady);
+  const next = (): string | undefined => {
+    const ready = [...endpoints].filter(([, isUp]) => isUp).map(([url]) => url);
     turn += 1;
     return ready[turn % ready.length];
   };
+  const probe = async (url: string): Promise<void> => {
+    const isUp = await isReady(url);
+    if (endpoints.has(url)) endpoints.set(url, isUp);
+  };
+  const probing = setInterval(() => {
+    for (const url of endpoints.keys()) void probe(url);
+  }, PROBE_INTERVAL_MS);
 
   const keep = (socket: Socket): void => {
     sockets.add(socket);
@@ -73,48 +74,29 @@ export const startService = async (): Promise<Service> => {
 
   const server = createServer({ allowHalfOpen: true }, (client) => {
     keep(client);
-    const endpoint = next();
-    if (endpoint === undefined) {
+    const url = next();
+    if (url === undefined) {
       client.resetAndDestroy();
       return;
     }
-    given.set(endpoint.url, (given.get(endpoint.url) ?? 0) + 1);
-    const { hostname, port } = new URL(endpoint.url);
+    given.set(url, (given.get(url) ?? 0) + 1);
+    const { hostname, port } = new URL(url);
     const origin = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     keep(origin);
     join(client, origin);
   });
-  server.maxConnections = MAX_CONNECTIONS;
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("the service has no address");
-
-  const watch = async (endpoint: Endpoint, onReady: () => void): Promise<void> => {
-    const { signal } = endpoint.removed;
-    while (!signal.aborted) {
-      endpoint.isReady = await isReady(endpoint.url);
-      if (endpoint.isReady) onReady();
-      await pause(PROBE_INTERVAL_MS, undefined, { signal }).catch(() => undefined);
-    }
-  };
-
-  const remove = (url: string): void => {
-    endpoints.get(url)?.removed.abort();
-    endpoints.delete(url);
-  };
+  const port = await listen(server);
 
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     given,
-    remove,
-    add: (url) => {
-      const endpoint = { url, isReady: false, removed: new AbortController() };
-      endpoints.set(url, endpoint);
-      return new Promise((resolve) => void watch(endpoint, resolve));
+    remove: (url) => void endpoints.delete(url),
+    add: async (url) => {
+      endpoints.set(url, false);
+      await vi.waitUntil(() => endpoints.get(url), { timeout: READY_TIMEOUT_MS, interval: 20 });
     },
     stop: async () => {
-      for (const url of [...endpoints.keys()]) remove(url);
+      clearInterval(probing);
       const closed = once(server, "close");
       server.close();
       for (const socket of sockets) socket.destroy();

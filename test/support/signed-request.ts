@@ -1,5 +1,4 @@
-/** A request as the edge would send it, straight to an origin. */
-
+/** Requests as the edge signs them, straight to an origin. */
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
@@ -7,23 +6,35 @@ import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { scopesOf } from "../../src/contract/route.ts";
 import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import { contentDigest, signRequest } from "../../src/middleware/signature/sign.ts";
-import { parseSigningKeys } from "../../src/middleware/signature/signing-keys.ts";
+import { parseSigningKeys, type SigningKey } from "../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../src/origin/config/hmac.ts";
+import { ALONE } from "./origin-process.ts";
 import type { System } from "./system.ts";
+
+/** The client of every signed request. */
+export const CLIENT = "192.0.2.1";
 
 export interface SignedInit {
   /** @default "GET" */
   readonly method?: string;
   /** Sent as JSON. */
   readonly json?: unknown;
-  /** Who asks, with every scope. @default nobody */
+  /** With every scope. @default none */
   readonly principal?: string;
-  /** What the edge says is left of the request's deadline, milliseconds. */
-  readonly timeoutMs: number;
+  /** What is left of the request's deadline, milliseconds. @default 15,000 */
+  readonly timeoutMs?: number;
   /** @default 1 */
   readonly attempt?: number;
-  /** Fields of the client's that go along, by lower-case name. */
+  /** Unix time of the signature, milliseconds. @default now */
+  readonly atMs?: number;
+  readonly nonce?: string;
+  /** Fields of the client, by lower-case name. */
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface EdgeRequest extends SignedInit {
+  /** With its query. */
+  readonly path: string;
 }
 
 export interface SignedRequest {
@@ -33,21 +44,26 @@ export interface SignedRequest {
   readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** @param path with its query */
-export const signed = async (
-  { origins, signingKeys }: System,
-  path: string,
-  { method = "GET", json, principal, timeoutMs, attempt = 1, headers = {} }: SignedInit,
-): Promise<SignedRequest> => {
-  const base = origins[0]?.url ?? "";
+/** The first key of the configuration, which signs. */
+export const signingKeyOf = (signingKeys: string): SigningKey => {
   const keys = parseSigningKeys(signingKeys, nodeHmac);
   if (typeof keys === "string") throw new Error(keys);
+  return keys[0];
+};
+
+/** @param signingKeys @default those of `origin-process.ts` */
+export const signEdgeRequest = async (
+  authority: string,
+  { path, method = "GET", json, principal, timeoutMs = 15_000, attempt = 1, ...others }: EdgeRequest,
+  signingKeys = ALONE.SIGNING_KEYS,
+): Promise<Omit<SignedRequest, "url">> => {
+  const { headers = {}, atMs: nowMs = Date.now(), nonce = randomBytes(16).toString("base64url") } = others;
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
-  const all: Record<string, string> = {
+  const fields: Record<string, string> = {
     ...headers,
     [internalHeaders.requestId]: crypto.randomUUID(),
     [internalHeaders.context]: writeEdgeContext({
-      client: "127.0.0.1",
+      client: CLIENT,
       identity:
         principal === undefined
           ? { auth: "none" }
@@ -56,27 +72,36 @@ export const signed = async (
       attempt,
       parentSpanId: undefined,
     }),
-    ...(body === undefined
-      ? {}
-      : { "content-type": "application/json", "content-digest": await contentDigest(body) }),
+    ...(body && { "content-type": "application/json", "content-digest": await contentDigest(body) }),
   };
-  const { host, pathname, search } = new URL(path, base);
-  const target = { method, authority: host, path: pathname, query: search };
-  const nonce = randomBytes(16).toString("base64url");
-  const signature = await signRequest(keys[0], target, all, { nowMs: Date.now(), nonce });
-  return { url: `${base}${path}`, method, headers: { ...all, ...signature }, body };
+  const { pathname, search } = new URL(path, `http://${authority}`);
+  const target = { method, authority, path: pathname, query: search };
+  const signature = await signRequest(signingKeyOf(signingKeys), target, fields, { nowMs, nonce });
+  return { method, headers: { host: authority, ...fields, ...signature }, body };
 };
 
-export const sendSigned = async (system: System, path: string, init: SignedInit): Promise<Response> => {
-  const { url, method, headers, body } = await signed(system, path, init);
-  return await fetch(url, { method, headers, ...(body === undefined ? {} : { body }) });
+export const signed = async (
+  { origins, signingKeys }: System,
+  path: string,
+  init: SignedInit,
+): Promise<SignedRequest> => {
+  const base = origins[0]?.url ?? "";
+  return {
+    url: `${base}${path}`,
+    ...(await signEdgeRequest(new URL(base).host, { path, ...init }, signingKeys)),
+  };
 };
 
-/** Sends it on a connection of its own, for a client that goes away. Returns how to go. */
+export const fetchSigned = ({ url, method, headers, body }: SignedRequest): Promise<Response> =>
+  fetch(url, { method, headers, ...(body && { body }) });
+
+export const sendSigned = async (system: System, path: string, init: SignedInit = {}): Promise<Response> =>
+  fetchSigned(await signed(system, path, init));
+
+/** Sends it on a connection of its own, for a client that goes away. Returns a function that ends the connection. */
 export const beginSigned = async (system: System, path: string, init: SignedInit): Promise<() => void> => {
   const { url, method, headers, body } = await signed(system, path, init);
   const sending = request(url, { method, headers: { ...headers }, agent: false });
-  // It is meant to be cut.
   sending.on("error", () => undefined);
   sending.end(body);
   return () => void sending.destroy();

@@ -52,7 +52,8 @@ export interface CallInit {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const call = (
+/** A request to an edge, or to an origin that guards itself. */
+export const call = (
   edgeUrl: string,
   path: string,
   { method, key, json, body, headers }: CallInit,

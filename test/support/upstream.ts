@@ -1,6 +1,6 @@
 /** An origin of a test's own, over real HTTP, that answers what it is told to, as the edge's own origin. */
-import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders, type ServerResponse } from "node:http";
+import type { IncomingHttpHeaders } from "node:http";
+import { serve } from "./listen.ts";
 
 export interface Arrived {
   readonly method: string;
@@ -28,7 +28,7 @@ export interface Upstream {
 export const startUpstream = async (): Promise<Upstream> => {
   const arrived: Arrived[] = [];
   let make: MakeAnswer = () => ({});
-  const server = createServer(async (request, response: ServerResponse) => {
+  const server = await serve(async (request, response) => {
     const { method = "", url = "", headers } = request;
     const each = { method, url, headers };
     arrived.push(each);
@@ -38,22 +38,11 @@ export const startUpstream = async (): Promise<Upstream> => {
     const own = { "x-request-id": String(headers["x-request-id"]), ...answer.headers };
     response.writeHead(answer.status ?? 200, own).end(method === "HEAD" ? undefined : answer.body);
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("not listening");
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    ...server,
     arrived,
     answer: (next) => {
       make = next;
-    },
-    stop: async () => {
-      if (!server.listening) return;
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
     },
   };
 };

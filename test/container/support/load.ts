@@ -2,7 +2,8 @@
 import { Agent } from "node:http";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
-import { type EdgeRequest, sendOn, signEdgeRequest } from "../../support/backing.ts";
+import { sendOn } from "../../support/backing.ts";
+import { type EdgeRequest, signEdgeRequest } from "../../support/signed-request.ts";
 import type { Pod } from "./pod.ts";
 
 export interface Load {

@@ -1,0 +1,169 @@
+/** PostgreSQL and Redis hang under an origin, or are down: soon nothing waits for them, and all recovers after them. */
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { metric, placeOrder, type Reply, send, startBacking } from "../support/backing.ts";
+import { type Door, startDoor } from "../support/door.ts";
+import { hold } from "../support/locks.ts";
+import { exitOf, type OriginProcess, runOrigin } from "../support/origin-process.ts";
+import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
+
+const PRODUCT = sampleProductId(6);
+/** A request that waits for a connection waits for up to 5 s, a rejected one not at all; a busy machine takes its time. */
+const AT_ONCE_MS = 2_000;
+/** The promise: after the database's return everything recovers within this time. */
+const BACK_MS = 5_000;
+
+const stops = new CleanupStack();
+let postgres: OwnPostgres;
+let databaseUrl: string;
+let database: Door;
+let redis: Door;
+let origin: OriginProcess;
+let api: string;
+let admin: string;
+
+/** The same URL through a door. */
+const through = async (url: string): Promise<readonly [Door, string]> => {
+  const door = await startDoor(url);
+  stops.add(() => door.stop());
+  const { href } = Object.assign(new URL(url), { port: String(door.port) });
+  return [door, href];
+};
+
+beforeAll(async () => {
+  postgres = await startOwnPostgres();
+  stops.add(() => postgres.remove());
+  const backing = await startBacking(postgres.url);
+  stops.add(() => backing.stop());
+  ({ databaseUrl } = backing);
+  const [databaseDoor, DATABASE_URL] = await through(databaseUrl);
+  const [redisDoor, REDIS_URL] = await through(backing.environment["REDIS_URL"] ?? "");
+  database = databaseDoor;
+  redis = redisDoor;
+  origin = runOrigin({ environment: { ...backing.environment, DATABASE_URL, REDIS_URL } });
+  stops.add(() => origin.kill());
+  await origin.said("ready");
+  await backing.addProducts(1_000_000);
+  ({ api, admin } = await origin.addresses());
+});
+afterAll(() => stops.runAll());
+
+const order = (timeoutMs?: number): Promise<Reply> =>
+  placeOrder(api, PRODUCT, timeoutMs === undefined ? {} : { timeoutMs });
+const orders = (count: number, timeoutMs?: number): Promise<Reply[]> =>
+  Promise.all(Array.from({ length: count }, () => order(timeoutMs)));
+const statusesOf = (replies: readonly Reply[]): Set<number> => new Set(replies.map(({ status }) => status));
+
+type Dependency = "database" | "redis";
+
+/** The states that the dependency's breaker has entered so far. */
+const entered = (of: Dependency): unknown[] =>
+  origin
+    .all("circuit breaker")
+    .filter(({ dependency }) => dependency === of)
+    .map(({ to }) => to);
+const probes = (): number => entered("database").filter((state) => state === "half_open").length;
+
+/** Orders until the dependency's breaker opens. @returns their statuses */
+const untilOpen = async (of: Dependency, timeoutMs?: number): Promise<Set<number>> => {
+  const before = entered(of).length;
+  const replies: Reply[] = [];
+  while (!entered(of).slice(before).includes("open")) replies.push(...(await orders(8, timeoutMs)));
+  return statusesOf(replies);
+};
+
+const series = async (name: string, of: Dependency): Promise<string[]> => {
+  const { body } = await send(`${admin}/metrics`);
+  return metric(body, name).series.filter((line) => line.includes(`dependency="${of}"`));
+};
+const expectState = async (of: Dependency, state: string): Promise<void> => {
+  const states = await series("circuit_breaker_state", of);
+  const expected = `circuit_breaker_state{dependency="${of}",state="${state}"} 1`;
+  expect(states.filter((line) => line.endsWith(" 1"))).toEqual([expected]);
+};
+const expectChangesCounted = async (of: Dependency): Promise<void> => {
+  const changes = await series("circuit_breaker_state_changes_total", of);
+  expect(changes.reduce((sum, line) => sum + Number(line.split(" ").at(-1)), 0)).toBe(entered(of).length);
+};
+const expectBackSoon = async (): Promise<void> => {
+  const statuses = async (): Promise<Set<number>> => statusesOf(await orders(20));
+  await expect.poll(statuses, { timeout: BACK_MS, interval: 50 }).toEqual(new Set([201]));
+  expect(entered("database").at(-1)).toBe("closed");
+  await expectState("database", "closed");
+};
+
+test("writes go on while Redis hangs, its breaker opens, and closes when Redis answers again", async () => {
+  expect((await order()).status).toBe(201);
+  await expectState("redis", "closed");
+  redis.shut();
+  onTestFinished(() => redis.open());
+  expect(await untilOpen("redis")).toEqual(new Set([201]));
+  expect(statusesOf(await orders(5))).toEqual(new Set([201]));
+  await redis.open();
+  // A readiness check sends a command to Redis, too.
+  await expect
+    .poll(async () => [(await send(`${admin}/ready`)).status, entered("redis").at(-1)], { timeout: 30_000 })
+    .toEqual([200, "closed"]);
+  await expectChangesCounted("redis");
+  expect(entered("redis").length).toBeGreaterThanOrEqual(3);
+});
+
+test("statements that the server itself cancels at their deadline never open the breaker, however many", async () => {
+  await expectState("database", "closed");
+  const lock = await hold(databaseUrl, "SELECT FROM products WHERE id = $1 FOR UPDATE", [PRODUCT]);
+  for (let round = 0; round < 4; round += 1)
+    expect(statusesOf(await orders(10, 300))).toEqual(new Set([504]));
+  await lock.release();
+  expect((await order()).status).toBe(201);
+  expect(entered("database")).toEqual([]);
+  await expectState("database", "closed");
+});
+
+test("statements without an answer open it, and it closes when they are answered again", async () => {
+  database.shut();
+  onTestFinished(() => database.open());
+  const statuses = await untilOpen("database", 300);
+  expect([...statuses].filter((status) => status !== 504 && status !== 503)).toEqual([]);
+  // Only probes wait for the database until the deadline.
+  const before = probes();
+  const replies = await orders(40, 2_000);
+  const waited = replies.filter(({ status }) => status === 504).length;
+  expect(replies.filter(({ status }) => status === 503)).toHaveLength(40 - waited);
+  await expect.poll(() => probes() - before + 1).toBeGreaterThanOrEqual(waited);
+  expect(waited).toBeLessThan(10);
+  await database.open();
+  await expectBackSoon();
+});
+
+test("a database that is down gets only probes, orders are rejected at once, and all recovers soon after it", async () => {
+  await postgres.stop();
+  expect(await untilOpen("database")).toEqual(new Set([503]));
+  const lines = (): number => origin.all("a dependency is unavailable").length;
+  const before = { taken: database.taken, probes: probes(), lines: lines(), ms: performance.now() };
+  const times: number[] = [];
+  for (let turn = 0; turn < 300; turn += 1) {
+    const fromMs = performance.now();
+    const reply = await order();
+    times.push(performance.now() - fromMs);
+    expect(reply.status).toBe(503);
+    expect(Number(reply.headers["retry-after"])).toBeGreaterThanOrEqual(1);
+  }
+  // One of the probes may have been on its way before.
+  const reached = database.taken - before.taken;
+  await expect.poll(() => probes() - before.probes + 1).toBeGreaterThanOrEqual(reached);
+  // Two a second at most, beside the first ones.
+  const most = 30 + 2 * Math.ceil((performance.now() - before.ms) / 1_000);
+  expect(reached).toBeLessThan(most);
+  expect(lines() - before.lines).toBeLessThan(most);
+  expect(Math.max(...times)).toBeLessThan(AT_ONCE_MS);
+  const ready = await send(`${admin}/ready`);
+  expect(ready.status).toBe(200);
+  expect(JSON.parse(ready.body)).toMatchObject({ dependencies: { database: "down" } });
+
+  await postgres.start();
+  await expectBackSoon();
+  await expectChangesCounted("database");
+  origin.signal("SIGTERM");
+  expect(await exitOf(origin)).toEqual({ code: 0, signal: null });
+});

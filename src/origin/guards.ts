@@ -24,7 +24,6 @@ import type { OriginConfiguration } from "./config/schema.ts";
 import { timedScope } from "./db/database.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import type { OriginLog } from "./log/log.ts";
-import type { OriginContext } from "./middleware/context.ts";
 import type { SecurityEvents } from "./outbox/security-events.ts";
 import type { RedisStore } from "./redis/store.ts";
 

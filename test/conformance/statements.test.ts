@@ -160,15 +160,15 @@ describeDatabases((fixture) => {
   test("a slow statement is logged with its route and text, without its values", async () => {
     const { connect, logLines } = fixture();
     const mark = uniqueMark();
-    const pool = connect({ slowStatementMs: 50 });
+    const pool = connect({ slowStatementMs: 1_000 });
     const scope = testScope({ name: "slow.route", readOnly: true });
-    await pool.within(scope).query(`SELECT pg_sleep(0.1),\n  $1::text AS ${mark}`, ["secret-value"]);
+    await pool.within(scope).query(`SELECT pg_sleep(1.2),\n  $1::text AS ${mark}`, ["secret-value"]);
     await pool.within(writing()).query(`SELECT 1 AS quick_${mark}`);
     const lines = logLines.filter((line) => line.includes(mark) && line.includes("slow statement"));
     expect(lines).toHaveLength(1);
     expect(JSON.parse(lines[0] ?? "")).toMatchObject({
       route: "slow.route",
-      statement: `SELECT pg_sleep(0.1), $1::text AS ${mark}`,
+      statement: `SELECT pg_sleep(1.2), $1::text AS ${mark}`,
       durationMs: expect.any(Number),
     });
     expect(logLines.join("")).not.toContain("secret-value");

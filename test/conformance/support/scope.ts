@@ -8,14 +8,14 @@ export interface TestScope extends Scope {
 export interface TestScopeOptions {
   /** @default "conformance" */
   readonly name?: string;
-  /** The deadline, milliseconds from now. @default 20,000, beyond any test's timeout */
+  /** The deadline, milliseconds from now. @default 50,000, longer than any test waits */
   readonly timeoutMs?: number;
   /** @default false */
   readonly readOnly?: boolean;
 }
 
 export const testScope = (options: TestScopeOptions = {}): TestScope => {
-  const { name = "conformance", timeoutMs = 20_000, readOnly = false } = options;
+  const { name = "conformance", timeoutMs = 50_000, readOnly = false } = options;
   const listeners = new Set<(reason: EndReason) => void>();
   let ended: EndReason | undefined;
   const end = (reason: EndReason): void => {

@@ -11,8 +11,8 @@ import { afterEach, describe, expect, test } from "vitest";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 
 const MODULE = pathToFileURL(join(projectFolder, "src/origin/log/stdout.ts")).href;
-/** Long enough for any process that ends. */
-const END_MS = 8_000;
+/** Long enough for any process that ends, on a busy machine too. */
+const END_MS = 25_000;
 
 /** Runs in every process before the test's own code. */
 const PRELUDE = `
@@ -193,7 +193,7 @@ describe("a reader that stops", () => {
     `);
     await expect.poll(() => process.reports, { timeout: END_MS }).toEqual([{ drops: 0 }]);
     process.read();
-    await expect.poll(() => process.lines().length, { timeout: 2_000 }).toBe(21);
+    await expect.poll(() => process.lines().length, { timeout: END_MS }).toBe(21);
   });
 
   test("does not keep the process from ending", async () => {

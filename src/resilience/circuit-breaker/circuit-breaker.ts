@@ -156,8 +156,12 @@ class CircuitBreaker {
 
   /** The holder of a permit must settle it. @param leaseMs extends the lease of a probe beyond `halfOpenTimeoutMs` */
   tryAcquire(leaseMs = 0): Permit | Rejection {
+    const isClosed = this.state === "closed";
+    const isTimed = this.#settings.slowCallMs !== Number.POSITIVE_INFINITY;
+    // Reading the clock is most of the cost of a call.
+    if (isClosed && !isTimed && this.#closedAtMs === Number.NEGATIVE_INFINITY) return this.#admit(0);
     const nowMs = this.#dependencies.now();
-    if (this.state === "closed") return this.#acquireClosed(nowMs);
+    if (isClosed) return this.#acquireClosed(nowMs);
     if (this.state === "open") {
       if (this.#isWaiting(nowMs)) return this.#reject();
       this.#enter("half_open", "timeout", nowMs);
@@ -302,6 +306,7 @@ class CallPermit {
   /** Undefined once the permit is settled. */
   #breaker: CircuitBreaker | undefined;
 
+  /** @param startedMs 0 if the duration of the call does not matter */
   constructor(breaker: CircuitBreaker, generation: number, startedMs: number) {
     this.#breaker = breaker;
     this.#generation = generation;

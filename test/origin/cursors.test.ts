@@ -46,7 +46,7 @@ describe("a cursor", () => {
   });
 
   test("with any bit changed, cut short or drawn out is refused", () => {
-    const sealed = fromBase64(seal("01900000-0000-7000-8000-000000000001")) ?? new Uint8Array(0);
+    const sealed = fromBase64(seal("position")) ?? new Uint8Array(0);
     for (const index of sealed.keys()) {
       expect(open(toBase64Url(sealed.slice(0, index)))).toEqual(refused);
       for (let bit = 0; bit < 8; bit += 1) {

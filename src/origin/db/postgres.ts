@@ -170,8 +170,9 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
 
   /**
-   * Reads share connections if the driver pipelines, and slow ones move to a connection of their own. A write has a connection of its own: behind another statement it would
-   * begin whenever that one ends, and take effect although its request was answered with 504.
+   * Reads share connections if the driver pipelines, and very slow ones move to a connection of their own. A write always has
+   * its own: behind another statement it would begin whenever that one ends, and take effect although its request was
+   * answered with 504.
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     const permit = acquirePermit();

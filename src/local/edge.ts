@@ -43,7 +43,7 @@ export const bundleEdge = async (
     {
       name: "wrangler, which bundles the edge,",
       command: process.execPath,
-      args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder],
+      args: [wrangler, "deploy", "--dry-run", "--env", "production", "--outdir", outFolder, "--metafile"],
       cwd: projectFolder,
       env: { ...process.env, ...compileCache, ...QUIET, WRANGLER_LOG_PATH: stateDir },
     },

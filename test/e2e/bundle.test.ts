@@ -1,16 +1,37 @@
 import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { expect, inject, test } from "vitest";
+import * as z from "zod";
 
 const bundle = (): string => readFileSync(inject("servers").bundle.path, "utf8");
+/** esbuild's metafile: the files of which something is in the bundle. */
+const metafile = z.object({
+  outputs: z.record(
+    z.string(),
+    z.object({ inputs: z.record(z.string(), z.object({ bytesInOutput: z.number() })) }),
+  ),
+});
 const sources = (): string[] => {
-  const map: { sources: string[] } = JSON.parse(readFileSync(`${inject("servers").bundle.path}.map`, "utf8"));
-  return map.sources;
+  const path = join(dirname(inject("servers").bundle.path), "bundle-meta.json");
+  const { outputs } = metafile.parse(JSON.parse(readFileSync(path, "utf8")));
+  return Object.values(outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([name, { bytesInOutput }]) => (bytesInOutput > 0 ? [name] : [])),
+  );
 };
 
 test("the worker's bundle holds none of the origin's files", () => {
   expect(sources().length).toBeGreaterThan(20);
   expect(sources().filter((name) => /\/src\/(origin|local)\//.test(`/${name}`))).toEqual([]);
+});
+
+test.each([
+  "hono",
+  "@opentelemetry/api",
+  "@microlabs/otel-cf-workers",
+  "@upstash/redis",
+])("the worker's bundle holds %s", (name) => {
+  expect(sources().filter((source) => source.includes(`node_modules/${name}/`))).not.toEqual([]);
 });
 
 test("the worker's bundle holds no driver", () => {

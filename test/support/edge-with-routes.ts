@@ -35,6 +35,6 @@ export const bundleEdgeWithRoutes = async ({
   return {
     path,
     compatibilityDate: "2026-07-22",
-    compatibilityFlags: ["enable_request_signal", "nodejs_compat"],
+    compatibilityFlags: ["enable_request_signal", "nodejs_compat", "no_nodejs_global_timers"],
   };
 };

@@ -23,6 +23,7 @@ import { assertValid } from "./probe.ts";
 import { keyRecords } from "./published.ts";
 import { EXPORTING, startServers } from "./servers.ts";
 import { KEY_SET_PATH, startStandIn } from "./stand-in.ts";
+import { startupMs } from "./startup.ts";
 import { STOCK_DESCRIPTION } from "./stock.ts";
 import { AUDIENCE, createTokenIssuer, ISSUER } from "./tokens.ts";
 
@@ -88,7 +89,10 @@ export const benchEdge: Bench = async (options) => {
   const machine = machineLine(idle());
   await assertSent(collector, EXPORTING);
   const kib = gzipSync(await readFile(bundle.path), { level: 9 }).byteLength / KIB;
-  const others = { bundle_gzip_kib: rounded(kib) };
+  const others = {
+    bundle_gzip_kib: rounded(kib),
+    startup_cpu_ms: rounded(await startupMs(folder, signal)),
+  };
   return {
     figures: { ...figuresOf(measurements, COMPARISONS), ...others },
     report: [

@@ -228,6 +228,18 @@ describe("an origin of two workers", () => {
     expect(metric(await metrics(), COUNT).sum).toBe(before + served.length);
   });
 
+  test("replaces a replacement that ends before it is ready, and goes on with the other worker", async () => {
+    const [lost = 0, kept = 0] = workersOf(origin);
+    process.kill(lost, "SIGKILL");
+    const replacement = (): number => workersOf(origin).find((pid) => pid !== lost && pid !== kept) ?? 0;
+    await expect.poll(replacement, { timeout: 60_000, interval: 5 }).not.toBe(0);
+    const killed = replacement();
+    process.kill(killed, "SIGKILL");
+    await expect.poll(() => isAlive(killed)).toBe(false);
+    await expect.poll(readyReport, { timeout: 60_000 }).toMatchObject(allReady);
+    expect(workersOf(origin)).toContain(kept);
+  });
+
   test("drains both workers: they finish their requests, it exits 0, and no process is left", async () => {
     const mark = origin.entries.length;
     const pids = workersOf(origin);

@@ -77,11 +77,13 @@ const startWorkers = (count: number, log: OriginLog) => {
     worker.on("listening", () => {
       member.stage = "listening";
     });
+    worker.on("error", (error) => log.warn({ err: error, worker: worker.id }, "a worker is unreachable"));
     worker.on("exit", (code: number | null, signal: string | null) => {
       members.delete(worker.id);
       if (isEnding) return;
       const end = { worker: worker.id, code, signal };
-      if (member.stage === "ready") {
+      // Before all have been ready once, the next one would fail too; later the reason may pass.
+      if (member.stage === "ready" || (haveAllBeenReady && code !== EXIT.configuration)) {
         log.error(end, "a worker ended unexpectedly and is replaced");
         setTimeout(() => isEnding || start(), REPLACE_AFTER_MS);
       } else {
@@ -94,7 +96,7 @@ const startWorkers = (count: number, log: OriginLog) => {
   for (let started = 0; started < count; started += 1) start();
 
   return {
-    /** Resolves with an exit code when a worker has ended before it was ready. */
+    /** Resolves with an exit code when a worker has ended before all were ready once. */
     failed: failed.promise,
     /** The responses of all live workers, by number; undefined without one in time. */
     ask: async (method: "report" | "metrics"): Promise<(readonly [number, unknown])[]> =>

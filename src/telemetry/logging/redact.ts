@@ -68,13 +68,14 @@ const STEPS: readonly Step[] = [
     text.replace(/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,60}-----|[\s\S]*)/g, MASK),
   // Together: a key's id may look like the beginning of a JWT.
   (text) => text.replace(/bwk_(?:([\w-]{12})_)?[\w*-]*|eyJ[\w.*-]{4,}/g, maskedCredential),
-  (text) => text.replace(/:\/\/[^\s/?#"'<>\\`]*@/g, `://${MASK}@`),
-  (text) => text.replace(/:\/\/([^\s"'<>`]*)/g, maskedUserInfo),
-  (text) => text.replace(/\?[^\s"'<>`?=]*=[^\s"'<>`]*/g, `?${MASK}`),
+  // Before user info: what it leaves of a signing key may be one.
   (text) =>
     text.replace(/(?<=[\w-]):[A-Za-z0-9+/_-]{43,}={0,2}/g, (found, at: number, whole: string) =>
       NO_KEY_ID.test(whole.slice(Math.max(0, at - LONGEST_SCHEME), at)) ? found : `:${MASK}`,
     ),
+  (text) => text.replace(/:\/\/[^\s/?#"'<>\\`]*@/g, `://${MASK}@`),
+  (text) => text.replace(/:\/\/([^\s"'<>`]*)/g, maskedUserInfo),
+  (text) => text.replace(/\?[^\s"'<>`?=]*=[^\s"'<>`]*/g, `?${MASK}`),
   (text) => text.replace(HEADER, maskedValue),
   (text) => text.replace(INTRODUCED, maskedValue),
 ];

@@ -56,7 +56,7 @@ const createExporter = (config: EdgeConfig, metrics: EdgeMetrics): TelemetryExpo
   });
 };
 
-const build = (config: EdgeConfig): FetchHandler => {
+const build = (config: EdgeConfig, bindings: EdgeEnv["Bindings"]): FetchHandler => {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = config;
   const metrics = createEdgeMetrics(isolateMetrics.meter, config.ORIGINS);
   const exporter = createExporter(config, metrics);
@@ -75,7 +75,7 @@ const build = (config: EdgeConfig): FetchHandler => {
     telemetry: { metrics, writeLine, flush: exporter?.flush },
   });
   if (exporter === undefined) return app.fetch;
-  const traced = createTracedFetch({ fetch: app.fetch, exporter, service });
+  const traced = createTracedFetch({ fetch: app.fetch, bindings, exporter, service });
   const { OTEL_TRACES_SAMPLER_ARG: ratio } = config;
   return (...request) => (globals.random() < ratio ? traced(...request) : app.fetch(...request));
 };
@@ -93,7 +93,7 @@ export default {
         logWith({})({ level: "error", message: reading.message });
         return unavailable(request, environment, executionContext);
       }
-      edge = build(reading.value);
+      edge = build(reading.value, environment);
     }
     return edge(request, environment, executionContext);
   },

@@ -192,14 +192,16 @@ describe.runIf(isLong)("while the collector hangs", () => {
     await collector.behave("hangs");
     const lost = async (): Promise<number> => (await lostAt(line, "queue_full")) + (await lostAt(line));
     const before = await lost();
-    // Its own span, three of the database, two of Redis.
-    const spansEach = 6;
+    // At least: its own span, three of the database, one of Redis.
+    const spansEach = 5;
     const body = Buffer.from(JSON.stringify({ lines: [{ productId: sampleProductId(1), quantity: 1 }] }));
     const headers = { authorization: `Bearer ${key}`, "content-type": "application/json" };
     let placed = 0;
     await times(1_000, async () => {
-      const { status } = await sendOn(agent, `${edge}/v1/orders`, { method: "POST", headers, body });
-      if (status === 201) placed += 1;
+      // A kept connection may close under a request: it is not counted, whatever became of it.
+      const sent = sendOn(agent, `${edge}/v1/orders`, { method: "POST", headers, body });
+      const reply = await sent.catch(() => undefined);
+      if (reply?.status === 201) placed += 1;
     });
     expect(placed * spansEach).toBeGreaterThan(4_096);
     expect((await lost()) - before).toBeGreaterThanOrEqual(placed * spansEach - 4_096);

@@ -1,5 +1,5 @@
-// The image's HEALTHCHECK: there is no curl in the image, and fetch would take twice the time and memory. It reads no
-// file: who sets server.port there sets PORT for this too.
+// The image's HEALTHCHECK: the image has no curl, and fetch would take twice the time and memory. It reads no
+// configuration file: if server.port is set there, set PORT as well.
 import { get } from "node:http";
 
 const { HOST: host = "127.0.0.1", PORT: port = "8080" } = process.env;

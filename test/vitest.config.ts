@@ -20,7 +20,9 @@ const endToEnd = {
 };
 
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
-const embeddedOnly = ["test/e2e/{attacks,bundle,guards,replacement,start,traces}.test.ts"];
+const embeddedOnly = [
+  "test/e2e/{attacks,bundle,documented-commands,extension-points,guards,ledger,replacement,start,traces,watch}.test.ts",
+];
 
 /** What both tiers are made of. */
 const core = {
@@ -35,9 +37,9 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,key-rotation,lifecycle,losses}.test.ts",
-  "test/e2e/{not-executed,orders-once,own-guards,pod,replacement,rolling-restart,tokens,workers}.test.ts",
-  "test/e2e/{telemetry-end,telemetry-loss,telemetry-secrets,traces-failures}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,documented-commands}.test.ts",
+  "test/e2e/{extension-points,frozen-database,key-rotation,ledger,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
+  "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 
 /** With TEST_LONG=1, by their names. */
@@ -81,8 +83,8 @@ export default defineConfig({
           isolate,
           expect: patient,
           include: [
-            "test/{architecture,container,edge,k8s,local,observability,origin}/**/*.test.ts",
-            "test/bench/support/*.test.ts",
+            "test/{architecture,container,edge,k8s,local,observability,ops,origin}/**/*.test.ts",
+            "test/bench/{guards,overload,support}/*.test.ts",
           ],
           // The one has an image to be built first, and a configuration of its own; the others take long.
           exclude: ["test/container/image.test.ts", ...(process.env["TEST_LONG"] ? [] : longOfNode)],

@@ -1,4 +1,4 @@
-/** Every file under k8s/ that is made from something here, with what has to be in it. */
+/** The files under k8s/ that are generated from this folder and from container/rules/. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { dependencies } from "./dashboards/dependencies.ts";
@@ -12,7 +12,7 @@ import { toPrometheusRule } from "./prometheus-rule.ts";
 const projectFolder = join(import.meta.dirname, "../..");
 const rulesFolder = join(projectFolder, "container/rules");
 
-/** @returns contents by path, from the project's folder */
+/** @returns file contents by path, relative to the project's folder */
 export const generatedFiles = (): Record<string, string> => ({
   ...Object.fromEntries(
     [overview, edge, origin, dependencies, security].map((dashboard) => [

@@ -1,29 +1,29 @@
-/** A dashboard in Grafana's form (the classic one, schema 42: Grafana 12.2 and later). */
+/** Converts a dashboard to Grafana's JSON (classic schema 42: Grafana 12.2 and later). */
 import type { Dashboard, Panel, Query } from "./panel.ts";
 
 const SCHEMA_VERSION = 42;
 const COLUMNS = 24;
-const HEIGHTS = { number: 5, curve: 8, stack: 8 } as const;
+const HEIGHTS = { stat: 5, lines: 8, stack: 8 } as const;
 const RUNBOOK = "https://github.com/OWNER/breakwater/blob/main/docs/runbook.md";
 
 const DATASOURCE = { type: "prometheus", uid: "$datasource" } as const;
 
-const shapeOf = ({ shape = "curve" }: Panel) => shape;
-const widthOf = (panel: Panel): number => panel.width ?? (shapeOf(panel) === "number" ? 6 : 8);
+const shapeOf = ({ shape = "lines" }: Panel) => shape;
+const widthOf = (panel: Panel): number => panel.width ?? (shapeOf(panel) === "stat" ? 6 : 8);
 
-const target = ({ expr, legend }: Query, at: number, shape: Panel["shape"]) => ({
+const target = ({ expr, legend }: Query, index: number, shape: Panel["shape"]) => ({
   datasource: DATASOURCE,
   editorMode: "code",
   expr,
-  instant: shape === "number",
+  instant: shape === "stat",
   legendFormat: legend,
-  range: shape !== "number",
-  refId: String.fromCharCode("A".charCodeAt(0) + at),
+  range: shape !== "stat",
+  refId: String.fromCharCode("A".charCodeAt(0) + index),
 });
 
-const thresholdsOf = ({ alarm }: Panel) => {
-  if (alarm === undefined) return { mode: "absolute", steps: [{ color: "green", value: null }] };
-  const { yellow, red } = alarm;
+const thresholdsOf = ({ thresholds }: Panel) => {
+  if (thresholds === undefined) return { mode: "absolute", steps: [{ color: "green", value: null }] };
+  const { yellow, red } = thresholds;
   const steps =
     yellow < red
       ? [
@@ -39,7 +39,7 @@ const thresholdsOf = ({ alarm }: Panel) => {
   return { mode: "absolute", steps };
 };
 
-const curve = (panel: Panel) => ({
+const timeSeries = (panel: Panel) => ({
   type: "timeseries",
   fieldConfig: {
     defaults: {
@@ -51,7 +51,7 @@ const curve = (panel: Panel) => ({
         showPoints: "never",
         spanNulls: false,
         stacking: { group: "A", mode: panel.shape === "stack" ? "normal" : "none" },
-        thresholdsStyle: { mode: panel.alarm === undefined ? "off" : "dashed" },
+        thresholdsStyle: { mode: panel.thresholds === undefined ? "off" : "dashed" },
       },
       min: 0,
       thresholds: thresholdsOf(panel),
@@ -65,7 +65,7 @@ const curve = (panel: Panel) => ({
   },
 });
 
-const number = (panel: Panel) => ({
+const stat = (panel: Panel) => ({
   type: "stat",
   fieldConfig: {
     defaults: { color: { mode: "thresholds" }, thresholds: thresholdsOf(panel), unit: panel.unit },
@@ -81,8 +81,8 @@ const number = (panel: Panel) => ({
   },
 });
 
-/** From left to right, and on the next line where there is no room. */
-const placed = ({ rows }: Dashboard): unknown[] => {
+/** Places panels from left to right, and wraps at the last column. */
+const layOut = ({ rows }: Dashboard): unknown[] => {
   let id = 0;
   let y = 0;
   return rows.flatMap(({ title, panels }) => {
@@ -107,17 +107,17 @@ const placed = ({ rows }: Dashboard): unknown[] => {
         height = 0;
       }
       id += 1;
-      const place = { h, w, x, y };
+      const gridPos = { h, w, x, y };
       x += w;
       height = Math.max(height, h);
       return {
         datasource: DATASOURCE,
         description: panel.description,
-        gridPos: place,
+        gridPos,
         id,
-        targets: panel.queries.map((each, at) => target(each, at, panel.shape)),
+        targets: panel.queries.map((query, index) => target(query, index, panel.shape)),
         title: panel.title,
-        ...(panel.shape === "number" ? number(panel) : curve(panel)),
+        ...(panel.shape === "stat" ? stat(panel) : timeSeries(panel)),
       };
     });
     y += height;
@@ -136,7 +136,7 @@ const labelVariable = (name: string, label: string, values: string, more: object
   multi: true,
   name,
   query: { qryType: 1, query: values, refId: `${name}-values` },
-  // When the time range changes too: jobs come and go.
+  // Also when the time range changes, because jobs come and go.
   refresh: 2,
   sort: 1,
   type: "query",
@@ -166,7 +166,7 @@ export const toGrafana = (dashboard: Dashboard) => ({
       icon: "doc",
       targetBlank: true,
       title: "Runbook",
-      tooltip: "What each alert means",
+      tooltip: "What each alert means, and how to fix it",
       type: "link",
       url: RUNBOOK,
     },
@@ -179,7 +179,7 @@ export const toGrafana = (dashboard: Dashboard) => ({
       type: "dashboards",
     },
   ],
-  panels: placed(dashboard),
+  panels: layOut(dashboard),
   preload: false,
   refresh: "30s",
   schemaVersion: SCHEMA_VERSION,
@@ -196,8 +196,8 @@ export const toGrafana = (dashboard: Dashboard) => ({
         refresh: 1,
         type: "datasource",
       },
-      labelVariable("job", "Job", `label_values(${dashboard.jobsOf}, job)`, {}),
-      // Of everything, also of what has no namespace, as in compose.
+      labelVariable("job", "Job", `label_values(${dashboard.jobMetric}, job)`, {}),
+      // "All" includes series without a namespace, as in compose.
       labelVariable("namespace", "Namespace", 'label_values(up{namespace!=""}, namespace)', {
         allValue: ".*",
       }),

@@ -1,26 +1,26 @@
-/** What a dashboard says, without what Grafana wants besides. */
+/** A dashboard's content, without the fields that only Grafana needs. */
 
 export interface Query {
-  /** PromQL. `$job`, `$namespace` and `$__rate_interval` are Grafana's to fill in. */
+  /** PromQL. Grafana replaces `$job`, `$namespace` and `$__rate_interval`. */
   readonly expr: string;
-  /** A series' name, with labels as `{{label}}`. */
+  /** The name of each series, with labels as `{{label}}`. */
   readonly legend: string;
 }
 
-/** Grafana's names of units: seconds, requests a second, a share of 1, bytes, a plain number. */
+/** Grafana's names for seconds, requests per second, a share of 1, bytes, and a plain number. */
 export type Unit = "s" | "reqps" | "percentunit" | "bytes" | "short";
 
 export interface Panel {
   readonly title: string;
-  /** What a reader has to know to judge what is drawn. */
+  /** What a reader needs to know to interpret the panel. A sentence. */
   readonly description: string;
   readonly unit: Unit;
   readonly queries: readonly Query[];
-  /** One number of now instead of a curve. @default "curve" */
-  readonly shape?: "number" | "curve" | "stack";
-  /** Values from which on it is yellow, and red; where red is the lower one, less is worse. */
-  readonly alarm?: { readonly yellow: number; readonly red: number };
-  /** Of the 24 columns. @default 8, a number 6 */
+  /** `stat` shows the current value only. @default "lines" */
+  readonly shape?: "stat" | "lines" | "stack";
+  /** Values from which on the panel is yellow, and red. If red is the lower one, less is worse. */
+  readonly thresholds?: { readonly yellow: number; readonly red: number };
+  /** In columns, of 24. @default 8; for `stat` 6 */
   readonly width?: number;
 }
 
@@ -34,20 +34,24 @@ export interface Dashboard {
   readonly uid: string;
   readonly title: string;
   readonly description: string;
-  /** The metric whose `job` values are to choose from: those of the tier that the dashboard is about. */
-  readonly jobsOf: string;
+  /** The metric whose `job` values can be selected: one of the tiers that the dashboard covers. */
+  readonly jobMetric: string;
   readonly rows: readonly Row[];
 }
 
-/** The labels by which every panel chooses; `more` are further matchers. In compose there is no namespace. */
-export const chosen = (metric: string, more = ""): string =>
+/** A selector for the dashboard's job and namespace; `more` adds matchers. */
+export const selector = (metric: string, more = ""): string =>
   `${metric}{job=~"$job", namespace=~"$namespace"${more === "" ? "" : `, ${more}`}}`;
 
-/** A second's growth of a counter, summed by labels. */
+/** A counter's increase per second, summed by labels. */
 export const rateBy = (labels: string, metric: string, more = ""): string =>
-  `sum by (${labels}) (rate(${chosen(metric, more)}[$__rate_interval]))`;
+  `sum by (${labels}) (rate(${selector(metric, more)}[$__rate_interval]))`;
 
-/** A histogram's quantile, in its unit; `labels` may be none. */
+/** The part of a counter's increase that `part` matches, of what `of` matches; 0, not "No data", if there is none. */
+export const shareBy = (labels: string, metric: string, part: string, of = ""): string =>
+  `(${rateBy(labels, metric, part)} or 0 * ${rateBy(labels, metric, of)}) / ${rateBy(labels, metric, of)}`;
+
+/** A histogram's quantile, in its unit; `labels` may be empty. */
 export const quantileBy = (quantile: number, labels: string, histogram: string, more = ""): string =>
   `histogram_quantile(${quantile}, ${rateBy(labels === "" ? "le" : `${labels}, le`, `${histogram}_bucket`, more)})`;
 

@@ -1,8 +1,8 @@
-/** A plain rule file inside the Prometheus operator's object, with its comments. */
+/** Wraps a plain rule file in the Prometheus operator's object, and keeps its comments. */
 
 /**
- * @param name of the file, without its ending
- * @param rules its text: comments, then `groups:`
+ * @param name the file's name without extension
+ * @param rules the file's text: comments, then `groups:`
  */
 export const toPrometheusRule = (name: string, rules: string): string => {
   const start = rules.indexOf("groups:\n");
@@ -12,7 +12,7 @@ export const toPrometheusRule = (name: string, rules: string): string => {
     .split("\n")
     .map((line) => (line === "" ? "" : `  ${line}`))
     .join("\n");
-  return `# Made from container/rules/${name}.yaml by: node container/observability/write.ts
+  return `# Generated from container/rules/${name}.yaml by: node container/observability/write.ts
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

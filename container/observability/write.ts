@@ -1,6 +1,6 @@
 /**
- * `npx node container/observability/write.ts` writes the dashboards, and the operator's copies of the rules, into k8s/,
- * where kustomize has to find them. A test says where they are not what this would write.
+ * `npx node container/observability/write.ts` generates the dashboards, and the operator's copies of the rules, in k8s/,
+ * where kustomize can read them. A test fails if they are outdated.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -14,7 +14,7 @@ for (const [path, text] of Object.entries(generatedFiles())) {
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text);
 }
-// As everything else is formatted.
+// The lint step checks the format of these files, too.
 execFileSync(
   join(projectFolder, "node_modules/.bin/biome"),
   ["format", "--write", join(projectFolder, "k8s/components/dashboards")],

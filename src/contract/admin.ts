@@ -1,13 +1,13 @@
-/** The routes by which operators run the system. */
+/** Administration routes, for operators. */
 import * as z from "zod/mini";
 import { defineRoute } from "./route.ts";
-import { idempotencyKey, instant, integer, named, page, paging, text, uuid } from "./schemas.ts";
+import { idempotencyKey, instant, integer, line, named, page, paging, uuid } from "./schemas.ts";
 
 const TAG = "Administration";
 const READ = "blocklist:read";
 const WRITE = "blocklist:write";
 
-/** A year: longer is for ever. */
+/** A year. */
 const LONGEST_BLOCK_S = 31_536_000;
 
 export const Block = named(
@@ -22,20 +22,41 @@ export const Block = named(
   }),
 );
 
+/** As wide as `SHORTEST_PREFIX` allows. */
+const Network = z
+  .union(
+    [
+      z.ipv4(),
+      z.ipv6(),
+      z.cidrv4().check(z.regex(/\/(?:[89]|[12]\d|3[0-2])$/)),
+      // IPv4-mapped, whose /104 is an IPv4 /8.
+      z
+        .string()
+        .check(
+          z.regex(
+            /^::[Ff]{4}:(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)\.){3}(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\/(?:10[4-9]|11\d|12[0-8]))?$/,
+          ),
+        ),
+      z.cidrv6().check(z.regex(/\/(?:1[6-9]|[2-9]\d|1[01]\d|12[0-8])$/)),
+    ],
+    "Must be an address such as 192.0.2.7, or a range such as 192.0.2.0/24 or 2001:db8::/32, no wider than /8 (IPv4) or /16 (IPv6)",
+  )
+  .check(z.meta({ description: "An address, or a range no wider than /8 (IPv4) or /16 (IPv6)" }));
+
 const NewBlock = named(
   "NewBlock",
   z.strictObject({
-    network: z.string().check(z.regex(/^[0-9A-Fa-f:.]{2,45}(\/\d{1,3})?$/, "Must be an address or a range")),
-    reason: text(1, 200),
+    network: Network,
+    reason: line(1, 200),
     durationS: z.optional(z.nullable(integer(1, LONGEST_BLOCK_S))),
   }),
-  { examples: [{ network: "192.0.2.0/24", reason: "guesses keys", durationS: 3600 }] },
+  { examples: [{ network: "192.0.2.0/24", reason: "credential stuffing", durationS: 3600 }] },
 );
 
 export const listBlocks = defineRoute({
   method: "GET",
   path: "/admin/blocklist",
-  summary: "List the clients that are blocked",
+  summary: "List blocked clients",
   description: "Newest first.",
   tag: TAG,
   request: { query: z.strictObject(paging) },
@@ -48,22 +69,22 @@ export const addBlock = defineRoute({
   path: "/admin/blocklist",
   summary: "Block a client",
   description:
-    "An address or a range in CIDR notation; within 10 seconds it is refused everywhere. Without `durationS` it is " +
-    "blocked for ever. A block of the same network takes the earlier one's place.",
+    "An IP address, or a range in CIDR notation; it takes effect everywhere within 10 seconds. Without " +
+    "`durationS` the block is permanent. It replaces an earlier block of the same network.",
   tag: TAG,
   request: { headers: z.object({ "idempotency-key": z.optional(idempotencyKey()) }), body: NewBlock },
   responses: { 201: { description: "The block", body: Block } },
   problems: ["invalid_request", "blocklist_full"],
-  policy: { auth: { scopes: [WRITE] }, maxBody: 1_024, retry: "with-key", sensitive: true },
+  policy: { auth: { scopes: [WRITE] }, maxBody: 4_096, retry: "with-key", sensitive: true },
 });
 
 export const removeBlock = defineRoute({
   method: "DELETE",
   path: "/admin/blocklist/:id",
-  summary: "End a block",
+  summary: "Remove a block",
   tag: TAG,
   request: { params: z.strictObject({ id: uuid() }) },
-  responses: { 204: { description: "It is gone" } },
+  responses: { 204: { description: "The block was removed" } },
   problems: ["not_found"],
   policy: { auth: { scopes: [WRITE] }, retry: "idempotent", sensitive: true },
 });

@@ -1,4 +1,4 @@
-/** A typed client of the contract: `hono/client` over types that are derived from the routes. */
+/** A typed client of the contract: `hono/client` with types derived from the routes. */
 import type { Hono } from "hono";
 import { type ClientRequestOptions, hc } from "hono/client";
 import type { BlankEnv } from "hono/types";
@@ -20,14 +20,14 @@ type Arguments<R extends Route> = (Part<R, "params"> extends Schema
   (Part<R, "headers"> extends Schema ? Needed<"header", In<Part<R, "headers">>> : unknown) &
   (Part<R, "body"> extends Schema ? { json: In<Part<R, "body">> } : unknown);
 
-/** Optional if all of its fields are. */
+/** Optional if all its fields are. */
 type Needed<Name extends string, Fields> =
   Record<never, never> extends Fields ? { [N in Name]?: Fields } : { [N in Name]: Fields };
 
-/** In a URL every value is a string. */
+/** Values in a URL are strings. */
 type QueryStrings<Q> = { [K in keyof Q]: string | Extract<Q[K], undefined> };
 
-type Answers<R extends Route> = {
+type Results<R extends Route> = {
   [Status in keyof R["responses"] & number]: {
     input: Arguments<R>;
     output: R["responses"][Status] extends { readonly body: infer S } ? Out<S> : Record<never, never>;
@@ -36,7 +36,7 @@ type Answers<R extends Route> = {
   };
 }[keyof R["responses"] & number];
 
-type Refusal<R extends Route> = {
+type ProblemResult<R extends Route> = {
   input: Arguments<R>;
   output: ProblemDetails;
   outputFormat: "json";
@@ -44,7 +44,7 @@ type Refusal<R extends Route> = {
 };
 
 type PathSchema<R extends Route> = {
-  [M in R as `$${Lowercase<M["method"]>}`]: Answers<M> | Refusal<M>;
+  [M in R as `$${Lowercase<M["method"]>}`]: Results<M> | ProblemResult<M>;
 };
 
 type ClientSchema<All extends Routes> = {
@@ -55,11 +55,8 @@ type ClientSchema<All extends Routes> = {
 export type ContractApp<All extends Routes = Contract> = Hono<BlankEnv, ClientSchema<All>, "/">;
 
 /**
- * A client of the API at `baseUrl`, such as `client.v1.orders.$post({ json: { lines } })`.
- *
- * Pass the API key as `headers: { authorization: "Bearer …" }`.
+ * A client of the API at `baseUrl`, called like `client.v1.orders.$post({ json: { lines } })`. Pass the API
+ * key as `headers: { authorization: "Bearer …" }`.
  */
-export const createClient = (
-  baseUrl: string,
-  options?: ClientRequestOptions,
-): ReturnType<typeof hc<ContractApp>> => hc<ContractApp>(baseUrl, options);
+export const createClient = (baseUrl: string, options?: ClientRequestOptions) =>
+  hc<ContractApp>(baseUrl, options);

@@ -1,20 +1,30 @@
-/** The whole contract: the routes of the API, of its operators, and of its documentation. */
+/** The whole contract: the routes of the API, of administration and of the documentation. */
 import * as z from "zod/mini";
 import { administrationRoutes } from "./admin.ts";
 import { apiRoutes } from "./api/routes.ts";
+import type { Limit } from "./policy.ts";
 import { defineRoute } from "./route.ts";
+
+const perClient: Limit = {
+  name: "documentation",
+  capacity: 100,
+  refillPerSecond: 10,
+  per: "client",
+  onStoreFailure: "local",
+};
 
 const policy = {
   auth: "public",
   cors: { origins: "*" },
-  cache: { staleWhileRevalidateS: 600, staleIfErrorS: 86_400, tags: ["documentation"] },
+  limit: [perClient],
+  cache: { staleWhileRevalidate: "10m", staleIfError: "1d", tags: ["documentation"] },
   retry: "safe",
 } as const;
 
 const getOpenApi = defineRoute({
   method: "GET",
   path: "/openapi.json",
-  summary: "The OpenAPI 3.1 document of this API",
+  summary: "This API's OpenAPI 3.1 document",
   tag: "Documentation",
   responses: { 200: { description: "The document", body: z.looseObject({ openapi: z.string() }) } },
   policy,
@@ -23,7 +33,7 @@ const getOpenApi = defineRoute({
 const getDocs = defineRoute({
   method: "GET",
   path: "/docs",
-  summary: "The API reference, a web page",
+  summary: "The API reference as a web page",
   tag: "Documentation",
   responses: { 200: { description: "The page", mediaType: "text/html" } },
   policy,
@@ -35,12 +45,12 @@ const asset = <const Path extends `/docs/${string}`>(path: Path, summary: string
     path,
     summary,
     tag: "Documentation",
-    responses: { 200: { description: "The file", mediaType, headers: { etag: "Its version" } } },
+    responses: { 200: { description: "The file", mediaType, headers: { etag: "Version of the file" } } },
     policy,
   });
 
-const getDocsScript = asset("/docs/app.js", "The script of the API reference", "text/javascript");
-const getDocsStyle = asset("/docs/app.css", "The style sheet of the API reference", "text/css");
+const getDocsScript = asset("/docs/app.js", "JavaScript of the API reference", "text/javascript");
+const getDocsStyle = asset("/docs/app.css", "Style sheet of the API reference", "text/css");
 
 export const documentationRoutes = { getOpenApi, getDocs, getDocsScript, getDocsStyle };
 

@@ -1,19 +1,18 @@
-/**
- * Header fields between edge and origin. The edge never forwards a client's own fields with these names, and the origin
- * trusts them only under the edge's signature.
- */
+/** Header fields between the tiers. The edge drops those of clients; the origin requires a signature. */
 export const internalHeaders = {
-  /** The request's id, a UUID made by the edge. Every response carries it too. */
+  /** The request's id, a UUID from the edge; also on every response. */
   requestId: "x-request-id",
-  /** What the edge knows about the request: see `middleware/signature/edge-context.ts`. */
+  /** See `middleware/signature/edge-context.ts`. */
   context: "breakwater-context",
-  /** On a response: `?1` if nothing was done for the request, signed (see `middleware/signature/not-executed.ts`). */
+  /** On a response: `?1` if the request was not executed (see `middleware/signature/not-executed.ts`). */
   notExecuted: "breakwater-not-executed",
-  /** On a response: the tags that a write invalidated, see `middleware/response-cache/tags.ts`. */
+  /** On a 503: `?1` if only the route is busy (`maxConcurrent`), not the origin. */
+  routeBusy: "breakwater-route-busy",
+  /** On a response: tags that the write invalidates (see `middleware/response-cache/invalidations.ts`). */
   invalidated: "breakwater-invalidated",
-  /** On the blocklist: its version. */
+  /** On the blocklist's response: its version. */
   blocklistVersion: "breakwater-blocklist-version",
 } as const;
 
-/** The edge's own requests to the origin have this path prefix. They are signed, and not part of the contract. */
+/** Path prefix of the edge's own requests to the origin, which are signed and not part of the contract. */
 export const EDGE_PATH = "/_edge";

@@ -1,4 +1,4 @@
-/** The contract as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1). Only the origin loads it. */
+/** The contract as an OpenAPI 3.1 document (https://spec.openapis.org/oas/v3.1.1), for the origin only. */
 import * as z from "zod/mini";
 import { isProblemCode, type ProblemCode, problemTypes, problemTypeUri } from "./problem.ts";
 import {
@@ -18,10 +18,14 @@ export type Operation = ReturnType<typeof operation>;
 export type OpenApiDocument = ReturnType<typeof openApiDocument>;
 type ResponseObject = ReturnType<typeof responseObject>;
 
-/** Problems that every route can return. */
+/** Problems that every route, or its path, can return. */
 const COMMON: readonly ProblemCode[] = [
   "invalid_request",
+  "blocked",
   "not_found",
+  "method_not_allowed",
+  "content_too_large",
+  "uri_too_long",
   "internal",
   "bad_gateway",
   "unavailable",
@@ -30,22 +34,21 @@ const COMMON: readonly ProblemCode[] = [
 
 const problemsOf = (route: Route): ProblemCode[] => {
   const codes = new Set<ProblemCode>([...COMMON, ...(route.problems ?? [])]);
-  if (route.policy.auth !== "public") codes.add("unauthenticated").add("forbidden");
+  // The limit of wrong credentials applies without any of the route's own.
+  if (route.policy.auth !== "public") codes.add("unauthenticated").add("forbidden").add("rate_limited");
+  if (route.method !== "GET") codes.add("outcome_unknown");
   if (route.policy.retry === "with-key") codes.add("idempotency_key_in_use").add("idempotency_key_reused");
   if (route.policy.limit?.some(({ dryRun }) => dryRun !== true)) codes.add("rate_limited");
-  if (maxBodyBytes(route) > 0)
-    codes.add("content_too_large").add("unsupported_media_type").add("request_timeout");
+  if (maxBodyBytes(route) > 0) codes.add("unsupported_media_type").add("request_timeout");
   return [...codes];
 };
 
-/** Named schemas; the document refers to them. */
+/** Named schemas. */
 type Components = Record<string, JsonSchema>;
-
-type Direction = "input" | "output";
 
 const NAMELESS = "a recursive schema needs a name: use named()";
 
-/** @throws ContractError for a recursive schema without a name, or one name for two schemas */
+/** @throws ContractError for a recursive schema without a name, or two schemas with one name */
 const addComponent = (components: Components, name: string, { id: _, ...schema }: JsonSchema): void => {
   if (name.startsWith("__schema")) throw new ContractError(NAMELESS);
   const earlier = components[name];
@@ -55,15 +58,15 @@ const addComponent = (components: Components, name: string, { id: _, ...schema }
   components[name] = schema;
 };
 
-/** Points a reference within one schema to the document's components. */
+/** For JSON.parse: references within a schema become references to the document's components. */
 const hoisted = (key: string, value: unknown): unknown => {
   if (key !== "$ref" || typeof value !== "string") return value;
   if (value === "#") throw new ContractError(NAMELESS);
   return value.replace("#/$defs/", "#/components/schemas/");
 };
 
-/** A named schema becomes a component, and the result a reference to it. */
-const jsonSchema = (schema: Schema, io: Direction, components: Components): JsonSchema => {
+/** Adds a named schema to the components, and returns a reference to it. */
+const jsonSchema = (schema: Schema, io: "input" | "output", components: Components): JsonSchema => {
   const text = JSON.stringify(z.toJSONSchema(schema, { io, unrepresentable: "any" }));
   const parsed: JsonSchema & { readonly $defs?: Record<string, JsonSchema> } = JSON.parse(text, hoisted);
   const { $schema: _, $defs = {}, ...written } = parsed;
@@ -74,18 +77,24 @@ const jsonSchema = (schema: Schema, io: Direction, components: Components): Json
   return { $ref: `#/components/schemas/${name}` };
 };
 
-/** The output side describes a parameter (a number); the input side says whether it is required. */
+/**
+ * The type of a parameter is the output's, such as a number; whether it is required depends on the input. A handler answers
+ * 428 without If-Match, where a required field would give 400.
+ */
 const parametersIn = (
   place: "path" | "query" | "header",
   shape: ObjectSchema | undefined,
   components: Components,
+  { problems = [] }: Route,
 ) => {
   if (shape === undefined) return [];
   const { required } = z.toJSONSchema(shape, { io: "input", unrepresentable: "any" });
   return Object.entries(shape.shape).map(([name, schema]) => ({
     name,
     in: place,
-    required: required?.includes(name) ?? false,
+    required:
+      required?.includes(name) === true ||
+      (name === "if-match" && problems.includes("precondition_required")),
     schema: jsonSchema(schema, "output", components),
   }));
 };
@@ -94,8 +103,7 @@ const responseObject = (
   { description, body, headers = {}, mediaType }: ResponseShape,
   components: Components,
 ) => {
-  const text: JsonSchema | undefined = mediaType ? { type: "string" } : undefined;
-  const schema = body ? jsonSchema(body, "output", components) : text;
+  const schema = body ? jsonSchema(body, "output", components) : mediaType && { type: "string" };
   const fields = Object.entries(headers).map(
     ([name, about]) => [name, { description: about, schema: { type: "string" } }] as const,
   );
@@ -122,9 +130,9 @@ const problemResponses = (route: Route): Record<string, ResponseObject> => {
 const operation = (operationId: string, route: Route, components: Components) => {
   const { request = {}, policy } = route;
   const parameters = [
-    ...parametersIn("path", request.params, components),
-    ...parametersIn("query", request.query, components),
-    ...parametersIn("header", request.headers, components),
+    ...parametersIn("path", request.params, components, route),
+    ...parametersIn("query", request.query, components, route),
+    ...parametersIn("header", request.headers, components, route),
   ];
   const responses = Object.entries(route.responses).map(
     ([status, shape]) => [status, responseObject(shape, components)] as const,
@@ -134,6 +142,7 @@ const operation = (operationId: string, route: Route, components: Components) =>
     summary: route.summary,
     ...(route.description && { description: route.description }),
     tags: [route.tag],
+    ...(route.deprecated && { deprecated: true }),
     security: policy.auth === "public" ? [] : [{ apiKey: policy.auth.scopes }],
     ...(parameters.length > 0 && { parameters }),
     ...(request.body && {
@@ -173,19 +182,16 @@ const problemSchema = named(
   { description: "RFC 9457. `code` identifies the problem for programs; `type` links to its description." },
 );
 
-/** `/v1/products/:id` becomes `/v1/products/{id}`. */
-export const templatedPath = (path: string): string => path.replaceAll(/\/:([^/]+)/g, "/{$1}");
-
 export const openApiDocument = (routes: Routes, info: { title: string; version: string }) => {
   const schemas: Components = {};
   jsonSchema(problemSchema, "output", schemas);
   const paths: Record<string, Record<string, Operation>> = {};
   for (const [name, route] of Object.entries(routes)) {
-    const path = templatedPath(route.path);
+    const path = route.path.replaceAll(/\/:([^/]+)/g, "/{$1}");
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(name, route, schemas) };
   }
   const scopes = scopesOf(routes).join(", ");
-  const description = `An API key, or an access token if the edge accepts an issuer's. Scopes: ${scopes}.`;
+  const description = `An API key, or an access token if an issuer is configured. Scopes: ${scopes}.`;
   return {
     openapi: "3.1.1",
     info: { ...info, description: "Errors are RFC 9457 problems; every response carries X-Request-Id." },

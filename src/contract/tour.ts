@@ -1,6 +1,6 @@
-/** Three requests that show an API at work, in the order in which to send them. */
+/** Requests that demonstrate an API, in order. */
 export interface Tour {
-  /** Owner of the demonstration's key. */
+  /** Owner of the demo key. */
   readonly principal: string;
   readonly scopes: readonly string[];
   readonly steps: readonly TourStep[];

@@ -1,11 +1,14 @@
-/** The edge as a Hono application: context, telemetry, the guards, the response cache, and the way to an origin. */
+/** The edge as a Hono application: context, telemetry, guards, response cache, proxy to the origins. */
 import { trace } from "@opentelemetry/api";
 import type { Context } from "hono";
-import { Hono } from "hono/tiny";
+import { Hono } from "hono";
 import type { EdgeRoutes } from "../contract/edge-manifest.ts";
-import { context } from "../middleware/context/index.ts";
+import { problem } from "../contract/problem.ts";
+import { type ContextPort, context } from "../middleware/context/index.ts";
+import { cors } from "../middleware/cors/index.ts";
 import { guards } from "../middleware/guards.ts";
-import { type Log, problems } from "../middleware/problems/index.ts";
+import { type Log, problemResponse, problems } from "../middleware/problems/index.ts";
+import { compileRoutes } from "../middleware/route-policy/route-table.ts";
 import { coveredFieldsWith } from "../middleware/signature/sign.ts";
 import { requestIdOf } from "../telemetry/trace-context.ts";
 import { createRedisBreaker } from "./breakers.ts";
@@ -24,7 +27,7 @@ export interface EdgeDeps {
   readonly config: EdgeConfig;
   readonly routes: EdgeRoutes;
   readonly redis: RedisCommand;
-  /** With a longer time limit, for the blocklist. @default there is no blocklist */
+  /** With a longer timeout, for the blocklist. @default no blocklist */
   readonly bulkRedis?: RedisCommand | undefined;
   readonly store: PlatformCache;
   readonly fetch: typeof globalThis.fetch;
@@ -36,11 +39,24 @@ export interface EdgeDeps {
   readonly telemetry: EdgeTelemetry;
 }
 
-/** A sampled request's trace has begun before it comes here. */
+/** The trace of a sampled request begins before this application is called. */
 const activeRequestId = (): string | undefined => {
   const span = trace.getActiveSpan();
   return span && requestIdOf(span.spanContext().traceId);
 };
+
+const contextPort: ContextPort = {
+  // The platform sets it on every request; a client could forge X-Forwarded-For.
+  clientAddress: (c) => c.req.raw.headers.get("cf-connecting-ip"),
+  waitUntil: (c, work) => c.executionCtx.waitUntil(work),
+  requestId: activeRequestId,
+};
+
+/** In place of an edge that is not configured. */
+export const createUnavailable = (routes: EdgeRoutes): Hono<EdgeEnv> =>
+  new Hono<EdgeEnv>()
+    .use(context(contextPort), cors(compileRoutes(routes)))
+    .all("*", (c) => problemResponse(problem("unavailable"), c.get("requestId")));
 
 export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
   const { config, routes, now, log } = deps;
@@ -68,14 +84,10 @@ export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
 
   return new Hono<EdgeEnv>()
     .use(
-      context({
-        // The platform sets it on every request; X-Forwarded-For is the client's own word and never read.
-        clientAddress: (c) => c.req.raw.headers.get("cf-connecting-ip"),
-        waitUntil: (c, work) => c.executionCtx.waitUntil(work),
-        requestId: activeRequestId,
-      }),
+      context(contextPort),
       telemetry({ ...deps, events }),
       debugHeaders(),
+      cors(compileRoutes(routes)),
       ...guards(edgeGuardDeps({ ...deps, client, redisBreaker, recordEvent: events.record, observe })),
     )
     .all("*", responseCache)

@@ -1,5 +1,4 @@
 /** The edge's circuit breakers: one per dependency and isolate. Their transitions are logged and counted. */
-import type { Log } from "../middleware/problems/index.ts";
 import {
   type Breaker,
   type BreakerOptions,
@@ -8,26 +7,23 @@ import {
   type Transition,
 } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { BreakerMetrics } from "../telemetry/instruments.ts";
+import type { EdgeDeps } from "./app.ts";
 import type { OriginAddress } from "./config.ts";
 
-export interface BreakerDeps {
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  /** Within [0, 1). */
-  readonly random: () => number;
-  readonly log: Log;
+export interface BreakerDeps extends Pick<EdgeDeps, "now" | "random" | "log"> {
   /** @default breakers are not counted */
   readonly breakers?: BreakerMetrics | undefined;
 }
 
 /**
- * While it is open, keys are looked up at an origin, which is slower, and each isolate limits on its own. So it opens for a
- * second at most and closes without a ramp: a command is little work. A probe may take twice as long as a command.
+ * While it is open, origins look up the keys, which is slower, and each isolate limits on its own. So it
+ * stays open for a second at most and closes without a ramp. The lease of a probe is for one whose request has
+ * died: it exceeds the time that a command takes in a busy isolate.
  */
 const REDIS_BREAKER: BreakerOptions = {
   timeoutMs: 500,
   maxTimeoutMs: 1_000,
-  halfOpenTimeoutMs: 300,
+  halfOpenTimeoutMs: 2_000,
   rampMs: 0,
 };
 
@@ -37,27 +33,26 @@ export const createRedisBreaker = ({ now, random, log, breakers }: BreakerDeps):
     random,
     onTransition: ({ from, to, reason }) => {
       log({ level: "warn", message: "circuit breaker", dependency: "redis", from, to, reason });
-      changed?.(to);
+      countChange?.(to);
     },
   });
-  const changed = breakers?.watch({ dependency: "redis" }, breaker);
+  const countChange = breakers?.watch({ dependency: "redis" }, breaker);
   return breaker;
 };
 
-/** @returns to be called with each transition of the breaker of an origin, by its index */
+/** @returns a listener for the transitions of the origins' breakers, by the origin's index */
 export const originTransitions = (
   origins: readonly OriginAddress[],
   { log, breakers }: Pick<BreakerDeps, "log" | "breakers">,
 ): ((origin: number, transition: Transition) => void) => {
-  const reports = origins.map(({ authority }) => {
-    const seen: { state: BreakerState } = { state: "closed" };
-    const changed = breakers?.watch({ dependency: "origin", upstream: authority }, seen);
+  const listeners = origins.map(({ authority: origin }) => {
+    const last: { state: BreakerState } = { state: "closed" };
+    const countChange = breakers?.watch({ dependency: "origin", upstream: origin }, last);
     return ({ from, to, reason }: Transition): void => {
-      seen.state = to;
-      const origin = authority;
+      last.state = to;
       log({ level: "warn", message: "circuit breaker", dependency: "origin", origin, from, to, reason });
-      changed?.(to);
+      countChange?.(to);
     };
   });
-  return (origin, transition) => reports[origin]?.(transition);
+  return (origin, transition) => listeners[origin]?.(transition);
 };

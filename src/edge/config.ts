@@ -1,48 +1,36 @@
 /** The edge's configuration: `wrangler.toml` vars and secrets. */
 import { DEFAULT_TIMEOUT_MS } from "../contract/policy.ts";
-import {
-  listVariable,
-  numberVariable,
-  optional,
-  readConfiguration,
-  readVariable,
-  shareVariable,
-  textThat,
-  textVariable,
-  urlVariable,
-  type ValuesOf,
-  withDefault,
-  wordVariable,
-} from "../lib/variables.ts";
+import * as v from "../lib/variables.ts";
 import { VERSION } from "../lib/version.ts";
 import { GUARD_VARIABLES } from "../middleware/config.ts";
-import { signingKeysVariable } from "../middleware/signature/signing-keys.ts";
+import { signingKeys, webCryptoHmac } from "../middleware/signature/signing-keys.ts";
 import type { BreakerOptions } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { readHeaderList } from "../telemetry/collector.ts";
+import { resourceAttributes, type Service } from "../telemetry/resource.ts";
 
-/** An origin: its address without a trailing slash, and the authority by which signatures name it. */
 export interface OriginAddress {
+  /** Without a trailing slash. */
   readonly url: string;
+  /** The authority by which signatures name the origin. */
   readonly authority: string;
-  /** Of two that are equally good one of weight 2 gets twice as much. */
+  /** An origin of weight 2 gets twice as many requests as an equally good one of weight 1. */
   readonly weight: number;
 }
 
-/** An address, and its weight where it has one: `https://origin.example.com;weight=2`. */
+/** An address, optionally with a weight: `https://origin.example.com;weight=2`. */
 const parseOrigin = (text: string): OriginAddress | undefined => {
   const [, address = "", weight = "1"] = /^([^;]+)(?:;weight=([1-9]\d{0,3}))?$/.exec(text) ?? [];
-  if (!URL.canParse(address)) return undefined;
-  const { protocol, origin, host, pathname, search } = new URL(address);
-  const isBare = pathname === "/" && search === "";
-  return /^https?:$/.test(protocol) && isBare
+  const url = v.parseUrl(address);
+  if (url === undefined || !v.isFetchable(url)) return undefined;
+  const { origin, host, pathname, search } = url;
+  return pathname === "/" && search === ""
     ? { url: origin, authority: host, weight: Number(weight) }
     : undefined;
 };
 
 /**
- * An origin's breaker by default. A probe is settled by its own end, at the latest by its route's deadline;
- * the lease is for one whose end is never seen, because the platform has ended its work. It is as long as a route takes unless
- * its contract says otherwise: a probe that takes longer does no harm, another one takes its place.
+ * The defaults of an origin's breaker. The half-open timeout is the lease of a probe whose end is never seen,
+ * because the platform has ended the isolate; it equals the default timeout of a route.
  */
 export const ORIGIN_BREAKER = {
   failureThreshold: 5,
@@ -51,73 +39,74 @@ export const ORIGIN_BREAKER = {
   halfOpenTimeoutMs: DEFAULT_TIMEOUT_MS,
 } as const satisfies BreakerOptions;
 
-/** Of a hundred requests so many may be made again, or sent a second time at once, where nothing is set. */
+/** Defaults: retries and hedges per hundred requests. */
 export const RETRY_PERCENT = 20;
 export const HEDGE_PERCENT = 5;
 
-/** Such a share of traces is kept where nothing is set. */
-export const SAMPLING_RATE = 0.1;
-
-/** So often an isolate's metrics are sent, milliseconds, where nothing is set. */
-const METRIC_INTERVAL_MS = 10_000;
-
 const HOUR_MS = 3_600_000;
+
+const origins = v.list(
+  "addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path",
+  parseOrigin,
+);
+const headerList = v.parsed("header fields such as authorization=Bearer%20TOKEN", readHeaderList);
+const scriptFlags = v.matching("flags such as allow-key-locking", /^[a-z-]+(?:,[a-z-]+)*$/);
+const failureThreshold = v.wholeNumber(1, 1_000_000);
+const successThreshold = v.wholeNumber(1, 1_000);
+const breakerMs = v.wholeNumber(1, HOUR_MS);
+const percent = v.wholeNumber(0, 100);
+
+const VARIABLES = {
+  ORIGINS: origins,
+  SIGNING_KEYS: signingKeys(webCryptoHmac),
+  UPSTASH_REDIS_REST_URL: v.httpUrl(),
+  UPSTASH_REDIS_REST_TOKEN: v.line,
+  REDIS_KEY_PREFIX: v.withDefault(v.line, "breakwater:"),
+  REDIS_SCRIPT_FLAGS: v.optional(scriptFlags),
+  ...GUARD_VARIABLES,
+  CIRCUIT_BREAKER_FAILURE_THRESHOLD: v.withDefault(failureThreshold, ORIGIN_BREAKER.failureThreshold),
+  CIRCUIT_BREAKER_SUCCESS_THRESHOLD: v.withDefault(successThreshold, ORIGIN_BREAKER.successThreshold),
+  CIRCUIT_BREAKER_TIMEOUT_MS: v.withDefault(breakerMs, ORIGIN_BREAKER.timeoutMs),
+  CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: v.withDefault(breakerMs, ORIGIN_BREAKER.halfOpenTimeoutMs),
+  RETRY_BUDGET_PERCENT: v.withDefault(percent, RETRY_PERCENT),
+  HEDGE_BUDGET_PERCENT: v.withDefault(percent, HEDGE_PERCENT),
+  OTEL_EXPORTER_OTLP_ENDPOINT: v.optional(v.httpUrl()),
+  OTEL_EXPORTER_OTLP_HEADERS: v.optional(headerList),
+  OTEL_RESOURCE_ATTRIBUTES: v.optional(resourceAttributes),
+  OTEL_SERVICE_NAME: v.optional(v.line),
+  SERVICE_VERSION: v.optional(v.line),
+  OTEL_TRACES_SAMPLER_ARG: v.withDefault(v.fraction, 0.1),
+  OTEL_METRIC_EXPORT_INTERVAL: v.withDefault(v.wholeNumber(1_000, HOUR_MS), 10_000),
+  ACCESS_LOG: v.withDefault(v.oneOf("true", "all", "false"), "true"),
+};
+
+export type EdgeConfig = v.ValuesOf<typeof VARIABLES>;
+
+export const edgeService = (config: EdgeConfig): Service => {
+  const { OTEL_RESOURCE_ATTRIBUTES: attributes = {} } = config;
+  return {
+    resourceAttributes: attributes,
+    serviceName: config.OTEL_SERVICE_NAME ?? attributes["service.name"] ?? "breakwater-edge",
+    serviceVersion: config.SERVICE_VERSION ?? attributes["service.version"] ?? VERSION,
+  };
+};
+
+/** The breaker's options of each origin. */
+export const originBreaker = (config: EdgeConfig): BreakerOptions => ({
+  failureThreshold: config.CIRCUIT_BREAKER_FAILURE_THRESHOLD,
+  successThreshold: config.CIRCUIT_BREAKER_SUCCESS_THRESHOLD,
+  timeoutMs: config.CIRCUIT_BREAKER_TIMEOUT_MS,
+  halfOpenTimeoutMs: config.CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS,
+});
 
 const JWT_VARIABLES = ["JWT_ISSUER", "JWT_AUDIENCE", "JWT_JWKS_URL"] as const;
 
-const withoutPart = "is missing: JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL belong together";
-
-const VARIABLES = {
-  ORIGINS: listVariable(
-    parseOrigin,
-    "addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path",
-  ),
-  SIGNING_KEYS: signingKeysVariable(),
-  UPSTASH_REDIS_REST_URL: urlVariable(["https", "http"]),
-  UPSTASH_REDIS_REST_TOKEN: textVariable(),
-  REDIS_KEY_PREFIX: withDefault(textVariable(), "breakwater:"),
-  REDIS_SCRIPT_FLAGS: optional(
-    textThat((text) => /^[a-z-]+(?:,[a-z-]+)*$/.test(text), "must be flags such as allow-key-locking"),
-  ),
-  ...GUARD_VARIABLES,
-  CIRCUIT_BREAKER_FAILURE_THRESHOLD: withDefault(
-    numberVariable(1, 1_000_000),
-    ORIGIN_BREAKER.failureThreshold,
-  ),
-  CIRCUIT_BREAKER_SUCCESS_THRESHOLD: withDefault(numberVariable(1, 1_000), ORIGIN_BREAKER.successThreshold),
-  CIRCUIT_BREAKER_TIMEOUT_MS: withDefault(numberVariable(1, HOUR_MS), ORIGIN_BREAKER.timeoutMs),
-  CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS: withDefault(
-    numberVariable(1, HOUR_MS),
-    ORIGIN_BREAKER.halfOpenTimeoutMs,
-  ),
-  RETRY_BUDGET_PERCENT: withDefault(numberVariable(0, 100), RETRY_PERCENT),
-  HEDGE_BUDGET_PERCENT: withDefault(numberVariable(0, 100), HEDGE_PERCENT),
-  OTEL_EXPORTER_OTLP_ENDPOINT: optional(urlVariable(["https", "http"])),
-  OTEL_EXPORTER_OTLP_HEADERS: optional(
-    readVariable(readHeaderList, "must be header fields such as authorization=Bearer%20TOKEN"),
-  ),
-  OTEL_SERVICE_NAME: withDefault(textVariable(), "breakwater-edge"),
-  SERVICE_VERSION: withDefault(textVariable(), VERSION),
-  OTEL_TRACES_SAMPLER_ARG: withDefault(shareVariable(), SAMPLING_RATE),
-  OTEL_METRIC_EXPORT_INTERVAL: withDefault(numberVariable(1_000, HOUR_MS), METRIC_INTERVAL_MS),
-  ACCESS_LOG: withDefault(wordVariable(["true", "all", "false"]), "true"),
+/** All settings of tokens are needed, or none. */
+const missingJwtSettings = (config: EdgeConfig): readonly string[] => {
+  const missing = JWT_VARIABLES.filter((name) => config[name] === undefined);
+  const why = "is missing: JWT_ISSUER, JWT_AUDIENCE and JWT_JWKS_URL belong together";
+  return missing.length === JWT_VARIABLES.length ? [] : missing.map((name) => `${name} ${why}`);
 };
-
-export type EdgeConfig = ValuesOf<typeof VARIABLES>;
-
-/** All of what tells of tokens, or nothing. */
-const missingOfTokens = (configuration: EdgeConfig): readonly string[] => {
-  const missing = JWT_VARIABLES.filter((name) => configuration[name] === undefined);
-  return missing.length === JWT_VARIABLES.length ? [] : missing.map((name) => `${name} ${withoutPart}`);
-};
-
-/** What each origin's breaker is made of. */
-export const originBreaker = (configuration: EdgeConfig): BreakerOptions => ({
-  failureThreshold: configuration.CIRCUIT_BREAKER_FAILURE_THRESHOLD,
-  successThreshold: configuration.CIRCUIT_BREAKER_SUCCESS_THRESHOLD,
-  timeoutMs: configuration.CIRCUIT_BREAKER_TIMEOUT_MS,
-  halfOpenTimeoutMs: configuration.CIRCUIT_BREAKER_HALF_OPEN_TIMEOUT_MS,
-});
 
 export const readEdgeConfig = (environment: Readonly<Record<string, unknown>>) =>
-  readConfiguration(VARIABLES, environment, missingOfTokens);
+  v.readConfiguration(VARIABLES, environment, missingJwtSettings);

@@ -1,11 +1,11 @@
-/** Debug fields for an operator who asks: the attempts at origins, and what each rate limit decided. */
+/** Debug fields on an operator's request: the attempts at origins, and the decision of each rate limit. */
 import type { Context, MiddlewareHandler } from "hono";
 import { createMiddleware } from "hono/factory";
-import type { LimitResult } from "../middleware/rate-limit/request-check.ts";
+import type { LimitResult } from "../middleware/rate-limit/limit-check.ts";
 import type { EdgeEnv } from "./env.ts";
 import type { AttemptRecord } from "./upstream/attempt.ts";
 
-/** The number of attempts; 0 if no origin was asked. */
+/** The number of attempts at origins. */
 const ATTEMPTS_FIELD = "breakwater-attempts";
 const LIMITS_FIELD = "breakwater-limits";
 
@@ -20,7 +20,7 @@ const addFields = (c: Context<EdgeEnv>): void => {
   const { headers } = c.res;
   const attempts = c.get("attempts");
   const limits = c.get("limits") ?? [];
-  // The response is for this operator alone, whatever others may cache.
+  // Even a cacheable response is now for this operator alone.
   headers.set("cache-control", "private, no-store");
   headers.set(ATTEMPTS_FIELD, String(attempts.length));
   if (limits.length > 0) headers.set(LIMITS_FIELD, limits.map(limitItem).join(", "));

@@ -1,4 +1,4 @@
-/** The contract as the edge knows it: written by `npm run edge-routes` whenever wrangler bundles the worker. */
+/** The edge's part of the contract, written by `npm run edge-routes` whenever wrangler bundles the Worker. */
 declare module "breakwater-edge-routes" {
   const routes: import("../contract/edge-manifest.ts").EdgeRoutes;
   export default routes;

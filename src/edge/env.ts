@@ -1,4 +1,4 @@
-/** What a request carries at the edge, beyond what the shared middleware sets. */
+/** The variables of a request at the edge: those of the shared middleware, and its own. */
 import type { AuthVariables } from "../middleware/auth/index.ts";
 import type { BodyVariables } from "../middleware/body-limit/index.ts";
 import type { ContextVariables } from "../middleware/context/index.ts";
@@ -8,10 +8,10 @@ import type { CacheOutcome } from "../middleware/response-cache/respond.ts";
 import type { RouteVariables } from "../middleware/route-policy/index.ts";
 import type { AttemptRecord } from "./upstream/attempt.ts";
 
-export interface EdgeVariables {
-  /** Attempts at origins, in their order. */
+interface EdgeVariables {
+  /** In the order of their ends. */
   attempts: AttemptRecord[];
-  /** Undefined if the cache was not asked. */
+  /** Undefined if the cache was not used. */
   cacheOutcome: CacheOutcome | undefined;
 }
 

@@ -1,34 +1,37 @@
-/** What the shared guards need at the edge: Redis over HTTP, origins as the second source, and the Worker's own clock. */
+/** The edge's sources for the shared guards: Redis over HTTP, and the origins as a second source. */
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import type { LoadBlocklist } from "../middleware/blocklist/snapshot.ts";
 import type { GuardDeps } from "../middleware/guards.ts";
+import { createRedisLimitStore } from "../middleware/rate-limit/limit-store.ts";
 import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import type { EdgeDeps } from "./app.ts";
 import { edgeBlocklistSource } from "./stores/blocklist.ts";
 import { edgeKeyLookup } from "./stores/key-lookup.ts";
-import { edgeLimitStore } from "./stores/limits.ts";
-import { isRedisRefusal } from "./stores/redis.ts";
-import { tracedRedis } from "./stores/traced-redis.ts";
+import { isRedisRefusal, tracedRedis } from "./stores/redis.ts";
 import type { OriginClient } from "./upstream/client.ts";
 
-export interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" | "observe"> {
+interface EdgeGuardDeps extends EdgeDeps, Pick<GuardDeps, "recordEvent" | "observe"> {
   readonly client: OriginClient;
   readonly redisBreaker: Breaker;
 }
 
 export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
   const { config, client, bulkRedis, redisBreaker: breaker, now } = deps;
-  const { REDIS_KEY_PREFIX: keyPrefix } = config;
+  const { REDIS_KEY_PREFIX: keyPrefix, REDIS_SCRIPT_FLAGS: scriptFlags } = config;
   const redis = tracedRedis(deps.redis);
   const loadBlocklist = bulkRedis && edgeBlocklistSource({ ...deps, bulkRedis, breaker, keyPrefix });
   return {
     ...deps,
-    loadBlocklist: loadBlocklist && inNoTrace(loadBlocklist),
+    loadBlocklist: loadBlocklist && withoutTrace(loadBlocklist),
     lookUpKey: edgeKeyLookup({ redis, breaker, keyPrefix, client }),
     limiter: createRateLimiter({
       options: { leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS },
-      store: edgeLimitStore(redis, config),
+      store: createRedisLimitStore({
+        keyPrefix,
+        scriptFlags,
+        run: (command, script, keys, values) => redis(command, script, keys.length, ...keys, ...values),
+      }),
       breaker,
       judge: (error) => (isRedisRefusal(error) ? "success" : "failure"),
       now,
@@ -36,8 +39,8 @@ export const edgeGuardDeps = (deps: EdgeGuardDeps): GuardDeps => {
   };
 };
 
-/** The list is loaded for all requests, so it is in the trace of none. */
-const inNoTrace =
+/** The list is loaded for all requests, so it belongs to no request's trace. */
+const withoutTrace =
   (load: LoadBlocklist): LoadBlocklist =>
-  (known, c) =>
-    context.with(ROOT_CONTEXT, () => load(known, c));
+  (current, c) =>
+    context.with(ROOT_CONTEXT, () => load(current, c));

@@ -1,9 +1,8 @@
-/** Exports an isolate's security events to an origin, in batches, after the responses of the requests that caused them. */
+/** Exports an isolate's security events to an origin: in batches, after the responses. */
 import { EDGE_PATH } from "../contract/internal-headers.ts";
 import { ANONYMOUS_IDENTITY } from "../middleware/auth/principal.ts";
 import { UNKNOWN_CLIENT } from "../middleware/context/client.ts";
 import type { WaitUntil } from "../middleware/context/index.ts";
-import type { Log } from "../middleware/problems/index.ts";
 import {
   type Batch,
   createAggregator,
@@ -11,31 +10,28 @@ import {
   MAX_BATCH_EVENTS,
 } from "../security-events/aggregator.ts";
 import type { Occurrence, SecurityEvent } from "../security-events/event.ts";
+import type { EdgeDeps } from "./app.ts";
 import { discard } from "./upstream/attempt.ts";
 import type { OriginClient } from "./upstream/client.ts";
 import { createWaitUntilLoop } from "./wait-until-loop.ts";
 
 export interface SecurityEventExporter {
   record(occurrence: Occurrence): void;
-  /** Sends what is due, unless another request does so already. To be called with every request. */
+  /** Call it with every request: sends the events that are due, unless another request is doing so. */
   flush(waitUntil: WaitUntil): void;
 }
 
-export interface ExporterDeps {
+interface ExporterDeps extends Pick<EdgeDeps, "now" | "log"> {
   readonly client: OriginClient;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  /** The second way out: the platform stores what a Worker logs. */
-  readonly log: Log;
 }
 
-/** How long a first event waits for others, and a batch for the next, milliseconds. */
+/** Time that a first event waits for others, and that passes between batches, milliseconds. */
 const BATCH_DELAY_MS = 500;
 const EXPORT_TIMEOUT_MS = 4_000;
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 10_000;
 
-/** Accepted, or unreadable for this origin: sending it again would never end. */
+/** Accepted, or unreadable for this origin: a retry would fail forever. */
 const FINAL_STATUSES: readonly number[] = [204, 400];
 
 export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps): SecurityEventExporter => {
@@ -44,6 +40,7 @@ export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps):
   let notBeforeMs = 0;
   let backoffMs = FIRST_BACKOFF_MS;
 
+  /** The log is a second destination: the platform stores it. */
   const logOnce = (event: SecurityEvent): void => {
     if (logged.has(event)) return;
     logged.add(event);
@@ -53,7 +50,7 @@ export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps):
   const send = async (batch: Batch, waitUntil: WaitUntil): Promise<boolean> => {
     const result = await client.send({
       route: "edge_events",
-      // Each event has an id, so a repeated batch changes nothing.
+      // Events have ids, so a repeated batch has no effect.
       retryMode: "retry",
       waitUntil,
       method: "POST",
@@ -88,10 +85,7 @@ export const createSecurityEventExporter = ({ client, now, log }: ExporterDeps):
   return {
     record: (occurrence) => aggregator.add(occurrence),
     flush: createWaitUntilLoop({
-      nextAtMs: () => {
-        const dueAtMs = aggregator.nextDueAtMs();
-        return dueAtMs === undefined ? undefined : Math.max(dueAtMs, notBeforeMs);
-      },
+      nextAtMs: () => Math.max(aggregator.nextDueAtMs() ?? Number.POSITIVE_INFINITY, notBeforeMs),
       run: exportBatch,
       intervalMs: BATCH_DELAY_MS,
       now,

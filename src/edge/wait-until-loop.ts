@@ -1,28 +1,28 @@
 /**
- * Background work of an isolate, independent of any request. Workers run nothing outside a request: so one request carries
- * the loop in its `waitUntil` for as long as the platform allows, and then another one takes over.
+ * Background work of an isolate. Workers run nothing outside a request, so one request carries the loop in
+ * its `waitUntil` for as long as the platform allows; then another one takes over.
  */
 import { context, ROOT_CONTEXT } from "@opentelemetry/api";
 import { sleep } from "../lib/async.ts";
 import type { WaitUntil } from "../middleware/context/index.ts";
 
 export interface WaitUntilLoopDeps {
-  /** When work is due, epoch milliseconds; undefined if there is none. */
-  readonly nextAtMs: () => number | undefined;
-  /** Does the work. An error ends this request's loop. */
+  /** Time at which work is due, epoch milliseconds; Infinity without work. */
+  readonly nextAtMs: () => number;
+  /** An error ends this request's loop. */
   readonly run: (waitUntil: WaitUntil) => Promise<void>;
-  /** Least time between two runs, and before the first, milliseconds. */
+  /** Minimum time before each run, milliseconds. */
   readonly intervalMs: number;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }
 
-/** The platform's limit for work after a response; a loop that is silent for longer was ended by it. */
+/** The platform's limit for work after a response: it has ended a loop that is silent for longer. */
 const PLATFORM_MS = 30_000;
-/** No run starts later, so that the last one has time to finish, milliseconds. */
+/** No run starts later, so that the last one can finish, milliseconds. */
 const RUN_MS = 24_000;
 
-/** @returns to be called with every request: starts the loop if work is due and no other request carries it */
+/** @returns a function to call with every request: starts the loop if there is work and none is running */
 export const createWaitUntilLoop = ({
   nextAtMs,
   run,
@@ -34,11 +34,10 @@ export const createWaitUntilLoop = ({
   const loop = async (untilMs: number, waitUntil: WaitUntil): Promise<void> => {
     try {
       for (;;) {
-        const dueAtMs = nextAtMs();
-        if (dueAtMs === undefined || Math.max(now() + intervalMs, dueAtMs) > untilMs) return;
+        if (Math.max(now() + intervalMs, nextAtMs()) > untilMs) return;
         // Other work may become due earlier.
         await sleep(intervalMs);
-        if ((nextAtMs() ?? Number.POSITIVE_INFINITY) <= now()) await run(waitUntil);
+        if (nextAtMs() <= now()) await run(waitUntil);
       }
     } finally {
       if (carriedUntilMs === untilMs - RUN_MS + PLATFORM_MS) carriedUntilMs = Number.NEGATIVE_INFINITY;
@@ -49,9 +48,9 @@ export const createWaitUntilLoop = ({
     const nowMs = now();
     // A clock that was set back does not block the loop for longer.
     const isCarried = nowMs < carriedUntilMs && carriedUntilMs - nowMs <= PLATFORM_MS;
-    if (isCarried || nextAtMs() === undefined) return;
+    if (isCarried || nextAtMs() === Number.POSITIVE_INFINITY) return;
     carriedUntilMs = nowMs + PLATFORM_MS;
-    // In no request's trace: the work is that of others too.
+    // The work is for all requests, so it belongs to no request's trace.
     waitUntil(context.with(ROOT_CONTEXT, () => loop(nowMs + RUN_MS, waitUntil)));
   };
 };

@@ -1,12 +1,12 @@
-/** The worker's entry: the only file at the edge that reads the environment and touches globals. */
+/** The Worker's entry: the only file of the edge that reads the environment and uses globals. */
 import "./telemetry/global.ts";
 import routes from "breakwater-edge-routes";
-import { problem } from "../contract/problem.ts";
-import { type Log, problemResponse } from "../middleware/problems/index.ts";
-import { collectorAddress } from "../telemetry/collector.ts";
+import type { Log } from "../middleware/problems/index.ts";
+import { CORRECTED, collectorAddress } from "../telemetry/collector.ts";
 import { logLine } from "../telemetry/logging/log-line.ts";
-import { createEdge } from "./app.ts";
-import { type EdgeConfig, readEdgeConfig } from "./config.ts";
+import { resourceOf } from "../telemetry/resource.ts";
+import { createEdge, createUnavailable } from "./app.ts";
+import { type EdgeConfig, edgeService, readEdgeConfig } from "./config.ts";
 import type { EdgeEnv } from "./env.ts";
 import { createRedis } from "./stores/redis.ts";
 import {
@@ -18,15 +18,15 @@ import { isolateMetrics } from "./telemetry/global.ts";
 import { createEdgeMetrics, type EdgeMetrics } from "./telemetry/metrics.ts";
 import { createTracedFetch, type FetchHandler } from "./telemetry/tracing.ts";
 
-/** For the blocklist's parts, which no request waits for. */
+/** For the parts of the blocklist, which no request waits for. */
 const BULK_TIMEOUT_MS = 5_000;
 
 const writeLine = (line: string): void => {
-  // biome-ignore lint/suspicious/noConsole: the platform collects a worker's logs from its console
+  // biome-ignore lint/suspicious/noConsole: the platform collects a Worker's log from its console
   console.log(line);
 };
 
-/** @param resource what every line names */
+/** @param resource fields of every line */
 const logWith =
   (resource: Readonly<Record<string, string>>): Log =>
   (entry) =>
@@ -39,18 +39,20 @@ const globals = {
 };
 
 /** Undefined if no collector is configured. */
-const createExporter = (config: EdgeConfig, metrics: EdgeMetrics): TelemetryExporter | undefined => {
+const createExporter = (
+  config: EdgeConfig,
+  metrics: EdgeMetrics,
+  log: Log,
+): TelemetryExporter | undefined => {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_EXPORTER_OTLP_HEADERS: headers = {} } = config;
   if (endpoint === undefined) return undefined;
+  const { url, isCorrected } = collectorAddress(endpoint);
+  if (isCorrected) log({ level: "warn", message: CORRECTED, url });
   return createTelemetryExporter({
     collect: isolateMetrics.collect,
     counts: metrics.counts,
-    send: createSendTelemetry({ endpoint: collectorAddress(endpoint).url, headers, fetch: globals.fetch }),
-    resource: {
-      "service.name": config.OTEL_SERVICE_NAME,
-      "service.version": config.SERVICE_VERSION,
-      "service.instance.id": crypto.randomUUID(),
-    },
+    send: createSendTelemetry({ endpoint: url, headers, fetch: globals.fetch }),
+    resource: { "service.instance.id": crypto.randomUUID(), ...resourceOf(edgeService(config)) },
     metricIntervalMs: config.OTEL_METRIC_EXPORT_INTERVAL,
     now: globals.now,
   });
@@ -59,8 +61,9 @@ const createExporter = (config: EdgeConfig, metrics: EdgeMetrics): TelemetryExpo
 const build = (config: EdgeConfig, bindings: EdgeEnv["Bindings"]): FetchHandler => {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = config;
   const metrics = createEdgeMetrics(isolateMetrics.meter, config.ORIGINS);
-  const exporter = createExporter(config, metrics);
-  const service = { name: config.OTEL_SERVICE_NAME, version: config.SERVICE_VERSION };
+  const service = edgeService(config);
+  const log = logWith(resourceOf(service));
+  const exporter = createExporter(config, metrics, log);
   const app = createEdge({
     ...globals,
     config,
@@ -71,7 +74,7 @@ const build = (config: EdgeConfig, bindings: EdgeEnv["Bindings"]): FetchHandler 
       match: (key) => caches.default.match(key),
       put: (key, entry) => caches.default.put(key, entry),
     },
-    log: logWith({ "service.name": service.name, "service.version": service.version }),
+    log,
     telemetry: { metrics, writeLine, flush: exporter?.flush },
   });
   if (exporter === undefined) return app.fetch;
@@ -80,7 +83,7 @@ const build = (config: EdgeConfig, bindings: EdgeEnv["Bindings"]): FetchHandler 
   return (...request) => (globals.random() < ratio ? traced(...request) : app.fetch(...request));
 };
 
-const unavailable: FetchHandler = () => problemResponse(problem("unavailable"), crypto.randomUUID());
+let unavailable: FetchHandler | undefined;
 
 /** The isolate's edge, built at its first request. */
 let edge: FetchHandler | undefined;
@@ -91,8 +94,10 @@ export default {
       const reading = readEdgeConfig(environment);
       if (!reading.ok) {
         logWith({})({ level: "error", message: reading.message });
+        unavailable ??= createUnavailable(routes).fetch;
         return unavailable(request, environment, executionContext);
       }
+      for (const message of reading.warnings) logWith({})({ level: "warn", message });
       edge = build(reading.value, environment);
     }
     return edge(request, environment, executionContext);

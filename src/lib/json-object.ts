@@ -1,5 +1,4 @@
-/** Objects of JSON from outside. */
-
+/** JSON objects from outside. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
 export const isJsonObject = (value: unknown): value is JsonObject =>

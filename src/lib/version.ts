@@ -1,2 +1,2 @@
-/** package.json's version, which a test compares: a bundle has no package.json beside it. */
+/** Equal to package.json's, which a bundle cannot read. A test compares them. */
 export const VERSION = "0.1.0";

@@ -1,30 +1,26 @@
 /**
- * Child processes.
- *
- * Each runs in its own process group, so that a terminal's Ctrl-C reaches only this process, which then stops its children
- * in order.
+ * Child processes, each in its own process group: a terminal's Ctrl-C reaches only this process, which then
+ * stops its children in order.
  */
-import { execFile, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
-import * as z from "zod/mini";
 import { withTimeout } from "../lib/async.ts";
-import { LocalError } from "./local-error.ts";
+import { isSystemError, LocalError } from "./local-error.ts";
 
 const TAIL_LINES = 20;
 
-/** The environment, the folder and the user are this process's by default; another user requires root. */
-export interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid"> {
+/** Environment, folder and user default to those of this process; another user requires root. */
+interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid"> {
   /** For messages, such as "origin 1". */
   readonly name: string;
   /** A path, or a name on the PATH. */
   readonly command: string;
   readonly args?: readonly string[];
-  /** Its standard input. @default none */
+  /** Standard input. @default none */
   readonly input?: string;
-  /** Receives each line of its standard output and error. */
+  /** Receives each line of standard output and error. */
   readonly onLine?: (line: string) => void;
-  /** The signal it gets if this process ends first, even by SIGKILL. @default none */
+  /** Signal for it if this process ends first, even by SIGKILL. @default none */
   readonly endsWithParent?: NodeJS.Signals;
 }
 
@@ -38,12 +34,11 @@ export interface Child {
   readonly pid: number;
   /** Resolves after the exit and the last lines; never rejects. */
   readonly exited: Promise<ChildExit>;
-  exitsWithin(ms: number): Promise<boolean>;
   /** The last lines of its output. */
   tail(): readonly string[];
   /** Sends a signal if it still runs; SIGKILL goes to its whole process group. */
   signal(name: NodeJS.Signals): void;
-  /** Sends the signal (SIGTERM), kills the process group if it does not exit in time (10 s), and waits for the exit. */
+  /** Sends the signal (SIGTERM), kills the group after a timeout (10 s), and waits for the exit. */
   stop(options?: { readonly signal?: NodeJS.Signals; readonly timeoutMs?: number }): Promise<void>;
 }
 
@@ -51,7 +46,7 @@ export interface Child {
 export function spawnChild(options: ChildOptions): Child {
   const { name, command, args = [], input, onLine, endsWithParent, ...settings } = options;
   const child = spawn(command, args, { ...settings, detached: true, stdio: "pipe" });
-  // The event, which has the reason, comes too late for the caller.
+  // The event with the reason comes too late for the caller.
   child.on("error", () => {});
   const { pid } = child;
   if (pid === undefined) {
@@ -77,12 +72,6 @@ export function spawnChild(options: ChildOptions): Child {
       resolve({ code, signal });
     });
   });
-  const exitsWithin = (ms: number): Promise<boolean> =>
-    withTimeout(
-      exited.then(() => true),
-      ms,
-      { fallback: false },
-    );
   const send = (signal: NodeJS.Signals): void => {
     if (isOver) return;
     try {
@@ -94,74 +83,76 @@ export function spawnChild(options: ChildOptions): Child {
   };
   const stop: Child["stop"] = async ({ signal = "SIGTERM", timeoutMs = 10_000 } = {}) => {
     send(signal);
-    if (!(await exitsWithin(timeoutMs))) send("SIGKILL");
+    await withTimeout(exited, timeoutMs, { fallback: undefined });
+    send("SIGKILL");
     await exited;
   };
-  return { name, pid, exited, exitsWithin, tail: () => [...lines], signal: send, stop };
+  return { name, pid, exited, tail: () => [...lines], signal: send, stop };
 }
 
-export interface StartOptions {
+export interface RunOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** The reason for a failure. @default the last line that contains an error, or else the last line */
+  /** Extracts the reason of a failure. @default the last line with an error, or else the last line */
   readonly reasonOf?: (lines: readonly string[]) => string;
 }
 
 /**
- * Starts a server and waits for the line of its output that `isReady` accepts.
+ * Starts a server and waits for an output line that `isReady` accepts.
  *
- * @throws LocalError if it exits before or is not ready in time; the signal's reason. The process has ended then.
+ * @throws LocalError if it exits early or takes too long; the signal's reason. The process has ended then.
  */
 export async function startServer(
   options: ChildOptions,
   isReady: (line: string) => boolean,
-  { timeoutMs, signal, reasonOf = lastError }: StartOptions,
+  limits: RunOptions,
 ): Promise<Child> {
-  signal?.throwIfAborted();
+  limits.signal?.throwIfAborted();
   const ready = Promise.withResolvers<void>();
   const onLine = (line: string): void => {
     options.onLine?.(line);
     if (isReady(line)) ready.resolve();
   };
   const child = spawnChild({ ...options, onLine });
-  void child.exited.then(() => ready.reject(new Error(`${child.name} has exited`)));
-  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
-  limit.addEventListener("abort", () => ready.reject(limit.reason));
-  try {
-    await ready.promise;
-    return child;
-  } catch (cause) {
-    await child.stop({ signal: options.endsWithParent ?? "SIGTERM" });
-    signal?.throwIfAborted();
-    const when = limit.aborted ? ` within ${timeoutMs / 1_000} s` : "";
-    throw new LocalError(`${child.name} did not start${when}: ${reasonOf(child.tail())}`, { cause });
-  }
+  void child.exited.then(() => ready.reject(new Error("it has exited")));
+  await waitFor(ready.promise, child, "did not start", limits, options.endsWithParent);
+  return child;
 }
 
 /**
  * Runs a program to its end.
  *
- * @throws LocalError if it fails or takes too long; the signal's reason
+ * @throws LocalError if it fails or takes too long; the signal's reason. The process has ended then.
  */
-export async function runProgram(
-  { name, command, args = [], cwd, env, uid, gid }: Omit<ChildOptions, "input" | "onLine" | "endsWithParent">,
-  { timeoutMs, signal }: StartOptions,
-): Promise<void> {
-  const settings = { cwd, env, uid, gid, signal, timeout: timeoutMs };
-  try {
-    await promisify(execFile)(command, args, settings);
-  } catch (cause) {
-    signal?.throwIfAborted();
-    const { killed: isLate = false, stderr = "" } = z.parse(execError, cause);
-    const reason = isLate
-      ? `not done within ${timeoutMs / 1_000} s`
-      : lastError((stderr || String(cause)).trim().split("\n"));
-    throw new LocalError(`${name} failed: ${reason}`, { cause });
-  }
+export async function runProgram(options: ChildOptions, limits: RunOptions): Promise<void> {
+  limits.signal?.throwIfAborted();
+  const child = spawnChild(options);
+  const done = child.exited.then(({ code }) => {
+    if (code !== 0) throw new Error(`exit code ${code}`);
+  });
+  await waitFor(done, child, "failed", limits);
 }
 
-/** What execFile throws. */
-const execError = z.object({ killed: z.optional(z.boolean()), stderr: z.optional(z.string()) });
+/** Stops the child if the event fails or takes too long. */
+const waitFor = async (
+  event: Promise<void>,
+  child: Child,
+  failure: string,
+  { timeoutMs, signal, reasonOf = lastError }: RunOptions,
+  stopSignal: NodeJS.Signals = "SIGTERM",
+): Promise<void> => {
+  const limit = AbortSignal.any([AbortSignal.timeout(timeoutMs), ...(signal === undefined ? [] : [signal])]);
+  const aborted = Promise.withResolvers<never>();
+  limit.addEventListener("abort", () => aborted.reject(limit.reason));
+  try {
+    await Promise.race([event, aborted.promise]);
+  } catch (cause) {
+    await child.stop({ signal: stopSignal });
+    signal?.throwIfAborted();
+    const result = limit.aborted ? `took longer than ${timeoutMs / 1_000} s` : failure;
+    throw new LocalError(`${child.name} ${result}: ${reasonOf(child.tail())}`, { cause });
+  }
+};
 
 const lastError = (lines: readonly string[]): string => {
   const isError = (line: string): boolean => /\b(FATAL|PANIC|ERROR|error)\b|could not|cannot/.test(line);
@@ -169,14 +160,24 @@ const lastError = (lines: readonly string[]): string => {
   return line.replace(/^.*?\b(FATAL|PANIC|ERROR|LOG):\s+/, "").trim();
 };
 
+/** Whether a process with the id runs. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    // It is another user's.
+    return isSystemError(error, "EPERM");
+  }
+};
+
 /** Whether an executable program of this name is on the PATH. */
 export const isOnPath = (command: string): boolean =>
   spawnSync("/bin/sh", ["-c", 'command -v "$0"', command]).status === 0;
 
 /**
- * Has a process signaled when this one ends, even by SIGKILL: a shell notices the end of its standard input.
+ * Signals a process when this one ends, even by SIGKILL: a shell notices the end of its standard input.
  *
- * @returns a function that cancels it; call it when the process has exited
+ * @returns cancels it; call it when the process has exited
  */
 export function endWithParent(pid: number, signal: NodeJS.Signals): () => void {
   const script = `read -r _ || kill -s ${signal.slice("SIG".length)} ${pid}`;

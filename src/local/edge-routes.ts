@@ -1,4 +1,4 @@
-/** `npm run edge-routes`: writes the edge's part of the contract to the file that wrangler bundles (`wrangler.toml`). */
+/** `npm run edge-routes`: writes the edge's part of the contract for wrangler to bundle (`wrangler.toml`). */
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { contract } from "../contract/contract.ts";

@@ -1,7 +1,6 @@
 /** TCP ports on 127.0.0.1. */
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { LocalError } from "./local-error.ts";
 
 /** Listens briefly on `port`, and returns it; 0 takes a free one. */
 const tryPort = async (port: number): Promise<number> => {
@@ -23,12 +22,6 @@ export const isPortFree = (port: number): Promise<boolean> =>
     () => false,
   );
 
-/**
- * @param purpose such as "the edge"
- * @throws LocalError if nothing can listen on the port
- */
-export const assertPortFree = async (port: number, purpose: string): Promise<void> => {
-  if (await isPortFree(port)) return;
-  const remedy = "stop the program that uses it or pass --port N";
-  throw new LocalError(`port ${port} is taken (for ${purpose}), or this user cannot use it: ${remedy}`);
-};
+/** The port, if it is free, or another one. @param port 0 for any */
+export const preferPort = async (port: number): Promise<number> =>
+  port !== 0 && (await isPortFree(port)) ? port : await freePort();

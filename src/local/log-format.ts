@@ -3,15 +3,15 @@ import { stripVTControlCharacters } from "node:util";
 import pinoPretty from "pino-pretty";
 import { isJsonObject, type JsonObject } from "../lib/json-object.ts";
 
-/** Fields that are in the line's beginning, or the same in every line. */
+/** Fields at the line's beginning, or equal in every line. */
 const OMITTED = [
   ...["service\\.name", "service\\.version", "pid", "hostname"],
   ...["requestId", "trace_id", "span_id", "sampled"],
 ];
 
 /**
- * A formatter of log lines: time of day, level, source, message, the first 8 digits of the trace id and the other fields.
- * The lines of an error's stack follow. Control characters are removed.
+ * A formatter of log lines: time of day, level, source, message, the first 8 digits of the trace id and the
+ * other fields. The lines of an error's stack follow. Control characters are removed.
  */
 export const createLogFormat = (isColored: boolean) => {
   const pretty = pinoPretty.prettyFactory({
@@ -33,7 +33,7 @@ export const createLogFormat = (isColored: boolean) => {
   };
 };
 
-/** The object that a line is; undefined if it is none. */
+/** The line as an object; undefined if it is no JSON object. */
 export const parseEntry = (line: string): JsonObject | undefined => {
   try {
     const value: unknown = JSON.parse(line);

@@ -3,15 +3,19 @@ import { parseArgs } from "node:util";
 import { tour } from "../contract/api/tour.ts";
 import type { TourStep } from "../contract/tour.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
-import { assertPortFree } from "./free-port.ts";
-import { LocalError } from "./local-error.ts";
+import { useOwnEnvironment } from "./environment.ts";
+import { isPortFree } from "./free-port.ts";
+import { describeError, LocalError } from "./local-error.ts";
+import { takeLock } from "./lock.ts";
 import { createLogFormat } from "./log-format.ts";
 import { erasePostgres } from "./postgres.ts";
 import { postgresFolder, type Stack, startStack } from "./stack.ts";
-import { ensureStateDir, lockStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
+import { ensureStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
+import { watchSources } from "./watch.ts";
 
 const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]
-  --port N      the edge's port (default 8787; 0 takes a free one)
+       npm run dev -- [the same options]: restart what an edit has changed
+  --port N      the edge's port (default 8787; 0 takes a free one); the origins take the next ones, if they are free
   --origins N   the number of origins, 1 to 8 (default 2)
   --fresh       erase the embedded data first
   --external    use DATABASE_URL and REDIS_URL from the environment instead of the embedded servers
@@ -32,6 +36,7 @@ const readOptions = () => {
       fresh: { type: "boolean", default: false },
       external: { type: "boolean", default: false },
       quiet: { type: "boolean", default: false },
+      watch: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   }).values;
@@ -54,9 +59,12 @@ const start = async (
   cleanups: CleanupStack,
   signal: AbortSignal,
 ): Promise<void> => {
-  if (options.port !== 0) await assertPortFree(options.port, "the edge");
+  if (options.port !== 0 && !(await isPortFree(options.port))) {
+    const remedy = "stop the program that uses it or pass --port N";
+    throw new LocalError(`port ${options.port} is taken, or this user cannot use it: ${remedy}`);
+  }
   await ensureStateDir();
-  cleanups.add(await lockStateDir());
+  cleanups.add(await takeLock());
   if (options.fresh) {
     await erasePostgres(postgresFolder);
     await secretsFile.remove();
@@ -72,12 +80,13 @@ const start = async (
   await runtimeFile.write({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
   cleanups.add(runtimeFile.remove);
   print(banner(stack, secrets.demoKey.key));
+  if (options.watch) cleanups.add(watchSources(stack, print));
 };
 
-/** What is printed when everything runs: the addresses, and three commands to try. */
+/** The addresses of everything, and three commands to try. */
 const banner = ({ edge, origins, telemetry }: Stack, demoKey: string): string => {
   const originLines = origins.map(
-    ({ url }) => `${url}        (only accept requests that the edge has signed)`,
+    ({ url, pid }) => `${url}        (process ${pid}; accepts only requests that the edge has signed)`,
   );
   const metrics = [telemetry.url, ...origins.map(({ adminUrl }) => adminUrl)].map((url) => `${url}/metrics`);
   return `
@@ -95,7 +104,7 @@ Ctrl-C stops everything. The data is kept for the next start; --fresh erases it.
 `;
 };
 
-/** A command for a shell. */
+/** A shell command. */
 const curlCommand = (edgeUrl: string, key: string, { method, path, body }: TourStep): string =>
   [
     "curl -s",
@@ -106,6 +115,17 @@ const curlCommand = (edgeUrl: string, key: string, { method, path, body }: TourS
   ].join(" ");
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+const LOOK_MS = 500;
+
+/** npm passes signals on, except SIGKILL, which ends npm alone. */
+const onEndOfNpm = (interrupt: () => void): void => {
+  const npm = process.ppid;
+  const look = (): void => {
+    if (process.ppid !== npm) interrupt();
+  };
+  setInterval(look, LOOK_MS).unref();
+};
 
 const main = async (): Promise<void> => {
   const options = readOptions();
@@ -120,6 +140,7 @@ const main = async (): Promise<void> => {
     interruption.resolve();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, interrupt);
+  if (["start", "dev"].includes(process.env["npm_lifecycle_event"] ?? "")) onEndOfNpm(interrupt);
   try {
     print("Starting …");
     await start(options, cleanups, interrupted.signal);
@@ -132,10 +153,11 @@ const main = async (): Promise<void> => {
   }
 };
 
+useOwnEnvironment();
 try {
   await main();
   process.exit(0);
 } catch (error) {
-  process.stderr.write(`✗ ${error instanceof Error ? error.message : String(error)}\n`);
+  process.stderr.write(`✗ ${describeError(error)}\n`);
   process.exit(1);
 }

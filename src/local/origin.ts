@@ -2,13 +2,16 @@
 import { join } from "node:path";
 import { isJsonObject } from "../lib/json-object.ts";
 import { type ChildExit, startServer } from "./child-process.ts";
+import { apiEnvironment, childEnvironment } from "./environment.ts";
 import { parseEntry } from "./log-format.ts";
 import { compileCache, projectFolder } from "./state-dir.ts";
 
-export interface OriginOptions {
+interface OriginOptions {
   /** Such as "origin 1". */
   readonly name: string;
   readonly port: number;
+  /** For probes and metrics. @default a free one */
+  readonly adminPort?: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
   /** Receives each line of its log. */
@@ -17,6 +20,7 @@ export interface OriginOptions {
 
 export interface LocalOrigin {
   readonly name: string;
+  readonly pid: number;
   readonly url: string;
   readonly adminUrl: string;
   readonly exited: Promise<ChildExit>;
@@ -52,11 +56,12 @@ export const startOrigin = async (options: OriginOptions): Promise<LocalOrigin> 
       cwd: projectFolder,
       endsWithParent: "SIGTERM",
       env: {
-        PATH: process.env["PATH"],
+        ...childEnvironment(),
+        ...apiEnvironment(),
         ...compileCache,
         LOG_LEVEL: "info",
         HOST: "127.0.0.1",
-        ADMIN_PORT: "0",
+        ADMIN_PORT: String(options.adminPort ?? 0),
         // The edge stops first, so no request is on its way to a stopping origin.
         PRE_STOP: "0s",
         ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
@@ -73,6 +78,7 @@ export const startOrigin = async (options: OriginOptions): Promise<LocalOrigin> 
   );
   return {
     name,
+    pid: child.pid,
     url: `http://127.0.0.1:${port}`,
     adminUrl: `http://127.0.0.1:${adminPort}`,
     exited: child.exited,

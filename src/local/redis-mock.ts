@@ -1,21 +1,14 @@
 /**
- * A Redis in this process, for machines without redis-server: ioredis-mock, with what the product's commands and scripts
- * need. Each mock has its own data; wrong types and missing arguments mostly go unnoticed.
+ * A Redis in this process, for machines without redis-server: ioredis-mock, adapted to the product's commands
+ * and scripts. Each mock has its own data; it reports few errors of type or arity.
  */
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import mockPackage from "ioredis-mock/package.json" with { type: "json" };
 import { type RedisAnswer, type RedisClient, replyOf } from "./redis.ts";
 
-export interface RedisMock {
-  readonly client: RedisClient;
-  /** ioredis-mock's version. */
-  readonly version: string;
-  stop(): void;
-}
-
-export async function createRedisMock(): Promise<RedisMock> {
-  // The mock's Lua, fengari, reads it once: it is to write 3.0 as "3".
+export async function createRedisMock() {
+  // Makes the mock's Lua, fengari, write 3.0 as "3"; read once, at import.
   process.env["FENGARICONF"] = JSON.stringify({ LUA_COMPAT_FLOATSTRING: true });
   const { default: Mock } = await import("ioredis-mock");
   delete process.env["FENGARICONF"];
@@ -23,7 +16,7 @@ export async function createRedisMock(): Promise<RedisMock> {
   const mock = new Mock({ host: randomUUID() });
   const commands = new Set(new Redis({ lazyConnect: true }).getBuiltinCommands());
 
-  /** The mock has no `call`: a command is its method of that name. */
+  /** The mock has no `call`: each command is a method. */
   const call = async (name: string, args: readonly string[]): Promise<RedisAnswer> => {
     const method: unknown = commands.has(name) ? Reflect.get(mock, name) : undefined;
     if (typeof method !== "function") return { error: `ERR unknown command '${name}'` };
@@ -37,18 +30,20 @@ export async function createRedisMock(): Promise<RedisMock> {
   const run: RedisClient["run"] = async ([name, ...args]) => {
     const command = name.toLowerCase();
     const [script = "", ...others] = args;
-    // The mock keeps no scripts; clients then send the script itself.
+    // The mock stores no scripts; clients then send the script itself.
     if (command === "evalsha") return { error: "NOSCRIPT No matching script. Please use EVAL." };
     return await call(command, command === "eval" ? [scriptForMock(script), ...others] : args);
   };
-  return { version: mockPackage.version, stop: () => mock.disconnect(), client: { run } };
+  const client: RedisClient = { run };
+  return { client, version: mockPackage.version, stop: (): void => mock.disconnect() };
 }
 
 /**
- * The mock runs scripts in Lua 5.3 on its own values; Redis runs Lua 5.1 on strings. A prelude in the script closes the
- * gap: replies become Lua tables with `false` for null, and results become RESP2 values. Numbers stay floating-point,
- * because the mock's 32-bit integers cannot hold a time in milliseconds. TIME is that of the call, as in Redis; the mock's
- * own jumps back and forth by a second. Tables are filled from the end: the mock treats only those as arrays.
+ * The mock runs scripts in Lua 5.3 on its own values; Redis runs Lua 5.1 on strings. A prelude in the script
+ * closes the gap: replies become Lua tables with `false` for null, and results become RESP2 values. Numbers
+ * stay floating-point, because the mock's 32-bit integers cannot hold a time in milliseconds. TIME is that of
+ * the call, as in Redis; the mock's own jumps back and forth by a second. Tables are filled from the end: the
+ * mock treats only those as arrays.
  */
 const prelude = `
 local function asFloat(convert)

@@ -3,11 +3,12 @@ import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { Redis } from "ioredis";
 import { type ChildExit, isOnPath, startServer } from "./child-process.ts";
+import { childEnvironment } from "./environment.ts";
 import { freePort } from "./free-port.ts";
 import { LocalError } from "./local-error.ts";
 
 const START_TIMEOUT_MS = 10_000;
-/** The exit of what is no child process. */
+/** `exited` of a Redis that is no child process. */
 const never = new Promise<never>(() => {});
 
 /** A command's name and arguments. */
@@ -55,9 +56,10 @@ export async function startRedis({ signal }: { readonly signal?: AbortSignal } =
       name: "redis-server",
       command: "redis-server",
       args: ["-"],
-      // On standard input, so that the list of processes does not show the password.
+      // Arguments would show the password in the list of processes.
       input: `bind 127.0.0.1\nport ${port}\nrequirepass ${password}\nsave ""\nappendonly no\n`,
       cwd: tmpdir(),
+      env: childEnvironment(),
       endsWithParent: "SIGTERM",
     },
     (line) => line.includes("Ready to accept connections"),
@@ -97,11 +99,7 @@ export async function connectRedis(url: string): Promise<LocalRedis> {
   }
 }
 
-/**
- * Commands fail soon if the server is lost, after 5 s if it is slow.
- *
- * @throws the connection's error, if the server does not answer or rejects the credentials
- */
+/** @throws the connection's error if the server does not answer or rejects the credentials */
 const connect = async (url: string) => {
   const redis = new Redis(url, {
     lazyConnect: true,
@@ -125,7 +123,7 @@ const connect = async (url: string) => {
     return { version, client, disconnect: () => redis.disconnect() };
   } catch (error) {
     redis.disconnect();
-    // The event has the reason; the command's error only says that it was not sent.
+    // The event contains the reason; the command's own error does not.
     throw lastError ?? error;
   }
 };
@@ -136,7 +134,7 @@ function errorOf(error: unknown): { readonly error: string } {
   throw error;
 }
 
-/** Undoes the conversions of ioredis and its mock: HGETALL's objects, errors in arrays. */
+/** Reverses conversions of ioredis and its mock: HGETALL's objects, errors in arrays. */
 export function replyOf(reply: unknown): RedisReply {
   if (reply === null || reply === undefined || reply === false) return null;
   if (typeof reply === "number" || typeof reply === "string" || Buffer.isBuffer(reply)) return reply;

@@ -4,22 +4,25 @@ import { tour } from "../contract/api/tour.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
 import { insertSampleData } from "../origin/api/sample-data.ts";
+import { databaseName } from "../origin/config/urls.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
-import type { ChildExit } from "./child-process.ts";
+import { type ChildExit, isAlive } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
 import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
-import { freePort, isPortFree } from "./free-port.ts";
-import { LocalError } from "./local-error.ts";
+import { preferPort } from "./free-port.ts";
+import { isSystemError, LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { startPostgres } from "./postgres.ts";
 import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
 import { type LocalSecrets, stateDir } from "./state-dir.ts";
+import { describeExit, type Supervisor, supervise } from "./supervisor.ts";
+import { readEnvironment } from "./target.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
-export interface StackOptions {
+interface StackOptions {
   /** The edge's port; 0 takes a free one. */
   readonly port: number;
   readonly origins: number;
@@ -28,13 +31,22 @@ export interface StackOptions {
   readonly external: boolean;
   /** Cancels the start, not parts that have started. */
   readonly signal: AbortSignal;
-  /** Receives a line if a part has started or exits unexpectedly. */
+  /** Receives a line if a part starts or exits unexpectedly. */
   readonly print: (line: string) => void;
   /** Receives the log lines of both tiers. @param source such as "origin 1" */
   readonly onLogLine: (source: string, line: string) => void;
 }
 
+export type Tier = "origins" | "edge";
+
 export interface Stack {
+  /**
+   * Starts tiers again on their ports, with the present sources: the origins one after the other, so that one serves, then the
+   * edge, since one with the old contract works with new origins. What does not start is reported and tried again.
+   *
+   * @throws LocalError with wrangler's error; the present edge goes on
+   */
+  restartTiers(tiers: ReadonlySet<Tier>): Promise<void>;
   readonly edge: LocalEdge;
   readonly origins: readonly LocalOrigin[];
   readonly databaseUrl: string;
@@ -44,8 +56,10 @@ export interface Stack {
 
 export const postgresFolder = join(stateDir, "postgres");
 
+/** From the edge's port to the first of the ports for probes and metrics. */
+const ADMIN_DISTANCE = 100;
 const KEY_PREFIX = "breakwater:";
-/** The standard port of OTLP over HTTP; a free one if it is taken. */
+/** The standard port of OTLP over HTTP. */
 const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
 const METRIC_INTERVAL_MS = 2_000;
@@ -56,9 +70,8 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
-  // Starts first and stops last: it receives the telemetry of the others' shutdown.
-  const telemetryPort = (await isPortFree(TELEMETRY_PORT)) ? TELEMETRY_PORT : 0;
-  const telemetry = await startTelemetryReceiver({ port: telemetryPort });
+  // Starts first and stops last, to receive the telemetry of the others' shutdown.
+  const telemetry = await startReceiver();
   cleanups.add(() => telemetry.stop());
   const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
@@ -69,40 +82,72 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
     OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
   };
   const stores = { DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
-  const origins = await startOrigins(options, { ...shared, ...stores }, cleanups);
+  const { origins, supervisors } = await startOrigins(options, { ...shared, ...stores }, cleanups);
   await prepareDemo(secrets, databaseUrl, bridge);
 
   const bundle = await bundling;
   print(`  ✓ edge bundled, as wrangler deploy would upload it`);
   signal.throwIfAborted();
-  const edge = await startEdge({
+  const settings = {
     bundle,
-    port: options.port,
     environment: {
       ...shared,
       ORIGINS: origins.map(({ url }) => url).join(","),
       UPSTASH_REDIS_REST_URL: bridge.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
-      // On a laptop there are few traces: keep all.
+      // One developer's requests are few: sample all.
       OTEL_TRACES_SAMPLER_ARG: "1",
       OTEL_METRIC_EXPORT_INTERVAL: String(METRIC_INTERVAL_MS),
     },
-    onLine: (line) => onLogLine("edge", line),
-  });
-  cleanups.add(() => edge.stop());
+    onLine: (line: string) => onLogLine("edge", line),
+  };
+  const edge = await startEdge({ ...settings, port: options.port });
+  const port = Number(new URL(edge.url).port);
+  const restart = async () => withExit(await startEdge({ ...settings, port }));
+  const edgeSupervisor = supervise({ name: "edge", first: withExit(edge), start: restart, print });
+  cleanups.add(edgeSupervisor.stop);
   print(`  ✓ edge runs in miniflare on ${edge.url}`);
-  return { edge, origins, databaseUrl, bridge, telemetry };
+  const restartTiers = async (tiers: ReadonlySet<Tier>): Promise<void> => {
+    const bundlingAgain = tiers.has("edge") ? bundleEdge(signal) : undefined;
+    bundlingAgain?.catch(() => undefined);
+    if (tiers.has("origins")) for (const { replace } of supervisors) if (!(await replace())) break;
+    if (bundlingAgain === undefined) return;
+    await bundlingAgain;
+    await edgeSupervisor.replace();
+  };
+  return { restartTiers, edge, origins, databaseUrl, bridge, telemetry };
 };
+
+const LOOK_MS = 500;
+
+/** The runtime is miniflare's child process, whose exit only its id shows. */
+const withExit = (edge: LocalEdge) => {
+  const exit = Promise.withResolvers<ChildExit>();
+  const timer = setInterval(() => {
+    if (edge.pid === 0 || isAlive(edge.pid)) return;
+    clearInterval(timer);
+    exit.resolve({ code: null, signal: null });
+  }, LOOK_MS);
+  return { ...edge, exited: exit.promise };
+};
+
+/** On a free port if another program has the standard one. */
+const startReceiver = (): Promise<TelemetryReceiver> =>
+  startTelemetryReceiver({ port: TELEMETRY_PORT }).catch((error: unknown) => {
+    if (isSystemError(error, "EADDRINUSE") || isSystemError(error, "EACCES"))
+      return startTelemetryReceiver({ port: 0 });
+    throw error;
+  });
 
 /** @throws LocalError if a variable for external servers is missing */
 const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
   const { signal, print } = options;
   if (options.external) {
-    const { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl } = process.env;
-    if (!databaseUrl || !redisUrl)
-      throw new LocalError("--external needs DATABASE_URL and REDIS_URL in the environment");
+    const { databaseUrl, redisUrl } = readEnvironment();
+    if (redisUrl === undefined) throw new LocalError("--external: REDIS_URL is missing");
     const redis = await watch("Redis", connectExternalRedis(redisUrl), options, cleanups);
-    print(`  ✓ Redis ${redis.version} (external)`);
+    print(`  ✓ PostgreSQL: database ${databaseName(databaseUrl)} from DATABASE_URL`);
+    print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
     return { databaseUrl, redis };
   }
   const redis = await watch("Redis", startRedis({ signal }), options, cleanups);
@@ -110,7 +155,7 @@ const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
   const onNotice = (line: string): void => print(`  ✓ ${line}`);
   const starting = startPostgres({ folder: postgresFolder, signal, onNotice });
   const postgres = await watch("PostgreSQL", starting, options, cleanups);
-  print(`  ✓ PostgreSQL ${postgres.version} on 127.0.0.1:${postgres.port}`);
+  print(`  ✓ PostgreSQL on 127.0.0.1:${postgres.port}`);
   return { databaseUrl: postgres.url, redis };
 };
 
@@ -118,19 +163,29 @@ const startOrigins = async (
   options: StackOptions,
   environment: Readonly<Record<string, string>>,
   cleanups: CleanupStack,
-): Promise<LocalOrigin[]> => {
+): Promise<{ origins: LocalOrigin[]; supervisors: Supervisor[] }> => {
   const { signal, print, onLogLine } = options;
+  /** The same at each start, if they are free; any with any port for the edge. */
+  const portAfter = (distance: number) => preferPort(options.port === 0 ? 0 : options.port + distance);
   const starts = Array.from({ length: options.origins }, async (_, index) => {
     const name = `origin ${index + 1}`;
     const onLine = (line: string): void => onLogLine(name, line);
-    const starting = startOrigin({ name, port: await freePort(), environment, signal, onLine });
-    return await watch(name, starting, options, cleanups);
+    // The edge and the banner have these ports: an origin that is started again keeps them.
+    const port = await portAfter(1 + index);
+    const adminPort = await portAfter(ADMIN_DISTANCE + index);
+    const settings = { name, port, adminPort, environment, onLine };
+    const origin = await startOrigin({ ...settings, signal });
+    const start = (stopping: AbortSignal) => startOrigin({ ...settings, signal: stopping });
+    const supervisor = supervise({ name, first: origin, start, print });
+    cleanups.add(supervisor.stop);
+    return { origin, supervisor };
   });
   // Only after all have settled are the cleanups complete.
   await Promise.allSettled(starts);
-  const origins = await Promise.all(starts);
+  const started = await Promise.all(starts);
+  const origins = started.map(({ origin }) => origin);
   for (const { name, url } of origins) print(`  ✓ ${name} ${url}`);
-  return origins;
+  return { origins, supervisors: started.map(({ supervisor }) => supervisor) };
 };
 
 /** Registers the part's cleanup once it has started, and reports an exit before it. */
@@ -146,13 +201,13 @@ const watch = async <Part extends { readonly exited: Promise<ChildExit>; stop():
     isStopping = true;
     return part.stop();
   });
-  void part.exited.then(({ code, signal }) => {
-    if (!isStopping) print(`  ! ${name} has exited unexpectedly (${signal ?? `exit code ${code}`})`);
+  void part.exited.then((exit) => {
+    if (!isStopping) print(`  ! ${name} has exited unexpectedly (${describeExit(exit)})`);
   });
   return part;
 };
 
-/** Inserts the sample data and the banner's key, which is valid again even if it was revoked. */
+/** Inserts the sample data and the banner's key; a revoked key becomes valid again. */
 const prepareDemo = async (
   { demoKey: { id, hash } }: LocalSecrets,
   databaseUrl: string,

@@ -5,7 +5,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as z from "zod/mini";
 import { createKey } from "../middleware/auth/api-keys.ts";
-import { LocalError } from "./local-error.ts";
 
 export const projectFolder = fileURLToPath(new URL("../../", import.meta.url));
 export const stateDir = process.env["BREAKWATER_FOLDER"] ?? join(projectFolder, ".breakwater");
@@ -13,19 +12,27 @@ export const stateDir = process.env["BREAKWATER_FOLDER"] ?? join(projectFolder, 
 /** Keeps the compiled sources (Node, "Module compile cache"): the next process starts in half the time. */
 export const compileCache = { NODE_COMPILE_CACHE: join(projectFolder, ".breakwater/compile-cache") };
 
-/** Creates the directory; its owner can read it, the user that PostgreSQL runs as can enter it. */
+/** Creates the directory: its owner can read it, PostgreSQL's user can enter it. */
 export const ensureStateDir = async (): Promise<void> => {
   await mkdir(stateDir, { recursive: true });
   await chmod(stateDir, 0o711);
 };
 
-/** A file in JSON that only its owner can read. */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+/** A JSON file that only its owner can read. */
 const stateFile = <T extends z.ZodMiniType>(name: string, schema: T) => {
   const path = join(stateDir, name);
   return {
-    /** Undefined if there is none, or one of another version. */
+    /** Undefined if the file is missing, incomplete or of another version. */
     read: async (): Promise<z.output<T> | undefined> =>
-      schema.safeParse(JSON.parse(await readFile(path, "utf8").catch(() => "null"))).data,
+      schema.safeParse(parseJson(await readFile(path, "utf8").catch(() => ""))).data,
     write: (value: z.output<T>): Promise<void> =>
       writeFile(path, `${JSON.stringify(value, null, 2)}\n`, { mode: 0o600 }),
     remove: (): Promise<void> => rm(path, { force: true }),
@@ -49,7 +56,7 @@ export type LocalSecrets = z.output<typeof secrets>;
 
 export const secretsFile = stateFile("secrets.json", secrets);
 
-/** The secrets of the local system, random and created once. */
+/** The secrets of the local system, created at random once. */
 export const readSecrets = async (): Promise<LocalSecrets> => {
   const stored = await secretsFile.read();
   if (stored !== undefined) return stored;
@@ -60,30 +67,4 @@ export const readSecrets = async (): Promise<LocalSecrets> => {
   };
   await secretsFile.write(created);
   return created;
-};
-
-/** Whether a process of this user has the id. */
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
-
-/**
- * Reserves the directory for this process; a lock whose process has ended is taken over.
- *
- * @returns a function that releases it
- * @throws LocalError if another process holds it
- */
-export const lockStateDir = async (): Promise<() => Promise<void>> => {
-  const file = join(stateDir, "lock");
-  const owner = Number(await readFile(file, "utf8").catch(() => ""));
-  if (owner > 0 && owner !== process.pid && isAlive(owner)) {
-    const message = `another npm start (process ${owner}) runs in this folder`;
-    throw new LocalError(`${message}: stop it first, or remove ${file} if that is another program`);
-  }
-  await writeFile(file, String(process.pid), { mode: 0o600 });
-  return () => rm(file, { force: true });
 };

@@ -1,4 +1,4 @@
-/** Upstash's REST protocol (Upstash, "REST API") for the local Redis: production code runs against it unchanged. */
+/** Upstash's REST protocol (Upstash, "REST API") for the local Redis: production code runs unchanged. */
 import { type Context, Hono } from "hono";
 import { bearerAuth } from "hono/bearer-auth";
 import { bodyLimit } from "hono/body-limit";
@@ -15,19 +15,19 @@ export interface UpstashBridge extends LocalServer {
 }
 
 /**
- * Serves `POST /` (a command) and `POST /pipeline` (a list of commands) on 127.0.0.1, over one connection that all
- * callers share: none may block or change it. `stop` leaves the client connected.
+ * Serves `POST /` (a command) and `POST /pipeline` (a list of commands) on 127.0.0.1. All callers share one
+ * connection, so none may block or change it. `stop` leaves the client connected.
  *
- * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB, 503 if the
- * server is unreachable.
+ * Responds 400 to errors of the server and of the protocol, 401 to another token, 413 to a body over 10 MiB,
+ * 503 if the server is unreachable.
  */
-export async function startUpstashBridge(options: {
+export const startUpstashBridge = async ({
+  client,
+  token,
+}: {
   readonly client: RedisClient;
   readonly token: string;
-}): Promise<UpstashBridge> {
-  const { client, token } = options;
-  return { ...(await serveLocally(createApp(client, token).fetch)), token };
-}
+}): Promise<UpstashBridge> => ({ ...(await serveLocally(createApp(client, token).fetch)), token });
 
 const createApp = (client: RedisClient, token: string): Hono => {
   const app = new Hono();
@@ -65,7 +65,6 @@ const readBody = async <T extends z.ZodMiniType>(c: Context, schema: T): Promise
   return result.success ? result.data : reject(`invalid request: ${result.error.issues[0]?.message}`, 400);
 };
 
-/** What a response can contain. */
 type Json = string | number | null | readonly Json[] | { readonly [key: string]: Json };
 
 const encodeAnswer = (c: Context, answer: RedisAnswer): Json => {
@@ -76,7 +75,7 @@ const encodeAnswer = (c: Context, answer: RedisAnswer): Json => {
     if (typeof reply !== "string" && !Buffer.isBuffer(reply)) return reply.map(encode);
     return Buffer.from(reply).toString(isBase64 ? "base64" : "utf8");
   };
-  // "OK" is the one string that Upstash does not encode.
+  // Upstash does not encode "OK".
   const isOk = !Array.isArray(answer.result) && String(answer.result) === "OK";
   return { result: isOk ? "OK" : encode(answer.result) };
 };

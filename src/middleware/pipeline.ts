@@ -1,16 +1,16 @@
 /**
- * Middleware whose order the compiler checks. Hono accepts any middleware anywhere; here each one declares the variables
- * that it needs and sets, and a pipeline takes it only after those that set what it needs.
+ * Middleware whose order the compiler checks: each declares the variables that it needs and sets, and a
+ * pipeline accepts it only after those that set what it needs.
  */
 import type { MiddlewareHandler } from "hono";
 
-/** Hono middleware that reads the variables `Needs` and sets the variables `Sets`. Both members exist for the compiler alone. */
+/** Hono middleware that reads the variables `Needs` and sets `Sets`. Both members exist only as types. */
 export interface Middleware<Needs extends object, Sets extends object = object> extends MiddlewareHandler {
   readonly needs?: (variables: Needs) => void;
   readonly sets?: Sets;
 }
 
-/** Middleware in the order in which a request meets it. `Available` has the variables that are set by its end. */
+/** Middleware in the order in which it runs. `Available` is the set of variables after the last one. */
 export class Pipeline<Available extends object = object> {
   readonly handlers: readonly MiddlewareHandler[];
 

@@ -1,6 +1,6 @@
 /**
- * Paged lists and their cursors. A cursor is the position after which the next page begins, sealed so that a client can
- * neither make one up nor carry it to another list, another filter or another principal's.
+ * Paged lists and their cursors. A cursor is the position after which the next page begins, with a MAC: a
+ * client can neither forge one nor use it for another list, another filter or another principal.
  */
 import { timingSafeEqual } from "node:crypto";
 import { problem } from "../contract/problem.ts";
@@ -8,19 +8,19 @@ import { fromBase64 } from "../lib/encoding.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import { ProblemError } from "./middleware/error-handler.ts";
 
-/** 128 bits of the MAC: as much as a guess at it is worth. */
+/** 128 bits: enough against guessing. */
 const MAC_BYTES = 16;
 
-/** Sets a cursor's MAC apart from every other use of the keys. */
+/** Separates a cursor's MAC from every other use of the keys. */
 const PURPOSE = "breakwater-cursor";
 
-/** What a list is: whose cursors are its own. */
+/** Identifies a list: a cursor of one is invalid in every other. */
 export interface ListIdentity {
   /** The route's operation name. */
   readonly operation: string;
-  /** Whose list it is; undefined where it is everybody's. */
+  /** The list's owner; undefined for a public list. */
   readonly principal: string | undefined;
-  /** What of the query chooses the items, in an order of its own. */
+  /** The part of the query that selects the items, in a fixed order. */
   readonly filter: string;
 }
 
@@ -30,27 +30,11 @@ const macOf = (key: SigningKey, { operation, principal, filter }: ListIdentity, 
     "base64",
   ).subarray(0, MAC_BYTES);
 
-/** A position may begin with what looks like a byte order mark: it stays. */
-const EXACTLY = { fatal: true, ignoreBOM: true };
-
-const decoded = (bytes: Uint8Array): string | undefined => {
-  try {
-    return new TextDecoder("utf-8", EXACTLY).decode(bytes);
-  } catch {
-    return undefined;
-  }
-};
-
-/** The cursor of a position. */
-const sealCursor = (key: SigningKey, list: ListIdentity, position: string): string =>
-  Buffer.concat([macOf(key, list, position), Buffer.from(position)]).toString("base64url");
-
-/** The position; undefined where the cursor is not one of this list, by any of the keys. */
+/** @returns undefined unless the cursor was sealed for this list with one of the keys */
 const openCursor = (keys: readonly SigningKey[], list: ListIdentity, cursor: string): string | undefined => {
   const sealed = fromBase64(cursor);
   if (sealed === undefined || sealed.byteLength < MAC_BYTES) return undefined;
-  const position = decoded(sealed.subarray(MAC_BYTES));
-  if (position === undefined) return undefined;
+  const position = Buffer.from(sealed.subarray(MAC_BYTES)).toString();
   const mac = sealed.subarray(0, MAC_BYTES);
   return keys.some((key) => timingSafeEqual(mac, macOf(key, list, position))) ? position : undefined;
 };
@@ -58,23 +42,21 @@ const openCursor = (keys: readonly SigningKey[], list: ListIdentity, cursor: str
 /** The cursors of one request's list. */
 export type Cursors = ReturnType<typeof cursorsOf>;
 
-/** What chooses where a page begins and ends does not choose the list. */
-const NOT_FILTERS = new Set(["cursor", "limit"]);
+/** Parameters that select the page, not the items. */
+const PAGING = new Set(["cursor", "limit"]);
 
-/** The rest of a query, as text that is the same for the same filters. */
+/** The rest of a query, as text that is equal for equal filters. */
 export const filterOf = (query: unknown): string => {
   if (typeof query !== "object" || query === null) return "";
-  const filters = Object.entries(query).filter(
-    ([name, value]) => !NOT_FILTERS.has(name) && value !== undefined,
-  );
+  const filters = Object.entries(query).filter(([name, value]) => !PAGING.has(name) && value !== undefined);
   return JSON.stringify(filters.sort(([a], [b]) => (a < b ? -1 : 1)));
 };
 
 export const cursorsOf = (keys: readonly [SigningKey, ...SigningKey[]], list: () => ListIdentity) => ({
   /**
-   * The position that a client's cursor stands for; undefined where it sent none.
+   * The position of a client's cursor; undefined without one.
    *
-   * @throws ProblemError (400) for one that is not this list's
+   * @throws ProblemError (400) for a cursor of another list
    */
   open: (cursor: string | undefined): string | undefined => {
     if (cursor === undefined) return undefined;
@@ -86,10 +68,11 @@ export const cursorsOf = (keys: readonly [SigningKey, ...SigningKey[]], list: ()
     );
   },
   /** The cursor of a position, for `nextCursor`. */
-  seal: (position: string): string => sealCursor(keys[0], list(), position),
+  seal: (position: string): string =>
+    Buffer.concat([macOf(keys[0], list(), position), Buffer.from(position)]).toString("base64url"),
 });
 
-/** A page of a list that was read with one row more than asked for; that row means that more follow. */
+/** A page of a list that was read with one item more than the limit, which shows that more follow. */
 export const pageOf = <Item extends { id: string }>(
   items: readonly Item[],
   limit: number,

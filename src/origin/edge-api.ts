@@ -1,4 +1,4 @@
-/** What the edge itself asks this origin for. No client has access, whichever tier runs the guards. */
+/** The edge's own API: keys, blocklist, security events. Clients have no access. */
 import { Hono } from "hono";
 import { internalHeaders } from "../contract/internal-headers.ts";
 import { type Problem, problem } from "../contract/problem.ts";
@@ -17,7 +17,7 @@ import { requestBody } from "./middleware/read-body.ts";
 import { decodeBatch } from "./outbox/decode-batch.ts";
 import type { SecurityEvents } from "./outbox/security-events.ts";
 
-/** Takes a batch of security events. @returns the problem of one that is not taken */
+/** Stores a batch of security events. @returns a problem if the batch is rejected */
 const ingest = async (
   c: OriginContext,
   events: SecurityEvents,
@@ -25,12 +25,12 @@ const ingest = async (
   deadline: Deadline,
 ): Promise<Problem | undefined> => {
   // The edge's count of dropped events must not be added twice.
-  const isFirst = c.get("edge")?.claim();
+  const nonceState = c.get("edge")?.nonceState();
   const body = await requestBody(c, MAX_BATCH_BYTES, deadline);
   if (!(body instanceof Uint8Array)) return body;
   const batch = decodeBatch(new TextDecoder().decode(body));
   if (batch === undefined) return problem("invalid_request");
-  if ((await isFirst) !== true) return problem("unsigned");
+  if ((await nonceState) === "taken") return problem("unsigned");
   await events.ingest(batch, database.within(deadline));
   return undefined;
 };
@@ -55,14 +55,12 @@ export const edgeApi = (dependencies: OriginDependencies): Hono<OriginEnv> => {
   app.get("/blocklist", async (c) =>
     serveBlocklist(await compiled(reading(c, "edge_blocklist")), c.req.query("version"), c.get("requestId")),
   );
-  if (securityEvents !== undefined) {
-    app.post("/events", async (c) => {
-      const deadline = requestDeadline("edge_events", false, c);
-      const rejection = await deadlines.run(deadline, c, () => ingest(c, securityEvents, database, deadline));
-      if (rejection !== undefined) throw new ProblemError(rejection);
-      return c.body(null, 204, { [internalHeaders.requestId]: c.get("requestId") });
-    });
-  }
+  app.post("/events", async (c) => {
+    const deadline = requestDeadline("edge_events", false, c);
+    const rejection = await deadlines.run(deadline, c, () => ingest(c, securityEvents, database, deadline));
+    if (rejection !== undefined) throw new ProblemError(rejection);
+    return c.body(null, 204, { [internalHeaders.requestId]: c.get("requestId") });
+  });
   app.all("*", (c) => c.notFound());
   return app;
 };

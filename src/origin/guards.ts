@@ -1,10 +1,9 @@
 /**
- * The shared guards, mounted by an origin without an edge (`server.guards: origin`): for compose, and behind a gateway. They
- * differ from the edge's in their stores alone.
+ * The shared guards at an origin without an edge (`server.guards: origin`), for compose or behind a gateway.
+ * Only their stores differ from the edge's.
  */
 import type { MiddlewareHandler } from "hono";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
-import type { Routes } from "../contract/route.ts";
 import {
   type KeyLookup,
   publishedKeysName,
@@ -20,30 +19,26 @@ import { createRateLimiter } from "../middleware/rate-limit/limiter.ts";
 import type { Breaker } from "../resilience/circuit-breaker/circuit-breaker.ts";
 import { compiledBlocklist } from "./admin/blocklist/store.ts";
 import { findKey } from "./admin/keys.ts";
+import type { OriginDependencies } from "./app.ts";
 import type { OriginConfiguration } from "./config/schema.ts";
 import { timedScope } from "./db/database.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import type { OriginLog } from "./log/log.ts";
-import type { SecurityEvents } from "./outbox/security-events.ts";
+import { sentBody } from "./middleware/read-body.ts";
 import type { RedisStore } from "./redis/store.ts";
 
-export interface OriginGuardsDeps {
+interface OriginGuardsDeps
+  extends Pick<OriginDependencies, "routes" | "database" | "securityEvents" | "log" | "now"> {
   readonly configuration: OriginConfiguration;
-  readonly routes: Routes;
-  readonly database: PostgresPool;
   readonly redis: RedisStore;
-  /** Without its breaker: the limiter asks that itself. */
+  /** Without the breaker, which the limiter uses itself. */
   readonly limitRedis: RedisStore;
   readonly redisBreaker: Breaker;
-  readonly securityEvents: SecurityEvents;
   readonly observe: GuardDeps["observe"];
-  readonly log: OriginLog;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
 }
 
-/** What Redis itself refused: it is up. By the names that its drivers give such an error. */
-const isRefusal = (error: unknown): boolean =>
+/** An error response of Redis, by its name in the drivers: Redis is up. */
+const isErrorReply = (error: unknown): boolean =>
   error instanceof Error && ["ReplyError", "UpstashError"].includes(error.name);
 
 const guardLog =
@@ -61,15 +56,15 @@ const blocklistSource = (database: PostgresPool): LoadBlocklist => {
     const { version, bytes } = await compiled(database.within(scope));
     if (version === current?.version) return current;
     const list = readBlocklist(bytes);
-    if (list === undefined) throw new Error("the compiled blocklist is not readable");
+    if (list === undefined) throw new Error("the compiled blocklist is unreadable");
     return { version, list };
   };
 };
 
-/** A request waits for the database at most this long, milliseconds. */
+/** The longest wait of a request for the database, milliseconds. */
 const KEY_TIMEOUT_MS = 1_000;
 
-/** API keys from the database, or as they were published last while it is down. */
+/** API keys from the database; while it is down, from the last published snapshot. */
 const keyLookup = (database: PostgresPool, redis: RedisStore, keyPrefix: string): KeyLookup => {
   const name = publishedKeysName(keyPrefix);
 
@@ -93,7 +88,6 @@ const keyLookup = (database: PostgresPool, redis: RedisStore, keyPrefix: string)
   };
 };
 
-/** The limiter's store. */
 export const limitStoreOf = (redis: RedisStore, keyPrefix: string): LimitStore =>
   createRedisLimitStore({
     keyPrefix,
@@ -102,28 +96,26 @@ export const limitStoreOf = (redis: RedisStore, keyPrefix: string): LimitStore =
   });
 
 export const originGuards = (deps: OriginGuardsDeps): readonly MiddlewareHandler[] => {
-  const { configuration, database, redis, limitRedis, securityEvents, redisBreaker, now } = deps;
-  const {
-    guards: config,
-    redis: { keyPrefix },
-  } = configuration;
-  const log = guardLog(deps.log);
+  const { configuration, database, redis, limitRedis, securityEvents, redisBreaker, observe, now } = deps;
+  const config = configuration.guards;
+  const { keyPrefix } = configuration.redis;
   return guards({
     routes: edgeRoutes(deps.routes),
     config,
     loadBlocklist: blocklistSource(database),
     lookUpKey: keyLookup(database, redis, keyPrefix),
     fetch,
+    bodyOf: sentBody,
     limiter: createRateLimiter({
       options: { leaseMs: config.RATE_LIMIT_LEASE_MS, deadlineMs: config.REDIS_TIMEOUT_MS },
       store: limitStoreOf(limitRedis, keyPrefix),
       breaker: redisBreaker,
-      judge: (error) => (isRefusal(error) ? "success" : "failure"),
+      judge: (error) => (isErrorReply(error) ? "success" : "failure"),
       now,
     }),
     recordEvent: (occurrence) => securityEvents.record(occurrence),
-    observe: deps.observe,
-    log,
+    observe,
+    log: guardLog(deps.log),
     now,
   });
 };

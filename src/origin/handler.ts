@@ -1,4 +1,4 @@
-/** What a handler receives and returns, derived from its route's declaration, and how one is run. */
+/** Handlers: the types of input and output, derived from the route's declaration, and how a handler runs. */
 import type * as z from "zod/mini";
 import { internalHeaders } from "../contract/internal-headers.ts";
 import type { Policy } from "../contract/policy.ts";
@@ -6,11 +6,14 @@ import { isProblem, type Problem, type ProblemCode } from "../contract/problem.t
 import type { Route, Routes, Schema } from "../contract/route.ts";
 import type { Identity, Principal } from "../middleware/auth/principal.ts";
 import { problemResponse, securityHeaders } from "../middleware/problems/index.ts";
-import type { TextResponse } from "../middleware/response-cache/entry.ts";
+import { type TextResponse, windowsOf } from "../middleware/response-cache/entry.ts";
 import { writtenTag } from "../middleware/response-cache/invalidations.ts";
+import type { ApiSettings, httpDependencies } from "./api/config.ts";
 import type { OriginDependencies } from "./app.ts";
 import { type Cursors, cursorsOf, filterOf } from "./cursors.ts";
 import type { Database } from "./db/database.ts";
+import type { CallDependency } from "./http/client.ts";
+import type { OriginLog } from "./log/log.ts";
 import type { OriginContext } from "./middleware/context.ts";
 import { Deadline } from "./middleware/deadline.ts";
 import { type ParsedInput, validate } from "./middleware/validate.ts";
@@ -50,16 +53,15 @@ export type Output<R extends Route> =
     }[keyof R["responses"] & number]
   | Problem<ProblemsOf<R>>;
 
-/** What a handler works with, bound to its request and the request's deadline. */
+/** The services of a handler, bound to its request and the request's deadline. */
 export interface Services {
-  /** If the request has an Idempotency-Key, the transaction that holds its record too. */
+  /** With an Idempotency-Key, the transaction that also holds the key's record. */
   readonly database: Database;
-  /** The cursors of this list. */
   readonly cursors: Cursors;
   readonly cache: {
     /**
-     * Invalidates cached responses by tags of the contract's cacheable routes, such as `products/7`. Once the write has
-     * been answered, this origin serves no older response.
+     * Invalidates cached responses by tags of the contract's cacheable routes, such as `products/7`. After
+     * the response to the write, this origin serves no older response.
      *
      * @throws TypeError for an empty tag
      */
@@ -67,6 +69,14 @@ export interface Services {
   };
   /** Aborts at the request's deadline, or when its client disconnects. */
   readonly signal: AbortSignal;
+  /** The request's id, which is also its trace's; undefined for a cached response, which several requests share. */
+  readonly requestId: string | undefined;
+  /** Its lines have the operation's name, and the ids of request and trace. */
+  readonly log: OriginLog;
+  /** `fetch` to a service that `api/config.ts` declares: with its breaker, the request's deadline, a span and a metric. */
+  readonly fetch: CallDependency<keyof typeof httpDependencies & string>;
+  /** The values of `apiSettings` in `api/config.ts`. */
+  readonly settings: ApiSettings;
 }
 
 export type Handler<R extends Route> = (
@@ -77,7 +87,7 @@ export type Handler<R extends Route> = (
 /** A handler for every route. */
 export type Handlers<All extends Routes> = { readonly [Name in keyof All]: Handler<All[Name]> };
 
-/** A handler whose route the compiler no longer knows. */
+/** A handler of any route. */
 export type AnyHandler = (
   input: ParsedInput & { readonly principal: Principal | undefined },
   services: Services,
@@ -103,12 +113,14 @@ export interface Call {
 export const routePrincipal = ({ policy }: Route, identity: Identity): Principal | undefined =>
   identity.auth === "none" || policy.auth === "public" ? undefined : identity.principal;
 
+type HandlerDependencies = Pick<OriginDependencies, "signingKeys" | "callerFetch" | "settings" | "log">;
+
 /** @param database the request's own, or a transaction in it */
 export const callHandler = (
   { name, handler }: Operation,
   { input, principal, deadline, invalidated }: Call,
   database: Database,
-  signingKeys: OriginDependencies["signingKeys"],
+  { signingKeys, callerFetch, settings, log }: HandlerDependencies,
 ): Promise<Answer | Problem> | Answer | Problem =>
   handler(
     { ...input, principal },
@@ -124,26 +136,36 @@ export const callHandler = (
           for (const tag of tags) invalidated.add(writtenTag(tag));
         },
       },
+      requestId: deadline.requestId,
+      settings,
+      // Made on first use: most handlers need none of them.
       get signal() {
         return deadline.signal;
+      },
+      get log() {
+        return log.child({ route: name, requestId: deadline.requestId });
+      },
+      get fetch() {
+        return callerFetch(deadline);
       },
     },
   );
 
-/** Runs a read's handler when load shedding admits it. @throws ShedError, DeadlineError, what the handler throws */
+/** Runs a read's handler under load shedding. @throws ShedError, DeadlineError, what the handler throws */
 export const runRead = (
   operation: Operation,
-  { database, signingKeys, loadShedding }: OriginDependencies,
+  dependencies: OriginDependencies,
   call: Omit<Call, "invalidated">,
 ): Promise<Answer | Problem> =>
-  loadShedding.run(operation.name, operation.route, call.deadline, async () =>
-    callHandler(operation, { ...call, invalidated: new Set() }, database.within(call.deadline), signingKeys),
-  );
+  dependencies.loadShedding.run(operation.name, operation.route, call.deadline, async () => {
+    const database = dependencies.database.within(call.deadline);
+    return callHandler(operation, { ...call, invalidated: new Set() }, database, dependencies);
+  });
 
 export const requestDeadline = (name: string, readOnly: boolean, c: OriginContext): Deadline =>
   new Deadline(name, c.get("deadlineAtMs"), readOnly, c.get("requestId"));
 
-/** Serves a read that no cache stores: validation, load shedding, the handler. */
+/** Serves a read that is not cached: validation, load shedding, the handler. */
 export const createRead = (operation: Operation, dependencies: OriginDependencies) => {
   const { name, route } = operation;
   const respond = responder(route, dependencies);
@@ -173,15 +195,14 @@ export interface Answer {
  *
  * @param defaultFreshS if the policy has no freshness, seconds
  */
-export const cacheControl = ({ auth, cache }: Policy, defaultFreshS: number): string => {
+const cacheControl = ({ cache }: Policy, defaultFreshS: number): string => {
   if (cache === undefined) return "no-store";
-  const { freshS = defaultFreshS, staleWhileRevalidateS, staleIfErrorS } = cache;
+  const { freshMs, staleWhileRevalidateMs, staleIfErrorMs } = windowsOf(cache, defaultFreshS);
   return [
-    // One principal's response is never stored for another (§3.5).
-    auth === "public" ? "public" : "private",
-    `max-age=${freshS}`,
-    ...(staleWhileRevalidateS === undefined ? [] : [`stale-while-revalidate=${staleWhileRevalidateS}`]),
-    ...(staleIfErrorS === undefined ? [] : [`stale-if-error=${staleIfErrorS}`]),
+    "public",
+    `max-age=${freshMs / 1_000}`,
+    ...(staleWhileRevalidateMs === 0 ? [] : [`stale-while-revalidate=${staleWhileRevalidateMs / 1_000}`]),
+    ...(staleIfErrorMs === 0 ? [] : [`stale-if-error=${staleIfErrorMs / 1_000}`]),
   ].join(", ");
 };
 
@@ -191,12 +212,9 @@ const contentOf = ({ body, json, text }: Answer): { content: string; type: strin
   return body === undefined ? undefined : { content: JSON.stringify(body), type: "application/json" };
 };
 
-interface ResponseOptions {
-  /** For a cacheable route whose contract has no freshness, seconds. */
-  readonly defaultFreshS: number;
-}
+type ResponseOptions = Pick<OriginDependencies, "defaultFreshS">;
 
-/** Makes responses without what is of one request. */
+/** Makes a route's responses, without the fields of a single request. */
 export const finisher = ({ policy }: Route, { defaultFreshS }: ResponseOptions) => {
   const constant = { ...securityHeaders, "cache-control": cacheControl(policy, defaultFreshS) };
   return (answer: Answer): TextResponse => {

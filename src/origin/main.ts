@@ -1,9 +1,10 @@
-/** The origin's entry: the only place at the origin that reads the environment. */
+/** The origin's entry. Nothing else at the origin reads the environment. */
 import "./metrics/global.ts";
 import { processTerminal } from "./admin/cli.ts";
 import { runMain } from "./admin/commands.ts";
 import { readConfigurationFile } from "./config/file.ts";
 import { type OriginConfigurationReading, readOriginConfiguration } from "./config/read.ts";
+import { removeDriverVariables } from "./config/urls.ts";
 import { EXIT } from "./lifecycle/exit.ts";
 import { runOrigin } from "./lifecycle/run.ts";
 import { createLog } from "./log/log.ts";
@@ -18,6 +19,7 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
   const { value } = configuration;
   const output = createLogOutput();
   const log = createLog(value.observability.logLevel, value.observability, output);
+  for (const warning of configuration.warnings) log.warn(warning);
   try {
     return await runOrigin(value, { log, output });
   } catch (error) {
@@ -28,6 +30,7 @@ const serve = async (configuration: OriginConfigurationReading): Promise<number>
   }
 };
 
+removeDriverVariables(process.env);
 const file = await readConfigurationFile(process.env);
 const configuration = readOriginConfiguration(process.env, file);
 const command = process.argv.slice(2);

@@ -5,9 +5,8 @@ export interface Lease {
 }
 
 /**
- * Single flight by plain data: the holder of a key's lease does the work, and the others wait or use what they have.
- * If the holder dies, its lease runs out and the next caller takes over. Unlike a promise, a lease may be shared by
- * the requests of a Worker.
+ * Single flight by leases: the holder of a key's lease does the work. If the holder dies, the lease expires
+ * and the next caller takes over. Unlike a promise, a lease may be shared by the requests of a Worker.
  */
 export class SingleFlight {
   /** Ordered by the ends of the leases. */
@@ -15,7 +14,7 @@ export class SingleFlight {
   readonly #leaseMs: number;
   readonly #maxLeases: number;
 
-  /** @param maxLeases beyond this number, the oldest lease is forgotten and its key is free again */
+  /** @param maxLeases one more drops the oldest lease, which frees its key */
   constructor(leaseMs = 1_000, maxLeases = 10_000) {
     this.#leaseMs = leaseMs;
     this.#maxLeases = maxLeases;
@@ -36,15 +35,15 @@ export class SingleFlight {
     return lease;
   }
 
-  /** Ends the lease early; without effect once another caller has taken over. */
-  release(lease: Lease): void {
-    if (this.#leases.get(lease.key) === lease) this.#leases.delete(lease.key);
+  /** Ends the lease early. @returns false if another caller has taken over */
+  release(lease: Lease): boolean {
+    return this.#leases.get(lease.key) === lease && this.#leases.delete(lease.key);
   }
 
-  /** End of the current lease of a key; undefined if the key is free. */
+  /** End of the key's current lease; undefined if the key is free. */
   heldUntilMs(key: string, nowMs: number): number | undefined {
     const untilMs = this.#leases.get(key)?.untilMs ?? nowMs;
-    // A lease that ends later than any new one would was taken before the clock was set back.
+    // A lease longer than any new one was taken before the clock was set back.
     return untilMs > nowMs && untilMs - nowMs <= this.#leaseMs ? untilMs : undefined;
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The abuse score of a client. Security events add points, points leak away, and a client that reaches the threshold is
- * blocked; each further block within a day lasts longer. Occasional errors never add up to a block.
+ * The abuse score of a client. Security events add points, points leak away, and a client that reaches the
+ * threshold is blocked; each further block within a day lasts longer. Occasional errors never add up to a
+ * block.
  */
 import { type Network, networkOf, overlap, parseNetwork } from "../middleware/blocklist/network.ts";
 import { parseAddress, UNKNOWN_CLIENT } from "../middleware/context/client.ts";
@@ -13,13 +14,13 @@ export const BLOCK_AT_SCORE = 100;
 export const FIRST_BLOCK_MS = 60_000;
 /** Duration of a block, as a multiple of the previous one. */
 const BLOCK_FACTOR = 4;
-export const LONGEST_BLOCK_MS = 24 * 60 * 60 * 1_000;
-/** Time after its end for which a block counts as the previous one. */
+export const MAX_BLOCK_MS = 24 * 60 * 60 * 1_000;
+/** Time after the end of a block within which the next one is longer. */
 export const MEMORY_MS = 24 * 60 * 60 * 1_000;
 
 /** Upper bound per event, whatever its count. */
 export const MAX_EVENT_POINTS = 1_000;
-/** Upper bound of the block counter; the longest block comes long before. */
+/** Upper bound of the block counter, far above the longest block. */
 const MAX_BLOCKS = 1_000;
 
 /** Per occurrence: guesses score most, outdated clients least. */
@@ -31,17 +32,18 @@ const AUTH_FAILURE_POINTS: Readonly<Record<AuthFailureReason, number>> = {
   not_yet_valid: 5,
   no_expiry: 5,
   no_subject: 5,
-  wrong_audience: 5,
-  wrong_issuer: 5,
   unsupported_algorithm: 5,
   insufficient_scope: 2,
   missing: 1,
   expired: 1,
+  // Their signatures are valid: a misconfigured client, not a guess.
+  wrong_audience: 1,
+  wrong_issuer: 1,
 };
 
 /**
- * The rule of requests rejected by a block. No screening rule, so it scores nothing: a client that checks whether its block
- * has ended would otherwise be blocked again, for longer each time.
+ * The rule of requests rejected by a block. It is no screening rule, so it scores nothing: otherwise a client
+ * that retries would be blocked again, for longer each time.
  */
 export const BLOCKED_RULE = "blocked_client";
 
@@ -66,22 +68,20 @@ export const pointsOf = (event: SecurityEvent): number =>
   event.client === UNKNOWN_CLIENT ? 0 : Math.min(MAX_EVENT_POINTS, occurrencePoints(event) * event.count);
 
 /**
- * Never blocked: this machine, and the address shared by requests of the Workers of all other zones
- * (https://developers.cloudflare.com/fundamentals/reference/http-headers/, "CF-Connecting-IP in Worker subrequests").
+ * Never blocked: loopback, and the shared address of other zones' Workers
+ * (https://developers.cloudflare.com/fundamentals/reference/http-headers/, "CF-Connecting-IP in Worker
+ * subrequests").
  */
 const EXEMPT = ["127.0.0.0/8", "::1", "2a06:98c0:3600::/64"].flatMap((text) => parseNetwork(text) ?? []);
 
-/** Prefix length of the IPv6 network that one client controls, bits. */
-const IPV6_LENGTH = 64;
-
 /**
- * The network to block for a client's abuse: an IPv4 address itself, or the /64 of an IPv6 address. Undefined for
+ * The network to block for a client's abuse: the IPv4 address, or the /64 of an IPv6 address. Undefined for
  * anything but an address, and for exempt ones.
  */
 export const offenderOf = (client: string): Network | undefined => {
   const address = parseAddress(client);
   if (address === undefined) return undefined;
-  const network = address.family === 4 ? networkOf(address) : networkOf(address, IPV6_LENGTH);
+  const network = networkOf(address, address.family === 4 ? 32 : 64);
   return EXEMPT.some((exempt) => overlap(exempt, network)) ? undefined : network;
 };
 
@@ -104,33 +104,27 @@ export interface Judgement {
 
 /** @param number of the block, from 1 */
 const blockMs = (number: number): number =>
-  Math.min(LONGEST_BLOCK_MS, FIRST_BLOCK_MS * BLOCK_FACTOR ** Math.max(0, number - 1));
-
-/** Milliseconds since the last block ended: negative during a block, infinite without one. */
-const sinceBlockMs = ({ blocks, lastBlockedAtMs }: Offender, nowMs: number): number =>
-  lastBlockedAtMs === null ? Number.POSITIVE_INFINITY : nowMs - lastBlockedAtMs - blockMs(blocks);
-
-/** Nothing leaks if the clock was set back. */
-const scoreAt = ({ score, scoredAtMs }: Offender, nowMs: number): number =>
-  Math.max(0, score - (LEAK_PER_SECOND * Math.max(0, nowMs - scoredAtMs)) / 1_000);
+  Math.min(MAX_BLOCK_MS, FIRST_BLOCK_MS * BLOCK_FACTOR ** Math.max(0, number - 1));
 
 /**
- * The offender's state after further points, and whether a block begins.
- *
- * Points during a block are ignored: the events of one attack arrive in several batches, and must not cause several
- * blocks. To lift a block early, delete its offender as well.
+ * The offender's state after further points, and whether a block begins. To lift a block early, delete its
+ * offender as well.
  *
  * @param previous undefined for a first offense
  */
 export const judgeOffenses = (previous: Offender | undefined, points: number, nowMs: number): Judgement => {
   const first: Offender = { score: 0, scoredAtMs: nowMs, blocks: 0, lastBlockedAtMs: null };
   const before = previous ?? first;
-  const sinceMs = sinceBlockMs(before, nowMs);
-  if (sinceMs < 0) return { offender: before, blockForMs: undefined };
-  const { blocks, lastBlockedAtMs } = sinceMs > MEMORY_MS ? first : before;
-  const score = scoreAt(before, nowMs) + Math.max(0, points);
+  const blockedAtMs = before.lastBlockedAtMs ?? Number.NEGATIVE_INFINITY;
+  const sinceBlockMs = nowMs - blockedAtMs - blockMs(before.blocks);
+  // The events of one attack arrive in several batches, but must not cause several blocks.
+  if (sinceBlockMs < 0) return { offender: before, blockForMs: undefined };
+  const { blocks, lastBlockedAtMs } = sinceBlockMs > MEMORY_MS ? first : before;
+  // If the clock was set back, no points leak.
+  const leaked = (LEAK_PER_SECOND * Math.max(0, nowMs - before.scoredAtMs)) / 1_000;
+  const score = Math.max(0, before.score - leaked) + Math.max(0, points);
   if (score < BLOCK_AT_SCORE)
     return { offender: { score, scoredAtMs: nowMs, blocks, lastBlockedAtMs }, blockForMs: undefined };
-  const next = { score: 0, scoredAtMs: nowMs, blocks: Math.min(MAX_BLOCKS, blocks + 1) };
-  return { offender: { ...next, lastBlockedAtMs: nowMs }, blockForMs: blockMs(blocks + 1) };
+  const offender = { ...first, blocks: Math.min(MAX_BLOCKS, blocks + 1), lastBlockedAtMs: nowMs };
+  return { offender, blockForMs: blockMs(blocks + 1) };
 };

@@ -1,7 +1,7 @@
 /**
- * Aggregates equal security events within a time window. The first occurrence is due immediately. Later ones are summed,
- * and the sum is due when the window's total reaches 10, 100, 1,000, … or when the window ends: n occurrences become at
- * most log10(n) + 2 events. Events that exceed the buffer are dropped and counted.
+ * Aggregates equal security events within a time window. The first occurrence is due immediately. Later ones
+ * are summed, and the sum is due when the window's total reaches 10, 100, 1,000, … or when the window ends: n
+ * occurrences become at most log10(n) + 2 events. Events that exceed the buffer are dropped and counted.
  */
 import {
   aggregationKey,
@@ -29,20 +29,20 @@ export const encodeBatch = ({ events, dropped }: Batch): string => JSON.stringif
 export interface AggregatorOptions {
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** A UUID. */
-  readonly newId: () => string;
+  /** A UUID for the event of `count` occurrences. */
+  readonly newId: (first: Occurrence, count: number) => string;
   /** @default 10,000 */
   readonly windowMs?: number;
-  /** Open windows; one more closes the oldest early. @default 1,000 */
+  /** Open windows; another one closes the oldest early. @default 1,000 */
   readonly maxWindows?: number;
-  /** Buffered events; one more drops the oldest. @default 1,000 */
+  /** Buffered events; another one drops the oldest. @default 1,000 */
   readonly maxWaiting?: number;
   /** Counts dropped occurrences. @default the next batch reports them */
   readonly onDropped?: (type: EventType, count: number) => void;
 }
 
 const MAX_BATCHES_IN_FLIGHT = 4;
-/** A batch without a result is taken again after this time: the request that sent it may have been cancelled. */
+/** Unsettled batches are taken again after this time: the sending request may have been canceled. */
 const SETTLE_TIMEOUT_MS = 60_000;
 /** Sums are due at powers of this. */
 const STEP = 10;
@@ -77,12 +77,8 @@ export const createAggregator = (options: AggregatorOptions) => {
   };
 
   const drop = (type: EventType, count: number): void => {
-    if (onDropped !== undefined) {
-      onDropped(type, count);
-      return;
-    }
-    dropped ??= {};
-    dropped[type] = (dropped[type] ?? 0) + count;
+    if (onDropped !== undefined) onDropped(type, count);
+    else dropped = { ...dropped, [type]: (dropped?.[type] ?? 0) + count };
   };
 
   const dropSurplus = (): void => {
@@ -97,7 +93,7 @@ export const createAggregator = (options: AggregatorOptions) => {
     const { first, lastAtMs, count } = window.sum;
     window.sum = undefined;
     sums -= 1;
-    waiting.push({ ...first, id: newId(), lastAtMs, count });
+    waiting.push({ ...first, id: newId(first, count), lastAtMs, count });
     dropSurplus();
   };
 
@@ -153,8 +149,8 @@ export const createAggregator = (options: AggregatorOptions) => {
       makeDue(window);
     },
     /**
-     * The earliest time at which something may be due, epoch milliseconds: never too late, sometimes a little early.
-     * Undefined if nothing is buffered.
+     * The earliest time at which something may be due, epoch milliseconds: never too late, sometimes a little
+     * early. Undefined if nothing is buffered.
      */
     nextDueAtMs: (): number | undefined => {
       if (waiting.length > 0 || dropped !== undefined) return nowMs();
@@ -164,8 +160,8 @@ export const createAggregator = (options: AggregatorOptions) => {
       return takenAtMs === undefined ? undefined : takenAtMs + SETTLE_TIMEOUT_MS;
     },
     /**
-     * A batch of due events, which is in flight until it is settled. Undefined if nothing is due or too many batches are
-     * in flight.
+     * A batch of due events, which is in flight until it is settled. Undefined if nothing is due or too many
+     * batches are in flight.
      */
     take: (maxEvents: number): Batch | undefined => {
       const atMs = nowMs();
@@ -178,7 +174,7 @@ export const createAggregator = (options: AggregatorOptions) => {
       inFlight.set(batch, atMs);
       return batch;
     },
-    /** Ends the batch's flight; a batch that has not arrived is taken again. Repeated calls have no effect. */
+    /** Ends the batch's flight; one that has not arrived is taken again. Repeated calls have no effect. */
     settle: (batch: Batch, hasArrived: boolean): void => {
       if (inFlight.delete(batch) && !hasArrived) restore(batch);
     },

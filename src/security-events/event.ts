@@ -1,7 +1,9 @@
 /**
- * Security events: what the guards reject, and access to sensitive data. An event contains no token, body or query, and
- * all its text is printable and bounded.
+ * Security events: rejections by the guards, and access to sensitive data. An event contains no token, body
+ * or query, and all its text is printable and bounded.
  */
+import { UNPRINTABLE } from "../lib/unicode.ts";
+
 export const EVENT_TYPES = [
   "auth_failure",
   "rate_limit_exceeded",
@@ -76,13 +78,10 @@ export type SecurityEvent = Occurrence & {
 /** Occurrences by type. */
 export type Counts = Readonly<Partial<Record<EventType, number>>>;
 
-/** Control characters, lone surrogates, and characters that have no width or change the direction of text. */
-const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
-
 /** This API's keys, JWTs, and credentials after the name of their scheme. */
 const SECRETS = /\b(?:bwk_[\w-]{8,}|eyJ[\w-]{8,}(?:\.[\w-]*){0,2}|(?:bearer|basic|splunk) +[\w.~+/=-]{8,})/gi;
 
-/** Only this multiple of the maximum length is searched: a client may send text of any length. */
+/** Only this multiple of the maximum length is searched, because clients may send text of any length. */
 const SEARCHED_FACTOR = 4;
 
 /**
@@ -107,22 +106,22 @@ const MAX_LIMITS = 8;
 const sanitizePath = (path: string): string => sanitize(path.split(/[?#]/, 1)[0] ?? "", MAX_TEXT);
 
 const sanitizeDetails = (occurrence: Occurrence): EventDetails => {
-  switch (occurrence.type) {
-    case "auth_failure": {
-      const { type, user, reason } = occurrence;
-      return { type, user: sanitize(user, MAX_TEXT), reason };
-    }
+  const { type } = occurrence;
+  switch (type) {
+    case "auth_failure":
+      return { type, user: sanitize(occurrence.user, MAX_TEXT), reason: occurrence.reason };
     case "rate_limit_exceeded": {
-      const { type, endpoint, limits } = occurrence;
-      const names = limits.slice(0, MAX_LIMITS).map((limit) => sanitize(limit, MAX_ID));
-      return { type, endpoint: sanitizePath(endpoint), limits: names };
+      const limits = occurrence.limits.slice(0, MAX_LIMITS).map((limit) => sanitize(limit, MAX_ID));
+      return { type, endpoint: sanitizePath(occurrence.endpoint), limits };
     }
-    case "suspicious_activity": {
-      const { type, rule, details } = occurrence;
-      return { type, rule: sanitize(rule, MAX_ID), details: sanitize(details, MAX_TEXT) };
-    }
+    case "suspicious_activity":
+      return {
+        type,
+        rule: sanitize(occurrence.rule, MAX_ID),
+        details: sanitize(occurrence.details, MAX_TEXT),
+      };
     case "data_access": {
-      const { type, user, resource, action } = occurrence;
+      const { user, resource, action } = occurrence;
       return { type, user: sanitize(user, MAX_TEXT), resource: sanitizePath(resource), action };
     }
   }
@@ -138,23 +137,8 @@ export const sanitizeOccurrence = (occurrence: Occurrence): Occurrence => ({
   ...sanitizeDetails(occurrence),
 });
 
-const detailsKey = (occurrence: Occurrence): string => {
-  switch (occurrence.type) {
-    case "auth_failure":
-      return `${occurrence.reason}\n${occurrence.user}`;
-    case "rate_limit_exceeded":
-      return `${occurrence.endpoint}\n${occurrence.limits.join("\t")}`;
-    case "suspicious_activity":
-      return occurrence.rule;
-    case "data_access":
-      return `${occurrence.action}\n${occurrence.user}\n${occurrence.resource}`;
-  }
+/** Occurrences with the same key are aggregated into one event. @param occurrence sanitized */
+export const aggregationKey = (occurrence: Occurrence): string => {
+  const { atMs: _, requestId: __, traceId: ___, ...fields } = occurrence;
+  return JSON.stringify(fields.type === "suspicious_activity" ? { ...fields, details: undefined } : fields);
 };
-
-/**
- * Occurrences with the same key are aggregated into one event.
- *
- * @param occurrence sanitized, so that no text contains a line break
- */
-export const aggregationKey = (occurrence: Occurrence): string =>
-  `${occurrence.type}\n${occurrence.client}\n${occurrence.route ?? ""}\n${detailsKey(occurrence)}`;

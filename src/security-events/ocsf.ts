@@ -1,14 +1,11 @@
-/**
- * Maps security events to the Open Cybersecurity Schema Framework (schema.ocsf.io), so that a SIEM needs no mapping of its
- * own. Times are epoch milliseconds, as in OCSF's `timestamp_t`.
- */
+/** Maps security events to the Open Cybersecurity Schema Framework (schema.ocsf.io). */
 import { UNKNOWN_CLIENT } from "../middleware/context/client.ts";
 import type { EventType, SecurityEvent } from "./event.ts";
 
 const VERSION = "1.4.0";
 const product = { name: "Breakwater", vendor_name: "Breakwater" };
 
-/** A class's uid is its category's uid in thousands, plus its number there. */
+/** The thousands of a class's uid are its category's uid. */
 const ocsfClass = (class_uid: number, class_name: string, category_name: string) => ({
   class_uid,
   class_name,
@@ -23,13 +20,9 @@ const CLASSES: Readonly<Record<EventType, ReturnType<typeof ocsfClass>>> = {
   data_access: ocsfClass(6003, "API Activity", "Application Activity"),
 };
 
-const INFORMATIONAL = { severity_id: 1, severity: "Informational" };
-const LOW = { severity_id: 2, severity: "Low" };
-const MEDIUM = { severity_id: 3, severity: "Medium" };
-const SUCCESS = { status_id: 1, status: "Success" };
-const FAILURE = { status_id: 2, status: "Failure" };
 /** From the profile `security_control`. */
 const BLOCKED = { action_id: 2, action: "Denied", disposition_id: 2, disposition: "Blocked" };
+const REJECTED = { severity_id: 2, severity: "Low", status_id: 2, status: "Failure", ...BLOCKED };
 
 /** HTTP Activity's `activity_id` is the method's position, from 1. */
 const METHODS = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE", "PATCH"];
@@ -47,9 +40,7 @@ const classFields = (event: SecurityEvent): ClassFields => {
       return {
         activity_id: 1,
         activity_name: "Logon",
-        ...LOW,
-        ...FAILURE,
-        ...BLOCKED,
+        ...REJECTED,
         status_detail: event.reason,
         user: { uid: event.user },
         service: { name: product.name },
@@ -60,9 +51,7 @@ const classFields = (event: SecurityEvent): ClassFields => {
       const [method = "", path = ""] = event.endpoint.split(" ");
       return {
         activity_id: METHODS.indexOf(method) + 1 || OTHER,
-        ...LOW,
-        ...FAILURE,
-        ...BLOCKED,
+        ...REJECTED,
         status_code: "429",
         status_detail: `limits: ${event.limits.join(", ")}`,
         src_endpoint,
@@ -74,7 +63,8 @@ const classFields = (event: SecurityEvent): ClassFields => {
       return {
         activity_id: 1,
         activity_name: "Create",
-        ...MEDIUM,
+        severity_id: 3,
+        severity: "Medium",
         ...BLOCKED,
         status_id: 1,
         status: "New",
@@ -90,11 +80,12 @@ const classFields = (event: SecurityEvent): ClassFields => {
       };
     case "data_access":
       return {
-        ...(event.action === "read"
-          ? { activity_id: 2, activity_name: "Read" }
-          : { activity_id: 3, activity_name: "Update" }),
-        ...INFORMATIONAL,
-        ...SUCCESS,
+        activity_id: event.action === "read" ? 2 : 3,
+        activity_name: event.action === "read" ? "Read" : "Update",
+        severity_id: 1,
+        severity: "Informational",
+        status_id: 1,
+        status: "Success",
         actor: { user: { uid: event.user } },
         api: { operation: event.route ?? "", request: { uid: event.requestId } },
         resources: [{ name: event.resource }],

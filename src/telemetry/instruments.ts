@@ -1,18 +1,16 @@
-/** The instruments that both tiers have, each declared once. Every label has a closed set of values. */
+/** The instruments of both tiers, each declared once. Every label has a closed set of values. */
 import type { Attributes, Meter } from "@opentelemetry/api";
+import type { DeprecatedCall } from "../middleware/deprecation/index.ts";
 import type { LimitEvent } from "../middleware/rate-limit/index.ts";
 import type { CacheOutcome } from "../middleware/response-cache/respond.ts";
 import { BREAKER_STATES, type BreakerState } from "../resilience/circuit-breaker/circuit-breaker.ts";
 
-/**
- * Bounds of the buckets of `http.server.request.duration` and `http.client.request.duration`, seconds, as OpenTelemetry's
- * semantic conventions for HTTP metrics recommend them.
- */
+/** Bucket bounds of HTTP durations, seconds (OpenTelemetry, "Semantic conventions for HTTP metrics"). */
 export const HTTP_DURATION_BOUNDS_S = [
   0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10,
 ];
 
-/** @param path the route's; empty if no route matched @param durationMs from the request's head to the response's */
+/** @param path the route's, or empty @param durationMs from the request's head to the response's */
 export type ObserveRequest = (
   route: { readonly method: string; readonly path: string },
   status: number,
@@ -43,38 +41,50 @@ export const createCacheMetrics = (meter: Meter): ObserveCache => {
   return ({ path }, outcome) => requests.add(1, { "http.route": path, outcome });
 };
 
-export const createLimitMetrics = (meter: Meter): ((event: LimitEvent) => void) => {
+/** The events of guards. */
+export const createGuardMetrics = (meter: Meter): ((event: LimitEvent | DeprecatedCall) => void) => {
   const decisions = meter.createCounter("rate_limit.decisions", {
     description: "Rate limit decisions, by policy, outcome and mode",
   });
-  return ({ result: { limit, outcome, mode } }) => decisions.add(1, { policy: limit.name, outcome, mode });
+  const deprecatedCalls = meter.createCounter("deprecated_requests", {
+    description: "Requests for deprecated routes, by principal; empty for an anonymous client",
+  });
+  return (event) => {
+    if (event.type === "limit") {
+      const { limit, outcome, mode } = event.result;
+      decisions.add(1, { policy: limit.name, outcome, mode });
+    } else {
+      const { method, path, principal = "" } = event;
+      deprecatedCalls.add(1, { "http.request.method": method, "http.route": path, principal });
+    }
+  };
 };
 
-/** `upstream`: which one it is, where a dependency has several. */
-export type BreakerLabels = {
-  readonly dependency: "database" | "origin" | "redis";
+/** `upstream`: one of several instances of a dependency. */
+type BreakerLabels = {
+  readonly dependency: "database" | "http" | "origin" | "redis";
   readonly upstream?: string;
 };
 
 interface WatchedBreaker {
   readonly state: BreakerState;
-  /** How many calls it has rejected. @default they are not counted */
+  /** Number of rejected calls. @default not counted */
   readonly rejections?: number;
 }
 
 export interface BreakerMetrics {
-  /** @returns to be called with each state that the breaker changes to */
+  /** @returns a function to call with each new state of the breaker */
   watch(labels: BreakerLabels, breaker: WatchedBreaker): (to: BreakerState) => void;
 }
 
 export const createBreakerMetrics = (meter: Meter): BreakerMetrics => {
   const watched: { readonly labels: BreakerLabels; readonly breaker: WatchedBreaker }[] = [];
   const changes = meter.createCounter("circuit_breaker.state_changes", {
-    description: "Changes of a circuit breaker's state, by the new one",
+    description: "Changes of a circuit breaker's state, by new state",
   });
   meter
     .createObservableGauge("circuit_breaker.state", {
-      description: "1 for the state that a circuit breaker is in; of several processes, how many are",
+      description: "1 for the current state of a circuit breaker; summed over processes",
     })
     .addCallback((result) => {
       for (const { labels, breaker } of watched)
@@ -83,7 +93,7 @@ export const createBreakerMetrics = (meter: Meter): BreakerMetrics => {
     });
   meter
     .createObservableCounter("circuit_breaker.rejections", {
-      description: "Calls that a circuit breaker has rejected",
+      description: "Calls rejected by a circuit breaker",
     })
     .addCallback((result) => {
       for (const { labels, breaker } of watched)
@@ -92,34 +102,34 @@ export const createBreakerMetrics = (meter: Meter): BreakerMetrics => {
   return {
     watch: (labels, breaker) => {
       watched.push({ labels, breaker });
-      // From the start, so that a rate of them is never missing.
+      // Series exist from the start, so that their first increments count in rates.
       for (const state of BREAKER_STATES) changes.add(0, { ...labels, state });
       return (state) => changes.add(1, { ...labels, state });
     },
   };
 };
 
-/** `queue_full`: too much waited. `export_failed`: the receiver did not accept it in time. */
+/** `export_failed`: the collector did not accept the data in time. */
 const DROP_REASONS = ["queue_full", "export_failed"] as const;
-export type DropReason = (typeof DROP_REASONS)[number];
+type DropReason = (typeof DROP_REASONS)[number];
 
 export interface TelemetryCounts<Exported extends string, Dropped extends string> {
   exported(signal: Exported, count: number): void;
   dropped(signal: Dropped, reason: DropReason, count: number): void;
 }
 
-/** What has become of telemetry itself: what is lost is counted. */
+/** Counts exported and lost telemetry. */
 export const createTelemetryCounts = <Exported extends string, Dropped extends string>(
   meter: Meter,
   signals: { readonly exported: readonly Exported[]; readonly dropped: readonly Dropped[] },
 ): TelemetryCounts<Exported, Dropped> => {
   const exported = meter.createCounter("telemetry.exported", {
-    description: "Spans, and sets of metrics, that the collector has accepted",
+    description: "Spans and sets of metrics accepted by the collector",
   });
   const dropped = meter.createCounter("telemetry.dropped", {
     description: "Dropped spans, sets of metrics and log lines, by reason",
   });
-  // From the start, so that a rate of them is never missing.
+  // Series exist from the start, so that their first increments count in rates.
   for (const signal of signals.exported) exported.add(0, { signal });
   for (const signal of signals.dropped) for (const reason of DROP_REASONS) dropped.add(0, { signal, reason });
   return {

@@ -1,8 +1,8 @@
-/** A meter provider of OpenTelemetry's SDK that is read on demand: by Prometheus at the origin, by the exporter at the edge. */
+/** A meter provider that is read on demand: by Prometheus at the origin, by the exporter at the edge. */
 import type { Meter } from "@opentelemetry/api";
 import { MeterProvider, type MetricData, MetricReader } from "@opentelemetry/sdk-metrics";
 
-/** What one process or isolate has counted since it began. */
+/** Cumulative metrics of one process or isolate. */
 export type CollectedMetrics = readonly MetricData[];
 
 export interface Metrics {

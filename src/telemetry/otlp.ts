@@ -1,10 +1,6 @@
-/** Attributes and times as OTLP's JSON (opentelemetry-proto, "JSON Protobuf Encoding"): 64-bit integers are text. */
-
+/** Attributes and times in OTLP's JSON (opentelemetry-proto, "JSON Protobuf Encoding"). */
 type Scalar = string | number | boolean;
 type AttributeValue = Scalar | readonly string[];
-
-/** By name: `service.name`, `service.version`, `service.instance.id`. */
-export type ResourceAttributes = Readonly<Record<string, AttributeValue | null | undefined>>;
 
 /** A longer text is cut (OpenTelemetry specification, "Attribute Limits"). */
 const MAX_VALUE_LENGTH = 2_048;
@@ -12,7 +8,7 @@ const MAX_VALUE_LENGTH = 2_048;
 const scalarValue = (value: Scalar) => {
   switch (typeof value) {
     case "string":
-      // A lone surrogate is not UTF-8: a receiver would refuse the whole request for it.
+      // A receiver would reject the whole request for a lone surrogate, which is no UTF-8.
       return { stringValue: value.slice(0, MAX_VALUE_LENGTH).toWellFormed() };
     case "boolean":
       return { boolValue: value };
@@ -25,8 +21,8 @@ const scalarValue = (value: Scalar) => {
 const anyValue = (value: AttributeValue) =>
   typeof value === "object" ? { arrayValue: { values: value.map(scalarValue) } } : scalarValue(value);
 
-/** Without those that have no value. */
-export const attributes = (values: ResourceAttributes) =>
+/** Attributes without a value are omitted. */
+export const attributes = (values: Readonly<Record<string, AttributeValue | null | undefined>>) =>
   Object.entries(values).flatMap(([key, value]) =>
     value === null || value === undefined ? [] : [{ key: key.toWellFormed(), value: anyValue(value) }],
   );
@@ -35,7 +31,7 @@ export const attributes = (values: ResourceAttributes) =>
  * To the microsecond.
  *
  * @param ms epoch milliseconds
- * @returns "0", which to OTLP is an unknown time, if the time is not of the epoch
+ * @returns "0", OTLP's unknown time, for a time before the epoch or too large
  */
 export const nanoseconds = (ms: number): string => {
   const microseconds = Math.round(ms * 1_000);

@@ -37,7 +37,7 @@ const addLine = async (file: string, anchor: string, line: string): Promise<void
   await writeFile(path, lines.toSpliced(at + 1, 0, line).join("\n"));
 };
 
-/** The project as it is, with a guard that blocks countries. */
+/** The project with an additional guard that blocks countries. */
 beforeAll(async () => {
   project = await mkdtemp(join(tmpdir(), "breakwater-geo-block-"));
   for (const name of ["package.json", "tsconfig.json", "src"])
@@ -53,7 +53,7 @@ beforeAll(async () => {
   await addLine(
     "src/middleware/config.ts",
     "GUARD_VARIABLES = {",
-    '  BLOCKED_COUNTRIES: optional(listVariable((part) => (/^[A-Z]{2}$/.test(part) ? part : undefined), "codes such as NZ")),',
+    '  BLOCKED_COUNTRIES: v.optional(v.list("codes such as NZ", (part) => (/^[A-Z]{2}$/.test(part) ? part : undefined))),',
   );
 }, 30_000);
 afterAll(() => rm(project, { recursive: true, force: true }));

@@ -1,6 +1,6 @@
 /**
  * A Worker's module scope may do no I/O, start no timer and draw no random number. Every shared module loads there, and
- * objects that live as long as the isolate can be made there.
+ * objects that live as long as the isolate can be created there.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -19,7 +19,7 @@ const files = ["lib", "middleware", "resilience", "security-events", "telemetry"
   .sort();
 
 /** Constructed from a file's module, `it`, at a Worker's module scope. */
-const made: Readonly<Record<string, string>> = {
+const created: Readonly<Record<string, string>> = {
   "middleware/response-cache/invalidations.ts": "it.createInvalidations()",
   "middleware/signature/verify.ts": "it.createNonceMemory(1_000)",
   "resilience/circuit-breaker/circuit-breaker.ts":
@@ -39,18 +39,18 @@ const bundle = async (source: string): Promise<string> => {
   return outputFiles[0]?.text ?? "";
 };
 
-/** What a worker answers of which this is the only module. @throws what the runtime says where it does not start */
+/** The response of a Worker with this module. @throws Error with the runtime's output if it does not start */
 const answerOf = async (source: string): Promise<unknown> => {
-  const said: string[] = [];
-  const hear = (stream: Readable): void => void stream.on("data", (text) => void said.push(String(text)));
+  const output: string[] = [];
+  const read = (stream: Readable): void => void stream.on("data", (text) => void output.push(String(text)));
   const miniflare = new Miniflare({
     modules: true,
     script: await bundle(source),
     compatibilityDate: "2026-07-22",
     log: new Log(LogLevel.NONE),
     handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
-      hear(stdout);
-      hear(stderr);
+      read(stdout);
+      read(stderr);
     },
     cf: false,
   });
@@ -58,23 +58,23 @@ const answerOf = async (source: string): Promise<unknown> => {
     const response = await miniflare.dispatchFetch("http://worker/");
     return await response.json();
   } catch (error) {
-    throw new Error(said.join(""), { cause: error });
+    throw new Error(output.join(""), { cause: error });
   } finally {
     await miniflare.dispose().catch(() => undefined);
   }
 };
 
-test("every shared module loads at a Worker's module scope, and what it holds for long can be made there", async () => {
-  const constructions = files.filter((file) => file in made);
-  expect(constructions).toEqual(Object.keys(made).sort());
+test("every shared module loads at a Worker's module scope, and its long-lived objects can be created there", async () => {
+  const constructions = files.filter((file) => file in created);
+  expect(constructions).toEqual(Object.keys(created).sort());
   const source = [
     ...files.map((file, index) => `import * as module${index} from "./${file}";`),
     `const modules = { ${files.map((file, index) => `"${file}": module${index}`).join(", ")} };`,
-    `const made = [${constructions.map((file) => `((it) => ${made[file]})(modules["${file}"])`).join(", ")}];`,
+    `const created = [${constructions.map((file) => `((it) => ${created[file]})(modules["${file}"])`).join(", ")}];`,
     "const loaded = Object.keys(modules);",
-    "export default { fetch: () => Response.json({ loaded, made: made.map((each) => typeof each) }) };",
+    "export default { fetch: () => Response.json({ loaded, created: created.map((each) => typeof each) }) };",
   ].join("\n");
-  expect(await answerOf(source)).toEqual({ loaded: files, made: constructions.map(() => "object") });
+  expect(await answerOf(source)).toEqual({ loaded: files, created: constructions.map(() => "object") });
 });
 
 test.each([
@@ -82,7 +82,7 @@ test.each([
   ["aborts after a time", "AbortSignal.timeout(1_000);"],
   ["draws a random number", "crypto.randomUUID();"],
   ["does I/O", 'await fetch("http://127.0.0.1:9/");'],
-])("a module that %s would not load there", async (_, statement) => {
+])("a module that %s does not load there", async (_, statement) => {
   const source = `${statement}\nexport default { fetch: () => Response.json("started") };`;
   await expect(answerOf(source)).rejects.toThrow("Disallowed operation called within global scope");
 });

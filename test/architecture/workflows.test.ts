@@ -1,4 +1,4 @@
-/** What runs on GitHub is what was read: actions by commit, no more rights than needed. */
+/** GitHub's workflows: pinned actions and minimal permissions. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -24,28 +24,28 @@ describe.each(readdirSync(folder))("%s", (name) => {
   const text = readFileSync(join(folder, name), "utf8");
   const { permissions, jobs } = workflow.parse(parse(text));
 
-  test("pins every action by its commit, and says which version that is", () => {
+  test("pins every action by commit, with its version in a comment", () => {
     const uses = text.split("\n").filter((line) => /\buses:/.test(line));
     expect(uses.length).toBeGreaterThan(0);
     expect(uses.filter((line) => !/uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(line))).toEqual([]);
   });
 
-  test("reads only, but for jobs that say what they write", () => {
+  test("has read permissions only, except for jobs that declare others", () => {
     expect(permissions).toEqual({ contents: "read" });
     for (const [job, { permissions: own, steps }] of Object.entries(jobs)) {
-      // A job that may write runs no code of the packages.
+      // A job with write permissions runs no code of packages.
       const runsPackages = steps.some(({ run = "" }) => /\bnp[mx]\b/.test(run));
       expect([job, own !== undefined && runsPackages]).toEqual([job, false]);
     }
   });
 
-  test("puts nothing that a stranger writes into a shell", () => {
+  test("interpolates nothing into shell scripts", () => {
     const scripts = Object.values(jobs).flatMap(({ steps }) => steps.flatMap(({ run }) => run ?? []));
     expect(scripts.filter((run) => run.includes("${{"))).toEqual([]);
   });
 });
 
-test("a release is for both platforms, scanned, with SBOM, provenance and signature, on the Dockerfile's bases", () => {
+test("a release has both platforms, a scan, SBOM, provenance and signature, and the Dockerfile's base images", () => {
   const text = readFileSync(join(folder, "release.yml"), "utf8");
   for (const part of [
     "linux/amd64,linux/arm64",

@@ -1,20 +1,24 @@
-/** `npm run bench NAME [-- --quick --json]`. With `--json`, standard output is one JSON object and nothing else. */
+/** `npm run bench NAME [-- --quick --json --check --profile CELL]`. With `--json`, standard output is one JSON object and nothing else. */
 import { parseArgs } from "node:util";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
 import { benchEdge } from "./edge/bench.ts";
+import { benchGuards } from "./guards/bench.ts";
 import { benchLimiter } from "./limiter/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import { benchOverload } from "./overload/bench.ts";
 import { benchPool } from "./pool/bench.ts";
+import { bestOf, losses, readAccepted } from "./support/accepted.ts";
 import type { Bench } from "./support/bench.ts";
+import type { Figures } from "./support/comparison.ts";
 import { benchTelemetry } from "./telemetry/bench.ts";
 
 const benches: Readonly<Record<string, Bench>> = {
   breaker: benchBreaker,
   cache: benchCache,
   edge: benchEdge,
+  guards: benchGuards,
   limiter: benchLimiter,
   origin: benchOrigin,
   overload: benchOverload,
@@ -22,52 +26,91 @@ const benches: Readonly<Record<string, Bench>> = {
   telemetry: benchTelemetry,
 };
 
-const USAGE = `npm run bench NAME [-- --quick --json], where NAME is one of: ${Object.keys(benches).join(", ")}`;
+const USAGE = `npm run bench NAME [-- --quick --json --check --profile CELL], where NAME is one of: ${Object.keys(benches).join(", ")}
+--check fails if three runs stay below the accepted figures (test/bench/figures.json)
+--profile is for edge and origin`;
 
-const tell = (line: string): void => void process.stderr.write(`${line}\n`);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
 
 const readArguments = () => {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { quick: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+      options: {
+        quick: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
+        profile: { type: "string" },
+      },
     });
     const [name = "", ...others] = positionals;
     const bench = Object.hasOwn(benches, name) && others.length === 0 ? benches[name] : undefined;
-    return bench && { bench, isQuick: values.quick, isJson: values.json };
+    const { quick, json, check, profile } = values;
+    return bench && { name, bench, isQuick: quick, isJson: json, isCheck: check, profiled: profile };
   } catch (error) {
-    tell(error instanceof Error ? error.message : String(error));
+    log(error instanceof Error ? error.message : String(error));
     return undefined;
+  }
+};
+
+/** Of a check: its best figures count, because other work on the machine only takes away from them. */
+const MAX_RUNS = 3;
+
+type Chosen = NonNullable<ReturnType<typeof readArguments>>;
+
+const runOnce = async (
+  { bench, isQuick, isJson, profiled }: Chosen,
+  signal: AbortSignal,
+): Promise<Figures> => {
+  const stops = new CleanupStack();
+  try {
+    const { figures, report } = await bench({ isQuick, profiled, signal, stops, onProgress: log });
+    process.stdout.write(isJson ? `${JSON.stringify(figures)}\n` : `${report}\n`);
+    if (isJson) log(report);
+    return figures;
+  } finally {
+    await stops.runAll();
+  }
+};
+
+/** A run that fails has no figures; the next one may have. @throws the error of an interrupted run */
+const failedRun = (error: unknown, signal: AbortSignal): Figures => {
+  if (signal.aborted) throw error;
+  log(`✗ ${error instanceof Error ? error.message : String(error)}`);
+  return {};
+};
+
+/** @returns the exit code */
+const check = async (chosen: Chosen, signal: AbortSignal): Promise<number> => {
+  const accepted = await readAccepted(chosen.name);
+  const runs: Figures[] = [];
+  for (;;) {
+    runs.push(await runOnce(chosen, signal).catch((error: unknown) => failedRun(error, signal)));
+    const lost = losses(bestOf(runs, accepted), accepted);
+    for (const line of lost) log(`✗ ${line}`);
+    if (lost.length === 0) return 0;
+    if (runs.length === MAX_RUNS) return 1;
   }
 };
 
 const run = async (): Promise<number> => {
   const chosen = readArguments();
   if (chosen === undefined) {
-    tell(USAGE);
+    log(USAGE);
     return 1;
   }
   const interruption = new AbortController();
-  // Once only: a second Ctrl-C ends this process at once, and its children with it.
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interruption.abort());
-  const stops = new CleanupStack();
+  const { signal } = interruption;
+  // Only once: a second Ctrl-C ends this process and its children immediately.
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => interruption.abort());
   try {
-    const { isQuick, isJson } = chosen;
-    const { figures, report } = await chosen.bench({
-      isQuick,
-      signal: interruption.signal,
-      stops,
-      onProgress: tell,
-    });
-    process.stdout.write(isJson ? `${JSON.stringify(figures)}\n` : `${report}\n`);
-    if (isJson) tell(report);
+    if (chosen.isCheck) return await check(chosen, signal);
+    await runOnce(chosen, signal);
     return 0;
   } catch (error) {
-    if (interruption.signal.aborted) return 130;
-    tell(`✗ ${error instanceof Error ? error.message : String(error)}`);
+    if (signal.aborted) return 130;
+    log(`✗ ${error instanceof Error ? error.message : String(error)}`);
     return 1;
-  } finally {
-    await stops.runAll();
   }
 };
 

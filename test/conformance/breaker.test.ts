@@ -3,9 +3,8 @@ import { expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/db/errors.ts";
-import { createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { type Door, startDoor } from "../support/door.ts";
-import { startBlackHole } from "./support/black-hole.ts";
+import { type Breaker, createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
+import { startDoor } from "../support/door.ts";
 import { neonUrl, overTcp, overWebSocket } from "./support/database-drivers.ts";
 import {
   type ConnectOptions,
@@ -13,15 +12,31 @@ import {
   takeConnection,
   uniqueMark,
 } from "./support/database-fixture.ts";
-import { failureOf, until } from "./support/poll.ts";
-import { recordingBreaker, type Settled } from "./support/recording-breaker.ts";
-import { reading, writing } from "./support/scope.ts";
-import { kinds } from "./support/ways.ts";
+import { kinds, reading, writing } from "./support/requests.ts";
+import { failureOf, startBlackHole } from "./support/waiting.ts";
 
 const eachKind = test.each(Object.entries(kinds));
 
-const allSettled = (settlements: readonly Settled[]): Promise<readonly Settled[]> =>
-  until("every permit is settled", () => !settlements.includes("pending") && settlements);
+type Settled = "ok" | "fail" | "ignore" | "pending";
+
+/** A breaker that permits everything, and the first settlement of each permit in the order of acquisition. */
+const recordingBreaker = (): { readonly breaker: Breaker; readonly settlements: Settled[] } => {
+  const settlements: Settled[] = [];
+  const breaker: Breaker = {
+    state: "closed",
+    tryAcquire: () => {
+      const index = settlements.push("pending") - 1;
+      const settle = (as: Settled) => (): void => {
+        if (settlements[index] === "pending") settlements[index] = as;
+      };
+      return { granted: true, ok: settle("ok"), fail: settle("fail"), ignore: settle("ignore") };
+    },
+    run: () => Promise.reject(new Error("statements acquire permits")),
+    probeNow: () => undefined,
+    rejections: 0,
+  };
+  return { breaker, settlements };
+};
 
 describeDatabases(
   (fixture, driver) => {
@@ -30,17 +45,6 @@ describeDatabases(
       const { breaker, settlements } = recordingBreaker();
       const pool = fixture().connect({ maxConnections: 2, breaker, ...options });
       return { pool, settlements };
-    };
-
-    /** The same behind a TCP proxy that can stop answering. */
-    const behindDoor = async (options: ConnectOptions = {}) => {
-      const stops = new CleanupStack();
-      onTestFinished(() => stops.runAll());
-      const url = new URL(fixture().databaseUrl);
-      const door: Door = await startDoor(url.href);
-      stops.add(() => door.stop());
-      url.host = `127.0.0.1:${door.port}`;
-      return { door, ...recording({ ...(await driver.route(url.href, stops)), ...options }) };
     };
 
     /** Options that lead to a port of this machine. */
@@ -62,7 +66,7 @@ describeDatabases(
         await expect(kind.run(pool, kind.scope(), "SELECT 1/0")).rejects.toThrow("division by zero");
         await expect(kind.run(pool, kind.scope(), "SELEC")).rejects.toThrow("syntax error");
         await expect(kind.run(pool, kind.scope(200), "SELECT pg_sleep(10)")).rejects.toThrow(DeadlineError);
-        expect(await allSettled(settlements)).toEqual(["ok", "ok", "ok"]);
+        await expect.poll(() => settlements).toEqual(["ok", "ok", "ok"]);
       },
     );
 
@@ -128,26 +132,30 @@ describeDatabases(
     eachKind("%s counts as a failure if no connection can be opened", async (_, { scope, run }) => {
       const { pool, settlements } = recording(toPort(await freePort()));
       await failureOf(run(pool, scope(), "SELECT 1"));
-      expect(await allSettled(settlements)).toEqual(["fail"]);
+      await expect.poll(() => settlements).toEqual(["fail"]);
     });
 
     eachKind("%s counts as a failure if opening fails after the caller has left", async (_, kind) => {
       const { pool, settlements } = recording({ connectTimeoutMs: 400, ...toPort(await startBlackHole()) });
-      const { error } = await failureOf(kind.run(pool, kind.scope(50), "SELECT 1"));
-      expect(error).toBeInstanceOf(DeadlineError);
+      await expect(kind.run(pool, kind.scope(50), "SELECT 1")).rejects.toThrow(DeadlineError);
       expect(settlements).toEqual(["pending"]);
-      expect(await allSettled(settlements)).toEqual(["fail"]);
+      await expect.poll(() => settlements).toEqual(["fail"]);
     });
 
     eachKind(
       "%s that the server leaves unanswered beyond its deadline counts as a failure",
       async (_, kind) => {
-        const { door, pool, settlements } = await behindDoor();
+        const stops = new CleanupStack();
+        onTestFinished(() => stops.runAll());
+        const url = new URL(fixture().databaseUrl);
+        const door = await startDoor(url.href);
+        stops.add(() => door.stop());
+        url.host = `127.0.0.1:${door.port}`;
+        const { pool, settlements } = recording({ url: await driver.route(url.href, stops) });
         await kind.run(pool, kind.scope(), "SELECT 1");
         door.shut();
-        const { error } = await failureOf(kind.run(pool, kind.scope(200), "SELECT 1"));
-        expect(error).toBeInstanceOf(DeadlineError);
-        expect(await allSettled(settlements)).toEqual(["ok", "fail"]);
+        await expect(kind.run(pool, kind.scope(200), "SELECT 1")).rejects.toThrow(DeadlineError);
+        await expect.poll(() => settlements).toEqual(["ok", "fail"]);
       },
     );
 
@@ -155,10 +163,8 @@ describeDatabases(
       const { pool, settlements } = recording({ maxConnections: 1, connectTimeoutMs: 700 });
       const giveBack = await takeConnection(pool);
       const before = settlements.length;
-      for (const { scope, run } of Object.values(kinds)) {
-        const { error } = await failureOf(run(pool, scope(), "SELECT 1"));
-        expect(error).toBeInstanceOf(SaturatedError);
-      }
+      for (const { scope, run } of Object.values(kinds))
+        await expect(run(pool, scope(), "SELECT 1")).rejects.toThrow(SaturatedError);
       expect(settlements.slice(before)).toEqual(["ignore", "ignore", "ignore"]);
       await giveBack();
     });

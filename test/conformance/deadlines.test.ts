@@ -4,20 +4,18 @@ import { unboundScope } from "../../src/origin/db/database.ts";
 import { DeadlineError, UnavailableError } from "../../src/origin/db/errors.ts";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import { describeDatabases, takeConnection, uniqueMark } from "./support/database-fixture.ts";
-import { failureOf } from "./support/poll.ts";
-import { reading, writing } from "./support/scope.ts";
-import { ways } from "./support/ways.ts";
+import { reading, ways, writing } from "./support/requests.ts";
+import { failureOf } from "./support/waiting.ts";
 
 /** Deadlines are 300 ms; a busy machine needs slack. */
-const slackMs = 3_000;
+const BOUND_MS = 3_000;
 
 describeDatabases((fixture) => {
   const expectUsable = async (pool: PostgresPool): Promise<void> => {
     // On every connection: no session keeps a timeout.
+    const database = pool.within(unboundScope("after"));
     const timeouts = await Promise.all(
-      Array.from({ length: 6 }, () =>
-        pool.within(unboundScope("after")).query<{ statement_timeout: string }>("SHOW statement_timeout"),
-      ),
+      Array.from({ length: 6 }, () => database.query("SHOW statement_timeout")),
     );
     for (const rows of timeouts) expect(rows).toEqual([{ statement_timeout: "0" }]);
     expect(await pool.within(reading()).query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
@@ -32,7 +30,7 @@ describeDatabases((fixture) => {
       way.run(pool, way.scope(300), `SELECT pg_sleep(10) AS ${mark}`),
     );
     expect(error).toBeInstanceOf(DeadlineError);
-    expect(tookMs).toBeLessThan(slackMs);
+    expect(tookMs).toBeLessThan(BOUND_MS);
     await fixture().untilGone(mark);
     await expectUsable(pool);
   });
@@ -69,32 +67,26 @@ describeDatabases((fixture) => {
 
   test("a request that has ended sends nothing", async () => {
     const pool = fixture().connect();
-    const mark = uniqueMark();
-    await fixture().admin(`CREATE TABLE ${mark} (n int8)`);
+    const table = await fixture().createTable();
     for (const reason of ["deadline", "abandoned"] as const) {
-      const scope = writing();
-      scope.end(reason);
-      const database = pool.within(scope);
-      await expect(database.query(`INSERT INTO ${mark} VALUES (1)`)).rejects.toThrow(DeadlineError);
-      await expect(
-        database.transaction((transaction) => transaction.query(`INSERT INTO ${mark} VALUES (1)`)),
-      ).rejects.toThrow(DeadlineError);
+      for (const { scope: begin, run } of Object.values(ways)) {
+        const scope = begin();
+        scope.end(reason);
+        await expect(run(pool, scope, `INSERT INTO ${table} VALUES (1)`)).rejects.toThrow(DeadlineError);
+      }
     }
-    expect(await fixture().admin(`SELECT n FROM ${mark}`)).toEqual([]);
+    expect(await fixture().admin(`SELECT n FROM ${table}`)).toEqual([]);
   });
 
   test("a transaction that ends at its deadline has no effect", async () => {
     const pool = fixture().connect({ maxConnections: 2 });
-    const table = uniqueMark();
-    await fixture().admin(`CREATE TABLE ${table} (n int8)`);
-    const { error } = await failureOf(
-      pool.within(writing(200)).transaction(async (transaction) => {
-        await transaction.query(`INSERT INTO ${table} VALUES (1)`);
-        await pause(400);
-        await transaction.query(`INSERT INTO ${table} VALUES (2)`);
-      }),
-    );
-    expect(error).toBeInstanceOf(DeadlineError);
+    const table = await fixture().createTable();
+    const failing = pool.within(writing(200)).transaction(async (transaction) => {
+      await transaction.query(`INSERT INTO ${table} VALUES (1)`);
+      await pause(400);
+      await transaction.query(`INSERT INTO ${table} VALUES (2)`);
+    });
+    await expect(failing).rejects.toThrow(DeadlineError);
     await pause(300);
     expect(await fixture().admin(`SELECT n FROM ${table}`)).toEqual([]);
     await expectUsable(pool);
@@ -153,7 +145,7 @@ describeDatabases((fixture) => {
     for (const scope of scopes()) {
       const { error, tookMs } = await failureOf(pool.within(scope).query("SELECT 1"));
       expect(error).toBeInstanceOf(type);
-      expect(tookMs).toBeLessThan(slackMs);
+      expect(tookMs).toBeLessThan(BOUND_MS);
     }
     await giveBack();
     await expectUsable(pool);

@@ -6,19 +6,22 @@ import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-st
 import { limitStoreOf } from "../../src/origin/guards.ts";
 import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
-import { type RedisDriver, redisDrivers } from "./support/redis-drivers.ts";
-import { noRedis, redisAdmin, startRedisServer } from "./support/redis-server.ts";
+import {
+  noRedis,
+  type RedisDriver,
+  redisAdmin,
+  redisDrivers,
+  startRedisServer,
+} from "./support/redis-server.ts";
 
 const log = pino({ level: "silent" });
 
 const over = async (driver: RedisDriver): Promise<LimitStoreUnderTest> => {
   const stops = new CleanupStack();
-  const server = await startRedisServer();
-  stops.add(() => server.end());
+  const server = await startRedisServer(stops);
   const route = await driver.route(server.url, stops);
   const keyPrefix = `conformance:${crypto.randomUUID()}:`;
-  const admin = redisAdmin(server.url);
-  stops.add(async () => admin.disconnect());
+  const admin = redisAdmin(server.url, stops);
   stops.add(async () => {
     const left = await admin.keys(`${keyPrefix}*`);
     if (left.length > 0) await admin.del(...left);

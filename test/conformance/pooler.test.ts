@@ -1,23 +1,21 @@
 import { expect, test } from "vitest";
 import { overPooler } from "./support/database-drivers.ts";
-import { describeDatabases, uniqueMark } from "./support/database-fixture.ts";
-import { reading, writing } from "./support/scope.ts";
+import { describeDatabases } from "./support/database-fixture.ts";
+import { reading, writing } from "./support/requests.ts";
 
 describeDatabases(
   (fixture) => {
-    test("prepared statements are given up after few failures, and no result is ever wrong", async () => {
+    test("prepared statements are abandoned after few failures, and every result is correct", async () => {
       const { connect, admin, logLines } = fixture();
-      const table = uniqueMark();
-      await admin(`CREATE TABLE ${table} (n int8)`);
+      const table = await fixture().createTable();
       const pools = [connect({ maxConnections: 6 }), connect({ maxConnections: 6 })];
       const texts = Array.from({ length: 8 }, (_, index) => `SELECT $1::int4 AS n, ${index} AS text`);
-      const givenUp = (): number =>
-        logLines.filter((line) => line.includes("do not keep prepared statements")).length;
+      const notices = () => logLines.filter((line) => line.includes("do not keep prepared statements"));
       let rounds = 0;
       // The pooler chooses the server connection, one of which has lost its prepared statements. Two more rounds follow
       // once the pool does without them.
       for (let after = 0; after < 2 && rounds < 50; rounds += 1) {
-        if (givenUp() > 0) after += 1;
+        if (notices().length > 0) after += 1;
         await pools[0]?.within(writing()).query("DEALLOCATE ALL");
         const work = pools.flatMap((pool, index) =>
           Array.from({ length: 40 }, async (_, n) => {
@@ -40,8 +38,8 @@ describeDatabases(
       expect(await admin(`SELECT count(*)::int4 AS count FROM ${table}`)).toEqual([
         { count: rounds * 2 * 10 * 2 },
       ]);
-      expect(givenUp()).toBeGreaterThanOrEqual(1);
-      expect(givenUp()).toBeLessThanOrEqual(pools.length);
+      expect(notices().length).toBeGreaterThanOrEqual(1);
+      expect(notices().length).toBeLessThanOrEqual(pools.length);
     });
   },
   { drivers: [overPooler] },

@@ -11,7 +11,7 @@ const conformance = {
   hookTimeout: 60_000,
 };
 
-/** Once more on servers that the environment names; `restart` starts its own. */
+/** The same tests on the servers that the environment names; `restart` starts its own. */
 const external =
   process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
     ? [
@@ -31,16 +31,17 @@ export default defineConfig({
   root,
   test: {
     maxWorkers: 2,
+    globalSetup: ["test/conformance/workerd/redis.ts"],
     projects: [
       { root, test: { ...conformance, name: "drivers", env: { TEST_SERVERS: "embedded" } } },
       {
         root,
-        // What the edge does, inside workerd.
+        // The edge's store, inside workerd.
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
         test: {
           ...conformance,
           include: ["test/conformance/workerd/*.test.ts"],
-          globalSetup: ["test/conformance/workerd/setup.ts"],
+          globalSetup: [],
           name: "workerd",
         },
       },

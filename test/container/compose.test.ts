@@ -1,4 +1,4 @@
-/** container/compose.yaml holds together, and every program accepts the file that is mounted for it. */
+/** container/compose.yaml is consistent, and every program accepts its mounted file. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import { isOnPath, startServer } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { readOriginConfiguration } from "../../src/origin/config/read.ts";
-import { imageFault } from "../k8s/support/image.ts";
+import { imageFault } from "../k8s/support/pods.ts";
 import { isToolRequired } from "../support/required-tools.ts";
 import { collectorFaults, mergedConfiguration } from "./support/collector.ts";
 import { containerFolder, readCompose, readYaml } from "./support/compose.ts";
@@ -27,13 +27,13 @@ const mounts = all.flatMap(([, service]) => service.volumes.map((volume) => volu
 const tailSampling = readYaml("k8s/components/otel-collector/tail-sampling.yaml");
 
 describe("compose.yaml", () => {
-  test("is as the Compose Specification has it", () => {
+  test("conforms to the Compose Specification", () => {
     const schema = JSON.parse(
       readFileSync(join(projectFolder, "test/fixtures/compose-spec/compose-spec.json"), "utf8"),
     );
     const validate = new Ajv({ strict: false, validateFormats: false, allErrors: true }).compile({
       ...schema,
-      // ajv knows this version of the dialect.
+      // The newest dialect that ajv supports.
       $schema: "http://json-schema.org/draft-07/schema#",
     });
     const value = readYaml("container/compose.yaml");
@@ -43,16 +43,16 @@ describe("compose.yaml", () => {
     expect(validate({ services: { api: { imag: "web-api:dev" } } })).toBe(false);
   });
 
-  test("has every service of the stack, each pinned, limited and started again", () => {
+  test("has every service of the stack, each pinned, limited and restarted", () => {
     expect(Object.keys(services).sort()).toEqual([
       ...["grafana", "jaeger", "otel-collector", "postgres", "prometheus", "redis", "redis-http", "web-api"],
     ]);
-    // The limits are required by the schema that reads the file.
+    // The schema that reads the file requires the limits.
     for (const [name, { image, restart }] of all)
       expect([name, imageFault(image), restart]).toEqual([name, undefined, "unless-stopped"]);
   });
 
-  test("publishes on this machine's loopback alone", () => {
+  test("publishes ports on loopback only", () => {
     const published = all.flatMap(([, { ports }]) => ports);
     expect(published.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
     expect(published.map((port) => Number(port.split(":")[1])).sort((a, b) => a - b)).toEqual([
@@ -60,14 +60,14 @@ describe("compose.yaml", () => {
     ]);
   });
 
-  test("waits for the health only of what is asked for it", () => {
+  test("waits for the health of services with a health check", () => {
     for (const [other, { condition }] of all.flatMap(([, { depends_on }]) => Object.entries(depends_on))) {
-      const asked = services[other]?.healthcheck !== undefined;
-      expect([other, condition]).toEqual([other, asked ? "service_healthy" : "service_started"]);
+      const hasCheck = services[other]?.healthcheck !== undefined;
+      expect([other, condition]).toEqual([other, hasCheck ? "service_healthy" : "service_started"]);
     }
   });
 
-  test("declares every volume that it uses, and mounts files that are there, read only", () => {
+  test("declares every volume, and mounts existing files read-only", () => {
     const { files = [], named = [] } = Object.groupBy(mounts, ([source = ""]) =>
       source.startsWith(".") ? "files" : "named",
     );
@@ -77,7 +77,7 @@ describe("compose.yaml", () => {
       expect([source, existsSync(join(containerFolder, source)), mode]).toEqual([source, true, "ro"]);
   });
 
-  test("asks the origin as its image does", () => {
+  test("has the image's health check for the origin", () => {
     expect(services["web-api"]?.healthcheck?.test).toEqual(["CMD", ...readFinalStage().healthCheck]);
   });
 });
@@ -85,7 +85,7 @@ describe("compose.yaml", () => {
 describe("the origin", () => {
   const file = { path: "app.yaml", text: readFileSync(join(containerFolder, "app.yaml"), "utf8") };
 
-  test("accepts its environment over the image's file, and has the time to end", () => {
+  test("accepts its environment over the image's file, and has enough time to end", () => {
     const reading = readOriginConfiguration(services["web-api"]?.environment ?? {}, file);
     expect(reading).toMatchObject({ ok: true });
     if (!reading.ok) return;
@@ -95,7 +95,7 @@ describe("the origin", () => {
     expect(graceS).toBeGreaterThanOrEqual((preStopMs + drainTimeoutMs) / 1_000 + 10);
   });
 
-  test("is told by the image's file of nothing but what is missing", () => {
+  test("needs only the required variables besides the image's file", () => {
     const reading = readOriginConfiguration({}, file);
     const names = reading.ok ? [] : [...reading.message.matchAll(/^ {2}(\w+) .* is missing/gm)];
     expect(names.map(([, name]) => name).sort()).toEqual([
@@ -125,19 +125,19 @@ describe("the edge of `wrangler dev --env compose`", () => {
 describe("a mounted file", () => {
   test.for([
     ["container/otel-collector.yaml", "debug"],
-    ["k8s/components/otel-collector/collector.yaml", "debug"],
+    ["k8s/components/otel-collector/collector.yaml", "otlp_http"],
     ["k8s/components/edge-telemetry/collector.yaml", "prometheus"],
     ["k8s/components/logs/collector.yaml", "debug"],
-  ] as const)("%s: every part of the collector is there, and used", ([path, exporter]) => {
+  ] as const)("%s declares and uses every part of the collector", ([path, exporter]) => {
     expect(collectorFaults(readYaml(path))).toEqual([]);
     const broken = JSON.stringify(readYaml(path)).replaceAll(`"${exporter}"`, '"logging"');
-    expect(collectorFaults(JSON.parse(broken))).toContain("exporters: there is no logging");
+    expect(collectorFaults(JSON.parse(broken))).toContain("exporters: logging is unknown");
   });
 
   test.for([
     "container/otel-collector.yaml",
     "k8s/components/otel-collector/collector.yaml",
-  ])("%s: the tail sampling may be read over it, and waits longer than any route takes", (path) => {
+  ])("%s can be merged with the tail sampling, which waits longer than any route takes", (path) => {
     const merged = mergedConfiguration(readYaml(path), tailSampling);
     expect(collectorFaults(merged)).toEqual([]);
     expect(merged).toMatchObject({
@@ -152,7 +152,7 @@ describe("a mounted file", () => {
     expect(Number.parseInt(decision_wait, 10) * 1_000).toBeGreaterThan(longestMs);
   });
 
-  test("whoever sends to the edge's collector in a cluster has a token, and its configuration holds none", () => {
+  test("the edge's collector in a cluster requires a token, which its configuration does not contain", () => {
     const { receivers, extensions } = z
       .object({
         receivers: z.object({
@@ -166,7 +166,7 @@ describe("a mounted file", () => {
     expect(Object.keys(extensions.bearertokenauth)).toEqual(["filename"]);
   });
 
-  test("Prometheus takes the names that the edge's series bring, and reads the rules", () => {
+  test("Prometheus keeps the labels of the edge's series, and reads the rules", () => {
     const { scrape_configs, rule_files } = z
       .object({
         rule_files: z.array(z.string()),
@@ -205,7 +205,7 @@ describe("a mounted file", () => {
     },
   );
 
-  test("Prometheus scrapes, and Grafana asks, services that are there", () => {
+  test("Prometheus and Grafana use existing services", () => {
     const text = ["container/prometheus.yaml", "container/grafana/datasources.yaml"]
       .map((path) => JSON.stringify(readYaml(path)))
       .join("\n");
@@ -215,11 +215,11 @@ describe("a mounted file", () => {
   });
 
   test.skipIf(!isOnPath("redis-server") && !isToolRequired("redis-server"))(
-    "Redis accepts the arguments that the overlay dev gives it",
+    "Redis accepts the arguments of the overlay dev",
     async () => {
       const text = readFileSync(join(projectFolder, "k8s/overlays/dev/redis.yaml"), "utf8");
       const args = z.array(z.string()).parse(parse(/args: (\[.*\])/.exec(text)?.[1] ?? ""));
-      // What it does not accept ends it before it is ready.
+      // Invalid arguments end it before it is ready.
       const server = await startServer(
         {
           ...{ name: "redis-server", command: "redis-server" },

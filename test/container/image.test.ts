@@ -1,33 +1,29 @@
-/** The image that container/Dockerfile makes, run as the rendered Deployment runs it. `npm run test:image`. */
+/** The image of container/Dockerfile, run as the rendered Deployment runs it. `npm run test:image`. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { hasKubectl, renderObjects } from "../k8s/support/render.ts";
 import { type Backing, send, startBacking } from "../support/backing.ts";
-import { type ContainerPod, startContainerPod } from "./support/container-pod.ts";
+import { type ContainerPod, engine, startContainerPod, testImage } from "./support/container-pod.ts";
 import { readFinalStage } from "./support/dockerfile.ts";
-import { endUnderLoad } from "./support/end.ts";
-import { engine, testImage } from "./support/engine.ts";
-import { startLoad } from "./support/load.ts";
+import { endUnderLoad, startLoad } from "./support/load.ts";
 import { untilReady } from "./support/pod.ts";
 import { type PodPlan, podPlan } from "./support/pod-plan.ts";
 
 const MEBIBYTE = 1024 ** 2;
 const CONNECTIONS = 16;
-const PLENTY = 10_000_000;
+const STOCK = 10_000_000;
 
 let backing: Backing;
-/** The overlay dev's pod, which has 256 MiB. */
+/** The pod of the overlay dev, with 256 MiB. */
 let plan: PodPlan;
 beforeAll(async () => {
   if (process.platform !== "linux" || !hasKubectl)
-    throw new Error(
-      "these tests need kubectl, and Linux: containers share its network, each on an address of its own",
-    );
+    throw new Error("these tests need kubectl, and Linux for loopback addresses on the host's network");
   plan = podPlan(renderObjects({ base: "overlays/dev", components: [] }));
   backing = await startBacking();
   const first = await startContainerPod(plan, backing);
   await untilReady(first);
-  await backing.addProducts(PLENTY);
+  await backing.addProducts(STOCK);
   await first.kill();
 });
 afterAll(() => backing?.stop());
@@ -43,7 +39,6 @@ afterEach(async () => {
   for (const pod of begun.splice(0)) await pod.kill();
 });
 
-/** In the engine's words. */
 const inspected = async (format: string): Promise<string> =>
   await engine("image", "inspect", "--format", format, testImage);
 
@@ -55,7 +50,7 @@ const sizeOf = (text: string): number => {
   return Number(amount) * (UNITS[unit] ?? Number.NaN);
 };
 
-/** The heap option of each process that the first one has started; `ps` is not in the image. */
+/** Prints the heap option of each process; the image has no `ps`. */
 const LIST_HEAPS = `
 const { readdirSync, readFileSync } = require("node:fs");
 for (const id of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
@@ -64,12 +59,12 @@ for (const id of readdirSync("/proc").filter((name) => /^\\d+$/.test(name))) {
   if (option) console.log(option);
 }`;
 
-/** A figure, for who reads the run. */
+/** Prints a figure. */
 const report = (line: string): void => void process.stdout.write(`${line}\n`);
 
 describe("the image", () => {
   test("adds at most 5 MB to its base", async () => {
-    // The newest first; the last stage begins with its labels.
+    // Newest first; the last stage begins with its labels.
     const layers = (
       await engine("history", "--no-trunc", "--format", "{{.Size}}\t{{.CreatedBy}}", testImage)
     ).split("\n");
@@ -81,7 +76,7 @@ describe("the image", () => {
     expect(bytes).toBeLessThanOrEqual(5e6);
   });
 
-  test("starts node itself, as nobody, and exposes both ports", async () => {
+  test("starts node directly, as an unprivileged user, and exposes both ports", async () => {
     const { command, user, ports } = readFinalStage();
     expect(await inspected("{{json .Config.Entrypoint}}")).toBe('["/nodejs/bin/node"]');
     expect(JSON.parse(await inspected("{{json .Config.Cmd}}"))).toEqual(command);
@@ -92,7 +87,7 @@ describe("the image", () => {
     );
   });
 
-  test("says what it is", async () => {
+  test("has the standard labels", async () => {
     expect(JSON.parse(await inspected("{{json .Config.Labels}}"))).toMatchObject({
       "org.opencontainers.image.title": "web-api",
       "org.opencontainers.image.licenses": "Apache-2.0",
@@ -101,7 +96,7 @@ describe("the image", () => {
     });
   });
 
-  test("needs no shell, and has none", async () => {
+  test("has no shell", async () => {
     const pod = await ready();
     const look =
       'process.exit(["/bin/sh", "/bin/bash", "/busybox/sh"].some(require("fs").existsSync) ? 1 : 0)';
@@ -110,7 +105,7 @@ describe("the image", () => {
 });
 
 describe("a container of it", () => {
-  test("is ready by its probes and its own health check, each time; how soon is told", async () => {
+  test("becomes ready by its probes and its own health check", async () => {
     const seconds: number[] = [];
     for (let turn = 0; turn < 3; turn += 1) {
       const pod = await ready();
@@ -123,14 +118,14 @@ describe("a container of it", () => {
     report(`/ready after ${seconds.map((each) => each.toFixed(2)).join(", ")} s`);
   });
 
-  test("its health check fails where nothing answers", async () => {
+  test("fails its health check without a response", async () => {
     const pod = await ready();
     const [node = "", file = ""] = readFinalStage().healthCheck;
     const elsewhere = `process.env.PORT = "9"; import(${JSON.stringify(file)})`;
     expect((await pod.execute(node, "-e", elsewhere)).code).toBe(1);
   });
 
-  test("can write nowhere but to what the manifest mounts", async () => {
+  test("can write only to the manifest's mounts", async () => {
     const pod = await ready();
     const write = (path: string) =>
       pod.execute("/nodejs/bin/node", "-e", `require("fs").writeFileSync(${JSON.stringify(path)}, "")`);
@@ -144,12 +139,12 @@ describe("a container of it", () => {
     expect((await pod.execute(...main, "migrate")).output).toContain("the schema is up to date");
     expect((await pod.execute(...main, "config")).output).toContain("server.port");
     const create = ["keys", "create", "--principal", "ann", "--scopes", "orders:read"];
-    const made = await pod.execute(...main, ...create);
-    expect(made.output).toMatch(/^key {2}/m);
+    const created = await pod.execute(...main, ...create);
+    expect(created.output).toMatch(/^key {2}/m);
     expect((await pod.execute(...main, "serve")).output).toContain("unknown command: serve");
   });
 
-  test("lives through a minute of load, and ends under load without a failed request", async () => {
+  test("serves a minute of load, and ends under load, without a failed request", async () => {
     const pod = await ready();
     const load = startLoad(pod, CONNECTIONS);
     await pause(60_000);

@@ -18,7 +18,7 @@ const routeWith = (...limits: Limit[]) =>
     summary: "A route",
     tag: "Test",
     responses: { 200: { description: "Done" } },
-    policy: { auth: "public", limit: limits },
+    policy: { auth: { scopes: ["read"] }, limit: limits },
   });
 
 test("the contract's own limits agree with each other", () => {
@@ -26,7 +26,7 @@ test("the contract's own limits agree with each other", () => {
 });
 
 describe("limits of one name", () => {
-  test("are one limit, of which a request may cost more or only count", () => {
+  test("are one limit, even with other costs or as a dry run", () => {
     const limits = limitsOf({
       a: routeWith(limit),
       b: routeWith({ ...limit, cost: 5, dryRun: true, strict: false }),
@@ -48,30 +48,34 @@ describe("limits of one name", () => {
   });
 });
 
-describe("a limit is refused", () => {
+describe("a limit is rejected", () => {
   test.each([
-    ["whose name holds a colon", { name: "a:b" }, "is named by lower-case letters, digits and hyphens alone"],
-    ["without a name", { name: "" }, "is named by"],
-    ["with no capacity", { capacity: 0 }, "has a capacity within 1 and 1000000000"],
-    ["with part of a token", { capacity: 1.5 }, "has a capacity within"],
-    ["that is never refilled", { refillPerSecond: 0 }, "refills more than 0 and at most 1000000 a second"],
-    ["that is refilled by nobody knows what", { refillPerSecond: Number.NaN }, "refills more than 0"],
     [
-      "that takes longer than a year",
-      { capacity: 1_000, refillPerSecond: 1e-6 },
-      "is not full again within a year",
+      "with a colon in its name",
+      { name: "a:b" },
+      "must be named with lower-case letters, digits and hyphens",
     ],
-    ["that costs nothing", { cost: 0 }, "costs a whole number, at least 1 and at most its capacity"],
-    ["that costs more than there is", { cost: 11 }, "costs a whole number"],
-  ])("%s", (_, wrong, why) => {
-    expect(() => routeWith({ ...limit, ...wrong })).toThrow(why);
+    ["without a name", { name: "" }, "must be named with"],
+    ["without capacity", { capacity: 0 }, "must have a capacity within 1 and 1000000000"],
+    ["with a fraction of a token", { capacity: 1.5 }, "must have a capacity within"],
+    ["without a refill", { refillPerSecond: 0 }, "must refill more than 0 and at most 1000000 per second"],
+    ["with a refill that is not a number", { refillPerSecond: Number.NaN }, "must refill more than 0"],
+    [
+      "that refills too slowly",
+      { capacity: 1_000, refillPerSecond: 1e-6 },
+      "must refill completely within a year",
+    ],
+    ["without a cost", { cost: 0 }, "must cost a whole number, from 1 to its capacity"],
+    ["with a cost above its capacity", { cost: 11 }, "must cost a whole number"],
+  ])("%s", (_, change, why) => {
+    expect(() => routeWith({ ...limit, ...change })).toThrow(why);
   });
 
-  test("that a route names twice", () => {
-    expect(() => routeWith(limit, limit)).toThrow('the limit "reads" is named twice');
+  test("that occurs twice", () => {
+    expect(() => routeWith(limit, limit)).toThrow('the limit "reads" occurs twice');
   });
 
-  test("where there are more than one round trip should ask for", () => {
+  test("if there are too many for one round trip", () => {
     const many = Array.from({ length: 9 }, (_, index) => ({ ...limit, name: `reads-${index}` }));
     expect(() => routeWith(...many)).toThrow("a route has at most 8 limits");
   });

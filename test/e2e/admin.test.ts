@@ -1,28 +1,27 @@
-/** API keys and overrides of limits: the operator's commands, and what comes of them at real edges. */
+/** API keys and overrides of limits: the operator's commands, and their effects at real edges. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/api-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
-import { UsageError } from "../../src/origin/admin/cli.ts";
+import { isUsageError, UsageError } from "../../src/origin/admin/cli.ts";
 import { keysCommand, revokeKey } from "../../src/origin/admin/keys.ts";
 import { limitsCommand, limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis } from "../../src/origin/redis/store.ts";
 import { type Door, startDoor } from "../support/door.ts";
-import { runCommand } from "../support/run-command.ts";
-import { type System, startSystem } from "../support/system.ts";
+import { runCommand, type System, startSystem } from "../support/system.ts";
 
 let system: System;
-/** The origin's way to Redis; the edge and the commands have their own. */
+/** The origin's connection to Redis. */
 let door: Door;
 
 beforeAll(async () => {
   door = await startDoor(inject("servers").redisUrl);
   system = await startSystem({
-    originEnvironment: { REDIS_URL: `http://127.0.0.1:${door.port}` },
+    originEnvironment: { REDIS_URL: door.url },
     edgeEnvironment: { RATE_LIMITS: "enforce" },
   });
 });
@@ -106,11 +105,19 @@ describe("keys", () => {
     [["create", "--principal", "x", "--scopes", "orders:read", "--expires-in", "10000d"], "at most 9999d"],
     [["create", "--unknown"], "Unknown option '--unknown'"],
     [["list", "all"], "Unexpected argument 'all'"],
+    [
+      ["create", "--principal", "x\u001b[2J", "--scopes", "orders:read"],
+      "--principal has control characters",
+    ],
+    [
+      ["create", "--principal", "x", "--scopes", "orders:read", "--name", "a\nb"],
+      "--name has control characters or line breaks",
+    ],
     [["revoke"], "the id of a key is missing"],
     [["revoke", "nothing"], "no key nothing"],
   ])("%j is rejected with a reason", async (args, reason) => {
     const failure = await keys(...args).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(UsageError);
+    expect(failure).toSatisfy(isUsageError);
     expect(String(failure)).toContain(reason);
   });
 });
@@ -170,17 +177,8 @@ describe("limits", () => {
 
     test("is stored while Redis is down, and published by an origin", async () => {
       const redis = connectRedis("http://127.0.0.1:9", "token", createLog("silent"));
-      const words = [
-        "--principal",
-        "fred",
-        "--limit",
-        "orders",
-        "--capacity",
-        "7",
-        "--refill-per-second",
-        "1",
-      ];
-      const output = await runCommand(system, limitsCommand, ["set", ...words], { redis });
+      const words = "set --principal fred --limit orders --capacity 7 --refill-per-second 1".split(" ");
+      const output = await runCommand(system, limitsCommand, words, { redis });
       expect(output).toContain("Redis is unreachable");
       expect(output).not.toContain("in force");
       await expect.poll(() => published("orders:fred"), { timeout: 10_000 }).toBe("7 1");
@@ -216,10 +214,11 @@ describe("limits", () => {
     });
 
     test("removes the override of a limit that the contract no longer has; the list marks it", async () => {
-      const gone = { limitName: "gone", principal: "ida", capacity: 1, refillPerSecond: 1 };
-      await setOverride(system.pool, gone);
-      expect(await limits("list")).toMatch(/^ida {2}gone .*no effect: the contract has no such limit$/m);
-      expect(await limits("clear", "--principal", "ida", "--limit", "gone")).toContain("cleared gone of ida");
+      const removed = { limitName: "removed", principal: "ida", capacity: 1, refillPerSecond: 1 };
+      await setOverride(system.pool, removed);
+      expect(await limits("list")).toMatch(/^ida {2}removed .*no effect: the contract has no such limit$/m);
+      const output = await limits("clear", "--principal", "ida", "--limit", "removed");
+      expect(output).toContain("cleared removed of ida");
     });
   });
 
@@ -288,7 +287,7 @@ describe("limits", () => {
     [["clear", ...whose], "max has no override of orders"],
   ])("%j is rejected with a reason", async (args, reason) => {
     const failure = await limits(...args).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(UsageError);
+    expect(failure).toSatisfy(isUsageError);
     expect(String(failure)).toContain(reason);
   });
 
@@ -303,7 +302,7 @@ describe("limits", () => {
     const { getOrder } = contract;
     const routes: Routes = {
       cheap: { ...getOrder, policy: { ...getOrder.policy, limit: [limit] } },
-      dear: { ...getOrder, policy: { ...getOrder.policy, limit: [{ ...limit, cost: 4 }] } },
+      expensive: { ...getOrder, policy: { ...getOrder.policy, limit: [{ ...limit, cost: 4 }] } },
     };
     const words = ["set", "--principal", "max", "--limit", "reports", ...refill, "--capacity"];
     const capacity = (number: string): Promise<string> =>

@@ -1,6 +1,6 @@
 /**
- * Prometheus itself watches the whole system with the rules that are shipped, ten times as fast, while it is well and
- * while it is broken: the data of every dashboard is there, and the alerts fire.
+ * A real Prometheus watches the whole system with the shipped rules, ten times as fast, during normal operation and during
+ * outages: every dashboard has data, and the alerts fire.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
@@ -10,6 +10,7 @@ import { dashboardFiles, readDashboard } from "../observability/dashboard-files.
 import { metricNamesIn } from "../observability/expression.ts";
 import { alerts, recordingRules, ruleFiles } from "../observability/rule-files.ts";
 import { type Door, startDoor } from "../support/door.ts";
+import { inParallel, outcomeOf } from "../support/load.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import {
   hasPrometheus,
@@ -19,9 +20,9 @@ import {
 } from "../support/prometheus.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";
 
-/** Rules take a minute or two: they look at half a minute and wait for as long. The rest is for a busy machine. */
+/** Rules take a minute or two, with windows and waits of half a minute. The rest is a margin for a busy machine. */
 const POLL = { timeout: 10 * 60_000, interval: 500 };
-/** Longer than the poll, whose error names what has not come. */
+/** Longer than the poll, whose error is more informative. */
 const TEST_TIMEOUT_MS = 2 * POLL.timeout;
 
 let postgres: OwnPostgres;
@@ -37,11 +38,11 @@ const hostOf = (url: string): string => new URL(url).host;
 const PAUSE_BETWEEN_MS = 50;
 const CLIENTS = 1_000;
 
-/** Everything that there is to see: reads that are cached and that are not, writes, refusals. */
+/** Cached and uncached reads, writes and rejections. */
 const startLoad = (): { stop(): Promise<void> } => {
   const order = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
   let client = 0;
-  /** One of so many that none of them asks too much. */
+  /** One of many clients, none of which exceeds a limit. */
   const from = (): CallInit => {
     client = (client + 1) % CLIENTS;
     return { headers: { "x-local-client": `198.51.${Math.floor(client / 250)}.${(client % 250) + 1}` } };
@@ -59,14 +60,7 @@ const startLoad = (): { stop(): Promise<void> } => {
   let isOver = false;
   const run = async (): Promise<void> => {
     while (!isOver) {
-      await Promise.all(
-        round().map((ask) =>
-          ask().then(
-            (response) => response.arrayBuffer(),
-            () => undefined,
-          ),
-        ),
-      );
+      await Promise.all(round().map((send) => outcomeOf(send())));
       await pause(PAUSE_BETWEEN_MS);
     }
   };
@@ -79,33 +73,22 @@ const startLoad = (): { stop(): Promise<void> } => {
   };
 };
 
-/** One client reads until a limit refuses it: many at a time are faster than what comes back. */
-const untilLimited = async (address: string): Promise<void> => {
-  const read = async (): Promise<number> => {
-    const response = await system.call("/v1/products", { headers: { "x-local-client": address } });
-    await response.arrayBuffer();
-    return response.status;
-  };
+const callFrom = (client: string, path: string) =>
+  outcomeOf(system.call(path, { headers: { "x-local-client": client } }));
+
+/** One client reads until a limit rejects it; a hundred at a time are faster than the refill. */
+const untilLimited = async (client: string): Promise<void> => {
   for (let turn = 0; turn < 50; turn += 1) {
-    const statuses = await Promise.all(Array.from({ length: 100 }, read));
-    if (statuses.includes(429)) return;
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => callFrom(client, "/v1/products")));
+    if (outcomes.some(({ status }) => status === 429)) return;
   }
-  throw new Error("no limit has refused it");
+  throw new Error("no limit has rejected it");
 };
 
-/** Security events of so many clients that an isolate has no room for all of them. */
-const flood = async (clients: number): Promise<void> => {
+/** Causes security events of more clients than an isolate has room for. */
+const flood = (clients: number): Promise<void> => {
   const addresses = Array.from({ length: clients }, (_, n) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`);
-  const one = async (): Promise<void> => {
-    for (let address = addresses.pop(); address !== undefined; address = addresses.pop()) {
-      // Whether it is answered does not matter: one that is refused a connection is missing, no more.
-      await system
-        .call("/v1/orders", { headers: { "x-local-client": address } })
-        .then((response) => response.arrayBuffer())
-        .catch(() => undefined);
-    }
-  };
-  await Promise.all(Array.from({ length: 30 }, one));
+  return inParallel(addresses, 30, (address) => callFrom(address, "/v1/orders"));
 };
 
 const firing = async (): Promise<readonly string[]> => {
@@ -113,14 +96,14 @@ const firing = async (): Promise<readonly string[]> => {
   return found.map(({ alertname = "" }) => alertname);
 };
 
-/** As Grafana fills them in. */
+/** Replaces variables like Grafana. */
 const filledIn = (expression: string): string =>
   expression
     .replaceAll("$__rate_interval", "1m")
     .replaceAll("$__range", "1h")
     .replaceAll(/\$\{?(job|namespace)(:regex)?\}?/g, ".*");
 
-/** Of every panel of every dashboard, by what it is found again. */
+/** Every panel's queries, by dashboard, title and letter. */
 const panelQueries = (): Map<string, string> =>
   new Map(
     dashboardFiles.flatMap((name) =>
@@ -138,7 +121,7 @@ beforeAll(async () => {
   system = await startSystem({
     origins: 2,
     databaseServer: postgres.url,
-    redisUrl: `http://127.0.0.1:${redis.port}`,
+    redisUrl: redis.url,
     collectorUrl: receiver.url,
     originEnvironment: { OTEL_SERVICE_NAME: "web-api" },
     edgeEnvironment: { RATE_LIMITS: "enforce" },
@@ -162,20 +145,20 @@ afterAll(async () => {
   await postgres?.remove();
 });
 
-test("Prometheus is there where it is required", () => {
+test("Prometheus is installed if it is required", () => {
   expect(hasPrometheus || !isPrometheusRequired).toBe(true);
 });
 
 describe.skipIf(!hasPrometheus)("Prometheus", () => {
   test(
-    "has had data for every query of every dashboard",
+    "has data for every query of every dashboard",
     async () => {
       const queries = panelQueries();
       expect(queries.size).toBeGreaterThan(40);
       await untilLimited("192.0.2.99");
-      // What is asked of it has to be asked elsewhere, which no client sees;
+      // Causes retries, which clients do not notice.
       await system.origins[1]?.kill();
-      // that there is no database they do.
+      // Causes errors.
       await postgres.stop();
       await expect.poll(async () => (await system.call("/v1/orders", { key })).status).toBe(503);
       await postgres.start();
@@ -189,7 +172,7 @@ describe.skipIf(!hasPrometheus)("Prometheus", () => {
     TEST_TIMEOUT_MS,
   );
 
-  test("is told of every metric that a rule names, but for those that a cluster has", async () => {
+  test("has every metric of the rules, except for a cluster's", async () => {
     const names = new Set([...alerts, ...recordingRules].flatMap(({ expr }) => metricNamesIn(expr)));
     const ofCluster = /^(kube_|container_|ALERTS)/;
     for (const name of [...names].filter((each) => !ofCluster.test(each)))
@@ -197,7 +180,7 @@ describe.skipIf(!hasPrometheus)("Prometheus", () => {
   });
 
   test(
-    "fires while database and Redis are away, and when events were lost",
+    "fires alerts while the database and Redis are down, and after events were lost",
     async () => {
       const expected = ["ErrorBudgetBurnFast", "CircuitBreakerOpen", "LimiterStoreFailing"];
       await postgres.stop();
@@ -206,7 +189,7 @@ describe.skipIf(!hasPrometheus)("Prometheus", () => {
       await expect.poll(firing, POLL).toEqual(expect.arrayContaining(expected));
       await redis.open();
       await postgres.start();
-      // An isolate tells what it has dropped when its events are taken again.
+      // An isolate reports dropped events with the next accepted ones.
       await expect.poll(firing, POLL).toEqual(expect.arrayContaining(["SecurityEventsDropped"]));
     },
     TEST_TIMEOUT_MS,

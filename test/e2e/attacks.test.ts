@@ -1,18 +1,15 @@
-/**
- * What attackers try, each with its answer: refused, with which problem; made harmless; or stopped by the runtime before
- * any code of ours sees it.
- */
+/** Attacks, and whether each is rejected, made harmless, or stopped by the runtime before our code. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perClient } from "../../src/contract/api/limits.ts";
-import { type Network, parseNetwork } from "../../src/middleware/blocklist/network.ts";
+import { parseNetwork } from "../../src/middleware/blocklist/network.ts";
 import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type Reply, send } from "../support/backing.ts";
 import { fetchRead } from "../support/fetch.ts";
+import { inParallel } from "../support/load.ts";
 import { problemOf } from "../support/problem-of.ts";
-import { eventsOf } from "../support/security-events.ts";
-import { type CallInit, type System, startSystem } from "../support/system.ts";
+import { type CallInit, eventsOf, type System, startSystem } from "../support/system.ts";
 
 let system: System;
 let alice: string;
@@ -28,11 +25,11 @@ afterAll(() => system?.stop());
 const PRODUCT = sampleProductId(1);
 const order = { lines: [{ productId: PRODUCT, quantity: 1 }] };
 
-/** A request whose target goes out exactly as it is written. */
+/** Sends the target exactly as written. */
 const raw = (path: string, init: Omit<Parameters<typeof send>[1], "path"> = {}): Promise<Reply> =>
   send(system.edgeUrl, { path, ...init });
 
-/** Everything that comes back for these bytes until the other end has said all. */
+/** Sends bytes. @returns everything received until the other end closes, or a second passes */
 const wire = async (bytes: string): Promise<string> => {
   const { hostname, port } = new URL(system.edgeUrl);
   const socket = connect({ host: hostname, port: Number(port) });
@@ -42,7 +39,7 @@ const wire = async (bytes: string): Promise<string> => {
   });
   const closed = Promise.withResolvers<void>();
   socket.once("close", () => closed.resolve());
-  // The other end may close before it has read all.
+  // The other end may close before it has read everything.
   socket.on("error", () => undefined);
   socket.setTimeout(1_000, () => socket.destroy());
   socket.write(bytes, "latin1");
@@ -51,12 +48,12 @@ const wire = async (bytes: string): Promise<string> => {
 };
 
 let nextClient = 0;
+/** Each request misses the caches. */
+let nextLimit = 0;
 
-const networkOf = (address: string): Network => {
-  const network = parseNetwork(address);
-  if (network === undefined) throw new Error(`${address} is no address`);
-  return network;
-};
+/** The head of a request with a key, on a connection that the server closes. */
+const headOf = (requestLine: string, ...fields: readonly string[]): string =>
+  [`${requestLine} HTTP/1.1`, "Host: a", "Connection: close", ...fields, "", ""].join("\r\n");
 
 const statusesIn = (heard: string): number[] =>
   [...heard.matchAll(/^HTTP\/1\.1 (\d{3})/gm)].map(([, status]) => Number(status));
@@ -87,7 +84,7 @@ describe("the target", () => {
     ["/v1/products?q=%00", 400, "control_characters"],
     [`/v1/products?q=${"a".repeat(9_000)}`, 414, "url_too_long"],
     ["/v1/products/' OR 1=1--", 400],
-  ])("%s is refused with %i, and reported as %s", async ([path, status, rule], { expect }) => {
+  ])("%s is rejected with %i, and reported as %s", async ([path, status, rule], { expect }) => {
     nextClient += 1;
     const client = `192.0.2.${nextClient}`;
     const answer = await raw(path.replaceAll(" ", "%20"), { headers: { "x-local-client": client } });
@@ -104,23 +101,23 @@ describe("the target", () => {
     ["/v1/./products"],
     ["/v1/products/../products"],
     ["/v1\\products"],
-  ])("%s is made harmless: the runtime resolves it to what it means", async (path) => {
+  ])("%s is harmless, because the runtime resolves it", async (path) => {
     expect((await raw(path)).status).toBe(200);
   });
 
-  test("dots that lead out of the API end at its root, where there is nothing", async () => {
+  test("dots that lead out of the API are resolved to its root: 404", async () => {
     expect((await raw("/../../etc/passwd")).status).toBe(404);
   });
 
-  test("an absolute target of another host is no way to there", async () => {
+  test("an absolute target of another host is not forwarded there", async () => {
     const heard = await wire(
       "GET http://evil.example/.env HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
     );
-    // The local runtime takes none at all; the platform has an answer of its own for a host that is not its.
+    // The local runtime rejects every absolute target; the platform rejects foreign hosts.
     expect(statusesIn(heard).every((status) => status >= 400)).toBe(true);
   });
 
-  test("a host that is somebody else's changes no answer", async () => {
+  test("a foreign Host changes no response", async () => {
     const answer = await raw("/v1/products?limit=1", { headers: { host: "evil.example" } });
     expect(answer.status).toBe(200);
     expect(answer.body + JSON.stringify(answer.headers)).not.toContain("evil.example");
@@ -128,29 +125,38 @@ describe("the target", () => {
 });
 
 describe("header fields", () => {
-  test("two Authorization fields are no credentials", async () => {
-    const authorization = [`Bearer ${eve}`, `Bearer ${alice}`];
-    const heard = await wire(
-      `GET /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\n${authorization
-        .map((value) => `Authorization: ${value}\r\n`)
-        .join("")}\r\n`,
-    );
-    expect(statusesIn(heard)).toEqual([401]);
+  test("two Authorization fields are not credentials", async () => {
+    const fields = [eve, alice].map((key) => `Authorization: Bearer ${key}`);
+    expect(statusesIn(await wire(headOf("GET /v1/orders", ...fields)))).toEqual([401]);
   });
 
-  test("two values of Content-Type are none that is taken", async () => {
-    const heard = await wire(
-      `POST /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${alice}\r\n` +
-        "Content-Type: application/json\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\n{}",
-    );
-    expect(statusesIn(heard)).toEqual([415]);
+  test("two Content-Type fields are 415", async () => {
+    const types = ["Content-Type: application/json", "Content-Type: text/plain"];
+    const head = headOf("POST /v1/orders", `Authorization: Bearer ${alice}`, ...types, "Content-Length: 2");
+    expect(statusesIn(await wire(`${head}{}`))).toEqual([415]);
   });
 
-  test("more than the runtime takes is stopped by it", async () => {
-    const heard = await wire(
-      `GET /v1/products HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-Large: ${"x".repeat(1_000_000)}\r\n\r\n`,
-    );
+  test("above the runtime's limit are stopped by the runtime", async () => {
+    const heard = await wire(headOf("GET /v1/products", `X-Large: ${"x".repeat(1_000_000)}`));
     expect(statusesIn(heard).every((status) => status >= 400 && status < 500)).toBe(true);
+  });
+
+  test.each([
+    ["a Content-Type that is not ASCII", "Content-Type: \xe9"],
+    ["an Accept-Language that is not ASCII", "Accept-Language: \xff"],
+    ["a control character in User-Agent", "User-Agent: a\x01b"],
+    ["a User-Agent of 15,900 characters", `User-Agent: ${"x".repeat(15_900)}`],
+    ["an Accept of 15,900 characters", `Accept: ${"x".repeat(15_900)}`],
+  ])("%s never reaches an origin, and the request is served", async (_, field) => {
+    nextLimit += 1;
+    const heard = await wire(headOf(`GET /v1/products?limit=${nextLimit}`, field));
+    // The runtime may reject what is not valid HTTP.
+    expect(statusesIn(heard)).toEqual([expect.toBeOneOf([200, 400])]);
+  });
+
+  test("a declared field that is too long is 400, not a failure of the origins", async () => {
+    const head = headOf("GET /v1/products/x", `If-None-Match: "${"x".repeat(15_900)}"`);
+    expect(statusesIn(await wire(head))).toEqual([400]);
   });
 
   test.each([
@@ -162,30 +168,31 @@ describe("header fields", () => {
     expect(status).toBe(200);
   });
 
-  test.each(["TRACE", "PROPFIND", "PURGE"])("%s is no method of the API", async (method) => {
-    const heard = await wire(`${method} /v1/products HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`);
+  test.each(["TRACE", "PROPFIND", "PURGE"])("the method %s is rejected", async (method) => {
+    const heard = await wire(headOf(`${method} /v1/products`));
     expect(statusesIn(heard).every((status) => [400, 405, 501].includes(status))).toBe(true);
   });
 
-  test.each(["x-original-url", "x-rewrite-url"])("%s names no other path", async (name) => {
+  test.each(["x-original-url", "x-rewrite-url"])("%s does not change the path", async (name) => {
     expect((await raw("/nowhere", { headers: { [name]: "/v1/products" } })).status).toBe(404);
   });
 });
 
 describe("addresses", () => {
-  /** Tokens left in the limit's bucket, by the response to one request from each. */
+  /** The remaining quota in the response to one request from each client. */
   const remainingOf = async (edgeUrl: string, clients: readonly string[]): Promise<number[]> => {
-    const asked = clients.map(async (client) => {
+    const remaining: number[] = [];
+    await inParallel(clients, 10, async (client) => {
       const response = await fetchRead(`${edgeUrl}/v1/products/${PRODUCT}`, {
         headers: { "x-local-client": client },
       });
       await response.arrayBuffer();
-      return Number(/r=(\d+)/.exec(response.headers.get("ratelimit") ?? "")?.[1]);
+      remaining.push(Number(/r=(\d+)/.exec(response.headers.get("ratelimit") ?? "")?.[1]));
     });
-    return await Promise.all(asked);
+    return remaining;
   };
 
-  test("of one /64 share a bucket, those of others do not", async () => {
+  test("of one /64 share a bucket, and different /64s do not", async () => {
     const edgeUrl = await system.startEdge({ RATE_LIMITS: "enforce" });
     const within = Array.from({ length: 100 }, (_, n) => `2001:db8:1:2::${(n + 1).toString(16)}`);
     const others = Array.from({ length: 100 }, (_, n) => `2001:db8:2:${(n + 1).toString(16)}::1`);
@@ -194,9 +201,11 @@ describe("addresses", () => {
     expect(new Set(await remainingOf(edgeUrl, others))).toEqual(new Set([untouched]));
   });
 
-  test("of who is blocked are not got rid of by what it says of itself", async () => {
+  test("of blocked clients cannot be replaced by header fields", async () => {
     const client = "198.51.100.66";
-    await setBlock(system.pool, { network: networkOf(client), reason: "a test", forS: null });
+    const network = parseNetwork(client);
+    if (network === undefined) throw new Error(`${client} is not an address`);
+    await setBlock(system.pool, { network, reason: "a test", forS: null });
     const from = (address: string, more: Readonly<Record<string, string>> = {}): Promise<Reply> =>
       raw("/v1/products?limit=1", { headers: { "x-local-client": address, ...more } });
     await expect.poll(async () => (await from(client)).status, { timeout: 12_000 }).toBe(403);
@@ -216,8 +225,8 @@ describe("framing", () => {
       `Content-Length: ${5 + smuggled.length}\r\nTransfer-Encoding: chunked`,
     ],
     ["two lengths", `Content-Length: 5\r\nContent-Length: ${5 + smuggled.length}`],
-    ["a length that is none", "Content-Length: +5"],
-  ])("%s lets nothing through behind it", async (_, fields) => {
+    ["an invalid length", "Content-Length: +5"],
+  ])("%s cannot smuggle a request", async (_, fields) => {
     const heard = await wire(
       `POST /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${alice}\r\n${fields}\r\n\r\n0\r\n\r\n${smuggled}`,
     );
@@ -225,13 +234,15 @@ describe("framing", () => {
     expect(statusesIn(heard).filter((status) => status < 400)).toEqual([]);
   });
 
-  test("a chunked body above the route's size is 413, however slowly its size shows", async () => {
+  test("a chunked body above the route's limit is 413", async () => {
     const chunk = `1000\r\n${"x".repeat(4096)}\r\n`;
-    const heard = await wire(
-      `POST /v1/orders HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer ${alice}\r\n` +
-        `Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(4)}0\r\n\r\n`,
-    );
-    // The connection may be cut before the answer has been read; that is no answer either.
+    const fields = [
+      `Authorization: Bearer ${alice}`,
+      "Content-Type: application/json",
+      "Transfer-Encoding: chunked",
+    ];
+    const heard = await wire(`${headOf("POST /v1/orders", ...fields)}${chunk.repeat(4)}0\r\n\r\n`);
+    // The connection may be cut before the response is read.
     expect(statusesIn(heard).filter((status) => status !== 413)).toEqual([]);
   });
 });
@@ -242,17 +253,14 @@ describe("credentials", () => {
 
   test.each([
     ["a truncated key", () => alice.slice(0, -1)],
-    ["a key with more behind it", () => `${alice}A`],
+    ["an extended key", () => `${alice}A`],
     ["one's own id with another's secret", () => `${alice.slice(0, -43)}${eve.slice(-43)}`],
     ["another's id with one's own secret", () => `${eve.slice(0, -43)}${alice.slice(-43)}`],
     ["a key in capitals", () => alice.toUpperCase()],
-    ["a token that says that it is not signed", () => `${encode({ alg: "none" })}.${encode(claims)}.`],
-    [
-      "a token that nobody has signed",
-      () => `${encode({ alg: "HS256" })}.${encode(claims)}.${"A".repeat(43)}`,
-    ],
-    ["a very long one", () => `bwk_${"A".repeat(6_000)}`],
-  ])("%s are none: 401", async (_, token) => {
+    ["a token without a signature", () => `${encode({ alg: "none" })}.${encode(claims)}.`],
+    ["a token with a made-up one", () => `${encode({ alg: "HS256" })}.${encode(claims)}.${"A".repeat(43)}`],
+    ["a very long key", () => `bwk_${"A".repeat(6_000)}`],
+  ])("%s is 401", async (_, token) => {
     const response = await system.call("/v1/orders", { key: token() });
     expect((await problemOf(response)).code).toBe("unauthenticated");
     expect(response.status).toBe(401);
@@ -262,12 +270,12 @@ describe("credentials", () => {
     "?key=",
     "?access_token=",
     "?authorization=Bearer%20",
-  ])("a key in the query (%s) is not looked at", async (query) => {
+  ])("a key in the query (%s) is ignored", async (query) => {
     expect((await system.call(`/v1/orders${query}${alice}`)).status).toBe(401);
   });
 });
 
-test("somebody else's order is as absent as one that does not exist, to be read or cancelled", async () => {
+test("another principal's order is 404 like an unknown one, to read or cancel", async () => {
   const placed = await system.call("/v1/orders", { method: "POST", key: alice, json: order });
   const location = placed.headers.get("location") ?? "";
   expect((await system.call(location, { key: alice })).status).toBe(200);
@@ -289,33 +297,40 @@ describe("bodies", () => {
       json(JSON.stringify({ lines: [{ productId: PRODUCT, quantity: 1, unitPrice: { amount: 0 } }] })),
     ],
     ["a negative quantity", json(JSON.stringify({ lines: [{ productId: PRODUCT, quantity: -1 }] }))],
-    ["a quantity beyond all numbers", json(`{"lines":[{"productId":"${PRODUCT}","quantity":1e999}]}`)],
-    ["the prototype by its name", json(`{"lines":[],"__proto__":{"scopes":["products:write"]}}`)],
-    ["the prototype by its constructor", json(`{"lines":[],"constructor":{"prototype":{"a":1}}}`)],
+    ["an infinite quantity", json(`{"lines":[{"productId":"${PRODUCT}","quantity":1e999}]}`)],
+    ["a prototype by name", json(`{"lines":[],"__proto__":{"scopes":["products:write"]}}`)],
+    ["a prototype by constructor", json(`{"lines":[],"constructor":{"prototype":{"a":1}}}`)],
     ["deep nesting", json("[".repeat(4_000))],
-    ["deep nesting that is closed", json(`${"[".repeat(4_000)}${"]".repeat(4_000)}`)],
-    ["the same field twice", json(`{"lines":[],"lines":[]}`)],
-    ["bytes that are no UTF-8", json("\ud800")],
+    ["closed deep nesting", json(`${"[".repeat(4_000)}${"]".repeat(4_000)}`)],
+    ["a duplicate field", json(`{"lines":[],"lines":[]}`)],
+    ["invalid UTF-8", json("\ud800")],
     ["two documents", json("{}{}")],
-    ["an operator of a query language", json(`{"lines":{"$gt":""}}`)],
-  ])("%s are refused, and nothing is done: 400", async (_, init) => {
+    ["a query operator", json(`{"lines":{"$gt":""}}`)],
+  ])("with %s are 400", async (_, init) => {
     const response = await post(init);
     expect(response.status).toBe(400);
     expect((await problemOf(response)).code).toBe("invalid_request");
     expect(Object.hasOwn(Object.prototype, "a")).toBe(false);
   });
 
-  test("a very large body is 413 before it is read", async () => {
+  test("above the route's limit are 413 before they are read", async () => {
     expect((await post(json(`{"lines":"${"x".repeat(1_000_000)}"}`))).status).toBe(413);
   });
 
-  test("a GET with a body is 413: nothing reads it", async () => {
+  test.each(["GET", "HEAD"])("of %s requests in chunks are 413, unless they are empty", async (method) => {
+    const chunks = (text: string) =>
+      wire(`${headOf(`${method} /v1/products?limit=1`, "Transfer-Encoding: chunked")}${text}0\r\n\r\n`);
+    expect(statusesIn(await chunks("2\r\n{}\r\n"))).toEqual([413]);
+    expect(statusesIn(await chunks(""))).toEqual([200]);
+  });
+
+  test("of GET requests are 413", async () => {
     const { status } = await raw("/v1/products?limit=1", { headers: { "content-length": "2" }, body: "{}" });
     expect(status).toBe(413);
   });
 });
 
-describe("input that is made for slow patterns", () => {
+describe("input for slow patterns", () => {
   const long = "a".repeat(4_000);
   test.each([
     ["a search", `/v1/products?q=${encodeURIComponent(`${"a ".repeat(49)}!`)}`, {}],
@@ -324,7 +339,7 @@ describe("input that is made for slow patterns", () => {
     ["a media type", "/v1/products?limit=1", { accept: `${"a/b;".repeat(900)}` }],
     ["credentials", "/v1/orders", { authorization: `Bearer ${" ".repeat(4_000)}x y` }],
     ["a cursor", `/v1/products?cursor=${"A".repeat(301)}`, {}],
-  ])("%s is answered as soon as any other", async (_, path, headers) => {
+  ])("in %s does not slow the response", async (_, path, headers) => {
     const beganAtMs = performance.now();
     expect((await system.call(path, { headers })).status).toBeLessThan(500);
     // The route's own deadline is ten seconds.
@@ -342,7 +357,7 @@ describe("the caches", () => {
     ["range", "bytes=0-0"],
     ["authorization", "Bearer nonsense"],
     ["cookie", "a=b"],
-  ])("keep nothing that %s could change", async (name, value) => {
+  ])("store no response changed by %s", async (name, value) => {
     const product = sampleProductId(2);
     const poisoned = await system.call(`/v1/products/${product}`, { headers: { [name]: value } });
     expect(poisoned.status).toBe(200);
@@ -358,28 +373,8 @@ describe("the caches", () => {
     "?utm_source=x",
     "?limit=1&limit=2",
     "?cb=<script>",
-  ])("keep nothing under the query %s, which is refused", async (query) => {
+  ])("store no response for the query %s: 400", async (query) => {
     expect((await system.call(`/v1/products${query}`)).status).toBe(400);
     expect((await system.call("/v1/products")).status).toBe(200);
-  });
-});
-
-describe("other sites' pages", () => {
-  test("may not call what the contract does not let them", async () => {
-    const response = await system.call("/v1/orders", {
-      method: "OPTIONS",
-      headers: { origin: "https://evil.example", "access-control-request-method": "POST" },
-    });
-    expect(response.status).toBe(403);
-  });
-
-  test("can send a form, which is no order", async () => {
-    const response = await system.call("/v1/orders", {
-      method: "POST",
-      key: alice,
-      body: "lines=1",
-      headers: { "content-type": "application/x-www-form-urlencoded", origin: "https://evil.example" },
-    });
-    expect(response.status).toBe(415);
   });
 });

@@ -6,23 +6,21 @@ import {
   parseNetworkToBlock,
   setBlock,
 } from "../../src/origin/admin/blocklist/store.ts";
-import { UsageError } from "../../src/origin/admin/cli.ts";
+import { isUsageError } from "../../src/origin/admin/cli.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { fetchRead } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
-import { runCommand } from "../support/run-command.ts";
-import { eventsOf } from "../support/security-events.ts";
-import { type System, startSystem } from "../support/system.ts";
+import { eventsOf, runCommand, type System, startSystem } from "../support/system.ts";
 
 let system: System;
-/** The origin's way to Redis; the edge and the commands have their own. */
+/** The origin's connection to Redis. */
 let door: Door;
 
 beforeAll(async () => {
   door = await startDoor(inject("servers").redisUrl);
   system = await startSystem({
-    originEnvironment: { REDIS_URL: `http://127.0.0.1:${door.port}`, NEVER_BLOCKED: "198.51.100.128/25" },
+    originEnvironment: { REDIS_URL: door.url, NEVER_BLOCKED: "198.51.100.128/25" },
   });
 });
 afterAll(async () => {
@@ -30,7 +28,7 @@ afterAll(async () => {
   await door?.stop();
 });
 
-/** 10 s, the bound that the system promises, and a margin for a busy machine. */
+/** The documented 10 s, and a margin for a busy machine. */
 const HOLDS_WITHIN = { timeout: 12_000, interval: 100 };
 
 const statusAt = async (edgeUrl: string, client: string): Promise<number> => {
@@ -53,14 +51,7 @@ describe("an operator's block", () => {
     expect(await block(client, "--for", "1h", "--reason", "a test")).toMatch(
       /^blocked 192\.0\.2\.1 until \d{4}-/,
     );
-    const blockedAtMs = performance.now();
-    const heldAfterMs = await Promise.all(
-      edges.map(async (edge) => {
-        await expect.poll(() => statusAt(edge, client), HOLDS_WITHIN).toBe(403);
-        return performance.now() - blockedAtMs;
-      }),
-    );
-    expect(Math.max(...heldAfterMs)).toBeLessThan(HOLDS_WITHIN.timeout);
+    await expect.poll(statuses, HOLDS_WITHIN).toEqual([403, 403, 403]);
     expect(await unblock(client)).toContain("unblocked 192.0.2.1");
     await expect.poll(statuses, HOLDS_WITHIN).toEqual([200, 200, 200]);
   });
@@ -78,19 +69,6 @@ describe("an operator's block", () => {
       rule: "blocked_client",
       details: "blocked_client: 192.0.2.2/31",
     });
-  });
-
-  test.concurrent("of a range covers every address in it, however it is written", async ({ expect }) => {
-    await block("2001:db8:7::/48", "--reason", "a test");
-    await block("198.18.0.0/15", "--reason", "a test");
-    // Blocked last, so the earlier one is in force too.
-    await expect.poll(() => statusOf("198.18.0.1"), HOLDS_WITHIN).toBe(403);
-    expect(await statusOf("2001:db8:7:1::1")).toBe(403);
-    expect(await statusOf("2001:0db8:0007:ffff:0:0:0:1")).toBe(403);
-    expect(await statusOf("2001:db8:8::1")).toBe(200);
-    expect(await statusOf("198.19.255.255")).toBe(403);
-    expect(await statusOf("::ffff:198.19.0.1")).toBe(403);
-    expect(await statusOf("198.20.0.0")).toBe(200);
   });
 
   test("takes effect within 10 s even if no origin can reach Redis", async () => {
@@ -112,20 +90,6 @@ describe("an operator's block", () => {
     await block(client, "--reason", "a test");
     const edge = await system.startEdge({ UPSTASH_REDIS_REST_URL: "http://127.0.0.1:9" });
     await expect.poll(() => statusAt(edge, client), HOLDS_WITHIN).toBe(403);
-  });
-
-  test("works among 100,000 others", async () => {
-    await system.pool.query(
-      `INSERT INTO blocklist (id, network, reason, source)
-       SELECT gen_random_uuid(), set_masklen(('11.' || n / 65536 || '.' || n / 256 % 256 || '.' || n % 256)::inet, 32)::cidr,
-         'a test', 'operator' FROM generate_series(0, 99999) AS n`,
-    );
-    await block("203.0.113.77", "--reason", "the last of many");
-    await expect.poll(() => statusOf("203.0.113.77"), HOLDS_WITHIN).toBe(403);
-    expect(await statusOf("11.1.134.159")).toBe(403);
-    expect(await statusOf("11.1.134.160")).toBe(200);
-    await system.pool.query("DELETE FROM blocklist WHERE network <<= '11.0.0.0/8'");
-    await unblock("203.0.113.77");
   });
 });
 
@@ -157,7 +121,7 @@ describe("the command", () => {
     [["10.0.0.0/7", "--reason", "x"], "no wider than /8"],
     [["::/0", "--reason", "x"], "no wider than"],
     [["192.0.2.1"], "--reason is missing"],
-    [["192.0.2.1", "--reason", "two\nlines"], "not a single line"],
+    [["192.0.2.1", "--reason", "two\nlines"], "has control characters or line breaks"],
     [["192.0.2.1", "192.0.2.2", "--reason", "x"], "only one address or range at a time"],
     [["192.0.2.1", "--reason", "x", "--for", "soon"], "use a duration such as 90s"],
     [["192.0.2.1", "--reason", "x", "--for", "400d"], "at most 365d"],
@@ -165,7 +129,7 @@ describe("the command", () => {
     [["list", "all"], "Unexpected argument 'all'"],
   ])("%j is rejected with a reason", async (args, reason) => {
     const failure = await block(...args).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(UsageError);
+    expect(failure).toSatisfy(isUsageError);
     expect(String(failure)).toContain(reason);
   });
 });
@@ -176,24 +140,31 @@ describe("the API", () => {
     const json = { network: "2001:DB8:1::/48", reason: "guesses keys", durationS: 3_600 };
     const added = await system.call("/admin/blocklist", { method: "POST", key, json });
     expect(added.status).toBe(201);
-    const made = (await added.json()) as { id: string };
-    expect(made).toMatchObject({ network: "2001:db8:1::/48", source: "operator", reason: "guesses keys" });
+    const block = (await added.json()) as { id: string };
+    expect(block).toMatchObject({ network: "2001:db8:1::/48", source: "operator", reason: "guesses keys" });
     const list = await system.call("/admin/blocklist", { key });
-    expect(((await list.json()) as { items: unknown[] }).items).toContainEqual(made);
+    expect(((await list.json()) as { items: unknown[] }).items).toContainEqual(block);
     await expect.poll(() => statusOf("2001:db8:1::1"), HOLDS_WITHIN).toBe(403);
-    const path = `/admin/blocklist/${made.id}`;
+    const path = `/admin/blocklist/${block.id}`;
     expect((await system.call(path, { method: "DELETE", key })).status).toBe(204);
     expect((await system.call(path, { method: "DELETE", key })).status).toBe(404);
     await expect.poll(() => statusOf("2001:db8:1::1"), HOLDS_WITHIN).toBe(200);
   });
 
+  test.each(["\u001b[2J", "two\r\nlines", "\u009b"])("rejects the reason %j", async (reason) => {
+    const { key } = await system.createKey("operations", ["blocklist:write"]);
+    const json = { network: "192.0.2.99", reason };
+    const answer = await system.call("/admin/blocklist", { method: "POST", key, json });
+    expect(await problemOf(answer)).toMatchObject({
+      status: 400,
+      errors: [{ in: "body", field: "reason" }],
+    });
+  });
+
   test("names the invalid field", async () => {
     const { key } = await system.createKey("operations", ["blocklist:write"]);
-    const answer = await system.call("/admin/blocklist", {
-      method: "POST",
-      key,
-      json: { network: "1.2.3.4/5", reason: "x" },
-    });
+    const json = { network: "1.2.3.4/5", reason: "x" };
+    const answer = await system.call("/admin/blocklist", { method: "POST", key, json });
     expect(await problemOf(answer)).toMatchObject({
       status: 400,
       errors: [{ in: "body", field: "network" }],
@@ -232,6 +203,12 @@ describe("a repeat offender", () => {
     await expect.poll(() => statusOf("2001:db8:bad::2"), { ...HOLDS_WITHIN, timeout: 25_000 }).toBe(403);
     expect(await block("list")).toMatch(/^2001:db8:bad::\/64 {2}until .* automatic .*unknown_key/m);
     expect(await statusOf("2001:db8:bad:1::1")).toBe(200);
+    // Others who share the network have credentials.
+    const { key } = await system.createKey("carol");
+    for (const path of ["/v1/products", "/v1/orders"]) {
+      const headers = { "x-local-client": "2001:db8:bad::3" };
+      expect((await system.call(path, { key, headers })).status).toBe(200);
+    }
   });
 
   test.concurrent("is not blocked if the configuration exempts it, nor is this machine", async ({
@@ -260,16 +237,16 @@ test("a blocked client's flood becomes a few events with the right counts", asyn
   await block(client, "--reason", "a flood");
   await expect.poll(() => statusOf(client), HOLDS_WITHIN).toBe(403);
   const beganAtMs = performance.now();
-  let refused = 1;
+  let rejected = 1;
   for (let turn = 0; turn < 10; turn += 1) {
     const statuses = await Promise.all(Array.from({ length: 100 }, () => statusOf(client)));
-    refused += statuses.filter((status) => status === 403).length;
+    rejected += statuses.filter((status) => status === 403).length;
   }
   const windows = Math.ceil((performance.now() - beganAtMs) / 10_000) + 1;
-  expect(refused).toBe(1_001);
+  expect(rejected).toBe(1_001);
   const events = () => eventsOf(system, client);
   const counted = (): number => events().reduce((sum, { count }) => sum + count, 0);
-  await expect.poll(counted, { timeout: 30_000 }).toBe(refused);
+  await expect.poll(counted, { timeout: 30_000 }).toBe(rejected);
   expect(events().length).toBeLessThanOrEqual(6 * windows);
   expect(new Set(events().map(({ id }) => id)).size).toBe(events().length);
 });

@@ -1,4 +1,4 @@
-/** PostgreSQL and Redis hang under an origin, or are down: soon nothing waits for them, and all recovers after them. */
+/** PostgreSQL and Redis hang, or are down: requests soon fail fast, and everything recovers with them. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { sampleProductId } from "../../src/origin/api/sample-data.ts";
@@ -9,9 +9,9 @@ import { exitOf, type OriginProcess, runOrigin } from "../support/origin-process
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 
 const PRODUCT = sampleProductId(6);
-/** A request that waits for a connection waits for up to 5 s, a rejected one not at all; a busy machine takes its time. */
+/** A request waits for a connection for up to 5 s, and a rejected one not at all; the rest is for a busy machine. */
 const AT_ONCE_MS = 2_000;
-/** The promise: after the database's return everything recovers within this time. */
+/** The documented time to recover after the database has. */
 const BACK_MS = 5_000;
 
 const stops = new CleanupStack();
@@ -23,27 +23,20 @@ let origin: OriginProcess;
 let api: string;
 let admin: string;
 
-/** The same URL through a door. */
-const through = async (url: string): Promise<readonly [Door, string]> => {
-  const door = await startDoor(url);
-  stops.add(() => door.stop());
-  const { href } = Object.assign(new URL(url), { port: String(door.port) });
-  return [door, href];
-};
-
 beforeAll(async () => {
   postgres = await startOwnPostgres();
   stops.add(() => postgres.remove());
   const backing = await startBacking(postgres.url);
   stops.add(() => backing.stop());
   ({ databaseUrl } = backing);
-  const [databaseDoor, DATABASE_URL] = await through(databaseUrl);
-  const [redisDoor, REDIS_URL] = await through(backing.environment["REDIS_URL"] ?? "");
-  database = databaseDoor;
-  redis = redisDoor;
-  origin = runOrigin({ environment: { ...backing.environment, DATABASE_URL, REDIS_URL } });
+  database = await startDoor(databaseUrl);
+  stops.add(() => database.stop());
+  redis = await startDoor(backing.environment["REDIS_URL"] ?? "");
+  stops.add(() => redis.stop());
+  const environment = { ...backing.environment, DATABASE_URL: database.url, REDIS_URL: redis.url };
+  origin = runOrigin({ environment });
   stops.add(() => origin.kill());
-  await origin.said("ready");
+  await origin.logged("ready");
   await backing.addProducts(1_000_000);
   ({ api, admin } = await origin.addresses());
 });
@@ -93,7 +86,7 @@ const expectBackSoon = async (): Promise<void> => {
   await expectState("database", "closed");
 };
 
-test("writes go on while Redis hangs, its breaker opens, and closes when Redis answers again", async () => {
+test("writes succeed while Redis hangs, and its breaker opens, then closes with Redis' recovery", async () => {
   expect((await order()).status).toBe(201);
   await expectState("redis", "closed");
   redis.shut();
@@ -101,7 +94,7 @@ test("writes go on while Redis hangs, its breaker opens, and closes when Redis a
   expect(await untilOpen("redis")).toEqual(new Set([201]));
   expect(statusesOf(await orders(5))).toEqual(new Set([201]));
   await redis.open();
-  // A readiness check sends a command to Redis, too.
+  // A readiness check sends a command to Redis.
   await expect
     .poll(async () => [(await send(`${admin}/ready`)).status, entered("redis").at(-1)], { timeout: 30_000 })
     .toEqual([200, "closed"]);
@@ -109,7 +102,7 @@ test("writes go on while Redis hangs, its breaker opens, and closes when Redis a
   expect(entered("redis").length).toBeGreaterThanOrEqual(3);
 });
 
-test("statements that the server itself cancels at their deadline never open the breaker, however many", async () => {
+test("statements that the server cancels at their deadline never open the breaker", async () => {
   await expectState("database", "closed");
   const lock = await hold(databaseUrl, "SELECT FROM products WHERE id = $1 FOR UPDATE", [PRODUCT]);
   for (let round = 0; round < 4; round += 1)
@@ -120,7 +113,7 @@ test("statements that the server itself cancels at their deadline never open the
   await expectState("database", "closed");
 });
 
-test("statements without an answer open it, and it closes when they are answered again", async () => {
+test("statements without a result open the breaker, and it closes when the database responds again", async () => {
   database.shut();
   onTestFinished(() => database.open());
   const statuses = await untilOpen("database", 300);
@@ -136,7 +129,7 @@ test("statements without an answer open it, and it closes when they are answered
   await expectBackSoon();
 });
 
-test("a database that is down gets only probes, orders are rejected at once, and all recovers soon after it", async () => {
+test("a database that is down gets only probes, orders are rejected at once, and everything recovers with it", async () => {
   await postgres.stop();
   expect(await untilOpen("database")).toEqual(new Set([503]));
   const lines = (): number => origin.all("a dependency is unavailable").length;
@@ -149,10 +142,10 @@ test("a database that is down gets only probes, orders are rejected at once, and
     expect(reply.status).toBe(503);
     expect(Number(reply.headers["retry-after"])).toBeGreaterThanOrEqual(1);
   }
-  // One of the probes may have been on its way before.
+  // One probe may have begun before.
   const reached = database.taken - before.taken;
   await expect.poll(() => probes() - before.probes + 1).toBeGreaterThanOrEqual(reached);
-  // Two a second at most, beside the first ones.
+  // At most two per second, besides the first ones.
   const most = 30 + 2 * Math.ceil((performance.now() - before.ms) / 1_000);
   expect(reached).toBeLessThan(most);
   expect(lines() - before.lines).toBeLessThan(most);

@@ -5,7 +5,7 @@ import { expect, inject, test } from "vitest";
 import * as z from "zod";
 
 const bundle = (): string => readFileSync(inject("servers").bundle.path, "utf8");
-/** esbuild's metafile: the files of which something is in the bundle. */
+/** esbuild's metafile: the bundle's sources. */
 const metafile = z.object({
   outputs: z.record(
     z.string(),
@@ -20,7 +20,7 @@ const sources = (): string[] => {
   );
 };
 
-test("the worker's bundle holds none of the origin's files", () => {
+test("the Worker's bundle has none of the origin's files", () => {
   expect(sources().length).toBeGreaterThan(20);
   expect(sources().filter((name) => /\/src\/(origin|local)\//.test(`/${name}`))).toEqual([]);
 });
@@ -30,21 +30,21 @@ test.each([
   "@opentelemetry/api",
   "@microlabs/otel-cf-workers",
   "@upstash/redis",
-])("the worker's bundle holds %s", (name) => {
+])("the Worker's bundle has %s", (name) => {
   expect(sources().filter((source) => source.includes(`node_modules/${name}/`))).not.toEqual([]);
 });
 
-test("the worker's bundle holds no driver", () => {
+test("the Worker's bundle has no driver", () => {
   const drivers = /node_modules\/(pg|pg-.*|ioredis|@neondatabase|@hono\/node-server|pino)\//;
   expect(sources().filter((name) => drivers.test(name))).toEqual([]);
 });
 
-test("the worker's bundle holds no SQL", () => {
+test("the Worker's bundle has no SQL", () => {
   expect(bundle()).not.toMatch(
     /\b(SELECT [\w*$]+ FROM|INSERT INTO \w|UPDATE \w+ SET|DELETE FROM \w|CREATE TABLE)\b/,
   );
 });
 
-test("the worker's bundle stays under 128 KiB gzipped", () => {
+test("the Worker's bundle stays under 128 KiB gzipped", () => {
   expect(gzipSync(bundle()).byteLength).toBeLessThan(128 * 1024);
 });

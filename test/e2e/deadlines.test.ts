@@ -6,64 +6,58 @@ import { beginSigned, type SignedInit, sendSigned } from "../support/signed-requ
 import { type System, startSystem } from "../support/system.ts";
 
 let system: System;
-let held: Hold | undefined;
+let lock: Hold | undefined;
 
 beforeAll(async () => {
   system = await startSystem();
 });
-afterEach(() => held?.release());
+afterEach(() => lock?.release());
 afterAll(() => system?.stop());
 
 const productId = sampleProductId(1);
 const post = { method: "POST", principal: "alice", json: { lines: [{ productId, quantity: 1 }] } };
+const keyed = () => ({ ...post, headers: { "idempotency-key": crypto.randomUUID() } });
 
 interface Case {
   readonly path: string;
   readonly init: Omit<SignedInit, "timeoutMs">;
   /** Makes the request's statement wait. */
   readonly block: () => Promise<Hold>;
-  readonly served: number;
+  readonly status: number;
 }
 
 const lockTable = () => hold(system.databaseUrl, "LOCK TABLE products IN ACCESS EXCLUSIVE MODE");
 const lockRow = () => holdProduct(system, productId);
 
 const cases: readonly (readonly [string, () => Case])[] = [
-  ["a read", () => ({ path: "/v1/products?limit=1", init: {}, block: lockTable, served: 200 })],
-  ["an order", () => ({ path: "/v1/orders", init: post, block: lockRow, served: 201 })],
-  [
-    "an order with a key",
-    () => ({
-      path: "/v1/orders",
-      init: { ...post, headers: { "idempotency-key": crypto.randomUUID() } },
-      block: lockRow,
-      served: 201,
-    }),
-  ],
+  ["a read", () => ({ path: "/v1/products?limit=1", init: {}, block: lockTable, status: 200 })],
+  ["an order", () => ({ path: "/v1/orders", init: post, block: lockRow, status: 201 })],
+  ["an order with a key", () => ({ path: "/v1/orders", init: keyed(), block: lockRow, status: 201 })],
 ];
 
-/** For so long after the deadline an answer may come on a machine that has other things to do. */
+/** The tolerance of a busy machine. */
 const SLACK_MS = 1_500;
 const BOUND = { timeout: 2_000, interval: 20 };
 
-const count = async (table: "orders" | "idempotency_records"): Promise<number> =>
-  (await system.pool.query(`SELECT FROM ${table}`)).length;
+/** The number of orders, and of idempotency records. */
+const stored = async (): Promise<number[]> => [
+  (await system.pool.query("SELECT FROM orders")).length,
+  (await system.pool.query("SELECT FROM idempotency_records")).length,
+];
 
-/** Nothing was ordered, nothing is remembered, and the same request is served as if it were the first. */
-const expectServing = async ({ path, init, served }: Case, before: readonly number[]): Promise<void> => {
-  expect([await count("orders"), await count("idempotency_records")]).toEqual(before);
+/** Nothing was stored, and the repeated request is served like a first one. */
+const expectServed = async ({ path, init, status }: Case, before: readonly number[]): Promise<void> => {
+  expect(await stored()).toEqual(before);
   const response = await sendSigned(system, path, { ...init, timeoutMs: 10_000 });
-  expect(response.status).toBe(served);
+  expect(response.status).toBe(status);
   expect(response.headers.has("idempotency-replayed")).toBe(false);
 };
 
 describe("at its deadline", () => {
-  test.each(
-    cases,
-  )("%s is answered 504, and its statement ends although its lock is still held", async (_, make) => {
+  test.each(cases)("%s is 504, and its statement ends although its lock is still held", async (_, make) => {
     const one = make();
-    const before = [await count("orders"), await count("idempotency_records")];
-    held = await one.block();
+    const before = await stored();
+    lock = await one.block();
     const beganAtMs = performance.now();
     const response = await sendSigned(system, one.path, { ...one.init, timeoutMs: 300 });
     const tookMs = performance.now() - beganAtMs;
@@ -71,14 +65,13 @@ describe("at its deadline", () => {
     expect(tookMs).toBeGreaterThan(250);
     expect(tookMs).toBeLessThan(300 + SLACK_MS);
     await expect.poll(() => runningStatements(system), BOUND).toEqual([]);
-    await held.release();
-    await expectServing(one, before);
+    await lock.release();
+    await expectServed(one, before);
   });
 
-  test("many requests at once end, and the origin serves on while the lock is held", async () => {
-    const before = [await count("orders"), await count("idempotency_records")];
-    held = await lockRow();
-    const keyed = () => ({ ...post, headers: { "idempotency-key": crypto.randomUUID() } });
+  test("each of many requests ends, and the origin serves others while the lock is held", async () => {
+    const before = await stored();
+    lock = await lockRow();
     const answers = await Promise.all(
       Array.from({ length: 60 }, (_, n) =>
         sendSigned(system, "/v1/orders", { ...(n % 2 === 0 ? post : keyed()), timeoutMs: 300 }),
@@ -87,12 +80,12 @@ describe("at its deadline", () => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([504]));
     expect((await sendSigned(system, "/v1/products", { timeoutMs: 5_000 })).status).toBe(200);
     await expect.poll(() => runningStatements(system), BOUND).toEqual([]);
-    await held.release();
-    expect([await count("orders"), await count("idempotency_records")]).toEqual(before);
+    await lock.release();
+    expect(await stored()).toEqual(before);
     expect((await sendSigned(system, "/v1/orders", { ...post, timeoutMs: 5_000 })).status).toBe(201);
   });
 
-  test("what waited behind another statement is not begun afterwards", async () => {
+  test("a request that waited for a connection runs no statement", async () => {
     const narrow = await startSystem({ originEnvironment: { DATABASE_MAX_CONNECTIONS: "2" } });
     const row = await holdProduct(narrow, productId);
     try {
@@ -110,48 +103,48 @@ describe("at its deadline", () => {
   });
 });
 
-describe("a request that arrives with no time left", () => {
-  /** A connection's last statement stays to be seen. */
-  const hasSeen = async (text: string): Promise<boolean> => {
-    const seen = await system.pool.query(
+describe("a request without time left", () => {
+  /** Whether it is a connection's last statement. */
+  const hasRun = async (text: string): Promise<boolean> => {
+    const found = await system.pool.query(
       "SELECT FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND position($2 IN query) > 0",
       [system.databaseName, text],
     );
-    return seen.length > 0;
+    return found.length > 0;
   };
 
-  test("is answered 504 without a statement", async () => {
+  test("is 504 without a statement", async () => {
     const read = { principal: "alice", timeoutMs: 0 };
     const statement = "FROM orders o WHERE o.principal";
     const spent = await sendSigned(system, "/v1/orders", read);
     expect((await problemOf(spent)).code).toBe("deadline_exceeded");
-    expect(await hasSeen(statement)).toBe(false);
-    // What an origin does by itself may come behind it on the same connection.
+    expect(await hasRun(statement)).toBe(false);
+    // Background statements of the origin may follow on the same connection.
     const isSeenInTime = async (): Promise<boolean> => {
       expect((await sendSigned(system, "/v1/orders", { ...read, timeoutMs: 5_000 })).status).toBe(200);
-      return await hasSeen(statement);
+      return await hasRun(statement);
     };
     await expect.poll(isSeenInTime, { timeout: 5_000 }).toBe(true);
   });
 
-  test("orders nothing", async () => {
-    const before = await count("orders");
+  test("places no order", async () => {
+    const before = await stored();
     const response = await sendSigned(system, "/v1/orders", { ...post, timeoutMs: 0 });
     expect((await problemOf(response)).code).toBe("deadline_exceeded");
-    expect(await count("orders")).toBe(before);
+    expect(await stored()).toEqual(before);
   });
 });
 
-describe("when its client goes away", () => {
-  test.each(cases)("%s has its statement ended long before its deadline", async (_, make) => {
-    const one = make();
-    const before = [await count("orders"), await count("idempotency_records")];
-    held = await one.block();
-    const goAway = await beginSigned(system, one.path, { ...one.init, timeoutMs: 10_000 });
-    await expect.poll(() => waitingCount(system), BOUND).toBe(1);
-    goAway();
-    await expect.poll(() => runningStatements(system), BOUND).toEqual([]);
-    await held.release();
-    await expectServing(one, before);
-  });
+test.each(
+  cases,
+)("when its client disconnects, %s ends its statement long before its deadline", async (_, make) => {
+  const one = make();
+  const before = await stored();
+  lock = await one.block();
+  const disconnect = await beginSigned(system, one.path, { ...one.init, timeoutMs: 10_000 });
+  await expect.poll(() => waitingCount(system), BOUND).toBe(1);
+  disconnect();
+  await expect.poll(() => runningStatements(system), BOUND).toEqual([]);
+  await lock.release();
+  await expectServed(one, before);
 });

@@ -1,4 +1,4 @@
-/** The README's table of what is answered while something is gone, cell by cell. */
+/** The README's table of what works when a dependency is down, cell by cell. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
@@ -25,56 +25,48 @@ beforeAll(async () => {
   system = await startSystem({
     databaseServer: postgres.url,
     edgeEnvironment: { RATE_LIMITS: "enforce" },
-    redisUrl: `http://127.0.0.1:${redis.port}`,
+    redisUrl: redis.url,
   });
   key = (await system.createKey("alice")).key;
   const response = await system.call("/v1/orders", { method: "POST", key, json: order });
   placed = response.headers.get("location") ?? "";
 });
 afterAll(async () => {
-  // What has to be dropped is dropped by way of both.
+  // The system's cleanup needs both.
   await redis?.open();
   await system?.stop();
   await redis?.stop();
   await postgres?.remove();
 });
 
-/** What is asked for, by the first column's words. */
+const create = (json: object, headers = {}): (() => Promise<Response>) => {
+  const path = "lines" in json ? "/v1/orders" : "/v1/products";
+  return () => system.call(path, { method: "POST", key, json, headers });
+};
+
+/** The requests of each row, by its first cell. */
 const requests: Readonly<Record<string, readonly (() => Promise<Response>)[]>> = {
   "`GET /v1/products`": [() => system.call("/v1/products"), () => system.call("/v1/products?q=lant")],
   "`GET /v1/products/:id`": [() => system.call(product)],
-  "products that nobody has asked for lately": [
+  "products not requested recently": [
     () => system.call(`/v1/products?q=${crypto.randomUUID()}`),
     () => system.call(`/v1/products/${crypto.randomUUID()}`),
   ],
-  "`POST`, `PATCH /v1/products`": [
-    () =>
-      system.call("/v1/products", {
-        method: "POST",
-        key,
-        json: { name: "New", price: { amount: 1, currency: "EUR" }, stock: 1 },
-      }),
-  ],
+  "`POST`, `PATCH /v1/products`": [create({ name: "New", price: { amount: 1, currency: "EUR" }, stock: 1 })],
   "`GET /v1/orders`, `/v1/orders/:id`": [
     () => system.call("/v1/orders", { key }),
     () => system.call(placed, { key }),
   ],
   "`POST /v1/orders`, `…/cancel`": [
-    () => system.call("/v1/orders", { method: "POST", key, json: order }),
-    () =>
-      system.call("/v1/orders", {
-        method: "POST",
-        key,
-        json: order,
-        headers: { "idempotency-key": crypto.randomUUID() },
-      }),
+    create(order),
+    () => create(order, { "idempotency-key": crypto.randomUUID() })(),
   ],
   "`/docs`, `/openapi.json`": [() => system.call("/docs"), () => system.call("/openapi.json")],
 };
 
-/** What a cell's words mean. */
+/** The meaning of each word in a cell. */
 const expectations: Readonly<Record<string, (response: Response) => Promise<void>>> = {
-  "as ever": async (response) => {
+  unaffected: async (response) => {
     expect([200, 201, 404]).toContain(response.status);
     await response.arrayBuffer();
   },
@@ -90,10 +82,10 @@ const expectations: Readonly<Record<string, (response: Response) => Promise<void
   },
 };
 
-/** The table's rows as lists of cells, the first of which is its header. */
+/** The table's header and rows, as lists of cells. */
 const readTable = async (): Promise<string[][]> => {
   const readme = await readFile(join(projectFolder, "README.md"), "utf8");
-  const [, section = ""] = readme.split("## When something is gone\n");
+  const [, section = ""] = readme.split("## When a dependency is down\n");
   const [table = ""] = section.split("\n\n").filter((paragraph) => paragraph.startsWith("|"));
   return table
     .split("\n")
@@ -102,31 +94,31 @@ const readTable = async (): Promise<string[][]> => {
     .filter((cells) => !cells.every((cell) => /^-+$/.test(cell)));
 };
 
-const follow = async (gone: string): Promise<void> => {
+/** Expects each route's response to be as the column says. */
+const expectColumn = async (title: string): Promise<void> => {
   const [header = [], ...rows] = await readTable();
-  const column = header.indexOf(gone);
+  const column = header.indexOf(title);
   expect(column).toBeGreaterThan(0);
   expect(rows.map(([what]) => what)).toEqual(Object.keys(requests));
   for (const [what = "", ...cells] of rows) {
     const expectation = expectations[cells[column - 1] ?? ""];
-    if (expectation === undefined) throw new Error(`no test knows what «${cells[column - 1]}» is (${what})`);
-    for (const ask of requests[what] ?? []) {
-      const response = await ask();
+    if (expectation === undefined) throw new Error(`${what}: no test for "${cells[column - 1]}"`);
+    for (const call of requests[what] ?? []) {
+      const response = await call();
       await expectation(response).catch((error: unknown) => {
-        throw new Error(`${gone} gone, ${what}: ${response.status} ${response.headers.get("cache-status")}`, {
-          cause: error,
-        });
+        const found = `${response.status} ${response.headers.get("cache-status")}`;
+        throw new Error(`${title}: ${what}: ${found}`, { cause: error });
       });
     }
   }
 };
 
-/** Everything is asked for, and answered as ever; soon after something has come back its breaker lets only a part through. */
+/** Fills the caches; soon after a recovery, a breaker admits only a part of the requests. */
 const warm = async (): Promise<void> => {
-  for (const [what, asks] of Object.entries(requests))
-    for (const ask of asks) {
+  for (const [what, calls] of Object.entries(requests))
+    for (const call of calls) {
       const status = async (): Promise<number> => {
-        const response = await ask();
+        const response = await call();
         await response.arrayBuffer();
         return response.status;
       };
@@ -135,24 +127,24 @@ const warm = async (): Promise<void> => {
 };
 
 const statuses = async (): Promise<number[]> => {
-  const answers = await Promise.all(Object.values(requests).flatMap((asks) => asks.map((ask) => ask())));
+  const answers = await Promise.all(Object.values(requests).flatMap((calls) => calls.map((call) => call())));
   await Promise.all(answers.map((answer) => answer.arrayBuffer()));
   return answers.map(({ status }) => status);
 };
 const isWell = async (): Promise<boolean> => (await statuses()).every((status) => status < 500);
 const product = `/v1/products/${sampleProductId(1)}`;
-/** Past the five seconds for which a product is fresh. */
+/** A product is fresh for five seconds, */
 const untilStale = () => pause(5_200);
-/** Past the thirty seconds more for which it is served while a newer one is fetched. */
+/** and stale-while-revalidate for thirty more. */
 const untilOnlyIfError = () => pause(35_500);
 
-describe.sequential("while it is gone, each route answers as the README says", () => {
-  test("the database, and all is back within five seconds of its return", async () => {
+describe.sequential("each route responds as the README says during an outage of", () => {
+  test("the database, and everything recovers within five seconds", async () => {
     await warm();
     await postgres.stop();
     await untilOnlyIfError();
-    // Twice: before the breaker is open, and when it is.
-    for (let turn = 0; turn < 2; turn += 1) await follow("database");
+    // Once with the breaker closed, and once with it open.
+    for (let turn = 0; turn < 2; turn += 1) await expectColumn("database");
     const atOrigin = await sendSigned(system, product);
     expect(atOrigin.headers.get("cache-status")).toMatch(/^breakwater-origin; .*detail=stale-if-error$/);
     expect(Number(atOrigin.headers.get("age"))).toBeGreaterThanOrEqual(35);
@@ -168,18 +160,18 @@ describe.sequential("while it is gone, each route answers as the README says", (
   test("Redis", async () => {
     await warm();
     await redis.refuse();
-    for (let turn = 0; turn < 3; turn += 1) await follow("Redis");
+    for (let turn = 0; turn < 3; turn += 1) await expectColumn("Redis");
     await redis.open();
   });
 
-  test("Redis, in that it hangs; and nobody waits for it longer than its bounds", async () => {
+  test("Redis that hangs, and no request waits longer than its timeouts", async () => {
     await warm();
     redis.shut();
     for (let turn = 0; turn < 3; turn += 1) {
-      await follow("Redis");
+      await expectColumn("Redis");
       const beganMs = Date.now();
       expect((await statuses()).every((status) => status < 500)).toBe(true);
-      // The edge's look at a key, the origin's at its cache and at a nonce: 150, 100, 100 ms; the rest is the machine's.
+      // 150 ms for the edge's key, 100 ms each for the origin's cache and nonce, and a margin for a busy machine.
       expect(Date.now() - beganMs).toBeLessThan(2_000);
     }
     await redis.open();
@@ -191,7 +183,7 @@ describe.sequential("while it is gone, each route answers as the README says", (
     await redis.refuse();
     await postgres.stop();
     await untilStale();
-    await follow("both");
+    await expectColumn("both");
     await postgres.start();
     await redis.open();
     await expect.poll(isWell, { timeout: 20_000 }).toBe(true);
@@ -201,7 +193,7 @@ describe.sequential("while it is gone, each route answers as the README says", (
     await warm();
     await system.origins[0]?.kill();
     await untilOnlyIfError();
-    for (let turn = 0; turn < 2; turn += 1) await follow("the only origin");
+    for (let turn = 0; turn < 2; turn += 1) await expectColumn("the only origin");
     expect((await system.call(product)).headers.get("cache-status")).toMatch(
       /breakwater-edge; .*ttl=-[34]\d; detail=stale-if-error$/,
     );

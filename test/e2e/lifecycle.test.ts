@@ -45,7 +45,7 @@ interface Busy {
 const beginBusy = async (environment: Readonly<Record<string, string>> = {}, count = 1): Promise<Busy> => {
   const origin = begin(environment);
   const { api, admin } = await origin.addresses();
-  await origin.said("ready");
+  await origin.logged("ready");
   await backing.addProducts();
   // Statements of an origin that was killed.
   await expect.poll(backing.waiting).toBe(0);
@@ -76,7 +76,7 @@ describe("an origin that receives a signal", () => {
     expect([before.status, before.headers.connection]).toEqual([200, "keep-alive"]);
 
     origin.signal("SIGTERM");
-    await origin.said("draining");
+    await origin.logged("draining");
     for (const url of [api, admin]) {
       const ready = await send(`${url}/ready`);
       expect(ready.status).toBe(503);
@@ -111,7 +111,7 @@ describe("an origin that receives a signal", () => {
   ] as const)("ends immediately on a second signal during the drain: %s, exit %d", async (signal, code) => {
     const { origin, replies, release } = await beginBusy({ PRE_STOP: "60s" });
     origin.signal("SIGTERM");
-    await origin.said("draining");
+    await origin.logged("draining");
     origin.signal(signal);
     expect(await exitOf(origin, 5_000)).toEqual({ code, signal: null });
     expect(await replies).toEqual([undefined]);
@@ -120,15 +120,13 @@ describe("an origin that receives a signal", () => {
 
   test("ends in time while its database hangs", async () => {
     const door = await startDoor(backing.databaseUrl);
-    const url = new URL(backing.databaseUrl);
-    url.port = String(door.port);
     const origin = begin({
-      DATABASE_URL: url.href,
+      DATABASE_URL: door.url,
       DATABASE_MIN_CONNECTIONS: "2",
       DATABASE_CONNECT_TIMEOUT: "1s",
       DRAIN_TIMEOUT: "1s",
     });
-    await origin.said("ready");
+    await origin.logged("ready");
     door.shut();
     origin.signal("SIGTERM");
     expect(await exitOf(origin, 30_000)).toEqual(STOPPED);
@@ -147,7 +145,7 @@ describe("an uncaught error", () => {
       PRE_STOP: "100ms",
     });
     origin.signal("SIGUSR2");
-    expect(await origin.said("uncaught")).toMatchObject({ level: "fatal", err: { message } });
+    expect(await origin.logged("uncaught")).toMatchObject({ level: "fatal", err: { message } });
     await expect.poll(() => isListening(api), { timeout: 10_000 }).toBe(false);
     await release();
     expect((await replies).map((reply) => reply?.status)).toEqual([201]);
@@ -162,15 +160,19 @@ describe("an origin that starts", () => {
       const origin = begin({ ...fresh.environment, DATABASE_MIGRATE: "apart" });
       const { api } = await origin.addresses();
       const names = (await readMigrations()).map(({ name }) => name);
-      expect(await origin.said("waiting for migrations")).toMatchObject({ pending: names, retryInMs: 100 });
+      expect(await origin.logged("waiting for migrations")).toMatchObject({ pending: names, retryInMs: 100 });
       expect((await send(`${api}/ready`)).status).toBe(503);
       expect((await sendSigned(api, "/v1/products")).status).toBe(503);
-      const { stdout } = await promisify(execFile)(process.execPath, ["src/local/admin.ts", "migrate"], {
-        cwd: projectFolder,
-        env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
-      });
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["src/local/admin.ts", "migrate", "--external"],
+        {
+          cwd: projectFolder,
+          env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
+        },
+      );
       expect(stdout.trim().split("\n")).toEqual(names);
-      await origin.said("ready");
+      await origin.logged("ready");
       expect((await send(`${api}/ready`)).status).toBe(200);
       expect((await sendSigned(api, "/v1/products")).status).toBe(200);
       expect(origin.all("migrated")).toEqual([]);
@@ -189,7 +191,7 @@ describe("an origin that starts", () => {
 
     test.each([
       ["a wrong password", { password: "wrong" }, "28P01"],
-      ["an unknown role", { username: "nobody" }, "28P01"],
+      ["an unknown role", { username: "unknown" }, "28P01"],
       ["an unknown database", { pathname: "/nowhere" }, "3D000"],
     ])("exits 1 with the reason for an unrecoverable error: %s", async (_, parts, code) => {
       const { href } = Object.assign(new URL(postgres.url), parts);
@@ -205,11 +207,14 @@ describe("an origin that starts", () => {
       await postgres.stop();
       const origin = begin({ DATABASE_URL: postgres.url });
       const { api } = await origin.addresses();
-      expect(await origin.said("waiting for the database")).toMatchObject({ level: "warn", retryInMs: 100 });
+      expect(await origin.logged("waiting for the database")).toMatchObject({
+        level: "warn",
+        retryInMs: 100,
+      });
       expect((await send(`${api}/ready`)).status).toBe(503);
       expect((await send(`${api}/health`)).status).toBe(200);
       await postgres.start();
-      await origin.said("ready");
+      await origin.logged("ready");
       const ready = await send(`${api}/ready`);
       expect(ready.status).toBe(200);
       expect(JSON.parse(ready.body)).toMatchObject({ ready: true, migrated: true });

@@ -1,9 +1,13 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { projectFolder } from "../../src/local/state-dir.ts";
 import { type Database, unboundScope } from "../../src/origin/db/database.ts";
 import { type Migration, migrate, pendingMigrations, readMigrations } from "../../src/origin/db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import * as before from "../fixtures/previous-level/statements.ts";
+import { valid } from "../origin/config/settings.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
 
 let database: TestDatabase;
@@ -38,17 +42,17 @@ const columns = (): Promise<Column[]> =>
      FROM information_schema.columns WHERE table_schema = 'public' ORDER BY 1, 2`,
   );
 
-describe("a level is added to the one before", () => {
+describe("the current schema", () => {
   beforeAll(open);
   afterAll(close);
 
-  test("the fixture is of a level that this program goes on from", () => {
+  test("extends the fixture's level", () => {
     const names = migrations.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(before.LEVEL));
     expect(names.length).toBeGreaterThan(before.LEVEL.length);
   });
 
-  test("what the level before has is there unchanged, and what is new in its tables may be left out", async () => {
+  test("keeps the previous level's columns, and requires no new ones in its tables", async () => {
     await migrate(unbound(), ofLevelBefore());
     const earlier = await columns();
     const ran = await migrate(unbound(), migrations);
@@ -63,12 +67,27 @@ describe("a level is added to the one before", () => {
     expect(demanding).toEqual([]);
   });
 
-  test("running them again changes nothing", async () => {
+  test("is not changed by running the migrations again", async () => {
     expect(await migrate(unbound(), migrations)).toEqual([]);
     expect(await pendingMigrations(unbound(), migrations)).toEqual([]);
   });
 
-  test("one that was edited after it had run is refused by its name", async () => {
+  test("names the file of a wrong statement, and changes nothing", async () => {
+    const checksum = "new";
+    const added = [
+      { name: "api/0008-right", sql: "CREATE TABLE added (id integer);", checksum },
+      { name: "api/0009-wrong", sql: "CREATE TABEL another (id integer);", checksum },
+    ];
+    await expect(migrate(unbound(), [...migrations, ...added])).rejects.toThrow(
+      'migration api/0009-wrong failed: syntax error at or near "TABEL"',
+    );
+    expect(await pendingMigrations(unbound(), [...migrations, ...added])).toEqual([
+      "api/0008-right",
+      "api/0009-wrong",
+    ]);
+  });
+
+  test("rejects a migration that was edited after it ran, by its name", async () => {
     const [first, ...others] = migrations;
     if (first === undefined) throw new Error("there are no migrations");
     const edited = [{ ...first, checksum: "another" }, ...others];
@@ -76,7 +95,7 @@ describe("a level is added to the one before", () => {
   });
 });
 
-describe("processes of the level before, while an update rolls", () => {
+describe("processes of the previous level, during a rolling update,", () => {
   const product = crypto.randomUUID();
   const alice = "alice";
 
@@ -89,12 +108,8 @@ describe("processes of the level before, while an update rolls", () => {
 
   const place = async (): Promise<string> => {
     const id = crypto.randomUUID();
-    const lines = await pool.query<{ created_at: Date | null }>(before.PLACE_ORDER, [
-      id,
-      alice,
-      [product],
-      [1],
-    ]);
+    const values = [id, alice, [product], [1]];
+    const lines = await pool.query<{ created_at: Date | null }>(before.PLACE_ORDER, values);
     expect(lines.map(({ created_at }) => created_at)).toEqual([expect.any(Date)]);
     return id;
   };
@@ -102,7 +117,7 @@ describe("processes of the level before, while an update rolls", () => {
   const stock = async (): Promise<number | undefined> =>
     (await pool.query<{ stock: number }>(before.FIND_PRODUCT, [product]))[0]?.stock;
 
-  test("place orders before, while and after the migrations run, none of which is lost", async () => {
+  test("place orders before, during and after the migrations, and none is lost", async () => {
     const placed = [await place()];
     const migrating = migrate(unbound(), migrations);
     placed.push(...(await Promise.all(Array.from({ length: 20 }, place))));
@@ -128,7 +143,7 @@ describe("processes of the level before, while an update rolls", () => {
     expect(await pool.query(before.UPDATE_PRODUCT, changes)).toMatchObject([{ name: "Lantern" }]);
   });
 
-  test("make, publish and revoke keys on the new schema", async () => {
+  test("create, publish and revoke keys on the new schema", async () => {
     await pool.query(before.INSERT_KEY, ["key", "hash", alice, "", ["orders:read"], null]);
     const snapshot = await pool.query<{ version: string }>(before.KEY_SNAPSHOT);
     expect(snapshot).toMatchObject([{ id: "key", principal: alice, scopes: ["orders:read"] }]);
@@ -137,7 +152,7 @@ describe("processes of the level before, while an update rolls", () => {
     expect(after?.version).not.toBe(snapshot[0]?.version);
   });
 
-  test("do a write once by its key on the new schema", async () => {
+  test("make a write with an idempotency key once on the new schema", async () => {
     const claim = [alice, "key", "fingerprint", "1"];
     expect(await pool.query(before.CLAIM_IDEMPOTENCY_KEY, claim)).toMatchObject([{ claimed: true }]);
     await pool.query(before.STORE_ANSWER, [alice, "key", "answer"]);
@@ -145,5 +160,28 @@ describe("processes of the level before, while an update rolls", () => {
     expect(again).toMatchObject([{ claimed: false, fingerprint: "fingerprint", answer: "answer" }]);
     await pool.query("UPDATE idempotency_records SET expires_at = now()");
     expect(await pool.query(before.REMOVE_EXPIRED, [10])).toEqual([{ key: "key" }]);
+  });
+});
+
+describe("the database of the configuration is used, whatever the shell's variables of PostgreSQL say,", () => {
+  const shell = {
+    PGSSLMODE: "require",
+    PGOPTIONS: "-c search_path=nowhere",
+    PGHOST: "127.0.0.2",
+    PGPORT: "9",
+  };
+  beforeAll(open);
+  afterAll(close);
+
+  test.each([
+    ["by npm run migrate", ["src/local/admin.ts", "migrate", "--external"]],
+    ["by the origin's own command", ["src/origin/main.ts", "migrate"]],
+  ])("%s", async (_, command) => {
+    const { stdout } = await promisify(execFile)(process.execPath, command, {
+      cwd: projectFolder,
+      env: { PATH: process.env["PATH"], ...valid, DATABASE_URL: database.url, ...shell },
+    });
+    expect(stdout).not.toBe("");
+    expect(await pendingMigrations(unbound(), migrations)).toEqual([]);
   });
 });

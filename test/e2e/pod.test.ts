@@ -1,10 +1,9 @@
-/** The manifests and the program are held together: what a rendered Deployment says is applied to a real process. */
+/** The rendered Deployment's settings, applied to a real process. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { EXIT } from "../../src/origin/lifecycle/exit.ts";
-import { endUnderLoad } from "../container/support/end.ts";
-import { startLoad } from "../container/support/load.ts";
+import { endUnderLoad, startLoad } from "../container/support/load.ts";
 import { type Pod, START_MS, untilPasses, untilReady } from "../container/support/pod.ts";
 import { type PodPlan, podPlan } from "../container/support/pod-plan.ts";
 import { type Layout, layOut, startProcessPod } from "../container/support/process-pod.ts";
@@ -16,13 +15,13 @@ import { recordingRules } from "../observability/rule-files.ts";
 import { type Backing, send, startBacking } from "../support/backing.ts";
 
 const CONNECTIONS = 8;
-const PLENTY = 1_000_000;
+const STOCK = 1_000_000;
 const REQUESTS = 300;
 
-/** Pods take their own ports on addresses of their own, which only Linux has without asking. */
+/** Pods use the same ports on different loopback addresses, which only Linux has by default. */
 const canRun = process.platform === "linux" && (hasKubectl || isRequired);
 
-/** What rules record of a pod's metrics, and what of that the components scale by. */
+/** A pod's metrics from which rules record the series that components scale by. */
 const scalingMetrics = (): Set<string> => {
   const paths = ["custom-metrics/prometheus-adapter.yaml", "keda/scaled-object.yaml"];
   const text = paths.map((path) => readFileSync(join(k8sFolder, "components", path), "utf8")).join();
@@ -58,7 +57,7 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
   test("passes its probes, serves on its ports, stays within its memory, and ends within its grace period", async () => {
     const pod = await begin(plan);
     await untilReady(pod);
-    await backing.addProducts(PLENTY);
+    await backing.addProducts(STOCK);
 
     const load = startLoad(pod, CONNECTIONS);
     await expect.poll(load.succeeded, { timeout: 30_000 }).toBeGreaterThan(REQUESTS);
@@ -67,7 +66,6 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
     expect(await pod.peakBytes()).toBeLessThan(plan.memoryBytes);
 
     const metrics = await send(`http://${pod.host}:${plan.ports.metrics}/metrics`);
-    // Whatever scales by a metric names one that the pod has.
     expect(scalingMetrics().size).toBeGreaterThan(1);
     for (const name of scalingMetrics()) expect(metrics.body).toMatch(new RegExp(`^${name}[{ ]`, "m"));
 
@@ -77,30 +75,30 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
     expect(end.tookMs).toBeLessThan(plan.endMs);
   });
 
-  /** The same manifests, broken in one of the ways of breakages.yaml. */
+  /** A pod of the manifests with a breakage of breakages.yaml. */
   const beginBroken = async (what: string): Promise<Pod> => {
     const row = readBreakages().find((breakage) => breakage.what === what);
-    if (row === undefined) throw new Error(`there is no such breakage: ${what}`);
+    if (row === undefined) throw new Error(`unknown breakage: ${what}`);
     return await begin(podPlan(broken(objects, row)));
   };
 
   test.for([
-    "a key of the file is misspelt",
+    "a key of the file is misspelled",
     "a value is out of range",
-  ])("ends with 78 where %s", async (what) => {
+  ])("ends with 78 if %s", async (what) => {
     const pod = await beginBroken(what);
     expect(await pod.exited).toBe(EXIT.configuration);
   });
 
-  test("is never ready where the readiness probe asks a port that is not there", async () => {
-    const pod = await beginBroken("the readiness probe asks a port that is not there");
+  test("is never ready if the readiness probe has the wrong port", async () => {
+    const pod = await beginBroken("the readiness probe has the wrong port");
     await untilPasses(pod, plan.startup, START_MS);
     await expect(untilPasses(pod, pod.plan.readiness, 2_000)).rejects.toThrow("/ready never passed");
   });
 
-  test("never starts where the file has another port than the container", async () => {
+  test("never starts if the file has another port than the container", async () => {
     const pod = await beginBroken("the file has another port than the container");
-    // It has started, and says where.
+    // The process itself listens.
     await untilPasses(pod, { ...plan.startup, port: 8000 }, START_MS);
     await expect(untilPasses(pod, pod.plan.startup, 2_000)).rejects.toThrow("/health never passed");
   });

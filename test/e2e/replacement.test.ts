@@ -1,15 +1,10 @@
-import { execFile } from "node:child_process";
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { cp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { erasePostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { runLocal } from "../support/local-run.ts";
-
-const execute = promisify(execFile);
+import { createProjectWithApi, type ProjectWithApi } from "../support/project-with-api.ts";
 
 const fixtures = join(projectFolder, "test/fixtures");
 
@@ -17,6 +12,7 @@ const traceJson = z.object({
   spans: z.array(z.object({ spanId: z.string(), parentSpanId: z.optional(z.string()), name: z.string() })),
 });
 
+let notes: ProjectWithApi;
 let project: string;
 
 /** Adds a route with a table of its own: contract, handler, migration, and a line in each of the API's two lists. */
@@ -42,34 +38,17 @@ const addLabels = async (): Promise<void> => {
   );
 };
 
-/** The project as it is, with the notes of `test/fixtures` in place of the shop, and labels added to them. */
+/** With labels added to the notes. */
 beforeAll(async () => {
-  project = await mkdtemp(join(tmpdir(), "breakwater-notes-"));
-  for (const name of ["package.json", "wrangler.toml", "src", "container"]) {
-    await cp(join(projectFolder, name), join(project, name), { recursive: true });
-  }
-  await symlink(join(projectFolder, "node_modules"), join(project, "node_modules"));
-  const tsconfig = await readFile(join(projectFolder, "tsconfig.json"), "utf8");
-  await writeFile(join(project, "tsconfig.json"), tsconfig.replace(/,\s*\{ "path": "test" \}/, ""));
-  for (const tier of ["contract", "origin"]) {
-    const folder = join(project, "src", tier, "api");
-    await rm(folder, { recursive: true });
-    await cp(join(fixtures, "notes", `${tier}-api`), folder, { recursive: true });
-  }
+  notes = await createProjectWithApi(join(fixtures, "notes"));
+  project = notes.folder;
   await addLabels();
 });
-afterAll(async () => {
-  await erasePostgres(join(project, ".breakwater/postgres"));
-  await rm(project, { recursive: true, force: true });
-});
+afterAll(() => notes?.remove());
 
 describe("another API in place of the shop", () => {
   test("type-checks", async () => {
-    const tsc = join(projectFolder, "node_modules/.bin/tsc");
-    const { stdout } = await execute(tsc, ["-b"], { cwd: project }).catch(
-      (error: { stdout: string }) => error,
-    );
-    expect(stdout).toBe("");
+    expect(await notes.typeErrors()).toBe("");
   });
 
   test("builds, starts and answers, an added route with a table and a handler's own span and counter included", async () => {

@@ -27,14 +27,12 @@ let api: string;
 let admin: string;
 
 const begin = async (environment: Readonly<Record<string, string>> = {}) => {
-  const url = new URL(backing.databaseUrl);
-  url.port = String(door.port);
   const begun = runOrigin({
     environment: {
       ...backing.environment,
-      DATABASE_URL: url.href,
+      DATABASE_URL: door.url,
       DATABASE_MAX_CONNECTIONS: String(MAX_CONNECTIONS),
-      // Logs every statement with its process.
+      // Every statement is logged, with its process.
       DATABASE_SLOW_STATEMENT: "0s",
       WORKERS: String(WORKERS),
       NODE_OPTIONS: faultsOption,
@@ -42,7 +40,7 @@ const begin = async (environment: Readonly<Record<string, string>> = {}) => {
     },
   });
   const addresses = await begun.addresses();
-  await begun.said("ready");
+  await begun.logged("ready");
   return { begun, ...addresses };
 };
 
@@ -202,7 +200,6 @@ describe("an origin of two workers", () => {
       .poll(
         async () => {
           const { status, report } = await readyReport();
-          // Meanwhile it is ready, and its counts do not fall.
           expect(status).toBe(200);
           expect(metric(await metrics(), COUNT).sum).toBeGreaterThanOrEqual(before);
           return report;
@@ -210,11 +207,11 @@ describe("an origin of two workers", () => {
         { timeout: 60_000 },
       )
       .toMatchObject(allReady.report);
-    const said = origin.entries.slice(mark);
-    expect(said).toContainEqual(
+    const entries = origin.entries.slice(mark);
+    expect(entries).toContainEqual(
       expect.objectContaining({ message: "a worker ended unexpectedly and is replaced", ...end }),
     );
-    expect(said.filter(({ message }) => message === "uncaught").map(({ pid }) => pid)).toEqual(
+    expect(entries.filter(({ message }) => message === "uncaught").map(({ pid }) => pid)).toEqual(
       signal === "SIGUSR2" ? [lost] : [],
     );
     const [one, other] = workersOf(origin);
@@ -248,7 +245,7 @@ describe("an origin of two workers", () => {
       const replies = times(6, () => placeOrder(api, PRODUCT));
       await expect.poll(async () => metric(await metrics(), "http_server_active_requests").sum).toBe(6);
       origin.signal("SIGTERM");
-      await origin.said("draining");
+      await origin.logged("draining");
       // As where a signal goes to the whole process group.
       for (const pid of pids) process.kill(pid, "SIGTERM");
       expect(await readyReport()).toMatchObject({ status: 503, report: { ready: false, draining: true } });
@@ -273,7 +270,7 @@ test("a second signal ends the primary and its workers immediately", async () =>
     await expect.poll(backing.waiting).toBe(1);
     const pids = workersOf(begun);
     begun.signal("SIGTERM");
-    await begun.said("draining");
+    await begun.logged("draining");
     begun.signal("SIGTERM");
     expect(await exitOf(begun, 5_000)).toEqual({ code: 143, signal: null });
     await expect.poll(() => pids.filter(isAlive)).toEqual([]);

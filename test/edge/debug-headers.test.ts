@@ -1,4 +1,4 @@
-/** What was done for a request at the origins: told to an operator who asks, and to nobody else. */
+/** Debug fields about a request's attempts at origins: only on an operator's request. */
 import { randomFillSync } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
@@ -9,50 +9,48 @@ import { createKey, writeKeyRecord } from "../../src/middleware/auth/api-keys.ts
 import { askEdge, startEdge } from "../support/ask-edge.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 
-const answered = { responses: { 200: { description: "Done" } }, summary: "", tag: "Test" } as const;
-const open = defineRoute({ ...answered, method: "GET", path: "/open", policy: { auth: "public" } });
-const kept = defineRoute({
-  ...answered,
+const base = {
+  responses: { 200: { description: "Done" } },
+  summary: "",
+  tag: "Test",
   method: "GET",
-  path: "/kept/:id",
-  request: { params: z.strictObject({ id: z.string() }) },
-  policy: { auth: "public", cache: { freshS: 60 } },
-});
-const closed = defineRoute({
-  ...answered,
-  method: "GET",
-  path: "/closed",
-  policy: { auth: { scopes: ["read"] } },
-});
+} as const;
+const routes = {
+  open: defineRoute({ ...base, path: "/open", policy: { auth: "public" } }),
+  cached: defineRoute({
+    ...base,
+    path: "/cached/:id",
+    request: { params: z.strictObject({ id: z.string() }) },
+    policy: { auth: "public", cache: { fresh: "60s" } },
+  }),
+  closed: defineRoute({ ...base, path: "/closed", policy: { auth: { scopes: ["read"] } } }),
+};
 
 let upstreams: readonly [Upstream, Upstream];
 let ask: (path: string, key?: string, headers?: Readonly<Record<string, string>>) => Promise<Headers>;
 
-/** Keys that the origins know. */
 const operator = createKey((bytes) => randomFillSync(bytes));
 const reader = createKey((bytes) => randomFillSync(bytes));
-const scopesOf: Readonly<Record<string, readonly string[]>> = {
-  [operator.id]: ["read", OPERATOR_SCOPE],
-  [reader.id]: ["read"],
-};
 const recordOf = (id: string): string => {
-  const { hash } = id === operator.id ? operator : reader;
-  return writeKeyRecord({ id, hash, principal: "someone", scopes: scopesOf[id] ?? [], expiresAtMs: null });
+  const isOperator = id === operator.id;
+  const { hash } = isOperator ? operator : reader;
+  const scopes = isOperator ? ["read", OPERATOR_SCOPE] : ["read"];
+  return writeKeyRecord({ id, hash, principal: "someone", scopes, expiresAtMs: null });
 };
 
 beforeEach(async () => {
   upstreams = [await startUpstream(), await startUpstream()];
   for (const upstream of upstreams) {
-    upstream.answer(({ url }) => {
-      const keyId = url.startsWith("/_edge/keys/") ? url.slice("/_edge/keys/".length) : undefined;
-      if (keyId !== undefined) return { body: recordOf(keyId) };
-      return { headers: { "cache-control": "public, max-age=60" }, body: "done" };
-    });
+    upstream.answer(({ url }) =>
+      url.startsWith("/_edge/keys/")
+        ? { body: recordOf(url.slice("/_edge/keys/".length)) }
+        : { headers: { "cache-control": "public, max-age=60" }, body: "done" },
+    );
   }
   const edge = startEdge({
     environment: { ORIGINS: upstreams.map(({ url }) => url).join() },
-    routes: edgeRoutes({ open, kept, closed }),
-    // The first draw falls on the first origin, and no other takes its place.
+    routes: edgeRoutes(routes),
+    // Always chooses the first origin.
     random: () => 0,
   });
   ask = async (path, key, headers = {}) => {
@@ -67,48 +65,45 @@ afterEach(async () => {
   for (const upstream of upstreams) await upstream.stop();
 });
 
-const asking = { "breakwater-explain": "attempts" };
+const DEBUG = { "breakwater-explain": "attempts" };
 const ATTEMPTS = "breakwater-attempts";
 
-describe.each(["/open", "/closed"])("%s", (path) => {
-  test("an operator who asks is told of the attempt", async () => {
-    const headers = await ask(path, operator.key, asking);
+describe.each(["/open", "/closed"])("on %s", (path) => {
+  test("an operator sees the attempt, in a response that no cache may store", async () => {
+    const headers = await ask(path, operator.key, DEBUG);
     expect(headers.get(ATTEMPTS)).toBe("1");
     expect(headers.get("server-timing")).toMatch(/^attempt-1;dur=\d+;desc="first, origin 0, answered"$/);
-    // No cache on the way keeps it for others.
     expect(headers.get("cache-control")).toBe("private, no-store");
   });
 
-  test("an operator who asks is told of every attempt", async () => {
-    await ask(path, operator.key, asking);
+  test("an operator sees every attempt", async () => {
+    await ask(path, operator.key, DEBUG);
     await upstreams[0].stop();
-    const headers = await ask(path, operator.key, asking);
+    const headers = await ask(path, operator.key, DEBUG);
     expect(headers.get(ATTEMPTS)).toBe("2");
     expect(headers.get("server-timing")).toMatch(
       /^attempt-1;dur=\d+;desc="first, origin 0, broken", attempt-2;dur=\d+;desc="retry, origin 1, answered"$/,
     );
   });
 
-  test("an operator who does not ask is told nothing", async () => {
-    expect((await ask(path, operator.key)).has(ATTEMPTS)).toBe(false);
-  });
-
-  test("another one who asks is told nothing", async () => {
-    const headers = await ask(path, reader.key, asking);
+  test.each([
+    ["an operator without the debug field", operator.key, {}],
+    ["another principal", reader.key, DEBUG],
+  ])("%s sees nothing", async (_, key, fields) => {
+    const headers = await ask(path, key, fields);
     expect(headers.has(ATTEMPTS)).toBe(false);
     expect(headers.has("server-timing")).toBe(false);
   });
 });
 
-test("who asks without a key, or with one that is none, is answered all the same, and told nothing", async () => {
-  expect((await ask("/open", undefined, asking)).has(ATTEMPTS)).toBe(false);
-  expect((await ask("/open", "nonsense", asking)).has(ATTEMPTS)).toBe(false);
+test.each([undefined, "nonsense"])("the key %s gets a response without debug fields", async (key) => {
+  expect((await ask("/open", key, DEBUG)).has(ATTEMPTS)).toBe(false);
 });
 
-test("of an answer out of the cache an operator is told that nobody was asked, and the next one nothing", async () => {
-  expect((await ask("/kept/1", operator.key, asking)).get(ATTEMPTS)).toBe("1");
-  const headers = await ask("/kept/1", operator.key, asking);
+test("a cached response has no attempts, and shows the fields to the operator only", async () => {
+  expect((await ask("/cached/1", operator.key, DEBUG)).get(ATTEMPTS)).toBe("1");
+  const headers = await ask("/cached/1", operator.key, DEBUG);
   expect(headers.get(ATTEMPTS)).toBe("0");
   expect(headers.has("server-timing")).toBe(false);
-  expect((await ask("/kept/1")).has(ATTEMPTS)).toBe(false);
+  expect((await ask("/cached/1")).has(ATTEMPTS)).toBe(false);
 });

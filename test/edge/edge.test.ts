@@ -11,7 +11,7 @@ import { problemOf } from "../support/problem-of.ts";
 const TIMEOUT_MS = 1_000;
 
 const base = { summary: "", tag: "Test", responses: { 200: { description: "Done" } } } as const;
-const inTime = { auth: "public", timeout: TIMEOUT_MS } as const;
+const inTime = { auth: "public", timeout: `${TIMEOUT_MS}ms` } as const;
 const slow = defineRoute({ ...base, method: "GET", path: "/slow", policy: inTime });
 const upload = defineRoute({
   ...base,
@@ -37,8 +37,8 @@ const listen = async (handler: RequestListener): Promise<string> => {
 const edgeTo = (origin: string, others: Partial<EdgeOptions> = {}) =>
   startEdge({ environment: { ORIGINS: origin }, routes: edgeRoutes({ slow, upload, closed }), ...others });
 
-describe("an origin", () => {
-  test("that does not answer within the route's deadline is 504, and its request is aborted", async () => {
+describe("a request to an origin", () => {
+  test("is aborted at the route's deadline, and the response is 504", async () => {
     const aborted = Promise.withResolvers<void>();
     const origin = await listen((_, response) => void response.once("close", aborted.resolve));
     const response = await askEdge(edgeTo(origin), "/slow");
@@ -46,7 +46,7 @@ describe("an origin", () => {
     await aborted.promise;
   });
 
-  test("that cannot be reached is 503 with Retry-After", async () => {
+  test("gets 503 with Retry-After if the origin is unreachable", async () => {
     const origin = await listen(() => undefined);
     await upstream?.stop();
     const response = await askEdge(edgeTo(origin), "/slow");
@@ -54,7 +54,7 @@ describe("an origin", () => {
     expect((await problemOf(response)).code).toBe("unavailable");
   });
 
-  test("in whose place something else answers is 502, and nothing of that answer is shown", async () => {
+  test("gets 502 if another server responds, without any of its response", async () => {
     const origin = await listen((_, response) => {
       response.writeHead(500, { "x-internal-host": "10.0.0.7" }).end("<h1>proxy error</h1>");
     });
@@ -63,7 +63,7 @@ describe("an origin", () => {
     expect((await problemOf(response)).code).toBe("bad_gateway");
   });
 
-  test("gets only the fields that are listed, and its answer goes on unchanged", async () => {
+  test("carries only the listed header fields, and its response is passed on", async () => {
     const seen = Promise.withResolvers<string[]>();
     const origin = await listen((request, response) => {
       seen.resolve(Object.keys(request.headers).sort());
@@ -83,14 +83,14 @@ describe("an origin", () => {
   });
 });
 
-test("a body that does not arrive within the deadline is 408", async () => {
+test("a body that does not arrive within the deadline gets 408", async () => {
   const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) });
   const request = new Request("http://edge/upload", { method: "POST", body, duplex: "half" });
   const response = await askEdge(edgeTo("http://127.0.0.1:9"), request);
   expect((await problemOf(response)).code).toBe("request_timeout");
 });
 
-test("a key that neither Redis nor an origin can tell about is 503, not 401", async () => {
+test("a key gets 503, not 401, if neither Redis nor an origin can look it up", async () => {
   const key = `bwk_${"a".repeat(12)}_${"b".repeat(43)}`;
   const response = await askEdge(edgeTo("http://127.0.0.1:9"), "/closed", {
     headers: { authorization: `Bearer ${key}` },
@@ -98,26 +98,23 @@ test("a key that neither Redis nor an origin can tell about is 503, not 401", as
   expect((await problemOf(response)).code).toBe("unavailable");
 });
 
-test("a wrong configuration names every wrong key at once, and no value", () => {
+test("an invalid configuration is reported with all invalid keys and without values", () => {
   const reading = readEdgeConfig({ ORIGINS: "ftp://secret-host", SIGNING_KEYS: "k:c2hvcnQ=" });
-  expect(reading).toMatchObject({
-    ok: false,
-    message:
-      "configuration: ORIGINS must be addresses such as https://origin.example.com or https://origin.example.com;weight=2, without a path, with commas between them; " +
-      "SIGNING_KEYS must be keys of at least 32 bytes; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing",
-  });
+  const message = reading.ok ? "" : reading.message;
+  expect(message).toMatch(/^configuration: ORIGINS must be .*; SIGNING_KEYS must be /);
+  expect(message).toMatch(/; UPSTASH_REDIS_REST_URL is missing; UPSTASH_REDIS_REST_TOKEN is missing$/);
+  expect(message).not.toMatch(/secret-host|c2hvcnQ/);
 });
 
-test("Redis that does not answer is no longer asked once its breaker is open", async () => {
-  let asked = 0;
-  // Takes every request, and never answers.
-  const hung = await listen(() => {
-    asked += 1;
+test("an open breaker stops the calls of a Redis that hangs", async () => {
+  let calls = 0;
+  const hanging = await listen(() => {
+    calls += 1;
   });
   const lines: Record<string, unknown>[] = [];
   const edge = edgeTo("http://127.0.0.1:9", {
-    redis: createRedis({ url: hung, token: "token", timeoutMs: 200 }),
-    // Open for all of half a second, in which no time passes.
+    redis: createRedis({ url: hanging, token: "token", timeoutMs: 200 }),
+    // The clock is stopped, so the breaker stays open.
     now: () => 1_800_000_000_000,
     random: () => 0.999,
     log: (entry) => lines.push(entry),
@@ -126,9 +123,9 @@ test("Redis that does not answer is no longer asked once its breaker is open", a
   const codes: string[] = [];
   for (let turn = 0; turn < 12; turn += 1)
     codes.push((await problemOf(await askEdge(edge, "/closed", { headers }))).code);
-  // What Redis cannot say is asked of an origin; there is none.
+  // The second source is an origin, which is unreachable.
   expect(new Set(codes)).toEqual(new Set(["unavailable"]));
-  expect(asked).toBe(5);
+  expect(calls).toBe(5);
   expect(lines).toContainEqual(
     expect.objectContaining({
       dependency: "redis",

@@ -1,4 +1,4 @@
-/** The limiter's store over the embedded Redis, real where this machine has it, and over its stand-in. */
+/** The limiter's store over the embedded Redis, and over its mock. */
 import { expect, test } from "vitest";
 import { type RedisClient, startRedis } from "../../src/local/redis.ts";
 import { createRedisMock } from "../../src/local/redis-mock.ts";
@@ -9,7 +9,7 @@ import { seededRandom } from "../resilience/concurrency-limit/support/random.ts"
 import { overRest } from "../support/limit-store-places.ts";
 import { type LimitStoreUnderTest, limitStoreTests } from "../support/limit-store-suite.ts";
 
-/** Behind its own bridge, as the edge reaches it. */
+/** Over a bridge, as at the edge. */
 const behindBridge = async (client: RedisClient, stop: () => unknown): Promise<LimitStoreUnderTest> => {
   const bridge = await startUpstashBridge({ client, token: "token" });
   const under = overRest(bridge.url, "token");
@@ -30,12 +30,12 @@ const embedded = async (): Promise<LimitStoreUnderTest> => {
 
 limitStoreTests("the embedded Redis", embedded);
 
-limitStoreTests("what stands in for Redis where there is none", async () => {
+limitStoreTests("the mock of Redis", async () => {
   const redis = await createRedisMock();
   return await behindBridge(redis.client, redis.stop);
 });
 
-test("the simulation's store does what the script does, whatever is asked", async () => {
+test("the simulation's store gives the same results as the script", async () => {
   const under = await embedded();
   const twin = new MemoryLimitStore(() => 0);
   const random = seededRandom(20);
@@ -44,18 +44,18 @@ test("the simulation's store does what the script does, whatever is asked", asyn
     for (let turn = 0; turn < 300; turn += 1) {
       const buckets = ["a", "b", "c", "d"].filter(() => random() < 0.5);
       const asks = buckets.map((name): BucketAsk => {
-        // Hardly anything comes back, so that it does not matter when it is asked.
+        // The refill is so slow that the time of the call does not matter.
         const rule = { capacity: 20 + upTo(3_000), refillPerSecond: 1e-6 };
         const numbers = { need: upTo(12), want: upTo(60), share: 0.25 + 0.75 * random() };
         return { bucket: name, overrideField: undefined, rule, isDryRun: random() < 0.2, ...numbers };
       });
       if (asks.length === 0) continue;
-      const told = ({ granted, available, waitMs }: BucketReply) => ({
+      const summary = ({ granted, available, waitMs }: BucketReply) => ({
         granted,
         available: Math.round(available),
         isShort: waitMs > 0,
       });
-      expect((await under.stores[0].take(asks)).map(told)).toEqual(twin.take(asks).map(told));
+      expect((await under.stores[0].take(asks)).map(summary)).toEqual(twin.take(asks).map(summary));
     }
   } finally {
     await under.stop();

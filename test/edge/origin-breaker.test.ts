@@ -1,64 +1,68 @@
+/** The edge's circuit breaker of an origin, over real HTTP. */
 import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
-import { originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
-import type { OriginResponse } from "../../src/edge/upstream/client.ts";
-import { clientTo, type SendOptions, stoppedClock } from "./origin-clients.ts";
+import { ORIGIN_BREAKER, originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
+import type { OriginClientOptions, OriginResponse } from "../../src/edge/upstream/client.ts";
 import {
+  clientTo,
   contextOf,
-  cutting,
-  foreign,
-  hanging,
-  listen,
-  ours,
-  stopUpstreams,
-  type Upstream,
-} from "./upstreams.ts";
+  disconnect,
+  gateway,
+  hang,
+  type Origin,
+  respond,
+  type SendOptions,
+  startOrigin,
+  startTwo,
+  stopOrigins,
+  stoppedClock,
+  succeed,
+} from "./origins.ts";
 
-afterEach(stopUpstreams);
+afterEach(stopOrigins);
 
-/** The time is over as soon as the request is on its way. */
-const overSoon = (): AbortSignal => AbortSignal.timeout(30);
-
-/** A client whose clock stands still, and whose breakers stay open for all of their time. */
-const start = (upstreams: readonly Upstream[], random = () => 0.999) => {
+/** A client with a stopped clock, whose breakers stay open for their whole time. */
+const start = (
+  origins: readonly Origin[],
+  random = () => 0.999,
+  options: Partial<OriginClientOptions> = {},
+) => {
   const { now, pass } = stoppedClock();
-  const { send: sendOne, lines } = clientTo(upstreams, {}, random, now);
+  const { send: sendOne, lines } = clientTo(origins, options, random, now);
   const send = async (options: SendOptions = {}): Promise<OriginResponse> =>
-    (await sendOne({ retryMode: "never", ...options })).answer;
-  const sendMany = async (times: number): Promise<OriginResponse[]> => {
-    const answers: OriginResponse[] = [];
-    for (let turn = 0; turn < times; turn += 1) answers.push(await send());
-    return answers;
+    (await sendOne({ retryMode: "never", ...options })).result;
+  const sendMany = async (times: number, options: SendOptions = {}): Promise<OriginResponse[]> => {
+    const results: OriginResponse[] = [];
+    for (let turn = 0; turn < times; turn += 1) results.push(await send(options));
+    return results;
   };
   return { send, sendMany, pass, lines };
 };
 
-const kinds = (answers: readonly OriginResponse[]): string[] => answers.map(({ kind }) => kind);
-const REFUSED = { kind: "unreachable", retryAfterS: 1 };
+const kindsOf = (results: readonly OriginResponse[]) => new Set(results.map(({ kind }) => kind));
+const REJECTED = { kind: "unreachable", retryAfterS: 1 };
 
-describe("an origin is no longer asked after five failures one after another", () => {
+describe("five consecutive failures open the breaker:", () => {
   test.each<[string, RequestListener, OriginResponse["kind"]]>([
-    ["a connection that breaks", cutting, "unreachable"],
-    ["no answer in time", hanging, "timed_out"],
-    ["a gateway's 502", foreign(502), "not_origin"],
-    ["a gateway's 503", foreign(503), "not_origin"],
-    ["a gateway's 504", foreign(504), "not_origin"],
-    ["the platform's 521, for an origin that refuses", foreign(521), "not_origin"],
-    ["the platform's 530, for an origin whose name is not found", foreign(530), "not_origin"],
+    ["broken connections", disconnect, "unreachable"],
+    ["a gateway's 502", gateway(502), "not_origin"],
+    ["a gateway's 503", gateway(503), "not_origin"],
+    ["a gateway's 504", gateway(504), "not_origin"],
+    ["the platform's 521, connection refused", gateway(521), "not_origin"],
+    ["the platform's 530, host name not found", gateway(530), "not_origin"],
   ])("%s", async (_, handler, kind) => {
-    const upstream = await listen(handler);
-    const { send, lines } = start([upstream]);
-    for (let turn = 0; turn < 5; turn += 1)
-      expect(await send(handler === hanging ? { signal: overSoon() } : {})).toMatchObject({ kind });
-    const asked = upstream.seen.length;
-    expect([await send(), await send()]).toEqual([REFUSED, REFUSED]);
-    expect(upstream.seen.length).toBe(asked);
+    const origin = await startOrigin(handler);
+    const { sendMany, lines } = start([origin]);
+    expect(kindsOf(await sendMany(5))).toEqual(new Set([kind]));
+    const before = origin.received.length;
+    expect(await sendMany(2)).toEqual([REJECTED, REJECTED]);
+    expect(origin.received.length).toBe(before);
     expect(lines).toEqual([
       {
         level: "warn",
         message: "circuit breaker",
         dependency: "origin",
-        origin: upstream.authority,
+        origin: origin.authority,
         from: "closed",
         to: "open",
         reason: "consecutive_failures",
@@ -67,39 +71,31 @@ describe("an origin is no longer asked after five failures one after another", (
   });
 });
 
-describe("an origin goes on being asked however often", () => {
+test("timeouts count as failures", async () => {
+  const breaker = { ...ORIGIN_BREAKER, failureThreshold: 2 };
+  const { send, sendMany } = start([await startOrigin(hang)], () => 0.999, { breaker });
+  expect(kindsOf(await sendMany(2, { deadlineMs: 500 }))).toEqual(new Set(["timed_out"]));
+  expect(await send()).toEqual(REJECTED);
+});
+
+describe("the breaker stays closed if", () => {
   test.each([
-    ["it answers 500", ours(500)],
-    ["it answers 503, which tells of what is behind it", ours(503)],
-    ["it answers 504, because it was slow", ours(504)],
-    ["something before it answers 404", foreign(404)],
-    ["something before it answers 500", foreign(500)],
+    ["the origin responds 500", respond(500)],
+    ["the origin responds 503 for a dependency", respond(503)],
+    ["the origin responds 504, because it was slow", respond(504)],
+    ["another server responds 404", gateway(404)],
+    ["another server responds 500", gateway(500)],
   ])("%s", async (_, handler) => {
-    const upstream = await listen(handler);
-    const { sendMany, lines } = start([upstream]);
+    const origin = await startOrigin(handler);
+    const { sendMany, lines } = start([origin]);
     await sendMany(30);
-    expect(upstream.seen.length).toBe(30);
+    expect(origin.received.length).toBe(30);
     expect(lines).toEqual([]);
   });
 
-  test("its clients go away before its answer", async () => {
-    const upstream = await listen(hanging);
-    const { send, lines } = start([upstream]);
-    for (let turn = 1; turn <= 10; turn += 1) {
-      const leaving = new AbortController();
-      const answer = send({ signal: leaving.signal });
-      await expect.poll(() => upstream.seen.length, { interval: 1 }).toBe(turn);
-      leaving.abort();
-      await answer;
-    }
-    expect(lines).toEqual([]);
-  });
-
-  test("there was hardly any time left for its answer", async () => {
-    const upstream = await listen(hanging);
-    const { send, lines } = start([upstream]);
-    for (let turn = 0; turn < 10; turn += 1)
-      expect(await send({ deadlineMs: 499, signal: overSoon() })).toEqual({ kind: "timed_out" });
+  test("too little time was left for a response", async () => {
+    const { sendMany, lines } = start([await startOrigin(hang)]);
+    expect(kindsOf(await sendMany(10, { deadlineMs: 30 }))).toEqual(new Set(["timed_out"]));
     expect(lines).toEqual([]);
   });
 });
@@ -108,34 +104,28 @@ test.each([
   [10_000, 9_900],
   [1_000, 900],
   [200, 180],
-])("with %d ms left the origin is told of %s", async (deadlineMs, told) => {
-  const header = Promise.withResolvers<unknown>();
-  const upstream = await listen((request, response) => {
-    header.resolve(contextOf(request)?.timeoutMs);
-    ours(200)(request, response);
-  });
-  await start([upstream]).send({ deadlineMs });
-  expect(await header.promise).toBe(told);
+])("with %d ms left the origin gets %s ms", async (deadlineMs, timeoutMs) => {
+  const origin = await startOrigin(succeed);
+  await start([origin]).send({ deadlineMs });
+  expect(contextOf(origin.received[0])?.timeoutMs).toBe(timeoutMs);
 });
 
-test("where no origin may be called a request is refused until the first may be tried again", async () => {
-  const upstreams = [await listen(cutting), await listen(cutting)];
-  const { sendMany } = start(upstreams, Math.random);
-  expect(new Set(kinds(await sendMany(40)))).toEqual(new Set(["unreachable"]));
-  expect(upstreams[0]?.seen.length).toBeGreaterThanOrEqual(5);
-  expect(upstreams[1]?.seen.length).toBeGreaterThanOrEqual(5);
-  expect(await sendMany(1)).toEqual([REFUSED]);
+test("with all breakers open, requests are rejected until the first retry time", async () => {
+  const origins = await startTwo(disconnect, disconnect);
+  const { sendMany } = start(origins, Math.random);
+  expect(kindsOf(await sendMany(40))).toEqual(new Set(["unreachable"]));
+  for (const { received } of origins) expect(received.length).toBeGreaterThanOrEqual(5);
+  expect(await sendMany(1)).toEqual([REJECTED]);
 });
 
-test("an origin that is back is tried by one request at a time, and gets all of them after three", async () => {
-  let handler = cutting;
+test("a recovered origin gets one probe at a time, and all requests after three", async () => {
   const waiting: (() => void)[] = [];
-  const upstream = await listen((request, response) => handler(request, response));
-  const { send, sendMany, pass, lines } = start([upstream]);
+  const origin = await startOrigin(disconnect);
+  const { send, sendMany, pass, lines } = start([origin]);
   await sendMany(5);
-  expect(await send()).toEqual(REFUSED);
+  expect(await send()).toEqual(REJECTED);
 
-  handler = (request, response) => void waiting.push(() => ours(200)(request, response));
+  origin.handle((request, response) => void waiting.push(() => succeed(request, response)));
   pass(500);
   for (let probe = 1; probe <= 3; probe += 1) {
     const probing = send();
@@ -144,14 +134,13 @@ test("an origin that is back is tried by one request at a time, and gets all of 
     waiting[probe - 1]?.();
     expect(await probing).toMatchObject({ kind: "answered" });
   }
-  handler = ours(200);
-  expect(new Set(kinds(await sendMany(20)))).toEqual(new Set(["answered"]));
+  origin.handle(succeed);
+  expect(kindsOf(await sendMany(20))).toEqual(new Set(["answered"]));
   expect(lines.map(({ to }) => to)).toEqual(["open", "half_open", "closed"]);
 });
 
-test("an origin without any other is refused for two seconds at most at a time", async () => {
-  const upstream = await listen(cutting);
-  const { send, sendMany, pass } = start([upstream]);
+test("the breaker of the only origin stays open for two seconds at most", async () => {
+  const { send, sendMany, pass } = start([await startOrigin(disconnect)]);
   await sendMany(5);
   for (const openMs of [500, 1_000, 2_000, 2_000]) {
     pass(openMs - 10);
@@ -161,11 +150,11 @@ test("an origin without any other is refused for two seconds at most at a time",
   }
 });
 
-test("without an origin nothing can be reached", async () => {
+test("without origins nothing can be reached", async () => {
   expect(await start([]).send()).toEqual({ kind: "unreachable" });
 });
 
-test("the breaker's numbers are the edge's configuration", () => {
+test("the breaker's options come from the edge's configuration", () => {
   const reading = readEdgeConfig({
     ORIGINS: "https://origin.example.com",
     SIGNING_KEYS: `k:${"A".repeat(43)}=`,

@@ -2,21 +2,21 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createWaitUntilLoop, type WaitUntilLoopDeps } from "../../src/edge/wait-until-loop.ts";
 
 const GATHER_MS = 1_000;
-/** The platform lets work go on after a response for half a minute. */
+/** The platform's limit for work after a response. */
 const PLATFORM_MS = 30_000;
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-/** An isolate's loop. @param round what each round does, by its number */
+/** An isolate's loop. @param round the work of the n-th round */
 const start = (
   round: (n: number) => Promise<void> | void = () => undefined,
   options: Partial<WaitUntilLoopDeps> = {},
 ) => {
-  let dueAtMs: number | undefined = 0;
+  let dueAtMs = 0;
   let rounds = 0;
   const background: Promise<unknown>[] = [];
-  const tend = createWaitUntilLoop({
+  const tick = createWaitUntilLoop({
     nextAtMs: () => dueAtMs,
     run: async () => {
       rounds += 1;
@@ -29,11 +29,10 @@ const start = (
   return {
     background,
     rounds: () => rounds,
-    /** @param atMs undefined: there is no work */
-    due: (atMs: number | undefined) => {
+    due: (atMs: number) => {
       dueAtMs = atMs;
     },
-    request: () => tend((work) => void background.push(work)),
+    request: () => tick((work) => void background.push(work)),
   };
 };
 
@@ -42,7 +41,7 @@ const never = (): Promise<never> => new Promise(() => undefined);
 describe("the loop", () => {
   test("does not run without work", () => {
     const isolate = start();
-    isolate.due(undefined);
+    isolate.due(Number.POSITIVE_INFINITY);
     isolate.request();
     expect(isolate.background).toEqual([]);
   });
@@ -54,7 +53,7 @@ describe("the loop", () => {
     expect(isolate.rounds()).toBe(0);
     await vi.advanceTimersByTimeAsync(2 * GATHER_MS + 1);
     expect(isolate.rounds()).toBe(3);
-    isolate.due(undefined);
+    isolate.due(Number.POSITIVE_INFINITY);
     await vi.advanceTimersByTimeAsync(GATHER_MS);
     expect(isolate.background).toHaveLength(1);
     await expect(isolate.background[0]).resolves.toBeUndefined();
@@ -118,7 +117,7 @@ describe("a round whose request the platform has ended", () => {
   test.each([
     ["", 0],
     [", even if the clock is set back", 3_600_000],
-  ])("blocks the loop no longer than its time%s", async (_, backMs) => {
+  ])("blocks the loop no longer than the platform's limit%s", async (_, backMs) => {
     const isolate = start((n) => (n === 1 ? never() : undefined));
     isolate.request();
     await vi.advanceTimersByTimeAsync(GATHER_MS);

@@ -8,7 +8,6 @@ import { hasKubectl, isRequired, renderObjects } from "./support/render.ts";
 
 type SetName = Breakage["in"];
 
-/** What is broken. */
 const SETS: Readonly<Record<SetName, Combination>> = {
   production: { base: "overlays/production", components: ["external-secrets"] },
   dev: { base: "overlays/dev", components: [] },
@@ -30,12 +29,12 @@ const objectsOf = (name: SetName): KubernetesObject[] => {
   return objects;
 };
 
-test("every check has a breakage that it finds", () => {
+test("every check has a breakage", () => {
   expect(new Set(breakages.map(({ check }) => check))).toEqual(new Set(checkNames));
 });
 
-describe.skipIf(!hasKubectl && !isRequired)("a check of a broken manifest fails by its name", () => {
-  // The compiler looks at all of them at once, or it would start a hundred times.
+describe.skipIf(!hasKubectl && !isRequired)("a broken manifest fails its check", () => {
+  // One run of the compiler for all of them.
   beforeAll(() => {
     unknownFields(breakages.flatMap((row) => broken(objectsOf(row.in), row)));
   }, 60_000);

@@ -1,4 +1,4 @@
-/** A change of configuration rolls the pods, and nothing else does. */
+/** Only a change of configuration rolls the pods. */
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -7,12 +7,12 @@ import { projectFolder } from "../../src/local/state-dir.ts";
 import { isLong } from "../support/runtime.ts";
 import { hasKubectl, isRequired, k8sFolder, render, withCopy } from "./support/render.ts";
 
-/** The others are made as these are. */
+/** The others are similar. */
 const BASES = isLong
   ? [".", "overlays/dev", "overlays/staging", "overlays/production"]
   : [".", "overlays/production"];
 
-/** What `change` makes of the rendering of `base`: the lines that differ, each with what was there. */
+/** The changed lines of the rendering of `base`, as "before → after". */
 const changesBy = (base: string, change: (copy: string) => void): string[] =>
   withCopy((copy) => {
     const before = render(join(copy, base)).yaml.split("\n");
@@ -32,7 +32,7 @@ const NEW_NAME = (name: string): RegExp =>
   new RegExp(`^(- )?name: ${name}-(\\w{10}) → (- )?name: ${name}-(?!\\2)\\w{10}$`);
 
 describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
-  test.for(BASES)("%s: a change of the file changes its ConfigMap's name, there and in the pods", (base) => {
+  test.for(BASES)("of %s: a change of the file renames its ConfigMap, there and in the pods", (base) => {
     const changes = changesBy(base, (copy) =>
       replaceIn(join(copy, "base/app.yaml"), "drain_timeout: 30s", "drain_timeout: 29s"),
     );
@@ -42,7 +42,7 @@ describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
     expect(changes[2]).toBe(changes[1]);
   });
 
-  test.for(BASES)("%s: so does a change of a variable", (base) => {
+  test.for(BASES)("of %s: a change of a variable renames its ConfigMap", (base) => {
     const changes = changesBy(base, (copy) =>
       replaceIn(join(copy, base, "kustomization.yaml"), "ORIGIN_AUTHORITIES=", "ORIGIN_AUTHORITIES=new-"),
     );
@@ -51,14 +51,14 @@ describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
     expect(changes.some((line) => line.startsWith("ORIGIN_AUTHORITIES: "))).toBe(true);
   });
 
-  test.for(BASES)("%s: a change of nothing changes nothing", (base) => {
+  test.for(BASES)("of %s: a comment changes nothing", (base) => {
     expect(changesBy(base, () => undefined)).toEqual([]);
     expect(
       changesBy(base, (copy) => appendFileSync(join(copy, base, "kustomization.yaml"), "\n# Nothing.\n")),
     ).toEqual([]);
   });
 
-  test("say the version of this project", () => {
+  test("have this project's version", () => {
     const { version } = z
       .object({ version: z.string() })
       .parse(JSON.parse(readFileSync(join(projectFolder, "package.json"), "utf8")));

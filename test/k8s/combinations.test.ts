@@ -17,22 +17,22 @@ test("every component and every overlay is in some combination", () => {
   expect([...bases].sort()).toEqual([".", ...names("overlays").map((name) => `overlays/${name}`)].sort());
 });
 
-describe.skipIf(!hasKubectl && !isRequired)("what kubectl makes of k8s/", () => {
+describe.skipIf(!hasKubectl && !isRequired)("a rendering of k8s/", () => {
   test.for([
     ".",
     "base",
     "overlays/dev",
     "overlays/staging",
     "overlays/production",
-  ])("%s renders as it stands, without a warning", (base) => {
-    expect(render(join(k8sFolder, base)).said).toBe("");
+  ])("of %s has no warnings", (base) => {
+    expect(render(join(k8sFolder, base)).warnings).toBe("");
   });
 
   test.for(
     combinations,
-  )("$base with $components renders without a warning and passes every check", (combination) => {
-    const { yaml, said } = renderCombination(combination);
-    expect(said).toBe("");
+  )("of $base with $components has no warnings and passes every check", (combination) => {
+    const { yaml, warnings } = renderCombination(combination);
+    expect(warnings).toBe("");
     expect(runChecks(parseManifests(yaml))).toEqual({});
   });
 });

@@ -1,12 +1,12 @@
-/** The Secrets that docs and README create by command are those that the pods ask for. */
+/** The Secrets that the README and the docs create by command are the ones that the pods need. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { projectFolder } from "../../src/local/state-dir.ts";
-import { secretData } from "./support/environment.ts";
+import { originConfiguration, secretData } from "./support/environment.ts";
 import { parseManifests, toManifests } from "./support/manifests.ts";
-import { originConfiguration } from "./support/origin-configuration.ts";
+
 import { originContainer } from "./support/pods.ts";
 import { hasKubectl, isRequired, renderObjects } from "./support/render.ts";
 
@@ -17,7 +17,7 @@ const VALUES = {
   SIGNING_KEYS: `k1:${"A".repeat(43)}=`,
 };
 
-/** What the lines of a document would create, without a cluster. */
+/** The objects that a document's commands create, without a cluster. */
 const created = (path: string) => {
   const lines = readFileSync(join(projectFolder, path), "utf8")
     .split("\n")
@@ -35,10 +35,10 @@ const created = (path: string) => {
   );
 };
 
-describe.skipIf(!hasKubectl && !isRequired)("the Secrets made by command", () => {
+describe.skipIf(!hasKubectl && !isRequired)("the Secrets created by command", () => {
   const bare = () => renderObjects({ base: ".", components: [] });
 
-  test.for(["README.md", "docs/deploy.md"])("%s: are all that the pods ask for", (path) => {
+  test.for(["README.md", "docs/deploy.md"])("of %s are the ones that the pods need", (path) => {
     const secrets = toManifests(created(path));
     const references = (originContainer(toManifests(bare()))?.env ?? []).flatMap(
       ({ valueFrom }) => valueFrom?.secretKeyRef ?? [],
@@ -52,7 +52,7 @@ describe.skipIf(!hasKubectl && !isRequired)("the Secrets made by command", () =>
         ]);
   });
 
-  test("docs/deploy.md: the origin accepts them, its Redis over HTTP too", () => {
+  test("of docs/deploy.md are accepted by the origin, with Redis over HTTP too", () => {
     const manifests = toManifests([...bare(), ...created("docs/deploy.md")]);
     expect(originConfiguration(manifests)).toMatchObject({
       ok: true,

@@ -1,23 +1,15 @@
 import { describe, expect, test } from "vitest";
-import {
-  entityTag,
-  isJson,
-  knownMethod,
-  matchHolds,
-  noneMatchHolds,
-  OTHER_METHOD,
-} from "../../src/lib/http.ts";
+import { entityTag, isJson, knownMethod, matchHolds, noneMatchHolds } from "../../src/lib/http.ts";
 
-test.each([
-  // OpenTelemetry's convention knows RFC 9110's methods and PATCH, whoever answers them.
-  ...["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"].map((method) => [
-    method,
-    method,
-  ]),
-  // A client cannot make up series.
-  ...["get", "GET ", "PROPFIND", "", "__proto__", "X".repeat(10_000)].map((method) => [method, OTHER_METHOD]),
-])("the method %j is %s for telemetry", (method, known) => {
-  expect(knownMethod(method)).toBe(known);
+test.each(
+  "GET HEAD POST PUT PATCH DELETE OPTIONS CONNECT TRACE".split(" "),
+)("%s is a known method", (method) => {
+  expect(knownMethod(method)).toBe(method);
+});
+
+// Otherwise clients could create time series.
+test.each(["get", "GET ", "PROPFIND", "", "__proto__"])("the method %j is _OTHER for telemetry", (method) => {
+  expect(knownMethod(method)).toBe("_OTHER");
 });
 
 describe("the comparisons of RFC 9110 §8.8.3.2", () => {
@@ -27,19 +19,15 @@ describe("the comparisons of RFC 9110 §8.8.3.2", () => {
     ['W/"1"', '"1"', false, true],
     ['"1"', '"1"', true, true],
   ])("%s and %s: strong %s, weak %s", (one, other, strong, weak) => {
-    expect(matchHolds(one, other)).toBe(strong);
-    expect(matchHolds(other, one)).toBe(strong);
-    expect(noneMatchHolds(one, other)).toBe(weak);
-    expect(noneMatchHolds(other, one)).toBe(weak);
+    expect([matchHolds(one, other), matchHolds(other, one)]).toEqual([strong, strong]);
+    expect([noneMatchHolds(one, other), noneMatchHolds(other, one)]).toEqual([weak, weak]);
   });
 });
 
-const holds = [
+describe.each([
   ["If-Match", matchHolds],
   ["If-None-Match", noneMatchHolds],
-] as const;
-
-describe.each(holds)("%s", (_, holdsFor) => {
+] as const)("%s", (_, holds) => {
   test.each([
     ["*", true],
     [" * ", true],
@@ -55,42 +43,45 @@ describe.each(holds)("%s", (_, holdsFor) => {
     ["7", false],
     ['"7', false],
     ['"77"', false],
-  ])("of %j holds for version 7: %s", (field, expected) => {
-    expect(holdsFor(field, entityTag(7))).toBe(expected);
+    ['W/ "7"', false],
+    ['w/"7"', false],
+    ['"6" "7"', false],
+    ['x, "7"', false],
+    [', "7" ,', true],
+  ])("of %j matches version 7: %s", (field, expected) => {
+    expect(holds(field, entityTag(7))).toBe(expected);
   });
 });
 
-test("If-Match takes no tag whose weakness is written in lower case", () => {
-  expect(matchHolds('w/"7"', entityTag(7))).toBe(false);
-});
-
 test.each([
-  ["application/json"],
-  ["Application/JSON"],
-  [" application/json "],
-  ["application/json;charset=utf-8"],
-  ["application/json; charset=UTF-8"],
-  ['application/json; charset="utf-8"'],
-  ["application/json ; profile=x ; Charset=utf-8"],
-  ["application/json;"],
+  "application/json",
+  "Application/JSON",
+  " application/json ",
+  "application/json;charset=utf-8",
+  "application/json; charset=UTF-8",
+  'application/json; charset="utf-8"',
+  "application/json; charset=utf8",
+  'application/json;charset="UTF8"',
+  "application/json ; profile=x ; Charset=utf-8",
+  "application/json;",
 ])("%j is JSON in UTF-8", (contentType) => {
   expect(isJson(contentType)).toBe(true);
 });
 
 test.each([
-  [null],
-  [""],
-  ["text/plain"],
-  ["text/json"],
-  ["application/jsonx"],
-  ["application/problem+json"],
-  ["application/x-www-form-urlencoded"],
-  ["multipart/form-data; boundary=application/json"],
-  ["text/plain; application/json"],
-  ["application/json, text/plain"],
-  ["application/json; charset=iso-8859-1"],
-  ["application/json; charset=utf-16"],
-  ["application/json; charset="],
-])("%j is not", (contentType) => {
+  undefined,
+  "",
+  "text/plain",
+  "text/json",
+  "application/jsonx",
+  "application/problem+json",
+  "application/x-www-form-urlencoded",
+  "multipart/form-data; boundary=application/json",
+  "text/plain; application/json",
+  "application/json, text/plain",
+  "application/json; charset=iso-8859-1",
+  "application/json; charset=utf-16",
+  "application/json; charset=",
+])("%j is not JSON in UTF-8", (contentType) => {
   expect(isJson(contentType)).toBe(false);
 });

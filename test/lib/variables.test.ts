@@ -1,36 +1,38 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
-  listVariable,
-  numberVariable,
+  fraction,
+  httpUrl,
+  line,
+  list,
+  maskUrl,
+  oneOf,
   optional,
   readConfiguration,
-  textVariable,
-  urlVariable,
-  type Variable,
+  wholeNumber,
   withDefault,
-  wordVariable,
 } from "../../src/lib/variables.ts";
-import { signingKeysVariable } from "../../src/middleware/signature/signing-keys.ts";
+import { keySetUrl } from "../../src/middleware/config.ts";
+import { signingKeys, webCryptoHmac } from "../../src/middleware/signature/signing-keys.ts";
 
 const SECRET = btoa("x".repeat(32));
-const digits = (part: string) => (/^\d+$/.test(part) ? Number(part) : undefined);
+const numbers = list("numbers", (part) => (/^\d+$/.test(part) ? Number(part) : undefined));
 
 const variables = {
-  ADDRESS: urlVariable(["https", "http"]),
-  PORT: numberVariable(1, 65_535),
-  TOKEN: textVariable(),
-  LEVEL: wordVariable(["info", "debug"]),
-  NUMBERS: listVariable(digits, "numbers"),
-  KEYS: signingKeysVariable(),
-  PREFIX: withDefault(textVariable(), "breakwater:"),
-  LABEL: optional(textVariable()),
+  ADDRESS: httpUrl(),
+  PORT: wholeNumber(1, 65_535),
+  TOKEN: line,
+  LEVEL: oneOf("info", "debug"),
+  NUMBERS: numbers,
+  KEYS: signingKeys(webCryptoHmac),
+  PREFIX: withDefault(line, "breakwater:"),
+  LABEL: optional(line),
 };
 
 const right = {
   ADDRESS: "https://api.example.com/base",
   PORT: "8080",
-  TOKEN: "secret",
+  TOKEN: "secret\n",
   LEVEL: "info",
   NUMBERS: "1, 2,3",
   KEYS: `k1:${SECRET}`,
@@ -42,9 +44,9 @@ const messageOf = (environment: Readonly<Record<string, unknown>>): string => {
 };
 
 describe("readConfiguration", () => {
-  test("reads every variable as what it means", () => {
-    const reading = readConfiguration(variables, right);
-    expect(reading).toMatchObject({
+  test("reads each variable by its type, and ignores others", () => {
+    const environment = { ...right, PATH: "/bin", OTHER: { fetch: () => 1 } };
+    expect(readConfiguration(variables, environment)).toEqual({
       ok: true,
       value: {
         ADDRESS: "https://api.example.com/base",
@@ -52,45 +54,54 @@ describe("readConfiguration", () => {
         TOKEN: "secret",
         LEVEL: "info",
         NUMBERS: [1, 2, 3],
-        KEYS: [{ id: "k1" }],
+        KEYS: [{ id: "k1", mac: expect.any(Function) }],
         PREFIX: "breakwater:",
       },
+      warnings: [],
     });
   });
 
-  test("leaves out what it does not know", () => {
-    const reading = readConfiguration(variables, { ...right, PATH: "/bin", OTHER: { fetch: () => 1 } });
-    expect(reading.ok && Object.keys(reading.value).sort()).toEqual(
-      [...Object.keys(right), "LABEL", "PREFIX"].sort(),
-    );
+  test("takes numbers, booleans and lists that are not quoted, as wrangler.toml may have them", () => {
+    const types = {
+      LEASE_MS: wholeNumber(1, 9_000),
+      RATIO: fraction,
+      ACCESS_LOG: oneOf("true", "false"),
+      NUMBERS: numbers,
+    };
+    const unquoted = { LEASE_MS: 2000, RATIO: 0.1, ACCESS_LOG: false, NUMBERS: ["1", 2] };
+    expect(readConfiguration(types, unquoted)).toMatchObject({
+      value: { LEASE_MS: 2000, RATIO: 0.1, ACCESS_LOG: "false", NUMBERS: [1, 2] },
+    });
   });
 
-  test("names everything that is missing at once", () => {
+  test("names all missing variables", () => {
     expect(messageOf({})).toBe(
       "configuration: ADDRESS is missing; PORT is missing; TOKEN is missing; LEVEL is missing; " +
         "NUMBERS is missing; KEYS is missing",
     );
   });
 
-  test("counts an empty variable as one that is not set", () => {
-    expect(messageOf({ ...right, TOKEN: "" })).toBe("configuration: TOKEN is missing");
-    expect(readConfiguration(variables, { ...right, PREFIX: "" })).toMatchObject({
+  test.each(["", " \n"])("counts a variable of %j as not set", (text) => {
+    expect(messageOf({ ...right, TOKEN: text })).toBe("configuration: TOKEN is missing");
+    expect(readConfiguration(variables, { ...right, PREFIX: text })).toMatchObject({
       value: { PREFIX: "breakwater:" },
     });
   });
 
-  test("names everything that is wrong at once, each once", () => {
-    const wrong = { ADDRESS: "?", PORT: "?", TOKEN: 1, LEVEL: "?", NUMBERS: "?,?", KEYS: "?", PREFIX: 1 };
+  test("names all wrong variables, once each", () => {
+    const wrong = { ADDRESS: "?", PORT: "?", TOKEN: {}, LEVEL: "?", NUMBERS: "?,?", KEYS: "?", PREFIX: [{}] };
     expect(messageOf(wrong)).toBe(
-      "configuration: ADDRESS must be a URL that begins with https:// or http://; " +
-        "PORT must be a whole number within 1 and 65535; TOKEN must be text; " +
+      "configuration: ADDRESS must be a URL that begins with http:// or https://, without a user or password; " +
+        "PORT must be a whole number within 1 and 65535; " +
+        "TOKEN must be text on one line that is not empty; " +
         "LEVEL must be one of info, debug; NUMBERS must be numbers, with commas between them; " +
-        "KEYS must be id:base64, or two of them with a comma; PREFIX must be text",
+        "KEYS must be id:base64 of at least 32 bytes, or two of them with a comma between, the signing one first; " +
+        "PREFIX must be text on one line that is not empty",
     );
   });
 
   test("never shows a value", () => {
-    // With a mark that no message holds, in every kind of wrong value.
+    // With a mark that no message contains.
     const marked = fc.string({ maxLength: 30 }).map((text) => `@@${text}@@`);
     const wrong = fc.record({
       ADDRESS: marked,
@@ -105,7 +116,7 @@ describe("readConfiguration", () => {
         marked.map((text) => `k1:${text}`),
         marked.map((text) => `k1:${SECRET},${text}`),
       ),
-      TOKEN: fc.array(marked),
+      TOKEN: fc.array(marked).map((texts) => ({ texts })),
     });
     fc.assert(
       fc.property(wrong, (environment) => {
@@ -116,81 +127,71 @@ describe("readConfiguration", () => {
       }),
     );
   });
+
+  test("ignores a wrong value of OpenTelemetry's numbers, with a warning", () => {
+    const OTEL_METRIC_EXPORT_INTERVAL = withDefault(wholeNumber(1_000, 9_000), 5_000);
+    expect(readConfiguration({ OTEL_METRIC_EXPORT_INTERVAL }, { OTEL_METRIC_EXPORT_INTERVAL: "1s" })).toEqual(
+      {
+        ok: true,
+        value: { OTEL_METRIC_EXPORT_INTERVAL: 5_000 },
+        warnings: ["OTEL_METRIC_EXPORT_INTERVAL must be a whole number within 1000 and 9000: ignored"],
+      },
+    );
+  });
+
+  test("reports what its check finds in valid values", () => {
+    const check = () => ["PORT is in use"];
+    expect(readConfiguration(variables, right, check)).toEqual({
+      ok: false,
+      faults: ["PORT is in use"],
+      message: "configuration: PORT is in use",
+    });
+  });
 });
 
-describe("a variable", () => {
-  const accepts = (variable: Variable<unknown>, value: string): boolean =>
-    readConfiguration({ X: variable }, { X: value }).ok;
+const address = httpUrl();
+const TEN = wholeNumber(1, 10);
 
-  test.each([
-    ["postgres://u:p@db.test/app", true],
-    ["postgresql://db.test", true],
-    ["https://db.test", false],
-    ["postgres:db.test", false],
-    ["db.test:5432", false],
-    ["postgres", false],
-    ["/var/run", false],
-  ])("for a URL of its schemes takes %j: %s", (value, taken) => {
-    expect(accepts(urlVariable(["postgres", "postgresql"]), value)).toBe(taken);
-  });
+test.each([
+  ["a URL", address, ["https://db.test/app?key=1", "http://db.test"]],
+  ["a number", TEN, ["1", "10", "010", " 1"]],
+  ["a word", oneOf("info", "debug"), ["debug", "DEBUG"]],
+  ["a list", numbers, ["1", "1,2", " 1 , 2 "]],
+  ["an address of keys", keySetUrl, ["https://issuer.test/keys", "http://localhost:1/keys", "http://[::1]/"]],
+])("%s accepts %$2", (_, type, texts) => {
+  for (const X of texts) expect(readConfiguration({ X: type }, { X })).toMatchObject({ ok: true });
+});
 
-  test.each([
-    ["1", true],
-    ["10", true],
-    ["010", true],
-    ["0", false],
-    ["11", false],
-    ["1.5", false],
-    ["-1", false],
-    ["+1", false],
-    ["1e0", false],
-    ["0x1", false],
-    [" 1", false],
-    ["9".repeat(16), false],
-  ])("for a number within 1 and 10 takes %j: %s", (value, taken) => {
-    expect(accepts(numberVariable(1, 10), value)).toBe(taken);
-  });
+test.each([
+  [
+    "a URL",
+    address,
+    ["ftp://db.test", "https:db.test", "db.test:5432", "/run", "https://", "?", "https://u:p@db.test"],
+  ],
+  ["a number", TEN, ["0", "11", "1.5", "-1", "+1", "1e0", "0x1", "9".repeat(16)]],
+  ["a word", oneOf("info", "debug"), ["trace", "inf"]],
+  ["a list", numbers, ["1,", "1,,2", "1;2", ","]],
+  [
+    "an address of keys",
+    keySetUrl,
+    ["http://issuer.test/", "http://localhost.evil.test/", "localhost", "ftp:", "https://u@issuer.test/"],
+  ],
+  ["one line", line, ["a\nb", "\u0000"]],
+])("%s rejects %$2", (_, type, texts) => {
+  for (const X of texts) expect(readConfiguration({ X: type }, { X })).toMatchObject({ ok: false });
+});
 
-  test.each([
-    ["debug", true],
-    ["DEBUG", false],
-    ["trace", false],
-  ])("for a word takes %j: %s", (value, taken) => {
-    expect(accepts(wordVariable(["info", "debug"]), value)).toBe(taken);
-  });
-
-  test.each([
-    ["1", true],
-    ["1,2", true],
-    [" 1 , 2 ", true],
-    ["1,", false],
-    ["1,,2", false],
-    ["1;2", false],
-    [",", false],
-  ])("for a list takes %j: %s", (value, taken) => {
-    expect(accepts(listVariable(digits, "numbers"), value)).toBe(taken);
-  });
-
-  test("for a list keeps what its parser makes of a part, even a list", () => {
-    const pairs = listVariable((part) => part.split("-"), "pairs");
-    const reading = readConfiguration({ X: pairs }, { X: "a-b,c-d" });
-    expect(reading).toEqual({
-      ok: true,
-      value: {
-        X: [
-          ["a", "b"],
-          ["c", "d"],
-        ],
-      },
-    });
-  });
-
-  test("for signing keys says what is wrong with them", () => {
-    const reading = readConfiguration({ X: signingKeysVariable() }, { X: "k1:AAAA" });
-    expect(reading).toEqual({
-      ok: false,
-      faults: ["X must be keys of at least 32 bytes"],
-      message: "configuration: X must be keys of at least 32 bytes",
-    });
-  });
+test.each([
+  ["postgres://app:hunter2@db.example:5432/app", "postgres://***@db.example:5432/app"],
+  ["postgres://hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://db.example/app?user=app&password=hunter2", "postgres://db.example/app?***"],
+  ["rediss://:hunter2@redis.example:6379/0", "rediss://***@redis.example:6379/0"],
+  ["https://redis.example", "https://redis.example"],
+  // Passwords that are not percent-encoded.
+  ["postgres://app:12/hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:12#hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:12?hunter2@db.example/app", "postgres://***@db.example/app"],
+  ["postgres://app:hunter2@hunter2@db.example/app?sslmode=require", "postgres://***@db.example/app?***"],
+])("%s is masked as %s", (address, masked) => {
+  expect(maskUrl(address)).toBe(masked);
 });

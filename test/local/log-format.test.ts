@@ -65,7 +65,7 @@ describe("a log line", () => {
     ["the screen", "\u001b[2J"],
     ["the screen, by C1", "\u009b2J"],
     ["the cursor", "a\rb\bc\u007f"],
-  ])("cannot steer %s", (_, text) => {
+  ])("has no control characters for %s", (_, text) => {
     const entry = {
       ...request,
       message: text,

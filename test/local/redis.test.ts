@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { isOnPath, spawnChild } from "../../src/local/child-process.ts";
+import { isOnPath, startServer } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { LocalError } from "../../src/local/local-error.ts";
 import { connectRedis, type LocalRedis, type RedisReply, startRedis } from "../../src/local/redis.ts";
 import { isAlive } from "../support/origin-process.ts";
+import { startParent } from "./support/parent.ts";
 
 const hasServer = isOnPath("redis-server");
 
@@ -36,15 +37,8 @@ describe.each(kinds)("the embedded %s", (kind) => {
     const [redis, other] = [await start(kind), await start(kind)];
     expect(redis.kind).toBe(kind);
     expect(redis.version).toMatch(/^\d+\.\d+\.\d+/);
-    const commands = [
-      ["SET", "a", "1"],
-      ["incr", "a"],
-      ["GET", "a"],
-      ["GET", "b"],
-    ] as const;
-    expect(await replies(redis, ...commands.map((command): [string, ...string[]] => [...command]))).toEqual([
-      ...["OK", 2, "2", null],
-    ]);
+    const answers = await replies(redis, ["SET", "a", "1"], ["incr", "a"], ["GET", "a"], ["GET", "b"]);
+    expect(answers).toEqual(["OK", 2, "2", null]);
     expect(await replies(other, ["GET", "a"])).toEqual([null]);
   });
 
@@ -81,8 +75,8 @@ describe.each(kinds)("the embedded %s", (kind) => {
     expect(answer).toEqual(reply);
   });
 
-  it("does not start after its start was cancelled", async () => {
-    await expect(start(kind, AbortSignal.abort("cancelled"))).rejects.toBe("cancelled");
+  it("does not start after its start was canceled", async () => {
+    await expect(start(kind, AbortSignal.abort("canceled"))).rejects.toBe("canceled");
   });
 });
 
@@ -94,36 +88,28 @@ describe.runIf(hasServer)("the embedded redis-server", () => {
     await expect(redis.client.run(["PING"])).rejects.toThrow();
   });
 
-  it("that is cancelled while it starts rejects with the reason", async () => {
+  it("rejects with the reason if its start is canceled", async () => {
     const controller = new AbortController();
     const starting = start("redis-server", controller.signal);
-    controller.abort("cancelled");
-    await expect(starting).rejects.toBe("cancelled");
+    controller.abort("canceled");
+    await expect(starting).rejects.toBe("canceled");
   });
 
   it("stops when its parent is killed", async () => {
     const source = new URL("../../src/local/redis.ts", import.meta.url).href;
-    const script = `
+    const [parent, line] = await startParent(`
       const { startRedis } = await import(${JSON.stringify(source)});
       const { client } = await startRedis();
       const { result } = await client.run(["INFO", "server"]);
-      process.stdout.write(/process_id:(\\d+)/.exec(String(result))[1]);
-      process.stdout.write("\\n");`;
-    const started = Promise.withResolvers<string>();
-    const parent = spawnChild({
-      name: "parent",
-      command: process.execPath,
-      args: ["--input-type=module", "--eval", script],
-      onLine: started.resolve,
-    });
-    const pid = Number(await started.promise);
+      console.log(/process_id:(\\d+)/.exec(String(result))[1]);`);
+    const pid = Number(line);
     expect(isAlive(pid)).toBe(true);
     await parent.stop({ signal: "SIGKILL" });
     await expect.poll(() => isAlive(pid), { timeout: 5_000 }).toBe(false);
   });
 });
 
-it("a machine without redis-server gets the mock", async () => {
+it("without redis-server the mock is used", async () => {
   vi.stubEnv("PATH", "");
   expect((await start("redis-server")).kind).toBe("ioredis-mock");
 });
@@ -131,18 +117,13 @@ it("a machine without redis-server gets the mock", async () => {
 describe("an external Redis", () => {
   it.runIf(hasServer)("is used with its password and keeps running", async () => {
     const port = await freePort();
-    const ready = Promise.withResolvers<void>();
-    const server = spawnChild({
-      name: "redis-server",
-      command: "redis-server",
-      args: ["-"],
-      input: `bind 127.0.0.1\nport ${port}\nrequirepass right\nsave ""\n`,
-      onLine: (line) => {
-        if (line.includes("Ready to accept connections")) ready.resolve();
-      },
-    });
+    const input = `bind 127.0.0.1\nport ${port}\nrequirepass right\nsave ""\n`;
+    const server = await startServer(
+      { name: "redis-server", command: "redis-server", args: ["-"], input },
+      (line) => line.includes("Ready to accept connections"),
+      { timeoutMs: 10_000 },
+    );
     onTestFinished(() => server.stop());
-    await ready.promise;
     for (let round = 0; round < 2; round += 1) {
       const redis = await connectRedis(`redis://:right@127.0.0.1:${port}`);
       expect(await redis.client.run(["SET", "a", "1"])).toEqual({ result: Buffer.from("OK") });
@@ -153,7 +134,7 @@ describe("an external Redis", () => {
     );
   });
 
-  it("that does not answer is reported in one line, without its password", async () => {
+  it("that is unreachable is reported in one line without the password", async () => {
     const port = await freePort();
     await expect(connectRedis(`redis://:secret@127.0.0.1:${port}`)).rejects.toThrow(
       new RegExp(

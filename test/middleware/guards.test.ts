@@ -1,4 +1,4 @@
-/** The order of the guards: the cost of a request before it is rejected, and which security events it causes. */
+/** The order of the guards: which lookups and security events a request causes before it is rejected. */
 import { describe, expect, test } from "vitest";
 import * as z from "zod/mini";
 import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
@@ -22,7 +22,7 @@ const limit: Limit = {
 const order = defineRoute({
   method: "POST",
   path: "/orders",
-  summary: "Takes an order",
+  summary: "Places an order",
   tag: "Test",
   request: { body: z.string() },
   responses: { 204: { description: "Done" } },
@@ -91,7 +91,7 @@ const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
     }),
     background,
   );
-  /** A body whose reading is a step too. */
+  /** A body that records when it is read. */
   const bodyOf = (text: string) =>
     new ReadableStream<Uint8Array>(
       {
@@ -110,7 +110,7 @@ const startApp = (changes: Partial<GuardDeps> = {}, isAdmitted = true) => {
   };
 };
 
-/** A valid request. Each case below is also wrong in everything that later guards check. */
+/** A valid request. Each rejected one below also violates all later guards. */
 const valid = {
   method: "POST",
   target: "/orders",
@@ -119,7 +119,7 @@ const valid = {
 const wrong = { authorization: `Bearer ${stranger.key}`, "content-type": "text/plain" };
 
 describe("a request", () => {
-  test("passes every guard, in this order", async () => {
+  test("passes every guard in order", async () => {
     const { send, steps } = startApp();
     const { passed, response, variables } = await send({ ...valid, text: '"a"' });
     expect(passed).toBe(true);
@@ -139,21 +139,21 @@ describe("a request", () => {
       ["blocklist", "report suspicious_activity"],
     ],
     [
-      "that no client sends costs no look-up",
+      "for a scanner path costs no lookup",
       { method: "POST", target: "/.env", headers: wrong },
       "not_found",
       "screening",
       ["blocklist", "report suspicious_activity"],
     ],
     [
-      "for a path that does not exist costs no look-up",
+      "for an unknown path costs no lookup",
       { method: "POST", target: "/order", headers: wrong },
       "not_found",
       "route",
       ["blocklist"],
     ],
     [
-      "with a method that the path does not have costs no look-up",
+      "with a method that the path does not have costs no lookup",
       { method: "PUT", target: "/orders", headers: wrong },
       "method_not_allowed",
       "route",
@@ -167,7 +167,7 @@ describe("a request", () => {
       ["blocklist", "key", "report auth_failure"],
     ],
     [
-      "with an invalid token costs neither a limit nor a key look-up",
+      "with an invalid token costs neither a limit check nor a key lookup",
       { ...valid, headers: { ...wrong, authorization: `Bearer ${token}` } },
       "unauthenticated",
       "authentication",
@@ -190,7 +190,7 @@ describe("a request", () => {
     expect(steps).toEqual(expected);
   });
 
-  test("with a body of another type is rejected last, and is not read", async () => {
+  test("with a body of another type is rejected last, without reading it", async () => {
     const { send, steps } = startApp();
     const headers = { ...valid.headers, "content-type": "text/plain" };
     const { problem, variables } = await send({ ...valid, headers, text: '"a"' });
@@ -208,7 +208,7 @@ describe("a request", () => {
       expect(response.headers.has(name)).toBe(true);
   });
 
-  test("with the method OPTIONS is answered without a look-up", async () => {
+  test("with the method OPTIONS is answered without a lookup", async () => {
     const { send, steps } = startApp();
     const { response, passed } = await send({ method: "OPTIONS", target: "/orders" });
     expect(response.status).toBe(204);
@@ -216,42 +216,57 @@ describe("a request", () => {
     expect(steps).toEqual(["blocklist"]);
   });
 
-  test("of any client passes if there is no blocklist", async () => {
+  test("of any client passes without a blocklist", async () => {
     const { send, steps } = startApp({ loadBlocklist: undefined });
     expect((await send({ ...valid, client: BLOCKED })).passed).toBe(true);
     expect(steps).toEqual(["key", "limits"]);
   });
 
-  test("with a token is checked as one with a key if no issuer is configured", async () => {
+  test("with a token is rejected as an invalid key if no issuer is configured", async () => {
     const { send, steps } = startApp({ config: configOf({}) });
     const { problem } = await send({ ...valid, headers: { authorization: `Bearer ${token}` } });
     expect(problem).toEqual({ code: "unauthenticated", detail: "The API key is not valid." });
-    // Its form is not that of a key, so none is looked up.
+    // A malformed key is not looked up.
     expect(steps).toEqual(["blocklist", "report auth_failure"]);
   });
 
-  test("reaches no guard before the previous one has let it pass", async () => {
-    const found = Promise.withResolvers<{ kind: "unknown" }>();
-    const looking = Promise.withResolvers<void>();
-    const { send, steps } = startApp({
-      lookUpKey: () => {
-        looking.resolve();
-        return found.promise;
-      },
-    });
-    const sending = send({ ...valid, text: '"a"' });
-    await looking.promise;
-    expect(steps).toEqual(["blocklist"]);
-    found.resolve({ kind: "unknown" });
-    expect((await sending).passed).toBe(false);
-    expect(steps).toEqual(["blocklist", "report auth_failure"]);
-  });
-
-  test("of a client that is known passes synchronously", async () => {
+  test("of a known client passes synchronously", async () => {
     const { send } = startApp();
     await send(valid);
     const { passed, isSynchronous } = await send(valid);
     expect(passed).toBe(true);
     expect(isSynchronous).toBe(true);
+  });
+});
+
+describe("a deprecated route", () => {
+  const old = { ...order, deprecated: { since: "2026-05-01", sunset: "2027-05-01" } };
+  const startOld = (isAdmitted: boolean) => {
+    const calls: unknown[] = [];
+    const observe: GuardDeps["observe"] = (event) => {
+      if (event.type === "deprecated_call") calls.push(event);
+    };
+    return { calls, ...startApp({ routes: edgeRoutes({ order: old }), observe }, isAdmitted) };
+  };
+
+  test("has the fields in its responses, and reports who calls", async () => {
+    const { calls, send } = startOld(true);
+    const { response } = await send({ ...valid, text: '"a"' });
+    expect(response.headers.get("deprecation")).toBe("@1777593600");
+    expect(response.headers.get("sunset")).toBe("Sat, 01 May 2027 00:00:00 GMT");
+    expect(calls).toEqual([{ type: "deprecated_call", method: "POST", path: "/orders", principal: "bob" }]);
+  });
+
+  test("has the fields in rejections by a limit, too", async () => {
+    const { response } = await startOld(false).send({ ...valid, text: '"a"' });
+    expect(response.status).toBe(429);
+    expect(response.headers.get("deprecation")).toBe("@1777593600");
+  });
+
+  test("reports no client with wrong credentials", async () => {
+    const { calls, send } = startOld(true);
+    const { response } = await send({ ...valid, headers: wrong, text: '"a"' });
+    expect(response.status).toBe(401);
+    expect(calls).toEqual([]);
   });
 });

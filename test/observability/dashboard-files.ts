@@ -1,4 +1,4 @@
-/** k8s/components/dashboards/, read. */
+/** The dashboards of k8s/components/dashboards/. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -36,7 +36,7 @@ const dashboard = z.object({
   uid: z.string().regex(/^[a-z-]{1,40}$/),
   title: z.string(),
   description: z.string().min(20),
-  // The classic form's last one, which Grafana 12.2 and 13 write.
+  // The last version of the classic form, of Grafana 12.2 and 13.
   schemaVersion: z.literal(42),
   tags: z.array(z.literal("breakwater")).min(1),
   links: z.array(z.object({ title: z.string(), url: z.string().optional() })).min(1),
@@ -56,11 +56,11 @@ const dashboard = z.object({
 
 export type DashboardFile = z.infer<typeof dashboard>;
 
-/** @throws where it is not JSON, or not of the form that Grafana reads */
+/** @throws Error if it is not JSON, or not in Grafana's form */
 export const readDashboard = (name: string): DashboardFile =>
   dashboard.parse(JSON.parse(readFileSync(join(dashboardsFolder, name), "utf8")));
 
-/** Of its panels and of what its variables choose from. */
+/** The expressions of its panels and variables. */
 export const expressionsOf = ({ panels, templating }: DashboardFile): string[] => [
   ...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)),
   ...templating.list.flatMap(

@@ -1,4 +1,4 @@
-/** What a PromQL expression names, without evaluating it. promtool says whether it is one. */
+/** The names in a PromQL expression; promtool checks its syntax. */
 
 const KEYWORDS = new Set(["and", "or", "unless", "bool", "offset", "inf", "nan", "start", "end", "atan2"]);
 
@@ -7,14 +7,14 @@ const GROUPING = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*
 
 const withoutComments = (expr: string): string => expr.replaceAll(/#.*$/gm, " ");
 
-/** A name that stands before no parenthesis is a metric's; one before a parenthesis is a function's. */
+/** A metric's name; a name before a parenthesis is a function's. */
 const NAME = /(?<![\w:.$])[a-zA-Z_:][\w:]*(?![\w:]*\s*\()/g;
 
-/** Of matchers `__name__="a"` and `__name__=~"a|b"`: the names. */
+/** The names in matchers such as `__name__="a"` and `__name__=~"a|b"`. */
 const namesInMatchers = (expr: string): string[] =>
   [...expr.matchAll(/__name__\s*=~?\s*"([\w:|]*)"/g)].flatMap(([, names = ""]) => names.split("|"));
 
-/** The metrics' names in the order in which they stand there, each once. */
+/** The metrics' names, in order and without duplicates. */
 export const metricNamesIn = (expr: string): string[] => {
   const text = withoutComments(expr);
   const bare = text
@@ -34,7 +34,7 @@ export interface Matcher {
   readonly value: string;
 }
 
-/** In the order in which they stand there. */
+/** In order. */
 export const matchersIn = (expr: string): Matcher[] =>
   [...withoutComments(expr).matchAll(/(\w+)\s*(=~|!~|!=|=)\s*"((?:[^"\\]|\\.)*)"/g)].flatMap(
     ([, label = "", operator, value = ""]) =>
@@ -43,7 +43,7 @@ export const matchersIn = (expr: string): Matcher[] =>
         : [],
   );
 
-/** The labels' names by which it chooses, groups or matches, each once. */
+/** The names of labels in matchers and groupings, without duplicates. */
 export const labelNamesIn = (expr: string): string[] => {
   const text = withoutComments(expr).replaceAll(STRING, '""');
   const matched = [...text.matchAll(/\{([^}]*)\}/g)].flatMap(([, matchers = ""]) =>

@@ -1,8 +1,4 @@
-/**
- * Every metric that a rule, a dashboard or the runbook may name. What is not here is a slip of the pen; what is here has
- * to be in what the running system emits.
- */
-
+/** The metrics that rules, dashboards and the runbook may use. `alerts.test.ts` checks that the system has them. */
 import { GUARD_NAMES } from "../../src/middleware/guards.ts";
 import { CACHE_OUTCOMES } from "../../src/middleware/response-cache/respond.ts";
 import { DELIVERY_OUTCOMES, DROP_PLACES } from "../../src/origin/outbox/event-metrics.ts";
@@ -12,22 +8,25 @@ import { EVENT_TYPES } from "../../src/security-events/event.ts";
 
 export interface KnownMetric {
   readonly type: "counter" | "gauge" | "histogram";
-  /** Its own, each with the values that it has, or with some where the set is open; the scrape adds others. */
+  /** Its own labels with their values, of open sets with examples; the scrape adds others. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
-  /** Who has it: a tier, the rules, Prometheus itself, or what a cluster has for its own. */
+  /** Its source: a tier, the rules, Prometheus itself, or the cluster. */
   readonly from: readonly ("edge" | "origin" | "rules" | "prometheus" | "kubernetes")[];
 }
 
-/** Those that the scrape adds: of compose `job` and `instance` alone. */
+/** Labels that the scrape adds; in compose only `job` and `instance`. */
 export const TARGET_LABELS = ["job", "instance", "namespace", "pod"];
 
-/** Values that tests use where any may be: nothing may choose one of a closed set by a value that it has not. */
+/** Examples of values of open sets. */
 export const OPEN: Readonly<Record<string, readonly string[]>> = {
   upstream: ["a.example.com", "b.example.com"],
   http_route: ["/products", "/products/:id"],
   http_request_method: ["GET", "POST"],
   http_response_status_code: ["200", "401", "403", "404", "429", "500", "503"],
   policy: ["catalogue", "account"],
+  service_peer_name: ["partner"],
+  principal: ["", "alice"],
+  background_job: ["clean-up"],
   server_address: ["a.example.com", "b.example.com"],
   error_type: ["", "timed_out", "503"],
   db_operation_name: ["SELECT", "HMGET"],
@@ -44,7 +43,7 @@ const open = (...names: string[]): Record<string, readonly string[]> =>
 
 const STATES = ["closed", "open", "half_open"];
 
-const breaker = { dependency: ["database", "redis", "origin"], ...open("upstream") };
+const breaker = { dependency: ["database", "redis", "origin", "http"], ...open("upstream") };
 const http = open("http_request_method", "http_response_status_code");
 
 const metric =
@@ -60,7 +59,7 @@ const ORIGIN = ["origin"] as const;
 const RULES = ["rules"] as const;
 const KUBERNETES = ["kubernetes"] as const;
 
-/** By their names; a histogram's series have `_bucket`, `_count` and `_sum` behind it. */
+/** By name; a histogram's series end with `_bucket`, `_count` and `_sum`. */
 export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   http_server_request_duration_seconds: histogram(BOTH, { ...http, ...open("http_route") }),
   circuit_breaker_state: gauge(BOTH, { ...breaker, state: STATES }),
@@ -71,10 +70,8 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
     outcome: ["passed", "limited", "unavailable"],
     mode: ["lease", "store", "remembered", "local", "open", "closed"],
   }),
-  cache_requests_total: counter(BOTH, {
-    ...open("http_route"),
-    outcome: CACHE_OUTCOMES,
-  }),
+  cache_requests_total: counter(BOTH, { ...open("http_route"), outcome: CACHE_OUTCOMES }),
+  deprecated_requests_total: counter(BOTH, open("http_request_method", "http_route", "principal")),
   telemetry_dropped_total: counter(BOTH, {
     signal: ["traces", "metrics", "logs"],
     reason: ["queue_full", "export_failed", "too_large"],
@@ -82,7 +79,10 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   telemetry_exported_total: counter(BOTH, { signal: ["traces", "metrics", "logs"] }),
   target_info: gauge(BOTH, open("service_name", "service_version")),
 
-  http_client_request_duration_seconds: histogram(EDGE, { ...http, ...open("server_address", "error_type") }),
+  http_client_request_duration_seconds: histogram(BOTH, {
+    ...http,
+    ...open("server_address", "service_peer_name", "error_type"),
+  }),
   edge_attempts_total: counter(EDGE, {
     ...open("upstream"),
     cause: ["first", "probe", "retry", "hedge"],
@@ -98,10 +98,12 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
     ],
   }),
   edge_retries_denied_total: counter(EDGE, { reason: ["attempts", "budget", "deadline", "origins"] }),
-  guard_refusals_total: counter(EDGE, {
-    guard: GUARD_NAMES,
-  }),
+  guard_refusals_total: counter(EDGE, { guard: GUARD_NAMES }),
 
+  background_job_duration_seconds: histogram(ORIGIN, {
+    ...open("background_job"),
+    outcome: ["succeeded", "failed", "timed_out"],
+  }),
   http_server_active_requests: gauge(ORIGIN),
   db_client_operation_duration_seconds: histogram(ORIGIN, {
     db_system_name: ["postgresql", "redis"],
@@ -111,19 +113,14 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   db_client_connection_pending_requests: gauge(ORIGIN),
   cache_entries: gauge(ORIGIN),
   cache_size_bytes: gauge(ORIGIN),
-  overload_shed_total: counter(ORIGIN, {
-    priority: PRIORITIES,
-    reason: SHED_REASONS,
-  }),
+  overload_shed_total: counter(ORIGIN, { priority: PRIORITIES, reason: SHED_REASONS }),
+  bulkhead_rejected_total: counter(ORIGIN, open("http_route")),
   overload_limit: gauge(ORIGIN),
   overload_in_flight: gauge(ORIGIN),
   overload_queued: gauge(ORIGIN),
   security_events_total: counter(ORIGIN, { type: EVENT_TYPES }),
   security_events_dropped_total: counter(ORIGIN, { type: EVENT_TYPES, where: DROP_PLACES }),
-  security_event_deliveries_total: counter(ORIGIN, {
-    sink: SINK_NAMES,
-    outcome: DELIVERY_OUTCOMES,
-  }),
+  security_event_deliveries_total: counter(ORIGIN, { sink: SINK_NAMES, outcome: DELIVERY_OUTCOMES }),
   security_event_outbox_rows: gauge(ORIGIN, { sink: SINK_NAMES, state: ["waiting", "dead"] }),
   security_event_outbox_oldest_age_seconds: gauge(ORIGIN, { sink: SINK_NAMES }),
   blocked_offenders_total: counter(ORIGIN),
@@ -137,12 +134,12 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   active_connections: gauge(RULES),
   "slo:http_requests:rate5m": gauge(RULES),
   "slo:http_requests_errors:rate5m": gauge(RULES),
-  "slo:http_requests:error_ratio_rate5m": gauge(RULES),
-  "slo:http_requests:error_ratio_rate30m": gauge(RULES),
-  "slo:http_requests:error_ratio_rate1h": gauge(RULES),
-  "slo:http_requests:error_ratio_rate2h": gauge(RULES),
-  "slo:http_requests:error_ratio_rate6h": gauge(RULES),
-  "slo:http_requests:error_ratio_rate3d": gauge(RULES),
+  ...Object.fromEntries(
+    ["5m", "30m", "1h", "2h", "6h", "3d"].map((window) => [
+      `slo:http_requests:error_ratio_rate${window}`,
+      gauge(RULES),
+    ]),
+  ),
   "slo:http_requests:error_budget_left30d": gauge(RULES),
   "slo:http_request_duration:p99_rate5m": gauge(RULES),
 
@@ -166,10 +163,10 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   container_memory_working_set_bytes: gauge(KUBERNETES, open("container")),
 };
 
-/** The metric to which a series' name belongs; undefined where none is known. */
+/** The metric of a series' name; undefined if it is unknown. */
 export const metricOfSeries = (series: string): string | undefined => {
   const own = knownMetrics[series];
-  // A histogram's own name is no series'.
+  // No series has a histogram's own name.
   if (own !== undefined) return own.type === "histogram" ? undefined : series;
   const metric = series.replace(/_(bucket|count|sum)$/, "");
   return knownMetrics[metric]?.type === "histogram" ? metric : undefined;

@@ -1,8 +1,8 @@
-/** Whether an expression names what there is. */
+/** The unknown names in an expression. */
 import { labelNamesIn, type Matcher, matchersIn, metricNamesIn } from "./expression.ts";
 import { knownMetrics, metricOfSeries, OPEN, TARGET_LABELS } from "./known-metrics.ts";
 
-/** What it chooses by that none of the metrics' labels can be; of a pattern each alternative is one. */
+/** Values that the label never has; each alternative of a pattern is a value. */
 const impossibleValues = (series: readonly string[], { label, operator, value }: Matcher): string[] => {
   if (label in OPEN || TARGET_LABELS.includes(label) || label === "__name__" || value === "") return [];
   const possible = series.flatMap((name) => knownMetrics[metricOfSeries(name) ?? ""]?.labels[label] ?? []);
@@ -10,10 +10,7 @@ const impossibleValues = (series: readonly string[], { label, operator, value }:
   return wanted.filter((each) => !possible.includes(each)).map((each) => `${label} is never ${each}`);
 };
 
-/**
- * @returns a line for each metric that is not known, each label that none of its metrics has, and each value that such a
- *   label never has
- */
+/** @returns a fault for each unknown metric, for each label that none of its metrics has, and for each impossible value */
 export const faultsOfNames = (expr: string): string[] => {
   const series = metricNamesIn(expr);
   const unknown = series.filter((name) => metricOfSeries(name) === undefined);
@@ -23,7 +20,7 @@ export const faultsOfNames = (expr: string): string[] => {
   });
   const stray = labelNamesIn(expr).filter((label) => ![...labels, ...TARGET_LABELS].includes(label));
   return [
-    ...unknown.map((name) => `${name} is no metric that is known, in: ${expr}`),
+    ...unknown.map((name) => `${name} is an unknown metric, in: ${expr}`),
     ...matchersIn(expr)
       .flatMap((matcher) => impossibleValues(series, matcher))
       .map((fault) => `${fault}, in: ${expr}`),

@@ -1,4 +1,4 @@
-/** Prometheus' own tool, where it is installed. */
+/** Prometheus' promtool, if it is installed. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import type { InputSeries } from "./synthetic-series.ts";
 export const hasPromtool = spawnSync("which", ["promtool"]).status === 0;
 export const isPromtoolRequired = isToolRequired("promtool");
 
-/** @returns what it says, where it fails; undefined where all is well */
+/** @returns its output if it fails, otherwise undefined */
 export const promtool = (...args: readonly string[]): string | undefined => {
   const { status, stdout, stderr, error } = spawnSync("promtool", args, {
     encoding: "utf8",
@@ -20,7 +20,7 @@ export const promtool = (...args: readonly string[]): string | undefined => {
   return status === 0 ? undefined : `${stdout}${stderr}`;
 };
 
-/** What Grafana would fill in. */
+/** Grafana's values. */
 const VARIABLES: Readonly<Record<string, string>> = {
   $__rate_interval: "1m",
   $__range: "3h",
@@ -28,13 +28,13 @@ const VARIABLES: Readonly<Record<string, string>> = {
   $namespace: ".*",
 };
 
-/** @throws where a variable is left */
+/** @throws Error if it has another variable */
 const filledIn = (expr: string): string => {
   const filled = Object.entries(VARIABLES).reduce(
     (text, [name, value]) => text.replaceAll(name, value),
     expr,
   );
-  if (filled.includes("$")) throw new Error(`a variable that nobody fills in: ${expr}`);
+  if (filled.includes("$")) throw new Error(`an unknown variable: ${expr}`);
   return filled;
 };
 
@@ -49,11 +49,7 @@ const withFile = (name: string, content: unknown, use: (path: string) => string 
   }
 };
 
-/**
- * Whether all are PromQL: as recording rules, for promtool checks no bare ones.
- *
- * @returns what it says against them
- */
+/** Checks the syntax, as recording rules, because promtool checks no bare expressions. @returns promtool's errors */
 export const expressionFaults = (exprs: readonly string[]): string | undefined => {
   const rules = exprs.map((expr, at) => ({ record: `tried:expression:${at}`, expr: filledIn(expr) }));
   return withFile("rules.yaml", { groups: [{ name: "tried", rules }] }, (path) =>
@@ -62,23 +58,23 @@ export const expressionFaults = (exprs: readonly string[]): string | undefined =
 };
 
 /**
- * Whether each expression finds something, and does not fail when it is evaluated.
+ * Checks that each expression finds series.
  *
- * @param series a sample each 15 seconds, for twenty minutes
- * @param ruleFiles whose recorded series are there too
- * @returns what promtool says of those that do not
+ * @param series a sample every 15 seconds, for twenty minutes
+ * @param ruleFiles add recorded series
+ * @returns promtool's errors
  */
 export const findingFaults = (
   exprs: readonly string[],
   series: readonly InputSeries[],
   ruleFiles: readonly string[],
 ): string | undefined => {
-  const asked = exprs.map((expr) => ({
+  const cases = exprs.map((expr) => ({
     eval_time: "15m",
     expr: `count(${filledIn(expr)}) > bool 0`,
     exp_samples: [{ labels: "{}", value: 1 }],
   }));
-  const tests = [{ interval: "15s", input_series: series, promql_expr_test: asked }];
+  const tests = [{ interval: "15s", input_series: series, promql_expr_test: cases }];
   return withFile("test.yaml", { rule_files: ruleFiles, evaluation_interval: "30s", tests }, (path) =>
     promtool("test", "rules", path),
   );

@@ -1,4 +1,4 @@
-/** container/rules/ and its tests, read. */
+/** The rules of container/rules/, and their tests. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -56,8 +56,8 @@ export const groupNames = groups.map(({ name }) => name);
 export const alerts = rules.filter((rule): rule is Alert => "alert" in rule);
 export const recordingRules = rules.filter((rule): rule is RecordingRule => "record" in rule);
 
-/** What promtool is asked in the tests of the rules. */
-export const askedExpressions = ruleTestFiles.flatMap((path) =>
+/** The expressions in the tests of the rules, with the number of expected samples. */
+export const testedExpressions = ruleTestFiles.flatMap((path) =>
   testFile
     .parse(parse(readFileSync(path, "utf8")))
     .tests.flatMap(({ promql_expr_test }) =>

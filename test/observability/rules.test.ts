@@ -1,4 +1,4 @@
-/** The rules are what promtool accepts and does with them, and each of them is tested. */
+/** The rules are valid, pass their promtool tests, and each of them is tested. */
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -10,12 +10,12 @@ import { faultsOfNames } from "./names.ts";
 import { hasPromtool, isPromtoolRequired, promtool } from "./promtool.ts";
 import {
   alerts,
-  askedExpressions,
   groupNames,
   recordingRules,
   ruleFiles,
   ruleTestFiles,
   ruleTestsFolder,
+  testedExpressions,
 } from "./rule-files.ts";
 
 const autoscaler = z.object({
@@ -26,10 +26,10 @@ const autoscaler = z.object({
 
 const read = (path: string): string => readFileSync(join(projectFolder, path), "utf8");
 
-/** Such as `CircuitBreakerOpen, page`: two rules may share a name. */
+/** Such as `CircuitBreakerOpen, page`, because two rules may share a name. */
 const titles = alerts.map(({ alert, labels }) => `${alert}, ${labels.severity}`);
 
-const asksFor = (expr: string, { alert, labels }: (typeof alerts)[number]): boolean =>
+const isFor = (expr: string, { alert, labels }: (typeof alerts)[number]): boolean =>
   expr.includes(`alertname="${alert}"`) && expr.includes(`severity="${labels.severity}"`);
 
 describe.skipIf(!hasPromtool && !isPromtoolRequired)("promtool", () => {
@@ -37,7 +37,7 @@ describe.skipIf(!hasPromtool && !isPromtoolRequired)("promtool", () => {
     expect(promtool("check", "rules", ...ruleFiles)).toBeUndefined();
   });
 
-  test.for(ruleTestFiles.map((path) => basename(path)))("%s: the rules do what it says", {
+  test.for(ruleTestFiles.map((path) => basename(path)))("%s passes", {
     timeout: 120_000,
   }, (name) => {
     expect(promtool("test", "rules", join(ruleTestsFolder, name))).toBeUndefined();
@@ -45,73 +45,73 @@ describe.skipIf(!hasPromtool && !isPromtoolRequired)("promtool", () => {
 });
 
 describe("the tests of the rules", () => {
-  test.for(titles.map((title, at) => [title, at] as const))("see %s fire, and see it not fire", ([, at]) => {
-    const asked = askedExpressions.filter(
-      ({ expr }) => alerts[at] !== undefined && asksFor(expr, alerts[at]),
+  test.for(titles.map((title, at) => [title, at] as const))("cover %s, firing and not firing", ([, at]) => {
+    const tested = testedExpressions.filter(
+      ({ expr }) => alerts[at] !== undefined && isFor(expr, alerts[at]),
     );
-    expect(asked.filter(({ samples }) => samples === 0).length).toBeGreaterThan(0);
-    const fired = asked.filter(({ samples }) => samples > 0).map(({ expr }) => expr);
+    expect(tested.filter(({ samples }) => samples === 0).length).toBeGreaterThan(0);
+    const fired = tested.filter(({ samples }) => samples > 0).map(({ expr }) => expr);
     expect(fired.length).toBeGreaterThan(0);
     for (const expr of fired) expect(expr).toContain('alertstate="firing"');
   });
 
-  test.for(recordingRules.map(({ record }) => record))("see what %s records", (record) => {
-    const seen = askedExpressions.filter(
+  test.for(recordingRules.map(({ record }) => record))("cover the recorded series %s", (record) => {
+    const tested = testedExpressions.filter(
       ({ expr, samples }) => samples > 0 && metricNamesIn(expr).includes(record),
     );
-    expect(seen.length).toBeGreaterThan(0);
+    expect(tested.length).toBeGreaterThan(0);
   });
 });
 
-/** Whether something is there: its value, 0 or 1, says nothing. */
-const OF_PRESENCE = ["OriginsMissing", "TargetDown", "EdgeTelemetryMissing"];
+/** Alerts on absence, whose value of 0 or 1 is not informative. */
+const OF_ABSENCE = ["OriginsMissing", "TargetDown", "EdgeTelemetryMissing"];
 
 describe("the rules", () => {
-  test("have names that are there once, for each severity", () => {
+  test("have unique names per severity", () => {
     expect(new Set(titles).size).toBe(titles.length);
     expect(new Set(groupNames).size).toBe(groupNames.length);
     const records = recordingRules.map(({ record }) => record);
     expect(new Set(records).size).toBe(records.length);
   });
 
-  test("name metrics and labels that are known", () => {
+  test("use known metrics and labels", () => {
     expect([...alerts, ...recordingRules].flatMap(({ expr }) => faultsOfNames(expr))).toEqual([]);
   });
 
   test.for([
-    ["rate(http_server_requests_total[5m])", "http_server_requests_total is no metric that is known"],
-    ["up / on (job) group_left (pod) mistyped offset 5m", "mistyped is no metric that is known"],
-    ['count({__name__=~"up|mistyped_total"}) or vector(0) # comment', "mistyped_total is no metric"],
+    ["rate(http_server_requests_total[5m])", "http_server_requests_total is an unknown metric"],
+    ["up / on (job) group_left (pod) mistyped offset 5m", "mistyped is an unknown metric"],
+    ['count({__name__=~"up|mistyped_total"}) or vector(0) # comment', "mistyped_total is an unknown metric"],
     ["sum by (zone) (overload_limit)", "no metric has a label zone"],
-    ['up{job!="c{d}|e"} > bool 1e3 and mistyped', "mistyped is no metric that is known"],
+    ['up{job!="c{d}|e"} > bool 1e3 and mistyped', "mistyped is an unknown metric"],
     ['cache_requests_total{outcome=~"hit|stale-on-error"}', "outcome is never stale-on-error"],
-  ] as const)("with an unknown name are found: %s", ([expr, fault]) => {
+  ] as const)("cannot have an unknown name: %s", ([expr, fault]) => {
     expect(faultsOfNames(expr)).toEqual([expect.stringContaining(fault)]);
   });
 
-  test("record series under names that are known as theirs", () => {
+  test("record known series", () => {
     for (const { record } of recordingRules)
       expect([record, metricNamesIn(record)]).toEqual([record, [record]]);
     expect(recordingRules.flatMap(({ record }) => faultsOfNames(record))).toEqual([]);
   });
 
-  test("tell in their descriptions what was found", () => {
+  test("have labels and values in their descriptions", () => {
     for (const { alert, annotations } of alerts) {
-      const told = `${annotations.summary} ${annotations.description}`;
-      expect([alert, told]).toEqual([alert, expect.stringContaining("$labels.")]);
-      if (!OF_PRESENCE.includes(alert))
-        expect([alert, told]).toEqual([alert, expect.stringContaining("{{ $value | humanize")]);
+      const text = `${annotations.summary} ${annotations.description}`;
+      expect([alert, text]).toEqual([alert, expect.stringContaining("$labels.")]);
+      if (!OF_ABSENCE.includes(alert))
+        expect([alert, text]).toEqual([alert, expect.stringContaining("{{ $value | humanize")]);
     }
   });
 });
 
-describe("who reads recorded series", () => {
+describe("recorded series are used", () => {
   const records = recordingRules.map(({ record }) => record);
   const values = (path: string, pattern: RegExp): string[] =>
     [...read(path).matchAll(pattern)].map(([, value = ""]) => value);
   const served = values("k8s/components/custom-metrics/prometheus-adapter.yaml", /seriesQuery: (\w+)\{/g);
 
-  test("the adapter serves the metrics that the autoscaler asks for, and finds them", () => {
+  test("by the adapter, for the autoscaler's metrics", () => {
     const { spec } = autoscaler.parse(
       parse(read("k8s/components/custom-metrics/horizontal-pod-autoscaler.yaml")),
     );
@@ -126,7 +126,7 @@ describe("who reads recorded series", () => {
     "overlays/dev/kustomization.yaml",
     "overlays/staging/kustomization.yaml",
     "overlays/production/kustomization.yaml",
-  ])("KEDA's query of %s is for a recorded series", (path) => {
+  ])("by KEDA's query of %s", (path) => {
     const queries = values(`k8s/${path}`, /(?:query|value): (sum\(.*\))$/gm);
     expect(queries).toHaveLength(1);
     for (const query of queries) expect(metricNamesIn(query)).toEqual(["active_connections"]);

@@ -1,4 +1,4 @@
-/** docs/runbook.md has a section for each alert, to which the alert points, and what it says can be asked. */
+/** docs/runbook.md has a section for each alert, which links to it, and valid queries. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { alerts } from "./rule-files.ts";
 
 const text = readFileSync(join(projectFolder, "docs/runbook.md"), "utf8");
 
-/** OWNER is whoever has the repository. */
+/** OWNER is a placeholder for the repository's owner. */
 const ADDRESS = "https://github.com/OWNER/breakwater/blob/main/docs/runbook.md";
 
 const sections = new Map(
@@ -35,16 +35,16 @@ test("every alert has a section, and every section an alert", () => {
   );
 });
 
-test.for(names)("%s: its rule points to its section, which says how urgent it is, and what to do", (name) => {
+test.for(names)("the rule of %s links to its section, with its severity and a fix", (name) => {
   const own = alerts.filter(({ alert }) => alert === name);
   for (const { annotations, labels } of own) {
     expect(annotations.runbook_url).toBe(`${ADDRESS}#${anchorOf(name)}`);
     expect(sections.get(name)?.split("\n")[2]).toMatch(new RegExp(`^[^.]*\\b${labels.severity}\\b`));
   }
-  expect(sections.get(name)).toMatch(/\*\*First look\.\*\*[\s\S]+\*\*Mend\.\*\* \S/);
+  expect(sections.get(name)).toMatch(/\*\*First look\.\*\*[\s\S]+\*\*Fix\.\*\* \S/);
 });
 
-test("what pages stands before what does not", () => {
+test("sections of pages precede those of tickets", () => {
   const order = [...sections.keys()].filter((heading) => names.includes(heading));
   const pages = order.map((name) =>
     alerts.some(({ alert, labels }) => alert === name && labels.severity === "page"),
@@ -52,7 +52,7 @@ test("what pages stands before what does not", () => {
   expect(pages.lastIndexOf(true)).toBeLessThan(pages.indexOf(false));
 });
 
-test("every link inside it has its end", () => {
+test("every internal link has its target", () => {
   const anchors = [...sections.keys()].map(anchorOf);
   const inside = [...text.matchAll(/\]\(#([^)]*)\)/g)].map(([, anchor = ""]) => anchor);
   expect(inside.length).toBeGreaterThan(10);
@@ -66,7 +66,7 @@ test("the dashboards link to it", () => {
 });
 
 describe("its queries", () => {
-  test("name metrics and labels that are known", () => {
+  test("use known metrics and labels", () => {
     expect(queries.length).toBeGreaterThan(20);
     expect(queries.flatMap(faultsOfNames)).toEqual([]);
   });

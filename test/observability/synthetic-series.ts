@@ -1,4 +1,4 @@
-/** Series as the two tiers have them, made up from what is known of their metrics: for expressions to be tried on. */
+/** Series of both tiers, generated from the known metrics, to evaluate expressions. */
 import { type KnownMetric, knownMetrics } from "./known-metrics.ts";
 
 export interface InputSeries {
@@ -19,7 +19,7 @@ export const KUBERNETES: Shape = {
   edge: { ...COMPOSE.edge, namespace: "breakwater-production" },
 };
 
-/** So many samples: twenty minutes of one each 15 seconds. */
+/** Twenty minutes of one sample every 15 seconds. */
 const SAMPLES = 80;
 const rising = (step: number): string => `0+${step}x${SAMPLES}`;
 const BUCKETS = { "0.1": 3, "0.5": 4, "+Inf": 5 } as const;
@@ -48,7 +48,7 @@ const seriesOf = (name: string, { type }: KnownMetric, labels: Labels): InputSer
   ];
 };
 
-/** Of every metric of a tier a series for each combination of its labels' values, and `up`. */
+/** A series for each combination of each metric's labels, and `up`. */
 export const syntheticSeries = (shape: Shape): InputSeries[] => [
   ...Object.entries(knownMetrics).flatMap(([name, metric]) =>
     metric.from.flatMap((from) =>

@@ -10,21 +10,18 @@ import {
   retryModeOf,
 } from "../../src/resilience/retries.ts";
 
-const UPDATE_EVERY = 8;
 const MAX_MS = 2 ** 19;
 /** Upper end of a bucket divided by its lower end. */
 const BUCKET_FACTOR = 2 ** (1 / 8);
 const NOW_MS = 1_800_000_000_000;
 
-const addTimes = (histogram: LatencyHistogram, latencyMs: number, times: number): void => {
+const addTimes = (histogram: LatencyHistogram, latencyMs: number, times: number): LatencyHistogram => {
   for (let turn = 0; turn < times; turn += 1) histogram.add(latencyMs);
-};
-
-const histogramOf = (latencyMs: number, times: number): LatencyHistogram => {
-  const histogram = new LatencyHistogram();
-  addTimes(histogram, latencyMs, times);
   return histogram;
 };
+
+const histogramOf = (latencyMs: number, times: number): LatencyHistogram =>
+  addTimes(new LatencyHistogram(), latencyMs, times);
 
 describe("the latency histogram", () => {
   test("has no quantiles below twenty samples", () => {
@@ -36,10 +33,7 @@ describe("the latency histogram", () => {
 
   test("never underestimates a quantile, and overestimates it by less than a tenth, for any samples", () => {
     const latency = fc.double({ min: 1, max: MAX_MS, noNaN: true });
-    const anySamples = fc
-      .nat(40)
-      .map((times) => MIN_SAMPLES + times * UPDATE_EVERY)
-      .chain((length) => fc.array(latency, { minLength: length, maxLength: length, size: "max" }));
+    const anySamples = fc.array(latency, { minLength: MIN_SAMPLES, maxLength: 340, size: "max" });
     fc.assert(
       fc.property(anySamples, (samples) => {
         const histogram = new LatencyHistogram();
@@ -55,15 +49,6 @@ describe("the latency histogram", () => {
         }
       }),
     );
-  });
-
-  test("updates its quantiles every eight samples", () => {
-    const histogram = histogramOf(16, MIN_SAMPLES);
-    addTimes(histogram, 1_024, UPDATE_EVERY - 1);
-    expect(histogram.p95Ms).toBe(16);
-    histogram.add(1_024);
-    expect(histogram.p95Ms).toBe(1_024);
-    expect(histogram.medianMs).toBe(16);
   });
 
   test("lets old samples fade", () => {
@@ -86,8 +71,6 @@ describe("the latency histogram", () => {
   test.for([
     { latencyMs: 0, countsAs: 1 },
     { latencyMs: 0.2, countsAs: 1 },
-    { latencyMs: 1, countsAs: 1 },
-    { latencyMs: MAX_MS, countsAs: MAX_MS },
     { latencyMs: 10 * MAX_MS, countsAs: MAX_MS },
     { latencyMs: Number.POSITIVE_INFINITY, countsAs: MAX_MS },
   ])("counts $latencyMs ms as $countsAs", ({ latencyMs, countsAs }) => {
@@ -104,19 +87,22 @@ const WITH_KEY: readonly RetryMode[] = ["never", "never", "never", "retry", "nev
 const NEVER: readonly RetryMode[] = ["never", "never", "never", "never", "never"];
 
 test.for([
-  { method: "GET", bare: SAFE, keyed: SAFE },
-  { method: "HEAD", bare: SAFE, keyed: SAFE },
-  { method: "OPTIONS", bare: SAFE, keyed: SAFE },
-  { method: "PUT", bare: IDEMPOTENT, keyed: IDEMPOTENT },
-  { method: "DELETE", bare: IDEMPOTENT, keyed: IDEMPOTENT },
-  { method: "POST", bare: NEVER, keyed: WITH_KEY },
-  { method: "PATCH", bare: NEVER, keyed: WITH_KEY },
+  ["GET", SAFE, SAFE],
+  ["HEAD", SAFE, SAFE],
+  ["OPTIONS", SAFE, SAFE],
+  ["PUT", IDEMPOTENT, IDEMPOTENT],
+  ["DELETE", IDEMPOTENT, IDEMPOTENT],
+  ["POST", NEVER, WITH_KEY],
+  ["PATCH", NEVER, WITH_KEY],
   // Methods are case-sensitive (RFC 9110 §9.1), and unknown ones are not assumed to be idempotent.
-  { method: "get", bare: NEVER, keyed: WITH_KEY },
-  { method: "PURGE", bare: NEVER, keyed: WITH_KEY },
-])("the retry mode of a $method follows its route's policy as far as the method allows", (row) => {
-  expect(RETRIES.map((retry) => retryModeOf(row.method, retry, false))).toEqual(row.bare);
-  expect(RETRIES.map((retry) => retryModeOf(row.method, retry, true))).toEqual(row.keyed);
+  ["get", NEVER, WITH_KEY],
+  ["PURGE", NEVER, WITH_KEY],
+] as const)("the retry mode of a %s follows its route's policy as far as the method allows", ([
+  method,
+  ...modes
+]) => {
+  const modesWith = (hasKey: boolean) => RETRIES.map((retry) => retryModeOf(method, retry, hasKey));
+  expect([modesWith(false), modesWith(true)]).toEqual(modes);
 });
 
 const pending = (retryMode: RetryMode, p95Ms: number | undefined, forMs = 10_000) => ({
@@ -155,8 +141,8 @@ describe("a request without a response is retried", () => {
   });
 
   test.each([
-    ["a write that must not be executed twice", "never", 128],
-    ["an idempotent write of a slow route, whose first attempt would be cancelled in vain", "retry", 4_096],
+    ["an unrepeatable write", "never", 128],
+    ["an idempotent write of a slow route, whose first attempt may still succeed", "retry", 4_096],
     ["an idempotent write of a route with too few samples", "retry", undefined],
   ] as const)("but not %s", (_, retryMode, p95Ms) => {
     expect(planRetry(pending(retryMode, p95Ms), NOW_MS)).toBeUndefined();

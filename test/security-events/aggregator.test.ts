@@ -64,7 +64,7 @@ describe("an aggregator", () => {
     expect(reported.length).toBeLessThanOrEqual(6 * (Math.log10(10_000) + 2));
   });
 
-  test("keeps different clients apart", () => {
+  test("separates clients", () => {
     const { aggregator, add } = scene();
     add(2, "192.0.2.1");
     add(2, "192.0.2.2");
@@ -79,7 +79,7 @@ describe("an aggregator", () => {
     expect(new Set(events.map(({ id }) => id)).size).toBe(4);
   });
 
-  test("returns a batch that did not arrive again, with the same ids", () => {
+  test("returns the events of a batch that did not arrive again", () => {
     const { aggregator, add } = scene();
     add(1, "192.0.2.1");
     add(1, "192.0.2.2");
@@ -95,7 +95,7 @@ describe("an aggregator", () => {
     ]);
   });
 
-  test("returns a batch that was not settled within a minute again", () => {
+  test("returns the events of a batch that was not settled within a minute again", () => {
     const { aggregator, add, pass } = scene();
     add(1);
     const lost = aggregator.take(10);
@@ -113,7 +113,7 @@ describe("an aggregator", () => {
     expect(arrived(aggregator)).toBeUndefined();
   });
 
-  test("closes the oldest window early when too many are open, without losing counts", () => {
+  test("closes the oldest window early if too many are open, without losing counts", () => {
     const { aggregator, add } = scene({ maxWindows: 2 });
     add(3, "192.0.2.1");
     add(1, "192.0.2.2");

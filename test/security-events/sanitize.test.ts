@@ -18,7 +18,7 @@ describe("sanitized text", () => {
   });
 });
 
-test("an event contains a path without its query", () => {
+test("an event contains the path without its query", () => {
   const access = sanitizeOccurrence({
     type: "data_access",
     user: "alice",

@@ -1,17 +1,20 @@
-/** An edge in the test's own process. */
+/** An edge in the test's process. */
 import type { Hono } from "hono/tiny";
 import type { EdgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { createEdge, type EdgeDeps } from "../../src/edge/app.ts";
 import { readEdgeConfig } from "../../src/edge/config.ts";
 import type { EdgeEnv } from "../../src/edge/env.ts";
+import { createRedis } from "../../src/edge/stores/redis.ts";
 import { createEdgeMetrics, type EdgeMetrics } from "../../src/edge/telemetry/metrics.ts";
 import { createMetrics } from "../../src/telemetry/meter-provider.ts";
 import { createMemoryStore } from "./memory-store.ts";
-import { noRedis } from "./no-redis.ts";
 
 export type Edge = Hono<EdgeEnv>;
 
-/** What a Worker gets from its platform; `background` collects the work after responses. */
+/** Redis while it is down: its address refuses connections. */
+const noRedis = createRedis({ url: "http://127.0.0.1:9", token: "token", timeoutMs: 1_000 });
+
+/** A Worker's context; `background` collects the work after responses. */
 export const executionContext = (background: Promise<unknown>[] = []): ExecutionContextLike => ({
   waitUntil: (work) => void background.push(work),
   passThroughOnException: () => undefined,
@@ -26,13 +29,13 @@ interface ExecutionContextLike {
 
 export interface EdgeOptions extends Partial<Omit<EdgeDeps, "config" | "routes">> {
   readonly routes: EdgeRoutes;
-  /** On top of what every edge needs. */
+  /** In addition to every edge's required variables. */
   readonly environment: Readonly<Record<string, string>>;
-  /** Called with every attempt, retry that was not made, and decision of a limit. */
+  /** Called with every attempt, denied retry, and decision of a limit. */
   readonly observe?: EdgeMetrics["observe"];
 }
 
-/** An isolate of its own, without Redis and blocklist unless they are given. */
+/** A new isolate, by default without Redis and blocklist. */
 export const startEdge = ({ environment, routes, observe, ...others }: EdgeOptions): Edge => {
   const reading = readEdgeConfig({
     SIGNING_KEYS: `k:${"A".repeat(43)}=`,

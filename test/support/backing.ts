@@ -1,12 +1,11 @@
-/** What an origin needs behind it, and what a test sees there; and requests to it on connections of their own. */
+/** A database and keys in Redis for an origin, and requests to the origin, each on its own connection. */
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import pg from "pg";
 import { inject } from "vitest";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
-import { createDatabase } from "./database.ts";
-import { dropKeys } from "./drop-keys.ts";
+import { createDatabase, dropKeys } from "./database.ts";
 import { type Hold, hold } from "./locks.ts";
 import { type SignedInit, signEdgeRequest } from "./signed-request.ts";
 
@@ -14,18 +13,18 @@ export interface Backing {
   /** For the origin. */
   readonly environment: Readonly<Record<string, string>>;
   readonly databaseUrl: string;
-  /** Adds the sample products, once an origin has migrated. @param stock of each @default as in the sample */
+  /** Adds the sample products, after an origin has migrated. @param stock of each @default as in the sample */
   addProducts(stock?: number): Promise<void>;
   /** Locks a row until it is released. */
   lockProduct(id: string): Promise<Hold>;
-  /** Connections of origins to this database, now. */
+  /** Current connections of origins to this database. */
   connections(): Promise<number>;
-  /** Statements of origins that wait for a row, now. At their start origins wait for each other's advisory locks. */
+  /** Current statements of origins that wait for a row, but not for the advisory lock of migrations. */
   waiting(): Promise<number>;
   stop(): Promise<void>;
 }
 
-/** A database of its own, empty. @param server the URL of a role that may create databases @default the shared one */
+/** Its database is empty. @param server the URL of a role that may create databases @default the shared one */
 export const startBacking = async (server = inject("servers").databaseUrl): Promise<Backing> => {
   const { redisUrl, redisToken } = inject("servers");
   const { url: databaseUrl, name, drop } = await createDatabase(server);
@@ -72,13 +71,13 @@ export interface Reply {
 
 interface SendInit {
   readonly method?: string;
-  /** Goes out exactly as it is written. @default the URL's */
+  /** Sent exactly as written. @default the URL's */
   readonly path?: string;
   readonly headers?: Readonly<Record<string, string | string[]>>;
   readonly body?: Uint8Array | string | undefined;
 }
 
-/** On one of the agent's connections. */
+/** Sends a request on one of the agent's connections. */
 export const sendOn = (
   agent: Agent,
   url: string,
@@ -98,7 +97,7 @@ export const sendOn = (
   return promise;
 };
 
-/** On a connection of its own that could be kept alive. */
+/** Sends a request on its own connection, which the server may keep alive. */
 export const send = async (url: string, init: SendInit = {}): Promise<Reply> => {
   const agent = new Agent({ keepAlive: true });
   try {
@@ -108,7 +107,7 @@ export const send = async (url: string, init: SendInit = {}): Promise<Reply> => 
   }
 };
 
-/** As the edge would send it to an origin of `origin-process.ts`. */
+/** Sends a request as the edge would, to an origin of `origin-process.ts`. */
 export const sendSigned = async (url: string, path: string, init: SignedInit = {}): Promise<Reply> =>
   await send(`${url}${path}`, await signEdgeRequest("origin.test", { path, ...init }));
 
@@ -120,7 +119,7 @@ export const placeOrder = (url: string, productId: string, init: SignedInit = {}
     ...init,
   });
 
-/** The sum of a metric's series, and the lines of all of them. */
+/** A metric's series, as lines, and their sum. */
 export const metric = (text: string, name: string): { readonly sum: number; readonly series: string[] } => {
   const series = text
     .split("\n")

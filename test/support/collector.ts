@@ -9,18 +9,16 @@ import { createTraceStore } from "../../src/local/telemetry/traces.ts";
 import { close, listen } from "./listen.ts";
 
 /** `hangs`: accepts requests and never responds. `cuts`: closes the connection. `away`: the port refuses connections. */
-export type Behaviour = "well" | "hangs" | "fails" | "cuts" | "away";
+export type Behavior = "well" | "hangs" | "fails" | "cuts" | "away";
 
 export interface Collector extends Pick<Stores, "traces" | "metrics"> {
   /** Its base address, for OTEL_EXPORTER_OTLP_ENDPOINT. */
   readonly url: string;
   /** Every accepted body, as sent. */
   readonly bodies: readonly string[];
-  /** Requests received so far, whatever their outcome. */
-  readonly asked: number;
   spans(): readonly Span[];
   /** Applies from now on, and cuts off hanging requests. */
-  behave(as: Behaviour): Promise<void>;
+  behave(as: Behavior): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -35,8 +33,7 @@ export const startCollector = async (): Promise<Collector> => {
     logs: [],
   };
   const bodies: string[] = [];
-  let behaviour: Behaviour = "well";
-  let asked = 0;
+  let behavior: Behavior = "well";
 
   const app = new Hono();
   app.use(async (c, next) => {
@@ -47,8 +44,7 @@ export const startCollector = async (): Promise<Collector> => {
   const listener = getRequestListener(app.fetch);
 
   const server = createServer((request, response) => {
-    asked += 1;
-    switch (behaviour) {
+    switch (behavior) {
       case "well":
         void listener(request, response);
         break;
@@ -71,12 +67,9 @@ export const startCollector = async (): Promise<Collector> => {
     traces: stores.traces,
     metrics: stores.metrics,
     bodies,
-    get asked() {
-      return asked;
-    },
     spans: () => stores.traces.all().flatMap(({ spans }) => spans),
     behave: async (as) => {
-      behaviour = as;
+      behavior = as;
       if (as === "away") await close(server);
       else if (!server.listening) await listen(server, port);
       if (as === "well") server.closeAllConnections();

@@ -1,31 +1,40 @@
-/** A way to a TCP server that can be shut: connections stay, and nothing comes through. */
+/** A TCP proxy that can be shut: connections stay, but carry nothing. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 import { listen } from "./listen.ts";
 
 export interface Door {
   readonly port: number;
-  /** Connections that it has taken so far. */
+  /** The target's URL through the door. */
+  readonly url: string;
+  /** Connections accepted so far. */
   readonly taken: number;
-  /** From now on nothing comes through, in either direction; new connections are taken all the same. */
+  /** Stops all traffic in both directions; new connections are still accepted. */
   shut(): void;
-  /** Everything comes through again; new connections, too. */
+  /** Holds replies back; requests still arrive. `open` lets them through. */
+  holdReplies(): void;
+  /** Closes each connection at the target's next reply, which is lost. */
+  loseNextReply(): void;
+  /** Lets traffic and new connections through again. */
   open(): Promise<void>;
-  /** Ends every connection, and refuses new ones. */
+  /** Closes every connection, and refuses new ones. */
   refuse(): Promise<void>;
+  /** Leads new connections to another server; open ones stay. */
+  leadTo(url: string): void;
   stop(): Promise<void>;
 }
 
-/** @param url whose host and port it leads to */
-export const startDoor = async (url: string): Promise<Door> => {
-  const { hostname, port } = new URL(url);
+/** @param targetUrl the URL whose host and port it leads to */
+export const startDoor = async (targetUrl: string): Promise<Door> => {
+  let target = new URL(targetUrl);
   const pairs = new Set<readonly [Socket, Socket]>();
   let isShut = false;
+  let holdsReplies = false;
   let taken = 0;
 
   const open = ([one, other]: readonly [Socket, Socket]): void => {
     one.pipe(other);
-    other.pipe(one);
+    if (!holdsReplies) other.pipe(one);
   };
   const shut = ([one, other]: readonly [Socket, Socket]): void => {
     one.unpipe(other).pause();
@@ -33,6 +42,7 @@ export const startDoor = async (url: string): Promise<Door> => {
   };
   const server = createServer((client) => {
     taken += 1;
+    const { hostname, port } = target;
     const pair = [client, connect({ host: hostname, port: Number(port) })] as const;
     pairs.add(pair);
     const end = (): void => {
@@ -50,8 +60,12 @@ export const startDoor = async (url: string): Promise<Door> => {
     await closed;
   };
   const ownPort = await listen(server);
+  const url = new URL(targetUrl);
+  url.host = `127.0.0.1:${ownPort}`;
   return {
     port: ownPort,
+    // The `href` of an HTTP URL ends with a slash.
+    url: url.href.replace(/\/$/, ""),
     refuse,
     get taken() {
       return taken;
@@ -60,10 +74,25 @@ export const startDoor = async (url: string): Promise<Door> => {
       isShut = true;
       for (const pair of pairs) shut(pair);
     },
+    holdReplies: () => {
+      holdsReplies = true;
+      for (const [client, origin] of pairs) origin.unpipe(client).pause();
+    },
+    loseNextReply: () => {
+      for (const [client, origin] of pairs)
+        origin
+          .unpipe(client)
+          .once("data", () => client.destroy())
+          .resume();
+    },
     open: async () => {
       isShut = false;
+      holdsReplies = false;
       for (const pair of pairs) open(pair);
       if (!server.listening) await listen(server, ownPort);
+    },
+    leadTo: (other) => {
+      target = new URL(other);
     },
     stop: refuse,
   };

@@ -1,4 +1,4 @@
-/** The worker itself, for another API than the shop. */
+/** The Worker with another API than the shop. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";

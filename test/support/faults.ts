@@ -1,4 +1,4 @@
-/** Preloaded into an origin: tells of its heap, and on SIGUSR2 does what nobody foresaw. */
+/** Preloaded into an origin: logs the size of its heap, and fails with an uncaught error on SIGUSR2. */
 import { getHeapStatistics } from "node:v8";
 
 const MEBIBYTE = 1024 * 1024;

@@ -1,16 +1,17 @@
-/** `fetch` for tests that outlast a kept connection. */
+/** `fetch` for tests that outlast a keep-alive connection. */
 
 const MAX_ATTEMPTS = 4;
 
-const isClosed = (error: unknown): boolean =>
+/** Whether the connection ended without a response. */
+export const isClosed = (error: unknown): boolean =>
   error instanceof TypeError &&
   error.cause instanceof Error &&
   "code" in error.cause &&
   (error.cause.code === "UND_ERR_SOCKET" || error.cause.code === "ECONNRESET");
 
 /**
- * Sends a read again if its connection was closed under it: workerd closes idle ones after 5 s, and `fetch` may have just
- * taken one of them. Browsers do the same (RFC 9110 §9.2.2).
+ * Repeats a read if its connection was closed: workerd closes idle connections after 5 s, and `fetch` may just have chosen one
+ * of them. Browsers do the same (RFC 9110 §9.2.2).
  */
 export const fetchRead: typeof fetch = async (input, init) => {
   const isRead = (init?.method ?? "GET") === "GET";

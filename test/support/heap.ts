@@ -1,4 +1,4 @@
-/** What is in memory once all garbage is collected. Only Node can be told to collect it. */
+/** Memory in use after a full garbage collection, which only Node offers. */
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 

@@ -1,4 +1,4 @@
-/** An issuer of access tokens: real keys, and a server that publishes them and counts who asks. */
+/** An issuer of access tokens: real keys, and a server that publishes them and counts its requests. */
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from "jose";
 import { serve } from "./listen.ts";
 
@@ -6,17 +6,17 @@ export const AUDIENCE = "https://api.example.com";
 
 export interface Issuer {
   readonly url: string;
-  /** How often its keys have been asked for. */
+  /** Requests for its keys so far. */
   readonly fetches: number;
   readonly publicJwk: JWK;
   /** For the edge. */
   readonly environment: Readonly<Record<string, string>>;
-  /** A token for five minutes; what is given as undefined is left out. */
+  /** A token for five minutes; a claim of undefined is omitted. */
   token(
     claims?: Readonly<Record<string, unknown>>,
     header?: Readonly<Record<string, unknown>>,
   ): Promise<string>;
-  /** From now on its keys cannot be had, or can. */
+  /** The status of further requests for its keys. */
   answerWith(status: number): void;
   stop(): Promise<void>;
 }
@@ -41,14 +41,14 @@ export const startIssuer = async (kid = "first"): Promise<Issuer> => {
     environment: { JWT_ISSUER: url, JWT_AUDIENCE: AUDIENCE, JWT_JWKS_URL: `${url}/keys` },
     token: (claims = {}, header = {}) => {
       const nowS = Math.floor(Date.now() / 1_000);
-      const sound = {
+      const valid = {
         iss: url,
         aud: AUDIENCE,
         sub: "alice",
         exp: nowS + 300,
         scope: "orders:read orders:write",
       };
-      return new SignJWT({ ...sound, ...claims })
+      return new SignJWT({ ...valid, ...claims })
         .setProtectedHeader({ alg: "ES256", kid, ...header })
         .sign(privateKey);
     },

@@ -96,12 +96,12 @@ export const limitStoreTests = (name: string, start: () => Promise<LimitStoreUnd
         (await takeOne(askFor(bucket, { rule, ...numbers }))).granted;
       const rule = { capacity: 100, refillPerSecond: 0.001 };
       expect(await granted({ need: 1, want: 10 })).toBe(10);
-      // Of the 90 left: 90 × ¼ × 0.9^¾.
+      // 90 are left: 90 × ¼ × 0.9^¾.
       expect(await granted({ need: 1, want: 1_000 })).toBe(20);
       // 70 × ½ × √0.7.
       expect(await granted({ need: 0, want: 1_000, share: 0.5 })).toBe(29);
       expect(await granted({ need: 30, want: 1_000 })).toBe(30);
-      // Of the eleven left: 11 × ¼ × 0.11^¾ is less than one.
+      // Eleven are left: 11 × ¼ × 0.11^¾ is less than one.
       expect(await granted({ need: 1, want: 1_000 })).toBe(1);
       expect(await granted({ need: 0, want: 1_000 })).toBe(0);
       expect(await granted({ need: 0, want: 1_000, share: 1 })).toBe(10);

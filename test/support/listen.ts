@@ -1,9 +1,9 @@
-/** Servers on 127.0.0.1 that a test starts and ends. */
+/** Servers on 127.0.0.1. */
 import { once } from "node:events";
 import { createServer, type Server as HttpServer, type RequestListener } from "node:http";
 import type { Server } from "node:net";
 
-/** @param port @default any that is free */
+/** @param port @default any free port @returns the port */
 export const listen = async (server: Server, port = 0): Promise<number> => {
   server.listen(port, "127.0.0.1");
   await once(server, "listening");

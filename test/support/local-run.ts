@@ -17,7 +17,7 @@ export interface LocalRun {
   descendants(): number[];
 }
 
-/** As long as a test may take. */
+/** The time limit of a test. */
 const LINE_TIMEOUT_MS = 180_000;
 
 const processTable = (): { pid: number; parent: number }[] =>
@@ -26,6 +26,17 @@ const processTable = (): { pid: number; parent: number }[] =>
     .split("\n")
     .map((line) => line.trim().split(/\s+/).map(Number))
     .map(([pid = 0, parent = 0]) => ({ pid, parent }));
+
+/** The processes that descend from one, and itself. */
+export const descendantsOf = (pid: number): number[] => {
+  const table = processTable();
+  const found = new Set([pid]);
+  for (let before = 0; before !== found.size; ) {
+    before = found.size;
+    for (const each of table) if (found.has(each.parent)) found.add(each.pid);
+  }
+  return [...found];
+};
 
 export const runLocal = (
   project: string,
@@ -57,14 +68,6 @@ export const runLocal = (
     };
     return vi.waitUntil(find, { timeout: LINE_TIMEOUT_MS, interval: 5 });
   };
-  const descendants = (): number[] => {
-    const table = processTable();
-    const found = new Set([pid]);
-    for (let before = 0; before !== found.size; ) {
-      before = found.size;
-      for (const each of table) if (found.has(each.parent)) found.add(each.pid);
-    }
-    return [...found];
-  };
+  const descendants = (): number[] => descendantsOf(pid);
   return { pid, output, line, interrupt: () => void process.kill(-pid, "SIGINT"), exited, descendants };
 };

@@ -1,14 +1,16 @@
-/** Locks that a test holds in a transaction of its own, and what waits behind them. */
+/** Locks that a test holds in its own transaction, and the statements that wait for them. */
 import pg from "pg";
 import type { SqlValue } from "../../src/origin/db/database.ts";
 import type { System } from "./system.ts";
 
 export interface Hold {
-  /** Ends the transaction, and with it the locks; may be called again. */
+  /** Rolls back, and with that releases the locks; may be called again. */
   release(): Promise<void>;
+  /** Commits the statement. */
+  commit(): Promise<void>;
 }
 
-/** Begins a transaction with this statement and keeps it open. */
+/** Begins a transaction with the statement, and keeps it open. */
 export const hold = async (
   databaseUrl: string,
   statement: string,
@@ -19,15 +21,20 @@ export const hold = async (
   await client.query("BEGIN");
   await client.query(statement, [...values]);
   let ending: Promise<void> | undefined;
+  const release = (): Promise<void> => {
+    ending ??= client.end();
+    return ending;
+  };
   return {
-    release: () => {
-      ending ??= client.end();
-      return ending;
+    release,
+    commit: async () => {
+      await client.query("COMMIT");
+      await release();
     },
   };
 };
 
-/** Keeps a product from being ordered. */
+/** Blocks orders of a product. */
 export const holdProduct = (system: System, id: string): Promise<Hold> =>
   hold(system.databaseUrl, "SELECT FROM products WHERE id = $1 FOR UPDATE", [id]);
 
@@ -37,7 +44,7 @@ export interface RunningStatement {
   readonly isWaiting: boolean;
 }
 
-/** What the origins have running at the database at this moment. */
+/** The origins' current statements. */
 export const runningStatements = ({ pool, databaseName }: System): Promise<RunningStatement[]> =>
   pool.query<RunningStatement>(
     `SELECT pid, query, coalesce(wait_event_type = 'Lock', false) AS "isWaiting" FROM pg_stat_activity
@@ -46,6 +53,6 @@ export const runningStatements = ({ pool, databaseName }: System): Promise<Runni
     [databaseName],
   );
 
-/** How many of them wait for a lock. */
+/** The number of the origins' statements that wait for a lock. */
 export const waitingCount = async (system: System): Promise<number> =>
   (await runningStatements(system)).filter(({ isWaiting }) => isWaiting).length;

@@ -1,9 +1,9 @@
-/** What the edge's cache is to it, in memory and without an end to what is kept. */
+/** The edge's cache in memory, without expiry. */
 import type { PlatformCache } from "../../src/edge/stores/response-cache.ts";
 
 export interface MemoryStore extends PlatformCache {
   readonly keys: readonly string[];
-  /** When the store is asked for something, it does not answer. */
+  /** Lookups never settle from now on. */
   hang(): void;
 }
 
@@ -21,7 +21,7 @@ export const createMemoryStore = (): MemoryStore => {
     },
     match: async (key) => {
       if (hangs) return await new Promise<never>(() => undefined);
-      // The platform's takes its time, too: what is awaited is never there at once.
+      // The platform's cache has a latency too, so no lookup resolves at once.
       await new Promise((resolve) => setTimeout(resolve, LATENCY_MS));
       const entry = entries.get(key);
       return entry && new Response(entry.body.slice(0), { headers: entry.headers });

@@ -1,4 +1,4 @@
-/** A meter, and what it has counted in Prometheus' text format. */
+/** A meter, and its metrics in Prometheus' text format. */
 import { metricsText } from "../../src/origin/metrics/prometheus.ts";
 import { createMetrics } from "../../src/telemetry/meter-provider.ts";
 

@@ -1,4 +1,4 @@
-/** The real `src/origin/main.ts` as a process of its own, ready or not, with everything that it says. */
+/** The real `src/origin/main.ts` as a process, with its log. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -6,23 +6,24 @@ import { vi } from "vitest";
 import { withTimeout } from "../../src/lib/async.ts";
 import { type ChildExit, spawnChild } from "../../src/local/child-process.ts";
 import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
+import { SIGNING_KEYS } from "./signed-request.ts";
 
-/** A line of the log; a line that is no JSON has only `text`. */
+/** A line of the log; a line that is not JSON has only `text`. */
 export type LogEntry = Readonly<Record<string, unknown>>;
 
 export interface OriginProcess {
   readonly pid: number;
-  /** All it has said so far. */
+  /** Its log so far. */
   readonly entries: readonly LogEntry[];
-  /** What it has said in these words so far. */
+  /** All entries with this message so far. */
   all(message: string): LogEntry[];
-  /** The first line in these words; rejects where it ends, or much time passes, without. */
-  said(message: string): Promise<LogEntry>;
-  /** Where it listens, as it says itself. */
+  /** Waits for the first entry with this message; rejects if the process ends without it, or after a minute. */
+  logged(message: string): Promise<LogEntry>;
+  /** The URLs of its ports, from its log. */
   addresses(): Promise<{ readonly api: string; readonly admin: string }>;
   signal(name: NodeJS.Signals): void;
   readonly exited: Promise<ChildExit>;
-  /** Ends it, and every process that it has started, however it is. */
+  /** Kills it and every process that it has started. */
   kill(): Promise<void>;
 }
 
@@ -41,12 +42,12 @@ const parse = (line: string): LogEntry => {
 /** Node's option that loads the faults. */
 export const faultsOption = `--import=${pathToFileURL(join(import.meta.dirname, "faults.ts")).href}`;
 
-/** With nothing behind it, and addresses that refuse. */
+/** Neither database nor Redis: their addresses refuse connections. */
 export const ALONE = {
-  DATABASE_URL: "postgres://nobody@127.0.0.1:9/none",
+  DATABASE_URL: "postgres://unused@127.0.0.1:9/unused",
   REDIS_URL: "http://127.0.0.1:9",
   REDIS_TOKEN: "token",
-  SIGNING_KEYS: `k:${"A".repeat(43)}=`,
+  SIGNING_KEYS,
 };
 
 export interface RunOptions {
@@ -80,12 +81,12 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
   });
 
   const all = (message: string): LogEntry[] => entries.filter((entry) => entry["message"] === message);
-  const said = (message: string): Promise<LogEntry> => {
+  const logged = (message: string): Promise<LogEntry> => {
     const untilMs = performance.now() + SAY_TIMEOUT_MS;
     const find = (): LogEntry | undefined => {
       const [first] = all(message);
       if (first === undefined && (isOver || performance.now() > untilMs))
-        throw new Error(`never said «${message}»:\n${child.tail().join("\n")}`);
+        throw new Error(`did not log "${message}":\n${child.tail().join("\n")}`);
       return first;
     };
     return vi.waitUntil(find, { timeout: 2 * SAY_TIMEOUT_MS, interval: 5 });
@@ -95,9 +96,9 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
     pid: child.pid,
     entries,
     all,
-    said,
+    logged,
     addresses: async () => {
-      const { port, adminPort } = await said("listening");
+      const { port, adminPort } = await logged("listening");
       return { api: `http://127.0.0.1:${port}`, admin: `http://127.0.0.1:${adminPort}` };
     },
     signal: child.signal,
@@ -109,7 +110,7 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
   };
 };
 
-/** Whether it runs; one that has ended, and that its parent has not asked about, does not. */
+/** Whether a process runs; a zombie does not. */
 export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0);
@@ -124,6 +125,6 @@ export const isAlive = (pid: number): boolean => {
   }
 };
 
-/** Resolves with how it ended; rejects where it does not in time. */
+/** Resolves with its exit; rejects if it does not end in time. */
 export const exitOf = ({ exited }: OriginProcess, withinMs = SAY_TIMEOUT_MS): Promise<ChildExit> =>
   withTimeout(exited, withinMs);

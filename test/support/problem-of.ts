@@ -8,7 +8,7 @@ const isDetails = (value: unknown): value is ProblemDetails =>
   isProblemCode(value.code) &&
   "requestId" in value;
 
-/** The problem that an answer tells; fails the test where it is none, or its parts disagree. */
+/** A response's problem; fails the test if it is not a problem, or contradicts the response's fields. */
 export const problemOf = async (response: Response): Promise<ProblemDetails> => {
   expect(response.headers.get("content-type")).toBe("application/problem+json");
   const details: unknown = await response.json();

@@ -1,4 +1,4 @@
-/** Prometheus itself, where it is installed, which scrapes what a test has started, with the rules that are shipped. */
+/** A real Prometheus, if it is installed, that scrapes a test's system with the shipped rules. */
 import { spawnSync } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -15,7 +15,7 @@ export const hasPrometheus = spawnSync("prometheus", ["--version"]).status === 0
 export const isPrometheusRequired = isToolRequired("prometheus");
 
 export interface Prometheus {
-  /** The series that an expression has now, by their labels. @throws where it is refused */
+  /** The labels of the series that an expression has now. @throws if Prometheus rejects it */
   query(expression: string): Promise<readonly Readonly<Record<string, string>>[]>;
   stop(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface Prometheus {
 export interface PrometheusOptions {
   /** Hosts and ports of the origins' admin ports. */
   readonly origins: readonly string[];
-  /** Host and port of what offers the edge's metrics. */
+  /** Host and port of the edge's metrics. */
   readonly receiver: string;
   readonly ruleFiles: readonly string[];
 }
@@ -36,7 +36,7 @@ const answer = z.object({
 const QUERY_TIMEOUT_MS = 10_000;
 const START_TIMEOUT_MS = 30_000;
 
-/** The rules' durations are divided by this. Their true durations are tested with promtool. */
+/** The rules' durations are divided by this. promtool tests their real durations. */
 const SPEED = 10;
 const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -48,7 +48,7 @@ const accelerated = (rules: string): string =>
       `${before}${(Number(count) * (UNIT_MS[unit] ?? Number.NaN)) / SPEED}ms`,
   );
 
-/** As container/prometheus.yaml has it, but for addresses and intervals. */
+/** Like container/prometheus.yaml, with other addresses and intervals. */
 const configurationOf = ({ origins, receiver }: PrometheusOptions): string =>
   stringify({
     global: { scrape_interval: "1s", scrape_timeout: "1s", evaluation_interval: "1s" },

@@ -1,10 +1,10 @@
-/** The origin's tracer provider, with spans that stay in memory. */
+/** The origin's tracer provider, with spans in memory. */
 import { context, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { requestIds, requestSampler } from "../../src/origin/telemetry/tracing.ts";
 
-/** Is the provider of `@opentelemetry/api` until `stop`. */
+/** Registers the provider with `@opentelemetry/api` until `stop`. */
 export const recordSpans = () => {
   const exporter = new InMemorySpanExporter();
   const provider = new TracerProvider({
@@ -15,7 +15,7 @@ export const recordSpans = () => {
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
   trace.setGlobalTracerProvider(provider);
   return {
-    /** Those that have ended, in that order. */
+    /** Ended spans, in the order of their end. */
     spans: () =>
       exporter.getFinishedSpans().map((span) => ({
         ...span.spanContext(),

@@ -1,3 +1,3 @@
-/** Where a tool is asked for, a machine without it fails the tests instead of skipping what needs it. */
+/** Tests that need a required tool fail without it, instead of being skipped. */
 export const isToolRequired = (name: string): boolean =>
   (process.env["TEST_REQUIRES"] ?? "").split(",").includes(name);

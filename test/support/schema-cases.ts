@@ -1,18 +1,17 @@
-/** Values that a JSON schema takes, and values that it refuses, one breach each. */
+/** Valid values of a JSON schema, and invalid ones with one breach each. */
+import { z } from "zod";
 import type { JsonSchema, OpenApiDocument } from "../../src/contract/openapi.ts";
 
 export interface Breach {
-  /** What is wrong, for the test's title. */
+  /** For the test's title. */
   readonly what: string;
-  /** The field that the refusal has to name. */
+  /** The field that the rejection must name. */
   readonly field: string;
   /** The whole value with this one breach in it. */
   readonly value: unknown;
 }
 
 type Resolve = (schema: JsonSchema) => JsonSchema;
-
-const isSchema = (value: unknown): value is JsonSchema => typeof value === "object" && value !== null;
 
 export const resolver =
   (document: OpenApiDocument): Resolve =>
@@ -22,139 +21,139 @@ export const resolver =
     return document.components.schemas[reference.replace("#/components/schemas/", "")] ?? {};
   };
 
-const numberOf = (value: unknown): number | undefined => (typeof value === "number" ? value : undefined);
+const schema = z.record(z.string(), z.unknown());
+const count = z.number().optional();
+const keywords = z.object({
+  type: z.string().optional(),
+  examples: z.array(z.unknown()).default([]),
+  const: z.unknown().optional(),
+  enum: z.array(z.unknown()).optional(),
+  default: z.unknown().optional(),
+  properties: z.record(z.string(), schema).default({}),
+  required: z.array(z.string()).default([]),
+  additionalProperties: z.unknown().optional(),
+  items: schema.default({}),
+  uniqueItems: z.boolean().optional(),
+  ...{
+    minProperties: count,
+    minItems: count,
+    maxItems: count,
+    minLength: count,
+    maxLength: count,
+    minimum: count,
+    maximum: count,
+  },
+  pattern: z.string().optional(),
+  format: z.string().optional(),
+});
 
-const propertiesOf = (schema: JsonSchema): [string, JsonSchema][] =>
-  isSchema(schema["properties"])
-    ? Object.entries(schema["properties"]).filter((entry): entry is [string, JsonSchema] =>
-        isSchema(entry[1]),
-      )
-    : [];
+type Values = readonly (readonly [what: string, value: unknown])[];
 
-const requiredOf = (schema: JsonSchema): string[] =>
-  Array.isArray(schema["required"]) ? schema["required"].filter((name) => typeof name === "string") : [];
-
-/** A value that the schema takes. */
-export const validValue = (given: JsonSchema, resolve: Resolve): unknown => {
-  const schema = resolve(given);
-  const { examples, const: constant, enum: words, type } = schema;
-  if (Array.isArray(examples) && examples.length > 0) return examples[0];
-  if (constant !== undefined) return constant;
-  if (Array.isArray(words)) return words[0];
-  if (schema["default"] !== undefined) return schema["default"];
+/** A valid value of the schema. */
+export const validValue = (unresolved: JsonSchema, resolve: Resolve): unknown => {
+  const { type, ...own } = keywords.parse(resolve(unresolved));
+  const [fixed] = [...own.examples, own.const, own.enum?.[0], own.default].filter(
+    (each) => each !== undefined,
+  );
+  if (fixed !== undefined) return fixed;
   switch (type) {
     case "object":
       return Object.fromEntries(
-        propertiesOf(schema).map(([name, each]) => [name, validValue(each, resolve)]),
+        Object.entries(own.properties).map(([name, each]) => [name, validValue(each, resolve)]),
       );
     case "array":
-      return Array.from({ length: numberOf(schema["minItems"]) ?? 1 }, () =>
-        isSchema(schema["items"]) ? validValue(schema["items"], resolve) : null,
-      );
+      return Array.from({ length: own.minItems ?? 1 }, () => validValue(own.items, resolve));
     case "integer":
     case "number":
-      return numberOf(schema["minimum"]) ?? 1;
+      return own.minimum ?? 1;
     case "string":
-      return schema["format"] === "uuid"
-        ? crypto.randomUUID()
-        : "x".repeat(numberOf(schema["minLength"]) ?? 1);
+      return own.format === "uuid" ? crypto.randomUUID() : "x".repeat(own.minLength ?? 1);
     default:
       return null;
   }
 };
 
-const joined = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
-
-const stringBreaches = (schema: JsonSchema, field: string): Breach[] => {
-  const { minLength, maxLength, pattern, format } = schema;
-  const min = numberOf(minLength);
-  const max = numberOf(maxLength);
-  const mismatch =
-    typeof pattern !== "string"
-      ? undefined
-      : ["\0", "!", ""].find((text) => !new RegExp(pattern, "u").test(text));
+const stringValues = ({ minLength = 0, maxLength, pattern, format }: z.infer<typeof keywords>): Values => {
+  const mismatch = ["\0", "!", ""].find(
+    (text) => pattern !== undefined && !new RegExp(pattern, "u").test(text),
+  );
   return [
-    ...(min === undefined || min === 0 ? [] : [{ what: "too short", field, value: "x".repeat(min - 1) }]),
-    ...(max === undefined ? [] : [{ what: "too long", field, value: "x".repeat(max + 1) }]),
-    ...(mismatch === undefined ? [] : [{ what: "against its pattern", field, value: mismatch }]),
-    ...(format === "uuid" ? [{ what: "no UUID", field, value: "not-a-uuid" }] : []),
+    ...(minLength === 0 ? [] : [["too short", "x".repeat(minLength - 1)] as const]),
+    ...(maxLength === undefined ? [] : [["too long", "x".repeat(maxLength + 1)] as const]),
+    ...(mismatch === undefined ? [] : [["against its pattern", mismatch] as const]),
+    ...(format === "uuid" ? [["not a UUID", "not-a-uuid"] as const] : []),
   ];
 };
 
-const numberBreaches = (schema: JsonSchema, field: string): Breach[] => {
-  const min = numberOf(schema["minimum"]);
-  const max = numberOf(schema["maximum"]);
-  return [
-    ...(min === undefined ? [] : [{ what: "too small", field, value: min - 1 }]),
-    ...(max === undefined || max >= Number.MAX_SAFE_INTEGER
-      ? []
-      : [{ what: "too large", field, value: max + 1 }]),
-    ...(schema["type"] === "integer" ? [{ what: "no whole number", field, value: 1.5 }] : []),
-  ];
-};
+const numberValues = ({ type, minimum, maximum }: z.infer<typeof keywords>): Values => [
+  ...(minimum === undefined ? [] : [["too small", minimum - 1] as const]),
+  ...(maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER
+    ? []
+    : [["too large", maximum + 1] as const]),
+  ...(type === "integer" ? [["not an integer", 1.5] as const] : []),
+];
 
-const objectBreaches = (schema: JsonSchema, field: string, resolve: Resolve): Breach[] => {
-  const valid = validValue(schema, resolve);
-  const base: Record<string, unknown> = isSchema(valid) ? { ...valid } : {};
-  const missing = requiredOf(schema).map((name) => {
+const objectBreaches = (unresolved: JsonSchema, resolve: Resolve, field: string): Breach[] => {
+  const own = keywords.parse(resolve(unresolved));
+  const pathOf = (name: string): string => (field === "" ? name : `${field}.${name}`);
+  const base = schema.parse(validValue(unresolved, resolve));
+  const missing = own.required.map((name) => {
     const { [name]: _, ...value } = base;
-    return { what: `without ${name}`, field: joined(field, name), value };
+    return { what: `without ${name}`, field: pathOf(name), value };
   });
-  const extra =
-    schema["additionalProperties"] === false
-      ? [{ what: "with a field too many", field: joined(field, "surplus"), value: { ...base, surplus: 1 } }]
-      : [];
-  const nested = propertiesOf(schema).flatMap(([name, each]) =>
-    breaches(each, resolve, joined(field, name)).map((breach) => ({
+  const unknown = { what: "with an unknown field", field: pathOf("surplus"), value: { ...base, surplus: 1 } };
+  const nested = Object.entries(own.properties).flatMap(([name, each]) =>
+    breaches(each, resolve, pathOf(name)).map((breach) => ({
       ...breach,
       value: { ...base, [name]: breach.value },
     })),
   );
-  return [...missing, ...extra, ...nested];
+  const few = own.minProperties === undefined ? [] : [{ what: "with too few fields", field, value: {} }];
+  return [...missing, ...(own.additionalProperties === false ? [unknown] : []), ...few, ...nested];
 };
 
-const arrayBreaches = (schema: JsonSchema, field: string, resolve: Resolve): Breach[] => {
-  const min = numberOf(schema["minItems"]);
-  const max = numberOf(schema["maxItems"]);
-  const items = isSchema(schema["items"]) ? schema["items"] : {};
-  const of = (length: number): unknown[] => Array.from({ length }, () => validValue(items, resolve));
+const arrayBreaches = (own: z.infer<typeof keywords>, resolve: Resolve, field: string): Breach[] => {
+  const of = (length: number): unknown[] => Array.from({ length }, () => validValue(own.items, resolve));
   return [
-    ...(min === undefined ? [] : [{ what: "too few", field, value: of(min - 1) }]),
-    ...(max === undefined ? [] : [{ what: "too many", field, value: of(max + 1) }]),
-    ...breaches(items, resolve, `${field}[0]`).map((breach) => ({ ...breach, value: [breach.value] })),
+    ...(own.minItems === undefined ? [] : [{ what: "too few", field, value: of(own.minItems - 1) }]),
+    ...(own.maxItems === undefined ? [] : [{ what: "too many", field, value: of(own.maxItems + 1) }]),
+    ...(own.uniqueItems
+      ? [{ what: "twice the same", field, value: Array(2).fill(validValue(own.items, resolve)) }]
+      : []),
+    ...breaches(own.items, resolve, `${field}[0]`).map((breach) => ({ ...breach, value: [breach.value] })),
   ];
 };
 
-/** Every single breach of the schema that it can tell of. */
-export const breaches = (given: JsonSchema, resolve: Resolve, field = ""): Breach[] => {
-  const schema = resolve(given);
-  const ofType = { what: "of another type", field, value: schema["type"] === "array" ? 7 : [] };
-  const other =
-    schema["const"] === undefined && !schema["enum"]
-      ? []
-      : [{ what: "another word", field, value: "another-word" }];
-  switch (schema["type"]) {
+/** One value for every keyword of the schema that a value can violate. */
+export const breaches = (unresolved: JsonSchema, resolve: Resolve, field = ""): Breach[] => {
+  const own = keywords.parse(resolve(unresolved));
+  const ofType = { what: "of another type", field, value: own.type === "array" ? 7 : [] };
+  const words: Values =
+    own.const === undefined && own.enum === undefined ? [] : [["another word", "another-word"]];
+  const listed = (values: Values): Breach[] => values.map(([what, value]) => ({ what, field, value }));
+  switch (own.type) {
     case "object":
-      return [ofType, ...objectBreaches(schema, field, resolve)];
+      return [ofType, ...objectBreaches(unresolved, resolve, field)];
     case "array":
-      return [ofType, ...arrayBreaches(schema, field, resolve)];
+      return [ofType, ...arrayBreaches(own, resolve, field)];
     case "integer":
     case "number":
-      return [ofType, ...numberBreaches(schema, field)];
+      return [ofType, ...listed(numberValues(own))];
     case "string":
-      return [ofType, ...other, ...stringBreaches(schema, field)];
+      return [ofType, ...listed([...words, ...stringValues(own)])];
     default:
-      return other;
+      return listed(words);
   }
 };
 
-/** The breaches that a parameter, which is always text, can have; as text. */
+/** The breaches of a parameter, which is always text. */
 export const parameterBreaches = (
-  schema: JsonSchema,
+  unresolved: JsonSchema,
   resolve: Resolve,
   name: string,
 ): (Breach & { value: string })[] => {
-  const found = breaches(schema, resolve, name).filter(({ what }) => what !== "of another type");
-  const words = schema["type"] === "integer" ? [{ what: "no number", field: name, value: "many" }] : [];
+  const found = breaches(unresolved, resolve, name).filter(({ what }) => what !== "of another type");
+  const isInteger = unresolved["type"] === "integer";
+  const words = isInteger ? [{ what: "not a number", field: name, value: "many" }] : [];
   return [...found, ...words].map((breach) => ({ ...breach, value: String(breach.value) }));
 };

@@ -1,4 +1,4 @@
-/** What all end-to-end tests share: a PostgreSQL, a Redis behind its bridge, and the edge's bundle. */
+/** Shared by all end-to-end tests: a PostgreSQL, a Redis behind its bridge, and the edge's bundle. */
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { connectRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
 
 export interface Servers {
-  /** Of a role that may create databases. */
+  /** Its role may create databases. */
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly redisToken: string;

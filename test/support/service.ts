@@ -1,6 +1,6 @@
 /**
- * What a Kubernetes Service is to the edge: one address before several origins, at layer 4. New connections go
- * to those that are ready; connections that are there stay with the origin that they were given to.
+ * A Kubernetes Service for the edge: one address for several origins, at layer 4. New connections go to ready origins;
+ * existing connections stay with their origin.
  */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
@@ -11,21 +11,21 @@ import { listen } from "./listen.ts";
 
 export interface Service {
   readonly url: string;
-  /** Makes an origin one of its own; resolves when it is ready. */
+  /** Adds an origin; resolves when it is ready. */
   add(originUrl: string): Promise<void>;
-  /** Forgets an origin; its connections stay. */
+  /** Removes an origin; its connections stay. */
   remove(originUrl: string): void;
-  /** New connections that each origin has been given, by its URL. */
-  readonly given: ReadonlyMap<string, number>;
+  /** The number of connections to each origin, by its URL. */
+  readonly connections: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
-/** Until an origin that is no longer ready gets no new connection: for this time it has to accept them. */
+/** An origin still gets new connections for this long after it has become unready. */
 const PROBE_INTERVAL_MS = 100;
 const PROBE_TIMEOUT_MS = 2_000;
 const READY_TIMEOUT_MS = 30_000;
 
-/** On a connection of its own, as a kubelet's probe is. */
+/** On its own connection, like a kubelet's probe. */
 const isReady = (url: string): Promise<boolean> => {
   const probe = send(`${url}/ready`).then(
     ({ status }) => status === 200,
@@ -34,7 +34,7 @@ const isReady = (url: string): Promise<boolean> => {
   return withTimeout(probe, PROBE_TIMEOUT_MS, { fallback: false });
 };
 
-/** Each side gets what the other one sends, its end and its failure. */
+/** Forwards data, ends and failures in both directions. */
 const join = (one: Socket, other: Socket): void => {
   for (const [from, to] of [
     [one, other],
@@ -50,7 +50,7 @@ const join = (one: Socket, other: Socket): void => {
 export const startService = async (): Promise<Service> => {
   /** Whether each origin is ready, by its URL. */
   const endpoints = new Map<string, boolean>();
-  const given = new Map<string, number>();
+  const connections = new Map<string, number>();
   const sockets = new Set<Socket>();
   let turn = 0;
 
@@ -79,7 +79,7 @@ export const startService = async (): Promise<Service> => {
       client.resetAndDestroy();
       return;
     }
-    given.set(url, (given.get(url) ?? 0) + 1);
+    connections.set(url, (connections.get(url) ?? 0) + 1);
     const { hostname, port } = new URL(url);
     const origin = connect({ host: hostname, port: Number(port), allowHalfOpen: true });
     keep(origin);
@@ -89,7 +89,7 @@ export const startService = async (): Promise<Service> => {
 
   return {
     url: `http://127.0.0.1:${port}`,
-    given,
+    connections,
     remove: (url) => void endpoints.delete(url),
     add: async (url) => {
       endpoints.set(url, false);

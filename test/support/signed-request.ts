@@ -1,4 +1,4 @@
-/** Requests as the edge signs them, straight to an origin. */
+/** Requests signed like the edge's, directly to an origin. */
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import { contract } from "../../src/contract/contract.ts";
@@ -8,9 +8,10 @@ import { writeEdgeContext } from "../../src/middleware/signature/edge-context.ts
 import { contentDigest, signRequest } from "../../src/middleware/signature/sign.ts";
 import { parseSigningKeys, type SigningKey } from "../../src/middleware/signature/signing-keys.ts";
 import { nodeHmac } from "../../src/origin/config/hmac.ts";
-import { ALONE } from "./origin-process.ts";
 import type { System } from "./system.ts";
 
+/** Those of `origin-process.ts`. */
+export const SIGNING_KEYS = `k:${"A".repeat(43)}=`;
 /** The client of every signed request. */
 export const CLIENT = "192.0.2.1";
 
@@ -21,14 +22,16 @@ export interface SignedInit {
   readonly json?: unknown;
   /** With every scope. @default none */
   readonly principal?: string;
-  /** What is left of the request's deadline, milliseconds. @default 15,000 */
+  /** The remaining time until the request's deadline, milliseconds. @default 15,000 */
   readonly timeoutMs?: number;
   /** @default 1 */
   readonly attempt?: number;
   /** Unix time of the signature, milliseconds. @default now */
   readonly atMs?: number;
   readonly nonce?: string;
-  /** Fields of the client, by lower-case name. */
+  /** The edge's sampled span. @default not sampled */
+  readonly parentSpanId?: string | undefined;
+  /** The client's fields, by lower-case name. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
@@ -44,20 +47,20 @@ export interface SignedRequest {
   readonly body: Uint8Array<ArrayBuffer> | undefined;
 }
 
-/** The first key of the configuration, which signs. */
+/** The first key of the configuration, the signing one. */
 export const signingKeyOf = (signingKeys: string): SigningKey => {
   const keys = parseSigningKeys(signingKeys, nodeHmac);
-  if (typeof keys === "string") throw new Error(keys);
+  if (keys === undefined) throw new Error("wrong signing keys");
   return keys[0];
 };
 
-/** @param signingKeys @default those of `origin-process.ts` */
 export const signEdgeRequest = async (
   authority: string,
   { path, method = "GET", json, principal, timeoutMs = 15_000, attempt = 1, ...others }: EdgeRequest,
-  signingKeys = ALONE.SIGNING_KEYS,
+  signingKeys = SIGNING_KEYS,
 ): Promise<Omit<SignedRequest, "url">> => {
-  const { headers = {}, atMs: nowMs = Date.now(), nonce = randomBytes(16).toString("base64url") } = others;
+  const { headers = {}, atMs: nowMs = Date.now(), parentSpanId } = others;
+  const nonce = others.nonce ?? randomBytes(16).toString("base64url");
   const body = json === undefined ? undefined : new TextEncoder().encode(JSON.stringify(json));
   const fields: Record<string, string> = {
     ...headers,
@@ -70,7 +73,7 @@ export const signEdgeRequest = async (
           : { auth: "api-key", principal: { id: principal, scopes: scopesOf(contract) } },
       timeoutMs,
       attempt,
-      parentSpanId: undefined,
+      parentSpanId,
     }),
     ...(body && { "content-type": "application/json", "content-digest": await contentDigest(body) }),
   };
@@ -98,7 +101,7 @@ export const fetchSigned = ({ url, method, headers, body }: SignedRequest): Prom
 export const sendSigned = async (system: System, path: string, init: SignedInit = {}): Promise<Response> =>
   fetchSigned(await signed(system, path, init));
 
-/** Sends it on a connection of its own, for a client that goes away. Returns a function that ends the connection. */
+/** Sends it on its own connection. @returns a function that closes the connection, like a client that disconnects */
 export const beginSigned = async (system: System, path: string, init: SignedInit): Promise<() => void> => {
   const { url, method, headers, body } = await signed(system, path, init);
   const sending = request(url, { method, headers: { ...headers }, agent: false });

@@ -1,5 +1,4 @@
-/** A whole system for a test file: its own database and key prefix, real origins, the worker in miniflare. */
-
+/** A whole system for a test file: its own database and key prefix, real origins, the Worker in miniflare. */
 import { randomBytes, randomFillSync } from "node:crypto";
 import { inject, vi } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
@@ -9,14 +8,15 @@ import { startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
 import { createKey } from "../../src/middleware/auth/api-keys.ts";
+import type { Command, CommandContext } from "../../src/origin/admin/cli.ts";
 import { insertKey, keysPublication } from "../../src/origin/admin/keys.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
 import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/redis/store.ts";
-import { createDatabase } from "./database.ts";
-import { dropKeys } from "./drop-keys.ts";
+import type { SecurityEvent } from "../../src/security-events/event.ts";
+import { createDatabase, dropKeys } from "./database.ts";
 import { fetchRead } from "./fetch.ts";
 
 export interface System {
@@ -28,17 +28,17 @@ export interface System {
   readonly databaseName: string;
   readonly keyPrefix: string;
   readonly signingKeys: string;
-  /** Every line that an origin has logged. */
+  /** The log lines of all origins. */
   readonly logLines: readonly string[];
-  /** Every line that an edge has logged. */
+  /** The log lines of all edges. */
   readonly edgeLogLines: readonly string[];
-  /** A new API key of `principal`, published; with every scope unless told otherwise. */
+  /** Creates and publishes an API key. @param scopes @default all */
   createKey(principal: string, scopes?: readonly string[]): Promise<{ id: string; key: string }>;
-  /** One more origin with the same environment but for what is given; the edge learns of it only by `SystemOptions.address`. */
+  /** Starts another origin, which the edge finds only by `SystemOptions.address`. @param environment overrides variables */
   startOrigin(environment?: Readonly<Record<string, string>>): Promise<LocalOrigin>;
-  /** One more edge, an isolate of its own, with the same environment but for what is given. Its address. */
+  /** Starts another edge, in its own isolate. @param environment overrides variables @returns its URL */
   startEdge(environment?: Readonly<Record<string, string>>): Promise<string>;
-  /** A request through the edge. */
+  /** Sends a request through the edge. */
   call(path: string, init?: CallInit): Promise<Response>;
   stop(): Promise<void>;
 }
@@ -52,7 +52,7 @@ export interface CallInit {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A request to an edge, or to an origin that guards itself. */
+/** Sends a request to an edge, or to an origin that guards itself. */
 export const call = (
   edgeUrl: string,
   path: string,
@@ -73,17 +73,17 @@ export const call = (
 export interface SystemOptions {
   /** @default 1 */
   readonly origins?: number;
-  /** A PostgreSQL of the test's own, by the URL of a role that may create databases. @default the shared one */
+  /** The URL of a PostgreSQL role that may create databases. @default the shared server */
   readonly databaseServer?: string;
-  /** By which origins and edge reach Redis. @default the shared bridge's own */
+  /** The URL of Redis for origins and edge. @default the shared bridge */
   readonly redisUrl?: string;
-  /** Goes on top of every origin's environment. */
+  /** Overrides every origin's environment. */
   readonly originEnvironment?: Readonly<Record<string, string>>;
-  /** Goes on top of the edge's environment. @default limits are counted, and refuse nothing */
+  /** Overrides the edge's environment, in which limits reject nothing. */
   readonly edgeEnvironment?: Readonly<Record<string, string>>;
-  /** Where both tiers send what they tell of themselves, of every request. @default nowhere */
+  /** Receives the telemetry of both tiers, with every trace. @default none */
   readonly collectorUrl?: string;
-  /** The one address at which the edge finds whichever origins there are. @default each origin's own */
+  /** One address for all origins. @default each origin's own */
   readonly address?: string;
 }
 
@@ -105,6 +105,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     const shared = {
       SIGNING_KEYS: signingKeys,
       REDIS_KEY_PREFIX: keyPrefix,
+      ACCESS_LOG: "all",
       ...(collectorUrl === undefined ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: collectorUrl }),
     };
     let started = 0;
@@ -141,7 +142,6 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
           UPSTASH_REDIS_REST_URL: redisUrl,
           UPSTASH_REDIS_REST_TOKEN: servers.redisToken,
           RATE_LIMITS: "dry-run",
-          ACCESS_LOG: "all",
           ...(collectorUrl === undefined
             ? {}
             : { OTEL_TRACES_SAMPLER_ARG: "1", OTEL_METRIC_EXPORT_INTERVAL: "1000" }),
@@ -168,7 +168,7 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
       createKey: async (principal, scopes = scopesOf(contract)) => {
         const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
         await insertKey(pool, { id, hash, principal, scopes, expiresAtMs: null }, "test");
-        // On a busy machine a command may take longer than it may.
+        // On a busy machine a command may exceed its timeout.
         await vi.waitFor(() => publish(keysPublication, { pool, redis, keyPrefix }), { timeout: 20_000 });
         return { id, key };
       },
@@ -182,3 +182,23 @@ export const startSystem = async (options: SystemOptions = {}): Promise<System> 
     throw error;
   }
 };
+
+/** Runs an operator's command. @returns its output */
+export const runCommand = async (
+  { pool, redis, keyPrefix }: System,
+  command: Command,
+  args: readonly string[],
+  context: Partial<CommandContext> = {},
+): Promise<string> => {
+  const lines: string[] = [];
+  const print = (line: string): void => void lines.push(line);
+  await command.run({ pool, redis, keyPrefix, routes: contract, print, ...context }, [...args]);
+  return lines.join("\n");
+};
+
+/** A client's security events in the origins' logs so far. */
+export const eventsOf = ({ logLines }: System, client: string): SecurityEvent[] =>
+  logLines
+    .filter((line) => line.includes('"security event"'))
+    .map((line): SecurityEvent => JSON.parse(line).event)
+    .filter((event) => event.client === client);

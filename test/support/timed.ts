@@ -1,7 +1,7 @@
 /** Work on vitest's fake clock. */
 import { vi } from "vitest";
 
-/** Lets time pass, a millisecond at a time, until the work has ended. */
+/** Advances the clock, a millisecond at a time, until the work has ended. */
 export const ended = async <T>(work: Promise<T>, atMostMs = 60_000): Promise<T> => {
   let isOver = false;
   const end = (): void => {
@@ -13,7 +13,7 @@ export const ended = async <T>(work: Promise<T>, atMostMs = 60_000): Promise<T> 
   return await work;
 };
 
-/** How long it takes, milliseconds; at least one. */
+/** The duration of the work, milliseconds; at least one. */
 export const tookMs = async (work: () => Promise<unknown>): Promise<number> => {
   const beganMs = Date.now();
   await ended(work());

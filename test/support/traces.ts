@@ -1,4 +1,4 @@
-/** Traces as they were received: which request they are of, when they are whole, and what is below what. */
+/** Received traces: their parts, and the wait until they are complete. */
 import { expect } from "vitest";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
 import type { TraceStore } from "../../src/local/telemetry/traces.ts";
@@ -6,13 +6,14 @@ import type { TraceStore } from "../../src/local/telemetry/traces.ts";
 export const EDGE = "breakwater-edge";
 export const ORIGIN = "breakwater-origin";
 
-/** Both tiers gather for a second, and a machine may be busy. */
-const ARRIVES = { timeout: 15_000, interval: 50 };
+/** Both tiers batch for a second, and a machine may be busy. */
+export const ARRIVES = { timeout: 15_000, interval: 50 };
 
-/** The trace's id, as the answer tells it. */
+/** The trace id of a response's request. */
 export const traceIdOfAnswer = ({ headers }: Response): string =>
   (headers.get("x-request-id") ?? "").replaceAll("-", "");
 
+/** In the order of their start. */
 export const childrenOf = (spans: readonly Span[], parent: Span | undefined): Span[] =>
   spans
     .filter(({ parentSpanId }) => parent !== undefined && parentSpanId === parent.spanId)
@@ -21,39 +22,37 @@ export const childrenOf = (spans: readonly Span[], parent: Span | undefined): Sp
 export const rootsOf = (spans: readonly Span[]): Span[] =>
   spans.filter(({ parentSpanId }) => parentSpanId === undefined);
 
+export const isStatement = ({ attributes }: Span): boolean => attributes["db.system.name"] === "postgresql";
+
 const isAttempt = ({ service, kind, attributes }: Span): boolean =>
   service === EDGE && kind === "client" && "breakwater.attempt.number" in attributes;
+const numberOf = ({ attributes }: Span): number => Number(attributes["breakwater.attempt.number"]);
 
-/** In the order in which they were made. */
+/** The edge's attempts at origins, in order. */
 export const attemptsOf = (spans: readonly Span[]): Span[] =>
-  spans
-    .filter(isAttempt)
-    .toSorted(
-      ({ attributes: one }, { attributes: other }) =>
-        Number(one["breakwater.attempt.number"]) - Number(other["breakwater.attempt.number"]),
-    );
+  spans.filter(isAttempt).toSorted((one, other) => numberOf(one) - numberOf(other));
 
-/** The request's span at the origin that an attempt has reached. */
+/** The origin's server span of an attempt. */
 export const servedBy = (spans: readonly Span[], attempt: Span | undefined): Span | undefined =>
   childrenOf(spans, attempt)[0];
 
-/** What is missing of a trace of which the first span is the edge's; empty where it is whole. */
+/** The missing parts of a trace that begins at the edge; empty if it is complete. */
 const missingOf = (spans: readonly Span[]): string[] => {
   const ids = new Set(spans.map(({ spanId }) => spanId));
   const orphans = spans.filter(({ parentSpanId }) => parentSpanId !== undefined && !ids.has(parentSpanId));
-  // An origin's span comes with what is below it: that has ended before.
+  // An origin's span arrives with its children, which end before it.
   const unserved = attemptsOf(spans).filter((attempt) => servedBy(spans, attempt) === undefined);
   return [
     ...(rootsOf(spans).length === 0 ? ["the root"] : []),
     ...orphans.map(({ name }) => `the parent of ${name}`),
-    ...unserved.map(({ name }) => `what the origin has to tell of ${name}`),
+    ...unserved.map(({ name }) => `the origin's span of ${name}`),
   ];
 };
 
 /**
- * Waits until the trace is whole: its root is there, each span's parent, and each attempt's span at the origin.
+ * Waits until the trace has its root, each span's parent, and each attempt's span at the origin.
  *
- * @param isMore what has to hold besides
+ * @param isMore a further condition @default none
  */
 export const wholeTrace = async (
   traces: TraceStore,
@@ -64,7 +63,7 @@ export const wholeTrace = async (
   await expect
     .poll(() => [...missingOf(spans()), ...(isMore(spans()) ? [] : ["more"])], {
       ...ARRIVES,
-      message: `the trace ${traceId} is whole`,
+      message: `the trace ${traceId} is complete`,
     })
     .toEqual([]);
   return spans();

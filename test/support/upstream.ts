@@ -1,4 +1,4 @@
-/** An origin of a test's own, over real HTTP, that answers what it is told to, as the edge's own origin. */
+/** A test's own origin over real HTTP, with responses that the edge accepts as its origin's. */
 import type { IncomingHttpHeaders } from "node:http";
 import { serve } from "./listen.ts";
 
@@ -20,7 +20,7 @@ export interface Upstream {
   readonly url: string;
   /** All requests so far. */
   readonly arrived: readonly Arrived[];
-  /** What it answers from now on; undefined: nothing, ever. */
+  /** Sets its responses from now on; undefined: it never responds. */
   answer(make: MakeAnswer): void;
   stop(): Promise<void>;
 }
@@ -34,7 +34,7 @@ export const startUpstream = async (): Promise<Upstream> => {
     arrived.push(each);
     const answer = await make(each);
     if (answer === undefined) return;
-    // By its request's id the edge knows its own origin.
+    // The edge recognizes its origin by the request's id.
     const own = { "x-request-id": String(headers["x-request-id"]), ...answer.headers };
     response.writeHead(answer.status ?? 200, own).end(method === "HEAD" ? undefined : answer.body);
   });

@@ -1,6 +1,6 @@
 /**
- * What Neon's driver needs in front of a PostgreSQL: a WebSocket whose messages are the connection's bytes, as
- * in `wss://host/v1?address=host:port`. Whatever address is asked for, it leads to the one target.
+ * A WebSocket in front of PostgreSQL for Neon's driver: its messages are the connection's bytes, as in
+ * `wss://host/v1?address=host:port`. Every address leads to the same target.
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
@@ -9,15 +9,11 @@ import { type RawData, type WebSocket, WebSocketServer } from "ws";
 export interface WebSocketProxyOptions {
   readonly host: string;
   readonly port: number;
-  /** @default 200 */
-  readonly maxConnections?: number;
 }
 
 export interface WebSocketProxy {
-  /** Of 127.0.0.1; its path is `/v1`, as Neon's driver wants it. */
+  /** On 127.0.0.1; its path is Neon's, `/v1`. */
   readonly port: number;
-  /** How many connections it carries. */
-  connections(): number;
   /** Ends every connection. May be called again. */
   stop(): Promise<void>;
 }
@@ -25,10 +21,8 @@ export interface WebSocketProxy {
 const host = "127.0.0.1";
 const path = "/v1";
 const maxMessageBytes = 16 * 1024 * 1024;
-/** So much waits in the WebSocket before the database's socket is read further. */
+/** Above this, the database's socket is paused. */
 const maxBufferedBytes = 1024 * 1024;
-/** WebSocket close code "try again later". */
-const overloaded = 1013;
 
 const bytesOf = (data: RawData): Buffer => {
   if (Array.isArray(data)) return Buffer.concat(data);
@@ -48,10 +42,10 @@ const join = (webSocket: WebSocket, socket: Socket): void => {
     if (!socket.destroyed && !socket.write(bytesOf(data))) webSocket.pause();
   });
   socket.on("drain", () => webSocket.resume());
-  // The database has closed, or was never reached: what it has sent goes out before the WebSocket closes.
+  // The database has closed, or was unreachable: its last data is sent before the WebSocket closes.
   socket.on("error", () => socket.destroy());
   socket.on("close", () => {
-    // One that is paused would not see the other end's closing.
+    // A paused WebSocket would miss the other end's close.
     webSocket.resume();
     webSocket.close();
   });
@@ -61,22 +55,17 @@ const join = (webSocket: WebSocket, socket: Socket): void => {
 
 /** @throws when it cannot listen on 127.0.0.1 */
 export const startWebSocketProxy = async (target: WebSocketProxyOptions): Promise<WebSocketProxy> => {
-  const { maxConnections = 200 } = target;
   const server = new WebSocketServer({
     ...{ host, port: 0, path },
     maxPayload: maxMessageBytes,
     perMessageDeflate: false,
   });
-  server.on("connection", (webSocket: WebSocket) => {
-    if (server.clients.size > maxConnections) return webSocket.close(overloaded);
-    join(webSocket, connect({ host: target.host, port: target.port }));
-  });
+  server.on("connection", (webSocket: WebSocket) => join(webSocket, connect(target.port, target.host)));
   await once(server, "listening");
   const address = server.address();
   if (typeof address !== "object" || address === null) throw new Error("the WebSocket proxy has no port");
   return {
     port: address.port,
-    connections: () => server.clients.size,
     stop: () =>
       new Promise((resolve) => {
         for (const client of server.clients) client.terminate();

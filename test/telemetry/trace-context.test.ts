@@ -1,47 +1,42 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { isSampled, traceIdOf, writeTraceparent } from "../../src/telemetry/trace-context.ts";
+import { isSampled, requestIdOf, traceIdOf, writeTraceparent } from "../../src/telemetry/trace-context.ts";
 
 const REQUEST_ID = "0190A0B4-1234-4abc-8def-0123456789ab";
 const TRACE_ID = "0190a0b412344abc8def0123456789ab";
 const SPAN_ID = "00f067aa0ba902b7";
 
-const hexadecimal = (length: number) =>
-  fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: length, maxLength: length });
-const aTraceId = hexadecimal(32);
-const aRatio = fc.double({ min: 0, max: 1, noNaN: true });
+const traceIds = fc.string({
+  unit: fc.constantFrom(..."0123456789abcdef"),
+  minLength: 32,
+  maxLength: 32,
+});
+const ratios = fc.double({ min: 0, max: 1, noNaN: true });
 
-test("a request's id without its hyphens is its trace's, in lower case as W3C Trace Context has it", () => {
+test("a trace id is the request id in lower case without hyphens", () => {
   expect(traceIdOf(REQUEST_ID)).toBe(TRACE_ID);
+  expect(requestIdOf(TRACE_ID)).toBe(REQUEST_ID.toLowerCase());
 });
 
-test("every new request's id is one of a trace", () => {
-  for (let turn = 0; turn < 50; turn += 1) expect(traceIdOf(crypto.randomUUID())).toMatch(/^[0-9a-f]{32}$/);
+test("a traceparent field has the trace, the span and the sampled flag", () => {
+  expect(writeTraceparent(TRACE_ID, SPAN_ID)).toBe(`00-${TRACE_ID}-${SPAN_ID}-01`);
 });
 
-describe("a trace is kept", () => {
-  test("by nobody at 0, and by everybody at 1", () => {
+describe("sampling", () => {
+  test("includes no trace at 0, and all at 1", () => {
     fc.assert(
-      fc.property(aTraceId, (traceId) => {
+      fc.property(traceIds, (traceId) => {
         expect(isSampled(traceId, 0)).toBe(false);
         expect(isSampled(traceId, 1)).toBe(true);
       }),
     );
   });
 
-  test("whoever is asked, the same way: by its id alone", () => {
+  test("at a larger ratio includes all traces of a smaller one", () => {
     fc.assert(
-      fc.property(aTraceId, aRatio, (traceId, ratio) => {
-        expect(isSampled(traceId, ratio)).toBe(isSampled(traceId, ratio));
-      }),
-    );
-  });
-
-  test("at a larger share wherever it is kept at a smaller one", () => {
-    fc.assert(
-      fc.property(aTraceId, aRatio, aRatio, (traceId, one, other) => {
-        const isKept = isSampled(traceId, Math.min(one, other));
-        if (isKept) expect(isSampled(traceId, Math.max(one, other))).toBe(true);
+      fc.property(traceIds, ratios, ratios, (traceId, one, other) => {
+        const isIncluded = isSampled(traceId, Math.min(one, other));
+        if (isIncluded) expect(isSampled(traceId, Math.max(one, other))).toBe(true);
       }),
     );
   });
@@ -52,21 +47,15 @@ describe("a trace is kept", () => {
     ["7fffffff", 0.5, true],
     ["80000000", 0.5, false],
     ["ffffffff", 1 - Number.EPSILON, true],
-  ])("by its last 32 bits: %s at %d is %s", (end, ratio, isKept) => {
-    expect(isSampled(`ffffffffffffffffffffffff${end}`, ratio)).toBe(isKept);
+  ])("depends on the last 32 bits: %s at %d gives %s", (end, ratio, expected) => {
+    expect(isSampled(`ffffffffffffffffffffffff${end}`, ratio)).toBe(expected);
   });
 
-  test("about so often as its share says, of ids as requests have them", () => {
-    const turns = 4_000;
-    const ids = Array.from({ length: turns }, () => traceIdOf(crypto.randomUUID()));
-    const kept = ids.filter((id) => isSampled(id, 0.1)).length;
-    // Ten standard deviations to either side.
-    const wide = 10 * Math.sqrt(turns * 0.1 * 0.9);
-    expect(kept).toBeGreaterThan(turns * 0.1 - wide);
-    expect(kept).toBeLessThan(turns * 0.1 + wide);
+  test("includes about the given share of new request ids", () => {
+    const total = 4_000;
+    const ids = Array.from({ length: total }, () => traceIdOf(crypto.randomUUID()));
+    const sampled = ids.filter((id) => isSampled(id, 0.1)).length;
+    const tenDeviations = 10 * Math.sqrt(total * 0.1 * 0.9);
+    expect(Math.abs(sampled - total * 0.1)).toBeLessThan(tenDeviations);
   });
-});
-
-test("what stands between the tiers is told of the trace, and that it is sampled", () => {
-  expect(writeTraceparent(TRACE_ID, SPAN_ID)).toBe(`00-${TRACE_ID}-${SPAN_ID}-01`);
 });

@@ -1,5 +1,5 @@
-/** PostgreSQL, Redis and the breakers before them. */
-import { chosen, type Dashboard, quantileBy, query, rateBy } from "../panel.ts";
+/** PostgreSQL, Redis and the circuit breakers. */
+import { type Dashboard, quantileBy, query, rateBy, selector, shareBy } from "../panel.ts";
 
 const OPERATION = "db_client_operation_duration_seconds";
 const ofSystem = (system: string): string => `db_system_name="${system}"`;
@@ -8,15 +8,15 @@ export const dependencies: Dashboard = {
   uid: "breakwater-dependencies",
   title: "Breakwater: dependencies",
   description:
-    "PostgreSQL and Redis as the origins see them, connections, and the circuit breakers of both tiers.",
-  jobsOf: "circuit_breaker_state",
+    "PostgreSQL and Redis as seen from the origins, connections, and the circuit breakers of both tiers.",
+  jobMetric: "circuit_breaker_state",
   rows: [
     {
       title: "PostgreSQL",
       panels: [
         {
           title: "Statements by operation",
-          description: "What the origins ask PostgreSQL for, a second.",
+          description: "Statements that the origins run, per second.",
           unit: "reqps",
           queries: [
             query(
@@ -27,7 +27,7 @@ export const dependencies: Dashboard = {
         },
         {
           title: "99th percentile by operation",
-          description: "With the wait for a connection.",
+          description: "Includes the wait for a connection.",
           unit: "s",
           queries: [
             query(
@@ -37,8 +37,8 @@ export const dependencies: Dashboard = {
           ],
         },
         {
-          title: "Statements that failed",
-          description: "A second, by the class of error.",
+          title: "Failed statements",
+          description: "Per second, by error class.",
           unit: "reqps",
           queries: [
             query(
@@ -53,30 +53,30 @@ export const dependencies: Dashboard = {
         },
         {
           title: "Connections by state",
-          description: "Of all pods; the database has to take that many.",
+          description: "Over all pods. The database must accept this many.",
           unit: "short",
           shape: "stack",
           queries: [
             query(
               "{{db_client_connection_state}}",
-              `sum by (db_client_connection_state) (${chosen("db_client_connection_count")})`,
+              `sum by (db_client_connection_state) (${selector("db_client_connection_count")})`,
             ),
           ],
         },
         {
-          title: "Callers that wait for a connection",
-          description: "By pod. Above 0 for long: the pool is too small, or statements are too slow.",
+          title: "Callers waiting for a connection",
+          description: "By pod. If above 0 for long, the pool is too small or statements are too slow.",
           unit: "short",
           queries: [
             query(
               "{{pod}} {{instance}}",
-              `sum by (pod, instance) (${chosen("db_client_connection_pending_requests")})`,
+              `sum by (pod, instance) (${selector("db_client_connection_pending_requests")})`,
             ),
           ],
         },
         {
           title: "Median by operation",
-          description: "Half of the statements take at most so long.",
+          description: "Half of the statements take at most this long.",
           unit: "s",
           queries: [
             query(
@@ -92,7 +92,7 @@ export const dependencies: Dashboard = {
       panels: [
         {
           title: "Commands by operation",
-          description: "A second, from the origins.",
+          description: "Commands that the origins send, per second.",
           unit: "reqps",
           queries: [
             query(
@@ -103,7 +103,7 @@ export const dependencies: Dashboard = {
         },
         {
           title: "Latency",
-          description: "Half, and 99 of 100, of the origins' commands take at most so long.",
+          description: "The median and the 99th percentile of the origins' commands.",
           unit: "s",
           queries: [
             query("p50", quantileBy(0.5, "", OPERATION, ofSystem("redis"))),
@@ -112,13 +112,10 @@ export const dependencies: Dashboard = {
         },
         {
           title: "Rate limits decided without Redis",
-          description: "Of all decisions: modes local, open and closed.",
+          description: "Share of decisions in the modes local, open and closed.",
           unit: "percentunit",
           queries: [
-            query(
-              "{{job}}",
-              `${rateBy("job", "rate_limit_decisions_total", 'mode=~"local|open|closed"')} / ${rateBy("job", "rate_limit_decisions_total")}`,
-            ),
+            query("{{job}}", shareBy("job", "rate_limit_decisions_total", 'mode=~"local|open|closed"')),
           ],
         },
       ],
@@ -129,19 +126,19 @@ export const dependencies: Dashboard = {
         {
           title: "Breakers that are not closed",
           description:
-            "Pods and isolates, at the moment of the scrape. They are open for two seconds at a time.",
+            "Pods and isolates at the time of the scrape. A breaker is open for at most two seconds at a time.",
           unit: "short",
           queries: [
             query(
               "{{job}} {{dependency}} {{upstream}} {{state}}",
-              `sum by (job, dependency, upstream, state) (${chosen("circuit_breaker_state", 'state!="closed"')})`,
+              `sum by (job, dependency, upstream, state) (${selector("circuit_breaker_state", 'state!="closed"')})`,
             ),
           ],
         },
         {
-          title: "Changes of state",
+          title: "State changes",
           description:
-            "A second, of all pods and isolates. While a dependency is away its breaker opens again every two seconds or so.",
+            "Per second, over all pods and isolates. While a dependency is down, its breaker opens about every two seconds.",
           unit: "short",
           queries: [
             query(
@@ -151,8 +148,8 @@ export const dependencies: Dashboard = {
           ],
         },
         {
-          title: "Calls that were refused at once",
-          description: "A second: nobody waited for what was known to be away.",
+          title: "Rejected calls",
+          description: "Calls per second that an open breaker rejected immediately.",
           unit: "reqps",
           queries: [
             query(

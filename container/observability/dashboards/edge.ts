@@ -1,24 +1,24 @@
-/** What the edge does with requests, and with origins. */
-import { chosen, type Dashboard, quantileBy, query, rateBy } from "../panel.ts";
+/** The edge: requests, attempts at origins, guards, limits and cache. */
+import { type Dashboard, quantileBy, query, rateBy, selector, shareBy } from "../panel.ts";
 
 const DURATION = "http_server_request_duration_seconds";
 const ATTEMPT = "http_client_request_duration_seconds";
-/** Attempts at origins that are not first, of all that are. */
+/** Retries or hedges, relative to first attempts. */
 const shareOf = (cause: string): string =>
-  `${rateBy("job", "edge_attempts_total", `cause="${cause}"`)} / on (job) ${rateBy("job", "edge_attempts_total", 'cause=~"first|probe"')}`;
+  shareBy("job", "edge_attempts_total", `cause="${cause}"`, 'cause=~"first|probe"');
 
 export const edge: Dashboard = {
   uid: "breakwater-edge",
   title: "Breakwater: edge",
-  description: "Requests at the Worker: guards, limits, cache, and the attempts at origins.",
-  jobsOf: "edge_attempts_total",
+  description: "Requests at the Worker: attempts at origins, guards, limits and cache.",
+  jobMetric: "edge_attempts_total",
   rows: [
     {
       title: "Requests",
       panels: [
         {
           title: "Requests by route",
-          description: "A second. Without a route: none of the contract's matched.",
+          description: "Per second. Without a route: no route of the contract matched.",
           unit: "reqps",
           queries: [
             query(
@@ -28,8 +28,8 @@ export const edge: Dashboard = {
           ],
         },
         {
-          title: "Answers by status",
-          description: "What clients got, a second.",
+          title: "Responses by status",
+          description: "Responses to clients, per second.",
           unit: "reqps",
           shape: "stack",
           queries: [
@@ -38,7 +38,7 @@ export const edge: Dashboard = {
         },
         {
           title: "99th percentile by route",
-          description: "Until the answer's head; an isolate's clock counts only what is waited for.",
+          description: "Time until the response header. An isolate's clock includes only time spent waiting.",
           unit: "s",
           queries: [
             query(
@@ -62,7 +62,7 @@ export const edge: Dashboard = {
         },
         {
           title: "Attempts by origin and outcome",
-          description: "A second, but for those that were answered.",
+          description: "Per second, without those that were answered.",
           unit: "reqps",
           queries: [
             query(
@@ -73,27 +73,26 @@ export const edge: Dashboard = {
         },
         {
           title: "Attempts by origin",
-          description: "A second. Equal origins get equal shares; one that is slow or fails gets hardly any.",
+          description: "Per second. Equal origins get equal shares; a slow or failing one gets hardly any.",
           unit: "reqps",
           queries: [query("{{upstream}}", rateBy("upstream", "edge_attempts_total"))],
         },
         {
           title: "Hedges and retries",
-          description:
-            "Of a hundred requests five may be hedged, and twenty made again, unless set otherwise.",
+          description: "Share of requests. By default, at most 5 % may be hedged and 20 % retried.",
           unit: "percentunit",
           queries: [query("hedges", shareOf("hedge")), query("retries", shareOf("retry"))],
         },
         {
-          title: "Retries that were denied",
+          title: "Denied retries",
           description:
-            "A second. budget: too many requests are made again already, so an outage is not made worse.",
+            "Per second. budget: the retry budget is spent, so that retries do not make an outage worse.",
           unit: "reqps",
           queries: [query("{{reason}}", rateBy("reason", "edge_retries_denied_total"))],
         },
         {
           title: "Latency by origin",
-          description: "Of attempts, as the edge sees them.",
+          description: "Duration of attempts, measured at the edge.",
           unit: "s",
           queries: [
             query("{{server_address}} p50", quantileBy(0.5, "server_address", ATTEMPT)),
@@ -101,19 +100,19 @@ export const edge: Dashboard = {
           ],
         },
         {
-          title: "Isolates whose breaker is open",
-          description: "By origin, or Redis. Each isolate of the edge has breakers of its own.",
+          title: "Isolates with an open breaker",
+          description: "By origin, or Redis. Each isolate of the edge has its own breakers.",
           unit: "short",
           queries: [
             query(
               "{{dependency}} {{upstream}}",
-              `sum by (dependency, upstream) (${chosen("circuit_breaker_state", 'state="open"')})`,
+              `sum by (dependency, upstream) (${selector("circuit_breaker_state", 'state="open"')})`,
             ),
           ],
         },
         {
-          title: "Attempts that failed, by why",
-          description: "A second, by the status that an origin gave, or what became of the attempt.",
+          title: "Failed attempts by reason",
+          description: "Per second, by the origin's status or the attempt's outcome.",
           unit: "reqps",
           queries: [
             query(
@@ -123,10 +122,10 @@ export const edge: Dashboard = {
           ],
         },
         {
-          title: "Isolates that tell",
-          description: "Instances of the Worker with metrics of the last ten minutes.",
+          title: "Reporting isolates",
+          description: "Instances of the Worker that sent metrics in the last ten minutes.",
           unit: "short",
-          queries: [query("isolates", `count(group by (instance) (${chosen(`${DURATION}_count`)}))`)],
+          queries: [query("isolates", `count(group by (instance) (${selector(`${DURATION}_count`)}))`)],
         },
       ],
     },
@@ -134,47 +133,45 @@ export const edge: Dashboard = {
       title: "Guards, limits, cache",
       panels: [
         {
-          title: "Refusals by guard",
+          title: "Rejections by guard",
           description:
-            "A second, in the order of the request's way: blocklist, screening, route, authentication, limit, body.",
+            "Per second. The guards run in this order: blocklist, screening, route, authentication, limit, body.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{guard}}", rateBy("guard", "guard_refusals_total"))],
         },
         {
-          title: "Limits by outcome",
-          description: "Decisions a second. unavailable: nobody could say, and the limit is closed then.",
+          title: "Rate limits by outcome",
+          description:
+            "Decisions per second. unavailable: Redis does not answer, and the limit is set to reject then.",
           unit: "reqps",
           queries: [query("{{policy}} {{outcome}}", rateBy("policy, outcome", "rate_limit_decisions_total"))],
         },
         {
-          title: "Limits by what gave the verdict",
-          description: "local, open and closed: Redis had no part in it.",
+          title: "Rate limits by mode",
+          description: "Decisions per second. local, open and closed: decided without Redis.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{mode}}", rateBy("mode", "rate_limit_decisions_total"))],
         },
         {
           title: "Cacheable requests by outcome",
-          description: "What the edge's cache made of them, a second.",
+          description: "Per second, by the outcome of the edge's cache.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{outcome}}", rateBy("outcome", "cache_requests_total"))],
         },
         {
-          title: "Answers from the cache, by route",
-          description: "Hits and stale answers, of all cacheable requests.",
+          title: "Cache hit ratio by route",
+          description: "Hits and stale responses, as a share of cacheable requests.",
           unit: "percentunit",
           queries: [
-            query(
-              "{{http_route}}",
-              `${rateBy("http_route", "cache_requests_total", 'outcome=~"hit|stale"')} / ${rateBy("http_route", "cache_requests_total")}`,
-            ),
+            query("{{http_route}}", shareBy("http_route", "cache_requests_total", 'outcome=~"hit|stale"')),
           ],
         },
         {
-          title: "Telemetry that was lost",
-          description: "Spans, points and lines a second that were not exported.",
+          title: "Dropped telemetry",
+          description: "Spans, data points and log lines that were not exported, per second.",
           unit: "short",
           queries: [query("{{signal}} {{reason}}", rateBy("signal, reason", "telemetry_dropped_total"))],
         },

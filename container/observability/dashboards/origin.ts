@@ -1,23 +1,23 @@
-/** What the origin's pods do, and how full they are. */
-import { chosen, type Dashboard, quantileBy, query, rateBy } from "../panel.ts";
+/** The origin's pods: requests, overload, cache and processes. */
+import { type Dashboard, quantileBy, query, rateBy, selector } from "../panel.ts";
 
 const DURATION = "http_server_request_duration_seconds";
 const POD = "{{pod}} {{instance}}";
 
-const byPod = (metric: string, more = ""): string => `sum by (pod, instance) (${chosen(metric, more)})`;
+const byPod = (metric: string, more = ""): string => `sum by (pod, instance) (${selector(metric, more)})`;
 
 export const origin: Dashboard = {
   uid: "breakwater-origin",
   title: "Breakwater: origin",
-  description: "Requests at the origin's pods, what they refuse, and what they use.",
-  jobsOf: "http_server_active_requests",
+  description: "Requests at the origin's pods, the load that they shed, and the resources that they use.",
+  jobMetric: "http_server_active_requests",
   rows: [
     {
       title: "Requests",
       panels: [
         {
           title: "Requests by route",
-          description: "What reaches the pods, a second.",
+          description: "Requests that reach the pods, per second.",
           unit: "reqps",
           queries: [
             query(
@@ -28,7 +28,7 @@ export const origin: Dashboard = {
         },
         {
           title: "99th percentile by route",
-          description: "From the request's head to its answer's.",
+          description: "Time from the request header to the response header.",
           unit: "s",
           queries: [
             query(
@@ -39,7 +39,7 @@ export const origin: Dashboard = {
         },
         {
           title: "Median by route",
-          description: "Half of the requests take at most so long.",
+          description: "Half of the requests take at most this long.",
           unit: "s",
           queries: [
             query(
@@ -49,8 +49,8 @@ export const origin: Dashboard = {
           ],
         },
         {
-          title: "Answers by status",
-          description: "What the edge got, a second.",
+          title: "Responses by status",
+          description: "Responses to the edge, per second.",
           unit: "reqps",
           shape: "stack",
           queries: [
@@ -59,13 +59,13 @@ export const origin: Dashboard = {
         },
         {
           title: "Requests in flight by pod",
-          description: "The autoscaler may go by them: recorded as active_connections.",
+          description: "Recorded as active_connections, by which the autoscaler can scale.",
           unit: "short",
           queries: [query(POD, byPod("http_server_active_requests"))],
         },
         {
           title: "99th percentile by pod",
-          description: "The autoscaler may go by it: recorded as http_request_duration_p99.",
+          description: "Recorded as http_request_duration_p99, by which the autoscaler can scale.",
           unit: "s",
           queries: [query(POD, quantileBy(0.99, "pod, instance", DURATION))],
         },
@@ -75,26 +75,29 @@ export const origin: Dashboard = {
       title: "Overload",
       panels: [
         {
-          title: "Work at a time, and its limit",
-          description:
-            "Of all pods. The origin finds the limit out by itself; what does not fit waits shortly.",
+          title: "Concurrency and its limit",
+          description: "Over all pods. The origin adapts the limit itself; excess requests queue briefly.",
           unit: "short",
           queries: [
-            query("limit", `sum(${chosen("overload_limit")})`),
-            query("in flight", `sum(${chosen("overload_in_flight")})`),
-            query("queued", `sum(${chosen("overload_queued")})`),
+            query("limit", `sum(${selector("overload_limit")})`),
+            query("in flight", `sum(${selector("overload_in_flight")})`),
+            query("queued", `sum(${selector("overload_queued")})`),
           ],
         },
         {
-          title: "Requests whose work was not begun",
-          description: "A second, by priority and why. They are answered stale, or 503.",
+          title: "Shed requests",
+          description:
+            "Per second, by priority and reason, or by a route at its maximum. They get a stale response or 503.",
           unit: "reqps",
           shape: "stack",
-          queries: [query("{{priority}} {{reason}}", rateBy("priority, reason", "overload_shed_total"))],
+          queries: [
+            query("{{priority}} {{reason}}", rateBy("priority, reason", "overload_shed_total")),
+            query("{{http_route}}", rateBy("http_route", "bulkhead_rejected_total")),
+          ],
         },
         {
-          title: "Limit by pod",
-          description: "A pod with a lower one than the others is slower than they are.",
+          title: "Concurrency limit by pod",
+          description: "A pod with a lower limit than the others is slower than they are.",
           unit: "short",
           queries: [query(POD, byPod("overload_limit"))],
         },
@@ -105,20 +108,20 @@ export const origin: Dashboard = {
       panels: [
         {
           title: "Cacheable requests by outcome",
-          description: "What the caches in memory and in Redis made of them, a second.",
+          description: "Per second, by the outcome of the caches in memory and in Redis.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{outcome}}", rateBy("outcome", "cache_requests_total"))],
         },
         {
-          title: "Answers in memory",
-          description: "By pod; bounded by cache.max_size.",
+          title: "Cached responses in memory",
+          description: "Number of entries by pod, bounded by cache.max_size.",
           unit: "short",
           queries: [query(POD, byPod("cache_entries"))],
         },
         {
-          title: "Memory of the answers",
-          description: "By pod, roughly.",
+          title: "Memory of the cached responses",
+          description: "Approximate size by pod.",
           unit: "bytes",
           queries: [query(POD, byPod("cache_size_bytes"))],
         },
@@ -129,39 +132,39 @@ export const origin: Dashboard = {
       panels: [
         {
           title: "Event loop lag",
-          description:
-            "One turn in a hundred waits so long, since the scrape before; 10 ms are its own resolution.",
+          description: "The 99th percentile since the previous scrape, with a resolution of 10 ms.",
           unit: "s",
-          alarm: { yellow: 0.1, red: 0.2 },
-          queries: [query(POD, `max by (pod, instance) (${chosen("nodejs_eventloop_lag_p99_seconds")})`)],
+          thresholds: { yellow: 0.1, red: 0.2 },
+          queries: [query(POD, `max by (pod, instance) (${selector("nodejs_eventloop_lag_p99_seconds")})`)],
         },
         {
           title: "CPU by pod",
-          description: "Cores. One JavaScript thread takes one, and its collector a little more.",
+          description:
+            "In cores. A JavaScript thread uses at most one, and garbage collection a little more.",
           unit: "short",
           queries: [query(POD, rateBy("pod, instance", "process_cpu_seconds_total"))],
         },
         {
           title: "Heap in use",
-          description: "By pod; what JavaScript keeps, without buffers.",
+          description: "JavaScript objects by pod, without buffers.",
           unit: "bytes",
           queries: [query(POD, byPod("nodejs_heap_size_used_bytes"))],
         },
         {
           title: "Resident memory",
-          description: "By pod: heap, buffers and code. Above the container's limit it is killed.",
+          description: "Heap, buffers and code by pod. Above its limit, the kernel kills the container.",
           unit: "bytes",
           queries: [query(POD, byPod("process_resident_memory_bytes"))],
         },
         {
           title: "Garbage collection",
-          description: "The share of time that it takes, by pod.",
+          description: "Share of time spent in it, by pod.",
           unit: "percentunit",
           queries: [query(POD, rateBy("pod, instance", "nodejs_gc_duration_seconds_sum"))],
         },
         {
-          title: "Telemetry that was lost",
-          description: "Spans and lines a second that were not exported.",
+          title: "Dropped telemetry",
+          description: "Spans and log lines that were not exported, per second.",
           unit: "short",
           queries: [query("{{signal}} {{reason}}", rateBy("signal, reason", "telemetry_dropped_total"))],
         },

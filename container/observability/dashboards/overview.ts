@@ -1,16 +1,16 @@
-/** How the whole is, and whether it keeps its objective. */
-import { chosen, type Dashboard, type Panel, quantileBy, query, rateBy } from "../panel.ts";
+/** Both tiers at a glance, and the objective. */
+import { type Dashboard, type Panel, quantileBy, query, rateBy, selector, shareBy } from "../panel.ts";
 
 const DURATION = "http_server_request_duration_seconds";
 const FAILED = 'http_response_status_code=~"5.."';
 
 const burn = (window: string): string =>
-  `max by (job) (${chosen(`slo:http_requests:error_ratio_rate${window}`)}) / 0.001`;
+  `max by (job) (${selector(`slo:http_requests:error_ratio_rate${window}`)}) / 0.001`;
 
 const latency: Panel = {
   title: "Latency by tier",
   description:
-    "Half, and 99 of 100, of the requests take at most so long. The objective of the 99th is 500 ms.",
+    "The median and the 99th percentile of the request duration. The objective for the latter is 500 ms.",
   unit: "s",
   queries: [
     query("{{job}} p50", quantileBy(0.5, "job", DURATION)),
@@ -21,43 +21,43 @@ const latency: Panel = {
 export const overview: Dashboard = {
   uid: "breakwater-overview",
   title: "Breakwater: overview",
-  description: "What clients get, and whether the objective is kept: 99.9 % of the requests without a 5xx.",
-  jobsOf: "http_server_request_duration_seconds_count",
+  description: "The responses that clients get, and the objective: 99.9 % of requests without a 5xx.",
+  jobMetric: "http_server_request_duration_seconds_count",
   rows: [
     {
-      title: "The objective: 99.9 % of the requests without a 5xx",
+      title: "Objective: 99.9 % of requests without a 5xx",
       panels: [
         {
-          title: "Error budget left of 30 days",
+          title: "Error budget left, 30 days",
           description:
-            "100 %: no request has failed. 0: as many as the objective allows. Of as many days as Prometheus keeps.",
+            "100 %: no request failed. 0 %: as many failed as the objective allows. Covers Prometheus' retention if that is shorter.",
           unit: "percentunit",
-          shape: "number",
-          alarm: { yellow: 0.5, red: 0 },
-          queries: [query("{{job}}", `min by (job) (${chosen("slo:http_requests:error_budget_left30d")})`)],
+          shape: "stat",
+          thresholds: { yellow: 0.5, red: 0 },
+          queries: [query("{{job}}", `min by (job) (${selector("slo:http_requests:error_budget_left30d")})`)],
         },
         {
-          title: "Burn rate of the last hour",
-          description: "1 spends the budget of 30 days in 30 days, 14.4 in two.",
+          title: "Burn rate, last hour",
+          description: "A rate of 1 spends the budget of 30 days in 30 days, a rate of 14.4 in two days.",
           unit: "short",
-          shape: "number",
-          alarm: { yellow: 1, red: 14.4 },
+          shape: "stat",
+          thresholds: { yellow: 1, red: 14.4 },
           queries: [query("{{job}}", burn("1h"))],
         },
         {
-          title: "Error ratio of the last five minutes",
-          description: "Answers with 5xx, of all. Nothing where there were no requests.",
+          title: "Error ratio, last five minutes",
+          description: "Share of responses with a 5xx. No data without requests.",
           unit: "percentunit",
-          shape: "number",
-          alarm: { yellow: 0.001, red: 0.0144 },
-          queries: [query("{{job}}", `max by (job) (${chosen("slo:http_requests:error_ratio_rate5m")})`)],
+          shape: "stat",
+          thresholds: { yellow: 0.001, red: 0.0144 },
+          queries: [query("{{job}}", `max by (job) (${selector("slo:http_requests:error_ratio_rate5m")})`)],
         },
         {
-          title: "Alerts that fire",
-          description: "Their names, and what to do, are in the runbook.",
+          title: "Firing alerts",
+          description: "The runbook has a section for each alert.",
           unit: "short",
-          shape: "number",
-          alarm: { yellow: 1, red: 5 },
+          shape: "stat",
+          thresholds: { yellow: 1, red: 5 },
           queries: [
             query("alerts", 'count(ALERTS{alertstate="firing", severity=~"page|ticket"}) or vector(0)'),
           ],
@@ -65,7 +65,7 @@ export const overview: Dashboard = {
         {
           title: "Burn rate by window",
           description:
-            "A page at 14.4 over 1 h and 5 min, and at 6 over 6 h and 30 min; a ticket at 1 over 3 d and 6 h.",
+            "Pages at 14.4 over 1 h and 5 min, and at 6 over 6 h and 30 min; a ticket at 1 over 3 d and 6 h.",
           unit: "short",
           width: 24,
           queries: ["5m", "30m", "1h", "6h", "3d"].map((window) => query(`{{job}} ${window}`, burn(window))),
@@ -76,27 +76,23 @@ export const overview: Dashboard = {
       title: "Requests",
       panels: [
         {
-          title: "Requests a second by tier",
-          description: "What the edge answers from its cache, or refuses, does not reach an origin.",
+          title: "Requests by tier",
+          description:
+            "Per second. Requests that the edge rejects or serves from its cache do not reach an origin.",
           unit: "reqps",
           queries: [query("{{job}}", rateBy("job", `${DURATION}_count`))],
         },
         {
           title: "Error ratio by tier",
           description:
-            "Answers with 5xx, of all. What an origin fails at, the edge may mend by asking another one.",
+            "Share of responses with a 5xx. The edge can hide an origin's failure by retrying at another one.",
           unit: "percentunit",
-          queries: [
-            query(
-              "{{job}}",
-              `(${rateBy("job", `${DURATION}_count`, FAILED)} or 0 * ${rateBy("job", `${DURATION}_count`)}) / ${rateBy("job", `${DURATION}_count`)}`,
-            ),
-          ],
+          queries: [query("{{job}}", shareBy("job", `${DURATION}_count`, FAILED))],
         },
         latency,
         {
-          title: "Answers by status",
-          description: "A second, of both tiers.",
+          title: "Responses by status",
+          description: "Per second, at both tiers.",
           unit: "reqps",
           shape: "stack",
           width: 12,
@@ -109,7 +105,7 @@ export const overview: Dashboard = {
         },
         {
           title: "5xx by route",
-          description: "A second; a route is the contract's template.",
+          description: "Per second. A route is the contract's path template.",
           unit: "reqps",
           width: 12,
           queries: [
@@ -122,11 +118,11 @@ export const overview: Dashboard = {
       ],
     },
     {
-      title: "What keeps it up",
+      title: "Resilience",
       panels: [
         {
-          title: "Origins that are scraped",
-          description: "Pods, or hosts, whose metrics are read.",
+          title: "Scraped origins",
+          description: "Number of pods or hosts whose metrics Prometheus can scrape.",
           unit: "short",
           queries: [
             query(
@@ -137,15 +133,15 @@ export const overview: Dashboard = {
         },
         {
           title: "Cacheable requests by outcome",
-          description: "stale_on_error: an old answer, as no newer one could be made.",
+          description: "Per second. stale_on_error: a stale response, because no newer one was available.",
           unit: "reqps",
           shape: "stack",
           queries: [query("{{job}} {{outcome}}", rateBy("job, outcome", "cache_requests_total"))],
         },
         {
-          title: "Circuit breakers that open",
+          title: "Circuit breakers opening",
           description:
-            "Times a second that a breaker opened, of all pods and isolates. One that is away opens every two seconds or so.",
+            "Per second, over all pods and isolates. While a dependency is down, its breaker opens about every two seconds.",
           unit: "short",
           queries: [
             query(

@@ -1,7 +1,7 @@
 /** The shop's limits, shared by its routes. */
 import type { Limit } from "../policy.ts";
 
-/** What one address may read of the catalogue. */
+/** Reads of the catalog by one client. */
 export const perClient: Limit = {
   name: "catalogue",
   capacity: 200,
@@ -10,7 +10,7 @@ export const perClient: Limit = {
   onStoreFailure: "local",
 };
 
-/** What one principal may do in all. */
+/** All requests of one principal. */
 export const perPrincipal: Limit = {
   name: "account",
   capacity: 500,
@@ -19,7 +19,7 @@ export const perPrincipal: Limit = {
   onStoreFailure: "local",
 };
 
-/** Orders are dear: few at once, and never more than said. Without Redis the shop goes on selling. */
+/** Strict, because orders are expensive; while Redis is down each isolate limits on its own. */
 export const orders: Limit = {
   name: "orders",
   capacity: 300,

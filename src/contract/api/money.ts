@@ -1,17 +1,17 @@
 import * as z from "zod/mini";
 import { integer, named } from "../schemas.ts";
 
-/** The one currency that the shop sells in (ISO 4217). */
+/** The shop's currency (ISO 4217). */
 export const CURRENCY = "EUR";
 
-/** An amount in minor units: 1999 is 19.99 EUR. Never a float. */
+/** In minor units, never a float: 1999 is 19.99 EUR. */
 export const Money = named(
   "Money",
   z.strictObject({ amount: integer(0, 10_000_000), currency: z.literal(CURRENCY) }),
   { description: "An amount in minor units (cents)" },
 );
 
-/** A sum of amounts: the same form, a wider range. */
+/** A sum of amounts. */
 export const Total = named(
   "Total",
   z.strictObject({ amount: integer(0, Number.MAX_SAFE_INTEGER), currency: z.literal(CURRENCY) }),

@@ -1,4 +1,4 @@
-/** Orders: each belongs to the principal that placed it and is visible to nobody else. */
+/** Orders. Each is visible only to the principal that placed it. */
 import * as z from "zod/mini";
 import { defineRoute } from "../route.ts";
 import { idempotencyKey, instant, integer, named, page, paging, uuid } from "../schemas.ts";
@@ -27,6 +27,8 @@ export const Order = named(
 const eachProductOnce = (lines: readonly { productId: string }[]): boolean =>
   new Set(lines.map((line) => line.productId.toLowerCase())).size === lines.length;
 
+const ONCE = "Each product may appear only once";
+
 const NewOrder = named(
   "NewOrder",
   z.strictObject({
@@ -35,7 +37,8 @@ const NewOrder = named(
       .check(
         z.minLength(1),
         z.maxLength(20),
-        z.refine(eachProductOnce, "Each product may be named once only"),
+        z.refine(eachProductOnce, ONCE),
+        z.meta({ description: ONCE, uniqueItems: true, "x-unique-by": "productId" }),
       ),
   }),
   { examples: [{ lines: [{ productId: "01900000-0000-7000-8000-000000000001", quantity: 1 }] }] },
@@ -47,7 +50,7 @@ const headers = z.object({ "idempotency-key": z.optional(idempotencyKey()) });
 export const listOrders = defineRoute({
   method: "GET",
   path: "/v1/orders",
-  summary: "List one's own orders",
+  summary: "List your orders",
   description: "Newest first.",
   tag: "Orders",
   request: { query: z.strictObject(paging) },
@@ -58,7 +61,7 @@ export const listOrders = defineRoute({
 export const getOrder = defineRoute({
   method: "GET",
   path: "/v1/orders/:id",
-  summary: "Read one of one's own orders",
+  summary: "Get an order",
   tag: "Orders",
   request: { params: id },
   responses: { 200: { description: "The order", body: Order } },
@@ -71,14 +74,14 @@ export const placeOrder = defineRoute({
   path: "/v1/orders",
   summary: "Place an order",
   description:
-    "Takes the stock of every line or of none. With an Idempotency-Key it may be sent again safely.",
+    "Reserves the stock of all lines or of none. With an Idempotency-Key the request can be retried safely.",
   tag: "Orders",
   request: { headers, body: NewOrder },
   responses: {
     201: {
-      description: "The order as it was placed",
+      description: "The placed order",
       body: Order,
-      headers: { location: "Where the order is" },
+      headers: { location: "URL of the order" },
     },
   },
   problems: ["out_of_stock", "unknown_product"],
@@ -87,7 +90,7 @@ export const placeOrder = defineRoute({
     limit: [orders, perPrincipal],
     maxBody: 8 * 1024,
     retry: "with-key",
-    timeout: 15_000,
+    timeout: "15s",
     sensitive: true,
   },
 });
@@ -95,11 +98,11 @@ export const placeOrder = defineRoute({
 export const cancelOrder = defineRoute({
   method: "POST",
   path: "/v1/orders/:id/cancel",
-  summary: "Cancel one of one's own orders",
-  description: "Gives the stock back. With an Idempotency-Key it may be sent again safely.",
+  summary: "Cancel an order",
+  description: "Returns the stock. With an Idempotency-Key the request can be retried safely.",
   tag: "Orders",
   request: { params: id, headers },
-  responses: { 200: { description: "The order as it is now", body: Order } },
+  responses: { 200: { description: "The cancelled order", body: Order } },
   problems: ["not_found", "order_not_cancellable"],
   policy: { auth: { scopes: ["orders:write"] }, limit: [perPrincipal], retry: "with-key", sensitive: true },
 });

@@ -1,4 +1,4 @@
-/** The sample API, a shop. To put your own in its place, replace this folder and `src/origin/api/`. */
+/** The sample API, a shop. To replace it with your own, replace this folder and `src/origin/api/`. */
 import { cancelOrder, getOrder, listOrders, placeOrder } from "./orders.ts";
 import { createProduct, getProduct, listProducts, updateProduct } from "./products.ts";
 

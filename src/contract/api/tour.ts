@@ -1,4 +1,4 @@
-/** What `npm start` tells its user to try: requests that work on the sample data as they stand. */
+/** The requests that `npm start` suggests; they work with the sample data. */
 import type { Tour } from "../tour.ts";
 
 const LANTERN = "01900000-0000-7000-8000-000000000001";
@@ -7,7 +7,7 @@ export const tour: Tour = {
   principal: "demo",
   scopes: ["orders:read", "orders:write"],
   steps: [
-    { title: "look at the catalogue", method: "GET", path: "/v1/products?limit=2" },
+    { title: "browse the catalog", method: "GET", path: "/v1/products?limit=2" },
     {
       title: "buy a lantern",
       method: "POST",

@@ -1,4 +1,4 @@
-/** Where the edge's blocklist comes from: the snapshot in Redis, or an origin if Redis has none or does not answer. */
+/** Loads the edge's blocklist: from the snapshot in Redis, or else from an origin. */
 import { EDGE_PATH, internalHeaders } from "../../contract/internal-headers.ts";
 import { timeoutSignal } from "../../lib/async.ts";
 import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
@@ -14,25 +14,16 @@ import {
   type VersionedBlocklist,
 } from "../../middleware/blocklist/snapshot.ts";
 import { readBody } from "../../middleware/body-limit/read-body.ts";
-import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { OriginClient } from "../upstream/client.ts";
-import type { RedisCommand, RedisReply } from "./redis.ts";
+import type { EdgeDeps } from "../app.ts";
+import type { KeyLookupDeps } from "./key-lookup.ts";
+import type { RedisCommand } from "./redis.ts";
 
-export interface BlocklistSourceDeps {
-  readonly redis: RedisCommand;
-  /** With a longer time limit, for the list's parts. */
+interface BlocklistSourceDeps extends KeyLookupDeps, Pick<EdgeDeps, "now"> {
+  /** With a longer timeout, for the parts of the list. */
   readonly bulkRedis: RedisCommand;
-  readonly breaker: Breaker;
-  readonly keyPrefix: string;
-  readonly client: OriginClient;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
 }
 
 const ORIGIN_TIMEOUT_MS = 4_000;
-
-const strings = (reply: RedisReply): readonly (string | undefined)[] =>
-  Array.isArray(reply) ? reply.map((each) => (typeof each === "string" ? each : undefined)) : [];
 
 const versioned = (version: string, bytes: Uint8Array | undefined): VersionedBlocklist => {
   const list = bytes && readBlocklist(bytes);
@@ -44,18 +35,17 @@ export const edgeBlocklistSource = (deps: BlocklistSourceDeps): LoadBlocklist =>
   const { redis, bulkRedis, breaker, keyPrefix, client, now } = deps;
   const name = publishedBlocklistName(keyPrefix);
 
-  /** A field of the given version. */
   const readField = async (field: string, version: string): Promise<[string, string]> => {
-    const [current, value] = strings(await bulkRedis("HMGET", name, VERSION_FIELD, field));
-    if (current !== version || value === undefined)
-      throw new Error("the blocklist in Redis changed while it was read");
-    return [field, value];
+    const reply = await bulkRedis("HMGET", name, VERSION_FIELD, field);
+    const [current, value] = Array.isArray(reply) ? reply : [];
+    if (current === version && typeof value === "string") return [field, value];
+    throw new Error("the blocklist in Redis changed while it was read");
   };
 
   const readWhole = async (version: string): Promise<VersionedBlocklist> => {
     const parts = [await readField(PARTS_FIELD, version)];
     const count = Number(parts[0]?.[1]);
-    // One after another: an isolate has few connections, and requests need theirs.
+    // In sequence: an isolate has few connections, and requests need them.
     for (let index = 0; index < count; index += 1) parts.push(await readField(String(index), version));
     return versioned(version, readParts(Object.fromEntries(parts)));
   };
@@ -97,9 +87,7 @@ export const edgeBlocklistSource = (deps: BlocklistSourceDeps): LoadBlocklist =>
     if (status === 204 && current !== undefined) return current;
     if (status !== 200) throw new Error(`an origin answered ${status} for the blocklist`);
     const timeout = timeoutSignal(ORIGIN_TIMEOUT_MS);
-    const reading = await readBody(body?.getReader() ?? null, MAX_BYTES, timeout.signal).finally(
-      timeout.clear,
-    );
+    const reading = await readBody(body, MAX_BYTES, timeout.signal).finally(timeout.clear);
     if (reading.kind !== "read") throw new Error(`an origin's blocklist could not be read: ${reading.kind}`);
     return versioned(headers.get(internalHeaders.blocklistVersion) ?? "", reading.bytes);
   };

@@ -1,6 +1,7 @@
 /**
- * Finds the record of an API key: in the snapshot that the origins publish to Redis, or at an origin if Redis has none or does
- * not answer. Losing Redis costs time until its breaker opens, never a valid key.
+ * Finds the record of an API key: in the snapshot that the origins publish to Redis, or at an origin if Redis
+ * has none or does not answer. A Redis outage delays the lookup until the breaker opens; valid keys stay
+ * valid.
  */
 import { EDGE_PATH } from "../../contract/internal-headers.ts";
 import {
@@ -15,6 +16,7 @@ import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.t
 import type { OriginClient } from "../upstream/client.ts";
 import type { RedisCommand } from "./redis.ts";
 
+/** The two sources. */
 export interface KeyLookupDeps {
   readonly redis: RedisCommand;
   readonly breaker: Breaker;
@@ -65,7 +67,7 @@ export const edgeKeyLookup = ({ redis, breaker, keyPrefix, client }: KeyLookupDe
   };
 
   return async (id, c) => {
-    const finding = await fromSnapshot(id);
-    return finding.kind === "unavailable" ? await fromOrigin(id, c) : finding;
+    const result = await fromSnapshot(id);
+    return result.kind === "unavailable" ? await fromOrigin(id, c) : result;
   };
 };

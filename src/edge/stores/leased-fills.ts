@@ -1,6 +1,6 @@
 /**
- * Single flight for an isolate, in which no promise may be shared between requests: the holder of a key's lease fills, and
- * the others look into the store when the lease has ended. If the holder dies, another request takes over.
+ * Single flight for an isolate, where requests may not share a promise: the holder of a key's lease fills the
+ * entry, and the others read the store when the lease ends. If the holder dies, another request takes over.
  */
 import { sleep, withTimeout } from "../../lib/async.ts";
 import { cancelBody, freshnessOf, isFailure } from "../../middleware/response-cache/entry.ts";
@@ -11,12 +11,11 @@ import {
   type FillRequest,
   type Fills,
   type Joined,
-  type Waiter,
 } from "../../middleware/response-cache/ports.ts";
 import { type Lease, SingleFlight } from "../../resilience/single-flight.ts";
 
 const POLL_INTERVAL_MS = 20;
-/** After that many holders died, a request fills for itself. */
+/** After this many dead holders a request fills for itself. */
 const MAX_HOLDERS = 3;
 
 /** @param now epoch milliseconds */
@@ -37,7 +36,7 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
       if (isFailure(filled.result)) failures.acquire(request.key, now());
       return filled;
     } finally {
-      // When the lease ends, the others look for the entry.
+      // The others read the store when the lease ends, so the entry must be stored by then.
       if (storing === undefined) release();
       else request.waitUntil(storing.finally(release));
     }
@@ -56,16 +55,20 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
     return undefined;
   };
 
-  /** @returns the entry that the lease's holder has stored */
-  const follow = async ({ key, accepts, waitUntil }: FillRequest, waiter: Waiter, leaseUntilMs: number) => {
+  /** @returns the entry stored by the lease's holder */
+  const follow = async (
+    { key, accepts, waitUntil }: FillRequest,
+    leaseUntilMs: number,
+    waitUntilMs: number,
+  ) => {
     const isHeld = (): boolean => leases.heldUntilMs(key, now()) === leaseUntilMs;
-    while (isHeld() && now() < waiter.deadlineAtMs) await sleep(POLL_INTERVAL_MS);
+    while (isHeld() && now() < waitUntilMs) await sleep(POLL_INTERVAL_MS);
     const entry = await store.get(key);
     if (entry === undefined) return undefined;
     const freshness = freshnessOf(now() - entry.generatedAtMs, entry.windows);
     if (accepts(entry) && ["fresh", "revalidate"].includes(freshness)) return entry;
-    const cancelling = cancelBody(entry.response);
-    if (cancelling !== undefined) waitUntil(cancelling);
+    const canceling = cancelBody(entry.response);
+    if (canceling !== undefined) waitUntil(canceling);
     return undefined;
   };
 
@@ -87,11 +90,12 @@ export const createLeasedFills = (store: CacheStore, now: () => number): Fills =
         const lease = leases.acquire(key, now());
         if (lease !== undefined) return await lead(request, leftMs(), lease);
         const leaseUntilMs = leases.heldUntilMs(key, now()) ?? 0;
-        const entry = await follow(request, waiter, leaseUntilMs);
+        const entry = await follow(request, leaseUntilMs, untilMs ?? waiter.deadlineAtMs);
         if (entry !== undefined) return { entry, collapsed: true };
-        // The holder has had its time.
+        if (untilMs !== undefined && now() >= untilMs) return undefined;
+        // The holder's time is over.
         if (hasAlternative) return undefined;
-        // It lived, and stored nothing: neither will the next one.
+        // The holder finished without storing an entry, so the next one would not store one either.
         if (now() < leaseUntilMs) break;
       }
       return await lead(request, leftMs());

@@ -1,4 +1,5 @@
 /** Redis over HTTP, by @upstash/redis: every command of the edge. */
+import { SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { Redis } from "@upstash/redis/cloudflare";
 import { type Timeout, timeoutSignal } from "../../lib/async.ts";
 
@@ -7,22 +8,22 @@ export type RedisReply = string | number | null | readonly RedisReply[];
 /**
  * Sends one command, once.
  *
- * @throws an error named `UpstashError` for what Redis itself refuses; any other if there is no reply in time
+ * @throws an error named `UpstashError` if Redis rejects the command; another one if no reply arrives in time
  */
 export type RedisCommand = (...parts: [string, ...(string | number)[]]) => Promise<RedisReply>;
 
-export interface RedisOptions {
+interface RedisOptions {
   readonly url: string;
   readonly token: string;
-  /** Until the whole reply has arrived, milliseconds. */
+  /** Limit for the whole reply, milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Replies of a Redis that is up but cannot serve: they count as failures. */
-const UNUSABLE = /^(?:WRONGPASS|NOAUTH|LOADING|MASTERDOWN|CLUSTERDOWN)\b/;
+/** Errors of a Redis that is up but cannot serve: they count as failures. */
+const UNUSABLE = /^(?:WRONGPASS|NOAUTH|LOADING|READONLY|MISCONF|NOREPLICAS|OOM|MASTERDOWN|CLUSTERDOWN)\b/;
 const REDIS_CODE = /^[A-Z]+ /;
 
-/** Whether Redis is up and refused the command itself, such as `NOSCRIPT …`. */
+/** Whether Redis rejected the command itself, such as by `NOSCRIPT …`. */
 export const isRedisRefusal = (error: unknown): boolean =>
   error instanceof Error &&
   error.name === "UpstashError" &&
@@ -34,16 +35,16 @@ export const createRedis = ({ url, token, timeoutMs }: RedisOptions): RedisComma
   const redis = new Redis({
     url,
     token,
-    // The limiter and the caches decide themselves what follows a failure. `retry: false` would still send twice.
+    // The callers handle failures. `retry: false` would still send twice.
     retry: { retries: 0, backoff: () => 0 },
-    // It would turn "1.5" into 1.5, and "true" into true.
+    // Deserialization would turn "1.5" into 1.5, and "true" into true.
     automaticDeserialization: false,
     responseEncoding: false,
     readYourWrites: false,
-    // Commands of different requests would share a promise, which Workers forbid.
+    // Pipelining would share a promise between requests, which Workers forbid.
     enableAutoPipelining: false,
     enableTelemetry: false,
-    // Called while a command is being sent, so that each has its own.
+    // Called for each command while it is being sent.
     signal: () => {
       started = timeoutSignal(timeoutMs);
       return started.signal;
@@ -60,3 +61,24 @@ export const createRedis = ({ url, token, timeoutMs }: RedisOptions): RedisComma
     }
   };
 };
+
+/** Adds a client span to each command of a sampled request, with the command's name but not its arguments. */
+export const tracedRedis =
+  (redis: RedisCommand): RedisCommand =>
+  async (...parts) => {
+    if (trace.getActiveSpan() === undefined) return await redis(...parts);
+    const name = parts[0].toUpperCase();
+    const span = trace.getTracer("breakwater").startSpan(name, {
+      kind: SpanKind.CLIENT,
+      attributes: { "db.system.name": "redis", "db.operation.name": name },
+    });
+    try {
+      return await redis(...parts);
+    } catch (error) {
+      const errorType = error instanceof Error ? error.name : "_OTHER";
+      span.setAttribute("error.type", errorType).setStatus({ code: SpanStatusCode.ERROR });
+      throw error;
+    } finally {
+      span.end();
+    }
+  };

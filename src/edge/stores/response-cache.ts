@@ -1,7 +1,8 @@
 /**
- * The response cache's store in the platform's cache (https://developers.cloudflare.com/workers/runtime-apis/cache/).
- * That cache silently drops what has no plain lifetime, and applies it itself. So a stored response has a Cache-Control
- * of its whole lifetime; the client's Cache-Control, and when the response was made, are in fields of their own.
+ * The response cache's store in the platform's cache
+ * (https://developers.cloudflare.com/workers/runtime-apis/cache/). That cache silently drops responses
+ * without a plain lifetime, and enforces it. So a stored response has a Cache-Control of its whole lifetime;
+ * the client's Cache-Control and the time of generation are in separate fields.
  */
 import { isProblem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
@@ -9,28 +10,24 @@ import { type Entry, lifetimeMs, sharedWindows } from "../../middleware/response
 import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
 import { readTags, writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { CacheStore } from "../../middleware/response-cache/ports.ts";
+import type { EdgeDeps } from "../app.ts";
 import { createLeasedFills } from "./leased-fills.ts";
 
-/** The part of the Cache API that the store uses. Keys are URLs. */
+/** The part of the Cache API used here. Keys are URLs. */
 export interface PlatformCache {
   match(key: string): Promise<Response | undefined>;
   put(key: string, response: Response): Promise<void>;
 }
 
-export interface EdgeCacheDeps {
-  readonly store: PlatformCache;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  readonly log: (entry: Readonly<Record<string, unknown>>) => void;
-}
+type EdgeCacheDeps = Pick<EdgeDeps, "store" | "now" | "log">;
 
-/** No request waits longer for the platform's cache, milliseconds. */
+/** Maximum wait for the platform's cache, milliseconds. */
 const WAIT_MS = 100;
 const TIMES = "breakwater-entry-times";
 const TAGS = "breakwater-entry-tags";
 const CACHE_CONTROL = "breakwater-entry-cache-control";
 
-/** @returns undefined for a response that this store has not written */
+/** @returns undefined for a response that this store did not write */
 const decode = (response: Response): Entry | undefined => {
   const { age: _, "cf-cache-status": __, ...fields } = Object.fromEntries(response.headers);
   const { [TIMES]: times = "", [TAGS]: tags = "", [CACHE_CONTROL]: cacheControl = "", ...others } = fields;
@@ -69,7 +66,6 @@ const createEdgeStore = ({ store, now, log }: EdgeCacheDeps): CacheStore => ({
   },
 });
 
-/** The cache of an isolate. */
 export const createEdgeResponseCache = (deps: EdgeCacheDeps): ResponseCache => {
   const store = createEdgeStore(deps);
   const { now } = deps;

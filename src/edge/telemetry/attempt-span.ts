@@ -1,13 +1,10 @@
 /** The client span of an attempt at an origin (OpenTelemetry semantic conventions, "HTTP client"). */
 import { type Span, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import type { OriginAddress } from "../config.ts";
-import type { AttemptCause, AttemptRecord } from "../upstream/attempt.ts";
+import type { AttemptRecord } from "../upstream/attempt.ts";
 import { attemptError, serverOf } from "./metrics.ts";
 
-export interface StartedAttempt {
-  /** From 1. */
-  readonly number: number;
-  readonly cause: AttemptCause;
+interface StartedAttempt extends Pick<AttemptRecord, "number" | "cause"> {
   readonly method: string;
   readonly address: OriginAddress;
 }

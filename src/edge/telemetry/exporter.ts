@@ -1,6 +1,7 @@
 /**
- * Sends an isolate's spans and metrics to the collector after the responses, by OTLP over HTTP. A collector that is away or
- * hangs costs spans, which are counted. Metrics are cumulative: what one export lost is in the next.
+ * Sends an isolate's spans and metrics to the collector after the responses, by OTLP over HTTP. While the
+ * collector is down or hangs, spans are dropped and counted. Metrics are cumulative, so the next export makes
+ * up for a lost one.
  */
 import { JsonMetricsSerializer, JsonTraceSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
@@ -9,19 +10,20 @@ import { timeoutSignal } from "../../lib/async.ts";
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { TelemetryCounts } from "../../telemetry/instruments.ts";
 import { type CollectedMetrics, SCOPE } from "../../telemetry/meter-provider.ts";
+import type { EdgeDeps } from "../app.ts";
 import { createWaitUntilLoop } from "../wait-until-loop.ts";
 import type { Signal } from "./metrics.ts";
 
 export interface TelemetryExporter {
-  /** Takes a span that has ended; drops and counts it if too many wait. */
+  /** Queues an ended span; drops and counts it if the queue is full. */
   addSpan(span: ReadableSpan): void;
-  /** To be called with every request. Sends what is due, unless another request does so already. */
+  /** Call it with every request: sends the telemetry that is due, unless another request is doing so. */
   flush(waitUntil: WaitUntil): void;
-  /** Resolves when what is due was sent, or at once if another request sends it. */
+  /** Resolves when the telemetry that is due was sent, or at once if another request is sending it. */
   forceFlush(): Promise<void>;
 }
 
-export interface TelemetryExporterDeps {
+interface TelemetryExporterDeps extends Pick<EdgeDeps, "now"> {
   readonly collect: () => Promise<CollectedMetrics>;
   readonly counts: TelemetryCounts<Signal, Signal>;
   readonly send: SendTelemetry;
@@ -29,23 +31,21 @@ export interface TelemetryExporterDeps {
   readonly resource: Readonly<Record<string, string>>;
   /** Between two exports of metrics, milliseconds. */
   readonly metricIntervalMs: number;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
 }
 
-/** The most spans that wait: those of some hundred requests. */
+/** Maximum queue length: the spans of some hundred requests. */
 const MAX_SPANS = 2_048;
-/** How long a first span waits for others, milliseconds. */
+/** Time that a first span waits for others, milliseconds. */
 const GATHER_MS = 1_000;
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
 
-/** When one signal may be sent again: a collector may accept one and not the other. @param now epoch milliseconds */
+/** Backoff of one signal: a collector may accept one and reject the other. @param now epoch milliseconds */
 const backoff = (now: () => number) => {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   let backoffMs = FIRST_BACKOFF_MS;
   return {
-    /** A clock that was set back delays nothing for longer. */
+    /** A clock that was set back does not prolong the delay. */
     notBeforeMs: () => (notBeforeMs - now() > MAX_BACKOFF_MS ? now() : notBeforeMs),
     settle: (isAccepted: boolean): void => {
       notBeforeMs = isAccepted ? Number.NEGATIVE_INFINITY : now() + backoffMs;
@@ -59,21 +59,21 @@ export const createTelemetryExporter = (deps: TelemetryExporterDeps): TelemetryE
   const resource = resourceFromAttributes(deps.resource);
   let spans: ReadableSpan[] = [];
   let sending = 0;
-  /** Whether requests have been counted since metrics were collected. */
-  let isCounted = false;
+  /** Whether there were requests since the last collection of metrics. */
+  let hasNewCounts = false;
   let metricsDueAtMs = Number.NEGATIVE_INFINITY;
   const spanBackoff = backoff(now);
   const metricBackoff = backoff(now);
 
   const spansAtMs = (): number => (spans.length > 0 ? spanBackoff.notBeforeMs() : Number.POSITIVE_INFINITY);
   const metricsAtMs = (): number => {
-    if (!isCounted) return Number.POSITIVE_INFINITY;
+    if (!hasNewCounts) return Number.POSITIVE_INFINITY;
     const dueAtMs = metricsDueAtMs - now() > metricIntervalMs ? now() : metricsDueAtMs;
     return Math.max(dueAtMs, metricBackoff.notBeforeMs());
   };
 
   const exportSpans = async (): Promise<void> => {
-    // There is one export at a time: the platform ended the request that carried the last one.
+    // There is one export at a time, so the platform has ended the request that carried the last one.
     if (sending > 0) counts.dropped("traces", "export_failed", sending);
     const batch = spans;
     spans = [];
@@ -86,34 +86,27 @@ export const createTelemetryExporter = (deps: TelemetryExporterDeps): TelemetryE
   };
 
   const exportMetrics = async (): Promise<void> => {
-    isCounted = false;
+    hasNewCounts = false;
     metricsDueAtMs = now() + metricIntervalMs;
     const scopeMetrics = [{ scope: SCOPE, metrics: [...(await collect())] }];
-    const isAccepted = await send(
-      "metrics",
-      JsonMetricsSerializer.serializeRequest({ resource, scopeMetrics }),
-    );
+    const body = JsonMetricsSerializer.serializeRequest({ resource, scopeMetrics });
+    const isAccepted = await send("metrics", body);
     if (isAccepted) counts.exported("metrics", 1);
     else {
       counts.dropped("metrics", "export_failed", 1);
-      isCounted = true;
+      hasNewCounts = true;
       metricsDueAtMs = now();
     }
     metricBackoff.settle(isAccepted);
   };
 
   const carryLoop = createWaitUntilLoop({
-    nextAtMs: () => {
-      const atMs = Math.min(spansAtMs(), metricsAtMs());
-      return atMs === Number.POSITIVE_INFINITY ? undefined : atMs;
-    },
+    nextAtMs: () => Math.min(spansAtMs(), metricsAtMs()),
     run: async () => {
       const nowMs = now();
-      const areSpansDue = spansAtMs() <= nowMs;
-      const areMetricsDue = metricsAtMs() <= nowMs;
       await Promise.all([
-        areSpansDue ? exportSpans() : undefined,
-        areMetricsDue ? exportMetrics() : undefined,
+        spansAtMs() <= nowMs ? exportSpans() : undefined,
+        metricsAtMs() <= nowMs ? exportMetrics() : undefined,
       ]);
     },
     intervalMs: GATHER_MS,
@@ -126,7 +119,7 @@ export const createTelemetryExporter = (deps: TelemetryExporterDeps): TelemetryE
       else counts.dropped("traces", "queue_full", 1);
     },
     flush: (waitUntil) => {
-      isCounted = true;
+      hasNewCounts = true;
       carryLoop(waitUntil);
     },
     forceFlush: async () => {
@@ -139,21 +132,16 @@ export const createTelemetryExporter = (deps: TelemetryExporterDeps): TelemetryE
   };
 };
 
-export interface CollectorOptions {
-  /** The base address, without a trailing slash; `/v1/traces` and `/v1/metrics` are below it. */
+interface CollectorOptions extends Pick<EdgeDeps, "fetch"> {
+  /** Base URL without a trailing slash, for `/v1/traces` and `/v1/metrics`. */
   readonly endpoint: string;
-  /** They authenticate the edge. */
   readonly headers: Readonly<Record<string, string>>;
-  readonly fetch: typeof globalThis.fetch;
 }
 
-/** @returns whether the collector accepted it; never rejects */
-export type SendTelemetry = (
-  signal: Signal,
-  body: Uint8Array<ArrayBufferLike> | undefined,
-) => Promise<boolean>;
+/** @returns whether the collector accepted the data; never rejects */
+type SendTelemetry = (signal: Signal, body: Uint8Array | undefined) => Promise<boolean>;
 
-/** No export waits longer for the collector, milliseconds. */
+/** Timeout of an export, milliseconds. */
 const TIMEOUT_MS = 5_000;
 
 export const createSendTelemetry =
@@ -165,7 +153,7 @@ export const createSendTelemetry =
         method: "POST",
         headers: { ...headers, "content-type": "application/json" },
         body: body === undefined ? null : new Uint8Array(body),
-        // The collector's headers may be secret.
+        // A redirect would send the headers, which may be secret, to another server.
         redirect: "manual",
         signal: timeout.signal,
       });

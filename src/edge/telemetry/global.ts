@@ -1,6 +1,6 @@
 /**
- * The meter provider of `@opentelemetry/api` in this isolate. The entry imports this module first, so that every other module can
- * make instruments while it is loaded.
+ * Registers the isolate's meter provider. The entry imports this module first, so that all other modules can
+ * create instruments while they load.
  */
 import { metrics } from "@opentelemetry/api";
 import { createMetrics } from "../../telemetry/meter-provider.ts";

@@ -1,15 +1,16 @@
 /**
- * What an isolate counts and measures. A Worker's clock stands still while it computes: a duration is that of what was
- * waited for (https://developers.cloudflare.com/workers/runtime-apis/performance/).
+ * The metrics of an isolate. A Worker's clock advances only during I/O, so durations exclude computation
+ * (https://developers.cloudflare.com/workers/runtime-apis/performance/).
  */
 import type { Attributes, Meter } from "@opentelemetry/api";
+import type { DeprecatedCall } from "../../middleware/deprecation/index.ts";
 import { GUARD_NAMES } from "../../middleware/guards.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
 import {
   type BreakerMetrics,
   createBreakerMetrics,
   createCacheMetrics,
-  createLimitMetrics,
+  createGuardMetrics,
   createRequestMetrics,
   createTelemetryCounts,
   HTTP_DURATION_BOUNDS_S,
@@ -26,14 +27,14 @@ export type Signal = "traces" | "metrics";
 export interface EdgeMetrics {
   readonly request: ObserveRequest;
   readonly cache: ObserveCache;
-  /** A guard has refused a request. @param guard of `GUARD_NAMES` */
+  /** Counts a rejected request. @param guard of `GUARD_NAMES` */
   refused(guard: string): void;
-  observe(event: AttemptEvent | LimitEvent): void;
+  observe(event: AttemptEvent | LimitEvent | DeprecatedCall): void;
   readonly breakers: BreakerMetrics;
   readonly counts: TelemetryCounts<Signal, Signal>;
 }
 
-/** @param origins in the order in which attempts name them */
+/** @param origins in the order of the attempts' indices */
 export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[]): EdgeMetrics => {
   const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
   const attempts = meter.createHistogram("http.client.request.duration", {
@@ -45,13 +46,13 @@ export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[
     description: "Attempts at origins, by cause and outcome",
   });
   const denials = meter.createCounter("edge.retries.denied", {
-    description: "Failures that were not followed by another attempt, by reason",
+    description: "Failed attempts without a retry, by reason",
   });
   const refusals = meter.createCounter("guard.refusals", {
-    description: "Requests that a guard has refused",
+    description: "Requests rejected by a guard",
   });
-  const limit = createLimitMetrics(meter);
-  // From the start, so that a rate of them is never missing.
+  const guarded = createGuardMetrics(meter);
+  // Series exist from the start, so that their first increments count in rates.
   for (const guard of GUARD_NAMES) refusals.add(0, { guard });
   for (const reason of RETRY_DENIALS) denials.add(0, { reason });
 
@@ -83,7 +84,8 @@ export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[
           denials.add(1, { reason: event.reason });
           break;
         case "limit":
-          limit(event);
+        case "deprecated_call":
+          guarded(event);
       }
     },
     breakers: createBreakerMetrics(meter),
@@ -94,12 +96,12 @@ export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[
   };
 };
 
-/** Outcomes of an attempt that its response's status says more about. */
+/** Outcomes for which the response's status is more precise. */
 const ANSWERED: readonly AttemptRecord["outcome"][] = ["answered", "refused"];
 
 /**
- * An attempt's `error.type` (OpenTelemetry semantic conventions, "HTTP client"); undefined for a success, and for an
- * attempt that lost a hedge.
+ * An attempt's `error.type` (OpenTelemetry semantic conventions, "HTTP client"); undefined for a success, and
+ * for an attempt that lost a hedge.
  */
 export const attemptError = (
   outcome: AttemptRecord["outcome"],

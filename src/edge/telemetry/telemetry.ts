@@ -5,8 +5,10 @@ import { createMiddleware } from "hono/factory";
 import { knownMethod } from "../../lib/http.ts";
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import { logLine } from "../../telemetry/logging/log-line.ts";
+import { resourceOf } from "../../telemetry/resource.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
-import type { EdgeConfig } from "../config.ts";
+import type { EdgeDeps } from "../app.ts";
+import { edgeService } from "../config.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { SecurityEventExporter } from "../security-event-exporter.ts";
 import type { EdgeMetrics } from "./metrics.ts";
@@ -19,16 +21,9 @@ export interface EdgeTelemetry {
   readonly flush?: ((waitUntil: WaitUntil) => void) | undefined;
 }
 
-export interface TelemetryDeps {
-  readonly config: EdgeConfig;
-  readonly telemetry: EdgeTelemetry;
+interface TelemetryDeps extends Pick<EdgeDeps, "config" | "telemetry" | "now"> {
   readonly events: SecurityEventExporter;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
 }
-
-/** A path would let clients choose the number of series. @returns the template; empty if no route matched */
-const routeOf = (c: Context<EdgeEnv>): string => c.get("route")?.route.path ?? "";
 
 export const telemetry = ({
   config,
@@ -36,7 +31,8 @@ export const telemetry = ({
   events,
   now,
 }: TelemetryDeps): MiddlewareHandler<EdgeEnv> => {
-  const { ACCESS_LOG: accessLog, OTEL_SERVICE_NAME: serviceName, SERVICE_VERSION: serviceVersion } = config;
+  const { ACCESS_LOG: accessLog } = config;
+  const resource = resourceOf(edgeService(config));
 
   return createMiddleware<EdgeEnv>(async function telemetry(c, next) {
     const startedAtMs = now();
@@ -44,19 +40,18 @@ export const telemetry = ({
     c.set("attempts", []);
     await next();
     const durationMs = now() - startedAtMs;
-    const { status } = c.res;
-    count(c, metrics, durationMs);
-    if (span !== undefined) describe(c, span);
+    const summary = summaryOf(c);
+    count(metrics, summary, durationMs);
+    if (span !== undefined) describe(c, span, summary);
     // A line costs 33 µs in workerd.
-    if (accessLog === "all" || (accessLog === "true" && (span !== undefined || status >= 500)))
+    if (accessLog === "all" || (accessLog === "true" && (span !== undefined || summary.status >= 500)))
       writeLine(
         logLine({
           time: new Date(startedAtMs + durationMs).toISOString(),
           level: "info",
           message: "request",
-          "service.name": serviceName,
-          "service.version": serviceVersion,
-          ...accessFields(c, span, durationMs),
+          ...resource,
+          ...accessFields(c, span, summary, durationMs),
         }),
       );
     flush?.(c.get("waitUntil"));
@@ -64,26 +59,30 @@ export const telemetry = ({
   });
 };
 
-const count = (c: Context<EdgeEnv>, metrics: EdgeMetrics, durationMs: number): void => {
-  const { status } = c.res;
-  const path = routeOf(c);
-  const cacheOutcome = c.get("cacheOutcome");
-  const rejectedBy = c.get("rejectedBy");
-  metrics.request({ method: knownMethod(c.req.method), path }, status, durationMs);
+const summaryOf = (c: Context<EdgeEnv>) => ({
+  method: knownMethod(c.req.method),
+  /** The template, empty if no route matched: with paths, clients would choose the number of series. */
+  route: c.get("route")?.route.path ?? "",
+  status: c.res.status,
+  cacheOutcome: c.get("cacheOutcome"),
+  rejectedBy: c.get("rejectedBy"),
+});
+type Summary = ReturnType<typeof summaryOf>;
+
+const count = (metrics: EdgeMetrics, summary: Summary, durationMs: number): void => {
+  const { method, route: path, status, cacheOutcome, rejectedBy } = summary;
+  metrics.request({ method, path }, status, durationMs);
   if (cacheOutcome !== undefined) metrics.cache({ path }, cacheOutcome);
-  // A guard also answers OPTIONS, which is no refusal.
+  // A guard also answers OPTIONS, which is no rejection.
   if (rejectedBy !== undefined && status >= 400) metrics.refused(rejectedBy);
 };
 
 /** @param span the server span, which ends after the response */
-const describe = (c: Context<EdgeEnv>, span: Span): void => {
-  const { status } = c.res;
-  const route = routeOf(c);
-  const cacheOutcome = c.get("cacheOutcome");
-  const rejectedBy = c.get("rejectedBy");
+const describe = (c: Context<EdgeEnv>, span: Span, summary: Summary): void => {
+  const { method, route, status, cacheOutcome, rejectedBy } = summary;
   const [limit] = c.get("limits") ?? [];
   span.setAttributes({
-    "http.request.method": knownMethod(c.req.method),
+    "http.request.method": method,
     "breakwater.request_id": c.get("requestId"),
     "http.response.status_code": status,
     ...(route === "" ? {} : { "http.route": route }),
@@ -97,22 +96,22 @@ const describe = (c: Context<EdgeEnv>, span: Span): void => {
     span.setAttribute("error.type", String(status)).setStatus({ code: SpanStatusCode.ERROR });
 };
 
-/** A member that is undefined is not in the line. */
-const accessFields = (c: Context<EdgeEnv>, span: Span | undefined, durationMs: number) => {
-  const { status } = c.res;
-  const route = routeOf(c);
-  const requestId = c.get("requestId");
-  return {
-    "http.request.method": knownMethod(c.req.method),
-    "http.route": route === "" ? undefined : route,
-    "http.response.status_code": status,
-    durationMs,
-    requestId,
-    trace_id: traceIdOf(requestId),
-    span_id: span?.spanContext().spanId,
-    sampled: span !== undefined,
-    cache: c.get("cacheOutcome"),
-    attempts: c.get("attempts").length,
-    "error.type": status >= 500 ? String(status) : undefined,
-  };
-};
+/** Undefined members are not written. */
+const accessFields = (
+  c: Context<EdgeEnv>,
+  span: Span | undefined,
+  { method, route, status, cacheOutcome }: Summary,
+  durationMs: number,
+) => ({
+  "http.request.method": method,
+  "http.route": route === "" ? undefined : route,
+  "http.response.status_code": status,
+  durationMs,
+  requestId: c.get("requestId"),
+  trace_id: traceIdOf(c.get("requestId")),
+  span_id: span?.spanContext().spanId,
+  sampled: span !== undefined,
+  cache: cacheOutcome,
+  attempts: c.get("attempts").length,
+  "error.type": status >= 500 ? String(status) : undefined,
+});

@@ -1,6 +1,5 @@
-/** One attempt: a signed request to one origin, and what its end says about that origin. */
+/** One attempt: a signed request to one origin, its outcome, and the report to the balancer. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
-import { toBase64Url } from "../../lib/encoding.ts";
 import type { Identity } from "../../middleware/auth/principal.ts";
 import { writeEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { isNotExecuted, NOT_EXECUTED_FIELDS } from "../../middleware/signature/not-executed.ts";
@@ -8,9 +7,10 @@ import { contentDigest, LIFETIME_S, signRequest } from "../../middleware/signatu
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import { traceIdOf, writeTraceparent } from "../../telemetry/trace-context.ts";
+import type { EdgeDeps } from "../app.ts";
 import type { OriginAddress } from "../config.ts";
 
-/** What is sent, to whichever origin. */
+/** The request, the same for every origin. */
 export interface SentRequest {
   readonly method: string;
   readonly path: string;
@@ -28,24 +28,22 @@ export interface SentRequest {
 }
 
 export type Outcome =
-  | {
-      readonly kind: "answered";
-      readonly response: Response;
-      /** Whether its body has arrived. */
-      readonly isRead: boolean;
-    }
-  /** The origin's own 503: it is up and did not serve the request. */
+  /** Its header fields can be changed. `isRead`: the body has arrived. */
+  | { readonly kind: "answered"; readonly response: Response; readonly isRead: boolean }
+  /**
+   * The origin's 503. `retryAfterMs`: 0 without Retry-After. `isNotExecuted`: proved by the origin. `isRouteBusy`: the origin
+   * has room for other routes, so the request counts against no origin, and is not sent to another.
+   */
   | {
       readonly kind: "refused";
       readonly response: Response;
-      /** 0 if the response names none. */
       readonly retryAfterMs: number;
-      /** Whether the origin proved that it has done nothing. */
       readonly isNotExecuted: boolean;
+      readonly isRouteBusy: boolean;
     }
-  /** Something else answered, such as a proxy with a page of its own. */
+  /** Another server answered, such as a proxy with a page of its own. */
   | { readonly kind: "not_origin"; readonly isGatewayError: boolean }
-  /** The origin rejected the signature's time: one of the two clocks is off. */
+  /** The origin rejected the time of the signature: one of the two clocks is off. */
   | { readonly kind: "signature_rejected" }
   | { readonly kind: "broken" }
   /** The attempt's signal was aborted first. */
@@ -53,7 +51,7 @@ export type Outcome =
 
 export type Answered = Extract<Outcome, { kind: "answered" }>;
 
-/** Why an attempt was made. A probe finds out how an origin is, with a request that may be sent again. */
+/** A probe measures an origin with a repeatable request. */
 export type AttemptCause = "first" | "probe" | "retry" | "hedge";
 
 export interface AttemptRecord {
@@ -75,7 +73,7 @@ export interface AttemptRecord {
   readonly durationMs: number;
 }
 
-export interface AttemptOptions {
+interface AttemptOptions {
   readonly address: OriginAddress;
   /** From 1. */
   readonly number: number;
@@ -84,32 +82,29 @@ export interface AttemptOptions {
   readonly spanId: string | undefined;
 }
 
-export interface AttemptDeps {
+export interface AttemptDeps extends Pick<EdgeDeps, "now" | "fetch"> {
   readonly key: AsyncSigningKey;
   /** Fields that the signature covers if the request has them. @default those of every contract */
   readonly signedFields?: readonly string[] | undefined;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  readonly fetch: typeof globalThis.fetch;
 }
 
 export type SendAttempt = (request: SentRequest, options: AttemptOptions) => Promise<Outcome>;
 
-/** The origin gets a little less time than is left, so that it answers 504 itself: a slow response is not an outage. */
+/** Held back from the origin's time, so that it answers 504 itself: a slow response is no outage. */
 const MARGIN_MS = 100;
 const MARGIN_SHARE = 0.1;
 /**
- * Responses of this size are read before they are passed on, so that another origin can serve if one breaks off, bytes. A
- * larger one would be held too long; a smaller one arrives with its head, and reading it costs as much as forwarding it.
+ * Responses of this size, bytes, are read before they are passed on, so that another origin can serve if the
+ * connection breaks. Larger ones would be delayed too long; smaller ones arrive with their head.
  */
 const MIN_READ_BYTES = 4 * 1024;
 const MAX_READ_BYTES = 64 * 1024;
-/** An attempt that had less time says nothing by running out of it, milliseconds. */
-const TELLING_MS = 500;
+/** A timeout after less time than this does not count against the origin, milliseconds. */
+const MIN_COUNTED_TIMEOUT_MS = 500;
 
 /**
- * A gateway's word that its upstream is unreachable: 502, 503, 504, and Cloudflare's 520 to 526 and 530
- * (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
+ * Statuses by which a gateway reports an unreachable upstream: 502, 503, 504, and Cloudflare's 520 to 526 and
+ * 530 (https://developers.cloudflare.com/support/troubleshooting/http-status-codes/cloudflare-5xx-errors/).
  */
 const isGatewayError = (status: number): boolean =>
   (status >= 502 && status <= 504) || (status >= 520 && status <= 526) || status === 530;
@@ -123,35 +118,18 @@ const retryAfterMs = (response: Response): number => {
   return seconds > 0 ? seconds * 1_000 : 0;
 };
 
-const isReadFirst = ({ headers }: Response): boolean => {
-  const length = Number(headers.get("content-length") ?? 0);
+const isReadFirst = ({ body, headers }: Response): boolean => {
+  const length = body === null ? 0 : Number(headers.get("content-length") ?? 0);
   return length >= MIN_READ_BYTES && length <= MAX_READ_BYTES && !headers.has("content-encoding");
 };
 
 const withoutProof = (response: Response): Response => {
-  if (!NOT_EXECUTED_FIELDS.some((name) => response.headers.has(name))) return response;
   const headers = new Headers(response.headers);
-  for (const name of NOT_EXECUTED_FIELDS) headers.delete(name);
+  for (const name of [...NOT_EXECUTED_FIELDS, internalHeaders.routeBusy]) headers.delete(name);
   return new Response(response.body, { status: response.status, headers });
 };
 
-const NONCE_BYTES = 16;
-
-/** Nonces that no other isolate makes: random bytes are drawn once per isolate, then counted on. */
-export const nonces = (): (() => string) => {
-  let prefix: string | undefined;
-  let count = 0;
-  return () => {
-    // Workers forbid randomness outside a request.
-    prefix ??= toBase64Url(crypto.getRandomValues(new Uint8Array(NONCE_BYTES)));
-    count += 1;
-    return `${prefix}${count.toString(36)}`;
-  };
-};
-
 export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps): SendAttempt => {
-  const nextNonce = nonces();
-
   const unsignedHeaders = (
     request: SentRequest,
     { number, spanId }: AttemptOptions,
@@ -173,26 +151,29 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
     return headers;
   };
 
-  /** Of an origin's 401 and 503: only its proof says that it has done nothing. */
+  /** For an origin's 401 and 503: only a signed proof shows that it did nothing. */
   const classifyRefusal = async (
-    response: Response,
+    refusal: Response,
     signature: string,
     sentAtMs: number,
   ): Promise<Outcome> => {
-    const { status, headers } = response;
-    // An older proof may be about a request that has been served since.
+    const { status, headers } = refusal;
+    // An older proof may belong to a request that was served later.
     const isProven =
       now() - sentAtMs < LIFETIME_S * 1_000 &&
       (await isNotExecuted(key, signature, status, (name) => headers.get(name)));
+    const response = withoutProof(refusal);
     if (status === 503) {
+      const isRouteBusy = headers.has(internalHeaders.routeBusy);
       return {
         kind: "refused",
-        response: withoutProof(response),
+        response,
         retryAfterMs: retryAfterMs(response),
         isNotExecuted: isProven,
+        isRouteBusy,
       };
     }
-    if (!isProven) return { kind: "answered", response: withoutProof(response), isRead: false };
+    if (!isProven) return { kind: "answered", response, isRead: false };
     discard(response);
     return { kind: "signature_rejected" };
   };
@@ -205,7 +186,7 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
       const headers = unsignedHeaders(request, options, sentAtMs);
       if (body !== undefined) headers["content-digest"] = await contentDigest(body);
       const target = { method, path, query, authority: address.authority };
-      const signing = { nowMs: sentAtMs, nonce: nextNonce(), names: signedFields };
+      const signing = { nowMs: sentAtMs, nonce: crypto.randomUUID(), names: signedFields };
       const { signature, "signature-input": input } = await signRequest(key, target, headers, signing);
       headers["signature"] = signature;
       headers["signature-input"] = input;
@@ -214,35 +195,30 @@ export const createSendAttempt = ({ key, now, fetch, signedFields }: AttemptDeps
         headers,
         signal,
         redirect: "manual",
-        ...(body === undefined ? {} : { body }),
+        body: body ?? null,
       });
-      const { status, headers: fields } = response;
-      if (fields.get(internalHeaders.requestId) !== request.requestId) {
+      const { status } = response;
+      if (response.headers.get(internalHeaders.requestId) !== request.requestId) {
         discard(response);
         return { kind: "not_origin", isGatewayError: isGatewayError(status) };
       }
       if (status === 503 || status === 401) return await classifyRefusal(response, signature, sentAtMs);
-      if (response.body === null || !isReadFirst(response))
-        return { kind: "answered", response, isRead: false };
-      const whole = await response.arrayBuffer();
-      return { kind: "answered", response: new Response(whole, { status, headers: fields }), isRead: true };
+      const isRead = isReadFirst(response);
+      const read = isRead ? await response.arrayBuffer() : response.body;
+      // The one copy of the response: those of `fetch` are immutable.
+      return { kind: "answered", response: new Response(read, response), isRead };
     } catch {
       return { kind: signal.aborted ? "aborted" : "broken" };
     }
   };
 };
 
-/** Whether a response of the origin says that it failed to serve the request. */
 export const isServerError = ({ status }: Response): boolean => status >= 500;
-/** A 504 has used up its time, and says nothing about how fast the origin fails. */
+/** A 504 used up its time: it does not show how fast the origin fails. */
 export const isFastServerError = (response: Response): boolean =>
   isServerError(response) && response.status !== 504;
 
-/**
- * Reports an attempt's end to the balancer.
- *
- * @param timedOutAfterMs how much time the attempt had, if it ran out of it
- */
+/** Reports the outcome to the balancer. @param timedOutAfterMs the time that an aborted attempt had */
 export const settlePermit = (
   permit: EndpointPermit,
   outcome: Outcome,
@@ -254,11 +230,12 @@ export const settlePermit = (
       else permit.answered();
       return "answered";
     case "aborted":
-      if (timedOutAfterMs >= TELLING_MS) permit.unreachable("timed_out");
+      if (timedOutAfterMs >= MIN_COUNTED_TIMEOUT_MS) permit.unreachable("timed_out");
       else permit.ignore();
       return "timed_out";
     case "refused":
-      permit.refused(outcome.retryAfterMs);
+      if (outcome.isRouteBusy) permit.ignore();
+      else permit.refused(outcome.retryAfterMs);
       return outcome.isNotExecuted ? "not_executed" : "refused";
     case "broken":
       permit.unreachable("broken");

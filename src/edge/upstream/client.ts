@@ -1,16 +1,16 @@
 /**
- * Sends requests to the origins within their deadlines: the one retry layer of the system. A failed attempt is repeated at
- * another origin if the request allows it and the budget lasts; a read that takes longer than nearly all do is hedged
- * ("The Tail at Scale", Dean, Barroso, CACM 56(2), 2013).
+ * Sends requests to the origins within their deadlines: the only retry layer of the system. A failed attempt
+ * is repeated at another origin if the request and the budget allow it; a read slower than the 95th
+ * percentile is hedged ("The Tail at Scale", Dean, Barroso, CACM 56(2), 2013).
  */
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
-import { createBalancer } from "../../resilience/balancer/balancer.ts";
+import { Balancer } from "../../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { createRetryBudget, LatencyHistogram, type RetryMode } from "../../resilience/retries.ts";
 import { type BreakerDeps, originTransitions } from "../breakers.ts";
-import { HEDGE_PERCENT, ORIGIN_BREAKER, type OriginAddress, RETRY_PERCENT } from "../config.ts";
-import { type AttemptRecord, createSendAttempt, type SentRequest } from "./attempt.ts";
+import type { OriginAddress } from "../config.ts";
+import { type AttemptDeps, type AttemptRecord, createSendAttempt, type SentRequest } from "./attempt.ts";
 import { type RetryContext, RetryingRequest } from "./retries.ts";
 
 export interface OriginRequest extends SentRequest {
@@ -20,20 +20,18 @@ export interface OriginRequest extends SentRequest {
   readonly waitUntil: WaitUntil;
   /** Collects the request's attempts. */
   readonly attempts?: AttemptRecord[] | undefined;
-  /** Ends the request before its deadline: its client has gone. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 export type OriginResponse =
   | { readonly kind: "answered"; readonly response: Response }
-  /** No origin took the request. `retryAfterS`: if none may be called now, when one may, whole seconds from 1. */
+  /** `retryAfterS`: whole seconds until the first breaker allows a request, from 1. */
   | { readonly kind: "unreachable"; readonly retryAfterS?: number }
   | { readonly kind: "not_origin" }
   | { readonly kind: "timed_out" };
 
 /**
- * Why a failed attempt was not followed by another. `attempts`: there were three. `budget`: the share of requests that may be
- * repeated is used up. `deadline`: less time is left than half of the responses take. `origins`: no other would do better.
+ * Why no retry followed a failed attempt. `attempts`: there were three. `budget`: the retry budget is used
+ * up. `deadline`: the remaining time is below the median latency. `origins`: no other origin is healthy.
  */
 export const RETRY_DENIALS = ["attempts", "budget", "deadline", "origins"] as const;
 export type RetryDenial = (typeof RETRY_DENIALS)[number];
@@ -41,40 +39,35 @@ export type RetryDenial = (typeof RETRY_DENIALS)[number];
 export type AttemptEvent =
   | {
       readonly type: "attempt";
-      readonly route: string;
       readonly method: string;
       /** The response's, if there was one. */
       readonly status: number | undefined;
       readonly attempt: AttemptRecord;
     }
-  | { readonly type: "retry_denied"; readonly route: string; readonly reason: RetryDenial };
+  | { readonly type: "retry_denied"; readonly reason: RetryDenial };
 
 export interface OriginClient {
   send(request: OriginRequest): Promise<OriginResponse>;
 }
 
-export interface OriginClientDeps extends BreakerDeps {
-  readonly fetch: typeof globalThis.fetch;
-  /** Fields that the signature covers if the request has them. @default those of every contract */
-  readonly signedFields?: readonly string[] | undefined;
-  /** Called synchronously for every attempt, and for every retry that was not made. @default none */
-  readonly observe?: ((event: AttemptEvent) => void) | undefined;
+interface OriginClientDeps extends BreakerDeps, Omit<AttemptDeps, "key"> {
+  /** Called synchronously for every attempt, and for every retry that is denied. */
+  readonly observe: (event: AttemptEvent) => void;
 }
 
 export interface OriginClientOptions {
-  /** @default `ORIGIN_BREAKER` */
-  readonly breaker?: BreakerOptions;
-  /** Retries per hundred requests. @default 20 */
-  readonly retryPercent?: number;
-  /** Hedges per hundred requests; 0 for none. @default 5 */
-  readonly hedgePercent?: number;
+  readonly breaker: BreakerOptions;
+  /** Retries per hundred requests. */
+  readonly retryPercent: number;
+  /** Hedges per hundred requests; 0 for none. */
+  readonly hedgePercent: number;
 }
 
-/** An origin's breaker stays open at most this long, milliseconds. */
+/** Maximum time that an origin's breaker stays open, milliseconds. */
 const MAX_OPEN_MS = 2_000;
-/** At low rates one request in ten seconds may still be repeated. */
+/** At low rates one retry in ten seconds is still allowed. */
 const RETRIES_PER_SECOND = 0.1;
-/** As many as an origin may hold when it dies. */
+/** About the requests in flight at an origin that dies. */
 const MAX_RETRIES = 50;
 const INITIAL_RETRIES = 10;
 const MAX_HEDGES = 10;
@@ -83,13 +76,12 @@ export const createOriginClient = (
   origins: readonly OriginAddress[],
   key: AsyncSigningKey,
   deps: OriginClientDeps,
-  { breaker = {}, retryPercent = RETRY_PERCENT, hedgePercent = HEDGE_PERCENT }: OriginClientOptions = {},
+  { breaker, retryPercent, hedgePercent }: OriginClientOptions,
 ): OriginClient => {
-  const { now, random, observe = () => undefined } = deps;
-  const { timeoutMs } = { ...ORIGIN_BREAKER, ...breaker };
-  const pool = createBalancer(
+  const { now, random, observe } = deps;
+  const pool = new Balancer(
     origins.map(({ weight }) => weight),
-    { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: Math.max(MAX_OPEN_MS, timeoutMs), ...breaker } },
+    { ...breaker, maxTimeoutMs: Math.max(MAX_OPEN_MS, breaker.timeoutMs ?? 0) },
     { now, random, onTransition: originTransitions(origins, deps) },
   );
   const context: RetryContext = {
@@ -110,7 +102,7 @@ export const createOriginClient = (
     random,
     observe,
   };
-  /** As many entries as there are routes, and a few of the edge's own. */
+  /** One entry per route, and a few of the edge's own. */
   const latencies = new Map<string, LatencyHistogram>();
   const latenciesOf = (route: string): LatencyHistogram => {
     const histogram = latencies.get(route) ?? new LatencyHistogram();

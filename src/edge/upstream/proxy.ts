@@ -1,4 +1,4 @@
-/** Forwards a request to an origin and returns its response, with header fields that later middleware may change. */
+/** Forwards a request to an origin and returns its response, with header fields that can be changed. */
 import type { Context } from "hono";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
@@ -7,22 +7,24 @@ import { retryModeOf } from "../../resilience/retries.ts";
 import type { EdgeEnv } from "../env.ts";
 import type { OriginClient, OriginResponse } from "./client.ts";
 
-export interface ProxyOptions {
+interface ProxyOptions {
   /** A client field that is not forwarded, in lower case. */
   readonly without?: string | undefined;
   /** The edge's own request to the origin's cache (RFC 9111 §5.2.1). */
   readonly cacheControl?: string | undefined;
 }
 
-export type ProxyHandler = (c: Context<EdgeEnv>, options?: ProxyOptions) => Promise<Response>;
-
-/** Client fields that every route gets; the contract names a route's own. */
+/** Client fields forwarded for every route, unless their value cannot be; the contract adds each route's own. */
 const ALWAYS_FORWARDED = ["accept", "accept-language", "content-type", "user-agent"];
 
-/** A non-ASCII value has no single form on the wire, and could not be signed (RFC 9110 §5.5). */
-const isSendable = (value: string): boolean => /^[\t\x20-\x7e]*$/.test(value);
+/** Several such fields fit into the header of one request, so that no client's request fails at each origin. */
+const MAX_FIELD_LENGTH = 1_024;
 
-/** Only listed fields are forwarded, so a client cannot send any of those between the tiers. */
+/** Non-ASCII values have no single encoding on the wire, so a signature cannot cover them (RFC 9110 §5.5). */
+const isSendable = (value: string): boolean =>
+  value.length <= MAX_FIELD_LENGTH && /^[\t\x20-\x7e]*$/.test(value);
+
+/** Only listed fields are forwarded, so a client cannot send the internal ones. */
 const forwardedHeaders = (
   c: Context<EdgeEnv>,
   route: EdgeRoute,
@@ -30,11 +32,14 @@ const forwardedHeaders = (
 ): Record<string, string> => {
   const { headers } = c.req.raw;
   const forwarded: Record<string, string> = {};
-  for (const names of [ALWAYS_FORWARDED, route.fields])
-    for (const name of names) {
-      const value = name === without ? null : headers.get(name);
-      if (value !== null) forwarded[name] = value;
-    }
+  for (const name of ALWAYS_FORWARDED) {
+    const value = headers.get(name);
+    if (value !== null && isSendable(value)) forwarded[name] = value;
+  }
+  for (const name of route.fields) {
+    const value = name === without ? null : headers.get(name);
+    if (value !== null) forwarded[name] = value;
+  }
   if (cacheControl !== undefined) forwarded["cache-control"] = cacheControl;
   return forwarded;
 };
@@ -42,7 +47,11 @@ const forwardedHeaders = (
 const unsendable = (headers: Readonly<Record<string, string>>, route: EdgeRoute): Problem | undefined => {
   const errors = route.fields
     .filter((name) => !isSendable(headers[name] ?? ""))
-    .map((field) => ({ in: "header" as const, field, detail: "Must be ASCII" }));
+    .map((field) => ({
+      in: "header" as const,
+      field,
+      detail: `Must be ASCII, at most ${MAX_FIELD_LENGTH} characters`,
+    }));
   return errors.length === 0 ? undefined : problem("invalid_request", { errors });
 };
 
@@ -61,8 +70,8 @@ const failureOf = (result: Exclude<OriginResponse, { kind: "answered" }>): Probl
 };
 
 export const proxy =
-  (client: OriginClient): ProxyHandler =>
-  async (c, options = {}) => {
+  (client: OriginClient) =>
+  async (c: Context<EdgeEnv>, options: ProxyOptions = {}): Promise<Response> => {
     const { name, route } = c.get("route");
     const requestId = c.get("requestId");
     const headers = forwardedHeaders(c, route, options);
@@ -85,8 +94,5 @@ export const proxy =
       deadlineAtMs: c.get("deadlineAtMs"),
       body: c.get("body"),
     });
-    // The one copy of the response: those of `fetch` are immutable.
-    return result.kind === "answered"
-      ? new Response(result.response.body, result.response)
-      : problemResponse(failureOf(result), requestId);
+    return result.kind === "answered" ? result.response : problemResponse(failureOf(result), requestId);
   };

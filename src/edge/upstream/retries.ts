@@ -1,5 +1,4 @@
-/** One request on its way to the origins: the attempts in flight, and what follows from how they end. */
-
+/** One request to the origins: the attempts in flight, and the decision after each of their ends. */
 import type { Span } from "@opentelemetry/api";
 import { sleep } from "../../lib/async.ts";
 import type { Balancer, BalancerRejection } from "../../resilience/balancer/balancer.ts";
@@ -12,6 +11,7 @@ import {
   planRetry,
   type RetryBudget,
 } from "../../resilience/retries.ts";
+import type { EdgeDeps } from "../app.ts";
 import type { OriginAddress } from "../config.ts";
 import { endAttemptSpan, startAttemptSpan } from "../telemetry/attempt-span.ts";
 import {
@@ -27,18 +27,14 @@ import {
 } from "./attempt.ts";
 import type { AttemptEvent, OriginRequest, OriginResponse, RetryDenial } from "./client.ts";
 
-/** What all requests of an isolate share: plain data, no promise. */
-export interface RetryContext {
+/** State that all requests of an isolate share: plain data, no promise. */
+export interface RetryContext extends Pick<EdgeDeps, "now" | "random"> {
   readonly origins: readonly OriginAddress[];
   readonly pool: Balancer;
   readonly retries: RetryBudget;
   /** Undefined if hedging is off. */
   readonly hedges: RetryBudget | undefined;
   readonly sendAttempt: SendAttempt;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-  /** Within [0, 1). */
-  readonly random: () => number;
   readonly observe: (event: AttemptEvent) => void;
 }
 
@@ -55,17 +51,14 @@ interface RunningAttempt {
   readonly ended: Promise<EndedAttempt>;
 }
 
-interface EndedAttempt {
-  readonly attempt: RunningAttempt;
-  readonly outcome: Outcome;
-}
+type EndedAttempt = readonly [attempt: RunningAttempt, outcome: Outcome];
 
 /** Hedges included. */
 const MAX_ATTEMPTS = 3;
-/** Pause before the same origin is asked again; three times as long before the next time. */
+/** Pause before a retry at the same origin; three times as long before the next. */
 const FIRST_PAUSE_MS = 50;
 const PAUSE_FACTOR = 3;
-/** A pause takes at most this share of the time that is left. */
+/** Maximum share of the remaining time that a pause takes. */
 const PAUSE_SHARE = 0.1;
 
 const LATE = "late";
@@ -79,7 +72,7 @@ export class RetryingRequest {
   readonly #tried: number[] = [];
   #running: readonly RunningAttempt[] = [];
   #attempts = 0;
-  /** What to do if the running attempts take longer; undefined to wait. */
+  /** The next step if the running attempts take longer; undefined to wait. */
   #plan: Plan | undefined;
   /** The origin's own error response, used if no other attempt does better. */
   #failure: Response | undefined;
@@ -94,96 +87,96 @@ export class RetryingRequest {
   }
 
   async run(): Promise<OriginResponse> {
-    const { signal } = this.#request;
-    if (signal === undefined) return await this.#untilAnswered();
-    const aborted = Promise.withResolvers<typeof DEADLINE>();
-    const abort = (): void => aborted.resolve(DEADLINE);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    try {
-      return await this.#untilAnswered(aborted.promise);
-    } finally {
-      signal.removeEventListener("abort", abort);
-    }
-  }
-
-  async #untilAnswered(aborted?: Promise<typeof DEADLINE>): Promise<OriginResponse> {
     const rejection = this.#start("first");
-    if (rejection !== undefined) return unreachable(rejection, this.#context.now());
-    this.#plan = planHedge(this.#waiting(), this.#context.hedges !== undefined, this.#context.now());
+    if (rejection !== undefined) return unreachable(rejection, this.#nowMs);
+    this.#plan = planHedge(this.#pending, this.#context.hedges !== undefined, this.#nowMs);
     for (;;) {
-      const event = await this.#nextEvent(aborted);
-      if (event === DEADLINE) return this.#timeOut(this.#context.now());
-      const response = event === LATE ? this.#followPlan() : await this.#end(event);
+      const event = await this.#nextEvent();
+      if (event === DEADLINE) return this.#timeOut();
+      const response = event === LATE ? this.#followPlan() : await this.#end(...event);
       if (response !== undefined) return response;
     }
   }
 
+  get #nowMs(): number {
+    return this.#context.now();
+  }
+
+  /** Time until the deadline, milliseconds. */
+  get #leftMs(): number {
+    return Math.max(0, this.#request.deadlineAtMs - this.#nowMs);
+  }
+
+  get #pending(): PendingRequest {
+    const { retryMode, deadlineAtMs } = this.#request;
+    return { retryMode, deadlineAtMs, latencies: this.#latencies };
+  }
+
   /** @returns the rejection if no attempt could be started */
   #start(cause: AttemptCause, except: readonly number[] = this.#tried): BalancerRejection | undefined {
-    const { pool, now } = this.#context;
-    const nowMs = now();
+    const { pool } = this.#context;
     const isFirst = cause === "first";
-    const asking = {
+    const options = {
       isRepeatable: this.#request.retryMode !== "never",
       mayProbe: isFirst,
-      leaseMs: Math.max(0, this.#request.deadlineAtMs - nowMs),
+      leaseMs: this.#leftMs,
+      except,
     };
-    let permit = pool.acquire({ ...asking, except });
+    let permit = pool.acquire(options);
     // One address may stand for many pods: a new connection reaches another one.
-    if (!(isFirst || permit.granted)) permit = pool.acquire(asking);
+    if (!isFirst && !permit.granted) permit = pool.acquire({ ...options, except: [] });
     if (!permit.granted) return permit;
-    this.#send(permit, isFirst && permit.isProbe ? "probe" : cause, nowMs);
+    this.#send(permit, isFirst && permit.isProbe ? "probe" : cause);
     return undefined;
   }
 
-  #send(permit: EndpointPermit, cause: AttemptCause, startedAtMs: number): void {
+  #send(permit: EndpointPermit, cause: AttemptCause): void {
     const { sendAttempt, origins } = this.#context;
     const address = origins[permit.origin];
     if (address === undefined) throw new Error("the balancer chose an origin that does not exist");
     this.#attempts += 1;
     if (!this.#tried.includes(permit.origin)) this.#tried.push(permit.origin);
-    // One controller per attempt: signals that a fetch listens to burden workerd's garbage collection while they live.
+    // One controller per attempt: in workerd a signal that a fetch listens to burdens garbage collection
+    // while it lives.
     const controller = new AbortController();
     const number = this.#attempts;
     const span = startAttemptSpan({ number, cause, method: this.#request.method, address });
-    const { signal } = controller;
     const sending = sendAttempt(this.#request, {
       address,
       number,
-      signal,
+      signal: controller.signal,
       spanId: span?.spanContext().spanId,
     });
     const attempt: RunningAttempt = {
       permit,
       number,
       cause,
-      startedAtMs,
+      startedAtMs: this.#nowMs,
       controller,
       span,
-      ended: sending.then((outcome) => ({ attempt, outcome })),
+      ended: sending.then((outcome) => [attempt, outcome]),
     };
     this.#running = [...this.#running, attempt];
   }
 
   /** The first attempt that ends, or a timer: the plan's, or the deadline. */
-  #nextEvent(aborted: Promise<typeof DEADLINE> | undefined): Promise<EndedAttempt | TimerEvent> {
+  #nextEvent(): Promise<EndedAttempt | TimerEvent> {
     const { deadlineAtMs } = this.#request;
     const lateAtMs = this.#plan?.atMs ?? Number.POSITIVE_INFINITY;
     const event = lateAtMs < deadlineAtMs ? LATE : DEADLINE;
-    const leftMs = Math.max(0, Math.min(lateAtMs, deadlineAtMs) - this.#context.now());
-    const timer = Promise.withResolvers<TimerEvent>();
+    const leftMs = Math.max(0, Math.min(lateAtMs, deadlineAtMs) - this.#nowMs);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#onTimer(event, timer.resolve), leftMs);
-    const ends = this.#running.map(({ ended }) => ended);
-    return Promise.race(aborted === undefined ? [timer.promise, ...ends] : [aborted, timer.promise, ...ends]);
+    return new Promise((resolve, reject) => {
+      this.#timer = setTimeout(() => this.#onTimer(event, resolve), leftMs);
+      for (const { ended } of this.#running) ended.then(resolve, reject);
+    });
   }
 
   #onTimer(event: TimerEvent, resolve: (event: TimerEvent) => void): void {
     const streaming = this.#streaming;
     if (streaming === undefined) resolve(event);
     else if (event === DEADLINE) streaming.abort();
-    else setTimeout(() => streaming.abort(), Math.max(0, this.#request.deadlineAtMs - this.#context.now()));
+    else setTimeout(() => streaming.abort(), this.#leftMs);
   }
 
   #followPlan(): undefined {
@@ -191,38 +184,31 @@ export class RetryingRequest {
     this.#plan = undefined;
     if (next === "hedge") {
       if (this.#attempts < MAX_ATTEMPTS) this.#hedge();
-      this.#plan = planRetry(this.#waiting(), this.#context.now());
+      this.#plan = planRetry(this.#pending, this.#nowMs);
       return;
     }
     const slow = this.#running;
     if (this.#attempts >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
     if (this.#start("retry") !== undefined) this.#context.retries.refund();
-    else if (this.#request.retryMode === "retry") this.#abandon(slow, this.#context.now());
-  }
-
-  #waiting(): PendingRequest {
-    const { retryMode, deadlineAtMs } = this.#request;
-    return { retryMode, deadlineAtMs, latencies: this.#latencies };
+    else if (this.#request.retryMode === "retry") this.#abandon(slow);
   }
 
   #hedge(): void {
-    const { hedges, now } = this.#context;
+    const { hedges } = this.#context;
     // Probes do not consume the hedge budget.
     if (this.#running.some(({ cause }) => cause === "probe")) this.#start("hedge");
-    else if (hedges?.withdraw(now()) && this.#start("hedge") !== undefined) hedges.refund();
+    else if (hedges?.withdraw(this.#nowMs) && this.#start("hedge") !== undefined) hedges.refund();
   }
 
   /** @returns the response; undefined while another attempt may bring one */
-  async #end({ attempt, outcome }: EndedAttempt): Promise<OriginResponse | undefined> {
+  async #end(attempt: RunningAttempt, outcome: Outcome): Promise<OriginResponse | undefined> {
     this.#running = this.#running.filter((each) => each !== attempt);
-    const nowMs = this.#context.now();
-    this.#record(attempt, settlePermit(attempt.permit, outcome), nowMs, statusOf(outcome));
+    this.#record(attempt, settlePermit(attempt.permit, outcome), statusOf(outcome));
     if (outcome.kind === "answered") {
       const { response } = outcome;
-      if (!isFastServerError(response)) this.#learnLatency(attempt, nowMs - attempt.startedAtMs);
+      if (!isFastServerError(response)) this.#learnLatency(attempt);
       // An attempt that is still running may do better.
-      if (!isServerError(response) || this.#running.length === 0)
-        return this.#answer(outcome, attempt, nowMs);
+      if (!isServerError(response) || this.#running.length === 0) return this.#answer(outcome, attempt);
       this.#keepFailure(response);
       return undefined;
     }
@@ -232,11 +218,11 @@ export class RetryingRequest {
     return outcome.kind === "broken" ? { kind: "unreachable" } : { kind: "not_origin" };
   }
 
-  #answer({ response, isRead }: Answered, winner: RunningAttempt, nowMs: number): OriginResponse {
+  #answer({ response, isRead }: Answered, winner: RunningAttempt): OriginResponse {
     // The timer also ends a response that is still being streamed at the deadline.
     if (isRead) clearTimeout(this.#timer);
     else this.#streaming = winner.controller;
-    this.#abandon(this.#running, nowMs, winner);
+    this.#abandon(this.#running, winner);
     if (this.#failure !== undefined) discard(this.#failure);
     return { kind: "answered", response };
   }
@@ -246,11 +232,12 @@ export class RetryingRequest {
     this.#failure = response;
   }
 
-  /** Ends attempts that are still running. @param winner the one that was faster */
-  #abandon(losers: readonly RunningAttempt[], nowMs: number, winner?: RunningAttempt): void {
+  /** Ends attempts that are still running. @param winner the faster attempt */
+  #abandon(losers: readonly RunningAttempt[], winner?: RunningAttempt): void {
+    if (losers.length === 0) return;
+    const { p95Ms = Number.POSITIVE_INFINITY } = this.#latencies;
     for (const loser of losers) {
-      const elapsedMs = nowMs - loser.startedAtMs;
-      this.#record(loser, "hedge_lost", nowMs);
+      this.#record(loser, "hedge_lost");
       if (loser.cause === "probe" && this.#request.retryMode === "hedge") {
         this.#finishProbe(loser);
         continue;
@@ -258,9 +245,8 @@ export class RetryingRequest {
       // An attempt that started later was not slower.
       if (winner === undefined || loser.number < winner.number) loser.permit.hedgeLost();
       else loser.permit.ignore();
-      // It would have taken longer still; leaving it out would lower the quantile with each hedge.
-      if (elapsedMs >= (this.#latencies.p95Ms ?? Number.POSITIVE_INFINITY))
-        this.#learnLatency(loser, elapsedMs);
+      // It would have taken even longer. Without it each hedge would lower the quantile.
+      if (this.#nowMs - loser.startedAtMs >= p95Ms) this.#learnLatency(loser);
       loser.controller.abort();
     }
     this.#running = this.#running.filter((running) => !losers.includes(running));
@@ -268,10 +254,9 @@ export class RetryingRequest {
 
   /** A probe runs to its end after the client has its response, at most until the request's deadline. */
   #finishProbe(probe: RunningAttempt): void {
-    const leftMs = Math.max(0, this.#request.deadlineAtMs - this.#context.now());
-    const timer = setTimeout(() => probe.controller.abort(), leftMs);
+    const timer = setTimeout(() => probe.controller.abort(), this.#leftMs);
     this.#request.waitUntil(
-      probe.ended.then(({ outcome }) => {
+      probe.ended.then(([, outcome]) => {
         clearTimeout(timer);
         settlePermit(probe.permit, outcome, this.#timeOf(probe));
         if (outcome.kind === "answered" || outcome.kind === "refused") discard(outcome.response);
@@ -280,19 +265,18 @@ export class RetryingRequest {
   }
 
   /** Probes go to origins that others avoid, so their latency is not the route's. */
-  #learnLatency({ cause }: RunningAttempt, latencyMs: number): void {
-    if (cause !== "probe") this.#latencies.add(latencyMs);
+  #learnLatency({ cause, startedAtMs }: RunningAttempt): void {
+    if (cause !== "probe") this.#latencies.add(this.#nowMs - startedAtMs);
   }
 
-  /** How much time the attempt had when it started, milliseconds. */
+  /** Time that the attempt had when it started, milliseconds. */
   #timeOf({ startedAtMs }: RunningAttempt): number {
     return this.#request.deadlineAtMs - startedAtMs;
   }
 
-  #timeOut(nowMs: number): OriginResponse {
+  #timeOut(): OriginResponse {
     for (const attempt of this.#running) {
-      const hadMs = isClientGone(this.#request.signal) ? undefined : this.#timeOf(attempt);
-      this.#record(attempt, settlePermit(attempt.permit, { kind: "aborted" }, hadMs), nowMs);
+      this.#record(attempt, settlePermit(attempt.permit, { kind: "aborted" }, this.#timeOf(attempt)));
       attempt.controller.abort();
     }
     this.#running = [];
@@ -303,13 +287,15 @@ export class RetryingRequest {
 
   /** @returns whether another attempt was started */
   async #retry(failed: RunningAttempt, outcome: Outcome): Promise<boolean> {
-    const { pool, retries } = this.#context;
+    const { origins, pool, retries } = this.#context;
+    // Other origins would only be filled with the same route, too.
+    if (outcome.kind === "refused" && outcome.isRouteBusy) return false;
     const isUndone =
       outcome.kind === "signature_rejected" || (outcome.kind === "refused" && outcome.isNotExecuted);
     if (this.#request.retryMode === "never" && !isUndone) return false;
     const hasHealthy = pool.hasHealthy(this.#tried);
     if (outcome.kind === "refused" && !hasHealthy && !isUndone) return this.#deny("origins");
-    // What was shed now may be served in a moment, or by another pod behind the same address.
+    // A shed request may be served in a moment, or by another pod behind the same address.
     const isSameOrigin = outcome.kind === "refused" ? !hasHealthy : !pool.hasOther(this.#tried);
     // Probes do not consume the retry budget.
     const isFree = failed.cause === "probe" && hasHealthy;
@@ -317,57 +303,46 @@ export class RetryingRequest {
     if (denial !== undefined) return this.#deny(denial);
     if (isSameOrigin && this.#running.length === 0) await this.#pauseBeforeSameOrigin();
     const except =
-      isSameOrigin && outcome.kind === "refused" ? this.#allBut(failed.permit.origin) : this.#tried;
+      isSameOrigin && outcome.kind === "refused"
+        ? [...origins.keys()].filter((origin) => origin !== failed.permit.origin)
+        : this.#tried;
     if (this.#start("retry", except) === undefined) return true;
     if (!isFree) retries.refund();
     return this.#deny("origins");
   }
 
-  /** Takes from the budget, unless the retry is free, or says why not. */
+  /** Withdraws from the budget unless the retry is free. @returns the reason if no retry is allowed */
   #denial(isFree: boolean): RetryDenial | undefined {
-    const { retries, now } = this.#context;
-    const nowMs = now();
-    if (this.#request.deadlineAtMs - nowMs <= (this.#latencies.medianMs ?? 0)) return "deadline";
-    return isFree || retries.withdraw(nowMs) ? undefined : "budget";
+    if (this.#leftMs <= (this.#latencies.medianMs ?? 0)) return "deadline";
+    return isFree || this.#context.retries.withdraw(this.#nowMs) ? undefined : "budget";
   }
 
   #deny(reason: RetryDenial): false {
-    this.#context.observe({ type: "retry_denied", route: this.#request.route, reason });
+    this.#context.observe({ type: "retry_denied", reason });
     return false;
   }
 
-  #allBut(origin: number): number[] {
-    return [...this.#context.origins.keys()].filter((each) => each !== origin);
-  }
-
   #pauseBeforeSameOrigin(): Promise<void> {
-    const { now, random } = this.#context;
-    const leftMs = Math.max(0, this.#request.deadlineAtMs - now());
-    const longestMs = Math.min(FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#attempts - 1), leftMs * PAUSE_SHARE);
-    return sleep(longestMs * (0.5 + random() / 2));
+    const pauseMs = FIRST_PAUSE_MS * PAUSE_FACTOR ** (this.#attempts - 1);
+    return sleep(Math.min(pauseMs, this.#leftMs * PAUSE_SHARE) * (0.5 + this.#context.random() / 2));
   }
 
   #record(
     { permit, number, cause, startedAtMs, span }: RunningAttempt,
     outcome: AttemptRecord["outcome"],
-    nowMs: number,
     status?: number | undefined,
   ): void {
-    const attempt = { number, cause, origin: permit.origin, outcome, durationMs: nowMs - startedAtMs };
-    const { route, method, attempts } = this.#request;
+    const durationMs = this.#nowMs - startedAtMs;
+    const attempt = { number, cause, origin: permit.origin, outcome, durationMs };
+    const { method, attempts } = this.#request;
     attempts?.push(attempt);
-    this.#context.observe({ type: "attempt", route, method, status, attempt });
+    this.#context.observe({ type: "attempt", method, status, attempt });
     if (span !== undefined) endAttemptSpan(span, outcome, status);
   }
 }
 
 const statusOf = (outcome: Outcome): number | undefined =>
   outcome.kind === "answered" || outcome.kind === "refused" ? outcome.response.status : undefined;
-
-/** Whether the client went away; otherwise the time ran out. */
-const isClientGone = (signal: AbortSignal | undefined): boolean =>
-  signal?.aborted === true &&
-  !(signal.reason instanceof DOMException && signal.reason.name === "TimeoutError");
 
 const unreachable = ({ retryAtMs }: BalancerRejection, nowMs: number): OriginResponse =>
   retryAtMs === undefined

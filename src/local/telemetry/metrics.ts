@@ -1,4 +1,4 @@
-/** The last value of every metric series, in Prometheus' text format and under the same names as the origin's own. */
+/** The last value of every metric series, in Prometheus's text format, named as by the origin. */
 import { type HrTime, ValueType } from "@opentelemetry/api";
 import { PrometheusSerializer } from "@opentelemetry/exporter-prometheus";
 import { emptyResource } from "@opentelemetry/resources";
@@ -14,13 +14,13 @@ import type { AttributeValue, Histogram, Metric } from "./otlp.ts";
 
 export type MetricStore = ReturnType<typeof createMetricStore>;
 
-/** A histogram is one series. Beyond it, the series that was silent for longest is dropped. */
+/** One more drops the series without a value for longest. A histogram is one series. */
 const MAX_SERIES = 20_000;
-/** Then a series is dropped: its instance has ended. */
+/** A series without a new value for this time is dropped: its instance has ended. */
 const SILENT_MS = 600_000;
 
 interface Series extends Pick<Metric, "name" | "unit" | "description" | "kind"> {
-  /** With the resource's `job` and `instance`, as Prometheus has them. */
+  /** With the resource as Prometheus's `job` and `instance`. */
   readonly attributes: Readonly<Record<string, AttributeValue>>;
   readonly value: number | Histogram;
 }
@@ -29,17 +29,15 @@ export const createMetricStore = () => {
   const allSeries = new LRUCache<string, Series>({ max: MAX_SERIES, ttl: SILENT_MS });
   const serializer = new PrometheusSerializer(undefined, false, undefined, true, true);
   return {
-    /** Cumulative values replace what is there, deltas are added to it. Points without a value are skipped. */
-    record: ({ service, instance, isDelta, points, ...about }: Metric): void => {
+    /** Values are cumulative: each replaces the last of its series. Points without a value are skipped. */
+    record: ({ service, instance, points, ...about }: Metric): void => {
       for (const { attributes, value } of points) {
         if (value === undefined) continue;
         const labels = { ...attributes, job: service, ...(instance === undefined ? {} : { instance }) };
         const key = JSON.stringify([about.name, Object.entries(labels).sort()]);
-        const before = isDelta ? allSeries.peek(key)?.value : undefined;
-        allSeries.set(key, { ...about, attributes: labels, value: sumOf(before, value) });
+        allSeries.set(key, { ...about, attributes: labels, value });
       }
     },
-    /** Prometheus' text format. */
     text: (): string => {
       allSeries.purgeStale();
       const families = Map.groupBy(allSeries.values(), ({ name, kind }) => `${kind} ${name}`);
@@ -52,19 +50,6 @@ export const createMetricStore = () => {
     get size() {
       return allSeries.size;
     },
-  };
-};
-
-/** Histograms of other buckets, as after a restart with other bounds, begin again. */
-const sumOf = (before: Series["value"] | undefined, value: Series["value"]): Series["value"] => {
-  if (typeof before === "number" && typeof value === "number") return before + value;
-  if (typeof before !== "object" || typeof value !== "object") return value;
-  const { boundaries, counts } = before.buckets;
-  if (String(boundaries) !== String(value.buckets.boundaries)) return value;
-  return {
-    count: before.count + value.count,
-    sum: (before.sum ?? 0) + (value.sum ?? 0),
-    buckets: { boundaries, counts: counts.map((count, at) => count + (value.buckets.counts[at] ?? 0)) },
   };
 };
 

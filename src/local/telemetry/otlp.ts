@@ -1,7 +1,8 @@
 /**
- * Export requests of OTLP/HTTP in JSON (opentelemetry-proto). As in proto3's JSON mapping, an absent field is its type's
- * zero and a 64-bit integer is a number or its digits; enums are numbers, ids are hex. Kept are spans without events and
- * links, log records, gauges, sums and explicit histograms.
+ * Export requests of OTLP/HTTP in JSON (opentelemetry-proto). As in proto3's JSON mapping, an absent field is
+ * its type's zero and a 64-bit integer is a number or its digits; enums are numbers, ids are hex. Read are
+ * spans without events and links, log records, and cumulative gauges, sums and explicit histograms: both
+ * tiers export no others.
  */
 import * as z from "zod/mini";
 
@@ -42,7 +43,7 @@ const anyValue = z.looseObject({
 });
 const scalarOf = ({ stringValue, boolValue, intValue, doubleValue }: z.output<typeof scalar>) =>
   stringValue ?? boolValue ?? intValue ?? doubleValue;
-/** A scalar, or else the JSON of a list or of what is deeper. */
+/** A scalar, or else the JSON of a list or a nested value. */
 const value = map(z.optional(anyValue), (value) => {
   if (value === undefined) return "";
   const items = value.arrayValue?.values.map((item) => scalarOf(item) ?? item);
@@ -52,14 +53,14 @@ export type AttributeValue = z.output<typeof value>;
 
 const attributes = map(
   list(z.object({ key: text, value })),
-  // fromEntries defines the properties, so `__proto__` is a key like any other.
+  // `fromEntries` defines properties, so even `__proto__` is an ordinary key.
   (pairs) => Object.fromEntries(pairs.map(({ key, value }) => [key, value])),
 );
 
-/** The values of `service.name` and `service.instance.id`. */
-const resource = map(z.optional(z.object({ attributes })), (given) => {
+/** `service.name` and `service.instance.id`. */
+const resource = map(z.optional(z.object({ attributes })), (resource) => {
   const { "service.name": service = "unknown_service", "service.instance.id": instance } =
-    given?.attributes ?? {};
+    resource?.attributes ?? {};
   return { service: String(service), instance: instance === undefined ? undefined : String(instance) };
 });
 type Resource = z.output<typeof resource>;
@@ -118,7 +119,7 @@ const logRecord = map(
     ...others,
   }),
 );
-/** `time` is the event's, or else when it was observed (ISO 8601). */
+/** `time` is the time of the event, or else of its observation (ISO 8601). */
 export type LogRecord = Readonly<z.output<typeof logRecord> & Resource>;
 
 /** ExportLogsServiceRequest (logs.proto) */
@@ -131,8 +132,6 @@ export const logsRequest = map(
       scopeLogs.flatMap(({ logRecords }) => logRecords.map((each) => ({ ...each, ...resource }))),
     ),
 );
-
-const DELTA = 1;
 
 const numberPoint = map(
   z.object({ attributes, asDouble: z.optional(number), asInt: z.optional(number) }),
@@ -153,30 +152,22 @@ const histogramPoint = map(
 );
 export type Histogram = z.output<typeof histogramPoint>["value"];
 
-const temporality = { aggregationTemporality: enumeration };
 const metric = map(
   z.object({
     name: text,
     unit: text,
     description: text,
     gauge: z.optional(z.object({ dataPoints: list(numberPoint) })),
-    sum: z.optional(
-      z.object({
-        ...temporality,
-        isMonotonic: z._default(z.boolean(), false),
-        dataPoints: list(numberPoint),
-      }),
-    ),
-    histogram: z.optional(z.object({ ...temporality, dataPoints: list(histogramPoint) })),
+    sum: z.optional(z.object({ isMonotonic: z._default(z.boolean(), false), dataPoints: list(numberPoint) })),
+    histogram: z.optional(z.object({ dataPoints: list(histogramPoint) })),
   }),
   ({ gauge, sum, histogram, ...about }) => ({
     ...about,
     kind: histogram ? ("histogram" as const) : sum?.isMonotonic ? ("counter" as const) : ("gauge" as const),
-    isDelta: (histogram ?? sum)?.aggregationTemporality === DELTA,
     points: (histogram ?? sum ?? gauge)?.dataPoints ?? [],
   }),
 );
-/** A metric of a request; a point without a value has none of the kinds that are kept. */
+/** A point without a value is of a kind that is not read. */
 export type Metric = Readonly<z.output<typeof metric> & Resource>;
 
 /** ExportMetricsServiceRequest (metrics.proto) */

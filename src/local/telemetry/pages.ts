@@ -1,4 +1,4 @@
-/** The receiver's pages: the list of traces, and a trace as a waterfall. They contain no script and no inline style. */
+/** The receiver's pages: the list of traces, and a trace as a waterfall. No script, no inline style. */
 import { html } from "hono/html";
 import { type SpanRow, type Trace, type TraceSummary, traceSummary, waterfall } from "./traces.ts";
 

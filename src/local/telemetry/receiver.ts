@@ -1,6 +1,6 @@
 /**
- * Receives the telemetry of both tiers, stores the latest of it in memory and shows it. On a developer's machine it does
- * the work of an OpenTelemetry collector, a trace viewer and Prometheus's OTLP receiver.
+ * Receives the telemetry of both tiers, stores the latest of it in memory and shows it: an OpenTelemetry
+ * collector, a trace viewer and Prometheus's OTLP receiver for a developer's machine.
  */
 import { type Context, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
@@ -27,11 +27,11 @@ const MAX_BODY_BYTES = 4 * 1024 * 1024;
 const MAX_LOG_RECORDS = 1_000;
 
 /**
- * Receives `POST /v1/traces`, `/v1/metrics` and `/v1/logs` (OTLP over HTTP as JSON, not compressed), at most 4 MiB each.
- * Responds as OTLP specifies: 200; 400 for a malformed body, 413, 415.
+ * Receives `POST /v1/traces`, `/v1/metrics` and `/v1/logs` (OTLP over HTTP as JSON, not compressed), at most
+ * 4 MiB each. Responds as OTLP specifies: 200; 400 for a malformed body, 413, 415.
  *
- * Serves `/` (recent traces) and `/traces/ID`, both also as `.json` (`/traces.json`), `/logs.json` and `/metrics`
- * (Prometheus's text format).
+ * Serves `/` (recent traces) and `/traces/ID`, both also as `.json` (`/traces.json`), `/logs.json` and
+ * `/metrics` (Prometheus's text format).
  *
  * @param options.port 0 takes a free one; the standard port is 4318
  * @throws if the port is taken
@@ -90,7 +90,7 @@ const failure = (c: Context, status: HTTPException["status"], message: string) =
     ? c.json({ message }, status)
     : c.html(page(message, ""), status);
 
-/** Rejects the names of other sites: a name rebound to this machine could read everything. */
+/** Rejects other host names: by DNS rebinding another site's page could read everything. */
 const requireLocalName = async (c: Context, next: () => Promise<void>): Promise<void> => {
   if (!/^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i.test(c.req.header("host") ?? "")) {
     throw new HTTPException(421, { message: "Use the name 127.0.0.1 or localhost." });
@@ -100,7 +100,7 @@ const requireLocalName = async (c: Context, next: () => Promise<void>): Promise<
 
 /** @throws HTTPException with the position of the error */
 const readExport = async <T extends z.ZodMiniType>(c: Context, schema: T): Promise<z.output<T>> => {
-  // A page of another site cannot send this type without asking first.
+  // A page of another site cannot send this type without a CORS preflight.
   const type = c.req.header("content-type")?.split(";")[0]?.trim().toLowerCase();
   if (type !== "application/json" || c.req.header("content-encoding") !== undefined) {
     const message = "send OTLP as application/json (OTEL_EXPORTER_OTLP_PROTOCOL=http/json), not compressed";
@@ -111,7 +111,7 @@ const readExport = async <T extends z.ZodMiniType>(c: Context, schema: T): Promi
   throw new HTTPException(400, { message: z.prettifyError(result.error) });
 };
 
-/** To OTLP, null is the same as an absent field. @throws HTTPException */
+/** In OTLP, null equals an absent field. @throws HTTPException */
 const parse = (text: string): unknown => {
   try {
     return JSON.parse(text, (_, value: unknown) => value ?? undefined);
@@ -120,12 +120,12 @@ const parse = (text: string): unknown => {
   }
 };
 
-/** @param id a trace id, a request id (with hyphens), or at least the first 8 digits: log lines show these */
+/** @param id a trace id, a request id (with hyphens), or at least their first 8 digits, as in log lines */
 const findTrace = (traces: TraceStore, id: string): Trace => {
   const digits = id.replaceAll("-", "").toLowerCase();
   const trace =
     digits.length < 8 ? undefined : traces.all().find(({ traceId }) => traceId.startsWith(digits));
   if (trace !== undefined) return trace;
-  const message = `No trace ${id}: not sampled, not received yet (spans arrive some seconds after the response), or replaced by newer ones.`;
-  throw new HTTPException(404, { message });
+  const reasons = "not sampled, not received yet (spans arrive some seconds late), or replaced by newer ones";
+  throw new HTTPException(404, { message: `No trace ${id}: ${reasons}.` });
 };

@@ -1,4 +1,4 @@
-/** The latest traces received, in memory, and how their page and their JSON show them. */
+/** The latest traces received, in memory, and their views. */
 import { LRUCache } from "lru-cache";
 import type { Span } from "./otlp.ts";
 
@@ -11,7 +11,7 @@ export interface Trace {
 export type TraceStore = ReturnType<typeof createTraceStore>;
 
 /**
- * @param maxTraces beyond it, the trace that got no span for longest is dropped
+ * @param maxTraces one more drops the trace without a new span for longest
  * @param maxSpans of all traces together; likewise
  */
 export const createTraceStore = (maxTraces = 500, maxSpans = 50_000) => {
@@ -21,7 +21,7 @@ export const createTraceStore = (maxTraces = 500, maxSpans = 50_000) => {
     sizeCalculation: ({ spans }) => spans.length,
   });
   return {
-    /** A span that arrives again replaces the earlier one: exporters retry. */
+    /** A repeated span replaces the earlier one: exporters retry. */
     add: (spans: readonly Span[]): void => {
       for (const [traceId, added] of Map.groupBy(spans, (span) => span.traceId)) {
         const before = traces.peek(traceId)?.spans ?? [];
@@ -71,8 +71,8 @@ export interface SpanRow {
 }
 
 /**
- * Parents before their children, siblings by their start. Clocks of machines differ, so a child may begin before its
- * parent. A cycle of parents begins with its earliest span.
+ * Parents before their children, siblings by their start. Clocks of machines differ, so a child may begin
+ * before its parent. A cycle of parents begins with its earliest span.
  *
  * @returns the rows, and the time from the earliest start to the latest end
  */

@@ -10,10 +10,10 @@ import { isJsonObject } from "../../lib/json-object.ts";
 import {
   type AuthContext,
   type AuthResult,
-  type CheckCredentials,
   MALFORMED,
   type Principal,
   UNAVAILABLE,
+  type VerifyCredentials,
 } from "./principal.ts";
 
 /** The stored part of a key, published to the edge. */
@@ -120,7 +120,7 @@ export interface ApiKeysDeps {
   readonly now: () => number;
 }
 
-export const apiKeys = ({ lookup, now }: ApiKeysDeps): CheckCredentials => {
+export const apiKeys = ({ lookup, now }: ApiKeysDeps): VerifyCredentials => {
   const accepted = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
   const rejected = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
 
@@ -151,7 +151,7 @@ export const apiKeys = ({ lookup, now }: ApiKeysDeps): CheckCredentials => {
     return result;
   };
 
-  return (key, c) => {
+  return (key, c, mayVerify) => {
     const nowMs = now();
     const last = accepted.get(key) ?? rejected.get(key);
     // A time before `fromMs` means that the clock was set back, so the age is unknown.
@@ -164,6 +164,7 @@ export const apiKeys = ({ lookup, now }: ApiKeysDeps): CheckCredentials => {
       c.get("waitUntil")(check(key, presented, c));
       return cached.result;
     }
+    if (mayVerify?.(accepted.has(key)) === false) return UNAVAILABLE;
     return check(key, presented, c);
   };
 };

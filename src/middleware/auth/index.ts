@@ -21,6 +21,7 @@ import {
   type Identity,
   missingScopes,
   provenPrincipal,
+  type VerifyCredentials,
 } from "./principal.ts";
 
 export interface AuthVariables {
@@ -30,9 +31,9 @@ export interface AuthVariables {
 }
 
 export interface AuthDeps {
-  readonly apiKeys: CheckCredentials;
+  readonly check: CheckCredentials;
   /** Undefined if no issuer is configured. */
-  readonly tokens: CheckCredentials | undefined;
+  readonly tokens: VerifyCredentials | undefined;
   readonly report: ReportSecurity;
 }
 
@@ -54,6 +55,18 @@ const unavailable = problem("unavailable", {
   headers: { "retry-after": "1" },
 });
 
+/** Its name in security events and problems, beside the limits of the contract. */
+const FAILED_CHECKS_LIMIT = "failed-authentication";
+
+const tooManyFailures = (waitMs: number): Problem => {
+  const retryAfterS = Math.max(1, Math.ceil(waitMs / 1_000));
+  return problem("rate_limited", {
+    detail: `Too many invalid credentials from this address. Try again in ${retryAfterS} s.`,
+    violatedPolicies: [FAILED_CHECKS_LIMIT],
+    headers: { "retry-after": String(retryAfterS) },
+  });
+};
+
 /** The credentials of an `Authorization: Bearer` field (RFC 6750 §2.1). */
 export const bearerToken = (authorization: string | null): string | undefined =>
   /^bearer +([^ ]+)$/i.exec(authorization ?? "")?.[1];
@@ -73,7 +86,7 @@ const TOKEN_FAULTS: Readonly<Partial<Record<AuthFailureReason, string>>> = {
 };
 
 export const auth = ({
-  apiKeys,
+  check,
   tokens,
   report,
 }: AuthDeps): Middleware<ContextVariables & RouteVariables, AuthVariables & RejectionVariables> => {
@@ -82,13 +95,26 @@ export const auth = ({
     return reject(c, "authentication", failure);
   };
 
-  /** On a public route credentials only decide who may see debug fields. */
+  /** The credentials were not checked, so they are no failure that scores; the address is over a limit. */
+  const limit = (c: AuthedContext, waitMs: number): Response => {
+    const { name, route } = c.get("route");
+    const endpoint = `${route.method} ${route.path}`;
+    report(c, name, { type: "rate_limit_exceeded", endpoint, limits: [FAILED_CHECKS_LIMIT] });
+    return reject(c, "authentication", tooManyFailures(waitMs));
+  };
+
+  /** On a public route credentials only decide who may see debug fields; a guess is reported all the same. */
   const accept = (c: AuthedContext, token: string, result: AuthResult): Response | undefined => {
     const required = c.get("route").route.policy.auth;
     const principal = provenPrincipal(result);
     const mayDebug = principal?.scopes.includes(OPERATOR_SCOPE) === true;
     c.set("debug", mayDebug && c.req.header(DEBUG_FIELD) !== undefined);
-    if (required === "public") return undefined;
+    if (required === "public") {
+      if (result.kind === "refused")
+        report(c, c.get("route").name, { type: "auth_failure", user: result.user, reason: result.reason });
+      return undefined;
+    }
+    if (result.kind === "limited") return limit(c, result.waitMs);
     if (result.kind === "unavailable") return reject(c, "authentication", unavailable);
     if (result.kind === "refused") {
       const isToken = tokens !== undefined && looksLikeToken(token);
@@ -118,12 +144,11 @@ export const auth = ({
       const failure = unauthenticated(`Send ${accepted} as Authorization: Bearer.`);
       return Promise.resolve(fail(c, ANONYMOUS, "missing", failure));
     }
-    const check = tokens !== undefined && looksLikeToken(token) ? tokens : apiKeys;
     const result = check(token, c);
     if (!(result instanceof Promise)) {
       const rejected = accept(c, token, result);
       return rejected === undefined ? next() : Promise.resolve(rejected);
     }
-    return result.then(async (late) => accept(c, token, late) ?? (await next()));
+    return result.then(async (checked) => accept(c, token, checked) ?? (await next()));
   });
 };

@@ -12,7 +12,7 @@ import { sleep } from "../../lib/async.ts";
 import { isJsonObject, type JsonObject } from "../../lib/json-object.ts";
 import type { AuthFailureReason } from "../../security-events/event.ts";
 import type { Log } from "../problems/index.ts";
-import { ANONYMOUS, type AuthResult, type CheckCredentials, readScopes, UNAVAILABLE } from "./principal.ts";
+import { ANONYMOUS, type AuthResult, readScopes, UNAVAILABLE, type VerifyCredentials } from "./principal.ts";
 
 export const JWT_ALGORITHMS = ["ES256", "EdDSA", "Ed25519", "RS256", "PS256"] as const;
 export type JwtAlgorithm = (typeof JWT_ALGORITHMS)[number];
@@ -184,6 +184,26 @@ const createIssuerKeys = (issuer: string, jwksUrl: string, { fetch, now, log }: 
   };
 };
 
+const withoutSlash = (text: unknown): unknown => (typeof text === "string" ? text.replace(/\/$/, "") : text);
+
+/** Logs once if a signed token's issuer or audience, which have to be equal, differ by a slash at the end only. */
+const slashWarning = ({ issuer, audience, log }: JwtVerifierOptions) => {
+  const configured = new Map<string, string | undefined>([
+    ["iss", issuer],
+    ["aud", audience],
+  ]);
+  return (error: unknown): void => {
+    if (!(error instanceof JWTClaimValidationFailed)) return;
+    const { claim } = error;
+    const expected = configured.get(claim);
+    const found = [error.payload[claim]].flat().map(withoutSlash);
+    if (expected === undefined || !found.includes(withoutSlash(expected))) return;
+    configured.delete(claim);
+    const message = "tokens are refused: they differ from the configuration by a slash at the end";
+    log({ level: "warn", message, claim, configured: expected });
+  };
+};
+
 interface CachedResult {
   readonly result: AuthResult;
   readonly fromMs: number;
@@ -191,10 +211,11 @@ interface CachedResult {
 }
 
 /** Undefined without an issuer, an audience and the URL of a key set. */
-export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials | undefined => {
+export const createJwtVerifier = (options: JwtVerifierOptions): VerifyCredentials | undefined => {
   const { issuer, audience, jwksUrl, algorithms = DEFAULT_ALGORITHMS, now } = options;
   if (issuer === undefined || audience === undefined || jwksUrl === undefined) return undefined;
   const { keySet, refresh } = createIssuerKeys(issuer, jwksUrl, options);
+  const warnOfSlash = slashWarning(options);
   const accepted = new QuickLRU<string, CachedResult>({ maxSize: MAX_CACHED });
   const rules = {
     algorithms: [...algorithms],
@@ -204,7 +225,7 @@ export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials
     clockTolerance: CLOCK_TOLERANCE_S,
   };
 
-  const verify: CheckCredentials = async (token, c) => {
+  const verify: VerifyCredentials = async (token, c) => {
     const fault = headerFault(token, algorithms);
     if (fault !== undefined) return refused(fault);
     const fromMs = now();
@@ -221,17 +242,18 @@ export const createJwtVerifier = (options: JwtVerifierOptions): CheckCredentials
       accepted.set(token, { result, fromMs, untilMs: Math.min(fromMs + CACHE_MS, expiresAtMs) });
       return result;
     } catch (error) {
+      warnOfSlash(error);
       const reason = failureReason(error) ?? (keySet.fresh ? "unknown_key" : undefined);
       return reason === undefined ? UNAVAILABLE : refused(reason);
     }
   };
 
-  return (token, c) => {
+  return (token, c, mayVerify) => {
     const cached = accepted.get(token);
-    if (cached === undefined) return verify(token, c);
     const nowMs = now();
     // A time before `fromMs` means that the clock was set back, so the age is unknown.
-    if (nowMs >= cached.fromMs && nowMs < cached.untilMs) return cached.result;
+    if (cached !== undefined && nowMs >= cached.fromMs && nowMs < cached.untilMs) return cached.result;
+    if (mayVerify?.(cached !== undefined) === false) return UNAVAILABLE;
     accepted.delete(token);
     return verify(token, c);
   };

@@ -51,13 +51,27 @@ export type AuthResult =
       readonly user: string;
     }
   /** The credentials cannot be checked now. */
-  | { readonly kind: "unavailable" };
+  | { readonly kind: "unavailable" }
+  /** They are not checked: the client's address has presented too many wrong ones. */
+  | { readonly kind: "limited"; readonly waitMs: number };
 
 /** The request whose credentials are checked. */
-export type AuthContext = VariableReader<ContextVariables & RouteVariables>;
+export type AuthContext = VariableReader<ContextVariables & Pick<RouteVariables, "deadlineAtMs">>;
 
 /** Synchronous if a recent result is cached. */
 export type CheckCredentials = (token: string, c: AuthContext) => AuthResult | Promise<AuthResult>;
+
+/**
+ * Checks credentials of one form.
+ *
+ * @param mayVerify asked before they are verified, with whether they were valid lately; if not, the result is
+ *   `unavailable`. @default they are verified
+ */
+export type VerifyCredentials = (
+  token: string,
+  c: AuthContext,
+  mayVerify?: (wasValid: boolean) => boolean,
+) => AuthResult | Promise<AuthResult>;
 
 export const ANONYMOUS = "anonymous";
 

@@ -1,10 +1,14 @@
 /**
- * The blocklist: compiled by an origin, and read by the edge in place, without work per entry. Networks of one family and
- * prefix length make a table, sorted by address. A lookup is a binary search in each table, the longest prefix first.
+ * The blocklist's binary format: an origin compiles it, and the edge reads it in place, without work per
+ * entry. Networks of one family and prefix length form a table sorted by address. A lookup is a binary search
+ * per table, longest prefix first.
  *
- * All numbers are Uint32 in the byte order of the machine, which is little-endian on both tiers; a big-endian reader finds
- * no list. A header (magic, format version, number of tables) is followed by the tables: family, prefix length, number of
- * networks, then the networks' prefixes, of as many words as the length needs, then their expiries.
+ * All numbers are Uint32 in machine byte order, which is little-endian on both tiers. The header (magic,
+ * format version, number of tables) precedes the tables: family, prefix length, number of networks, prefixes
+ * of as many words as the length needs, expiries.
+ *
+ * Networks that were blocked automatically are listed a second time, in tables whose family has the bit `AUTOMATIC`: an
+ * edge that does not know the bit ignores those tables, and still enforces each block.
  */
 import type { ClientAddress } from "../context/client.ts";
 import { type Network, networkOf, writeCidr } from "./network.ts";
@@ -13,6 +17,8 @@ export interface BlocklistEntry {
   readonly network: Network;
   /** Epoch milliseconds; null if permanent. */
   readonly expiresAtMs: number | null;
+  /** @default an operator's block */
+  readonly isAutomatic?: boolean;
 }
 
 /** "BWBL". */
@@ -24,16 +30,17 @@ const TABLE_HEADER_WORDS = 3;
 const TABLE_KEY = 1_000;
 const WORD_BYTES = 4;
 
-/** Bits of an IPv6 address. */
 const MAX_LENGTH = 128;
+
+/** Added to the family, 4 or 6. */
+const AUTOMATIC = 0x100;
 
 const PERMANENT = 0;
 const LAST_SECOND = 0xffff_ffff;
 
-/** Second 0 means permanent, so an expiry at the epoch becomes second 1, and one past the last second permanent. */
+/** An expiry at the epoch becomes second 1, because 0 means permanent. */
 const expirySecond = (expiresAtMs: number | null): number => {
-  if (expiresAtMs === null) return PERMANENT;
-  const seconds = Math.max(1, Math.ceil(expiresAtMs / 1_000));
+  const seconds = Math.max(1, Math.ceil((expiresAtMs ?? Number.POSITIVE_INFINITY) / 1_000));
   return seconds > LAST_SECOND ? PERMANENT : seconds;
 };
 
@@ -56,39 +63,25 @@ const compare = (a: readonly number[], b: readonly number[]): number => {
   return (a[word] ?? 0) - (b[word] ?? 0);
 };
 
-/** Writes a table at an index of the words. @param entries of one family and prefix length @returns the index behind it */
-const writeTable = (
-  words: Uint32Array,
-  at: number,
-  entries: readonly BlocklistEntry[],
-  length: number,
-): number => {
+/** @param entries of one family and prefix length */
+const tableWords = (entries: readonly BlocklistEntry[], family: number, length: number): number[] => {
   const rows = entries
     .map(({ network, expiresAtMs }) => ({ prefix: prefixOf(network, length), expiresAtMs }))
     .sort((a, b) => compare(a.prefix, b.prefix));
-  words.set([entries[0]?.network.family ?? 0, length, rows.length], at);
-  let prefixAt = at + TABLE_HEADER_WORDS;
-  let expiryAt = prefixAt + wordsFor(length) * rows.length;
-  for (const { prefix, expiresAtMs } of rows) {
-    words.set(prefix, prefixAt);
-    words[expiryAt] = expirySecond(expiresAtMs);
-    prefixAt += prefix.length;
-    expiryAt += 1;
-  }
-  return expiryAt;
+  const expiries = rows.map(({ expiresAtMs }) => expirySecond(expiresAtMs));
+  return [family, length, rows.length, ...rows.flatMap(({ prefix }) => prefix), ...expiries];
 };
 
 /** @param entries in any order; each network once */
 export const compileBlocklist = (entries: readonly BlocklistEntry[]): Uint8Array<ArrayBuffer> => {
-  const byTable = Map.groupBy(entries, ({ network: { family, length } }) => TABLE_KEY * family + length);
-  const tables = [...byTable]
+  const tableOf = ({ network: { family, length } }: BlocklistEntry): number => TABLE_KEY * family + length;
+  const byTable = Map.groupBy(entries, tableOf);
+  const automatic = entries.filter(({ isAutomatic }) => isAutomatic);
+  const marks = Map.groupBy(automatic, (entry) => TABLE_KEY * AUTOMATIC + tableOf(entry));
+  const tables = [...byTable, ...marks]
     .sort(([a], [b]) => b - a)
-    .map(([key, each]) => ({ each, length: key % TABLE_KEY }));
-  const sizes = tables.map(({ each, length }) => TABLE_HEADER_WORDS + (wordsFor(length) + 1) * each.length);
-  const words = new Uint32Array(HEADER_WORDS + sizes.reduce((sum, size) => sum + size, 0));
-  words.set([MAGIC, FORMAT_VERSION, tables.length]);
-  let at = HEADER_WORDS;
-  for (const { each, length } of tables) at = writeTable(words, at, each, length);
+    .map(([key, each]) => tableWords(each, Math.floor(key / TABLE_KEY), key % TABLE_KEY));
+  const words = new Uint32Array([[MAGIC, FORMAT_VERSION, tables.length], ...tables].flat());
   return new Uint8Array(words.buffer);
 };
 
@@ -101,7 +94,7 @@ interface Table {
   readonly expiries: Uint32Array;
 }
 
-/** Undefined unless the words are exactly that many tables. */
+/** Undefined unless the words consist of exactly `count` tables. */
 const readTables = (words: Uint32Array, count: number): Table[] | undefined => {
   const tables: Table[] = [];
   let at = HEADER_WORDS;
@@ -117,7 +110,7 @@ const readTables = (words: Uint32Array, count: number): Table[] | undefined => {
   return tables.length === count && at === words.length ? tables : undefined;
 };
 
-/** The index of the prefix in a table, or -1. */
+/** The prefix's index in the table, or -1. */
 const indexOf = ({ prefixes, expiries }: Table, prefix: readonly number[]): number => {
   let low = 0;
   let high = expiries.length - 1;
@@ -135,47 +128,66 @@ const indexOf = ({ prefixes, expiries }: Table, prefix: readonly number[]): numb
 
 /** Why an address is blocked. */
 export interface Blocked {
-  /** The narrowest network of the list that contains it, in canonical form: `192.0.2.0/24`. */
+  /** The narrowest listed network that contains it, such as `192.0.2.0/24`. */
   readonly network: string;
   /** Epoch milliseconds, a whole second; null if permanent. */
   readonly expiresAtMs: number | null;
+  /** Whether the abuse score caused the block. */
+  readonly isAutomatic: boolean;
 }
 
 export interface Blocklist {
-  /** Number of entries, including those that have expired since it was compiled. */
+  /** Number of entries, expired ones included. */
   readonly size: number;
-  /** Undefined if no entry in force contains the address. */
+  /** An operator's block rather than an automatic one; undefined if no current entry contains the address. */
   match(address: ClientAddress, nowMs: number): Blocked | undefined;
 }
 
-const match = (tables: readonly Table[], address: ClientAddress, nowMs: number): Blocked | undefined => {
+/** @param automatic the tables of automatic blocks */
+const match = (
+  tables: readonly Table[],
+  automatic: readonly Table[],
+  address: ClientAddress,
+  nowMs: number,
+): Blocked | undefined => {
+  let found: Blocked | undefined;
   for (const table of tables) {
     if (table.family !== address.family) continue;
-    const expiry = table.expiries[indexOf(table, prefixOf(address, table.length))];
+    const prefix = prefixOf(address, table.length);
+    const expiry = table.expiries[indexOf(table, prefix)];
     if (expiry === undefined || (expiry !== PERMANENT && expiry * 1_000 <= nowMs)) continue;
+    const isAutomatic = automatic.some(
+      (marks) =>
+        marks.family === table.family + AUTOMATIC &&
+        marks.length === table.length &&
+        indexOf(marks, prefix) >= 0,
+    );
+    if (isAutomatic && found !== undefined) continue;
     const network = writeCidr(networkOf(address, table.length));
-    return { network, expiresAtMs: expiry === PERMANENT ? null : expiry * 1_000 };
+    found = { network, expiresAtMs: expiry === PERMANENT ? null : expiry * 1_000, isAutomatic };
+    if (!isAutomatic) break;
   }
-  return undefined;
+  return found;
 };
 
 /**
- * Reads what `compileBlocklist` returns; the bytes must not change afterwards. Undefined for any other format: an edge
- * may be older or newer than the origin that published the list.
+ * Reads the result of `compileBlocklist`; the bytes must not change afterwards. Undefined for any other
+ * format, such as that of an older or newer origin.
  */
 export const readBlocklist = (bytes: Uint8Array): Blocklist | undefined => {
   if (bytes.byteLength % WORD_BYTES !== 0) return undefined;
-  // Copied by the constructor unless aligned: `slice` of Node's Buffer returns the same memory.
+  // The constructor copies; `slice` of Node's Buffer would share the unaligned memory.
   const { buffer, byteOffset, byteLength } =
     bytes.byteOffset % WORD_BYTES === 0 ? bytes : new Uint8Array(bytes);
   const words = new Uint32Array(buffer, byteOffset, byteLength / WORD_BYTES);
   const [magic, version, count = 0] = words;
   if (magic !== MAGIC || version !== FORMAT_VERSION) return undefined;
-  const tables = readTables(words, count);
-  return (
-    tables && {
-      size: tables.reduce((size, { expiries }) => size + expiries.length, 0),
-      match: (address, nowMs) => match(tables, address, nowMs),
-    }
-  );
+  const all = readTables(words, count);
+  if (all === undefined) return undefined;
+  const tables = all.filter(({ family }) => family < AUTOMATIC);
+  const automatic = all.filter(({ family }) => family >= AUTOMATIC);
+  return {
+    size: tables.reduce((size, { expiries }) => size + expiries.length, 0),
+    match: (address, nowMs) => match(tables, automatic, address, nowMs),
+  };
 };

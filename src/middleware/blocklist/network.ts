@@ -1,6 +1,6 @@
 /**
- * Networks of a blocklist: a single address, or a range in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3). Each has one
- * canonical form: host bits cleared, and a range of IPv4-mapped addresses written as IPv4, as a client's address is.
+ * Networks: a single address, or a range in CIDR notation (RFC 4632 §3.1, RFC 4291 §2.3). Each has one
+ * canonical form: host bits cleared, and ranges of IPv4-mapped addresses as IPv4.
  */
 import { type ClientAddress, parseAddress, writeAddress } from "../context/client.ts";
 
@@ -21,18 +21,14 @@ const LENGTH = /^(?:0|[1-9]\d{0,2})$/;
 /** Mask of the first `bits` bits of a byte. */
 const byteMask = (bits: number): number => (bits >= 8 ? 0xff : bits <= 0 ? 0 : (0xff << (8 - bits)) & 0xff);
 
-/**
- * The network around an address.
- *
- * @param length prefix length, bits. @default the address alone
- */
+/** The network that contains an address. @param length prefix length, bits @default the address alone */
 export const networkOf = ({ family, bytes }: ClientAddress, length: number = BITS[family]): Network => ({
   family,
   bytes: bytes.map((byte, index) => byte & byteMask(length - 8 * index)),
   length,
 });
 
-/** Undefined for anything but an address or a range. A range of IPv4-mapped addresses is at most a /96. */
+/** Undefined for anything but an address or a range. The shortest prefix of IPv4-mapped addresses is /96. */
 export const parseNetwork = (text: string): Network | undefined => {
   const [host = "", digits, ...others] = text.split("/");
   const address = parseAddress(host);
@@ -43,7 +39,7 @@ export const parseNetwork = (text: string): Network | undefined => {
   return length >= 0 && length <= BITS[address.family] ? networkOf(address, length) : undefined;
 };
 
-/** The canonical form: `192.0.2.0/24`, without a prefix length for a single address. */
+/** The canonical form, such as `192.0.2.0/24`; a single address has no prefix length. */
 export const writeCidr = (network: Network): string => {
   const address = writeAddress(network);
   return network.length === BITS[network.family] ? address : `${address}/${network.length}`;
@@ -55,7 +51,7 @@ export const overlap = (a: Network, b: Network): boolean => {
   return a.family === b.family && writeCidr(networkOf(a, shared)) === writeCidr(networkOf(b, shared));
 };
 
-/** Shorter prefixes are rejected as mistakes: a /8 is a 256th of all IPv4 addresses, a /16 a whole registry's IPv6. */
+/** Shorter prefixes are rejected as mistakes: an IPv6 /16 is a whole registry's. */
 export const SHORTEST_PREFIX = { 4: 8, 6: 16 } as const;
 
 export const isTooWide = ({ family, length }: Network): boolean => length < SHORTEST_PREFIX[family];

@@ -1,9 +1,10 @@
 /**
- * An isolate's copy of the blocklist, refreshed in the background by its version. Only an isolate's first request waits
- * for it, and one after a pause. Requests share plain data: one loads the list, the others poll for it.
+ * An isolate's copy of the blocklist, refreshed by version in the background. Only the first request, and one
+ * after a pause, waits for it. Requests share plain data: one loads the list, the others poll for it.
  */
 import { sleep } from "../../lib/async.ts";
 import { fromBase64, toBase64 } from "../../lib/encoding.ts";
+import { type Lease, SingleFlight } from "../../resilience/single-flight.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
 import type { Log } from "../problems/index.ts";
 import type { Blocklist } from "./blocklist.ts";
@@ -15,18 +16,13 @@ export interface VersionedBlocklist {
   readonly list: Blocklist;
 }
 
-/**
- * Loads the current list.
- *
- * @param known returned as it is if it is current
- * @throws if the list is unavailable
- */
+/** Returns the current list: `known` itself if its version is current. @throws if it is unavailable */
 export type LoadBlocklist = (
   known: VersionedBlocklist | undefined,
   c: SnapshotContext,
 ) => Promise<VersionedBlocklist>;
 
-/** The isolate's copy; undefined if none was ever loaded. Synchronous if the copy is recent. */
+/** Returns the isolate's copy, synchronously if it is recent; undefined if none was ever loaded. */
 export type BlocklistSnapshot = (
   c: SnapshotContext,
 ) => Blocklist | undefined | Promise<Blocklist | undefined>;
@@ -41,62 +37,54 @@ export interface BlocklistSnapshotDeps {
 /** Age at which the copy is refreshed in the background. */
 const REFRESH_AFTER_MS = 2_500;
 /**
- * Age at which requests wait for a refresh. With the 5 s for which Redis may hold a list that no origin can renew, or the
- * 2 s within which an origin publishes a block, a block is enforced everywhere within 10 s.
+ * Age at which requests wait for a refresh. With the 5 s for which Redis may hold a list that no origin can
+ * renew, or the 2 s within which an origin publishes a block, a block is enforced everywhere within 10 s.
  */
 const WAIT_AFTER_MS = 4_500;
 /** Longest wait; after it the copy is used as it is. */
 const WAIT_MS = 150;
 const POLL_MS = 10;
-/** Time after which another request may load the list instead. */
+/** Maximum duration of a load; after it, another request loads the list. */
 const LOAD_MS = 10_000;
-/** From a failed load to the next. Requests do not wait meanwhile. */
+/** Time between a failed load and the next one. */
 const RETRY_MS = 1_000;
 
 export const blocklistSnapshot = ({ load, now, log }: BlocklistSnapshotDeps): BlocklistSnapshot => {
+  const loads = new SingleFlight(LOAD_MS);
   let current: VersionedBlocklist | undefined;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
-  /** Identifies the current load; negative infinity without one. */
-  let loadingUntilMs = Number.NEGATIVE_INFINITY;
   let failedAtMs: number | undefined;
-  /** The `loadingUntilMs` of a load that outlasted a request's wait. */
+  /** End of the lease of a load that outlasted a request's wait, so that no other request waits for it. */
   let slowUntilMs: number | undefined;
 
+  const loadingUntilMs = (): number | undefined => loads.heldUntilMs("list", now());
   /** False for a time in the future: the clock was set back. */
   const isRecent = (atMs: number, nowMs: number, ms: number): boolean => nowMs >= atMs && nowMs - atMs < ms;
-  const isLoading = (nowMs: number): boolean => isRecent(loadingUntilMs - LOAD_MS, nowMs, LOAD_MS);
 
-  const refresh = async (c: SnapshotContext): Promise<void> => {
+  const refresh = async (c: SnapshotContext, lease: Lease): Promise<void> => {
     const beganAtMs = now();
-    const untilMs = beganAtMs + LOAD_MS;
-    loadingUntilMs = untilMs;
-    try {
-      const loaded = await load(current, c);
-      // A later load has replaced this one, and may have loaded a newer list.
-      if (loadingUntilMs !== untilMs) return;
-      current = loaded;
-      checkedAtMs = beganAtMs;
-      if (failedAtMs !== undefined) log({ level: "info", message: "the blocklist is available again" });
-      failedAtMs = undefined;
-    } catch (error) {
-      if (loadingUntilMs !== untilMs) return;
-      if (failedAtMs === undefined)
-        log({
-          level: "warn",
-          message: "the blocklist is unavailable",
-          error: String(error),
-          has: current?.version,
-        });
+    const result = await load(current, c).then(
+      (loaded) => ({ loaded }),
+      (error: unknown) => ({ error }),
+    );
+    // A later load has replaced this one, and may have loaded a newer list.
+    if (!loads.release(lease)) return;
+    if ("error" in result) {
+      const [message, error] = ["the blocklist is unavailable", String(result.error)];
+      if (failedAtMs === undefined) log({ level: "warn", message, error, has: current?.version });
       failedAtMs = now();
-    } finally {
-      if (loadingUntilMs === untilMs) loadingUntilMs = Number.NEGATIVE_INFINITY;
+      return;
     }
+    current = result.loaded;
+    checkedAtMs = beganAtMs;
+    if (failedAtMs !== undefined) log({ level: "info", message: "the blocklist is available again" });
+    failedAtMs = undefined;
   };
 
   const awaitRefresh = async (): Promise<Blocklist | undefined> => {
-    const untilMs = loadingUntilMs;
-    for (let waitedMs = 0; waitedMs < WAIT_MS && isLoading(now()); waitedMs += POLL_MS) await sleep(POLL_MS);
-    if (loadingUntilMs === untilMs && isLoading(now())) slowUntilMs = untilMs;
+    const untilMs = loadingUntilMs();
+    for (let waitedMs = 0; waitedMs < WAIT_MS && loadingUntilMs(); waitedMs += POLL_MS) await sleep(POLL_MS);
+    if (loadingUntilMs() === untilMs) slowUntilMs = untilMs;
     return current?.list;
   };
 
@@ -105,35 +93,35 @@ export const blocklistSnapshot = ({ load, now, log }: BlocklistSnapshotDeps): Bl
     if (isRecent(checkedAtMs, nowMs, REFRESH_AFTER_MS)) return current?.list;
     const hasFailedSince = (ms: number): boolean =>
       failedAtMs !== undefined && isRecent(failedAtMs, nowMs, ms);
-    if (!hasFailedSince(RETRY_MS) && !isLoading(nowMs)) c.get("waitUntil")(refresh(c));
+    const lease = hasFailedSince(RETRY_MS) ? undefined : loads.acquire("list", nowMs);
+    if (lease !== undefined) c.get("waitUntil")(refresh(c, lease));
     const mustWait =
       !isRecent(checkedAtMs, nowMs, WAIT_AFTER_MS) &&
       !hasFailedSince(WAIT_AFTER_MS) &&
-      slowUntilMs !== loadingUntilMs;
+      slowUntilMs !== loadingUntilMs();
     return mustWait ? awaitRefresh() : current?.list;
   };
 };
 
-/** Most networks of a list: 5 MB compiled; an isolate has 128 MB in all. */
+/** Maximum number of networks: 5 MB compiled, of the 128 MB of an isolate. */
 export const MAX_ENTRIES = 200_000;
 
-/** Above the compiled size of the largest list. */
+/** More than the largest list needs. */
 export const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_PARTS = 64;
 
 /**
- * The hash in Redis with the compiled list, as the edge reads it: a version (`VERSION_FIELD`), and the list as base64 in
- * parts, so that no Redis command is large.
+ * Redis hash of the compiled list: a version (`VERSION_FIELD`), and the list as base64 in parts, so that no
+ * Redis command is large.
  */
 export const publishedBlocklistName = (prefix: string): string => `${prefix}blocklist`;
 
-/** The field with the number of parts, which are named `0`, `1`, … */
+/** The field with the number of parts. The parts are named `0`, `1`, … */
 export const PARTS_FIELD = "@parts";
 
-/** Bytes per part, a multiple of three: only the last part has padding. */
+/** A multiple of three, so that only the last part has padding. */
 const PART_BYTES = 192 * 1024;
 const PART_LENGTH = (PART_BYTES / 3) * 4;
-/** More than the largest list needs. */
-const MAX_PARTS = 64;
 
 /** The hash's fields, without the version. */
 export const writeParts = (bytes: Uint8Array): Record<string, string> => {
@@ -144,23 +132,15 @@ export const writeParts = (bytes: Uint8Array): Record<string, string> => {
   return fields;
 };
 
-const COUNT = /^[1-9]\d?$/;
-
 /** The compiled list; undefined if a part is missing or invalid. */
 export const readParts = (values: Readonly<Record<string, string>>): Uint8Array | undefined => {
-  const count = values[PARTS_FIELD];
-  if (count === undefined || !COUNT.test(count) || Number(count) > MAX_PARTS) return undefined;
+  const count = values[PARTS_FIELD] ?? "";
+  if (!/^[1-9]\d?$/.test(count) || Number(count) > MAX_PARTS) return undefined;
   let text = "";
   for (let index = 0; index < Number(count); index += 1) {
     const part = values[index];
     if (part === undefined || part.length > PART_LENGTH) return undefined;
     text += part;
   }
-  // Standard base64 alone, as the faster method of Workers takes it, which Node 24 lacks.
-  if (text.includes("-") || text.includes("_")) return undefined;
-  try {
-    return Uint8Array.fromBase64 ? Uint8Array.fromBase64(text) : fromBase64(text);
-  } catch {
-    return undefined;
-  }
+  return fromBase64(text);
 };

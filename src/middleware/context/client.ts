@@ -1,9 +1,7 @@
 /**
- * The client of a request, identified by the IP address that the platform saw. Every address has one canonical form, so
- * that a client is the same one however its address is written: IPv6 as in RFC 5952, and IPv4 mapped into IPv6
+ * Identifies clients by IP address in one canonical form: IPv6 as in RFC 5952, and IPv4 mapped into IPv6
  * (RFC 4291 §2.5.5.2) as IPv4.
  */
-
 import ipaddr from "ipaddr.js";
 import QuickLRU from "quick-lru";
 
@@ -16,7 +14,7 @@ export interface ClientAddress {
 export interface Client {
   /** The canonical address, or `UNKNOWN_CLIENT`. */
   readonly name: string;
-  /** What one client controls: an IPv4 address itself, the /64 of an IPv6 address, or `UNKNOWN_CLIENT`. */
+  /** The client's own network: the IPv4 address, the /64 of an IPv6 address, or `UNKNOWN_CLIENT`. */
   readonly network: string;
   readonly address: ClientAddress | undefined;
 }
@@ -26,12 +24,12 @@ export const UNKNOWN_CLIENT = "unknown";
 
 const UNKNOWN: Client = { name: UNKNOWN_CLIENT, network: UNKNOWN_CLIENT, address: undefined };
 
-/** The longest text of an address: eight groups, the last two in decimal. */
+/** Longest valid text: eight groups, the last two in decimal. */
 const MAX_LENGTH = 45;
 
 /**
- * An IPv6 address with its decimal part, as in `64:ff9b::192.0.2.33`, in hexadecimal. ipaddr.js accepts octal there, and
- * reads `::192.0.2.33` as a mapped address.
+ * Writes the decimal part of an IPv6 address such as `64:ff9b::192.0.2.33` in hexadecimal. ipaddr.js would
+ * accept octal there, and read `::192.0.2.33` as a mapped address.
  */
 const withoutDecimalPart = (text: string): string | undefined => {
   const at = text.lastIndexOf(":") + 1;
@@ -61,24 +59,20 @@ export const writeAddress = ({ bytes }: ClientAddress): string => ipaddr.fromByt
 export const isClient = (text: string): boolean =>
   text === UNKNOWN_CLIENT || parseAddress(text) !== undefined;
 
-/**
- * Identifies clients by the header field in which the platform reports their address.
- *
- * @param most number of fields whose clients are remembered; at times up to twice as many are
- */
-export const clientIdentities = (most: number): ((field: string | null) => Client) => {
-  const clients = new QuickLRU<string, Client>({ maxSize: most });
-  return (field) => {
-    if (field === null) return UNKNOWN;
-    const remembered = clients.get(field);
-    if (remembered !== undefined) return remembered;
-    const address = parseAddress(field);
+/** @param maxSize clients to cache, at times twice as many @returns the client of an address */
+export const clientIdentities = (maxSize: number): ((text: string | null) => Client) => {
+  const clients = new QuickLRU<string, Client>({ maxSize });
+  return (text) => {
+    if (text === null) return UNKNOWN;
+    const cached = clients.get(text);
+    if (cached !== undefined) return cached;
+    const address = parseAddress(text);
     if (address === undefined) return UNKNOWN;
     const name = writeAddress(address);
     const prefix = address.bytes.map((byte, index) => (index < 8 ? byte : 0));
     const network = address.family === 4 ? name : `${writeAddress({ family: 6, bytes: prefix })}/64`;
     const client = { name, network, address };
-    clients.set(field, client);
+    clients.set(text, client);
     return client;
   };
 };

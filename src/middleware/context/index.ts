@@ -1,35 +1,35 @@
-/** What every other middleware needs to know about a request: its id, its target as it was sent, and its client. */
+/** The variables that every other middleware needs: the request id, the raw target and the client. */
 import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
 import type { Middleware } from "../pipeline.ts";
 import { type Client, clientIdentities } from "./client.ts";
 
-/** Continues with work after the response. A failure of that work affects nothing else. */
+/** Continues work after the response. Its failure is ignored. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 export interface ContextVariables {
-  /** A UUID made here; a client's own request id is never used. Without hyphens it is the trace id. */
+  /** A UUID made here, never the client's. Without hyphens it is the trace id. */
   requestId: string;
   target: RawTarget;
   client: Client;
   waitUntil: WaitUntil;
 }
 
-/** What a helper reads of a context. Hono's own `Context` fits only a parameter that declares the very same variables. */
+/** A context for helpers. Hono's `Context` is only assignable to one with exactly the same variables. */
 export interface VariableReader<Variables extends object> {
   get<Name extends keyof Variables>(name: Name): Variables[Name];
 }
 
-/** Where a tier gets a request's client from, and how it continues with work. */
+/** The parts that depend on the tier. */
 export interface ContextPort {
-  /** The address that the platform or the connection reports; null if there is none. */
+  /** As reported by the platform or the connection; null if unknown. */
   clientAddress(c: Context): string | null;
   waitUntil(c: Context, work: Promise<unknown>): void;
-  /** Of a request that already has one. @default each request gets a new one */
+  /** @default a new UUID */
   requestId?(): string | undefined;
 }
 
-/** Addresses that an isolate or process remembers in parsed form. */
+/** Parsed addresses that an isolate or process caches. */
 const MAX_CLIENTS = 10_000;
 
 export const context = ({
@@ -52,16 +52,16 @@ export const context = ({
   });
 };
 
-/** A request's target as it was sent. Hono's `c.req.path` is decoded; signatures, cache keys and screening need the raw one. */
+/** A request's target as sent, for signatures, cache keys and screening. Hono's `c.req.path` is decoded. */
 export interface RawTarget {
   /** Such as `https://api.example.com`. */
   readonly origin: string;
   readonly path: string;
-  /** With its leading `?`; empty if there is none. A bare question mark counts as none. */
+  /** With its leading `?`; empty without one, or if only the `?` was sent. */
   readonly query: string;
 }
 
-/** @param url absolute. It is not parsed: that costs more, and would normalize what was signed. */
+/** @param url absolute; not parsed by `URL`, which is slower and would normalize what was signed */
 export const rawTarget = (url: string): RawTarget => {
   const pathAt = url.indexOf("/", url.indexOf("://") + 3);
   if (pathAt < 0) return { origin: url, path: "/", query: "" };

@@ -1,4 +1,4 @@
-/** The one place where a problem becomes a response, whichever middleware found it (RFC 9457). */
+/** Turns problems into responses (RFC 9457), for every middleware. */
 import type { Context } from "hono";
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import {
@@ -11,11 +11,11 @@ import {
 import { traceIdOf } from "../../telemetry/trace-context.ts";
 import type { ContextVariables, VariableReader } from "../context/index.ts";
 
-/** Writes a line for operators. */
+/** Writes a log entry for operators. */
 export type Log = (entry: Readonly<Record<string, unknown>>) => void;
 
 export interface RejectionVariables {
-  /** The guard that answered the request; a constant of the code, never a client's text. */
+  /** Name of the guard that answered the request. */
   rejectedBy: string;
 }
 
@@ -29,37 +29,25 @@ export const reject = (
   return rejection instanceof Response ? rejection : problemResponse(rejection, c.get("requestId"));
 };
 
-/** Hono's `onError`: an unforeseen error is logged, and the client learns nothing about it. */
+/** Hono's `onError`: an unexpected error is logged, and the client gets 500 without details. */
 export const problems =
   (log: Log) =>
   (error: Error, c: VariableReader<Partial<ContextVariables>>): Response => {
     const requestId = c.get("requestId") ?? crypto.randomUUID();
-    log({
-      level: "error",
-      message: "unhandled",
-      requestId,
-      trace_id: traceIdOf(requestId),
-      error: String(error),
-    });
+    const trace_id = traceIdOf(requestId);
+    log({ level: "error", message: "unhandled", requestId, trace_id, error: String(error) });
     return problemResponse(problem("internal"), requestId);
   };
 
-/** The body of the answer to a problem. */
-export const problemDetails = (problem: Problem, requestId: string): ProblemDetails => ({
-  type: problemTypeUri(problem.code),
-  title: problemTypes[problem.code].title,
-  status: problemTypes[problem.code].status,
-  code: problem.code,
-  requestId,
-  ...(problem.detail === undefined ? {} : { detail: problem.detail }),
-  ...(problem.errors === undefined ? {} : { errors: problem.errors }),
-  ...(problem.violatedPolicies === undefined ? {} : { "violated-policies": problem.violatedPolicies }),
-});
-
-/** A complete answer: problem+json, never stored, with the security header fields of every answer. */
-export const problemResponse = (problem: Problem, requestId: string): Response =>
-  new Response(JSON.stringify(problemDetails(problem, requestId)), {
-    status: problemTypes[problem.code].status,
+/** A complete problem+json response: never stored, with the security header fields. */
+export const problemResponse = (problem: Problem, requestId: string): Response => {
+  const { code, detail, errors, violatedPolicies } = problem;
+  const { status, title } = problemTypes[code];
+  const type = problemTypeUri(code);
+  const limits = { "violated-policies": violatedPolicies };
+  const details: ProblemDetails = { type, title, status, code, requestId, detail, errors, ...limits };
+  return new Response(JSON.stringify(details), {
+    status,
     headers: {
       ...securityHeaders,
       "content-type": "application/problem+json",
@@ -68,12 +56,12 @@ export const problemResponse = (problem: Problem, requestId: string): Response =
       ...problem.headers,
     },
   });
+};
 
 /**
- * Header fields that every answer of an API carries: it is data, to be neither framed, sniffed nor run.
- * A page of its own (such as `/docs`) replaces the content-security-policy.
- *
- * Source: OWASP REST Security Cheat Sheet, "Security Headers".
+ * Security header fields of every response, for data that is neither framed, sniffed nor run. HTML pages such
+ * as `/docs` override the content-security-policy. Source: OWASP REST Security Cheat Sheet, "Security
+ * Headers".
  */
 export const securityHeaders = {
   "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -84,14 +72,10 @@ export const securityHeaders = {
   "x-frame-options": "DENY",
 } as const;
 
-/**
- * Sets fields of the response in place: Hono's own `c.header` copies a finished response for each field. The handlers of
- * both tiers return responses whose header fields may be changed. Vary is extended.
- */
+/** Sets fields in place, because Hono's `c.header` copies a finished response per field. Extends Vary. */
 export const setHeaders = (c: Context, fields: Readonly<Record<string, string>>): void => {
   const { headers } = c.res;
-  for (const name in fields) {
-    const value = fields[name] ?? "";
+  for (const [name, value] of Object.entries(fields)) {
     if (name === "vary") headers.append(name, value);
     else headers.set(name, value);
   }

@@ -2,9 +2,8 @@
  * Admits as many requests as the route's limits allow: 429, or 503 if a limit fails closed. Sets the RateLimit fields
  * (draft-ietf-httpapi-ratelimit-headers-11).
  */
-import type { Context } from "hono";
 import { createMiddleware } from "hono/factory";
-import { costOf, type Limit } from "../../contract/policy.ts";
+import { costOf } from "../../contract/policy.ts";
 import { type Problem, problem } from "../../contract/problem.ts";
 import type { AuthVariables } from "../auth/index.ts";
 import { principalOf } from "../auth/principal.ts";
@@ -13,13 +12,13 @@ import type { Middleware } from "../pipeline.ts";
 import { type Log, type RejectionVariables, reject, setHeaders } from "../problems/index.ts";
 import type { RouteVariables } from "../route-policy/index.ts";
 import type { ReportSecurity } from "../security-report.ts";
+import { type LimitResult, type LimitVerdict, rejects } from "./limit-check.ts";
 import type { RateLimiter } from "./limiter.ts";
-import { type LimitResult, type LimitVerdict, rejects } from "./request-check.ts";
 
 export type { RateLimiter } from "./limiter.ts";
 
 export interface RateLimitVariables {
-  /** What each limit decided, in the route's order. */
+  /** The decision of each limit, in the route's order. */
   limits: readonly LimitResult[];
 }
 
@@ -33,12 +32,9 @@ export interface LimitEvent {
 /** `dry-run`: limits count and report, and reject nothing. */
 export type LimitEnforcement = "enforce" | "dry-run" | "off";
 
-/** A route's limits as they are enforced. */
-export type RouteLimits = (limits: readonly Limit[] | undefined) => readonly Limit[];
-
 export interface RateLimitDeps {
   readonly limiter: RateLimiter;
-  readonly limits: RouteLimits;
+  readonly enforcement: LimitEnforcement;
   readonly report: ReportSecurity;
   readonly observe: (event: LimitEvent) => void;
   readonly log: Log;
@@ -46,52 +42,41 @@ export interface RateLimitDeps {
   readonly now: () => number;
 }
 
-type Variables = ContextVariables & RouteVariables & AuthVariables & RateLimitVariables & RejectionVariables;
+type Needs = ContextVariables & RouteVariables & AuthVariables;
+type Variables = Needs & RateLimitVariables & RejectionVariables;
 
-export const rateLimit = (
-  deps: RateLimitDeps,
-): Middleware<ContextVariables & RouteVariables & AuthVariables, RateLimitVariables & RejectionVariables> => {
-  const logLimit = createLimitLog(deps.log, deps.now);
-
-  const record = (c: Context<{ Variables: Variables }>, verdict: LimitVerdict): void => {
-    c.set("limits", verdict.results);
-    for (const result of verdict.results) {
-      logLimit(result);
-      deps.observe({ type: "limit", route: c.get("route").name, result });
-    }
-  };
+export const rateLimit = ({
+  limiter,
+  enforcement,
+  report,
+  observe,
+  log,
+  now,
+}: RateLimitDeps): Middleware<Needs, RateLimitVariables & RejectionVariables> => {
+  const logLimit = createLimitLog(log, now);
 
   return createMiddleware<{ Variables: Variables }>(async function rateLimit(c, next) {
     const { name, route } = c.get("route");
-    const limits = deps.limits(route.policy.limit);
-    if (limits.length === 0) return await next();
+    const { limit = [] } = route.policy;
+    if (limit.length === 0 || enforcement === "off") return await next();
+    const limits = enforcement === "enforce" ? limit : limit.map((each) => ({ ...each, dryRun: true }));
     const client = { network: c.get("client").network, principal: principalOf(c.get("identity"))?.id };
-    const checked = deps.limiter.check(limits, client, c.get("waitUntil"));
+    const checked = limiter.check(limits, client, c.get("waitUntil"));
     const verdict = checked instanceof Promise ? await checked : checked;
-    record(c, verdict);
+    c.set("limits", verdict.results);
+    for (const result of verdict.results) {
+      logLimit(result);
+      observe({ type: "limit", route: name, result });
+    }
     const rejection = rejectionOf(verdict);
     if (rejection?.violatedPolicies !== undefined) {
       const endpoint = `${route.method} ${route.path}`;
-      deps.report(c, name, { type: "rate_limit_exceeded", endpoint, limits: rejection.violatedPolicies });
+      report(c, name, { type: "rate_limit_exceeded", endpoint, limits: rejection.violatedPolicies });
     }
     if (rejection === undefined) await next();
     else c.res = reject(c, "limit", rejection);
     setHeaders(c, rateLimitFields(verdict));
   });
-};
-
-const NONE: readonly Limit[] = [];
-
-export const routeLimits = (enforcement: LimitEnforcement): RouteLimits => {
-  if (enforcement === "enforce") return (limits = NONE) => limits;
-  if (enforcement === "off") return () => NONE;
-  /** As many entries as there are routes. */
-  const dryRuns = new Map<readonly Limit[], readonly Limit[]>();
-  return (limits = NONE) => {
-    const dryRun = dryRuns.get(limits) ?? limits.map((each) => ({ ...each, dryRun: true }));
-    dryRuns.set(limits, dryRun);
-    return dryRun;
-  };
 };
 
 const secondsOf = (ms: number): number => Math.max(1, Math.ceil(ms / 1000));

@@ -163,8 +163,8 @@ export interface RedisLimitStoreOptions {
    */
   readonly scriptFlags?: string | undefined;
   /**
-   * Runs a script, by its digest or by its text, and bounds its duration. Throws what Redis rejects as an error whose
-   * message contains Redis's own.
+   * Runs a script, by its digest or by its text, and bounds its duration. If Redis rejects it, the message of the error
+   * thrown contains Redis's own.
    */
   readonly run: (
     command: "EVALSHA" | "EVAL",

@@ -3,7 +3,7 @@
  * time, keeps them for at most `leaseMs`, and never gives any back. So, while the store answers, a limit admits in any
  * window W at most capacity + refill × (W + leaseMs), whatever the number of isolates, their clocks and their retries:
  * tokens used within the window were taken, by the store's one clock, within the window or `leaseMs` before it. A
- * `strict` limit takes tokens for each request alone, and admits at most capacity + refill × W.
+ * `strict` limit keeps no tokens for later requests, and admits at most capacity + refill × W.
  */
 import QuickLRU from "quick-lru";
 import type { Limit } from "../../contract/policy.ts";
@@ -11,24 +11,20 @@ import { sleep, withTimeout } from "../../lib/async.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import type { WaitUntil } from "../context/index.ts";
 import { BucketState } from "./bucket-state.ts";
+import { LimitCheck, type LimitVerdict } from "./limit-check.ts";
 import { type LimitedClient, type LimitStore, limitKey } from "./limit-store.ts";
 import type { Refill } from "./refill.ts";
-import { type Decided, LimitCheck, type LimitVerdict, RequestCheck, type Step } from "./request-check.ts";
+import { type Decided, RequestCheck, type Step } from "./request-check.ts";
 
-export const LIMITER_DEFAULTS = {
-  /**
-   * τ: how long an isolate may use tokens that it has taken, milliseconds. In any window W a limit admits at most
-   * capacity + refill × (W + τ). Longer costs fewer round trips.
-   */
-  leaseMs: 2_000,
+export interface LimiterOptions {
+  /** τ: how long an isolate may use tokens that it has taken, milliseconds. Longer costs fewer round trips. */
+  readonly leaseMs: number;
   /** Longest wait of a request for the store, milliseconds. */
-  deadlineMs: 150,
-};
-
-export type LimiterOptions = Readonly<Partial<typeof LIMITER_DEFAULTS>>;
+  readonly deadlineMs: number;
+}
 
 /** Most buckets that an isolate remembers. */
-export const MAX_BUCKETS = 20_000;
+const MAX_BUCKETS = 20_000;
 /** Weight of the latest round trip in the expected one. */
 const NEWEST = 0.2;
 /** The expected round trip before the first, milliseconds. */
@@ -36,7 +32,7 @@ const FIRST_TRIP_MS = 50;
 
 /** The isolate's memory, without I/O: `createRateLimiter` and the simulations perform its steps. */
 export class Limiter {
-  readonly settings: Required<LimiterOptions>;
+  readonly settings: LimiterOptions;
   /**
    * Grows each time the clock is seen to be set back: the time that has passed is then unknown, so leases are void. (A
    * clock set back by less than the time since the last reading goes unnoticed; leases then last longer by as much.)
@@ -45,30 +41,19 @@ export class Limiter {
   /** Expected duration of a round trip, milliseconds. */
   tripMs = FIRST_TRIP_MS;
   readonly #clock: () => number;
-  // It keeps up to twice this number.
+  // quick-lru keeps up to twice this number.
   readonly #states = new QuickLRU<string, BucketState>({ maxSize: MAX_BUCKETS / 2 });
   #lastReadMs: number;
   #elapsedMs = 0;
 
-  /**
-   * @param clock milliseconds; it need not agree with other isolates' clocks
-   * @throws RangeError for an invalid option
-   */
-  constructor(options: LimiterOptions, clock: () => number) {
-    this.settings = { ...LIMITER_DEFAULTS, ...options };
-    for (const [name, value] of Object.entries(this.settings))
-      if (!(value > 0 && value < Number.POSITIVE_INFINITY))
-        throw new RangeError(`${name} must be above 0, and finite`);
+  /** @param clock milliseconds; it need not agree with other isolates' clocks */
+  constructor(settings: LimiterOptions, clock: () => number) {
+    this.settings = settings;
     this.#clock = clock;
     this.#lastReadMs = clock();
   }
 
-  get size(): number {
-    // Its own `size` never says more than `maxSize`.
-    return [...this.#states.keys()].length;
-  }
-
-  /** Milliseconds since the limiter was made. Never goes back. */
+  /** Milliseconds since the limiter was created. Never goes back. */
   now(): number {
     const readMs = this.#clock();
     if (readMs < this.#lastReadMs) this.epoch += 1;
@@ -79,10 +64,6 @@ export class Limiter {
 
   observeTrip(ms: number): void {
     this.tripMs += NEWEST * (ms - this.tripMs);
-  }
-
-  begin(limits: readonly Limit[], client: LimitedClient): RequestCheck {
-    return new RequestCheck(this, limits, client);
   }
 
   checks(limits: readonly Limit[], client: LimitedClient): LimitCheck[] {
@@ -116,11 +97,10 @@ export interface RateLimiterDependencies {
   readonly breaker: Breaker;
   /** Milliseconds. */
   readonly now: () => number;
-  /** What a store's error means for the breaker: it may be up and reject the command. @default a failure */
+  /** The outcome of an error for the breaker: the store may be up and reject the command. @default a failure */
   readonly judge?: Parameters<Breaker["run"]>[1];
 }
 
-/** @throws RangeError for an invalid option */
 export const createRateLimiter = (deps: RateLimiterDependencies): RateLimiter => {
   const { options, store, breaker, now, judge = () => "failure" } = deps;
   const limiter = new Limiter(options, now);
@@ -163,7 +143,7 @@ export const createRateLimiter = (deps: RateLimiterDependencies): RateLimiter =>
 
   return {
     check: (limits, client, waitUntil) => {
-      const check = limiter.begin(limits, client);
+      const check = new RequestCheck(limiter, limits, client);
       const step = check.next();
       return step.kind === "decided" ? conclude(step, waitUntil) : finish(check, step, waitUntil);
     },

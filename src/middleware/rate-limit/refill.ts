@@ -4,9 +4,13 @@
  * promises; if the request that sent it dies, it ends by timeout or when a waiting request declares it lost.
  */
 
+import type { LimitCheck } from "./limit-check.ts";
 import type { BucketAsk, BucketReply } from "./limit-store.ts";
 import type { Limiter } from "./limiter.ts";
-import type { LimitCheck } from "./request-check.ts";
+import { waitMs } from "./token-bucket.ts";
+
+/** Timeouts after which a refill has been abandoned, as its request has died. */
+const PATIENCE = 5;
 
 /** One bucket's part of a refill. */
 export class BucketRefill {
@@ -19,7 +23,7 @@ export class BucketRefill {
   readonly isScarce: boolean;
   readonly #claimable: number;
   #claimed = 0;
-  #waiting: LimitCheck[] = [];
+  readonly #waiting: LimitCheck[] = [];
 
   /** @param spare tokens beyond the need for which other requests may wait */
   constructor(refill: Refill, check: LimitCheck, ask: BucketAsk, spare: number, isScarce: boolean) {
@@ -50,9 +54,17 @@ export class BucketRefill {
     this.#waiting.push(check);
   }
 
-  dropClaims(): void {
-    this.#claimed = 0;
-    this.#waiting = [];
+  /** Settles the checks of a strict limit that wait; none keeps a token for later. */
+  settleWaiting(tokens: number, { available, rule }: BucketReply): void {
+    let rest = tokens;
+    for (const check of this.#waiting) {
+      if (check.isSettled) continue;
+      const isServed = rest >= check.cost;
+      const lackMs = isServed ? 0 : waitMs(available, check.cost, rule);
+      if (isServed) rest -= check.cost;
+      // The store may have enough for it, and have rejected a request that costs more.
+      if (isServed || lackMs > 0) check.settle("store", lackMs);
+    }
   }
 
   /** Settles the checks that wait, in the order of their claims. @returns the tokens left */
@@ -94,8 +106,9 @@ export class Refill {
     return this.#parts.map(({ ask }) => ask);
   }
 
+  /** In a busy isolate the timeout ends late. If the request that sent it dies, it never ends. */
   isPending(nowMs: number): boolean {
-    return this.#status === "pending" && nowMs < this.sentAtMs + this.timeoutMs;
+    return this.#status === "pending" && nowMs < this.sentAtMs + PATIENCE * this.timeoutMs;
   }
 
   /** Whether it ended without evidence that the store is down. */
@@ -106,16 +119,26 @@ export class Refill {
   /** @param need without this many tokens the request is rejected; 0 for a refill in advance */
   add(check: LimitCheck, need: number): void {
     const { limit, key, state } = check;
-    const ask: BucketAsk = {
-      ...key,
-      rule: limit,
-      need,
-      want: limit.strict === true ? 0 : state.wanted(this.sentAtMs),
-      share: state.share(limit, this.sentAtMs),
-      isDryRun: limit.dryRun === true,
-    };
-    if (need > 0 && !ask.isDryRun) this.required.push(key.bucket);
-    this.#parts.push(state.expect(this, check, ask));
+    this.#add(check, { need, want: state.wanted(this.sentAtMs), share: state.share(limit, this.sentAtMs) });
+    if (need > 0 && limit.dryRun !== true) this.required.push(key.bucket);
+  }
+
+  /** @param joining checks of the same strict limit for whose tokens it asks as well */
+  addStrict(check: LimitCheck, joining: readonly LimitCheck[]): void {
+    const { cost, state, key, limit } = check;
+    const need = cost + state.owed(limit, this.sentAtMs);
+    const others = joining.reduce((sum, each) => sum + each.cost, 0);
+    const part = this.#add(check, { need, want: others > 0 ? need + others : 0, share: 1 });
+    for (const each of joining) part.claim(each);
+    if (limit.dryRun !== true) this.required.push(key.bucket);
+  }
+
+  #add(check: LimitCheck, amounts: Pick<BucketAsk, "need" | "want" | "share">): BucketRefill {
+    const { limit, key, state } = check;
+    const ask: BucketAsk = { ...key, rule: limit, ...amounts, isDryRun: limit.dryRun === true };
+    const part = state.expect(this, check, ask);
+    this.#parts.push(part);
+    return part;
   }
 
   /** Updates the buckets, and settles the checks of the requests that sent it or wait for it. */
@@ -139,10 +162,8 @@ export class Refill {
     for (const part of this.#parts) part.check.state.failed(part, nowMs);
   }
 
-  /** Ends the wait for it; tokens that still arrive are free for all. */
+  /** Ends the wait for it. */
   lose(): void {
-    if (this.#status !== "pending") return;
-    this.#status = "lost";
-    for (const part of this.#parts) part.dropClaims();
+    if (this.#status === "pending") this.#status = "lost";
   }
 }

@@ -2,49 +2,12 @@
  * Checks one request against its limits, as steps that the caller performs. It has no promise and no timer, so that the
  * same code runs on Workers, on Node, and on a simulated clock.
  */
-import { costOf, type Limit } from "../../contract/policy.ts";
-import { type BucketState, GRACE_MS } from "./bucket-state.ts";
-import type { LimitedClient, LimitKey } from "./limit-store.ts";
+import type { Limit } from "../../contract/policy.ts";
+import { GRACE_MS } from "./bucket-state.ts";
+import { type LimitCheck, type LimitVerdict, rejects } from "./limit-check.ts";
+import type { LimitedClient } from "./limit-store.ts";
 import type { Limiter } from "./limiter.ts";
 import { Refill } from "./refill.ts";
-import { type BucketRule, levelAt, waitMs } from "./token-bucket.ts";
-
-export type LimitMode =
-  /** Tokens that the isolate had. */
-  | "lease"
-  /** The store, called for this request. */
-  | "store"
-  /** An earlier denial by the store that has not expired. */
-  | "remembered"
-  /** The isolate's own bucket: the store does not answer. */
-  | "local"
-  /** The store does not answer, and this limit then admits everything. */
-  | "open"
-  /** The store does not answer, and this limit then admits nothing. */
-  | "closed";
-
-export interface LimitResult {
-  readonly limit: Limit;
-  readonly mode: LimitMode;
-  /** `limited`: too few tokens. `unavailable`: the limit cannot be checked. */
-  readonly outcome: "passed" | "limited" | "unavailable";
-  /** The rule in force, which may be an override. */
-  readonly rule: BucketRule;
-  /** Tokens left, by the isolate's estimate. */
-  readonly remaining: number;
-  /** Milliseconds until there are enough tokens; 0 if there are. */
-  readonly waitMs: number;
-}
-
-export interface LimitVerdict {
-  readonly isAdmitted: boolean;
-  /** In the order of the route's limits. */
-  readonly results: readonly LimitResult[];
-}
-
-/** Whether the limit rejects the request; in a dry run it never does. */
-export const rejects = ({ outcome, limit }: Pick<LimitResult, "outcome" | "limit">): boolean =>
-  outcome !== "passed" && limit.dryRun !== true;
 
 export type Step =
   | Decided
@@ -62,16 +25,23 @@ export interface Decided {
 
 /** Poll interval of a request that waits for another one's round trip, milliseconds. */
 const POLL_MS = 4;
-/** Factor by which a second round trip may be slower than the average. */
-const PATIENCE = 1.25;
-/** Round trips after which a pending refill is lost, or its request has died. */
+/** Poll interval of a request that waits for its place, milliseconds. There can be many of them. */
+const QUEUE_POLL_MS = 10;
+/** A timer that is later than this shows that the isolate is busy, milliseconds. */
+const LATE_MS = 10;
+/** Round trips after which a pending refill is lost: its request may have died. */
 const LOST_AFTER = 3;
 
 export class RequestCheck {
   readonly #limiter: Limiter;
   readonly #limits: readonly Limit[];
   readonly #client: LimitedClient;
-  readonly #startedAtMs: number;
+  /** Start of the wait for the store. */
+  #startedAtMs: number;
+  /** When the last step's wait was to end. */
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  /** Its place in the queue of a strict limit: a request queues once. */
+  #place: "none" | "queued" | "left" = "none";
   #epoch = 0;
   #checks: readonly LimitCheck[] = [];
   /** Refills of other requests that bring missing tokens. */
@@ -90,7 +60,12 @@ export class RequestCheck {
   next(): Step {
     const nowMs = this.#limiter.now();
     if (this.#sent !== undefined) return this.#isSettled() ? this.#decided(nowMs) : this.withoutStore();
+    // A busy isolate wakes late, which says nothing about the store.
+    const lateMs = nowMs - this.#wakeAtMs;
+    if (lateMs > LATE_MS) this.#startedAtMs += lateMs;
+    this.#wakeAtMs = Number.POSITIVE_INFINITY;
     if (this.#epoch !== this.#limiter.epoch) this.#start(nowMs);
+    this.#join(nowMs);
     return this.#awaited.length === 0 ? this.#decide(nowMs) : this.#wait(nowMs);
   }
 
@@ -106,7 +81,7 @@ export class RequestCheck {
     this.#checks = this.#limiter.checks(this.#limits, this.#client);
     this.#epoch = this.#limiter.epoch;
     this.#awaited = [];
-    for (const { state, cost } of this.#checks) state.usage.add(cost, nowMs);
+    for (const { state, cost } of this.#checks) state.countUsage(cost, nowMs);
   }
 
   /** From memory if possible; else waits for a pending refill, or sends one. */
@@ -116,7 +91,44 @@ export class RequestCheck {
     // Leased tokens must outlast the wait.
     for (const check of this.#checks) check.giveUpBefore(nowMs + this.#timeLeftMs(nowMs));
     this.#awaited = this.#claim(nowMs);
-    return this.#awaited.length === 0 ? this.#send(nowMs) : this.#wait(nowMs);
+    if (this.#awaited.length > 0) return this.#wait(nowMs);
+    return this.#queue(nowMs) ?? this.#send(nowMs);
+  }
+
+  /** Waits for the round trip that another request has sent for this one, too. */
+  #join(nowMs: number): void {
+    for (const check of this.#checks) {
+      if (check.joined === undefined) continue;
+      this.#awaited = [check.joined];
+      check.joined = undefined;
+      this.#leaveQueue(nowMs);
+    }
+  }
+
+  /** Waits while many round trips of a strict limit are under way; undefined if the request shall send one now. */
+  #queue(nowMs: number): Step | undefined {
+    const missing = this.#checks.filter(({ isSettled }) => !isSettled);
+    const strict = missing.find(({ limit }) => limit.strict === true);
+    if (strict === undefined || this.#place === "left") return undefined;
+    if (this.#timeLeftMs(nowMs) > 0 && strict.state.queue.isFull(nowMs)) {
+      // A round trip for others cannot bring the tokens of another limit, so it must not take this one's either.
+      if (missing.length === 1) strict.state.queue.join(strict);
+      this.#place = "queued";
+      return this.#sleep(QUEUE_POLL_MS, nowMs);
+    }
+    if (this.#place === "queued") this.#leaveQueue(nowMs);
+    return undefined;
+  }
+
+  /** The time in the queue was no wait for the store. */
+  #leaveQueue(nowMs: number): void {
+    this.#place = "left";
+    this.#startedAtMs = nowMs;
+  }
+
+  #sleep(ms: number, nowMs: number): Step {
+    this.#wakeAtMs = nowMs + ms;
+    return { kind: "wait", ms };
   }
 
   #wait(nowMs: number): Step {
@@ -124,10 +136,9 @@ export class RequestCheck {
     const { tripMs } = this.#limiter;
     // The first request to find a refill late declares it lost; all that wait then look for another.
     const lateMs = LOST_AFTER * tripMs + POLL_MS;
-    if (leftMs > PATIENCE * tripMs)
-      for (const refill of this.#awaited) if (nowMs - refill.sentAtMs > lateMs) refill.lose();
+    for (const refill of this.#awaited) if (nowMs - refill.sentAtMs > lateMs) refill.lose();
     if (leftMs > 0 && this.#awaited.some((refill) => refill.isPending(nowMs)))
-      return { kind: "wait", ms: Math.min(POLL_MS, leftMs) };
+      return this.#sleep(Math.min(POLL_MS, leftMs), nowMs);
     if (this.#awaited.some(({ isOver }) => !isOver)) return this.withoutStore();
     for (const check of this.#checks) check.giveUpBefore(nowMs);
     this.#hasWaitedInVain ||= !this.#isSettled();
@@ -148,19 +159,20 @@ export class RequestCheck {
     const leftMs = this.#timeLeftMs(nowMs);
     if (leftMs <= 0) return this.withoutStore();
     const refill = new Refill(this.#limiter, nowMs, leftMs);
-    for (const check of this.#checks) if (!check.isSettled) refill.add(check, check.cost);
-    this.#addLow(refill, nowMs);
+    const missing = this.#checks.filter(({ isSettled }) => !isSettled);
+    for (const check of missing) {
+      if (check.limit.strict !== true) refill.add(check, check.cost);
+      // If another limit may reject this round trip, no other request joins it.
+      else refill.addStrict(check, check.state.queue.depart(refill, check, missing.length === 1));
+    }
     this.#sent = refill;
     return { kind: "refill", refill };
   }
 
-  /** The same round trip refills leases that run low. */
-  #addLow(refill: Refill, nowMs: number): void {
-    for (const check of this.#checks) if (check.isSettled && check.isLow(nowMs)) refill.add(check, 0);
-  }
-
   #decided(nowMs: number): Decided {
     const isAdmitted = !this.#isRejected();
+    if (this.#place === "queued")
+      for (const check of this.#checks) if (check.limit.strict === true) check.state.queue.leave(check);
     for (const check of this.#checks)
       if (isAdmitted) check.commit(nowMs);
       else check.release();
@@ -169,10 +181,11 @@ export class RequestCheck {
   }
 
   #refresh(isAdmitted: boolean, nowMs: number): Refill | undefined {
-    if (!isAdmitted || !this.#checks.every(({ isFromMemory }) => isFromMemory)) return undefined;
-    if (!this.#checks.some((check) => check.isLow(nowMs))) return undefined;
+    if (!isAdmitted || this.#sent !== undefined) return undefined;
+    const low = this.#checks.filter((check) => check.isLow(nowMs));
+    if (low.length === 0) return undefined;
     const refill = new Refill(this.#limiter, nowMs, this.#limiter.settings.deadlineMs);
-    this.#addLow(refill, nowMs);
+    for (const check of low) refill.add(check, 0);
     return refill;
   }
 
@@ -187,108 +200,5 @@ export class RequestCheck {
 
   #isRejected(): boolean {
     return this.#checks.some(rejects);
-  }
-}
-
-/** One limit of one request, and its decision so far. */
-export class LimitCheck {
-  readonly limit: Limit;
-  readonly key: LimitKey;
-  readonly state: BucketState;
-  readonly cost: number;
-  outcome: LimitResult["outcome"] = "passed";
-  #mode: LimitMode | undefined;
-  #waitMs = 0;
-  /** Expiry of the leased tokens that the request has taken; undefined if it has none. */
-  #leaseUntilMs: number | undefined;
-
-  constructor(limit: Limit, key: LimitKey, state: BucketState) {
-    this.limit = limit;
-    this.key = key;
-    this.state = state;
-    this.cost = costOf(limit);
-  }
-
-  get isSettled(): boolean {
-    return this.#mode !== undefined;
-  }
-
-  /** Whether the decision used nothing beyond the isolate's memory. */
-  get isFromMemory(): boolean {
-    return this.#mode === "lease" || this.#mode === "remembered";
-  }
-
-  isLow(nowMs: number): boolean {
-    return this.limit.strict !== true && this.state.isLow(nowMs);
-  }
-
-  /** Settles the check if the isolate has a lease or a denial. */
-  settleFromMemory(nowMs: number): void {
-    if (this.isSettled) return;
-    this.hold(this.state.lease.use(this.cost, nowMs));
-    if (this.isSettled) return;
-    const leftMs = this.state.deniedForMs(this.cost, nowMs);
-    if (leftMs > 0) this.settle("remembered", leftMs);
-  }
-
-  /** Settles the check by the limit's `onStoreFailure`. */
-  settleWithoutStore(nowMs: number): void {
-    if (this.isSettled) return;
-    const mode = this.limit.dryRun === true ? "open" : this.limit.onStoreFailure;
-    this.settle(mode, mode === "local" ? waitMs(this.#localTokens(nowMs), this.cost, this.#rule) : 0);
-  }
-
-  /** @param untilMs expiry of leased tokens that the request has taken; undefined if it could not take them */
-  hold(untilMs: number | undefined): void {
-    if (untilMs === undefined) return;
-    this.#leaseUntilMs = untilMs;
-    this.settle("lease", 0);
-  }
-
-  /** @param lackMs until there are enough tokens; 0 if there are */
-  settle(mode: LimitMode, lackMs: number): void {
-    this.#mode = mode;
-    this.#waitMs = lackMs;
-    if (mode === "closed") this.outcome = "unavailable";
-    else this.outcome = lackMs > 0 ? "limited" : "passed";
-  }
-
-  /** Returns leased tokens that may expire before then, and reopens the check. */
-  giveUpBefore(latestMs: number): void {
-    if (this.#leaseUntilMs === undefined || this.#leaseUntilMs > latestMs) return;
-    this.release();
-    this.#mode = undefined;
-  }
-
-  /** The request is admitted: takes its tokens from the isolate's own bucket if that decided. */
-  commit(nowMs: number): void {
-    if (this.#mode !== "local") return;
-    this.state.local = { level: levelAt(this.state.local, this.#rule, nowMs) + this.cost, atMs: nowMs };
-  }
-
-  /** Returns the leased tokens: a rejected request uses none. */
-  release(): void {
-    if (this.#leaseUntilMs !== undefined) this.state.lease.add(this.cost, this.#leaseUntilMs);
-    this.#leaseUntilMs = undefined;
-  }
-
-  /** If the check is not settled, another limit has rejected the request. */
-  result(nowMs: number): LimitResult {
-    return {
-      limit: this.limit,
-      mode: this.#mode ?? "lease",
-      outcome: this.outcome,
-      rule: this.#rule,
-      remaining: this.#mode === "local" ? this.#localTokens(nowMs) : this.state.remaining(this.limit, nowMs),
-      waitMs: this.#waitMs,
-    };
-  }
-
-  get #rule(): BucketRule {
-    return this.state.rule ?? this.limit;
-  }
-
-  #localTokens(nowMs: number): number {
-    return this.#rule.capacity - levelAt(this.state.local, this.#rule, nowMs);
   }
 }

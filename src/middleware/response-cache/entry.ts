@@ -1,5 +1,6 @@
-/** What the cache stores, and which responses may be stored (RFC 9111 §3). */
+/** Entries of the cache, and which responses may be stored (RFC 9111 §3). */
 
+import { durationMs } from "../../contract/duration.ts";
 import type { Cache } from "../../contract/policy.ts";
 import { isProblem, type Problem, statusOf } from "../../contract/problem.ts";
 
@@ -11,13 +12,13 @@ export interface TextResponse {
 }
 
 /**
- * A response as a fill makes it. Only the edge may return a `Response`, whose fields may be changed: its stream can be read
- * once, and the edge shares no fill.
+ * The response of a fill. Only the edge may return a `Response`, with mutable headers: its stream can be read once, and the
+ * edge shares no fill.
  */
 export type FinishedResponse = Response | TextResponse;
 export type FillResult = FinishedResponse | Problem;
 
-/** When a response was made, and of which state of the data. */
+/** When a response was made, and which state of the data it reflects. */
 export interface Generation {
   /** Epoch milliseconds; its age counts from here. */
   readonly generatedAtMs: number;
@@ -39,22 +40,22 @@ export interface StoredResponse {
   readonly body: string | ReadableStream | null;
 }
 
-export interface EntryOptions {
-  /** When the fill began, epoch milliseconds, and the moment of the invalidations. */
+export interface EntryOptions extends Omit<Generation, "generatedAtMs"> {
+  /** When the fill began, epoch milliseconds. */
   readonly atMs: number;
-  readonly asOfMs: number;
-  /** The maximum age that was asked for, seconds. @default unlimited */
+  /** The maximum age that the fill asked for, seconds. @default unlimited */
   readonly maxAgeS?: number | undefined;
-  readonly tags: readonly string[];
   /** How long a 404 is stored, milliseconds; 0 if it is not. */
   readonly negativeMs: number;
-  /** Within [0, 1): shortens the freshness, see `jittered`. */
+  /** Within [0, 1): shortens the freshness, so that entries of the same time are not all refreshed together. */
   readonly random: number;
 }
 
 /** Fields of one client's response, or of another cache. */
 const NOT_STORED: readonly string[] = ["x-request-id", "age", "cf-cache-status"];
 const UNSTORABLE: readonly string[] = ["set-cookie", "vary", "www-authenticate"];
+/** The greatest share of the freshness that chance takes. */
+const JITTER = 0.1;
 /** A longer text is not stored, UTF-16 units. */
 const MAX_LENGTH = 512 * 1024;
 const S = 1_000;
@@ -86,7 +87,7 @@ export const entryOf = (
     generatedAtMs: atMs - ageMs,
     // The other cache compares ages in milliseconds, and reports them in seconds, rounded up.
     asOfMs: asOfMs - Math.min(ageMs, Math.max(0, maxAgeS * S - 1)),
-    windows: jittered(windows, random),
+    windows: { ...windows, freshMs: windows.freshMs * (1 - JITTER * random) },
     tags,
   };
 };
@@ -119,47 +120,41 @@ export type Freshness =
   | "on_error"
   | "expired";
 
-/** Directives by lower-case name; one without an argument is true, seconds are numbers. */
-export type CacheDirectives = ReadonlyMap<string, number | true>;
-
 const DIRECTIVE = /([a-z-]+)(?:\s*=\s*"?(\d{1,10})"?)?/g;
-/** The greatest share of the freshness that jitter takes. */
-const JITTER = 0.1;
 
-/** Reads a Cache-Control field. Arguments other than whole seconds are ignored; of a repeated directive, the first counts. */
-export const readCacheControl = (field: string | undefined): CacheDirectives => {
-  const directives = new Map<string, number | true>();
-  for (const [, name = "", seconds] of (field ?? "").toLowerCase().matchAll(DIRECTIVE)) {
-    if (!directives.has(name)) directives.set(name, seconds === undefined ? true : Number(seconds));
-  }
+/**
+ * Reads a Cache-Control field. The first of repeated directives counts.
+ *
+ * @returns directives by lower-case name, with their seconds; undefined for a directive without whole seconds
+ */
+export const readCacheControl = (field: string): ReadonlyMap<string, number | undefined> => {
+  const directives = new Map<string, number | undefined>();
+  for (const [, name = "", seconds] of field.toLowerCase().matchAll(DIRECTIVE))
+    if (!directives.has(name)) directives.set(name, seconds === undefined ? undefined : Number(seconds));
   return directives;
-};
-
-/** The seconds of a directive; undefined if it is absent or has none. */
-export const secondsOf = (directives: CacheDirectives, name: string): number | undefined => {
-  const value = directives.get(name);
-  return typeof value === "number" ? value : undefined;
 };
 
 /** @param defaultFreshS for a policy without a freshness, seconds */
 export const windowsOf = (
-  { freshS, staleWhileRevalidateS = 0, staleIfErrorS = 0 }: Cache,
+  { fresh, staleWhileRevalidate = "0s", staleIfError = "0s" }: Cache,
   defaultFreshS: number,
 ): CacheWindows => ({
-  freshMs: (freshS ?? defaultFreshS) * S,
-  staleWhileRevalidateMs: staleWhileRevalidateS * S,
-  staleIfErrorMs: staleIfErrorS * S,
+  freshMs: fresh === undefined ? defaultFreshS * S : durationMs(fresh),
+  staleWhileRevalidateMs: durationMs(staleWhileRevalidate),
+  staleIfErrorMs: durationMs(staleIfError),
 });
 
 /** The windows that a Cache-Control field grants to shared caches; undefined if it grants none. */
 export const sharedWindows = (cacheControl: string | undefined): CacheWindows | undefined => {
-  const directives = readCacheControl(cacheControl);
-  const freshS = secondsOf(directives, "max-age");
+  const directives = readCacheControl(cacheControl ?? "");
+  const freshS = directives.get("max-age");
   const isForbidden = ["private", "no-store", "no-cache"].some((name) => directives.has(name));
   if (freshS === undefined || isForbidden || !directives.has("public")) return undefined;
-  const staleWhileRevalidateS = secondsOf(directives, "stale-while-revalidate") ?? 0;
-  const staleIfErrorS = secondsOf(directives, "stale-if-error") ?? 0;
-  return windowsOf({ freshS, staleWhileRevalidateS, staleIfErrorS }, 0);
+  return {
+    freshMs: freshS * S,
+    staleWhileRevalidateMs: (directives.get("stale-while-revalidate") ?? 0) * S,
+    staleIfErrorMs: (directives.get("stale-if-error") ?? 0) * S,
+  };
 };
 
 export const freshnessOf = (ageMs: number, windows: CacheWindows): Freshness => {
@@ -169,26 +164,10 @@ export const freshnessOf = (ageMs: number, windows: CacheWindows): Freshness => 
   return staleMs < windows.staleIfErrorMs ? "on_error" : "expired";
 };
 
-/** Whether a response may be used if no newer one can be made, whatever else is wrong with it. */
+/** Whether a response may be used if no newer one can be made, even if a write has invalidated it. */
 export const isLastResort = (ageMs: number, { freshMs, staleIfErrorMs }: CacheWindows): boolean =>
   staleIfErrorMs > 0 && ageMs < freshMs + staleIfErrorMs;
 
 /** From generation to expiry, milliseconds. */
 export const lifetimeMs = ({ freshMs, staleWhileRevalidateMs, staleIfErrorMs }: CacheWindows): number =>
   freshMs + Math.max(staleWhileRevalidateMs, staleIfErrorMs);
-
-/**
- * Shortens the freshness by chance, so that responses that were made together are not all refreshed together. The stale
- * windows end when they did.
- *
- * @param random within [0, 1)
- */
-export const jittered = (windows: CacheWindows, random: number): CacheWindows => {
-  const earlierMs = windows.freshMs * JITTER * random;
-  const extended = (staleMs: number): number => (staleMs === 0 ? 0 : staleMs + earlierMs);
-  return {
-    freshMs: windows.freshMs - earlierMs,
-    staleWhileRevalidateMs: extended(windows.staleWhileRevalidateMs),
-    staleIfErrorMs: extended(windows.staleIfErrorMs),
-  };
-};

@@ -12,18 +12,27 @@ import { problemResponse } from "../problems/index.ts";
 import { type CacheableRoute, type CacheRoute, cacheableRoute } from "./cacheable.ts";
 import {
   type Entry,
+  entryOf,
   type FillResult,
+  type Freshness,
   freshnessOf,
   type Generation,
   isFailure,
   isLastResort,
   readCacheControl,
   resultStatus,
-  secondsOf,
 } from "./entry.ts";
-import { type CacheRequest, type FillOptions, fillRequest, type Use } from "./fill.ts";
 import { createInvalidations, readTags } from "./invalidations.ts";
-import type { CacheStore, Fills, Joined, Waiter } from "./ports.ts";
+import {
+  type CachePort,
+  type CacheStore,
+  FILL_LEASE_MS,
+  type Filled,
+  type FillOptions,
+  type FillRequest,
+  type Fills,
+  type Waiter,
+} from "./ports.ts";
 import {
   type CacheContext,
   type CacheStatus,
@@ -35,18 +44,6 @@ import {
 } from "./respond.ts";
 
 type MaybePromise<T> = T | Promise<T>;
-
-/** What the cache needs of a tier's requests. */
-export interface CachePort<C extends CacheContext> {
-  route(c: C): CacheRoute;
-  /** Makes the response. Failures are problems, not exceptions: then a stale entry replaces them. */
-  fill(c: C, options: FillOptions): Promise<FillResult>;
-  waiter(c: C): Waiter;
-  /** The Cache-Control of another cache before this one. A client's own is ignored. @default none */
-  cacheControl?(c: C): string | undefined;
-  /** @default `problemResponse` */
-  reject?(c: C, problem: Problem): MaybePromise<Response>;
-}
 
 export interface ResponseCacheOptions {
   readonly tier: "edge" | "origin";
@@ -66,7 +63,24 @@ export interface ResponseCache {
   invalidate(tags: readonly string[]): void;
 }
 
-/** Before the deadline, an entry is used instead of a response that has not come, milliseconds. */
+/** A request that the cache may answer. */
+interface CacheRequest {
+  readonly c: CacheContext;
+  readonly route: CacheableRoute;
+  readonly key: string;
+  /** The greatest age of a response that is accepted, milliseconds. */
+  readonly maxAgeMs: number;
+  readonly fill: (options: FillOptions) => Promise<FillResult>;
+  readonly waiter: () => Waiter;
+  readonly reject: (problem: Problem) => MaybePromise<Response>;
+}
+
+/** How an entry may be used: `last_resort` only if no newer response can be made. */
+type Use = Freshness | "last_resort";
+
+/** A newer response is awaited twice as long as if a write had not invalidated the entry, milliseconds. */
+const LAST_RESORT_WAIT_MS = 2 * FILL_LEASE_MS;
+/** But this long before the deadline, a request that still waits gets the entry, milliseconds. */
 const LAST_MOMENT_MS = 50;
 const S = 1_000;
 
@@ -82,17 +96,51 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
   };
 
   const ageOf = ({ generatedAtMs }: Generation): number => Math.max(0, now() - generatedAtMs);
+  const isFresh = (entry: Entry): boolean => ageOf(entry) < entry.windows.freshMs;
+  const mayReplaceFailure = (entry: Entry): boolean => isLastResort(ageOf(entry), entry.windows);
 
   const accepts = (maxAgeMs: number, generation: Generation): boolean =>
     ageOf(generation) < maxAgeMs && !invalidations.isInvalidated(generation.tags, generation.asOfMs);
 
-  const fillDeps = { tier, store, invalidations, accepts, now, random };
-
-  const isFresh = (entry: Entry): boolean => ageOf(entry) < entry.windows.freshMs;
-
   const useOf = ({ maxAgeMs }: CacheRequest, entry: Entry): Use => {
     if (accepts(maxAgeMs, entry)) return freshnessOf(ageOf(entry), entry.windows);
-    return isLastResort(ageOf(entry), entry.windows) ? "last_resort" : "expired";
+    return mayReplaceFailure(entry) ? "last_resort" : "expired";
+  };
+
+  /** @param old the entry that the fill replaces */
+  const fillRequest = (request: CacheRequest, use: Use, old?: Entry): FillRequest => {
+    const { c, key, route, maxAgeMs } = request;
+    const tags = route.tags(c.get("target").path);
+    const isShareable = tier === "origin" || c.req.method === "GET";
+    // The next cache's own stale response would be no newer than this entry.
+    const freshS = use === "revalidate" && old ? Math.floor(old.windows.freshMs / S) : undefined;
+    const sinceWriteS = invalidations.maxAgeS(tags);
+    const maxAgeS = freshS === undefined ? sinceWriteS : Math.min(freshS, sinceWriteS ?? freshS);
+
+    const fill = async (signal?: AbortSignal): Promise<Filled> => {
+      const { negativeMs } = route;
+      const generation = { atMs: now(), asOfMs: invalidations.now(), maxAgeS, tags, random: random() };
+      const cacheControl = maxAgeS === undefined ? undefined : `max-age=${maxAgeS}`;
+      const result = await request.fill({ isShared: true, cacheControl, signal });
+      const entry = isShareable ? entryOf(result, { ...generation, negativeMs }) : undefined;
+      if (entry === undefined || invalidations.isInvalidated(tags, entry.asOfMs)) return { result };
+      const { response } = entry;
+      // A stream can be read once: the client gets one, the store another.
+      const isStream = result instanceof Response && !isProblem(response);
+      const stored = isStream ? { ...entry, response: { ...response, body: result.clone().body } } : entry;
+      return { result, entry, storing: store.put(key, stored) ?? undefined };
+    };
+
+    return {
+      key,
+      tags,
+      hasAlternative: use === "revalidate" || use === "on_error",
+      isShareable,
+      accepts: (generation) => accepts(maxAgeMs, generation),
+      moment: invalidations.now,
+      fill,
+      waitUntil: c.get("waitUntil"),
+    };
   };
 
   const send = (
@@ -113,11 +161,7 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     return send(request, entry.response, { ...status, ttlS }, Math.ceil(ageMs / S));
   };
 
-  const sendResult = (
-    request: CacheRequest,
-    result: FillResult,
-    status: CacheStatus,
-  ): MaybePromise<Response> => {
+  const sendResult = (request: CacheRequest, result: FillResult, status: CacheStatus) => {
     request.c.set("cacheOutcome", isFailure(result) ? "failed" : "miss");
     return send(request, result, status);
   };
@@ -128,45 +172,31 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     return isFresh(entry) && accepts(Number.POSITIVE_INFINITY, entry) ? "request" : "stale";
   };
 
-  const sendJoined = (
-    request: CacheRequest,
-    { result, entry, collapsed }: Joined,
-    forward: "miss" | "request" | "stale",
-  ): MaybePromise<Response> => {
+  const waitForFill = async (request: CacheRequest, waiter: Waiter, use: Use, old?: Entry) => {
+    const { c } = request;
+    const filling = fillRequest(request, use, old);
+    const untilMs =
+      use === "last_resort"
+        ? Math.min(now() + LAST_RESORT_WAIT_MS, waiter.deadlineAtMs - LAST_MOMENT_MS)
+        : undefined;
+    const joined = await fills.join(filling, waiter, untilMs);
+    const received = joined?.result;
+    if (old && mayReplaceFailure(old) && (joined === undefined || (received && isFailure(received)))) {
+      discard(c, received);
+      const status: CacheStatus =
+        received === undefined ? { hit: true } : { forward: "stale", forwardStatus: resultStatus(received) };
+      return sendEntry(request, old, { ...status, detail: "stale-if-error" });
+    }
+    discard(c, old?.response);
+    const forward = forwardReason(old);
+    // A request whose entry has expired in the meantime waits on.
+    const last = joined ?? (old && (await fills.join({ ...filling, hasAlternative: false }, waiter)));
+    if (last === undefined) return sendResult(request, problem("deadline_exceeded"), { forward });
+    const { result, entry, collapsed } = last;
     if (result !== undefined)
       return sendResult(request, result, { forward, stored: entry !== undefined, collapsed });
     const detail = isFresh(entry) ? {} : ({ detail: "stale-while-revalidate" } as const);
     return sendEntry(request, entry, { hit: true, collapsed, ...detail });
-  };
-
-  const waitForFill = async (
-    request: CacheRequest,
-    waiter: Waiter,
-    use: Use,
-    entry?: Entry,
-  ): Promise<Response> => {
-    const { c } = request;
-    const filling = fillRequest(fillDeps, request, use, entry);
-    const untilMs = use === "last_resort" ? waiter.deadlineAtMs - LAST_MOMENT_MS : undefined;
-    const joined = await fills.join(filling, waiter, untilMs);
-    const result = joined?.result;
-    const isFailed = joined === undefined || (result !== undefined && isFailure(result));
-    if (isFailed && entry !== undefined && isLastResort(ageOf(entry), entry.windows)) {
-      discard(c, result);
-      const status: CacheStatus =
-        result === undefined ? { hit: true } : { forward: "stale", forwardStatus: resultStatus(result) };
-      return await sendEntry(request, entry, { ...status, detail: "stale-if-error" });
-    }
-    discard(c, entry?.response);
-    const forward = forwardReason(entry);
-    // Patience is for requests with an entry; this one's has expired in the meantime.
-    const isOver = joined === undefined && entry === undefined;
-    const last = isOver
-      ? undefined
-      : (joined ?? (await fills.join({ ...filling, hasAlternative: false }, waiter)));
-    return last === undefined
-      ? await sendResult(request, problem("deadline_exceeded"), { forward })
-      : await sendJoined(request, last, forward);
   };
 
   const wait = (request: CacheRequest, use: Use, entry?: Entry): Promise<Response> => {
@@ -179,17 +209,16 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
     const use = useOf(request, entry);
     if (use === "fresh") return sendEntry(request, entry, { hit: true });
     if (use !== "revalidate") return wait(request, use, entry);
-    fills.refresh(fillRequest(fillDeps, request, use, entry));
+    fills.refresh(fillRequest(request, use, entry));
     return sendEntry(request, entry, { hit: true, detail: "stale-while-revalidate" });
   };
 
-  /** At the edge, the responses to writes name the tags that they invalidate. */
-  const takeInvalidations = (response: FillResult): void => {
-    if (tier === "origin" || !(response instanceof Response)) return;
-    const tags = response.headers.get(internalHeaders.invalidated);
+  /** At the edge, the response to a write names the tags that it invalidates. */
+  const takeInvalidations = ({ headers }: Response): void => {
+    const tags = headers.get(internalHeaders.invalidated);
     if (tags === null) return;
     invalidations.invalidate(readTags(tags));
-    response.headers.delete(internalHeaders.invalidated);
+    headers.delete(internalHeaders.invalidated);
   };
 
   return {
@@ -200,19 +229,24 @@ export const createResponseCache = (options: ResponseCacheOptions): ResponseCach
       const bypass = async (c: Parameters<typeof reject>[0], isCacheable: boolean): Promise<Response> => {
         const result = await port.fill(c, { isShared: false });
         if (isProblem(result)) return await reject(c, result);
-        takeInvalidations(result);
+        if (result instanceof Response) takeInvalidations(result);
         if (isCacheable) return respond(c, result, writeCacheStatus(name, { forward: "bypass" }));
         return result instanceof Response ? result : new Response(result.body, result);
+      };
+
+      const keyOf = (c: Parameters<typeof reject>[0], route: CacheableRoute): string | undefined => {
+        const target = port.target === undefined ? c.get("target") : port.target(c);
+        return target && route.key(target, (name) => c.req.header(name));
       };
 
       return function responseCache(c) {
         const route = compiled(port.route(c));
         const field = port.cacheControl?.(c);
         const directives = field === undefined ? undefined : readCacheControl(field);
-        const isCached = route !== undefined && directives?.has("no-store") !== true;
-        const key = isCached ? route.key(c.get("target"), (name) => c.req.header(name)) : undefined;
-        if (!isCached || key === undefined) return bypass(c, route !== undefined);
-        const maxAgeS = directives?.has("no-cache") ? 0 : directives && secondsOf(directives, "max-age");
+        const isStorable = route !== undefined && directives?.has("no-store") !== true;
+        const key = isStorable ? keyOf(c, route) : undefined;
+        if (!isStorable || key === undefined) return bypass(c, route !== undefined);
+        const maxAgeS = directives?.has("no-cache") ? 0 : directives?.get("max-age");
         const request: CacheRequest = {
           c,
           route,

@@ -1,24 +1,24 @@
 /**
- * Which tags writes have invalidated, and when, by a process or an isolate. Bounded: what is forgotten counts as
- * invalidated at the last moment that was forgotten, so that nothing old ever passes for new.
+ * The tags that writes have invalidated, and when, as a process or an isolate remembers them. Its memory is bounded:
+ * forgotten tags count as invalidated at the latest moment that was forgotten, so no old response passes as new.
  */
 import type { Policy } from "../../contract/policy.ts";
 
 export interface Invalidations {
   /** The current moment: milliseconds that never go back, and always later than the last invalidation. */
   now(): number;
-  /** Everything that was made under the tags until now is invalid. */
+  /** Invalidates all responses that were made under the tags until now. */
   invalidate(tags: readonly string[]): void;
-  /** Whether what reflects all writes until that moment is older than a write to one of the tags. */
+  /** Whether a response that reflects all writes until that moment predates a write to one of the tags. */
   isInvalidated(tags: readonly string[], asOfMs: number): boolean;
   /** The age below which no known write has invalidated a response, seconds; undefined if any age will do. */
   maxAgeS(tags: readonly string[]): number | undefined;
 }
 
-/** Between an invalidation and what follows in the same millisecond; a power of two, so that sums are exact. */
+/** Separates an invalidation from later events of the same millisecond; a power of two, so that sums are exact. */
 const STEP_MS = 2 ** -10;
 
-/** @param now epoch milliseconds @param maxTags that are remembered */
+/** @param now epoch milliseconds @param maxTags most tags remembered */
 export const createInvalidations = (now: () => number, maxTags = 10_000): Invalidations => {
   /** Ordered by time. */
   const moments = new Map<string, number>();
@@ -78,16 +78,12 @@ const decoded = (segment: string): string => {
 };
 
 /** @returns the tags of a path of the route: `products/:id` of `/v1/products/7` is `products/7` */
-export const tagsFor = ({
-  path: pattern,
-  policy,
-}: {
-  readonly path: string;
-  readonly policy: Policy;
-}): ((path: string) => readonly string[]) => {
-  const tags = (policy.cache?.tags ?? []).map(normal);
+export const tagsFor = (
+  route: Readonly<{ path: string; policy: Policy }>,
+): ((path: string) => readonly string[]) => {
+  const tags = (route.policy.cache?.tags ?? []).map(normal);
   if (!tags.some((tag) => tag.includes(":"))) return () => tags;
-  const names = pattern.split("/").map(normal);
+  const names = route.path.split("/").map(normal);
   return (path) => {
     const segments = path.split("/");
     const filled = (part: string): string => {

@@ -1,5 +1,37 @@
-/** What a tier gives the cache: a store, and how concurrent requests share a fill. */
+/** The parts that differ by tier: routes and responses, the store, and how concurrent requests share a fill. */
+import type { Problem } from "../../contract/problem.ts";
+import type { RawTarget } from "../context/index.ts";
+import type { CacheRoute } from "./cacheable.ts";
 import type { Entry, FillResult, Generation } from "./entry.ts";
+import type { CacheContext } from "./respond.ts";
+
+export interface FillOptions {
+  /**
+   * The response is for any number of requests: it must not depend on If-None-Match, nor on anything else that belongs to
+   * one client, and must not end with its request.
+   */
+  readonly isShared: boolean;
+  /** For the next cache (RFC 9111 §5.2.1). */
+  readonly cacheControl?: string | undefined;
+  /** Aborts when no request waits for the response any more. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface CachePort<C extends CacheContext> {
+  route(c: C): CacheRoute;
+  /**
+   * The target of the validated request: one form for all ways to write it. Undefined if the request is invalid. @default as
+   * sent
+   */
+  target?(c: C): RawTarget | undefined;
+  /** Makes the response. Failures are problems, not exceptions: then a stale entry replaces them. */
+  fill(c: C, options: FillOptions): Promise<FillResult>;
+  waiter(c: C): Waiter;
+  /** The Cache-Control of another cache before this one. A client's own is ignored. @default none */
+  cacheControl?(c: C): string | undefined;
+  /** @default `problemResponse` */
+  reject?(c: C, problem: Problem): Response | Promise<Response>;
+}
 
 export interface CacheStore {
   /** Synchronous if the store is memory. A store that is down or slow has no entry. */

@@ -1,15 +1,12 @@
 /** Responses with the fields of this cache (RFC 9211), and 304 to a client that has the current version. */
 import { noneMatchHolds } from "../../lib/http.ts";
-import type { CacheTarget } from "./cacheable.ts";
+import type { ContextVariables, VariableReader } from "../context/index.ts";
 import { cancelBody, type FinishedResponse, type StoredResponse } from "./entry.ts";
 
-/** What the cache uses of Hono's context, whatever else a tier has in it. */
-export interface CacheContext {
+/** The part of Hono's context that the cache uses in both tiers. */
+export interface CacheContext
+  extends VariableReader<Pick<ContextVariables, "requestId" | "target" | "waitUntil">> {
   readonly req: { readonly method: string; header(name: string): string | undefined };
-  get(name: "requestId"): string;
-  get(name: "target"): CacheTarget;
-  /** Continues with work after the response. */
-  get(name: "waitUntil"): (work: Promise<unknown>) => void;
   /** Unset if the cache was not used. */
   set(name: "cacheOutcome", outcome: CacheOutcome): void;
 }
@@ -18,8 +15,8 @@ type Fields = Readonly<Record<string, string>>;
 
 /** Releases the connection of a body that will not be read. */
 export const discard = (c: CacheContext, response: Parameters<typeof cancelBody>[0]): void => {
-  const cancelling = cancelBody(response);
-  if (cancelling !== undefined) c.get("waitUntil")(cancelling);
+  const canceling = cancelBody(response);
+  if (canceling !== undefined) c.get("waitUntil")(canceling);
 };
 
 /** The fields of this cache, after those of the caches before it (RFC 9211 §2). */
@@ -67,7 +64,7 @@ export interface CacheStatus {
   /** Set if the request was not forwarded. */
   readonly hit?: true;
   /** Why the request was forwarded (§2.2). */
-  readonly forward?: "bypass" | "method" | "miss" | "request" | "stale";
+  readonly forward?: "bypass" | "miss" | "request" | "stale";
   /** The status behind the cache, if it differs from the response's (§2.3). */
   readonly forwardStatus?: number;
   /** The remaining freshness, seconds; negative for a stale response (§2.4). */

@@ -15,14 +15,15 @@ export interface RouteEntry<Route> {
 
 export type Match<Route> =
   | { readonly kind: "found"; readonly entry: RouteEntry<Route> }
-  /** The path exists, the method does not; `allow` is the Allow field (RFC 9110 §10.2.1). */
+  /** The path exists, but not the method; `allow` is the Allow field (RFC 9110 §10.2.1). */
   | { readonly kind: "method_not_allowed"; readonly allow: string }
   | { readonly kind: "not_found" };
 
 export interface RouteTable<Route> {
+  readonly all: readonly Route[];
   /**
-   * @param method as sent; HEAD finds GET's route
-   * @param path as sent, without its query; a parameter is one segment that is not empty
+   * @param method as sent; HEAD matches GET's route
+   * @param path as sent, without its query; a parameter matches one non-empty segment
    */
   match(method: string, path: string): Match<Route>;
 }
@@ -33,7 +34,7 @@ const allowOf = (methods: readonly string[]): string => {
   return [...allowed, "OPTIONS"].sort().join(", ");
 };
 
-/** The routes' names, sorted so that of two paths that match a request, the more literal one comes first. */
+/** The routes' names; if two paths match a request, the more literal one comes first. */
 export const mostLiteralFirst = <All extends Readonly<Record<string, RoutePattern>>>(
   routes: All,
 ): (keyof All & string)[] => {
@@ -41,7 +42,7 @@ export const mostLiteralFirst = <All extends Readonly<Record<string, RoutePatter
   return Object.keys(routes).sort((a, b) => (rank(a) < rank(b) ? -1 : 1));
 };
 
-/** @throws Error if two routes have the same method and the same form of path */
+/** @throws Error if two routes match the same requests */
 export const compileRoutes = <Route extends RoutePattern>(
   routes: Readonly<Record<string, Route>>,
 ): RouteTable<Route> => {
@@ -65,6 +66,7 @@ export const compileRoutes = <Route extends RoutePattern>(
     methods.has(method) ? router.match(method, path)[0][0]?.[0] : undefined;
 
   return {
+    all: Object.values(routes),
     match: (method, path) => {
       const entry = find(method === "HEAD" ? "GET" : method, path);
       if (entry !== undefined) return { kind: "found", entry };

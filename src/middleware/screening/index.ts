@@ -1,4 +1,4 @@
-/** Rejects requests that no client of an API sends: traversal, control characters, scanner paths, odd methods, long URLs. */
+/** Rejects requests that no API client sends: traversal, control characters, scanner paths, long URLs. */
 import { createMiddleware } from "hono/factory";
 import type { EdgeRoute } from "../../contract/edge-manifest.ts";
 import { problem } from "../../contract/problem.ts";
@@ -11,7 +11,7 @@ import { type Finding, SCREENING_RULES } from "./rules.ts";
 import { SCREENED_METHODS, screen } from "./screen.ts";
 
 export interface ScreeningVariables {
-  /** What the contract has under the request's method and path. */
+  /** The contract's match for the request's method and path. */
   match: Match<EdgeRoute>;
 }
 
@@ -20,35 +20,34 @@ export interface ScreeningDeps {
   readonly report: ReportSecurity;
 }
 
-const problemOf = ({ rule, details }: Finding) => {
+const problemOf = ({ rule, details }: Finding, match: Match<EdgeRoute>) => {
   const code = SCREENING_RULES[rule].answer;
   switch (code) {
     case "not_found":
-      // A scanner learns no more than any client that asks for what does not exist.
+      // No detail: a scanner gets the same response as for any unknown path.
       return problem(code);
     case "method_not_allowed":
-      return problem(code, { headers: { allow: SCREENED_METHODS } });
+      return problem(code, {
+        headers: { allow: match.kind === "method_not_allowed" ? match.allow : SCREENED_METHODS },
+      });
     default:
       return problem(code, { detail: `Rejected: ${details}.` });
   }
 };
 
-type Variables = ContextVariables & ScreeningVariables & RejectionVariables;
-
 export const screening = (
   deps: ScreeningDeps,
 ): Middleware<ContextVariables, ScreeningVariables & RejectionVariables> =>
-  createMiddleware<{ Variables: Variables }>(function screening(c, next) {
-    const { method } = c.req;
-    const { path, query } = c.get("target");
-    const match = deps.routes.match(method, path);
-    c.set("match", match);
-    const isRoute = match.kind !== "not_found";
-    const finding = screen({ method, path, query, isRoute });
-    if (finding === undefined) return next();
-    deps.report(c, match.kind === "found" ? match.entry.name : null, {
-      type: "suspicious_activity",
-      ...finding,
-    });
-    return Promise.resolve(reject(c, "screening", problemOf(finding)));
-  });
+  createMiddleware<{ Variables: ContextVariables & ScreeningVariables & RejectionVariables }>(
+    function screening(c, next) {
+      const { method } = c.req;
+      const { path, query } = c.get("target");
+      const match = deps.routes.match(method, path);
+      c.set("match", match);
+      const finding = screen({ method, path, query, isRoute: match.kind !== "not_found" });
+      if (finding === undefined) return next();
+      const route = match.kind === "found" ? match.entry.name : null;
+      deps.report(c, route, { type: "suspicious_activity", ...finding });
+      return Promise.resolve(reject(c, "screening", problemOf(finding, match)));
+    },
+  );

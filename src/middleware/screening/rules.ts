@@ -1,10 +1,7 @@
 /** The screening rules. */
 import type { ProblemCode } from "../../contract/problem.ts";
 
-/**
- * Each rule's problem, and the points that it adds to the client's abuse score: twice as many for what is never sent by
- * mistake. Paths that exist in no contract are answered like every other unknown path, so that scanners learn nothing.
- */
+/** Each rule's problem, and its points for the abuse score: more if it is never broken by mistake. */
 export const SCREENING_RULES = {
   /** A `.` or `..` segment, in any encoding. */
   path_traversal: { answer: "invalid_request", points: 20 },

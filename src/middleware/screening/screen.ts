@@ -1,7 +1,7 @@
 /**
- * Screens a request for what no client of an API sends: attempts to leave its paths, scanner probes, and text that two
- * servers might interpret differently. The decision depends on the request alone. An ordinary request costs one regular
- * expression over its path. Header fields are not screened: the runtimes bound them, and reject breaks and NUL.
+ * Screens method, path and query for path traversal, scanner probes, and text that two servers might
+ * interpret differently. An ordinary path costs one regular expression. Header fields are left to the
+ * runtimes, which bound them and reject line breaks and NUL.
  */
 import { type Finding, finding } from "./rules.ts";
 
@@ -11,7 +11,7 @@ export interface ScreenedRequest {
   readonly path: string;
   /** With or without the leading `?`. */
   readonly query: string;
-  /** Whether the contract has the path, so that it cannot be a scanner's. @default false */
+  /** Whether the contract has the path, which exempts it from `scanner_path`. @default false */
   readonly isRoute?: boolean | undefined;
 }
 
@@ -20,10 +20,11 @@ export const SCREENED_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 const METHOD = /^(?:GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$/;
 
 /** Path and query together, UTF-16 code units. */
-export const MOST_URL_LENGTH = 8 * 1024;
+export const MAX_URL_LENGTH = 8 * 1024;
 
-/** Servers behind servers decode again, but none is known to do so more than three times. */
-const MAX_ROUNDS = 3;
+/** Proxies in a row may each decode; more than three rounds are not known to occur. */
+const ROUNDS = ["as it is", "decoded once", "decoded twice", "decoded three times"];
+const MAX_ROUNDS = ROUNDS.length - 1;
 
 /** No dot, no escape, no empty segment: no server interprets it differently. */
 const ORDINARY = /^(?:\/[A-Za-z0-9_~-]+)*\/?$/;
@@ -46,28 +47,28 @@ const EXTENSIONS = "php\\d?|phtml|phar|aspx?|ashx|asmx|jspx?|cgi|cfm|sql|bak|swp
 const END = "(?:[/;]|$)";
 
 /**
- * Paths that scanners request from every host: files that should never be served, and pages of software that is often
- * attacked. Every alternative begins with a character that no repetition before it matches, so no input is slow.
+ * Files that should never be served, and pages of software that is often attacked. Every alternative begins
+ * with a character that no repetition before it matches, so matching takes linear time.
  */
 const SCANNER_PATH = new RegExp(
   `^/+(?:${ROOTS})${END}|/\\.(?:${HIDDEN})(?:[./;_~-]|$)|\\.(?:${EXTENSIONS})~?${END}`,
   "i",
 );
 
-/** The number of the first traversing segment, from 1. */
+/** Number of the first traversing segment, from 1. */
 const traversingSegment = (path: string): number | undefined => {
   const at = path.search(TRAVERSAL);
   return at < 0 ? undefined : path.slice(0, at + 1).split(/[/\\]/).length - 1;
 };
 
-/** ASCII in more bytes than it needs, which decoders must reject (RFC 3629 §3); the last two bytes hold the character. */
+/** Overlong ASCII, which decoders must reject (RFC 3629 §3); its last two bytes encode the character. */
 const OVERLONG = /(?:%c[01]|%e0%8[01]|%f0%80%8[01]|%f8%80%80%8[01]|%fc%80%80%80%8[01])%[89ab][\da-f]/gi;
 const SEPARATOR = /%(?:2f|5c)/i;
 const ASCII = /%[0-7][\da-f]/gi;
 
 const byteAt = (escapes: string, at: number): number => Number.parseInt(escapes.slice(at).slice(1, 3), 16);
 
-/** Decodes once (RFC 3986 §2.1), as the most lenient server might do it: errors are reported, and decoded all the same. */
+/** Decodes once (RFC 3986 §2.1), like the most lenient server: even malformed text, which is reported. */
 const percentDecode = (text: string) => {
   let isMalformed = false;
   const shortest = text.replace(OVERLONG, (escapes) => {
@@ -84,16 +85,6 @@ const percentDecode = (text: string) => {
   }
 };
 
-const afterRounds = (rounds: number): string =>
-  ["as it is", "decoded once", "decoded twice", "decoded three times"][rounds] ?? "";
-
-const screenSeparators = (path: string): Finding | undefined => {
-  if (path.includes("\\")) return finding("backslash", "path");
-  if (path.includes("//")) return finding("empty_segment", "path");
-  if (path.includes(";")) return finding("path_parameter", "path");
-  return undefined;
-};
-
 const screenClosely = (path: string, isRoute: boolean): Finding | undefined => {
   let text = path;
   let rounds = 0;
@@ -102,8 +93,8 @@ const screenClosely = (path: string, isRoute: boolean): Finding | undefined => {
   for (;;) {
     const segment = traversingSegment(text);
     if (segment !== undefined)
-      return finding("path_traversal", `segment ${segment} of the path, ${afterRounds(rounds)}`);
-    if (CONTROL.test(text)) return finding("control_characters", `path, ${afterRounds(rounds)}`);
+      return finding("path_traversal", `segment ${segment} of the path, ${ROUNDS[rounds]}`);
+    if (CONTROL.test(text)) return finding("control_characters", `path, ${ROUNDS[rounds]}`);
     if (rounds === MAX_ROUNDS || !text.includes("%")) break;
     const decoded = percentDecode(text);
     rounds += 1;
@@ -114,8 +105,10 @@ const screenClosely = (path: string, isRoute: boolean): Finding | undefined => {
   }
   if (isMalformed) return finding("malformed_encoding", "path");
   if (!isRoute && SCANNER_PATH.test(text)) return finding("scanner_path", "path");
-  if (separatorRound > 0) return finding("encoded_separator", `path, ${afterRounds(separatorRound)}`);
-  return screenSeparators(path);
+  if (separatorRound > 0) return finding("encoded_separator", `path, ${ROUNDS[separatorRound]}`);
+  if (path.includes("\\")) return finding("backslash", "path");
+  if (path.includes("//")) return finding("empty_segment", "path");
+  return path.includes(";") ? finding("path_parameter", "path") : undefined;
 };
 
 /** @param path as sent, without the query */
@@ -124,14 +117,10 @@ export const screenPath = (path: string, isRoute = false): Finding | undefined =
   return !isRoute && SCANNER_PATH.test(path) ? finding("scanner_path", "path") : undefined;
 };
 
-const screenQuery = (query: string): Finding | undefined =>
-  query !== "" && (query.includes("%00") || query.includes("\0"))
-    ? finding("control_characters", "query")
-    : undefined;
-
-/** The first finding, if any. A URL that is too long is not examined further. */
+/** The first finding, if any. */
 export const screen = ({ method, path, query, isRoute }: ScreenedRequest): Finding | undefined => {
   if (!METHOD.test(method)) return finding("method", "not a standard method");
-  if (path.length + query.length > MOST_URL_LENGTH) return finding("url_too_long", "path and query");
-  return screenPath(path, isRoute) ?? screenQuery(query);
+  if (path.length + query.length > MAX_URL_LENGTH) return finding("url_too_long", "path and query");
+  const hasNul = query !== "" && (query.includes("%00") || query.includes("\0"));
+  return screenPath(path, isRoute) ?? (hasNul ? finding("control_characters", "query") : undefined);
 };

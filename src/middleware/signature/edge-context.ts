@@ -1,6 +1,7 @@
 /**
- * What the edge knows about a request, as one header field for the origin: a dictionary of structured fields (RFC 9651 §3.2),
- * such as `client="192.0.2.1", auth=api-key, principal="alice", scopes="orders:read", timeout-ms=9900, attempt=1`.
+ * The edge's context of a request in one header field for the origin: a dictionary of structured fields (RFC
+ * 9651 §3.2) such as `client="192.0.2.1", auth=api-key, principal="alice", scopes="orders:read",
+ * timeout-ms=9900, attempt=1`.
  */
 import { type Identity, isScope } from "../auth/principal.ts";
 import type { Client } from "../context/client.ts";
@@ -9,26 +10,21 @@ export interface EdgeContext {
   /** The client's address in canonical form, or `UNKNOWN_CLIENT`. */
   readonly client: string;
   readonly identity: Identity;
-  /** What was left of the request's deadline when it was sent, milliseconds. */
+  /** Time left until the request's deadline, milliseconds. */
   readonly timeoutMs: number;
-  /** Which attempt at the request this is, from 1. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number;
   /** The edge's span of this attempt, 16 hexadecimal digits; undefined if the request is not sampled. */
   readonly parentSpanId: string | undefined;
 }
 
 /**
- * Leaves out whatever is not a scope (RFC 6749 §3.3): it could be read as something else, and no route can require it.
+ * Omits invalid scopes (RFC 6749 §3.3), which could break the field's syntax.
  *
- * @throws URIError for a principal whose id is not well-formed Unicode
+ * @throws URIError for a principal id that is not well-formed Unicode
  */
-export const writeEdgeContext = ({
-  client,
-  identity,
-  timeoutMs,
-  attempt,
-  parentSpanId,
-}: EdgeContext): string => {
+export const writeEdgeContext = (context: EdgeContext): string => {
+  const { client, identity, timeoutMs, attempt, parentSpanId } = context;
   let field = `client="${client}", auth=${identity.auth}`;
   if (identity.auth !== "none") {
     const { id, scopes } = identity.principal;
@@ -56,7 +52,7 @@ const readMembers = (field: string): Map<string, string> | undefined => {
   return field.endsWith(", ") ? undefined : members;
 };
 
-/** An id is never empty, and there is only one way to write it. */
+/** Not empty, and in the only valid encoding. */
 const readPrincipalId = (text: string): string | undefined => {
   try {
     const id = decodeURIComponent(text);
@@ -83,8 +79,9 @@ export interface ReceivedContext extends Omit<EdgeContext, "client"> {
 }
 
 /**
- * @param identify parses an address, or remembers it
- * @returns undefined unless the field has every member that this origin needs. Members of a newer edge are ignored.
+ * Undefined unless the field has every required member. Unknown members, of a newer edge, are ignored.
+ *
+ * @param identify parses an address
  */
 export const readEdgeContext = (
   field: string,

@@ -1,7 +1,7 @@
 /**
- * An origin's word that it has done nothing for a request, so that even one that must not be done twice may be sent to
- * another origin: a response signature (RFC 9421 §2.4) over the status, the word itself and the request's own
- * signature, which no other attempt has.
+ * Proof by an origin that it has not executed a request, so that even an unrepeatable one may be sent to
+ * another origin: a response signature (RFC 9421 §2.4) over the status, the field and the signature of the
+ * request, which is unique to the attempt.
  */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { equalInConstantTime } from "../../lib/encoding.ts";
@@ -9,7 +9,7 @@ import { LABEL as REQUEST_LABEL } from "./sign.ts";
 import type { AsyncSigningKey, SigningKey } from "./signing-keys.ts";
 
 const LABEL = "origin";
-/** The word, as a structured Boolean (RFC 9651 §3.3.6). */
+/** A structured Boolean (RFC 9651 §3.3.6). */
 export const NOT_EXECUTED = "?1";
 
 const parametersFor = (keyId: string): string =>
@@ -22,14 +22,13 @@ const baseFor = (status: number, requestSignature: string, parameters: string): 
 const PREFIX = `${LABEL}=:`;
 const SUFFIX = ":";
 
-/** Names of the fields that are for the edge alone. */
+/** Fields that the edge removes from the response. */
 export const NOT_EXECUTED_FIELDS = [internalHeaders.notExecuted, "signature", "signature-input"] as const;
 
 /**
- * The fields of the answer.
+ * The proof's fields; undefined without the key of the request's signature.
  *
  * @param field reads a header field of the request
- * @returns undefined where no key is known that the edge would believe
  */
 export const signNotExecuted = (
   keys: readonly SigningKey[],
@@ -49,11 +48,11 @@ export const signNotExecuted = (
 };
 
 /**
- * Whether the answer says so, and is believed.
+ * Whether the response has a valid proof.
  *
- * @param key the request was signed with
+ * @param key of the request's signature
  * @param requestSignature the request's Signature field
- * @param field reads a header field of the answer
+ * @param field reads a header field of the response
  */
 export const isNotExecuted = async (
   key: AsyncSigningKey,

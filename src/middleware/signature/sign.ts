@@ -1,33 +1,30 @@
-/**
- * Signs a request to the origin (RFC 9421, HMAC-SHA256): which components of it are covered, and the text that is signed,
- * which the origin derives in the same way.
- */
+/** Signs requests to the origin (RFC 9421, HMAC-SHA256), which derives the signature base likewise. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { toBase64 } from "../../lib/encoding.ts";
 import type { AsyncSigningKey } from "./signing-keys.ts";
 
-/** Signature and Signature-Input name the signature by this label (RFC 9421 §4). */
+/** The signature's label in Signature and Signature-Input (§4). */
 export const LABEL = "edge";
-/** What the signature is for, so that one made for something else is never accepted (RFC 9421 §2.3, `tag`). */
-export const TAG = "breakwater";
-/** How long a signature lives, seconds. */
+/** Purpose of the signature: one made for anything else is rejected (§2.3, `tag`). */
+const TAG = "breakwater";
+/** Lifetime of a signature, seconds. */
 export const LIFETIME_S = 30;
 
 export interface SignedTarget {
   readonly method: string;
-  /** The origin's host and port as in its Host field: it names the origin that the request is for. */
+  /** The origin's host and port as in the Host field. */
   readonly authority: string;
   readonly path: string;
-  /** With its leading `?`; empty if there is none. */
+  /** With its leading `?`; empty without one. */
   readonly query: string;
 }
 
 export type ReadField = (name: string) => string | null | undefined;
 
-/** Derived components, which every signature covers, in this order (§2.2). */
+/** Derived components that every signature covers, in this order (§2.2). */
 export const TARGET_COMPONENTS = ["@method", "@authority", "@path", "@query"] as const;
 
-/** Header fields that are covered whenever the request has them. */
+/** Header fields that are covered if the request has them. */
 export const COVERED_FIELDS = [
   "cache-control",
   "content-digest",
@@ -39,31 +36,22 @@ export const COVERED_FIELDS = [
   internalHeaders.context,
 ] as const;
 
-/** Header fields without which no request is accepted. */
+/** Header fields that every request must have. */
 export const REQUIRED_FIELDS = [internalHeaders.requestId, internalHeaders.context] as const;
 
-/**
- * `COVERED_FIELDS` and what the contract's handlers read beside them.
- *
- * @param declared names of header fields, in lower case
- */
+/** `COVERED_FIELDS`, and those that the contract declares. @param declared names in lower case */
 export const coveredFieldsWith = (declared: Iterable<string>): readonly string[] => [
   ...new Set<string>([...COVERED_FIELDS, ...declared]),
 ];
 
 /** The inner list of covered components (§2.3): `("@method" "content-digest")`. */
-export const innerList = (names: readonly string[]): string =>
-  `(${names.map((name) => `"${name}"`).join(" ")})`;
-
-/** A line of the signature base (§2.5). */
-const line = (name: string, value: string): string => `"${name}": ${value}\n`;
+export const innerList = (names: readonly string[]): string => `("${names.join('" "')}")`;
 
 /**
- * The signature base (§2.5).
+ * The signature base (§2.5); undefined if the request lacks one of the fields.
  *
- * @param names the header fields that it covers
+ * @param names the covered header fields
  * @param parameters the value of `@signature-params`: inner list and parameters, as in Signature-Input
- * @returns undefined if the request does not have one of the fields
  */
 export const signatureBase = (
   { method, authority, path, query }: SignedTarget,
@@ -71,16 +59,13 @@ export const signatureBase = (
   field: ReadField,
   parameters: string,
 ): string | undefined => {
-  // An absent query counts as an empty one (§2.2.7).
-  let base =
-    line("@method", method) +
-    line("@authority", authority) +
-    line("@path", path) +
-    line("@query", query || "?");
+  // An absent query is an empty one (§2.2.7).
+  let base = `"@method": ${method}\n"@authority": ${authority}\n`;
+  base += `"@path": ${path}\n"@query": ${query || "?"}\n`;
   for (const name of names) {
     const value = field(name);
     if (value === null || value === undefined) return undefined;
-    base += line(name, value.trim());
+    base += `"${name}": ${value.trim()}\n`;
   }
   return `${base}"@signature-params": ${parameters}`;
 };
@@ -93,13 +78,13 @@ export interface SignatureOptions {
   readonly keyId: string;
   /** Epoch milliseconds. */
   readonly nowMs: number;
-  /** New for each attempt, base64url. */
+  /** Base64url; new for each attempt. */
   readonly nonce: string;
-  /** Header fields that are covered if the request has them. @default `COVERED_FIELDS` */
+  /** Header fields to cover. @default `COVERED_FIELDS` */
   readonly names?: readonly string[] | undefined;
 }
 
-/** @param headers the request's fields by lower-case name, as they will be sent */
+/** @param headers the fields to be sent, by lower-case name */
 export const textToSign = (
   target: SignedTarget,
   headers: Readonly<Record<string, string>>,

@@ -1,7 +1,7 @@
-/** Verifies what the edge signed (RFC 9421 §3.2), strictly: only the form that `sign.ts` writes is read. */
+/** Verifies the edge's signatures (RFC 9421 §3.2). Only the form that `sign.ts` writes is valid. */
+import QuickLRU from "quick-lru";
 import { equalInConstantTime } from "../../lib/encoding.ts";
 import {
-  COVERED_FIELDS,
   innerList,
   REQUIRED_FIELDS,
   type ReadField,
@@ -27,11 +27,9 @@ export interface Rejected {
   readonly nonce?: string | undefined;
 }
 
-export type Verification =
-  | { readonly ok: true; readonly nonce: string }
-  | (Rejected & { readonly ok: false });
+type Verification = { readonly ok: true; readonly nonce: string } | (Rejected & { readonly ok: false });
 
-/** How far the two tiers' clocks may be apart, seconds. */
+/** Maximum difference between the tiers' clocks, seconds. */
 export const CLOCK_SKEW_S = 5;
 
 const INPUT =
@@ -41,24 +39,34 @@ const FIELD_NAME = /^[a-z0-9-]+$/;
 
 export interface VerifierOptions {
   readonly keys: readonly SigningKey[];
-  /** Authorities (host and port) that are this origin's own. */
+  /** This origin's own authorities (host and port). */
   readonly authorities: readonly string[];
-  /** How long a nonce is remembered, milliseconds. */
+  /** Time for which a nonce cannot be used again, milliseconds. */
   readonly nonceLifetimeMs: number;
-  /** Header fields that have to be covered if the request has them. @default `COVERED_FIELDS` */
-  readonly fields?: readonly string[];
+  /** Header fields that must be covered if the request has them. */
+  readonly fields: readonly string[];
 }
 
 /** @param field reads a header field of the request @param nowMs epoch milliseconds */
 export type Verify = (target: SignedTarget, field: ReadField, nowMs: number) => Verification;
 
+interface CoveredList {
+  readonly names: readonly string[];
+  /** Fields that the request must not have, because the list does not cover them. */
+  readonly uncovered: readonly string[];
+}
+
+/** Edges write one list for each set of fields that their requests have. */
+const MAX_LISTS = 200;
+
 /**
- * Reads the inner list: the target first, then header fields, each once. It may be more than has to be: an edge may know of
- * fields that this origin no longer reads.
+ * The header fields of an inner list, which begins with the target; undefined if the list is malformed or
+ * lacks a required field. It may cover more fields than required: an older edge may sign some that this
+ * origin no longer reads.
  *
- * @returns the fields' names; undefined if the list is malformed, or lacks a required field
+ * @param fields header fields that must be covered if the request has them
  */
-const readList = (list: string): readonly string[] | undefined => {
+const readList = (list: string, fields: readonly string[]): CoveredList | undefined => {
   const all = list.slice('("'.length, -'")'.length).split('" "');
   const names = all.slice(TARGET_COMPONENTS.length);
   const isValid =
@@ -67,18 +75,22 @@ const readList = (list: string): readonly string[] | undefined => {
     new Set(names).size === names.length &&
     list === innerList(all) &&
     REQUIRED_FIELDS.every((name) => names.includes(name));
-  return isValid ? names : undefined;
+  return isValid ? { names, uncovered: fields.filter((name) => !names.includes(name)) } : undefined;
 };
 
 const refuse = (reason: Refusal, nonce?: string): Verification => ({ ok: false, reason, nonce });
 
-export const createVerifier = ({
-  keys,
-  authorities,
-  nonceLifetimeMs,
-  fields = COVERED_FIELDS,
-}: VerifierOptions): Verify => {
+export const createVerifier = (options: VerifierOptions): Verify => {
+  const { keys, authorities, nonceLifetimeMs, fields } = options;
   const nonces = createNonceMemory(nonceLifetimeMs);
+  const lists = new QuickLRU<string, CoveredList>({ maxSize: MAX_LISTS });
+  const listOf = (text: string): CoveredList | undefined => {
+    const known = lists.get(text);
+    if (known !== undefined) return known;
+    const list = readList(text, fields);
+    if (list !== undefined) lists.set(text, list);
+    return list;
+  };
 
   return (target, field, nowMs) => {
     const input = field("signature-input");
@@ -88,11 +100,10 @@ export const createVerifier = ({
     const [, mac] = SIGNATURE.exec(signature) ?? [];
     if (!parameters || !nonce || mac === undefined) return refuse("malformed", nonce);
 
-    const names = readList(covered ?? "");
-    const base = names && signatureBase(target, names, field, parameters);
-    const isUncovered = (name: string): boolean =>
-      !names?.includes(name) && (field(name) ?? undefined) !== undefined;
-    if (base === undefined || fields.some(isUncovered)) return refuse("uncovered", nonce);
+    const list = listOf(covered ?? "");
+    const base = list && signatureBase(target, list.names, field, parameters);
+    const isPresent = (name: string): boolean => (field(name) ?? undefined) !== undefined;
+    if (base === undefined || list?.uncovered.some(isPresent)) return refuse("uncovered", nonce);
     if (REQUIRED_FIELDS.some((name) => !field(name))) return refuse("uncovered", nonce);
     if (!authorities.includes(target.authority)) return refuse("other_origin", nonce);
 
@@ -107,28 +118,22 @@ export const createVerifier = ({
   };
 };
 
-export interface NonceMemory {
-  /** Whether the nonce is new; from then on it is not. */
-  take(nonce: string, nowMs: number): boolean;
-}
-
 /**
- * The nonces that this process has seen: two generations, the older of which is forgotten whole, so that each step takes
- * constant time and memory is bounded.
+ * The nonces that this process has accepted, in two generations: dropping the older one takes constant time.
  *
- * @param lifetimeMs how long a nonce is remembered at least, milliseconds
- * @param maxEntries of one generation. Beyond it the older one is forgotten early: at some 50,000 requests a
- *   second a replay within the signature's life could then pass, rather than the memory grow.
- * @default maxEntries 500,000
+ * @param lifetimeMs minimum time for which a nonce is remembered, milliseconds
+ * @param maxEntries of one generation. Above it the older one is dropped early, so that memory stays bounded:
+ *   from about 50,000 requests a second, a replay within the signature's lifetime could pass.
  */
-export const createNonceMemory = (lifetimeMs: number, maxEntries = 500_000): NonceMemory => {
+export const createNonceMemory = (lifetimeMs: number, maxEntries = 500_000) => {
   let young = new Set<string>();
   let old = new Set<string>();
   let youngSinceMs = Number.NEGATIVE_INFINITY;
   return {
-    take: (nonce, nowMs) => {
+    /** @returns whether the nonce is new */
+    take: (nonce: string, nowMs: number): boolean => {
       if (nowMs - youngSinceMs >= lifetimeMs || young.size >= maxEntries) {
-        // After a pause of two lifetimes even the young generation is past.
+        // After two lifetimes the young generation has expired as well.
         old = nowMs - youngSinceMs >= 2 * lifetimeMs ? new Set() : young;
         young = new Set();
         youngSinceMs = nowMs;

@@ -1,8 +1,9 @@
-/** The parts that admin commands share: connections, arguments, output, and exit codes. */
-import { type ParseArgsConfig, parseArgs } from "node:util";
+/** Shared parts of admin commands: connections, arguments, output, exit codes. */
 import { contract } from "../../contract/contract.ts";
+import { parseDuration } from "../../contract/duration.ts";
 import type { Routes } from "../../contract/route.ts";
-import { parseDuration } from "../config/values.ts";
+import { ONE_LINE } from "../../contract/schemas.ts";
+import { escapeUnprintable } from "../../lib/unicode.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";
@@ -13,16 +14,19 @@ import { type Publication, type PublishTarget, publish } from "./publish.ts";
 export interface Terminal {
   /** Results: standard output. */
   readonly print: (line: string) => void;
+  /** The system that the command works on: standard error. */
+  readonly note: (line: string) => void;
   /** Errors: standard error. */
   readonly fail: (line: string) => void;
 }
 
 export const processTerminal: Terminal = {
   print: (line) => void process.stdout.write(`${line}\n`),
+  note: (line) => void process.stderr.write(`→ ${line}\n`),
   fail: (line) => void process.stderr.write(`✗ ${line}\n`),
 };
 
-export interface ConnectionTarget {
+interface ConnectionTarget {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly redisToken: string | undefined;
@@ -34,7 +38,7 @@ export interface CommandContext extends PublishTarget {
   readonly print: Terminal["print"];
 }
 
-/** @throws UsageError */
+/** @throws UsageError, or an error of `parseArgs` */
 type Run = (context: CommandContext, args: string[]) => Promise<void>;
 
 export interface Command {
@@ -43,7 +47,7 @@ export interface Command {
   readonly run: Run;
 }
 
-/** The arguments are wrong; the message says how. */
+/** Wrong arguments. The message explains them to the user. */
 export class UsageError extends Error {}
 
 /** Runs the entry that the first argument names, with the other arguments. */
@@ -56,30 +60,26 @@ export const subcommands =
     await run(context, args);
   };
 
-const isParseError = (error: unknown): error is Error =>
-  error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+/** Also of `parseArgs`. */
+export const isUsageError = (error: unknown): error is Error =>
+  error instanceof UsageError ||
+  (error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS"));
 
-/** `parseArgs` of `node:util`. @throws UsageError */
-export const parseOptions = <Config extends ParseArgsConfig>(
-  config: Config,
-): ReturnType<typeof parseArgs<Config>> => {
-  try {
-    return parseArgs(config);
-  } catch (error) {
-    throw isParseError(error) ? new UsageError(error.message) : error;
-  }
-};
-
-/** An option with a value. */
+/** An option of `parseArgs` with a value. */
 export const TEXT = { type: "string" } as const;
 
-const MAX_PRINCIPAL_LENGTH = 200;
+const MAX_TEXT_LENGTH = 200;
 
-/** @throws UsageError */
-export const readPrincipal = (text: string | undefined): string => {
-  if (!text || text.length > MAX_PRINCIPAL_LENGTH)
-    throw new UsageError(`--principal is missing or longer than ${MAX_PRINCIPAL_LENGTH} characters`);
-  if (!text.isWellFormed()) throw new UsageError("--principal is not well-formed Unicode");
+/**
+ * Text on one line.
+ *
+ * @throws UsageError
+ */
+export const readText = (option: string, text: string | undefined): string => {
+  if (!text || text.length > MAX_TEXT_LENGTH)
+    throw new UsageError(`--${option} is missing or longer than ${MAX_TEXT_LENGTH} characters`);
+  if (!text.isWellFormed()) throw new UsageError(`--${option} is not well-formed Unicode`);
+  if (!ONE_LINE.test(text)) throw new UsageError(`--${option} has control characters or line breaks`);
   return text;
 };
 
@@ -96,7 +96,7 @@ export const readDuration = (option: string, text: string | undefined, maxDays: 
   );
 };
 
-/** Publishes a change and prints it; `effect` says how soon the edge applies a published change. */
+/** Publishes a change and prints it. @param effect how soon the edge applies it */
 export const publishChange = async (
   context: Omit<CommandContext, "routes">,
   publication: Publication,
@@ -115,7 +115,7 @@ export const publishChange = async (
 };
 
 /**
- * @param call how the user calls the command, for its usage: `npm run keys --`
+ * @param call the command line, for the usage: `npm run keys --`
  * @returns the exit code
  */
 export const runCommand = async (
@@ -123,8 +123,10 @@ export const runCommand = async (
   call: string,
   args: string[],
   { databaseUrl, redisUrl, redisToken, keyPrefix }: ConnectionTarget,
-  { print, fail }: Terminal,
+  { print: printLine, fail }: Terminal,
 ): Promise<number> => {
+  // Rows may hold what a terminal would act on: from earlier versions, or other programs.
+  const print = (line: string): void => printLine(escapeUnprintable(line));
   const log = createLog("silent");
   const pool = connectPostgres(databaseUrl, { maxConnections: 2, log });
   const redis = connectRedis(redisUrl, redisToken, log);
@@ -133,7 +135,7 @@ export const runCommand = async (
     return EXIT.stopped;
   } catch (error) {
     const usage = lines.map((line) => `${call} ${line}`).join("\n       ");
-    if (error instanceof UsageError) fail(`${error.message}\nusage: ${usage}`);
+    if (isUsageError(error)) fail(`${escapeUnprintable(error.message)}\nusage: ${usage}`);
     else if (isUnavailable(error)) fail("cannot reach the database; is the system running?");
     else throw error;
     return EXIT.failure;

@@ -1,8 +1,8 @@
-/** The commands of the origin's program, so that its container can also be administered. */
-
+/** The commands of the origin's program, which administer it from its container. */
 import { DEFAULT_FILE, FILE_VARIABLE } from "../config/file.ts";
 import { describeEntries } from "../config/print.ts";
 import type { OriginConfigurationReading } from "../config/read.ts";
+import { databaseName } from "../config/urls.ts";
 import { unboundScope } from "../db/database.ts";
 import { isUnavailable } from "../db/errors.ts";
 import { migrate, readMigrations } from "../db/migrate.ts";
@@ -23,15 +23,12 @@ const USAGE = `usage: main.mjs               serve
        main.mjs unblock ADDRESS|RANGE
        Every command needs the complete configuration, as serving does.`;
 
-const ADMIN_COMMANDS: Readonly<Record<string, Command>> = {
-  keys: keysCommand,
-  limits: limitsCommand,
-  block: blockCommand,
-  unblock: unblockCommand,
-};
-
-export const findAdminCommand = (name: string): Command | undefined =>
-  Object.hasOwn(ADMIN_COMMANDS, name) ? ADMIN_COMMANDS[name] : undefined;
+export const adminCommands: ReadonlyMap<string, Command> = new Map([
+  ["keys", keysCommand],
+  ["limits", limitsCommand],
+  ["block", blockCommand],
+  ["unblock", unblockCommand],
+]);
 
 /**
  * Prints the configuration and the source of each value.
@@ -76,7 +73,7 @@ export const runMain = async (
   filePath: string | undefined,
   terminal: Terminal,
 ): Promise<number> => {
-  const command = findAdminCommand(name);
+  const command = adminCommands.get(name);
   const isPlain = (name === "config" || name === "migrate") && args.length === 0;
   if (command === undefined && !isPlain) {
     terminal.fail(`unknown command: ${[name, ...args].join(" ")}\n${USAGE}`);
@@ -84,6 +81,8 @@ export const runMain = async (
   }
   if (name === "config" || !configuration.ok) return printConfiguration(configuration, filePath, terminal);
   const { database, redis } = configuration.value;
+  const source = configuration.entries.find(({ key }) => key === "database.url")?.source;
+  terminal.note(`database ${databaseName(database.url)} from ${source}`);
   if (command === undefined) return await runMigrations(database.url, terminal);
   const { url: redisUrl, token: redisToken, keyPrefix } = redis;
   const target = { databaseUrl: database.url, redisUrl, redisToken, keyPrefix };

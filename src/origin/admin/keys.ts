@@ -1,5 +1,7 @@
-/** API keys: in PostgreSQL, as they are published, and the command `keys create|list|revoke`. */
+/** API keys: storage, publication, and the command `keys create|list|revoke`. */
+
 import { randomFillSync } from "node:crypto";
+import { parseArgs } from "node:util";
 import { keyScopes } from "../../contract/route.ts";
 import {
   createKey,
@@ -11,10 +13,9 @@ import type { Database } from "../db/database.ts";
 import {
   type Command,
   type CommandContext,
-  parseOptions,
   publishChange,
   readDuration,
-  readPrincipal,
+  readText,
   subcommands,
   TEXT,
   UsageError,
@@ -28,7 +29,7 @@ const INSERT = `INSERT INTO api_keys (id, hash, principal, name, scopes, expires
   VALUES ($1, $2, $3, $4, $5, to_timestamp($6::double precision / 1000))
   ON CONFLICT (id) DO UPDATE SET revoked_at = NULL WHERE api_keys.revoked_at IS NOT NULL RETURNING id`;
 
-/** Inserts a key, or makes a revoked one valid again; a key that is valid already raises no version. */
+/** Inserts a key, or makes a revoked one valid again. A valid key does not raise the version. */
 export const insertKey = async (database: Database, key: KeyRecord, name: string): Promise<void> => {
   const { id, hash, principal, scopes, expiresAtMs } = key;
   const values = [id, hash, principal, name, scopes, expiresAtMs];
@@ -41,7 +42,7 @@ export const revokeKey = async (database: Database, id: string): Promise<boolean
   return (await database.query(withNewVersion("keys", revoke), [id])).length > 0;
 };
 
-/** @returns undefined unless the key is valid now */
+/** @returns undefined for an unknown, revoked or expired key */
 export const findKey = async (database: Database, id: string): Promise<KeyRecord | undefined> => {
   const statement = `SELECT ${COLUMNS} FROM api_keys WHERE id = $1 AND ${VALID}`;
   const [row] = await database.query<KeyRecord>(statement, [id]);
@@ -49,12 +50,12 @@ export const findKey = async (database: Database, id: string): Promise<KeyRecord
 };
 
 /**
- * If no origin can reach Redis, published keys may have been revoked; once they expire, the edge asks an origin. The TTL
- * spans two and a half rounds of publishing; together with an isolate's cache a revocation takes at most 10 s.
+ * While no origin can reach Redis, published keys may be revoked; once they expire, the edge asks an origin.
+ * The TTL spans two and a half rounds of publishing; together with an isolate's cache, a revocation takes at
+ * most 10 s.
  */
 const TTL_MS = 5_000;
 
-/** The valid keys. */
 export const keysPublication: Publication = {
   name: "keys",
   title: "API keys",
@@ -72,8 +73,9 @@ const MAX_LIFETIME_DAYS = 9_999;
 
 const create = async (context: CommandContext, args: string[]): Promise<void> => {
   const options = { principal: TEXT, scopes: TEXT, name: TEXT, "expires-in": TEXT };
-  const { values } = parseOptions({ args, options });
-  const principal = readPrincipal(values.principal);
+  const { values } = parseArgs({ args, options });
+  const principal = readText("principal", values.principal);
+  const name = values.name ? readText("name", values.name) : "";
   const scopes = (values.scopes ?? "").split(",").filter((scope) => scope !== "");
   const validScopes = keyScopes(context.routes);
   const unknown = scopes.filter((scope) => !validScopes.includes(scope));
@@ -82,7 +84,7 @@ const create = async (context: CommandContext, args: string[]): Promise<void> =>
   const lifetimeS = readDuration("expires-in", values["expires-in"], MAX_LIFETIME_DAYS);
   const expiresAtMs = lifetimeS === null ? null : Math.round(Date.now() + lifetimeS * 1_000);
   const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
-  await insertKey(context.pool, { id, hash, principal, scopes, expiresAtMs }, values.name ?? "");
+  await insertKey(context.pool, { id, hash, principal, scopes, expiresAtMs }, name);
   context.print(`id   ${id}`);
   context.print(`key  ${key}`);
   context.print("Save the key now: it is shown only once, and only its hash is stored.");
@@ -102,7 +104,7 @@ const LIST = `SELECT id, principal, name, scopes, revoked_at IS NOT NULL AS "isR
   FROM api_keys ORDER BY created_at, id`;
 
 const list = async ({ pool, print }: CommandContext, args: string[]): Promise<void> => {
-  parseOptions({ args });
+  parseArgs({ args });
   for (const { id, principal, name, scopes, isRevoked, expiresAt } of await pool.query<KeyListing>(LIST)) {
     const valid = expiresAt === null ? "valid" : `until ${expiresAt.toISOString()}`;
     print([id, principal, scopes.join(","), isRevoked ? "revoked" : valid, name].join("  "));

@@ -1,7 +1,8 @@
-/** Rate limits of single principals: in PostgreSQL, as they are published, and the command `limits set|list|clear`. */
-
-import { costOf, type Limit, MOST_OF_LIMIT } from "../../contract/policy.ts";
+/** Rate limit overrides of single principals: storage, publication, command `limits set|list|clear`. */
+import { parseArgs } from "node:util";
+import { costOf, LIMIT_BOUNDS, type Limit } from "../../contract/policy.ts";
 import { limitsOf, type Routes } from "../../contract/route.ts";
+import { parseDecimal } from "../../lib/variables.ts";
 import {
   overrideField,
   publishedOverridesName,
@@ -12,9 +13,8 @@ import type { Database } from "../db/database.ts";
 import {
   type Command,
   type CommandContext,
-  parseOptions,
   publishChange,
-  readPrincipal,
+  readText,
   subcommands,
   TEXT,
   UsageError,
@@ -29,7 +29,8 @@ interface PrincipalOverride extends BucketRule {
 const SELECT = `SELECT limit_name AS "limitName", principal, capacity, refill_per_second AS "refillPerSecond"
   FROM limit_overrides`;
 
-const SET = `INSERT INTO limit_overrides (limit_name, principal, capacity, refill_per_second) VALUES ($1, $2, $3, $4)
+const SET = `INSERT INTO limit_overrides (limit_name, principal, capacity, refill_per_second)
+  VALUES ($1, $2, $3, $4)
   ON CONFLICT (limit_name, principal) DO UPDATE
     SET capacity = excluded.capacity, refill_per_second = excluded.refill_per_second, changed_at = now()
   RETURNING limit_name`;
@@ -57,12 +58,9 @@ export const limitsPublication: Publication = {
 
 const MIN_REFILL_PER_SECOND = 0.000001;
 
-/** Stricter than `Number`, which also reads "", "0x10" and "1e3". */
-const DECIMAL = /^(\d+|\d*\.\d+)$/;
-
 const readNumber = (option: string, text: string | undefined, min: number, max: number): number => {
   if (text === undefined) throw new UsageError(`--${option} is missing`);
-  const value = DECIMAL.test(text) ? Number(text) : Number.NaN;
+  const value = parseDecimal(text);
   if (value >= min && value <= max) return value;
   throw new UsageError(`--${option} ${text}: use a number from ${min} to ${max}`);
 };
@@ -79,7 +77,7 @@ const readLimitName = (routes: Routes, name: string | undefined): string => {
   throw new UsageError(`--limit ${name}: ${problem}; choose from ${overridable.join(", ") || "none"}`);
 };
 
-/** The cost of the limit's most expensive request, which a smaller capacity would never admit. */
+/** The cost of the limit's most expensive request: a smaller capacity would never admit it. */
 const highestCost = (routes: Routes, name: string): number => {
   const limits = Object.values(routes).flatMap(({ policy }) => policy.limit ?? []);
   return Math.max(...limits.filter((limit) => limit.name === name).map(costOf));
@@ -90,46 +88,44 @@ const describe = ({ capacity, refillPerSecond }: BucketRule): string =>
 
 const set = async (context: CommandContext, args: string[]): Promise<void> => {
   const options = { principal: TEXT, limit: TEXT, capacity: TEXT, "refill-per-second": TEXT };
-  const { values } = parseOptions({ args, options });
-  const principal = readPrincipal(values.principal);
+  const { values } = parseArgs({ args, options });
+  const principal = readText("principal", values.principal);
   const limitName = readLimitName(context.routes, values.limit);
-  const { capacity: maxCapacity, refillPerSecond: maxRefill, windowS } = MOST_OF_LIMIT;
+  const { capacity: maxCapacity, refillPerSecond: maxRefill, windowS } = LIMIT_BOUNDS;
   const cost = highestCost(context.routes, limitName);
   const capacity = readNumber("capacity", values.capacity, cost, maxCapacity);
   const refill = values["refill-per-second"];
   const refillPerSecond = readNumber("refill-per-second", refill, MIN_REFILL_PER_SECOND, maxRefill);
   if (capacity / refillPerSecond > windowS)
     throw new UsageError(`--capacity ${capacity}: refilling it would take more than a year`);
-  const override = { limitName, principal, capacity, refillPerSecond };
-  await setOverride(context.pool, override);
-  const change = `set ${limitName} of ${principal}: ${describe(override)}`;
+  await setOverride(context.pool, { limitName, principal, capacity, refillPerSecond });
+  const change = `set ${limitName} of ${principal}: ${describe({ capacity, refillPerSecond })}`;
   await publishChange(context, limitsPublication, change, "in force everywhere within seconds");
 };
 
 const list = async ({ pool, routes, print }: CommandContext, args: string[]): Promise<void> => {
-  parseOptions({ args });
+  parseArgs({ args });
   const limits = limitsOf(routes);
   for (const override of await pool.query<PrincipalOverride>(`${SELECT} ORDER BY principal, limit_name`)) {
     const limit = limits.get(override.limitName);
-    const replaced =
-      limit !== undefined && isOverridable(limit)
-        ? `instead of ${describe(limit)}`
-        : "no effect: the contract has no such limit";
-    print([override.principal, override.limitName, describe(override), replaced].join("  "));
+    const isEffective = limit !== undefined && isOverridable(limit);
+    const effect = isEffective
+      ? `instead of ${describe(limit)}`
+      : "no effect: the contract has no such limit";
+    print([override.principal, override.limitName, describe(override), effect].join("  "));
   }
 };
 
 const CLEAR = `DELETE FROM limit_overrides WHERE principal = $1 AND ($2::text IS NULL OR limit_name = $2)
   RETURNING limit_name AS "limitName"`;
 
-/** Takes any limit name: an override may outlive its limit. */
+/** Accepts any limit name: an override may outlive its limit. */
 const clear = async (context: CommandContext, args: string[]): Promise<void> => {
-  const { values } = parseOptions({ args, options: { principal: TEXT, limit: TEXT } });
-  const principal = readPrincipal(values.principal);
-  const cleared = await context.pool.query<{ limitName: string }>(withNewVersion("limits", CLEAR), [
-    principal,
-    values.limit ?? null,
-  ]);
+  const { values } = parseArgs({ args, options: { principal: TEXT, limit: TEXT } });
+  const principal = readText("principal", values.principal);
+  const statement = withNewVersion("limits", CLEAR);
+  const clearing = [principal, values.limit ?? null];
+  const cleared = await context.pool.query<{ limitName: string }>(statement, clearing);
   if (cleared.length === 0)
     throw new UsageError(`${principal} has no override of ${values.limit ?? "any limit"}`);
   const names = cleared.map(({ limitName }) => limitName).sort();

@@ -1,5 +1,5 @@
 /**
- * Publishes a part of the database to Redis, where the edge reads it: one hash, replaced as a whole, with the version of
+ * Publishes a part of the database to Redis for the edge: one hash, replaced as a whole, with the version of
  * its content. Every change raises the version in the same statement (`withNewVersion`).
  */
 import { VERSION_FIELD } from "../../middleware/auth/api-keys.ts";
@@ -16,9 +16,9 @@ export interface Publication {
   /** For the log, in the plural: "API keys". */
   readonly title: string;
   readonly hashName: (keyPrefix: string) => string;
-  /** The hash expires this long after an origin last published or confirmed it, milliseconds. @default never */
+  /** Lifetime of the hash after an origin last published or confirmed it, milliseconds. @default unlimited */
   readonly ttlMs?: number;
-  /** A constant of its own. With one publisher at a time, an older snapshot never replaces a newer one. */
+  /** Differs per publication. With one publisher at a time, an older snapshot never replaces a newer one. */
   readonly lockKey: number;
   /** Version and content, from one statement (`readSnapshot`). No field is named `VERSION_FIELD`. */
   readonly read: (database: Database) => Promise<{
@@ -33,13 +33,13 @@ export interface PublishTarget {
   readonly keyPrefix: string;
 }
 
-/** A statement that makes the change, raises the version if any row changed, and returns what the change returns. */
+/** A statement that makes the change, raises the version if a row changed, and returns the changed rows. */
 export const withNewVersion = (name: SnapshotName, change: string, moreCtes = ""): string =>
   `WITH changed AS (${change}), raised AS (
      UPDATE published_snapshots SET version = version + 1 WHERE name = '${name}' AND EXISTS (SELECT FROM changed)
    )${moreCtes} SELECT * FROM changed`;
 
-/** Of `published_snapshots s`. The epoch differs in a restored or another database, where the same count may recur. */
+/** Of `published_snapshots s`. The epoch differs in a restored database, whose count may be the same. */
 const VERSION = "s.epoch || ':' || s.version";
 
 export const readVersion = async (database: Database, name: SnapshotName): Promise<string> => {
@@ -81,7 +81,7 @@ export const publish = async (
   const hash = hashName(keyPrefix);
   const publishedVersion = (): Promise<string | null> => redis.hashField(hash, VERSION_FIELD);
   const published = await publishedVersion();
-  // Extended before the database is read: nothing changes in a database that is down.
+  // Extended before the database is read: while it is down, nothing changes.
   if (ttlMs !== undefined) await redis.expire(hash, ttlMs);
   if (published === (await readVersion(pool, name))) return false;
   await pool.transaction(async (transaction) => {

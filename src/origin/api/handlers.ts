@@ -1,4 +1,4 @@
-/** The sample API's handlers. To put your own in its place, replace this folder and `src/contract/api/`. */
+/** The handlers of the sample API. For your own API, replace this folder and `src/contract/api/`. */
 import type { apiRoutes } from "../../contract/api/routes.ts";
 import type { Handlers } from "../handler.ts";
 import { handleCancelOrder, handleGetOrder, handleListOrders, handlePlaceOrder } from "./orders.ts";

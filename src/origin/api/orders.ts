@@ -36,7 +36,7 @@ const toOrder = (row: OrderRow): z.output<typeof Order> => ({
   cancelledAt: row.cancelled_at?.toISOString() ?? null,
 });
 
-/** Only the owner's: another person's order is as absent as one that does not exist. */
+/** Finds orders of the owner only: a stranger cannot learn whether an order exists. */
 const findOrder = async (database: Database, id: string, owner: string): Promise<OrderRow | undefined> => {
   const [row] = await database.query<OrderRow>(`${SELECT_ORDER} WHERE o.id = $1 AND o.principal = $2`, [
     id,
@@ -62,49 +62,46 @@ export const handleGetOrder: Handler<typeof getOrder> = async ({ params, princip
 };
 
 /*
- * PLACE_ORDER and CANCEL_ORDER move stock, each in one statement and so in one transaction and one round trip. Both lock the
- * products in the order of their ids, so that they never wait for each other in a circle; a locked row is read in its latest
- * version, so that no two orders take the same piece.
+ * PLACE_ORDER and CANCEL_ORDER move stock, each in one statement: one transaction, one round trip. Both lock the
+ * products in the order of their ids, to avoid deadlocks; a locked row is read in its latest version, so that no
+ * two orders take the same piece. The new stock must be computed from that version, too: PostgreSQL computes
+ * `p.stock` from the statement's snapshot first, and checks constraints before it notices a newer version.
  */
 
-/** $1 order's id, $2 principal, $3 products' ids, $4 quantities. All lines are taken or none is. */
+/** $1 order's id, $2 principal, $3 products' ids, $4 quantities. Takes the stock of all lines or of none. */
 const PLACE_ORDER = `
-WITH wanted AS (
-  SELECT product_id, quantity, position
-  FROM unnest($3::uuid[], $4::int[]) WITH ORDINALITY AS w (product_id, quantity, position)
-), locked AS (
+WITH locked AS (
   SELECT p.id, p.name, p.price_minor, p.stock
   FROM products p WHERE p.id = ANY ($3::uuid[])
   ORDER BY p.id FOR UPDATE
 ), line AS (
-  SELECT w.position::int, w.quantity, l.id, l.name, l.price_minor, l.stock
-  FROM wanted w LEFT JOIN locked l ON l.id = w.product_id
-), verdict AS (
-  SELECT bool_and(coalesce(stock >= quantity, false)) AS placed FROM line
+  SELECT w.position::int, w.quantity, l.id, l.name, l.price_minor, l.stock,
+    bool_and(coalesce(l.stock >= w.quantity, false)) OVER () AS placed,
+    sum(w.quantity::bigint * l.price_minor) OVER () AS total
+  FROM unnest($3::uuid[], $4::int[]) WITH ORDINALITY AS w (product_id, quantity, position)
+  LEFT JOIN locked l ON l.id = w.product_id
 ), taken AS (
   UPDATE products p
-  SET stock = p.stock - line.quantity, version = p.version + 1, updated_at = now()
-  FROM line, verdict WHERE p.id = ANY ($3::uuid[]) AND p.id = line.id AND verdict.placed
-  RETURNING p.id
+  SET stock = line.stock - line.quantity, version = p.version + 1, updated_at = now()
+  FROM line WHERE p.id = line.id AND line.placed
 ), placed AS (
   INSERT INTO orders (id, principal, total_minor)
-  SELECT $1, $2, (SELECT sum(quantity::bigint * price_minor) FROM line) FROM verdict WHERE placed
-  RETURNING created_at
+  SELECT $1, $2, total FROM line WHERE placed AND position = 1
 ), kept AS (
   INSERT INTO order_lines (order_id, position, product_id, name, quantity, unit_price_minor)
-  SELECT $1, position, id, name, quantity, price_minor FROM line, verdict WHERE verdict.placed
+  SELECT $1, position, id, name, quantity, price_minor FROM line WHERE placed
 )
-SELECT position, quantity, name, price_minor, stock, (SELECT created_at FROM placed) AS created_at
+SELECT position, quantity, name, price_minor, stock, CASE WHEN placed THEN now() END AS created_at
 FROM line ORDER BY position`;
 
-/** A line that was asked for, and what was found; the last three are null where there is no such product. */
+/** A requested line and its product; name, price and stock are null for an unknown product. */
 interface PlacedLine {
   position: number;
   quantity: number;
   name: string | null;
   price_minor: number | null;
   stock: number | null;
-  /** Null where the order was not placed. */
+  /** Null if the order was not placed. */
   created_at: Date | null;
 }
 
@@ -116,10 +113,11 @@ export const handlePlaceOrder: Handler<typeof placeOrder> = async (
   const id = uuidv7();
   const productIds = lines.map((line) => line.productId);
   const quantities = lines.map((line) => line.quantity);
-  // Their stock changes, even where the answer is lost on its way.
+  // Before the outcome is known: the statement may commit although its response is lost.
   cache.invalidate(...tagsOf(productIds));
   const found = await database.query<PlacedLine>(PLACE_ORDER, [id, principal.id, productIds, quantities], {
     plan: "generic",
+    creates: { table: "orders", id },
   });
   const unknown = found.filter(({ stock }) => stock === null);
   if (unknown.length > 0) {
@@ -127,7 +125,7 @@ export const handlePlaceOrder: Handler<typeof placeOrder> = async (
       errors: unknown.map(({ position }) => ({
         in: "body",
         field: `lines[${position - 1}].productId`,
-        detail: "There is no such product",
+        detail: "Unknown product",
       })),
     });
   }
@@ -169,7 +167,7 @@ const placedOrder = (
   };
 };
 
-/** $1 order's id, $2 principal. One row where the order was cancelled, else none. */
+/** $1 order's id, $2 principal. One row if the order was cancelled, else none. */
 const CANCEL_ORDER = `
 WITH cancelled AS (
   UPDATE orders SET status = 'cancelled', cancelled_at = now()
@@ -178,10 +176,10 @@ WITH cancelled AS (
 ), line AS (
   SELECT product_id, quantity FROM order_lines WHERE order_id IN (SELECT id FROM cancelled)
 ), locked AS (
-  SELECT p.id FROM products p WHERE p.id IN (SELECT product_id FROM line) ORDER BY p.id FOR UPDATE
+  SELECT p.id, p.stock FROM products p WHERE p.id IN (SELECT product_id FROM line) ORDER BY p.id FOR UPDATE
 ), returned AS (
   UPDATE products p
-  SET stock = p.stock + line.quantity, version = p.version + 1, updated_at = now()
+  SET stock = locked.stock + line.quantity, version = p.version + 1, updated_at = now()
   FROM locked, line WHERE p.id = locked.id AND p.id = line.product_id
 )
 SELECT cancelled_at FROM cancelled`;
@@ -192,7 +190,7 @@ export const handleCancelOrder: Handler<typeof cancelOrder> = async (
 ) => {
   const order = await findOrder(database, params.id, principal.id);
   if (order === undefined) return problem("not_found");
-  // Before it is known whether it was cancelled: an answer that is lost on its way says nothing.
+  // Before the outcome is known: the statement may commit although its response is lost.
   cache.invalidate(...tagsOf(order.lines.map((line) => line.product_id)));
   const [cancelled] = await database.query<{ cancelled_at: Date }>(CANCEL_ORDER, [params.id, principal.id], {
     plan: "generic",

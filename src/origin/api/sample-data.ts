@@ -1,4 +1,4 @@
-/** Sample products: for `npm start` and the tests, never for production. */
+/** Sample products for `npm start` and the tests, not for production. */
 import type { Database } from "../db/database.ts";
 
 const products = [
@@ -14,7 +14,7 @@ const products = [
 export const sampleProductId = (n: number): string =>
   `01900000-0000-7000-8000-${String(n).padStart(12, "0")}`;
 
-/** Adds the sample products that are not there yet. */
+/** Adds missing sample products. */
 export const insertSampleData = async (database: Database): Promise<void> => {
   await database.query(
     `INSERT INTO products (id, name, description, price_minor, stock)

@@ -10,8 +10,8 @@ export type ConfigurationFile =
   | { readonly path: string; readonly unreadable: string };
 
 export interface Setting {
-  /** Text, a list of texts, or another shape, which no key accepts. */
-  readonly written: unknown;
+  /** A list as text with commas. */
+  readonly text: string;
   /** A variable's name, or a place such as `app.yaml:12`. */
   readonly source: string;
 }
@@ -51,31 +51,26 @@ export const readConfigurationFile = async (
 const isSection = (written: unknown): written is object =>
   typeof written === "object" && written !== null && !Array.isArray(written);
 
-/** A value that is not set: `key:`. */
-const isEmpty = (written: unknown): boolean =>
-  written === null || (typeof written === "string" && /^(~|null)?$/i.test(written));
-
-export const shapeOf = (written: unknown): string => {
-  if (Array.isArray(written)) return "a list";
-  return isSection(written) ? "a section" : "text";
+/** @returns "" for a value that is not set (`key:`), undefined for a section or a nested list */
+const textOf = (written: unknown): string | undefined => {
+  const parts: unknown[] = Array.isArray(written) ? written : [written ?? ""];
+  if (!parts.every((part) => typeof part === "string")) return undefined;
+  return parts
+    .join(",")
+    .trim()
+    .replace(/^(~|null)$/i, "");
 };
 
 const knownKeys = allKeys.map(({ file }) => file);
 const topNames = [...new Set(knownKeys.map((key) => key.replace(/\..*/, "")))].join(", ");
 
-/** @returns a fault, or undefined for a known key */
-const unknownKey = (key: string, source: string): string | undefined => {
-  if (knownKeys.includes(key)) return undefined;
+const unknownKey = (key: string, source: string): string => {
   if (!NAME.test(key)) return `${source} has a key that is not a name`;
   const section = key.replace(/\..*/, "");
-  const siblings = knownKeys
-    .filter((known) => known.startsWith(`${section}.`))
-    .map((known) => known.slice(section.length + 1))
-    .join(", ");
-  if (siblings === "") return `${key} (${source}) is not known: the file has ${topNames}`;
-  return key === section
-    ? `${key} (${source}) must be a section with ${siblings}`
-    : `${key} (${source}) is not known: ${section} has ${siblings}`;
+  const siblings = knownKeys.filter((known) => known.startsWith(`${section}.`));
+  const names = siblings.map((known) => known.slice(section.length + 1)).join(", ");
+  const choice = siblings.length === 0 ? `the file has ${topNames}` : `${section} has ${names}`;
+  return `${key} (${source}) is not known: ${choice}`;
 };
 
 /** Reads the two levels of the file. The values are checked later: the environment may replace them. */
@@ -83,42 +78,38 @@ export const parseFile = (file: ConfigurationFile): FileContents => {
   const unread = (...faults: readonly string[]): FileContents => ({ settings: undefined, faults });
   if ("unreadable" in file) return unread(`the configuration file ${file.path} ${file.unreadable}`);
   const fileName = basename(file.path);
-  const lines = new LineCounter();
-  const lineAt = (offset = 0): string => `${fileName}:${lines.linePos(offset).line}`;
+  const lineCounter = new LineCounter();
+  const lineAt = (offset = 0): string => `${fileName}:${lineCounter.linePos(offset).line}`;
   try {
-    // Every scalar is the text that was written: a version `1.0` is not the number 1.
-    const document = parseDocument(file.text, {
-      schema: "failsafe",
-      lineCounter: lines,
-      prettyErrors: false,
-      logLevel: "error",
-    });
-    const problems = [...document.errors, ...document.warnings];
+    // Every scalar stays the text that was written: a version `1.0` is not the number 1.
+    const options = { schema: "failsafe", lineCounter, prettyErrors: false, logLevel: "error" } as const;
+    const document = parseDocument(file.text, options);
+    const problems = [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_FAULTS);
     // The parser's messages quote the file, which may hold secrets: only their codes are reported.
-    if (problems.length > 0)
-      return unread(
-        ...problems
-          .slice(0, MAX_SYNTAX_FAULTS)
-          .map(
-            ({ code, pos }) =>
-              `${lineAt(pos[0])} is not valid YAML: ${code.toLowerCase().replaceAll("_", " ")}`,
-          ),
-      );
-    const root: unknown = document.toJS();
-    if (!isEmpty(root) && !isSection(root)) return unread(`${fileName} must hold sections: ${topNames}`);
+    const syntaxFaults = problems.map(({ code, pos: [offset] }) => {
+      const reason = code.toLowerCase().replaceAll("_", " ");
+      return `${lineAt(offset)} is not valid YAML: ${reason}`;
+    });
+    if (syntaxFaults.length > 0) return unread(...syntaxFaults);
+    const root: unknown = document.toJS() ?? {};
+    if (!isSection(root)) return unread(`${fileName} must hold sections: ${topNames}`);
     const settings = new Map<string, Setting>();
+    const faults: string[] = [];
     const add = (path: readonly string[], written: unknown): void => {
-      if (isEmpty(written)) return;
+      const text = textOf(written);
+      if (text === "") return;
+      const key = path.join(".");
       const node = document.getIn(path, true);
       const source = lineAt(isNode(node) ? node.range?.[0] : undefined);
-      settings.set(path.join("."), { written, source });
+      if (!knownKeys.includes(key)) faults.push(unknownKey(key, source));
+      else if (text === undefined) faults.push(`${key} (${source}) must be text, or a list of texts`);
+      else settings.set(key, { text, source });
     };
-    for (const [name, content] of Object.entries(root ?? {})) {
+    for (const [name, content] of Object.entries(root)) {
       if (!isSection(content)) add([name], content);
       else for (const [key, written] of Object.entries(content)) add([name, key], written);
     }
-    const faults = [...settings].map(([key, { source }]) => unknownKey(key, source));
-    return { settings, faults: faults.filter((fault) => fault !== undefined) };
+    return { settings, faults };
   } catch {
     return unread(`${fileName} is not valid YAML: an alias without an anchor, too many aliases, or too deep`);
   }

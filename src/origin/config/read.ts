@@ -1,10 +1,11 @@
 /** Reads the origin's configuration and reports everything that is wrong with it at once. */
-import type * as z from "zod";
-import { readConfiguration } from "../../lib/variables.ts";
+import * as z from "zod/mini";
+import { isLenient, MASK, readConfiguration, readVariable } from "../../lib/variables.ts";
 import { GUARD_VARIABLES } from "../../middleware/config.ts";
-import { type ConfigurationFile, type FileContents, parseFile, type Setting, shapeOf } from "./file.ts";
+import { readResourceAttributes } from "../../telemetry/resource.ts";
+import { type ConfigurationFile, type FileContents, parseFile, type Setting } from "./file.ts";
 import { allKeys, type Key, type OriginConfiguration, originSchema } from "./schema.ts";
-import { MASK, quote } from "./values.ts";
+import { quote } from "./values.ts";
 
 /** A key and its value in force. */
 export interface Entry {
@@ -17,74 +18,108 @@ export interface Entry {
 }
 
 export type OriginConfigurationReading =
-  | { readonly ok: true; readonly value: OriginConfiguration; readonly entries: readonly Entry[] }
+  | {
+      readonly ok: true;
+      readonly value: OriginConfiguration;
+      readonly entries: readonly Entry[] /** For the log: settings that were ignored. */;
+      readonly warnings: readonly string[];
+    }
   /** One message that names every wrong key and what it must be; never a secret. */
   | { readonly ok: false; readonly message: string };
 
-const fromEnvironment = (
-  { variables }: Key,
-  environment: Readonly<Record<string, unknown>>,
-): Setting | undefined => {
+type Environment = Readonly<Record<string, unknown>>;
+
+const fromEnvironment = ({ variables }: Key, environment: Environment): Setting | undefined => {
   for (const source of variables) {
-    const value = environment[source];
-    const written = typeof value === "string" ? value.trim() : "";
-    if (written !== "") return { written, source };
+    const text = readVariable(environment, source);
+    if (typeof text === "string") return { text, source };
   }
   return undefined;
 };
 
-/** The text of a setting; undefined if it has a shape that the key does not accept. */
-const textOf = ({ isList }: Key, { written }: Setting): string | undefined => {
-  if (typeof written === "string") return written.trim();
-  const isTexts = Array.isArray(written) && written.every((each) => typeof each === "string");
-  return isList && isTexts ? written.join(",") : undefined;
-};
-
 const faultOf = (key: Key, setting: Setting | undefined, { code, message }: z.core.$ZodIssue): string => {
-  // Only the messages of zod itself are not ours.
-  const wrong = code === "custom" ? message : `must be ${key.expected}`;
-  if (setting === undefined) {
-    const name = `${key.variables[0]} (or ${key.file} in the file)`;
-    const byDefault = key.default === undefined ? "" : `, but is ${key.default} by default`;
-    return code === "custom" ? `${name} ${wrong}${byDefault}` : `${name} is missing: it ${wrong}`;
+  const { file, variables, isSecret } = key;
+  if (setting !== undefined) {
+    const { source, text } = setting;
+    const name = variables.includes(source) ? source : `${file} (${source})`;
+    return `${name} ${message}, not ${isSecret ? MASK : quote(text)}`;
   }
-  const { source, written } = setting;
-  const name = key.variables.includes(source) ? source : `${key.file} (${source})`;
-  const text = textOf(key, setting);
-  if (text === undefined) return `${name} ${wrong}, not ${shapeOf(written)}`;
-  return `${name} ${wrong}, not ${key.isSecret ? MASK : quote(text)}`;
+  const name = `${variables[0]} (or ${file} in the file)`;
+  // The type of every value begins with text: no other issue has zod's own code.
+  if (code !== "custom") return `${name} is missing: it ${message}`;
+  return key.default === undefined
+    ? `${name} ${message}`
+    : `${name} ${message}, but is ${key.default} by default`;
 };
 
 /** The value that the schema parses: an object for each section. */
 const inputOf = (settings: ReadonlyMap<Key, Setting>): Readonly<Record<string, unknown>> => {
   const input: Record<string, unknown> = {};
-  const nested: Record<string, Record<string, unknown>> = {};
+  // An API may have no settings of its own.
+  const nested: Record<string, Record<string, unknown>> = { api: {} };
   for (const key of allKeys) {
-    const setting = settings.get(key);
-    const value = setting && (textOf(key, setting) ?? setting.written);
     const [section = "", name] = key.path.split(".");
-    if (name === undefined) input[section] = value;
-    else nested[section] = { ...nested[section], [name]: value };
+    const text = settings.get(key)?.text;
+    if (name === undefined) input[section] = text;
+    else nested[section] = { ...nested[section], [name]: text };
   }
   return { ...input, ...nested };
 };
 
-const entryOf = (key: Key, setting: Setting | undefined): Entry => {
-  const text = setting && textOf(key, setting);
-  return text === undefined || setting === undefined
+const entryOf = (key: Key, setting: Setting | undefined): Entry =>
+  setting === undefined
     ? { key: key.file, shown: key.default ?? "not set", source: "default" }
-    : { key: key.file, shown: key.mask?.(text) ?? text, source: setting.source };
+    : { key: key.file, shown: key.mask?.(setting.text) ?? setting.text, source: setting.source };
+
+/** @param path in the schema */
+const keyAt = (path: string): Key => {
+  const key = allKeys.find((each) => each.path === path);
+  if (key === undefined) throw new Error(`no key at ${path}`);
+  return key;
+};
+
+/** Replaces wrong values of lenient variables with those of the file. @returns the warnings */
+const ignoreLenient = (settings: Map<Key, Setting>, contents: FileContents): readonly string[] => {
+  const warnings: string[] = [];
+  for (const issue of z.safeParse(originSchema, inputOf(settings)).error?.issues ?? []) {
+    const key = keyAt(issue.path.join("."));
+    const setting = settings.get(key);
+    if (!isLenient(setting?.source)) continue;
+    warnings.push(`${faultOf(key, setting, issue)}: ignored`);
+    const inFile = contents.settings?.get(key.file);
+    if (inFile === undefined) settings.delete(key);
+    else settings.set(key, inFile);
+  }
+  return warnings;
+};
+
+/** The keys that an attribute of the resource sets, unless they are set themselves. */
+const NAMED_BY: Readonly<Record<string, string>> = {
+  "observability.serviceName": "service.name",
+  "observability.serviceVersion": "service.version",
+};
+
+const nameService = (settings: Map<Key, Setting>): void => {
+  const resource = settings.get(keyAt("observability.resourceAttributes"));
+  const attributes = readResourceAttributes(resource?.text ?? "") ?? {};
+  for (const [path, name] of Object.entries(NAMED_BY)) {
+    const key = keyAt(path);
+    const text = attributes[name];
+    if (resource !== undefined && text && !settings.has(key))
+      settings.set(key, { text, source: resource.source });
+  }
 };
 
 // Those that the schema has too may also be set in the file.
 const { RATE_LIMITS, JWT_ISSUER, JWT_AUDIENCE, JWT_JWKS_URL, ...guardVariables } = GUARD_VARIABLES;
 
 /**
- * The environment wins over the file, the file over the defaults; an empty variable counts as not set. Only values in
- * force are checked, so that a file may hold a placeholder for a value that the environment sets; all keys are checked.
+ * The environment wins over the file, the file over the defaults; an empty variable counts as not set. Only
+ * values in force are checked, so that a file may hold a placeholder for a value that the environment sets;
+ * all keys are checked.
  */
 export const readOriginConfiguration = (
-  environment: Readonly<Record<string, unknown>>,
+  environment: Environment,
   file?: ConfigurationFile,
 ): OriginConfigurationReading => {
   const contents: FileContents = file === undefined ? { settings: new Map(), faults: [] } : parseFile(file);
@@ -94,13 +129,14 @@ export const readOriginConfiguration = (
     if (setting !== undefined) settings.set(key, setting);
   }
 
-  const result = originSchema.safeParse(inputOf(settings));
+  const warnings = ignoreLenient(settings, contents);
+  nameService(settings);
+  const result = z.safeParse(originSchema, inputOf(settings));
   const faults = new Map<Key, string>();
   for (const issue of result.error?.issues ?? []) {
-    const key = allKeys.find(({ path }) => path === issue.path.join("."));
-    if (key === undefined) throw new Error(`no key at ${issue.path.join(".")}`);
+    const key = keyAt(issue.path.join("."));
     const setting = settings.get(key);
-    // What the environment lacks may be in a file that could not be read.
+    // A key that the environment lacks may be in the file that could not be read.
     if (setting === undefined && contents.settings === undefined) continue;
     if (!faults.has(key)) faults.set(key, faultOf(key, setting, issue));
   }
@@ -123,6 +159,7 @@ export const readOriginConfiguration = (
         JWT_JWKS_URL: jwtJwksUrl,
       },
     },
+    warnings,
     entries: allKeys.map((key) => entryOf(key, settings.get(key))),
   };
 };

@@ -1,24 +1,31 @@
 /**
- * The origin's configuration as one zod schema. Messages, the printout, the documentation and the types derive from
- * it. A property's name is its key in the file in snake case: `server.preStopMs` is `server.pre_stop`.
+ * The origin's configuration as one zod schema. Messages, the printout, the documentation and the types
+ * derive from it. A property's name is its key in the file in snake case: `server.preStopMs` is
+ * `server.pre_stop`.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { VERSION } from "../../lib/version.ts";
-import type { GuardConfig } from "../../middleware/config.ts";
+import { type GuardConfig, keySetUrl, rateLimitMode } from "../../middleware/config.ts";
+import { signingKeys } from "../../middleware/signature/signing-keys.ts";
+import { apiSettings } from "../api/config.ts";
+import { nodeHmac } from "./hmac.ts";
+import { type KeyDetails, keyDetails, optional, required, withDefault } from "./keys.ts";
 import * as v from "./values.ts";
 
-/** Variables other than the one that follows from the key; the first that is set wins. */
-const otherNames = z.registry<{ readonly variables: readonly string[] }>();
+/** The variables of keys whose names do not follow from the key. The first that is set wins. */
+const OTHER_VARIABLES: Readonly<Record<string, readonly string[]>> = {
+  "server.authorities": ["ORIGIN_AUTHORITIES"],
+  "observability.otlp_endpoint": ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP_ENDPOINT"],
+  "observability.otlp_headers": ["OTEL_EXPORTER_OTLP_HEADERS"],
+  "observability.service_name": ["OTEL_SERVICE_NAME"],
+  "observability.resource_attributes": ["OTEL_RESOURCE_ATTRIBUTES"],
+  "observability.sampling_rate": ["OTEL_TRACES_SAMPLER_ARG"],
+  "observability.log_level": ["LOG_LEVEL", "RUST_LOG"],
+  "security.events_on_stdout": ["SECURITY_EVENTS_ON_STDOUT"],
+};
 
-/** Their variables have the name of the key alone: `server.port` is PORT, but `cache.ttl` is CACHE_TTL. */
+/** The variables of their keys have no prefix: `server.port` is PORT, but `cache.ttl` is CACHE_TTL. */
 const UNPREFIXED: readonly string[] = ["server", "observability", "security"];
-
-const optional = <T>(type: z.ZodType<T, string>, ...variables: readonly string[]) =>
-  type.optional().register(otherNames, { variables });
-
-/** @param text the default, as it would be written in the file */
-const withDefault = <T>(type: z.ZodType<T, string>, text: string, ...variables: readonly string[]) =>
-  type.prefault(text).register(otherNames, { variables });
 
 const port = v.wholeNumber(0, 65_535);
 const breakerTime = v.duration("1ms", "1h");
@@ -27,149 +34,104 @@ const concurrency = v.wholeNumber(1, 100_000);
 /** Without the rules between keys. */
 const sections = z.object({
   server: z.object({
-    host: withDefault(v.listenAddress, "0.0.0.0").describe("The address of both ports."),
-    port: withDefault(port, "8080").describe("The API's port; 0 picks a free one."),
-    adminPort: withDefault(port, "9090").describe("The port of probes and metrics; 0 picks a free one."),
-    workers: withDefault(v.wholeNumber(1, 64), "1").describe("Processes that share the API's port."),
-    preStopMs: withDefault(v.duration("0s", "5m"), "5s").describe(
-      "Time after SIGTERM in which the origin still accepts requests, until the load balancer has noticed.",
-    ),
-    drainTimeoutMs: withDefault(v.duration("0s", "10m"), "30s").describe(
-      "Time after that in which requests in flight may finish.",
-    ),
-    authorities: v.authorities
-      .register(otherNames, { variables: ["ORIGIN_AUTHORITIES"] })
-      .describe(
-        "The hosts by which the edge addresses this origin; a signature for any other host is rejected.",
-      ),
-    guards: withDefault(v.oneOf("edge", "origin"), "edge").describe(
+    host: withDefault(v.listenAddress, "0.0.0.0", "The address of both ports."),
+    port: withDefault(port, "8080", "The API's port; 0 picks a free one."),
+    adminPort: withDefault(port, "9090", "The port of probes and metrics; 0 picks a free one."),
+    workers: withDefault(v.wholeNumber(1, 64), "1", "Processes that share the API's port."),
+    preStopMs: withDefault(v.duration("0s", "5m"), "5s", "How long requests are accepted after SIGTERM."),
+    drainTimeoutMs: withDefault(v.duration("0s", "10m"), "30s", "Time after that for requests in flight."),
+    authorities: required(v.authorities, "Hosts by which the edge addresses it; signatures for others fail."),
+    guards: withDefault(
+      v.oneOf("edge", "origin"),
+      "edge",
       "The tier that guards: with `edge` the origin serves only requests that the edge signed; with `origin` it needs no edge.",
     ),
-    clientAddressHeader: optional(v.fieldName).describe(
-      "With guards at the origin: the header field with the client's address, written by the gateway in front; its last value counts. Without it, the client is the peer of the connection.",
+    clientAddressHeader: optional(
+      v.fieldName,
+      "With guards at the origin: the header field with the client's address, written by the gateway in front; its last value counts, without a port. Without it, the client is the peer of the connection.",
     ),
   }),
   observability: z.object({
-    otlpEndpoint: optional(v.url(["http", "https"]), "OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP_ENDPOINT").describe(
-      "The OpenTelemetry collector, which receives spans, and security events as logs, by OTLP over HTTP (port 4318). Port 4317, of OTLP over gRPC, is replaced with 4318.",
+    otlpEndpoint: optional(
+      v.httpUrl(),
+      "The OpenTelemetry collector, which receives spans, and security events as logs, by OTLP over HTTP (port 4318): the address without `/v1/traces`. That path and port 4317, of OTLP over gRPC, are corrected with a warning.",
     ),
-    otlpHeaders: optional(v.headerList, "OTEL_EXPORTER_OTLP_HEADERS").describe(
-      "Header fields that authenticate the origin to the collector, such as `authorization=Bearer%20…`.",
+    otlpHeaders: optional(v.headerList, "Header fields that authenticate the origin to the collector."),
+    serviceName: withDefault(v.line, "breakwater-origin", "Service name in telemetry."),
+    serviceVersion: withDefault(v.line, VERSION, "Service version in telemetry."),
+    resourceAttributes: optional(
+      v.resourceAttributes,
+      "Attributes of the resource in spans, logs and `target_info`, percent-encoded; also the service's name and version, unless they are set.",
     ),
-    serviceName: withDefault(v.line, "breakwater-origin", "OTEL_SERVICE_NAME").describe(
-      "Service name in telemetry.",
+    samplingRate: withDefault(v.fraction, "0.1", "Share of traces that is kept, unless the edge decides."),
+    accessLog: withDefault(
+      v.oneOf("true", "all", "false"),
+      "true",
+      "Whether sampled requests and responses from 500 on are logged, each request, or none.",
     ),
-    serviceVersion: withDefault(v.line, VERSION).describe("Service version in telemetry."),
-    samplingRate: withDefault(v.fraction, "0.1", "OTEL_TRACES_SAMPLER_ARG").describe(
-      "With guards at the origin: the share of traces that is kept. Otherwise the edge decides, with the same setting.",
-    ),
-    accessLog: withDefault(v.flag, "true").describe("Whether each request is logged."),
-    logLevel: withDefault(
-      v.oneOf("trace", "debug", "info", "warn", "error", "fatal"),
-      "info",
-      "LOG_LEVEL",
-      "RUST_LOG",
-    ).describe("Minimum log level."),
+    logLevel: withDefault(v.logLevel, "info", "Minimum log level."),
   }),
   database: z.object({
-    url: v.url(["postgres", "postgresql"], true).describe("PostgreSQL."),
-    maxConnections: withDefault(v.wholeNumber(1, 1_000), "20").describe(
-      "Maximum number of connections of the whole origin, shared by its workers.",
+    url: required(
+      v.databaseUrl,
+      "PostgreSQL. `sslmode`: `prefer`, `require` and `verify-ca` mean `verify-full`, which verifies the certificate and the host; with `uselibpqcompat=true` they have libpq's meaning. `no-verify` encrypts only.",
     ),
-    minConnections: withDefault(v.wholeNumber(0, 1_000), "0").describe(
-      "Number of connections that stay open while idle.",
-    ),
-    connectTimeoutMs: withDefault(v.duration("10ms", "5m"), "5s").describe(
-      "Maximum wait for a connection, whether new or released by another request.",
-    ),
-    idleTimeoutMs: withDefault(v.duration("1s", "1d"), "60s").describe(
-      "An idle connection is closed after this time.",
-    ),
-    slowStatementMs: withDefault(v.duration("0s", "10m"), "500ms").describe(
-      "A statement that takes longer is logged with its route.",
-    ),
-    preparedStatements: withDefault(v.flag, "true").describe(
-      "Whether named statements are prepared once per connection; false for a pooler that does not support it.",
-    ),
-    migrate: withDefault(v.oneOf("at-start", "apart"), "at-start").describe(
+    maxConnections: withDefault(v.wholeNumber(1, 1_000), "20", "Upper bound, shared by the workers."),
+    minConnections: withDefault(v.wholeNumber(0, 1_000), "0", "Connections that stay open while idle."),
+    connectTimeoutMs: withDefault(v.duration("10ms", "5m"), "5s", "Maximum wait for a connection."),
+    idleTimeoutMs: withDefault(v.duration("1s", "1d"), "60s", "How long an idle connection stays open."),
+    slowStatementMs: withDefault(v.duration("0s", "10m"), "500ms", "Slower statements are logged."),
+    preparedStatements: withDefault(v.flag, "true", "Whether statements are prepared; some poolers cannot."),
+    migrate: withDefault(
+      v.oneOf("at-start", "apart"),
+      "at-start",
       "When migrations run: as the origin starts, or apart by `npm run migrate`, which the origin then waits for.",
     ),
   }),
   cache: z.object({
-    ttlMs: withDefault(v.duration("0s", "30d"), "5m").describe(
-      "How long a cacheable response is fresh, unless the contract sets its own time.",
-    ),
-    maxSize: withDefault(v.cacheSize, "1000").describe(
-      "Maximum size of each worker's cache in memory; a number of entries is limited to 64MiB as well.",
-    ),
+    ttlMs: withDefault(v.duration("0s", "30d"), "5m", "Freshness, unless the contract sets a route's own."),
+    maxSize: withDefault(v.cacheSize, "1000", "Each worker's cache in memory; entries use 64MiB at most."),
   }),
   redis: z.object({
-    url: v
-      .url(["redis", "rediss", "https", "http"], true)
-      .describe("Redis, by its own protocol or by Upstash's over HTTP."),
-    token: optional(v.secretLine).describe("The token for Redis over HTTP, required there."),
-    keyPrefix: withDefault(v.line, "breakwater:").describe(
-      "Prefix of every Redis key; the edge needs the same.",
-    ),
+    url: required(v.redisUrl, "Redis by TCP, or Upstash by HTTP."),
+    token: optional(v.secretLine, "The token for Redis over HTTP, required there."),
+    keyPrefix: withDefault(v.line, "breakwater:", "Prefix of every Redis key; the edge needs the same."),
   }),
   circuitBreaker: z.object({
-    failureThreshold: withDefault(v.wholeNumber(1, 1_000_000), "5").describe(
-      "Consecutive failures that open the breaker of PostgreSQL, or of Redis.",
-    ),
-    successThreshold: withDefault(v.wholeNumber(1, 1_000), "3").describe(
-      "Consecutive successful probes that close it.",
-    ),
-    timeoutMs: withDefault(breakerTime, "1s").describe(
-      "Maximum time that it first stays open; each further time doubles it. The actual time is jittered below it.",
-    ),
-    halfOpenTimeoutMs: withDefault(breakerTime, "2s").describe(
-      "Maximum duration of a probe of PostgreSQL; for Redis it is 2500ms.",
-    ),
-    maxTimeoutMs: withDefault(breakerTime, "2s").describe("Upper bound of `timeout` as it doubles."),
-    minimumCalls: withDefault(v.wholeNumber(1, 1_000_000), "20").describe(
-      "The ratios apply only from this number of calls within ten seconds.",
-    ),
-    failureRatio: withDefault(v.ratio, "0.5").describe("Share of failed calls that opens it."),
-    slowCallMs: optional(breakerTime).describe(
-      "A call that takes this long is slow; if not set, no call is.",
-    ),
-    slowRatio: withDefault(v.ratio, "0.8").describe("Share of slow calls that opens it."),
-    rampMs: withDefault(v.duration("0s", "1h"), "1s").describe(
-      "Time after closing in which it admits a growing share of the calls. Redis gets all of them at once.",
-    ),
-    rampFrom: withDefault(v.ratio, "0.1").describe("The first such share."),
+    failureThreshold: withDefault(v.wholeNumber(1, 1_000_000), "5", "Consecutive failures that open it."),
+    successThreshold: withDefault(v.wholeNumber(1, 1_000), "3", "Successful probes that close it."),
+    timeoutMs: withDefault(breakerTime, "1s", "Longest first open time, jittered; each further one doubles."),
+    halfOpenTimeoutMs: withDefault(breakerTime, "2s", "Maximum duration of a probe; 2500ms for Redis."),
+    maxTimeoutMs: withDefault(breakerTime, "2s", "Upper bound of `timeout` as it doubles."),
+    minimumCalls: withDefault(v.wholeNumber(1, 1_000_000), "20", "Calls in ten seconds that ratios need."),
+    failureRatio: withDefault(v.ratio, "0.5", "Share of failed calls that opens it."),
+    slowCallMs: optional(breakerTime, "A call that takes this long is slow; if not set, no call is."),
+    slowRatio: withDefault(v.ratio, "0.8", "Share of slow calls that opens it."),
+    rampMs: withDefault(v.duration("0s", "1h"), "1s", "Time of growing load after closing; 0 for Redis."),
+    rampFrom: withDefault(v.ratio, "0.1", "The first share of the load after closing."),
   }),
   overload: z.object({
-    initialLimit: withDefault(concurrency, "20").describe(
-      "Concurrent requests of each worker at the start, before the limit adapts.",
-    ),
-    minLimit: withDefault(concurrency, "8").describe("Lower bound of that limit."),
-    maxLimit: withDefault(concurrency, "1000").describe("Upper bound of that limit."),
+    initialLimit: withDefault(concurrency, "20", "Concurrent requests per worker before the limit adapts."),
+    minLimit: withDefault(concurrency, "8", "Lower bound of that limit."),
+    maxLimit: withDefault(concurrency, "1000", "Upper bound of that limit."),
   }),
   security: z.object({
-    rateLimits: withDefault(v.oneOf("enforce", "dry-run", "off"), "enforce").describe(
-      "With guards at the origin: how the contract's rate limits apply.",
-    ),
-    jwtIssuer: optional(v.line).describe("With guards at the origin: required `iss`."),
-    jwtAudience: optional(v.line).describe("Required `aud`."),
-    jwtJwksUrl: optional(v.url(["https", "http"])).describe("The issuer's key set, over HTTPS unless local."),
-    autoBlock: withDefault(v.flag, "true").describe("Whether repeat offenders are blocked for a time."),
-    neverBlocked: optional(v.networks).describe(
-      "Addresses and ranges exempt from auto-blocking, such as those of an office or a monitor.",
-    ),
-    eventsOnStdout: withDefault(v.flag, "true", "SECURITY_EVENTS_ON_STDOUT").describe(
-      "Whether security events are logged.",
-    ),
-    siemUrl: optional(v.url(["http", "https"], true)).describe("Webhook for security events."),
-    siemToken: optional(v.secretLine).describe("The origin's token for the webhook."),
-    siemFormat: withDefault(v.oneOf("json", "splunk-hec"), "json").describe(
-      "The webhook's format: a JSON array, or the objects of Splunk's HTTP Event Collector.",
-    ),
+    rateLimits: withDefault(rateLimitMode, "enforce", "With guards at the origin: how rate limits apply."),
+    jwtIssuer: optional(v.line, "With guards at the origin: required `iss`."),
+    jwtAudience: optional(v.line, "Required `aud`."),
+    jwtJwksUrl: optional(keySetUrl, "The issuer's key set, over HTTPS unless local."),
+    autoBlock: withDefault(v.flag, "true", "Whether repeat offenders are blocked for a time."),
+    neverBlocked: optional(v.networks, "Addresses and ranges exempt from auto-blocking."),
+    eventsOnStdout: withDefault(v.flag, "true", "Whether security events are logged."),
+    siemUrl: optional(v.httpUrl(true), "Webhook for security events."),
+    siemToken: optional(v.secretLine, "The origin's token for the webhook."),
+    siemFormat: withDefault(v.oneOf("json", "splunk-hec"), "json", "A JSON array, or Splunk's HEC objects."),
   }),
-  signingKeys: v.signingKeys.describe("The keys between the tiers: the first signs, each verifies."),
+  api: apiSettings,
+  signingKeys: required(signingKeys(nodeHmac), "The keys between the tiers: the first signs, each verifies."),
 });
 
-type Parsed = z.infer<typeof sections>;
+type Parsed = z.output<typeof sections>;
 type Values = { readonly [Section in keyof Parsed]: Readonly<Parsed[Section]> };
 
 /** A property that ends in `Ms` is in milliseconds. */
@@ -178,107 +140,64 @@ export interface OriginConfiguration extends Values {
   readonly guards: GuardConfig;
 }
 
-export interface Key extends v.ValueDetails {
+export interface Key extends KeyDetails {
   /** In the schema, such as `server.adminPort`. */
   readonly path: string;
   /** In the file, such as `server.admin_port`. */
   readonly file: string;
   /** Environment variables; the first that is set wins. */
   readonly variables: readonly string[];
-  readonly meaning: string;
-  readonly isRequired: boolean;
-  /** As it would be written in the file. */
-  readonly default: string | undefined;
 }
 
-const keyAt = (path: string, schema: z.ZodType): Key => {
-  const isWrapped = schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional;
-  const about = v.details.get(isWrapped ? schema.unwrap() : schema);
-  if (about === undefined) throw new Error(`${path} has no type of values.ts`);
+const keyAt = (path: string, schema: z.core.$ZodType): Key => {
+  const about = keyDetails.get(schema);
+  if (about === undefined) throw new Error(`${path} is not described`);
   const file = path.replace(/Ms$/, "").replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
   const [section = "", ...name] = file.split(".");
-  const { variables = [] } = otherNames.get(schema) ?? {};
   const ownName = (UNPREFIXED.includes(section) ? name : [section, ...name]).join("_").toUpperCase();
-  return {
-    ...about,
-    path,
-    file,
-    variables: variables.length > 0 ? variables : [ownName],
-    meaning: schema.description ?? "",
-    isRequired: !isWrapped,
-    default: schema instanceof z.ZodPrefault ? String(schema.def.defaultValue) : undefined,
-  };
+  return { ...about, path, file, variables: OTHER_VARIABLES[file] ?? [ownName] };
 };
 
 /** Every key, in the schema's order. */
 export const allKeys: readonly Key[] = Object.entries(sections.shape).flatMap(([section, part]) =>
-  part instanceof z.ZodObject
+  part instanceof z.ZodMiniObject
     ? Object.entries(part.shape).map(([name, schema]) => keyAt(`${section}.${name}`, schema))
     : [keyAt(section, part)],
 );
 
 const TOKEN_KEYS = ["jwtIssuer", "jwtAudience", "jwtJwksUrl"] as const;
-const KEY_SET_URL = /^https:|^http:\/\/(127\.0\.0\.1|localhost|\[::1\])[:/]/i;
+const TOGETHER = "security.jwt_issuer, security.jwt_audience and security.jwt_jwks_url belong together";
 
-/** With the rules between keys, which apply even if other keys are wrong. */
-export const originSchema = sections.superRefine(
-  ({ server, database, redis, circuitBreaker, overload, security }, context) => {
-    const invalid = new Set(context.issues.map(({ path }) => path?.join(".")));
-    /** @param keys all must be valid by themselves; the first is reported */
-    const refuseIf = (isBroken: boolean, message: string, ...keys: [string, ...string[]]): void => {
-      if (!isBroken || keys.some((key) => invalid.has(key))) return;
-      context.addIssue({ code: "custom", path: keys[0].split("."), message });
-    };
-    for (const name of TOKEN_KEYS) {
-      refuseIf(
-        security[name] === undefined && TOKEN_KEYS.some((each) => security[each] !== undefined),
-        "is missing: security.jwt_issuer, security.jwt_audience and security.jwt_jwks_url belong together",
-        `security.${name}`,
-        ...TOKEN_KEYS.map((each) => `security.${each}`),
-      );
-    }
-    // Over plain HTTP, an attacker on the way could publish keys.
-    const isKeySetUrl = KEY_SET_URL.test(`${security.jwtJwksUrl ?? "https:"}/`);
-    refuseIf(!isKeySetUrl, "must begin with https://, or be on this machine", "security.jwtJwksUrl");
-    refuseIf(
-      server.port !== 0 && server.adminPort === server.port,
-      `must differ from server.port (${server.port})`,
-      "server.adminPort",
-      "server.port",
-    );
-    refuseIf(
-      database.minConnections > database.maxConnections,
-      `must not exceed database.max_connections (${database.maxConnections})`,
-      "database.minConnections",
-      "database.maxConnections",
-    );
-    // A worker without a connection could not serve.
-    refuseIf(
-      database.maxConnections < server.workers,
-      `must be at least server.workers (${server.workers})`,
-      "database.maxConnections",
-      "server.workers",
-    );
-    refuseIf(
-      redis.token === undefined && /^https?:/i.test(redis.url),
-      "is missing: Redis over HTTP needs one",
-      "redis.token",
-      "redis.url",
-    );
-    refuseIf(
-      circuitBreaker.maxTimeoutMs < circuitBreaker.timeoutMs,
-      `must be at least circuit_breaker.timeout (${circuitBreaker.timeoutMs}ms)`,
-      "circuitBreaker.maxTimeoutMs",
-      "circuitBreaker.timeoutMs",
-    );
-    const { initialLimit, minLimit, maxLimit } = overload;
-    refuseIf(
-      initialLimit < minLimit || initialLimit > maxLimit,
-      `must be within overload.min_limit (${minLimit}) and overload.max_limit (${maxLimit})`,
-      "overload.initialLimit",
-      "overload.minLimit",
-      "overload.maxLimit",
-    );
-  },
-  { when: () => true },
+/**
+ * With the rules between keys, which apply even if other keys are wrong: a wrong value is not text, and no
+ * number compares with it.
+ */
+export const originSchema = sections.check(
+  z.superRefine(
+    ({ server, database, redis, circuitBreaker, overload, security }, { addIssue }) => {
+      const reject = (key: string, message: string): void =>
+        addIssue({ code: "custom", path: key.split("."), message });
+      const hasTokens = TOKEN_KEYS.some((name) => typeof security[name] === "string");
+      for (const name of TOKEN_KEYS)
+        if (hasTokens && security[name] === undefined) reject(`security.${name}`, `is missing: ${TOGETHER}`);
+      if (server.port !== 0 && server.adminPort === server.port)
+        reject("server.adminPort", `must differ from server.port (${server.port})`);
+      const { minConnections, maxConnections } = database;
+      if (minConnections > maxConnections)
+        reject("database.minConnections", `must not exceed database.max_connections (${maxConnections})`);
+      // A worker without a connection could not serve.
+      if (maxConnections < server.workers)
+        reject("database.maxConnections", `must be at least server.workers (${server.workers})`);
+      if (redis.token === undefined && /^https?:/i.test(redis.url))
+        reject("redis.token", "is missing: Redis over HTTP needs one");
+      const { timeoutMs, maxTimeoutMs } = circuitBreaker;
+      if (maxTimeoutMs < timeoutMs)
+        reject("circuitBreaker.maxTimeoutMs", `must be at least circuit_breaker.timeout (${timeoutMs}ms)`);
+      const { initialLimit, minLimit, maxLimit } = overload;
+      const bounds = `overload.min_limit (${minLimit}) and overload.max_limit (${maxLimit})`;
+      if (initialLimit < minLimit || initialLimit > maxLimit)
+        reject("overload.initialLimit", `must be within ${bounds}`);
+    },
+    { when: () => true },
+  ),
 );

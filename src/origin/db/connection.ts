@@ -1,9 +1,7 @@
 /**
- * One connection of the pool. It sends statements with their timeouts, and knows whether it can be used again.
- *
- * A statement and the `set_config` of its timeout are sent between two Syncs, and thus are one implicit transaction, to which
- * the setting is local (PostgreSQL, "Extended Query", "Pipelining"). The timeout costs no round trip and leaves nothing
- * behind in the session, so it works through transaction poolers.
+ * One connection of the pool. It sends a statement and the `set_config` of its timeout between two Syncs. That makes them
+ * one implicit transaction, to which the setting is local (PostgreSQL, "Extended Query", "Pipelining"): the timeout costs no
+ * round trip and leaves nothing behind in the session, so it works through transaction poolers.
  */
 import { createHash } from "node:crypto";
 import pg from "pg";
@@ -17,44 +15,51 @@ export interface DriverClient {
   on(event: "error" | "end", listener: (error?: unknown) => void): unknown;
 }
 
-interface ConnectionOptions {
-  /** Whether it sends a statement while another one is running. */
-  readonly pipelines: boolean;
-  /** Called once if the connection fails, even while it is idle. */
-  readonly onLoss: (error: unknown) => void;
-}
-
 export interface StatementToSend extends SqlStatement {
+  /** Runs next, in the same transaction. */
+  readonly after?: SqlStatement | undefined;
   /** A command to run first; if it fails, the statement does not run. */
   readonly before?: string | undefined;
-  /** The server cancels the statement after this time, milliseconds. @default never */
-  readonly timeoutMs?: number | undefined;
+  /** The server cancels the statement after this time, milliseconds; 0 is never. @default as the one before in its transaction */
+  readonly timeoutMs: number | undefined;
   /** Whether the connection keeps it prepared. */
   readonly prepared: boolean;
 }
 
 export interface StatementResult {
   readonly rows: readonly unknown[];
+  /** Of the statement that was sent before it, between the same two Syncs. */
+  readonly rowsBefore: readonly unknown[];
   /** The command's tag, such as COMMIT. */
   readonly command: string;
 }
 
 const CLOSED = "the connection was closed";
-const NO_RESULT: StatementResult = { rows: [], command: "" };
-
-/** Both return no row. The server ends the statement of a closed connection within the check interval. */
-const SET_TIMEOUT = `SELECT WHERE set_config('statement_timeout', $1, true) IS NULL
-  OR set_config('client_connection_check_interval', '100ms', true) IS NULL`;
-const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'force_generic_plan', true) IS NULL`;
 
 /**
- * Time to finish after the request has ended, before the connection is closed, milliseconds. At the deadline the server
- * cancels the statement by itself.
+ * The server ends the statement of a closed connection within the check interval. The other settings determine how values
+ * are read and written; those of a role or a database may differ.
  */
+const SETTINGS = Object.entries({
+  client_connection_check_interval: "100ms",
+  DateStyle: "ISO, MDY",
+  IntervalStyle: "postgres",
+  TimeZone: "UTC",
+  extra_float_digits: "1",
+  standard_conforming_strings: "on",
+});
+
+/** Returns no row, and neither does `SET_TIMEOUT_AND_PLAN`. */
+const SET_TIMEOUT = `SELECT WHERE set_config('statement_timeout', $1, true) IS NULL
+  ${SETTINGS.map(([name, value]) => `OR set_config('${name}', '${value}', true) IS NULL`).join(" ")}`;
+const SET_LOCAL = SETTINGS.map(([name, value]) => `SET LOCAL ${name} = '${value}';`).join(" ");
+const SET_TIMEOUT_AND_PLAN = `${SET_TIMEOUT} OR set_config('plan_cache_mode', 'force_generic_plan', true) IS NULL`;
+
+/** Between a request's end and the closing of its connection, milliseconds. At the deadline the server cancels by itself. */
 export const GRACE_MS: Readonly<Record<EndReason, number>> = { deadline: 1_000, abandoned: 20 };
 
-/** Texts that are kept prepared. A program's texts are constants; generated ones must not fill memory. */
-const MAX_PREPARED = 1000;
+/** A program's texts are constants; generated ones must not fill memory. */
+const MAX_PREPARED = 1_000;
 
 /** Names are digests of texts: poolers share sessions between clients, so a name must never stand for two texts. */
 const nameOf = (text: string): string =>
@@ -84,15 +89,6 @@ const writeBind = (wire: pg.Connection, { name, text, isParsed }: Use, values: (
   wire.bind({ portal: "", statement: name, values }, true);
 };
 
-const isResult = (value: unknown): value is StatementResult =>
-  typeof value === "object" && value !== null && "rows" in value && "command" in value;
-
-/** The statement's own result comes last, after those of the commands sent ahead of it. */
-const lastResult = (results: unknown): StatementResult => {
-  const last: unknown = Array.isArray(results) ? results.at(-1) : results;
-  return isResult(last) ? last : NO_RESULT;
-};
-
 export class Connection {
   /** `performance.now()` */
   readonly createdAtMs = performance.now();
@@ -101,7 +97,7 @@ export class Connection {
   /** Whether the server has rejected a write as read-only. */
   isReadOnly = false;
   readonly #client: DriverClient;
-  readonly #options: ConnectionOptions;
+  readonly #pipelines: boolean;
   /** Prepared statements, by text. One is unconfirmed until its first use has succeeded. */
   readonly #prepared = new Map<string, "unconfirmed" | { readonly name: string }>();
   /** Rejects each running statement. */
@@ -109,41 +105,48 @@ export class Connection {
   #isReusable = true;
   #isDestroyed = false;
   #isCorked = false;
-  /** Known once something was sent. */
   #wire: pg.Connection | undefined;
 
-  constructor(client: DriverClient, options: ConnectionOptions) {
+  /**
+   * @param pipelines whether it sends a statement while another one is running
+   * @param onLoss called once if the connection fails, even while it is idle
+   */
+  constructor(client: DriverClient, pipelines: boolean, onLoss: (error: unknown) => void) {
     this.#client = client;
-    this.#options = options;
+    this.#pipelines = pipelines;
     let hasFailed = false;
     // Without a listener, the loss of a connection would end the process.
     client.on("error", (error) => {
-      if (!hasFailed) options.onLoss(error);
+      if (!hasFailed) onLoss(error);
       hasFailed = true;
       this.discard();
     });
     client.on("end", () => this.discard());
   }
 
-  /** Sends a statement, behind those sent before. @throws the driver's error */
-  send({ before, text, values, timeoutMs, prepared, plan }: StatementToSend): Promise<StatementResult> {
+  /** @throws the driver's error */
+  send({ before, after, timeoutMs, prepared, ...statement }: StatementToSend): Promise<StatementResult> {
     const uses: Use[] = [];
-    const use = (of: string): Use => {
-      const next = prepared ? this.#use(of) : unnamed(of);
-      uses.push(next);
-      return next;
-    };
     const sent = this.#send((wire) => {
-      const writeAhead = (ahead: Use, aheadValues: string[]): void => {
+      const use = (of: string): Use => {
+        const next = prepared ? this.#use(of) : unnamed(of);
+        uses.push(next);
+        return next;
+      };
+      const runAhead = (ahead: Use, aheadValues: string[]): void => {
         writeBind(wire, ahead, aheadValues);
         wire.execute({ portal: "" }, true);
       };
-      if (before !== undefined) writeAhead(unnamed(before), []);
+      const run = ({ text, values }: SqlStatement): void => {
+        writeBind(wire, use(text), values.map(valueText));
+        wire.describe({ type: "P", name: "" }, true);
+        wire.execute({ portal: "" }, true);
+      };
+      if (before !== undefined) runAhead(unnamed(before), []);
       if (timeoutMs !== undefined)
-        writeAhead(use(plan === "generic" ? SET_TIMEOUT_AND_PLAN : SET_TIMEOUT), [String(timeoutMs)]);
-      writeBind(wire, use(text), values.map(valueText));
-      wire.describe({ type: "P", name: "" }, true);
-      wire.execute({ portal: "" }, true);
+        runAhead(use(statement.plan === "generic" ? SET_TIMEOUT_AND_PLAN : SET_TIMEOUT), [String(timeoutMs)]);
+      run(statement);
+      if (after !== undefined) run(after);
       wire.sync();
     });
     sent.then(
@@ -153,16 +156,17 @@ export class Connection {
     return sent;
   }
 
-  /** Sends several statements in one text, without parameters. @throws the driver's error */
-  sendScript(text: string, timeoutMs: number | undefined): Promise<StatementResult> {
-    const limits =
-      timeoutMs === undefined
-        ? ""
-        : `SET LOCAL statement_timeout = ${timeoutMs}; SET LOCAL client_connection_check_interval = '100ms';`;
-    return this.#send((wire) => wire.query(limits + text));
+  /** @throws the driver's error */
+  sendCommand(text: string): Promise<StatementResult> {
+    return this.#send((wire) => wire.query(text));
   }
 
-  /** The connection is closed on release instead of being reused. */
+  /** Sends several statements in one text. @param timeoutMs of each; 0 is never @throws the driver's error */
+  sendScript(text: string, timeoutMs: number): Promise<StatementResult> {
+    return this.sendCommand(`SET LOCAL statement_timeout = ${timeoutMs}; ${SET_LOCAL} ${text}`);
+  }
+
+  /** Closes the connection on release. */
   discard(): void {
     this.#isReusable = false;
   }
@@ -205,14 +209,16 @@ export class Connection {
     if (this.#isDestroyed) return Promise.reject(new Error(CLOSED));
     const { promise, resolve, reject } = Promise.withResolvers<StatementResult>();
     this.#running.add(reject);
-    // Only the collection of results is the driver's. `client.query(config)` would write a Sync after each statement,
-    // and thus end the implicit transaction in which a statement's timeout is set.
+    // `client.query(config)` would write a Sync after each statement, and thus end the implicit transaction in which its
+    // timeout is set.
     const query = new pg.Query({ text: "" }, (error, results) => {
       this.#running.delete(reject);
       if (error && !isServersAnswer(error)) this.discard();
       if (error && sqlState(error) === READ_ONLY) this.isReadOnly = true;
-      if (error) reject(error);
-      else resolve(lastResult(results));
+      if (error) return reject(error);
+      // The statement's own result comes last, after those of the commands sent ahead of it: several are a list.
+      const [{ rows, command } = { rows: [], command: "" }, before] = [results].flat().reverse();
+      resolve({ rows, command, rowsBefore: before?.rows ?? [] });
     });
     query.submit = (wire) => {
       this.#wire = wire;
@@ -226,7 +232,7 @@ export class Connection {
   /** Makes one write of all that is sent within a turn of the event loop: system calls dominate the cost. */
   #cork({ stream }: pg.Connection): void {
     // Neon's stream does this itself.
-    if (this.#isCorked || !this.#options.pipelines) return;
+    if (this.#isCorked || !this.#pipelines) return;
     this.#isCorked = true;
     stream.cork();
     setImmediate(() => {

@@ -1,5 +1,5 @@
 /** The port to PostgreSQL that handlers see, and the scope that bounds a request's statements. */
-import { DeadlineError } from "./errors.ts";
+import { requestEnded } from "./errors.ts";
 
 /** A statement's parameter. */
 export type SqlValue = string | number | boolean | null | readonly string[] | readonly (number | null)[];
@@ -8,7 +8,7 @@ export interface Database {
   /**
    * Runs one statement in a transaction of its own. int8 becomes a number, timestamptz a Date.
    *
-   * @throws UnavailableError, DeadlineError, StatementError (`errors.ts`)
+   * @throws UnavailableError, DeadlineError, StatementError
    */
   query<Row extends object>(
     text: string,
@@ -20,8 +20,9 @@ export interface Database {
    * Statements that are not awaited one by one are sent together. Throwing rolls back.
    *
    * After a concurrency failure (40001, 40P01) `work` runs again within the deadline, so it must have no other effects.
+   * For another isolation level, begin with `script("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE")`.
    */
-  transaction<T>(work: (transaction: Transaction) => Promise<T>, options?: TransactionOptions): Promise<T>;
+  transaction<T>(work: (transaction: Transaction) => Promise<T>): Promise<T>;
 }
 
 export interface QueryOptions {
@@ -32,21 +33,31 @@ export interface QueryOptions {
    * @default PostgreSQL's choice
    */
   readonly plan?: "generic" | undefined;
+  /**
+   * The statement is all that a handler writes, and has written it if this row exists then. So it commits in one round trip,
+   * with the audit event of a sensitive route, and the handler sends nothing afterwards.
+   */
+  readonly creates?: CreatedRow | undefined;
 }
 
-export interface SqlStatement extends QueryOptions {
-  readonly text: string;
-  readonly values: readonly SqlValue[];
+export interface CreatedRow {
+  /** Becomes a part of a statement's text. */
+  readonly table: string;
+  readonly id: string;
 }
 
 export interface Transaction extends Database {
   /** Runs several statements in one text, without parameters. Each has the rest of the deadline. */
   script(text: string): Promise<void>;
-}
-
-export interface TransactionOptions {
-  /** Ignored in nested transactions. @default the database's own, usually "read committed" */
-  readonly isolation?: "read committed" | "repeatable read" | "serializable";
+  /**
+   * Runs two statements in one round trip. Unless others came before, they are the whole transaction and commit with it.
+   *
+   * @returns the rows of each
+   */
+  queryBoth<First extends object, Second extends object>(
+    first: SqlStatement,
+    second: SqlStatement,
+  ): Promise<readonly [First[], Second[]]>;
 }
 
 /** Why a request has ended before its response. */
@@ -62,7 +73,7 @@ export interface Scope {
   /** Transactions are READ ONLY, and single statements may share a connection. */
   readonly readOnly: boolean;
   readonly ended: EndReason | undefined;
-  /** Calls back once, when the request ends. @returns a function that removes the listener */
+  /** Calls back once, when the request ends. @returns removes the listener */
   onEnd(listener: (reason: EndReason) => void): () => void;
 }
 
@@ -75,7 +86,7 @@ export const unboundScope = (name: string): Scope => ({
   onEnd: () => () => undefined,
 });
 
-/** For maintenance and commands: each statement, and each transaction as a whole, has the same time limit. */
+/** For maintenance and commands: limits each statement, and each transaction as a whole. */
 export const timedScope = (name: string, timeoutMs: number, readOnly = false): Scope => ({
   name,
   get deadlineAtMs() {
@@ -90,15 +101,13 @@ export const timedScope = (name: string, timeoutMs: number, readOnly = false): S
 });
 
 /**
- * What comes first: what a promise gives, or the request's end. What comes later is ignored.
+ * Settles as the promise does, or at the request's end. A later outcome is ignored.
  *
  * @throws DeadlineError at the request's end
  */
 export const untilEnd = <T>(scope: Scope, pending: Promise<T>): Promise<T> =>
   new Promise((resolve, reject) => {
-    const stopWatching = scope.onEnd((reason) =>
-      reject(new DeadlineError(`the request has ended (${reason})`)),
-    );
+    const stopWatching = scope.onEnd((reason) => reject(requestEnded(reason)));
     const settled =
       <Value>(settle: (value: Value) => void) =>
       (value: Value): void => {
@@ -127,8 +136,17 @@ export const runInBatches = async <Row extends object>(
   return all;
 };
 
-/** `query` of a database. The caller knows the columns of its statement; the compiler cannot. */
+export interface SqlStatement extends Pick<QueryOptions, "plan"> {
+  readonly text: string;
+  readonly values: readonly SqlValue[];
+}
+
+/** `query` of a database. The caller names the columns of its statement; the compiler cannot check them. */
 export const queryBy =
-  (run: (statement: SqlStatement) => Promise<readonly unknown[]>): Database["query"] =>
-  async <Row extends object>(text: string, values: readonly SqlValue[] = [], { plan }: QueryOptions = {}) =>
-    (await run({ text, values, plan })) as Row[];
+  (run: (statement: SqlStatement, creates?: CreatedRow) => Promise<readonly unknown[]>): Database["query"] =>
+  async <Row extends object>(
+    text: string,
+    values: readonly SqlValue[] = [],
+    { plan, creates }: QueryOptions = {},
+  ) =>
+    (await run({ text, values, plan }, creates)) as Row[];

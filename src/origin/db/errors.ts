@@ -1,14 +1,6 @@
-/**
- * How data access fails, whichever the driver: a closed set of typed errors, what the drivers' errors mean, and which of them
- * count for the circuit breaker.
- */
-import type {
-  Breaker,
-  Outcome,
-  Permit,
-  Rejection,
-} from "../../resilience/circuit-breaker/circuit-breaker.ts";
-import type { Scope } from "./database.ts";
+/** The typed errors of data access, a closed set; the meaning of the drivers' errors, for callers and the breaker. */
+import type { Breaker, Outcome, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
+import type { EndReason, Scope } from "./database.ts";
 
 /** A dependency is down or overloaded. A later attempt may succeed. */
 export class UnavailableError extends Error {
@@ -37,10 +29,18 @@ export class CircuitOpenError extends UnavailableError {
   }
 }
 
+/** The connection was lost after a write or COMMIT had been sent: it may have been committed. */
+export class OutcomeUnknownError extends UnavailableError {
+  override readonly name = "OutcomeUnknownError";
+}
+
 /** The request's deadline has passed, or its client has disconnected. */
 export class DeadlineError extends Error {
   override readonly name = "DeadlineError";
 }
+
+export const requestEnded = (reason: EndReason, options?: ErrorOptions): DeadlineError =>
+  new DeadlineError(`the request has ended (${reason})`, options);
 
 /** PostgreSQL rejected a statement. */
 export class StatementError extends Error {
@@ -63,7 +63,7 @@ export class StatementError extends Error {
 interface ServerError {
   readonly code: string;
   readonly message: string;
-  readonly constraint: string | undefined;
+  readonly constraint?: string | undefined;
 }
 
 export const isUnavailable = (error: unknown): error is UnavailableError => error instanceof UnavailableError;
@@ -72,89 +72,88 @@ export const isUnavailable = (error: unknown): error is UnavailableError => erro
 export const isConcurrencyFailure = (error: unknown): boolean =>
   error instanceof StatementError && (error.code === "40001" || error.code === "40P01");
 
+/** in_failed_sql_transaction: an earlier statement of the transaction has failed. */
+export const isInFailedTransaction = (error: unknown): boolean =>
+  error instanceof StatementError && error.code === "25P02";
+
 /** read_only_sql_transaction. For a write it means that the server has become a standby. */
 export const READ_ONLY = "25006";
 /** query_canceled: by statement_timeout, or by an administrator. */
-const CANCELLED = "57014";
+const CANCELED = "57014";
+/** protocol_violation: a pooler reports the loss of its server so, but also a statement with too few values. */
+const PROTOCOL_VIOLATION = "08P01";
 /** Connection exception, insufficient resources, operator intervention, system error. */
-const UNAVAILABLE_CLASSES = ["08", "53", "57", "58"];
-/** Invalid authorization, unknown database: configuration errors, which waiting does not fix. */
-const LOGIN_CLASSES = ["28", "3D"];
-
-const classOf = (code: string): string => code.slice(0, 2);
-const textOf = (value: unknown): string | undefined => (typeof value === "string" ? value : undefined);
+const UNAVAILABLE = /^(08|53|57|58)/;
+/** Invalid authorization, unknown database: configuration errors of an available server, which waiting does not fix. */
+const REFUSED_LOGIN = /^(28|3D)/;
+/** Connection exception, insufficient resources, and a server that is starting or stopping. */
+const FAILURE = /^(08|53|57P)/;
 
 /** An error that PostgreSQL itself reported; undefined for any other. */
-const serverError = (error: unknown): ServerError | undefined => {
-  // Both drivers copy the protocol's error fields, of which only the server sets a severity.
-  if (!(error instanceof Error) || !("severity" in error) || !("code" in error)) return undefined;
-  const code = textOf(error.code);
-  const constraint = "constraint" in error ? textOf(error.constraint) : undefined;
-  return code === undefined ? undefined : { code, message: error.message, constraint };
+const serverError = (error: unknown): (ServerError & { readonly isFatal: boolean }) | undefined => {
+  // Only the server sets a severity; both drivers copy it.
+  if (!(error instanceof Error && "severity" in error && "code" in error)) return undefined;
+  const { code, message, severity } = error;
+  if (typeof code !== "string") return undefined;
+  const constraint = "constraint" in error ? error.constraint : undefined;
+  return {
+    code,
+    message,
+    constraint: typeof constraint === "string" ? constraint : undefined,
+    isFatal: severity === "FATAL" || severity === "PANIC",
+  };
 };
 
 export const sqlState = (error: unknown): string | undefined => serverError(error)?.code;
 
-/** Whether PostgreSQL closed the connection with this error. */
-const isFatal = (error: unknown): boolean =>
-  error instanceof Error && "severity" in error && (error.severity === "FATAL" || error.severity === "PANIC");
-
-/** Whether PostgreSQL answered with this error and the connection remains usable. */
+/** Whether PostgreSQL answered with this error, and the connection remains usable. */
 export const isServersAnswer = (error: unknown): boolean => {
-  const code = sqlState(error);
-  return code !== undefined && !isFatal(error) && !code.startsWith("57P") && !code.startsWith("08");
+  const answer = serverError(error);
+  return answer !== undefined && !answer.isFatal && !/^(57P|08)/.test(answer.code);
 };
 
-/** Whether PostgreSQL is up but rejected the login. */
-const isRefusedLogin = (error: unknown): boolean => LOGIN_CLASSES.includes(classOf(sqlState(error) ?? ""));
-
-/** The server's timer and this process' clock may differ slightly. */
+/** The server's timer and this process's clock may differ slightly. */
 const CLOCK_SLACK_MS = 20;
 
-/** Whether a cancelled statement was cancelled at its own deadline, and not earlier by another cause. */
+/** Whether a canceled statement was canceled at its own deadline, and not earlier by another cause. */
 const isDue = ({ deadlineAtMs }: Scope): boolean => Date.now() >= deadlineAtMs - CLOCK_SLACK_MS;
 
 /** Whether the server ended a statement before the request's end. */
 export const isCutShort = (error: unknown, scope: Scope): boolean =>
-  sqlState(error) === CANCELLED && scope.ended === undefined && !isDue(scope);
+  sqlState(error) === CANCELED && scope.ended === undefined && !isDue(scope);
 
 /** A failure of a WebSocket is an event, not an error, and often has no message. */
 const messageOf = (error: unknown): string => {
   if (error instanceof AggregateError) return error.errors.map(messageOf).join("; ");
   if (typeof error !== "object" || error === null) return String(error);
   if ("message" in error && error.message) return String(error.message);
-  if ("error" in error && error.error instanceof Error) return messageOf(error.error);
-  return "the connection failed";
+  return "error" in error && error.error instanceof Error ? messageOf(error.error) : "the connection failed";
 };
 
-/**
- * The typed error for a driver's error. Typed errors are returned as they are.
- *
- * @param statement the text that failed; undefined while connecting
- */
+/** Typed errors are returned unchanged. @param statement the text that failed; undefined while connecting */
 export const typedError = (error: unknown, statement: string | undefined, scope: Scope): Error => {
-  if (
-    error instanceof UnavailableError ||
-    error instanceof DeadlineError ||
-    error instanceof StatementError
-  ) {
-    return error;
-  }
-  if (scope.ended !== undefined)
-    return new DeadlineError(`the request has ended (${scope.ended})`, { cause: error });
+  for (const type of [UnavailableError, DeadlineError, StatementError])
+    if (error instanceof type) return error;
+  if (scope.ended !== undefined) return requestEnded(scope.ended, { cause: error });
   const answer = serverError(error);
   if (answer === undefined) return new UnavailableError(messageOf(error), { cause: error });
   const { code, message } = answer;
-  if (code === CANCELLED && isDue(scope)) {
+  if (code === CANCELED && isDue(scope))
     return new DeadlineError("the statement took longer than the request's deadline", { cause: error });
-  }
-  const isUnavailable =
-    UNAVAILABLE_CLASSES.includes(classOf(code)) ||
+  const isTemporary =
+    UNAVAILABLE.test(code) ||
     (code === READ_ONLY && !scope.readOnly) ||
-    (statement === undefined && !isRefusedLogin(error));
-  return isUnavailable
+    (statement === undefined && !REFUSED_LOGIN.test(code));
+  return isTemporary
     ? new UnavailableError(message, { cause: error })
     : new StatementError(statement ?? "", answer, error);
+};
+
+/** As `typedError`, for what commits: a write by itself, or COMMIT. */
+export const commitError = (error: unknown, statement: string, scope: Scope): Error => {
+  const typed = typedError(error, statement, scope);
+  const isUnknown = typed instanceof UnavailableError && !scope.readOnly && !isServersAnswer(error);
+  return isUnknown ? new OutcomeUnknownError(typed.message, { cause: error }) : typed;
 };
 
 /**
@@ -162,42 +161,33 @@ export const typedError = (error: unknown, statement: string | undefined, scope:
  * "cached plan must not change result type"), or a pooler that shares sessions (26000, 42P05).
  */
 export const isStalePlan = (error: unknown): boolean => {
-  const { code, message } = (error instanceof StatementError ? error : serverError(error)) ?? {};
-  return (
-    code === "26000" || code === "42P05" || (code === "0A000" && message?.includes("cached plan") === true)
-  );
+  const { code = "", message = "" } = (error instanceof StatementError ? error : serverError(error)) ?? {};
+  return code === "0A000" ? message.includes("cached plan") : ["26000", "42P05"].includes(code);
 };
 
-/** Connection exception, insufficient resources, and a server that is starting or stopping. */
-const FAILURE = /^(08|53|57P)/;
-/** protocol_violation: a pooler reports the loss of its server so, but also a statement with too few values. */
-const PROTOCOL_VIOLATION = "08P01";
-
 /**
- * What a statement's outcome says about PostgreSQL, for its circuit breaker. Outcomes are taken from the connection, not
- * from what the caller saw: the caller may have gone, and a server that rejects a statement, or cancels it at its deadline,
- * is healthy.
+ * What a statement's outcome on the connection says about PostgreSQL. A server that rejects a statement, or cancels it at
+ * its deadline, is healthy.
  *
  * @param error of the driver; undefined if the statement succeeded
  */
 export const classifyStatement = (error: unknown): Outcome => {
   if (error === undefined) return "success";
-  const code = sqlState(error);
-  if (code === PROTOCOL_VIOLATION) return isFatal(error) ? "failure" : "success";
-  return code === undefined || FAILURE.test(code) ? "failure" : "success";
+  const answer = serverError(error);
+  if (answer === undefined) return "failure";
+  const isFailure = answer.code === PROTOCOL_VIOLATION ? answer.isFatal : FAILURE.test(answer.code);
+  return isFailure ? "failure" : "success";
 };
 
 /** @param error with which no connection could be opened; undefined if there is one, which may have been open before */
 export const classifyOpening = (error: unknown): Outcome => {
   if (error === undefined || error instanceof SaturatedError) return "ignored";
-  return isRefusedLogin(error) ? "success" : "failure";
+  return REFUSED_LOGIN.test(sqlState(error) ?? "") ? "success" : "failure";
 };
 
-export const settlePermit = (permit: Permit, outcome: Outcome): void => {
-  if (outcome === "success") permit.ok();
-  else if (outcome === "failure") permit.fail();
-  else permit.ignore();
-};
+const SETTLE = { success: "ok", failure: "fail", ignored: "ignore" } as const;
+
+export const settlePermit = (permit: Permit, outcome: Outcome): void => permit[SETTLE[outcome]]();
 
 /** Settles the permit once the work on the connection has succeeded or failed, even after the caller left. */
 export const settleBy = (
@@ -211,30 +201,17 @@ export const settleBy = (
   );
 };
 
-const UNGUARDED: Permit = {
-  granted: true,
-  ok: () => undefined,
-  fail: () => undefined,
-  ignore: () => undefined,
-};
+const ignore = (): void => undefined;
+const UNGUARDED: Permit = { granted: true, ok: ignore, fail: ignore, ignore };
 
 /**
- * A permit for one attempt, to be settled by its outcome on the connection.
+ * The permit of one attempt, to be settled by its outcome on the connection.
  *
+ * @param breaker without one every attempt is permitted
  * @throws CircuitOpenError
  */
-type AcquirePermit = () => Permit;
-
-/** @param breaker without one every attempt is permitted */
-export const permitsOf = (breaker: Breaker | undefined): AcquirePermit => {
-  if (breaker === undefined) return () => UNGUARDED;
-  let last: { readonly rejection: Rejection; readonly error: CircuitOpenError } | undefined;
-  return () => {
-    const permit = breaker.tryAcquire();
-    if (permit.granted) return permit;
-    // Nearly all of a rejection's cost is the stack trace: the same rejection throws the same error.
-    if (last?.rejection !== permit)
-      last = { rejection: permit, error: new CircuitOpenError("PostgreSQL", permit.retryAtMs) };
-    throw last.error;
-  };
+export const acquirePermit = (breaker: Breaker | undefined): Permit => {
+  const permit = breaker?.tryAcquire() ?? UNGUARDED;
+  if (permit.granted) return permit;
+  throw new CircuitOpenError("PostgreSQL", permit.retryAtMs);
 };

@@ -1,4 +1,4 @@
-/** Reports operations on data stores to telemetry. Metrics, spans and the slow-statement log build on it. */
+/** Reports operations on data stores; telemetry makes metrics and spans of them. */
 
 export interface DataOperation {
   readonly system: "postgresql" | "redis";
@@ -10,36 +10,32 @@ export interface DataOperation {
   readonly text?: string | undefined;
 }
 
-/** @param error why the operation failed; undefined if it succeeded */
-type OperationEnded = (error: unknown, durationMs: number) => void;
+/** Called when an operation begins; its result is called when the operation ends, with the error unless it succeeded. */
+export type ObserveData = (operation: DataOperation) => (error: unknown, durationMs: number) => void;
 
-/** Called when an operation begins; its result is called when the operation ends. */
-export type ObserveData = (operation: DataOperation) => OperationEnded;
-
-/** Runs the work and reports it. */
 export const observed = async <T>(
   observe: ObserveData | undefined,
   operation: DataOperation,
   work: () => Promise<T>,
 ): Promise<T> => {
   if (observe === undefined) return await work();
-  const ended = observe(operation);
+  const onEnd = observe(operation);
   const startMs = performance.now();
-  let result: T;
+  const end = (error?: unknown): void => onEnd(error, performance.now() - startMs);
   try {
-    result = await work();
+    const result = await work();
+    end();
+    return result;
   } catch (error) {
-    ended(error, performance.now() - startMs);
+    end(error);
     throw error;
   }
-  ended(undefined, performance.now() - startMs);
-  return result;
 };
 
 /** A statement with common table expressions can do several things at once, so its operation is WITH. */
 const OPERATIONS = ["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "WITH", "COMMIT", "ROLLBACK"] as const;
 
-/** Texts remembered. A program's texts are constants; generated ones must not fill memory. */
+/** A program's texts are constants; generated ones must not fill memory. */
 const MAX_TEXTS = 1_000;
 
 const FIRST_WORD = /^[\s;(]*([a-z]+)/i;

@@ -1,18 +1,20 @@
 /**
- * Forward-only migrations: SQL files, run once each in the order of their names. All run in one transaction under an advisory
- * lock, so any number of processes may start at the same time.
+ * Forward-only migrations: SQL files, each run once, in the order of their names. All run in one transaction under an
+ * advisory lock, so any number of processes may start at the same time.
  */
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { type Database, type Transaction, unboundScope } from "./database.ts";
-import { isUnavailable, StatementError } from "./errors.ts";
+import { type Database, unboundScope } from "./database.ts";
+import { isConcurrencyFailure, isInFailedTransaction, isUnavailable, StatementError } from "./errors.ts";
 import { connectPostgres, type PostgresOptions, type PostgresPool } from "./postgres.ts";
 
 /** A constant that no other advisory lock of this database uses. */
 const LOCK_KEY = 7_203_418;
+/** A migration that waits longer for a lock would block every request behind it, milliseconds. */
+const LOCK_TIMEOUT_MS = 5_000;
 
 /** The platform's migrations run before the API's. The container image has the same layout beside the bundle. */
 const FOLDERS = [
@@ -27,17 +29,16 @@ export interface Migration {
   readonly checksum: string;
 }
 
-/** A migration was edited after it had run, so the state of the database is unknown. */
-class MigrationError extends Error {}
-
-/** The program's migrations, in order. */
-export const readMigrations = async (): Promise<Migration[]> => {
-  const folders = FOLDERS.map(async ({ name, url }) => {
+export const readMigrations = async (from = FOLDERS): Promise<Migration[]> => {
+  const folders = from.map(async ({ name, url }) => {
     const folder = fileURLToPath(url);
     const files = (await readdir(folder)).filter((file) => file.endsWith(".sql")).sort();
     return await Promise.all(
       files.map(async (file) => {
-        const sql = await readFile(join(folder, file), "utf8");
+        // A checkout on Windows, or an editor there, may change both.
+        const sql = (await readFile(join(folder, file), "utf8"))
+          .replace(/^\ufeff/, "")
+          .replaceAll("\r\n", "\n");
         const checksum = createHash("sha256").update(sql).digest("hex");
         return { name: `${name}/${file.slice(0, -".sql".length)}`, sql, checksum };
       }),
@@ -46,65 +47,66 @@ export const readMigrations = async (): Promise<Migration[]> => {
   return (await Promise.all(folders)).flat();
 };
 
-/** A migration that waits longer for a lock would block every request behind it, milliseconds. */
-const LOCK_TIMEOUT_MS = 5_000;
-
 /** The checksums of the migrations that have run, by name. */
 const readDone = async (database: Database): Promise<ReadonlyMap<string, string>> => {
-  const rows = await database.query<{ name: string; checksum: string }>(
-    "SELECT name, checksum FROM schema_migrations",
-  );
+  const text = "SELECT name, checksum FROM schema_migrations";
+  const rows = await database.query<{ name: string; checksum: string }>(text);
   return new Map(rows.map(({ name, checksum }) => [name, checksum]));
 };
 
-const runPending = async (transaction: Transaction, migrations: readonly Migration[]): Promise<string[]> => {
-  await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
-  await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
-  await transaction.query(
-    "CREATE TABLE IF NOT EXISTS schema_migrations (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())",
-  );
-  const done = await readDone(transaction);
-  const ran: string[] = [];
-  for (const { name, sql, checksum } of migrations) {
-    const earlier = done.get(name);
-    if (earlier === checksum) continue;
-    if (earlier !== undefined) throw new MigrationError(`migration ${name} was changed after it had run`);
-    await transaction.script(sql);
-    await transaction.query("INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)", [
-      name,
-      checksum,
-    ]);
-    ran.push(name);
-  }
-  return ran;
+/** lock_not_available: requests of the previous version hold the table, and they end. */
+const LOCK_TIMED_OUT = "55P03";
+
+/** Names the file of a wrong statement; other errors end, or repeat, the whole. */
+const migrationError = (name: string, error: unknown): unknown => {
+  const isTemporary = isConcurrencyFailure(error) || isInFailedTransaction(error);
+  if (!(error instanceof StatementError) || isTemporary || error.code === LOCK_TIMED_OUT) return error;
+  return new Error(`migration ${name} failed: ${error.message}`, { cause: error });
 };
 
 /**
  * Runs the migrations that have not run yet.
  *
  * @returns their names, in order
- * @throws MigrationError, or the database's error; nothing has changed then
+ * @throws if a migration was edited after it had run, or the database's error; nothing has changed then
  */
-export const migrate = async (database: Database, migrations: readonly Migration[]): Promise<string[]> =>
-  await database.transaction((transaction) => runPending(transaction, migrations));
+export const migrate = (database: Database, migrations: readonly Migration[]): Promise<string[]> =>
+  database.transaction(async (transaction) => {
+    await transaction.query("SELECT pg_advisory_xact_lock($1)", [LOCK_KEY]);
+    await transaction.query("SELECT set_config('lock_timeout', $1, true)", [String(LOCK_TIMEOUT_MS)]);
+    await transaction.query(
+      `CREATE TABLE IF NOT EXISTS schema_migrations
+         (name text PRIMARY KEY, checksum text NOT NULL, run_at timestamptz NOT NULL DEFAULT now())`,
+    );
+    const done = await readDone(transaction);
+    const edited = migrations.find(({ name, checksum }) => (done.get(name) ?? checksum) !== checksum);
+    if (edited !== undefined)
+      throw new Error(
+        `migration ${edited.name} was changed after it had run: restore it and add another file (locally, --fresh erases the data)`,
+      );
+    const pending = migrations.filter(({ name }) => !done.has(name));
+    for (const { name, sql, checksum } of pending) {
+      await transaction.script(sql).catch((error: unknown) => {
+        throw migrationError(name, error);
+      });
+      const record = "INSERT INTO schema_migrations (name, checksum) VALUES ($1, $2)";
+      await transaction.query(record, [name, checksum]);
+    }
+    return pending.map(({ name }) => name);
+  });
 
-/** The names of the migrations that have not run yet. */
 export const pendingMigrations = async (
   database: Database,
   migrations: readonly Migration[],
 ): Promise<string[]> => {
-  const [table] = await database.query<{ exists: boolean }>(
-    "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists",
-  );
+  const text = "SELECT to_regclass('schema_migrations') IS NOT NULL AS exists";
+  const [table] = await database.query<{ exists: boolean }>(text);
   const done = table?.exists === true ? await readDone(database) : new Map<string, string>();
   return migrations.map(({ name }) => name).filter((name) => !done.has(name));
 };
 
 const FIRST_PAUSE_MS = 100;
 const MAX_PAUSE_MS = 5_000;
-
-/** lock_not_available: requests of the previous version hold the table, and they end. */
-const LOCK_TIMED_OUT = "55P03";
 
 interface MigrationOptions extends PostgresOptions {
   /** Whether this process migrates, or waits until another one has. */
@@ -128,10 +130,9 @@ const reasonToWait = async (
     if (applied.length > 0) log.info({ migrations: applied }, "migrated");
     return undefined;
   } catch (error) {
-    const isTemporary =
-      isUnavailable(error) || (error instanceof StatementError && error.code === LOCK_TIMED_OUT);
-    if (!isTemporary) throw error;
-    return { err: error };
+    const isLocked = error instanceof StatementError && error.code === LOCK_TIMED_OUT;
+    if (isUnavailable(error) || isLocked) return { err: error };
+    throw error;
   }
 };
 

@@ -1,10 +1,10 @@
 /**
  * Connections that several requests share for single reads: a read is sent behind the running one instead of waiting for a
- * connection of its own, which halves the system calls and the server processes. `pg` pipelines on one client, its pool lends
- * a client to one user; sharing, and protecting requests from each other's slow reads, is what this file adds.
+ * connection of its own, which halves the system calls and the server processes. `pg` pipelines on one client, but its pool
+ * lends a client to one user.
  *
- * Each read is a transaction of its own. The server ends one that takes longer than `SHARED_MS`, so that none holds up the
- * others for long; it is to be sent again on a connection of its own. A read that waited behind others may begin after its
+ * Each read is a transaction of its own. The server ends one that takes longer than `SHARED_MS`, so that none delays the
+ * others for long; the caller repeats it on a connection of its own. A read that waited behind others may begin after its
  * deadline. That is harmless for a read but not for a write, so writes never share connections.
  */
 import { setImmediate as turn } from "node:timers/promises";
@@ -14,9 +14,9 @@ import { type Scope, untilEnd } from "./database.ts";
 import {
   classifyOpening,
   classifyStatement,
-  DeadlineError,
   isCutShort,
   isServersAnswer,
+  requestEnded,
   SaturatedError,
   settleBy,
   settlePermit,
@@ -34,28 +34,16 @@ export interface Read {
 }
 
 /**
- * Runs one read. A read lost with its connection is sent again.
- *
- * @throws the server's error, for which `isCutShort` is true if the read took longer than `SHARED_MS`
- */
-type RunRead = (read: Read) => Promise<readonly unknown[]>;
-
-/**
- * The longest statement on a shared connection, milliseconds. A longer one is run twice, so this is far above what a read takes
- * from a database that is merely slow: repeated reads would keep it slow.
+ * The longest statement on a shared connection, milliseconds. A longer one runs twice, so the limit is far above the reads of a
+ * slow database, which repetitions would keep slow.
  */
 export const SHARED_MS = 1_000;
-
-interface Sent {
-  /** Whether its request has ended. */
-  hasEnded: boolean;
-}
 
 interface Shared {
   readonly connection: Connection;
   /** Reads sent and not answered. The server runs the first one. */
-  readonly queue: Sent[];
-  /** When the first read of the queue began, as far as known here. `performance.now()` */
+  readonly queue: { hasRequestEnded: boolean }[];
+  /** When the first read of the queue began, as seen by this process. `performance.now()` */
   headSinceMs: number;
   isLost: boolean;
 }
@@ -71,51 +59,42 @@ const STUCK_MS = 20;
 /** Attempts of one read. */
 const MAX_SENDS = 3;
 
-const leastLoaded = (candidates: readonly Shared[]): Shared | undefined =>
-  candidates.reduce<Shared | undefined>(
-    (least, each) => (least === undefined || each.queue.length < least.queue.length ? each : least),
-    undefined,
-  );
+const leastLoaded = (candidates: Iterable<Shared>): Shared | undefined => {
+  let least: Shared | undefined;
+  for (const each of candidates)
+    if (least === undefined || each.queue.length < least.queue.length) least = each;
+  return least;
+};
 
 const isStuck = ({ queue, headSinceMs }: Shared): boolean =>
   queue.length > 0 && performance.now() - headSinceMs > STUCK_MS;
 
-/** Whether the read was lost with its connection. */
-const maySendAgain = (error: unknown, scope: Scope): boolean =>
+const isLost = (error: unknown, scope: Scope): boolean =>
   !(error instanceof UnavailableError) && scope.ended === undefined && !isServersAnswer(error);
 
-export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): RunRead => {
+export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool) => {
   const most = Math.max(1, Math.floor(maxConnections * MAX_SHARE));
   const few = Math.min(MIN_CONNECTIONS, most);
-  let connections: Shared[] = [];
+  const connections = new Set<Shared>();
   let opening: Promise<void> | undefined;
 
-  const withdraw = (shared: Shared): void => {
-    connections = connections.filter((other) => other !== shared);
-  };
-
-  const retire = (shared: Shared): void => {
-    shared.connection.discard();
-    withdraw(shared);
-  };
-
-  /** A connection without reads returns to the pool, which looks after idle connections. */
+  /** A connection without reads returns to the pool, which closes idle connections. */
   const giveBack = (shared: Shared): void => {
-    withdraw(shared);
+    connections.delete(shared);
     shared.connection.release();
   };
 
   const mayOpen = (limit: number): boolean =>
-    connections.length < limit && (counts.idleCount > 0 || counts.totalCount < maxConnections);
+    connections.size < limit && (counts.idleCount > 0 || counts.totalCount < maxConnections);
 
   const openAnother = (): Promise<void> => {
     opening ??= open()
       .then((connection) => {
         const shared: Shared = { connection, queue: [], headSinceMs: 0, isLost: false };
-        connections.push(shared);
+        connections.add(shared);
         // The reads that waited for it are sent in this turn. If none did, it is not needed.
         setImmediate(() => {
-          if (shared.queue.length === 0 && connections.includes(shared)) giveBack(shared);
+          if (shared.queue.length === 0 && connections.has(shared)) giveBack(shared);
         });
       })
       .finally(() => {
@@ -126,9 +105,7 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
 
   /** A connection to send on now; undefined if one must be opened first. */
   const choose = (): Shared | undefined => {
-    const flowing = leastLoaded(
-      connections.some(isStuck) ? connections.filter((each) => !isStuck(each)) : connections,
-    );
+    const flowing = leastLoaded([...connections].filter((each) => !isStuck(each)));
     if (flowing === undefined) return mayOpen(most) ? undefined : leastLoaded(connections);
     if (flowing.queue.length > 0 && mayOpen(few)) openAnother().catch(() => undefined);
     return flowing;
@@ -139,10 +116,10 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
    * server's connection to another client while reads that were sent behind are still running.
    */
   const closeIfHung = (shared: Shared): void => {
-    const sent = shared.queue[0];
+    const running = shared.queue[0];
     const close = (): void => {
-      if (shared.queue[0] !== sent) return;
-      retire(shared);
+      if (shared.queue[0] !== running) return;
+      connections.delete(shared);
       shared.connection.destroy();
     };
     setTimeout(close, SHARED_MS + GRACE_MS.deadline).unref();
@@ -152,25 +129,30 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
     shared.queue.shift();
     shared.headSinceMs = performance.now();
     const [head] = shared.queue;
-    if (head?.hasEnded === true) closeIfHung(shared);
+    if (head?.hasRequestEnded === true) closeIfHung(shared);
     if (error !== undefined && !isServersAnswer(error)) {
       shared.isLost = true;
-      retire(shared);
+      shared.connection.discard();
+      connections.delete(shared);
     }
     if (head === undefined) giveBack(shared);
   };
 
   const sendOn = (shared: Shared, { scope, permit, send }: Read): Promise<readonly unknown[]> =>
     new Promise((resolve, reject) => {
-      const sent: Sent = { hasEnded: false };
       const { queue } = shared;
+      if (queue.length >= MAX_DEPTH) {
+        permit.ignore();
+        throw new SaturatedError("too many statements wait on every connection to PostgreSQL");
+      }
+      const sent = { hasRequestEnded: false };
       if (queue.length === 0) shared.headSinceMs = performance.now();
       queue.push(sent);
       const stopWatching = scope.onEnd((reason) => {
-        sent.hasEnded = true;
-        reject(new DeadlineError(`the request has ended (${reason})`));
+        sent.hasRequestEnded = true;
+        reject(requestEnded(reason));
         const isRunning = queue[0] === sent;
-        // A read that waited behind another one, or is cancelled early, says nothing about the server.
+        // A read that waited behind another one, or is canceled early, says nothing about the server.
         if (!isRunning || reason === "abandoned") permit.ignore();
         if (isRunning) closeIfHung(shared);
       });
@@ -193,36 +175,35 @@ export const sharedReads = ({ counts, maxConnections, open }: ConnectionPool): R
       );
     });
 
-  const sendOrReject = (shared: Shared, read: Read): Promise<readonly unknown[]> => {
-    if (shared.queue.length < MAX_DEPTH) return sendOn(shared, read);
-    read.permit.ignore();
-    throw new SaturatedError("too many statements wait on every connection to PostgreSQL");
-  };
-
   const attempt = async (read: Read): Promise<readonly unknown[]> => {
     const { scope, permit } = read;
     for (;;) {
       const shared = choose();
       // Chosen and used in one turn; otherwise two reads would choose the same one.
-      if (shared !== undefined) return await sendOrReject(shared, read);
+      if (shared !== undefined) return await sendOn(shared, read);
       const opened = openAnother();
       try {
         await untilEnd(scope, opened);
       } catch (error) {
         const other = leastLoaded(connections);
-        if (other !== undefined && scope.ended === undefined) return await sendOrReject(other, read);
+        if (other !== undefined && scope.ended === undefined) return await sendOn(other, read);
         settleBy(permit, opened, classifyOpening);
         throw typedError(error, undefined, scope);
       }
     }
   };
 
-  return async (read) => {
+  /**
+   * Runs one read. A read lost with its connection is sent again.
+   *
+   * @throws the server's error, for which `isCutShort` is true if the read took longer than `SHARED_MS`
+   */
+  return async (read: Read): Promise<readonly unknown[]> => {
     for (let sends = 1; ; sends += 1) {
       try {
         return await attempt(read);
       } catch (error) {
-        if (sends === MAX_SENDS || !maySendAgain(error, read.scope)) throw error;
+        if (sends === MAX_SENDS || !isLost(error, read.scope)) throw error;
         // Connections are often lost together, which shows within this turn.
         await turn();
       }

@@ -1,6 +1,6 @@
 /**
- * The database as an origin uses it. Statements end at their request's deadline, at the server too; connections may be
- * lost at any time; nothing depends on a session.
+ * The database as an origin uses it. Statements end at their request's deadline, at the server too; connections may be lost
+ * at any time; nothing depends on a session.
  */
 import { sleep } from "../../lib/async.ts";
 import type { Breaker, Permit } from "../../resilience/circuit-breaker/circuit-breaker.ts";
@@ -12,16 +12,16 @@ import {
   type Scope,
   type SqlStatement,
   type Transaction,
-  type TransactionOptions,
   timedScope,
 } from "./database.ts";
 import {
+  acquirePermit,
   classifyStatement,
-  DeadlineError,
+  commitError,
   isConcurrencyFailure,
   isCutShort,
   isStalePlan,
-  permitsOf,
+  requestEnded,
   StatementError,
   settleBy,
   typedError,
@@ -38,6 +38,7 @@ export interface PostgresPool extends Database {
   usage(): { readonly total: number; readonly idle: number; readonly waiting: number };
   /** Opens the minimum number of connections. */
   warmUp(): Promise<void>;
+  /** Call it once. */
   close(): Promise<void>;
 }
 
@@ -49,7 +50,7 @@ export interface PostgresOptions extends Omit<PoolOptions, "onLoss"> {
   readonly preparedStatements?: boolean;
   /** While it is open every statement is rejected at once. @default none */
   readonly breaker?: Breaker;
-  /** Called for every statement and every end of a transaction. @default none */
+  /** Called for every statement, and every end of a transaction. @default none */
   readonly observe?: ObserveData | undefined;
 }
 
@@ -57,6 +58,8 @@ export interface PostgresOptions extends Omit<PoolOptions, "onLoss"> {
 const MAINTENANCE_TIMEOUT_MS = 15_000;
 /** Characters of a statement in the log. */
 const MAX_LOGGED_LENGTH = 500;
+/** A transaction's statements share one setting of the timeout for so long, by which they can outlast the deadline, milliseconds. */
+const SETTINGS_MS = 20;
 /** Unknown prepared statements after which connections are assumed not to keep them. */
 const MAX_STALE_STATEMENTS = 3;
 
@@ -71,18 +74,24 @@ const rejectControl = (text: string): void => {
   if (CONTROL.test(text)) throw new TypeError("transactions are begun and ended by transaction()");
 };
 
-/** The rest of the deadline, whole milliseconds. To PostgreSQL 0 would mean no limit. */
-const timeoutMs = ({ deadlineAtMs }: Scope): number | undefined =>
-  deadlineAtMs === Number.POSITIVE_INFINITY ? undefined : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
+/** The rest of the deadline, whole milliseconds. To PostgreSQL 0 means no limit. */
+const timeoutMs = ({ deadlineAtMs }: Scope): number =>
+  deadlineAtMs === Number.POSITIVE_INFINITY ? 0 : Math.max(1, Math.ceil(deadlineAtMs - Date.now()));
 
-/** @throws the typed error */
-const typed = async <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T> => {
-  try {
-    return await sent;
-  } catch (error) {
-    throw typedError(error, text, scope);
-  }
+const throwIfEnded = ({ ended }: Scope): void => {
+  if (ended !== undefined) throw requestEnded(ended);
 };
+
+const typed = <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T> =>
+  sent.catch((error: unknown) => {
+    throw typedError(error, text, scope);
+  });
+
+/** For statements that commit. */
+const committing = <T>(scope: Scope, text: string, sent: Promise<T>): Promise<T> =>
+  sent.catch((error: unknown) => {
+    throw commitError(error, text, scope);
+  });
 
 const MAX_TRIES = 8;
 const FIRST_PAUSE_MS = 5;
@@ -92,12 +101,14 @@ const MAX_PAUSE_MS = 250;
  * Runs an attempt again that failed for a reason of concurrency or a stale plan, with full jitter, within the deadline.
  *
  * @param onStalePlan called if the connection did not have a prepared statement as expected
- * @throws what the last attempt threw
+ * @param pause waits for some milliseconds
+ * @throws the error of the last attempt
  */
 export const withRetries = async <T>(
   scope: Scope,
   attempt: () => Promise<T>,
   onStalePlan: (error: unknown) => void,
+  pause = sleep,
 ): Promise<T> => {
   for (let tries = 1; ; tries += 1) {
     try {
@@ -109,19 +120,18 @@ export const withRetries = async <T>(
         throw error;
       const pauseMs = isStale ? 0 : Math.random() * Math.min(FIRST_PAUSE_MS * 2 ** tries, MAX_PAUSE_MS);
       if (Date.now() + pauseMs >= scope.deadlineAtMs) throw error;
-      if (pauseMs > 0) await sleep(pauseMs);
+      if (pauseMs > 0) await pause(pauseMs);
     }
   }
 };
 
 export const connectPostgres = (url: string, options: PostgresOptions): PostgresPool => {
-  const { minConnections = 0, log, slowStatementMs = 500, observe } = options;
+  const { minConnections = 0, log, slowStatementMs = 500, observe, breaker } = options;
   const operationOf = statementOperations();
   const onLoss = (error: unknown): void => log.warn({ err: error }, "lost a connection to PostgreSQL");
   const pool = createPool(url, { ...options, onLoss });
   // Under steady load a shared connection never becomes free: writes need another one.
   const runShared = pool.pipelines && pool.maxConnections > 1 ? sharedReads(pool) : undefined;
-  const acquirePermit = permitsOf(options.breaker);
   let prepared = options.preparedStatements ?? true;
   let staleStatements = 0;
 
@@ -134,24 +144,10 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     log.warn("connections do not keep prepared statements (a pooler?): continuing without them");
   };
 
-  const toSend = (scope: Scope, statement: SqlStatement, before?: string): StatementToSend => ({
+  const toSend = (scope: Scope, statement: SqlStatement) => ({
     ...statement,
-    before,
     timeoutMs: timeoutMs(scope),
     prepared,
-  });
-
-  const toShare = (scope: Scope, statement: SqlStatement): StatementToSend => ({
-    ...toSend(scope, statement),
-    timeoutMs: Math.min(SHARED_MS, timeoutMs(scope) ?? SHARED_MS),
-  });
-
-  /** Never prepared: an unknown name would keep a transaction from beginning, or from ending. */
-  const command = (text: string, before?: string): StatementToSend => ({
-    text,
-    before,
-    values: [],
-    prepared: false,
   });
 
   const logSlow = ({ name: route, requestId }: Scope, text: string, durationMs: number): void => {
@@ -170,14 +166,19 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   };
 
   /**
-   * Reads share connections if the driver pipelines, and very slow ones move to a connection of their own. A write always has
-   * its own: behind another statement it would begin whenever that one ends, and take effect although its request was
-   * answered with 504.
+   * Reads share connections if the driver pipelines; very slow ones move to a connection of their own. A write always has one:
+   * behind another statement it could begin late, and take effect although its request was answered with 504.
    */
   const runSingle = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
-    const permit = acquirePermit();
+    const permit = acquirePermit(breaker);
     if (runShared !== undefined && scope.readOnly) {
-      const send = (connection: Connection) => connection.send(toShare(scope, statement));
+      const send = (connection: Connection) => {
+        const toShare = toSend(scope, statement);
+        return connection.send({
+          ...toShare,
+          timeoutMs: Math.min(SHARED_MS, toShare.timeoutMs || SHARED_MS),
+        });
+      };
       try {
         return await runShared({ scope, permit, send });
       } catch (error) {
@@ -187,13 +188,13 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
     return await pool.use(scope, permit, async (connection) => {
       const sent = connection.send(toSend(scope, statement));
       settleBy(permit, sent, classifyStatement);
-      return (await typed(scope, statement.text, sent)).rows;
+      return (await committing(scope, statement.text, sent)).rows;
     });
   };
 
   const query = async (scope: Scope, statement: SqlStatement): Promise<readonly unknown[]> => {
     rejectControl(statement.text);
-    if (scope.ended !== undefined) throw new DeadlineError(`the request has ended (${scope.ended})`);
+    throwIfEnded(scope);
     const attempt = (): Promise<readonly unknown[]> => runSingle(scope, statement);
     return await instrumented(scope, statement.text, () => withRetries(scope, attempt, onStalePlan));
   };
@@ -207,37 +208,60 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
       });
       return typed(scope, text, sent);
     };
+    /** Settings of the transaction that a statement would repeat. */
+    let settings: { readonly sentAtMs: number; readonly plan: SqlStatement["plan"] } | undefined;
+    const settingsFor = ({ plan }: SqlStatement): Pick<StatementToSend, "timeoutMs"> => {
+      const sentAtMs = performance.now();
+      const isSet = settings !== undefined && sentAtMs - settings.sentAtMs < SETTINGS_MS;
+      if (isSet && (plan === undefined || settings?.plan === plan)) return { timeoutMs: undefined };
+      settings = { sentAtMs, plan: plan ?? settings?.plan };
+      return { timeoutMs: timeoutMs(scope) };
+    };
     return {
       run: async (statement, before) => {
         const { text } = statement;
         rejectControl(text);
         return await instrumented(scope, text, async () => {
-          const sent = connection.send(toSend(scope, statement, before));
+          const sent = connection.send({ ...statement, ...settingsFor(statement), before, prepared });
           return (await tracked(text, sent)).rows;
         });
       },
-      command: async (text, before) => (await tracked(text, connection.send(command(text, before)))).command,
-      script: async (text) => void (await tracked(text, connection.sendScript(text, timeoutMs(scope)))),
+      runAll: async (first, second) => {
+        rejectControl(first.text);
+        const sent = connection.send({ ...toSend(scope, first), after: second });
+        settleBy(permit, sent, classifyStatement);
+        const committed = committing(scope, first.text, sent);
+        return await Promise.all([
+          instrumented(scope, first.text, async () => (await committed).rowsBefore),
+          instrumented(scope, second.text, async () => (await committed).rows),
+        ]);
+      },
+      command: (text) => {
+        // The end of a savepoint may undo settings.
+        settings = undefined;
+        return tracked(text, connection.sendCommand(text));
+      },
+      script: (text) => {
+        settings = undefined;
+        return tracked(text, connection.sendScript(text, timeoutMs(scope)));
+      },
       end: (text) =>
         observed(observe, operationOf(text), async () => {
-          const sent = connection.send(command(text));
+          const sent = connection.sendCommand(text);
           settleBy(permit, sent, classifyStatement);
-          const { command: tag } = await typed(scope, text, sent);
+          const { command } = await committing(scope, text, sent);
           connection.isInTransaction = false;
-          return tag;
+          return command;
         }),
     };
   };
 
-  const transaction = <T>(
-    scope: Scope,
-    work: (transaction: Transaction) => Promise<T>,
-    transactionOptions: TransactionOptions = {},
-  ): Promise<T> => {
-    const attempt = (): Promise<T> => {
-      const permit = acquirePermit();
-      return pool.use(scope, permit, (connection) =>
-        runTransaction(wireOf(connection, scope, permit), scope, transactionOptions, work),
+  const transaction = <T>(scope: Scope, work: (transaction: Transaction) => Promise<T>): Promise<T> => {
+    const attempt = async (): Promise<T> => {
+      throwIfEnded(scope);
+      const permit = acquirePermit(breaker);
+      return await pool.use(scope, permit, (connection) =>
+        runTransaction(wireOf(connection, scope, permit), scope, work),
       );
     };
     return withRetries(scope, attempt, onStalePlan);
@@ -245,7 +269,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
 
   const within = (scope: Scope): Database => ({
     query: queryBy((statement) => query(scope, statement)),
-    transaction: (work, transactionOptions) => transaction(scope, work, transactionOptions),
+    transaction: (work) => transaction(scope, work),
   });
 
   /** The copy fixes the deadline at the beginning. */
@@ -254,7 +278,7 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
   return {
     within,
     query: (text, values, queryOptions) => maintenance().query(text, values, queryOptions),
-    transaction: (work, transactionOptions) => maintenance().transaction(work, transactionOptions),
+    transaction: (work) => maintenance().transaction(work),
     usage: () => {
       const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool.counts;
       return { total, idle, waiting };

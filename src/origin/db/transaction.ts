@@ -1,39 +1,35 @@
 /** Transactions. A nested transaction is a savepoint. */
-import {
-  queryBy,
-  type Scope,
-  type SqlStatement,
-  type Transaction,
-  type TransactionOptions,
-} from "./database.ts";
-import { DeadlineError } from "./errors.ts";
+import { queryBy, type Scope, type SqlStatement, type Transaction, untilEnd } from "./database.ts";
+import { isInFailedTransaction, requestEnded } from "./errors.ts";
 
-/** Sends to the transaction's connection, at once, behind everything sent before. */
+type BothRows = readonly [readonly unknown[], readonly unknown[]];
+
+/** Sends to the transaction's connection at once, behind everything sent before. */
 export interface TransactionWire {
   /** @param before a command to run first; if it fails, the statement does not run */
   run(statement: SqlStatement, before?: string): Promise<readonly unknown[]>;
-  /** Runs without a deadline. @returns the command's tag, such as COMMIT */
-  command(text: string, before?: string): Promise<string>;
+  /** Runs a whole transaction in one round trip. @returns the rows of both */
+  runAll(first: SqlStatement, second: SqlStatement): Promise<BothRows>;
+  /** Runs one or several commands without a deadline. */
+  command(text: string): Promise<unknown>;
+  script(text: string): Promise<unknown>;
   /** Sends the last command. @returns its tag */
   end(text: "COMMIT" | "ROLLBACK"): Promise<string>;
-  script(text: string): Promise<void>;
 }
 
-const beginCommand = ({ readOnly }: Scope, { isolation }: TransactionOptions): string => {
-  const level = isolation === undefined ? "" : ` ISOLATION LEVEL ${isolation.toUpperCase()}`;
-  return `BEGIN${level}${readOnly ? " READ ONLY" : ""}`;
-};
+const BEGIN = "BEGIN";
+/** The tag of COMMIT if a statement of the transaction has failed. */
+const ROLLED_BACK = "ROLLBACK";
 
-/**
- * BEGIN is sent with the first statement; later ones wait for its result, because without a transaction each would commit by
- * itself.
- */
+/** Sends BEGIN with the first statement. Later ones wait for its result: otherwise each would commit by itself. */
 class OpenTransaction {
-  /** The first failure that was not rolled back, whether or not the work handled it. */
-  failure: Error | undefined;
+  /** Statements in the order of sending: running ones, and failed ones that were not rolled back. */
+  readonly #sent = new Set<Promise<unknown>>();
   readonly #wire: TransactionWire;
   readonly #begin: string;
   #begun: Promise<unknown> | undefined;
+  /** Statements that are the whole transaction, which ends with them. */
+  #all: Promise<unknown> | undefined;
   #isOver = false;
 
   constructor(wire: TransactionWire, begin: string) {
@@ -42,38 +38,74 @@ class OpenTransaction {
   }
 
   send<T>(send: (wire: TransactionWire, before?: string) => Promise<T>): Promise<T> {
-    const sendLater = (): Promise<T> => {
-      if (this.#isOver) throw new Error("the transaction is over");
-      return send(this.#wire);
+    const sendNow = async (before?: string): Promise<T> => {
+      this.#throwIfOver();
+      return await send(this.#wire, before);
     };
-    let sent: Promise<T>;
-    if (this.#begun !== undefined) sent = this.#begun.then(sendLater);
-    else if (this.#isOver) sent = Promise.reject(new Error("the transaction is over"));
-    else {
-      sent = send(this.#wire, this.#begin);
-      this.#begun = sent;
-    }
-    sent.catch((error: Error) => {
-      this.failure ??= error;
-    });
+    const sent = this.#begun === undefined ? sendNow(this.#begin) : this.#begun.then(() => sendNow());
+    this.#begun ??= sent;
+    this.#sent.add(sent);
+    sent.then(
+      () => this.#sent.delete(sent),
+      () => undefined,
+    );
     return sent;
   }
 
-  command(text: string): Promise<string> {
-    return this.send((wire, before) => wire.command(text, before));
+  run(statement: SqlStatement): Promise<readonly unknown[]> {
+    return this.send((wire, before) => wire.run(statement, before));
+  }
+
+  async runBoth(first: SqlStatement, second: SqlStatement): Promise<BothRows> {
+    if (this.#begun !== undefined || this.#begin !== BEGIN)
+      return await Promise.all([this.run(first), this.run(second)]);
+    this.#throwIfOver();
+    this.#isOver = true;
+    const sent = this.#wire.runAll(first, second);
+    this.#all = sent;
+    this.#sent.add(sent);
+    return await sent;
+  }
+
+  #throwIfOver(): void {
+    if (this.#isOver) throw new Error("the transaction is over");
+  }
+
+  /**
+   * The first failure that was not rolled back, whether or not the work handled or awaited it. All that was sent is settled
+   * first: the server answers in order, but a later answer may pass through fewer promises.
+   */
+  async firstFailure(): Promise<unknown> {
+    const outcomes = await Promise.allSettled(this.#sent);
+    return outcomes.find((outcome) => outcome.status === "rejected")?.reason;
+  }
+
+  /** The failure because of which the server has rejected a later statement; any other error unchanged. */
+  async causeOf(error: unknown): Promise<unknown> {
+    return isInFailedTransaction(error) ? ((await this.firstFailure()) ?? error) : error;
   }
 
   rollBackTo(savepoint: string): void {
+    const earlier = [...this.#sent];
     this.command(`ROLLBACK TO SAVEPOINT ${savepoint}`).then(
       () => {
-        this.failure = undefined;
+        for (const sent of earlier) this.#sent.delete(sent);
       },
       () => undefined,
     );
   }
 
+  command(text: string): Promise<unknown> {
+    return this.send((wire, before) => wire.command(before === undefined ? text : `${before}; ${text}`));
+  }
+
   /** Nothing is sent afterwards. @returns the command's tag */
   async end(text: "COMMIT" | "ROLLBACK"): Promise<string> {
+    if (this.#all !== undefined)
+      return await this.#all.then(
+        () => text,
+        () => ROLLED_BACK,
+      );
     // Statements that were not awaited are sent first.
     if (text === "COMMIT") await this.#begun;
     else await this.#begun?.catch(() => undefined);
@@ -95,8 +127,9 @@ const runSavepoint = async <T>(
     void open.command(`RELEASE SAVEPOINT ${name}`);
     return result;
   } catch (error) {
+    const cause = await open.causeOf(error);
     open.rollBackTo(name);
-    throw error;
+    throw cause;
   }
 };
 
@@ -104,7 +137,11 @@ const transactionOver = (open: OpenTransaction, depth: number): Transaction => {
   /** Concurrent savepoints of one level run one after another. */
   let earlier: Promise<unknown> | undefined;
   return {
-    query: queryBy((statement) => open.send((wire, before) => wire.run(statement, before))),
+    query: queryBy((statement) => open.run(statement)),
+    queryBoth: async <First extends object, Second extends object>(
+      first: SqlStatement,
+      second: SqlStatement,
+    ) => (await open.runBoth(first, second)) as [First[], Second[]],
     script: (text) =>
       open.send(async (wire, before) => {
         if (before !== undefined) await wire.command(before);
@@ -119,39 +156,27 @@ const transactionOver = (open: OpenTransaction, depth: number): Transaction => {
   };
 };
 
-/** The tag of COMMIT if a statement of the transaction has failed. */
-const ROLLED_BACK = "ROLLBACK";
-
 /**
  * Runs the work between BEGIN and COMMIT, and settles when the server has ended the transaction.
  *
- * @throws what the work throws, after ROLLBACK; the failure of a statement that the work ignored
+ * @throws the error of the work, after ROLLBACK; the failure of a statement that the work ignored
  */
 export const runTransaction = async <T>(
   wire: TransactionWire,
   scope: Scope,
-  options: TransactionOptions,
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> => {
-  const open = new OpenTransaction(wire, beginCommand(scope, options));
-  const ended = Promise.withResolvers<never>();
-  ended.promise.catch(() => undefined);
-  const stopWatching = scope.onEnd((reason) =>
-    ended.reject(new DeadlineError(`the request has ended (${reason}) within a transaction`)),
-  );
+  const open = new OpenTransaction(wire, scope.readOnly ? "BEGIN READ ONLY" : BEGIN);
   try {
-    const result = await Promise.race([work(transactionOver(open, 1)), ended.promise]);
+    const result = await untilEnd(scope, work(transactionOver(open, 1)));
     // Checked last, so that nothing commits after the request has ended.
-    if (scope.ended !== undefined) await ended.promise;
-    if ((await open.end("COMMIT")) === ROLLED_BACK) {
-      throw open.failure ?? new Error("the transaction was rolled back");
-    }
+    if (scope.ended !== undefined) throw requestEnded(scope.ended);
+    if ((await open.end("COMMIT")) === ROLLED_BACK)
+      throw (await open.firstFailure()) ?? new Error("the transaction was rolled back");
     return result;
   } catch (error) {
     // If this fails the connection stays marked as in a transaction, and is closed on release.
     await open.end("ROLLBACK").catch(() => undefined);
-    throw error;
-  } finally {
-    stopWatching();
+    throw await open.causeOf(error);
   }
 };

@@ -1,7 +1,4 @@
-/**
- * The API reference: Swagger UI on a page of its own, with a static list of the problem types. Everything is read or built
- * when the process starts.
- */
+/** The API reference, built when the process starts: a page with Swagger UI and the problem types. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { html } from "hono/html";
@@ -26,8 +23,8 @@ export const contentSecurityPolicy = [
 ].join("; ");
 
 /**
- * Starts Swagger UI; appended to its script, because the policy forbids inline scripts. Deep links would rewrite
- * the fragment of a problem. A validator URL would send the document's address to another host.
+ * Starts Swagger UI; appended to its script, because the policy forbids inline scripts. Deep links would
+ * rewrite the fragment of a problem. A validator URL would send the document's address to another host.
  */
 export const initializer = `
 document.documentElement.classList.toggle("dark-mode", matchMedia("(prefers-color-scheme: dark)").matches);
@@ -40,8 +37,8 @@ SwaggerUIBundle({
 `;
 
 /**
- * Appended to Swagger UI's style sheet. If the address names a problem, the problems come first: Swagger UI would push
- * them away after the browser has scrolled to the row.
+ * Appended to Swagger UI's style sheet. If the address names a problem, the problems come first: Swagger UI
+ * would push them away after the browser has scrolled to the row.
  */
 const problemStyle = `
 body { display: flex; flex-direction: column; }
@@ -60,12 +57,11 @@ const problemRows = Object.keys(problemTypes)
   });
 
 /** The type of every problem links to a row of this page; the list needs no script. */
-export const docsPage = (title: string): string =>
-  html`<!doctype html>
+export const page = html`<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<title>${title}</title>
+<title>${apiTitle}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="${getDocsStyle.path}">
@@ -87,7 +83,7 @@ ${problemRows}</tbody>
 </html>
 `.toString();
 
-/** @param name in the package, which the image has beside its bundle */
+/** @param name in the package, which the image contains beside the bundle */
 const readAsset = (name: string): string =>
   readFileSync(new URL(import.meta.resolve(`swagger-ui-dist/${name}`)), "utf8");
 
@@ -101,7 +97,6 @@ const fileAnswer = (text: string, mediaType: string) => ({
 });
 
 const document = openApiDocument(contract, { title: apiTitle, version: "1" });
-const page = docsPage(apiTitle);
 const script = fileAnswer(readAsset("swagger-ui-bundle.js") + initializer, "text/javascript");
 const style = fileAnswer(readAsset("swagger-ui.css") + problemStyle, "text/css");
 

@@ -1,4 +1,4 @@
-/** How the origin's process ends: its exit codes, and the signals and errors that end it. */
+/** The end of the origin's process: its exit codes, and the signals and errors that cause it. */
 import { constants } from "node:os";
 import type { OriginLog } from "../log/log.ts";
 
@@ -13,11 +13,10 @@ export const EXIT = {
 } as const;
 
 /**
- * Resolves with the exit code at the first of the signals, or at an uncaught error: the state of the process is unknown
- * then, so it finishes its requests and ends. Later errors are logged.
+ * Resolves with the exit code at the first of the signals, or at an uncaught error, which leaves the process
+ * in an unknown state. Later errors are logged.
  *
- * @param onSecondSignal ends anything that has to end with the process, which then ends immediately
- *   @default a second signal is ignored
+ * @param onSecondSignal called before the process ends immediately @default a second signal is ignored
  */
 export const firstEnd = (
   log: OriginLog,

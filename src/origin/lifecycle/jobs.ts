@@ -1,10 +1,8 @@
-/** Background work, repeated at an interval or on request, with one run at a time. */
+/** Background work, repeated at an interval, with one run at a time. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { OriginLog } from "../log/log.ts";
 
 export interface Job {
-  /** Starts a run immediately, or right after the current one. */
-  runNow(): void;
   /** Starts no further run; resolves when the current one has ended. */
   stop(): Promise<void>;
 }
@@ -17,50 +15,44 @@ export interface Job {
  */
 export const startJob = (work: (signal: AbortSignal) => Promise<void>, intervalMs: number): Job => {
   const stopping = new AbortController();
-  let waking = new AbortController();
+  const { signal } = stopping;
   const run = async (): Promise<void> => {
-    while (!stopping.signal.aborted) {
-      waking = new AbortController();
-      await work(stopping.signal);
-      await pause(intervalMs, undefined, waking).catch(() => undefined);
+    while (!signal.aborted) {
+      await work(signal);
+      await pause(intervalMs, undefined, { signal }).catch(() => undefined);
     }
   };
   const ended = run();
   return {
-    runNow: () => waking.abort(),
     stop: () => {
       stopping.abort();
-      waking.abort();
       return ended;
     },
   };
 };
 
-export interface TransitionLog {
-  failed(error: unknown): void;
-  succeeded(): void;
-}
+export type TransitionLog = Pick<ReturnType<typeof logTransitions>, "failed" | "succeeded">;
 
 /**
  * Logs when a repeated job begins to fail and when it recovers, not every failure.
  *
- * @param what plural, for the log line: "security events for the webhook"
- * @param done past participle, such as "delivered"
+ * @param subject plural, for the log line: "security events for the webhook"
+ * @param participle such as "delivered"
  */
-export const logTransitions = (what: string, done: string, log: OriginLog) => {
+export const logTransitions = (subject: string, participle: string, log: OriginLog) => {
   let isFailing = false;
   const failed = (error: unknown): void => {
-    if (!isFailing) log.warn({ err: error }, `${what} cannot be ${done}`);
+    if (!isFailing) log.warn({ err: error }, `${subject} cannot be ${participle}`);
     isFailing = true;
   };
   const succeeded = (): void => {
-    if (isFailing) log.info(`${what} are ${done} again`);
+    if (isFailing) log.info(`${subject} are ${participle} again`);
     isFailing = false;
   };
   return {
     failed,
     succeeded,
-    /** Does the work, and logs by its outcome. Never rejects. */
+    /** Runs the work, and logs by its outcome. Never rejects. */
     run: (work: () => Promise<unknown>): Promise<void> => work().then(succeeded, failed),
   };
 };

@@ -1,6 +1,6 @@
 /**
- * The primary of several processes. It runs the probes, the metrics and the drain; its workers serve the API. It replaces
- * workers that end unexpectedly, and ends all of them together.
+ * The primary of several processes: its workers serve the API, and it serves the probes and the metrics. It
+ * replaces workers that end unexpectedly, and drains all of them together.
  */
 import cluster from "node:cluster";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ const MEBIBYTE = 1024 * 1024;
 const HEAP_OPTION = /--max[-_](?:heap|old[-_]space)[-_]size(?:[-_]percentage)?=\S+/g;
 
 /**
- * Makes workers share the heap of the primary equally: an option that set its size is replaced.
+ * Makes workers share the heap of the primary equally; an option that sets its size is replaced.
  *
  * @returns the environment of each worker
  */
@@ -38,12 +38,6 @@ const shareHeap = (count: number): { readonly NODE_OPTIONS: string } => {
   return { NODE_OPTIONS: (process.env["NODE_OPTIONS"] ?? "").replace(HEAP_OPTION, "") };
 };
 
-interface Member {
-  readonly call: Call;
-  /** A worker does not answer before it is listening. */
-  stage: "starting" | "listening" | "ready";
-}
-
 const signalWorkers = (signal: NodeJS.Signals): void => {
   for (const worker of Object.values(cluster.workers ?? {})) worker?.process.kill(signal);
 };
@@ -51,39 +45,36 @@ const signalWorkers = (signal: NodeJS.Signals): void => {
 const startWorkers = (count: number, log: OriginLog) => {
   const environment = shareHeap(count);
   const failed = Promise.withResolvers<number>();
-  /** By a number that no other worker has had. */
-  const members = new Map<number, Member>();
-  let haveAllBeenReady = false;
+  /** By the unique number of a worker that listens; before that, it does not answer. */
+  const calls = new Map<number, Call>();
+  let running = 0;
+  let ready = 0;
   let isEnding = false;
 
   const start = (): void => {
+    running += 1;
     const worker = cluster.fork(environment);
+    const { id } = worker;
     const call = createIpc(worker.process, {
       ready: () => {
-        member.stage = "ready";
-        const ready = [...members.values()].filter(({ stage }) => stage === "ready");
-        if (haveAllBeenReady || ready.length < count) return;
-        haveAllBeenReady = true;
-        log.info({ workers: count }, "ready");
+        ready += 1;
+        if (ready === count) log.info({ workers: count }, "ready");
       },
-      // A worker that is not listening yet has cached nothing.
+      // A worker that does not listen yet has cached nothing.
       invalidate: async (tags) => {
-        const others = [...members.values()].filter((each) => each !== member && each.stage !== "starting");
-        await Promise.all(others.map((other) => other.call("invalidate", tags, CALL_TIMEOUT_MS)));
+        const others = [...calls].filter(([other]) => other !== id);
+        await Promise.all(others.map(([, callOther]) => callOther("invalidate", tags, CALL_TIMEOUT_MS)));
       },
     });
-    const member: Member = { call, stage: "starting" };
-    members.set(worker.id, member);
-    worker.on("listening", () => {
-      member.stage = "listening";
-    });
-    worker.on("error", (error) => log.warn({ err: error, worker: worker.id }, "a worker is unreachable"));
+    worker.on("listening", () => void calls.set(id, call));
+    worker.on("error", (error) => log.warn({ err: error, worker: id }, "a worker is unreachable"));
     worker.on("exit", (code: number | null, signal: string | null) => {
-      members.delete(worker.id);
+      running -= 1;
+      calls.delete(id);
       if (isEnding) return;
-      const end = { worker: worker.id, code, signal };
+      const end = { worker: id, code, signal };
       // Before all have been ready once, the next one would fail too; later the reason may pass.
-      if (member.stage === "ready" || (haveAllBeenReady && code !== EXIT.configuration)) {
+      if (ready >= count) {
         log.error(end, "a worker ended unexpectedly and is replaced");
         setTimeout(() => isEnding || start(), REPLACE_AFTER_MS);
       } else {
@@ -93,28 +84,25 @@ const startWorkers = (count: number, log: OriginLog) => {
     });
   };
 
-  for (let started = 0; started < count; started += 1) start();
+  for (let n = 0; n < count; n += 1) start();
 
   return {
     /** Resolves with an exit code when a worker has ended before all were ready once. */
     failed: failed.promise,
-    /** The responses of all live workers, by number; undefined without one in time. */
-    ask: async (method: "report" | "metrics"): Promise<(readonly [number, unknown])[]> =>
-      await Promise.all(
-        [...members].map(async ([id, { call, stage }]) => {
-          const response = stage === "starting" ? undefined : call(method, undefined, CALL_TIMEOUT_MS);
-          return [id, await response] as const;
-        }),
+    /** The responses of all listening workers, by number; undefined without one in time. */
+    ask: (method: "report" | "metrics"): Promise<(readonly [number, unknown])[]> =>
+      Promise.all(
+        [...calls].map(async ([id, call]) => [id, await call(method, undefined, CALL_TIMEOUT_MS)] as const),
       ),
     /** Drains all workers, kills those that take longer, and resolves when the last one has ended. */
     drain: async (timeoutMs: number): Promise<void> => {
       isEnding = true;
       signalWorkers("SIGTERM");
       const timer = setTimeout(() => {
-        log.warn({ workers: members.size }, "workers were killed: they took too long to end");
+        log.warn({ workers: running }, "workers were killed: they took too long to end");
         signalWorkers("SIGKILL");
       }, timeoutMs);
-      while (members.size > 0) await once(cluster, "exit");
+      while (running > 0) await once(cluster, "exit");
       clearTimeout(timer);
     },
   };
@@ -136,7 +124,7 @@ export const runPrimary = async (
 ): Promise<number> => {
   const ended = firstEnd(log, ["SIGTERM", "SIGINT"], () => signalWorkers("SIGKILL"));
   let isDraining = false;
-  /** One ready worker makes the origin ready: while another is replaced, it serves. */
+  /** One ready worker makes the origin ready: it serves while another is replaced. */
   const report = async () => {
     const responses = await workers.ask("report");
     const reports = responses.flatMap(([, response]) => workerReport.safeParse(response).data ?? []);
@@ -152,9 +140,7 @@ export const runPrimary = async (
   const totals = createTotals(observability);
   const metrics = async (): Promise<string> => {
     const responses = await workers.ask("metrics");
-    return totals.text(
-      new Map(responses.map(([id, response]) => [id, isMetrics(response) ? response : undefined])),
-    );
+    return totals.text(new Map(responses.map(([id, each]) => [id, isMetrics(each) ? each : undefined])));
   };
   const app = createAdmin({ report }, metrics);
   const admin = await listen(app.fetch, { host: server.host, port: server.adminPort });

@@ -1,6 +1,6 @@
 /**
- * Whether this process may receive requests. Ready means configured, migrated and not draining. Dependencies are reported,
- * but one that is down does not make a pod unready: Kubernetes would remove every pod at once.
+ * Whether this process may receive requests: it is configured, migrated and not draining. A dependency that
+ * is down is reported, but does not make a pod unready, because Kubernetes would remove every pod at once.
  */
 import { Hono } from "hono";
 import { withTimeout } from "../../lib/async.ts";
@@ -8,19 +8,9 @@ import { CONTENT_TYPE } from "../metrics/prometheus.ts";
 
 type DependencyState = "up" | "down";
 
-export interface ReadinessReport {
-  readonly ready: boolean;
-  readonly migrated: boolean;
-  readonly draining: boolean;
-  readonly dependencies: Readonly<Record<string, DependencyState>>;
-}
-
-/**
- * A dependency that takes longer to answer counts as down, milliseconds. Kubernetes' probes wait a second: a report has to
- * come within it, or a dependency that hangs would make every pod unready.
- */
+/** A slower dependency counts as down, milliseconds. Kubernetes' probes wait a second for the report. */
 const PING_TIMEOUT_MS = 500;
-/** How long one check of the dependencies serves every caller, milliseconds. */
+/** How long callers share one check of the dependencies, milliseconds. */
 const CHECK_LIFETIME_MS = 1_000;
 
 const check = (ping: () => Promise<void>): Promise<DependencyState> => {
@@ -57,7 +47,7 @@ export const createReadiness = (pings: Readonly<Record<string, () => Promise<voi
     get isMigrated() {
       return isMigrated;
     },
-    report: async (): Promise<ReadinessReport> => ({
+    report: async () => ({
       ready: isMigrated && !isDraining,
       migrated: isMigrated,
       draining: isDraining,

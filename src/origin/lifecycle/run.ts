@@ -11,8 +11,8 @@ import { listen } from "./listen.ts";
 import { runPrimary } from "./primary.ts";
 import { createAdmin } from "./readiness.ts";
 
-/** @returns the exit code, when the process has to end or will never be ready */
-const serve = (
+/** @returns the exit code when the process has to end, or cannot become ready */
+const waitForEnd = (
   { ready }: ServingProcess,
   ended: Promise<number>,
   onReady: () => void,
@@ -37,42 +37,42 @@ const runSingle = async (configuration: OriginConfiguration, processLog: Process
   const metrics = async () => totals.text(new Map([[0, await serving.metrics()]]));
   const admin = await listen(createAdmin(serving, metrics).fetch, { host, port: adminPort });
   log.info({ port: serving.port, adminPort: admin.port }, "listening");
-  const code = await serve(serving, ended, () => log.info("ready"), log);
+  const code = await waitForEnd(serving, ended, () => log.info("ready"), log);
   log.info("draining");
-  await serving.drain();
+  await serving.drain(true);
   await admin.close(0);
   log.info("stopped");
   return code;
 };
 
-/** How long a write waits for the other workers to invalidate its tags, milliseconds. */
+/** The longest wait of a write for the other workers' invalidations, milliseconds. */
 const CALL_TIMEOUT_MS = 200;
 
-/** A worker's share of the origin's connections. */
+/** A worker's share of the origin's connections: at least one, by the configuration's rules. */
 const shareOf = (configuration: OriginConfiguration): OriginConfiguration => {
   const { server, database } = configuration;
-  const maxConnections = Math.max(1, Math.floor(database.maxConnections / server.workers));
+  const maxConnections = Math.floor(database.maxConnections / server.workers);
   const minConnections = Math.floor(database.minConnections / server.workers);
   return { ...configuration, database: { ...database, maxConnections, minConnections } };
 };
 
-/** One of several processes on the same port. If the primary dies, Node's cluster ends the worker. */
+/** One of several processes on the same port. If the primary dies, Node ends the worker. */
 const runWorker = async (configuration: OriginConfiguration, processLog: ProcessLog): Promise<number> => {
   const { log } = processLog;
   // A terminal's Ctrl-C reaches every process of its group; the primary decides.
   process.on("SIGINT", () => undefined);
-  // A signal to the whole group comes twice, the second time from the primary.
+  // After a signal to the whole group, the primary sends another one.
   const ended = firstEnd(log, ["SIGTERM"]);
   const call = createIpc(process, {
     report: () => serving.report(),
     metrics: () => serving.metrics(),
-    /** Another worker has written; the response confirms that nothing older is served. */
+    /** After the response, this worker serves nothing older than another worker's write. */
     invalidate: (tags) => serving.invalidate(z.array(z.string()).parse(tags)),
   });
   const serving = await startServer(shareOf(configuration), processLog, async (tags) => {
     await call("invalidate", tags, CALL_TIMEOUT_MS);
   });
-  const code = await serve(serving, ended, () => void call("ready", undefined, CALL_TIMEOUT_MS), log);
+  const code = await waitForEnd(serving, ended, () => void call("ready", undefined, CALL_TIMEOUT_MS), log);
   await serving.drain(code === EXIT.stopped);
   return code;
 };

@@ -1,6 +1,6 @@
 /**
- * Buffered standard output for the log, so that most lines cost no system call. If the reader falls behind or disconnects,
- * lines are dropped and counted; the process does not wait for it, except briefly when it ends.
+ * Buffered standard output for the log, so that most lines cost no system call. If the reader falls behind or
+ * disconnects, lines are dropped and counted; only the end of the process waits for it, briefly.
  */
 import { writeSync } from "node:fs";
 import { fitLine } from "../../telemetry/logging/log-line.ts";
@@ -16,7 +16,7 @@ const MAX_BUFFER_UNITS = 4 * 1024 * 1024;
 /** Pause before the next write to a full pipe; doubled while the reader accepts nothing, milliseconds. */
 const FIRST_RETRY_MS = 1;
 const MAX_RETRY_MS = 50;
-/** Longest wait for the reader at the end of the process, and the pause between two attempts, milliseconds. */
+/** Longest wait for the reader at the end of the process, and the pause between attempts, milliseconds. */
 const FINAL_FLUSH_MS = 1_000;
 const FINAL_RETRY_MS = 10;
 
@@ -75,8 +75,8 @@ export const createLogOutput = () => {
     retryMs = Math.min(2 * retryMs, MAX_RETRY_MS);
   };
 
-  const write = (given: string): void => {
-    const line = fitLine(given);
+  const write = (raw: string): void => {
+    const line = fitLine(raw);
     if (isDisconnected || units + line.length > MAX_BUFFER_UNITS) {
       onDropped(1);
       return;
@@ -91,7 +91,7 @@ export const createLogOutput = () => {
   return {
     /** @param line JSON with its line end; overlong and secret values are removed */
     write,
-    /** Writes the buffer before it returns, as far as the reader accepts it. For the end of a process. */
+    /** Writes the buffer synchronously, as far as the reader accepts it, for the end of a process. */
     flushSync: (): void => {
       const untilMs = performance.now() + FINAL_FLUSH_MS;
       while (push() && performance.now() <= untilMs) sleepSync(FINAL_RETRY_MS);

@@ -1,7 +1,4 @@
-/**
- * The meter provider of `@opentelemetry/api` in this process. The entry imports this module first, so that every other module can
- * make instruments while it is loaded.
- */
+/** The process's meter provider. The entry imports it first, because modules create instruments on loading. */
 import { metrics } from "@opentelemetry/api";
 import { createMetrics } from "../../telemetry/meter-provider.ts";
 

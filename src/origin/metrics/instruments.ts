@@ -1,7 +1,7 @@
 /** The origin's own instruments: gauges of connections and memory. */
 import type { Meter } from "@opentelemetry/api";
 
-/** Adds a gauge that is read at each scrape. @param unit UCUM: `s`, `By` */
+/** Adds a gauge that is read at each scrape. @param unit UCUM, such as `s` or `By` */
 export const readGauge = (
   meter: Meter,
   name: string,
@@ -11,13 +11,12 @@ export const readGauge = (
 ): void =>
   meter.createObservableGauge(name, { description, unit }).addCallback((result) => result.observe(read()));
 
-interface ServerState {
-  /** Connections to PostgreSQL. */
-  readonly database: () => { readonly total: number; readonly idle: number; readonly waiting: number };
-  readonly activeRequests: () => number;
-}
-
-export const observeServer = (meter: Meter, { database, activeRequests }: ServerState): void => {
+/** @param database the connections to PostgreSQL, and the callers that wait for one */
+export const observeServer = (
+  meter: Meter,
+  database: () => { readonly total: number; readonly idle: number; readonly waiting: number },
+  requests: { readonly inFlight: number },
+): void => {
   meter
     .createObservableGauge("db.client.connection.count", {
       description: "Connections to PostgreSQL, by state",
@@ -27,13 +26,9 @@ export const observeServer = (meter: Meter, { database, activeRequests }: Server
       result.observe(idle, { "db.client.connection.state": "idle" });
       result.observe(total - idle, { "db.client.connection.state": "used" });
     });
-  readGauge(meter, "http.server.active_requests", "Requests in progress", activeRequests);
-  readGauge(
-    meter,
-    "db.client.connection.pending_requests",
-    "Callers waiting for a connection to PostgreSQL",
-    () => database().waiting,
-  );
+  readGauge(meter, "http.server.active_requests", "Requests in progress", () => requests.inFlight);
+  const pending = "Callers waiting for a connection to PostgreSQL";
+  readGauge(meter, "db.client.connection.pending_requests", pending, () => database().waiting);
 };
 
 /** @param usage of this process's memory */

@@ -1,6 +1,7 @@
-/** Metrics of the process itself, under the names that Prometheus' client libraries have for them. */
+/** Metrics of the process itself, under the names of Prometheus' client libraries. */
 import { constants, monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { Meter } from "@opentelemetry/api";
+import { readGauge } from "./instruments.ts";
 
 const GC_BOUNDS_S = [0.001, 0.01, 0.1, 1, 2, 5];
 const EVENT_LOOP_RESOLUTION_MS = 10;
@@ -26,13 +27,13 @@ export const observeProcess = (meter: Meter): void => {
       result.observe((user + system) / 1e6);
     });
   const startTimeS = (Date.now() - process.uptime() * 1_000) / 1_000;
-  const gauge = (name: string, description: string, unit: string, read: () => number): void =>
-    meter.createObservableGauge(name, { description, unit }).addCallback((result) => result.observe(read()));
-  gauge("process.start_time", "Start of the process since the epoch", "s", () => startTimeS);
-  gauge("process.resident_memory", "Resident memory", "By", () => process.memoryUsage.rss());
-  gauge("nodejs.heap_size_total", "Size of the heap", "By", () => process.memoryUsage().heapTotal);
-  gauge("nodejs.heap_size_used", "Used part of the heap", "By", () => process.memoryUsage().heapUsed);
-  gauge("nodejs.external_memory", "Memory outside of the heap", "By", () => process.memoryUsage().external);
+  readGauge(meter, "process.start_time", "Start of the process since the epoch", () => startTimeS, "s");
+  const bytes = (name: string, description: string, read: () => number): void =>
+    readGauge(meter, name, description, read, "By");
+  bytes("process.resident_memory", "Resident memory", () => process.memoryUsage.rss());
+  bytes("nodejs.heap_size_total", "Size of the heap", () => process.memoryUsage().heapTotal);
+  bytes("nodejs.heap_size_used", "Used part of the heap", () => process.memoryUsage().heapUsed);
+  bytes("nodejs.external_memory", "Memory outside of the heap", () => process.memoryUsage().external);
 
   const delay = monitorEventLoopDelay({ resolution: EVENT_LOOP_RESOLUTION_MS });
   delay.enable();

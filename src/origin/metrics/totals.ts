@@ -1,10 +1,11 @@
-/** Merges the metrics of an origin's processes, one or several. Counts of processes that have ended are kept. */
+/** Merges the metrics of an origin's processes. Counts of processes that have ended are kept. */
 import type { Attributes } from "@opentelemetry/api";
 import { type DataPoint, DataPointType, type Histogram, type MetricData } from "@opentelemetry/sdk-metrics";
 import type { CollectedMetrics } from "../../telemetry/meter-provider.ts";
-import { type MetricsService, metricsText } from "./prometheus.ts";
+import type { Service } from "../../telemetry/resource.ts";
+import { metricsText } from "./prometheus.ts";
 
-/** Gauges of which every process reports the same, or of which the worst counts. The others are added up. */
+/** Gauges that every process reports alike, or whose worst value counts. The others are added up. */
 const MAX_OF: ReadonlySet<string> = new Set([
   "security_event.outbox.rows",
   "security_event.outbox.oldest_age",
@@ -14,7 +15,7 @@ const MAX_OF: ReadonlySet<string> = new Set([
   "process.start_time",
 ]);
 
-/** Attributes with the same values have the same key. */
+/** Equal attributes have equal keys. */
 const keyOf = (attributes: Attributes): string =>
   JSON.stringify(Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1)));
 
@@ -62,13 +63,13 @@ const merge = (processes: readonly CollectedMetrics[]): CollectedMetrics => {
   return [...merged.values()];
 };
 
-/** What only grows: if a total shrank, Prometheus would count all of it again. */
+/** If the total of a cumulative metric shrank, Prometheus would count all of it again. */
 const isCumulative = (metric: MetricData): boolean =>
   metric.dataPointType === DataPointType.SUM
     ? metric.isMonotonic
     : metric.dataPointType === DataPointType.HISTOGRAM;
 
-export const createTotals = (service: MetricsService) => {
+export const createTotals = (service: Service) => {
   /** The last report of each live process. */
   const last = new Map<number, CollectedMetrics>();
   let ended: CollectedMetrics = [];
@@ -76,7 +77,8 @@ export const createTotals = (service: MetricsService) => {
     /**
      * Prometheus' text format.
      *
-     * @param reports of all live processes, by a number that no other process has had; undefined if one did not respond
+     * @param reports of all live processes, by a number that no other process has had; undefined if one did
+     *   not respond
      */
     text: (reports: ReadonlyMap<number, CollectedMetrics | undefined>): string => {
       for (const [id, report] of reports) if (report !== undefined) last.set(id, report);

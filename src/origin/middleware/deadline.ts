@@ -1,8 +1,8 @@
-/** How long a request is worked on: until its deadline, or until its client disconnects. */
+/** The end of a request's work: at its deadline, or when its client disconnects. */
 import { type EndReason, type Scope, untilEnd } from "../db/database.ts";
 import type { OriginContext } from "./context.ts";
 
-/** One request in flight. Its signal and its listeners are made only for callers that use them. */
+/** One request in flight. Signal and listeners are created on first use. */
 export class Deadline implements Scope {
   readonly name: string;
   readonly deadlineAtMs: number;
@@ -15,8 +15,8 @@ export class Deadline implements Scope {
   /**
    * @param name the operation, for the log
    * @param deadlineAtMs epoch milliseconds
-   * @param readOnly whether the request's transactions are
-   * @param requestId undefined for work that several requests wait for
+   * @param readOnly whether the request's transactions are read-only
+   * @param requestId undefined for work that several requests share
    */
   constructor(name: string, deadlineAtMs: number, readOnly: boolean, requestId?: string) {
     this.name = name;
@@ -45,7 +45,7 @@ export class Deadline implements Scope {
       return () => undefined;
     }
     this.#listeners ??= new Set();
-    // The set itself: a listener may remove another one while they are called.
+    // A listener may remove another one while they are called.
     const listeners = this.#listeners;
     listeners.add(listener);
     return () => void listeners.delete(listener);
@@ -62,29 +62,13 @@ export class Deadline implements Scope {
   }
 }
 
-export interface Deadlines {
-  /** Ends the request at its deadline, unless it leaves before. */
-  enter(deadline: Deadline): void;
-  leave(deadline: Deadline): void;
-  readonly inFlight: number;
-  /**
-   * Works until the deadline, or until the client disconnects. A later result is ignored, and so is a later error.
-   *
-   * @param c undefined for work that no single client waits for
-   * @throws DeadlineError at the end; what the work throws
-   */
-  run<T>(deadline: Deadline, c: OriginContext | undefined, work: () => Promise<T>): Promise<T>;
-}
-
 /** How late a deadline may be noticed, milliseconds. */
 const SWEEP_INTERVAL_MS = 20;
 
-/**
- * One timer for all deadlines, which runs while there are any.
- *
- * @param now epoch milliseconds
- */
-export const createDeadlines = (now: () => number): Deadlines => {
+export type Deadlines = ReturnType<typeof createDeadlines>;
+
+/** One timer for all deadlines. @param now epoch milliseconds */
+export const createDeadlines = (now: () => number) => {
   const entered = new Set<Deadline>();
   let timer: NodeJS.Timeout | undefined;
 
@@ -102,12 +86,19 @@ export const createDeadlines = (now: () => number): Deadlines => {
   };
 
   return {
+    /** Ends the request at its deadline, unless it leaves before. */
     enter,
-    leave: (deadline) => void entered.delete(deadline),
+    leave: (deadline: Deadline): void => void entered.delete(deadline),
     get inFlight() {
       return entered.size;
     },
-    run: async (deadline, c, work) => {
+    /**
+     * Works until the deadline, or until the client disconnects; a later result or error is ignored.
+     *
+     * @param c undefined for work that several clients wait for
+     * @throws DeadlineError at the end; what the work throws
+     */
+    run: async <T>(deadline: Deadline, c: OriginContext | undefined, work: () => Promise<T>): Promise<T> => {
       enter(deadline);
       c?.env?.outgoing?.once("close", () => deadline.end("abandoned"));
       try {

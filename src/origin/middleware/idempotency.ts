@@ -1,27 +1,22 @@
 /**
- * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): key, fingerprint and response are written to PostgreSQL in
- * the transaction of the write itself, so a crash at any moment leaves all of it or nothing. A problem that the handler returns
- * is stored as a response too; what the handler wrote before it is rolled back.
+ * Idempotency-Key (draft-ietf-httpapi-idempotency-key-header-07): key, fingerprint and response are written
+ * to PostgreSQL in the transaction of the write itself, so a crash at any moment leaves all of them or none.
+ * A problem that the handler returns rolls back its writes, and is stored as a response in a transaction of its own.
  */
 import { createHash } from "node:crypto";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
-import { type Database, runInBatches } from "../db/database.ts";
+import { type Database, runInBatches, type Transaction } from "../db/database.ts";
 import type { Answer } from "../handler.ts";
 import type { OriginLog } from "../log/log.ts";
 import { ProblemError } from "./error-handler.ts";
 
-/** How long a key is remembered after its first use. */
+/** The lifetime of a key after its first use. */
 const LIFETIME = "24 hours";
 
-type Claim =
-  /** The key belongs to this request until the transaction ends. */
-  | { readonly kind: "claimed" }
-  /** Another request with the key is running. */
-  | { readonly kind: "in_use" }
-  | { readonly kind: "known"; readonly fingerprint: string; readonly answer: string };
-
 interface ClaimRow {
+  /** Whether no other request with the key is running. */
   readonly free: boolean;
+  /** Whether the key belongs to this request, until its transaction ends. */
   readonly claimed: boolean;
   readonly fingerprint: string | null;
   readonly answer: string | null;
@@ -45,51 +40,14 @@ WITH lock AS (
 SELECT lock.free, EXISTS (SELECT FROM claimed) AS claimed, r.fingerprint, r.answer
 FROM lock LEFT JOIN idempotency_records r ON r.principal = $1 AND r.key = $2`;
 
-/** Waits for the lock. $1 lock. */
-const WAIT = "SELECT pg_advisory_xact_lock($1::bigint)";
+const WAIT_FOR_LOCK = "SELECT pg_advisory_xact_lock($1::bigint)";
+
+const STORE_ANSWER = "UPDATE idempotency_records SET answer = $3 WHERE principal = $1 AND key = $2";
+
+const GENERIC = { plan: "generic" } as const;
 
 /** A record committed between the statement's snapshot and its lock is visible to the next statement. */
 const MAX_ATTEMPTS = 3;
-
-/** @param database a transaction; the claim ends with it */
-const claimKey = async (
-  database: Database,
-  {
-    principal,
-    key,
-    fingerprint,
-    lock,
-  }: { principal: string; key: string; fingerprint: string; lock: string },
-): Promise<Claim> => {
-  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const [row] = await database.query<ClaimRow>(CLAIM, [principal, key, fingerprint, lock], {
-      plan: "generic",
-    });
-    if (row?.claimed === true) return { kind: "claimed" };
-    if (row?.free !== true) return { kind: "in_use" };
-    if (row.fingerprint !== null && row.answer !== null) {
-      return { kind: "known", fingerprint: row.fingerprint, answer: row.answer };
-    }
-  }
-  return { kind: "in_use" };
-};
-
-/** Waits until no other request with the key is running, then holds its lock. */
-const waitForKey = async (database: Database, lock: string): Promise<void> => {
-  await database.query(WAIT, [lock], { plan: "generic" });
-};
-
-const storeAnswer = async (
-  database: Database,
-  { principal, key }: { principal: string; key: string },
-  answer: string,
-): Promise<void> => {
-  await database.query(
-    "UPDATE idempotency_records SET answer = $3 WHERE principal = $1 AND key = $2",
-    [principal, key, answer],
-    { plan: "generic" },
-  );
-};
 
 /**
  * SHA-256 over everything that the handler sees, base64.
@@ -110,12 +68,12 @@ const lockNumber = (principal: string, key: string): string =>
     .readBigInt64BE()
     .toString();
 
-export interface KeyedRequest {
+interface KeyedRequest {
   /** The key's owner: another principal's equal key is a different key. */
   readonly principal: string;
   readonly key: string;
   readonly fingerprint: string;
-  /** Whether the edge has given up an earlier attempt: that one may still run, and this one waits for its result. */
+  /** Whether the edge has given up an earlier attempt, which may still run: this one waits for its result. */
   readonly isRetry: boolean;
   /** Collects the tags that the write invalidates, also if an earlier request did the write. */
   readonly invalidated: Set<string>;
@@ -150,45 +108,52 @@ const encode = (answer: Answer | Problem, invalidated: Set<string>): string => {
   return JSON.stringify({ ...rest, ...tags, json: JSON.stringify(body) });
 };
 
-type Work = (transaction: Database) => Promise<Answer | Problem>;
+type Work = (transaction: Transaction) => Promise<Answer | Problem>;
 
-/** Does the work in a savepoint, which a problem rolls back. */
-const inSavepoint = async (transaction: Database, work: Work): Promise<Answer | Problem> => {
-  try {
-    return await transaction.transaction(async (savepoint) => {
-      const answer = await work(savepoint);
-      if (isProblem(answer)) throw new ProblemError(answer);
-      return answer;
-    });
-  } catch (error) {
-    if (error instanceof ProblemError) return error.problem;
-    throw error;
-  }
-};
-
-/** @param work is called with its transaction, again each time that the transaction has to be run again */
-export const runOnce = (
+/** In one transaction: claims the key, does the work and stores its answer, or finds the answer of an earlier request. */
+const claimAndRun = (
   database: Database,
   { principal, key, fingerprint, isRetry, invalidated }: KeyedRequest,
   work: Work,
 ): Promise<Answer | Problem> =>
   database.transaction(async (transaction) => {
     const lock = lockNumber(principal, key);
-    if (isRetry) await waitForKey(transaction, lock);
-    const claim = await claimKey(transaction, { principal, key, fingerprint, lock });
-    switch (claim.kind) {
-      case "in_use":
-        return inUse;
-      case "known":
-        return claim.fingerprint === fingerprint ? decode(claim.answer, invalidated) : reused;
-      case "claimed": {
-        const answer = await inSavepoint(transaction, work);
-        // Not awaited: it goes out with COMMIT, which fails if it fails.
-        storeAnswer(transaction, { principal, key }, encode(answer, invalidated)).catch(() => undefined);
+    if (isRetry) await transaction.query(WAIT_FOR_LOCK, [lock], GENERIC);
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
+      const claim = [principal, key, fingerprint, lock];
+      const [row] = await transaction.query<ClaimRow>(CLAIM, claim, GENERIC);
+      if (row?.claimed === true) {
+        const answer = await work(transaction);
+        const record = [principal, key, encode(answer, invalidated)];
+        // Not awaited: it is sent with COMMIT, which fails if it fails.
+        transaction.query(STORE_ANSWER, record, GENERIC).catch(() => undefined);
         return answer;
       }
+      if (row?.free !== true) return inUse;
+      if (row.fingerprint !== null && row.answer !== null)
+        return row.fingerprint === fingerprint ? decode(row.answer, invalidated) : reused;
     }
+    return inUse;
   });
+
+/** @param work is called with its transaction, again each time that the transaction has to run again */
+export const runOnce = async (
+  database: Database,
+  request: KeyedRequest,
+  work: Work,
+): Promise<Answer | Problem> => {
+  try {
+    return await claimAndRun(database, request, async (transaction) => {
+      const answer = await work(transaction);
+      if (isProblem(answer)) throw new ProblemError(answer);
+      return answer;
+    });
+  } catch (error) {
+    if (!(error instanceof ProblemError)) throw error;
+    // All has been rolled back, the claim too. If another request has used the key since, its answer counts.
+    return await claimAndRun(database, request, async () => error.problem);
+  }
+};
 
 /** Records that another process is removing stay. */
 const REMOVE_EXPIRED = `

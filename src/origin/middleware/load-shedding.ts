@@ -1,70 +1,45 @@
 /**
- * Load shedding: requests run under an adaptive concurrency limit. Excess requests wait in a short queue by priority, or
- * are shed before any work is done for them.
+ * Load shedding: requests run under an adaptive concurrency limit. Excess requests wait in a short queue by
+ * priority, or are shed before their work begins. A route may have a fixed limit besides, a bulkhead
+ * (https://resilience4j.readme.io/docs/bulkhead), so that it cannot take all connections.
  */
 import type { Meter } from "@opentelemetry/api";
 import type { Priority } from "../../contract/policy.ts";
 import type { Route } from "../../contract/route.ts";
 import {
+  ConcurrencyLimit,
   type ConcurrencyLimitOptions,
-  createConcurrencyLimit,
   type LimitGauges,
   type Permit,
   PRIORITIES,
   SHED_REASONS,
-  type Shed,
 } from "../../resilience/concurrency-limit/concurrency-limit.ts";
 import type { EndReason, Scope } from "../db/database.ts";
 import { DeadlineError } from "../db/errors.ts";
 import { readGauge } from "../metrics/instruments.ts";
 
-/** The request was shed: none of its work has begun. */
+/** The request was shed: its work has not begun. */
 export class ShedError extends Error {
   override readonly name = "ShedError";
-  /** When to try again, seconds. */
-  readonly retryAfterS: number;
-
-  constructor(retryAfterS: number) {
-    super("the origin is overloaded");
-    this.retryAfterS = retryAfterS;
-  }
 }
 
-export interface LoadShedding {
-  readonly gauges: LimitGauges;
-  /**
-   * Runs the work at once, or after waiting for a permit.
-   *
-   * @param name the route's operation name
-   * @throws ShedError if the work was not begun; DeadlineError if the request has ended; what the work throws
-   */
-  run<T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T>;
-}
-
-export interface LoadSheddingDependencies {
-  readonly meter: Meter;
-  /** Milliseconds of a monotonic clock that all processes share. @default the epoch's, with fractions */
-  readonly now?: () => number;
+/** The request's route has too many requests in progress, while others may have none. Its work has not begun. */
+export class RouteBusyError extends Error {
+  override readonly name = "RouteBusyError";
 }
 
 /** Maximum delay before a request that has waited too long is shed. */
 const SWEEP_INTERVAL_MS = 20;
-/** The queue is short, so a second later there may be room. */
-const RETRY_AFTER_S = 1;
 
 const { timeOrigin } = performance;
 
 /** Epoch milliseconds with fractions; monotonic. */
-export const epochNow = (): number => timeOrigin + performance.now();
+const epochNow = (): number => timeOrigin + performance.now();
 
 const priorityOf = ({ method, policy }: Route): Priority =>
   policy.priority ?? (method === "GET" ? "read" : "write");
 
 const ended = (reason: EndReason): DeadlineError => new DeadlineError(`the request has ended (${reason})`);
-
-/** A statement may be cancelled at its deadline before the scope ends. */
-const hasMissedDeadline = (error: unknown, scope: Scope): boolean =>
-  error instanceof DeadlineError && scope.ended !== "abandoned";
 
 const runWithPermit = async <T>(permit: Permit, scope: Scope, work: () => Promise<T>): Promise<T> => {
   try {
@@ -72,18 +47,20 @@ const runWithPermit = async <T>(permit: Permit, scope: Scope, work: () => Promis
     permit.release("ok");
     return result;
   } catch (error) {
-    permit.release(hasMissedDeadline(error, scope) ? "missed" : "ignored");
+    // A statement may be canceled at its deadline before the scope ends.
+    const hasMissedDeadline = error instanceof DeadlineError && scope.ended !== "abandoned";
+    permit.release(hasMissedDeadline ? "missed" : "ignored");
     throw error;
   }
 };
 
-const createShedCounter = (meter: Meter): ((shed: Shed) => void) => {
+const createShedCounter = (meter: Meter) => {
   const counter = meter.createCounter("overload.shed", {
     description: "Requests shed before their work began, by priority and reason",
   });
   // Initialized so that rates exist before the first request is shed.
   for (const priority of PRIORITIES) for (const reason of SHED_REASONS) counter.add(0, { priority, reason });
-  return ({ priority, reason }) => counter.add(1, { priority, reason });
+  return counter;
 };
 
 const registerGauges = (meter: Meter, gauges: LimitGauges): void => {
@@ -92,38 +69,69 @@ const registerGauges = (meter: Meter, gauges: LimitGauges): void => {
   readGauge(meter, "overload.queued", "Requests waiting for a permit", () => gauges.queued);
 };
 
-/** @throws RangeError for invalid options */
+export type LoadShedding = ReturnType<typeof createLoadShedding>;
+
+interface LoadSheddingDeps {
+  readonly meter: Meter;
+  /** By operation name. @default none has a maximum of its own */
+  readonly routes?: Readonly<Record<string, Route>>;
+  /** Milliseconds of a monotonic clock that all processes share. */
+  readonly now?: () => number;
+}
+
 export const createLoadShedding = (
   options: ConcurrencyLimitOptions,
-  { meter, now = epochNow }: LoadSheddingDependencies,
-): LoadShedding => {
-  const limit = createConcurrencyLimit(options, { now, onShed: createShedCounter(meter) });
-  registerGauges(meter, limit);
+  { meter, routes = {}, now = epochNow }: LoadSheddingDeps,
+) => {
+  const shedCounter = createShedCounter(meter);
+  const limit = new ConcurrencyLimit(options, {
+    now,
+    onShed: ({ priority, reason }) => shedCounter.add(1, { priority, reason }),
+  });
+  const readings: LimitGauges = limit;
+  registerGauges(meter, readings);
+  const busyCounter = meter.createCounter("bulkhead.rejected", {
+    description: "Requests rejected because their route had its maximum in progress, by route",
+  });
+  /** The limits of routes, by operation name. */
+  const bulkheads = new Map<string, ConcurrencyLimit>();
+  for (const [name, { path, policy }] of Object.entries(routes)) {
+    const { maxConcurrent: max } = policy;
+    if (max === undefined) continue;
+    const fixed = { initialLimit: max, minLimit: max, maxLimit: max };
+    const onShed = () => busyCounter.add(1, { "http.route": path });
+    bulkheads.set(name, new ConcurrencyLimit({ ...options, ...fixed }, { now, onShed }));
+    // The series exists from the start, so that its first increment counts in rates.
+    busyCounter.add(0, { "http.route": path });
+  }
   // Shared, because capturing a stack is most of the cost of shedding.
-  const shedError = new ShedError(RETRY_AFTER_S);
+  const shedError = new ShedError("the origin is overloaded");
+  const busyError = new RouteBusyError("the route is busy");
   let timer: NodeJS.Timeout | undefined;
 
   const sweep = (): void => {
-    limit.sweep();
-    if (limit.queued > 0) return;
+    const all = [limit, ...bulkheads.values()];
+    for (const each of all) each.sweep();
+    if (all.some(({ queued }) => queued > 0)) return;
     clearInterval(timer);
     timer = undefined;
   };
 
-  const runLater = <T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T> =>
+  const waitForPermit = (from: ConcurrencyLimit, name: string, route: Route, scope: Scope): Promise<Permit> =>
     new Promise((resolve, reject) => {
-      const waiting = limit.enqueue(name, priorityOf(route), {
+      const error = from === limit ? shedError : busyError;
+      const waiting = from.enqueue(name, priorityOf(route), {
         admitted: (permit) => {
           removeListener();
-          resolve(runWithPermit(permit, scope, work));
+          resolve(permit);
         },
         shed: () => {
           removeListener();
-          reject(shedError);
+          reject(error);
         },
       });
       if (waiting === "queue_full") {
-        reject(shedError);
+        reject(error);
         return;
       }
       const removeListener = scope.onEnd((reason) => {
@@ -133,12 +141,31 @@ export const createLoadShedding = (
       timer ??= setInterval(sweep, SWEEP_INTERVAL_MS);
     });
 
+  const runUnder = async <T>(
+    limiting: ConcurrencyLimit,
+    name: string,
+    route: Route,
+    scope: Scope,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    const permit = limiting.tryAcquire(name) ?? (await waitForPermit(limiting, name, route, scope));
+    return await runWithPermit(permit, scope, work);
+  };
+
   return {
-    gauges: limit,
-    run: (name, route, scope, work) => {
+    gauges: readings,
+    /**
+     * Runs the work at once, or after waiting for a permit.
+     *
+     * @param name the route's operation name
+     * @throws ShedError or RouteBusyError if the work has not begun; DeadlineError if the request has ended;
+     *   what the work throws
+     */
+    run: <T>(name: string, route: Route, scope: Scope, work: () => Promise<T>): Promise<T> => {
       if (scope.ended !== undefined) return Promise.reject(ended(scope.ended));
-      const permit = limit.tryAcquire(name);
-      return permit === undefined ? runLater(name, route, scope, work) : runWithPermit(permit, scope, work);
+      const bulkhead = bulkheads.get(name);
+      const runShared = (): Promise<T> => runUnder(limit, name, route, scope, work);
+      return bulkhead === undefined ? runShared() : runUnder(bulkhead, name, route, scope, runShared);
     },
   };
 };

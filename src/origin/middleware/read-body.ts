@@ -1,4 +1,4 @@
-/** A request's body: read whole, and compared with what the edge has signed. */
+/** Reads a request's body as a whole, and compares it with the digest that the edge has signed. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { type Problem, problem } from "../../contract/problem.ts";
@@ -8,7 +8,7 @@ import type { Deadline } from "./deadline.ts";
 
 const EMPTY = new Uint8Array(0);
 
-/** The Content-Digest field (RFC 9530 §2) as the edge writes it; undefined for an empty body. */
+/** The Content-Digest field (RFC 9530 §2) that the edge writes; undefined for an empty body. */
 const digestOf = (bytes: Uint8Array): string | undefined =>
   bytes.byteLength === 0 ? undefined : `sha-256=:${createHash("sha256").update(bytes).digest("base64")}:`;
 
@@ -37,7 +37,7 @@ const readIncoming = (
   return promise;
 };
 
-/** @returns the body, or the problem of one that is too large, late, cut off or not the signed one */
+/** @returns the body, or a problem if it is too large, late, cut off or not the signed one */
 export const requestBody = async (
   c: OriginContext,
   maxBytes: number,
@@ -47,7 +47,7 @@ export const requestBody = async (
   const incoming = c.env?.incoming;
   const reading =
     incoming === undefined
-      ? await readBody(c.req.raw.body?.getReader() ?? null, maxBytes, deadline.signal)
+      ? await readBody(c.req.raw.body, maxBytes, deadline.signal)
       : await readIncoming(incoming, maxBytes, deadline);
   switch (reading.kind) {
     case "too_large":
@@ -59,4 +59,25 @@ export const requestBody = async (
     case "read":
       return c.req.header("content-digest") === digestOf(reading.bytes) ? reading.bytes : problem("unsigned");
   }
+};
+
+/** The body as sent: the server's requests have none if their method is GET or HEAD. */
+export const sentBody = (c: OriginContext): ReadableStream<Uint8Array> | null => {
+  const incoming = c.env?.incoming;
+  if (incoming === undefined || !["GET", "HEAD"].includes(c.req.method)) return c.req.raw.body;
+  const listeners = new AbortController();
+  const on = (event: string, listener: (value: Buffer) => void): void => {
+    incoming.on(event, listener);
+    listeners.signal.addEventListener("abort", () => incoming.off(event, listener));
+  };
+  return new ReadableStream({
+    start: (controller) => {
+      on("data", (chunk) => controller.enqueue(chunk));
+      on("end", () => controller.close());
+      on("close", () => {
+        if (!incoming.readableEnded) controller.error(new Error("the client disconnected"));
+      });
+    },
+    cancel: () => listeners.abort(),
+  });
 };

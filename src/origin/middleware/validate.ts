@@ -2,6 +2,7 @@
 import * as z from "zod/mini";
 import { type FieldError, type Problem, problem } from "../../contract/problem.ts";
 import type { Route, Schema } from "../../contract/route.ts";
+import { notUnicodeAt, notUtf8Parameters } from "../../lib/unicode.ts";
 import { type Identity, missingScopes } from "../../middleware/auth/principal.ts";
 import type { OriginDependencies } from "../app.ts";
 import type { Operation } from "../handler.ts";
@@ -18,7 +19,7 @@ export interface ParsedInput {
   readonly body: unknown;
 }
 
-/** Bounds the response. */
+/** Errors in one response. */
 const MAX_ERRORS = 20;
 
 /** `["lines", 0, "quantity"]` as `lines[0].quantity`. */
@@ -40,8 +41,13 @@ const errorsOf = (place: FieldError["in"], issues: readonly z.core.$ZodIssue[]):
       : [{ in: place, field: fieldName(issue.path), detail: issue.message }],
   );
 
-/** A repeated parameter is an error: there is no rule by which one would win. */
-const singleValues = (query: URLSearchParams): Record<string, string> | FieldError[] => {
+/** A repeated parameter is an error: no rule chooses one of the values. @param text as sent */
+const singleValues = (text: string): Record<string, string> | FieldError[] => {
+  if (text === "") return {};
+  const malformed = notUtf8Parameters(text);
+  if (malformed.length > 0)
+    return malformed.map((field) => ({ in: "query", field, detail: "Must be percent-encoded UTF-8" }));
+  const query = new URLSearchParams(text);
   const names = [...query.keys()];
   const repeated = [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
   if (repeated.length > 0) {
@@ -50,16 +56,24 @@ const singleValues = (query: URLSearchParams): Record<string, string> | FieldErr
   return Object.fromEntries(query);
 };
 
+const NOT_UNICODE = "Must be Unicode text, without lone surrogates";
+
+/** Made once: making one takes longer than decoding a body. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 const parseJson = (bytes: Uint8Array): { value: unknown } | FieldError => {
   if (bytes.byteLength === 0) return { in: "body", field: "", detail: "A JSON body is required" };
   try {
-    return { value: JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)) };
+    const json = utf8.decode(bytes);
+    const value: unknown = JSON.parse(json);
+    const path = notUnicodeAt(json, value);
+    return path === undefined ? { value } : { in: "body", field: fieldName(path), detail: NOT_UNICODE };
   } catch {
     return { in: "body", field: "", detail: "The body is not valid JSON in UTF-8" };
   }
 };
 
-/** What a route without query parameters accepts. */
+/** The query of a route without parameters. */
 const NO_FIELDS = z.strictObject({});
 const NO_BODY = new Uint8Array(0);
 
@@ -77,7 +91,7 @@ export const validate = (
     return result.data;
   };
 
-  const query = singleValues(new URLSearchParams(c.get("target").query));
+  const query = singleValues(c.get("target").query);
   if (Array.isArray(query)) errors.push(...query);
   const names = Object.keys(request.headers?.shape ?? {});
   const headers = Object.fromEntries(names.map((name) => [name, c.req.header(name)]));
@@ -95,19 +109,19 @@ export const validate = (
   return errors.length === 0 ? parsed : problem("invalid_request", { errors: errors.slice(0, MAX_ERRORS) });
 };
 
-/** The guards have checked the scopes already; protected data does not depend on them alone. */
+/** Repeats the guards' check of the scopes: protected data does not depend on them alone. */
 const authorize = ({ policy }: Route, identity: Identity): Problem | undefined => {
   if (policy.auth === "public") return undefined;
   if (identity.auth === "none") return problem("unauthenticated");
   return missingScopes(policy.auth, identity.principal).length > 0 ? problem("forbidden") : undefined;
 };
 
-/** Rejects requests that come before the migrations, without time left, or without the route's scopes. */
+/** Rejects requests before the migrations, after their deadline, or without the route's scopes. */
 export const precheck =
   ({ name, route }: Operation, { readiness, now }: OriginDependencies): OriginMiddleware =>
   (c, next) => {
     c.set("operation", name);
-    if (!readiness.isMigrated) throw new ProblemError(notExecuted());
+    if (!readiness.isMigrated) throw new ProblemError(notExecuted);
     if (c.get("deadlineAtMs") <= now()) throw new ProblemError(problem("deadline_exceeded"));
     const rejection = authorize(route, c.get("identity"));
     if (rejection !== undefined) throw new ProblemError(rejection);

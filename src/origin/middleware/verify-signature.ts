@@ -1,4 +1,4 @@
-/** Lets only requests pass that the edge has signed, and reads what the edge knows about them. */
+/** Verifies that the edge has signed a request, and reads the edge's context from it. */
 import type { Context } from "hono";
 import { edgeRoutes } from "../../contract/edge-manifest.ts";
 import { internalHeaders } from "../../contract/internal-headers.ts";
@@ -6,7 +6,7 @@ import { problem } from "../../contract/problem.ts";
 import { withTimeout } from "../../lib/async.ts";
 import { clientIdentities } from "../../middleware/context/client.ts";
 import { problemResponse } from "../../middleware/problems/index.ts";
-import { type ReceivedContext, readEdgeContext } from "../../middleware/signature/edge-context.ts";
+import { readEdgeContext } from "../../middleware/signature/edge-context.ts";
 import { signNotExecuted } from "../../middleware/signature/not-executed.ts";
 import { coveredFieldsWith, LABEL, LIFETIME_S } from "../../middleware/signature/sign.ts";
 import type { SigningKey } from "../../middleware/signature/signing-keys.ts";
@@ -19,76 +19,44 @@ import {
 import type { OriginDependencies } from "../app.ts";
 import type { OriginContext, OriginMiddleware } from "./context.ts";
 
-/** What the edge knows about a request that it has signed. */
+/** The edge's context of a request that it has signed. */
 export interface EdgeRequest {
   /** From 1. */
   readonly attempt: number;
-  /** The edge's own directives to the response cache; a client's never reach the origin. */
+  /** The edge's directives to the response cache; a client's never reach the origin. */
   readonly cacheControl: string | undefined;
   /** The edge's span of this attempt; undefined if the request is not sampled. */
   readonly parentSpanId: string | undefined;
-  /** Whether no other pod has received the request. A write without a key must not start before it is known. */
-  claim(): Promise<boolean>;
-  /** Whether it is certain that no other pod has received it or will accept it. Without Redis it is not. */
-  isOnlyHere(): Promise<boolean>;
+  /** Whether another pod has received the request too, by Redis. Asked once. */
+  nonceState(): Promise<NonceState>;
 }
 
-/** Whether no pod has seen the nonce before, by Redis; rejects if Redis does not answer. */
-export type ClaimNonce = (nonce: string) => Promise<boolean>;
+/** `unknown` if Redis does not answer: then only a replay at the same pod is detected. */
+type NonceState = "first" | "taken" | "unknown";
 
-/** How long a nonce has to be remembered: as long as its signature could be accepted, seconds. */
+/** A nonce is remembered as long as its signature could be accepted, seconds. */
 export const NONCE_LIFETIME_S = LIFETIME_S + 2 * CLOCK_SKEW_S;
-/** The longest wait for Redis to answer for a nonce, milliseconds. */
+/** The longest wait for Redis, milliseconds. */
 const CLAIM_TIMEOUT_MS = 100;
-/** How many addresses are kept parsed. */
+/** Size of the cache of parsed addresses. */
 const MAX_CLIENTS = 10_000;
 
-/** Checked only after the signature itself: the clocks of the tiers differ. */
+/** Reasons of valid signatures: the clocks of the tiers differ. */
 const CLOCK_REASONS: readonly Refusal[] = ["expired", "early"];
 const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
 
-type NonceState = "first" | "taken" | "unknown";
-
-const nonceState = async (claimNonce: ClaimNonce, nonce: string): Promise<NonceState> => {
-  const answer = claimNonce(nonce).then(
-    (isFirst): NonceState => (isFirst ? "first" : "taken"),
-    (): NonceState => "unknown",
-  );
-  return await withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
-};
-
-/** @param askRedis is called once, at the first question */
-const signedRequest = (
-  { attempt, parentSpanId }: ReceivedContext,
-  cacheControl: string | undefined,
-  askRedis: () => Promise<NonceState>,
-): EdgeRequest => {
-  let state: Promise<NonceState> | undefined;
-  const ask = (): Promise<NonceState> => {
-    state ??= askRedis();
-    return state;
-  };
-  return {
-    attempt,
-    parentSpanId,
-    cacheControl,
-    // Without Redis a pod knows only the nonces that it has seen itself.
-    claim: async () => (await ask()) !== "taken",
-    isOnlyHere: async () => (await ask()) === "first",
-  };
-};
-
 /**
- * The fields by which the edge knows that nothing was done for a request; none if that is not certain. A proxy between the
- * tiers may have sent the request to several pods: another one may have done it.
+ * The signed header fields that let the edge send the request to another origin; none unless it is certain
+ * that nothing was done for it. A proxy between the tiers may have sent it to several pods, one of which
+ * executes it.
  */
 export const notExecutedProof = async (
   keys: readonly SigningKey[],
   status: number,
   c: OriginContext,
-  edge: Pick<EdgeRequest, "isOnlyHere">,
+  { nonceState }: Pick<EdgeRequest, "nonceState">,
 ): Promise<Readonly<Record<string, string>>> => {
-  const isCertain = SAFE_METHODS.includes(c.req.method) || (await edge.isOnlyHere());
+  const isCertain = SAFE_METHODS.includes(c.req.method) || (await nonceState()) === "first";
   return isCertain ? (signNotExecuted(keys, status, (name) => c.req.header(name)) ?? {}) : {};
 };
 
@@ -96,7 +64,6 @@ export const notExecutedProof = async (
 export const hasEdgeSignature = (c: Context): boolean =>
   c.req.header("signature-input")?.startsWith(`${LABEL}=`) === true;
 
-/** Rejects every request that the edge has not signed. */
 export const verifySignature = (dependencies: OriginDependencies): OriginMiddleware => {
   const { routes, signingKeys: keys, authorities, claimNonce, log, now } = dependencies;
   // Every field that a handler reads has to be signed.
@@ -112,19 +79,25 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
   const logRejection = (reason: Refusal): void =>
     log.warn({ reason }, "rejected a request that the edge has not signed");
 
-  const claim: ClaimNonce = async (nonce) => {
-    const isFirst = await claimNonce(nonce);
-    if (!isFirst) logRejection("replayed");
-    return isFirst;
+  const askRedis = async (nonce: string): Promise<NonceState> => {
+    if (await claimNonce(nonce)) return "first";
+    logRejection("replayed");
+    return "taken";
+  };
+  const nonceState = (nonce: string): Promise<NonceState> => {
+    const answer = askRedis(nonce).catch((): NonceState => "unknown");
+    return withTimeout(answer, CLAIM_TIMEOUT_MS, { fallback: "unknown" });
   };
 
   const reject = async (c: OriginContext, { reason, nonce }: Rejected): Promise<Response> => {
     logRejection(reason);
-    if (!CLOCK_REASONS.includes(reason)) return problemResponse(unsigned, c.get("requestId"));
-    // Signed by the edge: an origin whose clock is right may accept it.
+    const headers = CLOCK_REASONS.includes(reason)
+      ? await notExecutedProof(keys, 401, c, { nonceState: () => nonceState(nonce ?? "") })
+      : {};
+    // Without a proof the response has a new request id: the edge then takes it for a proxy's and never passes it on.
+    if (Object.keys(headers).length === 0) return problemResponse(unsigned, c.get("requestId"));
+    // The signature is the edge's: an origin whose clock is right may accept it.
     c.set("requestId", c.req.header(internalHeaders.requestId) ?? "");
-    const isOnlyHere = async () => (await nonceState(claim, nonce ?? "")) === "first";
-    const headers = await notExecutedProof(keys, 401, c, { isOnlyHere });
     return problemResponse(problem("unsigned", { headers }), c.get("requestId"));
   };
 
@@ -140,8 +113,13 @@ export const verifySignature = (dependencies: OriginDependencies): OriginMiddlew
     c.set("client", context.client);
     c.set("identity", context.identity);
     c.set("deadlineAtMs", now() + context.timeoutMs);
-    const askRedis = () => nonceState(claim, verification.nonce);
-    c.set("edge", signedRequest(context, field("cache-control"), askRedis));
+    let state: Promise<NonceState> | undefined;
+    c.set("edge", {
+      attempt: context.attempt,
+      parentSpanId: context.parentSpanId,
+      cacheControl: field("cache-control"),
+      nonceState: () => (state ??= nonceState(verification.nonce)),
+    });
     return next();
   };
 };

@@ -1,10 +1,10 @@
-/** Serves a write: once per Idempotency-Key, with its audit event, and with the invalidation of what it has changed. */
+/** Serves a write: once per Idempotency-Key, with its audit event and its cache invalidations. */
 import { internalHeaders } from "../../contract/internal-headers.ts";
 import { isProblem, type Problem, problem } from "../../contract/problem.ts";
 import { maxBodyBytes } from "../../contract/route.ts";
 import { writeTags } from "../../middleware/response-cache/invalidations.ts";
 import type { OriginDependencies } from "../app.ts";
-import type { Database } from "../db/database.ts";
+import type { Database, Transaction } from "../db/database.ts";
 import {
   type Answer,
   callHandler,
@@ -14,6 +14,7 @@ import {
   routePrincipal,
 } from "../handler.ts";
 import { dataAccess } from "../outbox/data-access.ts";
+import type { SecurityEvents } from "../outbox/security-events.ts";
 import type { OriginContext } from "./context.ts";
 import type { Deadline } from "./deadline.ts";
 import { problemOf, respondProblem } from "./error-handler.ts";
@@ -22,7 +23,8 @@ import { requestBody } from "./read-body.ts";
 import { validate } from "./validate.ts";
 
 const KEY_FIELD = "idempotency-key";
-/** Longer than a statement outlives its request at the database, milliseconds. */
+const TAKEN = "Another instance has received this request, and may have executed it.";
+/** Longer than a statement can outlive its request in the database, milliseconds. */
 const LATE_COMMIT_MS = 2_000;
 
 export const createWrite = (operation: Operation, dependencies: OriginDependencies) => {
@@ -39,19 +41,22 @@ export const createWrite = (operation: Operation, dependencies: OriginDependenci
   ): Promise<Answer | Problem> => {
     const principal = routePrincipal(route, c.get("identity"));
     const key = takesKey ? c.req.header(KEY_FIELD) : undefined;
-    // A key makes the write happen once anyway. Without one, Redis is asked while the body arrives.
-    const isFirst = key !== undefined || (c.get("edge")?.claim() ?? true);
+    // With a key, the write happens once anyway. Without one, Redis is asked while the body arrives.
+    const nonceState = key === undefined ? c.get("edge")?.nonceState() : undefined;
     const body = await requestBody(c, maxBytes, deadline);
     if (!(body instanceof Uint8Array)) return body;
     const input = validate(route, c, body);
     if ("code" in input) return input;
-    if (!(await isFirst)) return problem("unsigned");
+    if ((await nonceState) === "taken") return problem("outcome_unknown", { detail: TAKEN });
 
-    const access = securityEvents && dataAccess(operation, c, now());
-    const inTransaction = async (transaction: Database): Promise<Answer | Problem> => {
-      const call = { input, principal, deadline, invalidated };
-      const answer = await callHandler(operation, call, transaction, signingKeys);
-      if (access !== undefined && !isProblem(answer)) securityEvents?.inTransaction(transaction, access);
+    const access = dataAccess(operation, c, now());
+    const handle = (database: Database) =>
+      callHandler(operation, { input, principal, deadline, invalidated }, database, dependencies);
+    let audit: ReturnType<SecurityEvents["audit"]> | undefined;
+    const inTransaction = async (transaction: Transaction): Promise<Answer | Problem> => {
+      audit = access && securityEvents.audit(transaction, access);
+      const answer = await handle(audit?.database ?? transaction);
+      if (!isProblem(answer)) audit?.store();
       return answer;
     };
     const answer = await loadShedding.run(name, route, deadline, async () => {
@@ -67,20 +72,20 @@ export const createWrite = (operation: Operation, dependencies: OriginDependenci
         };
         return await runOnce(database, keyed, inTransaction);
       }
-      return await (access === undefined ? inTransaction(database) : database.transaction(inTransaction));
+      return await (access === undefined ? handle(database) : database.transaction(inTransaction));
     });
     if (access !== undefined && !isProblem(answer)) {
-      // A replayed response is an access of its own: its write was recorded by the request that did it.
-      if (isReplayed(answer)) securityEvents?.record(access);
-      else securityEvents?.committed(access);
+      // A replay is an access of its own; the original request has recorded the write.
+      if (isReplayed(answer)) securityEvents.record(access);
+      else void audit?.committed();
     }
     return answer;
   };
 
-  /** Afterwards this origin serves nothing that is older than the write. */
+  /** Afterwards this origin serves no response that is older than the write. */
   const invalidate = async (tags: readonly string[], hasFailed: boolean): Promise<void> => {
     dependencies.cache.invalidate(tags);
-    // Statements sent before the request ended may still commit: responses made until then may be older.
+    // Statements sent before the request ended may still commit, after responses were cached without them.
     if (hasFailed) setTimeout(() => dependencies.cache.invalidate(tags), LATE_COMMIT_MS).unref();
     await dependencies.invalidateElsewhere?.(tags);
   };
@@ -97,9 +102,9 @@ export const createWrite = (operation: Operation, dependencies: OriginDependenci
       });
     let headers = answer.headers;
     if (invalidated.size > 0) {
-      // However the write ended: its transaction may have been committed.
+      // Even after a failure: the transaction may have been committed.
       await invalidate([...invalidated], hasFailed);
-      // The edge invalidates them too; clients do not see them.
+      // The edge invalidates the tags too, and removes the field.
       if (c.get("edge") !== undefined)
         headers = { ...headers, [internalHeaders.invalidated]: writeTags(invalidated) };
     }

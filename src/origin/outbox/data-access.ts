@@ -1,4 +1,4 @@
-/** Audit events for routes that the contract marks as sensitive. */
+/** Audit events of routes that the contract marks as sensitive. */
 import { principalOf } from "../../middleware/auth/principal.ts";
 import type { Occurrence } from "../../security-events/event.ts";
 import { traceIdOf } from "../../telemetry/trace-context.ts";
@@ -8,7 +8,7 @@ import type { SecurityEvents } from "./security-events.ts";
 
 /** @returns undefined if the route is not sensitive */
 export const dataAccess = (
-  { name, route }: Pick<Operation, "name" | "route">,
+  { name, route }: Operation,
   c: OriginContext,
   atMs: number,
 ): Occurrence | undefined => {

@@ -1,4 +1,4 @@
-/** Decodes and validates security events: batches from an edge, and rows of the outbox. */
+/** Validates security events: batches from an edge, and rows of the outbox. */
 import * as z from "zod/mini";
 import { isClient } from "../../middleware/context/client.ts";
 import { type Batch, MAX_BATCH_EVENTS } from "../../security-events/aggregator.ts";
@@ -47,10 +47,10 @@ const batch = z.object({
   dropped: z.partialRecord(z.enum(EVENT_TYPES), z.int().check(z.minimum(0), z.maximum(MAX_COUNT))),
 });
 
-/** Undefined for anything but a sanitized event. Unknown fields of a newer edge are removed. */
+/** @returns undefined unless it is a sanitized event; the unknown fields of a newer edge are removed */
 export const decodeEvent = (value: unknown): SecurityEvent | undefined => event.safeParse(value).data;
 
-/** Undefined for anything but the output of `encodeBatch`: one invalid event rejects the batch. */
+/** @returns undefined unless `encodeBatch` made it: one invalid event rejects the batch */
 export const decodeBatch = (json: string): Batch | undefined => {
   try {
     return batch.safeParse(JSON.parse(json)).data;

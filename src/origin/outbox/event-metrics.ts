@@ -1,4 +1,4 @@
-/** Prometheus metrics of security events. Every label has a closed set of values. */
+/** Metrics of security events. Every label has a closed set of values. */
 import type { Meter } from "@opentelemetry/api";
 import { EVENT_TYPES, type EventType } from "../../security-events/event.ts";
 import type { OutboxState } from "./outbox.ts";

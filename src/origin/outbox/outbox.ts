@@ -1,38 +1,62 @@
 /** The outbox in PostgreSQL: one row per event and sink, until the event is delivered or dead; and its bounds. */
 import type { SecurityEvent } from "../../security-events/event.ts";
-import { type Database, runInBatches } from "../db/database.ts";
+import { type CreatedRow, type Database, runInBatches, type SqlStatement } from "../db/database.ts";
 import { decodeEvent } from "./decode-batch.ts";
 import type { SinkName } from "./sinks.ts";
 
-/** An event that one worker has leased for delivery to a sink. */
-export interface ClaimedEvent {
+/** An event that this process delivers to a sink; no other one does before its lease ends. */
+export interface LeasedEvent {
   readonly event: SecurityEvent;
   /** Including this one. */
   readonly attempts: number;
+  /** At the earliest when the lease began. `performance.now()` */
+  readonly leasedAtMs: number;
 }
 
-interface InsertedRow {
+/** A new row belongs to the process that has added it for this long. If that process dies, another one claims the row. */
+export const FIRST_LEASE_MS = 20_000;
+
+/** A row that is new. */
+export interface OutboxRow {
   readonly event_id: string;
-  readonly sink: string;
+  readonly sink: SinkName;
 }
 
-/** Adds events for each of the sinks. Existing rows do not change. @returns the new rows */
+/**
+ * Adds events for each of the sinks, leased to this process. Existing rows do not change. It returns the new rows.
+ *
+ * @param created without this row it adds nothing
+ */
+export const insertion = (
+  events: readonly SecurityEvent[],
+  sinks: readonly SinkName[],
+  created?: CreatedRow,
+): SqlStatement => ({
+  text: `INSERT INTO security_event_outbox (event_id, sink, event, attempts, next_attempt_at)
+     SELECT e.event_id, s.sink, e.event, 1, clock_timestamp() + interval '${FIRST_LEASE_MS} milliseconds'
+     FROM unnest($1::uuid[], $2::jsonb[]) AS e(event_id, event) CROSS JOIN unnest($3::text[]) AS s(sink)
+     ${created === undefined ? "" : `WHERE EXISTS (SELECT FROM ${created.table} WHERE id = $4)`}
+     ON CONFLICT DO NOTHING
+     RETURNING event_id, sink`,
+  values: [
+    events.map(({ id }) => id),
+    events.map((event) => JSON.stringify(event)),
+    sinks,
+    ...(created === undefined ? [] : [created.id]),
+  ],
+  plan: "generic",
+});
+
 export const insertEvents = (
   database: Database,
   events: readonly SecurityEvent[],
   sinks: readonly SinkName[],
-): Promise<readonly InsertedRow[]> =>
-  database.query<InsertedRow>(
-    `INSERT INTO security_event_outbox (event_id, sink, event)
-     SELECT e.event_id, s.sink, e.event::jsonb
-     FROM unnest($1::uuid[], $2::text[]) AS e(event_id, event) CROSS JOIN unnest($3::text[]) AS s(sink)
-     ON CONFLICT DO NOTHING
-     RETURNING event_id, sink`,
-    [events.map(({ id }) => id), events.map((event) => JSON.stringify(event)), sinks],
-    { plan: "generic" },
-  );
+): Promise<readonly OutboxRow[]> => {
+  const { text, values, plan } = insertion(events, sinks);
+  return database.query(text, values, { plan });
+};
 
-/** Skips rows that another process is claiming. If a process dies, its rows are due when the lease ends. */
+/** Skips rows that another process is claiming. The rows of a process that dies are due when their lease ends. */
 const CLAIM = `
 WITH due AS (
   SELECT event_id FROM security_event_outbox
@@ -44,23 +68,33 @@ SET attempts = o.attempts + 1, next_attempt_at = now() + $3 * interval '1 millis
 FROM due WHERE o.sink = $1 AND o.event_id = due.event_id
 RETURNING o.event_id, o.event, o.attempts`;
 
-interface ClaimedRow {
-  readonly event_id: string;
-  readonly event: unknown;
-  readonly attempts: number;
-}
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 60_000;
+
+/**
+ * Milliseconds until the next attempt, after `attempts`.
+ *
+ * @param random from 0 to 1: removes up to half
+ */
+export const backoffMs = (attempts: number, random: number): number =>
+  Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** Math.min(attempts - 1, 16)) * (1 - random / 2);
 
 /** The outbox of one sink, for its workers. */
 export const sinkOutbox = (database: Database, sink: SinkName) => ({
   /** Leases due events, the most overdue first. `unreadable` has the ids of rows without a valid event. */
   claim: async (limit: number, leaseMs: number) => {
-    const rows = await database.query<ClaimedRow>(CLAIM, [sink, limit, leaseMs], { plan: "generic" });
-    const events: ClaimedEvent[] = [];
+    const leasedAtMs = performance.now();
+    const rows = await database.query<{ event_id: string; event: unknown; attempts: number }>(
+      CLAIM,
+      [sink, limit, leaseMs],
+      { plan: "generic" },
+    );
+    const events: LeasedEvent[] = [];
     const unreadable: string[] = [];
-    for (const row of rows) {
-      const event = decodeEvent(row.event);
-      if (event === undefined) unreadable.push(row.event_id);
-      else events.push({ event, attempts: row.attempts });
+    for (const { event_id, event: stored, attempts } of rows) {
+      const event = decodeEvent(stored);
+      if (event === undefined) unreadable.push(event_id);
+      else events.push({ event, attempts, leasedAtMs });
     }
     return { events, unreadable };
   },
@@ -70,18 +104,16 @@ export const sinkOutbox = (database: Database, sink: SinkName) => ({
     await database.query(statement, [sink, ids]);
   },
   /** Sets the next attempt of failed events. Rows that another process has claimed since do not change. */
-  reschedule: async (
-    failed: readonly ClaimedEvent[],
-    backoffMs: (attempts: number) => number,
-    reason: string,
-  ): Promise<void> => {
+  reschedule: async (failed: readonly LeasedEvent[], reason: string): Promise<void> => {
+    const ids = failed.map(({ event }) => event.id);
     const attempts = failed.map((each) => each.attempts);
+    const delaysMs = attempts.map((made) => backoffMs(made, Math.random()));
     await database.query(
       `UPDATE security_event_outbox o
        SET next_attempt_at = now() + f.delay * interval '1 millisecond', last_error = $5
        FROM unnest($2::uuid[], $3::int[], $4::float8[]) AS f(event_id, attempts, delay)
        WHERE o.sink = $1 AND o.event_id = f.event_id AND o.attempts = f.attempts AND o.dead_at IS NULL`,
-      [sink, failed.map(({ event }) => event.id), attempts, attempts.map(backoffMs), reason],
+      [sink, ids, attempts, delaysMs, reason],
     );
   },
   /** Ends the delivery of events; their rows remain for operators. */
@@ -103,19 +135,17 @@ export type OutboxState = readonly {
   readonly oldestAgeS: number;
 }[];
 
-const readState = (database: Database): Promise<OutboxState> =>
-  database.query(
-    `SELECT sink, count(*) FILTER (WHERE dead_at IS NULL)::int AS waiting,
-       count(*) FILTER (WHERE dead_at IS NOT NULL)::int AS dead,
-       greatest(0, coalesce(extract(epoch FROM now() - min(enqueued_at) FILTER (WHERE dead_at IS NULL)), 0))::float8
-         AS "oldestAgeS"
-     FROM security_event_outbox GROUP BY sink`,
-  );
+const STATE = `
+SELECT sink, count(*) FILTER (WHERE dead_at IS NULL)::int AS waiting,
+  count(*) FILTER (WHERE dead_at IS NOT NULL)::int AS dead,
+  greatest(0, coalesce(extract(epoch FROM now() - min(enqueued_at) FILTER (WHERE dead_at IS NULL)), 0))::float8
+    AS "oldestAgeS"
+FROM security_event_outbox GROUP BY sink`;
 
 /**
  * Which sinks still have room in the outbox.
  *
- * @param maxWaiting events per sink; several processes may exceed it by what they add between two refreshes
+ * @param maxWaiting events per sink; several processes may exceed it by their additions between two refreshes
  */
 export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) => {
   /** Rows at the last refresh, and rows that this process has added since that refresh began. */
@@ -124,16 +154,15 @@ export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) =
   const countOf = (sink: string): number => (waiting.get(sink) ?? 0) + (added.get(sink) ?? 0);
 
   return {
-    /** The sinks with room for more events. */
     open: (): readonly SinkName[] => sinks.filter((sink) => countOf(sink) < maxWaiting),
     add: (rows: readonly { readonly sink: string }[]): void => {
       for (const { sink } of rows) added.set(sink, (added.get(sink) ?? 0) + 1);
     },
-    /** Reads the state. Rows added meanwhile may be counted twice until the next refresh, but never too few are. */
+    /** Reads the state. Rows added meanwhile may count twice until the next refresh, but none is missed. */
     refresh: async (database: Database): Promise<OutboxState> => {
       waiting = new Map(sinks.map((sink) => [sink, countOf(sink)]));
       added = new Map();
-      const state = await readState(database);
+      const state: OutboxState = await database.query(STATE);
       waiting = new Map(state.map((row) => [row.sink, row.waiting]));
       return state;
     },
@@ -142,7 +171,7 @@ export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) =
 
 /** An event that is not delivered in this time is dead. */
 const LIFETIME = "24 hours";
-/** Dead events are kept this long for operators. */
+/** Dead events remain this long for operators. */
 const DEAD_LIFETIME = "7 days";
 const MAX_DEAD = 10_000;
 
@@ -162,11 +191,7 @@ DELETE FROM security_event_outbox WHERE (event_id, sink) IN (
   ) dead WHERE rank > ${MAX_DEAD} OR dead_at <= now() - interval '${DEAD_LIFETIME}' LIMIT $1
 ) RETURNING sink`;
 
-/**
- * Removes expired and dead events, so that the outbox stays bounded.
- *
- * @returns the sink of each event that has expired
- */
+/** Bounds the outbox: expired events die, old dead ones are removed. @returns the sink of each event that has expired */
 export const cleanOutbox = async (database: Database): Promise<readonly string[]> => {
   const expired = await runInBatches<{ readonly sink: string }>(database, MARK_EXPIRED_DEAD);
   await runInBatches(database, REMOVE_DEAD);

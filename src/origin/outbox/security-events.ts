@@ -11,42 +11,34 @@ import {
   type SecurityEvent,
   sanitizeOccurrence,
 } from "../../security-events/event.ts";
-import type { Database } from "../db/database.ts";
+import { type Database, queryBy, type Transaction } from "../db/database.ts";
 import { type Job, logTransitions, startJob } from "../lifecycle/jobs.ts";
 import type { OriginLog } from "../log/log.ts";
+import { eventId } from "./event-id.ts";
 import { createEventMetrics } from "./event-metrics.ts";
-import { cleanOutbox, createCapacity, insertEvents } from "./outbox.ts";
+import { cleanOutbox, createCapacity, insertEvents, insertion, type OutboxRow } from "./outbox.ts";
 import { outboxWorker } from "./outbox-worker.ts";
 import { SINK_NAMES, type Sink, type SinkName } from "./sinks.ts";
-
-/** Shortened by tests, milliseconds. */
-export interface Timing {
-  /** Between two deliveries. @default 500 */
-  readonly deliverMs?: number;
-  /** Between two writes to the outbox. @default 200 */
-  readonly flushMs?: number;
-  /** Between two measurements of the outbox. @default 5,000 */
-  readonly measureMs?: number;
-  /** @default exponential, from 1 s to 60 s, with jitter */
-  readonly backoffMs?: ((attempts: number) => number) | undefined;
-}
 
 export interface SecurityEventsOptions {
   readonly database: Database;
   readonly sinks: readonly Sink[];
   readonly meter: Meter;
   readonly log: OriginLog;
-  /** Receives events of rejected requests, each once as far as the outbox can tell. */
+  /** Receives events of rejected requests, each once unless the outbox has forgotten its id. */
   readonly onOffenses?: ((events: readonly SecurityEvent[]) => Promise<void> | void) | undefined;
   /** Undelivered events per sink. @default 100,000 */
   readonly maxWaiting?: number;
-  readonly timing?: Timing;
 }
 
 /** Equal reads within it become one event. A crash loses at most the current window. */
 const WINDOW_MS = 1_000;
 /** Events buffered in memory; while PostgreSQL is down the oldest are dropped. */
 const MAX_QUEUED = 10_000;
+/** Also the time in which events gather: a delivery of its own for each write would cost more than the write. */
+const DELIVER_INTERVAL_MS = 500;
+const FLUSH_INTERVAL_MS = 200;
+const MEASURE_INTERVAL_MS = 5_000;
 const CLEAN_INTERVAL_MS = 60_000;
 /** For the jobs to end, and again for the last write to the outbox. */
 const STOP_TIMEOUT_MS = 500;
@@ -54,25 +46,23 @@ const STOP_TIMEOUT_MS = 500;
 export type SecurityEvents = ReturnType<typeof createSecurityEvents>;
 
 export const createSecurityEvents = (options: SecurityEventsOptions) => {
-  const { database, sinks, meter, log, onOffenses, timing = {} } = options;
+  const { database, sinks, meter, log, onOffenses } = options;
   const metrics = createEventMetrics(meter);
-  const sinkNames = sinks.map(({ name }) => name);
-  const capacity = createCapacity(sinkNames, options.maxWaiting ?? 100_000);
+  const capacity = createCapacity(
+    sinks.map(({ name }) => name),
+    options.maxWaiting ?? 100_000,
+  );
   const flushing = logTransitions("security events", "written to the outbox", log);
   const maintenance = logTransitions("outbox maintenance tasks", "completed", log);
   const queue = createAggregator({
     now: Date.now,
-    newId: () => crypto.randomUUID(),
+    newId: eventId,
     windowMs: WINDOW_MS,
     maxWaiting: MAX_QUEUED,
     onDropped: (type, count) => metrics.dropped(type, "queue", count),
   });
-  let workers: Job[] = [];
+  const workers = sinks.map((sink) => ({ sink: sink.name, ...outboxWorker(sink, database, metrics, log) }));
   let jobs: Job[] = [];
-
-  const deliverNow = (): void => {
-    for (const worker of workers) worker.runNow();
-  };
 
   /** Counts the events that sinks without room miss. */
   const countMissed = (events: readonly SecurityEvent[], open: readonly SinkName[]): void => {
@@ -80,36 +70,43 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     if (full > 0) for (const { type, count } of events) metrics.dropped(type, "outbox", count * full);
   };
 
-  /** @returns the events that are new, as far as the outbox can tell */
-  const insert = async (
-    into: Database,
-    events: readonly SecurityEvent[],
-    open: readonly SinkName[],
-  ): Promise<readonly SecurityEvent[]> => {
-    if (events.length === 0 || open.length === 0) return events;
-    const rows = await insertEvents(into, events, open);
-    capacity.add(rows);
-    const ids = new Set(rows.map(({ event_id }) => event_id));
-    return events.filter(({ id }) => ids.has(id));
-  };
-
   const reportOffenses = async (events: readonly SecurityEvent[]): Promise<void> => {
     const offenses = events.filter(({ type }) => type !== "data_access");
-    if (onOffenses === undefined || offenses.length === 0) return;
+    if (offenses.length === 0) return;
     try {
-      await onOffenses(offenses);
+      await onOffenses?.(offenses);
     } catch (error) {
       log.warn({ err: error }, "offenses could not be scored");
+    }
+  };
+
+  /** To be called once the rows of the events are committed. @param leasedAtMs before they were inserted */
+  const deliver = (
+    events: readonly SecurityEvent[],
+    rows: readonly OutboxRow[],
+    leasedAtMs: number,
+  ): void => {
+    for (const worker of workers) {
+      const ids = new Set(rows.filter(({ sink }) => sink === worker.sink).map(({ event_id }) => event_id));
+      for (const event of events) if (ids.has(event.id)) worker.add(event, leasedAtMs);
     }
   };
 
   /** Writes events to the outbox. Nothing is counted if that fails, because the events are sent again. */
   const write = async (into: Database, events: readonly SecurityEvent[]): Promise<void> => {
     const open = capacity.open();
-    const added = await insert(into, events, open);
+    const leasedAtMs = performance.now();
+    /** The events that the outbox has not seen before. */
+    let added = events;
+    if (events.length > 0 && open.length > 0) {
+      const rows = await insertEvents(into, events, open);
+      capacity.add(rows);
+      deliver(events, rows, leasedAtMs);
+      const ids = new Set(rows.map(({ event_id }) => event_id));
+      added = events.filter(({ id }) => ids.has(id));
+    }
     countMissed(added, open);
     for (const { type, count } of added) metrics.occurred(type, count);
-    deliverNow();
     await reportOffenses(added);
   };
 
@@ -138,29 +135,45 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
   };
 
   return {
-    /** Queues an occurrence for the outbox. */
     record: (occurrence: Occurrence): void => queue.add(occurrence),
-    /**
-     * Stores an occurrence with a write, so that either both are committed or neither is.
-     *
-     * @param transaction the write's transaction
-     */
-    inTransaction: (transaction: Database, occurrence: Occurrence): void => {
-      const event = {
-        ...sanitizeOccurrence(occurrence),
-        id: crypto.randomUUID(),
-        lastAtMs: occurrence.atMs,
-        count: 1,
-      };
+    /** The event of a write, for the write's transaction: either both are committed or neither is. */
+    audit: (transaction: Transaction, occurrence: Occurrence) => {
+      const sanitized = sanitizeOccurrence(occurrence);
+      const event = { ...sanitized, id: eventId(sanitized, 1), lastAtMs: occurrence.atMs, count: 1 };
       const open = capacity.open();
-      countMissed([event], open);
-      // Not awaited: the statement is sent with the next one, and if it fails, COMMIT fails.
-      if (open.length > 0) insertEvents(transaction, [event], open).catch(() => undefined);
-    },
-    /** To be called after the commit of such a transaction. */
-    committed: ({ type }: Occurrence): void => {
-      metrics.occurred(type, 1);
-      deliverNow();
+      const leasedAtMs = performance.now();
+      let added: Promise<readonly OutboxRow[]> | undefined;
+      // Not awaited: if the statement fails, so does the transaction.
+      const add = (rows: Promise<readonly OutboxRow[]>): void => {
+        added = rows.catch(() => []);
+      };
+      return {
+        /** For the handler. Stores the event behind a statement that creates a row. */
+        database: {
+          ...transaction,
+          query: queryBy(async (statement, creates) => {
+            const { text, values, plan } = statement;
+            if (creates === undefined || open.length === 0)
+              return await transaction.query(text, values, { plan });
+            const both = transaction.queryBoth<object, OutboxRow>(
+              statement,
+              insertion([event], open, creates),
+            );
+            add(both.then(([, rows]) => rows));
+            return (await both)[0];
+          }),
+        },
+        /** Stores the event, unless the handler's statement has. */
+        store: (): void => {
+          if (added === undefined && open.length > 0) add(insertEvents(transaction, [event], open));
+        },
+        /** To be called after the commit. */
+        committed: async (): Promise<void> => {
+          countMissed([event], open);
+          metrics.occurred(event.type, 1);
+          deliver([event], (await added) ?? [], leasedAtMs);
+        },
+      };
     },
     /**
      * Stores an edge's batch. Events that are stored already have no effect.
@@ -173,17 +186,16 @@ export const createSecurityEvents = (options: SecurityEventsOptions) => {
     },
     /** To be called once the database is migrated. */
     start: (): void => {
-      const worker = { database, metrics, log, backoffMs: timing.backoffMs };
-      workers = sinks.map((sink) => startJob(outboxWorker(sink, worker), timing.deliverMs ?? 500));
       jobs = [
-        startJob(flush, timing.flushMs ?? 200),
-        startJob(() => maintenance.run(measure), timing.measureMs ?? 5_000),
+        ...workers.map(({ run }) => startJob(run, DELIVER_INTERVAL_MS)),
+        startJob(flush, FLUSH_INTERVAL_MS),
+        startJob(() => maintenance.run(measure), MEASURE_INTERVAL_MS),
         startJob(() => maintenance.run(clean), CLEAN_INTERVAL_MS),
       ];
     },
     /** Resolves within a second. Unfinished deliveries are repeated by another process. */
     stop: async (): Promise<void> => {
-      const stopped = Promise.all([...workers, ...jobs].map((job) => job.stop()));
+      const stopped = Promise.all(jobs.map((job) => job.stop()));
       await withTimeout(stopped, STOP_TIMEOUT_MS, { fallback: undefined });
       queue.close();
       await withTimeout(flush(), STOP_TIMEOUT_MS, { fallback: undefined });

@@ -3,6 +3,7 @@ import type { SecurityEvent } from "../../security-events/event.ts";
 import { toOcsf } from "../../security-events/ocsf.ts";
 import { collectorAddress } from "../../telemetry/collector.ts";
 import { attributes, nanoseconds } from "../../telemetry/otlp.ts";
+import { resourceOf, type Service } from "../../telemetry/resource.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import { type HttpTarget, isSuccess, postJson } from "../http/post-json.ts";
 import type { OriginLog } from "../log/log.ts";
@@ -11,7 +12,7 @@ export const SINK_NAMES = ["stdout", "otlp", "webhook"] as const;
 
 export type SinkName = (typeof SINK_NAMES)[number];
 
-/** `rejected`: sending the same events again would fail too. The reason contains nothing of the events. */
+/** `rejected`: a retry would fail too. The reason contains nothing of the events. */
 type SendResult = { readonly kind: "accepted" } | { readonly kind: "rejected"; readonly reason: string };
 
 export interface Sink {
@@ -24,21 +25,11 @@ export interface Sink {
   send(events: readonly SecurityEvent[]): Promise<SendResult>;
 }
 
-const TIMEOUT_MS = 10_000;
-
-/**
- * Client errors that are not caused by the events, such as a wrong token or address, or an overloaded server. An operator
- * can fix them, and the events are still needed then.
- */
+/** Client errors that an operator can fix, such as a wrong token or address, and those of an overloaded server. */
 const RETRYABLE: readonly number[] = [401, 403, 404, 405, 407, 408, 421, 425, 429];
 
-/**
- * Delivers to a sink over HTTP.
- *
- * @param timeoutMs @default 10,000
- * @throws if the request failed and a retry may succeed
- */
-export const post = async (target: HttpTarget, body: string, timeoutMs = TIMEOUT_MS): Promise<SendResult> => {
+/** Delivers to a sink over HTTP. @throws if a retry may succeed */
+export const post = async (target: HttpTarget, body: string, timeoutMs = 10_000): Promise<SendResult> => {
   const status = await postJson(target, body, timeoutMs);
   if (isSuccess(status)) return { kind: "accepted" };
   const reason = `the sink answered ${status}`;
@@ -61,15 +52,11 @@ const stdoutSink = (log: OriginLog): Sink => {
   };
 };
 
-interface OtlpOptions {
+interface OtlpOptions extends Service {
   /** The collector's base URL, without `/v1/logs`. */
   readonly endpoint: string;
   /** @default none */
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  readonly serviceName: string;
-  readonly serviceVersion: string;
-  /** @default 10,000 */
-  readonly timeoutMs?: number | undefined;
 }
 
 /** Severity numbers from OpenTelemetry's Logs Data Model. */
@@ -109,26 +96,17 @@ const logRecord = (event: SecurityEvent, observedAtMs: number) => ({
   }),
 });
 
-/**
- * Sends events as log records, by OTLP over HTTP in its JSON encoding.
- *
- * @param now epoch milliseconds
- */
-export const otlpSink = (
-  { endpoint, headers = {}, serviceName, serviceVersion, timeoutMs }: OtlpOptions,
-  now: () => number,
-): Sink => {
+/** Sends events as log records, by OTLP over HTTP in its JSON encoding. @param now epoch milliseconds */
+export const otlpSink = ({ endpoint, headers = {}, ...service }: OtlpOptions, now: () => number): Sink => {
   const target = { url: `${collectorAddress(endpoint).url}/v1/logs`, headers };
-  const resource = {
-    attributes: attributes({ "service.name": serviceName, "service.version": serviceVersion }),
-  };
+  const resource = { attributes: attributes(resourceOf(service)) };
   return {
     name: "otlp",
     send: (events) => {
       const atMs = now();
       const logRecords = events.map((event) => logRecord(event, atMs));
       const scopeLogs = [{ scope: { name: "breakwater.security-events" }, logRecords }];
-      return post(target, JSON.stringify({ resourceLogs: [{ resource, scopeLogs }] }), timeoutMs);
+      return post(target, JSON.stringify({ resourceLogs: [{ resource, scopeLogs }] }));
     },
   };
 };
@@ -173,17 +151,16 @@ export const webhookSink = ({ url, token, format, serviceName, timeoutMs }: Webh
   };
 };
 
-/** The sinks that the configuration enables. */
 export const configuredSinks = (
   { security, observability }: Pick<OriginConfiguration, "security" | "observability">,
   log: OriginLog,
   now: () => number,
 ): readonly Sink[] => {
-  const { otlpEndpoint: endpoint, otlpHeaders: headers, serviceName, serviceVersion } = observability;
+  const { otlpEndpoint: endpoint, otlpHeaders: headers, serviceName } = observability;
   const { siemUrl: url, siemToken: token, siemFormat: format, eventsOnStdout } = security;
   const sinks: Sink[] = [];
   if (eventsOnStdout) sinks.push(stdoutSink(log));
-  if (endpoint !== undefined) sinks.push(otlpSink({ endpoint, headers, serviceName, serviceVersion }, now));
+  if (endpoint !== undefined) sinks.push(otlpSink({ ...observability, endpoint, headers }, now));
   if (url !== undefined) sinks.push(webhookSink({ url, token, format, serviceName }));
   return sinks;
 };

@@ -1,12 +1,15 @@
-/** The port to Redis, its two drivers, and what wraps it: the circuit breaker and telemetry. */
+/** The port to Redis and its two drivers, with the circuit breaker and telemetry around every command. */
 import { Redis as UpstashRedis } from "@upstash/redis";
 import { Redis as TcpRedis } from "ioredis";
+import { isJsonObject } from "../../lib/json-object.ts";
 import type { Breaker } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { type ObserveData, observed } from "../db/instrument.ts";
 import type { OriginLog } from "../log/log.ts";
 
 export interface RedisStore {
   ping(): Promise<void>;
+  /** A section of INFO, as text. @throws an error if Redis forbids it */
+  info(section: string): Promise<string>;
   hashField(name: string, field: string): Promise<string | null>;
   /**
    * Replaces a whole hash atomically: readers see the old one or the new one. Without fields it is removed.
@@ -16,17 +19,27 @@ export interface RedisStore {
   replaceHash(name: string, fields: Readonly<Record<string, string>>, ttlMs?: number): Promise<void>;
   /** @param ttlMs the new time to live, milliseconds */
   expire(name: string, ttlMs: number): Promise<void>;
-  /** @returns true if the name was free; it is taken for `ttlMs` milliseconds then */
+  /** Takes the name for `ttlMs` milliseconds. @returns whether it was free */
   setIfAbsent(name: string, ttlMs: number): Promise<boolean>;
   /** Sets the claim if its name is free, then reads `names`, in one round trip. */
-  claimAndRead(claim: Claim, names: readonly string[]): Promise<ClaimedValues>;
+  claimAndRead(
+    claim: Claim,
+    names: readonly string[],
+  ): Promise<{ readonly claimed: boolean; readonly values: readonly (string | null)[] }>;
   set(name: string, value: string, ttlMs: number): Promise<void>;
   remove(name: string): Promise<void>;
   /** Runs a Lua script, which must return text, or a list of texts. */
   evaluate(script: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
   /** Runs a script by its SHA-1 digest. @throws an error that contains NOSCRIPT if Redis does not have it */
   evaluateKnown(digest: string, keys: readonly string[], values: readonly string[]): Promise<unknown>;
+  /** The same store and connection. While the breaker is open, commands are rejected at once; all are reported. */
+  instrumented(by: RedisInstruments): RedisStore;
   close(): Promise<void>;
+}
+
+export interface RedisInstruments {
+  readonly breaker?: Breaker;
+  readonly observe?: ObserveData;
 }
 
 export interface Claim {
@@ -36,47 +49,37 @@ export interface Claim {
   readonly ttlMs: number;
 }
 
-interface ClaimedValues {
-  /** Whether the name was free. */
-  readonly claimed: boolean;
-  /** Read after the claim, in the order of the names. */
-  readonly values: readonly (string | null)[];
-}
-
 /** Limit of one command, milliseconds. */
-export const COMMAND_TIMEOUT_MS = 2_000;
+const COMMAND_TIMEOUT_MS = 2_000;
 
-/**
- * Breaker options for Redis: a probe may take slightly longer than a command. Commands are so cheap that recovery
- * needs no ramp.
- */
+/** A probe may take slightly longer than a command. Commands are so cheap that recovery needs no ramp. */
 export const REDIS_BREAKER = { halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500, rampMs: 0 };
 
-/** Limits of one HSET, so that a large snapshot neither blocks Redis nor exceeds the HTTP body limit. */
-const FIELDS_PER_COMMAND = 1_000;
-const LENGTH_PER_COMMAND = 512 * 1_024;
+/** Limit of one HSET, UTF-16 units, so that a large snapshot neither blocks Redis nor exceeds the HTTP body limit. */
+const LENGTH_PER_COMMAND = 128 * 1_024;
 /** A process that dies before the rename leaves the temporary hash behind for this long, seconds. */
 const TEMPORARY_TTL_S = 60;
 
-/** Sends one command. */
 type Run = (name: string, ...args: readonly (string | number)[]) => Promise<unknown>;
+
+interface Driver extends Pick<RedisStore, "claimAndRead" | "close"> {
+  readonly run: Run;
+}
 
 /** Splits fields into the arguments of one command each; a field above the limit is a part by itself. */
 const inParts = (entries: readonly (readonly [string, string])[]): string[][] => {
   const parts: string[][] = [];
-  let part: string[] = [];
-  let length = 0;
-  for (const [name, value] of entries) {
-    const isFull = part.length === 2 * FIELDS_PER_COMMAND || length + value.length > LENGTH_PER_COMMAND;
-    if (isFull && part.length > 0) {
-      parts.push(part);
-      part = [];
-      length = 0;
+  let length = Number.POSITIVE_INFINITY;
+  for (const entry of entries) {
+    const added = entry.join("").length;
+    length += added;
+    if (length <= LENGTH_PER_COMMAND) parts.at(-1)?.push(...entry);
+    else {
+      parts.push([...entry]);
+      length = added;
     }
-    part.push(name, value);
-    length += name.length + value.length;
   }
-  return [...parts, part];
+  return parts;
 };
 
 const replaceHash = async (
@@ -97,23 +100,37 @@ const replaceHash = async (
   await run("RENAME", temporary, name);
 };
 
-const storeOf = (run: Run, others: Pick<RedisStore, "claimAndRead" | "close">): RedisStore => ({
-  ...others,
-  ping: async () => void (await run("PING")),
-  hashField: async (name, field) => {
-    const value = await run("HGET", name, field);
-    return typeof value === "string" ? value : null;
-  },
-  replaceHash: (name, fields, ttlMs) => replaceHash(run, name, fields, ttlMs),
-  expire: async (name, ttlMs) => void (await run("PEXPIRE", name, ttlMs)),
-  setIfAbsent: async (name, ttlMs) => (await run("SET", name, "1", "PX", ttlMs, "NX")) !== null,
-  set: async (name, value, ttlMs) => void (await run("SET", name, value, "PX", ttlMs)),
-  remove: async (name) => void (await run("DEL", name)),
-  evaluate: (script, keys, values) => run("EVAL", script, keys.length, ...keys, ...values),
-  evaluateKnown: (digest, keys, values) => run("EVALSHA", digest, keys.length, ...keys, ...values),
-});
+const storeOf = (driver: Driver, { breaker, observe }: RedisInstruments = {}): RedisStore => {
+  const command = <T>(operation: string, work: () => Promise<T>): Promise<T> =>
+    observed(observe, { system: "redis", operation }, () => breaker?.run(work, () => "failure") ?? work());
+  const run: Run = (name, ...args) => command(name, () => driver.run(name, ...args));
+  return {
+    ping: async () => void (await run("PING")),
+    info: async (section) => String(await run("INFO", section)),
+    hashField: async (name, field) => {
+      const value = await run("HGET", name, field);
+      return typeof value === "string" ? value : null;
+    },
+    replaceHash: (name, fields, ttlMs) => command("HSET", () => replaceHash(driver.run, name, fields, ttlMs)),
+    expire: async (name, ttlMs) => void (await run("PEXPIRE", name, ttlMs)),
+    setIfAbsent: (name, ttlMs) =>
+      command("SET", async () => {
+        const claim = { name, value: crypto.randomUUID(), ttlMs };
+        const { claimed, values } = await driver.claimAndRead(claim, [name]);
+        // After a lost connection the driver sends a command again, which then finds its own claim.
+        return claimed || values[0] === claim.value;
+      }),
+    claimAndRead: (claim, names) => command("PIPELINE", () => driver.claimAndRead(claim, names)),
+    set: async (name, value, ttlMs) => void (await run("SET", name, value, "PX", ttlMs)),
+    remove: async (name) => void (await run("DEL", name)),
+    evaluate: (script, keys, values) => run("EVAL", script, keys.length, ...keys, ...values),
+    evaluateKnown: (digest, keys, values) => run("EVALSHA", digest, keys.length, ...keys, ...values),
+    instrumented: (by) => storeOf(driver, by),
+    close: driver.close,
+  };
+};
 
-const overHttp = (url: string, token: string): RedisStore => {
+const overHttp = (url: string, token: string): Driver => {
   const redis = new UpstashRedis({
     url,
     token,
@@ -126,7 +143,8 @@ const overHttp = (url: string, token: string): RedisStore => {
     retry: { retries: 0, backoff: () => 0 },
     signal: () => AbortSignal.timeout(COMMAND_TIMEOUT_MS),
   });
-  return storeOf((...command) => redis.exec(command), {
+  return {
+    run: (...command) => redis.exec(command),
     claimAndRead: async ({ name, value, ttlMs }, names) => {
       const [set, values] = await redis
         .pipeline()
@@ -136,19 +154,47 @@ const overHttp = (url: string, token: string): RedisStore => {
       return { claimed: set !== null, values };
     },
     close: async () => undefined,
-  });
+  };
 };
 
-const overTcp = (url: string, log: OriginLog): RedisStore => {
+/** Minimum between two new connections because of a replica, milliseconds: reads need the connection, too. */
+const RENEWAL_INTERVAL_MS = 1_000;
+/** ioredis: fail the command, or send it again on the new connection. */
+const RECONNECT = 1;
+const RECONNECT_AND_RESEND = 2;
+
+/**
+ * Whether an error reply ends the connection. After a failover, the connection may lead to what is now a replica; a command that it
+ * refused was not executed. If the database cannot be selected, ioredis would use database 0.
+ */
+const reconnectOnError = (log: OriginLog) => {
+  let renewedAtMs = Number.NEGATIVE_INFINITY;
+  return (error: Error) => {
+    if ("command" in error && isJsonObject(error.command) && error.command["name"] === "select") {
+      log.error({ reason: error.message }, "the database of redis.url cannot be used");
+      return RECONNECT;
+    }
+    // Within a script, the code is not at the beginning.
+    if (!/\b(?:READONLY|MASTERDOWN)\b/.test(error.message)) return false;
+    if (performance.now() - renewedAtMs < RENEWAL_INTERVAL_MS) return false;
+    renewedAtMs = performance.now();
+    log.warn("Redis has become a replica: connecting again");
+    return RECONNECT_AND_RESEND;
+  };
+};
+
+const overTcp = (url: string, log: OriginLog): Driver => {
   const redis = new TcpRedis(url, {
     enableAutoPipelining: true,
     commandTimeout: COMMAND_TIMEOUT_MS,
     connectTimeout: COMMAND_TIMEOUT_MS,
     maxRetriesPerRequest: 1,
     enableOfflineQueue: true,
+    reconnectOnError: reconnectOnError(log),
   });
   redis.on("error", (error) => log.debug({ err: error }, "connection to Redis failed"));
-  return storeOf((name, ...args) => redis.call(name, ...args), {
+  return {
+    run: (name, ...args) => redis.call(name, ...args),
     claimAndRead: async ({ name, value, ttlMs }, names) => {
       // Automatic pipelining sends both together, in this order.
       const [set, values] = await Promise.all([
@@ -158,39 +204,9 @@ const overTcp = (url: string, log: OriginLog): RedisStore => {
       return { claimed: set !== null, values };
     },
     close: async () => redis.disconnect(),
-  });
+  };
 };
 
-/**
- * The URL's scheme chooses the driver: HTTP (Upstash's REST protocol) or TCP.
- *
- * @param token for a URL over HTTP
- */
+/** The URL's scheme chooses the driver: HTTP (Upstash's REST protocol, with the token) or TCP. */
 export const connectRedis = (url: string, token: string | undefined, log: OriginLog): RedisStore =>
-  url.startsWith("http") ? overHttp(url, token ?? "") : overTcp(url, log);
-
-type Wrap = <T>(command: string, run: () => Promise<T>) => Promise<T>;
-
-const wrapped = (redis: RedisStore, wrap: Wrap): RedisStore => ({
-  ping: () => wrap("PING", () => redis.ping()),
-  hashField: (name, field) => wrap("HGET", () => redis.hashField(name, field)),
-  replaceHash: (name, fields, ttlMs) => wrap("HSET", () => redis.replaceHash(name, fields, ttlMs)),
-  expire: (name, ttlMs) => wrap("PEXPIRE", () => redis.expire(name, ttlMs)),
-  setIfAbsent: (name, ttlMs) => wrap("SET", () => redis.setIfAbsent(name, ttlMs)),
-  claimAndRead: (claim, names) => wrap("PIPELINE", () => redis.claimAndRead(claim, names)),
-  set: (name, value, ttlMs) => wrap("SET", () => redis.set(name, value, ttlMs)),
-  remove: (name) => wrap("DEL", () => redis.remove(name)),
-  evaluate: (script, keys, values) => wrap("EVAL", () => redis.evaluate(script, keys, values)),
-  evaluateKnown: (digest, keys, values) => wrap("EVALSHA", () => redis.evaluateKnown(digest, keys, values)),
-  close: () => redis.close(),
-});
-
-const everyErrorFails = () => "failure" as const;
-
-/** While the breaker is open every command is rejected at once. */
-export const underBreaker = (redis: RedisStore, breaker: Breaker): RedisStore =>
-  wrapped(redis, (_, run) => breaker.run(run, everyErrorFails));
-
-/** Reports every command. */
-export const observedRedis = (redis: RedisStore, observe: ObserveData): RedisStore =>
-  wrapped(redis, (operation, run) => observed(observe, { system: "redis", operation }, run));
+  storeOf(url.startsWith("http") ? overHttp(url, token ?? "") : overTcp(url, log));

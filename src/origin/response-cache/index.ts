@@ -1,21 +1,16 @@
 /** The response cache of an origin process: memory, then Redis, which all origins share. */
-
 import { LRUCache } from "lru-cache";
 import { isProblem } from "../../contract/problem.ts";
 import type { CacheRoute } from "../../middleware/response-cache/cacheable.ts";
 import { type Entry, lifetimeMs, windowsOf } from "../../middleware/response-cache/entry.ts";
-import { createResponseCache, type ResponseCache } from "../../middleware/response-cache/index.ts";
-import type { CacheStore } from "../../middleware/response-cache/ports.ts";
+import { createResponseCache } from "../../middleware/response-cache/index.ts";
 import type { CacheSize } from "../config/values.ts";
 import { createRedisEntries, type RedisEntriesOptions } from "./redis.ts";
 import { createSharedFills } from "./shared-fills.ts";
 
-export interface OriginResponseCache extends ResponseCache, Pick<MemoryStore, "usage"> {
-  /** Publishes the invalidations that Redis does not know yet. */
-  flush(): Promise<void>;
-}
+export type OriginResponseCache = ReturnType<typeof createOriginResponseCache>;
 
-export interface OriginResponseCacheOptions extends Omit<RedisEntriesOptions, "maxLifetimeMs"> {
+interface OriginResponseCacheOptions extends Omit<RedisEntriesOptions, "maxLifetimeMs"> {
   readonly routes: readonly CacheRoute[];
   readonly size: CacheSize;
   /** For policies without a freshness, seconds. */
@@ -24,7 +19,7 @@ export interface OriginResponseCacheOptions extends Omit<RedisEntriesOptions, "m
   readonly random: () => number;
 }
 
-export const createOriginResponseCache = (options: OriginResponseCacheOptions): OriginResponseCache => {
+export const createOriginResponseCache = (options: OriginResponseCacheOptions) => {
   const { routes, size, defaultFreshS, now, random } = options;
   const lifetimesMs = routes.map(({ policy }) =>
     policy.cache === undefined ? 0 : lifetimeMs(windowsOf(policy.cache, defaultFreshS)),
@@ -35,20 +30,15 @@ export const createOriginResponseCache = (options: OriginResponseCacheOptions): 
   const cache = createResponseCache({ tier: "origin", store: memory, fills, now, random, defaultFreshS });
   return {
     handler: cache.handler,
-    invalidate: (tags) => {
+    invalidate: (tags: readonly string[]): void => {
       cache.invalidate(tags);
       redis.invalidate(tags);
     },
+    /** Publishes the invalidations that Redis does not have yet. */
     flush: redis.flush,
     usage: memory.usage,
   };
 };
-
-export interface MemoryStore extends CacheStore {
-  get(key: string): Entry | undefined;
-  put(key: string, entry: Entry): void;
-  usage(): { readonly entries: number; readonly bytes: number };
-}
 
 /** The limit if the configuration limits entries only, bytes. */
 const MAX_BYTES = 64 * 1024 * 1024;
@@ -63,15 +53,15 @@ const sizeOf = ({ response, tags }: Entry, key: string): number => {
   return 2 * (key.length + length + JSON.stringify([others, tags]).length) + OVERHEAD_BYTES;
 };
 
-export const createMemoryStore = (size: CacheSize): MemoryStore => {
+const createMemoryStore = (size: CacheSize) => {
   const entries = new LRUCache<string, Entry>({
     ...("entries" in size ? { max: size.entries, maxSize: MAX_BYTES } : { maxSize: size.bytes }),
     sizeCalculation: sizeOf,
   });
   const negative = new LRUCache<string, Entry>({ max: MAX_NEGATIVE_ENTRIES });
   return {
-    get: (key) => entries.get(key) ?? negative.get(key),
-    put: (key, entry) => {
+    get: (key: string): Entry | undefined => entries.get(key) ?? negative.get(key),
+    put: (key: string, entry: Entry): void => {
       const [store, other] = isProblem(entry.response) ? [negative, entries] : [entries, negative];
       const present = store.peek(key) ?? other.peek(key);
       // Two fills may end in another order than they began.

@@ -2,7 +2,6 @@
  * The entries that all origins share, in Redis. An entry has the versions that its tags had before it was filled; an
  * invalidation raises them. Redis may be down, slow or emptied at any time: then each process fills for itself.
  */
-import { LRUCache } from "lru-cache";
 import * as z from "zod/mini";
 import { isProblem } from "../../contract/problem.ts";
 import { sleep, withTimeout } from "../../lib/async.ts";
@@ -10,30 +9,19 @@ import { type Entry, freshnessOf, lifetimeMs } from "../../middleware/response-c
 import { FILL_LEASE_MS, type FillRequest } from "../../middleware/response-cache/ports.ts";
 import type { OriginLog } from "../log/log.ts";
 import type { RedisStore } from "../redis/store.ts";
+import { createAdmission } from "./admission.ts";
+import { EVERYTHING, PendingInvalidations } from "./pending-invalidations.ts";
 
 /** The right to fill for all origins, and the versions of the tags before that. */
-export interface Claim {
+interface Claim {
   readonly lease: string;
   readonly versions: readonly number[];
 }
 
-export interface RedisEntries {
-  /**
-   * Waits for an entry that the request accepts, or for the right to fill.
-   *
-   * @returns undefined if Redis does not answer, or cannot be trusted: then the process fills for itself
-   */
-  claim(request: FillRequest): Promise<Entry | Claim | undefined>;
-  /** Stores the entry, if the fill made one, then ends the claim. */
-  settle(key: string, claim: Claim, entry: Entry | undefined): void;
-  /** Invalidates the tags for all origins, now or when Redis answers again. */
-  invalidate(tags: readonly string[]): void;
-  /** Publishes pending invalidations. */
-  flush(): Promise<void>;
-}
+export type RedisEntries = ReturnType<typeof createRedisEntries>;
 
 export interface RedisEntriesOptions {
-  readonly redis: RedisStore;
+  readonly redis: Pick<RedisStore, "claimAndRead" | "evaluate" | "set" | "remove">;
   readonly keyPrefix: string;
   /** Each version of the program has entries of its own: its responses may differ. */
   readonly programVersion: string;
@@ -52,8 +40,8 @@ const MAX_POLLS = FILL_LEASE_MS / POLL_INTERVAL_MS;
 const MAX_LENGTH = 128 * 1024;
 /** Versions outlive the entries that have them, milliseconds. */
 const VERSION_MARGIN_MS = 60_000;
-/** Incremented with every change of the stored form. */
-const FORMAT = 2;
+/** Incremented with every change of the stored form, or of the keys. */
+const FORMAT = 3;
 
 const storedEntry = z.object({
   response: z.object({
@@ -69,7 +57,7 @@ const storedEntry = z.object({
 
 const parse = (text: string | null | undefined): z.output<typeof storedEntry> | undefined => {
   try {
-    return text ? storedEntry.safeParse(JSON.parse(text)).data : undefined;
+    return storedEntry.safeParse(JSON.parse(text ?? "null")).data;
   } catch {
     return undefined;
   }
@@ -77,7 +65,7 @@ const parse = (text: string | null | undefined): z.output<typeof storedEntry> | 
 
 const versioned = (tags: readonly string[]): string[] => [EVERYTHING, ...tags];
 
-export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries => {
+export const createRedisEntries = (options: RedisEntriesOptions) => {
   const { redis, keyPrefix, programVersion, maxLifetimeMs, log, now } = options;
   const versionLifetimeMs = maxLifetimeMs + VERSION_MARGIN_MS;
   const pending = new PendingInvalidations(versionLifetimeMs, now);
@@ -86,28 +74,28 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
   const tagName = (tag: string): string => `${keyPrefix}cache-tag:${tag}`;
   let flushing: Promise<void> | undefined;
 
-  /** In the background: what fails is missing in Redis, and nowhere else. */
+  /** In the background: a failure only leaves Redis without the change. */
   const quietly = (work: Promise<unknown>): void =>
     void work.catch((error: unknown) => log.debug({ err: error }, "response cache: Redis command failed"));
+
+  const admission = createAdmission({ redis, keyPrefix, onEvicted: (name) => quietly(redis.remove(name)) });
 
   /** Ends a process's own lease only. */
   const release = (key: string, lease: string): Promise<unknown> =>
     redis.evaluate(REMOVE_IF_EQUAL, [leaseName(key)], [lease]);
 
-  const flushOnce = async (): Promise<void> => {
+  const publishPending = async (): Promise<void> => {
     for (let batch = pending.batch(); batch.length > 0; batch = pending.batch()) {
-      const names = batch.map(({ tag }) => tagName(tag));
-      const versions = await redis.evaluate(RAISE_VERSIONS, names, [
-        String(now()),
-        String(versionLifetimeMs),
-      ]);
+      const names = batch.map(([tag]) => tagName(tag));
+      const values = [String(now()), String(versionLifetimeMs)];
+      const versions = await redis.evaluate(RAISE_VERSIONS, names, values);
       if (!Array.isArray(versions)) throw new TypeError("Redis returned no versions");
-      for (const [index, each] of batch.entries()) pending.publish(each, Number(versions[index]));
+      for (const [index, [tag, id]] of batch.entries()) pending.publish(tag, id, Number(versions[index]));
     }
   };
 
   const flush = async (): Promise<void> => {
-    flushing ??= flushOnce().finally(() => {
+    flushing ??= publishPending().finally(() => {
       flushing = undefined;
     });
     await flushing;
@@ -127,7 +115,7 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     const [text, ...texts] = found.values;
     const versions = texts.map(Number);
     const stored = parse(text);
-    // Of the present versions, and no older than this process's own invalidations.
+    // It has the present versions, and is no older than this process's own invalidations.
     const isCurrent = versioned(tags).every((tag, index) => {
       const version = stored?.versions[index] ?? 0;
       return version === versions[index] && version >= pending.minVersion(tag);
@@ -138,18 +126,41 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
     };
   };
 
+  const store = async (
+    key: string,
+    versions: readonly number[],
+    entry: Entry,
+    isShared: boolean,
+  ): Promise<void> => {
+    const { response, generatedAtMs, windows, tags } = entry;
+    const name = entryName(key);
+    if (isProblem(response)) return await redis.remove(name);
+    const text = JSON.stringify({ response, generatedAtMs, windows, tags, versions });
+    if (text.length > MAX_LENGTH) return;
+    const isAskedAgain = await admission.isAskedAgain(key);
+    if (!isShared && !isAskedAgain) return;
+    admission.write(name, text.length);
+    await redis.set(name, text, Math.ceil(lifetimeMs(windows)));
+  };
+
   return {
-    claim: async ({ key, tags, accepts, moment }) => {
+    /**
+     * Waits for an entry that the request accepts, or for the right to fill.
+     *
+     * @returns undefined if Redis does not answer, or cannot be trusted: then the process fills for itself
+     */
+    claim: async (request: FillRequest): Promise<Entry | Claim | undefined> => {
+      const { key, tags } = request;
       for (let polls = 0; polls < MAX_POLLS; polls += 1) {
         if (pending.has(tags)) {
           quietly(flush());
           return undefined;
         }
-        const asOfMs = moment();
+        const asOfMs = request.moment();
         const found = await look(key, tags);
         if (found === undefined) return undefined;
         const { claim, entry } = found;
-        if (entry !== undefined && accepts({ ...entry, asOfMs })) {
+        if (entry !== undefined && request.accepts({ ...entry, asOfMs })) {
           const freshness = freshnessOf(now() - entry.generatedAtMs, entry.windows);
           // Another origin is about to replace a stale entry whose lease it has.
           if (freshness === "fresh" || (freshness === "revalidate" && claim === undefined)) {
@@ -158,21 +169,23 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
           }
         }
         if (claim !== undefined) return claim;
+        // The origin that has the lease stores its entry for this one.
+        if (polls === 0) quietly(admission.isAskedAgain(key));
         await sleep(POLL_INTERVAL_MS);
       }
       return undefined;
     },
-    settle: (key, { lease, versions }, entry) => {
-      const end = (): Promise<unknown> => release(key, lease);
-      if (entry === undefined) return quietly(end());
-      const { response, generatedAtMs, windows, tags } = entry;
-      if (isProblem(response)) return quietly(redis.remove(entryName(key)).finally(end));
-      const text = JSON.stringify({ response, generatedAtMs, windows, tags, versions });
-      if (text.length > MAX_LENGTH) return quietly(end());
-      // Waiting origins look for the entry when the lease ends.
-      quietly(redis.set(entryName(key), text, Math.ceil(lifetimeMs(windows))).finally(end));
+    /**
+     * Stores the entry, if the fill made one, then ends the claim: waiting origins look for the entry at that moment.
+     *
+     * @param isShared whether several requests have asked for it; else it is stored if one has before
+     */
+    settle: (key: string, { lease, versions }: Claim, entry: Entry | undefined, isShared: boolean): void => {
+      const storing = entry === undefined ? Promise.resolve() : store(key, versions, entry, isShared);
+      quietly(storing.finally(() => release(key, lease)));
     },
-    invalidate: (tags) => {
+    /** Invalidates the tags for all origins, now or when Redis answers again. */
+    invalidate: (tags: readonly string[]): void => {
       pending.add(tags);
       quietly(flush());
     },
@@ -181,10 +194,8 @@ export const createRedisEntries = (options: RedisEntriesOptions): RedisEntries =
 };
 
 /**
- * Raises the versions of tags: each to the proposed version, or to the present one plus 1. Versions are milliseconds as
- * a rule, so that they still rise if Redis has lost them.
- *
- * KEYS are the tags' names; ARGV the proposed version, and the versions' lifetime, milliseconds.
+ * Raises the versions of the tags KEYS to ARGV[1], or to the present version plus 1, for ARGV[2] milliseconds. Proposed
+ * versions are times, so that they still rise if Redis has lost the present ones.
  */
 export const RAISE_VERSIONS = `
 local versions = {}
@@ -201,58 +212,3 @@ return versions`;
 export const REMOVE_IF_EQUAL = `
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0`;
-
-interface PendingInvalidation {
-  readonly tag: string;
-  /** Distinguishes it from later ones of the same tag. */
-  readonly id: number;
-}
-
-/** The tag of every entry. */
-const EVERYTHING = "*";
-const BATCH_SIZE = 100;
-const MAX_TAGS = 10_000;
-
-/** The invalidations of this process: those that Redis does not know yet, and the versions of those that it does. */
-class PendingInvalidations {
-  readonly #pending = new Map<string, number>();
-  readonly #published: LRUCache<string, number>;
-  #lastId = 0;
-
-  /**
-   * @param lifetimeMs of entries: a version that was published earlier matters to none
-   * @param now epoch milliseconds
-   */
-  constructor(lifetimeMs: number, now: () => number) {
-    this.#published = new LRUCache({ max: MAX_TAGS, ttl: lifetimeMs, ttlResolution: 0, perf: { now } });
-  }
-
-  add(tags: readonly string[]): void {
-    this.#lastId += 1;
-    for (const tag of tags) this.#pending.set(tag, this.#lastId);
-    if (this.#pending.size <= MAX_TAGS) return;
-    this.#pending.clear();
-    this.#pending.set(EVERYTHING, this.#lastId);
-  }
-
-  /** Some that Redis does not know; empty if it knows all. */
-  batch(): PendingInvalidation[] {
-    return [...this.#pending].slice(0, BATCH_SIZE).map(([tag, id]) => ({ tag, id }));
-  }
-
-  /** Redis has raised the tag to this version. */
-  publish({ tag, id }: PendingInvalidation, version: number): void {
-    if (this.#pending.get(tag) === id) this.#pending.delete(tag);
-    this.#published.set(tag, version);
-  }
-
-  /** Whether Redis may have entries under these tags that this process has invalidated. */
-  has(tags: readonly string[]): boolean {
-    return this.#pending.has(EVERYTHING) || tags.some((tag) => this.#pending.has(tag));
-  }
-
-  /** The lowest version that an entry may have under this tag. */
-  minVersion(tag: string): number {
-    return this.#published.get(tag) ?? 0;
-  }
-}

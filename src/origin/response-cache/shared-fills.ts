@@ -1,7 +1,6 @@
 /**
- * Single flight for a process: all requests for a key wait for one fill. The fill belongs to none of them, so that it ends
- * only when the last one has left. If it does not come back within a lease, it is started again, and the first result
- * counts.
+ * Single flight in a process: all requests for a key wait for one fill, which ends early only when the last one has left. A
+ * fill that takes longer than a lease is started again, and the first result counts.
  */
 import { type Generation, isFailure } from "../../middleware/response-cache/entry.ts";
 import {
@@ -20,18 +19,20 @@ import type { RedisEntries } from "./redis.ts";
 interface Flight extends Generation {
   readonly result: Promise<Joined>;
   waiters: number;
+  /** Requests that have waited so far. */
+  joined: number;
   /** Ends the fill, unless later requests need it. */
   abandon(): void;
 }
 
 const MAX_TRIES = 3;
 
-/** @returns undefined if the time is up, or if the waiter's end comes first */
-const resultFor = async <T>(
-  result: Promise<T>,
+/** @returns undefined once the time is up or the waiter ends */
+const resultFor = async (
+  result: Promise<Joined>,
   waiter: Waiter,
-  ms: number | undefined,
-): Promise<T | undefined> => {
+  ms?: number,
+): Promise<Joined | undefined> => {
   const { promise: end, resolve } = Promise.withResolvers<undefined>();
   const timer = ms === undefined ? undefined : setTimeout(resolve, Math.max(0, ms), undefined);
   const removeListener = waiter.onEnd?.(() => resolve(undefined));
@@ -56,7 +57,12 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
 
   const hasJustFailed = (key: string): boolean => failures.heldUntilMs(key, now()) !== undefined;
 
-  const fill = async (request: FillRequest, signal: AbortSignal): Promise<Joined> => {
+  /** @param isShared whether several requests wait for it by its end */
+  const fill = async (
+    request: FillRequest,
+    signal: AbortSignal,
+    isShared: () => boolean,
+  ): Promise<Joined> => {
     const claim = await redis.claim(request);
     if (claim !== undefined && "response" in claim) {
       await memory.put(request.key, claim);
@@ -68,7 +74,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
       filled = await request.fill(signal);
       return { ...filled, collapsed: false };
     } finally {
-      if (claim !== undefined) redis.settle(request.key, claim, filled?.entry);
+      if (claim !== undefined) redis.settle(request.key, claim, filled?.entry, isShared());
     }
   };
 
@@ -84,7 +90,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
       if (tries === MAX_TRIES) return;
       tries += 1;
       running += 1;
-      void fill(request, controller.signal).then((joined) => {
+      void fill(request, controller.signal, () => flight.joined > 1).then((joined) => {
         running -= 1;
         const isFailed = joined.result !== undefined && isFailure(joined.result);
         // Another try may still succeed.
@@ -107,6 +113,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
       asOfMs: moment(),
       tags,
       waiters: 0,
+      joined: 0,
       abandon: () => {
         if (hasAlternative || isSettled) return;
         end();
@@ -131,6 +138,7 @@ export const createSharedFills = (memory: CacheStore, redis: RedisEntries, now: 
       const flight = running ?? start(request);
       const endMs = hasAlternative ? flight.generatedAtMs + FILL_LEASE_MS : untilMs;
       flight.waiters += 1;
+      flight.joined += 1;
       try {
         const ms = endMs === undefined ? undefined : endMs - now();
         const joined = await resultFor(flight.result, waiter, ms);

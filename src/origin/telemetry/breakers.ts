@@ -1,4 +1,4 @@
-/** The origin's circuit breakers: one per dependency of a process, with their log lines and metrics. */
+/** The circuit breakers of a process: one per dependency, with log lines and metrics. */
 import type { Meter } from "@opentelemetry/api";
 import {
   type Breaker,
@@ -8,24 +8,22 @@ import {
 import { createBreakerMetrics } from "../../telemetry/instruments.ts";
 import type { OriginLog } from "../log/log.ts";
 
-/** The values of the metrics' label. */
-export type Dependency = "database" | "redis";
-
-export type CreateDependencyBreaker = (dependency: Dependency, options: BreakerOptions) => Breaker;
-
-/** @param meter receives the breakers' metrics */
-export const breakerFactory = (meter: Meter, log: OriginLog): CreateDependencyBreaker => {
+export const breakerFactory = (meter: Meter, log: OriginLog) => {
   const metrics = createBreakerMetrics(meter);
-  return (dependency, options) => {
+  /** @param upstream one of several services */
+  return (dependency: "database" | "redis" | "http", options: BreakerOptions, upstream?: string): Breaker => {
     const breaker = createBreaker(options, {
       now: Date.now,
       random: Math.random,
       onTransition: ({ from, to, reason }) => {
-        log.warn({ dependency, from, to, reason }, "circuit breaker");
+        log.warn({ dependency, upstream, from, to, reason }, "circuit breaker");
         changed(to);
       },
     });
-    const changed = metrics.watch({ dependency }, breaker);
+    const changed = metrics.watch(
+      upstream === undefined ? { dependency } : { dependency, upstream },
+      breaker,
+    );
     return breaker;
   };
 };

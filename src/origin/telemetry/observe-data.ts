@@ -1,4 +1,4 @@
-/** What happens at PostgreSQL and Redis, as metrics of all operations and as spans of those whose trace is kept. */
+/** Metrics of all operations at PostgreSQL and Redis, and spans of those in sampled traces. */
 import { type Attributes, type Meter, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { BreakerOpenError, type BreakerState } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import {
@@ -10,14 +10,14 @@ import {
 } from "../db/errors.ts";
 import type { DataOperation, ObserveData } from "../db/instrument.ts";
 
-/** Seconds, as OpenTelemetry's convention for `db.client.operation.duration` recommends them. */
+/** Recommended by OpenTelemetry's convention for `db.client.operation.duration`. */
 const BOUNDS_S = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10];
-/** Of a statement's text no more is recorded. */
+/** The longest recorded text of a statement. */
 const MAX_TEXT_LENGTH = 1_000;
 
 const FAILED = { code: SpanStatusCode.ERROR };
 const OTHER = "_OTHER";
-/** The errors by which operations fail, by their names: a closed set. First ours, then those of Redis' drivers. */
+/** Names of errors, a closed set: first ours, then those of the Redis drivers. */
 const ERRORS: ReadonlySet<string> = new Set([
   CircuitOpenError.name,
   SaturatedError.name,
@@ -35,27 +35,22 @@ const ERRORS: ReadonlySet<string> = new Set([
 const errorTypeOf = (error: unknown): string =>
   error instanceof Error && ERRORS.has(error.name) ? error.name : OTHER;
 
-const nameOf = ({ operation, collection }: DataOperation): string =>
-  collection === undefined ? operation : `${operation} ${collection}`;
-
 const attributesOf = (
   { system, operation, collection, text }: DataOperation,
-  breaker: BreakerState | undefined,
+  breaker: BreakerState,
 ): Attributes => ({
   "db.system.name": system,
   "db.operation.name": operation,
   ...(collection === undefined ? {} : { "db.collection.name": collection }),
   ...(text === undefined ? {} : { "db.query.text": text.slice(0, MAX_TEXT_LENGTH) }),
-  ...(breaker === undefined ? {} : { "breakwater.breaker.state": breaker }),
+  "breakwater.breaker.state": breaker,
 });
 
-export interface ObserveDataOptions {
-  readonly meter: Meter;
-  /** Of the store's breaker, where it has one. */
-  readonly breakerState: (system: DataOperation["system"]) => BreakerState | undefined;
-}
-
-export const createObserveData = ({ meter, breakerState }: ObserveDataOptions): ObserveData => {
+/** @param breakerState of the store's breaker */
+export const createObserveData = (
+  meter: Meter,
+  breakerState: (system: DataOperation["system"]) => BreakerState,
+): ObserveData => {
   const duration = meter.createHistogram("db.client.operation.duration", {
     description: "Duration of PostgreSQL and Redis operations, by error if they failed",
     unit: "s",
@@ -63,13 +58,15 @@ export const createObserveData = ({ meter, breakerState }: ObserveDataOptions): 
   });
   const tracer = trace.getTracer("breakwater");
   /** @returns undefined if the operation belongs to no sampled request */
-  const startSpan = (operation: DataOperation) =>
-    trace.getActiveSpan() &&
-    tracer.startSpan(nameOf(operation), {
+  const startSpan = (operation: DataOperation) => {
+    if (trace.getActiveSpan() === undefined) return undefined;
+    const { operation: name, collection, system } = operation;
+    return tracer.startSpan(collection === undefined ? name : `${name} ${collection}`, {
       kind: SpanKind.CLIENT,
       startTime: performance.now(),
-      attributes: attributesOf(operation, breakerState(operation.system)),
+      attributes: attributesOf(operation, breakerState(system)),
     });
+  };
 
   return (operation) => {
     const span = startSpan(operation);

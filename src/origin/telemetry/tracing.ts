@@ -1,4 +1,4 @@
-/** The process's tracer provider: OpenTelemetry's SDK, with a bound of what waits, and counts of what is lost. */
+/** The process's tracer provider: OpenTelemetry's SDK with a bounded queue, and counts of spans. */
 import { type Context, context, createContextKey, ROOT_CONTEXT, trace } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
@@ -17,19 +17,18 @@ import type { TelemetryCounts } from "../../telemetry/instruments.ts";
 import type { HttpTarget } from "../http/post-json.ts";
 import type { TransitionLog } from "../lifecycle/jobs.ts";
 
-export interface TracingOptions {
+interface TracingOptions {
   readonly target: HttpTarget;
   readonly resource: Readonly<Record<string, string>>;
   readonly counts: TelemetryCounts<"traces", "traces">;
-  /** Logs when exports begin to fail, and when they succeed again. */
-  readonly transitions: Pick<TransitionLog, "failed" | "succeeded">;
+  readonly transitions: TransitionLog;
 }
 
 /** The most spans that are queued or being sent. */
 export const MAX_WAITING = 4_096;
-/** The most spans of one request to the collector. */
+/** The most spans in one request to the collector. */
 const MAX_BATCH = 512;
-/** How long a span waits for others, milliseconds. */
+/** The longest wait of a span for others, milliseconds. */
 const GATHER_MS = 1_000;
 /** The limit for a batch with its retries, milliseconds. */
 const EXPORT_TIMEOUT_MS = 5_000;
@@ -39,21 +38,21 @@ const SUCCESS = 0;
 
 const ROOT_TRACE_ID = createContextKey("breakwater.root_trace_id");
 
-/** In it a span begins a trace with this id. @param traceId 32 hexadecimal digits */
+/** @returns a context in which a span begins a trace with this id @param traceId 32 hexadecimal digits */
 export const rootTrace = (traceId: string): Context => ROOT_CONTEXT.setValue(ROOT_TRACE_ID, traceId);
 
-const rootTraceId = (of: Context): string | undefined => {
-  const traceId = of.getValue(ROOT_TRACE_ID);
+const rootTraceId = (parent: Context): string | undefined => {
+  const traceId = parent.getValue(ROOT_TRACE_ID);
   return typeof traceId === "string" ? traceId : undefined;
 };
 
 /** Only requests begin traces, so a request that is not sampled leaves no span, whatever its handler does. */
 export const requestSampler = new ParentBasedSampler({
   root: {
-    shouldSample: (of) => ({
-      decision:
-        rootTraceId(of) === undefined ? SamplingDecision.NOT_RECORD : SamplingDecision.RECORD_AND_SAMPLED,
-    }),
+    shouldSample: (parent) => {
+      const { NOT_RECORD, RECORD_AND_SAMPLED } = SamplingDecision;
+      return { decision: rootTraceId(parent) === undefined ? NOT_RECORD : RECORD_AND_SAMPLED };
+    },
     toString: () => "RequestRootSampler",
   },
 });
@@ -64,11 +63,11 @@ export const requestIds: IdGenerator = {
   generateSpanId: () => randomIds.generateSpanId(),
 };
 
-/** Makes the provider the one that `@opentelemetry/api` uses in this process. */
+/** Registers the provider with `@opentelemetry/api`. */
 export const startTracing = ({ target, resource, counts, transitions }: TracingOptions) => {
   let waiting = 0;
   let isShutDown = false;
-  // At shutdown all batches are sent at once, beside one that is on its way.
+  // At shutdown all batches are sent at once, beside one in flight.
   const concurrencyLimit = MAX_WAITING / MAX_BATCH + 1;
   const otlp = new OTLPTraceExporter({ ...target, timeoutMillis: EXPORT_TIMEOUT_MS, concurrencyLimit });
 
@@ -92,7 +91,7 @@ export const startTracing = ({ target, resource, counts, transitions }: TracingO
     maxQueueSize: MAX_WAITING,
     maxExportBatchSize: MAX_BATCH,
     scheduledDelayMillis: GATHER_MS,
-    // The exporter's own limit is the one that counts.
+    // Longer than the exporter's own limit, which applies.
     exportTimeoutMillis: 2 * EXPORT_TIMEOUT_MS,
   });
   const bounded: SpanProcessor = {
@@ -118,10 +117,10 @@ export const startTracing = ({ target, resource, counts, transitions }: TracingO
   trace.setGlobalTracerProvider(provider);
 
   return {
-    /** Exports what is queued, within the limit of a batch. */
+    /** Exports the queued spans, within the limit of a batch. */
     shutdown: async (): Promise<void> => {
       isShutDown = true;
-      // It rejects if an export failed, which has been counted.
+      // It rejects after a failed export, whose spans have been counted.
       await provider.shutdown().catch(() => undefined);
       trace.disable();
       context.disable();

@@ -1,14 +1,12 @@
 /**
- * Load balancer for equivalent endpoints: power of two choices on peak-EWMA latency, with a penalty for failures.
+ * Load balancer for equivalent endpoints: power of two choices on peak-EWMA latency, with a penalty for
+ * failures (Mitzenmacher 2001, "The power of two choices in randomized load balancing").
  *
- * One endpoint is drawn by share, and a second one may replace it: the better its score, the more likely. Equal endpoints
- * get their exact shares, a worse one gets hardly any traffic, and a better one gets at most twice its share, so that it
- * is not overloaded (Mitzenmacher 2001, "The power of two choices in randomized load balancing"), unless it is far better
- * than all others under its load. Probes, which are repeatable requests, refresh what is known about the other endpoints.
- *
- * There are no timers and no promises; the clock and the random source are passed in.
+ * One endpoint is drawn by share, and a second one may replace it: the better its score, the more likely.
+ * Equal endpoints get their exact shares, a worse one gets hardly any traffic, and a better one gets at most
+ * twice its share, so that it is not overloaded, unless it is far better than all others. Probes, which are
+ * repeatable requests, refresh the state of the other endpoints.
  */
-
 import {
   type BreakerDependencies,
   type BreakerOptions,
@@ -17,19 +15,19 @@ import {
 } from "../circuit-breaker/circuit-breaker.ts";
 import { Endpoint, EndpointPermit, PROBE_INTERVAL_MS } from "./endpoint.ts";
 
-export interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
+interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
   /** Called with the index of an endpoint when its breaker changes state. */
   readonly onTransition?: (origin: number, transition: Transition) => void;
 }
 
 export interface AcquireOptions {
-  /** Whether the request may be sent again, or to another endpoint at the same time. */
+  /** Whether the request may be sent again, or to another endpoint in parallel. */
   readonly isRepeatable: boolean;
-  /** Endpoints that were tried for the request. @default none */
+  /** Endpoints already tried for the request. @default none */
   readonly except?: readonly number[];
-  /** Whether the request may serve as a probe. @default if no endpoint was tried */
+  /** Whether the request may serve as a probe. @default for the first attempt */
   readonly mayProbe?: boolean;
-  /** Maximum duration of the request, as the lease of a probe. @default that of the breaker */
+  /** Maximum duration of the request, the lease of a probe. @default the breaker's */
   readonly leaseMs?: number;
 }
 
@@ -41,13 +39,13 @@ export interface BalancerRejection {
 
 type Acquired = EndpointPermit | BalancerRejection;
 
-/** After this number of intervals without a probe, requests that are not repeatable serve as probes, too. */
+/** After this number of intervals without a probe, unrepeatable requests serve as probes, too. */
 const LAST_RESORT_INTERVALS = 3;
 /** While more than half of the endpoints are ejected, the next one is probed this often. */
 const PANIC_INTERVAL_MS = 100;
 /** Ratio up to which a better score may be chance and is ignored. */
 const TOLERANCE = 1.25;
-/** An endpoint with half the score, tolerance aside, replaces the other with probability 1 - 1/2³. */
+/** An endpoint with half the score, after tolerance, replaces the other with probability 1 - 1/2³. */
 const SHARPNESS = 3;
 /** An endpoint that is this factor better than both choices is preferred. */
 const FAR_BETTER = 4;
@@ -58,6 +56,7 @@ export class Balancer {
   readonly #random: () => number;
   #panickedAtMs = Number.NEGATIVE_INFINITY;
 
+  /** @param weights one per endpoint, above 0: among equals, weight 2 gets twice the traffic of weight 1 */
   constructor(
     weights: readonly number[],
     breakerOptions: BreakerOptions,
@@ -66,8 +65,8 @@ export class Balancer {
     this.#now = now;
     this.#random = random;
     const meanWeight = weights.reduce((sum, weight) => sum + weight, 0) / weights.length;
-    // An ejected endpoint is probed as often as the others. The balancer itself warms up those that return: calls
-    // rejected by a breaker's ramp would not reach another endpoint.
+    // Ejected endpoints are probed as often as others. The balancer warms up those that return, because calls
+    // that a breaker's ramp rejects would not reach another endpoint.
     const maxTimeoutMs = Math.max(PROBE_INTERVAL_MS, breakerOptions.timeoutMs ?? 0);
     const options = { maxTimeoutMs, ...breakerOptions, rampMs: 0 };
     this.#endpoints = weights.map((weight, index) => {
@@ -88,7 +87,7 @@ export class Balancer {
     return this.#endpoints.length;
   }
 
-  /** Decides at once. The holder of a permit must report the outcome. */
+  /** The caller must report the outcome to the permit. */
   acquire({ isRepeatable, except = [], mayProbe, leaseMs }: AcquireOptions): Acquired {
     const nowMs = this.#now();
     const isProbe = (mayProbe ?? except.length === 0) && this.size > 1;
@@ -115,7 +114,7 @@ export class Balancer {
 
   /** Sends the request to an endpoint whose probe is due. */
   #probe(nowMs: number, isRepeatable: boolean, leaseMs: number | undefined): Acquired | undefined {
-    // Requests that are not repeatable are risked only if no others come, or recovery would never be noticed.
+    // Without repeatable requests, recovery would never be noticed, so others are risked after some time.
     const minMs = isRepeatable ? 0 : LAST_RESORT_INTERVALS * PROBE_INTERVAL_MS;
     const isPanicking = this.#panic(nowMs) && isRepeatable;
     let due: Endpoint | undefined;
@@ -123,7 +122,7 @@ export class Balancer {
     for (const endpoint of this.#endpoints) {
       const overdueMs = endpoint.overdueMs(nowMs);
       if (endpoint.isEjected) {
-        // After a successful probe the next ones follow at once.
+        // After a successful probe the next one follows at once.
         const isDue = isPanicking || !endpoint.isFailing || overdueMs > minMs;
         const permit = isDue ? this.#acquireFrom(endpoint, true, nowMs, leaseMs) : undefined;
         if (permit?.granted) return permit;
@@ -138,7 +137,10 @@ export class Balancer {
   /** Power of two choices among the endpoints that are not ejected. */
   #choose(nowMs: number, except: readonly number[]): Acquired | undefined {
     const available = this.#available(except);
-    // Penalized endpoints are left to probes while there are others.
+    const [only] = available;
+    if (only === undefined) return undefined;
+    if (available.length === 1) return this.#acquireFrom(only, false, nowMs);
+    // Penalized endpoints only get probes while others are available.
     const unpenalized = available.filter(({ isPenalized }) => !isPenalized);
     const candidates = unpenalized.length > 0 ? unpenalized : available;
     const first = this.#draw(candidates, nowMs);
@@ -154,7 +156,7 @@ export class Balancer {
       const ratio = (TOLERANCE * scoreOf(second)) / scoreOf(first);
       if (ratio < 1 && this.#random() < 1 - ratio ** SHARPNESS) chosen = second;
     }
-    // Both choices may be bad, as two of three endpoints may be.
+    // Both choices may be bad endpoints.
     if (this.size > 2) {
       const best = available.reduce((a, b) => (scoreOf(b) < scoreOf(a) ? b : a));
       if (scoreOf(best) < scoreOf(chosen) / FAR_BETTER) chosen = best;
@@ -172,25 +174,24 @@ export class Balancer {
     return drawn ?? candidates.at(-1);
   }
 
-  /** Latency that endpoints without samples are taken for: the median of the others. */
+  /** Assumed latency of endpoints without samples: the median of the others. */
   #medianMs(): number {
+    if (this.#endpoints.every(({ latency }) => latency.ms !== undefined)) return 0;
     const samples = this.#endpoints.flatMap(({ latency }) => latency.ms ?? []);
-    if (samples.length === this.size) return 0;
     return samples.sort((a, b) => a - b)[samples.length >> 1] ?? 0;
   }
 
-  /** All are ejected: tries those whose breaker admits a probe, the oldest failure first. */
+  /** If all are ejected: probes the one with the oldest failure whose breaker admits it. */
   #probeAny(nowMs: number, except: readonly number[], leaseMs: number | undefined): Acquired {
     if (this.size > 1) this.#panic(nowMs);
-    let retryAtMs: number | undefined;
+    let retryAtMs = Number.POSITIVE_INFINITY;
     for (const endpoint of [...this.#endpoints].sort(byFailure)) {
       if (except.includes(endpoint.options.index)) continue;
       const permit = this.#acquireFrom(endpoint, true, nowMs, leaseMs);
       if (permit.granted) return permit;
-      const { retryAtMs: endpointAtMs = Number.POSITIVE_INFINITY } = permit;
-      retryAtMs = Math.min(retryAtMs ?? endpointAtMs, endpointAtMs);
+      retryAtMs = Math.min(retryAtMs, permit.retryAtMs ?? retryAtMs);
     }
-    return { granted: false, retryAtMs };
+    return { granted: false, retryAtMs: Number.isFinite(retryAtMs) ? retryAtMs : undefined };
   }
 
   #acquireFrom(endpoint: Endpoint, isProbe: boolean, nowMs: number, leaseMs?: number): Acquired {
@@ -198,11 +199,7 @@ export class Balancer {
     return permit.granted ? new EndpointPermit(endpoint, permit, isProbe, nowMs) : permit;
   }
 
-  /**
-   * While more than half of the endpoints are ejected, the others are overloaded, so open times are cut short.
-   *
-   * @returns whether that is the case
-   */
+  /** Whether more than half are ejected. Then the others are overloaded, so open times are cut short. */
   #panic(nowMs: number): boolean {
     const ejected = this.#endpoints.filter(({ isEjected }) => isEjected);
     if (ejected.length <= this.size / 2) return false;
@@ -213,7 +210,7 @@ export class Balancer {
     return true;
   }
 
-  /** If most endpoints were ejected, the others are likely to be back as well, and are needed. */
+  /** If most endpoints were ejected, the others are likely to be back as well. */
   #returned(origin: number, nowMs: number): void {
     const others = this.#endpoints.filter(({ options, isEjected }) => options.index !== origin && isEjected);
     if (others.length + 1 > this.size / 2) for (const { options } of others) options.breaker.probeNow();
@@ -228,18 +225,3 @@ export class Balancer {
 }
 
 const byFailure = (a: Endpoint, b: Endpoint): number => a.failedAtMs - b.failedAtMs;
-
-/**
- * @param weights one per endpoint, above 0: among equals, weight 2 gets twice the traffic of weight 1
- * @throws RangeError that names an invalid option
- */
-export const createBalancer = (
-  weights: readonly number[],
-  { breaker = {} }: { readonly breaker?: BreakerOptions },
-  dependencies: BalancerDependencies,
-): Balancer => {
-  for (const weight of weights)
-    if (!(weight > 0 && weight < Number.POSITIVE_INFINITY))
-      throw new RangeError("a weight must be above 0, and finite");
-  return new Balancer(weights, breaker, dependencies);
-};

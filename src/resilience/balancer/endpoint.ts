@@ -1,4 +1,4 @@
-/** One endpoint of a balancer: its health, latency and load, the share and score that follow from them, and permits. */
+/** An endpoint of a balancer: its health, latency and load, the resulting share and score, and permits. */
 import type { Breaker, BreakerDependencies, Permit } from "../circuit-breaker/circuit-breaker.ts";
 import { DECAY_MS, InFlight, PeakEwma } from "./load.ts";
 
@@ -7,24 +7,24 @@ export interface EndpointOptions extends Pick<BreakerDependencies, "now" | "rand
   /** Relative to the mean weight of all endpoints. */
   readonly weight: number;
   readonly breaker: Breaker;
-  /** Called when a failing endpoint has answered. */
+  /** Called when a failing endpoint recovers. */
   readonly onHealthy: (endpoint: Endpoint, nowMs: number) => void;
 }
 
-/** Latencies below are equal. */
+/** Shorter latencies count as equal. */
 const MIN_LATENCY_MS = 5;
 /** Latency that a failure counts for. */
 const PENALTY_MS = 5_000;
 /** Upper bound of a penalty, if the endpoint asks for a longer pause. */
 const MAX_PENALTY_MS = 60_000;
-/** Time in which a recovered endpoint returns to its whole share, and the fraction of it with which it starts. */
+/** Time in which a recovered endpoint returns to its whole share, and the fraction at which it starts. */
 const WARM_UP_MS = 6_000;
 const WARM_UP_FROM = 0.1;
-/** Every endpoint gets a request at least this often, if there are repeatable ones. */
+/** Every endpoint gets a request at least this often, given repeatable ones. */
 export const PROBE_INTERVAL_MS = 10_000;
-/** First probe after a failure; the interval doubles with each failed probe. */
+/** Time from a failure to the first probe; it doubles with each failed probe. */
 const FIRST_PROBE_MS = 1_000;
-/** Probes are up to a quarter early, at random, so that isolates do not probe together. */
+/** Probes are up to this ratio early, at random, so that isolates do not probe together. */
 const PROBE_JITTER = 0.25;
 
 export class Endpoint {
@@ -33,9 +33,9 @@ export class Endpoint {
   readonly inFlight = new InFlight();
   isFailing = false;
   failedAtMs = Number.NEGATIVE_INFINITY;
-  /** Requests sent before the last failure prove no recovery, so each compares this number at its start and end. */
+  /** A generation: successes of requests sent before the last failure do not prove recovery. */
   failures = 0;
-  /** Broken connections that its breaker has counted. */
+  /** Broken connections that the breaker has counted. */
   breaks = 0;
   respondedAtMs = Number.NEGATIVE_INFINITY;
   #warmUpSinceMs = Number.NEGATIVE_INFINITY;
@@ -62,7 +62,7 @@ export class Endpoint {
   /** Time since its probe was due, milliseconds; negative before. */
   overdueMs(nowMs: number): number {
     const leftMs = this.#nextProbeAtMs - nowMs;
-    // A time further ahead than it was ever set is over, because the clock was set back.
+    // Further ahead than it was ever set: the clock was set back.
     return leftMs > 2 * PROBE_INTERVAL_MS ? Number.POSITIVE_INFINITY : -leftMs;
   }
 
@@ -85,7 +85,7 @@ export class Endpoint {
   start(isProbe: boolean, nowMs: number): number {
     if (isProbe) this.#probedAtMs = nowMs;
     if (!this.isFailing) this.#nextProbeAtMs = nowMs + PROBE_INTERVAL_MS;
-    // The lease of its breaker does that for an ejected endpoint.
+    // For an ejected endpoint the lease of its breaker sets the time.
     else if (isProbe && !this.isEjected) this.#nextProbeAtMs = nowMs + this.#untilNextProbeMs();
     return this.inFlight.enter(nowMs);
   }
@@ -93,7 +93,7 @@ export class Endpoint {
   /** @param failuresBefore `failures` at the start of the request */
   succeeded(failuresBefore: number, nowMs: number): void {
     if (!this.isFailing || failuresBefore !== this.failures) return;
-    // Without a failed probe it was hardly away.
+    // Without a failed probe the outage was short.
     if (this.#failedProbes > 0) this.warmUp(nowMs);
     this.isFailing = false;
     this.#failedProbes = 0;
@@ -143,10 +143,12 @@ export class Endpoint {
   }
 }
 
-/** `broken`: no connection, or a lost one. `gateway`: an intermediary reported it. `timed_out`: no response at all. */
+/**
+ * `broken`: no connection, or a lost one. `gateway`: reported by an intermediary. `timed_out`: no response.
+ */
 export type UnreachableReason = "broken" | "gateway" | "timed_out";
 
-/** Permission to send one request to one endpoint. Only the first outcome counts. */
+/** Permission to send a request to an endpoint. Only the first outcome counts. */
 export class EndpointPermit {
   readonly granted = true;
   readonly isProbe: boolean;
@@ -185,12 +187,12 @@ export class EndpointPermit {
     this.#permit.ok();
   }
 
-  /** An error response. Its latency does not count, because errors are often fast. */
+  /** An error response, whose latency is ignored because errors are often fast. */
   serverError(): void {
     if (this.#settle(true)) this.#permit.ok();
   }
 
-  /** The endpoint responded but did not execute the request. @param retryAfterMs pause that it asked for, or 0 */
+  /** The endpoint did not execute the request. @param retryAfterMs pause that it asked for, or 0 */
   refused(retryAfterMs: number): void {
     if (!this.#settle(true)) return;
     this.#endpoint.failed(this.isProbe, false, this.#now(), retryAfterMs);
@@ -203,24 +205,24 @@ export class EndpointPermit {
     const nowMs = this.#now();
     const hasResponded = endpoint.respondedAtMs >= this.#startedMs && endpoint.respondedAtMs <= nowMs;
     if (reason === "timed_out" && hasResponded && !this.#wasEjected) {
-      // Other requests were answered meanwhile: this one is slow, the endpoint is not down.
+      // It has answered other requests meanwhile, so it is slow, not down.
       endpoint.latency.observe(this.#elapsedMs(), nowMs);
       this.#permit.ignore();
       return;
     }
     endpoint.failed(this.isProbe, true, nowMs);
-    // Connections that break together are one event: one of many pods behind the address may have stopped.
+    // Connections that break together count once: one of many pods behind the address may have stopped.
     const isCounted = reason !== "broken" || this.#wasEjected || this.#breaksBefore === endpoint.breaks;
     if (isCounted && reason === "broken") endpoint.breaks += 1;
     if (isCounted) this.#permit.fail();
     else this.#permit.ignore();
   }
 
-  /** Another attempt was faster; this one is cancelled. */
+  /** Another attempt was faster; this one is canceled. */
   hedgeLost(): void {
     if (!this.#settle(false)) return;
     this.#endpoint.latency.hedgeLost(this.#elapsedMs(), this.#now(), PENALTY_MS);
-    // An ejected endpoint must be as fast as the others to return.
+    // To return, an ejected endpoint must be as fast as the others.
     if (this.#wasEjected) this.#permit.fail();
     else this.#permit.ignore();
   }

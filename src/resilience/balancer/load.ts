@@ -1,11 +1,8 @@
-/** The load of one endpoint: its requests under way, and its mean latency. */
+/** The load of an endpoint: requests in flight, and mean latency. */
 
 const PERIOD_MS = 30_000;
 
-/**
- * Number of requests under way. A platform may end a request without notice, so requests that do not end are forgotten
- * after one to two periods.
- */
+/** Number of requests in flight. Each expires after 1–2 periods, because Workers end without notice. */
 export class InFlight {
   #period = 0;
   #current = 0;
@@ -41,15 +38,15 @@ export class InFlight {
 /** Minimum weight of a sample that is above, or below, the mean. */
 const RISING_WEIGHT = 0.25;
 const FALLING_WEIGHT = 0.1;
-/** Keeps the estimate of an endpoint that never answers finite. */
+/** Keeps the estimate finite for an endpoint that never answers. */
 const MAX_DOUBLINGS = 12;
-/** Time constant of latencies and penalties: after it, they count for 1/e. */
+/** Time constant of latencies and penalties, which then count for 1/e. */
 export const DECAY_MS = 10_000;
 
 /**
- * Mean latency that rises faster than it falls. The peak-EWMA of Finagle's `p2c` balancer
- * (https://twitter.github.io/finagle/guide/Clients.html) rises to the peak at once, so that one slow response makes equal
- * endpoints unequal for most of the time. A few samples are enough to detect a slow endpoint. Reading changes nothing.
+ * Mean latency that rises faster than it falls. Unlike the peak-EWMA of Finagle's `p2c` balancer
+ * (https://twitter.github.io/finagle/guide/Clients.html) it takes a few samples to rise, so that one slow
+ * response does not make equal endpoints unequal.
  */
 export class PeakEwma {
   /** Undefined before the first sample. */
@@ -71,10 +68,7 @@ export class PeakEwma {
     this.#hedgesLost = 0;
   }
 
-  /**
-   * Another attempt was faster, and this one is cancelled after `elapsedMs`. Each one in a row counts for twice as long,
-   * because an endpoint that never answers has no other samples.
-   */
+  /** Each loss in a row counts for twice as long, because a dead endpoint has no other samples. */
   hedgeLost(elapsedMs: number, nowMs: number, maxMs: number): void {
     const hedgesLost = this.#hedgesLost;
     const atLeastMs = Math.min(elapsedMs * 2 ** Math.min(hedgesLost, MAX_DOUBLINGS), maxMs);

@@ -1,9 +1,9 @@
 /**
- * Circuit breaker. Closed, it admits calls and counts their outcomes. Open, it rejects calls until its timeout. Half-open,
- * it admits one leased probe at a time. Each change of state starts a generation; outcomes of earlier ones are ignored.
+ * Circuit breaker. Closed, it admits calls and counts their outcomes. Open, it rejects calls until its
+ * timeout. Half-open, it admits one leased probe at a time. Each change of state starts a generation;
+ * outcomes of earlier ones are ignored.
  *
- * Decisions are synchronous and take constant time and memory. There are no timers, no promises and no references to
- * callers; the clock and the random source are passed in.
+ * Decisions are synchronous, in constant time and memory, without timers or promises.
  */
 import { CallWindow } from "./window.ts";
 
@@ -19,7 +19,7 @@ export type TransitionReason =
   /** The open time is over. */
   | "timeout"
   | "probe_failed"
-  /** The lease of a probe ran out. */
+  /** The lease of a probe expired. */
   | "probe_lost"
   /** Enough probes succeeded. */
   | "recovered";
@@ -32,8 +32,8 @@ export interface Transition {
 }
 
 /**
- * What the end of a call means for the dependency. A dependency that responds is a success, even if it refuses the call
- * (a 4xx, a violated constraint). Ignored calls carry no evidence: the caller left, or nothing was sent.
+ * Any response is a success, even a refusal such as a 4xx or a violated constraint. Ignored calls are no
+ * evidence about the dependency: the caller left, or nothing was sent.
  */
 export type Outcome = "failure" | "success" | "ignored";
 
@@ -70,55 +70,36 @@ export type Breaker = Readonly<
   Pick<CircuitBreaker, "tryAcquire" | "run" | "probeNow" | "state" | "rejections">
 >;
 
-/** Durations are milliseconds. */
+/** Thresholds are at least 1, durations positive, ratios above 0 and at most 1. */
 const DEFAULTS = {
-  /** Consecutive failures that open it; `failure_threshold` in the guide. */
+  /** Consecutive failures that open it. */
   failureThreshold: 5,
-  /** Successful probes that close it; `success_threshold` in the guide. */
+  /** Successful probes that close it. */
   successThreshold: 3,
-  /** Upper bound of the first open time, doubled each time, with full jitter; `timeout` in the guide. */
+  /** Upper bound of the first open time, doubled each time, with full jitter. */
   timeoutMs: 1_000,
   /** Upper bound of every open time, pushback included. */
   maxTimeoutMs: 60_000,
-  /** Lease of a probe, after which it has failed; `half_open_timeout` in the guide. */
+  /** Lease of a probe, which then counts as failed. */
   halfOpenTimeoutMs: 5_000,
   /** Calls in the window below which ratios are ignored. */
   minimumCalls: 20,
   /** Ratio of failures in the window that opens it. */
   failureRatio: 0.5,
-  /** Duration from which a call is slow. */
-  slowCallMs: Number.POSITIVE_INFINITY,
   /** Ratio of slow calls in the window that opens it. */
   slowRatio: 0.8,
-  /** Time after closing during which the ratio of admitted calls grows to 1. */
+  /** Time after closing during which the ratio of admitted calls grows to 1; 0 for none. */
   rampMs: 10_000,
   /** Ratio of admitted calls at the start of the ramp. */
   rampFrom: 0.1,
 };
 
-type BreakerSettings = Readonly<typeof DEFAULTS>;
-
-export interface BreakerOptions extends Partial<Omit<BreakerSettings, "slowCallMs">> {
+interface BreakerSettings extends Readonly<typeof DEFAULTS> {
+  /** Duration from which a call is slow. @default none is */
   readonly slowCallMs?: number | undefined;
 }
 
-const COUNTS = ["failureThreshold", "successThreshold", "minimumCalls"] as const;
-const DURATIONS = ["timeoutMs", "maxTimeoutMs", "halfOpenTimeoutMs", "slowCallMs"] as const;
-const RATIOS = ["failureRatio", "slowRatio", "rampFrom"] as const;
-
-/** @throws RangeError that names an invalid option */
-const breakerSettings = (options: BreakerOptions): BreakerSettings => {
-  const settings = { ...DEFAULTS, ...options, slowCallMs: options.slowCallMs ?? DEFAULTS.slowCallMs };
-  for (const name of COUNTS)
-    if (!(Number.isInteger(settings[name]) && settings[name] >= 1))
-      throw new RangeError(`${name} must be a whole number above 0`);
-  for (const name of DURATIONS) if (!(settings[name] > 0)) throw new RangeError(`${name} must be above 0`);
-  for (const name of RATIOS)
-    if (!(settings[name] > 0 && settings[name] <= 1))
-      throw new RangeError(`${name} must be above 0, at most 1`);
-  if (!(settings.rampMs >= 0)) throw new RangeError("rampMs must not be negative");
-  return settings;
-};
+export type BreakerOptions = Partial<BreakerSettings>;
 
 /** Retry hint for calls that the ramp rejects. */
 const RAMP_RETRY_MS = 1_000;
@@ -134,10 +115,10 @@ class CircuitBreaker {
   /** Rejected calls since creation. */
   rejections = 0;
   #generation = 0;
-  /** Shared by equal rejections; open or probing, it also holds the end of the open time or of the probe's lease. */
-  #rejection: Rejection = { granted: false, retryAtMs: 0 };
+  /** End of the open time, or of the probe's lease. */
+  #untilMs = 0;
   #error: BreakerOpenError | undefined;
-  /** The longest that the open time or lease was ever set to. */
+  /** Upper bound of the current open time, or the current lease. */
   #maxWaitMs = 0;
   /** Openings since the breaker was last closed for longer than its ramp. */
   #openings = 0;
@@ -149,15 +130,15 @@ class CircuitBreaker {
   #isProbing = false;
   #successfulProbes = 0;
 
-  constructor(settings: BreakerSettings, dependencies: BreakerDependencies) {
-    this.#settings = settings;
+  constructor(options: BreakerOptions, dependencies: BreakerDependencies) {
+    this.#settings = { ...DEFAULTS, ...options };
     this.#dependencies = dependencies;
   }
 
-  /** The holder of a permit must settle it. @param leaseMs extends the lease of a probe beyond `halfOpenTimeoutMs` */
+  /** The caller must settle the permit. @param leaseMs extends a probe's lease beyond the usual */
   tryAcquire(leaseMs = 0): Permit | Rejection {
     const isClosed = this.state === "closed";
-    const isTimed = this.#settings.slowCallMs !== Number.POSITIVE_INFINITY;
+    const isTimed = this.#settings.slowCallMs !== undefined;
     // Reading the clock is most of the cost of a call.
     if (isClosed && !isTimed && this.#closedAtMs === Number.NEGATIVE_INFINITY) return this.#admit(0);
     const nowMs = this.#dependencies.now();
@@ -171,14 +152,14 @@ class CircuitBreaker {
     }
     this.#isProbing = true;
     this.#maxWaitMs = Math.max(leaseMs, this.#settings.halfOpenTimeoutMs);
-    this.#rejectUntil(nowMs + this.#maxWaitMs);
+    this.#untilMs = nowMs + this.#maxWaitMs;
     return this.#admit(nowMs);
   }
 
-  /** Cancellation is up to the caller; `classify` sees it as an error. @throws BreakerOpenError, or the call's error */
+  /** @param classify receives the call's error @throws BreakerOpenError, or the call's error */
   async run<T>(call: () => Promise<T>, classify: (error: unknown) => Outcome): Promise<T> {
     const permit = this.tryAcquire();
-    if (!permit.granted) throw this.#openError(permit);
+    if (!permit.granted) throw this.#openError(permit.retryAtMs);
     try {
       const result = await call();
       permit.ok();
@@ -192,9 +173,9 @@ class CircuitBreaker {
     }
   }
 
-  /** Ends the open time, because the dependency is likely to be back. */
+  /** Ends the open time early, because the dependency is likely to be back. */
   probeNow(): void {
-    if (this.state === "open") this.#rejectUntil(Number.NEGATIVE_INFINITY);
+    if (this.state === "open") this.#untilMs = Number.NEGATIVE_INFINITY;
   }
 
   settle(outcome: Outcome, generation: number, startedMs: number, retryAfterMs: number): void {
@@ -203,7 +184,7 @@ class CircuitBreaker {
     if (outcome === "ignored") return;
     const isFailure = outcome === "failure";
     const nowMs = this.#dependencies.now();
-    const isSlow = nowMs - startedMs >= this.#settings.slowCallMs;
+    const isSlow = nowMs - startedMs >= (this.#settings.slowCallMs ?? Number.POSITIVE_INFINITY);
     if (retryAfterMs > 0) this.#open("pushback", nowMs, retryAfterMs);
     else if (this.state === "half_open") this.#countProbe(isFailure || isSlow, nowMs);
     else this.#count(isFailure, isSlow, nowMs);
@@ -213,28 +194,24 @@ class CircuitBreaker {
     return new CallPermit(this, this.#generation, startedMs);
   }
 
-  #reject(): Rejection {
+  #reject(retryAtMs = this.#untilMs): Rejection {
     this.rejections += 1;
-    return this.#rejection;
+    return { granted: false, retryAtMs };
   }
 
-  #rejectUntil(retryAtMs: number): void {
-    this.#rejection = { granted: false, retryAtMs };
-  }
-
-  /** A time further ahead than it was ever set is over, because the clock was set back. */
+  /** False if the time left exceeds any wait that was set, because the clock was set back. */
   #isWaiting(nowMs: number): boolean {
-    const leftMs = this.#rejection.retryAtMs - nowMs;
+    const leftMs = this.#untilMs - nowMs;
     return leftMs > 0 && leftMs <= this.#maxWaitMs;
   }
 
   /** Capturing the stack is nearly the whole cost of a rejection, so equal rejections share one error. */
-  #openError({ retryAtMs }: Rejection): BreakerOpenError {
+  #openError(retryAtMs: number): BreakerOpenError {
     if (this.#error?.retryAtMs !== retryAtMs) this.#error = new BreakerOpenError(retryAtMs);
     return this.#error;
   }
 
-  /** Admits every call, on the ramp a growing ratio of them, evenly spaced. */
+  /** Admits every call, but on the ramp only a growing ratio of them, evenly spaced. */
   #acquireClosed(nowMs: number): CallPermit | Rejection {
     const { rampMs, rampFrom } = this.#settings;
     const elapsedMs = Math.max(0, nowMs - this.#closedAtMs);
@@ -243,10 +220,7 @@ class CircuitBreaker {
       return this.#admit(nowMs);
     }
     this.#rampCredit += rampFrom + ((1 - rampFrom) * elapsedMs) / rampMs;
-    if (this.#rampCredit < 1) {
-      this.#rejectUntil(nowMs + RAMP_RETRY_MS);
-      return this.#reject();
-    }
+    if (this.#rampCredit < 1) return this.#reject(nowMs + RAMP_RETRY_MS);
     this.#rampCredit -= 1;
     return this.#admit(nowMs);
   }
@@ -278,7 +252,7 @@ class CircuitBreaker {
     const openMs = retryAfterMs ?? this.#dependencies.random() * backoffMs;
     this.#openings += 1;
     this.#maxWaitMs = maxTimeoutMs;
-    this.#rejectUntil(nowMs + Math.min(openMs, maxTimeoutMs));
+    this.#untilMs = nowMs + Math.min(openMs, maxTimeoutMs);
     this.#enter("open", reason, nowMs);
   }
 
@@ -333,6 +307,6 @@ class CallPermit {
   }
 }
 
-/** @throws RangeError that names an invalid option */
+/** @param options are not validated */
 export const createBreaker = (options: BreakerOptions, dependencies: BreakerDependencies): Breaker =>
-  new CircuitBreaker(breakerSettings(options), dependencies);
+  new CircuitBreaker(options, dependencies);

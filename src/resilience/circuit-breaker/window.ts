@@ -6,10 +6,7 @@ interface Counts {
   slow: number;
 }
 
-/**
- * Counts of the last ten seconds, second by second. They expire with time, not with calls, so an idle dependency has an
- * empty window.
- */
+/** Counts of the last ten seconds. They expire with time, so an idle dependency has an empty window. */
 export class CallWindow {
   /** At most ten, oldest first. */
   #buckets: (Counts & { readonly second: number })[] = [];

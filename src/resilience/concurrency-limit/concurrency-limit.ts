@@ -1,9 +1,8 @@
 /**
- * An adaptive concurrency limit with a short priority queue. It decides synchronously, without timers or promises; the
- * clock is passed in.
+ * An adaptive concurrency limit with a short priority queue, synchronous and without timers.
  *
- * Arrivals after a time without a queue are a burst, not an overload: they may wait longer, in a longer queue. A
- * standing queue is kept short (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015, after CoDel).
+ * Arrivals after a time without a queue are a burst, not an overload: they may wait longer, in a longer
+ * queue. A standing queue is kept short (B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015, after CoDel).
  */
 import type { Priority } from "../../contract/policy.ts";
 import { type Baseline, GradientLimit } from "./gradient.ts";
@@ -12,9 +11,9 @@ import { type Baseline, GradientLimit } from "./gradient.ts";
 export const PRIORITIES: readonly Priority[] = ["write", "read", "background"];
 
 export const SHED_REASONS = [
-  /** The queue is full, and holds nothing of a lower priority. */
+  /** The queue is full, without requests of a lower priority. */
   "queue_full",
-  /** Removed from the queue for a request of a higher priority. */
+  /** A request of a higher priority took its place in the queue. */
   "displaced",
   "waited_too_long",
 ] as const;
@@ -33,7 +32,7 @@ export interface ConcurrencyLimitDependencies {
   readonly onShed?: (shed: Shed) => void;
 }
 
-/** `missed`: the deadline passed first. `ignored`: it says nothing about the load, for example a client that left. */
+/** `missed`: the deadline passed first. `ignored`: no evidence about the load, as when the client left. */
 export type WorkOutcome = "ok" | "missed" | "ignored";
 
 export interface Permit {
@@ -48,26 +47,24 @@ export interface QueueListener {
 }
 
 export interface Waiting {
-  /** Leaves the queue; the listener is not called any more. */
+  /** Leaves the queue, without a call of the listener. */
   leave(): void;
 }
 
 export interface LimitGauges {
-  /** Maximum in flight; half of the usual while the baselines are measured. */
+  /** Maximum in flight; halved while the baselines are measured. */
   readonly limit: number;
   readonly inFlight: number;
   readonly queued: number;
 }
 
-/** Durations are milliseconds. */
-const DEFAULTS = {
-  /** Lower bound of the limit; a probe still halves it. */
+export const DEFAULTS = {
+  /** Lower bound of the limit; a probe still halves it, unless it is the upper bound, too. */
   minLimit: 1,
-  /** Upper bound of the limit. */
   maxLimit: 1_000,
   /** The limit before anything is measured. */
   initialLimit: 10,
-  /** The ratio of latency to baseline that the limit aims at; above 1. */
+  /** Target ratio of latency to baseline; above 1. */
   tolerance: 1.4,
   /** Queue length for writes as a share of the limit; reads may fill 60 % of it, background work 30 %. */
   queueRatio: 0.8,
@@ -88,29 +85,6 @@ const DEFAULTS = {
 export type ConcurrencyLimitSettings = Readonly<typeof DEFAULTS>;
 export type ConcurrencyLimitOptions = Partial<ConcurrencyLimitSettings>;
 
-const isWhole = (value: number, least: number): boolean => Number.isInteger(value) && value >= least;
-
-export const concurrencyLimitSettings = (options: ConcurrencyLimitOptions): ConcurrencyLimitSettings => {
-  const settings = { ...DEFAULTS, ...options };
-  const { minLimit, maxLimit, initialLimit, tolerance, queueRatio } = settings;
-  const isValid: Readonly<Record<keyof ConcurrencyLimitSettings, boolean>> = {
-    minLimit: isWhole(minLimit, 1) && minLimit <= maxLimit,
-    maxLimit: isWhole(maxLimit, 1),
-    initialLimit: isWhole(initialLimit, 1) && initialLimit >= minLimit && initialLimit <= maxLimit,
-    tolerance: tolerance > 1 && Number.isFinite(tolerance),
-    queueRatio: queueRatio >= 0 && Number.isFinite(queueRatio),
-    minQueue: isWhole(settings.minQueue, 0),
-    maxWaitMs: settings.maxWaitMs > 0,
-    burstMs: settings.burstMs >= 0,
-    burstQueue: isWhole(settings.burstQueue, 0),
-    windowMs: settings.windowMs > 0,
-    minimumSamples: isWhole(settings.minimumSamples, 1),
-  };
-  const invalid = Object.entries(isValid).flatMap(([name, valid]) => (valid ? [] : [name]));
-  if (invalid.length > 0) throw new RangeError(`invalid concurrency limit: ${invalid.join(", ")}`);
-  return settings;
-};
-
 /** Minimum queue timeout; covers event-loop pauses. */
 const MIN_WAIT_MS = 50;
 /** How much of the queue each priority may fill. */
@@ -128,16 +102,16 @@ export class ConcurrencyLimit implements LimitGauges {
   readonly #now: () => number;
   readonly #onShed: ((shed: Shed) => void) | undefined;
   readonly #gradient: GradientLimit;
-  /** The oldest first. */
+  /** Oldest first. */
   readonly #queues: Readonly<Record<Priority, QueuedRequest[]>> = { write: [], read: [], background: [] };
   inFlight = 0;
   #isAdmitting = false;
   #lastQueuedMs = Number.NEGATIVE_INFINITY;
   #burstUntilMs = Number.NEGATIVE_INFINITY;
 
-  /** @throws RangeError for an invalid option, naming it */
+  /** @param options are not validated */
   constructor(options: ConcurrencyLimitOptions, { now, onShed }: ConcurrencyLimitDependencies) {
-    this.#settings = concurrencyLimitSettings(options);
+    this.#settings = { ...DEFAULTS, ...options };
     this.#now = now;
     this.#onShed = onShed;
     this.#gradient = new GradientLimit(this.#settings, now());
@@ -152,13 +126,13 @@ export class ConcurrencyLimit implements LimitGauges {
     return write.length + read.length + background.length;
   }
 
-  /** @param kind a closed set of names for work that takes about equally long */
+  /** @param kind from a closed set of names, each for work of similar duration */
   tryAcquire(kind: string): Permit | undefined {
     if (this.inFlight >= this.#gradient.permits) return undefined;
     return this.#acquire(this.#gradient.baselineOf(kind), this.#now());
   }
 
-  /** For a request without a permit. @returns "queue_full" if the request is shed at once */
+  /** Queues a request that has no permit. @returns "queue_full" if it is shed at once */
   enqueue(kind: string, priority: Priority, listener: QueueListener): Waiting | "queue_full" {
     const nowMs = this.#now();
     this.#gradient.markFull();
@@ -267,9 +241,3 @@ export class ConcurrencyLimit implements LimitGauges {
     return Math.ceil(writes * QUEUE_SHARES[priority]);
   }
 }
-
-/** @throws RangeError for invalid options */
-export const createConcurrencyLimit = (
-  options: ConcurrencyLimitOptions,
-  dependencies: ConcurrencyLimitDependencies,
-): ConcurrencyLimit => new ConcurrencyLimit(options, dependencies);

@@ -1,18 +1,18 @@
 /**
- * The gradient that sets the limit: how long work takes now over how long the same kinds of work take with little in
- * flight (the baselines). The limit moves to where that ratio is the tolerance. By Little's law it is then the
- * tolerance times what keeps the backend busy, so little work queues behind it.
+ * The gradient that sets the limit: current latency over the latency of the same kinds of work with little in
+ * flight (the baselines). The limit moves to where this ratio is the tolerance: by Little's law, the
+ * tolerance times the concurrency that keeps the backend busy.
  *
- * Sources: Gradient2 of https://github.com/Netflix/concurrency-limits, whose long-term latency drifts up under a long
- * overload. So, as in Envoy's adaptive concurrency filter and BBR's ProbeRTT, the baselines are measured anew at
- * intervals, by a probe: a short time at half of the limit.
+ * Source: Gradient2 of https://github.com/Netflix/concurrency-limits, whose long-term latency drifts up under
+ * a long overload. So, as in Envoy's adaptive concurrency filter and BBR's ProbeRTT, probes measure the
+ * baselines again: a short time at half of the limit.
  */
 import type { ConcurrencyLimitSettings } from "./concurrency-limit.ts";
 
 /** The mean latency of one kind of work that began with little else in flight. */
 export interface Baseline {
   latencyMs: number;
-  /** How many samples the mean counts for; 0 for a guess. */
+  /** Number of samples that the mean counts as; 0 for a guess. */
   weight: number;
 }
 
@@ -21,17 +21,17 @@ const MAX_KINDS = 256;
 /** Maximum weight of a baseline: usually, and when a probe begins. */
 const FOLLOWING_WEIGHT = 64;
 const PROBE_WEIGHT = 6;
-/** Shorter latencies say more about the process' own scheduling than about the work. */
+/** Shorter latencies reflect the scheduling of the process, not the work. */
 const RESOLUTION_MS = 1;
 
 /** Lower bound of the gradient in one adjustment. */
 const MIN_GRADIENT = 0.7;
-/** Between probes the limit keeps this share: the baselines may be wrong instead. */
+/** The limit keeps this share between probes, because the baselines may be out of date. */
 const UNPROBED_SHARE = 0.5;
-/** Missed deadlines lower the limit by this times their share, as marks do in RFC 8257. */
+/** Missed deadlines lower the limit by their share times this, like marks in RFC 8257. */
 const MISSED_FACTOR = 0.5;
 
-/** Time between probes: in milliseconds, and at least in latencies. */
+/** Minimum time between probes, in milliseconds and in latencies. */
 const PROBE_INTERVAL_MS = 2_000;
 const PROBE_INTERVAL_LATENCIES = 16;
 /** A probe lasts this share of the interval, until it has a sample per permit or reaches its timeout. */
@@ -40,35 +40,25 @@ const MIN_PROBE_SAMPLES = 4;
 const PROBE_TIMEOUT_MS = 50;
 const PROBE_TIMEOUT_LATENCIES = 8;
 
-/** Results since the last adjustment. */
-interface Window {
-  /** Results before this time began under an earlier limit and do not count. */
-  readonly fromMs: number;
-  /** Whether any request had to wait. */
-  isFull: boolean;
-  ok: number;
-  missed: number;
+/** Results since the last adjustment. Those before `fromMs` began under another limit and do not count. */
+const startWindow = (fromMs: number) => ({
+  fromMs,
+  /** Whether a request had to wait. */
+  isFull: false,
+  ok: 0,
+  missed: 0,
   /** Sums. */
-  latencyMs: number;
-  baselineMs: number;
-}
+  latencyMs: 0,
+  baselineMs: 0,
+});
 
 interface Probe {
-  /** Work that began before this time had to wait behind work from before the probe. */
+  /** Work that began earlier had to wait behind work from before the probe. */
   readonly sampleFromMs: number;
   readonly minEndMs: number;
   readonly maxEndMs: number;
   samples: number;
 }
-
-const startWindow = (fromMs: number): Window => ({
-  fromMs,
-  isFull: false,
-  ok: 0,
-  missed: 0,
-  latencyMs: 0,
-  baselineMs: 0,
-});
 
 const halfOf = (limit: number): number => Math.max(1, Math.floor(limit / 2));
 
@@ -80,7 +70,7 @@ export class GradientLimit {
   limit: number;
   /** The limit when the last probe began. */
   #probedLimit: number;
-  #window: Window;
+  #window: ReturnType<typeof startWindow>;
   #probe: Probe | undefined;
   #nextProbeMs = Number.POSITIVE_INFINITY;
   /** Mean latency of the last window, milliseconds. */
@@ -94,7 +84,7 @@ export class GradientLimit {
     this.#window = startWindow(nowMs);
   }
 
-  /** How much may be in flight: half of the limit during a probe. */
+  /** Maximum in flight: half of the limit during a probe. */
   get permits(): number {
     const permits = Math.round(this.limit);
     return this.#probe === undefined ? permits : halfOf(permits);
@@ -123,7 +113,7 @@ export class GradientLimit {
   ok(nowMs: number, tookMs: number, baseline: Baseline, isSample: boolean): void {
     const latencyMs = Math.max(tookMs, RESOLUTION_MS);
     if (isSample) this.#learn(baseline, latencyMs);
-    // An unknown kind is as slowed down as the others are.
+    // A new kind is assumed to be as slowed down as the others.
     else if (baseline.weight === 0) baseline.latencyMs = latencyMs / Math.max(1, this.#ratio);
     const window = this.#window;
     if (nowMs < window.fromMs) return;
@@ -136,7 +126,7 @@ export class GradientLimit {
     if (nowMs >= this.#window.fromMs) this.#window.missed += 1;
   }
 
-  /** Adjusts the limit, and begins and ends probes, when it is time to. */
+  /** Adjusts the limit, and begins or ends a probe, if due. */
   update(nowMs: number): void {
     if (this.#probe !== undefined) {
       const { minEndMs, maxEndMs, samples } = this.#probe;
@@ -167,7 +157,8 @@ export class GradientLimit {
     if (ok > 0) this.latencyMs = latencyMs / ok;
     if (isFull) {
       this.#adjust();
-      this.#planProbe(nowMs);
+      // A fixed limit needs no baselines.
+      if (this.#settings.minLimit < this.#settings.maxLimit) this.#planProbe(nowMs);
     } else {
       // With little in flight the baselines are up to date.
       this.#nextProbeMs = Number.POSITIVE_INFINITY;
@@ -178,7 +169,7 @@ export class GradientLimit {
   #adjust(): void {
     const { tolerance, minLimit, maxLimit } = this.#settings;
     const { ok, missed, latencyMs, baselineMs } = this.#window;
-    // The ratio of sums: each kind counts for as much of the limit as it fills.
+    // The ratio of sums weights each kind by its share of the limit.
     if (ok > 0) this.#ratio = latencyMs / baselineMs;
     const gradient = Math.max(ok > 0 ? tolerance / this.#ratio : 1, MIN_GRADIENT);
     const wanted = Math.min(this.limit * gradient, this.limit + Math.sqrt(this.limit));
@@ -187,7 +178,7 @@ export class GradientLimit {
     this.limit = Math.min(Math.max(next, minLimit), maxLimit);
   }
 
-  /** At round times, so that processes that share a backend and a clock probe together, not under each other's load. */
+  /** At round times, so that processes with a common backend probe together, not under each other's load. */
   #planProbe(nowMs: number): void {
     const intervalMs = this.#probeIntervalMs();
     if (this.#nextProbeMs === Number.POSITIVE_INFINITY)

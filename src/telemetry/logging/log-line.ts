@@ -1,50 +1,51 @@
-/** One line of a log: JSON, bounded, without secrets, whatever it is given. */
+/** A log line: JSON of bounded size, without secrets, from any input. */
 import { isJsonObject } from "../../lib/json-object.ts";
 import { isOnlySecretName, isSecretName, isSuspect, MASK, redact } from "./redact.ts";
 
-/** With the newline that ends it, bytes. */
+/** Including the newline that ends it, bytes. */
 export const MAX_LINE_BYTES = 16_384;
 const MAX_TEXT_BYTES = MAX_LINE_BYTES - 1;
-/** A longer line is not read as JSON, UTF-16 code units. */
-const MAX_READ_UNITS = 4 * 1_024 * 1_024;
-/** The most that UTF-8 needs for a UTF-16 code unit, bytes. */
+/** A longer line is not parsed, UTF-16 code units. */
+const MAX_PARSED_UNITS = 4 * 1_024 * 1_024;
+/** UTF-8's maximum for a UTF-16 code unit, bytes. */
 const BYTES_PER_UNIT = 3;
 
-/** What is looked at: depth, values, and UTF-16 code units of all texts together. */
+/** Bounds of the input that is read: depth, values, and UTF-16 code units of all texts together. */
 const MAX_DEPTH = 8;
 const MAX_VALUES = 500;
 const MAX_UNITS = 65_536;
-/** A longer key is cut, UTF-16 code units. */
+/** A longer key is omitted, and a main field cut to this length as a last resort, UTF-16 code units. */
 const MAX_KEY_UNITS = 128;
-/** No secret is longer; so one that was cut in two, and not recognized for that, is in the last ones. */
+/** No secret is longer. A secret that a cut makes unrecognizable is within these last units. */
 const LONGEST_SECRET = 1_024;
 
-/** Lengths to which the texts of a line that is too long are cut, until it fits; UTF-16 code units. */
-const CAPS_UNITS = [12_288, 8_192, 4_096, 2_048, 1_024, 512, 256, 128, 64];
-/** They stay: without them a line says neither when nor of what. */
-const KEPT = ["time", "level", "message", "requestId", "trace_id"];
+/** Maximum length of the texts in a line that is too long, halved until the line fits; UTF-16 code units. */
+const MAX_CAP_UNITS = 8_192;
+const MIN_CAP_UNITS = 64;
+/** These fields always stay: they give the time and the subject of a line. */
+const MAIN_FIELDS = ["time", "level", "message", "requestId", "trace_id"];
 
-const FAILED = '{"level":"error","message":"a line of the log could not be written","truncated":true}';
+const FAILED = '{"level":"error","message":"a log line could not be written","truncated":true}';
 
 type Plain = string | number | boolean | null | readonly Plain[] | PlainObject;
 interface PlainObject {
   readonly [key: string]: Plain;
 }
 
-/** Does not cut a pair of surrogates in two. */
+/** Cuts a text, but never between two surrogates. */
 const cut = (text: string, maxUnits: number): string =>
   text.length <= maxUnits ? text : `${text.slice(0, maxUnits).replace(/[\ud800-\udbff]$/, "")}…`;
 
-/** Makes of a line's fields what JSON can hold, without secrets and of a bounded size. */
+/** The fields as values of JSON, of bounded size and without secrets. */
 const plainLine = (entries: Iterable<readonly [string, unknown]>): PlainObject => {
   let valuesLeft = MAX_VALUES;
   let unitsLeft = MAX_UNITS;
   let hasCut = false;
 
-  const text = (given: string): string => {
-    const masked = redact(given.slice(0, unitsLeft).toWellFormed());
-    const isWhole = given.length <= unitsLeft;
-    unitsLeft = Math.max(0, unitsLeft - given.length);
+  const text = (value: string): string => {
+    const masked = redact(value.slice(0, unitsLeft).toWellFormed());
+    const isWhole = value.length <= unitsLeft;
+    unitsLeft = Math.max(0, unitsLeft - value.length);
     if (isWhole) return masked;
     hasCut = true;
     return `${masked.slice(0, -LONGEST_SECRET).toWellFormed()}…`;
@@ -53,7 +54,7 @@ const plainLine = (entries: Iterable<readonly [string, unknown]>): PlainObject =
   const keyText = (key: string): string => {
     if (key.length <= MAX_KEY_UNITS) return redact(key.toWellFormed());
     hasCut = true;
-    return key.length > LONGEST_SECRET ? "…" : cut(redact(key.toWellFormed()), MAX_KEY_UNITS);
+    return "…";
   };
 
   const fields = (entries: Iterable<readonly [string, unknown]>, depth: number): PlainObject => {
@@ -64,7 +65,7 @@ const plainLine = (entries: Iterable<readonly [string, unknown]>): PlainObject =
         break;
       }
       if (value === undefined) continue;
-      // Whether there is one is no secret.
+      // Only the presence of a secret is shown.
       const isSecret = isSecretName(key) && value !== null && typeof value !== "boolean";
       result[keyText(key)] = isSecret ? MASK : plain(value, depth);
     }
@@ -73,46 +74,46 @@ const plainLine = (entries: Iterable<readonly [string, unknown]>): PlainObject =
 
   const list = (values: Iterable<unknown>, depth: number): Plain[] => {
     const items: Plain[] = [];
-    let before: unknown;
+    let previous: unknown;
     for (const value of values) {
       if (valuesLeft <= 0) {
         hasCut = true;
         break;
       }
-      // A list of names and values, such as raw headers.
-      const isSecret = typeof before === "string" && isOnlySecretName(before);
+      // In a list of names and values, such as raw headers, a secret follows its name.
+      const isSecret = typeof previous === "string" && isOnlySecretName(previous);
       items.push(isSecret ? MASK : plain(value ?? null, depth));
-      before = value;
+      previous = value;
     }
     return items;
   };
 
-  const object = (given: object, depth: number): Plain => {
-    if (given instanceof Error) {
-      const { name, message, stack, cause } = given;
-      const [code, errors] = [Reflect.get(given, "code"), Reflect.get(given, "errors")];
+  const object = (value: object, depth: number): Plain => {
+    if (value instanceof Error) {
+      const { name, message, stack, cause } = value;
+      const [code, errors] = [Reflect.get(value, "code"), Reflect.get(value, "errors")];
       return fields(Object.entries({ name, message, code, stack, cause, errors }), depth);
     }
-    if (ArrayBuffer.isView(given)) return `[${given.byteLength} bytes]`;
-    const toJson: unknown = Reflect.get(given, "toJSON");
-    if (typeof toJson === "function") return plain(Reflect.apply(toJson, given, []), depth);
-    if (Array.isArray(given) || given instanceof Set || given instanceof Map) return list(given, depth);
-    return fields(Object.entries(given), depth);
+    if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+    const toJson: unknown = Reflect.get(value, "toJSON");
+    if (typeof toJson === "function") return plain(Reflect.apply(toJson, value, []), depth);
+    if (Array.isArray(value) || value instanceof Set || value instanceof Map) return list(value, depth);
+    return fields(Object.entries(value), depth);
   };
 
-  const plain = (given: unknown, depth: number): Plain => {
+  const plain = (value: unknown, depth: number): Plain => {
     valuesLeft -= 1;
-    if (typeof given === "string") return text(given);
-    if (typeof given === "number") return Number.isFinite(given) ? given : String(given);
-    if (typeof given === "boolean" || given === null) return given;
-    if (typeof given === "bigint") return text(String(given));
-    if (typeof given !== "object") return `[${typeof given}]`;
+    if (typeof value === "string") return text(value);
+    if (typeof value === "number") return Number.isFinite(value) ? value : String(value);
+    if (typeof value === "boolean" || value === null) return value;
+    if (typeof value === "bigint") return text(String(value));
+    if (typeof value !== "object") return `[${typeof value}]`;
     if (depth >= MAX_DEPTH || valuesLeft <= 0) {
       hasCut = true;
       return "…";
     }
     try {
-      return object(given, depth + 1);
+      return object(value, depth + 1);
     } catch {
       return "[unreadable]";
     }
@@ -123,8 +124,8 @@ const plainLine = (entries: Iterable<readonly [string, unknown]>): PlainObject =
 };
 
 /**
- * What JSON leaves as it is and some program does not: DEL and C1 controls steer terminals, the two separators end
- * lines, format characters turn the direction of what stands around them.
+ * Characters that JSON allows but programs misread: DEL and C1 controls steer terminals, the two separators
+ * end lines, format characters reverse the direction of the text around them.
  */
 const UNSAFE = /[\u007f-\u009f\u2028\u2029\p{Cf}]/gu;
 
@@ -134,7 +135,7 @@ const escaped = (character: string): string =>
     .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`)
     .join("");
 
-/** @param cap to which texts are cut, UTF-16 code units */
+/** @param cap maximum length of texts, UTF-16 code units */
 const jsonText = (value: Plain, cap?: number): string => {
   const capped = (_: string, each: unknown) =>
     typeof each === "string" && cap !== undefined ? cut(each, cap) : each;
@@ -145,43 +146,59 @@ const fits = (text: string): boolean =>
   text.length * BYTES_PER_UNIT <= MAX_TEXT_BYTES ||
   new TextEncoder().encode(text).byteLength <= MAX_TEXT_BYTES;
 
-/** Those that stay first, so that what stands before them does not use up what may be read. */
-const keptFirst = (fields: Readonly<Record<string, unknown>>): Map<string, unknown> =>
+/** `MAIN_FIELDS` comes first, so that other fields do not use up the bounds. */
+const mainFirst = (fields: Readonly<Record<string, unknown>>): Map<string, unknown> =>
   new Map([
-    ...KEPT.filter((key) => Object.hasOwn(fields, key)).map((key) => [key, fields[key]] as const),
+    ...MAIN_FIELDS.filter((key) => Object.hasOwn(fields, key)).map((key) => [key, fields[key]] as const),
     ...Object.entries(fields),
   ]);
 
-const written = (fields: Readonly<Record<string, unknown>>): string => {
-  const line = plainLine(keptFirst(fields));
+const boundedLine = (fields: Readonly<Record<string, unknown>>): string => {
+  const line = plainLine(mainFirst(fields));
   const whole = jsonText(line);
   if (fits(whole)) return whole;
-  for (const cap of CAPS_UNITS) {
+  for (let cap = MAX_CAP_UNITS; cap >= MIN_CAP_UNITS; cap /= 2) {
     const text = jsonText({ ...line, truncated: true }, cap);
     if (fits(text)) return text;
   }
-  const kept = KEPT.filter((key) => line[key] !== undefined).map((key) => {
+  const main = MAIN_FIELDS.filter((key) => line[key] !== undefined).map((key) => {
     const value = line[key] ?? null;
     return [key, cut(typeof value === "string" ? value : jsonText(value), MAX_KEY_UNITS)];
   });
-  return jsonText({ ...Object.fromEntries(kept), truncated: true });
+  return jsonText({ ...Object.fromEntries(main), truncated: true });
+};
+
+/** Characters to escape, and escapes that may hide a secret. */
+const ESCAPES = /[^ -~]|\\[u/]/;
+
+/** Whether nothing in it has to be cut, escaped or masked. @param text JSON */
+const isClean = (text: string): boolean =>
+  text.length <= MAX_TEXT_BYTES && !ESCAPES.test(text) && !isSuspect(text);
+
+const isSimple = ([key, value]: [key: string, value: unknown]): boolean =>
+  key.length <= MAX_KEY_UNITS &&
+  (value === null || ["string", "boolean", "undefined"].includes(typeof value) || Number.isFinite(value));
+
+/** Most lines, in less than half of the time; undefined for any other. */
+const simpleLine = (fields: Readonly<Record<string, unknown>>): string | undefined => {
+  const entries = Object.entries(fields);
+  if (entries.length > MAX_VALUES || !entries.every(isSimple)) return undefined;
+  const text = JSON.stringify(fields);
+  return isClean(text) ? text : undefined;
 };
 
 /**
- * The fields as JSON of at most 16,383 bytes, without a newline: whoever writes it ends it with one. Never throws, and
- * always holds no control character. Where it is too long, texts are cut, and then other fields left out; the line says
- * `"truncated":true`, and `time`, `level`, `message`, `requestId` and `trace_id` stay.
+ * The fields as JSON of at most 16,383 bytes, without a newline and without control characters. Never throws.
+ * If the line is too long, texts are cut, and then fields left out: it contains `"truncated":true`, and keeps
+ * `time`, `level`, `message`, `requestId` and `trace_id`.
  */
 export const logLine = (fields: Readonly<Record<string, unknown>>): string => {
   try {
-    return written(fields);
+    return simpleLine(fields) ?? boundedLine(fields);
   } catch {
     return FAILED;
   }
 };
-
-/** What has to be escaped, and what may hide a secret by an escape of its own. */
-const ESCAPES = /[^ -~]|\\[u/]/;
 
 const parsed = (text: string): unknown => {
   try {
@@ -192,14 +209,13 @@ const parsed = (text: string): unknown => {
 };
 
 /**
- * The same bound for a line that is JSON already: as it is, and not looked into, where it is short and there is nothing
- * to mask. A newline at its end stays there. What is no object of JSON becomes a line's message.
+ * The same bounds for an existing line of JSON. A short line without anything to mask is returned unparsed; a
+ * text that is no JSON object becomes the message of a line. A newline at the end stays.
  */
 export const fitLine = (line: string): string => {
   const end = line.endsWith("\n") ? "\n" : "";
   const text = end === "" ? line : line.slice(0, -1);
-  const isShort = text.length <= MAX_TEXT_BYTES && text.startsWith("{") && text.endsWith("}");
-  if (isShort && !ESCAPES.test(text) && !isSuspect(text)) return line;
-  const fields = text.length <= MAX_READ_UNITS ? parsed(text) : undefined;
+  if (text.startsWith("{") && text.endsWith("}") && isClean(text)) return line;
+  const fields = text.length <= MAX_PARSED_UNITS ? parsed(text) : undefined;
   return `${logLine(isJsonObject(fields) ? fields : { level: "info", message: text })}${end}`;
 };

@@ -1,4 +1,4 @@
-/** The measured calls: each cell is one kind of call, of several contestants. */
+/** The measured calls: each cell is one kind of call, by several contestants. */
 import * as ours from "./ours.ts";
 
 type Peers = typeof import("../peers/breakers.mjs");
@@ -87,7 +87,7 @@ export const createCells = async (peers: Peers): Promise<Record<CellName, Cell>>
       ],
     },
     rejected_permit: {
-      title: "open, asked for a permit",
+      title: "open, a permit requested",
       calls: 20_000,
       contestants: [{ name: "Breakwater", work: synchronous(ours.openPermit()) }],
     },

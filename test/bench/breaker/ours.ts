@@ -70,5 +70,5 @@ export const stack = (timeoutMs: number): Run => {
   };
 };
 
-/** Never opens, so that it can count any number of failures. */
+/** Never opens, and so counts any number of failures. */
 export const everClosedRun = (): Run => under(create({ failureThreshold: 1e9, minimumCalls: 1e9 }));

@@ -1,5 +1,4 @@
 /** `npm run bench cache`: the database reads of many readers of one key, and the delay by a leader's death. */
-import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import type { Bench } from "../support/bench.ts";
 import { goalTable, rounded } from "../support/comparison.ts";
 import { machineLine } from "../support/machine.ts";
@@ -34,7 +33,7 @@ export const benchCache: Bench = async (options) => {
   const { isQuick, signal, onProgress } = options;
   const system = await startCacheSystem(options);
   onProgress("a hundred readers of one stale key …");
-  const stale = await measureStaleKeys(system, sampleProductId, isQuick ? QUICK_KEYS : KEYS, signal);
+  const stale = await measureStaleKeys(system, isQuick ? QUICK_KEYS : KEYS, signal);
   onProgress("the death of a leader …");
   const deaths = await measureLeaderDeath(system, UNTOUCHED);
   const deployed = stale.find(({ title }) => title === AS_DEPLOYED);

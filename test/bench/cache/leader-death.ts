@@ -1,4 +1,4 @@
-/** How long waiting requests are delayed if the request that fetches the response for them dies. */
+/** The delay of waiting requests if the request that fetches the response for them dies. */
 import { contract } from "../../../src/contract/contract.ts";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { sleep } from "../../../src/lib/async.ts";
@@ -61,11 +61,11 @@ const atEdge = async (system: CacheSystem, product: number): Promise<number> => 
     random: Math.random,
     log: () => undefined,
   });
-  const ask = () => askEdge(edge, `http://edge.test/v1/products/${sampleProductId(product)}`);
-  void ask();
+  const read = () => askEdge(edge, `http://edge.test/v1/products/${sampleProductId(product)}`);
+  void read();
   await until("the leader fetches", async () => fetches === 1);
   const beganMs = performance.now();
-  const answers = await Promise.all(Array.from({ length: FOLLOWERS }, ask));
+  const answers = await Promise.all(Array.from({ length: FOLLOWERS }, read));
   if (answers.some(({ status }) => status !== 200)) throw new Error("a follower got no response");
   return performance.now() - beganMs;
 };

@@ -5,16 +5,15 @@ import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
-import { countProductReads } from "../../support/product-reads.ts";
+import { countProductReads } from "../../support/products.ts";
 import { insertProducts } from "../origin/products.ts";
-import { createSigningKey, sealedRequest } from "../origin/sealed-request.ts";
+import { createSigningKeys, sealedRequest } from "../origin/sealed-request.ts";
 import { type BenchOptions, createFolder } from "../support/bench.ts";
 import { exchange } from "../support/exchange.ts";
 import { startServices } from "../support/services.ts";
 import { startStore } from "../support/store.ts";
 
 export interface CacheSystem {
-  readonly edgeUrl: string;
   readonly origins: readonly LocalOrigin[];
   readonly signingKeys: string;
   readonly databaseUrl: string;
@@ -38,8 +37,8 @@ export const startCacheSystem = async (options: BenchOptions): Promise<CacheSyst
   const { signal, stops, onProgress } = options;
   const services = await startServices(options);
   onProgress("starting two origins and the edge …");
-  const signing = createSigningKey();
-  const shared = { SIGNING_KEYS: signing.text };
+  const signingKeys = createSigningKeys();
+  const shared = { SIGNING_KEYS: signingKeys };
   const origins: LocalOrigin[] = [];
   for (let n = 1; n <= ORIGINS; n += 1) {
     const origin = await startOrigin({
@@ -74,9 +73,8 @@ export const startCacheSystem = async (options: BenchOptions): Promise<CacheSyst
 
   const pathOf = (product: number): string => `/v1/products/${sampleProductId(product)}`;
   return {
-    edgeUrl: edge.url,
     origins,
-    signingKeys: signing.text,
+    signingKeys,
     databaseUrl: services.databaseUrl,
     pool,
     description: services.description,
@@ -85,12 +83,7 @@ export const startCacheSystem = async (options: BenchOptions): Promise<CacheSyst
       const origin = origins[index];
       if (origin === undefined) throw new Error(`there is no origin ${index}`);
       const port = portOf(origin);
-      const request = await sealedRequest(signing.key, `127.0.0.1:${port}`, {
-        method: "GET",
-        path: pathOf(product),
-        headers: {},
-        identity: { auth: "none" },
-      });
+      const request = await sealedRequest(signingKeys, `127.0.0.1:${port}`, { path: pathOf(product) });
       return (await exchange(port, request)).status;
     },
     readThrough: async (product) => {

@@ -1,5 +1,5 @@
 /**
- * `npm run bench edge`: what the edge costs per request. The Worker as deployed, in `workerd serve`, against one that only
+ * `npm run bench edge`: the edge's cost per request. The Worker as deployed, in `workerd serve`, against one that only
  * forwards and against the stock stack. All run all the time and take turns under load. The result is the ratio within a
  * round.
  */
@@ -7,6 +7,9 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { bundleEdge } from "../../../src/local/edge.ts";
+import { freePort } from "../../../src/local/free-port.ts";
+import { LocalError } from "../../../src/local/local-error.ts";
+import { startIssuer } from "../../support/issuer.ts";
 import { type Bench, createFolder } from "../support/bench.ts";
 import { assertSent, startCollector } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf, rounded } from "../support/comparison.ts";
@@ -14,6 +17,7 @@ import { divideCores } from "../support/cores.ts";
 import { installPeers } from "../support/install-peers.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
 import { machineLine, watchIdle } from "../support/machine.ts";
+import { profileCell } from "../support/profile.ts";
 import { cellTable, heldBack, measure, type Plan, planLine } from "../support/rounds.ts";
 import { startStore } from "../support/store.ts";
 import { workerdVersion } from "../support/workerd.ts";
@@ -22,10 +26,9 @@ import { CLIENTS, clientOf, createClients, orderRequest, SAMPLING_RATIO } from "
 import { assertValid } from "./probe.ts";
 import { keyRecords } from "./published.ts";
 import { EXPORTING, startServers } from "./servers.ts";
-import { KEY_SET_PATH, startStandIn } from "./stand-in.ts";
+import { startStandIn } from "./stand-in.ts";
 import { startupMs } from "./startup.ts";
 import { STOCK_DESCRIPTION } from "./stock.ts";
-import { AUDIENCE, createTokenIssuer, ISSUER } from "./tokens.ts";
 
 /** Many short turns: other work on the machine affects a round, not one cell. */
 const FULL: Plan = {
@@ -46,7 +49,10 @@ const COMPARISONS: readonly Comparison[] = [
   { key: "jwt_uncached_cpu_vs_bare", cell: "new_token", base: "bare", of: "cpu" },
   { key: "blocklist_100k_vs_empty", cell: "listed", base: "key", of: "throughput", atLeast: 0.95 },
   { key: "blocklist_100k_cpu_vs_empty", cell: "listed", base: "key", of: "cpu" },
-  // Both export what they sample, so that they do the same work.
+  { key: "no_key_cpu_vs_passed", cell: "no_key", base: "key", of: "cpu", atMost: 1 },
+  { key: "over_limit_cpu_vs_passed", cell: "over_limit", base: "key", of: "cpu", atMost: 1 },
+  { key: "blocked_cpu_vs_passed", cell: "blocked", base: "listed", of: "cpu", atMost: 1 },
+  // Both export their sampled traces, so that they do the same work.
   { key: "chain_vs_stock", cell: "traced", base: "stock", of: "throughput", atLeast: 3 },
   { key: "chain_cpu_vs_stock", cell: "traced", base: "stock", of: "cpu" },
 ];
@@ -59,40 +65,46 @@ export const benchEdge: Bench = async (options) => {
   await installPeers(options);
   const folder = await createFolder(options);
   onProgress("bundling the edge …");
-  const bundle = await bundleEdge(signal, join(folder, "bundle"));
+  const { profiled } = options;
+  // Minified functions have no names.
+  const bundle = await bundleEdge(
+    signal,
+    join(folder, "bundle"),
+    profiled === undefined ? [] : ["--no-minify"],
+  );
   const cores = await divideCores(options);
 
   onProgress("starting the servers …");
   const store = await startStore(options);
   const collector = await startCollector(options);
-  const issuer = await createTokenIssuer();
+  const issuer = await startIssuer();
+  options.stops.add(issuer.stop);
   const clients = createClients();
-  const standIn = await startStandIn(keyRecords(clients), issuer.keySet, options);
+  const standIn = await startStandIn(keyRecords(clients), options);
   const originUrl = `http://127.0.0.1:${standIn.port}`;
-  const tokenSettings = {
-    JWT_ISSUER: ISSUER,
-    JWT_AUDIENCE: AUDIENCE,
-    JWT_JWKS_URL: `${originUrl}${KEY_SET_PATH}`,
-  };
   const readyRequest = orderRequest(0, clientOf(clients, 0), clientOf(clients, 0).key.key);
-  const stage = { bundle, store, clients, originUrl, collector, cores, folder, readyRequest };
-  const processes = await startServers(stage, tokenSettings, options);
+  const created = await createCells(clients, issuer);
+  const chosen = created.find(({ id }) => id === profiled);
+  if (profiled !== undefined && chosen === undefined)
+    throw new LocalError(`--profile takes one of: ${created.map(({ id }) => id).join(", ")}`);
+  const inspected = chosen && { id: chosen.server, port: await freePort() };
+  const stage = { inspected, bundle, store, clients, originUrl, collector, cores, folder, readyRequest };
+  const processes = await startServers(stage, issuer.environment, options);
 
   onProgress("verifying the servers …");
-  const created = await createCells(clients, issuer);
   const cells = created.map((cell) => ({ ...cell, process: processes[cell.server] }));
   for (const cell of cells) await assertValid(cell, store, clients);
+  const cell = cells.find(({ id }) => id === profiled);
+  if (cell && inspected) return await profileCell(cell, inspected.port, options);
 
   const load = startLoadGenerator(options);
   const idle = watchIdle();
-  const { measurements } = await measure({ groups: [cells], load, plan }, options);
+  const measurements = await measure({ groups: [cells], load, plan }, options);
   const machine = machineLine(idle());
   await assertSent(collector, EXPORTING);
   const kib = gzipSync(await readFile(bundle.path), { level: 9 }).byteLength / KIB;
-  const others = {
-    bundle_gzip_kib: rounded(kib),
-    startup_cpu_ms: rounded(await startupMs(folder, signal)),
-  };
+  const startupCpuMs = await startupMs(folder, options.signal);
+  const others = { bundle_gzip_kib: rounded(kib), startup_cpu_ms: rounded(startupCpuMs) };
   return {
     figures: { ...figuresOf(measurements, COMPARISONS), ...others },
     report: [

@@ -1,11 +1,11 @@
-/** A long blocklist: addresses and ranges of both families, none of them a client's. */
+/** A long blocklist: addresses and ranges of both families, but no client's. */
 import { compileBlocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import { type Network, parseNetwork } from "../../../src/middleware/blocklist/network.ts";
 import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 
 const IPV4_ENTRIES = 80_000;
 const IPV6_ENTRIES = 20_000;
-/** One entry in so many is a range. */
+/** Every nth entry is a range. */
 const RANGE_IN = 5;
 
 /** Addresses of two entries. */

@@ -1,11 +1,23 @@
 /** The measured cells: each is a server and the requests sent to it. */
+import type { Issuer } from "../../support/issuer.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import type { Cell } from "../support/rounds.ts";
-import { type Client, clientOf, DISTINCT, orderRequest } from "./clients.ts";
+import { BLOCKED_ADDRESSES } from "./blocked.ts";
+import { type Client, clientOf, DISTINCT, limitedClient, orderRequest, SCOPES } from "./clients.ts";
 import type { ServerId } from "./servers.ts";
-import type { TokenIssuer } from "./tokens.ts";
 
-type CellId = "bare" | "key" | "listed" | "token" | "new_token" | "traced" | "stock";
+/** `no_key`, `over_limit` and `blocked`: requests that are rejected. */
+type CellId =
+  | "bare"
+  | "key"
+  | "listed"
+  | "token"
+  | "new_token"
+  | "no_key"
+  | "over_limit"
+  | "blocked"
+  | "traced"
+  | "stock";
 
 export interface EdgeCell extends Omit<Cell, "process"> {
   readonly id: CellId;
@@ -16,9 +28,12 @@ export interface EdgeCell extends Omit<Cell, "process"> {
 
 type Requests = Pick<EdgeCell, "probes" | "requests">;
 
+/** Longer than a run, seconds. */
+const TOKEN_LIFE_S = 3_600;
+
 export const createCells = async (
   clients: readonly Client[],
-  issuer: TokenIssuer,
+  issuer: Issuer,
 ): Promise<readonly EdgeCell[]> => {
   const requestsWith = async (
     count: number,
@@ -35,7 +50,9 @@ export const createCells = async (
     const requests = await requestsWith(DISTINCT, tokenOf);
     return { probes: requests.slice(0, clients.length), requests: () => requestBatch(requests, true) };
   };
-  const issue = ({ name }: Client): Promise<string> => issuer.issue(name);
+  const exp = Math.floor(Date.now() / 1_000) + TOKEN_LIFE_S;
+  const issue = ({ name: sub }: Client): Promise<string> =>
+    issuer.token({ sub, exp, scope: SCOPES.join(" "), jti: crypto.randomUUID() }, { typ: "at+jwt" });
   const tokens = new Map<Client, string>();
   for (const client of clients) tokens.set(client, await issue(client));
   const withKey = await repeated(({ key }) => key.key);
@@ -44,12 +61,29 @@ export const createCells = async (
     probes: await requestsWith(clients.length, issue),
     requests: async (count) => requestBatch(await requestsWith(count, issue), false),
   };
+  const rejected = (request: string): Requests => ({
+    probes: [request],
+    requests: () => requestBatch([request], true),
+  });
+  const anonymous = orderRequest(0, clientOf(clients, 0), "").replace(/^authorization: .*\r\n/m, "");
+  const overLimit = orderRequest(0, limitedClient, limitedClient.key.key);
+  const { key } = clientOf(clients, 0).key;
+  const blocked = orderRequest(0, { address: BLOCKED_ADDRESSES[0] }, key);
   return [
     { id: "bare", title: "bare pass-through", server: "bare", ...withKey },
     { id: "key", title: "chain, API key", server: "edge", ...withKey },
     { id: "listed", title: "chain, API key, 100,000 blocked", server: "listed", ...withKey },
-    { id: "token", title: "chain, JWT, its verdict kept", server: "tokens", ...withToken },
-    { id: "new_token", title: "chain, JWT, each one new (ES256)", server: "tokens", ...withNewToken },
+    { id: "token", title: "chain, JWT, verdict cached", server: "tokens", ...withToken },
+    { id: "new_token", title: "chain, JWT, each new (ES256)", server: "tokens", ...withNewToken },
+    { id: "no_key", title: "rejected: no key", server: "edge", status: 401, ...rejected(anonymous) },
+    {
+      id: "over_limit",
+      title: "rejected: over its limit",
+      server: "edge",
+      status: 429,
+      ...rejected(overLimit),
+    },
+    { id: "blocked", title: "rejected: blocked", server: "listed", status: 403, ...rejected(blocked) },
     { id: "traced", title: "chain, API key, telemetry exported", server: "traced", ...withKey },
     { id: "stock", title: "stock stack, API key, traces exported", server: "stock", ...withKey },
   ];

@@ -11,6 +11,9 @@ const ORDERS_A_CLIENT = 8;
 /** Above what any server can handle: limits are enforced but reject no request. */
 export const OVERRIDE = { capacity: 1_000_000, refillPerSecond: 100_000 } as const;
 
+/** The override of the client that is over its limit. */
+export const EXHAUSTED = { capacity: 1, refillPerSecond: 0.001 } as const;
+
 /** The scopes of every key and token; reading an order needs the first. */
 export const SCOPES: readonly string[] = ["orders:read", "orders:write"];
 /** The limit of the requested route. */
@@ -29,12 +32,17 @@ export interface Client {
 const addressOf = (index: number): string =>
   index % IPV6_IN === 0 ? `2001:db8:${index.toString(16)}::7` : `203.0.113.${index + 1}`;
 
+const createClient = (name: string, address: string): Client => ({
+  name,
+  address,
+  key: createKey((bytes) => crypto.getRandomValues(bytes)),
+});
+
 export const createClients = (): Client[] =>
-  Array.from({ length: CLIENTS }, (_, index) => ({
-    name: `client-${index}`,
-    address: addressOf(index),
-    key: createKey((bytes) => crypto.getRandomValues(bytes)),
-  }));
+  Array.from({ length: CLIENTS }, (_, index) => createClient(`client-${index}`, addressOf(index)));
+
+/** Its only token is taken before the measurement. */
+export const limitedClient = createClient("limited", "198.51.100.9");
 
 /** A key with the client's key id and another secret. */
 export const wrongKeyOf = ({ key }: Client): string => {

@@ -3,14 +3,14 @@ import { setTimeout as pause } from "node:timers/promises";
 import { exchange } from "../support/exchange.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import type { BenchStore } from "../support/store.ts";
+import { ANSWER } from "./answer.ts";
 import { BLOCKED_ADDRESSES } from "./blocked.ts";
 import type { EdgeCell } from "./cells.ts";
 import { type Client, clientOf, orderRequest, wrongKeyOf } from "./clients.ts";
 import { hasLimits } from "./published.ts";
 import { keyPrefixOf } from "./servers.ts";
-import { ANSWER } from "./stand-in.ts";
 
-/** By then an edge has a list that was published before it started. */
+/** An edge has fetched the list by then. */
 const LIST_TIMEOUT_MS = 5_000;
 const POLL_MS = 100;
 /** An address of no client and no list, so that a failed authentication counts against none of them. */
@@ -42,13 +42,33 @@ const assertBlocked = async (port: number, address: string, { key }: Client): Pr
   }
 };
 
+/** Polls, because the first request may have taken the only token, and the edge may fetch its list later. */
+const assertRejected = async (
+  title: string,
+  port: number,
+  [request = ""]: readonly string[],
+  expected: number,
+): Promise<void> => {
+  const untilMs = performance.now() + LIST_TIMEOUT_MS;
+  let status = 0;
+  while (status !== expected) {
+    if (performance.now() > untilMs) throw new Error(`${title}: responded ${status} instead of ${expected}`);
+    status = await statusOf(port, request);
+    await pause(POLL_MS);
+  }
+};
+
 /** @throws Error if a request fails, a wrong key is accepted, a limit is not enforced or a listed address passes */
 export const assertValid = async (
-  { id, title, server, process, probes }: EdgeCell & { readonly process: ServerProcess },
+  { id, title, server, process, probes, status: expected }: EdgeCell & { readonly process: ServerProcess },
   store: BenchStore,
   clients: readonly Client[],
 ): Promise<void> => {
   const { port } = process;
+  if (expected !== undefined) {
+    await assertRejected(title, port, probes, expected);
+    return;
+  }
   await assertAnswered(title, port, probes);
   if (server === "bare") return;
   if (!(await hasLimits(store, keyPrefixOf(server)))) throw new Error(`${title}: it enforced no limit`);

@@ -1,4 +1,4 @@
-/** The data in Redis that origins publish for the edge. */
+/** The origins' data in Redis for the edge. */
 import { publishedKeysName, VERSION_FIELD, writeKeyRecord } from "../../../src/middleware/auth/api-keys.ts";
 import { publishedBlocklistName, writeParts } from "../../../src/middleware/blocklist/snapshot.ts";
 import {
@@ -9,7 +9,7 @@ import {
 import { createLog } from "../../../src/origin/log/log.ts";
 import { connectRedis } from "../../../src/origin/redis/store.ts";
 import type { BenchStore } from "../support/store.ts";
-import { type Client, LIMIT, OVERRIDE, SCOPES } from "./clients.ts";
+import { type Client, EXHAUSTED, LIMIT, limitedClient, OVERRIDE, SCOPES } from "./clients.ts";
 
 export interface Published {
   readonly keyPrefix: string;
@@ -29,7 +29,6 @@ export const keyRecords = (clients: readonly Client[]): Record<string, string> =
 
 const VERSION = { [VERSION_FIELD]: "bench:1" };
 
-/** Publishes once; without origins nothing changes. */
 export const publish = async (
   { bridge }: BenchStore,
   { keyPrefix, clients, blocklist }: Published,
@@ -39,10 +38,15 @@ export const publish = async (
     // The principal of a token has a prefix.
     .flatMap(({ name }) => [name, `jwt:${name}`])
     .map((principal) => [overrideField(LIMIT, principal), writeOverride(OVERRIDE)]);
+  const exhausted = { [overrideField(LIMIT, limitedClient.name)]: writeOverride(EXHAUSTED) };
   try {
-    await redis.replaceHash(publishedKeysName(keyPrefix), { ...keyRecords(clients), ...VERSION });
+    await redis.replaceHash(publishedKeysName(keyPrefix), {
+      ...keyRecords([...clients, limitedClient]),
+      ...VERSION,
+    });
     await redis.replaceHash(publishedOverridesName(keyPrefix), {
       ...Object.fromEntries(overrides),
+      ...exhausted,
       ...VERSION,
     });
     await redis.replaceHash(publishedBlocklistName(keyPrefix), { ...writeParts(blocklist), ...VERSION });

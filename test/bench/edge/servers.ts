@@ -1,4 +1,4 @@
-/** Workers in workerd: the edge as deployed with several settings, and others to compare it with. */
+/** Workers in workerd: the edge as deployed with several settings, and Workers to compare it with. */
 import { randomBytes } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -39,6 +39,8 @@ export interface EdgeStage {
   /** For the files of the servers. */
   readonly folder: string;
   readonly readyRequest: string;
+  /** The server to profile. @default none */
+  readonly inspected?: { readonly id: string; readonly port: number } | undefined;
 }
 
 export const keyPrefixOf = (id: string): string => `bench_${id}:`;
@@ -61,7 +63,7 @@ export const startWorker = async (
   stage: EdgeStage,
   run: Run,
 ): Promise<ServerProcess> => {
-  const { bundle, store, clients, cores, readyRequest } = stage;
+  const { bundle, store, clients, cores, readyRequest, inspected } = stage;
   const folder = join(stage.folder, id);
   await mkdir(folder, { recursive: true });
   const keyPrefix = keyPrefixOf(id);
@@ -76,6 +78,7 @@ export const startWorker = async (
       folder,
       before: cores.before,
       ...(log === undefined ? {} : { log }),
+      ...(inspected?.id === id ? { inspectorPort: inspected.port } : {}),
       readyRequest,
     },
     run,
@@ -101,19 +104,12 @@ export const startServers = async (
   tokenSettings: Readonly<Record<string, string>>,
   run: Run,
 ): Promise<Readonly<Record<ServerId, ServerProcess>>> => {
-  const { bundle, store, clients, originUrl, collector } = stage;
+  const { bundle, originUrl, collector } = stage;
   const deployed = await readFile(bundle.path, "utf8");
   const start = (id: ServerId, options: Omit<WorkerOptions, "id">) =>
     startWorker({ id, ...options }, stage, run);
   const edge = (id: ServerId, environment: WorkerOptions["environment"], blocklist = emptyBlocklist()) =>
     start(id, { script: deployed, environment, blocklist });
-  const stock = {
-    store,
-    clients,
-    originUrl,
-    keyPrefix: keyPrefixOf("stock"),
-    collectorUrl: collector.urlOf("stock"),
-  };
   return {
     bare: await start("bare", { script: bareWorker(originUrl), environment: {} }),
     edge: await edge("edge", {}),
@@ -126,7 +122,7 @@ export const startServers = async (
     stock: await start("stock", {
       script: await bundleStock(),
       compatibilityFlags: STOCK_FLAGS,
-      environment: stockEnvironment(stock),
+      environment: stockEnvironment(stage, keyPrefixOf("stock")),
     }),
   };
 };

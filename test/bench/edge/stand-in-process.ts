@@ -1,15 +1,15 @@
-/** The process of the stand-in: HOST, PORT, KEYS, KEY_SET. */
+/** The process of the stand-in: HOST, PORT, KEYS. */
 import { createServer } from "node:http";
 import { EDGE_PATH, internalHeaders } from "../../../src/contract/internal-headers.ts";
 import { securityHeaders } from "../../../src/middleware/problems/index.ts";
-import { ANSWER, KEY_SET_PATH } from "./stand-in.ts";
+import { ANSWER } from "./answer.ts";
 
 /** Longer than workerd keeps its connections. */
 const KEEP_ALIVE_MS = 120_000;
 
-const { HOST: host, PORT: port, KEYS: keys = "{}", KEY_SET: keySet = "" } = process.env;
+const { HOST: host, PORT: port, KEYS: keys = "{}" } = process.env;
 
-/** The edge requests a key here when Redis was too slow: records by path. */
+/** The edge requests a key here if Redis was too slow: records by path. */
 const records = new Map(
   Object.entries<string>(JSON.parse(keys)).map(([id, record]) => [`${EDGE_PATH}/keys/${id}`, record]),
 );
@@ -23,12 +23,10 @@ const json = (content: string): Record<string, string> => ({
 const fields = { ...securityHeaders, "cache-control": "private, no-store", ...json(ANSWER) };
 
 const server = createServer((request, response) => {
-  const { url = "" } = request;
-  const { headers } = request;
+  const { url = "", headers } = request;
   const answered = { [internalHeaders.requestId]: String(headers[internalHeaders.requestId]) };
   request.resume();
-  if (url === KEY_SET_PATH) response.writeHead(200, json(keySet)).end(keySet);
-  else if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
+  if (url === `${EDGE_PATH}/events`) response.writeHead(204, answered).end();
   else if (url.startsWith(EDGE_PATH)) {
     const record = records.get(url);
     response.writeHead(record === undefined ? 404 : 200, { ...json(record ?? ""), ...answered }).end(record);

@@ -11,12 +11,13 @@ import { startStore } from "../support/store.ts";
 import { textTable } from "../support/table.ts";
 import { type HangResult, hangTable, measureHang } from "./hang.ts";
 import { FULL, loadCells, QUICK } from "./load-cells.ts";
-import { type LoadResult, loadTables, measureLoad } from "./loads.ts";
+import { DOLLARS_PER_MILLION_COMMANDS, type LoadResult, loadTables, measureLoad } from "./loads.ts";
 import { LEASE_MS, ours } from "./ours.ts";
-import { MARK } from "./table.ts";
 import { upstash } from "./upstash.ts";
 
-/** It asks a store that hangs once per window, and so keeps the fewest requests waiting. */
+/** Marks a figure in which another contestant is better. */
+const MARK = "!";
+/** It calls a hanging store once per window, and so keeps the fewest requests waiting. */
 const BEST_WHILE_HANGING = "cachedFixedWindow";
 
 interface Measured {
@@ -29,7 +30,7 @@ const worst = (values: readonly number[]): number => (values.length === 0 ? Numb
 const worstHot = ({ loads }: Measured, of: (result: LoadResult) => number): number =>
   worst(loads.filter(({ cell }) => cell.group === "hot").map(of));
 
-/** Of each cell, what was admitted divided by what was promised. */
+/** The admitted requests of each cell, divided by the promised ones. */
 const boundRatios = ({ loads }: Measured): number[] =>
   loads.map((result) => Math.max(result.aboveVsBound ?? 0, result.mostInWindow / result.promised));
 
@@ -105,18 +106,18 @@ const goalsTable = (own: Readonly<Record<string, number>>, others: ReadonlyMap<s
 const NOTES: readonly string[] = [
   `${MARK}: an algorithm of @upstash/ratelimit is better in that figure, as printed`,
   `w: the limit's window; N: its tokens per window. Breakwater: capacity N, refill N per w, leases of ${LEASE_MS} ms`,
-  "÷ promise: the most in any window of length w, divided by what is promised: Breakwater capacity + refill × (w + lease); tokenBucket N + N; others N",
-  "logged when decisions are made: while this process stands still (see sent late) they come together, and a window has more than the store admitted in it",
-  "burst ÷ bound: the most that any window had beyond its refill, divided by capacity + refill × lease",
-  "falsely: rejected although the exact log of what was admitted had room: a bucket's for Breakwater and tokenBucket, any window's N for others; of all requests",
-  "÷ exact: divided by what one bucket would have admitted with every decision made when it was due",
+  "÷ promise: the most in any window of length w, divided by the promise: Breakwater capacity + refill × (w + lease); tokenBucket N + N; others N",
+  "logged when decisions are made: while this process is blocked (see sent late) they come together, and a window has more than the store admitted in it",
+  "burst ÷ bound: the most in any window beyond its refill, divided by capacity + refill × lease",
+  "falsely: rejected although the exact log of admitted requests had room: a bucket's for Breakwater and tokenBucket, any window's N for others; of all requests",
   "tokenBucket gets N ÷ 10 each w ÷ 10. Every peer has its ephemeral cache, and @upstash/redis its automatic pipelining; no analytics, no protection",
   "the peer's timeout is its default, 5 s, after which it admits",
   "its scripts' first line, `#!lua flags=allow-key-locking`, which a stock Redis rejects, is removed; hashes are mapped, so that none costs a second trip",
   "trips: HTTP requests to the bridge; a pipeline is one",
   "cmds: calls of all commands in Redis's commandstats, including those within scripts, without info, config, ping, client, hello, select, auth, command",
-  "waited: took at least half a round trip, or (Breakwater) the store was asked for this request; after the warm-up",
-  "p50, p99: from when a request was due to its decision, including this process's event loop; sent late: the p99 of the load's own delay, included there; p99 sent: from when it was made",
+  `$/million req: commands, at ${DOLLARS_PER_MILLION_COMMANDS} dollars a million, Upstash's price per command`,
+  "waited: took at least half a round trip, or (Breakwater) the store was called for this request; after the warm-up",
+  "p50, p99: from when a request was due to its decision, including this process's event loop; sent late: the p99 of the load's own delay, included there",
 ];
 
 export const benchLimiter: Bench = async (options) => {

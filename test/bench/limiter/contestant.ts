@@ -1,5 +1,5 @@
 /** A limiter, as the benchmark sees it. */
-import type { LimitMode } from "../../../src/middleware/rate-limit/request-check.ts";
+import type { LimitMode } from "../../../src/middleware/rate-limit/limit-check.ts";
 import type { BucketRule } from "../../../src/middleware/rate-limit/token-bucket.ts";
 
 /** A number of tokens per window. */
@@ -16,15 +16,13 @@ export const bucketOf = ({ tokens, windowMs }: Rule): BucketRule => ({
 
 export interface Verdict {
   readonly isAdmitted: boolean;
-  /** What decided; `error`: nothing did. */
+  /** The source of the decision; `error`: there was none. */
   readonly mode: LimitMode | "error";
-  /** Whether the breaker was open, so that the store was not asked. */
-  readonly isBreakerOpen?: boolean;
 }
 
 /** A limiter of one isolate. */
 export interface Isolate {
-  ask(key: string, cost: number): Promise<Verdict>;
+  ask(key: string): Promise<Verdict>;
   /** Resolves when its background work is done. */
   settled(): Promise<void>;
 }
@@ -32,10 +30,10 @@ export interface Isolate {
 export interface IsolateSetup {
   readonly url: string;
   readonly token: string;
-  /** Of every key in Redis. */
+  /** The start of every key in Redis. */
   readonly keyPrefix: string;
   readonly rule: Rule;
-  /** What decides while the store does not answer, if that can be chosen. */
+  /** The decision while the store does not respond, if it can be chosen. */
   readonly onStoreFailure: "local" | "closed";
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as pause, setImmediate as turn } from "node:timers/promises"
 import { withTimeout } from "../../../src/lib/async.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import type { BenchStore } from "../support/store.ts";
-import type { Contestant, Isolate, IsolateSetup, Rule, Verdict } from "./contestant.ts";
+import type { Contestant, IsolateSetup, Rule, Verdict } from "./contestant.ts";
 import { type Front, startFront } from "./front.ts";
 import type { Arrival } from "./load-cells.ts";
 
@@ -26,13 +26,6 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-/** What moments can change. */
-export interface Stage {
-  readonly front: Front;
-  /** Replaces an isolate by a new one without any state. */
-  replace(index: number): void;
-}
-
 export interface Drive {
   readonly contestant: Contestant;
   readonly rule: Rule;
@@ -42,10 +35,9 @@ export interface Drive {
   /** The beginning of the measured time. */
   readonly warmMs: number;
   readonly untilMs: number;
-  /** How long before the end of a window, aligned to the epoch, it begins. @default at once */
-  readonly beforeEdgeMs?: number | undefined;
   readonly onStoreFailure?: IsolateSetup["onStoreFailure"];
-  readonly moments: (stage: Stage) => readonly Moment[];
+  /** @default none */
+  readonly moments?: (front: Front) => readonly Moment[];
 }
 
 export interface Driven {
@@ -74,34 +66,18 @@ const countCommands = async ({ redis }: BenchStore): Promise<number> => {
   return [...lines].reduce((sum, [, name = "", calls]) => sum + (OTHERS.has(name) ? 0 : Number(calls)), 0);
 };
 
-const untilBeforeEdge = async ({ beforeEdgeMs, rule: { windowMs } }: Drive, signal: AbortSignal) => {
-  if (beforeEdgeMs === undefined) return;
-  const sinceMs = (Date.now() + beforeEdgeMs) % windowMs;
-  await pause(windowMs - sinceMs, undefined, { signal });
-};
-
 export const drive = async (plan: Drive, { store, signal }: Surroundings): Promise<Driven> => {
   const { contestant, rule, tripMs, arrivals, warmMs, untilMs, onStoreFailure = "closed" } = plan;
   const front = await startFront(store.bridge.url, tripMs);
   const keyPrefix = `${contestant.id}-${randomBytes(6).toString("hex")}:`;
-  const opened: Isolate[] = [];
-  const open = (): Isolate => {
-    const { token } = store.bridge;
-    const isolate = contestant.open({ url: front.url, token, keyPrefix, rule, onStoreFailure });
-    opened.push(isolate);
-    return isolate;
-  };
-  const isolates = Array.from({ length: plan.isolates }, open);
-  const replace = (index: number): void => {
-    isolates[index] = open();
-  };
+  const setup = { url: front.url, token: store.bridge.token, keyPrefix, rule, onStoreFailure };
+  const isolates = Array.from({ length: plan.isolates }, () => contestant.open(setup));
   const count = async () => ({ trips: front.trips, commands: await countCommands(store) });
   let before = count();
   let after = before;
   const decisions: Decision[] = [];
-  const asked: Promise<void>[] = [];
+  const sent: Promise<void>[] = [];
   try {
-    await untilBeforeEdge(plan, signal);
     const startMs = performance.now();
     const since = (): number => performance.now() - startMs;
     const untilDue = async (atMs: number): Promise<void> => {
@@ -113,12 +89,12 @@ export const drive = async (plan: Drive, { store, signal }: Surroundings): Promi
     const send = async (arrival: Arrival): Promise<void> => {
       const calledMs = since();
       const none: Verdict = { isAdmitted: false, mode: "error" };
-      const verdict = await isolates[arrival.isolate]?.ask(arrival.key, arrival.cost).catch(() => none);
+      const verdict = await isolates[arrival.isolate]?.ask(arrival.key).catch(() => none);
       decisions.push({ ...(verdict ?? none), arrival, calledMs, decidedMs: since() });
     };
     const moments: Moment[] = [
-      ...arrivals.map((arrival) => ({ atMs: arrival.dueMs, run: () => asked.push(send(arrival)) })),
-      ...plan.moments({ front, replace }),
+      ...arrivals.map((arrival) => ({ atMs: arrival.dueMs, run: () => sent.push(send(arrival)) })),
+      ...(plan.moments?.(front) ?? []),
       { atMs: warmMs, run: () => (before = count()) },
       { atMs: untilMs, run: () => (after = count()) },
     ];
@@ -127,9 +103,9 @@ export const drive = async (plan: Drive, { store, signal }: Surroundings): Promi
       await untilDue(atMs);
       run();
     }
-    await withTimeout(Promise.all(asked), LAST_DECISIONS_MS);
+    await withTimeout(Promise.all(sent), LAST_DECISIONS_MS);
     front.release();
-    await Promise.all(opened.map((isolate) => isolate.settled()));
+    await Promise.all(isolates.map((isolate) => isolate.settled()));
     const [from, to] = await Promise.all([before, after]);
     return {
       decisions,

@@ -1,23 +1,23 @@
 /** A server in front of the bridge that adds latency, counts round trips, and can hang. */
-import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { sleep } from "../../../src/lib/async.ts";
+import { close, listen } from "../../support/listen.ts";
 
 export interface Front {
   readonly url: string;
   /** Requests so far. */
   readonly trips: number;
-  /** From now on it accepts requests without a response. */
+  /** Accepts requests from now on without responding. */
   hang(): void;
-  /** It serves requests that come from now on. */
+  /** Serves requests from now on. */
   recover(): void;
-  /** Rejects the requests that it has kept. */
+  /** Rejects the requests that hang. */
   release(): void;
   stop(): Promise<void>;
 }
 
-/** The bridge answers long before. */
+/** The bridge responds long before. */
 const FORWARD_TIMEOUT_MS = 10_000;
 /** Longer than that of any contestant. */
 const KEEP_ALIVE_MS = 120_000;
@@ -48,7 +48,7 @@ const respond = (response: ServerResponse, status: number, body: string): void =
 
 /** @param tripMs there and back */
 export const startFront = async (bridgeUrl: string, tripMs: number): Promise<Front> => {
-  const held = new Set<ServerResponse>();
+  const hanging = new Set<ServerResponse>();
   let isHanging = false;
   let trips = 0;
 
@@ -56,8 +56,8 @@ export const startFront = async (bridgeUrl: string, tripMs: number): Promise<Fro
     trips += 1;
     const body = await buffer(request);
     if (isHanging) {
-      held.add(response);
-      response.on("close", () => held.delete(response));
+      hanging.add(response);
+      response.on("close", () => hanging.delete(response));
       return;
     }
     await sleep(tripMs / 2);
@@ -72,12 +72,9 @@ export const startFront = async (bridgeUrl: string, tripMs: number): Promise<Fro
     );
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
-  server.listen({ host: "127.0.0.1", port: 0, backlog: 4_096 });
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("the front has no port");
+  const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${address.port}`,
+    url: `http://127.0.0.1:${port}`,
     get trips() {
       return trips;
     },
@@ -88,13 +85,8 @@ export const startFront = async (bridgeUrl: string, tripMs: number): Promise<Fro
       isHanging = false;
     },
     release: () => {
-      for (const response of held) respond(response, 400, JSON.stringify({ error: "ERR the store hung" }));
+      for (const response of hanging) respond(response, 400, JSON.stringify({ error: "ERR the store hung" }));
     },
-    stop: async () => {
-      const closed = once(server, "close");
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    stop: () => close(server),
   };
 };

@@ -1,16 +1,13 @@
-/** What a store that hangs does to its callers, and how soon it is used again. */
-
+/** The delay of callers by a hanging store, and the time until it is used again. */
 import type { Contestant } from "./contestant.ts";
 import { type Decision, drive, type Surroundings } from "./drive.ts";
 import type { Arrival } from "./load-cells.ts";
-import { type Column, markedTable, type Row } from "./table.ts";
+import { type Column, type Row, resultTable } from "./table.ts";
 
 export interface HangResult extends Row {
   /** The longest wait for a decision. */
   readonly longestMs: number;
-  /** The longest wait while the breaker was open; undefined without such requests. */
-  readonly longestOpenMs: number | undefined;
-  /** Of the requests during the hang, the number that waited for longer than a round trip. */
+  /** Requests during the hang that waited for longer than a round trip. */
   readonly waited: number;
   /** Their mean wait. */
   readonly meanMs: number;
@@ -32,12 +29,9 @@ const evenly = (untilMs: number): Arrival[] =>
     dueMs: index * EVERY_MS,
     key: "hot",
     isolate: 0,
-    cost: 1,
   }));
 
 const tookMs = ({ calledMs, decidedMs }: Decision): number => decidedMs - calledMs;
-
-const longest = (decisions: readonly Decision[]): number => Math.max(0, ...decisions.map(tookMs));
 
 export const measureHang = async (
   contestant: Contestant,
@@ -56,10 +50,10 @@ export const measureHang = async (
       warmMs: 0,
       untilMs,
       onStoreFailure: "local",
-      moments: ({ front }) => [
+      moments: (front) => [
         { atMs: WARM_MS, run: () => front.hang() },
         { atMs: backAtMs, run: () => front.recover() },
-        // Requests that still wait would do so for up to 5 s, which has been measured by then.
+        // The longest wait, up to 5 s, has been measured by then.
         { atMs: untilMs, run: () => front.release() },
       ],
     },
@@ -69,12 +63,10 @@ export const measureHang = async (
   const back = decisions.find(
     ({ calledMs, mode }) => calledMs >= backAtMs && (mode === "store" || mode === "lease"),
   );
-  const whileOpen = decisions.filter(({ isBreakerOpen }) => isBreakerOpen === true);
   return {
     contestant,
     title: "",
-    longestMs: longest(decisions),
-    longestOpenMs: whileOpen.length === 0 ? undefined : longest(whileOpen),
+    longestMs: Math.max(0, ...decisions.map(tookMs)),
     waited: hung.filter((each) => tookMs(each) > TRIP_MS).length,
     meanMs: hung.reduce((sum, each) => sum + tookMs(each), 0) / hung.length,
     requests: hung.length,
@@ -83,13 +75,12 @@ export const measureHang = async (
 };
 
 const columns: readonly Column<HangResult>[] = [
-  { title: "longest wait ms", of: (row) => row.longestMs, digits: 0, isLessBetter: true },
-  { title: "breaker open ms", of: (row) => row.longestOpenMs, digits: 1 },
-  { title: "waited", of: (row) => row.waited, digits: 0, isLessBetter: true },
-  { title: "mean ms", of: (row) => row.meanMs, digits: 0, isLessBetter: true },
+  { title: "longest wait ms", of: (row) => row.longestMs, digits: 0 },
+  { title: "waited", of: (row) => row.waited, digits: 0 },
+  { title: "mean ms", of: (row) => row.meanMs, digits: 0 },
   { title: "of", of: (row) => row.requests, digits: 0 },
-  { title: "back after ms", of: (row) => row.backMs, digits: 0, isLessBetter: true },
+  { title: "back after ms", of: (row) => row.backMs, digits: 0 },
 ];
 
 export const hangTable = (results: readonly HangResult[], hangMs: number): string =>
-  markedTable(`the store hangs for ${(hangMs / 1_000).toFixed(1)} s`, columns, results);
+  resultTable(`the store hangs for ${(hangMs / 1_000).toFixed(1)} s`, columns, results);

@@ -11,8 +11,8 @@ export interface Plan {
   readonly warmMs: number;
   readonly othersWarmMs: number;
   readonly measureMs: number;
-  /** The length of a load that measures what is admitted, and no times. */
-  readonly boundsMs: number;
+  /** The length of the load on many keys, which measures admissions, and no times. */
+  readonly zipfMs: number;
   readonly hangMs: number;
 }
 
@@ -22,7 +22,7 @@ export const FULL: Plan = {
   warmMs: 1_000,
   othersWarmMs: 1_000,
   measureMs: 2_000,
-  boundsMs: 3_000,
+  zipfMs: 3_000,
   hangMs: 8_000,
 };
 
@@ -32,11 +32,11 @@ export const QUICK: Plan = {
   warmMs: 1_000,
   othersWarmMs: 150,
   measureMs: 750,
-  boundsMs: 1_100,
+  zipfMs: 1_100,
   hangMs: 5_150,
 };
 
-export type Group = "hot" | "over" | "zipf" | "edge" | "weighted" | "dying";
+export type Group = "hot" | "over" | "zipf";
 
 export interface LoadCell {
   readonly group: Group;
@@ -51,22 +51,14 @@ export interface LoadCell {
   readonly lengthMs?: number;
   /** The nth key has a frequency of 1/n. @default 1 */
   readonly keys?: number;
-  /** Costs are from 1 to this. @default 1 */
-  readonly maxCost?: number;
-  /** It begins this long before the end of a window, with bursts of all tokens before the end and after it. @default none */
-  readonly beforeEdgeMs?: number;
-  /** How long an isolate lives until a new one replaces it. @default for ever */
-  readonly lifeMs?: number;
 }
 
 const TRIPS_MS = [5, 40, 100];
-/** The default: between a point of presence and the nearest region. */
+/** Between a point of presence and the nearest region. */
 const TRIP_MS = 40;
 const ISOLATES = 16;
-const BEFORE_EDGE_MS = 250;
 
 const perSecond = (tokens: number): Rule => ({ tokens, windowMs: 1_000 });
-const one = { title: "", tripMs: TRIP_MS, isolates: 1 };
 
 const hot = (group: Group, tripMs: number, load: number, isolates = 1): LoadCell => ({
   group,
@@ -77,25 +69,11 @@ const hot = (group: Group, tripMs: number, load: number, isolates = 1): LoadCell
   isolates,
 });
 
-/** @param load after the bursts, by which a promise per window is tested throughout */
-const edge = (windowMs: number, load: number): LoadCell => ({
-  ...one,
-  group: "edge",
-  title: load > 0 ? "then 200 %:" : "",
-  rule: { tokens: 200, windowMs },
-  load,
-  beforeEdgeMs: BEFORE_EDGE_MS,
-  lengthMs: BEFORE_EDGE_MS + (load > 0 ? windowMs : 300),
-});
-
-export const loadCells = ({ isQuick, boundsMs: lengthMs }: Plan): LoadCell[] => [
+export const loadCells = ({ isQuick, zipfMs }: Plan): LoadCell[] => [
   ...TRIPS_MS.map((tripMs) => hot("hot", tripMs, 0.8)),
   ...(isQuick ? [TRIP_MS] : TRIPS_MS).map((tripMs) => hot("over", tripMs, 2)),
   ...(isQuick ? [] : [hot("over", TRIP_MS, 2, ISOLATES)]),
-  { ...one, group: "zipf", rule: perSecond(100), load: 0.8, isolates: ISOLATES, keys: 200, lengthMs },
-  ...(isQuick ? [edge(1_000, 0)] : [edge(2_000, 0), edge(2_000, 2)]),
-  { ...one, group: "weighted", rule: perSecond(500), load: 2, maxCost: 5, lengthMs },
-  { ...one, group: "dying", rule: perSecond(200), load: 2, isolates: ISOLATES, lifeMs: 500, lengthMs },
+  { ...hot("zipf", TRIP_MS, 0.8, ISOLATES), title: "", rule: perSecond(100), keys: 200, lengthMs: zipfMs },
 ];
 
 export interface Arrival {
@@ -103,18 +81,11 @@ export interface Arrival {
   readonly key: string;
   /** The index of the isolate that gets it. */
   readonly isolate: number;
-  readonly cost: number;
 }
 
-/** Early enough before the end of a window that all are decided before it, and late enough after it for any clock. */
-const burstsOf = (tokens: number, beforeEdgeMs: number): Arrival[] =>
-  [beforeEdgeMs - 120, beforeEdgeMs + 5].flatMap((dueMs) =>
-    Array.from({ length: tokens }, () => ({ dueMs, key: "key-0", isolate: 0, cost: 1 })),
-  );
-
-/** A Poisson process, after the bursts. */
+/** A Poisson process. */
 export const arrivalsOf = (cell: LoadCell, untilMs: number, random: () => number): Arrival[] => {
-  const { rule, load, isolates, keys = 1, maxCost = 1, beforeEdgeMs } = cell;
+  const { rule, load, isolates, keys = 1 } = cell;
   const frequencies = Array.from({ length: keys }, (_, index) => 1 / (index + 1));
   const sum = frequencies.reduce((all, each) => all + each, 0);
   const anyKey = (): string => {
@@ -125,16 +96,10 @@ export const arrivalsOf = (cell: LoadCell, untilMs: number, random: () => number
     });
     return `key-${key}`;
   };
-  const meanCost = (1 + maxCost) / 2;
-  const meanMs = (rule.windowMs * meanCost) / (load * rule.tokens * sum);
-  const arrivals = beforeEdgeMs === undefined ? [] : burstsOf(rule.tokens, beforeEdgeMs);
-  const next = (dueMs: number): number => dueMs + meanMs * exponential(random);
-  for (let dueMs = next(arrivals.at(-1)?.dueMs ?? 0); dueMs < untilMs; dueMs = next(dueMs))
-    arrivals.push({
-      dueMs,
-      key: anyKey(),
-      isolate: Math.floor(random() * isolates),
-      cost: 1 + Math.floor(random() * maxCost),
-    });
+  const next = (dueMs: number): number =>
+    dueMs + (exponential(random) * rule.windowMs) / (load * rule.tokens * sum);
+  const arrivals: Arrival[] = [];
+  for (let dueMs = next(0); dueMs < untilMs; dueMs = next(dueMs))
+    arrivals.push({ dueMs, key: anyKey(), isolate: Math.floor(random() * isolates) });
   return arrivals;
 };

@@ -2,14 +2,14 @@
 import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { turnOrder } from "../support/turn-order.ts";
-import { type Account, accountOf, exactlyAdmitted } from "./account.ts";
+import { type Account, accountOf } from "./account.ts";
 import type { Contestant } from "./contestant.ts";
-import { type Decision, type Driven, drive, type Moment, type Stage, type Surroundings } from "./drive.ts";
+import { type Decision, type Driven, drive, type Surroundings } from "./drive.ts";
 import { arrivalsOf, type Group, type LoadCell, type Plan } from "./load-cells.ts";
 import { mostAboveRefill } from "./ours.ts";
-import { type Column, markedTable, type Row } from "./table.ts";
+import { type Column, type Row, resultTable } from "./table.ts";
 
-/** Of all turns: sums and maxima; of times the medians of the turns. */
+/** The sums and maxima of all turns, and the medians of their times. */
 export interface LoadResult extends Row, Account {
   readonly cell: LoadCell;
   readonly tripsPerRequest: number;
@@ -19,22 +19,18 @@ export interface LoadResult extends Row, Account {
   readonly p99Ms: number;
   /** How late requests were made, by the machine and this process; included above. */
   readonly lateP99Ms: number;
-  /** From when a request was made. */
-  readonly sentP99Ms: number;
   /** Measured requests that waited for the store, and their share. */
   readonly waits: number;
   readonly waitedShare: number;
-  /** What the contestant promises for any window of the rule's length. */
+  /** The contestant's bound for any window of the rule's length. */
   readonly promised: number;
-  /** Breakwater's most tokens beyond the refill in any window, divided by what it promises. */
+  /** Breakwater's most tokens beyond the refill in any window, divided by its promise. */
   readonly aboveVsBound: number | undefined;
-  readonly exactlyAdmitted: number;
   readonly refused: number;
 }
 
 interface Turn extends Driven {
   readonly account: Account;
-  readonly exactlyAdmitted: number;
 }
 
 const runTurn = async (
@@ -44,26 +40,14 @@ const runTurn = async (
   turn: number,
   surroundings: Surroundings,
 ): Promise<Turn> => {
-  const { rule, tripMs, isolates, beforeEdgeMs, lengthMs, lifeMs = Number.POSITIVE_INFINITY } = cell;
+  const { rule, tripMs, isolates, lengthMs } = cell;
   const warmMs = lengthMs === undefined ? (contestant.isOurs ? plan.warmMs : plan.othersWarmMs) : 0;
   const untilMs = lengthMs ?? warmMs + plan.measureMs;
   // The same for all contestants.
   const arrivals = arrivalsOf(cell, untilMs, seededRandom(1 + turn));
-  /** Isolates die one after another, each once within a life. */
-  const deaths = ({ replace }: Stage): Moment[] =>
-    Array.from({ length: Math.floor((untilMs / lifeMs) * isolates) }, (_, index) => ({
-      atMs: ((index + 1) * lifeMs) / isolates,
-      run: () => replace(index % isolates),
-    }));
-  const driven = await drive(
-    { contestant, rule, tripMs, isolates, arrivals, warmMs, untilMs, beforeEdgeMs, moments: deaths },
-    surroundings,
-  );
-  return {
-    ...driven,
-    account: accountOf(driven.decisions, contestant, rule),
-    exactlyAdmitted: exactlyAdmitted(arrivals, rule),
-  };
+  const plain = { contestant, rule, tripMs, isolates, arrivals, warmMs, untilMs };
+  const driven = await drive(plain, surroundings);
+  return { ...driven, account: accountOf(driven.decisions, contestant, rule) };
 };
 
 const resultOf = (cell: LoadCell, contestant: Contestant, turns: readonly Turn[]): LoadResult => {
@@ -85,7 +69,6 @@ const resultOf = (cell: LoadCell, contestant: Contestant, turns: readonly Turn[]
     p50Ms: middle(50, ({ decidedMs, arrival }) => decidedMs - arrival.dueMs),
     p99Ms: middle(99, ({ decidedMs, arrival }) => decidedMs - arrival.dueMs),
     lateP99Ms: middle(99, ({ calledMs, arrival }) => calledMs - arrival.dueMs),
-    sentP99Ms: middle(99, ({ decidedMs, calledMs }) => decidedMs - calledMs),
     waits,
     waitedShare: waits / measured,
     mostInWindow: most(({ account }) => account.mostInWindow),
@@ -93,7 +76,6 @@ const resultOf = (cell: LoadCell, contestant: Contestant, turns: readonly Turn[]
     promised: contestant.promised(cell.rule),
     aboveVsBound: contestant.isOurs ? above / mostAboveRefill(cell.rule) : undefined,
     admitted: sum(({ account }) => account.admitted),
-    exactlyAdmitted: sum((turn) => turn.exactlyAdmitted),
     refused: sum(({ decisions }) => decisions.filter(({ isAdmitted }) => !isAdmitted).length),
     falselyRefused: sum(({ account }) => account.falselyRefused),
     requests: sum(({ account }) => account.requests),
@@ -115,56 +97,39 @@ export const measureLoad = async (
 
 type LoadColumn = Column<LoadResult>;
 
-const less = (title: string, of: LoadColumn["of"], digits = 2): LoadColumn => ({
-  title,
-  of,
-  digits,
-  isLessBetter: true,
-});
+/** Upstash's "Pay as You Go" on 2026-11-09 (https://upstash.com/pricing/redis), which counts commands within scripts. */
+export const DOLLARS_PER_MILLION_COMMANDS = 2;
 
-const trips = less("trips/req", (row) => row.tripsPerRequest, 3);
 const latency: readonly LoadColumn[] = [
-  trips,
-  less("cmds/req", (row) => row.commandsPerRequest, 3),
-  less("p50 ms", (row) => row.p50Ms, 1),
-  less("p99 ms", (row) => row.p99Ms, 1),
+  { title: "trips/req", of: (row) => row.tripsPerRequest, digits: 3 },
+  { title: "cmds/req", of: (row) => row.commandsPerRequest, digits: 3 },
+  { title: "$/million req", of: (row) => DOLLARS_PER_MILLION_COMMANDS * row.commandsPerRequest },
+  { title: "p50 ms", of: (row) => row.p50Ms, digits: 1 },
+  { title: "p99 ms", of: (row) => row.p99Ms, digits: 1 },
   { title: "sent late", of: (row) => row.lateP99Ms, digits: 1 },
-  less("p99 sent", (row) => row.sentP99Ms, 1),
-  less("waited %", (row) => 100 * row.waitedShare),
+  { title: "waited %", of: (row) => 100 * row.waitedShare },
 ];
-const admitted: LoadColumn = { title: "admitted", of: (row) => row.admitted, digits: 0 };
-const vsExact: LoadColumn = { title: "÷ exact", of: (row) => row.admitted / row.exactlyAdmitted };
-const vsPromise = less("÷ promise", (row) => row.mostInWindow / row.promised);
-const above: LoadColumn = { title: "burst ÷ bound", of: (row) => row.aboveVsBound };
-const refused: LoadColumn = { title: "refused %", of: (row) => (100 * row.refused) / row.requests };
-const falsely = less("falsely %", (row) => (100 * row.falselyRefused) / row.requests);
-const bound: readonly LoadColumn[] = [
-  { title: "N", of: ({ cell }) => cell.rule.tokens, digits: 0 },
-  less("most in w", (row) => row.mostInWindow, 0),
-  less("÷ N", ({ mostInWindow, cell }) => mostInWindow / cell.rule.tokens),
-  less("promise", (row) => row.promised, 0),
-  vsPromise,
-  above,
+const falsely: LoadColumn = {
+  title: "falsely %",
+  of: (row) => (100 * row.falselyRefused) / row.requests,
+};
+const admissions: readonly LoadColumn[] = [
+  { title: "admitted", of: (row) => row.admitted, digits: 0 },
+  { title: "refused %", of: (row) => (100 * row.refused) / row.requests },
+  falsely,
+  { title: "÷ promise", of: (row) => row.mostInWindow / row.promised },
+  { title: "burst ÷ bound", of: (row) => row.aboveVsBound },
 ];
 
-const TABLES: Readonly<Record<Group, { readonly title: string; readonly columns: readonly LoadColumn[] }>> = {
-  hot: { title: "one hot key at 80 %", columns: [...latency, falsely] },
-  over: {
-    title: "one hot key at 200 %",
-    columns: [...latency, admitted, vsExact, vsPromise, above, falsely],
-  },
-  zipf: {
-    title: "Zipf, 200 keys, 16 isolates",
-    columns: [...latency, refused, falsely, vsExact, vsPromise, above],
-  },
-  edge: { title: "N before the edge, N after", columns: [...bound, admitted, vsExact] },
-  weighted: { title: "costs of 1 to 5, at 200 %", columns: [...bound, vsExact, falsely] },
-  dying: { title: "16 isolates, 500 ms each, 200 %", columns: [trips, ...bound, vsExact, falsely] },
+const TABLES: Readonly<Record<Group, readonly [title: string, ...columns: LoadColumn[]]>> = {
+  hot: ["one hot key at 80 %", ...latency, falsely],
+  over: ["one hot key at 200 %", ...latency, ...admissions],
+  zipf: ["Zipf, 200 keys, 16 isolates", ...latency, ...admissions],
 };
 
 export const loadTables = (results: readonly LoadResult[]): string[] =>
-  Object.entries(TABLES).map(([group, { title, columns }]) =>
-    markedTable(
+  Object.entries(TABLES).map(([group, [title, ...columns]]) =>
+    resultTable(
       title,
       columns,
       results.filter(({ cell }) => cell.group === group),

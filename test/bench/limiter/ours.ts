@@ -2,7 +2,7 @@
 import type { Limit } from "../../../src/contract/policy.ts";
 import { createRedis } from "../../../src/edge/stores/redis.ts";
 import { createRedisLimitStore } from "../../../src/middleware/rate-limit/limit-store.ts";
-import { createRateLimiter, LIMITER_DEFAULTS } from "../../../src/middleware/rate-limit/limiter.ts";
+import { createRateLimiter } from "../../../src/middleware/rate-limit/limiter.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import {
   bucketOf,
@@ -14,9 +14,10 @@ import {
 } from "./contestant.ts";
 
 const DEADLINE_MS = 150;
+/** The default of RATE_LIMIT_LEASE_MS. */
+export const LEASE_MS = 2_000;
 /** As in src/edge/app.ts. */
-const BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 300, rampMs: 0 };
-export const LEASE_MS = LIMITER_DEFAULTS.leaseMs;
+const BREAKER = { timeoutMs: 500, maxTimeoutMs: 1_000, halfOpenTimeoutMs: 2_000, rampMs: 0 };
 
 /** The most that any window may admit beyond its refill. */
 export const mostAboveRefill = (rule: Rule): number => {
@@ -28,7 +29,7 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
   const redis = createRedis({ url, token, timeoutMs: DEADLINE_MS });
   const breaker = createBreaker(BREAKER, { now: Date.now, random: Math.random });
   const limiter = createRateLimiter({
-    options: { deadlineMs: DEADLINE_MS },
+    options: { leaseMs: LEASE_MS, deadlineMs: DEADLINE_MS },
     store: createRedisLimitStore({
       keyPrefix,
       run: (command, script, keys, values) => redis(command, script, keys.length, ...keys, ...values),
@@ -37,23 +38,12 @@ const open = ({ url, token, keyPrefix, rule, onStoreFailure }: IsolateSetup): Is
     now: Date.now,
   });
   const work = createBackgroundWork();
-  /** One limit by name, by its cost. */
-  const limits = new Map<number, readonly Limit[]>();
-  const limitsOf = (cost: number): readonly Limit[] => {
-    const known = limits.get(cost) ?? [
-      { name: "bench", ...bucketOf(rule), per: "principal", cost, onStoreFailure },
-    ];
-    limits.set(cost, known);
-    return known;
-  };
+  const limits: readonly Limit[] = [{ name: "bench", ...bucketOf(rule), per: "principal", onStoreFailure }];
   return {
-    ask: async (key, cost) => {
-      const wasOpen = breaker.state === "open";
-      const verdict = limiter.check(limitsOf(cost), { network: "203.0.113.1", principal: key }, work.add);
-      // A probe has changed the state by now.
-      const isBreakerOpen = wasOpen && breaker.state === "open";
-      const { isAdmitted, results } = await verdict;
-      return { isAdmitted, mode: results[0]?.mode ?? "error", isBreakerOpen };
+    ask: async (key) => {
+      const client = { network: "203.0.113.1", principal: key };
+      const { isAdmitted, results } = await limiter.check(limits, client, work.add);
+      return { isAdmitted, mode: results[0]?.mode ?? "error" };
     },
     settled: work.settled,
   };

@@ -9,14 +9,14 @@ const contestant = (peer: Peer, algorithm: Algorithm): Contestant => ({
   title: algorithm,
   isOurs: false,
   oracle: algorithm === "tokenBucket" ? "bucket" : "window",
-  // A bucket may be full, and gets as many back within the window.
+  // A bucket may be full at first, and is refilled once within the window.
   promised: ({ tokens }) => (algorithm === "tokenBucket" ? 2 * tokens : tokens),
   open: ({ url, token, keyPrefix, rule }) => {
     const limit = peer.createRatelimit({ algorithm, url, token, prefix: keyPrefix, ...rule });
     const work = createBackgroundWork();
     return {
-      ask: async (key, cost) => {
-        const { success, pending, reason } = await limit(key, cost);
+      ask: async (key) => {
+        const { success, pending, reason } = await limit(key);
         work.add(pending);
         const mode = reason === "timeout" ? "open" : reason === "cacheBlock" ? "remembered" : "store";
         return { isAdmitted: success, mode };

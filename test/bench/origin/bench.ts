@@ -2,16 +2,20 @@
  * `npm run bench origin`: the origin's request path against other stacks. All servers run all the time, on the same
  * database, with the same number of connections to it, and take turns under load. The result is the ratio within a round.
  */
-import type { Bench } from "../support/bench.ts";
+import { freePort } from "../../../src/local/free-port.ts";
+import { LocalError } from "../../../src/local/local-error.ts";
+import type { Bench, BenchOptions, BenchOutcome } from "../support/bench.ts";
 import { assertSent } from "../support/collector.ts";
 import { type Comparison, comparisonTable, figuresOf } from "../support/comparison.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
 import { machineLine, watchIdle } from "../support/machine.ts";
+import { profileCell } from "../support/profile.ts";
 import { type Cell, cellTable, measure, type Plan, planLine } from "../support/rounds.ts";
-import { startServices } from "../support/services.ts";
+import { type Services, startServices } from "../support/services.ts";
 import { migrate, startBreakwater } from "./breakwater.ts";
-import { PEERS, startPeers } from "./peers.ts";
+import { PEERS, startBareHono, startPeers } from "./peers.ts";
 import { insertProducts } from "./products.ts";
+import { roundTripTable } from "./round-trips.ts";
 import { assertSameAnswers } from "./same-answers.ts";
 import { type Contestant, DATABASE_CONNECTIONS, KINDS, type Kind } from "./workload.ts";
 
@@ -36,7 +40,7 @@ const COMPARISONS: readonly Comparison[] = [
   { key: "order_vs_express_stack", cell: "breakwater order", base: "express_otel order", atLeast: 2 },
 ].map((comparison) => ({ ...comparison, of: "throughput" }));
 
-/** Each kind's title, and the kind of bare Hono's that its ratios refer to. */
+/** Each kind's title, and the kind of bare Hono's requests to which its ratios refer. */
 const TABLES: Readonly<Record<Kind, { readonly title: string; readonly base: Kind }>> = {
   select: { title: "one indexed SELECT (GET /v1/products/:id)", base: "select" },
   cached: {
@@ -44,7 +48,7 @@ const TABLES: Readonly<Record<Kind, { readonly title: string; readonly base: Kin
     base: "cached",
   },
   order: { title: "order of two lines (POST /v1/orders)", base: "order" },
-  order_with_key: { title: "order with Idempotency-Key, each its own", base: "order" },
+  order_with_key: { title: "order with an Idempotency-Key of its own", base: "order" },
 };
 
 const cellsOf = (contestants: readonly Contestant[], kind: Kind): Cell[] =>
@@ -54,8 +58,21 @@ const cellsOf = (contestants: readonly Contestant[], kind: Kind): Cell[] =>
       id: `${id} ${kind}`,
       title,
       process,
+      // The only kind that needs neither PostgreSQL nor Redis.
+      staysAwake: kind === "cached",
       requests: (count) => requests(kind, count),
     }));
+
+/** @throws LocalError for an unknown kind */
+const profile = async (kind: string, services: Services, options: BenchOptions): Promise<BenchOutcome> => {
+  const inspectorPort = await freePort();
+  const breakwater = await startBreakwater(services, options, inspectorPort);
+  const cell = KINDS.flatMap((each) => cellsOf([breakwater], each)).find(
+    ({ id }) => id === `breakwater ${kind}`,
+  );
+  if (cell === undefined) throw new LocalError(`--profile takes one of: ${KINDS.join(", ")}`);
+  return await profileCell(cell, inspectorPort, options);
+};
 
 export const benchOrigin: Bench = async (options) => {
   const plan = options.isQuick ? QUICK : FULL;
@@ -63,12 +80,18 @@ export const benchOrigin: Bench = async (options) => {
   await migrate(services, options);
   await insertProducts(services.databaseUrl);
   options.onProgress("starting the servers …");
+  if (options.profiled !== undefined) return await profile(options.profiled, services, options);
   const contestants = [...(await startPeers(services, options)), await startBreakwater(services, options)];
+  const roundTrips = await roundTripTable(
+    services,
+    [(counted) => startBareHono(counted, options), (counted) => startBreakwater(counted, options)],
+    options,
+  );
   const load = startLoadGenerator(options);
   await assertSameAnswers(contestants, KINDS);
   const groups = KINDS.map((kind) => cellsOf(contestants, kind));
   const idle = watchIdle();
-  const { measurements } = await measure({ groups, load, plan }, options);
+  const measurements = await measure({ groups, load, plan }, options);
   const machine = machineLine(idle());
   const tracing = PEERS.filter(({ instrumentations }) => instrumentations !== undefined);
   const sent = await assertSent(services.collector, ["breakwater", ...tracing.map(({ id }) => id)]);
@@ -79,14 +102,16 @@ export const benchOrigin: Bench = async (options) => {
         cellTable(TABLES[kind].title, measurements, groups[index] ?? [], `hono ${TABLES[kind].base}`),
       ),
       comparisonTable(measurements, COMPARISONS),
+      roundTrips,
       [
         planLine(plan),
-        "base: bare Hono",
+        "base: bare Hono; cached: the load generator does not sleep, so that no server pays for waking it",
         `each server: one process, ${DATABASE_CONNECTIONS} connections to the database, its log to /dev/null`,
+        "access log, each as by default: Breakwater's origin sampled requests and failures, the stacks every request, bare Hono none",
         services.description,
         machine,
         `batches of spans exported: ${Object.entries(sent)
-          .map(([id, { requests }]) => `${id} ${requests}`)
+          .map(([id, requests]) => `${id} ${requests}`)
           .join(", ")}`,
       ].join("\n"),
     ].join("\n\n"),

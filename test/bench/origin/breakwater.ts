@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import { startOrigin } from "../../../src/local/origin.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
+import type { EdgeRequest } from "../../support/signed-request.ts";
 import type { Run } from "../support/bench.ts";
 import { requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
 import type { Services } from "../support/services.ts";
-import { createSigningKey, type EdgeRequest, sealedRequest } from "./sealed-request.ts";
+import { createSigningKeys, sealedRequest } from "./sealed-request.ts";
 import {
   type Contestant,
   DATABASE_CONNECTIONS,
@@ -20,47 +21,36 @@ import {
   traceparentOf,
 } from "./workload.ts";
 
-const signing = createSigningKey();
-const anonymous = { auth: "none" } as const;
-const customer = { auth: "api-key", principal: { id: "bench", scopes: ["orders:write"] } } as const;
+const signingKeys = createSigningKeys();
 
-/** Nothing is read from the cache, and nothing stored. */
+/** Bypasses the cache. */
 export const UNCACHED = { "cache-control": "no-cache, no-store" } as const;
 
 const edgeRequest = (kind: Kind, n: number): EdgeRequest => {
   const headers = { accept: "application/json", traceparent: traceparentOf(n) };
   switch (kind) {
     case "select":
-      return {
-        method: "GET",
-        path: `/v1/products/${productIdOf(n)}`,
-        headers: { ...headers, ...UNCACHED },
-        identity: anonymous,
-      };
+      return { path: `/v1/products/${productIdOf(n)}`, headers: { ...headers, ...UNCACHED } };
     case "cached":
-      return { method: "GET", path: `/v1/products/${hotProductIdOf(n)}`, headers, identity: anonymous };
+      return { path: `/v1/products/${hotProductIdOf(n)}`, headers };
     case "order":
     case "order_with_key":
       return {
         method: "POST",
         path: "/v1/orders",
-        headers: {
-          ...headers,
-          "content-type": "application/json",
-          ...(kind === "order_with_key" && { "idempotency-key": randomUUID() }),
-        },
-        body: orderOf(n),
-        identity: customer,
+        headers: { ...headers, ...(kind === "order_with_key" && { "idempotency-key": randomUUID() }) },
+        json: orderOf(n),
+        principal: "bench",
       };
   }
 };
 
 /** The environment of an origin on these services. */
-export const originEnvironment = (services: Services, signingKeys: string): Record<string, string> => ({
+export const originEnvironment = (services: Services, keys: string): Record<string, string> => ({
   DATABASE_URL: services.databaseUrl,
   DATABASE_MAX_CONNECTIONS: String(DATABASE_CONNECTIONS),
   REDIS_URL: services.redisUrl,
-  SIGNING_KEYS: signingKeys,
+  SIGNING_KEYS: keys,
   // One process, like each peer.
   WORKERS: "1",
   ADMIN_PORT: "0",
@@ -72,25 +62,32 @@ export const migrate = async (services: Services, { signal }: Run): Promise<void
   const origin = await startOrigin({
     name: "the origin",
     port: await freePort(),
-    environment: originEnvironment(services, signing.text),
+    environment: originEnvironment(services, signingKeys),
     signal,
   });
   await origin.stop();
 };
 
-/** @throws LocalError if it does not start */
-export const startBreakwater = async (services: Services, run: Run): Promise<Contestant> => {
+/** @param inspectorPort of Node's inspector; none by default @throws LocalError if it does not start */
+export const startBreakwater = async (
+  services: Services,
+  run: Run,
+  inspectorPort?: number,
+): Promise<Contestant> => {
   const title = "Breakwater's origin";
   const port = await freePort();
   const authority = `127.0.0.1:${port}`;
-  const request = (kind: Kind, n: number) => sealedRequest(signing.key, authority, edgeRequest(kind, n));
+  const request = (kind: Kind, n: number) => sealedRequest(signingKeys, authority, edgeRequest(kind, n));
   const process = await startServer(
     {
       name: title,
       folder: projectFolder,
-      args: [join(projectFolder, "src/origin/main.ts")],
+      args: [
+        ...(inspectorPort === undefined ? [] : [`--inspect=127.0.0.1:${inspectorPort}`]),
+        join(projectFolder, "src/origin/main.ts"),
+      ],
       environment: {
-        ...originEnvironment(services, signing.text),
+        ...originEnvironment(services, signingKeys),
         ORIGIN_AUTHORITIES: authority,
         OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf("breakwater"),
         OTEL_TRACES_SAMPLER_ARG: "0.1",

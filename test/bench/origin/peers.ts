@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { freePort } from "../../../src/local/free-port.ts";
 import type { BenchOptions, Run } from "../support/bench.ts";
 import { installPeers, peersFolder } from "../support/install-peers.ts";
-import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
+import { rawRequest, requestBatch } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
 import type { Services } from "../support/services.ts";
 import {
@@ -22,12 +22,13 @@ interface Peer {
   readonly title: string;
   /** In `peers/`. */
   readonly program: string;
-  /** What OpenTelemetry instruments; see `telemetry.mjs`. @default without OpenTelemetry */
+  /** OpenTelemetry's instrumentations; see `telemetry.mjs`. @default without OpenTelemetry */
   readonly instrumentations?: string;
 }
 
 export const PEERS: readonly Peer[] = [
   { id: "hono", title: "bare Hono + pg", program: "hono.mjs" },
+  { id: "http", title: "node:http + pg, the ceiling", program: "http.mjs" },
   { id: "express", title: "Express 5 stack", program: "express.mjs" },
   {
     id: "express_otel",
@@ -56,17 +57,11 @@ const peerRequest = (kind: Kind, n: number, host: string): string => {
     case "order":
     case "order_with_key": {
       const withType = { ...headers, "content-type": "application/json" };
-      return rawRequest({ method: "POST", target: "/v1/orders", headers: withType, body: orderOf(n) });
+      const body = JSON.stringify(orderOf(n));
+      return rawRequest({ method: "POST", target: "/v1/orders", headers: withType, body });
     }
   }
 };
-
-/** These can be sent again and again. */
-const peerBatch = (kind: Kind, host: string): RequestBatch =>
-  requestBatch(
-    Array.from({ length: PRODUCT_COUNT }, (_, n) => peerRequest(kind, n, host)),
-    true,
-  );
 
 /** Traces only, one in ten unless the request decides; other signals would cost them more. */
 const telemetry = (instrumentations: string, collectorUrl: string): Record<string, string> => ({
@@ -103,7 +98,10 @@ const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Cont
     title,
     process,
     kinds: ["select", "cached", "order"],
-    requests: async (kind) => peerBatch(kind, host),
+    requests: async (kind) => {
+      const requests = Array.from({ length: PRODUCT_COUNT }, (_, n) => peerRequest(kind, n, host));
+      return requestBatch(requests, true);
+    },
   };
 };
 
@@ -112,6 +110,12 @@ const startPeer = async (peer: Peer, services: Services, run: Run): Promise<Cont
  *
  * @throws LocalError if one does not start
  */
+export const startBareHono = (services: Services, run: Run): Promise<Contestant> => {
+  const [bare] = PEERS;
+  if (bare === undefined) throw new Error("there are no peers");
+  return startPeer(bare, services, run);
+};
+
 export const startPeers = async (services: Services, options: BenchOptions): Promise<Contestant[]> => {
   await installPeers(options);
   const contestants: Contestant[] = [];

@@ -27,19 +27,17 @@ export const PRODUCT_COUNT = 1_006;
 const DISTINCT_ORDERS = 1_000;
 const LINES_PER_ORDER = 2;
 const MAX_QUANTITY = 3;
-/** One request in so many has a sampled trace. */
+/** Every nth request has a sampled trace. */
 const SAMPLED_IN = 10;
 
 const random = seededRandom(1);
 const upTo = (limit: number): number => Math.floor(random() * limit);
 const anyProductId = (): string => sampleProductId(1 + upTo(PRODUCT_COUNT));
 
-const anyOrder = (): string => {
+const anyOrder = () => {
   const ids = new Set<string>();
   while (ids.size < LINES_PER_ORDER) ids.add(anyProductId());
-  return JSON.stringify({
-    lines: [...ids].map((productId) => ({ productId, quantity: 1 + upTo(MAX_QUANTITY) })),
-  });
+  return { lines: [...ids].map((productId) => ({ productId, quantity: 1 + upTo(MAX_QUANTITY) })) };
 };
 
 const productIds = Array.from({ length: PRODUCT_COUNT }, anyProductId);
@@ -48,14 +46,14 @@ const orders = Array.from({ length: DISTINCT_ORDERS }, anyOrder);
 /** The product that the nth request reads, counted from 0. */
 export const productIdOf = (n: number): string => productIds[n % productIds.length] ?? "";
 
-/** Few enough that a turn measures hits, not how a cache is filled. */
+/** Few enough that a turn measures hits, not the filling of a cache. */
 const HOT_PRODUCTS = 16;
 
 /** The product that the nth request for a cached one reads, counted from 0. */
 export const hotProductIdOf = (n: number): string => productIds[n % HOT_PRODUCTS] ?? "";
 
-/** The body of the nth order, counted from 0. */
-export const orderOf = (n: number): string => orders[n % orders.length] ?? "";
+/** The content of the nth order, counted from 0. */
+export const orderOf = (n: number): unknown => orders[n % orders.length];
 
 const hex = (length: number): string => Array.from({ length }, () => upTo(16).toString(16)).join("");
 const trace = hex(24);

@@ -9,7 +9,9 @@ import { createLog } from "../../../src/origin/log/log.ts";
 import { createDeadlines } from "../../../src/origin/middleware/deadline.ts";
 import type { LoadShedding } from "../../../src/origin/middleware/load-shedding.ts";
 import type { RequestTelemetry } from "../../../src/origin/middleware/request-telemetry.ts";
+import { createSecurityEvents } from "../../../src/origin/outbox/security-events.ts";
 import { handlers } from "../../../src/origin/server.ts";
+import { createMetrics } from "../../../src/telemetry/meter-provider.ts";
 import type { Backend } from "./backend.ts";
 
 const unused = (): never => {
@@ -41,11 +43,11 @@ export const createSlottedOrigin = (
   backend: Backend,
   signingKeys: readonly [SigningKey, ...SigningKey[]],
   authorities: readonly string[],
-  {
-    loadShedding = admitAll,
-    telemetry = { begin: () => undefined, served: () => undefined },
-  }: SlottedOptions = {},
+  { loadShedding = admitAll, telemetry = { observe: () => undefined } }: SlottedOptions = {},
 ) => {
+  // Missed deadlines are warnings, and without the limit there are many.
+  const log = createLog("error");
+  const { meter } = createMetrics();
   const readiness = createReadiness({}, Date.now);
   readiness.migrated();
   return createOrigin({
@@ -59,6 +61,8 @@ export const createSlottedOrigin = (
     },
     database: noDatabase,
     cache: noCache,
+    callerFetch: () => unused,
+    settings: {},
     signingKeys,
     authorities,
     readiness,
@@ -67,8 +71,11 @@ export const createSlottedOrigin = (
     telemetry,
     observeCache: () => undefined,
     defaultFreshS: 0,
-    // Missed deadlines are warnings, and without the limit there are many.
-    log: createLog("error"),
+    securityEvents: {
+      ...createSecurityEvents({ database: noDatabase, sinks: [], meter, log }),
+      record: () => undefined,
+    },
+    log,
     claimNonce: async () => true,
     now: Date.now,
   });

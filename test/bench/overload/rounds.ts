@@ -1,4 +1,4 @@
-/** The measurement: both servers at every load, in rounds, taking turns. */
+/** The measurement: both servers at every load, in rounds, in turns. */
 import type { LoadGenerator } from "../support/load-generator.ts";
 import type { Trace } from "../support/load-turn.ts";
 import { cpuShare, readCpuTime } from "../support/machine.ts";
@@ -16,18 +16,20 @@ export interface Plan {
 export const FULL: Plan = { rounds: 3, settleMs: 2_000, measureMs: 6_000 };
 export const QUICK: Plan = { rounds: 1, settleMs: 1_200, measureMs: 2_500 };
 
-/** Multiples of the capacity; the peak is found around 1. */
-export const LOADS = [0.5, 0.9, 1, 1.1, 2] as const;
+/** Of clients that do not slow down: a multiple of the capacity. */
+export const OVERLOAD = 10;
+/** Multiples of the capacity; the peak is around 1. */
+export const LOADS = [0.5, 0.9, 1, 1.1, 2, OVERLOAD] as const;
 export type Load = (typeof LOADS)[number];
 
-/** More than are ever under way within the deadline at twice the capacity. */
-const CONNECTIONS = 512;
+/** More than are in flight within the deadline: opening some under load would wait for the server's accept queue. */
+export const CONNECTIONS = 2_048;
 /** Each server's first turn, which is not counted: otherwise a cold half load would be the comparison. */
 const WARM_UP: Plan = { rounds: 1, settleMs: 0, measureMs: 1_500 };
 /** A Poisson process may bring more requests than its mean. */
-const HEADROOM = 1.2;
+export const HEADROOM = 1.2;
 
-/** Of the requests that were due in the measured time. */
+/** The responses to the requests that were due in the measured time. */
 export interface OpenResult {
   readonly sent: number;
   /** 200 within the deadline, per second. */
@@ -38,7 +40,7 @@ export interface OpenResult {
   readonly shed: number;
   /** 504 */
   readonly expired: number;
-  /** Of all 200s; undefined without any. */
+  /** The latency of all 200s; undefined without any. */
   readonly p50Ms: number | undefined;
   readonly p99Ms: number | undefined;
   /** How late requests were sent. */
@@ -48,7 +50,7 @@ export interface OpenResult {
 export interface Measurement extends OpenResult {
   readonly isLimited: boolean;
   readonly load: Load;
-  /** Of one core; undefined on systems other than Linux. */
+  /** Share of one core; undefined on systems other than Linux. */
   readonly cpuShare: number | undefined;
   /** At the end of the turn; undefined without a limit. */
   readonly limit: number | undefined;
@@ -89,14 +91,14 @@ export interface Measuring {
 
 const EXPECTED = new Set([503, 504]);
 
-/** @throws Error if a request ended in a way that no load explains */
+/** @throws Error if a request failed with another status than 503 and 504 */
 const turn = async (contestant: Contestant, load: Load, measuring: Measuring): Promise<Measurement> => {
   const { generator, plan } = measuring;
   const { isLimited, process } = contestant;
   await contestant.untilIdle();
   const perSecond = load * CAPACITY_PER_S;
   const lastsMs = plan.settleMs + plan.measureMs;
-  const requests = await contestant.requests(Math.ceil((HEADROOM * perSecond * lastsMs) / 1_000));
+  const requests = await contestant.requests(Math.ceil((HEADROOM * perSecond * lastsMs) / 1_000), perSecond);
   const before = await readCpuTime(process.pid);
   const { port } = process;
   const trace = await generator.run({ port, requests, perSecond, connections: CONNECTIONS, lastsMs });
@@ -113,6 +115,7 @@ const turn = async (contestant: Contestant, load: Load, measuring: Measuring): P
   };
 };
 
+/** Without the limit, nothing is left to measure at `OVERLOAD`: twice the capacity is too much already. */
 export const measure = async (measuring: Measuring): Promise<Measurement[]> => {
   const { contestants, plan, onProgress } = measuring;
   const measurements: Measurement[] = [];
@@ -122,7 +125,8 @@ export const measure = async (measuring: Measuring): Promise<Measurement[]> => {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
     for (const load of LOADS)
       for (const contestant of turnOrder(contestants, round))
-        measurements.push(await turn(contestant, load, measuring));
+        if (contestant.isLimited || load < OVERLOAD)
+          measurements.push(await turn(contestant, load, measuring));
   }
   return measurements;
 };

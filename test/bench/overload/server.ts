@@ -10,10 +10,10 @@ import { createSlottedOrigin } from "./origin.ts";
 
 const { HOST: host = "", PORT: port, SIGNING_KEYS: keys = "", LIMIT: limit } = process.env;
 const signingKeys = parseSigningKeys(keys, nodeHmac);
-if (typeof signingKeys === "string") throw new Error(`SIGNING_KEYS ${signingKeys}`);
+if (signingKeys === undefined) throw new Error("SIGNING_KEYS is wrong");
 
 const backend = createBackend();
-const loadShedding = limit === "on" ? createLoadShedding({}, { meter: createMetrics().meter }) : undefined;
+const loadShedding = limit === "on" ? createLoadShedding({}, createMetrics()) : undefined;
 const origin = createSlottedOrigin(backend, signingKeys, [`${host}:${port}`], { loadShedding });
 
 const state = (): ServerState => ({ load: backend.load, limit: loadShedding?.gauges.limit });

@@ -1,4 +1,4 @@
-// The peers' breakers, each set up as its documentation says: closed, open, and with retry and timeout around it.
+// The peers' breakers, set up as documented: closed, open, and combined with retry and timeout.
 import {
   BrokenCircuitError,
   ConstantBackoff,
@@ -16,7 +16,7 @@ import CircuitBreaker from "opossum";
 const LONG_MS = 3_600_000;
 const failing = () => Promise.reject(new Error("failed"));
 
-/** Opens it, and makes sure that it is. */
+/** Opens it, and verifies that. */
 const opened = async (call, isOpen) => {
   for (let turn = 0; turn < 200; turn += 1) await call(failing).catch(() => undefined);
   if (!(await call(failing).then(() => false, isOpen))) throw new Error("a peer's breaker did not open");
@@ -30,7 +30,7 @@ const ofCockatiel = (breaker) => {
 
 const countBreaker = () => new CountBreaker({ threshold: 0.5, size: 100 });
 
-/** @param threshold just below 1 never opens it while calls in its window have succeeded */
+/** @param threshold just below 1: it never opens while a call in its window has succeeded */
 const samplingBreaker = (threshold) => new SamplingBreaker({ threshold, duration: 10_000, minimumRps: 2 });
 
 const ofOpossum = (options) => {

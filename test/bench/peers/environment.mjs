@@ -1,4 +1,4 @@
-/** What a peer reads from its environment. */
+/** A peer's settings from its environment. */
 import pg from "pg";
 
 export const host = "127.0.0.1";

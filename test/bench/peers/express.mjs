@@ -1,4 +1,4 @@
-/** Express 5 with the set of packages that people put around it. */
+/** Express 5 with its usual packages. */
 import express from "express";
 import { rateLimit } from "express-rate-limit";
 import helmet from "helmet";
@@ -29,7 +29,7 @@ const measure = (request, response, next) => {
   next();
 };
 
-/** One short line a request; pino-http's own would hold every header. */
+/** One short line per request; pino-http's default has every header. */
 const access = pinoHttp({
   logger: log,
   quietReqLogger: true,
@@ -40,7 +40,7 @@ const access = pinoHttp({
 });
 
 const app = express();
-// An entity tag would be a hash of every answer that no client here sends back.
+// An entity tag would hash every response, and no client here uses it.
 app.disable("etag");
 app.use(measure);
 app.use(access);

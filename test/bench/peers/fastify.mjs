@@ -12,7 +12,7 @@ const find = guarded((id) => findProduct(pool, id));
 const findCached = cached(find);
 const place = guarded((lines) => placeOrder(pool, lines));
 
-// One line a request, as the other stacks write, in place of Fastify's two.
+// One line per request, like the other stacks, instead of Fastify's two.
 const app = fastify({ loggerInstance: log, disableRequestLogging: true, bodyLimit: 8 * 1024 });
 
 app.addHook("onResponse", (request, reply, done) => {

@@ -1,4 +1,4 @@
-/** Bare Hono and pg, no protections: what the others are compared with. */
+/** Bare Hono and pg without protections: the baseline. */
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { createPool, host, port } from "./environment.mjs";

@@ -1,13 +1,13 @@
-/** What both full stacks use in the same way: the breaker, the histogram, the log. */
+/** The breaker, the histogram and the log of both full stacks. */
 import CircuitBreaker from "opossum";
 import { pino } from "pino";
 import { Histogram } from "prom-client";
 
-/** More than is ever asked for: the limiter counts and refuses nothing. */
+/** Above any load: the limiter counts and rejects nothing. */
 export const RATE_LIMIT = 1_000_000_000;
 
 /**
- * Opossum around a call of the database.
+ * Opossum around a database call.
  *
  * @template {(...parameters: never[]) => Promise<unknown>} Call
  * @param {Call} call

@@ -16,9 +16,5 @@ export interface RatelimitAnswer {
 }
 
 export const algorithms: readonly Algorithm[];
-/** Of its window a token bucket gets back so large a part at a time. */
-export const refillPart: number;
-/** What an isolate has: a limiter with a cache and a connection of its own. */
-export function createRatelimit(
-  setup: RatelimitSetup,
-): (identifier: string, rate: number) => Promise<RatelimitAnswer>;
+/** One isolate's limiter, with its own cache and connection. */
+export function createRatelimit(setup: RatelimitSetup): (identifier: string) => Promise<RatelimitAnswer>;

@@ -1,9 +1,9 @@
-// The peer's rate limiter, with each of its algorithms, as one isolate has it.
+// @upstash/ratelimit with each of its algorithms, for one isolate.
 import { Ratelimit } from "@upstash/ratelimit";
 import { Redis } from "@upstash/redis";
 
-/** The finer, the less it refuses although there is something: a tenth of the tokens each tenth of the window. */
-export const refillPart = 1 / 10;
+/** A tenth of the tokens each tenth of the window: the finer the refill, the fewer false rejections. */
+const refillPart = 1 / 10;
 
 const limiters = {
   fixedWindow: ({ tokens, windowMs }) => Ratelimit.fixedWindow(tokens, `${windowMs} ms`),
@@ -24,5 +24,5 @@ export const createRatelimit = ({ algorithm, url, token, prefix, ...rule }) => {
     analytics: false,
     enableProtection: false,
   });
-  return (identifier, rate) => ratelimit.limit(identifier, { rate });
+  return (identifier) => ratelimit.limit(identifier);
 };

@@ -1,4 +1,4 @@
-/** JSON Schemas of the shop, by which Fastify validates requests and writes answers. */
+/** JSON Schemas of the shop, with which Fastify validates requests and serializes responses. */
 
 const strict = (properties) => ({
   type: "object",

@@ -1,4 +1,4 @@
-/** The shop as every peer serves it: the origin's SELECT, and the usual transaction. */
+/** The shop of every peer: the origin's SELECT, and the usual transaction. */
 import { v7 as uuidv7 } from "uuid";
 
 /** The principal of all orders. */

@@ -1,4 +1,4 @@
-// The stock stack: a Worker that an engineer builds in a day, with each package set up as its own documentation says.
+// The stock stack: a Worker built in a day from packages, each set up as its documentation says.
 // Variables: ORIGIN, API_KEYS, RATE_LIMIT_PREFIX, OTLP_TRACES_URL, TRACE_RATIO,
 // UPSTASH_REDIS_REST_URL, UPSTASH_REDIS_REST_TOKEN.
 import { Buffer } from "node:buffer";

@@ -1,4 +1,4 @@
-/** The edge, with the benchmark's routes, in workerd itself: the platform's runtime, with nothing in front of it. */
+/** The edge with the benchmark's routes in workerd, the platform's runtime. */
 import { randomBytes } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -22,8 +22,7 @@ export const createBreakwater = async (): Promise<Contestant> => {
   return {
     name: "Breakwater",
     isOurs: true,
-    isChosen: true,
-    start: ({ folder, upstream, ports }, run) =>
+    start: ({ folder, upstream }, run) =>
       startWorkerd(
         {
           name: "Breakwater's edge",
@@ -31,7 +30,7 @@ export const createBreakwater = async (): Promise<Contestant> => {
           compatibilityDate: compatibility_date,
           compatibilityFlags: compatibility_flags,
           environment: {
-            ORIGINS: ports.map((port) => `http://127.0.0.1:${port}`).join(","),
+            ORIGINS: upstream.ports.map((port) => `http://127.0.0.1:${port}`).join(","),
             SIGNING_KEYS: `bench:${randomBytes(32).toString("base64")}`,
             UPSTASH_REDIS_REST_URL: upstream.redisUrl,
             UPSTASH_REDIS_REST_TOKEN: "bench",

@@ -1,6 +1,6 @@
-/** How the isolates of the simulation choose: by their own requests in flight, and as the edge does. */
+/** One isolate of the simulation: the real balancer, hedges and retries, in virtual time. */
 import { HEDGE_PERCENT, ORIGIN_BREAKER, RETRY_PERCENT } from "../../../src/edge/config.ts";
-import { createBalancer } from "../../../src/resilience/balancer/balancer.ts";
+import { Balancer } from "../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../src/resilience/balancer/endpoint.ts";
 import {
   createRetryBudget,
@@ -9,14 +9,11 @@ import {
   planHedge,
   planRetry,
 } from "../../../src/resilience/retries.ts";
-import type { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
+import type { Agenda } from "../../resilience/concurrency-limit/support/agenda.ts";
 import type { Job } from "./simulated-origin.ts";
 
-export const CHOOSERS = ["in flight", "breakwater"] as const;
-export type ChooserKind = (typeof CHOOSERS)[number];
-
 export interface Surroundings {
-  readonly events: EventQueue;
+  readonly events: Agenda;
   readonly random: () => number;
   readonly send: (origin: number, done: () => void) => Job;
   readonly cancel: (origin: number, job: Job) => void;
@@ -29,38 +26,7 @@ export interface Chooser {
   request(ended: (isAnswered: boolean) => void): void;
 }
 
-/** The power of two choices by requests in flight, like a least-connection balancer. */
-const inFlightChooser = (origins: number, surroundings: Surroundings): Chooser => {
-  const { events, random, send, cancel, deadlineMs } = surroundings;
-  const inFlight = Array.from({ length: origins }, () => 0);
-  const choose = (): number => {
-    const first = Math.floor(random() * origins);
-    const other = Math.floor(random() * (origins - 1));
-    const second = other >= first ? other + 1 : other;
-    return (inFlight[second] ?? 0) < (inFlight[first] ?? 0) ? second : first;
-  };
-  return {
-    request: (ended) => {
-      const origin = choose();
-      const count = (by: number): void => {
-        inFlight[origin] = (inFlight[origin] ?? 0) + by;
-      };
-      count(1);
-      const job = send(origin, () => {
-        count(-1);
-        ended(true);
-      });
-      events.after(deadlineMs, () => {
-        if (job.state === "over") return;
-        cancel(origin, job);
-        count(-1);
-        ended(false);
-      });
-    },
-  };
-};
-
-// As in `origin-client.ts` and `delivery.ts`, which say why.
+// As in `src/edge/upstream/retries.ts` and `client.ts`.
 const MAX_ATTEMPTS = 3;
 const LONGEST_MS = 2_000;
 
@@ -71,12 +37,12 @@ interface Running {
   readonly isProbe: boolean;
 }
 
-const breakwaterChooser = (origins: number, surroundings: Surroundings): Chooser => {
+export const createChooser = (origins: number, surroundings: Surroundings): Chooser => {
   const { events, random, send, cancel, deadlineMs } = surroundings;
   const now = (): number => events.nowMs;
-  const pool = createBalancer(
+  const pool = new Balancer(
     Array.from({ length: origins }, () => 1),
-    { breaker: { ...ORIGIN_BREAKER, maxTimeoutMs: LONGEST_MS } },
+    { ...ORIGIN_BREAKER, maxTimeoutMs: LONGEST_MS },
     { now, random },
   );
   const latencies = new LatencyHistogram();
@@ -95,7 +61,7 @@ const breakwaterChooser = (origins: number, surroundings: Surroundings): Chooser
     const leave = (losers: readonly Running[], winner: Running): void => {
       const { p95Ms = Number.POSITIVE_INFINITY } = latencies;
       for (const loser of losers) {
-        // A probe goes on until its end.
+        // A probe runs to its end.
         if (loser.isProbe) continue;
         const elapsedMs = now() - loser.startedMs;
         if (running.indexOf(loser) < running.indexOf(winner)) loser.attempt.hedgeLost();
@@ -167,6 +133,3 @@ const breakwaterChooser = (origins: number, surroundings: Surroundings): Chooser
   };
   return { request };
 };
-
-export const createChooser = (kind: ChooserKind, origins: number, surroundings: Surroundings): Chooser =>
-  (kind === "breakwater" ? breakwaterChooser : inFlightChooser)(origins, surroundings);

@@ -1,13 +1,12 @@
 /**
  * Many isolates in front of the same few origins, each with a small part of the requests: a simulation in virtual time,
- * because no machine runs four hundred. Origins are queues, and one is much slower than the others. The balancer is the
- * real one; a request takes the way of `retries.ts`.
+ * because no machine runs four hundred. Origins are queues, and one is much slower than the others.
  */
-import { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
+import { Agenda } from "../../resilience/concurrency-limit/support/agenda.ts";
 import { exponential, seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import { median, percentile } from "../support/statistics.ts";
 import { textTable } from "../support/table.ts";
-import { CHOOSERS, type Chooser, type ChooserKind, createChooser } from "./isolate-chooser.ts";
+import { type Chooser, createChooser } from "./isolate-chooser.ts";
 import { createOrigin, type Job } from "./simulated-origin.ts";
 
 const PER_SECOND = 2_000;
@@ -20,11 +19,11 @@ const SLOW_SERVICE_MS = 200;
 const WARM_UP_MS = 60_000;
 const MEASURE_MS = 20_000;
 const DEADLINE_MS = 2_000;
-/** Where a simulation's clock begins: no epoch, but not zero either. */
+/** The start of the simulation's clock: no epoch, but not zero either. */
 const BEGIN_MS = 1_000_000;
 
 /** For the report. */
-export const SIMULATION_CONDITIONS = `simulated: ${PER_SECOND} requests/s over ${ORIGINS} queues of ${SLOTS} slots, ${SERVICE_MS} ms (one: ${SLOW_SERVICE_MS} ms) of exponential service; a minute is not counted`;
+export const SIMULATION_CONDITIONS = `simulated: ${PER_SECOND} requests/s over ${ORIGINS} queues of ${SLOTS} slots, ${SERVICE_MS} ms (one: ${SLOW_SERVICE_MS} ms) of exponential service; the first minute is not counted`;
 
 interface SimulationResult {
   readonly p50Ms: number;
@@ -35,10 +34,9 @@ interface SimulationResult {
   readonly slowShare: number;
 }
 
-const simulateIsolates = (kind: ChooserKind, isolates: number, seed: number): SimulationResult => {
+const simulate = (isolates: number, seed: number): SimulationResult => {
   const random = seededRandom(seed);
-  const events = new EventQueue();
-  events.nowMs = BEGIN_MS;
+  const events = new Agenda(BEGIN_MS);
   const origins = Array.from({ length: ORIGINS }, (_, index) =>
     createOrigin(SLOTS, () => exponential(random) * (index === 0 ? SLOW_SERVICE_MS : SERVICE_MS), events),
   );
@@ -60,7 +58,7 @@ const simulateIsolates = (kind: ChooserKind, isolates: number, seed: number): Si
 
   const arrive = (): void => {
     const isolate = Math.floor(random() * isolates);
-    choosers[isolate] ??= createChooser(kind, ORIGINS, surroundings);
+    choosers[isolate] ??= createChooser(ORIGINS, surroundings);
     const startedMs = events.nowMs;
     choosers[isolate]?.request((isAnswered) => {
       if (startedMs < measuredFromMs) return;
@@ -71,7 +69,7 @@ const simulateIsolates = (kind: ChooserKind, isolates: number, seed: number): Si
     if (nextMs < untilMs) events.at(nextMs, arrive);
   };
   events.at(BEGIN_MS, arrive);
-  events.run();
+  events.runUntil(Number.POSITIVE_INFINITY);
 
   return {
     p50Ms: percentile(latencies, 50),
@@ -81,45 +79,37 @@ const simulateIsolates = (kind: ChooserKind, isolates: number, seed: number): Si
   };
 };
 
-/** Everything seen by one isolate, and by as many as a location of the platform may have. */
+/** All requests in one isolate, and spread over as many as a location of the platform may have. */
 const ISOLATES = [1, 400] as const;
 
 export interface IsolateCell extends SimulationResult {
-  readonly chooser: ChooserKind;
   readonly isolates: number;
 }
 
 /** Medians of the seeds. */
 export const measureIsolates = (seeds: readonly number[]): IsolateCell[] =>
-  CHOOSERS.flatMap((chooser) =>
-    ISOLATES.map((isolates) => {
-      const results = seeds.map((seed) => simulateIsolates(chooser, isolates, seed));
-      return {
-        chooser,
-        isolates,
-        p50Ms: median(results.map(({ p50Ms }) => p50Ms)),
-        p99Ms: median(results.map(({ p99Ms }) => p99Ms)),
-        errors: median(results.map(({ errors }) => errors)),
-        slowShare: median(results.map(({ slowShare }) => slowShare)),
-      };
-    }),
-  );
+  ISOLATES.map((isolates) => {
+    const results = seeds.map((seed) => simulate(isolates, seed));
+    return {
+      isolates,
+      p50Ms: median(results.map(({ p50Ms }) => p50Ms)),
+      p99Ms: median(results.map(({ p99Ms }) => p99Ms)),
+      errors: median(results.map(({ errors }) => errors)),
+      slowShare: median(results.map(({ slowShare }) => slowShare)),
+    };
+  });
 
-/** Of 400 isolates as a multiple of one's. */
-export const p99Ratio = (cells: readonly IsolateCell[], chooser: ChooserKind): number => {
-  const [one, many] = cells.filter((cell) => cell.chooser === chooser).map(({ p99Ms }) => p99Ms);
-  return (many ?? Number.NaN) / (one ?? Number.NaN);
-};
+/** The p99 of 400 isolates as a multiple of one's. */
+export const p99Ratio = ([one, many]: readonly IsolateCell[]): number =>
+  (many?.p99Ms ?? Number.NaN) / (one?.p99Ms ?? Number.NaN);
 
 export const isolateTable = (cells: readonly IsolateCell[]): string =>
   textTable(
-    ["isolates, simulated", "isolates", "p50 ms", "p99 ms", "p99 ÷ one's", "errors", "slow one's share"],
-    cells.map(({ chooser, isolates, p50Ms, p99Ms, errors, slowShare }) => [
-      chooser,
+    ["isolates, simulated", "p50 ms", "p99 ms", "errors", "slow one's share"],
+    cells.map(({ isolates, p50Ms, p99Ms, errors, slowShare }) => [
       String(isolates),
       p50Ms.toFixed(1),
       p99Ms.toFixed(1),
-      isolates === 1 ? "" : p99Ratio(cells, chooser).toFixed(2),
       String(errors),
       slowShare.toFixed(3),
     ]),

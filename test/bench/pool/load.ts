@@ -3,7 +3,7 @@ import { createKey, writeKeyRecord } from "../../../src/middleware/auth/api-keys
 import { type RequestBatch, rawRequest, requestBatch } from "../support/request-batch.ts";
 import { LOAD_ID_HEADER } from "./replica.ts";
 
-/** The API key of requests with an Idempotency-Key: the same in every run, because nothing is behind it. */
+/** The API key of requests with an Idempotency-Key, the same in every run. */
 const { id: keyId, key: API_KEY, hash } = createKey((bytes) => bytes.fill(7));
 
 export const KEY_RECORD = writeKeyRecord({
@@ -17,7 +17,6 @@ export const KEY_RECORD = writeKeyRecord({
 export const PER_SECOND = 500;
 
 export const KEYLESS = "keyless-";
-export const KEYED = "keyed-";
 
 /** Number of different items that are read. */
 const ITEMS = 100;
@@ -58,7 +57,7 @@ export const writes = (count: number): RequestBatch =>
   requestBatch(
     Array.from({ length: count }, (_, index) =>
       hasKey(index)
-        ? write("/orders", `${KEYED}${index}`, {
+        ? write("/orders", `keyed-${index}`, {
             authorization: `Bearer ${API_KEY}`,
             "idempotency-key": `key-${index}`,
           })

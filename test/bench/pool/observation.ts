@@ -13,7 +13,7 @@ export interface Seen {
   readonly sent: number;
   /** Everything but a complete 2xx response. */
   readonly errors: number;
-  /** Of the 2xx responses; infinite without any. */
+  /** The latency of the 2xx responses; infinite without any. */
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly lagP99Ms: number;
@@ -21,7 +21,7 @@ export interface Seen {
 
 export interface Observation {
   readonly trace: Trace;
-  /** Of the replicas that the contestant uses. */
+  /** One for each replica that the contestant uses. */
   readonly counts: readonly ReplicaCounts[];
   /** When each step of the scenario was done, epoch milliseconds. */
   readonly stepsAtMs: readonly number[];
@@ -33,7 +33,7 @@ const at = (values: readonly number[], percent: number): number =>
   values.length === 0 ? Number.POSITIVE_INFINITY : percentile(values, percent);
 
 /**
- * Of the requests that were due within the span.
+ * Counts the requests that were due within the span.
  *
  * @param isCounted by the index among all requests @default all
  */

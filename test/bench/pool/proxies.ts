@@ -1,4 +1,4 @@
-/** nginx and HAProxy, each as well configured as it can be, with several ways to balance. */
+/** nginx and HAProxy, each as well configured as it can be. */
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
@@ -17,16 +17,12 @@ export interface StartOptions {
   /** An empty one, for its configuration. */
   readonly folder: string;
   readonly upstream: Upstream;
-  /** The ports of the replicas to use. */
-  readonly ports: readonly number[];
 }
 
 /** A program that spreads requests over replicas. */
 export interface Contestant {
   readonly name: string;
   readonly isOurs: boolean;
-  /** Whether it is the setting of its product that stands for it in a short run. */
-  readonly isChosen: boolean;
   /** @throws LocalError if it does not start */
   start(options: StartOptions, run: Run): Promise<ServerProcess>;
 }
@@ -37,7 +33,7 @@ export const READY_REQUEST = rawRequest({
   headers: { host: "127.0.0.1", connection: "close" },
 });
 
-/** A replica that does not answer is given up in time to ask others. */
+/** Leaves time for other replicas after one that does not respond. */
 const TRY_TIMEOUT_MS = TIMEOUT_MS / 4;
 const CONNECT_TIMEOUT_MS = 250;
 
@@ -49,7 +45,7 @@ export const PROXY_CONDITIONS = [
 
 type Program = "nginx" | "haproxy";
 
-/** Beside the PATH, which lacks it for most users. */
+/** Besides the PATH, which lacks it for most users. */
 const ELSEWHERE = ["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/bin"];
 
 /** @throws LocalError that says how to install it */
@@ -76,7 +72,7 @@ export const programVersion = async (program: Program): Promise<string> => {
   return line.replace(/^nginx version: | - https.*$/g, "").trim();
 };
 
-const nginxConfiguration = (port: number, ports: readonly number[], balance: string): string => `
+const nginxConfiguration = (port: number, ports: readonly number[]): string => `
 worker_processes 1;
 daemon off;
 pid nginx.pid;
@@ -93,7 +89,7 @@ http {
   keepalive_timeout 300s;
   upstream replicas {
     zone replicas 256k;
-    ${balance}
+    random two least_conn;
     ${ports.map((each) => `server 127.0.0.1:${each} max_fails=2 fail_timeout=2s;`).join("\n    ")}
     keepalive 256;
     keepalive_requests 1000000;
@@ -117,7 +113,7 @@ http {
 }
 `;
 
-const haproxyConfiguration = (port: number, ports: readonly number[], balance: string): string => `
+const haproxyConfiguration = (port: number, ports: readonly number[]): string => `
 global
   nbthread 1
   maxconn 8192
@@ -138,7 +134,7 @@ frontend edge
   bind 127.0.0.1:${port} backlog 4096
   default_backend replicas
 backend replicas
-  balance ${balance}
+  balance leastconn
   http-request disable-l7-retry if METH_POST !{ req.hdr(idempotency-key) -m found }
   option httpchk GET ${HEALTH_PATH}
   default-server check inter 500ms fastinter 250ms fall 2 rise 2 observe layer7 error-limit 5 on-error mark-down
@@ -154,15 +150,14 @@ const PRODUCTS = {
   haproxy: { configuration: haproxyConfiguration, args: (_: string, file: string) => ["-db", "-f", file] },
 };
 
-const proxy = (program: Program, name: string, balance: string, isChosen: boolean): Contestant => ({
+const proxy = (program: Program, name: string): Contestant => ({
   name,
   isOurs: false,
-  isChosen,
-  start: async ({ folder, ports }, run) => {
+  start: async ({ folder, upstream: { ports } }, run) => {
     const { configuration, args } = PRODUCTS[program];
     const port = await freePort();
     const file = join(folder, `${program}.conf`);
-    await writeFile(file, configuration(port, ports, balance));
+    await writeFile(file, configuration(port, ports));
     return await startServer(
       {
         name,
@@ -178,9 +173,6 @@ const proxy = (program: Program, name: string, balance: string, isChosen: boolea
 });
 
 export const PROXIES: readonly Contestant[] = [
-  proxy("nginx", "nginx, round robin", "", false),
-  proxy("nginx", "nginx, random two least_conn", "random two least_conn;", true),
-  proxy("haproxy", "HAProxy, roundrobin", "roundrobin", false),
-  proxy("haproxy", "HAProxy, leastconn", "leastconn", true),
-  proxy("haproxy", "HAProxy, random(2)", "random(2)", false),
+  proxy("nginx", "nginx, random two least_conn"),
+  proxy("haproxy", "HAProxy, leastconn"),
 ];

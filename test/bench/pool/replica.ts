@@ -1,12 +1,12 @@
 /** A replica behind the contestants: a real HTTP server with one of several faults, or none. */
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { close, listen } from "../../support/listen.ts";
 
 export type Mode = "ok" | "slow" | "fast503" | "hole" | "refuse" | "reset" | "midbody";
 
 /** Identifies the requests that must not be executed twice. */
 export const LOAD_ID_HEADER = "x-load-id";
-/** For active checks; it has the same fault, and is no attempt. */
+/** For active checks, which meet the same fault and are no attempts. */
 export const HEALTH_PATH = "/health";
 
 /** The resolution of the counts of attempts. */
@@ -35,26 +35,12 @@ const LENGTH = Buffer.byteLength(BODY);
 
 const serviceMs = (): number => LEAST_MS - Math.log(1 - Math.random()) * JITTER_MS;
 
-const listen = async (server: Server, port: number): Promise<number> => {
-  server.listen({ port, host: "127.0.0.1", backlog: 4096 });
-  await once(server, "listening");
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
-};
-
-const refuse = async (server: Server): Promise<void> => {
-  const closed = once(server, "close");
-  server.close();
-  server.closeAllConnections();
-  await closed;
-};
-
 const answer = (request: IncomingMessage, response: ServerResponse, status: number): void => {
   const id = request.headers["x-request-id"];
   response.writeHead(status, {
     "content-type": "application/json",
     "content-length": LENGTH,
-    // By it the edge recognizes its origin's responses.
+    // The edge recognizes its origin's responses by it.
     ...(id === undefined ? {} : { "x-request-id": id }),
   });
 };
@@ -107,13 +93,13 @@ export const startReplica = async (): Promise<Replica> => {
   // An idle connection that a proxy keeps is never closed under a request.
   server.keepAliveTimeout = 0;
   server.requestTimeout = 0;
-  const port = await listen(server, 0);
+  const port = await listen(server);
 
   return {
     port,
     turn: async (next) => {
       if (mode === "refuse" && next !== "refuse") await listen(server, port);
-      if (mode !== "refuse" && next === "refuse") await refuse(server);
+      if (mode !== "refuse" && next === "refuse") await close(server);
       // Requests in the hole get no later response: their connections are closed with the fault.
       if (mode === "hole" && next !== "hole") server.closeAllConnections();
       mode = next;

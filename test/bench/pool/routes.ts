@@ -1,9 +1,9 @@
-/** The contract of the edge under test: a read, a write that is done once at most, one that may be sent again. */
+/** The contract of the edge under test: a read, a write that is sent once, and a write that may be repeated. */
 import * as z from "zod/mini";
 import { defineRoute, type Routes } from "../../../src/contract/route.ts";
 import { idempotencyKey } from "../../../src/contract/schemas.ts";
 
-/** Of every route, and of every contestant, milliseconds. */
+/** For every route and every contestant, milliseconds. */
 export const TIMEOUT_MS = 2_000;
 
 const body = z.object({ quantity: z.number() });
@@ -18,7 +18,7 @@ export const routes: Routes = {
     tag: "Items",
     request: { params: z.object({ id: z.string() }) },
     responses,
-    policy: { auth: "public", timeout: TIMEOUT_MS },
+    policy: { auth: "public", timeout: `${TIMEOUT_MS}ms` },
   }),
   writeItem: defineRoute({
     method: "POST",
@@ -27,7 +27,7 @@ export const routes: Routes = {
     tag: "Items",
     request: { body, headers: z.object(loadId) },
     responses,
-    policy: { auth: "public", timeout: TIMEOUT_MS },
+    policy: { auth: "public", timeout: `${TIMEOUT_MS}ms` },
   }),
   writeOrder: defineRoute({
     method: "POST",
@@ -36,6 +36,6 @@ export const routes: Routes = {
     tag: "Orders",
     request: { body, headers: z.object({ ...loadId, "idempotency-key": idempotencyKey() }) },
     responses,
-    policy: { auth: { scopes: ["orders:write"] }, retry: "with-key", timeout: TIMEOUT_MS },
+    policy: { auth: { scopes: ["orders:write"] }, retry: "with-key", timeout: `${TIMEOUT_MS}ms` },
   }),
 };

@@ -1,5 +1,5 @@
 /** An origin as a queue in virtual time: it serves a number of requests at a time, first come first served. */
-import type { EventQueue } from "../../middleware/rate-limit/simulation/event-queue.ts";
+import type { Agenda } from "../../resilience/concurrency-limit/support/agenda.ts";
 
 export interface Job {
   readonly done: () => void;
@@ -12,7 +12,7 @@ export interface SimulatedOrigin {
   cancel(job: Job): void;
 }
 
-export const createOrigin = (slots: number, serviceMs: () => number, events: EventQueue): SimulatedOrigin => {
+export const createOrigin = (slots: number, serviceMs: () => number, events: Agenda): SimulatedOrigin => {
   const waiting = new Set<Job>();
   let free = slots;
 
@@ -20,7 +20,7 @@ export const createOrigin = (slots: number, serviceMs: () => number, events: Eve
     free -= 1;
     job.state = "served";
     events.after(serviceMs(), () => {
-      // Its slot was freed when it was cancelled.
+      // Its slot was freed when it was canceled.
       if (job.state === "over") return;
       leave(job);
       job.done();

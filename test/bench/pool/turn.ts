@@ -1,4 +1,4 @@
-/** Every scenario with its contestants, in rounds, taking turns; a contestant is started anew for each turn. */
+/** Every scenario with its contestants, in rounds, in turns; a contestant is started anew for each turn. */
 import { setTimeout as pause } from "node:timers/promises";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { createFolder } from "../support/bench.ts";
@@ -52,14 +52,13 @@ const takeSteps = async ({ steps }: Scenario, { upstream, signal }: Stage): Prom
 /** @throws Error if the contestant or the replicas fail */
 const runTurn = async (contestant: Contestant, scenario: Scenario, stage: Stage): Promise<Observation> => {
   const { upstream, generator, signal } = stage;
-  const { replicas, isWriting, lastsMs } = scenario;
+  const { isWriting, lastsMs } = scenario;
   const stops = new CleanupStack();
   try {
     const run = { signal, stops };
     const folder = await createFolder(run);
     await upstream.order({ kind: "turn", replicas: upstream.ports.map((_, index) => index), mode: "ok" });
-    const ports = upstream.ports.slice(0, replicas);
-    const { port } = await contestant.start({ folder, upstream, ports }, run);
+    const { port } = await contestant.start({ folder, upstream }, run);
     const turn = { port, requests: reads(), connections: CONNECTIONS };
     for (const first of FIRST) await generator.run({ ...turn, ...first });
     await upstream.order({ kind: "forget" });
@@ -71,7 +70,7 @@ const runTurn = async (contestant: Contestant, scenario: Scenario, stage: Stage)
     ]);
     const idleShare = idle();
     const { counts } = await upstream.order({ kind: "count" });
-    return { trace, stepsAtMs, counts: counts.slice(0, replicas), idleShare };
+    return { trace, stepsAtMs, counts, idleShare };
   } finally {
     await stops.runAll();
   }
@@ -92,9 +91,10 @@ export const measureCells = async (
   onProgress: (line: string) => void,
 ): Promise<Cell[]> => {
   const cells: Cell[] = [];
-  for (const [entry, { scenario, rounds, isFor }] of Object.entries(plan)) {
+  for (const [entry, { scenario, rounds = 1, isOursOnly = false }] of Object.entries(plan)) {
     onProgress(`${scenario.title} …`);
-    const measured = new Map(contestants.filter(isFor).map((each) => [each, [] as Values[]]));
+    const taking = contestants.filter(({ isOurs }) => isOurs || !isOursOnly);
+    const measured = new Map(taking.map((each) => [each, [] as Values[]]));
     for (let round = 0; round < rounds; round += 1) {
       for (const contestant of turnOrder([...measured.keys()], round + cells.length)) {
         stage.signal.throwIfAborted();

@@ -1,4 +1,4 @@
-/** The process of all replicas; it receives orders on PORT, and stands in for the edge's Redis. */
+/** The process of all replicas, and a stand-in for the edge's Redis; it receives orders on PORT. */
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { text } from "node:stream/consumers";
@@ -19,7 +19,7 @@ const follow = async (order: Order): Promise<unknown> => {
   return state;
 };
 
-/** As Upstash's REST interface answers HMGET: every key is this one. */
+/** The response of Upstash's REST interface to HMGET: every key is this one. */
 const REDIS_ANSWER = { result: [KEY_RECORD, "1"] };
 
 const { PORT: port, HOST: host } = process.env;

@@ -8,7 +8,7 @@ import { rawRequest } from "../support/request-batch.ts";
 import { startServer } from "../support/server-process.ts";
 import type { Mode, ReplicaCounts } from "./replica.ts";
 
-export const REPLICAS = 16;
+export const REPLICAS = 4;
 
 export type Order =
   | { readonly kind: "turn"; readonly replicas: readonly number[]; readonly mode: Mode }

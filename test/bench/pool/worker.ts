@@ -1,4 +1,4 @@
-/** The edge under test: as `src/edge/worker.ts` builds it, with the benchmark's routes, without a cache and a log. */
+/** The edge under test: as `src/edge/worker.ts` builds it, with the benchmark's routes, without cache and log. */
 import type { ExecutionContext } from "hono";
 import type { Hono } from "hono/tiny";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";

@@ -1,4 +1,4 @@
-/** What a benchmark gets from the command line, and returns to it. */
+/** A benchmark's options and results. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,8 +14,10 @@ export interface Run {
 }
 
 export interface BenchOptions extends Run {
-  /** Few and short rounds: whether it works, and roughly how fast. */
+  /** Few and short rounds, for a smoke test. */
   readonly isQuick: boolean;
+  /** The cell to profile instead of measuring; undefined to measure. */
+  readonly profiled: string | undefined;
   /** Receives progress, a line at a time. */
   readonly onProgress: (line: string) => void;
 }

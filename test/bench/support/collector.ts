@@ -8,21 +8,18 @@ import { exchange } from "./exchange.ts";
 import { rawRequest } from "./request-batch.ts";
 import { startServer } from "./server-process.ts";
 
-/** Every span in JSON has it once (opentelemetry-proto, "JSON Protobuf Encoding"). */
-export const SPAN_MARK = '"spanId"';
+const requestCounts = z.record(z.string(), z.number());
 
-const sentTelemetry = z.record(z.string(), z.object({ requests: z.number(), spans: z.number() }));
-
-/** Requests and, in JSON, spans received so far, by the sender's name. */
-export type SentTelemetry = z.infer<typeof sentTelemetry>;
+/** Requests received so far, by the sender's name. */
+export type RequestCounts = z.infer<typeof requestCounts>;
 
 export interface Collector {
   /** The base address of a sender. */
   urlOf(name: string): string;
-  sent(): Promise<SentTelemetry>;
+  sent(): Promise<RequestCounts>;
 }
 
-const ASK = rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } });
+const COUNT = rawRequest({ method: "GET", target: "/", headers: { host: "127.0.0.1" } });
 
 /** @throws LocalError if it does not start */
 export const startCollector = async (run: Run): Promise<Collector> => {
@@ -32,21 +29,21 @@ export const startCollector = async (run: Run): Promise<Collector> => {
       folder: projectFolder,
       args: [fileURLToPath(new URL("./collector-process.ts", import.meta.url))],
       port: await freePort(),
-      readyRequest: () => ASK,
+      readyRequest: () => COUNT,
     },
     run,
   );
   return {
     urlOf: (name) => `http://127.0.0.1:${process.port}/${name}`,
     sent: async () => {
-      const { body } = await exchange(process.port, ASK);
-      return sentTelemetry.parse(JSON.parse(body.toString()));
+      const { body } = await exchange(process.port, COUNT);
+      return requestCounts.parse(JSON.parse(body.toString()));
     },
   };
 };
 
 /** @throws Error if a sender has sent nothing: a server that exports less would be too fast */
-export const assertSent = async (collector: Collector, names: readonly string[]): Promise<SentTelemetry> => {
+export const assertSent = async (collector: Collector, names: readonly string[]): Promise<RequestCounts> => {
   const sent = await collector.sent();
   const silent = names.filter((name) => sent[name] === undefined);
   if (silent.length > 0) throw new Error(`exported no telemetry: ${silent.join(", ")}`);

@@ -66,7 +66,7 @@ export const figuresOf = (
     }),
   );
 
-export const hasGoal = ({ atLeast, atMost }: Goal): boolean => atLeast !== undefined || atMost !== undefined;
+const hasGoal = ({ atLeast, atMost }: Goal): boolean => atLeast !== undefined || atMost !== undefined;
 
 export const goalText = ({ atLeast, atMost }: Goal): string => {
   if (atLeast !== undefined) return atLeast === atMost ? `= ${atLeast}` : `≥ ${rounded(atLeast)}`;
@@ -90,7 +90,7 @@ export const range = (values: readonly number[], digits = 2): string =>
 /**
  * One row per figure that was measured or has a goal.
  *
- * @param ranges the values of which the figure is the median
+ * @param ranges the values behind each figure, which is their median
  */
 export const goalTable = (
   figures: Figures,

@@ -1,4 +1,4 @@
-/** One core for the server under test, and the others for all that measures it, if `taskset` is available. */
+/** One core for the server under test, and the others for everything else, if `taskset` is available. */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
@@ -30,7 +30,7 @@ export const divideCores = async ({ stops }: Run): Promise<Cores> => {
   const all = /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? "";
   const [own, ...others] = listed(all);
   if (others.length === 0 || !isOnPath("taskset")) {
-    const description = "no core of its own, which takes taskset and two cores";
+    const description = "no core of its own, for lack of taskset or a second core";
     return { before: [], description };
   }
   await moveTo(others.join(","));

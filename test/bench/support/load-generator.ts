@@ -1,4 +1,4 @@
-/** The load generator: a thread of its own, so that nothing the benchmark does meanwhile delays a request. */
+/** The load generator: its own thread, so that the benchmark's other work delays no request. */
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Run } from "./bench.ts";
@@ -34,7 +34,7 @@ export const startLoadGenerator = ({ signal, stops }: Run): LoadGenerator => {
   };
 };
 
-/** A closed load's figures, without the time in which it settled. */
+/** A closed load's figures, without the settling time. */
 export interface LoadResult {
   readonly requestsPerSecond: number;
   readonly p50Ms: number;
@@ -42,14 +42,22 @@ export interface LoadResult {
 }
 
 /**
- * If a slow machine answered nothing in the measured time, the figures are those of the whole turn.
+ * If a slow server answered no request in the measured time, the figures are those of the whole turn.
  *
- * @throws Error if a request of the turn failed
+ * @param expected the status of every response @default any 2xx
+ * @throws Error if a request of the turn got another one
  */
-export const loadResult = (name: string, trace: Trace, settleMs: number): LoadResult => {
-  const failed = trace.status.filter((status) => !isGood(status));
+export const loadResult = (
+  name: string,
+  trace: Trace,
+  settleMs: number,
+  expected: number | undefined,
+): LoadResult => {
+  const isExpected = (status: number): boolean =>
+    expected === undefined ? isGood(status) : status === expected;
+  const failed = trace.status.filter((status) => !isExpected(status));
   if (failed.length > 0) {
-    const [[status, reason] = []] = trace.reasons;
+    const [[status, reason] = failed] = trace.reasons;
     throw new Error(`${name} failed ${failed.length} times: ${status} ${reason}`);
   }
   const endedAtMs = trace.dueAtMs.map((dueAtMs, index) => dueAtMs + (trace.latencyMs[index] ?? 0));

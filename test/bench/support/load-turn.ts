@@ -1,6 +1,6 @@
 /**
- * One server's turn under load, over raw sockets, so that the generator takes little of the machine it shares with the
- * server. A closed load has one request under way per connection. An open load sends requests when they are due, by a
+ * One server's turn under load, over raw sockets, so that the generator takes little of the machine that it shares with the
+ * server. A closed load has one request in flight per connection. An open load sends requests when they are due, by a
  * Poisson process, whether or not earlier ones were answered; its latencies count from then.
  */
 import { connect, type Socket } from "node:net";
@@ -17,25 +17,33 @@ export interface Turn {
   readonly lastsMs: number;
   /** The rate of an open load. @default a closed load */
   readonly perSecond?: number;
+  /**
+   * The thread polls its sockets without ever sleeping. Otherwise a server that is slower than the generator also pays for
+   * waking it at each response (up to 20 µs in a virtual machine), which no client on another machine makes it pay. Only for
+   * servers that need no other process: it takes a whole core.
+   *
+   * @default false
+   */
+  readonly staysAwake?: boolean;
 }
 
-/** What became of every request, in the order in which they were due. Times are epoch milliseconds. */
+/** The outcome of every request, in the order in which they were due. Times are epoch milliseconds. */
 export interface Trace {
   readonly beganAtMs: number;
   /** No request was due after it. */
   readonly untilMs: number;
   readonly dueAtMs: Float64Array<ArrayBuffer>;
-  /** Until its end, whatever that was. */
+  /** Until its end, even without a response. */
   readonly latencyMs: Float64Array<ArrayBuffer>;
   /** 0 without a complete response. */
   readonly status: Uint16Array<ArrayBuffer>;
   /** How much later than due it was sent. */
   readonly lagMs: Float64Array<ArrayBuffer>;
-  /** By status other than 2xx, the body of the first such response, or why there was none. */
+  /** By status other than 2xx, the body of the first such response, or the reason that there was none. */
   readonly reasons: ReadonlyMap<number, string>;
 }
 
-/** How long the last responses are awaited after the turn. */
+/** Time for the last responses after the turn. */
 export const LAST_RESPONSES_MS = 10_000;
 const TICK_MS = 1;
 const LOST = 0;
@@ -47,7 +55,7 @@ export const isGood = (status: number): boolean => status >= 200 && status < 300
 
 interface Connection {
   readonly socket: Socket;
-  /** The index of the request under way. */
+  /** The index of the request in flight. */
   request: number | undefined;
 }
 
@@ -65,6 +73,7 @@ class LoadTurn {
   #untilMs = 0;
   #underWay = 0;
   #isSending = true;
+  #isOver = false;
 
   constructor(turn: Turn) {
     this.#turn = turn;
@@ -79,7 +88,9 @@ class LoadTurn {
     if (perSecond === undefined) for (const connection of this.#idle.splice(0)) this.#sendNext(connection);
     else this.#sendDue(beganAtMs, perSecond);
     const timer = setTimeout(() => this.#done.resolve(), lastsMs + LAST_RESPONSES_MS);
+    if (this.#turn.staysAwake === true) this.#stayAwake();
     await this.#done.promise;
+    this.#isOver = true;
     clearTimeout(timer);
     for (const connection of this.#open) this.#close(connection, "no response in time");
     return {
@@ -91,6 +102,11 @@ class LoadTurn {
       lagMs: Float64Array.from(this.#lagMs),
       reasons: this.#reasons,
     };
+  }
+
+  /** An event loop with an immediate to run polls its sockets without waiting. */
+  #stayAwake(): void {
+    if (!this.#isOver) setImmediate(() => this.#stayAwake());
   }
 
   /** Resolves when it is open, or closed again. */
@@ -121,13 +137,13 @@ class LoadTurn {
     const nowMs = epochNow();
     const bytes = nowMs < this.#untilMs ? this.#next() : undefined;
     if (bytes === undefined) {
-      // The first connection without a request ends the measurement: from here on fewer and fewer are under way.
+      // The first connection without a request ends the measurement, because from here on fewer are in flight.
       this.#untilMs = Math.min(this.#untilMs, nowMs);
       this.#close(connection, "");
     } else this.#write(connection, this.#record(nowMs), bytes);
   }
 
-  /** Open load: sends all that is due, and looks again a moment later. */
+  /** Open load: sends all due requests, and repeats a moment later. */
   #sendDue(dueAtMs: number, perSecond: number): void {
     let nextMs = dueAtMs;
     const nowMs = epochNow();
@@ -169,7 +185,7 @@ class LoadTurn {
   }
 
   #answered(connection: Connection, { status, body, isLast }: ReadResponse): void {
-    // Without a request it is one such as 408.
+    // A response without a request is one such as 408.
     const isOver = isLast || connection.request === undefined;
     this.#end(connection, status, isGood(status) ? "" : body.toString("utf8", 0, REASON_BYTES));
     const isClosedLoad = this.#turn.perSecond === undefined;

@@ -1,4 +1,4 @@
-/** The machine's and a process's use of time and memory, as far as the system reports them. */
+/** The processor time of the machine and of a process, if the system reports it. */
 import { readdir, readFile } from "node:fs/promises";
 import { cpus } from "node:os";
 
@@ -28,9 +28,9 @@ export const machineLine = (idleShare?: number): string => {
 };
 
 export interface CpuReading {
-  /** Of all its running threads, milliseconds. */
+  /** CPU time of all its running threads, milliseconds. */
   readonly cpuMs: number;
-  /** Of `performance.now()`. */
+  /** `performance.now()` at the reading. */
   readonly atMs: number;
 }
 
@@ -54,12 +54,3 @@ export const readCpuTime = async (pid: number): Promise<CpuReading | undefined> 
 /** The share of one core between two readings. */
 export const cpuShare = (before: CpuReading, after: CpuReading): number =>
   (after.cpuMs - before.cpuMs) / Math.max(1, after.atMs - before.atMs);
-
-const KIB_PER_MIB = 1_024;
-
-/** Such as "88 MiB"; a dash on systems other than Linux. */
-export const residentMib = async (pid: number): Promise<string> => {
-  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
-  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1];
-  return kib === undefined ? "–" : `${(Number(kib) / KIB_PER_MIB).toFixed(0)} MiB`;
-};

@@ -1,11 +1,11 @@
-/** Requests that are prepared before they are sent, so that sending one is only a write. */
+/** Prepared requests, so that sending one is only a write. */
 
 export interface RequestBatch {
   /** All requests, one after the other. */
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Where each request ends in `bytes`. */
   readonly ends: Uint32Array<ArrayBuffer>;
-  /** Whether they can be sent again once all were sent. */
+  /** Whether they can be sent more than once. */
   readonly isRepeatable: boolean;
 }
 
@@ -14,7 +14,7 @@ export interface RequestParts {
   /** Path and query. */
   readonly target: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | undefined;
 }
 
 /** One HTTP/1.1 request; its Content-Length is added. */
@@ -36,7 +36,7 @@ export const requestBatch = (requests: readonly string[], isRepeatable: boolean)
   return { bytes, ends, isRepeatable };
 };
 
-/** @returns a function that returns one request after the other, and undefined after the last one */
+/** @returns a function that returns the requests in order, and undefined after the last one */
 export const requestsOf = ({ bytes, ends, isRepeatable }: RequestBatch): (() => Uint8Array | undefined) => {
   let index = 0;
   return () => {

@@ -14,8 +14,6 @@ export class ResponseReader {
   #pending = NOTHING;
 
   /**
-   * Takes what arrived.
-   *
    * @returns the response, once it is complete
    * @throws Error if it is no response, or more than one
    */

@@ -1,4 +1,4 @@
-/** The measurement: every cell in each round, in changing order, and the tables of its results. */
+/** The measurement: every cell in each round, in changing order, and the tables of the results. */
 import { setTimeout as pause } from "node:timers/promises";
 import type { BenchOptions } from "./bench.ts";
 import { comparedByRound, type Measurement, range } from "./comparison.ts";
@@ -18,7 +18,7 @@ export interface Plan {
   /** Under load, but not measured. */
   readonly settleMs: number;
   readonly measureMs: number;
-  /** Without load, after the turn: processor time then counts, because telemetry is sent after the responses. */
+  /** Without load, after the turn: processor time counts, because telemetry is sent after the responses. */
   readonly drainMs: number;
 }
 
@@ -27,6 +27,10 @@ export interface Cell {
   readonly id: string;
   readonly title: string;
   readonly process: ServerProcess;
+  /** Of every response. @default any 2xx */
+  readonly status?: number;
+  /** Whether the load generator stays awake. @default false */
+  readonly staysAwake?: boolean;
   /** Requests, ready to be sent. @param count the minimum, for requests that cannot be repeated */
   requests(count: number): RequestBatch | Promise<RequestBatch>;
 }
@@ -38,43 +42,44 @@ export interface Measuring {
   readonly plan: Plan;
 }
 
-export interface Measured {
-  readonly measurements: readonly Measurement[];
-  /** Responses of each cell in all its turns, by its id. */
-  readonly answered: ReadonlyMap<string, number>;
-}
-
 /** For the first batch. One that is too small ends the warm-up early. */
 const ASSUMED_PER_SECOND = 7_000;
-/** By how much a server may be faster than before until its requests run out; then its turn is shorter. */
+/** A server that is faster than before by more than this runs out of requests, and its turn is shorter. */
 const HEADROOM = 1.5;
 
 /** @throws Error that names the cell, if a request failed */
 export const measure = async (
   { groups, load, plan }: Measuring,
   { signal, onProgress }: BenchOptions,
-): Promise<Measured> => {
+): Promise<readonly Measurement[]> => {
   const fastest = new Map<string, number>();
-  const answered = new Map<string, number>();
 
-  const turn = async ({ id, title, process, requests }: Cell, settleMs: number, measureMs: number) => {
+  const turn = async (
+    { id, title, process, status, staysAwake = false, requests }: Cell,
+    settleMs: number,
+    measureMs: number,
+  ) => {
     signal.throwIfAborted();
     const { port, pid, tail } = process;
     const lastsMs = settleMs + measureMs;
     const perSecond = (fastest.get(id) ?? ASSUMED_PER_SECOND) * HEADROOM;
     const batch = await requests(Math.ceil((perSecond * lastsMs) / 1_000));
     const before = await readCpuTime(pid);
-    const trace = await load.run({ port, requests: batch, connections: plan.connections, lastsMs });
+    const trace = await load.run({
+      port,
+      requests: batch,
+      connections: plan.connections,
+      lastsMs,
+      staysAwake,
+    });
     const loaded = await readCpuTime(pid);
-    const result = loadResult([title, ...tail()].join("\n"), trace, settleMs);
+    const result = loadResult([title, ...tail()].join("\n"), trace, settleMs, status);
     if (plan.drainMs > 0) await pause(plan.drainMs, undefined, { signal });
     const drained = await readCpuTime(pid);
-    const count = trace.status.length;
     fastest.set(id, Math.max(fastest.get(id) ?? 0, result.requestsPerSecond));
-    answered.set(id, (answered.get(id) ?? 0) + count);
     return {
       ...result,
-      cpuUs: before && drained && (1_000 * (drained.cpuMs - before.cpuMs)) / count,
+      cpuUs: before && drained && (1_000 * (drained.cpuMs - before.cpuMs)) / trace.status.length,
       share: before && loaded && cpuShare(before, loaded),
     };
   };
@@ -85,17 +90,15 @@ export const measure = async (
   for (let round = 0; round < plan.rounds; round += 1) {
     onProgress(`round ${round + 1} of ${plan.rounds} …`);
     for (const cells of groups)
-      for (const cell of turnOrder(cells, round))
-        measurements.push({
-          round,
-          cell: cell.id,
-          ...(await turn(cell, plan.settleMs, plan.measureMs)),
-        });
+      for (const cell of turnOrder(cells, round)) {
+        const result = await turn(cell, plan.settleMs, plan.measureMs);
+        measurements.push({ round, cell: cell.id, ...result });
+      }
   }
-  return { measurements, answered };
+  return measurements;
 };
 
-/** With less of its core than this a server waited for the load generator or other work. */
+/** A server with less of its core than this waited for the load generator or other work. */
 const SATURATED_SHARE = 0.95;
 
 const middle = (values: readonly (number | undefined)[], digits: number): string => {
@@ -105,66 +108,43 @@ const middle = (values: readonly (number | undefined)[], digits: number): string
 
 export type CellTitle = Pick<Cell, "id" | "title">;
 
+const RATIOS = ["÷ base", "lowest – highest"];
+const HEADER = ["requests/s", ...RATIOS, "p50 ms", "p99 ms", "CPU µs/request", ...RATIOS, "% of a core"];
+
 /**
  * The measured cells: medians of the rounds, and ratios within a round.
  *
- * @param base the cell of which ratios are shown
- * @param notes a last column, by cell
+ * @param base the cell to which the ratios refer
  */
 export const cellTable = (
   title: string,
   measurements: readonly Measurement[],
   cells: readonly CellTitle[],
   base: string,
-  notes?: ReadonlyMap<string, string>,
 ): string =>
   textTable(
-    [
-      title,
-      "requests/s",
-      "÷ base",
-      "lowest – highest",
-      "p50 ms",
-      "p99 ms",
-      "CPU µs/request",
-      "÷ base",
-      "lowest – highest",
-      "% of a core",
-      ...(notes === undefined ? [] : ["spans received"]),
-    ],
-    cells.flatMap((cell) => {
+    [title, ...HEADER],
+    cells.map((cell) => {
       const own = measurements.filter((each) => each.cell === cell.id);
-      if (own.length === 0) return [];
-      const ratios = (of: "throughput" | "cpu") => comparedByRound(measurements, { cell: cell.id, base, of });
+      const column = (name: "requestsPerSecond" | "p50Ms" | "p99Ms" | "cpuUs", digits: number): string =>
+        middle(
+          own.map((each) => each[name]),
+          digits,
+        );
+      const ratios = (of: "throughput" | "cpu"): string[] => {
+        const values = comparedByRound(measurements, { cell: cell.id, base, of });
+        return [middle(values, 2), range(values)];
+      };
+      const shares = own.map(({ share }) => share && 100 * share);
       return [
-        [
-          cell.title,
-          middle(
-            own.map(({ requestsPerSecond }) => requestsPerSecond),
-            0,
-          ),
-          middle(ratios("throughput"), 2),
-          range(ratios("throughput")),
-          middle(
-            own.map(({ p50Ms }) => p50Ms),
-            2,
-          ),
-          middle(
-            own.map(({ p99Ms }) => p99Ms),
-            2,
-          ),
-          middle(
-            own.map(({ cpuUs }) => cpuUs),
-            1,
-          ),
-          middle(ratios("cpu"), 2),
-          range(ratios("cpu")),
-          middle(
-            own.map(({ share }) => share && 100 * share),
-            0,
-          ),
-          ...(notes === undefined ? [] : [notes.get(cell.id) ?? "–"]),
-        ],
+        cell.title,
+        column("requestsPerSecond", 0),
+        ...ratios("throughput"),
+        column("p50Ms", 2),
+        column("p99Ms", 2),
+        column("cpuUs", 1),
+        ...ratios("cpu"),
+        middle(shares, 0),
       ];
     }),
   );

@@ -1,4 +1,5 @@
 /** A program under test that listens on a port of 127.0.0.1, and ends with the benchmark. */
+import { withTimeout } from "../../../src/lib/async.ts";
 import { spawnChild } from "../../../src/local/child-process.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import type { Run } from "./bench.ts";
@@ -66,7 +67,11 @@ export const startServer = async (options: ServerOptions, { signal, stops }: Run
       String,
     );
     if (answer === "ready") return { name, port, pid, tail };
-    const isGone = await child.exitsWithin(POLL_MS);
+    const isGone = await withTimeout(
+      child.exited.then(() => true),
+      POLL_MS,
+      { fallback: false },
+    );
     const output = tail().join("\n");
     if (isGone) throw new LocalError(`${name} ended during its start: ${output || "no output"}`);
     if (performance.now() > deadlineMs)

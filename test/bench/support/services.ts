@@ -1,4 +1,4 @@
-/** PostgreSQL and Redis of a run's own, and a collector, shared by the servers under test. */
+/** A run's own PostgreSQL and Redis, and a collector, shared by the servers under test. */
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -78,15 +78,15 @@ const startRedis = async ({ signal, stops }: Run): Promise<string> => {
 export const startServices = async (options: BenchOptions): Promise<Services> => {
   const { stops, onProgress } = options;
   onProgress("starting PostgreSQL and Redis …");
-  const given = process.env["DATABASE_URL"] || process.env["TEST_DATABASE_URL"];
-  const database = await createDatabase(given || (await startEmbedded(options)));
+  const external = process.env["DATABASE_URL"] || process.env["TEST_DATABASE_URL"];
+  const database = await createDatabase(external || (await startEmbedded(options)));
   stops.add(() => database.drop());
   const redisUrl = await startRedis(options);
   const redis = await connectRedis(redisUrl);
   await redis.stop();
   const collector = await startCollector(options);
   const { rows } = await withClient(database.url, (client) => client.query(SETTINGS));
-  const description = `${rows[0]?.server} (${given ? "given" : "embedded"}); Redis ${redis.version}`;
+  const description = `${rows[0]?.server} (${external ? "external" : "embedded"}); Redis ${redis.version}`;
   onProgress(description);
   return { databaseUrl: database.url, redisUrl, collector, description };
 };

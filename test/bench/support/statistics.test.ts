@@ -24,14 +24,14 @@ test.each([
   expect(percentile(values, percent)).toBe(value);
 });
 
-test("what is sorted is a copy", () => {
+test("statistics sort a copy", () => {
   const values = [3, 1, 2];
   median(values);
   percentile(values, 99);
   expect(values).toEqual([3, 1, 2]);
 });
 
-test("of no values there is no statistic", () => {
+test("statistics of no values are an error", () => {
   expect(() => median([])).toThrow(RangeError);
   expect(() => percentile([], 99)).toThrow(RangeError);
 });

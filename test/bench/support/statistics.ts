@@ -6,7 +6,7 @@ const ascending = (values: Iterable<number>): Float64Array => Float64Array.from(
  * The smallest value that at least `percent` per cent of the values do not exceed (nearest rank).
  *
  * @param percent above 0, at most 100
- * @throws RangeError where there are no values
+ * @throws RangeError without values
  */
 export const percentile = (values: Iterable<number>, percent: number): number => {
   const sorted = ascending(values);
@@ -16,9 +16,9 @@ export const percentile = (values: Iterable<number>, percent: number): number =>
 };
 
 /**
- * The value in the middle; of an even number of values, the mean of the two in the middle.
+ * The middle value; of an even number of values, the mean of the two in the middle.
  *
- * @throws RangeError where there are no values
+ * @throws RangeError without values
  */
 export const median = (values: Iterable<number>): number => {
   const sorted = ascending(values);

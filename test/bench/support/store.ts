@@ -1,6 +1,6 @@
 /**
- * A Redis of the run's own behind Upstash's protocol. Upstash's scripts begin with a line that a stock Redis rejects; they
- * run without it, and a script that is called by the hash that it has with that line is called by the other one.
+ * A run's own Redis behind Upstash's protocol. Upstash's scripts begin with a line that a stock Redis rejects: it is removed,
+ * and the scripts' hashes are translated.
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -22,7 +22,7 @@ const FIRST_LINE = /^#!lua flags=allow-key-locking\r?\n/;
 const hashOf = (script: string): string => createHash("sha1").update(script).digest("hex");
 
 const withStockScripts = (client: RedisClient): RedisClient => {
-  /** By the hash with that line, the one without. */
+  /** The hash without that line, by the hash with it. */
   const hashes = new Map<string, string>();
   const translate = (command: RedisCommand): RedisCommand => {
     const [name, script = "", ...others] = command;

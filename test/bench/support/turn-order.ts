@@ -1,8 +1,8 @@
 /**
- * The order in which a round's contestants take their turns. Over as many rounds as there are contestants each one takes
- * every place, and, of an even number, comes once after each other one (E. J. Williams, "Experimental designs balanced for
- * the estimation of residual effects of treatments", 1949), so that the garbage of one does not always burden the same other
- * one. The next rounds, as many, go the other way, which balances an odd number too.
+ * The order of a round's contestants. Over n rounds, each of n contestants takes every place, and, if n is even, follows each
+ * other one once (E. J. Williams, "Experimental designs balanced for the estimation of residual effects of treatments", 1949),
+ * so that the garbage of one does not always burden the same other one. The next n rounds are reversed, which balances an odd
+ * n too.
  */
 export const turnOrder = <Item>(items: readonly Item[], round: number): Item[] => {
   const count = items.length;

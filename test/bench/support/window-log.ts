@@ -1,4 +1,4 @@
-/** The log of admitted requests, against a limit of tokens in any window of a length. */
+/** A log of admitted requests, against a limit of tokens in any window of a given length. */
 
 interface Admitted {
   readonly atMs: number;
@@ -8,13 +8,13 @@ interface Admitted {
 export class WindowLog {
   readonly #tokens: number;
   readonly #windowMs: number;
-  /** Those from `#from` on are within the window that ends now. */
+  /** Entries from `#from` on are within the window that ends now. */
   readonly #admitted: Admitted[] = [];
   #from = 0;
   #within = 0;
   /** The most tokens in any window of that length. A window includes one of its ends. */
   most = 0;
-  /** Rejected although the window that ended then had room. */
+  /** Rejections although the window that ended then had room. */
   falselyRefused = 0;
 
   constructor(tokens: number, windowMs: number) {

@@ -1,6 +1,6 @@
 /**
- * `npm run bench telemetry`: what logs, metrics and traces cost a request, at the edge and at the origin. The results are
- * ratios and differences within a round.
+ * `npm run bench telemetry`: the cost of logs, metrics and traces per request, at the edge and at the origin. The results
+ * are ratios and differences within a round.
  */
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import type { Bench } from "../support/bench.ts";

@@ -1,19 +1,17 @@
 /**
- * What telemetry costs an origin's request, in microseconds of processor time: the origin's application several times in one
- * process, in short turns, because processes differ by more than telemetry costs. The response is made from nothing, without
- * a socket; export to the collector counts, until it has arrived.
+ * The cost of telemetry per request of the origin, in microseconds of processor time: the origin's application several times
+ * in one process, in short turns, because processes differ by more than telemetry costs. There is neither a socket nor a
+ * database; the export counts, until it has arrived at the collector.
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import { trace } from "@opentelemetry/api";
-import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { logTransitions } from "../../../src/origin/lifecycle/jobs.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
-import { createRequestTelemetry } from "../../../src/origin/middleware/request-telemetry.ts";
 import { startTracing } from "../../../src/origin/telemetry/tracing.ts";
 import { createRequestMetrics, createTelemetryCounts } from "../../../src/telemetry/instruments.ts";
 import { createMetrics } from "../../../src/telemetry/meter-provider.ts";
-import { createSigningKey, sealedFields } from "../origin/sealed-request.ts";
+import { SIGNING_KEYS, signEdgeRequest, signingKeyOf } from "../../support/signed-request.ts";
 import { createSlottedOrigin } from "../overload/origin.ts";
 import { type Figures, type Goal, goalText, rounded, verdict } from "../support/comparison.ts";
 import { median, percentile } from "../support/statistics.ts";
@@ -22,7 +20,7 @@ import { turnOrder } from "../support/turn-order.ts";
 
 const AUTHORITY = "127.0.0.1:8080";
 const PATH = "/v1/orders";
-/** As many spans as are sent in full batches. */
+/** A multiple of the batch size. */
 const REQUESTS = 1_024;
 const WARM_UP_TURNS = 10;
 /** How long the collector is awaited. */
@@ -32,7 +30,7 @@ const POLL_MS = 5;
 const KINDS = ["base", "unsampled", "sampled"] as const;
 type Kind = (typeof KINDS)[number];
 
-/** Each in comparison with the origin without any telemetry. */
+/** In comparison with the origin without any telemetry. */
 const FIGURES: readonly { readonly name: string; readonly kind: Kind; readonly goal: Goal }[] = [
   { name: "origin_sampled_us", kind: "sampled", goal: { atMost: 60 } },
   { name: "origin_unsampled_us", kind: "unsampled", goal: { atMost: 4 } },
@@ -59,15 +57,13 @@ const startExport = (collectorUrl: string, onExported: (count: number) => void) 
   });
 };
 
-const makeRequests = async (key: SigningKey, isSampled: boolean): Promise<Request[]> => {
+const makeRequests = async (isSampled: boolean): Promise<Request[]> => {
   const requests: Request[] = [];
   for (let n = 0; n < REQUESTS; n += 1) {
-    const headers = await sealedFields(key, AUTHORITY, {
-      method: "GET",
+    const { headers } = await signEdgeRequest(AUTHORITY, {
       path: PATH,
-      headers: {},
       parentSpanId: isSampled ? randomBytes(8).toString("hex") : undefined,
-      identity: { auth: "api-key", principal: { id: "bench", scopes: ["orders:read"] } },
+      principal: "bench",
     });
     requests.push(new Request(`http://${AUTHORITY}${PATH}`, { headers }));
   }
@@ -78,24 +74,24 @@ export const measureInProcess = async (
   collectorUrl: string,
   turns: number,
 ): Promise<{ readonly figures: Figures; readonly report: string }> => {
-  const { key } = createSigningKey();
+  const key = signingKeyOf(SIGNING_KEYS);
   const backend = { load: 0, serve: async () => undefined };
   let missing = 0;
   const tracing = startExport(collectorUrl, (count) => {
     missing -= count;
   });
   const recording = createSlottedOrigin(backend, [key], [AUTHORITY], {
-    telemetry: createRequestTelemetry({
+    telemetry: {
       observe: createRequestMetrics(createMetrics().meter),
       tracer: trace.getTracer("bench"),
-    }),
+    },
   });
   const base = createSlottedOrigin(backend, [key], [AUTHORITY]);
   const apps: Readonly<Record<Kind, App>> = { base, unsampled: recording, sampled: recording };
 
   /** @returns microseconds of processor time per request */
   const turn = async (kind: Kind): Promise<number> => {
-    const requests = await makeRequests(key, kind === "sampled");
+    const requests = await makeRequests(kind === "sampled");
     if (kind === "sampled") missing += REQUESTS;
     const before = process.cpuUsage();
     for (const request of requests) {

@@ -1,8 +1,8 @@
-/** Replaces the telemetry of a process by none. */
+/** Replaces the telemetry of a process with none. */
 import type { ProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
 
 export const createProcessTelemetry = (): ProcessTelemetry => ({
-  requests: { begin: () => undefined, served: () => undefined },
+  requests: { observe: () => undefined },
   data: () => () => undefined,
   shutdown: async () => undefined,
 });

@@ -1,21 +1,23 @@
-/** What telemetry costs at the origin: the real program several times, on one database, taking turns under load. */
-import { migrate } from "../origin/breakwater.ts";
+/** The cost of telemetry at the origin: the real program several times, on one database, taking turns under load. */
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { freePort } from "../../../src/local/free-port.ts";
+import { projectFolder } from "../../../src/local/state-dir.ts";
+import { migrate, originEnvironment, UNCACHED } from "../origin/breakwater.ts";
 import { insertProducts } from "../origin/products.ts";
-import { type Bench, createFolder } from "../support/bench.ts";
+import { createSigningKeys, sealedRequest } from "../origin/sealed-request.ts";
+import { hotProductIdOf, productIdOf } from "../origin/workload.ts";
+import { type Bench, createFolder, type Run } from "../support/bench.ts";
 import { assertSent } from "../support/collector.ts";
-import { type Comparison, comparisonTable, figuresOf, hasGoal } from "../support/comparison.ts";
-import { divideCores } from "../support/cores.ts";
+import { type Comparison, comparisonTable, figuresOf } from "../support/comparison.ts";
+import { type Cores, divideCores } from "../support/cores.ts";
 import { startLoadGenerator } from "../support/load-generator.ts";
+import { requestBatch } from "../support/request-batch.ts";
 import { type Cell, cellTable, heldBack, measure, type Plan, planLine } from "../support/rounds.ts";
-import { startServices } from "../support/services.ts";
+import { startServer } from "../support/server-process.ts";
+import { type Services, startServices } from "../support/services.ts";
 import { measureInProcess } from "./in-process.ts";
-import {
-  ORIGIN_SERVERS,
-  type Origin,
-  type OriginRoute,
-  type OriginServer,
-  startOriginServer,
-} from "./origin-servers.ts";
+import { startLogReader } from "./log-reader.ts";
 
 const FULL: Plan = {
   rounds: 11,
@@ -27,66 +29,94 @@ const FULL: Plan = {
 };
 const QUICK: Plan = { ...FULL, rounds: 5, warmUpMs: 2_500, measureMs: 800 };
 
-interface OriginCell {
-  readonly id: string;
-  readonly title: string;
-  readonly server: OriginServer;
-  readonly route: OriginRoute;
-  /** One request in so many is sampled; 0: none. */
-  readonly sampledIn: number;
-}
+/** `none`: without any telemetry, by a change of the program; `off`: metrics alone, the default. */
+const SERVERS = {
+  none: "without any telemetry",
+  off: "off: metrics alone",
+  log: "metrics, access log",
+  on: "on: all, traces 10 %",
+};
+type Server = keyof typeof SERVERS;
 
-const cell = (route: OriginRoute, server: OriginServer, sampledIn: number, title: string): OriginCell => ({
-  id: `${route}_${server}_${sampledIn === 0 ? 0 : 100 / sampledIn}`,
-  title,
-  server,
-  route,
-  sampledIn,
-});
-
-const TRIVIAL_CELLS: readonly OriginCell[] = [
-  cell("trivial", "none", 0, "without any telemetry"),
-  cell("trivial", "off", 0, "off: metrics alone"),
-  cell("trivial", "log", 0, "metrics, access log"),
-  cell("trivial", "traces", 0, "metrics, traces 0 %"),
-  cell("trivial", "traces", 1, "metrics, traces 100 %"),
-  cell("trivial", "on", 10, "on: all, traces 10 %"),
-];
-
-const STATEMENT_CELLS: readonly OriginCell[] = [
-  cell("statement", "none", 0, "without any telemetry"),
-  cell("statement", "off", 0, "off: metrics alone"),
-  cell("statement", "traces", 1, "metrics, traces 100 %"),
-  cell("statement", "on", 10, "on: all, traces 10 %"),
-];
+/** `trivial`: from memory; `statement`: with a SELECT. */
+type Route = "trivial" | "statement";
 
 /** Between processes, which differ by more than telemetry costs: for microseconds see `in-process.ts`. */
 const COMPARISONS: readonly Comparison[] = [
-  { key: "origin_on_vs_off", cell: "trivial_on_10", base: "trivial_none_0", of: "throughput", atLeast: 0.9 },
+  { key: "origin_on_vs_off", cell: "trivial_on", base: "trivial_none", of: "throughput", atLeast: 0.9 },
   {
     key: "origin_statement_on_vs_off",
-    cell: "statement_on_10",
-    base: "statement_none_0",
+    cell: "statement_on",
+    base: "statement_none",
     of: "throughput",
     atLeast: 0.9,
   },
-  { key: "origin_served_sampled_us", cell: "trivial_traces_100", base: "trivial_none_0", of: "cpuUs" },
-  { key: "origin_served_unsampled_us", cell: "trivial_traces_0", base: "trivial_none_0", of: "cpuUs" },
-  { key: "origin_metrics_us", cell: "trivial_off_0", base: "trivial_none_0", of: "cpuUs" },
-  { key: "origin_access_log_us", cell: "trivial_log_0", base: "trivial_off_0", of: "cpuUs" },
-  { key: "origin_span_us", cell: "trivial_traces_100", base: "trivial_traces_0", of: "cpuUs" },
-  { key: "origin_on_us", cell: "trivial_on_10", base: "trivial_none_0", of: "cpuUs" },
-  { key: "origin_statement_metrics_us", cell: "statement_off_0", base: "statement_none_0", of: "cpuUs" },
-  { key: "origin_statement_sampled_us", cell: "statement_traces_100", base: "statement_none_0", of: "cpuUs" },
+  { key: "origin_metrics_us", cell: "trivial_off", base: "trivial_none", of: "cpuUs" },
+  { key: "origin_access_log_us", cell: "trivial_log", base: "trivial_off", of: "cpuUs" },
 ];
 
-/** The cells of a quick run. */
-const GOAL_CELLS = new Set(COMPARISONS.filter(hasGoal).flatMap(({ cell: id, base }) => [id, base]));
+const signingKeys = createSigningKeys();
+const WITHOUT_TELEMETRY = new URL("./without-telemetry.ts", import.meta.url).href;
+/** One request in ten is sampled, if traces are exported. */
+const SAMPLED_IN = 10;
 
-const originOf = (origins: ReadonlyMap<OriginServer, Origin>, server: OriginServer): Origin => {
-  const origin = origins.get(server);
-  if (origin === undefined) throw new Error(`${server} was not started`);
-  return origin;
+const requestOf = (authority: string, route: Route, n: number, isSampled: boolean): Promise<string> =>
+  sealedRequest(signingKeys, authority, {
+    path: `/v1/products/${route === "trivial" ? hotProductIdOf(n) : productIdOf(n)}`,
+    headers: { accept: "application/json", ...(route === "statement" && UNCACHED) },
+    parentSpanId: isSampled ? randomBytes(8).toString("hex") : undefined,
+  });
+
+interface Surroundings {
+  readonly services: Services;
+  readonly cores: Cores;
+  /** For the pipes of logs. */
+  readonly folder: string;
+}
+
+/** One server, and a cell for each of its routes. @throws LocalError if it does not start */
+const startCells = async (
+  server: Server,
+  { services, cores, folder }: Surroundings,
+  run: Run,
+): Promise<readonly Cell[]> => {
+  const port = await freePort();
+  const authority = `127.0.0.1:${port}`;
+  const log = join(folder, server);
+  await startLogReader(log, run);
+  const process = await startServer(
+    {
+      name: `the origin (${server})`,
+      folder: projectFolder,
+      args: [
+        ...(server === "none" ? ["--import", WITHOUT_TELEMETRY] : []),
+        join(projectFolder, "src/origin/main.ts"),
+      ],
+      environment: {
+        ...originEnvironment(services, signingKeys),
+        ORIGIN_AUTHORITIES: authority,
+        ACCESS_LOG: String(server === "log" || server === "on"),
+        ...(server === "on" && { OTEL_EXPORTER_OTLP_ENDPOINT: services.collector.urlOf(server) }),
+      },
+      port,
+      before: cores.before,
+      log,
+      readyRequest: () => requestOf(authority, "statement", 0, false),
+    },
+    run,
+  );
+  const cell = (route: Route): Cell => ({
+    id: `${route}_${server}`,
+    title: SERVERS[server],
+    process,
+    requests: async (count) => {
+      const requests: string[] = [];
+      for (let n = 0; n < count; n += 1)
+        requests.push(await requestOf(authority, route, n, server === "on" && n % SAMPLED_IN === 0));
+      return requestBatch(requests, false);
+    },
+  });
+  return server === "none" || server === "on" ? [cell("trivial"), cell("statement")] : [cell("trivial")];
 };
 
 export const benchOriginTelemetry: Bench = async (options) => {
@@ -100,31 +130,28 @@ export const benchOriginTelemetry: Bench = async (options) => {
   const { collector } = services;
   onProgress("measuring in one process …");
   const inProcess = await measureInProcess(collector.urlOf("in-process"), isQuick ? 30 : 100);
-  const origins = new Map<OriginServer, Origin>();
-  for (const server of ORIGIN_SERVERS)
-    origins.set(server, await startOriginServer(server, { services, cores, folder }, options));
+  const cells: Cell[] = [];
+  for (const server of ["none", "off", "log", "on"] as const)
+    cells.push(...(await startCells(server, { services, cores, folder }, options)));
 
-  const cells = [...TRIVIAL_CELLS, ...STATEMENT_CELLS]
-    .filter(({ id }) => !isQuick || GOAL_CELLS.has(id))
-    .map(({ id, title, server, route, sampledIn }): Cell => {
-      const { process, requests } = originOf(origins, server);
-      return { id, title, process, requests: (count) => requests(route, sampledIn, count) };
-    });
   const load = startLoadGenerator(options);
-  const { measurements } = await measure({ groups: [cells], load, plan }, options);
-  const sent = Object.entries(await assertSent(collector, ["on"]));
+  const measurements = await measure({ groups: [cells], load, plan }, options);
+  await assertSent(collector, ["on"]);
+  const table = (title: string, route: Route): string => {
+    const own = cells.filter(({ id }) => id.startsWith(route));
+    return cellTable(title, measurements, own, `${route}_none`);
+  };
   return {
     figures: { ...inProcess.figures, ...figuresOf(measurements, COMPARISONS) },
     report: [
       "THE ORIGIN",
       inProcess.report,
-      cellTable("from memory", measurements, TRIVIAL_CELLS, "trivial_none_0"),
-      cellTable("with a SELECT", measurements, STATEMENT_CELLS, "statement_none_0"),
+      table("from memory", "trivial"),
+      table("with a SELECT", "statement"),
       comparisonTable(measurements, COMPARISONS),
       [
         planLine(plan),
         ...heldBack(measurements, cells),
-        `spans that the collector has received: ${sent.map(([name, { spans, requests }]) => `${name} ${spans} in ${requests} batches`).join(", ")}`,
         `${cores.description}; the log goes to a pipe that is read`,
         "GET /v1/products/:id from memory, and from the database; all requests are signed",
         services.description,

@@ -1,4 +1,4 @@
-/** For `node --import`: the origin then has no telemetry at all, not even metrics, which cannot be switched off. */
+/** For `node --import`: removes all telemetry from the origin, even metrics, which cannot be switched off. */
 import { registerHooks } from "node:module";
 
 const REPLACED = "/src/origin/telemetry/process-telemetry.ts";

@@ -4,11 +4,6 @@ import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { startWebSocketProxy } from "../../support/websocket-proxy.ts";
 import { pgbouncerPath, startPgBouncer } from "./pgbouncer.ts";
 
-/** Where the pool connects. */
-export interface Route {
-  readonly url: string;
-}
-
 export interface DatabaseDriver {
   readonly name: string;
   readonly preparedStatements: boolean;
@@ -16,73 +11,57 @@ export interface DatabaseDriver {
   readonly pooled: boolean;
   /** Why the tests are skipped on this machine. */
   readonly missing: string | undefined;
-  /** Starts what the route to the server of `databaseUrl` needs. */
-  route(databaseUrl: string, stops: CleanupStack): Promise<Route>;
+  /** Starts the proxies of the route to `databaseUrl`. @returns the pool's URL */
+  route(databaseUrl: string, stops: CleanupStack): Promise<string>;
 }
 
-/** In place of Neon's own: the proxy of this machine whose port is in the host's name. */
+// Instead of Neon's own proxy: the one of this machine whose port is in the host's name.
 neonConfig.wsProxy = (host) => `127.0.0.1:${/^port-(\d+)\./.exec(host)?.[1]}/v1`;
 neonConfig.useSecureWebSocket = false;
 neonConfig.pipelineTLS = false;
 neonConfig.pipelineConnect = false;
 
-/** The host selects Neon's driver. @param port of a WebSocket proxy, which always leads to the same server */
-export const neonUrl = (databaseUrl: string, port: number): string => {
+const withHost = (databaseUrl: string, host: string): string => {
   const url = new URL(databaseUrl);
-  url.host = `port-${port}.test.neon.tech:5432`;
+  url.host = host;
   return url.href;
 };
 
-export const throughWebSocket = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {
-  const target = new URL(databaseUrl);
-  const proxy = await startWebSocketProxy({ host: target.hostname, port: Number(target.port) });
-  stops.add(() => proxy.stop());
-  return { url: neonUrl(databaseUrl, proxy.port) };
-};
-
-const throughPooler = async (databaseUrl: string, stops: CleanupStack): Promise<Route> => {
-  const pgbouncer = await startPgBouncer(databaseUrl);
-  stops.add(() => pgbouncer.stop());
-  const url = new URL(databaseUrl);
-  url.host = `127.0.0.1:${pgbouncer.port}`;
-  return { url: url.href };
-};
-
-const noPgBouncer = pgbouncerPath() === undefined ? "pgbouncer is not installed" : undefined;
+/** The host selects Neon's driver. @param port of a WebSocket proxy, which always leads to the same server */
+export const neonUrl = (databaseUrl: string, port: number): string =>
+  withHost(databaseUrl, `port-${port}.test.neon.tech:5432`);
 
 export const overTcp: DatabaseDriver = {
   name: "pg over TCP",
   preparedStatements: true,
   pooled: false,
   missing: undefined,
-  route: async (databaseUrl) => ({ url: databaseUrl }),
+  route: async (databaseUrl) => databaseUrl,
 };
 
 export const overWebSocket: DatabaseDriver = {
+  ...overTcp,
   name: "Neon's driver over a WebSocket",
-  preparedStatements: true,
-  pooled: false,
-  missing: undefined,
-  route: throughWebSocket,
+  route: async (databaseUrl, stops) => {
+    const { hostname, port } = new URL(databaseUrl);
+    const proxy = await startWebSocketProxy({ host: hostname, port: Number(port) });
+    stops.add(() => proxy.stop());
+    return neonUrl(databaseUrl, proxy.port);
+  },
 };
 
 export const overPooler: DatabaseDriver = {
   name: "pg through PgBouncer, prepared statements on",
   preparedStatements: true,
   pooled: true,
-  missing: noPgBouncer,
-  route: throughPooler,
-};
-
-export const overPoolerUnprepared: DatabaseDriver = {
-  ...overPooler,
-  name: "pg through PgBouncer, prepared statements off",
-  preparedStatements: false,
+  missing: pgbouncerPath() === undefined ? "pgbouncer is not installed" : undefined,
+  route: async (databaseUrl, stops) =>
+    withHost(databaseUrl, `127.0.0.1:${await startPgBouncer(databaseUrl, stops)}`),
 };
 
 export const databaseDrivers: readonly DatabaseDriver[] = [
   overTcp,
   overWebSocket,
   overPooler,
-  overPoolerUnprepared,
+  { ...overPooler, name: "pg through PgBouncer, prepared statements off", preparedStatements: false },
 ];

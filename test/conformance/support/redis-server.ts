@@ -1,17 +1,17 @@
-/** A redis-server of the test's own, or the one that the environment names. */
-import { mkdtemp, rm } from "node:fs/promises";
+/** A redis-server of the test's own, or the one that the environment names; and the routes to it that the suite covers. */
 import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { Redis } from "ioredis";
-import { type Child, isOnPath, spawnChild } from "../../../src/local/child-process.ts";
+import { type Child, isOnPath, startServer } from "../../../src/local/child-process.ts";
+import type { CleanupStack } from "../../../src/local/cleanup-stack.ts";
 import { freePort } from "../../../src/local/free-port.ts";
-import { until } from "./poll.ts";
+import { connectRedis } from "../../../src/local/redis.ts";
+import { startUpstashBridge } from "../../../src/local/upstash-bridge.ts";
 
-/** Undefined where the server is somebody else's. */
+/** Undefined unless the server was started here. */
 export interface RedisProcess {
   start(): Promise<void>;
   stop(): Promise<void>;
-  /** Holds the server up, its connections open: it accepts and does not answer. */
+  /** Suspends the server: it accepts connections and does not answer. */
   freeze(): void;
   thaw(): void;
 }
@@ -19,7 +19,6 @@ export interface RedisProcess {
 export interface RedisServer {
   readonly url: string;
   readonly process: RedisProcess | undefined;
-  end(): Promise<void>;
 }
 
 const externalUrl = process.env["TEST_SERVERS"] === "external" ? process.env["TEST_REDIS_URL"] : undefined;
@@ -28,60 +27,70 @@ const externalUrl = process.env["TEST_SERVERS"] === "external" ? process.env["TE
 export const noRedis: string | undefined =
   externalUrl || isOnPath("redis-server") ? undefined : "no redis-server on the PATH, and no TEST_REDIS_URL";
 
-/** Read from standard input. */
-const configuration = (port: number): string =>
-  `bind 127.0.0.1\nport ${port}\nsave ""\nappendonly no\ndir .\n`;
-
-/** A connection that fails at once where the server is away. */
-export const redisAdmin = (url: string): Redis => {
+/** A connection that fails at once if the server is down. */
+export const redisAdmin = (url: string, stops: CleanupStack): Redis => {
   const redis = new Redis(url, { maxRetriesPerRequest: 1, commandTimeout: 5_000 });
   redis.on("error", () => undefined);
+  stops.add(async () => redis.disconnect());
   return redis;
 };
 
-const answers = async (url: string): Promise<boolean> => {
-  const redis = new Redis(url, { lazyConnect: true, retryStrategy: () => null, connectTimeout: 500 });
-  redis.on("error", () => undefined);
-  const answer = await redis.ping().catch(() => "");
-  redis.disconnect();
-  return answer === "PONG";
-};
-
-const startOwn = async (): Promise<RedisServer> => {
+export const startRedisServer = async (stops: CleanupStack): Promise<RedisServer> => {
+  if (externalUrl) return { url: externalUrl, process: undefined };
   const port = await freePort();
-  const url = `redis://127.0.0.1:${port}`;
-  const folder = await mkdtemp(join(tmpdir(), "breakwater-conformance-redis-"));
   let server: Child | undefined;
   const start = async (): Promise<void> => {
-    server = spawnChild({
-      name: "redis-server",
-      command: "redis-server",
-      args: ["-"],
-      input: configuration(port),
-      cwd: folder,
-    });
-    await until("redis-server answers", () => answers(url));
+    server = await startServer(
+      {
+        name: "redis-server",
+        command: "redis-server",
+        args: ["-"],
+        input: `bind 127.0.0.1\nport ${port}\nsave ""\nappendonly no\n`,
+        cwd: tmpdir(),
+      },
+      (line) => line.includes("Ready to accept connections"),
+      { timeoutMs: 10_000 },
+    );
   };
+  const thaw = (): void => server?.signal("SIGCONT");
   const stop = async (): Promise<void> => {
-    server?.signal("SIGCONT");
-    await server?.stop({ signal: "SIGTERM", timeoutMs: 3_000 });
+    thaw();
+    await server?.stop({ timeoutMs: 3_000 });
   };
+  stops.add(stop);
   await start();
-  return {
-    url,
-    process: {
-      start,
-      stop,
-      freeze: () => server?.signal("SIGSTOP"),
-      thaw: () => server?.signal("SIGCONT"),
-    },
-    end: async () => {
-      await stop();
-      await rm(folder, { recursive: true, force: true });
-    },
-  };
+  const freeze = (): void => server?.signal("SIGSTOP");
+  return { url: `redis://127.0.0.1:${port}`, process: { start, stop, freeze, thaw } };
 };
 
-/** @throws when there is neither */
-export const startRedisServer = async (): Promise<RedisServer> =>
-  externalUrl ? { url: externalUrl, process: undefined, end: async () => undefined } : await startOwn();
+/** Where the store connects. */
+export interface RedisRoute {
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+export interface RedisDriver {
+  readonly name: string;
+  readonly scheme: "http" | "redis";
+  /** Starts the proxies of the route to `redisUrl`. */
+  route(redisUrl: string, stops: CleanupStack): Promise<RedisRoute>;
+}
+
+export const redisDrivers: readonly RedisDriver[] = [
+  {
+    name: "Upstash over HTTP",
+    scheme: "http",
+    route: async (redisUrl, stops) => {
+      const redis = await connectRedis(redisUrl);
+      stops.add(() => redis.stop());
+      const bridge = await startUpstashBridge({ client: redis.client, token: "conformance" });
+      stops.add(() => bridge.stop());
+      return bridge;
+    },
+  },
+  {
+    name: "ioredis over TCP",
+    scheme: "redis",
+    route: async (redisUrl) => ({ url: redisUrl, token: undefined }),
+  },
+];

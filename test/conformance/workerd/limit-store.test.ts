@@ -1,4 +1,4 @@
-/** The limiter's store as the edge has it, inside workerd. */
+/** The edge's limit store, inside workerd. */
 import { inject } from "vitest";
 import { overRest } from "../../support/limit-store-places.ts";
 import { limitStoreTests } from "../../support/limit-store-suite.ts";

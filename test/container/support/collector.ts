@@ -1,4 +1,4 @@
-/** What can be said about a collector's configuration without a collector. */
+/** Checks of a collector's configuration without a collector. */
 import { z } from "zod";
 
 const components = z.record(z.string(), z.unknown()).default({});
@@ -21,7 +21,7 @@ const collector = z.object({
   }),
 });
 
-/** Names that opentelemetry-collector-contrib 0.159 has; each instance may have a name behind a slash. */
+/** Components of opentelemetry-collector-contrib 0.159; an instance may have a name after a slash. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
   receivers: ["otlp", "file_log"],
   processors: ["memory_limiter", "batch", "tail_sampling"],
@@ -34,7 +34,7 @@ type Tree = { readonly [key: string]: unknown };
 const isTree = (value: unknown): value is Tree =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** As the collector merges several files: maps key by key, of everything else the later one's. */
+/** Like the collector: merges maps key by key, and replaces everything else. */
 export const mergedConfiguration = (first: unknown, second: unknown): unknown => {
   if (!isTree(first) || !isTree(second)) return second === undefined ? first : second;
   const keys = new Set([...Object.keys(first), ...Object.keys(second)]);
@@ -43,7 +43,7 @@ export const mergedConfiguration = (first: unknown, second: unknown): unknown =>
 
 const KINDS = ["receivers", "processors", "exporters"] as const;
 
-/** @returns what is wrong with it, in sentences */
+/** @returns its faults */
 export const collectorFaults = (value: unknown): string[] => {
   const { service, ...declared } = collector.parse(value);
   const pipelines = Object.values(service.pipelines);
@@ -57,17 +57,16 @@ export const collectorFaults = (value: unknown): string[] => {
     const names = Object.keys(declared[kind]);
     return [
       ...used[kind].filter((name) => !names.includes(name)).map((name) => `${kind}: ${name} is not declared`),
-      ...names.filter((name) => !used[kind].includes(name)).map((name) => `${kind}: nobody uses ${name}`),
+      ...names.filter((name) => !used[kind].includes(name)).map((name) => `${kind}: ${name} is not used`),
       ...names
         .filter((name) => !KNOWN[kind]?.includes(name.split("/")[0] ?? ""))
-        .map((name) => `${kind}: there is no ${name}`),
+        .map((name) => `${kind}: ${name} is unknown`),
     ];
   });
   const unlimited = pipelines
     .filter(({ processors }) => processors[0] !== "memory_limiter")
     .map(() => "a pipeline does not begin with memory_limiter");
-  const silent = ["receivers", "extensions"] as const;
-  const defaults = silent.flatMap((kind) =>
+  const defaults = (["receivers", "extensions"] as const).flatMap((kind) =>
     Object.entries(declared[kind])
       .filter(([name]) => ["otlp", "health_check"].includes(name.split("/")[0] ?? ""))
       .filter(([, settings]) => !JSON.stringify(settings ?? {}).includes('"endpoint":'))
@@ -75,7 +74,7 @@ export const collectorFaults = (value: unknown): string[] => {
   );
   const unknownGuards = [...JSON.stringify(value).matchAll(/"authenticator":"([^"]*)"/g)]
     .filter(([, name = ""]) => !service.extensions.includes(name))
-    .map(([, name]) => `receivers: there is no extension ${name} to authenticate by`);
+    .map(([, name]) => `receivers: the authenticator ${name} is not an enabled extension`);
   const closed = [...JSON.stringify(value).matchAll(/"endpoint":"(localhost|127\.0\.0\.1):/g)].map(
     () => "an endpoint is the container's own loopback",
   );

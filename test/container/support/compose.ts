@@ -1,4 +1,4 @@
-/** container/compose.yaml, and the files beside it. */
+/** container/compose.yaml, and other YAML files. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -27,7 +27,5 @@ const compose = z.object({
   services: z.record(z.string(), service),
   volumes: z.record(z.string(), z.null()),
 });
-
-export type Service = z.infer<typeof service>;
 
 export const readCompose = (): z.infer<typeof compose> => compose.parse(readYaml("container/compose.yaml"));

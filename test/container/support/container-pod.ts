@@ -1,25 +1,55 @@
-/** A pod as a container of the real image: its root read only, its memory limited, its user the manifest's. */
+/**
+ * A pod as a container of the real image, with a read-only root, limited memory and the manifest's user. TEST_IMAGE and
+ * TEST_CONTAINER_RUN name the image and the command that runs it.
+ */
+import { execFile, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { z } from "zod";
 import { spawnChild } from "../../../src/local/child-process.ts";
 import { DEFAULT_FILE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
-import { engine, runCommand, testImage } from "./engine.ts";
-import { testEnvironment } from "./environment.ts";
-import { freshHost, type Pod } from "./pod.ts";
+import { freshHost, type Pod, testEnvironment } from "./pod.ts";
 import type { PodPlan } from "./pod-plan.ts";
+
+/** The image under test, built from container/Dockerfile. */
+export const testImage = process.env["TEST_IMAGE"] ?? "web-api:dev";
+
+/** For each of the engine's commands, milliseconds. */
+const TIMEOUT_MS = 60_000;
+
+let found: string | undefined;
+
+/** @throws Error if neither docker nor podman works */
+const engineName = (): string => {
+  const works = (name: string): boolean =>
+    spawnSync(name, ["ps", "--quiet"], { stdio: "ignore", timeout: TIMEOUT_MS }).status === 0;
+  found ??= ["docker", "podman"].find(works);
+  if (found === undefined) throw new Error("neither docker nor podman works here");
+  return found;
+};
+
+/** The command that runs a container on the host's network, without its arguments. @default docker, else podman */
+const runCommand = (): string[] =>
+  process.env["TEST_CONTAINER_RUN"]?.split(" ") ?? [engineName(), "run", "--network", "host"];
+
+/** Runs a command of the engine. @returns its output @throws Error with its output if it fails */
+export const engine = async (...args: string[]): Promise<string> => {
+  const options = { maxBuffer: 16 * 1024 * 1024, timeout: TIMEOUT_MS };
+  return (await promisify(execFile)(engineName(), args, options)).stdout.trim();
+};
 
 export interface ContainerPod extends Pod {
   readonly name: string;
-  /** Runs a program of the image beside it. @returns its exit code and what it wrote */
+  /** Runs a program of the image in the container. @returns its exit code and output */
   execute(...command: string[]): Promise<{ readonly code: number; readonly output: string }>;
 }
 
-/** Of cgroup v2, else of v1; undefined where the container has gone. */
+/** From cgroup v2, otherwise v1; undefined if the container has ended. */
 const peakOf = (pid: string): number | undefined => {
   const lines = (path: string): string[] => readFileSync(path, "utf8").trim().split("\n");
   try {
@@ -36,7 +66,7 @@ const peakOf = (pid: string): number | undefined => {
   }
 };
 
-/** What a program that failed left behind; -1 where it did not even begin. */
+/** The exit code and output of a failed program; -1 if it did not start. */
 const failureOf = (error: unknown): { code: number; output: string } => {
   const { code, stdout, stderr } = z
     .object({ code: z.number().catch(-1), stdout: z.string().catch(""), stderr: z.string().catch("") })
@@ -73,7 +103,7 @@ export const startContainerPod = async (plan: PodPlan, backing: Backing): Promis
       ...(plan.isReadOnly ? ["--read-only"] : []),
       ...plan.writable.flatMap((path) => ["--tmpfs", path]),
       ...["--cap-drop", "ALL", "--security-opt", "no-new-privileges"],
-      // Without swap, as Kubernetes runs it.
+      // Without swap, as in Kubernetes.
       ...["--memory", String(plan.memoryBytes), "--memory-swap", String(plan.memoryBytes)],
       ...["--volume", `${configurationFile}:${DEFAULT_FILE}:ro`],
       testImage,
@@ -88,7 +118,7 @@ export const startContainerPod = async (plan: PodPlan, backing: Backing): Promis
     name,
     host,
     startedMs,
-    // To the container's first process, as the kubelet does.
+    // To the container's first process, like the kubelet.
     terminate: async () => {
       await engine("kill", "--signal", "TERM", name);
     },

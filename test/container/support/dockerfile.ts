@@ -1,14 +1,11 @@
-/** The last stage of container/Dockerfile, read as far as the tests need it. */
+/** The last stage of container/Dockerfile. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 
 export interface FinalStage {
-  /** From the context or the build stage, and the place in the image. */
-  readonly copies: readonly {
-    readonly source: string;
-    readonly to: string;
-  }[];
+  /** Sources in the context or the build stage, and their places in the image. */
+  readonly copies: readonly { readonly source: string; readonly to: string }[];
   readonly environment: Readonly<Record<string, string>>;
   readonly user: string;
   readonly ports: readonly number[];
@@ -23,11 +20,9 @@ const jsonWords = (text: string): string[] => {
   return value;
 };
 
-export const dockerfileText = (): string => readFileSync(join(projectFolder, "container/Dockerfile"), "utf8");
-
-/** @throws where an instruction is missing, or not in exec form */
+/** @throws Error if an instruction is missing, or not in exec form */
 export const readFinalStage = (): FinalStage => {
-  const lines = dockerfileText()
+  const lines = readFileSync(join(projectFolder, "container/Dockerfile"), "utf8")
     .replaceAll(/^#.*\n/gm, "")
     .replaceAll(/\\\n\s*/g, "")
     .split("\n");

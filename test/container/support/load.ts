@@ -1,37 +1,30 @@
-/** Requests as the edge sends them, on kept connections, until told to stop. */
+/** Requests as the edge sends them, on keep-alive connections, and a pod's shutdown under them. */
 import { Agent } from "node:http";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { sendOn } from "../../support/backing.ts";
 import { type EdgeRequest, signEdgeRequest } from "../../support/signed-request.ts";
-import type { Pod } from "./pod.ts";
+import { type Pod, passes } from "./pod.ts";
 
 export interface Load {
-  /** Every request that was not answered as it should be, in words. */
+  /** Requests with an unexpected response. */
   readonly failures: readonly string[];
-  /** Requests that were answered as they should be. */
+  /** The number of requests with the expected response. */
   readonly succeeded: () => number;
-  /** Resolves when each connection has had an answer. */
+  /** Resolves when there have been as many responses as connections. */
   readonly begun: Promise<void>;
-  /** Lets every request that has begun come to its end. */
+  /** Resolves when all requests in flight have ended. */
   stop(): Promise<void>;
 }
 
 const MAX_FAILURES = 20;
 
-const REQUESTS: readonly { readonly what: EdgeRequest; readonly status: number }[] = [
-  { what: { path: "/v1/products" }, status: 200 },
-  { what: { path: `/v1/products/${sampleProductId(6)}` }, status: 200 },
-  {
-    what: {
-      path: "/v1/orders",
-      method: "POST",
-      json: { lines: [{ productId: sampleProductId(6), quantity: 1 }] },
-      principal: "alice",
-    },
-    status: 201,
-  },
-  { what: { path: "/v1/orders", principal: "alice" }, status: 200 },
+const ORDER = { lines: [{ productId: sampleProductId(6), quantity: 1 }] };
+const REQUESTS: readonly { readonly request: EdgeRequest; readonly status: number }[] = [
+  { request: { path: "/v1/products" }, status: 200 },
+  { request: { path: `/v1/products/${sampleProductId(6)}` }, status: 200 },
+  { request: { path: "/v1/orders", method: "POST", json: ORDER, principal: "alice" }, status: 201 },
+  { request: { path: "/v1/orders", principal: "alice" }, status: 200 },
 ];
 
 export const startLoad = (pod: Pod, connections: number): Load => {
@@ -43,9 +36,9 @@ export const startLoad = (pod: Pod, connections: number): Load => {
   let succeeded = 0;
   let isOver = false;
 
-  const askFor = async ({ what, status }: (typeof REQUESTS)[number]): Promise<void> => {
-    const signed = await signEdgeRequest(pod.plan.authority, what);
-    const answer = await sendOn(agent, `${api}${what.path}`, signed).catch((error: unknown) => ({
+  const send = async ({ request, status }: (typeof REQUESTS)[number]): Promise<void> => {
+    const signed = await signEdgeRequest(pod.plan.authority, request);
+    const answer = await sendOn(agent, `${api}${request.path}`, signed).catch((error: unknown) => ({
       status: 0,
       body: String(error),
     }));
@@ -53,12 +46,12 @@ export const startLoad = (pod: Pod, connections: number): Load => {
     if (answered >= connections) begun.resolve();
     if (answer.status === status) succeeded += 1;
     else if (failures.length < MAX_FAILURES)
-      failures.push(`${what.path}: ${answer.status} ${answer.body.slice(0, 200)}`);
+      failures.push(`${request.path}: ${answer.status} ${answer.body.slice(0, 200)}`);
   };
   const work = async (first: number): Promise<void> => {
     for (let turn = first; !isOver; turn += 1) {
       const next = REQUESTS[turn % REQUESTS.length];
-      if (next !== undefined) await askFor(next);
+      if (next !== undefined) await send(next);
       await nextTurn();
     }
   };
@@ -73,4 +66,38 @@ export const startLoad = (pod: Pod, connections: number): Load => {
       agent.destroy();
     },
   };
+};
+
+export interface End {
+  readonly code: number | null;
+  /** Since SIGTERM. */
+  readonly tookMs: number;
+  readonly load: Load;
+  /** Whether it became unready before it ended. */
+  readonly becameUnready: boolean;
+}
+
+/** Requests still arrive for this long after SIGTERM; below the origin's pre_stop of 5 s. */
+const STILL_ARRIVE_MS = 3_000;
+
+/** Ends a pod under load; resolves when it has ended. */
+export const endUnderLoad = async (pod: Pod, connections: number): Promise<End> => {
+  const load = startLoad(pod, connections);
+  await load.begun;
+  await pod.terminate();
+  const fromMs = performance.now();
+  const stopped = pause(STILL_ARRIVE_MS).then(() => load.stop());
+  let hasEnded = false;
+  const exited = pod.exited.then((code) => {
+    hasEnded = true;
+    return code;
+  });
+  let becameUnready = false;
+  while (!becameUnready && !hasEnded) {
+    becameUnready = !(await passes(pod, pod.plan.readiness)) && (await passes(pod, pod.plan.liveness));
+    await pause(20);
+  }
+  await stopped;
+  const code = await exited;
+  return { code, tookMs: performance.now() - fromMs, load, becameUnready };
 };

@@ -1,4 +1,4 @@
-/** What a rendered Deployment makes of a pod of the origin: all that can be applied to a process or a container. */
+/** A rendered Deployment's settings of the origin's pod that apply to a process or a container. */
 import type { IProbe } from "kubernetes-models/v1/Probe";
 import { DEFAULT_FILE } from "../../../src/origin/config/file.ts";
 import { environmentOf, mountedFile } from "../../k8s/support/environment.ts";
@@ -20,16 +20,16 @@ export interface PodPlan {
   readonly uid: number;
   readonly gid: number;
   readonly isReadOnly: boolean;
-  /** Where the pod may write although its root is read only. */
+  /** Writable paths despite the read-only root. */
   readonly writable: readonly string[];
   readonly memoryBytes: number;
   readonly ports: { readonly http: number; readonly metrics: number };
   readonly startup: PodProbe;
   readonly liveness: PodProbe;
   readonly readiness: PodProbe;
-  /** From SIGTERM to SIGKILL: the grace period, less preStop. */
+  /** From SIGTERM to SIGKILL: the grace period without preStop. */
   readonly endMs: number;
-  /** By which the edge addresses it. */
+  /** The host of the edge's requests. */
   readonly authority: string;
 }
 
@@ -38,7 +38,7 @@ const needed = <T>(value: T | undefined, what: string): T => {
   return value;
 };
 
-/** @throws where the manifests leave something out */
+/** @throws Error if a setting is missing */
 export const podPlan = (objects: readonly KubernetesObject[]): PodPlan => {
   const manifests = toManifests(objects);
   const pods = needed(originOf(manifests), "pods");

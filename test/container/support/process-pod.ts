@@ -1,6 +1,6 @@
 /**
- * A pod as a process: the bundle laid out as the Dockerfile does, with the manifest's environment, file, user, ports
- * and heap. Node's permission model stands for the read-only root: a write elsewhere fails.
+ * A pod as a process: the bundle in the Dockerfile's layout, with the manifest's environment, file, user, ports and heap.
+ * Node's permission model replaces the read-only root.
  */
 import { execFile } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
@@ -13,21 +13,20 @@ import { projectFolder } from "../../../src/local/state-dir.ts";
 import { FILE_VARIABLE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
 import { readFinalStage } from "./dockerfile.ts";
-import { testEnvironment } from "./environment.ts";
-import { freshHost, type Pod } from "./pod.ts";
+import { freshHost, type Pod, testEnvironment } from "./pod.ts";
 import type { PodPlan } from "./pod-plan.ts";
 
 export interface Layout {
-  /** Stands for the image's `/`. */
+  /** The image's `/`. */
   readonly root: string;
   remove(): Promise<void>;
 }
 
-/** What the image holds beside Node, as the Dockerfile's last stage copies it. */
+/** The image's files besides Node, as the Dockerfile's last stage copies them. */
 export const layOut = async (): Promise<Layout> => {
   const root = await mkdtemp(join(tmpdir(), "image-"));
   const bundle = join(root, "bundle.mjs");
-  // Of two --outfile esbuild takes the last.
+  // esbuild uses the last --outfile.
   await promisify(execFile)("npm", ["run", "bundle", "--", `--outfile=${bundle}`], {
     cwd: projectFolder,
     timeout: 60_000,
@@ -39,29 +38,29 @@ export const layOut = async (): Promise<Layout> => {
     const original = join(projectFolder, source.replace(/^\/build\//, ""));
     await cp(source.endsWith("/main.mjs") ? bundle : original, place, { recursive: true });
   }
-  // Read by another user than the one who made it.
+  // Another user reads them.
   await promisify(execFile)("chmod", ["-R", "a+rX", root]);
   return { root, remove: () => rm(root, { recursive: true, force: true }) };
 };
 
 const MEBIBYTE = 1024 ** 2;
 
-/** In a container a percentage is one of its limit; here the limit is only the manifest's word. */
+/** A percentage refers to a container's limit, which a process does not have. */
 const heapOfLimit = (options: string, limitBytes: number): string =>
   options.replace(
     /--max-old-space-size-percentage=(\d+)/,
     (_, percent) => `--max-old-space-size=${Math.floor((limitBytes / MEBIBYTE) * (Number(percent) / 100))}`,
   );
 
-/** Whether another user gets to what runs: a checkout below root's own folder, or a private one, is closed to him. */
+/** Whether other users may read a path: a checkout in root's folder, or in a private one, is closed to them. */
 const isOpenToAll = (path: string): boolean =>
   (statSync(path).mode & 0o001) !== 0 && (dirname(path) === path || isOpenToAll(dirname(path)));
 
-/** Root alone can run something as somebody else. */
+/** Only root can run a process as another user. */
 const canBeAnother = (): boolean =>
   process.getuid?.() === 0 && [dirname(process.execPath), projectFolder].every(isOpenToAll);
 
-/** Without the pages of files, of which Node's own program is most: the kernel takes those back where memory is short. */
+/** Without pages of files, mostly Node's own program, which the kernel reclaims when memory is short. */
 const peakOf = (pid: number): number | undefined => {
   try {
     const status = readFileSync(`/proc/${pid}/status`, "utf8");

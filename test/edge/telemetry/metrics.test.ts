@@ -22,17 +22,17 @@ beforeEach(() => {
 const metricCalled = async (name: string) =>
   (await collected.collect()).find(({ descriptor }) => descriptor.name === name);
 
-/** The labels and the value of each of a counter's or gauge's series. */
+/** Labels and value of each series of a counter or gauge. */
 const valuesOf = async (name: string) => {
   const metric = await metricCalled(name);
   if (metric?.dataPointType !== DataPointType.SUM && metric?.dataPointType !== DataPointType.GAUGE) return [];
   return metric.dataPoints.map(({ attributes, value }) => ({ ...attributes, value }));
 };
 
-/** Without those that have not happened yet. */
+/** Without the series that are still 0. */
 const countsOf = async (name: string) => (await valuesOf(name)).filter(({ value }) => value > 0);
 
-/** The labels, the number and the sum of each of a histogram's series. */
+/** Labels, count and sum of each series of a histogram. */
 const durationsOf = async (name: string) => {
   const metric = await metricCalled(name);
   if (metric?.dataPointType !== DataPointType.HISTOGRAM) return [];
@@ -43,17 +43,11 @@ const ROUTE = { method: "GET", path: "/products/:id" } as const;
 
 const attempt = (fields: Partial<AttemptRecord>, status: number | undefined = undefined): void => {
   const record = { number: 1, cause: "first", origin: 0, outcome: "answered", durationMs: 500 } as const;
-  metrics.observe({
-    type: "attempt",
-    route: "getProduct",
-    method: "GET",
-    status,
-    attempt: { ...record, ...fields },
-  });
+  metrics.observe({ type: "attempt", method: "GET", status, attempt: { ...record, ...fields } });
 };
 
 describe("requests", () => {
-  test("are measured in seconds, by method, route and status", async () => {
+  test("are measured in seconds by method, route and status", async () => {
     metrics.request(ROUTE, 200, 20);
     metrics.request(ROUTE, 200, 30);
     metrics.request({ method: "GET", path: "" }, 404, 5);
@@ -67,7 +61,7 @@ describe("requests", () => {
     });
   });
 
-  test("are counted by cache outcome, and by the guard that refused them", async () => {
+  test("are counted by cache outcome, and by the guard that rejected them", async () => {
     metrics.cache(ROUTE, "hit");
     metrics.cache(ROUTE, "hit");
     metrics.cache(ROUTE, "stale_on_error");
@@ -82,7 +76,7 @@ describe("requests", () => {
 });
 
 describe("attempts at origins", () => {
-  test("are counted by where they went, why, and what came of them", async () => {
+  test("are counted by origin, cause and outcome", async () => {
     attempt({}, 200);
     attempt({ number: 2, cause: "retry", origin: 1, outcome: "broken" });
     attempt({ number: 2, cause: "hedge", origin: 1, outcome: "hedge_lost" });
@@ -103,7 +97,7 @@ describe("attempts at origins", () => {
     ["not_origin", undefined, "not_origin"],
     ["signature_rejected", undefined, "signature_rejected"],
     ["hedge_lost", undefined, undefined],
-  ])("that are %s, with %s, have %s as their error", async (outcome, status, error) => {
+  ])("with the outcome %s and status %s have the error type %s", async (outcome, status, error) => {
     attempt({ outcome }, status);
     expect(await durationsOf("http.client.request.duration")).toEqual([
       {
@@ -118,24 +112,18 @@ describe("attempts at origins", () => {
     ]);
   });
 
-  test("that were not made again are counted by why", async () => {
-    metrics.observe({ type: "retry_denied", route: "getProduct", reason: "budget" });
+  test("are counted by the reason if a retry is denied", async () => {
+    metrics.observe({ type: "retry_denied", reason: "budget" });
     expect(await countsOf("edge.retries.denied")).toEqual([{ reason: "budget", value: 1 }]);
   });
 });
 
-test("what a limit says is counted by its name, and by what gave the verdict: never by its client", async () => {
+test("limit decisions are counted by policy, outcome and mode, never by client", async () => {
   metrics.observe({
     type: "limit",
     route: "getProduct",
     result: {
-      limit: {
-        name: "reads",
-        per: "client",
-        capacity: 3,
-        refillPerSecond: 1,
-        onStoreFailure: "local",
-      },
+      limit: { name: "reads", per: "client", capacity: 3, refillPerSecond: 1, onStoreFailure: "local" },
       outcome: "passed",
       mode: "lease",
       rule: { capacity: 3, refillPerSecond: 1 },
@@ -148,7 +136,7 @@ test("what a limit says is counted by its name, and by what gave the verdict: ne
   ]);
 });
 
-test("a circuit breaker is in one state at a time, from the beginning, and its changes and rejections are counted", async () => {
+test("a circuit breaker has one state at a time, and its changes and rejections are counted", async () => {
   const breaker: { state: "closed" | "open"; rejections: number } = { state: "closed", rejections: 0 };
   const changed = metrics.breakers.watch({ dependency: "origin", upstream: "one.example.com" }, breaker);
   const labels = { dependency: "origin", upstream: "one.example.com" };
@@ -163,7 +151,7 @@ test("a circuit breaker is in one state at a time, from the beginning, and its c
   expect(await valuesOf("circuit_breaker.rejections")).toEqual([{ ...labels, value: 5 }]);
 });
 
-test("what becomes of telemetry itself is counted, by signal and by why it was lost", async () => {
+test("exported and dropped telemetry is counted by signal and reason", async () => {
   metrics.counts.exported("traces", 12);
   metrics.counts.exported("metrics", 1);
   metrics.counts.dropped("traces", "queue_full", 1);
@@ -183,7 +171,7 @@ test.each<[string, number]>([
   ["edge.retries.denied", RETRY_DENIALS.length],
   ["telemetry.exported", 2],
   ["telemetry.dropped", 4],
-])("%s is there from the beginning, so that its first increments are in a rate", async (name, series) => {
+])("%s has all its series from the start, so that rates are complete", async (name, series) => {
   const values = await valuesOf(name);
   expect(values).toHaveLength(series);
   for (const { value } of values) expect(value).toBe(0);

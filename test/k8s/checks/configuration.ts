@@ -1,16 +1,18 @@
-/** The origin accepts its file and its environment, and listens where its container says. */
-
+/** Checks of the origin's configuration, and of objects that must agree with it. */
+import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
+import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
+import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
+import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import { allKeys } from "../../../src/origin/config/schema.ts";
-import type { Check } from "../support/check.ts";
-import { environmentOf } from "../support/environment.ts";
-import { originConfiguration } from "../support/origin-configuration.ts";
-import { originContainer } from "../support/pods.ts";
+import { environmentOf, originConfiguration } from "../support/environment.ts";
+import { type Check, faultsOf, titleOf } from "../support/manifests.ts";
+import { originContainer, originOf, podsOf } from "../support/pods.ts";
+import { matches } from "../support/selector.ts";
 
-/** Which other programs read: Node, and OpenTelemetry's specification of environment variables. */
-const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|OTEL_RESOURCE_ATTRIBUTES)$/;
-/** The downward API's, for OTEL_RESOURCE_ATTRIBUTES. */
-const PARTS = /^(POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
+/** Variables of Node, and of the downward API for OTEL_RESOURCE_ATTRIBUTES. */
+const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
 
+/** The origin accepts its file and its environment, and listens on its container's ports. */
 export const configuration: Check = (manifests) => {
   const container = originContainer(manifests);
   const reading = originConfiguration(manifests);
@@ -22,14 +24,78 @@ export const configuration: Check = (manifests) => {
   const [http, metrics] = [portOf("http"), portOf("metrics")];
   const known = ["CONFIG_FILE", ...allKeys.flatMap(({ variables }) => variables)];
   const unknown = Object.keys(environmentOf(manifests, container)).filter(
-    (name) => !known.includes(name) && !OTHERS.test(name) && !PARTS.test(name),
+    (name) => !known.includes(name) && !OTHERS.test(name),
   );
   return [
-    ...(http === port ? [] : [`it serves on ${port}, its container's port http is ${http}`]),
-    ...(metrics === adminPort
-      ? []
-      : [`its admin port is ${adminPort}, its container's port metrics is ${metrics}`]),
-    ...(["0.0.0.0", "::"].includes(host) ? [] : [`nobody outside the pod reaches ${host}`]),
-    ...unknown.map((name) => `nobody reads ${name}`),
+    ...reading.warnings,
+    ...faultsOf("the origin", {
+      [`its port is ${port}, but its container's port http is ${http}`]: http !== port,
+      [`its admin port is ${adminPort}, but its container's port metrics is ${metrics}`]:
+        metrics !== adminPort,
+      [`${host} is unreachable from outside the pod`]: !["0.0.0.0", "::"].includes(host),
+      [`unknown variables: ${unknown.join(", ")}`]: unknown.length > 0,
+    }),
   ];
+};
+
+/** The host of requests is one of the origin's authorities, and of the certificate. */
+export const hosts: Check = (manifests) => {
+  const reading = originConfiguration(manifests);
+  if (reading?.ok !== true) return [];
+  const { authorities } = reading.value.server;
+  const faultsIn = (title: string, names: readonly (string | undefined)[]): string[] =>
+    names
+      .filter((name) => name === undefined || !authorities.includes(name))
+      .map((name) => `${title}: ${name ?? "any host"} is not among ${authorities.join(", ")}`);
+  return [
+    ...manifests.of(Gateway).flatMap((gateway) =>
+      faultsIn(
+        titleOf(gateway),
+        gateway.spec.listeners.map(({ hostname }) => hostname),
+      ),
+    ),
+    ...manifests.of(HTTPRoute).flatMap((route) => faultsIn(titleOf(route), route.spec.hostnames ?? [])),
+    ...manifests.of(Ingress).flatMap((ingress) => {
+      const { rules = [], tls = [] } = ingress.spec ?? {};
+      return faultsIn(titleOf(ingress), [
+        ...rules.map(({ host }) => host),
+        ...tls.flatMap(({ hosts = [] }) => hosts),
+      ]);
+    }),
+  ];
+};
+
+const HASHED = /-[bcdfghkmt2456789]{10}$/;
+
+/** A changed ConfigMap has a new name, and so rolls the pods. */
+export const hashed: Check = (manifests) =>
+  podsOf(manifests).flatMap(({ title, spec, containers }) =>
+    [
+      ...(spec.volumes ?? []).map(({ configMap }) => configMap?.name),
+      ...containers.flatMap(({ envFrom = [], env = [] }) => [
+        ...envFrom.map(({ configMapRef }) => configMapRef?.name),
+        ...env.map(({ valueFrom }) => valueFrom?.configMapKeyRef?.name),
+      ]),
+    ]
+      .filter((name) => name !== undefined && !HASHED.test(name))
+      .map((name) => `${title}: a change of the ConfigMap ${name} reaches no running pod`),
+  );
+
+/** The origin's metrics are scraped once: by annotations, or by the operator. */
+export const scrape: Check = (manifests) => {
+  const origin = originOf(manifests);
+  const reading = originConfiguration(manifests);
+  if (origin === undefined || reading?.ok !== true) return [];
+  const monitors = manifests.of(PodMonitor).filter(({ spec }) => matches(spec.selector, origin.labels));
+  if (monitors.length > 1) return ["two PodMonitors scrape the same pods"];
+  if (monitors.length === 1)
+    return Object.keys(origin.annotations)
+      .filter((key) => key.startsWith("prometheus.io/"))
+      .map((key) => `the annotation ${key} duplicates the PodMonitor`);
+  const port = origin.annotations["prometheus.io/port"];
+  return faultsOf(origin.title, {
+    "its metrics are not scraped": origin.annotations["prometheus.io/scrape"] !== "true",
+    [`its metrics are not on port ${port}`]: port !== String(reading.value.server.adminPort),
+    "its metrics are at /metrics": origin.annotations["prometheus.io/path"] !== "/metrics",
+  });
 };

@@ -1,9 +1,8 @@
-/** An Ingress says nothing that its controller does not read: a misspelt annotation is silently nothing. */
+/** An Ingress has only annotations of its controller, which ignores misspelled ones silently. */
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
-import { type Check, faultsOf } from "../support/check.ts";
-import { titleOf } from "../support/manifests.ts";
+import { type Check, faultsOf, titleOf } from "../support/manifests.ts";
 
-/** https://github.com/kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/annotations.md: those of use here. */
+/** From https://github.com/kubernetes/ingress-nginx, docs/user-guide/nginx-configuration/annotations.md. */
 const NGINX: Readonly<Record<string, RegExp>> = {
   "limit-burst-multiplier": /^\d+$/,
   "limit-connections": /^\d+$/,
@@ -24,16 +23,16 @@ const PREFIX = "nginx.ingress.kubernetes.io/";
 export const ingressAnnotations: Check = (manifests) =>
   manifests.of(Ingress).flatMap((ingress) => {
     const annotations = Object.entries(ingress.metadata?.annotations ?? {});
-    const unread = annotations
+    const unknown = annotations
       .filter(([key]) => key.startsWith(PREFIX))
       .filter(([key, value]) => NGINX[key.slice(PREFIX.length)]?.test(value) !== true)
-      .map(([key, value]) => `${titleOf(ingress)}: no controller reads ${key}: ${value}`);
+      .map(([key, value]) => `${titleOf(ingress)}: the controller ignores ${key}: ${value}`);
     const byAnnotation = annotations.some(([key]) => key === "kubernetes.io/ingress.class");
     const { ingressClassName, tls = [] } = ingress.spec ?? {};
     return [
-      ...unread,
+      ...unknown,
       ...faultsOf(titleOf(ingress), {
-        "its class is said by ingressClassName": byAnnotation || ingressClassName === undefined,
+        "its class must be in ingressClassName": byAnnotation || ingressClassName === undefined,
         "it serves without TLS": tls.length === 0,
       }),
     ];

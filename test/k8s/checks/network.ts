@@ -1,12 +1,11 @@
-/** Who has to reach whom does, and nobody else: through the policies of both ends. */
+/** The policies of both ends allow every required connection, and no other. */
 import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import { Service } from "kubernetes-models/v1/Service";
-import type { Check } from "../support/check.ts";
-import type { Manifests } from "../support/manifests.ts";
+import { originConfiguration } from "../support/environment.ts";
+import type { Check, Manifests } from "../support/manifests.ts";
 import { type Connection, type End, isAllowed, type PodEnd } from "../support/network-policy.ts";
-import { originConfiguration } from "../support/origin-configuration.ts";
 import { ORIGIN, type Pods, podsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
@@ -21,9 +20,9 @@ const pod = (namespace: string | undefined, labels: Record<string, string> = {})
 
 const DNS = pod("kube-system", { "k8s-app": "kube-dns" });
 const MONITORING = pod("monitoring");
-/** A documentation address (RFC 5737), as any in the internet. */
+/** Any address in the internet (a documentation address, RFC 5737). */
 const OUTSIDE: End = { address: "203.0.113.10" };
-/** Where clouds give out credentials to whoever asks. */
+/** The clouds' metadata services, which hand out credentials. */
 const CREDENTIALS: readonly End[] = [{ address: "169.254.169.254" }, { address: "fd00:ec2::254" }];
 
 const DEFAULT_PORTS: Readonly<Record<string, number>> = {
@@ -35,7 +34,7 @@ const DEFAULT_PORTS: Readonly<Record<string, number>> = {
   "https:": 443,
 };
 
-/** The pods behind a service of the manifests, and their port; else the address outside. */
+/** The pods and the port of a service in the manifests, otherwise an address outside. */
 const destination = (manifests: Manifests, hostname: string, port: number): { to: End; port: number } => {
   const service = manifests.of(Service).find(({ metadata }) => metadata?.name === hostname.split(".")[0]);
   const target = podsOf(manifests).find(({ labels }) =>
@@ -61,7 +60,7 @@ const originFlows = (manifests: Manifests, from: Pods): Flow[] => {
   });
 };
 
-/** Who brings requests in, by what is among the manifests. */
+/** The senders of requests in the manifests. */
 const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> => ({
   ...(manifests.of(Gateway).length > 0
     ? { "the gateway": pod(namespace, { "gateway.networking.k8s.io/gateway-name": "web-api" }) }
@@ -76,7 +75,7 @@ const waysIn = (manifests: Manifests, { namespace }: Pods): Record<string, End> 
   ),
 });
 
-/** The edge's telemetry comes in by the tunnel, or where a route says so, and goes on to the collector. */
+/** The edge's telemetry arrives through the tunnel or a route, and is forwarded to the collector. */
 const edgeTelemetryFlows = (manifests: Manifests, pods: Pods): Flow[] => {
   const isRouted = manifests
     .of(HTTPRoute)
@@ -125,25 +124,25 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
 
 const unwanted = (pods: Pods): Flow[] => {
   const strangers: readonly (readonly [string, End])[] = [
-    ["anybody in the cluster", pod("strangers")],
-    ["anybody in its namespace", pod(pods.namespace)],
-    ["anybody outside", OUTSIDE],
+    ["any pod in the cluster", pod("strangers")],
+    ["any pod in its namespace", pod(pods.namespace)],
+    ["the internet", OUTSIDE],
   ];
   const inbound = strangers.flatMap(([who, from]) =>
     pods.containers
       .flatMap(({ ports = [] }) => ports)
       .map(({ containerPort }) => ({
-        what: `${who} reaches ${pods.title}`,
+        what: `${who} can reach ${pods.title}`,
         ...{ from, to: pods, port: containerPort },
       })),
   );
   const outbound = [DNS, OUTSIDE].map((to) => ({
-    what: `${pods.title} reaches whatever it wants`,
+    what: `${pods.title} can reach any port`,
     ...{ from: pods, to, port: 25 },
   }));
   const toCredentials = CREDENTIALS.flatMap((to) =>
     [80, 443, 5432].map((port) => ({
-      what: `${pods.title} reaches the cloud's credentials`,
+      what: `${pods.title} can reach the cloud's credentials`,
       ...{ from: pods, to, port },
     })),
   );

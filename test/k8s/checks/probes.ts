@@ -1,17 +1,16 @@
-/** Every long-running container is asked whether it has started, lives and may get requests; each its own question. */
+/** Every long-running container has a startup, a liveness and a readiness probe. */
 import type { IContainer } from "kubernetes-models/v1/Container";
 import type { IProbe } from "kubernetes-models/v1/Probe";
-import { type Check, faultsOf } from "../support/check.ts";
+import { type Check, faultsOf } from "../support/manifests.ts";
 import { ORIGIN, podsOf } from "../support/pods.ts";
 
 const KINDS = ["startupProbe", "livenessProbe", "readinessProbe"] as const;
-/** What the origin answers, and to which question; a test asks the real one. */
+/** The origin's paths; `pod.test.ts` probes the real ones. */
 const ORIGIN_PATHS = { startupProbe: "/health", livenessProbe: "/health", readinessProbe: "/ready" } as const;
 
 const secondsToFail = ({ periodSeconds = 10, failureThreshold = 3 }: IProbe): number =>
   periodSeconds * failureThreshold;
 
-/** @param container its own ports are asked */
 const probeFaults = (title: string, container: IContainer, kind: (typeof KINDS)[number]): string[] => {
   const { httpGet: get, tcpSocket } = container[kind] ?? {};
   const wanted = get?.port ?? tcpSocket?.port;
@@ -20,11 +19,12 @@ const probeFaults = (title: string, container: IContainer, kind: (typeof KINDS)[
   );
   const isOrigin = container.name === ORIGIN;
   return faultsOf(title, {
-    [`${kind} asks the port ${wanted}, which the container has not`]:
+    [`${kind} has the port ${wanted}, but the container does not`]:
       wanted !== undefined && port === undefined,
-    [`${kind} asks ${get?.path}, not ${ORIGIN_PATHS[kind]}`]: isOrigin && get?.path !== ORIGIN_PATHS[kind],
-    [`${kind} speaks ${get?.scheme}`]: isOrigin && (get?.scheme ?? "HTTP") !== "HTTP",
-    [`${kind} does not ask the port that serves`]: isOrigin && port?.name !== "http",
+    [`${kind} has the path ${get?.path} instead of ${ORIGIN_PATHS[kind]}`]:
+      isOrigin && get?.path !== ORIGIN_PATHS[kind],
+    [`${kind} uses ${get?.scheme}`]: isOrigin && (get?.scheme ?? "HTTP") !== "HTTP",
+    [`${kind} does not use the port http`]: isOrigin && port?.name !== "http",
   });
 };
 
@@ -39,9 +39,9 @@ export const probes: Check = (manifests) =>
       return [
         ...KINDS.flatMap((kind) => probeFaults(title, container, kind)),
         ...faultsOf(title, {
-          "livenessProbe gives up before readinessProbe has taken the pod's requests away":
+          "livenessProbe fails before readinessProbe":
             secondsToFail(livenessProbe) <= secondsToFail(readinessProbe),
-          "startupProbe leaves less than 30 s to start": secondsToFail(startupProbe) < 30,
+          "startupProbe allows less than 30 s": secondsToFail(startupProbe) < 30,
         }),
       ];
     }),

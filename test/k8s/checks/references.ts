@@ -1,5 +1,4 @@
-/** Whatever is named is there: ConfigMaps, Secrets and their keys, accounts, volumes, services, ports, routes. */
-
+/** Every referenced ConfigMap, Secret, key, account, volume, service, port and route exists. */
 import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
@@ -8,9 +7,8 @@ import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import { Service } from "kubernetes-models/v1/Service";
 import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
-import type { Check } from "../support/check.ts";
 import { configMapData, secretData } from "../support/environment.ts";
-import { type Manifests, titleOf } from "../support/manifests.ts";
+import { type Check, type Manifests, titleOf } from "../support/manifests.ts";
 import { type Pods, podsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
@@ -33,7 +31,7 @@ const environmentFaults = (manifests: Manifests, { env = [], envFrom = [] }: ICo
       return [`${name}: there is no key ${map.key} in a ConfigMap ${map.name}`];
     if (secret && secret.optional !== true && secretData(manifests, secret.name)?.[secret.key] === undefined)
       return [`${name}: there is no key ${secret.key} in a Secret ${secret.name}`];
-    return unknown.map(([written]) => `${name}: ${written} does not stand before it`);
+    return unknown.map(([written]) => `${name}: ${written} is not defined before it`);
   });
   return [...fromAll, ...fromKeys];
 };
@@ -47,7 +45,7 @@ const volumeFaults = (manifests: Manifests, { title, spec, containers }: Pods): 
   const mounted = containers.flatMap(({ volumeMounts = [] }) => volumeMounts.map(({ name }) => name));
   return [
     ...mounted.filter((name) => !volumes.includes(name)).map((name) => `there is no volume ${name}`),
-    ...volumes.filter((name) => !mounted.includes(name ?? "")).map((name) => `nobody mounts ${name}`),
+    ...volumes.filter((name) => !mounted.includes(name ?? "")).map((name) => `${name} is not mounted`),
     ...(spec.volumes ?? [])
       .filter(({ configMap }) => configMap && configMapData(manifests, configMap.name) === undefined)
       .map(({ configMap }) => `there is no ConfigMap ${configMap?.name}`),
@@ -106,7 +104,7 @@ const routeFaults = (manifests: Manifests): string[] => {
   return [...ofIngresses, ...ofRoutes];
 };
 
-/** Ports that are named where pods are selected. */
+/** The ports of selected pods. */
 const portFaults = (manifests: Manifests): string[] => {
   const pods = podsOf(manifests);
   const faultsIn = (

@@ -1,4 +1,4 @@
-/** Every selector selects pods that are there. */
+/** Every selector matches existing pods. */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import {
@@ -8,13 +8,12 @@ import {
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
 import { Service } from "kubernetes-models/v1/Service";
-import type { Check } from "../support/check.ts";
-import { type Manifests, titleOf } from "../support/manifests.ts";
+import { type Check, type Manifests, titleOf } from "../support/manifests.ts";
 import { type Pods, podsOf, workloadsOf } from "../support/pods.ts";
 import { k8sFolder } from "../support/render.ts";
 import { matches } from "../support/selector.ts";
 
-/** Selectors of an object, each with the place where it stands. */
+/** A selector, and its place. */
 type Selection = { place: string; selector: Parameters<typeof matches>[0] };
 
 const selectionsOfPods = ({ title, spec }: Pods): Selection[] => [
@@ -33,7 +32,7 @@ const selectionsOfPods = ({ title, spec }: Pods): Selection[] => [
 const selectionsOfOthers = (manifests: Manifests): Selection[] => [
   ...manifests.of(Service).map((service) => ({
     place: titleOf(service),
-    // Without a selector a Service has nobody behind it.
+    // A Service without a selector has no pods.
     selector: service.spec?.selector && { matchLabels: service.spec.selector },
   })),
   ...manifests
@@ -50,12 +49,12 @@ const selectionsOfOthers = (manifests: Manifests): Selection[] => [
 
 const NAME = "app.kubernetes.io/name";
 
-/** Pods of components, as each says in its Deployment; a component that is not chosen has none. */
+/** The names of components' pods. */
 const OF_COMPONENTS: readonly string[] = readdirSync(join(k8sFolder, "components")).map((component) =>
   component === "edge-telemetry" ? "edge-collector" : component,
 );
 
-/** A PodMonitor may wait for a component that is not there: nothing is scraped then, and nothing fails. */
+/** A PodMonitor of a component that is not included scrapes nothing, which is no fault. */
 const mayWait = (manifests: Manifests, { matchLabels = {} }: IPodMonitor["spec"]["selector"]): boolean => {
   const name = matchLabels[NAME] ?? "";
   return (

@@ -1,4 +1,4 @@
-/** Who decides how many pods a Deployment has, and within which bounds. */
+/** Autoscalers, and the bounds of a Deployment's pods. */
 import { ScaledObject } from "@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler";
@@ -10,11 +10,11 @@ export interface Autoscaler {
   readonly target: { readonly kind: string; readonly name: string };
   readonly min: number;
   readonly max: number;
-  /** Resources whose use it compares with what the pods request. */
+  /** Resources whose use it compares with the pods' requests. */
   readonly resources: readonly string[];
 }
 
-/** KEDA makes an autoscaler of each ScaledObject, so the two count alike. */
+/** KEDA creates an autoscaler for each ScaledObject. */
 export const autoscalersOf = (manifests: Manifests): Autoscaler[] => [
   ...manifests.of(HorizontalPodAutoscaler).map((object) => ({
     title: titleOf(object),

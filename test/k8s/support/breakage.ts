@@ -1,4 +1,4 @@
-/** Ways to change manifests for the worse: breakages.yaml. */
+/** The broken manifests of breakages.yaml. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
@@ -20,7 +20,7 @@ const breakage = z.union([
 ]);
 
 export type Breakage = z.infer<typeof breakage> & {
-  /** The name of the check that has to find it. */
+  /** The name of the check that must find it. */
   readonly check: string;
 };
 
@@ -39,7 +39,7 @@ const pointerOf = (written: string): string =>
     .replace(/^container\//, "/spec/template/spec/containers/0/")
     .replace(/^pod\//, "/spec/template/spec/");
 
-/** What holds the value at a JSON pointer (RFC 6901), and its key there. */
+/** The object with the value of a JSON pointer (RFC 6901), and the value's key. */
 const placeOf = (object: unknown, written: string): { holder: Holder; key: string } => {
   const keys = pointerOf(written)
     .slice(1)
@@ -48,14 +48,14 @@ const placeOf = (object: unknown, written: string): { holder: Holder; key: strin
   const key = keys.pop() ?? "";
   let holder = object;
   for (const step of keys) holder = isHolder(holder) ? holder[step] : undefined;
-  if (!isHolder(holder)) throw new Error(`there is nothing at ${written}`);
+  if (!isHolder(holder)) throw new Error(`no value at ${written}`);
   return { holder, key: key === "-" && Array.isArray(holder) ? String(holder.length) : key };
 };
 
 const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>): void => {
   const { holder, key } = placeOf(object, row.at);
   if ("remove" in row) {
-    if (!(key in holder)) throw new Error(`there is nothing at ${row.at}`);
+    if (!(key in holder)) throw new Error(`no value at ${row.at}`);
     if (Array.isArray(holder)) holder.splice(Number(key), 1);
     else delete holder[key];
   } else if ("replace" in row) {
@@ -68,14 +68,14 @@ const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>
   }
 };
 
-/** The hash that kustomize puts behind a name. */
+/** The hash that kustomize appends to a name. */
 const HASH = /-[bcdfghkmt2456789]{10}$/;
 
-/** @returns a copy of the objects with one broken; @throws where there is nothing to break */
+/** @returns a copy of the objects with the breakage @throws Error if it does not apply */
 export const broken = (objects: readonly KubernetesObject[], row: Breakage): KubernetesObject[] => {
   const copy = structuredClone([...objects]);
   const [object, ...others] = copy.filter((each) => titleOf(each).replace(HASH, "") === row.object);
-  if (object === undefined || others.length > 0) throw new Error(`there is not one ${row.object}`);
+  if (object === undefined || others.length > 0) throw new Error(`there is not exactly one ${row.object}`);
   if ("drop" in row) return copy.filter((each) => each !== object);
   if ("copy" in row) {
     const second = structuredClone(object);

@@ -1,19 +1,19 @@
-/** Which components make sense together, in which kustomization. */
+/** Sensible combinations of components, by kustomization. */
 export interface Combination {
   /** A folder below k8s/; `.` is k8s/ itself. */
   readonly base: string;
-  /** What is added to those that it has. */
+  /** Added to its own. */
   readonly components: readonly string[];
 }
 
 interface Additions {
-  /** At most one of them: two would contradict each other, or do the same. */
+  /** Ways for requests to arrive, of which one applies. */
   readonly ways: readonly (readonly string[])[];
-  /** Any of them. */
+  /** Any of them may be added. */
   readonly optional: readonly string[];
 }
 
-/** Of overlays that have chosen their way in: what else may come in by it. */
+/** Additions to overlays that have their way in. */
 const CHOSEN: Additions = {
   ways: [[], ["edge-telemetry", "edge-telemetry-route"]],
   optional: ["logs", "external-secrets"],
@@ -30,14 +30,14 @@ const BASES: Readonly<Record<string, Additions>> = {
     ],
     optional: ["otel-collector", "prometheus-operator", "logs", "external-secrets"],
   },
-  // It is reached by port-forward, and brings its own Secrets.
+  // Reached by port-forward, with its own Secrets.
   "overlays/dev": { ways: [[]], optional: ["prometheus-operator", "logs"] },
   "overlays/staging": CHOSEN,
   "overlays/production": CHOSEN,
 };
 const SCALING = [[], ["custom-metrics"], ["keda"]];
-/** Touches nothing else: alone, and with all the others. */
-const APART = "dashboards";
+/** Independent of all others: added alone, and with all of them. */
+const INDEPENDENT = "dashboards";
 
 const subsetsOf = <T>(items: readonly T[]): T[][] =>
   Array.from({ length: 2 ** items.length }, (_, bits) => items.filter((_item, at) => (bits >> at) & 1));
@@ -52,7 +52,7 @@ export const allCombinations = (): Combination[] =>
   bases.flatMap(({ base, ways }) =>
     ways.flatMap(({ way, rest }) =>
       SCALING.flatMap((scaling) =>
-        [...subsetsOf(rest).slice(0, -1), [...rest, APART], [APART]].map((some) => ({
+        [...subsetsOf(rest).slice(0, -1), [...rest, INDEPENDENT], [INDEPENDENT]].map((some) => ({
           base,
           components: [...way, ...scaling, ...some],
         })),
@@ -60,13 +60,10 @@ export const allCombinations = (): Combination[] =>
     ),
   );
 
-/**
- * Of each kustomization what it has, and with all of the optional ones each way in, and of k8s/ itself each scaling: in
- * a fraction of the time.
- */
+/** Each kustomization alone, and with all optional components for each way in; k8s/ itself also with each scaling. */
 export const someCombinations = (): Combination[] =>
   bases.flatMap(({ base, ways }) => {
-    const full = ways.map(({ way, rest }) => [...way, ...rest, APART]);
+    const full = ways.map(({ way, rest }) => [...way, ...rest, INDEPENDENT]);
     const scaled = base === "." ? SCALING.slice(1).map((scaling) => [...scaling, ...(full[0] ?? [])]) : [];
     return [[], ...full, ...scaled].map((components) => ({ base, components }));
   });

@@ -1,6 +1,6 @@
 /**
- * Fields that no schema knows. Kubernetes' own validation would warn or drop them; the generated validators let
- * them pass. The compiler does not: an object literal may only have the fields of its type.
+ * Unknown fields. Kubernetes' own validation would warn or drop them, and the generated validators accept them. The compiler
+ * rejects them, because an object literal may only have the fields of its type.
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -13,14 +13,14 @@ const COMPILER = join(projectFolder, "node_modules/typescript/bin/tsc");
 const OPTIONS = ["--ignoreConfig", "--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
 const FILE = "objects.ts";
 
-/** What was looked at before, and its faults: most objects are the same in most combinations. */
-const looked = new Map<string, string[]>();
-const MAX_LOOKED = 5_000;
+/** Faults by object, because most objects are the same in most combinations. */
+const checked = new Map<string, string[]>();
+const MAX_CHECKED = 5_000;
 
 const isKnown = ({ apiVersion, kind }: KubernetesObject): boolean =>
   MODELS.some((model) => model.apiVersion === apiVersion && model.kind === kind);
 
-/** A line for each type, then one for each object. */
+/** One line per type, then one per object. */
 const sourceOf = (objects: readonly KubernetesObject[]): { text: string; firstLine: number } => {
   const modules = new Map(objects.map(({ apiVersion, kind }) => [typeModule(apiVersion, kind), kind]));
   const types = [...modules.keys()];
@@ -35,7 +35,7 @@ const sourceOf = (objects: readonly KubernetesObject[]): { text: string; firstLi
 };
 
 const compile = (text: string): string => {
-  // Inside the project, so that the packages are found.
+  // In the project, so that the packages are found.
   const parent = join(projectFolder, ".tsc");
   mkdirSync(parent, { recursive: true });
   const folder = mkdtempSync(join(parent, "fields-"));
@@ -47,7 +47,7 @@ const compile = (text: string): string => {
       { encoding: "utf8", timeout: 60_000 },
     );
     if (error !== undefined) throw error;
-    // 1 and 2 are for what it has found; a compiler that was killed has found nothing.
+    // 1 and 2 are for type errors; other statuses mean that the compiler failed.
     const isDone = status === 0 || ((status === 1 || status === 2) && stdout !== "");
     if (!isDone) throw new Error(`the compiler ended with ${status}: ${stderr}`);
     return stdout;
@@ -56,33 +56,33 @@ const compile = (text: string): string => {
   }
 };
 
-const look = (objects: readonly KubernetesObject[]): void => {
+const check = (objects: readonly KubernetesObject[]): void => {
   const faults = objects.map((): string[] => []);
   const { text, firstLine } = sourceOf(objects);
-  // What is indented goes on with the line before.
+  // Indented lines continue an error.
   for (const line of compile(text)
     .split("\n")
     .filter((each) => /^\S/.test(each))) {
     const [, at, message = ""] = /objects\.ts\((\d+),\d+\): error (.*)/.exec(line) ?? [];
     const index = Number(at) - firstLine;
     const object = objects[index];
-    // A module that is not there, or a wrong option, is no fault of the manifest.
+    // A missing module or a wrong option is no fault of the manifest.
     if (object === undefined) throw new Error(line);
     const [, field] = /and '"?([^'"]+)"?' does not exist in type/.exec(message) ?? [];
     faults[index]?.push(
       `${titleOf(object)}: ${field === undefined ? message : `there is no field ${field}`}`,
     );
   }
-  for (const [index, object] of objects.entries()) looked.set(JSON.stringify(object), faults[index] ?? []);
+  for (const [index, object] of objects.entries()) checked.set(JSON.stringify(object), faults[index] ?? []);
 };
 
-/** @returns a line for each field that its object's type has not; kinds without a schema are passed over */
+/** @returns a fault for each unknown field; kinds without a schema are skipped */
 export const unknownFields = (objects: readonly KubernetesObject[]): string[] => {
   const known = objects.filter(isKnown);
-  if (looked.size > MAX_LOOKED) looked.clear();
+  if (checked.size > MAX_CHECKED) checked.clear();
   const fresh = new Map(
-    known.map((object) => [JSON.stringify(object), object] as const).filter(([text]) => !looked.has(text)),
+    known.map((object) => [JSON.stringify(object), object] as const).filter(([text]) => !checked.has(text)),
   );
-  if (fresh.size > 0) look([...fresh.values()]);
-  return known.flatMap((object) => looked.get(JSON.stringify(object)) ?? []);
+  if (fresh.size > 0) check([...fresh.values()]);
+  return known.flatMap((object) => checked.get(JSON.stringify(object)) ?? []);
 };

@@ -1,4 +1,4 @@
-/** Every kind of object that the manifests use, with its schema. An object of another kind has none, and fails. */
+/** The kinds of objects in the manifests, with their schemas. An object of another kind fails. */
 import { ExternalSecret } from "@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret";
 import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
@@ -47,13 +47,13 @@ const PACKAGES: Readonly<Record<string, string>> = {
   "monitoring.coreos.com": "@kubernetes-models/prometheus-operator",
 };
 
-/** The module that declares a kind's TypeScript type, which is called `I` and the kind. */
+/** The module with a kind's TypeScript type, which is named `I` and the kind. */
 export const typeModule = (apiVersion: string, kind: string): string => {
   const [group = ""] = apiVersion.split("/");
   return `${PACKAGES[group] ?? "kubernetes-models"}/${apiVersion}/${kind}`;
 };
 
-/** @returns what the kind's schema says against the object: types, missing fields, patterns */
+/** @returns the schema's faults of the object: types, missing fields, patterns */
 export const schemaFaults = (object: KubernetesObject): string[] => {
   const { apiVersion, kind } = object;
   const Model = MODELS.find((model) => model.apiVersion === apiVersion && model.kind === kind);

@@ -1,4 +1,4 @@
-/** Rendered objects, found by their kind. */
+/** Rendered objects by kind, and the form of their checks. */
 import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
 import { Namespace } from "kubernetes-models/v1/Namespace";
 import { Secret } from "kubernetes-models/v1/Secret";
@@ -26,7 +26,7 @@ const isObject = (value: unknown): value is KubernetesObject =>
   typeof value.metadata === "object" &&
   value.metadata !== null;
 
-/** kustomize breaks long base64 into lines, which decoders skip and the schema does not allow. */
+/** kustomize breaks long base64 into lines, which the schema does not allow. */
 const withoutLineBreaks = (object: KubernetesObject): KubernetesObject => {
   if (!Secret.is(object)) return object;
   const data = Object.entries(object.data ?? {}).map(([key, value]) => [key, value.replaceAll("\n", "")]);
@@ -34,12 +34,12 @@ const withoutLineBreaks = (object: KubernetesObject): KubernetesObject => {
   return joined;
 };
 
-/** @throws where a document is no object of Kubernetes' form */
+/** @throws Error if a document is not a Kubernetes object */
 export const parseManifests = (yaml: string): KubernetesObject[] =>
   parseAllDocuments(yaml).map((document) => {
     const value: unknown = document.toJS();
     if (document.errors.length > 0 || !isObject(value))
-      throw new Error(`no Kubernetes object: ${String(document)}`);
+      throw new Error(`not a Kubernetes object: ${String(document)}`);
     return withoutLineBreaks(value);
   });
 
@@ -48,16 +48,25 @@ export const toManifests = (all: readonly KubernetesObject[]): Manifests => ({
   of: (model) => all.filter((object) => model.is(object)),
 });
 
-/** Such as `Deployment web-api`; for what the checks say. */
+/** Such as `Deployment web-api`, for faults. */
 export const titleOf = ({ kind, metadata }: { kind: string; metadata?: IObjectMeta }): string =>
   `${kind} ${metadata?.name ?? "without a name"}`;
 
-/** Which pods a namespace takes (Pod Security Admission). */
+/** A namespace's level of Pod Security Admission. */
 export const enforcedLevel = ({ metadata }: { metadata?: IObjectMeta }): string | undefined =>
   metadata?.labels?.["pod-security.kubernetes.io/enforce"];
 
-/** Whether a namespace says that its pods may do anything. */
+/** Whether a namespace has the level "privileged". */
 export const isPrivileged = (manifests: Manifests, name: string | undefined): boolean =>
   manifests
     .of(Namespace)
     .some((namespace) => namespace.metadata?.name === name && enforcedLevel(namespace) === "privileged");
+
+/** A property of all objects that are applied together. @returns each fault as a sentence with the object's title */
+export type Check = (manifests: Manifests) => string[];
+
+/** @returns the sentences whose condition holds, after the title */
+export const faultsOf = (title: string, conditions: Readonly<Record<string, boolean>>): string[] =>
+  Object.entries(conditions)
+    .filter(([, isFault]) => isFault)
+    .map(([sentence]) => `${title}: ${sentence}`);

@@ -1,7 +1,6 @@
 /**
- * Whether NetworkPolicies let a connection through, as
- * https://kubernetes.io/docs/concepts/services-networking/network-policies/ has it: what no policy selects is open,
- * what one selects is closed but for the union of what they allow, and both ends have to allow it.
+ * The semantics of NetworkPolicies (https://kubernetes.io/docs/concepts/services-networking/network-policies/): pods that no
+ * policy selects are open, selected pods allow the union of their policies' rules, and both ends must allow a connection.
  */
 import { BlockList, isIPv6 } from "node:net";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
@@ -13,13 +12,13 @@ import { matches } from "./selector.ts";
 
 export interface PodEnd {
   readonly labels: Readonly<Record<string, string>>;
-  /** Undefined for the one that everything without a namespace is in. */
+  /** Undefined for the default one. */
   readonly namespace: string | undefined;
-  /** Its ports by their names. */
+  /** Ports by name. */
   readonly ports?: Readonly<Record<string, number>>;
 }
 
-/** What is outside the cluster has an address; for a pod none is known, so no `ipBlock` counts on it. */
+/** An end outside the cluster has an address; a pod has none, so no `ipBlock` matches it. */
 export type End = PodEnd | { readonly address: string };
 
 export interface Connection {
@@ -64,14 +63,14 @@ const isPeer = (
   return isThere && matches(podSelector ?? {}, end.labels);
 };
 
-/** A port may be meant by its name: that of the pod which is called. */
-const portNumber = (called: End, port: string | number | undefined): number | undefined =>
-  typeof port === "string" ? (isPod(called) ? called.ports?.[port] : undefined) : port;
+/** The name of a port is one of the destination's. */
+const portNumber = (destination: End, port: string | number | undefined): number | undefined =>
+  typeof port === "string" ? (isPod(destination) ? destination.ports?.[port] : undefined) : port;
 
-const isPort = (called: End, port: number, protocol: string, allowed: INetworkPolicyPort): boolean => {
+const isPort = (destination: End, port: number, protocol: string, allowed: INetworkPolicyPort): boolean => {
   if ((allowed.protocol ?? "TCP") !== protocol) return false;
   if (allowed.port === undefined) return true;
-  const first = portNumber(called, allowed.port);
+  const first = portNumber(destination, allowed.port);
   return first !== undefined && first <= port && port <= (allowed.endPort ?? first);
 };
 
@@ -100,7 +99,7 @@ const isAllowedAt = (
         : (spec?.egress ?? []).map(({ to, ports }) => ({ peers: to, ports }));
     return rules.some(
       ({ peers, ports }) =>
-        // Empty or missing, each means everything.
+        // An empty or missing list allows everything.
         (!peers?.length || peers.some((peer) => isPeer(manifests, peer, other, metadata?.namespace))) &&
         (!ports?.length ||
           ports.some((allowed) => isPort(direction === "Ingress" ? end : other, port, protocol, allowed))),

@@ -1,4 +1,4 @@
-/** The pods that the manifests start, whatever starts them. */
+/** The pods of all workloads. */
 import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/ObjectMeta";
 import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
@@ -8,7 +8,7 @@ import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
 import { type Manifests, titleOf } from "./manifests.ts";
 
 export interface Pods {
-  /** Of the object that starts them. */
+  /** The workload's title. */
   readonly title: string;
   readonly kind: string;
   readonly name: string;
@@ -16,13 +16,12 @@ export interface Pods {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly spec: IPodSpec;
-  /** By their names. */
+  /** By name. */
   readonly ports: Readonly<Record<string, number>>;
-  /** All that the pod runs, init containers first. */
+  /** All containers, init containers first. */
   readonly containers: readonly IContainer[];
 }
 
-/** What starts pods. */
 export const workloadsOf = (manifests: Manifests) => [
   ...manifests.of(Deployment),
   ...manifests.of(StatefulSet),
@@ -46,7 +45,7 @@ export const podsOf = (manifests: Manifests): Pods[] =>
     };
   });
 
-/** The origin's own; the checks that compare with the program are about this one. */
+/** The origin's Deployment and container. */
 export const ORIGIN = "web-api";
 
 export const originOf = (manifests: Manifests): Pods | undefined =>
@@ -54,3 +53,14 @@ export const originOf = (manifests: Manifests): Pods | undefined =>
 
 export const originContainer = (manifests: Manifests): IContainer | undefined =>
   originOf(manifests)?.spec.containers.find(({ name }) => name === ORIGIN);
+
+/** A version with at least two numbers, or a local build. */
+const PINNED = /^v?\d+\.\d+|^dev$/;
+
+/** @returns the fault of an image that is not pinned; undefined if it is */
+export const imageFault = (image: string): string | undefined => {
+  if (/@sha256:[0-9a-f]{64}$/.test(image)) return undefined;
+  const [, tag] = /:([^:/]+)$/.exec(image) ?? [];
+  if (tag === undefined) return "has no tag";
+  return PINNED.test(tag) ? undefined : `has the moving tag ${tag}`;
+};

@@ -1,4 +1,4 @@
-/** Quantities, as https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ has them. */
+/** Quantities: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/ */
 const FACTORS: Readonly<Record<string, number>> = {
   "": 1,
   m: 1e-3,
@@ -12,12 +12,12 @@ const FACTORS: Readonly<Record<string, number>> = {
   Ti: 1024 ** 4,
 };
 
-/** In bytes, or in cores; NaN for what is none. */
+/** In bytes, or in cores; NaN if it is invalid. */
 export const quantity = (written: string | number | undefined): number => {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([A-Za-z]*)$/.exec(String(written)) ?? [];
   return Number(amount) * (FACTORS[unit] ?? Number.NaN);
 };
 
-/** Of a number of pods a count or a percentage, which the API rounds up. */
+/** A count of pods, or a percentage, which the API rounds up. */
 export const share = (value: string | number, replicas: number): number =>
   typeof value === "number" ? value : Math.ceil((replicas * Number.parseInt(value, 10)) / 100);

@@ -1,4 +1,4 @@
-/** What `kubectl kustomize` makes of a folder, or of one with more components. */
+/** Renders a kustomization with `kubectl kustomize`, with added components. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,11 +17,10 @@ export const isRequired = isToolRequired("kubectl");
 
 export interface Rendering {
   readonly yaml: string;
-  /** What kubectl said besides: warnings. */
-  readonly said: string;
+  readonly warnings: string;
 }
 
-/** @throws what kubectl says */
+/** @throws Error with kubectl's message */
 export const render = (folder: string): Rendering => {
   const { status, stdout, stderr, error } = spawnSync("kubectl", ["kustomize", folder], {
     encoding: "utf8",
@@ -30,10 +29,10 @@ export const render = (folder: string): Rendering => {
   });
   if (error !== undefined) throw error;
   if (status !== 0) throw new Error(`kubectl kustomize: ${stderr}`);
-  return { yaml: stdout, said: stderr };
+  return { yaml: stdout, warnings: stderr };
 };
 
-/** Gives `use` a copy of k8s/, which may be changed, and takes it away. */
+/** Calls `use` with a temporary copy of k8s/. */
 export const withCopy = <T>(use: (copy: string) => T): T => {
   const folder = mkdtempSync(join(tmpdir(), "k8s-"));
   try {
@@ -50,8 +49,8 @@ const uncomment = (text: string, line: string): string => {
   return text.replace(`\n#${line}\n`, `\n${line}\n`);
 };
 
-/** As its user would do it: in k8s/ by uncommenting lines, in an overlay by adding them. */
-export const addComponents = (copy: string, { base, components }: Combination): void => {
+/** Like a user: uncomments lines in k8s/, and adds them to an overlay. */
+const addComponents = (copy: string, { base, components }: Combination): void => {
   if (components.length === 0) return;
   const path = join(copy, base, "kustomization.yaml");
   const text = readFileSync(path, "utf8");

@@ -1,4 +1,4 @@
-/** Label selectors, as https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ has them. */
+/** Label selectors: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/ */
 import type { ILabelSelector } from "@kubernetes-models/apimachinery/apis/meta/v1/LabelSelector";
 
 /** An empty selector matches everything, a missing one nothing. */

@@ -1,16 +1,14 @@
-/** The exporters of both tiers, and OpenTelemetry's own. */
+/** The receiver with the origin's exporters. */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from "@opentelemetry/api";
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-http";
-import { JsonMetricsSerializer } from "@opentelemetry/otlp-transformer";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { AlwaysOnSampler, BatchSpanProcessor, TracerProvider } from "@opentelemetry/sdk-trace";
 import { expect, it, onTestFinished } from "vitest";
 import { otlpSink } from "../../../src/origin/outbox/sinks.ts";
 import type { SecurityEvent } from "../../../src/security-events/event.ts";
-import { createMetrics, SCOPE } from "../../../src/telemetry/meter-provider.ts";
 import { REQUEST_ID, START_MS, startReceiver, TRACE_ID } from "./support/otlp.ts";
 
-it("receives from OpenTelemetry's own exporter", async () => {
+it("receives spans from OpenTelemetry's exporter", async () => {
   const receiver = await startReceiver();
   const exporter = new OTLPTraceExporter({ url: `${receiver.url}/v1/traces` });
   const provider = new TracerProvider({
@@ -50,39 +48,6 @@ it("receives from OpenTelemetry's own exporter", async () => {
       { parentSpanId: spanId, kind: "client", depth: 1, offsetMs: 1.5, durationMs: 2.5, status: "unset" },
     ],
   });
-});
-
-it("receives the edge's metrics", async () => {
-  const receiver = await startReceiver();
-  const { meter, collect } = createMetrics();
-  meter
-    .createHistogram("http.server.request.duration", {
-      unit: "s",
-      advice: { explicitBucketBoundaries: [0.1, 1] },
-    })
-    .record(0.25, { "http.route": "/products/:id" });
-  meter.createCounter("cache.requests").add(3, { "http.route": "/products/:id", outcome: "hit" });
-  meter
-    .createObservableGauge("circuit_breaker.state")
-    .addCallback((result) => result.observe(1, { outcome: "open" }));
-  const body = JsonMetricsSerializer.serializeRequest({
-    resource: resourceFromAttributes({ "service.name": "breakwater-edge", "service.instance.id": "one" }),
-    scopeMetrics: [{ scope: SCOPE, metrics: [...(await collect())] }],
-  });
-  const response = await receiver.send("metrics", JSON.parse(new TextDecoder().decode(body)));
-  expect([response.status, await response.json()]).toEqual([200, {}]);
-  const text = await receiver.text("/metrics");
-  const own = 'job="breakwater-edge",instance="one"';
-  for (const line of [
-    "# TYPE cache_requests_total counter",
-    `cache_requests_total{http_route="/products/:id",outcome="hit",${own}} 3`,
-    `circuit_breaker_state{outcome="open",${own}} 1`,
-    `http_server_request_duration_seconds_bucket{http_route="/products/:id",${own},le="0.1"} 0`,
-    `http_server_request_duration_seconds_bucket{http_route="/products/:id",${own},le="1"} 1`,
-    `http_server_request_duration_seconds_sum{http_route="/products/:id",${own}} 0.25`,
-  ]) {
-    expect(text.split("\n")).toContain(line);
-  }
 });
 
 it("receives the origin's security events", async () => {

@@ -69,7 +69,7 @@ describe("a trace", () => {
     }
   });
 
-  it("shows parents before their children, with each bar at the time of its span, even if clocks differ", async () => {
+  it("shows parents before children, and each bar at its span's time, even if clocks differ", async () => {
     const receiver = await startReceiver(exampleTrace);
     const text = await receiver.text(`/traces/${TRACE_ID}`);
     const names = [...text.matchAll(/<span>(\u00a0*)([^<]*) <small>/g)];

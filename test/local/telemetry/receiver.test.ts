@@ -192,7 +192,7 @@ describe("the receiver", () => {
     await expect(fetch(receiver.url)).rejects.toThrow();
   });
 
-  it("keeps a span that arrives twice once, in its last version", async () => {
+  it("stores a repeated span once, in its last version", async () => {
     const named = (name: string): object => traces("a", [span({ id: "1", name }), span({ id: "2" })]);
     const receiver = await startReceiver([named("first"), named("again")]);
     expect(receiver.traces.get(TRACE_ID)?.spans).toMatchObject([{ name: "again" }, { name: "span 2" }]);

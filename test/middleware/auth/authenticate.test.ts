@@ -1,5 +1,5 @@
 /** How long an isolate caches a key, and which requests wait for a look-up. */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import {
@@ -8,6 +8,8 @@ import {
   type KeyLookupResult,
   type KeyRecord,
 } from "../../../src/middleware/auth/api-keys.ts";
+import { checkCredentials } from "../../../src/middleware/auth/credentials.ts";
+import { FAILED_CHECKS, FailedChecks } from "../../../src/middleware/auth/failed-checks.ts";
 import { auth } from "../../../src/middleware/auth/index.ts";
 import type { SecurityFinding } from "../../../src/middleware/security-report.ts";
 import { appOf, routed } from "../support/app.ts";
@@ -31,6 +33,9 @@ const recordWith = (changes: Partial<KeyRecord>): KeyLookupResult => ({
 });
 const valid = recordWith({});
 
+const explain = { "breakwater-explain": "1" };
+const newKey = (): string => createKey((bytes) => crypto.getRandomValues(bytes)).key;
+
 const START_MS = 1_800_000_000_000;
 
 /** An isolate with a clock of its own. */
@@ -49,14 +54,20 @@ const isolate = () => {
     now,
   });
   const report = (_: unknown, route: string | null, finding: SecurityFinding): void => {
-    expect(route).toBe("closed");
+    expect(route).not.toBeNull();
     findings.push(finding);
   };
-  const middleware = routed(routes, now).use(auth({ apiKeys: keys, tokens: undefined, report }));
+  const check = checkCredentials({
+    apiKeys: keys,
+    tokens: undefined,
+    failedChecks: new FailedChecks(now),
+    now,
+  });
+  const middleware = routed(routes, now).use(auth({ check, tokens: undefined, report }));
   const send = appOf(middleware.handlers, background);
   return {
-    send: (token = key, target = "/closed", headers = {}) =>
-      send({ target, headers: { authorization: `Bearer ${token}`, ...headers } }),
+    send: (token = key, target = "/closed", headers = {}, client = "192.0.2.1") =>
+      send({ target, client, headers: { authorization: `Bearer ${token}`, ...headers } }),
     sendWithoutKey: (target: string) => send({ target }),
     wait: (ms: number) => {
       nowMs += ms;
@@ -77,6 +88,13 @@ test("a key is looked up once, and then accepted immediately", async () => {
   expect(await edge.send()).toMatchObject({ passed: true, isSynchronous: false });
   for (let turn = 1; turn < 10; turn += 1)
     expect(await edge.send()).toMatchObject({ passed: true, isSynchronous: true });
+  expect(edge.lookups).toBe(1);
+});
+
+test("many requests with a key that is new to the isolate look it up once", async () => {
+  const edge = isolate();
+  const outcomes = await Promise.all(Array.from({ length: 50 }, () => edge.send()));
+  expect(outcomes.every(({ passed }) => passed)).toBe(true);
   expect(edge.lookups).toBe(1);
 });
 
@@ -185,7 +203,6 @@ test("a public route needs no key and looks none up", async () => {
 
 test("only an operator who asks gets debug fields, also on a public route", async () => {
   const edge = isolate();
-  const explain = { "breakwater-explain": "1" };
   for (const target of ["/closed", "/open"])
     expect((await edge.send(key, target, explain)).variables.debug).toBe(false);
   const operator = isolate();
@@ -193,4 +210,97 @@ test("only an operator who asks gets debug fields, also on a public route", asyn
   for (const target of ["/closed", "/open"])
     expect((await operator.send(key, target, explain)).variables.debug).toBe(true);
   expect((await operator.send()).variables.debug).toBe(false);
+});
+
+describe("wrong credentials of one address", () => {
+  const guesser = async (target = "/closed", headers = {}) => {
+    const edge = isolate();
+    edge.setLookup({ kind: "unknown" });
+    const guess = () => edge.send(newKey(), target, headers);
+    const guesses = async (count: number): Promise<number[]> => {
+      const statuses: number[] = [];
+      for (let turn = 0; turn < count; turn += 1) statuses.push((await guess()).response.status);
+      return statuses;
+    };
+    return { edge, guess, guesses };
+  };
+
+  test("are checked twenty times, and then once a second; others get 429 without a lookup", async () => {
+    const { edge, guess, guesses } = await guesser();
+    expect(await guesses(FAILED_CHECKS.capacity)).toEqual(Array(FAILED_CHECKS.capacity).fill(401));
+    const { response, problem, variables, isSynchronous } = await guess();
+    expect(response.status).toBe(429);
+    expect(response.headers.get("retry-after")).toBe("1");
+    expect(problem).toEqual({
+      code: "rate_limited",
+      detail: "Too many invalid credentials from this address. Try again in 1 s.",
+    });
+    expect([variables.rejectedBy, isSynchronous]).toEqual(["authentication", true]);
+    await guesses(100);
+    expect(edge.lookups).toBe(FAILED_CHECKS.capacity);
+    edge.wait(3_000);
+    await guesses(100);
+    expect(edge.lookups).toBe(FAILED_CHECKS.capacity + 3);
+    expect(edge.findings.filter(({ type }) => type === "auth_failure")).toHaveLength(edge.lookups);
+    expect(edge.findings.at(-1)).toEqual({
+      type: "rate_limit_exceeded",
+      endpoint: "GET /closed",
+      limits: ["failed-authentication"],
+    });
+  });
+
+  test("are limited also if they come at once", async () => {
+    const { edge, guess, guesses } = await guesser();
+    await Promise.all(Array.from({ length: 600 }, guess));
+    expect(edge.lookups).toBeLessThanOrEqual(100);
+    // What was checked beyond the limit is waited for.
+    edge.wait(60_000);
+    expect(await guesses(1)).toEqual([429]);
+  });
+
+  test("leave a key that was valid lately its access, and other addresses theirs", async () => {
+    const { edge, guesses } = await guesser();
+    edge.setLookup(valid);
+    expect((await edge.send()).passed).toBe(true);
+    edge.setLookup({ kind: "unknown" });
+    await guesses(100);
+    edge.setLookup(valid);
+    // The cached result is too old.
+    edge.wait(6_000);
+    await guesses(10);
+    expect((await edge.send()).passed).toBe(true);
+    expect((await edge.send(newKey(), "/closed", {}, "192.0.2.2")).response.status).toBe(401);
+  });
+
+  test("count once if a misconfigured client repeats them", async () => {
+    const { edge } = await guesser();
+    const wrong = newKey();
+    for (let turn = 0; turn < 600; turn += 1) {
+      expect((await edge.send(wrong)).response.status).toBe(401);
+      edge.wait(100);
+    }
+    edge.setLookup(valid);
+    expect((await edge.send()).passed).toBe(true);
+  });
+
+  test("are no guesses if their secret is right", async () => {
+    const { edge } = await guesser();
+    edge.setLookup(recordWith({ expiresAtMs: START_MS }));
+    for (let turn = 0; turn < 100; turn += 1) {
+      expect((await edge.send()).response.status).toBe(401);
+      edge.wait(5_000);
+    }
+    const burst = Array.from({ length: 50 }, () => edge.send());
+    expect(new Set((await Promise.all(burst)).map(({ response }) => response.status))).toEqual(
+      new Set([401]),
+    );
+  });
+
+  test("are limited and reported on a public route too, where they ask for debug fields", async () => {
+    const { edge, guesses } = await guesser("/open", explain);
+    expect(await guesses(600)).toEqual(Array(600).fill(200));
+    expect(edge.lookups).toBe(FAILED_CHECKS.capacity);
+    expect(edge.findings).toHaveLength(FAILED_CHECKS.capacity);
+    expect(edge.findings[0]).toMatchObject({ type: "auth_failure", reason: "unknown_key" });
+  });
 });

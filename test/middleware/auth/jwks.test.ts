@@ -1,4 +1,4 @@
-import { exportJWK, generateKeyPair, type JWK } from "jose";
+import { exportJWK, type JWK } from "jose";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { AuthResult } from "../../../src/middleware/auth/principal.ts";
 import { isWorkerd } from "../../support/runtime.ts";
@@ -9,21 +9,22 @@ import {
   type IssuerKey,
   issuerKey,
   NOW_S,
+  refused,
   setOf,
   settle,
+  soundClaims,
   token,
 } from "./issuer.ts";
 
 let first: IssuerKey;
 let second: IssuerKey;
-
-const MINUTE_MS = 60_000;
-const UNAVAILABLE = { kind: "unavailable" };
-const UNKNOWN_KEY = { kind: "refused", reason: "unknown_key", user: "anonymous" };
-
 beforeAll(async () => {
   [first, second] = await Promise.all([issuerKey("ES256", "first"), issuerKey("ES256", "second")]);
 });
+
+const MINUTE_MS = 60_000;
+const UNAVAILABLE = { kind: "unavailable" };
+const UNKNOWN_KEY = refused("unknown_key");
 
 let tokens = 0;
 /** A token that is in no cache, and outlives every test. */
@@ -52,7 +53,7 @@ describe("an unknown key", () => {
     }
   });
 
-  test("of concurrent requests is fetched once for all of them", async () => {
+  test("of concurrent requests causes one fetch for all of them", async () => {
     const issuer = bench(setOf(first));
     await verify(issuer, first);
     issuer.advance(MINUTE_MS);
@@ -94,17 +95,7 @@ test("a token that names no key causes no fetch if several keys fit", async () =
   expect(issuer.fetches()).toBe(1);
 });
 
-test("a withdrawn key proves nothing", async () => {
-  const issuer = bench(setOf(first));
-  expect(await kindOf(issuer, first)).toBe("proven");
-  issuer.publish(setOf(second));
-  issuer.advance(MINUTE_MS);
-  expect(await kindOf(issuer, second)).toBe("proven");
-  expect(await verify(issuer, first)).toEqual(UNKNOWN_KEY);
-  expect(issuer.fetches()).toBe(2);
-});
-
-test("an empty set proves nothing", async () => {
+test("a withdrawn key proves nothing, even if the set is empty", async () => {
   const issuer = bench(setOf(first));
   expect(await kindOf(issuer, first)).toBe("proven");
   issuer.publish({ keys: [] });
@@ -117,24 +108,15 @@ test("an empty set proves nothing", async () => {
 describe("a failed fetch", () => {
   test.each<[string, () => Promise<Response>]>([
     ["an error", failing],
-    [
-      "a synchronous error",
-      () => {
-        throw new Error("unreachable");
-      },
-    ],
     ["a server error", async () => new Response("busy", { status: 503 })],
-    [
-      "a redirect",
-      async () => new Response(null, { status: 302, headers: { location: "https://evil.example" } }),
-    ],
+    ["a redirect", async () => Response.redirect("https://evil.example")],
     ["an empty body", async () => new Response(null)],
     ["an error document", async () => Response.json({ error: "try later" })],
     ["an array", async () => Response.json([])],
     ["a set without a list", async () => Response.json({ keys: {} })],
     ["a list of strings", async () => Response.json({ keys: ["key"] })],
     ["a page", async () => new Response("<html>")],
-  ])("by %s keeps the last set, and counts as the minute's one", async (_, response) => {
+  ])("by %s keeps the last set, and counts as the fetch of that minute", async (_, response) => {
     const issuer = bench(setOf(first));
     await verify(issuer, first);
     issuer.advance(MINUTE_MS);
@@ -226,7 +208,7 @@ describe("an old set", () => {
     expect(issuer.fetches()).toBe(1 + 3);
   });
 
-  test("is one of unknown age: the clock was set back", async () => {
+  test("is also a set of unknown age, after the clock was set back", async () => {
     const issuer = bench(setOf(first));
     await verify(issuer, first);
     issuer.publish(setOf(first, second));
@@ -238,19 +220,13 @@ describe("an old set", () => {
   });
 });
 
-describe("a published key proves nothing if it is", () => {
+describe("a published key is unusable if it is", () => {
   test.each<[string, (jwk: JWK) => Promise<object> | object]>([
     ["for encryption", (jwk) => ({ ...jwk, use: "enc" })],
     ["not for verification", (jwk) => ({ ...jwk, key_ops: ["encrypt"] })],
     ["for operations that are not a list", (jwk) => ({ ...jwk, key_ops: "verify" })],
     ["for another algorithm", (jwk) => ({ ...jwk, alg: "RS256" })],
-    [
-      "private",
-      async ({ kid }) => ({
-        ...(await exportJWK((await generateKeyPair("ES256", { extractable: true })).privateKey)),
-        kid,
-      }),
-    ],
+    ["private", async ({ kid }) => ({ ...(await exportJWK(first.privateKey)), kid })],
     ["symmetric", ({ kid }) => ({ kty: "oct", k: base64Url("secret"), kid })],
     ["of another curve", (jwk) => ({ ...jwk, crv: "P-384" })],
     ["not on the curve", (jwk) => ({ ...jwk, x: jwk.y, y: jwk.x })],
@@ -275,7 +251,7 @@ describe("a published key proves nothing if it is", () => {
     if (!("publicKey" in pair)) throw new Error("not a key pair");
     const { verify: check } = bench({ keys: [{ ...(await exportJWK(pair.publicKey)), kid: "short" }] });
     const header = base64Url(JSON.stringify({ alg: "RS256", kid: "short" }));
-    const input = `${header}.${(await fresh(first)).split(".")[1]}`;
+    const input = `${header}.${base64Url(JSON.stringify(soundClaims))}`;
     const signature = await crypto.subtle.sign(by, pair.privateKey, new TextEncoder().encode(input));
     expect(await check(`${input}.${base64Url(new Uint8Array(signature))}`)).toEqual(UNKNOWN_KEY);
   });

@@ -38,19 +38,13 @@ test.each<[object, string[]]>([
   expect(readScopes({ ...claims })).toEqual(scopes);
 });
 
-test("a token has at most 64 scopes", () => {
+test("a token has at most 64 scopes, of which repeated ones count once", () => {
   const many = Array.from({ length: 100 }, (_, index) => `scope-${index}`);
   expect(readScopes({ scope: many.join(" ") })).toEqual(many.slice(0, 64));
-  expect(readScopes({ scp: many })).toEqual(many.slice(0, 64));
+  expect(readScopes({ scp: [...Array(100).fill("scope-0"), ...many] })).toEqual(many.slice(0, 64));
 });
 
-test("a repeated scope counts once", () => {
-  const many = Array.from({ length: 64 }, (_, index) => `scope-${index}`);
-  const again = ["admin", ...Array.from({ length: 100 }, () => "admin"), ...many];
-  expect(readScopes({ scp: again })).toEqual(["admin", ...many.slice(0, 63)]);
-});
-
-test("no scope contains a space, a quote or a backslash, whatever the token says", () => {
+test("no scope contains a space, a quote or a backslash, whatever the claims", () => {
   fc.assert(
     fc.property(fc.anything(), fc.anything(), (scope, scp) => {
       for (const each of readScopes({ scope, scp })) expect(each).toMatch(/^[^\s"\\]+$/);

@@ -12,6 +12,7 @@ import {
   address,
   anyAddress,
   anyNetwork,
+  automatic,
   beside,
   bitsOf,
   blocklist,
@@ -69,8 +70,8 @@ describe("an address is blocked by the narrowest network that contains it", () =
     ["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8::/32"],
     ["2001:db9::", undefined],
     ["::ffff:10.1.2.3", "10.1.2.3"],
-  ])("%s by %s", (text, held) => {
-    expect(matchOf(NESTED, text)?.network).toBe(held);
+  ])("%s by %s", (text, expected) => {
+    expect(matchOf(NESTED, text)?.network).toBe(expected);
   });
 
   test("in any order of the entries", () => {
@@ -78,81 +79,40 @@ describe("an address is blocked by the narrowest network that contains it", () =
   });
 });
 
-describe("a network may be of any length", () => {
-  const CHAIN = Array.from({ length: 33 }, (_, length) => entry(`255.255.255.255/${length}`));
-  const LONG_CHAIN = Array.from({ length: 129 }, (_, length) =>
-    entry(`ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/${length}`),
-  );
+test.each([
+  ["narrower", "10.0.0.0/8", "10.1.2.3", "10.0.0.0/8", false],
+  ["wider", "10.1.2.3", "10.0.0.0/8", "10.1.2.3", false],
+])("an operator's block counts, not a %s automatic one", (_, operator, other, network, isAutomatic) => {
+  const entries = [entry(operator), automatic(other, NOW_MS + 1_000)];
+  expect(matchOf(entries, "10.1.2.3")).toMatchObject({ network, isAutomatic });
+  expect(matchOf([automatic(other)], "10.1.2.3")).toMatchObject({ network: other, isAutomatic: true });
+});
 
-  test("all addresses of one family, and none of the other", () => {
-    expect(matchOf([entry("0.0.0.0/0")], "255.255.255.255")?.network).toBe("0.0.0.0/0");
-    expect(matchOf([entry("0.0.0.0/0")], "0.0.0.0")?.network).toBe("0.0.0.0/0");
-    expect(matchOf([entry("0.0.0.0/0")], "::1")).toBeUndefined();
-    expect(matchOf([entry("::/0")], "ffff::1")?.network).toBe("::/0");
-    expect(matchOf([entry("::/0")], "0.0.0.0")).toBeUndefined();
-    expect(matchOf([entry("::/0")], "::ffff:192.0.2.1")).toBeUndefined();
-  });
-
-  test("the first address and the last one alone", () => {
-    const ends = ["0.0.0.0", "255.255.255.255", "::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"];
-    const list = blocklist(ends.map((text) => entry(text)));
-    expect(ends.map((text) => list.match(address(text), NOW_MS)?.network)).toEqual(ends);
-    for (const text of ["0.0.0.1", "255.255.255.254", "127.255.255.255", "128.0.0.0", "::1", "8000::"])
-      expect(list.match(address(text), NOW_MS)).toBeUndefined();
-  });
-
-  test.each([
-    [4, CHAIN],
-    [6, LONG_CHAIN],
-  ] as const)("every length of IPv%i within the next shorter one", (family, chain) => {
-    const list = blocklist(chain);
-    for (let length = 0; length < chain.length; length += 1) {
-      const bits = "1".repeat(length).padEnd(chain.length - 1, "0");
-      const bytes = (bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2));
-      expect(list.match({ family, bytes }, NOW_MS)?.network).toBe(writeCidr({ family, bytes, length }));
-    }
-  });
-
-  test("if only the outermost is in force, it is found from the innermost", () => {
-    const expired = (chain: BlocklistEntry[]): BlocklistEntry[] =>
-      chain.map((each, index) => (index === 0 ? each : { ...each, expiresAtMs: 1_000 }));
-    expect(matchOf(expired(CHAIN), "255.255.255.255")).toEqual({ network: "0.0.0.0/0", expiresAtMs: null });
-    expect(matchOf(expired(LONG_CHAIN), "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")?.network).toBe("::/0");
-  });
+test.each([
+  ["0.0.0.0/0", "255.255.255.255", "::1"],
+  ["::/0", "ffff::1", "0.0.0.0"],
+  ["::/0", "::", "::ffff:192.0.2.1"],
+])("%s blocks %s, but not %s, which is of the other family", (network, inside, other) => {
+  expect(matchOf([entry(network)], inside)?.network).toBe(network);
+  expect(matchOf([entry(network)], other)).toBeUndefined();
 });
 
 describe("an entry that expires", () => {
-  test("is in force to the end of its last second", () => {
+  test("blocks until the end of its last second", () => {
     const entries = [entry("192.0.2.1", NOW_MS + 1)];
     const end = NOW_MS + 1_000;
-    expect(matchOf(entries, "192.0.2.1", end - 1)).toEqual({ network: "192.0.2.1", expiresAtMs: end });
+    expect(matchOf(entries, "192.0.2.1", end - 1)).toEqual({
+      network: "192.0.2.1",
+      expiresAtMs: end,
+      isAutomatic: false,
+    });
     expect(matchOf(entries, "192.0.2.1", end)).toBeUndefined();
   });
 
-  test("at a whole second is in force until then", () => {
+  test("at a whole second blocks until then", () => {
     const entries = [entry("2001:db8::/64", NOW_MS)];
     expect(matchOf(entries, "2001:db8::1", NOW_MS - 1)?.expiresAtMs).toBe(NOW_MS);
     expect(matchOf(entries, "2001:db8::1", NOW_MS)).toBeUndefined();
-  });
-
-  test("leaves the address to the network around it", () => {
-    const entries = [
-      entry("192.0.2.0/24"),
-      entry("192.0.2.0/28", NOW_MS + 5_000),
-      entry("192.0.2.1", NOW_MS),
-    ];
-    expect(matchOf(entries, "192.0.2.1", NOW_MS - 1)?.network).toBe("192.0.2.1");
-    expect(matchOf(entries, "192.0.2.1", NOW_MS)?.network).toBe("192.0.2.0/28");
-    expect(matchOf(entries, "192.0.2.1", NOW_MS + 5_000)).toEqual({
-      network: "192.0.2.0/24",
-      expiresAtMs: null,
-    });
-  });
-
-  test("does not affect networks within it", () => {
-    const entries = [entry("2001:db8::/32", NOW_MS), entry("2001:db8:1::/48")];
-    expect(matchOf(entries, "2001:db8:1::1")?.network).toBe("2001:db8:1::/48");
-    expect(matchOf(entries, "2001:db8:2::1")).toBeUndefined();
   });
 
   test.each([0, -1, -NOW_MS])("at %i has expired, and is not permanent", (expiresAtMs) => {
@@ -178,41 +138,36 @@ test("the same first address with different lengths makes different networks", (
   expect(blocklist([entry("10.0.0.0/8"), entry("10.0.0.0/9"), entry("10.0.0.0")]).size).toBe(3);
 });
 
-test("an empty list blocks no address", () => {
-  const list = blocklist([]);
-  expect(list.size).toBe(0);
-  expect(list.match(address("192.0.2.1"), NOW_MS)).toBeUndefined();
-  expect(list.match(address("::"), NOW_MS)).toBeUndefined();
-});
-
-/** Compares every entry, as text. */
+/** Compares each entry as text. */
 const matchByScan = (
   entries: readonly BlocklistEntry[],
   client: ClientAddress,
   nowMs: number,
 ): Blocked | undefined => {
   const bits = bitsOf(client);
-  const holding = entries
+  const [found] = entries
     .filter(({ network }) => network.family === client.family)
     .filter(({ network }) => bits.startsWith(bitsOf(network).slice(0, network.length)))
-    .map(({ network, expiresAtMs }) => ({
+    .map(({ network, expiresAtMs, isAutomatic = false }) => ({
       network,
+      isAutomatic,
       endMs: expiresAtMs === null ? Number.POSITIVE_INFINITY : Math.ceil(expiresAtMs / 1_000) * 1_000,
     }))
     .filter(({ endMs }) => endMs > nowMs)
-    .sort((a, b) => b.network.length - a.network.length);
-  const [found] = holding;
+    .sort((a, b) => Number(a.isAutomatic) - Number(b.isAutomatic) || b.network.length - a.network.length);
   return (
     found && {
       network: writeCidr(found.network),
       expiresAtMs: Number.isFinite(found.endMs) ? found.endMs : null,
+      isAutomatic: found.isAutomatic,
     }
   );
 };
 
 test("a match is the result of a scan, for any list", () => {
   const expiry = fc.option(fc.integer({ min: 1, max: 10_000 }).map((ms) => NOW_MS + ms - 5_000));
-  const entries = fc.uniqueArray(fc.record({ network: anyNetwork, expiresAtMs: expiry }), {
+  const anyEntry = fc.record({ network: anyNetwork, expiresAtMs: expiry, isAutomatic: fc.boolean() });
+  const entries = fc.uniqueArray(anyEntry, {
     selector: ({ network }) => writeCidr(network),
     maxLength: 60,
     size: "max",
@@ -264,13 +219,24 @@ describe("the format", () => {
   ];
   const whole = compileBlocklist(ENTRIES);
 
-  test("is the one that older and newer tiers read", () => {
+  test("is compatible with older and newer tiers", () => {
     expect([...new Uint32Array(whole.buffer)]).toEqual([
       ...[0x4c42_5742, 2, 4],
       ...[6, 33, 1, 0x2001_0db8, 0, 10],
       ...[4, 32, 2, 0x0a00_0000, 0xc000_0201, 0, 0],
       ...[4, 16, 1, 0x0a01_0000, 0],
       ...[4, 8, 1, 0x0a00_0000, 5],
+    ]);
+  });
+
+  test("lists automatic blocks once more, in tables that older edges ignore", () => {
+    const words = new Uint32Array(
+      compileBlocklist([entry("192.0.2.1"), automatic("192.0.2.2", 5_000)]).buffer,
+    );
+    expect([...words]).toEqual([
+      ...[0x4c42_5742, 2, 2],
+      ...[4 + 0x100, 32, 1, 0xc000_0202, 5],
+      ...[4, 32, 2, 0xc000_0201, 0xc000_0202, 0, 5],
     ]);
   });
 
@@ -281,7 +247,7 @@ describe("the format", () => {
     }
   }
 
-  test.each([0, 1, 2, 3, 4, 7])("may begin anywhere in a buffer: at offset %i", (offset) => {
+  test.each([0, 1, 2, 3, 4, 7])("may begin anywhere in a buffer: offset %i", (offset) => {
     const view = new SharingBytes(new ArrayBuffer(whole.byteLength + offset + 5), offset, whole.byteLength);
     view.set(whole);
     expect(read(view).size).toBe(5);
@@ -289,7 +255,7 @@ describe("the format", () => {
     expect(read(view).match(address("2001:db8::1"), 0)?.expiresAtMs).toBe(10_000);
   });
 
-  test("is not read from truncated bytes, wherever they end, nor from more or none", () => {
+  test("is not read from truncated or additional bytes", () => {
     for (let length = 0; length < whole.byteLength; length += 1)
       expect(readBlocklist(whole.slice(0, length))).toBeUndefined();
     for (const bytes of [Uint8Array.of(...whole, 0), new Uint8Array(12)])
@@ -297,14 +263,14 @@ describe("the format", () => {
   });
 
   test.each([
-    ["of another kind", 0, 0],
-    ["of a kind in the other order of bytes", 0, 0x4257_424c],
-    ["of an earlier form", 1, 1],
-    ["of a later form", 1, 3],
-    ["that promise fewer tables", 2, 3],
-    ["that promise more tables", 2, 5],
-    ["that promise fewer entries", 5, 0],
-    ["that promise more entries than there can be", 5, 0xffff_ffff],
+    ["of another format", 0, 0],
+    ["in the other byte order", 0, 0x4257_424c],
+    ["of an earlier version", 1, 1],
+    ["of a later version", 1, 3],
+    ["with too few tables", 2, 3],
+    ["with too many tables", 2, 5],
+    ["with too few entries", 5, 0],
+    ["with too many entries", 5, 0xffff_ffff],
     ["with a prefix longer than an address", 4, 129],
   ])("is not read from bytes %s", (_, word, value) => {
     const words = new Uint32Array(whole.slice().buffer);
@@ -312,13 +278,11 @@ describe("the format", () => {
     expect(readBlocklist(new Uint8Array(words.buffer))).toBeUndefined();
   });
 
-  test("causes neither an error nor an endless search if its bytes are garbled", () => {
-    const garbled = fc.array(fc.record({ at: fc.nat(), byte: fc.nat({ max: 0xff }) }), {
-      minLength: 1,
-      maxLength: 40,
-    });
+  test("causes neither an error nor an endless search if it is corrupt", () => {
+    const change = fc.record({ at: fc.nat(), byte: fc.nat({ max: 0xff }) });
+    const corruption = fc.array(change, { minLength: 1, maxLength: 40 });
     fc.assert(
-      fc.property(garbled, fc.array(anyAddress, { minLength: 20, maxLength: 20 }), (changes, clients) => {
+      fc.property(corruption, fc.array(anyAddress, { minLength: 20, maxLength: 20 }), (changes, clients) => {
         const bytes = whole.slice();
         for (const { at, byte } of changes) bytes[12 + (at % (bytes.byteLength - 12))] = byte;
         const list = readBlocklist(bytes);

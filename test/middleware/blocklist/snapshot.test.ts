@@ -1,4 +1,4 @@
-/** Which requests wait for the blocklist, which load it, and the effect of loads that fail or never end. */
+/** Which requests wait for the blocklist or load it, and the effect of loads that fail or never end. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { Blocklist } from "../../../src/middleware/blocklist/blocklist.ts";
 import { blocklistSnapshot, type VersionedBlocklist } from "../../../src/middleware/blocklist/snapshot.ts";
@@ -23,18 +23,17 @@ const third = versioned("3");
 const pass = async (ms: number): Promise<void> => {
   await vi.advanceTimersByTimeAsync(ms);
 };
-/** Everything continues that does not wait for time. */
 const settle = () => pass(0);
 const setClockBack = (ms: number): void => void vi.setSystemTime(Date.now() - ms);
 
 const request = requestReader();
 
 interface PendingRequest {
-  /** The list that the request got, so far. */
+  /** The request's list, or "waits" without a result. */
   result: Blocklist | undefined | "waits";
 }
 
-/** An isolate whose loads end when the test says so. */
+/** An isolate whose loads are ended by the test. */
 const isolate = () => {
   const loads: PromiseWithResolvers<VersionedBlocklist>[] = [];
   const known: (VersionedBlocklist | undefined)[] = [];
@@ -57,7 +56,7 @@ const isolate = () => {
   };
   return {
     log,
-    /** The list that each load was given. */
+    /** The argument of each load. */
     known,
     request: (): PendingRequest => {
       const list = snapshot(request);
@@ -84,7 +83,7 @@ const isolate = () => {
   };
 };
 
-/** An isolate with a first list of this age. */
+/** An isolate with the first list, of this age. */
 const started = async (ageMs = 0) => {
   const edge = isolate();
   edge.request();
@@ -117,13 +116,13 @@ describe("an isolate's first request", () => {
 });
 
 describe("a loaded list", () => {
-  test("is used as it is if it is younger than 2.5 s", async () => {
+  test("is not refreshed if it is younger than 2.5 s", async () => {
     const edge = await started(2_499);
     expect(edge.request().result).toBe(first.list);
     expect(edge.loads).toBe(1);
   });
 
-  test("is refreshed in the background from then on, by one request, and no request waits", async () => {
+  test("is refreshed in the background from then on, by one request", async () => {
     const edge = await started(2_500);
     for (const _ of [1, 2, 3]) expect(edge.request().result).toBe(first.list);
     expect(edge.known).toEqual([undefined, first]);
@@ -146,7 +145,7 @@ describe("a loaded list", () => {
     expect(edge.loads).toBe(3);
   });
 
-  test("makes a request wait for a refresh if it is 4.5 s old after a pause", async () => {
+  test("is refreshed before a request continues if it is 4.5 s old", async () => {
     const edge = await started(4_500);
     const pending = edge.request();
     expect(pending.result).toBe("waits");
@@ -157,7 +156,7 @@ describe("a loaded list", () => {
 });
 
 describe("if loads fail", () => {
-  test("waiting requests continue, and later ones do not wait", async () => {
+  test("waiting requests continue without a list, and later ones do not wait", async () => {
     const edge = isolate();
     const pending = edge.request();
     await edge.fail();
@@ -165,7 +164,7 @@ describe("if loads fail", () => {
     expect([pending.result, edge.request().result]).toEqual([undefined, undefined]);
   });
 
-  test("the last list stays in force", async () => {
+  test("the last list is still used", async () => {
     const edge = await started(2_500);
     edge.request();
     await edge.fail();
@@ -189,7 +188,7 @@ describe("if loads fail", () => {
     expect(edge.request().result).toBe(first.list);
   });
 
-  test("the list is loaded again once a second, until that succeeds", async () => {
+  test("the list is loaded once a second until that succeeds", async () => {
     const edge = isolate();
     edge.request();
     for (let tries = 1; tries < 10; tries += 1) {
@@ -206,7 +205,7 @@ describe("if loads fail", () => {
     expect(edge.request().result).toBe("waits");
   });
 
-  test("the log has a line at the first failure and one at the recovery, and none between", async () => {
+  test("only the first failure and the recovery are logged", async () => {
     const edge = await started(2_500);
     for (let turn = 0; turn < 5; turn += 1) {
       edge.request();
@@ -247,7 +246,7 @@ describe("a load that does not end", () => {
     expect(edge.loads).toBe(3);
   });
 
-  test("does not overwrite the list of a later load if it ends after all", async () => {
+  test("does not overwrite the list of a later load when it ends", async () => {
     const edge = await started(2_500);
     edge.request();
     const late = edge.lastLoad();

@@ -25,6 +25,12 @@ export const entry = (text: string, expiresAtMs: number | null = null): Blocklis
   expiresAtMs,
 });
 
+/** A block that the abuse score caused. */
+export const automatic = (text: string, expiresAtMs: number | null = null): BlocklistEntry => ({
+  ...entry(text, expiresAtMs),
+  isAutomatic: true,
+});
+
 export const read = (bytes: Uint8Array): Blocklist => {
   const list = readBlocklist(bytes);
   if (list === undefined) throw new Error("the bytes are not a blocklist");
@@ -35,7 +41,9 @@ export const blocklist = (entries: readonly BlocklistEntry[]): Blocklist => read
 
 const LENGTHS = { 4: 4, 6: 16 } as const;
 
-/** A few values, so that addresses are close to each other, including those where signs and carries go wrong. */
+/**
+ * A few values, so that addresses are close to each other, including those where signs and carries go wrong.
+ */
 const byte = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom(0x00, 0x01, 0x7f, 0x80, 0xff) },
   { weight: 1, arbitrary: fc.nat({ max: 0xff }) },

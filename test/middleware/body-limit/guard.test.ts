@@ -8,25 +8,25 @@ import { appOf, type RequestOptions, routed } from "../support/app.ts";
 const note = defineRoute({
   method: "POST",
   path: "/notes",
-  summary: "Takes a note",
+  summary: "Creates a note",
   tag: "Test",
   request: { body: z.string() },
   responses: { 204: { description: "Done" } },
-  policy: { auth: "public", maxBody: 8, timeout: 1_000 },
+  policy: { auth: "public", maxBody: 8, timeout: "1s" },
 });
 const bare = defineRoute({
   method: "POST",
   path: "/runs",
-  summary: "Takes no body",
+  summary: "Has no body",
   tag: "Test",
   responses: { 204: { description: "Done" } },
-  policy: { auth: "public" },
+  policy: { auth: "public", maxBody: 0 },
 });
 const NOTE = "/notes";
 const BARE = "/runs";
 
 const START_MS = 1_800_000_000_000;
-/** What the guards before this one take. */
+/** Duration of the earlier guards. */
 const SPENT_MS = 400;
 const encoder = new TextEncoder();
 const json = { "content-type": "application/json" };
@@ -41,7 +41,7 @@ afterEach(() => {
   expect(timers).toBe(0);
 });
 
-/** A body that arrives chunk by chunk, each when it is read, and what happened to it. */
+/** A body that delivers each chunk when it is read, and its state. */
 const bodyOf = (...chunks: readonly (string | "stalls" | "breaks")[]) => {
   const left = [...chunks];
   const fate = { isRead: false, isCancelled: false };
@@ -67,7 +67,6 @@ const bodyOf = (...chunks: readonly (string | "stalls" | "breaks")[]) => {
   return { body, fate };
 };
 
-/** Sends a request to a body limit of its own. */
 const send = (
   target: string,
   body: RequestOptions["body"],
@@ -80,7 +79,7 @@ const send = (
 };
 
 describe("an accepted body", () => {
-  test("is kept whole, up to the route's maximum", async () => {
+  test("is read completely, up to the route's maximum", async () => {
     const { passed, variables } = await send(NOTE, bodyOf('"ab', "cde", 'f"').body);
     expect(passed).toBe(true);
     expect(variables.body).toEqual(encoder.encode('"abcdef"'));
@@ -98,23 +97,23 @@ describe("an accepted body", () => {
 });
 
 describe("a body that is too large", () => {
-  test("is rejected by its announced length, and not read", async () => {
+  test("is rejected by its announced length, without being read", async () => {
     const { body, fate } = bodyOf('"abcdefg"');
     const { response, problem, variables } = await send(NOTE, body, { ...json, "content-length": "9" });
     expect(response.status).toBe(413);
     expect(problem).toEqual({
       code: "content_too_large",
-      detail: "The body may hold at most 8 bytes.",
+      detail: "The body may have at most 8 bytes.",
     });
     expect(variables.rejectedBy).toBe("body");
     expect(fate.isRead).toBe(false);
   });
 
   test.each([
-    ["none was announced", {}],
-    ["less was announced", { "content-length": "8" }],
-    ["the announced length is no number", { "content-length": "many" }],
-  ])("is rejected by what arrives if %s, and the rest is cancelled", async (_, announced) => {
+    ["without an announced length", {}],
+    ["with a smaller announced length", { "content-length": "8" }],
+    ["with an announced length that is not a number", { "content-length": "many" }],
+  ])("%s is rejected while it arrives, and canceled", async (_, announced) => {
     const { body, fate } = bodyOf('"abcd', "efgh", '"');
     const { passed, problem, variables } = await send(NOTE, body, { ...json, ...announced });
     expect(passed).toBe(false);
@@ -123,9 +122,9 @@ describe("a body that is too large", () => {
     expect(variables).not.toHaveProperty("body");
   });
 
-  test("is any body if the route takes none", async () => {
+  test("is any body on a route without one", async () => {
     const { problem } = await send(BARE, bodyOf("a").body);
-    expect(problem).toEqual({ code: "content_too_large", detail: "This route takes no body." });
+    expect(problem).toEqual({ code: "content_too_large", detail: "This route accepts no body." });
   });
 });
 
@@ -134,7 +133,7 @@ describe("a body of another type", () => {
     {},
     { "content-type": "text/plain" },
     { "content-type": "application/json; charset=latin1" },
-  ])("is rejected unread: %j", async (headers) => {
+  ])("is rejected without being read: %j", async (headers) => {
     const { body, fate } = bodyOf('"a"');
     const { response, problem } = await send(NOTE, body, headers);
     expect(response.status).toBe(415);
@@ -144,8 +143,24 @@ describe("a body of another type", () => {
   });
 });
 
+describe("an encoded body", () => {
+  test.each(["gzip", "br, gzip", "x-unknown"])("is rejected without being read: %s", async (encoding) => {
+    const { body, fate } = bodyOf('"a"');
+    const { response, problem } = await send(NOTE, body, { ...json, "content-encoding": encoding });
+    expect(response.status).toBe(415);
+    expect(response.headers.get("accept-encoding")).toBe("identity");
+    expect(problem).toEqual({ code: "unsupported_media_type", detail: "Send the body without an encoding." });
+    expect(fate.isRead).toBe(false);
+  });
+
+  test("is accepted if the encoding is none", async () => {
+    const headers = { ...json, "content-encoding": "Identity" };
+    expect((await send(NOTE, bodyOf('"a"').body, headers)).passed).toBe(true);
+  });
+});
+
 describe("a body that does not arrive completely", () => {
-  test("may take until the route's deadline, and is then cancelled", async () => {
+  test("is canceled at the route's deadline", async () => {
     const { body, fate } = bodyOf('"a', "stalls");
     const sending = send(NOTE, body);
     await vi.advanceTimersByTimeAsync(1_000 - SPENT_MS - 1);
@@ -158,7 +173,7 @@ describe("a body that does not arrive completely", () => {
     expect(variables).not.toHaveProperty("body");
   });
 
-  test("is an invalid request if it breaks off", async () => {
+  test("is an invalid request if the connection breaks", async () => {
     const { response, problem, variables } = await send(NOTE, bodyOf('"a', "breaks").body);
     expect(response.status).toBe(400);
     expect(problem).toEqual({

@@ -1,4 +1,3 @@
-/** What the guard's tests do not show: chunks, signals, and listeners. */
 import fc from "fast-check";
 import { expect, test, vi } from "vitest";
 import { readBody } from "../../../src/middleware/body-limit/read-body.ts";
@@ -6,9 +5,9 @@ import { readBody } from "../../../src/middleware/body-limit/read-body.ts";
 const MAX_BYTES = 8;
 const never = new AbortController().signal;
 
-const readerOf = (chunks: readonly (Uint8Array | "stall" | "break")[], cancel?: () => Promise<void>) => {
+const bodyOf = (chunks: readonly (Uint8Array | "stall" | "break")[], cancel?: () => Promise<void>) => {
   const left = [...chunks];
-  const stream = new ReadableStream<Uint8Array>(
+  return new ReadableStream<Uint8Array>(
     {
       pull: (controller) => {
         const chunk = left.shift();
@@ -21,47 +20,45 @@ const readerOf = (chunks: readonly (Uint8Array | "stall" | "break")[], cancel?: 
     },
     { highWaterMark: 0 },
   );
-  return stream.getReader();
 };
 
 const text = (part: string): Uint8Array => new TextEncoder().encode(part);
 
-test("chunks are put together as they came", async () => {
+test("chunks are concatenated in order", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.uint8Array({ maxLength: 50 })), async (chunks) => {
       const whole = Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
-      const reader = readerOf(chunks.map((chunk) => Uint8Array.from(chunk)));
-      expect(await readBody(reader, whole.length, never)).toEqual({ kind: "read", bytes: whole });
+      const body = bodyOf(chunks.map((chunk) => Uint8Array.from(chunk)));
+      expect(await readBody(body, whole.length, never)).toEqual({ kind: "read", bytes: whole });
     }),
   );
 });
 
-test("without a body nothing is read", async () => {
+test("a missing body is empty", async () => {
   expect(await readBody(null, 0, never)).toEqual({ kind: "read", bytes: text("") });
 });
 
 test.each([
   ["stalls", "stall"],
   ["has arrived", text("abc")],
-] as const)("a signal that has aborted before ends the reading of a body that %s", async (_, chunk) => {
+] as const)("an aborted signal cancels a body that %s", async (_, chunk) => {
   const cancel = vi.fn(async () => undefined);
-  expect(await readBody(readerOf([chunk], cancel), MAX_BYTES, AbortSignal.abort())).toEqual({
-    kind: "timed_out",
-  });
+  const reading = await readBody(bodyOf([chunk], cancel), MAX_BYTES, AbortSignal.abort());
+  expect(reading).toEqual({ kind: "timed_out" });
   expect(cancel).toHaveBeenCalledOnce();
 });
 
-test("no listener is left behind, however the reading ends", async () => {
+test("the listener is always removed", async () => {
   const { signal } = new AbortController();
   const added = vi.spyOn(signal, "addEventListener");
   const removed = vi.spyOn(signal, "removeEventListener");
-  for (const chunk of [text("a"), text("too long for it"), "break" as const]) {
-    await readBody(readerOf([chunk]), MAX_BYTES, signal);
+  for (const chunk of [text("a"), text("too long, too long"), "break" as const]) {
+    await readBody(bodyOf([chunk]), MAX_BYTES, signal);
     expect(removed.mock.calls).toEqual(added.mock.calls);
   }
 });
 
-test("a body that cannot be cancelled causes no error", async () => {
-  const reader = readerOf([text("too long for it")], () => Promise.reject(new Error("no")));
-  expect(await readBody(reader, MAX_BYTES, never)).toEqual({ kind: "too_large" });
+test("a failed cancellation causes no error", async () => {
+  const body = bodyOf([text("too long, too long")], () => Promise.reject(new Error("no")));
+  expect(await readBody(body, MAX_BYTES, never)).toEqual({ kind: "too_large" });
 });

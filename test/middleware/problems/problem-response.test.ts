@@ -1,47 +1,34 @@
-import { describe, expect, test } from "vitest";
-import { type ProblemCode, problem, problemTypes, problemTypeUri } from "../../../src/contract/problem.ts";
-import { problemDetails, problemResponse, securityHeaders } from "../../../src/middleware/problems/index.ts";
+import { expect, test } from "vitest";
+import { type Problem, type ProblemCode, problem, problemTypes } from "../../../src/contract/problem.ts";
+import { problemResponse, securityHeaders } from "../../../src/middleware/problems/index.ts";
 
 const REQUEST_ID = "01900000-0000-7000-8000-000000000001";
 const isCode = (code: string): code is ProblemCode => code in problemTypes;
-const codes = Object.keys(problemTypes).filter(isCode);
 
-describe("the answer to a problem", () => {
-  test.each(codes)("%s has its status and its title", async (code) => {
-    const answer = problemResponse(problem(code), REQUEST_ID);
-    expect(answer.status).toBe(problemTypes[code].status);
-    expect(await new Response(answer.body).json()).toEqual({
-      type: problemTypeUri(code),
-      title: problemTypes[code].title,
-      status: problemTypes[code].status,
-      code,
-      requestId: REQUEST_ID,
-    });
-  });
+const bodyOf = (problem: Problem): Promise<unknown> => problemResponse(problem, REQUEST_ID).json();
 
-  const { headers } = problemResponse(problem("internal"), REQUEST_ID);
+test.each(Object.keys(problemTypes).filter(isCode))("%s has its status and title", async (code) => {
+  const { status, title } = problemTypes[code];
+  expect(problemResponse(problem(code), REQUEST_ID).status).toBe(status);
+  const type = `/docs#problem-${code}`;
+  expect(await bodyOf(problem(code))).toEqual({ type, title, status, code, requestId: REQUEST_ID });
+});
 
-  test("is problem+json, never stored, and names its request", () => {
-    expect(headers.get("content-type")).toBe("application/problem+json");
-    expect(headers.get("cache-control")).toBe("no-store");
-    expect(headers.get("x-request-id")).toBe(REQUEST_ID);
-  });
-
-  test("carries the security fields, and those of the refusal", () => {
-    const answer = problemResponse(problem("method_not_allowed", { headers: { allow: "GET" } }), REQUEST_ID);
-    expect(Object.fromEntries(answer.headers)).toMatchObject({ ...securityHeaders, allow: "GET" });
+test("the response is problem+json, not stored, with the security fields and those of the problem", () => {
+  const response = problemResponse(problem("method_not_allowed", { headers: { allow: "GET" } }), REQUEST_ID);
+  expect(Object.fromEntries(response.headers)).toEqual({
+    ...securityHeaders,
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "x-request-id": REQUEST_ID,
+    allow: "GET",
   });
 });
 
-describe("problemDetails", () => {
-  test("tells what is wrong where", () => {
-    const errors = [{ in: "body", field: "lines[0].quantity", detail: "Too small" }] as const;
-    const details = problemDetails(problem("invalid_request", { detail: "Two words", errors }), REQUEST_ID);
-    expect(details).toMatchObject({ code: "invalid_request", detail: "Two words", errors });
-  });
-
-  test("keeps header fields out of the body", () => {
-    const details = problemDetails(problem("unavailable", { headers: { "retry-after": "1" } }), REQUEST_ID);
-    expect(details).not.toHaveProperty("headers");
-  });
+test("the body contains the details, but no header fields", async () => {
+  const errors = [{ in: "body", field: "lines[0].quantity", detail: "Too small" }] as const;
+  const details = { detail: "Two words", errors };
+  const body = await bodyOf(problem("invalid_request", { ...details, headers: { "retry-after": "1" } }));
+  expect(body).toMatchObject({ code: "invalid_request", ...details });
+  expect(body).not.toHaveProperty("headers");
 });

@@ -54,7 +54,7 @@ describe("sixteen isolates", () => {
     [2, 10],
   ])("with Zipf keys, the hottest at four fifths of a limit of %d per second and capacity %d, wrongly reject at most a twentieth", (refillPerSecond, capacity) => {
     const KEYS = 200;
-    const [hottest = 1] = zipfShares(KEYS, 1);
+    const [hottest = 1] = zipfShares(KEYS);
     const ratePerS = (0.8 * refillPerSecond) / hottest;
     const arrivals = traffic({ seed: 3, seconds: 40, isolates: 16, ratePerS, keys: KEYS });
     for (const tripMs of [5, 40, 100]) {

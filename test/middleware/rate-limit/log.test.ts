@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { createLimitLog } from "../../../src/middleware/rate-limit/index.ts";
-import type { LimitResult } from "../../../src/middleware/rate-limit/request-check.ts";
+import type { LimitResult } from "../../../src/middleware/rate-limit/limit-check.ts";
 import { limitOf } from "./support/scene.ts";
 
 const resultOf = (numbers: Partial<LimitResult> = {}): LimitResult => ({

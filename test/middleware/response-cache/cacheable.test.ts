@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { Duration } from "../../../src/contract/duration.ts";
 import { type CacheRoute, cacheableRoute } from "../../../src/middleware/response-cache/cacheable.ts";
 
 const route = {
@@ -7,7 +8,7 @@ const route = {
   path: "/things/:id",
   fields: ["if-none-match", "x-tenant"],
   parameters: ["a", "b", "c"],
-  policy: { auth: "public", cache: { freshS: 60, tags: ["things/:id"] } },
+  policy: { auth: "public", cache: { fresh: "60s", tags: ["things/:id"] } },
 } as const satisfies CacheRoute;
 
 const target = (query: string, path = "/things/1") => ({ origin: "https://api.test", path, query });
@@ -16,14 +17,11 @@ const keyOf = (query: string, tier: "edge" | "origin" = "origin"): string | unde
   cacheableRoute(route, tier, 10)?.key(target(query), noField);
 
 test.each([
-  {
-    why: "is not public",
-    route: { ...route, policy: { ...route.policy, auth: { scopes: ["a"] } } } as const,
-  },
-  { why: "has no cache policy", route: { ...route, policy: { auth: "public" } } as const },
-  { why: "writes", route: { ...route, method: "PUT" } as const },
-])("a route that $why is not cached", (other) => {
-  expect(cacheableRoute(other.route, "edge", 10)).toBeUndefined();
+  ["is not public", { policy: { auth: { scopes: ["a"] } } }],
+  ["has no cache policy", { policy: { auth: "public" } }],
+  ["writes", { method: "PUT" }],
+] as const)("a route that %s is not cached", (_, change) => {
+  expect(cacheableRoute({ ...route, ...change }, "edge", 10)).toBeUndefined();
 });
 
 describe("a key", () => {
@@ -37,9 +35,9 @@ describe("a key", () => {
     const values = fc.dictionary(fc.constantFrom("a", "b", "c"), fc.string({ unit: "binary", maxLength: 8 }));
     fc.assert(
       fc.property(values, values, (one, other) => {
-        const ordered = (given: Record<string, string>, names: string[]): string => {
+        const ordered = (parameters: Record<string, string>, names: string[]): string => {
           const query = new URLSearchParams();
-          for (const name of names) if (name in given) query.set(name, given[name] ?? "");
+          for (const name of names) if (name in parameters) query.set(name, parameters[name] ?? "");
           return `?${query}`;
         };
         const [forward, backward] = [ordered(one, ["a", "b", "c"]), ordered(one, ["c", "b", "a"])];
@@ -71,12 +69,10 @@ describe("a key", () => {
 });
 
 test("a 404 is stored for five seconds, or for a shorter freshness", () => {
-  const negativeMs = (freshS: number | undefined, defaultFreshS: number): number | undefined => {
-    const cache = freshS === undefined ? {} : { freshS };
-    return cacheableRoute({ ...route, policy: { auth: "public", cache } }, "origin", defaultFreshS)
-      ?.negativeMs;
+  const negativeMs = (fresh: Duration | undefined, defaultFreshS: number): number | undefined => {
+    const policy = { auth: "public", cache: fresh === undefined ? {} : { fresh } } as const;
+    return cacheableRoute({ ...route, policy }, "origin", defaultFreshS)?.negativeMs;
   };
-  expect([negativeMs(60, 60), negativeMs(2, 60), negativeMs(undefined, 3), negativeMs(60, 0)]).toEqual([
-    5_000, 2_000, 3_000, 0,
-  ]);
+  const times = [negativeMs("1m", 60), negativeMs("2s", 60), negativeMs(undefined, 3), negativeMs("1m", 0)];
+  expect(times).toEqual([5_000, 2_000, 3_000, 0]);
 });

@@ -8,7 +8,7 @@ beforeEach(() => {
   clockMs = 1_000;
 });
 
-test("a write invalidates what was made before under one of its tags", () => {
+test("a write invalidates older responses with one of its tags", () => {
   const invalidations = createInvalidations(now);
   const before = invalidations.now();
   invalidations.invalidate(["products", "products/1"]);
@@ -18,13 +18,13 @@ test("a write invalidates what was made before under one of its tags", () => {
   expect(invalidations.isInvalidated(["orders"], before)).toBe(false);
 });
 
-test("what is made after a write is newer, within the same millisecond and if the clock is set back", () => {
+test("a response that follows a write is newer, within the same millisecond and if the clock is set back", () => {
   const nowMs = fc.constantFrom(100, 100, 101, 50, 1_800_000_000_000);
   fc.assert(
     fc.property(fc.array(fc.record({ nowMs, isWrite: fc.boolean() }), { maxLength: 50 }), (steps) => {
       clockMs = 100;
       const invalidations = createInvalidations(now);
-      let made = { asOfMs: invalidations.now(), writes: 0 };
+      let response = { asOfMs: invalidations.now(), writes: 0 };
       let writes = 0;
       for (const step of steps) {
         clockMs = step.nowMs;
@@ -32,15 +32,15 @@ test("what is made after a write is newer, within the same millisecond and if th
           invalidations.invalidate(["a"]);
           writes += 1;
         } else {
-          made = { asOfMs: invalidations.now(), writes };
+          response = { asOfMs: invalidations.now(), writes };
         }
-        expect(invalidations.isInvalidated(["a"], made.asOfMs)).toBe(made.writes < writes);
+        expect(invalidations.isInvalidated(["a"], response.asOfMs)).toBe(response.writes < writes);
       }
     }),
   );
 });
 
-test("nothing that a write invalidated ever passes for new, however few tags are remembered", () => {
+test("an invalidated response never passes as new, however few tags are remembered", () => {
   const write = fc.record({ tag: fc.constantFrom("a", "b", "c", "d", "e", "f"), afterMs: fc.nat(3) });
   fc.assert(
     fc.property(fc.array(write, { maxLength: 100 }), fc.integer({ min: 1, max: 4 }), (writes, maxTags) => {
@@ -58,7 +58,7 @@ test("nothing that a write invalidated ever passes for new, however few tags are
   );
 });
 
-test("the age below which nothing is invalidated counts from the last write", () => {
+test("the maximum age counts from the last write to a tag", () => {
   const invalidations = createInvalidations(now);
   expect(invalidations.maxAgeS(["a"])).toBeUndefined();
   invalidations.invalidate(["a"]);

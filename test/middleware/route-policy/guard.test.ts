@@ -13,11 +13,11 @@ const params = z.object({ id: z.string() });
 const get = defineRoute({
   method: "GET",
   path: "/things/:id",
-  summary: "Gives a thing to any site's page",
+  summary: "Returns a thing to any site's page",
   tag: "Test",
   request: { params, headers: z.object({ "if-none-match": z.string() }) },
   responses,
-  policy: { auth: "public", cors: { origins: "*" }, timeout: 2_000 },
+  policy: { auth: "public", cors: { origins: "*" }, timeout: "2s" },
 });
 const change = defineRoute({
   method: "PATCH",
@@ -48,7 +48,7 @@ const send = async (options: RequestOptions) => {
   return outcome;
 };
 
-/** Status and header fields of a response without a body. */
+/** Status and header fields of a response to OPTIONS. */
 const options = async (headers: Readonly<Record<string, string>>) => {
   const { response, passed, variables } = await send({ method: "OPTIONS", headers });
   expect(passed).toBe(false);
@@ -62,7 +62,7 @@ describe("a request", () => {
     ["GET", "get", 2_000],
     ["HEAD", "get", 2_000],
     ["PATCH", "change", 10_000],
-  ])("%s finds the route %s, and has its deadline", async (method, name, timeoutMs) => {
+  ])("%s matches the route %s, and has its deadline", async (method, name, timeoutMs) => {
     const { passed, variables } = await send({ method });
     expect(passed).toBe(true);
     expect(variables.route?.name).toBe(name);
@@ -75,7 +75,7 @@ describe("a request", () => {
     "/things/",
     "/things/7/",
     "/things/7/parts",
-  ])("for %s, which is not in the contract, gets 404", async (target) => {
+  ])("for the unknown path %s gets 404", async (target) => {
     const { response, problem, variables } = await send({ target });
     expect(response.status).toBe(404);
     expect(problem).toEqual({ code: "not_found" });
@@ -84,7 +84,7 @@ describe("a request", () => {
     expect(variables).not.toHaveProperty("deadlineAtMs");
   });
 
-  test("with a method that the path does not have gets 405 and the methods it has", async () => {
+  test("with a method that the path does not have gets 405 with Allow", async () => {
     const { response, problem, variables } = await send({ method: "PUT" });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe(ALLOW);
@@ -122,29 +122,49 @@ describe("a page's request", () => {
   });
 
   test.each<[string, string, Record<string, string>]>([
-    ["no page sent it", "GET", {}],
+    ["it is not from a page", "GET", {}],
     ["the route allows no page", "DELETE", { origin: SHOP }],
-  ])("gets none if %s", async (_, method, headers) => {
+  ])("gets no CORS fields if %s", async (_, method, headers) => {
     const fields = [...(await send({ method, headers })).response.headers.keys()];
     expect(fields.filter((name) => name === "vary" || name.startsWith("access-control-"))).toEqual([]);
+  });
+});
+
+describe("a page can read a rejection if a route allows its site", () => {
+  test.each([
+    ["of an unknown path", { target: "/thing" }, 404],
+    ["of an unknown method", { method: "PUT" }, 405],
+    ["of an unknown query parameter", { target: "/things/7?x=1" }, 400],
+  ])("%s", async (_, request, status) => {
+    const { response } = await send({ ...request, headers: { origin: "https://other.example" } });
+    expect(response.status).toBe(status);
+    expect(response.headers.get("access-control-allow-origin")).toBe("*");
+  });
+});
+
+test("a query parameter that the route does not have is 400, and named once", async () => {
+  const { response } = await send({ target: "/things/7?x=1&x=2&y=3" });
+  expect(await response.json()).toMatchObject({
+    code: "invalid_request",
+    errors: ["x", "y"].map((field) => ({ in: "query", field, detail: "Unknown field" })),
   });
 });
 
 describe("OPTIONS", () => {
   test.each<[string, Record<string, string>]>([
     ["without an origin", {}],
-    ["from a page that asks for no method", { origin: SHOP }],
-    ["for a method, but from no page", { "access-control-request-method": "PATCH" }],
+    ["without a requested method", { origin: SHOP }],
+    ["with only a requested method", { "access-control-request-method": "PATCH" }],
   ])("%s gets the path's methods", async (_, headers) => {
     const response = await options(headers);
     expect(response).toMatchObject({
       status: 204,
       headers: { allow: ALLOW, "x-content-type-options": "nosniff", "x-request-id": expect.any(String) },
     });
-    expect(response.headers).not.toHaveProperty("access-control-allow-origin");
+    expect(response.headers).not.toHaveProperty("access-control-allow-methods");
   });
 
-  test("gets 404 for a path that is not in the contract", async () => {
+  test("for an unknown path gets 404", async () => {
     const { response, problem } = await send({ method: "OPTIONS", target: "/thing" });
     expect(response.status).toBe(404);
     expect(problem).toEqual({ code: "not_found" });
@@ -156,10 +176,11 @@ describe("a preflight", () => {
 
   test.each([
     ["GET", "https://other.example", "*", "if-none-match"],
-    ["HEAD", "https://other.example", "*", "if-none-match"],
+    ["HEAD", "https://other.example", "*", "authorization,traceparent,x-requested-with"],
     ["PATCH", SHOP, SHOP, "if-match, content-type, authorization"],
-  ])("for %s from %s allows the fields that the route takes", async (method, origin, allowed, fields) => {
-    expect(await options(preflight(method, origin))).toMatchObject({
+  ])("for %s from %s allows the requested fields", async (method, origin, allowed, fields) => {
+    const requested = { "access-control-request-headers": fields };
+    expect(await options({ ...preflight(method, origin), ...requested })).toMatchObject({
       status: 204,
       headers: {
         "access-control-allow-origin": allowed,
@@ -173,6 +194,15 @@ describe("a preflight", () => {
     });
   });
 
+  test.each(["a b", "x\u00e4", "x".repeat(501)])("allows no fields for the list %j", async (fields) => {
+    const { status, headers } = await options({
+      ...preflight("PATCH"),
+      "access-control-request-headers": fields,
+    });
+    expect(status).toBe(204);
+    expect(headers).not.toHaveProperty("access-control-allow-headers");
+  });
+
   test.each<[string, string, string]>([
     ...FOREIGN.map((origin): [string, string, string] => [`from ${origin}`, "PATCH", origin]),
     ["from any site if the route allows none", "DELETE", SHOP],
@@ -182,7 +212,7 @@ describe("a preflight", () => {
     expect(problem).toMatchObject({ code: "forbidden" });
   });
 
-  test("for a method that the path does not have gets 405 and the methods it has", async () => {
+  test("for a method that the path does not have gets 405 with Allow", async () => {
     const { response, problem } = await send({ method: "OPTIONS", headers: preflight("PUT") });
     expect(response.status).toBe(405);
     expect(response.headers.get("allow")).toBe(ALLOW);

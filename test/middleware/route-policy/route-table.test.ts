@@ -2,7 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { contract } from "../../../src/contract/contract.ts";
 import type { Method, Route, Routes } from "../../../src/contract/route.ts";
-import { compileRoutes, mostLiteralFirst } from "../../../src/middleware/route-policy/route-table.ts";
+import {
+  compileRoutes,
+  type Match,
+  mostLiteralFirst,
+} from "../../../src/middleware/route-policy/route-table.ts";
 
 const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const satisfies readonly Method[];
 
@@ -26,54 +30,47 @@ const table = compileRoutes({
   history: route("GET", "/v1/things/newest/history"),
 });
 
-/** The name of the route found, or the kind of refusal. */
-const found = (method: string, path: string): string => {
-  const match = table.match(method, path);
-  return match.kind === "found" ? match.entry.name : match.kind;
-};
-
 describe("match", () => {
   test.each([
     ["an unknown path", "/v2/things"],
-    ["the beginning of a route's path", "/v1"],
-    ["a path beyond a route's", "/v1/things/7/parts/8/9"],
+    ["a prefix of a path", "/v1"],
+    ["a longer path", "/v1/things/7/parts/8/9"],
     ["a trailing slash", "/v1/things/"],
-    ["an empty segment where a parameter stands", "/v1/things//parts/8"],
-    ["an empty segment anywhere", "//v1/things"],
+    ["an empty parameter", "/v1/things//parts/8"],
+    ["an empty segment", "//v1/things"],
     ["another case", "/V1/things"],
-    ["a parameter's own notation", "/v1/things/7/:parts/8"],
-    ["a name that every object has", "/constructor"],
-  ])("finds nothing for %s", (_, path) => {
+    ["the notation of a parameter", "/v1/things/7/:parts/8"],
+    ["a property of every object", "/constructor"],
+  ])("rejects %s", (_, path) => {
     expect(table.match("GET", path)).toEqual({ kind: "not_found" });
   });
 
-  test("does not allow HEAD where there is no GET, nor a method that every object has", () => {
+  test("allows neither HEAD without GET nor a property of every object", () => {
     const writing = compileRoutes({ write: route("PUT", "/x") });
     for (const method of ["HEAD", "constructor"])
       expect(writing.match(method, "/x")).toEqual({ kind: "method_not_allowed", allow: "OPTIONS, PUT" });
   });
 
-  test("takes a parameter as it was sent, percent-encoded or not", () => {
-    expect(found("GET", "/v1/things/%2F")).toBe("read");
-    expect(found("GET", "/v1/things/a:b@c")).toBe("read");
+  test.each(["%2F", "a:b@c"])("accepts the parameter %s as sent", (id) => {
+    expect(table.match("GET", `/v1/things/${id}`)).toMatchObject({ entry: { name: "read" } });
   });
 });
 
 describe("compileRoutes", () => {
   test.each([
     ["the same path", "/a/:id", "/a/:id"],
-    ["the same form of path", "/a/:id", "/a/:name"],
-  ] as const)("refuses two routes with the same method and %s, and names both", (_, one, other) => {
+    ["equivalent paths", "/a/:id", "/a/:name"],
+  ] as const)("rejects two routes with the same method and %s", (_, one, other) => {
     const routes = { first: route("GET", one), second: route("GET", other) };
     expect(() => compileRoutes(routes)).toThrow(`GET ${other} is both first and second`);
   });
 
-  test("lets routes differ by method alone, whatever they call their parameters", () => {
+  test("accepts routes that differ only by method", () => {
     const both = compileRoutes({ read: route("GET", "/a/:id"), remove: route("DELETE", "/a/:name") });
     expect(both.match("DELETE", "/a/1")).toMatchObject({ entry: { name: "remove" } });
   });
 
-  test("finds every route of the contract by its own path", () => {
+  test("matches every route of the contract by its path", () => {
     const whole = compileRoutes(contract);
     for (const [name, each] of Object.entries(contract)) {
       const path = each.path.replaceAll(/:[^/]+/g, "01900000-0000-7000-8000-000000000001");
@@ -82,33 +79,33 @@ describe("compileRoutes", () => {
   });
 });
 
-describe("a table", () => {
+describe("the match", () => {
   const segments = (path: string): string[] => path.slice(1).split("/");
-  const fits = (path: string, asked: string): boolean => {
-    const [mine, theirs] = [segments(path), segments(asked)];
+  const fits = (path: string, requested: string): boolean => {
+    const [patterns, values] = [segments(path), segments(requested)];
     return (
-      mine.length === theirs.length &&
-      mine.every((each, at) => (each.startsWith(":") ? theirs[at] !== "" : each === theirs[at]))
+      patterns.length === values.length &&
+      patterns.every((each, at) => (each.startsWith(":") ? values[at] !== "" : each === values[at]))
     );
   };
-  /** Literal before parameter, from the left. */
+  /** Literals before parameters, from the left. */
   const rank = (path: string): string =>
     segments(path)
       .map((each) => (each.startsWith(":") ? "1" : "0"))
       .join("");
 
-  /** What the table should answer, found by looking at every route. */
-  const oracle = (routes: Routes, method: string, asked: string): string => {
+  /** The expected match, by a search through every route. */
+  const search = (routes: Routes, method: string, requested: string): Match<Route> => {
     const fitting = Object.entries(routes)
-      .filter(([, { path }]) => fits(path, asked))
+      .filter(([, { path }]) => fits(path, requested))
       .sort(([, a], [, b]) => (rank(a.path) < rank(b.path) ? -1 : 1));
-    if (fitting.length === 0) return "not_found";
+    if (fitting.length === 0) return { kind: "not_found" };
     const wanted = method === "HEAD" ? "GET" : method;
-    const [hit] = fitting.find(([, each]) => each.method === wanted) ?? [];
-    if (hit !== undefined) return hit;
+    const [name, route] = fitting.find(([, each]) => each.method === wanted) ?? [];
+    if (name !== undefined && route !== undefined) return { kind: "found", entry: { name, route } };
     const allowed = new Set<string>(fitting.map(([, each]) => each.method));
     if (allowed.has("GET")) allowed.add("HEAD");
-    return `not allowed: ${[...allowed, "OPTIONS"].sort().join(", ")}`;
+    return { kind: "method_not_allowed", allow: [...allowed, "OPTIONS"].sort().join(", ") };
   };
 
   const pathOf = (segment: fc.Arbitrary<string>): fc.Arbitrary<Route["path"]> =>
@@ -122,27 +119,20 @@ describe("a table", () => {
       { selector: form, maxLength: 20 },
     )
     .map((all): Routes => Object.fromEntries(all.map((each, index) => [`r${index}`, each])));
-  const asked = pathOf(fc.constantFrom("a", "b", "c", ""));
+  const requested = pathOf(fc.constantFrom("a", "b", "c", ""));
   const method = fc.constantFrom(...METHODS, "HEAD", "OPTIONS", "get");
 
-  test("matches like a search through every route", () => {
+  test("equals a search through every route", () => {
     fc.assert(
-      fc.property(routes, method, asked, (all, each, path) => {
-        const match = compileRoutes(all).match(each, path);
-        const answer =
-          match.kind === "found"
-            ? match.entry.name
-            : match.kind === "not_found"
-              ? match.kind
-              : `not allowed: ${match.allow}`;
-        expect(answer).toBe(oracle(all, each, path));
+      fc.property(routes, method, requested, (all, each, path) => {
+        expect(compileRoutes(all).match(each, path)).toEqual(search(all, each, path));
       }),
       { numRuns: 500 },
     );
   });
 });
 
-test("the most literal of the paths that fit comes first in the order", () => {
+test("of several matching paths the most literal one comes first", () => {
   const routes = {
     item: route("GET", "/a/:id"),
     literal: route("GET", "/a/b"),

@@ -1,16 +1,12 @@
 import { expect, test } from "vitest";
 import {
-  MOST_URL_LENGTH,
+  MAX_URL_LENGTH,
   SCREENED_METHODS,
   type ScreenedRequest,
   screen,
 } from "../../../src/middleware/screening/screen.ts";
 
-const request: ScreenedRequest = {
-  method: "GET",
-  path: "/v1/products",
-  query: "?q=lamp",
-};
+const request: ScreenedRequest = { method: "GET", path: "/v1/products", query: "?q=lamp" };
 
 test("an ordinary request passes, whatever its method", () => {
   for (const method of SCREENED_METHODS.split(", "))
@@ -22,28 +18,18 @@ test.each(["TRACE", "CONNECT", "get", "GET ", "", "GETS"])("the method %j is rej
 });
 
 test("path and query together have a maximum length", () => {
-  const room = MOST_URL_LENGTH - request.path.length;
+  const room = MAX_URL_LENGTH - request.path.length;
   expect(screen({ ...request, query: "?".padEnd(room, "a") })).toBeUndefined();
   expect(screen({ ...request, query: "?".padEnd(room + 1, "a") })?.rule).toBe("url_too_long");
   expect(screen({ ...request, path: "/../".repeat(100_000) })?.rule).toBe("url_too_long");
 });
 
 test.each(["?q=%00", "?q=a%00b", "?\0"])("NUL in the query %j is rejected", (query) => {
-  expect(screen({ ...request, query })).toEqual({
-    rule: "control_characters",
-    details: "control_characters: query",
-  });
+  const details = "control_characters: query";
+  expect(screen({ ...request, query })).toEqual({ rule: "control_characters", details });
 });
 
-test.each([
-  "",
-  "?",
-  "?q=%E0%A4%A",
-  "?q=../..",
-  "?q=a//b;c\\d",
-  "?q='\"<>",
-  "?q=100%",
-  "?file=/.env",
-])("the query %j passes: routes validate it", (query) => {
+const QUERIES = "? ?q=%E0%A4%A ?q=../.. ?q=a//b;c\\d ?q='\"<> ?q=100% ?file=/.env".split(" ");
+test.each(["", ...QUERIES])("the query %j passes, because routes validate it", (query) => {
   expect(screen({ ...request, query })).toBeUndefined();
 });

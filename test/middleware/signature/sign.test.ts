@@ -14,14 +14,14 @@ const headers = { "x-request-id": "r1", accept: "*/*" };
 const fields = await signRequest(key, target, headers, { nowMs: NOW_MS, nonce: NONCE });
 
 describe("signRequest", () => {
-  test("names what it covers, its life in whole seconds, nonce, key, algorithm and purpose", () => {
+  test("states the covered components, lifetime, nonce, key, algorithm and purpose", () => {
     expect(fields["signature-input"]).toBe(
       'edge=("@method" "@authority" "@path" "@query" "x-request-id");created=1800000000;expires=1800000030' +
         `;nonce="${NONCE}";keyid="k1";alg="hmac-sha256";tag="breakwater"`,
     );
   });
 
-  test("signs the base of the components and parameters that it names", () => {
+  test("signs the base of these components and parameters", () => {
     const base = [
       '"@method": POST',
       '"@authority": origin.test:8080',
@@ -54,12 +54,12 @@ describe("the signature base", () => {
     expect(base(names)).toContain(line);
   });
 
-  test("does not exist for a field that the request does not have", () => {
+  test("is undefined if the request lacks a field", () => {
     expect(base(["if-match", "x-absent"])).toBeUndefined();
   });
 });
 
-test("every required field is one that is covered", () => {
+test("every required field is covered", () => {
   expect(COVERED_FIELDS).toEqual(expect.arrayContaining([...REQUIRED_FIELDS]));
 });
 

@@ -1,5 +1,4 @@
-/** A request as the edge signs it, for the tests of both sides. */
-
+/** A request signed like the edge's. */
 import { toBase64 } from "../../../src/lib/encoding.ts";
 import {
   coveredFieldsWith,
@@ -15,10 +14,10 @@ import { nodeHmac } from "../../../src/origin/config/hmac.ts";
 export const NOW_MS = 1_800_000_000_500;
 export const NONCE = "AAECAwQFBgcICQoLDA0ODw";
 
-/** A key whose secret is one byte, 32 times. */
+/** A key with a secret of 32 equal bytes. */
 export const testKey = (id: string, byte = 1): SigningKey => {
   const keys = parseSigningKeys(`${id}:${toBase64(new Uint8Array(32).fill(byte))}`, nodeHmac);
-  if (typeof keys === "string") throw new Error(keys);
+  if (keys === undefined) throw new Error("wrong signing keys");
   return keys[0];
 };
 
@@ -44,7 +43,10 @@ export const coveredFields: Readonly<Record<string, string>> = {
 
 export type Fields = Readonly<Record<string, string>>;
 
-/** The fields of a request, and those that sign it. */
+export const without = (fields: Fields, name: string): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([each]) => each !== name));
+
+/** The fields of a signed request. */
 export const signed = ({
   key = testKey("k1"),
   to = target,
@@ -57,7 +59,7 @@ export const signed = ({
   return { ...fields, ...signatureFields(parameters, key.mac(base)) };
 };
 
-/** A new verifier, which has seen no nonce. @param fields @default those of every contract */
+/** A verifier without a nonce. @param fields @default those of every contract */
 export const verifierOf = (keys: readonly SigningKey[], fields = coveredFieldsWith([])): Verify =>
   createVerifier({
     keys,

@@ -7,8 +7,18 @@ import {
   LIFETIME_S,
   REQUIRED_FIELDS,
 } from "../../../src/middleware/signature/sign.ts";
+import type { SigningKey } from "../../../src/middleware/signature/signing-keys.ts";
 import { CLOCK_SKEW_S, type Refusal } from "../../../src/middleware/signature/verify.ts";
-import { coveredFields, type Fields, NOW_MS, signed, target, testKey, verifierOf } from "./signed-request.ts";
+import {
+  coveredFields,
+  type Fields,
+  NOW_MS,
+  signed,
+  target,
+  testKey,
+  verifierOf,
+  without,
+} from "./signed-request.ts";
 
 const k1 = testKey("k1");
 const CREATED_MS = Math.floor(NOW_MS / 1000) * 1000;
@@ -18,24 +28,18 @@ const verify = (fields: Fields, { to = target, nowMs = NOW_MS, verifier = verifi
   return verification.ok ? "accepted" : verification.reason;
 };
 
-const accepted = "accepted";
-const refused = (reason: Refusal) => reason;
-
-const without = (fields: Fields, name: string): Fields =>
-  Object.fromEntries(Object.entries(fields).filter(([each]) => each !== name));
-
-/** The signed fields with one of the two that sign replaced. */
+/** The signed fields with a changed signature or input. */
 const forged = (name: "signature" | "signature-input", change: (value: string) => string): Fields => {
   const fields = signed();
   return { ...fields, [name]: change(fields[name] ?? "") };
 };
 
-describe("what the edge signed", () => {
-  test("is accepted as it was sent", () => {
-    expect(verify(signed())).toEqual(accepted);
+describe("a signed request", () => {
+  test("is accepted", () => {
+    expect(verify(signed())).toBe("accepted");
   });
 
-  test("is accepted whatever the request", { timeout: 120_000 }, () => {
+  test("is accepted with any content", { timeout: 120_000 }, () => {
     const visible = fc.stringMatching(/^[!-~]([ -~]{0,20}[!-~])?$/);
     const request = fc.record({
       method: fc.constantFrom("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
@@ -52,43 +56,41 @@ describe("what the edge signed", () => {
       fc.property(request, ({ method, path, query, required, others, nonce }) => {
         const to = { ...target, method, path, query };
         const fields = { ...others, ...Object.fromEntries(required) };
-        expect(verify(signed({ to, fields, nonce }), { to })).toEqual(accepted);
+        expect(verify(signed({ to, fields, nonce }), { to })).toBe("accepted");
       }),
     );
   });
 
-  test("may gain fields on its way that no signature covers", () => {
-    expect(verify({ ...signed(), "x-forwarded-for": "192.0.2.7", via: "1.1 ingress" })).toEqual(accepted);
+  test("is accepted with additional fields that no signature covers", () => {
+    expect(verify({ ...signed(), "x-forwarded-for": "192.0.2.7", via: "1.1 ingress" })).toBe("accepted");
   });
 
-  test.each(
-    COVERED_FIELDS.filter((name) => !REQUIRED_FIELDS.some((required) => required === name)),
-  )("needs no %s", (name) => {
-    expect(verify(signed({ fields: without(coveredFields, name) }))).toEqual(accepted);
+  const OPTIONAL = COVERED_FIELDS.filter((name) => !REQUIRED_FIELDS.some((required) => required === name));
+  test.each(OPTIONAL)("is accepted without %s", (name) => {
+    expect(verify(signed({ fields: without(coveredFields, name) }))).toBe("accepted");
+  });
+
+  test.each(REQUIRED_FIELDS)("must have %s, even if the edge omits it", (name) => {
+    expect(verify(signed({ fields: without(coveredFields, name) }))).toBe("uncovered");
+    expect(verify(signed({ fields: { ...coveredFields, [name]: "" } }))).toBe("uncovered");
   });
 });
 
 describe("a covered field", () => {
-  test("is covered in these tests, whichever it is", () => {
+  test("of the product is covered in these tests", () => {
     expect(Object.keys(coveredFields).sort()).toEqual([...COVERED_FIELDS].sort());
   });
 
-  test.each(COVERED_FIELDS)("%s cannot be changed", (name) => {
-    expect(verify({ ...signed(), [name]: `${coveredFields[name]}x` })).toEqual(refused("mismatch"));
-  });
-
-  test.each(COVERED_FIELDS)("%s cannot be removed", (name) => {
-    expect(verify(without(signed(), name))).toEqual(refused("uncovered"));
-  });
-
-  test.each(COVERED_FIELDS)("%s cannot be added", (name) => {
+  test.each(COVERED_FIELDS)("%s cannot be changed, removed or added", (name) => {
+    expect(verify({ ...signed(), [name]: `${coveredFields[name]}x` })).toBe("mismatch");
+    expect(verify(without(signed(), name))).toBe("uncovered");
     const fields = signed({ fields: without(coveredFields, name) });
-    expect(verify({ ...fields, [name]: "added" })).toEqual(refused("uncovered"));
+    expect(verify({ ...fields, [name]: "added" })).toBe("uncovered");
   });
 
   test("cannot be exchanged with another", () => {
     const swapped = { "if-match": '"8"', "if-none-match": '"7"' };
-    expect(verify({ ...signed(), ...swapped })).toEqual(refused("mismatch"));
+    expect(verify({ ...signed(), ...swapped })).toBe("mismatch");
   });
 });
 
@@ -97,174 +99,132 @@ describe("a field that a contract declares", () => {
   const verifier = verifierOf([k1], names);
   const withTenant = { ...coveredFields, "x-tenant": "blue" };
 
-  test("is covered where it is there", () => {
+  test("is covered if the request has it", () => {
     const fields = signed({ fields: withTenant, names });
     expect(fields["signature-input"]).toContain('"x-tenant"');
-    expect(verify(fields, { verifier })).toEqual(accepted);
-    expect(verify({ ...signed({ fields: withTenant, names }), "x-tenant": "red" }, { verifier })).toEqual(
-      refused("mismatch"),
-    );
+    expect(verify(fields, { verifier })).toBe("accepted");
+    expect(verify({ ...fields, "x-tenant": "red" }, { verifier })).toBe("mismatch");
   });
 
-  test("cannot be added on the way", () => {
-    expect(verify({ ...signed(), "x-tenant": "red" }, { verifier })).toEqual(refused("uncovered"));
+  test("cannot be added", () => {
+    expect(verify({ ...signed(), "x-tenant": "red" }, { verifier })).toBe("uncovered");
   });
 
-  test("may be covered where this origin no longer reads it", () => {
-    expect(verify(signed({ fields: withTenant, names }))).toEqual(accepted);
+  test("may be covered although this origin no longer reads it", () => {
+    expect(verify(signed({ fields: withTenant, names }))).toBe("accepted");
   });
 });
 
-describe("the list of what is covered", () => {
-  const relisted = (change: (list: string) => string): Fields =>
-    forged("signature-input", (value) => value.replace(/\([^)]*\)/, change));
-
-  test.each<[string, (list: string) => string]>([
-    ["without the method", (list) => list.replace('"@method" ', "")],
-    [
-      "with the target in another order",
-      (list) => list.replace('"@method" "@authority"', '"@authority" "@method"'),
-    ],
-    ["with a field twice", (list) => list.replace('"if-match"', '"if-match" "if-match"')],
-    ["with another derived component", (list) => list.replace('"if-match"', '"@status"')],
-    ["with a field that is not there", (list) => list.replace(")", ' "x-absent")')],
-    ["with a parameter of a component", (list) => list.replace('"if-match"', '"if-match";sf')],
-    ["with two spaces", (list) => list.replace('" "', '"  "')],
-    ["in capitals", (list) => list.replace("if-match", "If-Match")],
-    ["of nothing", () => "()"],
-  ])("%s is refused", (_, change) => {
-    expect(verify(relisted(change))).toEqual(refused("uncovered"));
-  });
-});
-
-describe("a required field", () => {
-  test.each(REQUIRED_FIELDS)("%s cannot be left out, even by the edge", (name) => {
-    expect(verify(signed({ fields: without(coveredFields, name) }))).toEqual(refused("uncovered"));
-  });
-
-  test.each(REQUIRED_FIELDS)("%s cannot be empty, even by the edge", (name) => {
-    expect(verify(signed({ fields: { ...coveredFields, [name]: "" } }))).toEqual(refused("uncovered"));
-  });
-});
-
-describe("what a request is for", () => {
+describe("the target of a request", () => {
   test.each([
     ["method", { method: "PUT" }],
-    ["method's case", { method: "post" }],
+    ["case of the method", { method: "post" }],
     ["path", { path: "/v1/products" }],
-    ["path's encoding", { path: "/v1/order%73" }],
-    ["path by a slash", { path: "/v1/orders/" }],
+    ["encoding of the path", { path: "/v1/order%73" }],
+    ["trailing slash", { path: "/v1/orders/" }],
     ["query", { query: "?a=2" }],
-    ["query by a parameter", { query: "?a=1&b=2" }],
-    ["query to none", { query: "" }],
-    ["authority to another of this origin's own", { authority: "origin.test" }],
+    ["parameters", { query: "?a=1&b=2" }],
+    ["presence of a query", { query: "" }],
+    ["authority, even to another one of this origin", { authority: "origin.test" }],
+    ["boundary of path and query", { path: "/v1/orders?a=1", query: "" }],
   ])("cannot change its %s", (_, change) => {
-    expect(verify(signed(), { to: { ...target, ...change } })).toEqual(refused("mismatch"));
+    expect(verify(signed(), { to: { ...target, ...change } })).toBe("mismatch");
   });
 
-  test("cannot move what it holds from the path to the query", () => {
-    const to = { ...target, path: "/v1/orders?a=1", query: "" };
-    expect(verify(signed(), { to })).toEqual(refused("mismatch"));
-  });
-
-  test("is refused by an origin that it does not name", () => {
+  test("must be this origin", () => {
     const to = { ...target, authority: "other.test" };
-    expect(verify(signed({ to }), { to })).toEqual(refused("other_origin"));
+    expect(verify(signed({ to }), { to })).toBe("other_origin");
   });
 });
 
 describe("a signature", () => {
   test.each(["signature", "signature-input"])("is missing without its field %s", (name) => {
-    expect(verify(without(signed(), name))).toEqual(refused("missing"));
-    expect(verify({ ...signed(), [name]: "" })).toEqual(refused("missing"));
+    expect(verify(without(signed(), name))).toBe("missing");
+    expect(verify({ ...signed(), [name]: "" })).toBe("missing");
   });
 
-  test.each([
-    ["another label", (value: string) => value.replace("edge=", "sig1=")],
-    ["a second signature beside it", (value: string) => `${value}, ${value}`],
-    ["no inner list", (value: string) => value.replace(/\(.*\)/, "")],
-    ["no creation time", (value: string) => value.replace(/;created=\d+/, "")],
-    ["a creation time that is no number", (value: string) => value.replace(/created=\d+/, "created=now")],
-    ["a negative creation time", (value: string) => value.replace("created=", "created=-")],
-    ["no expiry", (value: string) => value.replace(/;expires=\d+/, "")],
-    ["no nonce", (value: string) => value.replace(/;nonce="[^"]*"/, "")],
-    ["a nonce too short to be random", (value: string) => value.replace(/nonce="[^"]*"/, 'nonce="short"')],
-    ["a nonce too long to be kept", (value: string) => value.replace('nonce="', `nonce="${"A".repeat(64)}`)],
-    ["no key id", (value: string) => value.replace(/;keyid="[^"]*"/, "")],
-    ["another algorithm", (value: string) => value.replace("hmac-sha256", "none")],
-    ["another purpose", (value: string) => value.replace('tag="breakwater"', 'tag="elsewhere"')],
+  test.each<[string, Refusal, (input: string) => string]>([
+    ["another label", "malformed", (input) => input.replace("edge=", "sig1=")],
+    ["a second signature", "malformed", (input) => `${input}, ${input}`],
+    ["no inner list", "malformed", (input) => input.replace(/\(.*\)/, "")],
+    ["no creation time", "malformed", (input) => input.replace(/;created=\d+/, "")],
     [
-      "another order of its parameters",
-      (value: string) => value.replace(/(;created=\d+)(;expires=\d+)/, "$2$1"),
+      "a creation time that is not a number",
+      "malformed",
+      (input) => input.replace(/created=\d+/, "created=now"),
     ],
-    ["a parameter more", (value: string) => `${value};extra=1`],
-    ["white space about it", (value: string) => ` ${value}`],
-  ])("is malformed where its input has %s", (_, change) => {
-    expect(verify(forged("signature-input", change))).toEqual(refused("malformed"));
-  });
-
-  test.each([
-    ["another label", (value: string) => value.replace("edge=", "sig1=")],
-    ["no colons", (value: string) => value.replaceAll(":", "")],
-    ["no bytes", () => "edge=::"],
-    ["a length that no bytes have", () => "edge=:AAAAA:"],
-    ["a shortened MAC", () => "edge=:AAAA:"],
-    ["characters that are not base64", () => "edge=:****:"],
-    ["a second signature beside it", (value: string) => `${value}, ${value}`],
-  ])("is malformed where it has %s", (_, change) => {
-    expect(verify(forged("signature", change))).toEqual(refused("malformed"));
-  });
-
-  test.each([
-    ["fewer components", (value: string) => value.replace(' "@query"', "")],
-    ["more components", (value: string) => value.replace("(", '("date" ')],
+    ["a negative creation time", "malformed", (input) => input.replace("created=", "created=-")],
+    ["no expiry", "malformed", (input) => input.replace(/;expires=\d+/, "")],
+    ["no nonce", "malformed", (input) => input.replace(/;nonce="[^"]*"/, "")],
     [
-      "components in another order",
-      (value: string) => value.replace('"@method" "@authority"', '"@authority" "@method"'),
+      "a nonce too short to be random",
+      "malformed",
+      (input) => input.replace(/nonce="[^"]*"/, 'nonce="short"'),
     ],
-    ["no components", (value: string) => value.replace(/\(.*\)/, "()")],
-  ])("covers the wrong things where its input names %s", (_, change) => {
-    expect(verify(forged("signature-input", change))).toEqual(refused("uncovered"));
+    [
+      "a nonce too long to store",
+      "malformed",
+      (input) => input.replace('nonce="', `nonce="${"A".repeat(64)}`),
+    ],
+    ["no key id", "malformed", (input) => input.replace(/;keyid="[^"]*"/, "")],
+    ["another algorithm", "malformed", (input) => input.replace("hmac-sha256", "none")],
+    ["another purpose", "malformed", (input) => input.replace('tag="breakwater"', 'tag="elsewhere"')],
+    ["another order", "malformed", (input) => input.replace(/(;created=\d+)(;expires=\d+)/, "$2$1")],
+    ["an additional parameter", "malformed", (input) => `${input};extra=1`],
+    ["leading white space", "malformed", (input) => ` ${input}`],
+    ["no method", "uncovered", (input) => input.replace('"@method" ', "")],
+    ["no query", "uncovered", (input) => input.replace(' "@query"', "")],
+    [
+      "the target in another order",
+      "uncovered",
+      (input) => input.replace('"@method" "@authority"', '"@authority" "@method"'),
+    ],
+    ["another component first", "uncovered", (input) => input.replace("(", '("date" ')],
+    ["a field twice", "uncovered", (input) => input.replace('"if-match"', '"if-match" "if-match"')],
+    ["another derived component", "uncovered", (input) => input.replace('"if-match"', '"@status"')],
+    ["a field that the request lacks", "uncovered", (input) => input.replace(")", ' "x-absent")')],
+    ["a parameter of a component", "uncovered", (input) => input.replace('"if-match"', '"if-match";sf')],
+    ["two spaces", "uncovered", (input) => input.replace('" "', '"  "')],
+    ["a field in upper case", "uncovered", (input) => input.replace("if-match", "If-Match")],
+    ["no components", "uncovered", (input) => input.replace(/\(.*\)/, "()")],
+    ["a later creation", "mismatch", (input) => input.replace(/created=(\d+)/, "created=1800000001")],
+    ["a later expiry", "mismatch", (input) => input.replace(/expires=(\d+)/, "expires=1900000000")],
+    ["another nonce", "mismatch", (input) => input.replace('nonce="A', 'nonce="B')],
+  ])("whose input has %s is rejected as %s", (_, reason, change) => {
+    expect(verify(forged("signature-input", change))).toBe(reason);
   });
 
-  test.each([
-    ["a later creation", (value: string) => value.replace(/created=(\d+)/, "created=1800000001")],
-    ["a later expiry", (value: string) => value.replace(/expires=(\d+)/, "expires=1900000000")],
-    ["another nonce", (value: string) => value.replace('nonce="A', 'nonce="B')],
-  ])("does not fit %s", (_, change) => {
-    expect(verify(forged("signature-input", change))).toEqual(refused("mismatch"));
-  });
-
-  test.each([
-    ["another MAC", (value: string) => value.replace(/:./, (start) => (start === ":A" ? ":B" : ":A"))],
-  ])("does not fit with %s", (_, change) => {
-    expect(verify(forged("signature", change))).toEqual(refused("mismatch"));
+  test.each<[string, Refusal, (value: string) => string]>([
+    ["another label", "malformed", (value) => value.replace("edge=", "sig1=")],
+    ["no colons", "malformed", (value) => value.replaceAll(":", "")],
+    ["an empty MAC", "malformed", () => "edge=::"],
+    ["a MAC of an impossible length", "malformed", () => "edge=:AAAAA:"],
+    ["a shortened MAC", "malformed", () => "edge=:AAAA:"],
+    ["a MAC that is not base64", "malformed", () => "edge=:****:"],
+    ["a second signature", "malformed", (value) => `${value}, ${value}`],
+    ["another MAC", "mismatch", (value) => value.replace(/:./, (start) => (start === ":A" ? ":B" : ":A"))],
+  ])("with %s is rejected as %s", (_, reason, change) => {
+    expect(verify(forged("signature", change))).toBe(reason);
   });
 });
 
 describe("a key", () => {
-  test("is unknown by an id that the origin does not have", () => {
-    expect(verify(signed({ key: testKey("k9") }))).toEqual(refused("unknown_key"));
+  const k2 = testKey("k2", 2);
+
+  test.each([k1, k2])("of two is accepted", (key) => {
+    expect(verify(signed({ key }), { verifier: verifierOf([k1, k2]) })).toBe("accepted");
   });
 
-  test("does not pass with a known id and another secret", () => {
-    expect(verify(signed({ key: testKey("k1", 2) }))).toEqual(refused("mismatch"));
-  });
-
-  test("does not pass under the id of the other key", () => {
-    const verifier = verifierOf([k1, testKey("k2", 2)]);
-    expect(verify(signed({ key: testKey("k2", 1) }), { verifier })).toEqual(refused("mismatch"));
-  });
-
-  test.each(["k1", "k2"])("%s is believed while both are there", (id) => {
-    const keys = [testKey("k1", 1), testKey("k2", 2)] as const;
-    const key = id === "k1" ? keys[0] : keys[1];
-    expect(verify(signed({ key }), { verifier: verifierOf(keys) })).toEqual(accepted);
+  test.each<[string, SigningKey, Refusal]>([
+    ["with an unknown id", testKey("k9"), "unknown_key"],
+    ["with a known id and another secret", testKey("k1", 9), "mismatch"],
+    ["with the id of the other key", testKey("k2", 1), "mismatch"],
+  ])("%s is rejected", (_, key, reason) => {
+    expect(verify(signed({ key }), { verifier: verifierOf([k1, k2]) })).toBe(reason);
   });
 
   test("that was removed is unknown", () => {
-    const verifier = verifierOf([testKey("k2", 2)]);
-    expect(verify(signed({ key: k1 }), { verifier })).toEqual(refused("unknown_key"));
+    expect(verify(signed({ key: k1 }), { verifier: verifierOf([k2]) })).toBe("unknown_key");
   });
 });
 
@@ -273,39 +233,30 @@ describe("time", () => {
   const firstMs = CREATED_MS - CLOCK_SKEW_S * 1000;
 
   test.each([
-    ["early, a millisecond before the skew allows it", firstMs - 1, refused("early")],
-    ["accepted as soon as the skew allows it", firstMs, accepted],
-    ["accepted up to the end of its life and the skew", lastMs, accepted],
-    ["expired a millisecond later", lastMs + 1, refused("expired")],
+    ["early, a millisecond before the skew allows it", firstMs - 1, "early"],
+    ["accepted as soon as the skew allows it", firstMs, "accepted"],
+    ["accepted until the end of its lifetime and the skew", lastMs, "accepted"],
+    ["expired a millisecond later", lastMs + 1, "expired"],
   ])("a signature is %s", (_, nowMs, outcome) => {
-    expect(verify(signed(), { nowMs })).toEqual(outcome);
+    expect(verify(signed(), { nowMs })).toBe(outcome);
+  });
+
+  test("a nonce is rejected until the end of its signature's lifetime", () => {
+    const verifier = verifierOf([k1]);
+    expect(verify(signed(), { verifier, nowMs: firstMs })).toBe("accepted");
+    expect(verify(signed(), { verifier, nowMs: firstMs })).toBe("replayed");
+    expect(verify(signed(), { verifier, nowMs: lastMs })).toBe("replayed");
   });
 });
 
-describe("a nonce", () => {
-  test("is taken once", () => {
-    const verifier = verifierOf([k1]);
-    expect(verify(signed(), { verifier })).toEqual(accepted);
-    expect(verify(signed(), { verifier })).toEqual(refused("replayed"));
-  });
+test("a rejected request does not use up its nonce", () => {
+  const verifier = verifierOf([k1]);
+  expect(verify({ ...signed(), "if-match": '"9"' }, { verifier })).toBe("mismatch");
+  expect(verify(signed(), { verifier })).toBe("accepted");
+});
 
-  test("is not taken again at the last moment at which its signature lives", () => {
-    const verifier = verifierOf([k1]);
-    const firstMs = CREATED_MS - CLOCK_SKEW_S * 1000;
-    const lastMs = CREATED_MS + (LIFETIME_S + CLOCK_SKEW_S) * 1000;
-    expect(verify(signed(), { verifier, nowMs: firstMs })).toEqual(accepted);
-    expect(verify(signed(), { verifier, nowMs: lastMs })).toEqual(refused("replayed"));
-  });
-
-  test("is not used up by a request that was refused", () => {
-    const verifier = verifierOf([k1]);
-    expect(verify({ ...signed(), "if-match": '"9"' }, { verifier })).toEqual(refused("mismatch"));
-    expect(verify(signed(), { verifier })).toEqual(accepted);
-  });
-
-  test("of another attempt is new", () => {
-    const verifier = verifierOf([k1]);
-    expect(verify(signed(), { verifier })).toEqual(accepted);
-    expect(verify(signed({ nonce: "another-nonce-of-a-retry" }), { verifier })).toEqual(accepted);
-  });
+test("each attempt of a request is accepted once", () => {
+  const verifier = verifierOf([k1]);
+  expect(verify(signed(), { verifier })).toBe("accepted");
+  expect(verify(signed({ nonce: "another-nonce-of-a-retry" }), { verifier })).toBe("accepted");
 });

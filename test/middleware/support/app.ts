@@ -1,4 +1,4 @@
-/** Middleware in a real Hono application, for the tests of guards on any runtime. */
+/** Middleware in a Hono application, for tests on any runtime. */
 import type { Context, MiddlewareHandler } from "hono";
 import { Hono } from "hono/tiny";
 import { type EdgeRoutes, edgeRoutes } from "../../../src/contract/edge-manifest.ts";
@@ -12,6 +12,7 @@ import {
   type VariableReader,
   type WaitUntil,
 } from "../../../src/middleware/context/index.ts";
+import { cors } from "../../../src/middleware/cors/index.ts";
 import { Pipeline } from "../../../src/middleware/pipeline.ts";
 import { problems, type RejectionVariables } from "../../../src/middleware/problems/index.ts";
 import type { RateLimitVariables } from "../../../src/middleware/rate-limit/index.ts";
@@ -52,11 +53,11 @@ export interface Outcome {
   readonly isSynchronous: boolean;
   /** Undefined if the response is no problem. */
   readonly problem: Pick<Problem, "code" | "detail"> | undefined;
-  /** The variables of the request at its end. */
+  /** The request's variables at the end. */
   readonly variables: Readonly<Partial<Variables>>;
 }
 
-/** `new Request` normalizes URLs and accepts few methods; a server hands over what it received. */
+/** Unlike `new Request`, servers neither normalize URLs nor restrict methods. */
 const requestAsSent = ({ method = "GET", target = "/", headers = {}, body }: RequestOptions): Request => {
   const init: RequestInit = { method: "POST", headers: { ...headers } };
   const request = new Request(
@@ -127,10 +128,11 @@ export const appOf = (
   };
 };
 
-/** What comes before middleware that needs a route. @param now epoch milliseconds */
+/** The middleware before any that needs a route. @param now epoch milliseconds */
 export const routed = (routes: EdgeRoutes, now: () => number = () => Date.now()) => {
   const table = compileRoutes(routes);
   return new Pipeline<ContextVariables>()
+    .use(cors(table))
     .use(screening({ routes: table, report: () => undefined }))
     .use(routePolicy({ routes: table, now }));
 };
@@ -144,7 +146,7 @@ const anyRoute = defineRoute({
   policy: { auth: "public" },
 });
 
-/** A request for what reads a context outside an application. */
+/** A context outside an application. */
 export const requestReader = (
   waitUntil: WaitUntil = () => undefined,
 ): VariableReader<ContextVariables & RouteVariables> => {

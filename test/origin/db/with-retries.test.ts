@@ -4,29 +4,25 @@ import { StatementError, UnavailableError } from "../../../src/origin/db/errors.
 import { withRetries } from "../../../src/origin/db/postgres.ts";
 import { Deadline } from "../../../src/origin/middleware/deadline.ts";
 
-/** Pauses, milliseconds. */
-let pauses: number[];
-beforeEach(() => {
-  pauses = [];
-  vi.useFakeTimers({ now: 0 });
-});
+// Test files share a process, so timers of other files may be on the fake clock, too.
+beforeEach(() => void vi.useFakeTimers({ now: 0, toFake: ["Date"] }));
 afterEach(() => {
   vi.restoreAllMocks();
   vi.useRealTimers();
 });
 
+const endingAt = (deadlineAtMs: number): Deadline => new Deadline("any", deadlineAtMs, false);
 const rejection = (code: string, message = "rejected"): StatementError =>
   new StatementError("SELECT 1", { code, message, constraint: undefined }, undefined);
 
 interface Run {
   readonly failures: readonly Error[];
-  readonly deadlineAtMs?: number;
   readonly random?: number;
   readonly scope?: Scope;
 }
 
-/** Each attempt fails with the next failure; after the last one it succeeds. */
-const run = async ({ failures, deadlineAtMs = Number.POSITIVE_INFINITY, random = 0.5, scope }: Run) => {
+/** Each attempt fails with the next failure; after the last one it succeeds. Pauses are milliseconds. */
+const run = async ({ failures, random = 0.5, scope = endingAt(Number.POSITIVE_INFINITY) }: Run) => {
   let tries = 0;
   const stalePlans: unknown[] = [];
   const attempt = async (): Promise<string> => {
@@ -36,40 +32,33 @@ const run = async ({ failures, deadlineAtMs = Number.POSITIVE_INFINITY, random =
     return "done";
   };
   vi.spyOn(Math, "random").mockReturnValue(random);
-  const timers = vi.spyOn(globalThis, "setTimeout");
-  const running = withRetries(scope ?? new Deadline("any", deadlineAtMs, false), attempt, (error) => {
-    stalePlans.push(error);
-  }).catch((error: unknown) => error);
-  await vi.runAllTimersAsync();
-  pauses.push(...timers.mock.calls.map(([, ms = 0]) => ms));
-  timers.mockRestore();
-  return { result: await running, tries, stalePlans };
+  const pauses: number[] = [];
+  const pause = async (ms: number): Promise<void> => {
+    pauses.push(ms);
+    vi.setSystemTime(Date.now() + ms);
+  };
+  const onStalePlan = (error: unknown): void => void stalePlans.push(error);
+  const result = await withRetries(scope, attempt, onStalePlan, pause).catch((error: unknown) => error);
+  return { result, tries, stalePlans, pauses };
 };
 
 describe("an attempt that fails for a reason of concurrency", () => {
+  const twenty = Array.from({ length: 20 }, () => rejection("40001"));
+
   test.each(["40001", "40P01"])("is retried: %s", async (code) => {
-    expect(await run({ failures: [rejection(code), rejection(code)] })).toMatchObject({
-      result: "done",
-      tries: 3,
-    });
+    const failures = [rejection(code), rejection(code)];
+    expect(await run({ failures })).toMatchObject({ result: "done", tries: 3 });
   });
 
   test("is made eight times, then the last failure is thrown", async () => {
-    const failures = Array.from({ length: 20 }, () => rejection("40001"));
-    expect(await run({ failures })).toEqual({ result: failures[7], tries: 8, stalePlans: [] });
+    expect(await run({ failures: twenty })).toMatchObject({ result: twenty[7], tries: 8, stalePlans: [] });
   });
 
-  test("is retried after a pause whose bound doubles, up to 250 ms", async () => {
-    const failures = Array.from({ length: 20 }, () => rejection("40001"));
-    await run({ failures, random: 1 });
-    expect(pauses).toEqual([10, 20, 40, 80, 160, 250, 250]);
-  });
-
-  test("is retried after a random part of that bound", async () => {
-    const failures = [rejection("40001"), rejection("40P01")];
-    await run({ failures, random: 0.25 });
-    await run({ failures, random: 0 });
-    expect(pauses).toEqual([2.5, 5]);
+  test("is retried after a random part of a bound that doubles, up to 250 ms", async () => {
+    const bounds = [10, 20, 40, 80, 160, 250, 250];
+    expect((await run({ failures: twenty, random: 1 })).pauses).toEqual(bounds);
+    expect((await run({ failures: twenty, random: 0.25 })).pauses).toEqual(bounds.map((ms) => ms / 4));
+    expect((await run({ failures: twenty, random: 0 })).pauses).toEqual([]);
   });
 
   test.each([
@@ -77,29 +66,25 @@ describe("an attempt that fails for a reason of concurrency", () => {
     [5.001, 2],
   ])("is not retried if the pause of 5 ms would reach the deadline: %d ms away", async (deadlineAtMs, tries) => {
     const failure = rejection("40001");
-    expect(await run({ failures: [failure, failure], deadlineAtMs, random: 0.5 })).toMatchObject({
-      result: failure,
-      tries,
-    });
+    const scope = endingAt(deadlineAtMs);
+    expect(await run({ failures: [failure, failure], scope })).toMatchObject({ result: failure, tries });
   });
 
   test("is not retried once the request has ended", async () => {
-    const scope = new Deadline("any", Number.POSITIVE_INFINITY, false);
+    const scope = endingAt(Number.POSITIVE_INFINITY);
     scope.end("abandoned");
     expect(await run({ failures: [rejection("40001")], scope })).toMatchObject({ tries: 1 });
   });
 });
 
-describe("a stale prepared statement", () => {
-  test.each([
-    ["26000", 'prepared statement "bw_1" does not exist'],
-    ["42P05", 'prepared statement "bw_1" already exists'],
-    ["0A000", "cached plan must not change result type"],
-  ])("is retried at once, and reported: %s", async (code, message) => {
-    const failure = rejection(code, message);
-    expect(await run({ failures: [failure] })).toEqual({ result: "done", tries: 2, stalePlans: [failure] });
-    expect(pauses).toEqual([]);
-  });
+test.each([
+  ["26000", 'prepared statement "bw_1" does not exist'],
+  ["42P05", 'prepared statement "bw_1" already exists'],
+  ["0A000", "cached plan must not change result type"],
+])("a stale prepared statement is retried at once, and reported: %s", async (code, message) => {
+  const failure = rejection(code, message);
+  const outcome = await run({ failures: [failure] });
+  expect(outcome).toEqual({ result: "done", tries: 2, stalePlans: [failure], pauses: [] });
 });
 
 test.each([
@@ -109,5 +94,5 @@ test.each([
   ["a dependency that is down", new UnavailableError("down")],
   ["a programming error", new TypeError("undefined is not a function")],
 ])("any other failure is thrown at once: %s", async (_, failure) => {
-  expect(await run({ failures: [failure] })).toEqual({ result: failure, tries: 1, stalePlans: [] });
+  expect(await run({ failures: [failure] })).toMatchObject({ result: failure, tries: 1, stalePlans: [] });
 });

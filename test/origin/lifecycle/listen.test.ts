@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Listener, listen } from "../../../src/origin/lifecycle/listen.ts";
+import { type Listener, listen, type OnMalformed } from "../../../src/origin/lifecycle/listen.ts";
 
 let listener: Listener;
 let agent: Agent;
@@ -21,7 +23,12 @@ beforeEach(async () => {
     }
     return new Response("served");
   };
-  listener = await listen(fetch, { host: "127.0.0.1", port: 0 });
+  const malformed: OnMalformed = (code, { address }) =>
+    Response.json(
+      { code, address },
+      { status: 400, headers: { "content-type": "application/problem+json" } },
+    );
+  listener = await listen(fetch, { host: "127.0.0.1", port: 0 }, malformed);
 });
 afterEach(async () => {
   slow.resolve();
@@ -79,5 +86,44 @@ describe("close", () => {
     await begun.promise;
     expect(await listener.close(100, LONG_MS)).toBe(1);
     expect(await pending).toContain("hang up");
+  });
+});
+
+/** The response to the bytes, on a connection of their own. */
+const exchange = async (bytes: string): Promise<string> => {
+  const socket = connect(listener.port, "127.0.0.1");
+  socket.end(bytes);
+  return await text(socket);
+};
+
+test("HTTP/1.0 needs no Host, as probes of balancers have none", async () => {
+  expect(await exchange("GET /health HTTP/1.0\r\n\r\n")).toMatch(/^HTTP\/1\.1 200 OK\r\n[\s\S]*served$/);
+});
+
+describe("a malformed request", () => {
+  test.each([
+    ["a backslash in its target", "GET /v1/\\x HTTP/1.1\r\nHost: a\r\n\r\n", "invalid_request"],
+    ["an invalid Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "invalid_request"],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", "invalid_request"],
+    ["no protocol", "GET /\r\n\r\n", "invalid_request"],
+    [
+      "two lengths",
+      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      "invalid_request",
+    ],
+    ["a control character", "GET / HTTP/1.1\r\nHost: a\r\nX: \u0001\r\n\r\n", "invalid_request"],
+  ])("with %s is answered by the caller's problem", async (_, bytes, code) => {
+    const [head = "", body = ""] = (await exchange(bytes)).split("\r\n\r\n");
+    expect(head).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/);
+    expect(head.toLowerCase()).toContain("\r\ncontent-type: application/problem+json");
+    expect(JSON.parse(body)).toEqual({ code, address: "127.0.0.1" });
+  });
+
+  test("behind a response that is under way ends the connection", async () => {
+    const socket = connect(listener.port, "127.0.0.1");
+    socket.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n");
+    await begun.promise;
+    socket.end("GET /\r\n\r\n");
+    expect(await text(socket)).toBe("");
   });
 });

@@ -1,8 +1,7 @@
 /** An origin without dependencies: its log, its waiting and its failures at startup. */
-
-import { once } from "node:events";
-import { createServer, type Server } from "node:net";
-import { afterEach, describe, expect, test } from "vitest";
+import { createServer } from "node:http";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { close, listen } from "../../support/listen.ts";
 import {
   exitOf,
   faultsOption,
@@ -12,23 +11,10 @@ import {
   runOrigin,
 } from "../../support/origin-process.ts";
 
-const begun: OriginProcess[] = [];
 const run = (options?: RunOptions): OriginProcess => {
   const origin = runOrigin(options);
-  begun.push(origin);
+  onTestFinished(() => origin.kill());
   return origin;
-};
-afterEach(async () => {
-  for (const origin of begun.splice(0)) await origin.kill();
-});
-
-/** A port that another server uses. */
-const takenPort = async (): Promise<{ port: number; server: Server }> => {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (typeof address !== "object" || address === null) throw new Error("no address");
-  return { port: address.port, server };
 };
 
 const STOPPED = { code: 0, signal: null };
@@ -50,7 +36,7 @@ describe.each([
     expect(await (await fetch(`${api}/ready`)).json()).toMatchObject({
       dependencies: { database: "down", redis: "down" },
     });
-    const waiting = await origin.said("waiting for the database");
+    const waiting = await origin.logged("waiting for the database");
     expect(waiting).toMatchObject({ level: "warn", retryInMs: 100, err: { type: "UnavailableError" } });
     origin.signal("SIGTERM");
     expect(await exitOf(origin)).toEqual(STOPPED);
@@ -59,16 +45,13 @@ describe.each([
   });
 
   test.each(["PORT", "ADMIN_PORT"])("exits 1 with a log line if its %s is in use", async (name) => {
-    const { port, server } = await takenPort();
-    try {
-      const origin = run({ environment: { ...environment, [name]: String(port) } });
-      expect(await exitOf(origin)).toEqual(FAILED);
-      expect(origin.entries).toContainEqual(
-        expect.objectContaining({ level: "fatal", err: expect.objectContaining({ code: "EADDRINUSE" }) }),
-      );
-    } finally {
-      server.close();
-    }
+    const server = createServer();
+    onTestFinished(() => close(server));
+    const origin = run({ environment: { ...environment, [name]: String(await listen(server)) } });
+    expect(await exitOf(origin)).toEqual(FAILED);
+    expect(origin.entries).toContainEqual(
+      expect.objectContaining({ level: "fatal", err: expect.objectContaining({ code: "EADDRINUSE" }) }),
+    );
   });
 });
 

@@ -1,8 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { CircuitOpenError, DeadlineError, UnavailableError } from "../../../src/origin/db/errors.ts";
+import {
+  CircuitOpenError,
+  DeadlineError,
+  OutcomeUnknownError,
+  UnavailableError,
+} from "../../../src/origin/db/errors.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { problemOf } from "../../../src/origin/middleware/error-handler.ts";
-import { ShedError } from "../../../src/origin/middleware/load-shedding.ts";
+import { RouteBusyError, ShedError } from "../../../src/origin/middleware/load-shedding.ts";
 
 const NOW_MS = 1_000_000;
 beforeEach(() => void vi.useFakeTimers({ now: NOW_MS }));
@@ -30,11 +35,17 @@ test.each([
     new CircuitOpenError("PostgreSQL", NOW_MS - 1),
     { code: "unavailable", retryAfter: "1", lines: 0 },
   ],
-  ["a shed request", new ShedError(3), { code: "unavailable", retryAfter: "3", lines: 0 }],
+  ["a shed request", new ShedError(), { code: "unavailable", retryAfter: "1", lines: 0 }],
+  ["a busy route", new RouteBusyError(), { code: "unavailable", retryAfter: "1", lines: 0 }],
   [
     "an unavailable dependency",
-    new UnavailableError("away"),
+    new UnavailableError("down"),
     { code: "unavailable", retryAfter: "1", lines: 1 },
+  ],
+  [
+    "a write that may have been committed",
+    new OutcomeUnknownError("lost"),
+    { code: "outcome_unknown", retryAfter: "1", lines: 1 },
   ],
   ["a deadline", new DeadlineError("over"), { code: "deadline_exceeded", retryAfter: undefined, lines: 1 }],
   ["an unexpected error", new TypeError("?"), { code: "internal", retryAfter: undefined, lines: 1 }],

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeBatch, decodeEvent } from "../../../src/origin/outbox/decode-batch.ts";
 import { encodeBatch, MAX_BATCH_BYTES, MAX_BATCH_EVENTS } from "../../../src/security-events/aggregator.ts";
-import { type Occurrence, sanitizeOccurrence } from "../../../src/security-events/event.ts";
+import { sanitizeOccurrence } from "../../../src/security-events/event.ts";
 import { refused } from "../../security-events/support.ts";
 
 const event = { ...refused(), id: "00000000-0000-4000-8000-000000000001", lastAtMs: 5, count: 2 };
@@ -15,7 +15,7 @@ describe("a batch", () => {
   });
 
   test("may have fields that an older origin does not support", () => {
-    expect(decodeBatch(batch({ colour: "red" }))).toEqual({ events: [event], dropped: {} });
+    expect(decodeBatch(batch({ color: "red" }))).toEqual({ events: [event], dropped: {} });
   });
 
   test.each([
@@ -43,37 +43,27 @@ describe("a batch", () => {
     '{"events":[]}',
     '{"events":{},"dropped":{}}',
     "{",
-  ])("is not %j", (text) => {
+    '{"events":[],"dropped":{"weather":1}}',
+    '{"events":[],"dropped":{"data_access":-1}}',
+    JSON.stringify({ events: Array.from({ length: 101 }, () => event), dropped: {} }),
+  ])("is not %.60j", (text) => {
     expect(decodeBatch(text)).toBeUndefined();
   });
 
-  test("with invalid counts is rejected", () => {
-    expect(decodeBatch('{"events":[],"dropped":{"weather":1}}')).toBeUndefined();
-    expect(decodeBatch('{"events":[],"dropped":{"data_access":-1}}')).toBeUndefined();
+  test("has the counts of dropped events", () => {
     expect(decodeBatch('{"events":[],"dropped":{"data_access":3}}')?.dropped).toEqual({ data_access: 3 });
-  });
-
-  test("of more than a hundred events is rejected", () => {
-    const text = JSON.stringify({ events: Array.from({ length: 101 }, () => event), dropped: {} });
-    expect(decodeBatch(text)).toBeUndefined();
   });
 });
 
 describe("an event", () => {
-  test("of each type is decoded", () => {
-    const {
-      type: _,
-      endpoint: __,
-      limits: ___,
-      ...common
-    } = { ...refused(), ...event, endpoint: "", limits: [] };
-    for (const own of [
-      { type: "auth_failure", user: "alice", reason: "expired" },
-      { type: "suspicious_activity", rule: "path-traversal", details: "" },
-      { type: "data_access", user: "alice", resource: "/v1/orders", action: "write" },
-    ]) {
-      expect(decodeEvent({ ...common, ...own })).toEqual({ ...common, ...own });
-    }
+  const { type: _, endpoint: __, limits: ___, ...common } = { endpoint: "", limits: [], ...event };
+
+  test.each([
+    { type: "auth_failure", user: "alice", reason: "expired" },
+    { type: "suspicious_activity", rule: "path-traversal", details: "" },
+    { type: "data_access", user: "alice", resource: "/v1/orders", action: "write" },
+  ])("of the type $type is decoded", (own) => {
+    expect(decodeEvent({ ...common, ...own })).toEqual({ ...common, ...own });
   });
 });
 
@@ -83,36 +73,26 @@ const anyText = fc.oneof(
   fc.array(fc.nat(0xffff), { maxLength: 300 }).map((units) => String.fromCharCode(...units)),
 );
 
-const anyOccurrence: fc.Arbitrary<Occurrence> = fc
-  .tuple(anyText, anyText, anyText, anyText)
-  .map(([one, two, three, four]) => ({
-    type: "data_access",
-    user: `u${one}`,
-    resource: `/${two}`,
-    action: "read",
-    atMs: 1_700_000_000_000,
-    client: "2001:db8::1",
-    route: `r${three}`,
-    requestId: `i${four}`,
-    traceId: "0123456789abcdef0123456789abcdef",
-  }));
-
 test("any sanitized batch is decoded as it was encoded, and within its size", () => {
   fc.assert(
-    fc.property(anyOccurrence, (occurrence) => {
-      const event = {
-        ...sanitizeOccurrence(occurrence),
-        id: crypto.randomUUID(),
-        lastAtMs: occurrence.atMs,
-        count: 1_000_000_000,
-      };
-      const batch = {
-        events: Array.from({ length: MAX_BATCH_EVENTS }, () => event),
-        dropped: { data_access: 7 },
-      };
-      const text = encodeBatch(batch);
-      expect(new TextEncoder().encode(text).length).toBeLessThanOrEqual(MAX_BATCH_BYTES);
-      expect(decodeBatch(text)).toEqual(batch);
+    fc.property(anyText, anyText, anyText, anyText, (one, two, three, four) => {
+      const sanitized = sanitizeOccurrence({
+        type: "data_access",
+        user: `u${one}`,
+        resource: `/${two}`,
+        action: "read",
+        atMs: 1_700_000_000_000,
+        client: "2001:db8::1",
+        route: `r${three}`,
+        requestId: `i${four}`,
+        traceId: "0123456789abcdef0123456789abcdef",
+      });
+      const { id } = event;
+      const largest = { ...sanitized, id, lastAtMs: sanitized.atMs, count: 1_000_000_000 };
+      const events = Array.from({ length: MAX_BATCH_EVENTS }, () => largest);
+      const text = encodeBatch({ events, dropped: { data_access: 7 } });
+      expect(Buffer.byteLength(text)).toBeLessThanOrEqual(MAX_BATCH_BYTES);
+      expect(decodeBatch(text)).toEqual({ events, dropped: { data_access: 7 } });
     }),
     { numRuns: 50 },
   );

@@ -73,8 +73,7 @@ describe("a sink", () => {
     const sink = webhookSink({ url: `${server.url}/in`, token: "t", format: "json", serviceName: "shop" });
     expect(await sink.send([failure, access])).toEqual({ kind: "accepted" });
     const [request] = server.accepted;
-    expect(request?.path).toBe("/in");
-    expect(request?.authorization).toBe("Bearer t");
+    expect(request).toMatchObject({ path: "/in", authorization: "Bearer t" });
     expect(JSON.parse(request?.body ?? "")).toEqual([
       { ...failure, ocsf: toOcsf(failure) },
       { ...access, ocsf: toOcsf(access) },
@@ -107,12 +106,12 @@ describe("a sink", () => {
     await sink.send([limited]);
     const [request] = server.accepted;
     expect(request?.path).toBe("/v1/logs");
-    const { resourceLogs } = JSON.parse(request?.body ?? "");
-    expect(resourceLogs[0].resource.attributes).toEqual([
+    const [{ resource, scopeLogs }] = JSON.parse(request?.body ?? "").resourceLogs;
+    expect(resource.attributes).toEqual([
       { key: "service.name", value: { stringValue: "shop" } },
       { key: "service.version", value: { stringValue: "1.2.3" } },
     ]);
-    const [record] = resourceLogs[0].scopeLogs[0].logRecords;
+    const [record] = scopeLogs[0].logRecords;
     expect(record).toMatchObject({
       timeUnixNano: "1700000000123000000",
       observedTimeUnixNano: "1700000006000000000",
@@ -121,19 +120,14 @@ describe("a sink", () => {
       eventName: "security.rate_limit_exceeded",
       traceId: common.traceId,
     });
-    expect(record.attributes).toEqual(
-      expect.arrayContaining([
-        { key: "log.record.uid", value: { stringValue: common.id } },
-        { key: "client.address", value: { stringValue: "192.0.2.1" } },
-        { key: "security.count", value: { intValue: "9" } },
-        {
-          key: "security.limits",
-          value: {
-            arrayValue: { values: [{ stringValue: "per-client" }, { stringValue: "per-principal" }] },
-          },
-        },
-      ]),
-    );
+    const limits = [{ stringValue: "per-client" }, { stringValue: "per-principal" }];
+    for (const attribute of [
+      { key: "log.record.uid", value: { stringValue: common.id } },
+      { key: "client.address", value: { stringValue: "192.0.2.1" } },
+      { key: "security.count", value: { intValue: "9" } },
+      { key: "security.limits", value: { arrayValue: { values: limits } } },
+    ])
+      expect(record.attributes).toContainEqual(attribute);
   });
 
   test("that rejects events does so for good; after a failure or a timeout they are sent again", async () => {
@@ -144,7 +138,7 @@ describe("a sink", () => {
     await expect(post(target, "[]")).rejects.toThrow("the sink answered 500");
     server.behave("hang");
     await expect(post(target, "[]", 50)).rejects.toThrow();
-    await server.close();
+    await server.stop();
     await expect(post(target, "[]")).rejects.toThrow();
   });
 });

@@ -14,37 +14,20 @@ type Step =
   | { readonly do: "database"; readonly weather: "fair" | "away" }
   | { readonly do: "lose" | "copy" | "restore" };
 
-const at = fc.constantFrom(0 as const, 1 as const);
+/** One of some steps, drawn by its weight. */
+const weighted = (weight: number, ...steps: readonly Step[]) => ({
+  weight,
+  arbitrary: fc.constantFrom(...steps),
+});
+const waitMs = fc.oneof(fc.nat(10), fc.nat(100), fc.nat(100), fc.nat(2_000), fc.nat(20_000));
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant("read" as const), at }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant("write" as const), at }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant("wait" as const),
-      ms: fc.oneof(fc.nat(10), fc.nat(100), fc.nat(100), fc.nat(2_000), fc.nat(20_000)),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      do: fc.constant("redis" as const),
-      weather: fc.constantFrom<Weather>("fair", "fair", "away", "hung"),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      do: fc.constant("database" as const),
-      weather: fc.constantFrom("fair" as const, "away" as const),
-    }),
-  },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      do: fc.constantFrom("lose" as const, "copy" as const, "restore" as const, "restore" as const),
-    }),
-  },
+  weighted(8, { do: "read", at: 0 }, { do: "read", at: 1 }),
+  weighted(3, { do: "write", at: 0 }, { do: "write", at: 1 }),
+  { weight: 6, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: waitMs }) },
+  weighted(1, { do: "redis", weather: "away" }, { do: "redis", weather: "hung" }),
+  weighted(2, { do: "redis", weather: "fair" }),
+  weighted(1, { do: "database", weather: "fair" }, { do: "database", weather: "away" }),
+  weighted(2, { do: "lose" }, { do: "copy" }, { do: "restore" }, { do: "restore" }),
 );
 
 /** The greatest age of a response. */
@@ -93,7 +76,7 @@ test("an origin serves nothing older than its own writes, and nothing older than
           else if (each.do === "write" && database.weather === "fair") pending.push(write(each.at));
           else if (each.do === "redis") redis.weather = each.weather;
           else if (each.do === "database") database.weather = each.weather;
-          else if (each.do === "lose") redis.lose();
+          else if (each.do === "lose") redis.restore(new Map());
           else if (each.do === "copy") copy = redis.copy();
           else if (each.do === "restore") redis.restore(copy);
         }

@@ -32,8 +32,8 @@ beforeEach(() => {
 });
 afterEach(() => recorded.stop());
 
-const observing = (options: Partial<Parameters<typeof createObserveData>[0]> = {}) =>
-  createObserveData({ meter: metrics.meter, breakerState: () => undefined, ...options });
+const observing = () =>
+  createObserveData(metrics.meter, (system) => (system === "postgresql" ? "half_open" : "closed"));
 
 /** Runs the work below a sampled request's span. */
 const sampled = (work: () => void): void => {
@@ -53,7 +53,7 @@ const refused = new StatementError(
 );
 
 describe("an operation", () => {
-  test("is measured in seconds, by its system and its name", async () => {
+  test("is measured in seconds, by system and name", async () => {
     const observe = observing();
     observe(SELECT)(undefined, 20);
     observe(SELECT)(undefined, 30);
@@ -72,11 +72,8 @@ describe("an operation", () => {
     expect(bounds).toEqual(["0.001", "0.005", "0.01", "0.05", "0.1", "0.5", "1", "5", "10", "+Inf"]);
   });
 
-  test("is a span where its request's trace is sampled, with its text and without its values", () => {
-    const observe = observing({
-      breakerState: (system) => (system === "postgresql" ? "half_open" : undefined),
-    });
-    sampled(() => observe(SELECT)(undefined, 20));
+  test("of a sampled request has a span, with its text and without its values", () => {
+    sampled(() => observing()(SELECT)(undefined, 20));
     expect(recorded.spans()).toMatchObject([
       { name: "SELECT products", kind: SpanKind.CLIENT, traceId: TRACE_ID, isError: false },
     ]);
@@ -91,9 +88,8 @@ describe("an operation", () => {
 
   test("at Redis is named by its command alone", () => {
     sampled(() => observing()(HGET)(undefined, 2));
-    expect(recorded.spans()).toMatchObject([
-      { name: "HGET", attributes: { "db.system.name": "redis", "db.operation.name": "HGET" } },
-    ]);
+    const attributes = { "db.system.name": "redis", "breakwater.breaker.state": "closed" };
+    expect(recorded.spans()).toMatchObject([{ name: "HGET", attributes }]);
   });
 
   test("has at most 1,000 characters of its text", () => {
@@ -101,7 +97,7 @@ describe("an operation", () => {
     expect(String(recorded.spans()[0]?.attributes["db.query.text"])).toHaveLength(1_000);
   });
 
-  test("is measured, but no span, where its request is not sampled", async () => {
+  test("of a request that is not sampled is measured without a span", async () => {
     observing()(SELECT)(undefined, 20);
     expect(recorded.spans()).toEqual([]);
     expect(await linesOf("count")).toHaveLength(1);
@@ -115,15 +111,15 @@ describe("an operation that fails", () => {
     ["UnavailableError", new UnavailableError("away")],
     ["DeadlineError", new DeadlineError("late")],
     ["StatementError", refused],
-    ["_OTHER", new TypeError("made up by a driver")],
-    ["_OTHER", "a text that was thrown"],
-  ])("is %s in metrics and spans: one of a closed set", async (type, error) => {
+    ["_OTHER", new TypeError("from a driver")],
+    ["_OTHER", "a thrown text"],
+  ])("has the type %s in metrics and spans, of a closed set", async (type, error) => {
     sampled(() => observing()(SELECT)(error, 20));
     expect((await linesOf("count"))[0]).toContain(`error_type="${type}"`);
     expect(recorded.spans()).toMatchObject([{ isError: true, attributes: { "error.type": type } }]);
   });
 
-  test("by PostgreSQL's word has its SQLSTATE, and nothing of what it says of values", () => {
+  test("in PostgreSQL has its SQLSTATE, without the values in its message", () => {
     sampled(() => observing()(SELECT)(refused, 20));
     expect(recorded.spans()).toMatchObject([{ attributes: { "db.response.status_code": "23505" } }]);
     expect(JSON.stringify(recorded.spans())).not.toContain("secret");

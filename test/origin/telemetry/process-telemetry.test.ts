@@ -1,15 +1,14 @@
-import { context, trace } from "@opentelemetry/api";
-import { afterEach, describe, expect, test, vi } from "vitest";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import type { LogOutput } from "../../../src/origin/log/stdout.ts";
+import { configuredSinks } from "../../../src/origin/outbox/sinks.ts";
 import { createProcessTelemetry } from "../../../src/origin/telemetry/process-telemetry.ts";
 import { createBreaker } from "../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { testMetrics } from "../../support/metrics.ts";
+import { collectResources } from "../../support/resources.ts";
 import { read, valid } from "../config/settings.ts";
-
-const REQUEST_ID = "0190a0b4-1234-4abc-8def-0123456789ab";
-const ROUTE = { method: "GET", path: "/products/:id" };
+import { PARENT_ID, requestWith, TRACE_ID } from "../middleware/request-with.ts";
 
 let receiver: TelemetryReceiver | undefined;
 afterEach(async () => {
@@ -42,19 +41,10 @@ const start = (environment: Readonly<Record<string, string>> = {}) => {
   return { telemetry, metrics, lines, warned, drop };
 };
 
-const REFUSED = {
-  route: ROUTE,
-  requestId: REQUEST_ID,
-  cacheOutcome: undefined,
-  span: undefined,
-  status: 401,
-  durationMs: 1,
-};
-
 describe("a process's telemetry", () => {
-  test("has a measurement and a log line per request, with the service name", async () => {
-    const { telemetry, metrics, lines } = start({ OTEL_SERVICE_NAME: "web-api" });
-    telemetry.requests.served(REFUSED);
+  test("measures and logs each request, with the service name", async () => {
+    const { telemetry, metrics, lines } = start({ OTEL_SERVICE_NAME: "web-api", ACCESS_LOG: "all" });
+    await requestWith(telemetry.requests, { path: "/closed/7" });
     expect(await metrics.text()).toMatch(/^http_server_request_duration_seconds_count\{.*\} 1$/m);
     expect(lines.map((line) => JSON.parse(line))).toMatchObject([
       { message: "request", "service.name": "web-api", "http.response.status_code": 401 },
@@ -63,10 +53,11 @@ describe("a process's telemetry", () => {
 
   test.each([
     ["it is turned off", { ACCESS_LOG: "false" }],
-    ["the log level is higher", { LOG_LEVEL: "warn" }],
-  ])("has no access log if %s", (_, environment) => {
+    ["the log level is higher", { ACCESS_LOG: "all", LOG_LEVEL: "warn" }],
+    ["the request is not sampled", {}],
+  ])("has no access log if %s", async (_, environment) => {
     const { telemetry, lines } = start(environment);
-    telemetry.requests.served(REFUSED);
+    await requestWith(telemetry.requests, { path: "/closed/7" });
     expect(lines).toEqual([]);
   });
 
@@ -85,47 +76,58 @@ describe("a process's telemetry", () => {
     expect(text).toContain('telemetry_exported_total{signal="traces"} 0');
   });
 
-  test("measures operations of its stores too", async () => {
-    const { telemetry, metrics } = start();
-    telemetry.data({ system: "redis", operation: "GET" })(undefined, 2);
-    expect(await metrics.text()).toMatch(
-      /^db_client_operation_duration_seconds_count\{db_system_name="redis",db_operation_name="GET"\} 1$/m,
-    );
-  });
-
-  test("has no spans without a collector, and nothing to send at its end", async () => {
+  test("shuts down without a collector", async () => {
     const { telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "" });
     await telemetry.shutdown();
   });
 });
 
 describe("a collector", () => {
-  test("configured by its gRPC port is used by its HTTP port, with a warning", async () => {
-    const { warned, telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: "http://collector:4317" });
-    expect(warned).toEqual([[{ url: "http://collector:4318" }, expect.stringContaining("gRPC")]]);
+  test.each([
+    "http://collector:4317",
+    "http://collector:4318/v1/traces",
+  ])("configured as %s is used at its base and the HTTP port, with a warning", async (address) => {
+    const { warned, telemetry } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: address });
+    expect(warned).toEqual([[{ url: "http://collector:4318" }, expect.stringContaining("OTLP over HTTP")]]);
     await telemetry.shutdown();
   });
 
   test("receives the spans of requests and of their operations when the process ends", async () => {
     receiver = await startTelemetryReceiver({ port: 0 });
     const { telemetry, metrics } = start({ OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
-    const edge = { parentSpanId: "00f067aa0ba902b7" };
-    const received = { route: ROUTE, requestId: REQUEST_ID, edge, receivedAtMs: performance.now() };
-    const span = telemetry.requests.begin(received);
-    if (span === undefined) throw new Error("not sampled");
-    context.with(trace.setSpan(context.active(), span), () =>
-      telemetry.data({ system: "redis", operation: "GET" })(undefined, 2),
-    );
-    telemetry.requests.served({ ...REFUSED, span, status: 200 });
+    const handle = () => {
+      telemetry.data({ system: "redis", operation: "GET" })(undefined, 2);
+      return new Response("done");
+    };
+    await requestWith(telemetry.requests, { handle });
     await telemetry.shutdown();
-    const spans = receiver.traces.get("0190a0b412344abc8def0123456789ab")?.spans ?? [];
+    const spans = receiver.traces.get(TRACE_ID)?.spans ?? [];
     const server = spans.find(({ kind }) => kind === "server");
-    expect(server).toMatchObject({ name: "GET /products/:id", parentSpanId: "00f067aa0ba902b7" });
+    expect(server).toMatchObject({ name: "GET /products/:id", parentSpanId: PARENT_ID });
     expect(spans.find(({ kind }) => kind === "client")).toMatchObject({
       name: "GET",
       parentSpanId: server?.spanId,
       attributes: { "db.system.name": "redis", "breakwater.breaker.state": "closed" },
     });
     expect(await metrics.text()).toContain('telemetry_exported_total{signal="traces"} 2');
+  });
+
+  test("receives the attributes of OTEL_RESOURCE_ATTRIBUTES with spans and security events, as the log does", async () => {
+    const collector = await collectResources();
+    onTestFinished(collector.stop);
+    const environment = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+      OTEL_RESOURCE_ATTRIBUTES: "team=shop%2Cweb,service.instance.id=web-1,service.name=web",
+    };
+    const { telemetry, lines } = start(environment);
+    await requestWith(telemetry.requests, { handle: () => new Response("done") });
+    await telemetry.shutdown();
+    const [, otlp] = configuredSinks(read({ ...valid, ...environment }).value, createLog("silent"), Date.now);
+    await otlp?.send([]);
+    const attributes = "service.instance.id=web-1 service.name=web service.version=0.1.0 team=shop,web";
+    expect(collector.received).toEqual([`resourceSpans: ${attributes}`, `resourceLogs: ${attributes}`]);
+    expect(lines.map((line) => JSON.parse(line))).toMatchObject([
+      { "service.name": "web", team: "shop,web" },
+    ]);
   });
 });

@@ -1,11 +1,11 @@
-/** Unreachable origins: when they are ejected and probed. */
+/** When unreachable origins are ejected and probed. */
 import { describe, expect, test } from "vitest";
 import { ENDS, type EndName, LATEST, rejected, Scene, START_MS } from "./support/scene.ts";
 
 const latest = (): number => LATEST;
 const REASONS = ["broken", "gateway", "timed out"] as const;
 
-/** Ejects the first origins, one each second. */
+/** Ejects the first origins, one per second. */
 const ejected = (count: number, ejections: number, timeoutMs = 1_000): Scene => {
   const scene = new Scene(
     Array.from({ length: count }, () => 1),
@@ -18,7 +18,7 @@ const ejected = (count: number, ejections: number, timeoutMs = 1_000): Scene => 
   return scene;
 };
 
-/** The origins of this number of requests at once, none of which ends. */
+/** The origins of this number of concurrent requests, none of which ends. */
 const origins = (scene: Scene, count: number, isRepeatable = true): readonly number[] =>
   Array.from({ length: count }, () => scene.acquire({ isRepeatable }).origin);
 
@@ -31,25 +31,45 @@ describe("an origin is ejected", () => {
     expect(scene.transitions).toEqual([{ origin: 0, to: "open", reason: "consecutive_failures" }]);
   });
 
-  test.for([
-    "answered",
-    "server error",
-    "refused",
-  ] as const)("not by eight failures around another outcome: %s", (how) => {
+  test.for<{ readonly how: EndName; readonly ejects: boolean }>([
+    { how: "answered", ejects: false },
+    { how: "server error", ejects: false },
+    { how: "refused", ejects: false },
+    { how: "hedge lost", ejects: true },
+    { how: "ignored", ejects: true },
+  ])("by five failures around another outcome ($how): $ejects", ({ how, ejects }) => {
     const scene = new Scene([1, 1]);
     scene.end(0, "timed out", 4);
     scene.end(0, how);
-    scene.end(0, "timed out", 4);
-    expect(scene.transitions).toEqual([]);
+    scene.end(0, "timed out");
+    expect(scene.state(0)).toBe(ejects ? "open" : "closed");
   });
 
-  test("by no number of refusals: it is reachable", () => {
+  test("not by refusals, because it is reachable", () => {
     const scene = new Scene([1, 1]);
     scene.end(0, "refused", 200);
     expect(scene.transitions).toEqual([]);
   });
 
-  test("not by connections that break together, which are one failure", () => {
+  test.for([
+    { others: "server error", atMs: 0, ejects: false },
+    { others: "refused", atMs: 0, ejects: false },
+    { others: "ignored", atMs: 0, ejects: true },
+    { others: "answered", atMs: -1, ejects: true },
+    { others: "answered", atMs: 3_600_000, ejects: true },
+  ] as const)("by timeouts if other attempts end like this: $others, at $atMs ms: $ejects", (each) => {
+    const scene = new Scene([1, 1]);
+    scene.wait(each.atMs);
+    scene.end(0, each.others);
+    scene.wait(-each.atMs);
+    const slow = Array.from({ length: 5 }, () => scene.attemptAt(0));
+    if (each.atMs === 0) scene.end(0, each.others);
+    scene.wait(10_000);
+    for (const attempt of slow) attempt.unreachable("timed_out");
+    expect(scene.state(0)).toBe(each.ejects ? "open" : "closed");
+  });
+
+  test("not by connections that break together, which count as one failure", () => {
     const scene = new Scene([1, 1]);
     const together = Array.from({ length: 50 }, () => scene.attemptAt(0));
     for (const attempt of together) attempt.unreachable("broken");
@@ -59,7 +79,7 @@ describe("an origin is ejected", () => {
     expect(scene.state(0)).toBe("open");
   });
 
-  test.for(["gateway", "timed out"] as const)("by five failures at the same time: %s", (how) => {
+  test.for(["gateway", "timed out"] as const)("by five simultaneous failures: %s", (how) => {
     const scene = new Scene([1, 1]);
     const together = Array.from({ length: 5 }, () => scene.attemptAt(0));
     for (const attempt of together) ENDS[how](attempt);
@@ -74,7 +94,7 @@ describe("an ejected origin", () => {
     expect(origins(scene, 3, isRepeatable)).toEqual([1, 1, 1]);
   });
 
-  test("is probed then, by one request at a time", () => {
+  test("is then probed, by one request at a time", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     const probe = scene.acquire({ isRepeatable: true });
@@ -84,7 +104,7 @@ describe("an ejected origin", () => {
     expect(origins(scene, 3)).toEqual([0, 1, 1]);
   });
 
-  test("is back after three answered probes", () => {
+  test("returns after three answered probes", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     for (let turn = 0; turn < 3; turn += 1) {
@@ -117,7 +137,18 @@ describe("an ejected origin", () => {
     expect(origins(scene, 1)).toEqual([next]);
   });
 
-  test("is probed after one, two, four, eight seconds, even if its breaker would admit earlier probes", () => {
+  test("stays ejected if a connection of a probe breaks together with older ones", () => {
+    const scene = new Scene([1, 1], { random: latest, breaker: { timeoutMs: 1_000 } });
+    const older = scene.attemptAt(0);
+    scene.end(0, "timed out", 5);
+    scene.wait(1_000);
+    const probe = scene.acquire({ isRepeatable: true });
+    older.unreachable("broken");
+    probe.unreachable("broken");
+    expect(scene.transitions.at(-1)).toEqual({ origin: 0, to: "open", reason: "probe_failed" });
+  });
+
+  test("is probed after one, two, four, eight seconds, even if its breaker allows more", () => {
     const breaker = { timeoutMs: 10, maxTimeoutMs: 10 };
     const scene = new Scene([1, 1], { random: () => 0, breaker });
     scene.end(0, "timed out", 5);
@@ -134,7 +165,7 @@ describe("an ejected origin", () => {
     expect(probedMs).toEqual([1_050, 3_100, 7_150, 15_200]);
   });
 
-  test("may take the whole lease of its probe", () => {
+  test("may use the whole lease of its probe", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     const probe = scene.acquire({ isRepeatable: true, leaseMs: 20_000 });
@@ -144,7 +175,7 @@ describe("an ejected origin", () => {
     expect(scene.transitions.map(({ reason }) => reason)).toEqual(["consecutive_failures", "timeout"]);
   });
 
-  test("is probed again after the lease of a probe that never ends", () => {
+  test("is probed again after the lease of a lost probe", () => {
     const scene = ejected(2, 1);
     scene.wait(1_000);
     origins(scene, 1);
@@ -155,7 +186,7 @@ describe("an ejected origin", () => {
     expect(origins(scene, 1)).toEqual([0]);
   });
 
-  test("is probed by a request that is not repeatable after three more intervals only", () => {
+  test("is probed by an unrepeatable request only after three more intervals", () => {
     const scene = ejected(2, 1);
     scene.wait(30_000);
     expect(origins(scene, 1, false)).toEqual([1]);
@@ -169,7 +200,7 @@ describe("an ejected origin", () => {
     expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 1, isProbe: true });
   });
 
-  test("is not probed by a retry while there is another one", () => {
+  test("is not probed by a retry while another origin is available", () => {
     const scene = ejected(3, 1);
     scene.wait(60_000);
     expect(scene.acquire({ isRepeatable: true, except: [1] })).toMatchObject({ origin: 2, isProbe: false });
@@ -201,7 +232,7 @@ describe("while more than half are ejected", () => {
     { count: 2, ejections: 1 },
     { count: 3, ejections: 1 },
     { count: 4, ejections: 2 },
-  ])("but not at half: $ejections of $count are probed after their open times", ({ count, ejections }) => {
+  ])("open times are not cut short at half: $ejections of $count", ({ count, ejections }) => {
     const scene = ejected(count, ejections, 60_000);
     for (let turn = 0; turn < 50; turn += 1) {
       scene.wait(1_000);
@@ -237,7 +268,7 @@ describe("while all are ejected", () => {
     expect(scene.acquire({ isRepeatable: false, except: [2] })).toMatchObject({ origin: 1, isProbe: true });
   });
 
-  test("all others are probed at once when one is back", () => {
+  test("all others are probed at once when one returns", () => {
     const scene = ejected(4, 4, 60_000);
     for (let turn = 0; turn < 3; turn += 1) {
       const probe = scene.acquire({ isRepeatable: true });
@@ -256,7 +287,7 @@ describe("while all are ejected", () => {
     expect(retryAtMs).toBeCloseTo(scene.nowMs + 1_000, 1);
   });
 
-  test("a retry is not sent to an origin that was tried, and its rejection only considers the others", () => {
+  test("a retry is not sent to an origin already tried, and its rejection only considers the others", () => {
     const scene = ejected(2, 2);
     const secondAtMs = rejected(scene.balancer.acquire({ isRepeatable: false, except: [0] })).retryAtMs;
     expect(secondAtMs).toBeCloseTo(scene.nowMs + 1_000, 1);
@@ -277,7 +308,7 @@ test("while most are healthy, the return of one does not speed up the probes of 
 });
 
 describe("a single origin", () => {
-  test("is left to its breaker: no requests, then one at a time, then all", () => {
+  test("is controlled by its breaker: no requests, then one at a time, then all", () => {
     const scene = ejected(1, 1);
     for (let ms = 0; ms < 999; ms += 111) {
       scene.wait(111);

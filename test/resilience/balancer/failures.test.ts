@@ -1,6 +1,6 @@
-/** How a balancer treats an origin that fails. */
+/** The effect of failures on an origin's share. */
 import { describe, expect, test } from "vitest";
-import type { Scene } from "./support/scene.ts";
+import { ENDS, type Scene } from "./support/scene.ts";
 import { expectShare, seen } from "./support/shares.ts";
 import { answering, shareOf, Traffic } from "./support/traffic.ts";
 
@@ -31,11 +31,14 @@ describe("a failure", () => {
   test.for(["server error", "ignored"] as const)("is no attempt with the outcome: %s", (how) => {
     const scene = seen(20, 20);
     scene.end(0, how, 20);
+    const slow = scene.attemptAt(0);
+    scene.wait(5_000);
+    ENDS[how](slow);
     expect(scene.isHealthy(0)).toBe(true);
     expectShare(scene.shareOf(0), 0.5);
   });
 
-  test.for(KINDS)("(%s) is only cleared by the answer to a later request", (how) => {
+  test.for(KINDS)("(%s) is only cleared by the response to a later request", (how) => {
     const scene = seen(20, 20);
     const before = scene.attemptAt(0);
     scene.end(0, how, 2);
@@ -65,7 +68,7 @@ describe("a failure", () => {
     expect(scene.shareOf(0)).toBeLessThan(0.01);
   });
 
-  test("is no timeout while others are answered, which counts as a slow answer", () => {
+  test("is no timeout while others are answered, which counts as a slow response", () => {
     const scene = seen(20, 20);
     const slow = scene.attemptAt(0);
     scene.wait(100);
@@ -94,11 +97,11 @@ describe("a failure", () => {
   });
 
   test.for([
-    { pauseMs: 0, otherPauseMs: 5_000, share: 0.5, why: "none counts as five seconds" },
-    { pauseMs: 2_000, otherPauseMs: 5_000, share: 0.5, why: "less than five seconds counts as five" },
-    { pauseMs: 20_000, otherPauseMs: 60_000, share: 0.96, why: "longer ones count as such" },
-    { pauseMs: 60_000, otherPauseMs: 3_600_000, share: 0.5, why: "longer than a minute counts as a minute" },
-  ])("with a requested pause: $why", ({ pauseMs, otherPauseMs, share }) => {
+    { pauseMs: 0, otherPauseMs: 5_000, share: 0.5, why: "at least five seconds" },
+    { pauseMs: 2_000, otherPauseMs: 5_000, share: 0.5, why: "at least five seconds" },
+    { pauseMs: 20_000, otherPauseMs: 60_000, share: 0.96, why: "its length" },
+    { pauseMs: 60_000, otherPauseMs: 3_600_000, share: 0.5, why: "at most a minute" },
+  ])("with a requested pause of $pauseMs ms counts as $why", ({ pauseMs, otherPauseMs, share }) => {
     const scene = seen(20, 20);
     refuse(scene, 0, pauseMs);
     refuse(scene, 1, otherPauseMs);

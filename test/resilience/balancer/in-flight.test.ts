@@ -8,7 +8,7 @@ const START_MS = 60_000_000 * PERIOD_MS;
 
 test.for([
   60_000, 3_600_000,
-])("the late end of a forgotten request, after %i ms, does not count for another one", (ms) => {
+])("the late end of an expired request, after %i ms, does not count for another one", (ms) => {
   const inFlight = new InFlight();
   const forgotten = inFlight.enter(START_MS);
   inFlight.enter(START_MS + ms);
@@ -72,7 +72,7 @@ test("every request of the last 30 s is counted, and none older than 60 s", () =
   );
 });
 
-test("on any clock, the count never exceeds the requests under way, and is 0 after all have ended", () => {
+test("on any clock, the count never exceeds the open requests, and is 0 after all have ended", () => {
   fc.assert(
     fc.property(stepsWith(fc.integer({ min: -90_000, max: 90_000 })), (steps) => {
       const left = play(steps, (count, agesMs) => {

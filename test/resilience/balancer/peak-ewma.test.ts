@@ -26,7 +26,7 @@ describe("the mean", () => {
     { before: 100, sample: 200, afterMs: 125, how: "rises a quarter of the way" },
     { before: 100, sample: 50, afterMs: 95, how: "falls a tenth of the way" },
     { before: 100, sample: 100, afterMs: 100, how: "stays" },
-  ])("$how with a sample at the same time", ({ before, sample, afterMs }) => {
+  ])("$how with a simultaneous sample", ({ before, sample, afterMs }) => {
     expect(observed(before, sample).ms).toBeCloseTo(afterMs, 9);
   });
 
@@ -36,7 +36,7 @@ describe("the mean", () => {
     expect(latency.ms).toBeCloseTo(sample + (100 - sample) / Math.E, 9);
   });
 
-  test("treats a clock that is set back as no time passed, and continues from there", () => {
+  test("ignores that a clock is set back, and continues from there", () => {
     const latency = observed(100);
     latency.observe(200, START_MS - 3_600_000);
     expect(latency.ms).toBeCloseTo(125, 9);

@@ -68,14 +68,14 @@ const assertAlways = (check: (moment: Moment) => void): void =>
     RUNS,
   );
 
-test("a request is admitted while an origin is closed that was not tried for it", () => {
+test("a request is admitted while another closed origin was not yet tried", () => {
   assertAlways(({ step, answer, closed }) => {
     if (step.do !== "acquire") return;
     if (closed.some((origin) => !step.except.includes(origin))) expect(answer?.granted).toBe(true);
   });
 });
 
-test("a request is never sent to an origin that was tried for it", () => {
+test("a request is never sent to the same origin again", () => {
   assertAlways(({ step, answer }) => {
     if (step.do === "acquire" && answer?.granted) expect(step.except).not.toContain(answer.origin);
   });
@@ -99,7 +99,7 @@ test("a rejection has a retry time, unless all origins were tried", () => {
   });
 });
 
-test("at most one probe of a half-open origin is under way", () => {
+test("at most one probe of a half-open origin is in flight", () => {
   assertAlways(({ scene, open }) => {
     for (let origin = 0; origin < scene.balancer.size; origin += 1) {
       if (scene.state(origin) !== "half_open") continue;
@@ -135,7 +135,7 @@ test("it is never stuck: once all requests are answered, every origin is healthy
   );
 });
 
-/** Two balancers get the same calls, but in one of them every attempt is ended again, in all ways. */
+/** Compares two balancers; in one of them every attempt is ended again, in all ways. */
 test("only the first outcome of an attempt makes a difference", () => {
   const history = (weights: readonly number[], seed: number, steps: readonly Step[], endsAgain: boolean) => {
     let before: readonly OpenAttempt[] = [];

@@ -36,7 +36,7 @@ test("returns the result of the call, and throws its error", async () => {
   expect(await attempt("failure")).toBeInstanceOf(Failed);
 });
 
-test("failures open it, and then no call is made", async () => {
+test("an open breaker makes no calls", async () => {
   const { breaker, run, attempt } = start();
   await times(5, () => attempt("failure"));
   expect(breaker.state).toBe("open");

@@ -1,4 +1,4 @@
-/** How the limit adapts to results, one window at a time. */
+/** Adaptation of the limit, one window at a time. */
 import { expect, test } from "vitest";
 import type {
   ConcurrencyLimitOptions,

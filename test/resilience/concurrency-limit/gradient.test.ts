@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { concurrencyLimitSettings } from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
+import { DEFAULTS } from "../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import { GradientLimit } from "../../../src/resilience/concurrency-limit/gradient.ts";
 
 const USUAL_MS = 20;
 
-const newGradient = (nowMs = 0) => new GradientLimit(concurrencyLimitSettings({ initialLimit: 20 }), nowMs);
+const newGradient = (nowMs = 0) => new GradientLimit({ ...DEFAULTS, initialLimit: 20 }, nowMs);
 
 /** A full window of results. */
 const fill = (gradient: GradientLimit, nowMs: number, latencyMs: number): void => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Priority } from "../../../src/contract/policy.ts";
 import {
-  createConcurrencyLimit,
+  ConcurrencyLimit,
   type Permit,
   PRIORITIES,
   type ShedReason,
@@ -66,7 +66,7 @@ class Play {
   nowMs = 0;
   readonly requests: Request[] = [];
   readonly shedForRoom: ShedForRoom[] = [];
-  readonly limit = createConcurrencyLimit(OPTIONS, {
+  readonly limit = new ConcurrencyLimit(OPTIONS, {
     now: () => this.nowMs,
     onShed: ({ priority, reason }) => {
       if (reason === "waited_too_long") return;
@@ -156,7 +156,7 @@ test("no more work begins than the limit allows", () => {
   });
 });
 
-test("every request is in flight, queued, shed or gone, and is notified once", () => {
+test("every request is in flight, queued or ended, and is notified once", () => {
   assertAlways(({ limit, requests, waiting, inFlight }) => {
     for (const { notifications, hasLeft } of requests)
       expect(notifications.length).toBeLessThanOrEqual(hasLeft ? 0 : 1);

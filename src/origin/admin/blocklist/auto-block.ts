@@ -1,9 +1,9 @@
 /**
- * Blocks repeat offenders temporarily, by the score of the security events that edges report. PostgreSQL holds the scores,
- * so that all origins share them.
+ * Blocks repeat offenders temporarily, by a score of the security events that edges report. All origins share
+ * the scores in PostgreSQL.
  */
 import type { Meter } from "@opentelemetry/api";
-import { type Network, overlap, parseNetwork, writeCidr } from "../../../middleware/blocklist/network.ts";
+import { type Network, overlap, writeCidr } from "../../../middleware/blocklist/network.ts";
 import {
   judgeOffenses,
   MEMORY_MS,
@@ -26,7 +26,8 @@ interface AutoBlockDependencies {
 }
 
 interface StoredOffender extends Offender {
-  readonly network: Network;
+  /** In CIDR notation. */
+  readonly network: string;
 }
 
 /** Once the table holds this many rows, new offenders are ignored. */
@@ -40,22 +41,17 @@ WHERE (SELECT reltuples FROM pg_class WHERE oid = 'offenders'::regclass) < $2
 ORDER BY n ON CONFLICT DO NOTHING`;
 
 const LOCK = `
-SELECT network::text AS network, score, (extract(epoch FROM scored_at) * 1000)::float8 AS "scoredAtMs", blocks,
+SELECT network::inet AS network, score, (extract(epoch FROM scored_at) * 1000)::float8 AS "scoredAtMs", blocks,
   (extract(epoch FROM last_blocked_at) * 1000)::float8 AS "lastBlockedAtMs"
 FROM offenders WHERE network = ANY($1::cidr[]) ORDER BY network FOR UPDATE`;
 
-/** Inserts the missing ones, and locks all until the transaction ends. */
+/** Inserts missing offenders, and locks all of them until the transaction ends. */
 const lockOffenders = async (
   transaction: Database,
-  networks: readonly Network[],
+  networks: readonly string[],
 ): Promise<StoredOffender[]> => {
-  const cidrs = networks.map(writeCidr);
-  await transaction.query(INSERT, [cidrs, MAX_OFFENDERS]);
-  const rows = await transaction.query<Offender & { readonly network: string }>(LOCK, [cidrs]);
-  return rows.flatMap(({ network: cidr, ...offender }) => {
-    const network = parseNetwork(cidr);
-    return network === undefined ? [] : [{ ...offender, network }];
-  });
+  await transaction.query(INSERT, [networks, MAX_OFFENDERS]);
+  return await transaction.query<StoredOffender>(LOCK, [networks]);
 };
 
 const UPDATE = `
@@ -64,16 +60,7 @@ UPDATE offenders o SET score = n.score, scored_at = to_timestamp(n."scoredAtMs" 
 FROM json_to_recordset($1) AS n(network cidr, score float8, "scoredAtMs" float8, blocks int, "lastBlockedAtMs" float8)
 WHERE o.network = n.network`;
 
-const updateOffenders = async (
-  transaction: Database,
-  offenders: readonly StoredOffender[],
-): Promise<void> => {
-  const rows = offenders.map(({ network, ...offender }) => ({ ...offender, network: writeCidr(network) }));
-  await transaction.query(UPDATE, [JSON.stringify(rows)]);
-};
-
 interface Offense {
-  readonly network: Network;
   points: number;
   /** Occurrences of each kind of event. */
   readonly counts: Map<string, number>;
@@ -92,7 +79,7 @@ const kindOf = (event: SecurityEvent): string => {
   }
 };
 
-/** Offenses by CIDR, without events that score nothing and networks that are never blocked. */
+/** Offenses by network in CIDR notation, without events of no points and exempt networks. */
 const offensesIn = (
   events: readonly SecurityEvent[],
   neverBlocked: readonly Network[],
@@ -103,7 +90,7 @@ const offensesIn = (
     const network = points > 0 ? offenderOf(event.client) : undefined;
     if (network === undefined || neverBlocked.some((exempt) => overlap(exempt, network))) continue;
     const cidr = writeCidr(network);
-    const offense = offenses.get(cidr) ?? { network, points: 0, counts: new Map<string, number>() };
+    const offense = offenses.get(cidr) ?? { points: 0, counts: new Map<string, number>() };
     offenses.set(cidr, offense);
     offense.points += points;
     const kind = kindOf(event);
@@ -126,7 +113,7 @@ const judge = (
   const blocks: OffenderBlock[] = [];
   for (const before of stored) {
     const { network } = before;
-    const offense = offenses.get(writeCidr(network));
+    const offense = offenses.get(network);
     if (offense === undefined) continue;
     const { offender, blockForMs } = judgeOffenses(before, offense.points, nowMs);
     offenders.push({ ...offender, network });
@@ -145,17 +132,17 @@ export const createAutoBlock = ({ database, neverBlocked, meter, log, now }: Aut
   return async (events: readonly SecurityEvent[]): Promise<void> => {
     const offenses = offensesIn(events, neverBlocked);
     if (offenses.size === 0) return;
-    const networks = [...offenses.values()].map(({ network }) => network);
     const { blocks, count } = await database.transaction(async (transaction) => {
-      const judged = judge(await lockOffenders(transaction, networks), offenses, now());
-      await updateOffenders(transaction, judged.offenders);
+      const stored = await lockOffenders(transaction, [...offenses.keys()]);
+      const judged = judge(stored, offenses, now());
+      await transaction.query(UPDATE, [JSON.stringify(judged.offenders)]);
       const { length } = judged.blocks;
       return { ...judged, count: length === 0 ? 0 : await blockOffenders(transaction, judged.blocks) };
     });
     if (blocks.length === 0) return;
     blocked.add(count);
     for (const { network, reason, forMs } of blocks)
-      log.warn({ network: writeCidr(network), reason, forMs }, "blocked a client temporarily");
+      log.warn({ network, reason, forMs }, "blocked a client temporarily");
     if (count < blocks.length)
       log.warn({ blocks: blocks.length, count }, "the blocklist has no room for some blocks");
   };

@@ -1,12 +1,13 @@
-/** `block` and `unblock`: clients that the edge rejects. */
+/** The commands `block` and `unblock`. */
+import { parseArgs } from "node:util";
 import { type Network, writeCidr } from "../../../middleware/blocklist/network.ts";
 import { MAX_ENTRIES } from "../../../middleware/blocklist/snapshot.ts";
 import {
   type Command,
   type CommandContext,
-  parseOptions,
   publishChange,
   readDuration,
+  readText,
   TEXT,
   UsageError,
 } from "../cli.ts";
@@ -21,15 +22,7 @@ import {
 } from "./store.ts";
 
 const MAX_DAYS = 365;
-const MAX_REASON_LENGTH = 200;
 const MAX_LISTED = 1_000;
-
-const readReason = (text: string | undefined): string => {
-  if (text && text.length <= MAX_REASON_LENGTH && !/\p{Cc}/u.test(text)) return text;
-  throw new UsageError(
-    `--reason is missing, longer than ${MAX_REASON_LENGTH} characters, or not a single line`,
-  );
-};
 
 const readNetwork = ([word, ...others]: readonly string[]): Network => {
   if (word === undefined) throw new UsageError("an address or a range is missing");
@@ -43,7 +36,7 @@ const untilOf = ({ expiresAt }: Block): string =>
   expiresAt === null ? "forever" : `until ${expiresAt.toISOString()}`;
 
 const list = async ({ pool, print }: CommandContext, args: string[]): Promise<void> => {
-  parseOptions({ args });
+  parseArgs({ args });
   const blocks = await listBlocks(pool, { most: MAX_LISTED + 1 });
   for (const block of blocks.slice(0, MAX_LISTED))
     print([block.network, untilOf(block), block.source, block.reason].join("  "));
@@ -52,9 +45,9 @@ const list = async ({ pool, print }: CommandContext, args: string[]): Promise<vo
 
 const block = async (context: CommandContext, args: string[]): Promise<void> => {
   const options = { for: TEXT, reason: TEXT };
-  const { values, positionals } = parseOptions({ args, allowPositionals: true, options });
+  const { values, positionals } = parseArgs({ args, allowPositionals: true, options });
   const network = readNetwork(positionals);
-  const reason = readReason(values.reason);
+  const reason = readText("reason", values.reason);
   const forS = readDuration("for", values.for, MAX_DAYS);
   const added = await setBlock(context.pool, { network, reason, forS });
   if (added === undefined) throw new UsageError(`the blocklist is full: it holds ${MAX_ENTRIES} entries`);
@@ -63,7 +56,7 @@ const block = async (context: CommandContext, args: string[]): Promise<void> => 
 };
 
 const unblock = async (context: CommandContext, args: string[]): Promise<void> => {
-  const { positionals } = parseOptions({ args, allowPositionals: true });
+  const { positionals } = parseArgs({ args, allowPositionals: true });
   const network = readNetwork(positionals);
   const removed = await removeBlock(context.pool, { network });
   const wider = await findWiderBlock(context.pool, network);

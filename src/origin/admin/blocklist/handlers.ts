@@ -1,4 +1,4 @@
-/** Handlers of the routes by which operators list and change the blocklist. */
+/** Handlers of the operators' routes for the blocklist. */
 import type * as z from "zod/mini";
 import type { administrationRoutes, Block as BlockSchema } from "../../../contract/admin.ts";
 import { problem } from "../../../contract/problem.ts";

@@ -1,7 +1,7 @@
-/** The blocklist in PostgreSQL, and as it is compiled: published to Redis, and served to an edge that cannot reach Redis. */
+/** The blocklist: storage, publication to Redis, and a response for an edge that cannot reach Redis. */
 import { v7 as uuidv7 } from "uuid";
 import { internalHeaders } from "../../../contract/internal-headers.ts";
-import { compileBlocklist } from "../../../middleware/blocklist/blocklist.ts";
+import { type BlocklistEntry, compileBlocklist } from "../../../middleware/blocklist/blocklist.ts";
 import {
   isTooWide,
   type Network,
@@ -24,24 +24,19 @@ export interface Block {
   readonly expiresAt: Date | null;
 }
 
-export interface NewBlock {
-  readonly network: Network;
-  readonly reason: string;
-  /** Seconds; null: forever. */
-  readonly forS: number | null;
-}
-
 export interface OffenderBlock {
-  readonly network: Network;
+  /** In CIDR notation. */
+  readonly network: string;
   readonly reason: string;
   readonly forMs: number;
 }
 
-/** Automatic blocks leave room for those of operators. */
+/** Leaves room for the blocks of operators. */
 const MAX_AUTOMATIC = MAX_ENTRIES / 4;
 
 const LIVE = "(expires_at IS NULL OR expires_at > now())";
-const COLUMNS = `id, network::text AS network, reason, source, created_at AS "createdAt", expires_at AS "expiresAt"`;
+/** As inet, PostgreSQL writes a single address without its prefix length. */
+const COLUMNS = `id, network::inet AS network, reason, source, created_at AS "createdAt", expires_at AS "expiresAt"`;
 
 /** Validates a network to block. @returns the network, or an error message */
 export const parseNetworkToBlock = (text: string): Network | string => {
@@ -51,12 +46,6 @@ export const parseNetworkToBlock = (text: string): Network | string => {
   if (isTooWide(network))
     return `Must be no wider than /${SHORTEST_PREFIX[4]} (IPv4) or /${SHORTEST_PREFIX[6]} (IPv6)`;
   return network;
-};
-
-/** PostgreSQL also writes the prefix length of a single address. */
-const canonical = (block: Block): Block => {
-  const network = parseNetwork(block.network);
-  return network === undefined ? block : { ...block, network: writeCidr(network) };
 };
 
 const SET = `INSERT INTO blocklist (id, network, reason, source, expires_at)
@@ -69,20 +58,21 @@ const SET = `INSERT INTO blocklist (id, network, reason, source, expires_at)
 /**
  * Blocks for an operator; replaces an existing block of the same network.
  *
+ * @param forS seconds; null: forever
  * @returns undefined if the blocklist is full
  */
 export const setBlock = async (
   database: Database,
-  { network, reason, forS }: NewBlock,
+  { network, reason, forS }: { network: Network; reason: string; forS: number | null },
 ): Promise<Block | undefined> => {
   const values = [uuidv7(), writeCidr(network), reason, forS, MAX_ENTRIES];
   const [row] = await database.query<Block>(withNewVersion("blocklist", SET), values);
-  return row && canonical(row);
+  return row;
 };
 
 const BLOCK_OFFENDERS = `INSERT INTO blocklist (id, network, reason, source, expires_at)
-  SELECT id, network, reason, 'automatic', now() + for_ms * interval '1 millisecond'
-  FROM json_to_recordset($1) AS o(id uuid, network cidr, reason text, for_ms float8)
+  SELECT id, network, reason, 'automatic', now() + "forMs" * interval '1 millisecond'
+  FROM json_to_recordset($1) AS o(id uuid, network cidr, reason text, "forMs" float8)
   WHERE (SELECT count(*) FROM blocklist WHERE source = 'automatic') < ${MAX_AUTOMATIC}
   ON CONFLICT (network) DO UPDATE SET expires_at = excluded.expires_at, reason = excluded.reason, created_at = now()
     WHERE blocklist.source = 'automatic' OR blocklist.expires_at < excluded.expires_at
@@ -97,12 +87,7 @@ export const blockOffenders = async (
   database: Database,
   blocks: readonly OffenderBlock[],
 ): Promise<number> => {
-  const rows = blocks.map(({ network, reason, forMs }) => ({
-    id: uuidv7(),
-    network: writeCidr(network),
-    reason,
-    for_ms: forMs,
-  }));
+  const rows = blocks.map((block) => ({ ...block, id: uuidv7() }));
   const statement = withNewVersion("blocklist", BLOCK_OFFENDERS);
   return (await database.query(statement, [JSON.stringify(rows)])).length;
 };
@@ -123,7 +108,7 @@ export const removeBlock = async (
     "id" in block ? ["id = $1::uuid", block.id] : ["network = $1::cidr", writeCidr(block.network)];
   const remove = `DELETE FROM blocklist WHERE ${condition} AND ${LIVE} RETURNING ${COLUMNS}`;
   const [row] = await database.query<Block>(withNewVersion("blocklist", remove, FORGET_OFFENDERS), [value]);
-  return row && canonical(row);
+  return row;
 };
 
 /** @param before the id of a block: only older ones are listed */
@@ -131,11 +116,9 @@ export const listBlocks = async (
   database: Database,
   { before, most }: { readonly before?: string | undefined; readonly most: number },
 ): Promise<Block[]> => {
-  const rows = await database.query<Block>(
-    `SELECT ${COLUMNS} FROM blocklist WHERE ${LIVE} AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
-    [before ?? null, most],
-  );
-  return rows.map(canonical);
+  const list = `SELECT ${COLUMNS} FROM blocklist
+    WHERE ${LIVE} AND ($1::uuid IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`;
+  return await database.query<Block>(list, [before ?? null, most]);
 };
 
 /** @returns the narrowest block that covers more than the network, if any */
@@ -144,7 +127,7 @@ export const findWiderBlock = async (database: Database, network: Network): Prom
     `SELECT ${COLUMNS} FROM blocklist WHERE network >> $1::cidr AND ${LIVE} ORDER BY masklen(network) DESC LIMIT 1`,
     [writeCidr(network)],
   );
-  return row && canonical(row);
+  return row;
 };
 
 interface CompiledBlocklist {
@@ -152,26 +135,22 @@ interface CompiledBlocklist {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-interface PublishedBlock {
-  readonly network: string;
-  /** Epoch milliseconds; null: never. */
-  readonly expiresAtMs: number | null;
-}
-
 /** Every block in force. */
-const PUBLISHED = `SELECT network::text AS network, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs"
+const PUBLISHED = `SELECT network::text AS network, (extract(epoch FROM expires_at) * 1000)::float8 AS "expiresAtMs",
+    source = 'automatic' AS "isAutomatic"
   FROM blocklist WHERE ${LIVE} ORDER BY blocklist.network LIMIT ${MAX_ENTRIES}`;
 
 const readCompiledBlocklist = async (database: Database): Promise<CompiledBlocklist> => {
-  const { version, rows } = await readSnapshot<PublishedBlock>(database, "blocklist", PUBLISHED);
-  const entries = rows.flatMap(({ network: cidr, expiresAtMs }) => {
+  type Row = Omit<BlocklistEntry, "network"> & { readonly network: string };
+  const { version, rows } = await readSnapshot<Row>(database, "blocklist", PUBLISHED);
+  const entries = rows.flatMap(({ network: cidr, ...block }) => {
     const network = parseNetwork(cidr);
-    return network === undefined ? [] : [{ network, expiresAtMs }];
+    return network === undefined ? [] : [{ ...block, network }];
   });
   return { version, bytes: compileBlocklist(entries) };
 };
 
-/** If no origin can reach Redis, the published list may lack a block; once it expires, the edge asks an origin. */
+/** While no origin can reach Redis, the published list may lack a block: the edge asks an origin once it expires. */
 const TTL_MS = 5_000;
 
 export const blocklistPublication: Publication = {

@@ -31,15 +31,8 @@ export interface SpanOptions {
 }
 
 export const span = (options: SpanOptions): object => {
-  const {
-    id,
-    parent,
-    traceId = TRACE_ID,
-    name = `span ${id}`,
-    kind = 2,
-    atMs = 0,
-    durationMs = 10,
-  } = options;
+  const { id, parent, traceId = TRACE_ID, name = `span ${id}`, kind = 2 } = options;
+  const { atMs = 0, durationMs = 10 } = options;
   return {
     traceId,
     spanId: id.padStart(16, "0"),
@@ -103,19 +96,13 @@ export const metrics = (
   ],
 });
 
-const TEMPORALITIES = { delta: 1, cumulative: 2 } as const;
-export type Temporality = keyof typeof TEMPORALITIES;
+const CUMULATIVE = 2;
 
-export const counter = (
-  name: string,
-  number: number,
-  values: Values = {},
-  temporality: Temporality = "cumulative",
-): object => ({
+export const counter = (name: string, number: number, values: Values = {}): object => ({
   name,
   description: `How many ${name}.`,
   sum: {
-    aggregationTemporality: TEMPORALITIES[temporality],
+    aggregationTemporality: CUMULATIVE,
     isMonotonic: true,
     dataPoints: [
       { timeUnixNano: nanoseconds(START_MS), asInt: String(number), attributes: attributes(values) },
@@ -128,17 +115,12 @@ export const gauge = (name: string, number: number, values: Values = {}): object
   gauge: { dataPoints: [{ asDouble: number, attributes: attributes(values) }] },
 });
 
-export const histogram = (
-  name: string,
-  point: object,
-  values: Values = {},
-  temporality: Temporality = "cumulative",
-): object => ({
+export const histogram = (name: string, point: object, values: Values = {}): object => ({
   name,
   unit: "s",
   description: "Duration of requests.",
   histogram: {
-    aggregationTemporality: TEMPORALITIES[temporality],
+    aggregationTemporality: CUMULATIVE,
     dataPoints: [{ attributes: attributes(values), ...point }],
   },
 });
@@ -152,7 +134,7 @@ export interface TestReceiver extends TelemetryReceiver {
   json(path: string): Promise<unknown>;
 }
 
-/** A receiver for one test, with the requests that it has received. */
+/** A receiver for one test. @param bodies traces that it has already received */
 export const startReceiver = async (bodies: readonly object[] = []): Promise<TestReceiver> => {
   const receiver = await startTelemetryReceiver({ port: 0 });
   onTestFinished(() => receiver.stop());

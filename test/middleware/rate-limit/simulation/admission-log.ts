@@ -15,8 +15,9 @@ export class AdmissionLog {
   #exact: BucketLevel | undefined;
   /** Tokens admitted beyond the refill, since that sum was last 0: the maximum over all windows that end now. */
   #aboveRefill = 0;
-  #mostAboveRefill = 0;
   #lastMs = 0;
+  /** Most tokens that any window admitted beyond its refill. The bound is capacity + refill × leaseMs. */
+  mostAboveRefill = 0;
   admitted = 0;
   refused = 0;
   /** Rejected although the oracle had tokens. */
@@ -30,10 +31,10 @@ export class AdmissionLog {
     const refilled = ((atMs - this.#lastMs) * this.#rule.refillPerSecond) / 1000;
     // A window may begin at any admission; the worst one begins after the sum was last 0.
     this.#aboveRefill = Math.max(0, this.#aboveRefill - refilled) + tokens;
-    this.#mostAboveRefill = Math.max(this.#mostAboveRefill, this.#aboveRefill);
+    this.mostAboveRefill = Math.max(this.mostAboveRefill, this.#aboveRefill);
     this.#lastMs = atMs;
     // Not capped by the capacity: the request was admitted.
-    const level = this.#exact === undefined ? 0 : this.#drained(this.#exact, atMs);
+    const level = levelAt(this.#exact, { ...this.#rule, capacity: Number.POSITIVE_INFINITY }, atMs);
     this.#exact = { level: level + tokens, atMs };
     this.admitted += 1;
   }
@@ -42,14 +43,5 @@ export class AdmissionLog {
     this.refused += 1;
     const available = this.#rule.capacity - levelAt(this.#exact, this.#rule, atMs);
     if (holds(available, tokens)) this.falselyRefused += 1;
-  }
-
-  /** Most tokens that any window admitted beyond its refill. The bound is capacity + refill × leaseMs. */
-  get mostAboveRefill(): number {
-    return this.#mostAboveRefill;
-  }
-
-  #drained({ level, atMs }: BucketLevel, nowMs: number): number {
-    return Math.max(0, level - ((nowMs - atMs) * this.#rule.refillPerSecond) / 1000);
   }
 }

@@ -1,4 +1,4 @@
-/** The shared store in memory: does what the script does in Redis, on a given clock. */
+/** The shared store in memory, on a given clock. It behaves like the script in Redis. */
 
 import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
 import {
@@ -39,16 +39,16 @@ export class MemoryLimitStore {
   take(asks: readonly BucketAsk[], taken: Taken = () => undefined): readonly BucketReply[] {
     this.trips += 1;
     const nowMs = this.#now() + this.#aheadMs;
-    const found = asks.map((ask) => {
+    const buckets = asks.map((ask) => {
       const rule = (ask.overrideField && this.#overrides.get(ask.overrideField)) || ask.rule;
       const level = levelAt(this.#states.get(ask.bucket), rule, nowMs);
       return { ask, rule, level, lackMs: waitMs(rule.capacity - level, ask.need, rule) };
     });
-    const isRefused = found.some(({ ask, lackMs }) => lackMs > 0 && !ask.isDryRun);
-    return found.map(({ ask, rule, level, lackMs }) => {
+    const isRejected = buckets.some(({ ask, lackMs }) => lackMs > 0 && !ask.isDryRun);
+    return buckets.map(({ ask, rule, level, lackMs }) => {
       const available = rule.capacity - level;
       const extra = Math.min(ask.want, inAdvance(available, rule, ask.share));
-      const granted = isRefused || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);
+      const granted = isRejected || !holds(available, ask.need) ? 0 : Math.max(ask.need, extra);
       const isAhead = (this.#states.get(ask.bucket)?.atMs ?? nowMs) > nowMs;
       if (granted > 0 || isAhead) this.#states.set(ask.bucket, { level: level + granted, atMs: nowMs });
       if (granted > 0) taken(ask.bucket, granted);

@@ -1,14 +1,12 @@
 /** Simulates many isolates with one store on one clock, and logs admissions. */
 import type { Limit } from "../../../../src/contract/policy.ts";
-import type { LimiterOptions } from "../../../../src/middleware/rate-limit/limiter.ts";
 import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
+import { Agenda } from "../../../resilience/concurrency-limit/support/agenda.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import { AdmissionLog } from "./admission-log.ts";
-import { EventQueue } from "./event-queue.ts";
 import { MemoryLimitStore } from "./memory-limit-store.ts";
-import { type Decided, SimulatedIsolate } from "./simulated-isolate.ts";
-import { type NetworkFaults, SimulatedNetwork } from "./simulated-network.ts";
-import type { TokenLedger } from "./token-ledger.ts";
+import { type OnDecided, startIsolate } from "./simulated-isolate.ts";
+import { type NetworkFaults, simulatedNetwork } from "./simulated-network.ts";
 
 export interface Arrival {
   readonly atMs: number;
@@ -35,7 +33,6 @@ export interface SimulationPlan {
   readonly limits: readonly Limit[];
   readonly arrivals: readonly Arrival[];
   readonly incidents?: readonly Incident[];
-  readonly options?: LimiterOptions;
   readonly faults: NetworkFaults;
   /** Largest offset of an isolate's clock from the store's. @default 0 */
   readonly skewMs?: number;
@@ -51,7 +48,6 @@ export interface SimulationResult {
   /** Tokens that isolates used without having taken them within a lease before. */
   readonly unbacked: number;
   readonly trips: number;
-  readonly modes: Readonly<Record<string, number>>;
   /** Time until each verdict, milliseconds. */
   readonly waitedMs: readonly number[];
   /** Requests rejected with 503. */
@@ -59,31 +55,23 @@ export interface SimulationResult {
 }
 
 export const simulate = (plan: SimulationPlan): SimulationResult => {
-  const { seed, isolates: count, limits, arrivals, incidents = [], options = {}, faults, skewMs = 0 } = plan;
+  const { seed, isolates: count, limits, arrivals, incidents = [], faults, skewMs = 0 } = plan;
   const random = seededRandom(seed);
-  const queue = new EventQueue();
-  const taken = new Map<string, AdmissionLog>();
-  const store = new MemoryLimitStore(() => queue.nowMs);
-  const network = new SimulatedNetwork(queue, store, faults, random);
-  const take = (bucket: string, tokens: number): void => {
+  const agenda = new Agenda(0);
+  const store = new MemoryLimitStore(() => agenda.nowMs);
+  const send = simulatedNetwork(agenda, store, faults, random);
+  const takenLogs = new Map<string, AdmissionLog>();
+  const taken = (bucket: string, tokens: number): void => {
     const [name] = bucket.split(":");
     const rule = plan.promised ?? limits.find((limit) => limit.name === name);
-    const log = taken.get(bucket) ?? (rule && new AdmissionLog(rule));
-    log?.admit(tokens, queue.nowMs);
-    if (log !== undefined) taken.set(bucket, log);
+    const log = takenLogs.get(bucket) ?? (rule && new AdmissionLog(rule));
+    log?.admit(tokens, agenda.nowMs);
+    if (log !== undefined) takenLogs.set(bucket, log);
   };
-  const ledgers: TokenLedger[] = [];
-  const start = (): SimulatedIsolate => {
-    const isolate = new SimulatedIsolate(
-      { queue, network, options, random, taken: take },
-      (2 * random() - 1) * skewMs,
-    );
-    ledgers.push(isolate.ledger);
-    return isolate;
-  };
+  const start = () => startIsolate({ agenda, send, random, taken }, (2 * random() - 1) * skewMs);
   const isolates = Array.from({ length: count }, start);
+  const dead: typeof isolates = [];
   const logs = new Map<string, AdmissionLog>();
-  const modes: Record<string, number> = {};
   const waitedMs: number[] = [];
   let unavailable = 0;
 
@@ -95,25 +83,24 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
   };
 
   for (const { atMs, client, isolate, limits: own = limits, leavesAfterMs } of arrivals) {
-    const decided: Decided = (verdict, waited) => {
+    const decided: OnDecided = (verdict, waited) => {
       waitedMs.push(waited);
       if (!verdict.isAdmitted && verdict.results.some(({ outcome }) => outcome === "unavailable"))
         unavailable += 1;
-      for (const { limit, outcome, mode } of verdict.results) {
-        modes[mode] = (modes[mode] ?? 0) + 1;
-        if (verdict.isAdmitted) logOf(limit, client).admit(limit.cost ?? 1, queue.nowMs);
-        else if (outcome === "limited") logOf(limit, client).refuse(limit.cost ?? 1, queue.nowMs);
+      for (const { limit, outcome } of verdict.results) {
+        if (verdict.isAdmitted) logOf(limit, client).admit(limit.cost ?? 1, agenda.nowMs);
+        else if (outcome === "limited") logOf(limit, client).refuse(limit.cost ?? 1, agenda.nowMs);
       }
     };
-    const who = { network: client, principal: client };
-    queue.at(atMs, () => isolates[isolate % count]?.request(own, who, decided, leavesAfterMs));
+    const limited = { network: client, principal: client };
+    agenda.at(atMs, () => isolates[isolate % count]?.request(own, limited, decided, leavesAfterMs));
   }
   for (const incident of incidents) {
-    queue.at(incident.atMs, () => {
+    agenda.at(incident.atMs, () => {
       switch (incident.kind) {
         case "isolate_dies":
           isolates[incident.isolate % count]?.die();
-          isolates[incident.isolate % count] = start();
+          dead.push(...isolates.splice(incident.isolate % count, 1, start()));
           break;
         case "clock_is_set":
           isolates[incident.isolate % count]?.setClock(incident.byMs);
@@ -127,7 +114,7 @@ export const simulate = (plan: SimulationPlan): SimulationResult => {
       }
     });
   }
-  queue.run();
-  const unbacked = ledgers.reduce((sum, ledger) => sum + ledger.unbacked, 0);
-  return { logs, taken, unbacked, trips: store.trips, modes, waitedMs, unavailable };
+  agenda.runUntil(Number.POSITIVE_INFINITY);
+  const unbacked = [...isolates, ...dead].reduce((sum, { ledger }) => sum + ledger.unbacked, 0);
+  return { logs, taken: takenLogs, unbacked, trips: store.trips, waitedMs, unavailable };
 };

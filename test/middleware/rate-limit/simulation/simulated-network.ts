@@ -1,6 +1,6 @@
 /** The network between isolates and store: latency and faults. */
 import type { BucketAsk, BucketReply } from "../../../../src/middleware/rate-limit/limit-store.ts";
-import type { EventQueue } from "./event-queue.ts";
+import type { Agenda } from "../../../resilience/concurrency-limit/support/agenda.ts";
 import type { MemoryLimitStore, Taken } from "./memory-limit-store.ts";
 
 export interface NetworkFaults {
@@ -14,33 +14,30 @@ export interface NetworkFaults {
   readonly hangs?: { readonly fromMs: number; readonly untilMs: number };
 }
 
-export class SimulatedNetwork {
-  readonly #queue: EventQueue;
-  readonly #store: MemoryLimitStore;
-  readonly #faults: NetworkFaults;
-  readonly #random: () => number;
+/** @param taken is called when tokens leave the store */
+export type Send = (
+  asks: readonly BucketAsk[],
+  answered: (replies: readonly BucketReply[]) => void,
+  taken: Taken,
+) => void;
 
-  constructor(queue: EventQueue, store: MemoryLimitStore, faults: NetworkFaults, random: () => number) {
-    this.#queue = queue;
-    this.#store = store;
-    this.#faults = faults;
-    this.#random = random;
-  }
-
-  /** @param taken is called when tokens leave the store */
-  send(asks: readonly BucketAsk[], answered: (replies: readonly BucketReply[]) => void, taken: Taken): void {
-    const { wayMs, loss = 0, duplicates = 0, hangs } = this.#faults;
+export const simulatedNetwork = (
+  agenda: Agenda,
+  store: MemoryLimitStore,
+  { wayMs, loss = 0, duplicates = 0, hangs }: NetworkFaults,
+  random: () => number,
+): Send => {
+  return (asks, answered, taken) => {
     const deliver = (): void => {
-      if (this.#random() < loss) return;
-      this.#queue.after(wayMs(), () => {
-        const { nowMs } = this.#queue;
+      if (random() < loss) return;
+      agenda.after(wayMs(), () => {
+        const { nowMs } = agenda;
         if (hangs !== undefined && nowMs >= hangs.fromMs && nowMs < hangs.untilMs) return;
-        const replies = this.#store.take(asks, taken);
-        if (this.#random() < loss) return;
-        this.#queue.after(wayMs(), () => answered(replies));
+        const replies = store.take(asks, taken);
+        if (random() >= loss) agenda.after(wayMs(), () => answered(replies));
       });
     };
     deliver();
-    if (this.#random() < duplicates) this.#queue.after(wayMs(), deliver);
-  }
-}
+    if (random() < duplicates) agenda.after(wayMs(), deliver);
+  };
+};

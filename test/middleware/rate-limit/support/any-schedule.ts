@@ -4,8 +4,8 @@ import { costOf, type Limit } from "../../../../src/contract/policy.ts";
 import type { BucketRule } from "../../../../src/middleware/rate-limit/token-bucket.ts";
 import { seededRandom } from "../../../resilience/concurrency-limit/support/random.ts";
 import type { Arrival, Incident, SimulationPlan } from "../simulation/simulate.ts";
+import { SETTINGS } from "./scene.ts";
 
-export const LEASE_MS = 2_000;
 const DURATION_MS = 12_000;
 
 const anyLimit = (name: string, strict: boolean): fc.Arbitrary<Limit> =>
@@ -54,16 +54,14 @@ const arrivalsOf = (schedule: Schedule): Arrival[] => {
     ...(random() < leavers ? { leavesAfterMs: 120 * random() } : {}),
   });
   const perCost = limit.capacity / costOf(limit);
-  const swell = waves.sizes.map(
+  const waveBursts = waves.sizes.map(
     (share, turn) => [turn * waves.periodMs, Math.ceil(share * perCost)] as const,
   );
-  const burst = [...bursts, ...swell].flatMap(([at, size]) =>
+  const burst = [...bursts, ...waveBursts].flatMap(([at, size]) =>
     Array.from({ length: size }, () => arrival(at + 5 * random())),
   );
-  const steady = Array.from({ length: Math.round((ratePerS * DURATION_MS) / 1_000) }, () =>
-    arrival(random() * DURATION_MS),
-  );
-  return [...burst, ...steady];
+  const steady = Math.round((ratePerS * DURATION_MS) / 1_000);
+  return [...burst, ...Array.from({ length: steady }, () => arrival(random() * DURATION_MS))];
 };
 
 /** With each failover the clock of the store is further behind. */
@@ -84,7 +82,7 @@ const anyBursts = fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 150 })), { m
  * arrives, or have just expired, and the bucket is full again.
  */
 const anyWaves = fc.record({
-  periodMs: fc.integer({ min: LEASE_MS * 0.7, max: LEASE_MS * 1.4 }),
+  periodMs: fc.integer({ min: SETTINGS.leaseMs * 0.7, max: SETTINGS.leaseMs * 1.4 }),
   sizes: fc.array(fc.double({ min: 0.1, max: 2, noNaN: true }), { maxLength: 5 }),
 });
 
@@ -107,7 +105,12 @@ export const anySchedule = (strict: boolean) =>
     duplicates: fc.constantFrom(0, 0, 0.1, 0.5),
     /** Share of clients that may leave before the verdict. */
     leavers: fc.constantFrom(0, 0, 0.1, 0.5),
-    hang: fc.option(fc.tuple(atMs, fc.integer({ min: 100, max: 5_000 })), { nil: undefined }),
+    hangs: fc.option(
+      fc
+        .tuple(atMs, fc.integer({ min: 100, max: 5_000 }))
+        .map(([fromMs, lengthMs]) => ({ fromMs, untilMs: fromMs + lengthMs })),
+      { nil: undefined },
+    ),
     skewMs: fc.constantFrom(0, 0, 500, 100_000),
     incidents: fc.array(anyIncident, { maxLength: 6 }),
     failures: fc.array(fc.tuple(atMs, fc.integer({ min: 1, max: 4_000 })), { maxLength: 2 }),
@@ -125,19 +128,17 @@ export const anySchedule = (strict: boolean) =>
 export type Schedule = ReturnType<typeof anySchedule> extends fc.Arbitrary<infer Record> ? Record : never;
 
 /** The most permissive rule among the limits and their override. */
-export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => ({
-  capacity: Math.max(limit.capacity, other?.capacity ?? 0, override?.capacity ?? 0),
-  refillPerSecond: Math.max(
-    limit.refillPerSecond,
-    other?.refillPerSecond ?? 0,
-    override?.refillPerSecond ?? 0,
-  ),
-});
+export const promisedBy = ({ limit, other, override }: Schedule): BucketRule => {
+  const rules = [limit, other ?? limit, override ?? limit];
+  return {
+    capacity: Math.max(...rules.map(({ capacity }) => capacity)),
+    refillPerSecond: Math.max(...rules.map(({ refillPerSecond }) => refillPerSecond)),
+  };
+};
 
 export const planOf = (schedule: Schedule): SimulationPlan => {
-  const { seed, isolates, limit, other, tripMs, loss, duplicates, hang, skewMs } = schedule;
+  const { seed, isolates, limit, other, tripMs, loss, duplicates, hangs, skewMs } = schedule;
   const random = seededRandom(seed + 1);
-  const hangs = hang && { fromMs: hang[0], untilMs: hang[0] + hang[1] };
   const { incidents, failures, override } = schedule;
   return {
     seed,
@@ -145,14 +146,8 @@ export const planOf = (schedule: Schedule): SimulationPlan => {
     limits: other === undefined ? [limit] : [limit, other],
     arrivals: arrivalsOf(schedule),
     incidents: [...incidents, ...falling(failures), ...(override === undefined ? [] : [override])],
-    options: { leaseMs: LEASE_MS },
     skewMs,
-    faults: {
-      wayMs: () => (tripMs / 2) * (0.5 + random()),
-      loss,
-      duplicates,
-      ...(hangs === undefined ? {} : { hangs }),
-    },
+    faults: { wayMs: () => (tripMs / 2) * (0.5 + random()), loss, duplicates, ...(hangs && { hangs }) },
     promised: promisedBy(schedule),
   };
 };

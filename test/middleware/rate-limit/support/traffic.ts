@@ -8,29 +8,20 @@ export interface TrafficPlan {
   readonly isolates: number;
   /** Requests per second, over all keys and isolates. */
   readonly ratePerS: number;
-  /** Number of clients. @default 1 */
+  /** Number of clients, whose shares follow Zipf's law. @default 1 */
   readonly keys?: number;
-  /** Exponent s: the share of the n-th client is proportional to 1/nˢ. @default 1 */
-  readonly zipf?: number;
 }
 
-/** Each key's share of all requests, largest first. */
-export const zipfShares = (keys: number, exponent: number): readonly number[] => {
-  const weights = Array.from({ length: keys }, (_, index) => 1 / (index + 1) ** exponent);
+/** Each key's share of all requests, largest first: the n-th is proportional to 1/n. */
+export const zipfShares = (keys: number): readonly number[] => {
+  const weights = Array.from({ length: keys }, (_, index) => 1 / (index + 1));
   const sum = weights.reduce((all, weight) => all + weight, 0);
   return weights.map((weight) => weight / sum);
 };
 
-export const traffic = ({
-  seed,
-  seconds,
-  isolates,
-  ratePerS,
-  keys = 1,
-  zipf = 1,
-}: TrafficPlan): Arrival[] => {
+export const traffic = ({ seed, seconds, isolates, ratePerS, keys = 1 }: TrafficPlan): Arrival[] => {
   const random = seededRandom(seed);
-  const shares = zipfShares(keys, zipf);
+  const shares = zipfShares(keys);
   const drawKey = (): number => {
     let rest = random();
     for (const [key, share] of shares.entries()) {

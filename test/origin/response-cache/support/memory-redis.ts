@@ -1,31 +1,32 @@
 /** An in-memory Redis on the clock of the test, which can be down, hang, or lose its data. */
-
-import type { Claim, RedisStore } from "../../../../src/origin/redis/store.ts";
-import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../../../src/origin/response-cache/redis.ts";
+import type { Claim } from "../../../../src/origin/redis/store.ts";
+import { MARK_ASKED } from "../../../../src/origin/response-cache/admission.ts";
+import {
+  RAISE_VERSIONS,
+  REMOVE_IF_EQUAL,
+  type RedisEntriesOptions,
+} from "../../../../src/origin/response-cache/redis.ts";
 
 export type Weather = "fair" | "away" | "hung";
 
-interface Entry {
-  readonly value: string;
-  readonly untilMs: number;
-}
+type Data = ReadonlyMap<string, { readonly value: string; readonly untilMs: number }>;
 
-export interface MemoryRedis extends RedisStore {
+export type MemoryRedis = RedisEntriesOptions["redis"] & {
   weather: Weather;
   /** Delays every reply, milliseconds. */
   delayMs: number;
-  lose(): void;
   /** A snapshot, to be restored later. */
-  copy(): ReadonlyMap<string, Entry>;
-  restore(copy: ReadonlyMap<string, Entry>): void;
-  readonly size: number;
-}
+  copy(): Data;
+  restore(copy: Data): void;
+  /** The names of the cached responses. */
+  entries(): string[];
+};
 
 /** Duration of a command, milliseconds. */
 const LATENCY_MS = 2;
 
 export const createMemoryRedis = (): MemoryRedis => {
-  const entries = new Map<string, Entry>();
+  let entries = new Map<string, { readonly value: string; readonly untilMs: number }>();
 
   const read = (name: string): string | null => {
     const entry = entries.get(name);
@@ -47,6 +48,13 @@ export const createMemoryRedis = (): MemoryRedis => {
       return String(version);
     });
 
+  const markAsked = ([name = ""]: readonly string[], [bit = "", ttlMs]: readonly string[]): string => {
+    const asked = read(name)?.split(",") ?? [];
+    if (asked.includes(bit)) return "1";
+    write(name, [...asked, bit].join(), Number(ttlMs));
+    return "0";
+  };
+
   const removeIfEqual = ([key = ""]: readonly string[], [value]: readonly string[]): number =>
     read(key) === value && entries.delete(key) ? 1 : 0;
 
@@ -63,20 +71,11 @@ export const createMemoryRedis = (): MemoryRedis => {
   const redis: MemoryRedis = {
     weather: "fair",
     delayMs: 0,
-    lose: () => entries.clear(),
     copy: () => new Map(entries),
+    entries: () => [...entries.keys()].filter((name) => name.includes("cache:") && read(name) !== null),
     restore: (copy) => {
-      entries.clear();
-      for (const [name, entry] of copy) entries.set(name, entry);
+      entries = new Map(copy);
     },
-    get size() {
-      return entries.size;
-    },
-    ping: () => command(() => undefined),
-    hashField: () => command(() => null),
-    replaceHash: () => command(() => undefined),
-    expire: () => command(() => undefined),
-    setIfAbsent: (name, ttlMs) => command(() => claim({ name, value: "1", ttlMs })),
     claimAndRead: (claimed, names) => command(() => ({ claimed: claim(claimed), values: names.map(read) })),
     set: (name, value, ttlMs) => command(() => write(name, value, ttlMs)),
     remove: (name) => command(() => void entries.delete(name)),
@@ -85,10 +84,9 @@ export const createMemoryRedis = (): MemoryRedis => {
       command((): unknown => {
         if (script === RAISE_VERSIONS) return raise(keys, values);
         if (script === REMOVE_IF_EQUAL) return removeIfEqual(keys, values);
+        if (script === MARK_ASKED) return markAsked(keys, values);
         throw new Error("ERR unknown script");
       }),
-    evaluateKnown: () => Promise.reject(new Error("NOSCRIPT No matching script.")),
-    close: async () => undefined,
   };
   return redis;
 };

@@ -1,10 +1,10 @@
 /** A product whose stock is a count of its changes, and origins that cache it. */
 import { type Context, Hono } from "hono";
 import { problem } from "../../../../src/contract/problem.ts";
-import type { CacheTarget } from "../../../../src/middleware/response-cache/cacheable.ts";
+import { sleep } from "../../../../src/lib/async.ts";
+import type { RawTarget } from "../../../../src/middleware/context/index.ts";
 import type { CacheWindows, FillResult } from "../../../../src/middleware/response-cache/entry.ts";
-import type { FillOptions } from "../../../../src/middleware/response-cache/fill.ts";
-import type { Waiter } from "../../../../src/middleware/response-cache/ports.ts";
+import type { FillOptions, Waiter } from "../../../../src/middleware/response-cache/ports.ts";
 import type { CacheOutcome } from "../../../../src/middleware/response-cache/respond.ts";
 import { createLog } from "../../../../src/origin/log/log.ts";
 import { createOriginResponseCache } from "../../../../src/origin/response-cache/index.ts";
@@ -30,15 +30,15 @@ const route = {
 } as const;
 
 export interface Database {
-  /** How often the product has been changed. */
+  /** Number of changes to the product. */
   changes: number;
-  /** When each change was made, epoch milliseconds. */
+  /** The time of each change, epoch milliseconds. */
   readonly changedAtMs: number[];
-  /** Reads that have begun. */
+  /** Reads so far. */
   reads: number;
   /** Reads that were aborted. */
   abandoned: number;
-  /** How long a read takes before and after it looks, milliseconds. */
+  /** Duration of a read, milliseconds; it sees the state of its middle. */
   readMs: number;
   weather: "fair" | "away" | "hung" | "empty";
 }
@@ -52,12 +52,10 @@ export const createDatabase = (): Database => ({
   weather: "fair",
 });
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 interface Env {
   Variables: {
     requestId: string;
-    target: CacheTarget;
+    target: RawTarget;
     waitUntil: (work: Promise<unknown>) => void;
     cacheOutcome: CacheOutcome | undefined;
   };
@@ -72,25 +70,10 @@ export interface ReadOptions {
   readonly timeoutMs?: number;
 }
 
-export interface ReadResult {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: Headers;
-  /** Without the cache's name. */
-  readonly cacheStatus: string;
-  /** Seconds; undefined without an Age field. */
-  readonly ageS: number | undefined;
-  readonly outcome: string | undefined;
-}
+export type ShopOrigin = ReturnType<typeof createShopOrigin>;
+export type ReadResult = Awaited<ReturnType<ShopOrigin["read"]>>;
 
-export interface ShopOrigin {
-  read(options?: ReadOptions): Promise<ReadResult>;
-  /** Resolves when the write has been answered. */
-  write(): Promise<void>;
-  flush(): Promise<void>;
-}
-
-export const createShopOrigin = (database: Database, redis: MemoryRedis, random = () => 0): ShopOrigin => {
+export const createShopOrigin = (database: Database, redis: MemoryRedis, random = () => 0) => {
   const cache = createOriginResponseCache({
     routes: [route],
     size: { entries: 100 },
@@ -110,29 +93,30 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
     });
     if (query.includes("unknown")) return problem("invalid_request");
     if (database.weather === "hung") return await new Promise<never>(() => undefined);
-    await pause(database.readMs / 2);
+    await sleep(database.readMs / 2);
     if (database.weather === "away") return problem("unavailable");
     if (database.weather === "empty") return problem("not_found");
     const body = JSON.stringify({ changes: database.changes });
     const etag = `"${database.changes}"`;
-    await pause(database.readMs / 2);
+    await sleep(database.readMs / 2);
     const headers = { "content-type": "application/json", "cache-control": CACHE_CONTROL, etag };
     return { status: 200, headers, body };
   };
 
-  const waiterFor = (deadlineAtMs: number): Waiter => ({
-    deadlineAtMs,
+  const waiterFor = (timeoutMs: number): Waiter => ({
+    deadlineAtMs: Date.now() + timeoutMs,
     onEnd: (listener) => {
-      const timer = setTimeout(listener, deadlineAtMs - Date.now());
+      const timer = setTimeout(listener, timeoutMs);
       return () => clearTimeout(timer);
     },
   });
 
   return {
-    read: async ({ query = "", method = "GET", headers = {}, cacheControl, timeoutMs = 10_000 } = {}) => {
-      let outcome: string | undefined;
+    read: async (options: ReadOptions = {}) => {
+      const { query = "", method = "GET", headers = {}, cacheControl, timeoutMs = 10_000 } = options;
+      let outcome: CacheOutcome | undefined;
       const app = new Hono<Env>();
-      const deadlineAtMs = Date.now() + timeoutMs;
+      const waiter = waiterFor(timeoutMs);
       app.use(async (c, next) => {
         c.set("requestId", crypto.randomUUID());
         c.set("target", { origin: "http://origin.test", path: c.req.path, query });
@@ -144,7 +128,7 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
         cacheControl: () => cacheControl,
         route: () => route,
         fill: (c, options) => fill(c.get("target").query, options),
-        waiter: () => waiterFor(deadlineAtMs),
+        waiter: () => waiter,
       });
       app.get(route.path, handler);
       const response = await app.request(`/products/1${query}`, { method, headers });
@@ -153,16 +137,19 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
         status: response.status,
         body: await response.text(),
         headers: response.headers,
+        /** Without the cache's name. */
         cacheStatus: (response.headers.get("cache-status") ?? "").replace("breakwater-origin; ", ""),
+        /** Undefined without an Age field. */
         ageS: age === null ? undefined : Number(age),
         outcome,
       };
     },
-    write: async () => {
-      await pause(3);
+    /** Resolves when the write has been answered. */
+    write: async (): Promise<void> => {
+      await sleep(3);
       database.changes += 1;
       database.changedAtMs.push(Date.now());
-      await pause(3);
+      await sleep(3);
       cache.invalidate(TAGS);
     },
     flush: () => cache.flush(),
@@ -171,7 +158,6 @@ export const createShopOrigin = (database: Database, redis: MemoryRedis, random 
 
 /** The number of changes that a response shows. */
 export const changesIn = ({ status, body }: ReadResult): number => {
-  const product: unknown = status === 200 ? JSON.parse(body) : undefined;
-  if (typeof product === "object" && product !== null && "changes" in product) return Number(product.changes);
-  throw new Error(`no product: ${status} ${body}`);
+  if (status !== 200) throw new Error(`no product: ${status} ${body}`);
+  return Number(JSON.parse(body).changes);
 };

@@ -1,10 +1,8 @@
-/** A balancer with a manual clock, in front of origins whose attempts the test ends. */
-
+/** A balancer with a manual clock; the test ends the attempts. */
 import {
   type AcquireOptions,
-  type Balancer,
+  Balancer,
   type BalancerRejection,
-  createBalancer,
 } from "../../../../src/resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../../../src/resilience/balancer/endpoint.ts";
 import type {
@@ -60,9 +58,9 @@ export class Scene {
   readonly balancer: Balancer;
   readonly #states: BreakerState[];
 
-  constructor(weights: readonly number[], { random = seededRandom(1), ...options }: SceneOptions = {}) {
+  constructor(weights: readonly number[], { random = seededRandom(1), breaker = {} }: SceneOptions = {}) {
     this.#states = weights.map(() => "closed");
-    this.balancer = createBalancer(weights, options, {
+    this.balancer = new Balancer(weights, breaker, {
       now: () => this.nowMs,
       random,
       onTransition: (origin, { to, reason }) => {
@@ -89,7 +87,7 @@ export class Scene {
     return granted(this.balancer.acquire(options));
   }
 
-  /** A retry that has no other choice, so never a probe. */
+  /** A retry without another choice, so never a probe. */
   attemptAt(origin: number): EndpointPermit {
     return this.acquire({ isRepeatable: false, except: this.#others(origin) });
   }
@@ -99,7 +97,7 @@ export class Scene {
     for (let turn = 0; turn < times; turn += 1) ENDS[how](this.attemptAt(origin));
   }
 
-  /** Answers one attempt after this time, and moves on by another millisecond. */
+  /** Answers an attempt after this time; then another millisecond passes. */
   answerAfter(origin: number, latencyMs: number): void {
     const attempt = this.attemptAt(origin);
     this.wait(latencyMs);
@@ -107,7 +105,7 @@ export class Scene {
     this.wait(1);
   }
 
-  /** Its current share, measured with requests that are ignored. @param except origins that were tried */
+  /** Its current share, measured with ignored requests. @param except origins already tried */
   shareOf(origin: number, except: readonly number[] = []): number {
     const all = 4_000;
     let own = 0;

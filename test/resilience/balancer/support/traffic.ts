@@ -1,6 +1,5 @@
-/** Random requests to origins with a fixed behavior each, in virtual time. */
-
-import { type Balancer, createBalancer } from "../../../../src/resilience/balancer/balancer.ts";
+/** Random requests to origins with fixed behaviors, in virtual time. */
+import { Balancer } from "../../../../src/resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../../../src/resilience/circuit-breaker/circuit-breaker.ts";
 import { Agenda } from "../../concurrency-limit/support/agenda.ts";
 import { exponential, seededRandom } from "../../concurrency-limit/support/random.ts";
@@ -23,12 +22,11 @@ export interface TrafficOptions {
   readonly breaker?: BreakerOptions;
   /** @default 500 */
   readonly perSecond?: number;
-  readonly seed?: number;
 }
 
 export const answering = (afterMs: number): Behavior => ({ how: "answered", afterMs });
 
-/** The edge's defaults. */
+/** Like the edge's. */
 export const EDGE_BREAKER: BreakerOptions = {
   timeoutMs: 500,
   maxTimeoutMs: 2_000,
@@ -46,21 +44,13 @@ export class Traffic {
 
   constructor(
     behaviors: readonly Behavior[],
-    {
-      weights = behaviors.map(() => 1),
-      breaker = EDGE_BREAKER,
-      perSecond = 500,
-      seed = 1,
-    }: TrafficOptions = {},
+    { weights = behaviors.map(() => 1), breaker = EDGE_BREAKER, perSecond = 500 }: TrafficOptions = {},
   ) {
     this.#behaviors = [...behaviors];
-    this.#random = seededRandom(seed);
+    this.#random = seededRandom(1);
     this.#perSecond = perSecond;
-    this.balancer = createBalancer(
-      weights,
-      { breaker },
-      { now: () => this.#agenda.nowMs - this.#behindMs, random: this.#random },
-    );
+    const now = (): number => this.#agenda.nowMs - this.#behindMs;
+    this.balancer = new Balancer(weights, breaker, { now, random: this.#random });
   }
 
   get nowMs(): number {

@@ -1,38 +1,44 @@
 /** A discrete-event clock: it jumps from one event to the next. */
-
-interface Entry {
+interface Planned {
   readonly atMs: number;
+  /** Events of the same time happen in the order in which they were planned. */
+  readonly order: number;
   readonly happen: () => void;
 }
 
-/** A binary heap, the earliest first. */
+const isBefore = (a: Planned, b: Planned): boolean =>
+  a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+
 export class Agenda {
   nowMs: number;
-  readonly #heap: Entry[] = [];
+  /** A binary heap: simulations plan hundreds of thousands of events ahead. */
+  readonly #heap: Planned[] = [];
+  #planned = 0;
 
   constructor(startMs: number) {
     this.nowMs = startMs;
   }
 
   after(delayMs: number, happen: () => void): void {
-    const heap = this.#heap;
-    const entry = { atMs: this.nowMs + delayMs, happen };
-    let at = heap.length;
-    while (at > 0) {
-      const parentAt = (at - 1) >> 1;
-      const parent = heap[parentAt];
-      if (parent === undefined || parent.atMs <= entry.atMs) break;
-      heap[at] = parent;
-      at = parentAt;
+    const event = { atMs: this.nowMs + delayMs, order: this.#planned++, happen };
+    let index = this.#heap.length;
+    while (index > 0) {
+      const parent = (index - 1) >> 1;
+      const above = this.#heap[parent];
+      if (above === undefined || !isBefore(event, above)) break;
+      this.#heap[index] = above;
+      index = parent;
     }
-    heap[at] = entry;
+    this.#heap[index] = event;
+  }
+
+  at(atMs: number, happen: () => void): void {
+    this.after(Math.max(0, atMs - this.nowMs), happen);
   }
 
   /** Runs all events due until this time. */
   runUntil(untilMs: number): void {
-    for (;;) {
-      const next = this.#heap[0];
-      if (next === undefined || next.atMs > untilMs) break;
+    for (let [next] = this.#heap; next !== undefined && next.atMs <= untilMs; [next] = this.#heap) {
       this.#removeFirst();
       this.nowMs = next.atMs;
       next.happen();
@@ -41,22 +47,17 @@ export class Agenda {
   }
 
   #removeFirst(): void {
-    const heap = this.#heap;
-    const last = heap.pop();
-    if (last === undefined || heap.length === 0) return;
-    let at = 0;
+    const last = this.#heap.pop();
+    if (last === undefined || this.#heap.length === 0) return;
+    let index = 0;
     for (;;) {
-      const left = 2 * at + 1;
-      const right = left + 1;
-      const leftEntry = heap[left];
-      if (leftEntry === undefined) break;
-      const rightEntry = heap[right];
-      const isRight = rightEntry !== undefined && rightEntry.atMs < leftEntry.atMs;
-      const earlier = isRight ? rightEntry : leftEntry;
-      if (earlier.atMs >= last.atMs) break;
-      heap[at] = earlier;
-      at = isRight ? right : left;
+      const [left, right] = [this.#heap[2 * index + 1], this.#heap[2 * index + 2]];
+      const isRight = left !== undefined && right !== undefined && isBefore(right, left);
+      const below = isRight ? right : left;
+      if (below === undefined || !isBefore(below, last)) break;
+      this.#heap[index] = below;
+      index = 2 * index + (isRight ? 2 : 1);
     }
-    heap[at] = last;
+    this.#heap[index] = last;
   }
 }

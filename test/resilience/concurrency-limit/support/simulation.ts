@@ -1,9 +1,8 @@
 /** Poisson arrivals at a backend of slots behind one or several limits, in simulated time; deterministic. */
 import type { Priority } from "../../../../src/contract/policy.ts";
 import {
-  type ConcurrencyLimit,
+  ConcurrencyLimit,
   type ConcurrencyLimitOptions,
-  createConcurrencyLimit,
   type Permit,
 } from "../../../../src/resilience/concurrency-limit/concurrency-limit.ts";
 import { Agenda } from "./agenda.ts";
@@ -84,7 +83,7 @@ export class Simulation {
   }
 
   #createLimit(): ConcurrencyLimit {
-    const limit = createConcurrencyLimit(this.#setting.options ?? {}, { now: () => this.#agenda.nowMs });
+    const limit = new ConcurrencyLimit(this.#setting.options ?? {}, { now: () => this.#agenda.nowMs });
     const sweep = (): void => {
       if (limit.queued > 0) limit.sweep();
       this.#agenda.after(SWEEP_MS, sweep);

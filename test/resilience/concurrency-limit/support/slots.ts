@@ -1,16 +1,12 @@
 /** A backend of slots that serve one piece of work each at a time, first in, first out. */
 import type { Agenda } from "./agenda.ts";
 
-/** Served entries to drop at once. */
-const COMPACT_AT = 1_000;
-
 export class Slots {
   /** May change at any time. */
   count: number;
   readonly #agenda: Agenda;
   #busy = 0;
-  #backlog: (() => void)[] = [];
-  #nextAt = 0;
+  readonly #backlog: (() => void)[] = [];
 
   constructor(count: number, agenda: Agenda) {
     this.count = count;
@@ -31,15 +27,6 @@ export class Slots {
   }
 
   #serveNext(): void {
-    while (this.#busy < this.count) {
-      const begin = this.#backlog[this.#nextAt];
-      if (begin === undefined) break;
-      this.#nextAt += 1;
-      begin();
-    }
-    if (this.#nextAt > COMPACT_AT) {
-      this.#backlog = this.#backlog.slice(this.#nextAt);
-      this.#nextAt = 0;
-    }
+    while (this.#busy < this.count && this.#backlog.length > 0) this.#backlog.shift()?.();
   }
 }

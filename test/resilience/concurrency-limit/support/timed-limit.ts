@@ -1,9 +1,8 @@
 /** A limit with a manual clock that records every event. */
 import type { Priority } from "../../../../src/contract/policy.ts";
 import {
-  type ConcurrencyLimit,
+  ConcurrencyLimit,
   type ConcurrencyLimitOptions,
-  createConcurrencyLimit,
   type Permit,
   type Shed,
   type Waiting,
@@ -29,7 +28,7 @@ export const timedLimit = (options: ConcurrencyLimitOptions = {}): TimedLimit =>
   const events: string[] = [];
   const permits = new Map<string, Permit>();
   let nowMs = 1_000;
-  const limit = createConcurrencyLimit(
+  const limit = new ConcurrencyLimit(
     { burstMs: 0, ...options },
     { now: () => nowMs, onShed: (shed) => sheds.push(shed) },
   );

@@ -1,0 +1,181 @@
+/**
+ * `npm run upgrade -- TAG`: merges a later version of the template into this repository. package.json says from which version
+ * the repository comes, and which paths are yours: the merge never touches those. It works without a common history, because
+ * the version that you come from is the merge's base.
+ */
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import * as z from "zod/mini";
+import { describeError, LocalError } from "../local/local-error.ts";
+
+const USAGE = `usage: npm run upgrade -- TAG [--remote NAME] [--from TAG]
+  TAG             the version to upgrade to, such as v0.2.0
+  --remote NAME   where it is fetched from, if it is not here (default template)
+  --from TAG      the version that this repository comes from (default: template.version in package.json)`;
+
+const GIT_TIMEOUT_MS = 120_000;
+const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** Conflicts in it are resolved by npm. */
+const LOCK_FILE = "package-lock.json";
+
+const manifest = z.object({
+  template: z.object({
+    /** Without the tag's `v`. */
+    version: z.string(),
+    /** Files and folders. */
+    yours: z.array(z.string()),
+  }),
+});
+
+interface GitResult {
+  readonly stdout: string;
+  readonly code: number;
+}
+
+/** @param environment added to this process's @throws LocalError with git's message, unless the exit code is allowed */
+const runGit = (
+  folder: string,
+  args: readonly string[],
+  { environment = {}, allowed = [0] }: { environment?: NodeJS.ProcessEnv; allowed?: readonly number[] } = {},
+): Promise<GitResult> => {
+  const options = {
+    cwd: folder,
+    env: { ...process.env, ...environment },
+    timeout: GIT_TIMEOUT_MS,
+    maxBuffer: MAX_OUTPUT_BYTES,
+  };
+  return new Promise((resolve, reject) => {
+    execFile("git", [...args], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : error.code;
+      if (typeof code === "number" && allowed.includes(code)) resolve({ stdout, code });
+      else reject(new LocalError(`git ${args[0]} failed: ${(stderr || stdout || String(error)).trim()}`));
+    });
+  });
+};
+
+export interface UpgradeOptions {
+  /** Of the repository. */
+  readonly folder: string;
+  readonly to: string;
+  /** @default by `template.version` in package.json */
+  readonly from?: string | undefined;
+  readonly remote: string;
+}
+
+export interface Upgrade {
+  readonly from: string;
+  /** Changed, added and removed files, in the index and the work tree. */
+  readonly changed: readonly string[];
+  /** With git's markers, for you to resolve. */
+  readonly conflicts: readonly string[];
+}
+
+const lines = ({ stdout }: GitResult): string[] => stdout.split("\n").filter((line) => line !== "");
+
+/**
+ * Merges into the index and the work tree, and commits nothing.
+ *
+ * @throws LocalError if the work tree has changes, or a version is not found
+ */
+export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions): Promise<Upgrade> => {
+  const git = (...args: string[]) => runGit(folder, args);
+  const { template } = manifest.parse(JSON.parse(await readFile(join(folder, "package.json"), "utf8")));
+  const from = options.from ?? `v${template.version}`;
+  if (lines(await git("status", "--porcelain")).length > 0)
+    throw new LocalError("the work tree has changes: commit or stash them first");
+
+  const commitOf = async (tag: string): Promise<string> => {
+    const find = ["rev-parse", "--verify", "--quiet", `refs/tags/${tag}^{commit}`];
+    const local = await runGit(folder, find, { allowed: [0, 1] });
+    if (local.code === 0) return local.stdout.trim();
+    await git("fetch", "--quiet", "--no-tags", remote, `refs/tags/${tag}:refs/tags/${tag}`);
+    return (await git(...find)).stdout.trim();
+  };
+  const base = await commitOf(from);
+  const target = await withoutYours(folder, { base, target: await commitOf(to), yours: template.yours });
+
+  const merging = await runGit(folder, ["merge-recursive", base, "--", "HEAD", target], { allowed: [0, 1] });
+  if (merging.code !== 0)
+    await runGit(folder, ["checkout", "--theirs", "--", LOCK_FILE], { allowed: [0, 1] });
+  const unmerged = lines(await git("diff", "--name-only", "--diff-filter=U"));
+  if (unmerged.includes(LOCK_FILE)) await git("add", LOCK_FILE);
+  return {
+    from,
+    changed: lines(await git("diff", "--name-only", "HEAD")),
+    conflicts: unmerged.filter((path) => path !== LOCK_FILE),
+  };
+};
+
+/** @returns a commit like the target, but with your paths as in the base, so that the merge finds no change there */
+const withoutYours = async (
+  folder: string,
+  { base, target, yours }: { base: string; target: string; yours: readonly string[] },
+): Promise<string> => {
+  const temporary = await mkdtemp(join(tmpdir(), "breakwater-upgrade-"));
+  const environment = {
+    GIT_INDEX_FILE: join(temporary, "index"),
+    GIT_AUTHOR_NAME: "upgrade",
+    GIT_AUTHOR_EMAIL: "upgrade@localhost",
+    GIT_COMMITTER_NAME: "upgrade",
+    GIT_COMMITTER_EMAIL: "upgrade@localhost",
+  };
+  const git = (...args: string[]) => runGit(folder, args, { environment });
+  try {
+    await git("read-tree", target);
+    await git("rm", "-r", "--force", "--cached", "--quiet", "--ignore-unmatch", "--", ...yours);
+    for (const entry of lines(await git("ls-tree", "-r", base, "--", ...yours))) {
+      const [info = "", path = ""] = entry.split("\t");
+      const [mode = "", , object = ""] = info.split(" ");
+      await git("update-index", "--add", "--cacheinfo", `${mode},${object},${path}`);
+    }
+    const tree = (await git("write-tree")).stdout.trim();
+    return (
+      await git("commit-tree", tree, "-p", base, "-m", "the template without your paths")
+    ).stdout.trim();
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+};
+
+const report = ({ from, changed, conflicts }: Upgrade, to: string): string =>
+  [
+    `${from} → ${to}: ${changed.length} files have changed, none of them yours.`,
+    ...(conflicts.length === 0
+      ? []
+      : [
+          `${conflicts.length} with conflicts, which git has marked:`,
+          ...conflicts.map((path) => `  ${path}`),
+        ]),
+    "Next: npm install && npm run types && npm test, then commit. To go back: git reset --hard",
+  ].join("\n");
+
+const main = async (): Promise<number> => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      remote: { type: "string", default: "template" },
+      from: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const [to, ...others] = positionals;
+  if (values.help || to === undefined || others.length > 0) {
+    process.stdout.write(`${USAGE}\n`);
+    return values.help ? 0 : 2;
+  }
+  const done = await upgrade({ folder: process.cwd(), to, from: values.from, remote: values.remote });
+  process.stdout.write(`${report(done, to)}\n`);
+  return done.conflicts.length === 0 ? 0 : 1;
+};
+
+if (import.meta.main) {
+  try {
+    process.exitCode = await main();
+  } catch (error) {
+    process.stderr.write(`✗ ${describeError(error)}\n`);
+    process.exitCode = 1;
+  }
+}

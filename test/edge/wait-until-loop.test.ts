@@ -91,6 +91,29 @@ describe("the loop", () => {
     expect(isolate.rounds()).toBe(before + 1);
   });
 
+  test("is handed to a later request, so that work due within 10 s is done even if no request follows", async () => {
+    const isolate = start();
+    isolate.due(Date.now() + 14_500);
+    isolate.request();
+    await vi.advanceTimersByTimeAsync(14_500);
+    isolate.request();
+    isolate.request();
+    isolate.due(Date.now() + 10_000);
+    await vi.advanceTimersByTimeAsync(GATHER_MS);
+    expect(isolate.background).toHaveLength(2);
+    await expect(isolate.background[0]).resolves.toBeUndefined();
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(isolate.rounds()).toBe(1);
+  });
+
+  test("is not handed over during a round", async () => {
+    const isolate = start((n) => (n === 1 ? never() : undefined));
+    isolate.request();
+    await vi.advanceTimersByTimeAsync(PLATFORM_MS - GATHER_MS);
+    isolate.request();
+    expect(isolate.background).toHaveLength(1);
+  });
+
   test("ends for this request alone if a round throws", async () => {
     const isolate = start((n) => {
       if (n === 1) throw new Error("thrown by a round");

@@ -19,10 +19,22 @@ const endToEnd = {
   sequence: { groupOrder: 0 },
 };
 
+/** The tests of the API in `src`. */
+const ofApi = { ...endToEnd, include: ["test/{shop,api}/**/*.test.ts"] };
+
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
 const embeddedOnly = [
   "test/e2e/{attacks,bundle,documented-commands,extension-points,guards,ledger,replacement,start,traces,watch}.test.ts",
 ];
+
+/**
+ * The platform's tests run on the API in `test/fixtures/api`: a condition of package.json's `imports`, in the test's process
+ * and in those that it starts. Tests of the API in `src` are in `test/shop` and `test/api`.
+ */
+const FIXTURE = { NODE_OPTIONS: "--conditions=fixture" };
+/** The last two are of Vite; its "module" would find packages that only bundlers can read. */
+const conditions = ["fixture", "node", "development|production"];
+const onFixture = { root, resolve: { conditions }, ssr: { resolve: { conditions } } };
 
 /** What both tiers are made of. */
 const core = {
@@ -42,6 +54,8 @@ const long = [
   "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 
+const longOfApi = ["test/shop/search-cost.test.ts"];
+
 /** With TEST_LONG=1, by their names. */
 const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
 const longOfNode = [
@@ -56,15 +70,24 @@ const external =
   process.env["TEST_DATABASE_URL"] && process.env["TEST_REDIS_URL"]
     ? [
         {
-          root,
+          ...onFixture,
           test: {
             ...endToEnd,
             name: "e2e-external",
-            env: { TEST_SERVERS: "external" },
+            env: { ...FIXTURE, TEST_SERVERS: "external" },
             exclude: embeddedOnly,
             // With the long ones among them, two systems at a time are what two cores carry.
             maxWorkers: 2,
-            sequence: { groupOrder: 4 },
+            sequence: { groupOrder: 5 },
+          },
+        },
+        {
+          root,
+          test: {
+            ...ofApi,
+            name: "api-external",
+            env: { TEST_SERVERS: "external" },
+            sequence: { groupOrder: 6 },
           },
         },
       ]
@@ -77,9 +100,10 @@ export default defineConfig({
     maxWorkers: 3,
     projects: [
       {
-        root,
+        ...onFixture,
         test: {
           name: "node",
+          env: FIXTURE,
           isolate,
           expect: patient,
           include: [
@@ -93,26 +117,37 @@ export default defineConfig({
         },
       },
       {
-        root,
+        ...onFixture,
         test: {
           ...core,
           name: "shared",
+          env: FIXTURE,
           exclude: process.env["TEST_LONG"] ? [] : longOfCore,
           sequence: { groupOrder: 2 },
         },
       },
       {
-        root,
+        ...onFixture,
         plugins: [cloudflareTest({ miniflare: { compatibilityDate: "2026-07-22" } })],
         test: { ...core, name: "workerd", exclude: arithmetic, sequence: { groupOrder: 3 } },
       },
       {
-        root,
+        ...onFixture,
         test: {
           ...endToEnd,
           name: "e2e",
-          env: { TEST_SERVERS: "embedded" },
+          env: { ...FIXTURE, TEST_SERVERS: "embedded" },
           exclude: process.env["TEST_LONG"] ? [] : long,
+        },
+      },
+      {
+        root,
+        test: {
+          ...ofApi,
+          name: "api",
+          env: { TEST_SERVERS: "embedded" },
+          exclude: process.env["TEST_LONG"] ? [] : longOfApi,
+          sequence: { groupOrder: 4 },
         },
       },
       ...external,

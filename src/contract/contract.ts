@@ -1,7 +1,7 @@
 /** The whole contract: the routes of the API, of administration and of the documentation. */
 import * as z from "zod/mini";
+import { apiRoutes } from "#api/contract/routes.ts";
 import { administrationRoutes } from "./admin.ts";
-import { apiRoutes } from "./api/routes.ts";
 import type { Limit } from "./policy.ts";
 import { defineRoute } from "./route.ts";
 
@@ -54,6 +54,10 @@ const getDocsStyle = asset("/docs/app.css", "Style sheet of the API reference", 
 
 export const documentationRoutes = { getOpenApi, getDocs, getDocsScript, getDocsStyle };
 
-export const contract = { ...apiRoutes, ...administrationRoutes, ...documentationRoutes };
+export const contract: typeof apiRoutes & typeof administrationRoutes & typeof documentationRoutes = {
+  ...apiRoutes,
+  ...administrationRoutes,
+  ...documentationRoutes,
+};
 
 export type Contract = typeof contract;

@@ -1,5 +1,5 @@
 /** Problem types (RFC 9457): a closed union of the platform's and the API's. */
-import { apiProblems } from "./api/problems.ts";
+import { apiProblems } from "#api/contract/problems.ts";
 
 export const platformProblems = {
   invalid_request: { status: 400, title: "Invalid request" },
@@ -26,7 +26,10 @@ export const platformProblems = {
   deadline_exceeded: { status: 504, title: "Deadline exceeded" },
 } as const;
 
-export const problemTypes = { ...platformProblems, ...apiProblems };
+export const problemTypes: typeof platformProblems & typeof apiProblems = {
+  ...platformProblems,
+  ...apiProblems,
+};
 
 export type ProblemCode = keyof typeof problemTypes;
 

@@ -1,6 +1,6 @@
 /** The Worker's entry: the only file of the edge that reads the environment and uses globals. */
 import "./telemetry/global.ts";
-import routes from "breakwater-edge-routes";
+import routes from "#edge-routes";
 import type { Log } from "../middleware/problems/index.ts";
 import { CORRECTED, collectorAddress } from "../telemetry/collector.ts";
 import { logLine } from "../telemetry/logging/log-line.ts";

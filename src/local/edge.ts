@@ -10,7 +10,7 @@ import { parse } from "smol-toml";
 import * as z from "zod/mini";
 import { withTimeout } from "../lib/async.ts";
 import { endWithParent, runProgram } from "./child-process.ts";
-import { childEnvironment } from "./environment.ts";
+import { childEnvironment, importConditions } from "./environment.ts";
 import { LocalError } from "./local-error.ts";
 import { compileCache, projectFolder, stateDir } from "./state-dir.ts";
 
@@ -24,6 +24,9 @@ export interface EdgeBundle {
 const BUNDLE_TIMEOUT_MS = 60_000;
 const QUIET = { WRANGLER_SEND_METRICS: "false", NO_COLOR: "1", CI: "1" };
 
+/** Wrangler's own conditions, which others would replace. */
+const WORKER_CONDITIONS = ["workerd", "worker", "browser"];
+
 const wranglerConfig = z.object({
   compatibility_date: z.string(),
   compatibility_flags: z._default(z.array(z.string()), []),
@@ -32,12 +35,14 @@ const wranglerConfig = z.object({
 /**
  * @param outFolder receives the bundle
  * @param options of wrangler
+ * @param conditions under which the `imports` of package.json are resolved @default those of this process
  * @throws LocalError with wrangler's error
  */
 export const bundleEdge = async (
   signal?: AbortSignal,
   outFolder: string = join(stateDir, "edge"),
   options: readonly string[] = [],
+  conditions: readonly string[] = importConditions(),
 ): Promise<EdgeBundle> => {
   const wrangler = join(projectFolder, "node_modules/wrangler/bin/wrangler.js");
   await runProgram(
@@ -56,7 +61,13 @@ export const bundleEdge = async (
         ...options,
       ],
       cwd: projectFolder,
-      env: { ...childEnvironment(), ...compileCache, ...QUIET, WRANGLER_LOG_PATH: stateDir },
+      env: {
+        ...childEnvironment(conditions),
+        ...compileCache,
+        ...QUIET,
+        WRANGLER_BUILD_CONDITIONS: [...conditions, ...WORKER_CONDITIONS].join(),
+        WRANGLER_LOG_PATH: stateDir,
+      },
     },
     { timeoutMs: BUNDLE_TIMEOUT_MS, signal },
   );

@@ -2,10 +2,18 @@
 import { allKeys } from "../origin/config/schema.ts";
 import { removeDriverVariables } from "../origin/config/urls.ts";
 
-/** For child processes: where programs, their caches and temporary files are. */
-export const childEnvironment = (): NodeJS.ProcessEnv => {
+/** The conditions under which this process resolves the `imports` of package.json: `node --conditions=NAME`. */
+export const importConditions = (nodeOptions = process.env["NODE_OPTIONS"] ?? ""): string[] =>
+  [...process.execArgv, ...nodeOptions.split(" ")].flatMap((option) => {
+    const name = option.match(/^--conditions=(.+)$/)?.[1];
+    return name === undefined ? [] : [name];
+  });
+
+/** For child processes: where programs, their caches and temporary files are, and the conditions of imports. */
+export const childEnvironment = (conditions: readonly string[] = importConditions()): NodeJS.ProcessEnv => {
   const { PATH, HOME, TMPDIR } = process.env;
-  return { PATH, HOME, TMPDIR };
+  const options = conditions.map((name) => `--conditions=${name}`).join(" ");
+  return { PATH, HOME, TMPDIR, ...(options === "" ? {} : { NODE_OPTIONS: options }) };
 };
 
 /** For origins: the variables of the API's own settings. */

@@ -1,6 +1,6 @@
 /** `npm start`: the whole system on this machine, until Ctrl-C. */
 import { parseArgs } from "node:util";
-import { tour } from "../contract/api/tour.ts";
+import { tour } from "#api/contract/tour.ts";
 import type { TourStep } from "../contract/tour.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
 import { useOwnEnvironment } from "./environment.ts";

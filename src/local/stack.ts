@@ -1,9 +1,9 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
 import { join } from "node:path";
-import { tour } from "../contract/api/tour.ts";
+import { tour } from "#api/contract/tour.ts";
+import { insertSampleData } from "#api/origin/sample-data.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
-import { insertSampleData } from "../origin/api/sample-data.ts";
 import { databaseName } from "../origin/config/urls.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";

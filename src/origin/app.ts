@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { every, except, some } from "hono/combine";
 import type { Handler, MiddlewareHandler } from "hono/types";
+import type { ApiSettings } from "#api/origin/config.ts";
 import type { Contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { EDGE_PATH } from "../contract/internal-headers.ts";
@@ -15,7 +16,6 @@ import type { ResponseCache } from "../middleware/response-cache/index.ts";
 import { compileRoutes, mostLiteralFirst } from "../middleware/route-policy/route-table.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import type { ObserveCache } from "../telemetry/instruments.ts";
-import type { ApiSettings } from "./api/config.ts";
 import type { PostgresPool } from "./db/postgres.ts";
 import { edgeApi } from "./edge-api.ts";
 import { type AnyHandler, createRead, type Handlers, type Operation } from "./handler.ts";

@@ -1,5 +1,6 @@
 /** Handlers: the types of input and output, derived from the route's declaration, and how a handler runs. */
 import type * as z from "zod/mini";
+import type { ApiSettings, httpDependencies } from "#api/origin/config.ts";
 import { internalHeaders } from "../contract/internal-headers.ts";
 import type { Policy } from "../contract/policy.ts";
 import { isProblem, type Problem, type ProblemCode } from "../contract/problem.ts";
@@ -8,7 +9,6 @@ import type { Identity, Principal } from "../middleware/auth/principal.ts";
 import { problemResponse, securityHeaders } from "../middleware/problems/index.ts";
 import { type TextResponse, windowsOf } from "../middleware/response-cache/entry.ts";
 import { writtenTag } from "../middleware/response-cache/invalidations.ts";
-import type { ApiSettings, httpDependencies } from "./api/config.ts";
 import type { OriginDependencies } from "./app.ts";
 import { type Cursors, cursorsOf, filterOf } from "./cursors.ts";
 import type { Database } from "./db/database.ts";

@@ -1,5 +1,8 @@
 /** One process of the origin: its connections, its API, its background jobs, and their shutdown. */
 import type { MiddlewareHandler } from "hono";
+import { httpDependencies } from "#api/origin/config.ts";
+import { apiHandlers } from "#api/origin/handlers.ts";
+import { apiJobs } from "#api/origin/jobs.ts";
 import { type Contract, contract } from "../contract/contract.ts";
 import { edgeRoutes } from "../contract/edge-manifest.ts";
 import { sleep, withTimeout } from "../lib/async.ts";
@@ -10,9 +13,6 @@ import { blocklistPublication } from "./admin/blocklist/store.ts";
 import { keysPublication } from "./admin/keys.ts";
 import { limitsPublication } from "./admin/limits.ts";
 import { type PublishTarget, publishJob } from "./admin/publish.ts";
-import { httpDependencies } from "./api/config.ts";
-import { apiHandlers } from "./api/handlers.ts";
-import { apiJobs } from "./api/jobs.ts";
 import { createOrigin } from "./app.ts";
 import type { OriginConfiguration } from "./config/schema.ts";
 import { waitForMigrations } from "./db/migrate.ts";

@@ -19,13 +19,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
   middleware: { folders: shared, packages: ["@noble/hashes", "hono", "ipaddr.js", "jose", "quick-lru"] },
   edge: {
     folders: shared,
-    packages: [
-      "hono",
-      "@microlabs/otel-cf-workers",
-      "@opentelemetry",
-      "@upstash/redis",
-      "breakwater-edge-routes",
-    ],
+    packages: ["hono", "@microlabs/otel-cf-workers", "@opentelemetry", "@upstash/redis", "#edge-routes"],
   },
   origin: {
     folders: shared,
@@ -77,10 +71,17 @@ const importsOf = (file: string): string[] =>
     ([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? [],
   );
 
+/** `#api/origin/jobs.ts` is in `origin/api`. */
+const isEntrance = (specifier: string): boolean => specifier.startsWith("#api/");
+
 const isAllowed = (file: string, specifier: string): boolean => {
   const [folder = ""] = file.split("/");
   const rules = allowed[folder];
   if (rules === undefined) return false;
+  if (isEntrance(specifier)) {
+    const [, tier = ""] = specifier.split("/");
+    return tier === folder || rules.folders.includes(tier);
+  }
   if (!specifier.startsWith("."))
     return rules.packages.some(
       (name) => specifier === name || specifier.startsWith(name.endsWith(":") ? name : `${name}/`),
@@ -116,24 +117,17 @@ test("only the files that set up OpenTelemetry import its SDK, all others its AP
   ]);
 });
 
-test("only the sample API's two folders import the shop, except for its entry points", () => {
-  const shop = /\/(contract|origin)\/api\//;
-  const entrances = [
-    "routes.ts",
-    "problems.ts",
-    "tour.ts",
-    "config.ts",
-    "handlers.ts",
-    "jobs.ts",
-    "sample-data.ts",
-  ];
+test("only the API's two folders import from them, except for its entry points", () => {
+  const isOfApi = (file: string): boolean => /^(contract|origin)\/api\//.test(file);
+  const entrances = ["config", "handlers", "jobs", "migrations", "problems", "routes", "sample-data", "tour"];
   const strangers = files
-    .filter((file) => !shop.test(`/${file}`))
-    .flatMap((file) =>
-      importsOf(file).map((specifier) => ({ file, specifier: join("/", dirname(file), specifier) })),
-    )
-    .filter(({ specifier }) => shop.test(specifier))
-    .filter(({ specifier }) => !entrances.some((name) => specifier.endsWith(`/${name}`)));
+    .filter((file) => !isOfApi(file))
+    .flatMap((file) => importsOf(file).map((specifier) => ({ file, specifier })))
+    .filter(({ file, specifier }) =>
+      isEntrance(specifier)
+        ? !entrances.some((name) => specifier.endsWith(`/${name}.ts`))
+        : isOfApi(join(dirname(file), specifier)),
+    );
   expect(strangers).toEqual([]);
 });
 

@@ -7,7 +7,7 @@ import { parse as parseToml } from "smol-toml";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { apiRoutes } from "../../src/contract/api/routes.ts";
+import { apiRoutes } from "#api/contract/routes.ts";
 import { timeoutMs } from "../../src/contract/route.ts";
 import { readEdgeConfig } from "../../src/edge/config.ts";
 import { isOnPath, startServer } from "../../src/local/child-process.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { apiProblems } from "../../src/contract/api/problems.ts";
+import { apiProblems } from "#api/contract/problems.ts";
 import { isProblem, platformProblems, problem, problemTypes } from "../../src/contract/problem.ts";
 
 test.each([

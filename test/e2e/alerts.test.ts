@@ -4,8 +4,8 @@
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { dashboardFiles, readDashboard } from "../observability/dashboard-files.ts";
 import { metricNamesIn } from "../observability/expression.ts";
 import { alerts, recordingRules, ruleFiles } from "../observability/rule-files.ts";

@@ -1,10 +1,10 @@
 /** Attacks, and whether each is rejected, made harmless, or stopped by the runtime before our code. */
 import { connect } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { perClient } from "../../src/contract/api/limits.ts";
+import { perClient } from "#api/contract/limits.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { parseNetwork } from "../../src/middleware/blocklist/network.ts";
 import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type Reply, send } from "../support/backing.ts";
 import { fetchRead } from "../support/fetch.ts";
 import { inParallel } from "../support/load.ts";

@@ -1,7 +1,7 @@
 /** PostgreSQL and Redis hang, or are down: requests soon fail fast, and everything recovers with them. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { metric, placeOrder, type Reply, send, startBacking } from "../support/backing.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { hold } from "../support/locks.ts";

@@ -2,8 +2,8 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { Product } from "../../src/contract/api/products.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { Product } from "#api/contract/products.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { hold, waitingCount } from "../support/locks.ts";
 import { countProductReads } from "../support/products.ts";
 import { sendSigned } from "../support/signed-request.ts";

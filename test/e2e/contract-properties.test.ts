@@ -5,13 +5,13 @@
  */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { Order } from "#api/contract/orders.ts";
+import { Product } from "#api/contract/products.ts";
+import { apiTitle } from "#api/contract/routes.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { Block } from "../../src/contract/admin.ts";
-import { Order } from "../../src/contract/api/orders.ts";
-import { Product } from "../../src/contract/api/products.ts";
-import { apiTitle } from "../../src/contract/api/routes.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { type JsonSchema, type Operation, openApiDocument } from "../../src/contract/openapi.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { isClosed } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type Mutation, schemaTools } from "../support/schema-arbitrary.ts";

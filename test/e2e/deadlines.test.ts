@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { type Hold, hold, holdProduct, runningStatements, waitingCount } from "../support/locks.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { beginSigned, type SignedInit, sendSigned } from "../support/signed-request.ts";

@@ -1,6 +1,6 @@
 /** PostgreSQL that neither responds nor closes its connections. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import { sendSigned } from "../support/signed-request.ts";
 import { type System, startSystem } from "../support/system.ts";

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { createKey, VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/api-keys.ts";
 import { FAILED_CHECKS } from "../../src/middleware/auth/failed-checks.ts";
 import { isNotExecuted } from "../../src/middleware/signature/not-executed.ts";
 import { revokeKey } from "../../src/origin/admin/keys.ts";
 import { readVersion } from "../../src/origin/admin/publish.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { send } from "../support/backing.ts";
 import { inParallel } from "../support/load.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
+import { Order } from "#api/contract/orders.ts";
 import { problem } from "../../src/contract/problem.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { cleanRecords, runOnce } from "../../src/origin/middleware/idempotency.ts";

@@ -1,8 +1,8 @@
 /** The signing key between the tiers is rotated under load: added, made the first, removed, one deployment each. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { call, type System, startSystem } from "../support/system.ts";
 
 const newKey = (id: string): string => `${id}:${randomBytes(32).toString("base64")}`;

@@ -3,8 +3,9 @@ import { execFile } from "node:child_process";
 import { connect } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
+import { childEnvironment } from "../../src/local/environment.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { readMigrations } from "../../src/origin/db/migrate.ts";
 import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
 import { startDoor } from "../support/door.ts";
@@ -168,7 +169,7 @@ describe("an origin that starts", () => {
         ["src/local/admin.ts", "migrate", "--external"],
         {
           cwd: projectFolder,
-          env: { PATH: process.env["PATH"], DATABASE_URL: fresh.databaseUrl },
+          env: { ...childEnvironment(), DATABASE_URL: fresh.databaseUrl },
         },
       );
       expect(stdout.trim().split("\n")).toEqual(names);

@@ -1,9 +1,9 @@
 /** Limits in the whole system: the Worker in workerd, its Redis, the contract's own limits. */
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { orders, perClient } from "../../src/contract/api/limits.ts";
+import { orders, perClient } from "#api/contract/limits.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { inParallel } from "../support/load.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -2,7 +2,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import * as z from "zod/mini";
-import { Order } from "../../src/contract/api/orders.ts";
+import { Order } from "#api/contract/orders.ts";
 import { type Outcome, sendUntil } from "../support/load.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import { addProduct } from "../support/products.ts";

@@ -1,10 +1,10 @@
 /** An origin proves that it has not executed a request, so that the edge retries even a write elsewhere. */
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { scopesOf } from "../../src/contract/route.ts";
 import { freePort } from "../../src/local/free-port.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { type OriginProcess, runOrigin } from "../support/origin-process.ts";
 import { call, type System, startSystem } from "../support/system.ts";
 

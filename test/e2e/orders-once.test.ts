@@ -2,7 +2,7 @@
 import { request } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
+import { Order } from "#api/contract/orders.ts";
 import { inParallel, type Outcome, outcomeOf } from "../support/load.ts";
 import { addProduct } from "../support/products.ts";
 import { type System, startSystem } from "../support/system.ts";

@@ -1,7 +1,7 @@
 /** An origin that guards itself (`server.guards: origin`): the same guards, without an edge. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { parseNetworkToBlock, setBlock } from "../../src/origin/admin/blocklist/store.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { send } from "../support/backing.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";

@@ -1,7 +1,7 @@
 /** A rolling update as in Kubernetes: a new pod is ready before an old one ends, and the Service follows. */
 import { get } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
+import { Order } from "#api/contract/orders.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
 import { type Outcome, sendUntil } from "../support/load.ts";
 import { addProduct } from "../support/products.ts";

@@ -3,9 +3,9 @@
  * `STRICT_RUNS=10` repeats the measurement and prints its figures; `taskset -c 0` before it puts everything on one core.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { orders } from "../../src/contract/api/limits.ts";
+import { orders } from "#api/contract/limits.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { OPERATOR_SCOPE } from "../../src/contract/policy.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { inParallel, sendUntil } from "../support/load.ts";
 import { type System, startSystem } from "../support/system.ts";
 

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { Agent } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { metric, sendOn } from "../support/backing.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { inParallel } from "../support/load.ts";

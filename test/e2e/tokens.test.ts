@@ -1,6 +1,6 @@
 /** Access tokens of an issuer, valid and forged, through the whole system. */
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { type Issuer, startIssuer } from "../support/issuer.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { call, eventsOf, type System, startSystem } from "../support/system.ts";

@@ -1,10 +1,10 @@
 /** One request makes one trace, with the spans of both tiers and the database, or none at all. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
+import { Order } from "#api/contract/orders.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { isSampled } from "../../src/telemetry/trace-context.ts";
 import { inParallel } from "../support/load.ts";
 import { type CallInit, type System, startSystem } from "../support/system.ts";

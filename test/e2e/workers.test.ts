@@ -1,7 +1,7 @@
 /** The origin as two processes that share a port, the connections and the heap. */
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import {
   type Backing,
   metric,

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { childEnvironment } from "../../src/local/environment.ts";
 import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
 
 let folder: string;
@@ -17,7 +18,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 const failureOf = async (words: string[], environment: Record<string, string> = {}): Promise<string> => {
   const run = promisify(execFile)(process.execPath, ["src/local/admin.ts", ...words], {
     cwd: projectFolder,
-    env: { PATH: process.env["PATH"], ...compileCache, BREAKWATER_FOLDER: folder, ...environment },
+    env: { ...childEnvironment(), ...compileCache, BREAKWATER_FOLDER: folder, ...environment },
   });
   return await run.then(
     ({ stdout }) => `succeeded: ${stdout}`,

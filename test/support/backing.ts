@@ -2,7 +2,7 @@
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
 import pg from "pg";
 import { inject } from "vitest";
-import { insertSampleData } from "../../src/origin/api/sample-data.ts";
+import { insertSampleData } from "#api/origin/sample-data.ts";
 import { connectPostgres } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { createDatabase, dropKeys } from "./database.ts";

@@ -1,9 +1,10 @@
 /** The shop with routes that pages of one site may call, and the ways in which the guards of both tiers answer. */
+
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import { createKey, type KeyRecord } from "../../src/middleware/auth/api-keys.ts";
 import { compileBlocklist } from "../../src/middleware/blocklist/blocklist.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { automatic, entry } from "../middleware/blocklist/support.ts";
 
 export const SITE = "https://shop.example";

@@ -24,7 +24,7 @@ export const bundleEdgeWithRoutes = async ({
   const path = join(folder, "worker.js");
   await build({
     entryPoints: [join(project, "src/edge/worker.ts")],
-    alias: { "breakwater-edge-routes": manifest },
+    alias: { "#edge-routes": manifest },
     outfile: path,
     bundle: true,
     format: "esm",

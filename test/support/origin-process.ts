@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import { vi } from "vitest";
 import { withTimeout } from "../../src/lib/async.ts";
 import { type ChildExit, spawnChild } from "../../src/local/child-process.ts";
+import { childEnvironment } from "../../src/local/environment.ts";
 import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
 import { SIGNING_KEYS } from "./signed-request.ts";
 
@@ -63,7 +64,7 @@ export const runOrigin = ({ environment = {} }: RunOptions = {}): OriginProcess 
     cwd: projectFolder,
     endsWithParent: "SIGTERM",
     env: {
-      PATH: process.env["PATH"],
+      ...childEnvironment(),
       ...compileCache,
       ...ALONE,
       ORIGIN_AUTHORITIES: "origin.test",

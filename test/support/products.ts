@@ -1,6 +1,6 @@
 /** Products of the shop, and the database's own counts of them. */
 import { expect, vi } from "vitest";
-import { Product } from "../../src/contract/api/products.ts";
+import { Product } from "#api/contract/products.ts";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import type { System } from "./system.ts";
 

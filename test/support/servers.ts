@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
 import { bundleEdge, type EdgeBundle } from "../../src/local/edge.ts";
+import { importConditions } from "../../src/local/environment.ts";
 import { erasePostgres, startPostgres } from "../../src/local/postgres.ts";
 import { connectRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
@@ -24,13 +25,16 @@ declare module "vitest" {
   }
 }
 
+/** Of the project's tests and of the processes that they start. */
+const conditionsOf = ({ config }: TestProject): string[] => importConditions(config.env["NODE_OPTIONS"]);
+
 export default async (project: TestProject): Promise<() => Promise<void>> => {
   const stops = new CleanupStack();
   const folder = await mkdtemp(join(tmpdir(), "breakwater-test-"));
   stops.add(() => rm(folder, { recursive: true, force: true }));
   try {
     const isExternal = project.config.env["TEST_SERVERS"] === "external";
-    const bundling = bundleEdge(undefined, join(folder, "edge"));
+    const bundling = bundleEdge(undefined, join(folder, "edge"), [], conditionsOf(project));
     const { TEST_DATABASE_URL = "", TEST_REDIS_URL = "" } = process.env;
     const redis = isExternal ? await connectRedis(TEST_REDIS_URL) : await startRedis();
     stops.add(() => redis.stop());

@@ -1,6 +1,7 @@
 /** A whole system for a test file: its own database and key prefix, real origins, the Worker in miniflare. */
 import { randomBytes, randomFillSync } from "node:crypto";
 import { inject, vi } from "vitest";
+import { insertSampleData } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/route.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
@@ -11,7 +12,6 @@ import { createKey } from "../../src/middleware/auth/api-keys.ts";
 import type { Command, CommandContext } from "../../src/origin/admin/cli.ts";
 import { insertKey, keysPublication } from "../../src/origin/admin/keys.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { insertSampleData } from "../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/redis/store.ts";

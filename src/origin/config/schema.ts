@@ -4,10 +4,10 @@
  * `server.pre_stop`.
  */
 import * as z from "zod/mini";
+import { apiSettings } from "#api/origin/config.ts";
 import { VERSION } from "../../lib/version.ts";
 import { type GuardConfig, keySetUrl, rateLimitMode } from "../../middleware/config.ts";
 import { signingKeys } from "../../middleware/signature/signing-keys.ts";
-import { apiSettings } from "../api/config.ts";
 import { nodeHmac } from "./hmac.ts";
 import { type KeyDetails, keyDetails, optional, required, withDefault } from "./keys.ts";
 import * as v from "./values.ts";

@@ -7,6 +7,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { migrationsFolder } from "#api/origin/migrations.ts";
 import { type Database, unboundScope } from "./database.ts";
 import { isConcurrencyFailure, isInFailedTransaction, isUnavailable, StatementError } from "./errors.ts";
 import { connectPostgres, type PostgresOptions, type PostgresPool } from "./postgres.ts";
@@ -19,7 +20,7 @@ const LOCK_TIMEOUT_MS = 5_000;
 /** The platform's migrations run before the API's. The container image has the same layout beside the bundle. */
 const FOLDERS = [
   { name: "platform", url: new URL("../db/migrations/", import.meta.url) },
-  { name: "api", url: new URL("../api/migrations/", import.meta.url) },
+  { name: "api", url: migrationsFolder },
 ];
 
 export interface Migration {

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { html } from "hono/html";
-import { apiTitle } from "../../contract/api/routes.ts";
+import { apiTitle } from "#api/contract/routes.ts";
 import { contract, documentationRoutes } from "../../contract/contract.ts";
 import { openApiDocument } from "../../contract/openapi.ts";
 import { isProblemCode, problemTypes } from "../../contract/problem.ts";

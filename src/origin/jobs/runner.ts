@@ -1,9 +1,9 @@
 /** Runs background jobs: each in one process of all origins at a time, with a timeout, a metric, log lines and a trace. */
 import { context, type Meter, SpanStatusCode, trace } from "@opentelemetry/api";
+import type { ApiSettings } from "#api/origin/config.ts";
 import { durationMs } from "../../contract/duration.ts";
 import { withTimeout } from "../../lib/async.ts";
 import { isSampled, traceIdOf } from "../../telemetry/trace-context.ts";
-import type { ApiSettings } from "../api/config.ts";
 import { timedScope } from "../db/database.ts";
 import type { PostgresPool } from "../db/postgres.ts";
 import type { CallDependency, Caller } from "../http/client.ts";

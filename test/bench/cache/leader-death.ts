@@ -1,8 +1,9 @@
 /** The delay of waiting requests if the request that fetches the response for them dies. */
+
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { contract } from "../../../src/contract/contract.ts";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { sleep } from "../../../src/lib/async.ts";
-import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { askEdge, startEdge } from "../../support/ask-edge.ts";
 import { withClient } from "../support/services.ts";
 import type { CacheSystem } from "./system.ts";

@@ -1,8 +1,9 @@
 /** Two origins on one PostgreSQL and one Redis, and the edge in front of them, with a count of database reads. */
+
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { bundleEdge, startEdge } from "../../../src/local/edge.ts";
 import { freePort } from "../../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
-import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
 import { connectPostgres, type PostgresPool } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { countProductReads } from "../../support/products.ts";

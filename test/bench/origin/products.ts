@@ -1,5 +1,5 @@
 /** The products of all requests. */
-import { insertSampleData, sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { insertSampleData, sampleProductId } from "#api/origin/sample-data.ts";
 import { connectPostgres } from "../../../src/origin/db/postgres.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { withClient } from "../support/services.ts";

@@ -1,5 +1,5 @@
 /** The servers' requests, in the same order for each of them. */
-import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { seededRandom } from "../../resilience/concurrency-limit/support/random.ts";
 import type { RequestBatch } from "../support/request-batch.ts";
 import type { ServerProcess } from "../support/server-process.ts";

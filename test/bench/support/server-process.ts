@@ -1,6 +1,7 @@
 /** A program under test that listens on a port of 127.0.0.1, and ends with the benchmark. */
 import { withTimeout } from "../../../src/lib/async.ts";
 import { spawnChild } from "../../../src/local/child-process.ts";
+import { childEnvironment } from "../../../src/local/environment.ts";
 import { LocalError } from "../../../src/local/local-error.ts";
 import type { Run } from "./bench.ts";
 import { exchange } from "./exchange.ts";
@@ -50,7 +51,7 @@ export const startServer = async (options: ServerOptions, { signal, stops }: Run
     cwd: folder,
     endsWithParent: "SIGTERM",
     env: {
-      PATH: process.env["PATH"],
+      ...childEnvironment(),
       NODE_ENV: "production",
       HOST: "127.0.0.1",
       PORT: String(port),

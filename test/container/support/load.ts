@@ -1,7 +1,7 @@
 /** Requests as the edge sends them, on keep-alive connections, and a pod's shutdown under them. */
 import { Agent } from "node:http";
 import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
-import { sampleProductId } from "../../../src/origin/api/sample-data.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { sendOn } from "../../support/backing.ts";
 import { type EdgeRequest, signEdgeRequest } from "../../support/signed-request.ts";
 import { type Pod, passes } from "./pod.ts";

@@ -7,8 +7,11 @@ import { readFileSync, statSync } from "node:fs";
 import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { migrationsFolder } from "#api/origin/migrations.ts";
 import { spawnChild } from "../../../src/local/child-process.ts";
+import { importConditions } from "../../../src/local/environment.ts";
 import { projectFolder } from "../../../src/local/state-dir.ts";
 import { FILE_VARIABLE } from "../../../src/origin/config/file.ts";
 import type { Backing } from "../../support/backing.ts";
@@ -22,21 +25,31 @@ export interface Layout {
   remove(): Promise<void>;
 }
 
+/** Of esbuild: its own condition, which others would replace, and those of this process. */
+const conditionArguments = (): string[] => {
+  const conditions = importConditions();
+  return conditions.length === 0 ? [] : [`--conditions=${[...conditions, "module"]}`];
+};
+
 /** The image's files besides Node, as the Dockerfile's last stage copies them. */
 export const layOut = async (): Promise<Layout> => {
   const root = await mkdtemp(join(tmpdir(), "image-"));
   const bundle = join(root, "bundle.mjs");
   // esbuild uses the last --outfile.
-  await promisify(execFile)("npm", ["run", "bundle", "--", `--outfile=${bundle}`], {
+  await promisify(execFile)("npm", ["run", "bundle", "--", `--outfile=${bundle}`, ...conditionArguments()], {
     cwd: projectFolder,
     timeout: 60_000,
   });
+  const replacements = new Map([
+    ["/build/dist/origin/main.mjs", bundle],
+    ["src/origin/api/migrations", fileURLToPath(migrationsFolder)],
+  ]);
   for (const { source, to } of readFinalStage().copies) {
     const place = join(root, to);
     await mkdir(dirname(place), { recursive: true });
     // The build stage is a copy of the project.
     const original = join(projectFolder, source.replace(/^\/build\//, ""));
-    await cp(source.endsWith("/main.mjs") ? bundle : original, place, { recursive: true });
+    await cp(replacements.get(source) ?? original, place, { recursive: true });
   }
   // Another user reads them.
   await promisify(execFile)("chmod", ["-R", "a+rX", root]);

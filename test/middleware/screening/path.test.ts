@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { apiRoutes } from "../../../src/contract/api/routes.ts";
+import { apiRoutes } from "#api/contract/routes.ts";
 import type { ScreeningRule } from "../../../src/middleware/screening/rules.ts";
 import { screenPath } from "../../../src/middleware/screening/screen.ts";
 import { isWorkerd } from "../../support/runtime.ts";

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { childEnvironment } from "../../../src/local/environment.ts";
 import { valid } from "./settings.ts";
 import { TWELVE, twelveEnvironment } from "./twelve.ts";
 
@@ -24,7 +25,7 @@ const config = ["src/local/admin.ts", "config"];
 const run = async (command: readonly string[], env: Readonly<Record<string, string>>) => {
   const child = spawn(process.execPath, command, {
     cwd: root,
-    env: { PATH: process.env["PATH"], ...env },
+    env: { ...childEnvironment(), ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [out, err, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, "exit")]);

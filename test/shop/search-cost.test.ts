@@ -1,13 +1,14 @@
 /** What a search costs the database, in blocks: the same on every machine. */
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import * as z from "zod/mini";
-import { searchWords } from "../../src/contract/api/products.ts";
-import { handleListProducts } from "../../src/origin/api/products.ts";
+import { searchWords } from "#api/contract/products.ts";
+import { handleListProducts } from "#api/origin/products.ts";
 import { unboundScope } from "../../src/origin/db/database.ts";
 import { migrate, readMigrations } from "../../src/origin/db/migrate.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { createDatabase, type TestDatabase } from "../support/database.ts";
+import type { Servers } from "../support/servers.ts";
 
 const PRODUCTS = 6_000;
 /** A product has one of the kinds and one of the things, never two of either. */
@@ -22,7 +23,8 @@ let database: TestDatabase;
 let pool: PostgresPool;
 
 beforeAll(async () => {
-  database = await createDatabase(inject("servers").databaseUrl);
+  const servers: Servers = inject("servers");
+  database = await createDatabase(servers.databaseUrl);
   pool = connectPostgres(database.url, { maxConnections: 2, log: createLog("silent") });
   const unbound = pool.within(unboundScope("test"));
   await migrate(unbound, await readMigrations());

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import * as z from "zod/mini";
-import { getProduct, listProducts } from "../../src/contract/api/products.ts";
+import { getProduct, listProducts } from "#api/contract/products.ts";
 
 const { params } = getProduct.request;
 const { query } = listProducts.request;

@@ -1,9 +1,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
-import { Product } from "../../src/contract/api/products.ts";
+import { Order } from "#api/contract/orders.ts";
+import { Product } from "#api/contract/products.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { page } from "../../src/contract/schemas.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { hold, waitingCount } from "../support/locks.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { addProduct, orderCount, stockOf } from "../support/products.ts";

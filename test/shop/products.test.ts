@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { Order } from "../../src/contract/api/orders.ts";
-import { Product } from "../../src/contract/api/products.ts";
+import { Order } from "#api/contract/orders.ts";
+import { Product } from "#api/contract/products.ts";
+import { sampleProductId } from "#api/origin/sample-data.ts";
 import { page } from "../../src/contract/schemas.ts";
-import { sampleProductId } from "../../src/origin/api/sample-data.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { addProduct, stockOf } from "../support/products.ts";
 import { type System, startSystem } from "../support/system.ts";

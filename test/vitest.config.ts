@@ -20,16 +20,17 @@ const endToEnd = {
 };
 
 /** The tests of the API in `src`. */
-const ofApi = { ...endToEnd, include: ["test/{shop,api}/**/*.test.ts"] };
+const ofApi = { ...endToEnd, include: ["test/{api,api-checks,shop}/**/*.test.ts"] };
 
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
 const embeddedOnly = [
-  "test/e2e/{attacks,bundle,documented-commands,extension-points,guards,ledger,replacement,start,traces,watch}.test.ts",
+  "test/e2e/{attacks,bundle,extension-points,guards,ledger,replacement,start,traces,watch}.test.ts",
 ];
 
 /**
- * The platform's tests run on the API in `test/fixtures/api`: a condition of package.json's `imports`, in the test's process
- * and in those that it starts. Tests of the API in `src` are in `test/shop` and `test/api`.
+ * The platform's tests run on the API in `test/fixtures`: a condition of package.json's `imports`, in the test's process
+ * and in those that it starts. The tests of the API in `src` are in
+ * `test/shop`, or `test/api`; `test/api-checks` holds for every API.
  */
 const FIXTURE = { NODE_OPTIONS: "--conditions=fixture" };
 /** The last two are of Vite; its "module" would find packages that only bundlers can read. */
@@ -49,12 +50,12 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,documented-commands}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation}.test.ts",
   "test/e2e/{extension-points,frozen-database,key-rotation,ledger,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
   "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 
-const longOfApi = ["test/shop/search-cost.test.ts"];
+const longOfApi = ["test/shop/{documented-commands,search-cost}.test.ts"];
 
 /** With TEST_LONG=1, by their names. */
 const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
@@ -87,6 +88,7 @@ const external =
             ...ofApi,
             name: "api-external",
             env: { TEST_SERVERS: "external" },
+            exclude: ["test/shop/documented-commands.test.ts"],
             sequence: { groupOrder: 6 },
           },
         },

@@ -11,7 +11,6 @@ import { type PodPlan, podPlan } from "./support/pod-plan.ts";
 
 const MEBIBYTE = 1024 ** 2;
 const CONNECTIONS = 16;
-const STOCK = 10_000_000;
 
 let backing: Backing;
 /** The pod of the overlay dev, with 256 MiB. */
@@ -23,7 +22,7 @@ beforeAll(async () => {
   backing = await startBacking();
   const first = await startContainerPod(plan, backing);
   await untilReady(first);
-  await backing.addProducts(STOCK);
+  await backing.addSampleData();
   await first.kill();
 });
 afterAll(() => backing?.stop());

@@ -37,7 +37,7 @@ beforeAll(async () => {
   origin = runOrigin({ environment });
   stops.add(() => origin.kill());
   await origin.logged("ready");
-  await backing.addProducts(1_000_000);
+  await backing.addSampleData(1_000_000);
   ({ api, admin } = await origin.addresses());
 });
 afterAll(() => stops.runAll());

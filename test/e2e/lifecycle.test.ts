@@ -47,7 +47,7 @@ const beginBusy = async (environment: Readonly<Record<string, string>> = {}, cou
   const origin = begin(environment);
   const { api, admin } = await origin.addresses();
   await origin.logged("ready");
-  await backing.addProducts();
+  await backing.addSampleData();
   // Statements of an origin that was killed.
   await expect.poll(backing.waiting).toBe(0);
   const lock = await backing.lockProduct(PRODUCT);

@@ -57,7 +57,7 @@ describe.skipIf(!canRun)("a pod of the rendered Deployment, as a process", () =>
   test("passes its probes, serves on its ports, stays within its memory, and ends within its grace period", async () => {
     const pod = await begin(plan);
     await untilReady(pod);
-    await backing.addProducts(STOCK);
+    await backing.addSampleData(STOCK);
 
     const load = startLoad(pod, CONNECTIONS);
     await expect.poll(load.succeeded, { timeout: 30_000 }).toBeGreaterThan(REQUESTS);

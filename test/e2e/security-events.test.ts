@@ -291,7 +291,7 @@ describe("an origin", () => {
     origin = runOrigin({ environment: { ...backing.environment, SIEM_URL: webhook.url, SIEM_TOKEN: "t" } });
     stops.add(() => origin.kill());
     await origin.logged("ready");
-    await backing.addProducts(1_000);
+    await backing.addSampleData(1_000);
     ({ api, admin } = await origin.addresses());
     const list = await sendSigned(api, "/v1/products");
     const { items }: { items: { id: string }[] } = JSON.parse(list.body);

@@ -50,7 +50,7 @@ beforeAll(async () => {
   const { begun, ...addresses } = await begin();
   origin = begun;
   ({ api, admin } = addresses);
-  await backing.addProducts();
+  await backing.addSampleData();
 });
 afterAll(async () => {
   await origin?.kill();

@@ -13,8 +13,8 @@ export interface Backing {
   /** For the origin. */
   readonly environment: Readonly<Record<string, string>>;
   readonly databaseUrl: string;
-  /** Adds the sample products, after an origin has migrated. @param stock of each @default as in the sample */
-  addProducts(stock?: number): Promise<void>;
+  /** After an origin has migrated. @param stock of each product of the fixture @default as in the sample */
+  addSampleData(stock?: number): Promise<void>;
   /** Locks a row until it is released. */
   lockProduct(id: string): Promise<Hold>;
   /** Current connections of origins to this database. */
@@ -46,7 +46,7 @@ export const startBacking = async (server = inject("servers").databaseUrl): Prom
       REDIS_KEY_PREFIX: keyPrefix,
     },
     databaseUrl,
-    addProducts: async (stock) => {
+    addSampleData: async (stock) => {
       const pool = connectPostgres(databaseUrl, { maxConnections: 1, log: createLog("silent") });
       await insertSampleData(pool);
       if (stock !== undefined) await pool.query("UPDATE products SET stock = $1", [stock]);

@@ -3,7 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { vi } from "vitest";
-import { compileCache } from "../../src/local/state-dir.ts";
+import { compileCache, projectFolder } from "../../src/local/state-dir.ts";
 
 export interface LocalRun {
   readonly pid: number;
@@ -47,7 +47,14 @@ export const runLocal = (
   const child = spawn(process.execPath, ["src/local/main.ts", "--port", "0", ...args], {
     cwd: project,
     detached: true,
-    env: { ...process.env, ...compileCache, BREAKWATER_FOLDER: folder, ...environment },
+    env: {
+      ...process.env,
+      // A copy of the project has an API of its own, and no fixture.
+      ...(project === projectFolder ? {} : { NODE_OPTIONS: "" }),
+      ...compileCache,
+      BREAKWATER_FOLDER: folder,
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const { pid } = child;

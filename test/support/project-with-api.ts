@@ -25,12 +25,15 @@ export const createProjectWithApi = async (fixture: string): Promise<ProjectWith
   for (const name of COPIED) await cp(join(projectFolder, name), join(folder, name), { recursive: true });
   await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
   const tsconfig = await readFile(join(projectFolder, "tsconfig.json"), "utf8");
-  await writeFile(join(folder, "tsconfig.json"), tsconfig.replace(/,\s*\{ "path": "test" \}/, ""));
+  await writeFile(
+    join(folder, "tsconfig.json"),
+    tsconfig.replaceAll(/,\s*\{ "path": "test(\/api-checks)?" \}/g, ""),
+  );
   for (const tier of ["contract", "origin"]) {
     const api = join(folder, "src", tier, "api");
     await rm(api, { recursive: true });
     if (tier === "origin")
-      for (const name of ["config.ts", "jobs.ts"])
+      for (const name of ["config.ts", "jobs.ts", "migrations.ts"])
         await cp(join(projectFolder, "src/origin/api", name), join(api, name));
     await cp(join(fixture, `${tier}-api`), api, { recursive: true });
   }

@@ -110,7 +110,7 @@ export default defineConfig({
           expect: patient,
           include: [
             "test/{architecture,container,edge,k8s,local,observability,ops,origin}/**/*.test.ts",
-            "test/bench/{guards,overload,support}/*.test.ts",
+            "test/bench/{guards,hpa,overload,support}/*.test.ts",
           ],
           // The one has an image to be built first, and a configuration of its own; the others take long.
           exclude: ["test/container/image.test.ts", ...(process.env["TEST_LONG"] ? [] : longOfNode)],

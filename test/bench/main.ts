@@ -6,6 +6,7 @@ import { benchBreaker } from "./breaker/bench.ts";
 import { benchCache } from "./cache/bench.ts";
 import { benchEdge } from "./edge/bench.ts";
 import { benchGuards } from "./guards/bench.ts";
+import { benchHpa } from "./hpa/bench.ts";
 import { benchLimiter } from "./limiter/bench.ts";
 import { benchOrigin } from "./origin/bench.ts";
 import { benchOverload } from "./overload/bench.ts";
@@ -21,6 +22,7 @@ const benches: Readonly<Record<string, Bench>> = {
   cache: benchCache,
   edge: benchEdge,
   guards: benchGuards,
+  hpa: benchHpa,
   limiter: benchLimiter,
   origin: benchOrigin,
   overload: benchOverload,

@@ -132,6 +132,7 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
 
   http_request_duration_p99: gauge(RULES),
   active_connections: gauge(RULES),
+  origin_demand_cores: gauge(RULES),
   "slo:http_requests:rate5m": gauge(RULES),
   "slo:http_requests_errors:rate5m": gauge(RULES),
   ...Object.fromEntries(

@@ -116,7 +116,7 @@ describe("recorded series are used", () => {
       parse(read("k8s/components/custom-metrics/horizontal-pod-autoscaler.yaml")),
     );
     const names = spec.metrics.flatMap(({ pods }) => pods?.metric.name ?? []);
-    expect(names.sort()).toEqual(["active_connections", "http_request_duration_p99"]);
+    expect(names).toEqual(["origin_demand_cores"]);
     expect(served.sort()).toEqual(names);
     expect(records).toEqual(expect.arrayContaining(served));
   });
@@ -129,6 +129,6 @@ describe("recorded series are used", () => {
   ])("by KEDA's query of %s", (path) => {
     const queries = values(`k8s/${path}`, /(?:query|value): (sum\(.*\))$/gm);
     expect(queries).toHaveLength(1);
-    for (const query of queries) expect(metricNamesIn(query)).toEqual(["active_connections"]);
+    for (const query of queries) expect(metricNamesIn(query)).toEqual(["origin_demand_cores"]);
   });
 });

@@ -59,7 +59,7 @@ export const origin: Dashboard = {
         },
         {
           title: "Requests in flight by pod",
-          description: "Recorded as active_connections, by which the autoscaler can scale.",
+          description: "Recorded as active_connections.",
           unit: "short",
           queries: [query(POD, byPod("http_server_active_requests"))],
         },

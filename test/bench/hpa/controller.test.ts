@@ -39,7 +39,11 @@ const cpu = (averageUtilization: number): MetricSpec => ({
   averageUtilization,
 });
 const qps = (averageValue: number): MetricSpec => ({ kind: "pods", name: "qps", averageValue });
-const external = (averageValue: number): MetricSpec => ({ kind: "external", name: "qps", averageValue });
+const external = (averageValue: number, name = "qps"): MetricSpec => ({
+  kind: "external",
+  name,
+  averageValue,
+});
 
 interface Vector {
   readonly replicas: number;
@@ -348,7 +352,7 @@ describe("for any loads", () => {
     fc.assert(
       fc.property(anyLoads, (loads) => {
         const spec = specOf({
-          metrics: [external(1), { ...external(1), name: "unreadable" }],
+          metrics: [external(1), external(1, "unreadable")],
           maxReplicas: 60,
         });
         const controller = createController(spec);

@@ -109,7 +109,7 @@ export default defineConfig({
           isolate,
           expect: patient,
           include: [
-            "test/{architecture,container,edge,k8s,local,observability,ops,origin}/**/*.test.ts",
+            "test/{architecture,container,edge,k8s,local,observability,ops,origin,ready}/**/*.test.ts",
             "test/bench/{guards,hpa,overload,support}/*.test.ts",
           ],
           // The one has an image to be built first, and a configuration of its own; the others take long.

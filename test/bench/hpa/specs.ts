@@ -1,5 +1,6 @@
 /** The autoscalers of the rendered manifests: a HorizontalPodAutoscaler, or the one that KEDA makes of a ScaledObject. */
 import * as z from "zod";
+import type { KubernetesObject } from "../../k8s/support/manifests.ts";
 import { renderObjects } from "../../k8s/support/render.ts";
 import type { AutoscalerSpec, MetricSpec, Policy, ScalingRules } from "./controller.ts";
 
@@ -123,13 +124,19 @@ export const FORMS: Readonly<Record<string, readonly string[]>> = {
   KEDA: ["keda"],
 };
 
-/** Of the overlay production. @throws Error without kubectl, and ZodError for a metric that the model does not have */
-export const renderedSpec = (form: string): AutoscalerSpec => {
-  const objects = renderObjects({ base: "overlays/production", components: FORMS[form] ?? [] });
+/** @returns undefined without an autoscaler @throws ZodError for a metric that the model does not have */
+export const specOf = (objects: readonly KubernetesObject[]): AutoscalerSpec | undefined => {
   for (const object of objects) {
     const scaled = scaledObject.safeParse(object);
     if (scaled.success) return ofScaledObject(scaled.data);
   }
   const found = objects.find(({ kind }) => kind === "HorizontalPodAutoscaler");
-  return ofAutoscaler(autoscaler.parse(found));
+  return found === undefined ? undefined : ofAutoscaler(autoscaler.parse(found));
+};
+
+/** Of the overlay production. @throws Error without kubectl, or without an autoscaler */
+export const renderedSpec = (form: string): AutoscalerSpec => {
+  const spec = specOf(renderObjects({ base: "overlays/production", components: FORMS[form] ?? [] }));
+  if (spec === undefined) throw new Error("the overlay production has no autoscaler");
+  return spec;
 };

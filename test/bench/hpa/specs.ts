@@ -134,9 +134,9 @@ export const specOf = (objects: readonly KubernetesObject[]): AutoscalerSpec | u
   return found === undefined ? undefined : ofAutoscaler(autoscaler.parse(found));
 };
 
-/** Of the overlay production. @throws Error without kubectl, or without an autoscaler */
+/** Of `k8s/`, without an overlay. @throws Error without kubectl, or without an autoscaler */
 export const renderedSpec = (form: string): AutoscalerSpec => {
-  const spec = specOf(renderObjects({ base: "overlays/production", components: FORMS[form] ?? [] }));
-  if (spec === undefined) throw new Error("the overlay production has no autoscaler");
+  const spec = specOf(renderObjects({ base: ".", components: FORMS[form] ?? [] }));
+  if (spec === undefined) throw new Error("k8s/ has no autoscaler");
   return spec;
 };

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { sampleProductId } from "#api/origin/sample-data.ts";
 import { internalHeaders } from "../../src/contract/internal-headers.ts";
 import { createKey, VERSION_FIELD, writeKeyRecord } from "../../src/middleware/auth/api-keys.ts";

@@ -2,6 +2,7 @@
 import { type Check, type KubernetesObject, toManifests } from "../support/manifests.ts";
 import { configuration, hashed, hosts, scrape } from "./configuration.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
+import { keepAlive } from "./keep-alive.ts";
 import { network } from "./network.ts";
 import { fields, images, labels, namespaces, types } from "./objects.ts";
 import { probes } from "./probes.ts";
@@ -18,7 +19,14 @@ type Checks = Readonly<Record<string, Check>>;
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
   ...{ autoscaler, configuration, connections, disruption, grace, hashed, heap, hosts, identity, images },
-  ...{ "ingress-annotations": ingressAnnotations, labels, limits, namespaces, network },
+  ...{
+    "ingress-annotations": ingressAnnotations,
+    "keep-alive": keepAlive,
+    labels,
+    limits,
+    namespaces,
+    network,
+  },
   ...{ "pod-security": podSecurity, probes, references, rollout, scrape, secrets, selectors, spread },
 };
 

@@ -1,6 +1,7 @@
 /** Every check that needs no cluster. */
 import { type Check, type KubernetesObject, toManifests } from "../support/manifests.ts";
-import { configuration, hashed, hosts, scrape } from "./configuration.ts";
+import { configuration, hashed, hosts, rotation, scrape } from "./configuration.ts";
+import { families } from "./families.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
 import { keepAlive } from "./keep-alive.ts";
 import { network } from "./network.ts";
@@ -18,7 +19,19 @@ type Checks = Readonly<Record<string, Check>>;
 /** The others rely on these. */
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
-  ...{ autoscaler, configuration, connections, disruption, grace, hashed, heap, hosts, identity, images },
+  ...{
+    autoscaler,
+    configuration,
+    connections,
+    disruption,
+    families,
+    grace,
+    hashed,
+    heap,
+    hosts,
+    identity,
+    images,
+  },
   ...{
     "ingress-annotations": ingressAnnotations,
     "keep-alive": keepAlive,
@@ -27,7 +40,17 @@ const MEANING: Checks = {
     namespaces,
     network,
   },
-  ...{ "pod-security": podSecurity, probes, references, rollout, scrape, secrets, selectors, spread },
+  ...{
+    "pod-security": podSecurity,
+    probes,
+    references,
+    rollout,
+    rotation,
+    scrape,
+    secrets,
+    selectors,
+    spread,
+  },
 };
 
 export const checkNames = Object.keys({ ...FORM, ...MEANING });

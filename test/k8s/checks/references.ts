@@ -138,8 +138,23 @@ const portFaults = (manifests: Manifests): string[] => {
   ];
 };
 
+/** The names of a StatefulSet's pods resolve only by a headless Service. */
+const headlessFaults = (manifests: Manifests): string[] =>
+  manifests
+    .of(StatefulSet)
+    .filter(
+      ({ spec }) =>
+        !manifests
+          .of(Service)
+          .some(
+            (service) => service.metadata?.name === spec?.serviceName && service.spec?.clusterIP === "None",
+          ),
+    )
+    .map((object) => `${titleOf(object)}: there is no headless Service ${object.spec?.serviceName}`);
+
 export const references: Check = (manifests) => [
   ...podsOf(manifests).flatMap((pods) => podFaults(manifests, pods)),
   ...routeFaults(manifests),
   ...portFaults(manifests),
+  ...headlessFaults(manifests),
 ];

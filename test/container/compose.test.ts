@@ -126,7 +126,7 @@ describe("a mounted file", () => {
     ["container/otel-collector.yaml", "debug"],
     ["k8s/components/otel-collector/collector.yaml", "otlp_http"],
     ["k8s/components/edge-telemetry/collector.yaml", "prometheus"],
-    ["k8s/components/logs/collector.yaml", "debug"],
+    ["k8s/components/logs/collector.yaml", "otlp_grpc"],
   ] as const)("%s declares and uses every part of the collector", ([path, exporter]) => {
     expect(collectorFaults(readYaml(path))).toEqual([]);
     const broken = JSON.stringify(readYaml(path)).replaceAll(`"${exporter}"`, '"logging"');

@@ -13,44 +13,17 @@ import { disruption, grace, rollout, spread } from "./rollout.ts";
 import { autoscaler, connections } from "./scaling.ts";
 import { identity, podSecurity, secrets } from "./security.ts";
 import { selectors } from "./selectors.ts";
+import { kept, placeholders } from "./telemetry.ts";
 
 type Checks = Readonly<Record<string, Check>>;
 
 /** The others rely on these. */
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
-  ...{
-    autoscaler,
-    configuration,
-    connections,
-    disruption,
-    families,
-    grace,
-    hashed,
-    heap,
-    hosts,
-    identity,
-    images,
-  },
-  ...{
-    "ingress-annotations": ingressAnnotations,
-    "keep-alive": keepAlive,
-    labels,
-    limits,
-    namespaces,
-    network,
-  },
-  ...{
-    "pod-security": podSecurity,
-    probes,
-    references,
-    rollout,
-    rotation,
-    scrape,
-    secrets,
-    selectors,
-    spread,
-  },
+  ...{ autoscaler, configuration, connections, disruption, families, grace, hashed, heap, hosts },
+  ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
+  ...{ labels, limits, namespaces, network, placeholders, "pod-security": podSecurity, probes },
+  ...{ references, rollout, rotation, scrape, secrets, selectors, spread },
 };
 
 export const checkNames = Object.keys({ ...FORM, ...MEANING });

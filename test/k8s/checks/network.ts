@@ -104,6 +104,19 @@ const edgeTelemetryFlows = (manifests: Manifests, pods: Pods): Flow[] => {
   ];
 };
 
+/** The collector may be in another namespace, which its address names. */
+const logFlows = (pods: Pods): Flow[] => {
+  const address = pods.containers[0]?.env?.find(({ name }) => name === "OTEL_COLLECTOR")?.value ?? "";
+  const [, service = "", namespace = "", port] = /^([\w-]+)\.([\w-]+):(\d+)$/.exec(address) ?? [];
+  const to = pod(namespace, { "app.kubernetes.io/name": service, "app.kubernetes.io/part-of": "breakwater" });
+  return [
+    {
+      what: `${pods.title} cannot reach the collector at ${address}`,
+      ...{ from: pods, to, port: Number(port) },
+    },
+  ];
+};
+
 const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
   const { title, name, ports } = pods;
   const { http } = ports;
@@ -127,6 +140,7 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
         }))
       : []),
     ...(name === "edge-collector" ? edgeTelemetryFlows(manifests, pods) : []),
+    ...(name === "log-collector" ? logFlows(pods) : []),
     ...(name === "cloudflared"
       ? (["UDP", "TCP"] as const).map((protocol) => ({
           what: `${title} cannot reach Cloudflare over ${protocol}`,

@@ -13,11 +13,6 @@ interface Additions {
   readonly optional: readonly string[];
 }
 
-/** Additions to overlays that have their way in. */
-const CHOSEN: Additions = {
-  ways: [[], ["edge-telemetry", "edge-telemetry-route"]],
-  optional: ["logs", "external-secrets"],
-};
 const BASES: Readonly<Record<string, Additions>> = {
   ".": {
     ways: [
@@ -32,8 +27,9 @@ const BASES: Readonly<Record<string, Additions>> = {
   },
   // Reached by port-forward, with its own Secrets.
   "overlays/dev": { ways: [[]], optional: ["prometheus-operator", "logs"] },
-  "overlays/staging": CHOSEN,
-  "overlays/production": CHOSEN,
+  // These have their way in.
+  "overlays/staging": { ways: [[]], optional: ["logs", "external-secrets"] },
+  "overlays/production": { ways: [[]], optional: ["external-secrets"] },
 };
 const SCALING = [[], ["custom-metrics"], ["keda"]];
 /** Independent of all others: added alone, and with all of them. */

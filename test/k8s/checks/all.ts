@@ -7,6 +7,7 @@ import { keepAlive } from "./keep-alive.ts";
 import { network } from "./network.ts";
 import { fields, images, labels, namespaces, types } from "./objects.ts";
 import { probes } from "./probes.ts";
+import { quota } from "./quota.ts";
 import { references } from "./references.ts";
 import { heap, limits } from "./resources.ts";
 import { disruption, grace, rollout, spread } from "./rollout.ts";
@@ -22,7 +23,7 @@ const FORM: Checks = { types, fields };
 const MEANING: Checks = {
   ...{ autoscaler, configuration, connections, disruption, families, grace, hashed, heap, hosts },
   ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
-  ...{ labels, limits, namespaces, network, placeholders, "pod-security": podSecurity, probes },
+  ...{ labels, limits, namespaces, network, placeholders, "pod-security": podSecurity, probes, quota },
   ...{ references, rollout, rotation, scrape, secrets, selectors, spread },
 };
 

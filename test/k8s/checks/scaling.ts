@@ -48,7 +48,11 @@ const EXTRA = 1;
  * The most pods during an update: all of them, those that it adds, and those that it replaces and that have not ended yet.
  * They do not count for maxSurge. Each batch of new pods waits at least `minReadySeconds` before the next one starts.
  */
-const mostPods = ({ strategy, minReadySeconds = 0, template }: IDeploymentSpec, replicas: number): number => {
+export const mostPods = (
+  { strategy, minReadySeconds = 0, template }: IDeploymentSpec,
+  replicas: number,
+): number => {
+  if (strategy?.type === "Recreate") return replicas;
   const surge = share(strategy?.rollingUpdate?.maxSurge ?? "25%", replicas);
   const graceSeconds = template.spec?.terminationGracePeriodSeconds ?? 30;
   const batches = Math.ceil(graceSeconds / Math.max(1, minReadySeconds));

@@ -14,6 +14,7 @@ const SETS: Readonly<Record<SetName, Combination>> = {
   ingress: { base: ".", components: ["ingress", "custom-metrics"] },
   keda: { base: ".", components: ["cloudflared", "keda"] },
   logs: { base: "overlays/staging", components: ["logs"] },
+  migrations: { base: "overlays/dev", components: ["migrations"] },
   telemetry: {
     base: ".",
     components: ["cloudflared", "otel-collector", "edge-telemetry", "prometheus-operator"],

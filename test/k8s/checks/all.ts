@@ -4,6 +4,7 @@ import { configuration, hashed, hosts, rotation, scrape } from "./configuration.
 import { families } from "./families.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
 import { keepAlive } from "./keep-alive.ts";
+import { migrations } from "./migrations.ts";
 import { network } from "./network.ts";
 import { fields, images, labels, namespaces, types } from "./objects.ts";
 import { probes } from "./probes.ts";
@@ -23,7 +24,17 @@ const FORM: Checks = { types, fields };
 const MEANING: Checks = {
   ...{ autoscaler, configuration, connections, disruption, families, grace, hashed, heap, hosts },
   ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
-  ...{ labels, limits, namespaces, network, placeholders, "pod-security": podSecurity, probes, quota },
+  ...{
+    labels,
+    limits,
+    migrations,
+    namespaces,
+    network,
+    placeholders,
+    "pod-security": podSecurity,
+    probes,
+    quota,
+  },
   ...{ references, rollout, rotation, scrape, secrets, selectors, spread },
 };
 

@@ -7,7 +7,9 @@ import { type KubernetesObject, titleOf } from "./manifests.ts";
 
 const what = z.string();
 const says = z.string();
-const set = z.enum(["production", "dev", "ingress", "keda", "logs", "telemetry"]).default("production");
+const set = z
+  .enum(["production", "dev", "ingress", "keda", "logs", "migrations", "telemetry"])
+  .default("production");
 const common = { what, says, in: set, object: z.string() };
 const at = z.string().regex(/^(container\/|pod\/|\/)./);
 

@@ -39,7 +39,7 @@ const BASES: Readonly<Record<string, Additions>> = {
 };
 const SCALING = [[], ["custom-metrics"], ["keda"]];
 /** Independent of all others: added without them, and with all of them, at the end. */
-const INDEPENDENT = ["dashboards", "namespace-limits", "priority", "user-namespaces"];
+const INDEPENDENT = ["dashboards", "migrations", "namespace-limits", "priority", "user-namespaces"];
 
 const subsetsOf = <T>(items: readonly T[]): T[][] =>
   Array.from({ length: 2 ** items.length }, (_, bits) => items.filter((_item, at) => (bits >> at) & 1));

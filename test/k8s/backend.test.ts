@@ -22,6 +22,7 @@ describe.skipIf(!hasKubectl && !isRequired)("the collector", () => {
   test.for([
     ["overlays/production", "https://otlp.example.com"],
     ["overlays/staging", "https://otlp.staging.example.com"],
+    ["overlays/direct", "https://otlp.example.com"],
     ["overlays/dev", undefined],
   ] as const)("of %s sends every kind of telemetry to %s", ([folder, address]) => {
     expect(destinations(join(k8sFolder, folder))).toEqual(all(address));

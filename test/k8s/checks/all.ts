@@ -1,6 +1,6 @@
 /** Every check that needs no cluster. */
 import { type Check, type KubernetesObject, toManifests } from "../support/manifests.ts";
-import { configuration, hashed, hosts, rotation, scrape } from "./configuration.ts";
+import { clients, configuration, hashed, hosts, rotation, scrape } from "./configuration.ts";
 import { families } from "./families.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
 import { keepAlive } from "./keep-alive.ts";
@@ -22,7 +22,7 @@ type Checks = Readonly<Record<string, Check>>;
 /** The others rely on these. */
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
-  ...{ autoscaler, configuration, connections, disruption, families, grace, hashed, heap, hosts },
+  ...{ autoscaler, clients, configuration, connections, disruption, families, grace, hashed, heap, hosts },
   ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
   ...{
     labels,

@@ -73,6 +73,18 @@ export const hosts: Check = (manifests) => {
   ];
 };
 
+/** An origin that guards itself identifies clients, and not the proxy in front, by their address. */
+export const clients: Check = (manifests) => {
+  const reading = originConfiguration(manifests);
+  if (reading?.ok !== true) return [];
+  const { guards, clientAddressHeader } = reading.value.server;
+  const isBehindProxy = manifests.of(Gateway).length + manifests.of(Ingress).length > 0;
+  return faultsOf("the origin", {
+    "all its clients have the proxy's address: one limit, and one block for all":
+      guards === "origin" && isBehindProxy && clientAddressHeader === undefined,
+  });
+};
+
 const HASHED = /-[bcdfghkmt2456789]{10}$/;
 
 /** A changed ConfigMap has a new name, and so rolls the pods. */

@@ -8,7 +8,7 @@ import { type KubernetesObject, titleOf } from "./manifests.ts";
 const what = z.string();
 const says = z.string();
 const set = z
-  .enum(["production", "dev", "ingress", "keda", "logs", "migrations", "telemetry"])
+  .enum(["production", "dev", "direct", "ingress", "keda", "logs", "migrations", "telemetry"])
   .default("production");
 const common = { what, says, in: set, object: z.string() };
 const at = z.string().regex(/^(container\/|pod\/|\/)./);

@@ -30,6 +30,11 @@ const BASES: Readonly<Record<string, Additions>> = {
   // Reached by port-forward, with its own Secrets.
   "overlays/dev": { ways: [[]], optional: ["prometheus-operator", "logs"] },
   // These have their way in.
+  "overlays/direct": {
+    ways: [[]],
+    optional: ["logs", "external-secrets"],
+    has: ["namespace-limits", "priority"],
+  },
   "overlays/staging": { ways: [[]], optional: ["logs", "external-secrets"], has: ["namespace-limits"] },
   "overlays/production": {
     ways: [[]],

@@ -14,6 +14,7 @@ const VALUES = {
   DATABASE_URL: "postgres://user:password@database.example.com/app",
   REDIS_URL: "https://redis.example.com",
   REDIS_TOKEN: "token",
+  EDGE_TOKEN: "token",
   SIGNING_KEYS: `k1:${"A".repeat(43)}=`,
 };
 

@@ -57,10 +57,13 @@ const FLUSH_INTERVAL_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** The longest wait at shutdown for the collector, milliseconds. */
 const TELEMETRY_TIMEOUT_MS = 2_000;
+/** The longest wait after the drain: for jobs, security events, invalidations, connections, and the collector. */
+export const CLOSING_MS = 4 * CLOSE_TIMEOUT_MS + TELEMETRY_TIMEOUT_MS;
 
 /**
- * A write that meets a closed connection cannot be sent again, so the edge has to close its idle connections
- * first. Longer than workerd keeps one (5 s).
+ * A write that meets a closed connection cannot be sent again, so clients have to close their idle connections first.
+ * Longer than workerd keeps one (5 s). A proxy in the cluster keeps them for longer, but the pod is no longer among its
+ * endpoints by now.
  */
 const IDLE_GRACE_MS = 6_000;
 
@@ -231,7 +234,7 @@ export const startServer = async (
      */
     invalidate: (tags: readonly string[]): void => cache.invalidate(tags),
     /**
-     * Ends without losing a request (docs/origin.md, "Beginning and ending"). Resolves when everything is
+     * Ends without losing a request (docs/origin.md, "Startup and shutdown"). Resolves when everything is
      * closed.
      *
      * @param isAlone whether no other process continues to serve on the port
@@ -250,7 +253,7 @@ export const startServer = async (
       if (cutOff > 0) log.warn({ cutOff }, "requests were cut off: the drain took too long");
       await ownJobsEnded;
       await settled(Promise.all(jobs.map((job) => job.stop())));
-      if (readiness.isMigrated) await securityEvents.stop();
+      if (readiness.isMigrated) await settled(securityEvents.stop());
       // The other origins need the invalidations of the last writes.
       await settled(cache.flush().catch(() => undefined));
       await settled(Promise.all([redis.close(), pool.close()]));

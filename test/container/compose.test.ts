@@ -12,6 +12,7 @@ import { isOnPath, startServer } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { readOriginConfiguration } from "../../src/origin/config/read.ts";
+import { ENDING_MS } from "../../src/origin/lifecycle/primary.ts";
 import { imageFault } from "../k8s/support/pods.ts";
 import { isToolRequired } from "../support/required-tools.ts";
 import { collectorFaults, mergedConfiguration } from "./support/collector.ts";
@@ -90,7 +91,7 @@ describe("the origin", () => {
     const { port, adminPort, preStopMs, drainTimeoutMs } = reading.value.server;
     expect([port, adminPort]).toEqual(readFinalStage().ports);
     const graceS = Number.parseInt(services["web-api"]?.stop_grace_period ?? "", 10);
-    expect(graceS).toBeGreaterThanOrEqual((preStopMs + drainTimeoutMs) / 1_000 + 10);
+    expect(graceS).toBeGreaterThanOrEqual((preStopMs + drainTimeoutMs + ENDING_MS) / 1_000 + 2);
   });
 
   test("needs only the required variables besides the image's file", () => {
@@ -125,7 +126,7 @@ describe("a mounted file", () => {
     ["container/otel-collector.yaml", "debug"],
     ["k8s/components/otel-collector/collector.yaml", "otlp_http"],
     ["k8s/components/edge-telemetry/collector.yaml", "prometheus"],
-    ["k8s/components/logs/collector.yaml", "debug"],
+    ["k8s/components/logs/collector.yaml", "otlp_grpc"],
   ] as const)("%s declares and uses every part of the collector", ([path, exporter]) => {
     expect(collectorFaults(readYaml(path))).toEqual([]);
     const broken = JSON.stringify(readYaml(path)).replaceAll(`"${exporter}"`, '"logging"');
@@ -203,6 +204,16 @@ describe("a mounted file", () => {
     const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z-]*):\d+"/g)].map(([, host]) => host);
     expect([...new Set(hosts)].sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"]);
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
+  });
+
+  test("Redis evicts before its container's memory is full, and is the overlay dev's", () => {
+    const { command = [], image, deploy } = services["redis"] ?? {};
+    const [, maxMb] = /--maxmemory,(\d+)mb/.exec(command.toString()) ?? [];
+    const [, limitM] = /^(\d+)M$/.exec(deploy?.resources?.limits?.memory ?? "") ?? [];
+    expect(Number(maxMb)).toBeGreaterThan(0);
+    expect(Number(maxMb) / Number(limitM)).toBeLessThanOrEqual(0.75);
+    const dev = readFileSync(join(projectFolder, "k8s/overlays/dev/redis.yaml"), "utf8");
+    expect(dev).toContain(`image: ${image}\n`);
   });
 
   test.skipIf(!isOnPath("redis-server") && !isToolRequired("redis-server"))(

@@ -2,36 +2,16 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
-import { z } from "zod";
-import { mergedConfiguration } from "../container/support/collector.ts";
-import { environmentOf, mountedFile } from "./support/environment.ts";
+import { missingCollectors } from "./checks/telemetry.ts";
+import { collectorsOf } from "./support/collectors.ts";
 import { type Manifests, parseManifests, toManifests } from "./support/manifests.ts";
-import { podsOf } from "./support/pods.ts";
 import { hasKubectl, isRequired, k8sFolder, render, withCopy } from "./support/render.ts";
-
-const configuration = z.object({
-  exporters: z.record(z.string(), z.object({ endpoint: z.string().optional() })),
-  service: z.object({ pipelines: z.record(z.string(), z.object({ exporters: z.array(z.string()) })) }),
-});
 
 /** The address to which each pipeline sends; undefined for one that only logs. */
 const destinationsIn = (manifests: Manifests): Record<string, string | undefined> => {
-  const pods = podsOf(manifests).find(({ name }) => name === "otel-collector");
-  const container = pods?.containers[0];
-  if (pods === undefined || container === undefined) throw new Error("there is no collector");
-  const files = (container.args ?? []).map((arg) =>
-    mountedFile(manifests, pods.spec, container, arg.replace("--config=", "")),
-  );
-  const merged = files.map((text) => parse(text ?? "")).reduce(mergedConfiguration);
-  const { exporters, service } = configuration.parse(merged);
-  const environment = environmentOf(manifests, container);
-  const addressOf = (name: string): string | undefined =>
-    exporters[name]?.endpoint?.replace(/\$\{env:(\w+)\}/g, (_, variable) => environment[variable] ?? "");
-  const addresses = Object.entries(service.pipelines).map(
-    ([name, pipeline]) => [name, pipeline.exporters.map(addressOf).find(Boolean)] as const,
-  );
-  return Object.fromEntries(addresses);
+  const collector = collectorsOf(manifests).find(({ pods }) => pods.name === "otel-collector");
+  if (collector === undefined) throw new Error("there is no collector");
+  return Object.fromEntries(collector.destinations.map(({ pipeline, endpoint }) => [pipeline, endpoint]));
 };
 
 const destinations = (folder: string) => destinationsIn(toManifests(parseManifests(render(folder).yaml)));
@@ -42,9 +22,15 @@ describe.skipIf(!hasKubectl && !isRequired)("the collector", () => {
   test.for([
     ["overlays/production", "https://otlp.example.com"],
     ["overlays/staging", "https://otlp.staging.example.com"],
+    ["overlays/direct", "https://otlp.example.com"],
     ["overlays/dev", undefined],
   ] as const)("of %s sends every kind of telemetry to %s", ([folder, address]) => {
     expect(destinations(join(k8sFolder, folder))).toEqual(all(address));
+  });
+
+  test("of production receives the origin's and the edge's telemetry and the pods' logs", () => {
+    const manifests = toManifests(parseManifests(render(join(k8sFolder, "overlays/production")).yaml));
+    expect(missingCollectors(manifests)).toEqual([]);
   });
 
   test("sends to another backend after one change in the overlay", () => {

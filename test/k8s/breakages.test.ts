@@ -11,9 +11,11 @@ type SetName = Breakage["in"];
 const SETS: Readonly<Record<SetName, Combination>> = {
   production: { base: "overlays/production", components: ["external-secrets"] },
   dev: { base: "overlays/dev", components: [] },
+  direct: { base: "overlays/direct", components: [] },
   ingress: { base: ".", components: ["ingress", "custom-metrics"] },
   keda: { base: ".", components: ["cloudflared", "keda"] },
   logs: { base: "overlays/staging", components: ["logs"] },
+  migrations: { base: "overlays/dev", components: ["migrations"] },
   telemetry: {
     base: ".",
     components: ["cloudflared", "otel-collector", "edge-telemetry", "prometheus-operator"],

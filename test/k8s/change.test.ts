@@ -9,7 +9,7 @@ import { hasKubectl, isRequired, k8sFolder, render, withCopy } from "./support/r
 
 /** The others are similar. */
 const BASES = isLong
-  ? [".", "overlays/dev", "overlays/staging", "overlays/production"]
+  ? [".", "overlays/dev", "overlays/direct", "overlays/staging", "overlays/production"]
   : [".", "overlays/production"];
 
 /** The changed lines of the rendering of `base`, as "before → after". */

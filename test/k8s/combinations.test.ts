@@ -22,6 +22,7 @@ describe.skipIf(!hasKubectl && !isRequired)("a rendering of k8s/", () => {
     ".",
     "base",
     "overlays/dev",
+    "overlays/direct",
     "overlays/staging",
     "overlays/production",
   ])("of %s has no warnings", (base) => {

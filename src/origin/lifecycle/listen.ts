@@ -14,8 +14,13 @@ import { withTimeout } from "../../lib/async.ts";
 import { problemResponse } from "../../middleware/problems/index.ts";
 import { closeIfUnread, hasBody } from "./unread-body.ts";
 
-/** Longer than proxies in front keep an idle connection, so that none is closed under a request. */
-const KEEP_ALIVE_TIMEOUT_MS = 75_000;
+/**
+ * Longer than any proxy in front keeps an idle connection: Envoy 1 h, GKE's balancers 600 s, cloudflared 90 s, nginx 60 s.
+ * Otherwise the origin closes connections while a request is on its way, which fails unless the proxy repeats it.
+ */
+export const KEEP_ALIVE_TIMEOUT_MS = 3_900_000;
+/** Idle time before TCP checks that the peer still exists, so that lost proxies leave no sockets, milliseconds. */
+const PEER_CHECK_MS = 60_000;
 
 /** Answers a request that is not valid HTTP. */
 export type OnMalformed = (
@@ -50,7 +55,10 @@ export const listen = async (
   const inFlight = new Set<ServerResponse>();
   let turningAwaySinceMs: number | undefined;
   // Node's own answer to a missing Host would have no body.
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS, requireHostHeader: false });
+  const server = createServer({
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    ...{ keepAlive: true, keepAliveInitialDelay: PEER_CHECK_MS, requireHostHeader: false },
+  });
   /** The listener builds a request, or fails to, before it returns. */
   let current: IncomingMessage | undefined;
   const rejected = ({ headers, socket }: Pick<IncomingMessage, "headers" | "socket">): Response =>
@@ -94,7 +102,8 @@ export const listen = async (
       void writeRaw(socket, malformed(problemCode, { headers: {}, address: socket.remoteAddress }));
     }
   });
-  server.listen(port, host);
+  // Without a host, Node listens on ::, which includes IPv4, or on 0.0.0.0 where the kernel has no IPv6.
+  server.listen(port, host === "::" ? undefined : host);
   await once(server, "listening");
   const address = server.address();
 

@@ -10,6 +10,7 @@ import type { CollectedMetrics } from "../../telemetry/meter-provider.ts";
 import type { OriginConfiguration } from "../config/schema.ts";
 import type { OriginLog } from "../log/log.ts";
 import { createTotals } from "../metrics/totals.ts";
+import { CLOSING_MS } from "../server.ts";
 import { EXIT, firstEnd } from "./exit.ts";
 import { type Call, createIpc } from "./ipc.ts";
 import { listen } from "./listen.ts";
@@ -19,8 +20,8 @@ import { createAdmin } from "./readiness.ts";
 const CALL_TIMEOUT_MS = 800;
 /** Before a worker that has ended is replaced. */
 const REPLACE_AFTER_MS = 500;
-/** How long a worker may take to end after pre-stop and drain, milliseconds. */
-const ENDING_MS = 5_000;
+/** More than a worker needs after pre-stop and drain, milliseconds. */
+export const ENDING_MS = CLOSING_MS + 500;
 
 const MEBIBYTE = 1024 * 1024;
 const HEAP_OPTION = /--max[-_](?:heap|old[-_]space)[-_]size(?:[-_]percentage)?=\S+/g;

@@ -1,25 +1,41 @@
 /** Every check that needs no cluster. */
 import { type Check, type KubernetesObject, toManifests } from "../support/manifests.ts";
-import { configuration, hashed, hosts, scrape } from "./configuration.ts";
+import { clients, configuration, hashed, hosts, rotation, scrape } from "./configuration.ts";
+import { families } from "./families.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
+import { keepAlive } from "./keep-alive.ts";
+import { migrations } from "./migrations.ts";
 import { network } from "./network.ts";
 import { fields, images, labels, namespaces, types } from "./objects.ts";
 import { probes } from "./probes.ts";
+import { quota } from "./quota.ts";
 import { references } from "./references.ts";
 import { heap, limits } from "./resources.ts";
 import { disruption, grace, rollout, spread } from "./rollout.ts";
 import { autoscaler, connections } from "./scaling.ts";
 import { identity, podSecurity, secrets } from "./security.ts";
 import { selectors } from "./selectors.ts";
+import { kept, placeholders } from "./telemetry.ts";
 
 type Checks = Readonly<Record<string, Check>>;
 
 /** The others rely on these. */
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
-  ...{ autoscaler, configuration, connections, disruption, grace, hashed, heap, hosts, identity, images },
-  ...{ "ingress-annotations": ingressAnnotations, labels, limits, namespaces, network },
-  ...{ "pod-security": podSecurity, probes, references, rollout, scrape, secrets, selectors, spread },
+  ...{ autoscaler, clients, configuration, connections, disruption, families, grace, hashed, heap, hosts },
+  ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
+  ...{
+    labels,
+    limits,
+    migrations,
+    namespaces,
+    network,
+    placeholders,
+    "pod-security": podSecurity,
+    probes,
+    quota,
+  },
+  ...{ references, rollout, rotation, scrape, secrets, selectors, spread },
 };
 
 export const checkNames = Object.keys({ ...FORM, ...MEANING });

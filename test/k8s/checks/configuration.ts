@@ -1,16 +1,23 @@
 /** Checks of the origin's configuration, and of objects that must agree with it. */
+
+import { ExternalSecret } from "@kubernetes-models/external-secrets/external-secrets.io/v1/ExternalSecret";
 import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/Gateway";
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import type { IContainer } from "kubernetes-models/v1/Container";
 import { allKeys } from "../../../src/origin/config/schema.ts";
 import { environmentOf, originConfiguration } from "../support/environment.ts";
 import { type Check, faultsOf, titleOf } from "../support/manifests.ts";
-import { originContainer, originOf, podsOf } from "../support/pods.ts";
+import { ORIGIN, originContainer, originOf, podsOf, workloadsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
-/** Variables of Node, and of the downward API for OTEL_RESOURCE_ATTRIBUTES. */
-const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ|POD_NAME|POD_NAMESPACE|NODE_NAME)$/;
+/** Variables of Node. */
+const OTHERS = /^(NODE_OPTIONS|NODE_ENV|TZ)$/;
+
+/** Variables that another one includes, as `$(NAME)`. */
+const includedIn = ({ env = [] }: IContainer): (string | undefined)[] =>
+  env.flatMap(({ value = "" }) => [...value.matchAll(/\$\((\w+)\)/g)].map(([, name]) => name));
 
 /** The origin accepts its file and its environment, and listens on its container's ports. */
 export const configuration: Check = (manifests) => {
@@ -23,8 +30,9 @@ export const configuration: Check = (manifests) => {
     container.ports?.find(({ name }) => name === wanted)?.containerPort;
   const [http, metrics] = [portOf("http"), portOf("metrics")];
   const known = ["CONFIG_FILE", ...allKeys.flatMap(({ variables }) => variables)];
+  const included = includedIn(container);
   const unknown = Object.keys(environmentOf(manifests, container)).filter(
-    (name) => !known.includes(name) && !OTHERS.test(name),
+    (name) => !known.includes(name) && !included.includes(name) && !OTHERS.test(name),
   );
   return [
     ...reading.warnings,
@@ -65,6 +73,18 @@ export const hosts: Check = (manifests) => {
   ];
 };
 
+/** An origin that guards itself identifies clients, and not the proxy in front, by their address. */
+export const clients: Check = (manifests) => {
+  const reading = originConfiguration(manifests);
+  if (reading?.ok !== true) return [];
+  const { guards, clientAddressHeader } = reading.value.server;
+  const isBehindProxy = manifests.of(Gateway).length + manifests.of(Ingress).length > 0;
+  return faultsOf("the origin", {
+    "all its clients have the proxy's address: one limit, and one block for all":
+      guards === "origin" && isBehindProxy && clientAddressHeader === undefined,
+  });
+};
+
 const HASHED = /-[bcdfghkmt2456789]{10}$/;
 
 /** A changed ConfigMap has a new name, and so rolls the pods. */
@@ -80,6 +100,24 @@ export const hashed: Check = (manifests) =>
       .filter((name) => name !== undefined && !HASHED.test(name))
       .map((name) => `${title}: a change of the ConfigMap ${name} reaches no running pod`),
   );
+
+/** Of Stakater's Reloader: it restarts the pods when one of these Secrets changes. */
+const RELOAD = "secret.reloader.stakater.com/reload";
+
+/** A Secret that is rotated in a store reaches the running pods, too, not only new ones. */
+export const rotation: Check = (manifests) => {
+  const created = manifests.of(ExternalSecret).flatMap(({ spec }) => spec?.target?.name ?? []);
+  const origin = workloadsOf(manifests).find(({ metadata }) => metadata?.name === ORIGIN);
+  const reloaded = origin?.metadata?.annotations?.[RELOAD]?.split(",") ?? [];
+  return [
+    ...created
+      .filter((name) => !reloaded.includes(name))
+      .map((name) => `a rotation of ${name} reaches no running pod`),
+    ...reloaded
+      .filter((name) => !created.includes(name))
+      .map((name) => `no ExternalSecret creates ${name}, which ${RELOAD} names`),
+  ];
+};
 
 /** The origin's metrics are scraped once: by annotations, or by the operator. */
 export const scrape: Check = (manifests) => {

@@ -6,7 +6,7 @@ import { Service } from "kubernetes-models/v1/Service";
 import { originConfiguration } from "../support/environment.ts";
 import type { Check, Manifests } from "../support/manifests.ts";
 import { type Connection, type End, isAllowed, type PodEnd } from "../support/network-policy.ts";
-import { ORIGIN, type Pods, podsOf } from "../support/pods.ts";
+import { MIGRATION, ORIGIN, type Pods, podsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
 interface Flow extends Connection {
@@ -18,7 +18,19 @@ const pod = (namespace: string | undefined, labels: Record<string, string> = {})
   labels,
 });
 
-const DNS = pod("kube-system", { "k8s-app": "kube-dns" });
+const COREDNS = pod("kube-system", { "k8s-app": "kube-dns" });
+
+/** Where clusters answer DNS: their pods, the node's cache, or the cloud, each with its port. */
+const RESOLVERS: Readonly<Record<string, readonly [End, number]>> = {
+  CoreDNS: [COREDNS, 53],
+  "GKE's Cloud DNS": [{ address: "169.254.169.254" }, 53],
+  "NodeLocal DNSCache": [{ address: "169.254.20.10" }, 53],
+  "NodeLocal DNSCache at the Service's address": [{ address: "10.96.0.10" }, 53],
+  "NodeLocal DNSCache at the Service's address on EKS": [{ address: "172.20.0.10" }, 53],
+  "NodeLocal DNSCache at the Service's address on GKE": [{ address: "34.118.224.10" }, 53],
+  "NodeLocal DNSCache at the Service's IPv6 address": [{ address: "fd00:10:96::a" }, 53],
+  "OpenShift's DNS": [pod("openshift-dns", { "dns.operator.openshift.io/daemonset-dns": "default" }), 5353],
+};
 const MONITORING = pod("monitoring");
 /** Any address in the internet (a documentation address, RFC 5737). */
 const OUTSIDE: End = { address: "203.0.113.10" };
@@ -92,20 +104,38 @@ const edgeTelemetryFlows = (manifests: Manifests, pods: Pods): Flow[] => {
   ];
 };
 
+/** The collector may be in another namespace, which its address names. */
+const logFlows = (pods: Pods): Flow[] => {
+  const address = pods.containers[0]?.env?.find(({ name }) => name === "OTEL_COLLECTOR")?.value ?? "";
+  const [, service = "", namespace = "", port] = /^([\w-]+)\.([\w-]+):(\d+)$/.exec(address) ?? [];
+  const to = pod(namespace, { "app.kubernetes.io/name": service, "app.kubernetes.io/part-of": "breakwater" });
+  return [
+    {
+      what: `${pods.title} cannot reach the collector at ${address}`,
+      ...{ from: pods, to, port: Number(port) },
+    },
+  ];
+};
+
 const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
   const { title, name, ports } = pods;
   const { http } = ports;
   const scraped = [ports["metrics"], ports["edge-metrics"]].filter((port) => port !== undefined);
   return [
-    ...(["UDP", "TCP"] as const).map((protocol) => ({
-      what: `${title} cannot reach DNS over ${protocol}`,
-      ...{ from: pods, to: DNS, port: 53, protocol },
-    })),
+    ...Object.entries(RESOLVERS).flatMap(([resolver, [to, port]]) =>
+      (["UDP", "TCP"] as const).map((protocol) => ({
+        what: `${title} cannot reach ${resolver} over ${protocol}`,
+        ...{ from: pods, to, port, protocol },
+      })),
+    ),
     ...scraped.map((port) => ({
       what: `Prometheus cannot reach ${title}`,
       ...{ from: MONITORING, to: pods, port },
     })),
     ...(name === ORIGIN ? originFlows(manifests, pods) : []),
+    ...(name === MIGRATION
+      ? originFlows(manifests, pods).filter(({ what }) => what.endsWith("cannot reach PostgreSQL"))
+      : []),
     ...(name === ORIGIN && http !== undefined
       ? Object.entries(waysIn(manifests, pods)).map(([who, from]) => ({
           what: `${who} cannot reach ${title}`,
@@ -113,6 +143,7 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
         }))
       : []),
     ...(name === "edge-collector" ? edgeTelemetryFlows(manifests, pods) : []),
+    ...(name === "log-collector" ? logFlows(pods) : []),
     ...(name === "cloudflared"
       ? (["UDP", "TCP"] as const).map((protocol) => ({
           what: `${title} cannot reach Cloudflare over ${protocol}`,
@@ -136,7 +167,7 @@ const unwanted = (pods: Pods): Flow[] => {
         ...{ from, to: pods, port: containerPort },
       })),
   );
-  const outbound = [DNS, OUTSIDE].map((to) => ({
+  const outbound = [COREDNS, OUTSIDE].map((to) => ({
     what: `${pods.title} can reach any port`,
     ...{ from: pods, to, port: 25 },
   }));

@@ -40,11 +40,16 @@ export const images: Check = (manifests) =>
     }),
   );
 
+const WITHOUT_NAMESPACE = ["Namespace", "PriorityClass"];
+
 /** All objects are in one namespace, except for privileged ones; namespaces set their Pod Security level. */
 export const namespaces: Check = (manifests) => {
   const homes = new Set(
     manifests.all
-      .filter(({ kind, metadata }) => kind !== "Namespace" && !isPrivileged(manifests, metadata.namespace))
+      .filter(
+        ({ kind, metadata }) =>
+          !WITHOUT_NAMESPACE.includes(kind) && !isPrivileged(manifests, metadata.namespace),
+      )
       .map(({ metadata }) => metadata.namespace),
   );
   return [

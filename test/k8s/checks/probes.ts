@@ -29,20 +29,23 @@ const probeFaults = (title: string, container: IContainer, kind: (typeof KINDS)[
 };
 
 export const probes: Check = (manifests) =>
-  podsOf(manifests).flatMap(({ title, spec }) =>
-    spec.containers.flatMap((container) => {
-      const { livenessProbe, readinessProbe, startupProbe } = container;
-      if (livenessProbe === undefined || readinessProbe === undefined || startupProbe === undefined)
-        return KINDS.filter((kind) => container[kind] === undefined).map(
-          (kind) => `${title}: there is no ${kind}`,
-        );
-      return [
-        ...KINDS.flatMap((kind) => probeFaults(title, container, kind)),
-        ...faultsOf(title, {
-          "livenessProbe fails before readinessProbe":
-            secondsToFail(livenessProbe) <= secondsToFail(readinessProbe),
-          "startupProbe allows less than 30 s": secondsToFail(startupProbe) < 30,
-        }),
-      ];
-    }),
-  );
+  podsOf(manifests)
+    // A Job's pods serve nothing.
+    .filter(({ kind }) => kind !== "Job")
+    .flatMap(({ title, spec }) =>
+      spec.containers.flatMap((container) => {
+        const { livenessProbe, readinessProbe, startupProbe } = container;
+        if (livenessProbe === undefined || readinessProbe === undefined || startupProbe === undefined)
+          return KINDS.filter((kind) => container[kind] === undefined).map(
+            (kind) => `${title}: there is no ${kind}`,
+          );
+        return [
+          ...KINDS.flatMap((kind) => probeFaults(title, container, kind)),
+          ...faultsOf(title, {
+            "livenessProbe fails before readinessProbe":
+              secondsToFail(livenessProbe) <= secondsToFail(readinessProbe),
+            "startupProbe allows less than 30 s": secondsToFail(startupProbe) < 30,
+          }),
+        ];
+      }),
+    );

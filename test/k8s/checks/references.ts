@@ -4,6 +4,7 @@ import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s
 import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import { PriorityClass } from "kubernetes-models/scheduling.k8s.io/v1/PriorityClass";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import { Service } from "kubernetes-models/v1/Service";
 import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
@@ -55,6 +56,11 @@ const volumeFaults = (manifests: Manifests, { title, spec, containers }: Pods): 
   ];
 };
 
+const priorityFaults = (manifests: Manifests, { spec: { priorityClassName: name } }: Pods): string[] =>
+  name === undefined || manifests.of(PriorityClass).some(({ metadata }) => metadata?.name === name)
+    ? []
+    : [`there is no PriorityClass ${name}`];
+
 const podFaults = (manifests: Manifests, pods: Pods): string[] => {
   const { title, spec, containers, namespace } = pods;
   const account = spec.serviceAccountName;
@@ -65,6 +71,7 @@ const podFaults = (manifests: Manifests, pods: Pods): string[] => {
       : [`there is no ServiceAccount ${account}`]),
     ...containers.flatMap((container) => environmentFaults(manifests, container)),
     ...volumeFaults(manifests, pods),
+    ...priorityFaults(manifests, pods),
   ].map((fault) => `${title}: ${fault}`);
 };
 
@@ -138,8 +145,23 @@ const portFaults = (manifests: Manifests): string[] => {
   ];
 };
 
+/** The names of a StatefulSet's pods resolve only by a headless Service. */
+const headlessFaults = (manifests: Manifests): string[] =>
+  manifests
+    .of(StatefulSet)
+    .filter(
+      ({ spec }) =>
+        !manifests
+          .of(Service)
+          .some(
+            (service) => service.metadata?.name === spec?.serviceName && service.spec?.clusterIP === "None",
+          ),
+    )
+    .map((object) => `${titleOf(object)}: there is no headless Service ${object.spec?.serviceName}`);
+
 export const references: Check = (manifests) => [
   ...podsOf(manifests).flatMap((pods) => podFaults(manifests, pods)),
   ...routeFaults(manifests),
   ...portFaults(manifests),
+  ...headlessFaults(manifests),
 ];

@@ -2,14 +2,36 @@
 import { readFinalStage } from "../../container/support/dockerfile.ts";
 import { environmentOf } from "../support/environment.ts";
 import { type Check, faultsOf } from "../support/manifests.ts";
-import { originContainer, podsOf } from "../support/pods.ts";
+import { originContainer, type Pods, podsOf } from "../support/pods.ts";
 import { quantity } from "../support/quantity.ts";
 
-const KEYS = ["cpu", "memory"] as const;
+const KEYS = ["cpu", "memory", "ephemeral-storage"] as const;
+
+const MEBIBYTE = 1024 ** 2;
+
+/** The kubelet's default: five files of 10 MiB for each container. */
+const LOG_BYTES = 50 * MEBIBYTE;
+
+/** A pod that fills its volumes and logs is evicted if they exceed its limit. */
+const diskFaults = ({ title, spec, containers }: Pods): string[] => {
+  const sizes = (spec.volumes ?? []).flatMap(({ emptyDir }) =>
+    emptyDir === undefined ? [] : [emptyDir.sizeLimit],
+  );
+  const used = sizes.reduce<number>((sum, size) => sum + quantity(size), LOG_BYTES * containers.length);
+  const most = containers.reduce(
+    (sum, { resources }) => sum + quantity(resources?.limits?.["ephemeral-storage"]),
+    0,
+  );
+  return faultsOf(title, {
+    "a volume on the node's disk has no sizeLimit": sizes.includes(undefined),
+    [`its volumes and logs may need ${Math.ceil(used / MEBIBYTE)} MiB, more than the limit`]: used > most,
+  });
+};
 
 /** Every container has requests and limits, of memory, which cannot be reclaimed, the same amount. */
-export const limits: Check = (manifests) =>
-  podsOf(manifests).flatMap(({ title, containers }) =>
+export const limits: Check = (manifests) => [
+  ...podsOf(manifests).flatMap(diskFaults),
+  ...podsOf(manifests).flatMap(({ title, containers }) =>
     containers.flatMap(({ name, resources: { requests = {}, limits: most = {} } = {} }) => {
       const place = `${title}, ${name}`;
       const missing = [
@@ -23,11 +45,11 @@ export const limits: Check = (manifests) =>
         "the CPU request exceeds the limit": quantity(requests["cpu"]) > quantity(most["cpu"]),
       });
     }),
-  );
+  ),
+];
 
 /** The rest is for the young generation, code, buffers and sockets. */
 const MAX_HEAP_SHARE = 0.75;
-const MEBIBYTE = 1024 ** 2;
 
 /** The share of the limit; undefined without a cap. */
 const heapShare = (options: string, limitBytes: number): number | undefined => {

@@ -1,6 +1,7 @@
 /** Checks of updates, shutdowns and evictions. */
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { ENDING_MS } from "../../../src/origin/lifecycle/primary.ts";
 import { fewestReplicas } from "../support/autoscaling.ts";
 import { originConfiguration } from "../support/environment.ts";
 import { type Check, faultsOf, type Manifests, titleOf } from "../support/manifests.ts";
@@ -29,8 +30,8 @@ export const rollout: Check = (manifests) =>
     });
   });
 
-/** To close Redis and the database, and to send the last telemetry; as in docs/origin.md. */
-const FLUSH_SECONDS = 5;
+/** To close Redis and the database, and to send the last telemetry. */
+const FLUSH_SECONDS = ENDING_MS / 1_000;
 const MARGIN_SECONDS = 5;
 /** Kubernetes' default. */
 const DEFAULT_GRACE_SECONDS = 30;

@@ -1,5 +1,6 @@
 /** Checks of the number of pods. */
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import type { IDeploymentSpec } from "kubernetes-models/apps/v1/DeploymentSpec";
 import { autoscalersOf, mostReplicas } from "../support/autoscaling.ts";
 import { originConfiguration } from "../support/environment.ts";
 import { type Check, faultsOf } from "../support/manifests.ts";
@@ -29,6 +30,8 @@ export const autoscaler: Check = (manifests) => {
       "the Deployment sets replicas, and every apply resets them": replicas !== undefined,
       [`with a minimum of ${min} pod, losing it is an outage`]: min < 2,
       [`between ${min} and ${max} pods there is nothing to scale`]: max <= min,
+      "it scales by memory, which does not fall with the load: after a peak it keeps every pod":
+        resources.includes("memory"),
       [`it scales by ${unmeasured.join(", ")}, of which there is no request`]: unmeasured.length > 0,
     });
   });
@@ -38,10 +41,25 @@ export const autoscaler: Check = (manifests) => {
 /** The connection limit of the database, or of the pooler in front of it. */
 const LIMIT = "web-api/database-connections";
 
+/** Of a pod besides its pool: to migrate at startup, and to cancel statements. */
+const EXTRA = 1;
+
 /**
- * All pods together, including those of an update, stay below the database's connection limit. Pods that are shutting down
- * during an update are not included.
+ * The most pods during an update: all of them, those that it adds, and those that it replaces and that have not ended yet.
+ * They do not count for maxSurge. Each batch of new pods waits at least `minReadySeconds` before the next one starts.
  */
+export const mostPods = (
+  { strategy, minReadySeconds = 0, template }: IDeploymentSpec,
+  replicas: number,
+): number => {
+  if (strategy?.type === "Recreate") return replicas;
+  const surge = share(strategy?.rollingUpdate?.maxSurge ?? "25%", replicas);
+  const graceSeconds = template.spec?.terminationGracePeriodSeconds ?? 30;
+  const batches = Math.ceil(graceSeconds / Math.max(1, minReadySeconds));
+  return replicas + surge + Math.min(replicas, surge * batches);
+};
+
+/** All pods together, also during an update, stay below the database's connection limit. */
 export const connections: Check = (manifests) => {
   const deployment = manifests.of(Deployment).find(({ metadata }) => metadata?.name === ORIGIN);
   const configuration = originConfiguration(manifests);
@@ -49,8 +67,8 @@ export const connections: Check = (manifests) => {
   const limit = Number(deployment.metadata?.annotations?.[LIMIT]);
   if (!(limit > 0)) return [`the annotation ${LIMIT} is missing`];
   const replicas = mostReplicas(manifests, ORIGIN);
-  const pods = replicas + share(deployment.spec?.strategy?.rollingUpdate?.maxSurge ?? "25%", replicas);
-  const opened = pods * configuration.value.database.maxConnections;
+  const pods = deployment.spec === undefined ? 0 : mostPods(deployment.spec, replicas);
+  const opened = pods * (configuration.value.database.maxConnections + EXTRA);
   return opened <= limit
     ? []
     : [`${pods} pods open up to ${opened} connections; the database allows ${limit}`];

@@ -7,7 +7,9 @@ import { type KubernetesObject, titleOf } from "./manifests.ts";
 
 const what = z.string();
 const says = z.string();
-const set = z.enum(["production", "dev", "ingress", "keda", "logs", "telemetry"]).default("production");
+const set = z
+  .enum(["production", "dev", "direct", "ingress", "keda", "logs", "migrations", "telemetry"])
+  .default("production");
 const common = { what, says, in: set, object: z.string() };
 const at = z.string().regex(/^(container\/|pod\/|\/)./);
 
@@ -17,6 +19,7 @@ const breakage = z.union([
   z.strictObject({ ...common, at, replace: z.tuple([z.string(), z.string()]) }),
   z.strictObject({ ...common, copy: z.string() }),
   z.strictObject({ ...common, drop: z.literal(true) }),
+  z.strictObject({ ...common, add: z.record(z.string(), z.unknown()) }),
 ]);
 
 export type Breakage = z.infer<typeof breakage> & {
@@ -52,6 +55,15 @@ const placeOf = (object: unknown, written: string): { holder: Holder; key: strin
   return { holder, key: key === "-" && Array.isArray(holder) ? String(holder.length) : key };
 };
 
+/** Another kind with the object's namespace. */
+const added = (object: KubernetesObject, fields: Readonly<Record<string, unknown>>): KubernetesObject => {
+  const copy = { ...object, ...fields };
+  return {
+    ...copy,
+    metadata: { name: "added", ...(object.metadata.namespace && { namespace: object.metadata.namespace }) },
+  };
+};
+
 const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>): void => {
   const { holder, key } = placeOf(object, row.at);
   if ("remove" in row) {
@@ -82,6 +94,7 @@ export const broken = (objects: readonly KubernetesObject[], row: Breakage): Kub
     second.metadata.name = row.copy;
     return [...copy, second];
   }
+  if ("add" in row) return [...copy, added(object, row.add)];
   change(object, row);
   return copy;
 };

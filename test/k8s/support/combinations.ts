@@ -11,13 +11,10 @@ interface Additions {
   readonly ways: readonly (readonly string[])[];
   /** Any of them may be added. */
   readonly optional: readonly string[];
+  /** Independent components that it already has. */
+  readonly has?: readonly string[];
 }
 
-/** Additions to overlays that have their way in. */
-const CHOSEN: Additions = {
-  ways: [[], ["edge-telemetry", "edge-telemetry-route"]],
-  optional: ["logs", "external-secrets"],
-};
 const BASES: Readonly<Record<string, Additions>> = {
   ".": {
     ways: [
@@ -32,27 +29,38 @@ const BASES: Readonly<Record<string, Additions>> = {
   },
   // Reached by port-forward, with its own Secrets.
   "overlays/dev": { ways: [[]], optional: ["prometheus-operator", "logs"] },
-  "overlays/staging": CHOSEN,
-  "overlays/production": CHOSEN,
+  // These have their way in.
+  "overlays/direct": {
+    ways: [[]],
+    optional: ["logs", "external-secrets"],
+    has: ["namespace-limits", "priority"],
+  },
+  "overlays/staging": { ways: [[]], optional: ["logs", "external-secrets"], has: ["namespace-limits"] },
+  "overlays/production": {
+    ways: [[]],
+    optional: ["external-secrets"],
+    has: ["namespace-limits", "priority"],
+  },
 };
 const SCALING = [[], ["custom-metrics"], ["keda"]];
-/** Independent of all others: added alone, and with all of them. */
-const INDEPENDENT = "dashboards";
+/** Independent of all others: added without them, and with all of them, at the end. */
+const INDEPENDENT = ["dashboards", "migrations", "namespace-limits", "priority", "user-namespaces"];
 
 const subsetsOf = <T>(items: readonly T[]): T[][] =>
   Array.from({ length: 2 ** items.length }, (_, bits) => items.filter((_item, at) => (bits >> at) & 1));
 
-const bases = Object.entries(BASES).map(([base, { ways, optional }]) => ({
+const bases = Object.entries(BASES).map(([base, { ways, optional, has = [] }]) => ({
   base,
+  independent: INDEPENDENT.filter((name) => !has.includes(name)),
   ways: ways.map((way) => ({ way, rest: optional.filter((name) => !way.includes(name)) })),
 }));
 
 /** Every sensible one. */
 export const allCombinations = (): Combination[] =>
-  bases.flatMap(({ base, ways }) =>
+  bases.flatMap(({ base, ways, independent }) =>
     ways.flatMap(({ way, rest }) =>
       SCALING.flatMap((scaling) =>
-        [...subsetsOf(rest).slice(0, -1), [...rest, INDEPENDENT], [INDEPENDENT]].map((some) => ({
+        [...subsetsOf(rest).slice(0, -1), [...rest, ...independent], independent].map((some) => ({
           base,
           components: [...way, ...scaling, ...some],
         })),
@@ -62,8 +70,8 @@ export const allCombinations = (): Combination[] =>
 
 /** Each kustomization alone, and with all optional components for each way in; k8s/ itself also with each scaling. */
 export const someCombinations = (): Combination[] =>
-  bases.flatMap(({ base, ways }) => {
-    const full = ways.map(({ way, rest }) => [...way, ...rest, INDEPENDENT]);
+  bases.flatMap(({ base, ways, independent }) => {
+    const full = ways.map(({ way, rest }) => [...way, ...rest, ...independent]);
     const scaled = base === "." ? SCALING.slice(1).map((scaling) => [...scaling, ...(full[0] ?? [])]) : [];
     return [[], ...full, ...scaled].map((components) => ({ base, components }));
   });

@@ -9,11 +9,15 @@ import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
 import { HorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler";
+import { Job } from "kubernetes-models/batch/v1/Job";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { PriorityClass } from "kubernetes-models/scheduling.k8s.io/v1/PriorityClass";
 import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import { LimitRange } from "kubernetes-models/v1/LimitRange";
 import { Namespace } from "kubernetes-models/v1/Namespace";
+import { ResourceQuota } from "kubernetes-models/v1/ResourceQuota";
 import { Secret } from "kubernetes-models/v1/Secret";
 import { Service } from "kubernetes-models/v1/Service";
 import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
@@ -28,11 +32,15 @@ export const MODELS = [
   HorizontalPodAutoscaler,
   HTTPRoute,
   Ingress,
+  Job,
+  LimitRange,
   Namespace,
   NetworkPolicy,
   PodDisruptionBudget,
   PodMonitor,
+  PriorityClass,
   PrometheusRule,
+  ResourceQuota,
   ScaledObject,
   Secret,
   Service,
@@ -53,9 +61,13 @@ export const typeModule = (apiVersion: string, kind: string): string => {
   return `${PACKAGES[group] ?? "kubernetes-models"}/${apiVersion}/${kind}`;
 };
 
+/** Kinds that you may add and whose schema no package has. */
+const WITHOUT_SCHEMA = ["gateway.envoyproxy.io/v1alpha1 BackendTrafficPolicy"];
+
 /** @returns the schema's faults of the object: types, missing fields, patterns */
 export const schemaFaults = (object: KubernetesObject): string[] => {
   const { apiVersion, kind } = object;
+  if (WITHOUT_SCHEMA.includes(`${apiVersion} ${kind}`)) return [];
   const Model = MODELS.find((model) => model.apiVersion === apiVersion && model.kind === kind);
   if (Model === undefined) return [`there is no schema for ${apiVersion} ${kind}`];
   try {

@@ -3,6 +3,7 @@ import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/O
 import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
+import { Job } from "kubernetes-models/batch/v1/Job";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
 import { type Manifests, titleOf } from "./manifests.ts";
@@ -22,6 +23,7 @@ export interface Pods {
   readonly containers: readonly IContainer[];
 }
 
+/** Those whose pods run until they are replaced, and have a selector. */
 export const workloadsOf = (manifests: Manifests) => [
   ...manifests.of(Deployment),
   ...manifests.of(StatefulSet),
@@ -29,7 +31,7 @@ export const workloadsOf = (manifests: Manifests) => [
 ];
 
 export const podsOf = (manifests: Manifests): Pods[] =>
-  workloadsOf(manifests).flatMap((object) => {
+  [...workloadsOf(manifests), ...manifests.of(Job)].flatMap((object) => {
     const { metadata, spec } = object.spec?.template ?? {};
     if (spec === undefined) return [];
     const { labels = {}, annotations = {} }: IObjectMeta = metadata ?? {};
@@ -47,6 +49,9 @@ export const podsOf = (manifests: Manifests): Pods[] =>
 
 /** The origin's Deployment and container. */
 export const ORIGIN = "web-api";
+
+/** The Job that migrates the database. */
+export const MIGRATION = "web-api-migrate";
 
 export const originOf = (manifests: Manifests): Pods | undefined =>
   podsOf(manifests).find(({ kind, name }) => kind === "Deployment" && name === ORIGIN);

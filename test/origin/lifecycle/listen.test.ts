@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { Agent, get, type IncomingMessage } from "node:http";
 import { connect } from "node:net";
+import { networkInterfaces } from "node:os";
 import { text } from "node:stream/consumers";
+import { setTimeout as pause } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Listener, listen, type OnMalformed } from "../../../src/origin/lifecycle/listen.ts";
+import { isLong } from "../../support/runtime.ts";
 
 let listener: Listener;
 let agent: Agent;
@@ -49,6 +52,43 @@ const request = async (path = "/"): Promise<IncomingMessage> => {
 };
 
 const LONG_MS = 20_000;
+
+describe("an idle connection", () => {
+  /** Envoy's default. */
+  const LONGEST_OF_PROXIES_S = 3_600;
+  /** cloudflared's default. A request at this moment meets an open connection. */
+  const CLOUDFLARED_MS = 90_000;
+
+  test("stays open for longer than a proxy keeps one", async () => {
+    const { headers } = await request();
+    const [, seconds] = /^timeout=(\d+)$/.exec(String(headers["keep-alive"])) ?? [];
+    expect(Number(seconds)).toBeGreaterThan(LONGEST_OF_PROXIES_S);
+  });
+
+  test.runIf(isLong)("serves a write after 90 seconds", { timeout: 2 * CLOUDFLARED_MS }, async () => {
+    const socket = connect(listener.port, "127.0.0.1");
+    const write = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi";
+    socket.write(write);
+    await once(socket, "data");
+    await pause(CLOUDFLARED_MS);
+    socket.write(write);
+    const [received]: unknown[] = await once(socket, "data");
+    expect(String(received)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    socket.destroy();
+  });
+});
+
+test("an unspecified IPv6 address admits IPv4, too", async () => {
+  const both = await listen(() => new Response("served"), { host: "::", port: 0 });
+  const hasIpv6 = Object.values(networkInterfaces()).some((each) =>
+    each?.some(({ address }) => address === "::1"),
+  );
+  for (const host of ["127.0.0.1", ...(hasIpv6 ? ["[::1]"] : [])]) {
+    const response = await fetch(`http://${host}:${both.port}/`);
+    expect([host, response.status]).toEqual([host, 200]);
+  }
+  await both.close(0);
+});
 
 describe("close", () => {
   test("serves a late request on an idle connection, and then ends", async () => {

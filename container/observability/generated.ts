@@ -1,6 +1,7 @@
-/** The files under k8s/ that are generated from this folder and from container/rules/. */
+/** The files under k8s/ that are generated from this folder, from container/rules/ and from container/alertmanager.yaml. */
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { toAlertmanagerConfig } from "./alertmanager-config.ts";
 import { dependencies } from "./dashboards/dependencies.ts";
 import { edge } from "./dashboards/edge.ts";
 import { origin } from "./dashboards/origin.ts";
@@ -19,6 +20,9 @@ export const generatedFiles = (): Record<string, string> => ({
       `k8s/components/dashboards/${dashboard.uid}.json`,
       `${JSON.stringify(toGrafana(dashboard), null, 2)}\n`,
     ]),
+  ),
+  "k8s/components/prometheus-operator/alertmanager-config.yaml": toAlertmanagerConfig(
+    readFileSync(join(projectFolder, "container/alertmanager.yaml"), "utf8"),
   ),
   ...Object.fromEntries(
     readdirSync(rulesFolder)

@@ -1,4 +1,7 @@
-/** Wraps a plain rule file in the Prometheus operator's object, and keeps its comments. */
+/**
+ * Wraps a plain rule file in the Prometheus operator's object, and keeps its comments. The object is in the namespace of
+ * Prometheus, once per cluster: with one in each environment, each would evaluate its rules over all of them.
+ */
 
 /**
  * @param name the file's name without extension
@@ -17,6 +20,7 @@ apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: breakwater-${name}
+  namespace: monitoring
   labels:
     app.kubernetes.io/name: web-api
     app.kubernetes.io/part-of: breakwater

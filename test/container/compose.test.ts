@@ -44,7 +44,8 @@ describe("compose.yaml", () => {
 
   test("has every service of the stack, each pinned, limited and restarted", () => {
     expect(Object.keys(services).sort()).toEqual([
-      ...["grafana", "jaeger", "otel-collector", "postgres", "prometheus", "redis", "redis-http", "web-api"],
+      ...["alertmanager", "grafana", "jaeger", "otel-collector", "postgres", "prometheus", "redis"],
+      ...["redis-http", "web-api"],
     ]);
     // The schema that reads the file requires the limits.
     for (const [name, { image, restart }] of all)
@@ -55,7 +56,7 @@ describe("compose.yaml", () => {
     const published = all.flatMap(([, { ports }]) => ports);
     expect(published.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
     expect(published.map((port) => Number(port.split(":")[1])).sort((a, b) => a - b)).toEqual([
-      3000, 4317, 4318, 8079, 8080, 8888, 8889, 9090, 13133, 16686,
+      3000, 4317, 4318, 8079, 8080, 8888, 8889, 9090, 9093, 13133, 16686,
     ]);
   });
 
@@ -202,7 +203,9 @@ describe("a mounted file", () => {
       .map((path) => JSON.stringify(readYaml(path)))
       .join("\n");
     const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z-]*):\d+"/g)].map(([, host]) => host);
-    expect([...new Set(hosts)].sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"]);
+    expect([...new Set(hosts)].sort()).toEqual([
+      ...["alertmanager", "jaeger", "otel-collector", "prometheus", "web-api"],
+    ]);
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
   });
 

@@ -174,7 +174,7 @@ describe.skipIf(!hasPrometheus)("Prometheus", () => {
 
   test("has every metric of the rules, except for a cluster's", async () => {
     const names = new Set([...alerts, ...recordingRules].flatMap(({ expr }) => metricNamesIn(expr)));
-    const ofCluster = /^(kube_|container_|ALERTS)/;
+    const ofCluster = /^(kube_|container_|keda_|certmanager_|cloudflared_|otelcol_|ALERTS)/;
     for (const name of [...names].filter((each) => !ofCluster.test(each)))
       expect({ name, series: (await prometheus.query(name)).length > 0 }).toEqual({ name, series: true });
   });

@@ -11,7 +11,7 @@ export interface KnownMetric {
   /** Its own labels with their values, of open sets with examples; the scrape adds others. */
   readonly labels: Readonly<Record<string, readonly string[]>>;
   /** Its source: a tier, the rules, Prometheus itself, or the cluster. */
-  readonly from: readonly ("edge" | "origin" | "rules" | "prometheus" | "kubernetes")[];
+  readonly from: readonly ("edge" | "origin" | "collector" | "rules" | "prometheus" | "kubernetes")[];
 }
 
 /** Labels that the scrape adds; in compose only `job` and `instance`. */
@@ -36,12 +36,20 @@ export const OPEN: Readonly<Record<string, readonly string[]>> = {
   container: ["web-api"],
   deployment: ["web-api"],
   horizontalpodautoscaler: ["web-api"],
+  daemonset: ["log-collector"],
+  configmap: ["breakwater-monitoring"],
+  scaledObject: ["web-api"],
+  name: ["web-api-tls"],
+  exporter: ["otlp_http"],
+  receiver: ["otlp"],
 };
 
 const open = (...names: string[]): Record<string, readonly string[]> =>
   Object.fromEntries(names.map((name) => [name, OPEN[name] ?? []]));
 
 const STATES = ["closed", "open", "half_open"];
+/** Of a condition of a Kubernetes object. */
+const STATUSES = ["true", "false", "unknown"];
 
 const breaker = { dependency: ["database", "redis", "origin", "http"], ...open("upstream") };
 const http = open("http_request_method", "http_response_status_code");
@@ -57,7 +65,10 @@ const BOTH = ["edge", "origin"] as const;
 const EDGE = ["edge"] as const;
 const ORIGIN = ["origin"] as const;
 const RULES = ["rules"] as const;
+const COLLECTOR = ["collector"] as const;
 const KUBERNETES = ["kubernetes"] as const;
+
+const SIGNALS = ["spans", "metric_points", "log_records"];
 
 /** By name; a histogram's series end with `_bucket`, `_count` and `_sum`. */
 export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
@@ -130,6 +141,17 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   process_cpu_seconds_total: counter(ORIGIN),
   process_resident_memory_bytes: gauge(ORIGIN),
 
+  ...Object.fromEntries(
+    SIGNALS.flatMap((signal) => [
+      [`otelcol_exporter_send_failed_${signal}_total`, counter(COLLECTOR, open("exporter"))],
+      [`otelcol_receiver_refused_${signal}_total`, counter(COLLECTOR, open("receiver"))],
+    ]),
+  ),
+  otelcol_exporter_queue_size: gauge(COLLECTOR, open("exporter")),
+  otelcol_exporter_queue_capacity: gauge(COLLECTOR, open("exporter")),
+  cloudflared_tunnel_ha_connections: gauge(COLLECTOR),
+
+  "breakwater:namespaces": gauge(RULES),
   http_request_duration_p99: gauge(RULES),
   active_connections: gauge(RULES),
   origin_demand_cores: gauge(RULES),
@@ -142,13 +164,21 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
     ]),
   ),
   "slo:http_requests:error_budget_left30d": gauge(RULES),
+  "slo:http_requests_slow:rate5m": gauge(RULES),
+  ...Object.fromEntries(
+    ["5m", "30m", "1h", "6h", "3d"].map((window) => [
+      `slo:http_requests:slow_ratio_rate${window}`,
+      gauge(RULES),
+    ]),
+  ),
+  "slo:http_requests_behind_edge:rate5m": gauge(RULES),
   "slo:http_request_duration:p99_rate5m": gauge(RULES),
 
   up: gauge(["prometheus"]),
   ALERTS: gauge(["prometheus"], {
     ...open("alertname"),
     alertstate: ["pending", "firing"],
-    severity: ["page", "ticket"],
+    severity: ["page", "ticket", "none"],
   }),
 
   // https://github.com/kubernetes/kube-state-metrics/tree/main/docs, and cAdvisor's of the kubelet.
@@ -159,9 +189,27 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   }),
   kube_deployment_status_replicas_ready: gauge(KUBERNETES, open("deployment")),
   kube_deployment_spec_replicas: gauge(KUBERNETES, open("deployment")),
+  kube_deployment_status_condition: gauge(KUBERNETES, {
+    ...open("deployment"),
+    condition: ["Available", "Progressing", "ReplicaFailure"],
+    status: STATUSES,
+  }),
+  kube_daemonset_status_number_ready: gauge(KUBERNETES, open("daemonset")),
+  kube_daemonset_status_desired_number_scheduled: gauge(KUBERNETES, open("daemonset")),
+  kube_configmap_info: gauge(KUBERNETES, open("configmap")),
   kube_horizontalpodautoscaler_status_current_replicas: gauge(KUBERNETES, open("horizontalpodautoscaler")),
   kube_horizontalpodautoscaler_spec_max_replicas: gauge(KUBERNETES, open("horizontalpodautoscaler")),
+  kube_horizontalpodautoscaler_status_condition: gauge(KUBERNETES, {
+    ...open("horizontalpodautoscaler"),
+    condition: ["AbleToScale", "ScalingActive", "ScalingLimited"],
+    status: STATUSES,
+  }),
   container_memory_working_set_bytes: gauge(KUBERNETES, open("container")),
+  // https://keda.sh/docs/latest/integrations/prometheus/
+  keda_scaled_object_errors_total: counter(KUBERNETES, open("scaledObject")),
+  // https://cert-manager.io/docs/devops-tips/prometheus-metrics/
+  certmanager_certificate_expiration_timestamp_seconds: gauge(KUBERNETES, open("name")),
+  certmanager_certificate_renewal_timestamp_seconds: gauge(KUBERNETES, open("name")),
 };
 
 /** The metric of a series' name; undefined if it is unknown. */

@@ -1,11 +1,17 @@
 /** The unknown names in an expression. */
+import { HTTP_DURATION_BOUNDS_S } from "../../src/telemetry/instruments.ts";
 import { labelNamesIn, type Matcher, matchersIn, metricNamesIn } from "./expression.ts";
 import { knownMetrics, metricOfSeries, OPEN, TARGET_LABELS } from "./known-metrics.ts";
+
+const BUCKETS = [...HTTP_DURATION_BOUNDS_S.map(String), "+Inf"];
 
 /** Values that the label never has; each alternative of a pattern is a value. */
 const impossibleValues = (series: readonly string[], { label, operator, value }: Matcher): string[] => {
   if (label in OPEN || TARGET_LABELS.includes(label) || label === "__name__" || value === "") return [];
-  const possible = series.flatMap((name) => knownMetrics[metricOfSeries(name) ?? ""]?.labels[label] ?? []);
+  const possible =
+    label === "le"
+      ? BUCKETS
+      : series.flatMap((name) => knownMetrics[metricOfSeries(name) ?? ""]?.labels[label] ?? []);
   const wanted = operator.endsWith("~") ? value.split("|") : [value];
   return wanted.filter((each) => !possible.includes(each)).map((each) => `${label} is never ${each}`);
 };

@@ -12,7 +12,7 @@ const alert = z.strictObject({
   alert: z.string(),
   expr: z.string(),
   for: z.string().optional(),
-  labels: z.strictObject({ severity: z.enum(["page", "ticket"]) }),
+  labels: z.strictObject({ severity: z.enum(["page", "ticket", "none"]) }),
   annotations: z.strictObject({ summary: z.string(), description: z.string(), runbook_url: z.string() }),
 });
 const record = z.strictObject({ record: z.string(), expr: z.string() });

@@ -5,6 +5,7 @@ import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.i
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { PodMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PodMonitor";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
+import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import { allKeys } from "../../../src/origin/config/schema.ts";
 import { environmentOf, originConfiguration } from "../support/environment.ts";
@@ -119,7 +120,10 @@ export const rotation: Check = (manifests) => {
   ];
 };
 
-/** The origin's metrics are scraped once: by annotations, or by the operator. */
+/** Makes a namespace one that the alert rules watch (`breakwater:namespaces` in container/rules/recorded.yaml). */
+const MARK = "breakwater-monitoring";
+
+/** The origin's metrics are scraped once: by annotations, or by the operator, whose rules watch the namespace. */
 export const scrape: Check = (manifests) => {
   const origin = originOf(manifests);
   const reading = originConfiguration(manifests);
@@ -127,9 +131,16 @@ export const scrape: Check = (manifests) => {
   const monitors = manifests.of(PodMonitor).filter(({ spec }) => matches(spec.selector, origin.labels));
   if (monitors.length > 1) return ["two PodMonitors scrape the same pods"];
   if (monitors.length === 1)
-    return Object.keys(origin.annotations)
-      .filter((key) => key.startsWith("prometheus.io/"))
-      .map((key) => `the annotation ${key} duplicates the PodMonitor`);
+    return [
+      ...Object.keys(origin.annotations)
+        .filter((key) => key.startsWith("prometheus.io/"))
+        .map((key) => `the annotation ${key} duplicates the PodMonitor`),
+      ...(manifests
+        .of(ConfigMap)
+        .some(({ metadata }) => metadata?.name === MARK && metadata.namespace === origin.namespace)
+        ? []
+        : [`without the ConfigMap ${MARK}, no alert reports that every origin is missing`]),
+    ];
   const port = origin.annotations["prometheus.io/port"];
   return faultsOf(origin.title, {
     "its metrics are not scraped": origin.annotations["prometheus.io/scrape"] !== "true",

@@ -41,21 +41,28 @@ export const images: Check = (manifests) =>
   );
 
 const WITHOUT_NAMESPACE = ["Namespace", "PriorityClass"];
+/** Prometheus and Alertmanager apply these to all namespaces. */
+const OF_CLUSTER = ["PrometheusRule", "AlertmanagerConfig"];
+const MONITORING = "monitoring";
 
-/** All objects are in one namespace, except for privileged ones; namespaces set their Pod Security level. */
+/**
+ * All objects are in one namespace, except for privileged ones and those that a cluster has once; namespaces set their
+ * Pod Security level.
+ */
 export const namespaces: Check = (manifests) => {
   const homes = new Set(
     manifests.all
-      .filter(
-        ({ kind, metadata }) =>
-          !WITHOUT_NAMESPACE.includes(kind) && !isPrivileged(manifests, metadata.namespace),
-      )
+      .filter(({ kind }) => !WITHOUT_NAMESPACE.includes(kind) && !OF_CLUSTER.includes(kind))
+      .filter(({ metadata }) => !isPrivileged(manifests, metadata.namespace))
       .map(({ metadata }) => metadata.namespace),
   );
   return [
     ...(homes.size === 1
       ? []
       : [`the objects are in several namespaces: ${[...homes].map(String).join(", ")}`]),
+    ...manifests.all
+      .filter(({ kind, metadata }) => OF_CLUSTER.includes(kind) && metadata.namespace !== MONITORING)
+      .map((object) => `${titleOf(object)}: each environment would add its own to the whole cluster's`),
     ...manifests
       .of(Namespace)
       .filter((namespace) => !["restricted", "privileged"].includes(enforcedLevel(namespace) ?? ""))

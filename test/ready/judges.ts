@@ -9,6 +9,8 @@ import { timeoutMs } from "../../src/contract/route.ts";
 import { probes } from "../k8s/checks/probes.ts";
 import { heap, limits } from "../k8s/checks/resources.ts";
 import { disruption, grace, rollout, spread } from "../k8s/checks/rollout.ts";
+import { kept, placeholders } from "../k8s/checks/telemetry.ts";
+import { collectorsOf } from "../k8s/support/collectors.ts";
 import type { Check } from "../k8s/support/manifests.ts";
 import { promtool } from "../observability/promtool.ts";
 import { type Finding, isOnPath, type Judge, lineOf, open, passed, readText, unless } from "./item.ts";
@@ -135,46 +137,23 @@ export const alertRules: Judge = (repository) => {
   );
 };
 
-const collectorConfiguration = z.object({
-  exporters: z.record(z.string(), z.unknown()),
-  service: z.object({ pipelines: z.record(z.string(), z.object({ exporters: z.array(z.string()) })) }),
-});
-
-const KEEPS_NOTHING = /^(debug|nop|logging)(\/|$)/;
-
-/** By the name of each collector's pipeline: its exporters. */
-const pipelinesOf = (objects: readonly object[]): (readonly [string, readonly string[]])[] =>
-  objects.flatMap((object) => {
-    const { data } = z.object({ data: z.record(z.string(), z.string()) }).safeParse(object).data ?? {
-      data: {},
-    };
-    return Object.entries(data).flatMap(([file, text]) => {
-      if (!file.endsWith(".yaml")) return [];
-      const configuration = collectorConfiguration.safeParse(parse(text)).data;
-      return Object.entries(configuration?.service.pipelines ?? {}).map(
-        ([name, { exporters }]) => [name, exporters] as const,
-      );
-    });
-  });
-
-export const logCollection: Judge = ({ objects }) => {
-  const logs = pipelinesOf(objects.filter(({ kind }) => kind === "ConfigMap")).filter(([name]) =>
-    name.startsWith("logs"),
-  );
+export const logCollection: Judge = ({ manifests, objects }) => {
   const node = objects.find(({ kind }) => kind === "DaemonSet");
+  const logs = collectorsOf(manifests)
+    .flatMap(({ destinations }) => destinations)
+    .filter(({ pipeline }) => pipeline.startsWith("logs"));
   const faults = [
     ...(node === undefined
       ? ["the overlay production has no collector on each node that reads the pods' logs"]
       : []),
     ...(logs.length === 0 ? ["no collector of the overlay production has a pipeline for logs"] : []),
-    ...logs
-      .filter(([, exporters]) => exporters.every((name) => KEEPS_NOTHING.test(name)))
-      .map(([name, exporters]) => `the pipeline ${name} ends in ${exporters.join()}, which keeps nothing`),
+    ...kept(manifests),
+    ...placeholders(manifests),
   ];
-  const exporters = [...new Set(logs.flatMap(([, names]) => names))].join(", ");
+  const ways = [...new Set(logs.map(({ exporter, endpoint }) => `${exporter} to ${endpoint}`))].join(", ");
   return unless(
     faults,
-    passed(`DaemonSet ${node?.metadata.name} reads every pod's log; exported by ${exporters}`),
+    passed(`DaemonSet ${node?.metadata.name} reads every pod's log; exported by ${ways}`),
   );
 };
 

@@ -85,6 +85,16 @@ const BREAKAGES: readonly (readonly [number, string, string, (text: string) => s
     "there is no alert OriginsMissing",
   ],
   [
+    7,
+    "logs that end in an exporter for debugging",
+    "k8s/components/otel-collector/collector.yaml",
+    (text) =>
+      text
+        .replaceAll("exporters: [otlp_http]", "exporters: [debug]")
+        .replace("\nexporters:", "\nexporters:\n  debug: {}"),
+    "are lost",
+  ],
+  [
     8,
     "another share of traces at the origins",
     "k8s/base/kustomization.yaml",

@@ -40,8 +40,11 @@ const parse = (line: string): LogEntry => {
   }
 };
 
-/** Node's option that loads the faults. */
-export const faultsOption = `--import=${pathToFileURL(join(import.meta.dirname, "faults.ts")).href}`;
+/** NODE_OPTIONS that load the faults, besides those of every child. */
+export const faultsOption = [
+  childEnvironment()["NODE_OPTIONS"] ?? "",
+  `--import=${pathToFileURL(join(import.meta.dirname, "faults.ts")).href}`,
+].join(" ");
 
 /** Neither database nor Redis: their addresses refuse connections. */
 export const ALONE = {

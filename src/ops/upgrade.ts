@@ -3,21 +3,19 @@
  * the repository comes, and which paths are yours: the merge never touches those. It works without a common history, because
  * the version that you come from is the merge's base.
  */
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod/mini";
-import { describeError, LocalError } from "../local/local-error.ts";
+import { describeError } from "../local/local-error.ts";
+import { linesOf, requireCleanTree, runGit } from "./git.ts";
 
 const USAGE = `usage: npm run upgrade -- TAG [--remote NAME] [--from TAG]
   TAG             the version to upgrade to, such as v0.2.0
   --remote NAME   where it is fetched from, if it is not here (default template)
   --from TAG      the version that this repository comes from (default: template.version in package.json)`;
 
-const GIT_TIMEOUT_MS = 120_000;
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Conflicts in it are resolved by npm. */
 const LOCK_FILE = "package-lock.json";
 
@@ -29,32 +27,6 @@ const manifest = z.object({
     yours: z.array(z.string()),
   }),
 });
-
-interface GitResult {
-  readonly stdout: string;
-  readonly code: number;
-}
-
-/** @param environment added to this process's @throws LocalError with git's message, unless the exit code is allowed */
-const runGit = (
-  folder: string,
-  args: readonly string[],
-  { environment = {}, allowed = [0] }: { environment?: NodeJS.ProcessEnv; allowed?: readonly number[] } = {},
-): Promise<GitResult> => {
-  const options = {
-    cwd: folder,
-    env: { ...process.env, ...environment },
-    timeout: GIT_TIMEOUT_MS,
-    maxBuffer: MAX_OUTPUT_BYTES,
-  };
-  return new Promise((resolve, reject) => {
-    execFile("git", [...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : error.code;
-      if (typeof code === "number" && allowed.includes(code)) resolve({ stdout, code });
-      else reject(new LocalError(`git ${args[0]} failed: ${(stderr || stdout || String(error)).trim()}`));
-    });
-  });
-};
 
 export interface UpgradeOptions {
   /** Of the repository. */
@@ -73,8 +45,6 @@ export interface Upgrade {
   readonly conflicts: readonly string[];
 }
 
-const lines = ({ stdout }: GitResult): string[] => stdout.split("\n").filter((line) => line !== "");
-
 /**
  * Merges into the index and the work tree, and commits nothing.
  *
@@ -84,8 +54,7 @@ export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions
   const git = (...args: string[]) => runGit(folder, args);
   const { template } = manifest.parse(JSON.parse(await readFile(join(folder, "package.json"), "utf8")));
   const from = options.from ?? `v${template.version}`;
-  if (lines(await git("status", "--porcelain")).length > 0)
-    throw new LocalError("the work tree has changes: commit or stash them first");
+  await requireCleanTree(folder);
 
   const commitOf = async (tag: string): Promise<string> => {
     const find = ["rev-parse", "--verify", "--quiet", `refs/tags/${tag}^{commit}`];
@@ -100,11 +69,11 @@ export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions
   const merging = await runGit(folder, ["merge-recursive", base, "--", "HEAD", target], { allowed: [0, 1] });
   if (merging.code !== 0)
     await runGit(folder, ["checkout", "--theirs", "--", LOCK_FILE], { allowed: [0, 1] });
-  const unmerged = lines(await git("diff", "--name-only", "--diff-filter=U"));
+  const unmerged = linesOf(await git("diff", "--name-only", "--diff-filter=U"));
   if (unmerged.includes(LOCK_FILE)) await git("add", LOCK_FILE);
   return {
     from,
-    changed: lines(await git("diff", "--name-only", "HEAD")),
+    changed: linesOf(await git("diff", "--name-only", "HEAD")),
     conflicts: unmerged.filter((path) => path !== LOCK_FILE),
   };
 };
@@ -126,7 +95,7 @@ const withoutYours = async (
   try {
     await git("read-tree", target);
     await git("rm", "-r", "--force", "--cached", "--quiet", "--ignore-unmatch", "--", ...yours);
-    for (const entry of lines(await git("ls-tree", "-r", base, "--", ...yours))) {
+    for (const entry of linesOf(await git("ls-tree", "-r", base, "--", ...yours))) {
       const [info = "", path = ""] = entry.split("\t");
       const [mode = "", , object = ""] = info.split(" ");
       await git("update-index", "--add", "--cacheinfo", `${mode},${object},${path}`);

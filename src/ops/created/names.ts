@@ -44,7 +44,7 @@ const ANYWHERE: readonly Renaming[] = [
   ["bwk_", keyPrefixOf],
   [String.raw`(?<=OWNER\/)breakwater(?!\.git)`, self],
   // Services, Workers, namespaces.
-  [String.raw`\bbreakwater(?=-(?:edge|origin|dev|staging|production|logs)\b)`, self],
+  [String.raw`\bbreakwater(?=-(?:(?:edge|origin|dev|staging|production|logs)\b|\$\{tier\}))`, self],
   // The prefix of Redis keys.
   [String.raw`(?<![\w./@-])breakwater(?=:)`, self],
   [String.raw`(?<![\w./-])breakwater\.(?=[a-z])`, attributePrefixOf],

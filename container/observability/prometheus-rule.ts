@@ -1,10 +1,14 @@
-/** Wraps a plain rule file in the Prometheus operator's object, and keeps its comments. */
+/** The operator's copies of the rules: each file in the object that the operator reads, with its comments. */
+import { readdirSync, readFileSync } from "node:fs";
+import { basename, join } from "node:path";
+
+const rulesFolder = join(import.meta.dirname, "../rules");
 
 /**
  * @param name the file's name without extension
  * @param rules the file's text: comments, then `groups:`
  */
-export const toPrometheusRule = (name: string, rules: string): string => {
+const toPrometheusRule = (name: string, rules: string): string => {
   const start = rules.indexOf("groups:\n");
   if (start < 0) throw new Error(`container/rules/${name}.yaml has no groups`);
   const groups = rules
@@ -23,3 +27,14 @@ metadata:
 spec:
 ${groups}`;
 };
+
+/** @returns file contents by path, relative to the project's folder */
+export const operatorRules = (): Record<string, string> =>
+  Object.fromEntries(
+    readdirSync(rulesFolder)
+      .filter((name) => name.endsWith(".yaml"))
+      .map((name) => [
+        `k8s/components/prometheus-operator/rules/${name}`,
+        toPrometheusRule(basename(name, ".yaml"), readFileSync(join(rulesFolder, name), "utf8")),
+      ]),
+  );

@@ -1,4 +1,4 @@
-/** The files under k8s/ that are generated from this folder and from container/rules/. */
+/** The files that are generated from this folder and from container/rules/. */
 import { dependencies } from "./dashboards/dependencies.ts";
 import { edge } from "./dashboards/edge.ts";
 import { origin } from "./dashboards/origin.ts";

@@ -82,4 +82,4 @@ export const renamed = (text: string, { path, name }: { path: string; name: stri
 
 /** @returns the path of the file, of which only generated dashboards have the template's name */
 export const renamedPath = (path: string, name: string): string =>
-  path.replace(/^(k8s\/components\/dashboards\/)breakwater(?=-)/, (_, folder) => `${folder}${name}`);
+  path.replace(/(?<=\/dashboards\/)breakwater(?=-\w+\.json$)/, name);

@@ -1,10 +1,11 @@
 /** The parts of the template that `npm run create -- NAME --without PART` leaves out. */
 
-/** One replacement in a file, in the template's names. */
+/** Replaces the first match in a file, in the template's names. */
 export interface Edit {
   readonly path: string;
-  readonly from: string;
-  readonly to: string;
+  readonly from: string | RegExp;
+  /** @default nothing */
+  readonly to?: string;
 }
 
 export interface Part {
@@ -23,18 +24,68 @@ export const CREATE: Part = {
   title: "create",
   removed: ["src/ops/create.ts", "src/ops/starter", "test/ops/create.test.ts"],
   edits: [
-    { path: "package.json", from: '    "create": "node src/ops/create.ts",\n', to: "" },
-    { path: "tsconfig.json", from: '    { "path": "src/ops/starter" },\n', to: "" },
-    { path: "test/tsconfig.json", from: '    "../src/ops/starter",\n', to: "" },
-    { path: "src/ops/tsconfig.json", from: '  "exclude": ["starter"],\n', to: "" },
+    { path: "package.json", from: '    "create": "node src/ops/create.ts",\n' },
+    { path: "tsconfig.json", from: '    { "path": "src/ops/starter" },\n' },
+    { path: "test/tsconfig.json", from: '    "../src/ops/starter",\n' },
+    { path: "src/ops/tsconfig.json", from: '  "exclude": ["starter"],\n' },
   ],
 };
 
-export const PARTS: Readonly<Record<string, Part>> = {
-  shop: {
-    title: "the sample shop; a small API of notes takes its place",
-    removed: ["src/contract/api", "src/origin/api", "test/shop"],
-    kept: ["src/origin/api/config.ts", "src/origin/api/jobs.ts", "src/origin/api/migrations.ts"],
-    moved: { "src/ops/starter/src": "src", "src/ops/starter/test": "test" },
-  },
+const SHOP: Part = {
+  title: "the sample shop; a small API of notes takes its place",
+  removed: ["src/contract/api", "src/origin/api", "test/shop"],
+  kept: ["src/origin/api/config.ts", "src/origin/api/jobs.ts", "src/origin/api/migrations.ts"],
+  moved: { "src/ops/starter/src": "src", "src/ops/starter/test": "test" },
 };
+
+const KUBERNETES: Part = {
+  title: "the manifests, and the test of the image in their pod; compose stays",
+  removed: [
+    ...["k8s", "k8s/components/dashboards/kustomization.yaml", "test/k8s", "test/e2e/pod.test.ts"],
+    ...["test/container/image.test.ts", "test/container/vitest.config.ts"],
+    ...["container-pod", "load", "pod", "pod-plan", "process-pod"].map(
+      (name) => `test/container/support/${name}.ts`,
+    ),
+    "container/observability/prometheus-rule.ts",
+  ],
+  kept: ["k8s/components/dashboards", "k8s/components/otel-collector/tail-sampling.yaml"],
+  moved: {
+    "k8s/components/dashboards": "container/grafana/dashboards",
+    "k8s/components/otel-collector/tail-sampling.yaml": "container/tail-sampling.yaml",
+  },
+  edits: [
+    {
+      path: "container/observability/generated.ts",
+      from: 'import { operatorRules } from "./prometheus-rule.ts";\n',
+    },
+    { path: "container/observability/generated.ts", from: "  ...operatorRules(),\n" },
+    { path: "test/origin/redis/eviction.test.ts", from: '  "k8s/overlays/dev/redis.yaml",\n' },
+    { path: "package.json", from: '      "k8s/overlays",\n' },
+    { path: "package.json", from: /^ {4}"test:image": .*\n/m },
+    { path: "CONTRIBUTING.md", from: /^.*test\/k8s` \|.*\n/m },
+    { path: "CONTRIBUTING.md", from: /^\| `npm run test:image`.*\n/m },
+    {
+      path: "CONTRIBUTING.md",
+      from: "Tests of the manifests need `kubectl` (1.28 or newer), those of the alert rules `promtool`. `TEST_REQUIRES=kubectl,promtool` fails",
+      to: "Tests of the alert rules need `promtool`. `TEST_REQUIRES=promtool` fails",
+    },
+    { path: "CONTRIBUTING.md", from: /^- A new check of the manifests.*\n/m },
+    { path: "AGENTS.md", from: /^\| `container\/`, `k8s\/`.*\n/m, to: "| `container/` | image, compose, dashboards, alert rules |\n" },
+    {
+      path: ".github/workflows/ci.yml",
+      from: /^ {8}env:\n {10}# Without kubectl.*\n {10}TEST_REQUIRES: .*\n/m,
+    },
+    { path: ".github/workflows/ci.yml", from: /^ {6}- run: npm ci\n {6}- run: npm run test:image\n.*\n.*\n/m },
+    { path: ".github/workflows/release.yml", from: /^ {6}- run: npm ci\n {6}- run: npm run test:image\n.*\n.*\n.*\n\n/m },
+    { path: ".ci/run", from: "every combination of the manifests, the image under the rendered\n# Deployment, ", to: "" },
+    { path: ".ci/run", from: "TEST_REQUIRES=kubectl,", to: "TEST_REQUIRES=" },
+    { path: ".ci/run", from: "# kubectl must be installed already; packages provide", to: "# Packages provide" },
+    { path: ".ci/run", from: "  kubectl version --client >/dev/null\n" },
+    { path: ".ci/run", from: /^step "every combination of the manifests".*\n/m },
+    { path: ".ci/run", from: /^step "image" image\n/m },
+    { path: ".ci/run", from: /^# For machines without a registry[^]*?(?=^# The pool benchmark)/m },
+  ],
+};
+
+/** By the names that `--without` takes. */
+export const PARTS: Readonly<Record<string, Part>> = { shop: SHOP, k8s: KUBERNETES };

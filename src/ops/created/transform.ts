@@ -69,12 +69,12 @@ const isOfOps = (path: string): boolean => placeOf(path, ["src/ops", "test/ops"]
 
 /** @throws LocalError if a file has another text, unless this version of the template may differ */
 const applyEdits = async (folder: string, edits: readonly Edit[], mayDiffer: boolean): Promise<void> => {
-  for (const { path, from, to } of edits) {
+  for (const { path, from, to = "" } of edits) {
     const isDone = await change(join(folder, path), (text) => text.replace(from, () => to)).catch(
       () => false,
     );
     if (!isDone && !mayDiffer)
-      throw new LocalError(`${path} is not the template's: it has no ${from.trim()}`);
+      throw new LocalError(`${path} is not the template's: it has no ${from}`);
   }
 };
 

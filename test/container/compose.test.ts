@@ -171,7 +171,7 @@ describe("a mounted file", () => {
     const text = ["container/prometheus.yaml", "container/grafana/datasources.yaml"]
       .map((path) => JSON.stringify(readYaml(path)))
       .join("\n");
-    const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z-]*):\d+"/g)].map(([, host]) => host);
+    const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z0-9-]*):\d+"/g)].map(([, host]) => host);
     expect([...new Set(hosts)].sort()).toEqual(["jaeger", "otel-collector", "prometheus", "web-api"].sort());
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
   });

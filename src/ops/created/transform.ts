@@ -68,13 +68,15 @@ const movedPath = (path: string, { moved = {} }: Part): string => {
 const isOfOps = (path: string): boolean => placeOf(path, ["src/ops", "test/ops"]) !== undefined;
 
 /** @throws LocalError if a file has another text, unless this version of the template may differ */
-const applyEdits = async (folder: string, edits: readonly Edit[], mayDiffer: boolean): Promise<void> => {
+const applyEdits = async (
+  { folder, paths }: Files,
+  edits: readonly Edit[],
+  mayDiffer: boolean,
+): Promise<void> => {
   for (const { path, from, to = "" } of edits) {
-    const isDone = await change(join(folder, path), (text) => text.replace(from, () => to)).catch(
-      () => false,
-    );
-    if (!isDone && !mayDiffer)
-      throw new LocalError(`${path} is not the template's: it has no ${from}`);
+    if (!paths.includes(path)) continue;
+    const isDone = await change(join(folder, path), (text) => text.replace(from, () => to));
+    if (!isDone && !mayDiffer) throw new LocalError(`${path} is not the template's: it has no ${from}`);
   }
 };
 
@@ -97,7 +99,7 @@ const leaveOut = async ({ folder, paths }: Files, part: Part, mayDiffer: boolean
         await change(join(folder, path), (text) =>
           moves.reduce((changed, [from, to]) => changed.replaceAll(from, to), text),
         );
-  await applyEdits(folder, part.edits ?? [], mayDiffer);
+  await applyEdits({ folder, paths: now }, part.edits ?? [], mayDiffer);
   return now;
 };
 

@@ -3,7 +3,8 @@
  * that you do not want, and removes itself. Nothing is committed.
  */
 import { spawnSync } from "node:child_process";
-import { access, readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod/mini";
@@ -22,6 +23,8 @@ ${Object.entries(PARTS)
   --check         runs npm run types, npm run lint and npm test afterwards`;
 
 const FORMAT_TIMEOUT_MS = 60_000;
+/** Exit code. */
+const USAGE_FAULT = 2;
 
 const manifest = z.object({ name: z.string(), template: z.object({ name: z.optional(z.string()) }) });
 
@@ -33,10 +36,13 @@ const manifest = z.object({ name: z.string(), template: z.object({ name: z.optio
 export const create = async (folder: string, choice: Choice): Promise<Transformed> => {
   const { template } = manifest.parse(JSON.parse(await readFile(join(folder, "package.json"), "utf8")));
   if (template.name !== undefined) throw new LocalError(`this project is ${template.name} already`);
+  const biome = join(folder, "node_modules/.bin/biome");
+  if (!existsSync(biome)) throw new LocalError("packages are missing: run npm ci first");
   await requireCleanTree(folder);
   const paths = linesOf(await runGit(folder, ["ls-files"]));
   const done = await transform({ folder, paths }, choice);
-  await format(
+  format(
+    biome,
     folder,
     done.changed.filter((path) => /\.(?:ts|json)$/.test(path) && path !== "package-lock.json"),
   );
@@ -44,9 +50,7 @@ export const create = async (folder: string, choice: Choice): Promise<Transforme
 };
 
 /** Lines are longer or shorter than with the template's name. @throws LocalError with the formatter's message */
-const format = async (folder: string, paths: readonly string[]): Promise<void> => {
-  const biome = join(folder, "node_modules/.bin/biome");
-  await access(biome);
+const format = (biome: string, folder: string, paths: readonly string[]): void => {
   const { status, stderr } = spawnSync(biome, ["format", "--write", ...paths], {
     cwd: folder,
     encoding: "utf8",
@@ -73,18 +77,15 @@ const check = (folder: string): number => {
   return 0;
 };
 
-/** @returns what is wrong with the command line; undefined if nothing is */
-const usageFault = (names: readonly string[], without: readonly string[]): string | undefined => {
-  const [name, ...others] = names;
-  if (name === undefined || others.length > 0) return "exactly one NAME is needed";
-  const fault = nameFault(name);
-  if (fault !== undefined) return `${name} cannot be the name: ${fault}`;
-  const unknown = without.find((part) => !Object.hasOwn(PARTS, part));
-  return unknown === undefined ? undefined : `there is no part ${unknown}: ${Object.keys(PARTS).join(", ")}`;
-};
+type CommandLine =
+  | { readonly fault: string }
+  | { readonly help: true }
+  | (Choice & { readonly check: boolean });
 
-const main = async (): Promise<number> => {
+/** What the command line asks for, or what is wrong with it. */
+const readCommandLine = (args: readonly string[]): CommandLine => {
   const { values, positionals } = parseArgs({
+    args: [...args],
     allowPositionals: true,
     options: {
       without: { type: "string", multiple: true, default: [] },
@@ -92,27 +93,41 @@ const main = async (): Promise<number> => {
       help: { type: "boolean", short: "h", default: false },
     },
   });
-  const fault = values.help ? undefined : usageFault(positionals, values.without);
-  const [name = ""] = positionals;
-  if (values.help || positionals.length === 0) {
-    process.stdout.write(`${USAGE}\n`);
-    return values.help ? 0 : 2;
+  const [name, ...others] = positionals;
+  if (values.help) return { help: true };
+  if (name === undefined || others.length > 0) return { fault: "exactly one NAME is needed (--help)" };
+  const fault = nameFault(name);
+  if (fault !== undefined) return { fault: `${name} cannot be the name: ${fault}` };
+  const unknown = values.without.find((part) => !Object.hasOwn(PARTS, part));
+  if (unknown !== undefined)
+    return { fault: `there is no part ${unknown}: use ${Object.keys(PARTS).join(", ")}` };
+  return { name, without: [...new Set(values.without)], check: values.check };
+};
+
+const main = async (args: readonly string[]): Promise<number> => {
+  const line = readCommandLine(args);
+  if ("fault" in line) {
+    process.stderr.write(`✗ ${line.fault}\n`);
+    return USAGE_FAULT;
   }
-  if (fault !== undefined) {
-    process.stderr.write(`✗ ${fault}\n`);
-    return 2;
+  if ("help" in line) {
+    process.stdout.write(`${USAGE}\n`);
+    return 0;
   }
   const folder = process.cwd();
-  const choice = { name, without: [...new Set(values.without)] };
-  process.stdout.write(`${report(choice, await create(folder, choice))}\n`);
-  return values.check ? check(folder) : 0;
+  process.stdout.write(`${report(line, await create(folder, line))}\n`);
+  return line.check ? check(folder) : 0;
 };
+
+/** Node's codes for options that `parseArgs` does not accept. */
+const isUsageError = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS_");
 
 if (import.meta.main) {
   try {
-    process.exitCode = await main();
+    process.exitCode = await main(process.argv.slice(2));
   } catch (error) {
     process.stderr.write(`✗ ${describeError(error)}\n`);
-    process.exitCode = 1;
+    process.exitCode = isUsageError(error) ? USAGE_FAULT : 1;
   }
 }

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { metricNamesIn } from "../observability/expression.ts";
 import { recordingRules } from "../observability/rule-files.ts";
+import { hasComponent } from "./support/combinations.ts";
 
 const autoscaler = z.object({
   spec: z.object({
@@ -27,9 +28,10 @@ describe("recorded series are used", () => {
   const records = recordingRules.map(({ record }) => record);
   const values = (path: string, pattern: RegExp): string[] =>
     [...read(path).matchAll(pattern)].map(([, value = ""]) => value);
-  const served = values("k8s/components/custom-metrics/prometheus-adapter.yaml", /seriesQuery: (\w+)\{/g);
 
-  test("by the adapter, for the autoscaler's metrics", () => {
+  test.skipIf(!hasComponent("custom-metrics"))("by the adapter, for the autoscaler's metrics", () => {
+    const adapter = "k8s/components/custom-metrics/prometheus-adapter.yaml";
+    const served = values(adapter, /seriesQuery: (\w+)\{/g);
     const { spec } = autoscaler.parse(
       parse(read("k8s/components/custom-metrics/horizontal-pod-autoscaler.yaml")),
     );
@@ -39,12 +41,13 @@ describe("recorded series are used", () => {
     expect(records).toEqual(expect.arrayContaining(served));
   });
 
-  test.for([
+  const withKeda = [
     "components/keda/scaled-object.yaml",
     "overlays/dev/kustomization.yaml",
     "overlays/staging/kustomization.yaml",
     "overlays/production/kustomization.yaml",
-  ])("by KEDA's query of %s", (path) => {
+  ];
+  test.for(hasComponent("keda") ? withKeda : [])("by KEDA's query of %s", (path) => {
     const queries = values(`k8s/${path}`, /(?:query|value): (sum\(.*\))$/gm);
     expect(queries).toHaveLength(1);
     for (const query of queries) expect(metricNamesIn(query)).toEqual(["active_connections"]);

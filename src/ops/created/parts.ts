@@ -17,6 +17,8 @@ export interface Part {
   /** Files and folders, after the removal; texts follow their new paths. */
   readonly moved?: Readonly<Record<string, string>>;
   readonly edits?: readonly Edit[];
+  /** The part that contains it, and leaves nothing of it to change. */
+  readonly within?: string;
 }
 
 /** Always left out, because it works once. */
@@ -125,5 +127,49 @@ const KUBERNETES: Part = {
   ],
 };
 
+/** A component that no overlay needs. Tests of the manifests skip what is not there. */
+const component = (name: string, title: string, more: Partial<Part> = {}): Part => ({
+  title,
+  within: "k8s",
+  removed: [`k8s/components/${name}`, ...(more.removed ?? [])],
+  edits: [
+    { path: "k8s/kustomization.yaml", from: `#  - components/${name}\n` },
+    { path: "docs/deploy.md", from: new RegExp(`^\\| \`${name}\`.*\\n`, "m") },
+    ...(more.edits ?? []),
+  ],
+});
+
+const OVERLAYS = ["dev", "staging", "production"] as const;
+const KEDA_PATCHES =
+  /(?: {2}# If the component keda.*\n {2}- target: .*\n {4}path: .*\n)? {2}- target: \{ kind: ScaledObject, name: web-api \}\n {4}patch: .*\n(?: {6}.*\n)+/;
+
 /** By the names that `--without` takes. */
-export const PARTS: Readonly<Record<string, Part>> = { shop: SHOP, k8s: KUBERNETES };
+export const PARTS: Readonly<Record<string, Part>> = {
+  shop: SHOP,
+  k8s: KUBERNETES,
+  ingress: component("ingress", "k8s/components/ingress"),
+  cloudflared: component("cloudflared", "k8s/components/cloudflared"),
+  "custom-metrics": component("custom-metrics", "k8s/components/custom-metrics"),
+  keda: component("keda", "k8s/components/keda", {
+    removed: ["k8s/overlays/dev/scaled-object.yaml", "k8s/overlays/staging/scaled-object.yaml"],
+    edits: OVERLAYS.map((name) => ({ path: `k8s/overlays/${name}/kustomization.yaml`, from: KEDA_PATCHES })),
+  }),
+  "external-secrets": component("external-secrets", "k8s/components/external-secrets", {
+    edits: [{ path: "k8s/kustomization.yaml", from: "# Secrets from a store instead of by command.\n" }],
+  }),
+  logs: component("logs", "k8s/components/logs"),
+  "edge-telemetry": component("edge-telemetry", "k8s/components/edge-telemetry and its route", {
+    removed: ["k8s/components/edge-telemetry-route"],
+    edits: [
+      {
+        path: "k8s/kustomization.yaml",
+        from: /^# The edge's metrics.*\n# need\.\n.*edge-telemetry-route\n/m,
+      },
+      {
+        path: "wrangler.toml",
+        from: "k8s/components/edge-telemetry in the cluster",
+        to: "a collector behind that address",
+      },
+    ],
+  }),
+};

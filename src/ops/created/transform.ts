@@ -103,6 +103,11 @@ const leaveOut = async ({ folder, paths }: Files, part: Part, mayDiffer: boolean
   return now;
 };
 
+const partsOf = ({ without }: Choice): Part[] => {
+  const parts = without.flatMap((name) => PARTS[name] ?? []);
+  return [...parts.filter(({ within = "" }) => !without.includes(within)), CREATE];
+};
+
 /** package.json records the choice, for `upgrade`. */
 const withChoice = (text: string, { name, without }: Choice): string => {
   const manifest = JSON.parse(text);
@@ -120,8 +125,7 @@ export const transform = async (files: Files, choice: Choice, mayDiffer = false)
   const before = new Map<string, string>();
   for (const path of files.paths) before.set(path, await readFile(join(folder, path), "latin1"));
   let { paths } = files;
-  for (const part of [...choice.without.map((name) => PARTS[name]), CREATE])
-    if (part !== undefined) paths = await leaveOut({ folder, paths }, part, mayDiffer);
+  for (const part of partsOf(choice)) paths = await leaveOut({ folder, paths }, part, mayDiffer);
 
   for (const path of paths) {
     const { name } = choice;

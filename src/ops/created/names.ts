@@ -40,8 +40,9 @@ const self = (name: string): string => name;
 /** In every file. */
 const ANYWHERE: readonly Renaming[] = [
   // The origin in Kubernetes and compose, and its image.
-  [String.raw`\bweb-api\b`, self],
+  ["(?<![A-Za-z0-9-])web-api(?![A-Za-z0-9])", self],
   ["bwk_", keyPrefixOf],
+  ["BWK_", (name) => keyPrefixOf(name).toUpperCase()],
   [String.raw`(?<=OWNER\/)breakwater(?!\.git)`, self],
   // Services, Workers, namespaces.
   [String.raw`\bbreakwater(?=-(?:(?:edge|origin|dev|staging|production|logs)\b|\$\{tier\}))`, self],

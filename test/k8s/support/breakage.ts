@@ -8,7 +8,11 @@ import { type KubernetesObject, titleOf } from "./manifests.ts";
 const what = z.string();
 const says = z.string();
 const set = z.enum(["production", "dev", "ingress", "keda", "logs", "telemetry"]).default("production");
-const common = { what, says, in: set, object: z.string() };
+const common = {
+  ...{ what, says, in: set, object: z.string() },
+  /** A component without which the breakage is no fault, besides the one that has the object. */
+  needs: z.string().optional(),
+};
 const at = z.string().regex(/^(container\/|pod\/|\/)./);
 
 const breakage = z.union([

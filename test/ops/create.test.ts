@@ -12,6 +12,9 @@ import { upgrade } from "../../src/ops/upgrade.ts";
 import { readSteps } from "../support/documented-commands.ts";
 import { isLong } from "../support/runtime.ts";
 
+/** Of the tests of two created projects; others take seconds. */
+const RUN_TIMEOUT_MS = 900_000;
+
 const AUTHOR = ["-c", "user.name=test", "-c", "user.email=test@localhost"];
 const gitIn = (folder: string, ...args: string[]): string =>
   execFileSync("git", [...AUTHOR, ...args], { cwd: folder, encoding: "utf8", maxBuffer: 64 * 1024 * 1024 });
@@ -65,6 +68,7 @@ const run = (cwd: string, ...args: string[]) =>
     cwd,
     env: childEnvironment([]),
     encoding: "utf8",
+    timeout: RUN_TIMEOUT_MS,
     maxBuffer: 64 * 1024 * 1024,
   });
 
@@ -302,7 +306,7 @@ describe("an upgrade of a created project", () => {
 describe.skipIf(!isLong)("a created project passes its types, lint and tests", () => {
   inClone();
 
-  test.for([[["--without", "shop", "--without", "k8s"]], [[]]])("with %j", { timeout: 900_000 }, ([
+  test.for([[["--without", "shop", "--without", "k8s"]], [[]]])("with %j", { timeout: RUN_TIMEOUT_MS }, ([
     options,
   ]) => {
     const { status: code, stdout, stderr } = run(folder, "tide-pool-2", ...(options ?? []), "--check");

@@ -30,6 +30,10 @@ export const CREATE: Part = {
     { path: "tsconfig.json", from: '    { "path": "src/ops/starter" },\n' },
     { path: "test/tsconfig.json", from: '    "../src/ops/starter",\n' },
     { path: "src/ops/tsconfig.json", from: '  "exclude": ["starter"],\n' },
+    { path: "test/architecture/imports.test.ts", from: "/** The starter's files are for other places. */\n" },
+    { path: "test/architecture/imports.test.ts", from: ' && !name.startsWith("ops/starter/")' },
+    { path: "docs/your-api.md", from: /^## Make it yours\n[\s\S]*?(?=^## )/m },
+    { path: "AGENTS.md", from: "`npm run create`, which makes a clone of the template a project; " },
   ],
 };
 

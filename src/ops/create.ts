@@ -29,7 +29,7 @@ const USAGE_FAULT = 2;
 const manifest = z.object({ name: z.string(), template: z.object({ name: z.optional(z.string()) }) });
 
 /**
- * Changes the work tree, and commits nothing.
+ * Changes the index and the work tree, and commits nothing.
  *
  * @throws LocalError if the folder is no unchanged clone of the template
  */
@@ -46,6 +46,8 @@ export const create = async (folder: string, choice: Choice): Promise<Transforme
     folder,
     done.changed.filter((path) => /\.(?:ts|json)$/.test(path) && path !== "package-lock.json"),
   );
+  // Tests read the list of files from the index.
+  await runGit(folder, ["add", "--all"]);
   return done;
 };
 
@@ -65,7 +67,7 @@ const report = ({ name, without }: Choice, { changed, removed }: Transformed): s
     `  Worker ${name}-edge, image and Kubernetes objects ${name}, namespaces ${name}-production and others,`,
     `  API keys ${keyPrefixOf(name)}…, Redis keys ${name}:…, span attributes and dashboards of ${name}.`,
     ...without.map((part) => `  Without ${part}: ${PARTS[part]?.title}.`),
-    "Next: npm cit, then git add --all && git commit. To go back: git reset --hard && git clean -d --force",
+    "Next: npm cit, then git commit. To go back: git reset --hard",
     "The text of README.md is yours to write; docs/your-api.md shows how to go on.",
   ].join("\n");
 

@@ -183,7 +183,7 @@ describe("a created project", () => {
   });
 
   test("is formatted, although its lines have another length", () => {
-    const changed = gitIn(folder, "diff", "--name-only", "--diff-filter=AM").split("\n");
+    const changed = gitIn(folder, "diff", "--cached", "--name-only", "--diff-filter=AM").split("\n");
     const sources = changed.filter((path) => path.endsWith(".ts"));
     expect(sources.length).toBeGreaterThan(50);
     const biome = join(projectFolder, "node_modules/.bin/biome");
@@ -242,6 +242,13 @@ describe("create", () => {
         ...["config", "jobs", "migrations"].map((name) => `src/origin/api/${name}.ts`),
       ].sort(),
     );
+  });
+
+  test("is undone by `git reset --hard`", async () => {
+    await create(folder, { name: "tidepool", without: ["shop"] });
+    gitIn(folder, "reset", "--quiet", "--hard");
+    expect(status()).toBe("");
+    expect(existsSync(join(folder, "test/api"))).toBe(false);
   });
 
   test("prints what it did, and what to do next", () => {

@@ -33,6 +33,7 @@ export const CREATE: Part = {
     { path: "test/architecture/imports.test.ts", from: "/** The starter's files are for other places. */\n" },
     { path: "test/architecture/imports.test.ts", from: ' && !name.startsWith("ops/starter/")' },
     { path: "docs/your-api.md", from: /^## Make it yours\n[\s\S]*?(?=^## )/m },
+    { path: ".ci/run", from: /^step "npm run create: .*\n.*\n/m },
     { path: "AGENTS.md", from: "`npm run create`, which makes a clone of the template a project; " },
   ],
 };
@@ -42,6 +43,18 @@ const SHOP: Part = {
   removed: ["src/contract/api", "src/origin/api", "test/shop"],
   kept: ["src/origin/api/config.ts", "src/origin/api/jobs.ts", "src/origin/api/migrations.ts"],
   moved: { "src/ops/starter/src": "src", "src/ops/starter/test": "test" },
+  edits: [
+    {
+      path: "docs/your-api.md",
+      from: /It replaces the sample shop\nwith a small API of notes; every command.*/,
+      to: "Its API of notes is the one\nthat `npm run create` has written.",
+    },
+    {
+      path: "docs/your-api.md",
+      from: /^## 2\. Remove the shop\n[\s\S]*?(?=What each file exports:)/m,
+      to: "## 2. Know your files\n\nThe folders `src/contract/api` and `src/origin/api` are your API. ",
+    },
+  ],
 };
 
 const KUBERNETES: Part = {

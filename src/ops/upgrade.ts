@@ -1,23 +1,23 @@
 /**
  * `npm run upgrade -- TAG`: merges a later version of the template into this repository. package.json says from which version
  * the repository comes, and which paths are yours: the merge never touches those. It works without a common history, because
- * the version that you come from is the merge's base.
+ * the version that you come from is the merge's base. What `create` changed is changed in both versions before the merge, so
+ * that it conflicts with nothing.
  */
-import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import * as z from "zod/mini";
-import { describeError, LocalError } from "../local/local-error.ts";
+import { describeError } from "../local/local-error.ts";
+import { type Choice, transform } from "./created/transform.ts";
+import { linesOf, requireCleanTree, runGit } from "./git.ts";
 
 const USAGE = `usage: npm run upgrade -- TAG [--remote NAME] [--from TAG]
   TAG             the version to upgrade to, such as v0.2.0
   --remote NAME   where it is fetched from, if it is not here (default template)
   --from TAG      the version that this repository comes from (default: template.version in package.json)`;
 
-const GIT_TIMEOUT_MS = 120_000;
-const MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
 /** Conflicts in it are resolved by npm. */
 const LOCK_FILE = "package-lock.json";
 
@@ -27,34 +27,11 @@ const manifest = z.object({
     version: z.string(),
     /** Files and folders. */
     yours: z.array(z.string()),
+    /** What `create` was asked for; missing if it was not run. */
+    name: z.optional(z.string()),
+    without: z._default(z.array(z.string()), []),
   }),
 });
-
-interface GitResult {
-  readonly stdout: string;
-  readonly code: number;
-}
-
-/** @param environment added to this process's @throws LocalError with git's message, unless the exit code is allowed */
-const runGit = (
-  folder: string,
-  args: readonly string[],
-  { environment = {}, allowed = [0] }: { environment?: NodeJS.ProcessEnv; allowed?: readonly number[] } = {},
-): Promise<GitResult> => {
-  const options = {
-    cwd: folder,
-    env: { ...process.env, ...environment },
-    timeout: GIT_TIMEOUT_MS,
-    maxBuffer: MAX_OUTPUT_BYTES,
-  };
-  return new Promise((resolve, reject) => {
-    execFile("git", [...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : error.code;
-      if (typeof code === "number" && allowed.includes(code)) resolve({ stdout, code });
-      else reject(new LocalError(`git ${args[0]} failed: ${(stderr || stdout || String(error)).trim()}`));
-    });
-  });
-};
 
 export interface UpgradeOptions {
   /** Of the repository. */
@@ -73,8 +50,6 @@ export interface Upgrade {
   readonly conflicts: readonly string[];
 }
 
-const lines = ({ stdout }: GitResult): string[] => stdout.split("\n").filter((line) => line !== "");
-
 /**
  * Merges into the index and the work tree, and commits nothing.
  *
@@ -84,8 +59,7 @@ export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions
   const git = (...args: string[]) => runGit(folder, args);
   const { template } = manifest.parse(JSON.parse(await readFile(join(folder, "package.json"), "utf8")));
   const from = options.from ?? `v${template.version}`;
-  if (lines(await git("status", "--porcelain")).length > 0)
-    throw new LocalError("the work tree has changes: commit or stash them first");
+  await requireCleanTree(folder);
 
   const commitOf = async (tag: string): Promise<string> => {
     const find = ["rev-parse", "--verify", "--quiet", `refs/tags/${tag}^{commit}`];
@@ -94,26 +68,28 @@ export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions
     await git("fetch", "--quiet", "--no-tags", remote, `refs/tags/${tag}:refs/tags/${tag}`);
     return (await git(...find)).stdout.trim();
   };
-  const base = await commitOf(from);
-  const target = await withoutYours(folder, { base, target: await commitOf(to), yours: template.yours });
+  const { name, without, yours } = template;
+  const own = (commit: string) =>
+    name === undefined ? commit : asCreated(folder, commit, { name, without });
+  const base = await own(await commitOf(from));
+  const target = await withoutYours(folder, { base, target: await own(await commitOf(to)), yours });
 
   const merging = await runGit(folder, ["merge-recursive", base, "--", "HEAD", target], { allowed: [0, 1] });
   if (merging.code !== 0)
     await runGit(folder, ["checkout", "--theirs", "--", LOCK_FILE], { allowed: [0, 1] });
-  const unmerged = lines(await git("diff", "--name-only", "--diff-filter=U"));
+  const unmerged = linesOf(await git("diff", "--name-only", "--diff-filter=U"));
   if (unmerged.includes(LOCK_FILE)) await git("add", LOCK_FILE);
   return {
     from,
-    changed: lines(await git("diff", "--name-only", "HEAD")),
+    changed: linesOf(await git("diff", "--name-only", "HEAD")),
     conflicts: unmerged.filter((path) => path !== LOCK_FILE),
   };
 };
 
-/** @returns a commit like the target, but with your paths as in the base, so that the merge finds no change there */
-const withoutYours = async (
-  folder: string,
-  { base, target, yours }: { base: string; target: string; yours: readonly string[] },
-): Promise<string> => {
+/** Calls `use` with a temporary folder, and with git's environment for an index in it. */
+const withIndex = async <T>(
+  use: (temporary: string, environment: NodeJS.ProcessEnv) => Promise<T>,
+): Promise<T> => {
   const temporary = await mkdtemp(join(tmpdir(), "breakwater-upgrade-"));
   const environment = {
     GIT_INDEX_FILE: join(temporary, "index"),
@@ -122,11 +98,39 @@ const withoutYours = async (
     GIT_COMMITTER_NAME: "upgrade",
     GIT_COMMITTER_EMAIL: "upgrade@localhost",
   };
-  const git = (...args: string[]) => runGit(folder, args, { environment });
   try {
+    return await use(temporary, environment);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+};
+
+/** @returns a commit like this one of the template, changed as `create` did, so that its changes are in both versions */
+const asCreated = (folder: string, commit: string, choice: Choice): Promise<string> =>
+  withIndex(async (temporary, environment) => {
+    const tree = join(temporary, "tree");
+    await mkdir(tree);
+    const gitDir = (await runGit(folder, ["rev-parse", "--absolute-git-dir"])).stdout.trim();
+    const inTree = { ...environment, GIT_DIR: gitDir, GIT_WORK_TREE: tree };
+    const git = (...args: string[]) => runGit(tree, args, { environment: inTree });
+    await git("read-tree", commit);
+    await git("checkout-index", "--all");
+    await transform({ folder: tree, paths: linesOf(await git("ls-files")) }, choice, true);
+    await git("add", "--all", "--force");
+    const changed = (await git("write-tree")).stdout.trim();
+    return (await git("commit-tree", changed, "-p", commit, "-m", "the template as created")).stdout.trim();
+  });
+
+/** @returns a commit like the target, but with your paths as in the base, so that the merge finds no change there */
+const withoutYours = (
+  folder: string,
+  { base, target, yours }: { base: string; target: string; yours: readonly string[] },
+): Promise<string> =>
+  withIndex(async (_, environment) => {
+    const git = (...args: string[]) => runGit(folder, args, { environment });
     await git("read-tree", target);
     await git("rm", "-r", "--force", "--cached", "--quiet", "--ignore-unmatch", "--", ...yours);
-    for (const entry of lines(await git("ls-tree", "-r", base, "--", ...yours))) {
+    for (const entry of linesOf(await git("ls-tree", "-r", base, "--", ...yours))) {
       const [info = "", path = ""] = entry.split("\t");
       const [mode = "", , object = ""] = info.split(" ");
       await git("update-index", "--add", "--cacheinfo", `${mode},${object},${path}`);
@@ -135,10 +139,7 @@ const withoutYours = async (
     return (
       await git("commit-tree", tree, "-p", base, "-m", "the template without your paths")
     ).stdout.trim();
-  } finally {
-    await rm(temporary, { recursive: true, force: true });
-  }
-};
+  });
 
 const report = ({ from, changed, conflicts }: Upgrade, to: string): string =>
   [

@@ -55,7 +55,7 @@ const faultsOf = (path: string): string[] =>
 describe("what people read", () => {
   test("covers documents, sources, tests and manifests", () => {
     expect(files).toEqual(
-      expect.arrayContaining(["README.md", "docs/guards.md", "src/edge/app.ts", "k8s/base/deployment.yaml"]),
+      expect.arrayContaining(["README.md", "docs/guards.md", "src/edge/app.ts", "container/compose.yaml"]),
     );
   });
 

@@ -61,7 +61,10 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
   ops: { folders: ["local"], packages: ["node:", "zod"] },
 };
 
-const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+/** The starter's files are for other places. */
+const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
+  (name) => name.endsWith(".ts") && !name.startsWith("ops/starter/"),
+);
 
 const IMPORT =
   /^(?:import|export)\s[^"'();=]*?\bfrom\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\(\s*"([^"]+)"/gm;

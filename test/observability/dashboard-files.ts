@@ -33,7 +33,7 @@ const panel = z.object({
 });
 
 const dashboard = z.object({
-  uid: z.string().regex(/^[a-z-]{1,40}$/),
+  uid: z.string().regex(/^[a-z0-9-]{1,40}$/),
   title: z.string(),
   description: z.string().min(20),
   // The last version of the classic form, of Grafana 12.2 and 13.

@@ -1,9 +1,8 @@
 /** The dashboards are up to date, fit Grafana, and query existing series. */
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
 import { z } from "zod";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { readCompose, readYaml } from "../container/support/compose.ts";
@@ -30,21 +29,14 @@ test("the generated files are up to date: `npm run observability`", async () => 
     if (path.endsWith(".json")) expect([path, JSON.parse(written)]).toEqual([path, JSON.parse(text)]);
     else expect([path, written]).toEqual([path, text]);
   }
-  const written = ["k8s/components/dashboards", "k8s/components/prometheus-operator/rules"].flatMap(
-    (folder) =>
-      readdirSync(join(projectFolder, folder))
-        .filter((name) => name !== "kustomization.yaml")
-        .map((name) => `${folder}/${name}`),
+  const folders = new Set(Object.keys(files).map((path) => dirname(path)));
+  const written = [...folders].flatMap((folder) =>
+    readdirSync(join(projectFolder, folder))
+      .filter((name) => name !== "kustomization.yaml")
+      .map((name) => `${folder}/${name}`),
   );
   const inFolders = Object.keys(files).filter((path) => !path.endsWith("/alertmanager-config.yaml"));
   expect(written.sort()).toEqual(inFolders.sort());
-});
-
-test("the operator's kustomization has every rule file", () => {
-  const path = "k8s/components/prometheus-operator/kustomization.yaml";
-  const text = readFileSync(join(projectFolder, path), "utf8");
-  for (const name of readdirSync(join(projectFolder, "container/rules")))
-    expect(text).toContain(`- rules/${name}\n`);
 });
 
 describe("the dashboards", () => {
@@ -130,33 +122,18 @@ test.skipIf(!hasPromtool && !isPromtoolRequired)(
   },
 );
 
-describe("the dashboards are provided", () => {
-  test("by the component, as ConfigMaps with the label of Grafana's sidecar", () => {
-    const text = readFileSync(join(dashboardsFolder, "kustomization.yaml"), "utf8");
-    const { configMapGenerator, generatorOptions } = z
-      .object({
-        configMapGenerator: z.array(z.object({ name: z.string(), files: z.array(z.string()) })),
-        generatorOptions: z.object({ labels: z.record(z.string(), z.string()) }),
-      })
-      .parse(parse(text));
-    expect(configMapGenerator.flatMap(({ files }) => files).sort()).toEqual([...dashboardFiles].sort());
-    expect(generatorOptions.labels["grafana_dashboard"]).toBe("1");
-  });
-
-  test("to compose's Grafana, which starts with the overview", () => {
-    const { grafana } = readCompose().services;
-    const [mount = ""] =
-      grafana?.volumes.filter((volume) => volume.includes("/components/dashboards:")) ?? [];
-    const [source = "", target = ""] = mount.split(":");
-    expect(join(projectFolder, "container", source)).toBe(dashboardsFolder);
-    const { providers } = z
-      .object({
-        providers: z.array(z.object({ type: z.literal("file"), options: z.object({ path: z.string() }) })),
-      })
-      .parse(readYaml("container/grafana/dashboards.yaml"));
-    expect(providers.map(({ options }) => options.path)).toEqual([target]);
-    expect(grafana?.environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).toBe(
-      `${target}/breakwater-overview.json`,
-    );
-  });
+test("compose provides them to Grafana, which starts with the overview", () => {
+  const { grafana } = readCompose().services;
+  const [mount = ""] = grafana?.volumes.filter((volume) => volume.includes("/dashboards:")) ?? [];
+  const [source = "", target = ""] = mount.split(":");
+  expect(join(projectFolder, "container", source)).toBe(dashboardsFolder);
+  const { providers } = z
+    .object({
+      providers: z.array(z.object({ type: z.literal("file"), options: z.object({ path: z.string() }) })),
+    })
+    .parse(readYaml("container/grafana/dashboards.yaml"));
+  expect(providers.map(({ options }) => options.path)).toEqual([target]);
+  expect(grafana?.environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]).toBe(
+    `${target}/breakwater-overview.json`,
+  );
 });

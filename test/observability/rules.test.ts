@@ -1,10 +1,6 @@
 /** The rules are valid, pass their promtool tests, and each of them is tested. */
-import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
-import { z } from "zod";
-import { projectFolder } from "../../src/local/state-dir.ts";
 import { metricNamesIn } from "./expression.ts";
 import { faultsOfNames } from "./names.ts";
 import { hasPromtool, isPromtoolRequired, promtool } from "./promtool.ts";
@@ -17,14 +13,6 @@ import {
   ruleTestsFolder,
   testedExpressions,
 } from "./rule-files.ts";
-
-const autoscaler = z.object({
-  spec: z.object({
-    metrics: z.array(z.object({ pods: z.object({ metric: z.object({ name: z.string() }) }).optional() })),
-  }),
-});
-
-const read = (path: string): string => readFileSync(join(projectFolder, path), "utf8");
 
 /** Such as `CircuitBreakerOpen, page`, because two rules may share a name. */
 const titles = alerts.map(({ alert, labels }) => `${alert}, ${labels.severity}`);
@@ -110,33 +98,5 @@ describe("the rules", () => {
       if (!WITHOUT_VALUE.some((name) => name === alert || name === `${alert}, ${labels.severity}`))
         expect([alert, text]).toEqual([alert, expect.stringContaining("{{ $value | humanize")]);
     }
-  });
-});
-
-describe("recorded series are used", () => {
-  const records = recordingRules.map(({ record }) => record);
-  const values = (path: string, pattern: RegExp): string[] =>
-    [...read(path).matchAll(pattern)].map(([, value = ""]) => value);
-  const served = values("k8s/components/custom-metrics/prometheus-adapter.yaml", /seriesQuery: (\w+)\{/g);
-
-  test("by the adapter, for the autoscaler's metrics", () => {
-    const { spec } = autoscaler.parse(
-      parse(read("k8s/components/custom-metrics/horizontal-pod-autoscaler.yaml")),
-    );
-    const names = spec.metrics.flatMap(({ pods }) => pods?.metric.name ?? []);
-    expect(names).toEqual(["origin_demand_cores"]);
-    expect(served.sort()).toEqual(names);
-    expect(records).toEqual(expect.arrayContaining(served));
-  });
-
-  test.for([
-    "components/keda/scaled-object.yaml",
-    "overlays/dev/kustomization.yaml",
-    "overlays/staging/kustomization.yaml",
-    "overlays/production/kustomization.yaml",
-  ])("by KEDA's query of %s", (path) => {
-    const queries = values(`k8s/${path}`, /(?:query|value): (sum\(.*\))$/gm);
-    expect(queries).toHaveLength(1);
-    for (const query of queries) expect(records).toEqual(expect.arrayContaining(metricNamesIn(query)));
   });
 });

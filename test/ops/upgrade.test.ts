@@ -29,8 +29,12 @@ const commit = async (repository: string, files: Files): Promise<void> => {
   git(repository, "commit", "--quiet", "--message", "change");
 };
 
-const packageJson = (version: string): string =>
-  `${JSON.stringify({ name: "breakwater", template: { version, yours: ["src/api", "wrangler.toml"] } }, null, 2)}\n`;
+/** @param name of a project that `create` has made */
+const packageJson = (version: string, name?: string): string => {
+  const created = name === undefined ? {} : { name, without: [] };
+  const template = { ...created, version, yours: ["src/api", "wrangler.toml"] };
+  return `${JSON.stringify({ name: name ?? "breakwater", version, template }, null, 2)}\n`;
+};
 
 const PLATFORM = ["one", "two", "three", "four", "five", "six", "seven"];
 const platform = (changes: Readonly<Record<string, string>> = {}): string =>
@@ -90,6 +94,21 @@ describe("an upgrade", () => {
     await prepare(OWN);
     await run();
     expect(JSON.parse(await read("package.json"))).toMatchObject({ template: { version: "0.2.0" } });
+  });
+
+  test("gives the project's name to the template's changes, without conflicts beside renamed lines", async () => {
+    await prepare({ ...OWN, "package.json": packageJson("0.3.0", "own"), "src/named.ts": '// "own"\n' });
+    for (const [version, text] of [
+      ["0.3.0", '// "breakwater"\n'],
+      ["0.4.0", '// "breakwater", and more\n'],
+    ] as const) {
+      await commit("template", { "package.json": packageJson(version), "src/named.ts": text });
+      git("template", "tag", `v${version}`);
+    }
+    const options = { folder: join(folder, "own"), remote: "template" };
+    const { conflicts } = await upgrade({ ...options, from: "v0.3.0", to: "v0.4.0" });
+    expect(conflicts).toEqual([]);
+    expect(await read("src/named.ts")).toBe('// "own", and more\n');
   });
 
   test("marks conflicts in the platform's files as git does", async () => {

@@ -80,3 +80,7 @@ export const collectorFaults = (value: unknown): string[] => {
   );
   return [...perKind, ...unlimited, ...defaults, ...unknownGuards, ...closed];
 };
+
+/** The processors of the pipeline for traces, in order. */
+export const tracesProcessors = (value: unknown): readonly string[] =>
+  collector.parse(value).service.pipelines["traces"]?.processors ?? [];

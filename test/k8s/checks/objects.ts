@@ -1,9 +1,10 @@
 /** Checks of single objects: their schema, labels, images and namespaces. */
 import { Namespace } from "kubernetes-models/v1/Namespace";
+import { imageFault } from "../../container/support/image-fault.ts";
 import { unknownFields } from "../support/fields.ts";
 import { schemaFaults } from "../support/kinds.ts";
 import { type Check, enforcedLevel, isPrivileged, titleOf } from "../support/manifests.ts";
-import { imageFault, podsOf, workloadsOf } from "../support/pods.ts";
+import { podsOf, workloadsOf } from "../support/pods.ts";
 
 /** No object has an unknown field. */
 export const fields: Check = ({ all }) => unknownFields(all);

@@ -1,6 +1,4 @@
 /** Every selector matches existing pods. */
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import {
   type IPodMonitor,
   PodMonitor,
@@ -10,7 +8,6 @@ import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBu
 import { Service } from "kubernetes-models/v1/Service";
 import { type Check, type Manifests, titleOf } from "../support/manifests.ts";
 import { type Pods, podsOf, workloadsOf } from "../support/pods.ts";
-import { k8sFolder } from "../support/render.ts";
 import { matches } from "../support/selector.ts";
 
 /** A selector, and its place. */
@@ -50,9 +47,7 @@ const selectionsOfOthers = (manifests: Manifests): Selection[] => [
 const NAME = "app.kubernetes.io/name";
 
 /** The names of components' pods. */
-const OF_COMPONENTS: readonly string[] = readdirSync(join(k8sFolder, "components")).map((component) =>
-  component === "edge-telemetry" ? "edge-collector" : component,
-);
+const OF_COMPONENTS: readonly string[] = ["cloudflared", "edge-collector", "log-collector", "otel-collector"];
 
 /** A PodMonitor of a component that is not included scrapes nothing, which is no fault. */
 const mayWait = (manifests: Manifests, { matchLabels = {} }: IPodMonitor["spec"]["selector"]): boolean => {

@@ -10,7 +10,11 @@ const says = z.string();
 const set = z
   .enum(["production", "dev", "direct", "ingress", "keda", "logs", "migrations", "telemetry"])
   .default("production");
-const common = { what, says, in: set, object: z.string() };
+const common = {
+  ...{ what, says, in: set, object: z.string() },
+  /** A component without which the breakage is no fault, besides the one that has the object. */
+  needs: z.string().optional(),
+};
 const at = z.string().regex(/^(container\/|pod\/|\/)./);
 
 const breakage = z.union([
@@ -83,10 +87,17 @@ const change = (object: KubernetesObject, row: Extract<Breakage, { at: string }>
 /** The hash that kustomize appends to a name. */
 const HASH = /-[bcdfghkmt2456789]{10}$/;
 
+const isOf = (object: KubernetesObject, row: Breakage): boolean =>
+  titleOf(object).replace(HASH, "") === row.object;
+
+/** Whether one of the objects is the one that the breakage changes. */
+export const hasObject = (objects: readonly KubernetesObject[], row: Breakage): boolean =>
+  objects.some((object) => isOf(object, row));
+
 /** @returns a copy of the objects with the breakage @throws Error if it does not apply */
 export const broken = (objects: readonly KubernetesObject[], row: Breakage): KubernetesObject[] => {
   const copy = structuredClone([...objects]);
-  const [object, ...others] = copy.filter((each) => titleOf(each).replace(HASH, "") === row.object);
+  const [object, ...others] = copy.filter((each) => isOf(each, row));
   if (object === undefined || others.length > 0) throw new Error(`there is not exactly one ${row.object}`);
   if ("drop" in row) return copy.filter((each) => each !== object);
   if ("copy" in row) {

@@ -1,4 +1,11 @@
 /** Sensible combinations of components, by kustomization. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { k8sFolder } from "./render.ts";
+
+/** `npm run create` can leave components out. */
+export const hasComponent = (name: string): boolean => existsSync(join(k8sFolder, "components", name));
+
 export interface Combination {
   /** A folder below k8s/; `.` is k8s/ itself. */
   readonly base: string;
@@ -42,7 +49,7 @@ const BASES: Readonly<Record<string, Additions>> = {
     has: ["namespace-limits", "priority"],
   },
 };
-const SCALING = [[], ["custom-metrics"], ["keda"]];
+const SCALING = [[], ["custom-metrics"], ["keda"]].filter((names) => names.every(hasComponent));
 /** Independent of all others: added without them, and with all of them, at the end. */
 const INDEPENDENT = ["dashboards", "migrations", "namespace-limits", "priority", "user-namespaces"];
 
@@ -52,7 +59,9 @@ const subsetsOf = <T>(items: readonly T[]): T[][] =>
 const bases = Object.entries(BASES).map(([base, { ways, optional, has = [] }]) => ({
   base,
   independent: INDEPENDENT.filter((name) => !has.includes(name)),
-  ways: ways.map((way) => ({ way, rest: optional.filter((name) => !way.includes(name)) })),
+  ways: ways
+    .filter((way) => way.every(hasComponent))
+    .map((way) => ({ way, rest: optional.filter((name) => hasComponent(name) && !way.includes(name)) })),
 }));
 
 /** Every sensible one. */

@@ -1,0 +1,56 @@
+/** The manifests use the rules of container/rules. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { z } from "zod";
+import { projectFolder } from "../../src/local/state-dir.ts";
+import { metricNamesIn } from "../observability/expression.ts";
+import { recordingRules } from "../observability/rule-files.ts";
+import { hasComponent } from "./support/combinations.ts";
+
+const autoscaler = z.object({
+  spec: z.object({
+    metrics: z.array(z.object({ pods: z.object({ metric: z.object({ name: z.string() }) }).optional() })),
+  }),
+});
+
+const read = (path: string): string => readFileSync(join(projectFolder, path), "utf8");
+
+test("the operator's kustomization has every rule file", () => {
+  const path = "k8s/components/prometheus-operator/kustomization.yaml";
+  const text = readFileSync(join(projectFolder, path), "utf8");
+  for (const name of readdirSync(join(projectFolder, "container/rules")))
+    expect(text).toContain(`- rules/${name}\n`);
+});
+
+describe("recorded series are used", () => {
+  const records = recordingRules.map(({ record }) => record);
+  const values = (path: string, pattern: RegExp): string[] =>
+    [...read(path).matchAll(pattern)].map(([, value = ""]) => value);
+
+  test.skipIf(!hasComponent("custom-metrics"))("by the adapter, for the autoscaler's metrics", () => {
+    const adapter = "k8s/components/custom-metrics/prometheus-adapter.yaml";
+    const served = values(adapter, /seriesQuery: (\w+)\{/g);
+    const { spec } = autoscaler.parse(
+      parse(read("k8s/components/custom-metrics/horizontal-pod-autoscaler.yaml")),
+    );
+    const names = spec.metrics.flatMap(({ pods }) => pods?.metric.name ?? []);
+    expect(names).toEqual(["origin_demand_cores"]);
+    expect(served.sort()).toEqual(names);
+    expect(records).toEqual(expect.arrayContaining(served));
+  });
+
+  const withKeda = [
+    "components/keda/scaled-object.yaml",
+    "overlays/dev/kustomization.yaml",
+    "overlays/direct/kustomization.yaml",
+    "overlays/staging/kustomization.yaml",
+    "overlays/production/kustomization.yaml",
+  ];
+  test.for(hasComponent("keda") ? withKeda : [])("by KEDA's query of %s", (path) => {
+    const queries = values(`k8s/${path}`, /(?:query|value): (sum\(.*\))$/gm);
+    expect(queries).toHaveLength(1);
+    for (const query of queries) expect(records).toEqual(expect.arrayContaining(metricNamesIn(query)));
+  });
+});

@@ -8,7 +8,7 @@ const MAX_LENGTH = 27;
 const LABEL = /^[a-z](?:[a-z0-9-]*[a-z0-9])?$/;
 /** Workloads of k8s/ and container/compose.yaml. */
 const TAKEN =
-  /^(?:cloudflared|edge-collector|edge-telemetry|grafana|jaeger|log-collector|otel-collector|postgres|prometheus|redis|redis-http)$/;
+  /^(?:alertmanager|cloudflared|edge-collector|edge-telemetry|grafana|jaeger|log-collector|otel-collector|postgres|prometheus|redis|redis-http)$/;
 
 /** Why the name cannot be used; undefined if it can. */
 export const nameFault = (name: string): string | undefined => {
@@ -45,10 +45,15 @@ const ANYWHERE: readonly Renaming[] = [
   ["BWK_", (name) => keyPrefixOf(name).toUpperCase()],
   [String.raw`(?<=OWNER\/)breakwater(?!\.git)`, self],
   // Services, Workers, namespaces.
-  [String.raw`\bbreakwater(?=-(?:(?:edge|origin|dev|staging|production|logs)\b|\$\{tier\}))`, self],
+  [
+    String.raw`\bbreakwater(?=-(?:(?:edge|origin|dev|direct|staging|production|logs|monitoring)\b|\$\{tier\}))`,
+    self,
+  ],
   // The prefix of Redis keys.
   [String.raw`(?<![\w./@-])breakwater(?=:)`, self],
   [String.raw`(?<![\w./-])breakwater\.(?=[a-z])`, attributePrefixOf],
+  // A label of Kubernetes, and the name of a test's cluster.
+  [String.raw`(?<=\b(?:part-of|CLUSTER): )breakwater\b`, self],
   // The package, telemetry's scope, the signatures' tag, the source of security events.
   [`(?<=")breakwater(?=")`, self],
 ];

@@ -112,9 +112,11 @@ const KUBERNETES: Part = {
     { path: "CONTRIBUTING.md", from: /^\| `npm run test:image`.*\n/m },
     {
       path: "CONTRIBUTING.md",
-      from: "Tests of the manifests need `kubectl` (1.28 or newer), those of the alert rules `promtool`. `TEST_REQUIRES=kubectl,promtool` fails",
-      to: "Tests of the alert rules need `promtool`. `TEST_REQUIRES=promtool` fails",
+      from: "Tests of the manifests need `kubectl` (1.28 or newer), those of the alert rules `promtool`, those of the routes",
+      to: "Tests of the alert rules need `promtool`, those of the routes",
     },
+    { path: "CONTRIBUTING.md", from: "`TEST_REQUIRES=kubectl,promtool`", to: "`TEST_REQUIRES=promtool`" },
+    { path: "CONTRIBUTING.md", from: /^- `TEST_CLUSTER=1.*\n.*\n/m },
     { path: "CONTRIBUTING.md", from: /^- A new check of the manifests.*\n/m },
     {
       path: "AGENTS.md",

@@ -140,7 +140,7 @@ const KUBERNETES: Part = {
       from: "every combination of the manifests, the image under the rendered\n# Deployment, ",
       to: "",
     },
-    { path: ".ci/run", from: "TEST_REQUIRES=kubectl,", to: "TEST_REQUIRES=" },
+    { path: ".ci/run", from: "kubectl,prometheus,", to: "prometheus," },
     {
       path: ".ci/run",
       from: "# kubectl must be installed already; packages provide",

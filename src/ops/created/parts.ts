@@ -131,6 +131,7 @@ const KUBERNETES: Part = {
       path: ".github/workflows/ci.yml",
       from: /^ {6}- run: npm ci\n {6}- run: npm run test:image\n.*\n.*\n/m,
     },
+    { path: ".github/workflows/ci.yml", from: /\n {2}# An API server admits every overlay[\s\S]*$/ },
     {
       path: ".github/workflows/release.yml",
       from: /^ {6}- run: npm ci\n {6}- run: npm run test:image\n.*\n.*\n.*\n\n/m,

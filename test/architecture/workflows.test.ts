@@ -1,5 +1,5 @@
 /** GitHub's workflows: pinned actions and minimal permissions. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -96,9 +96,8 @@ test("what a release tests and scans, on both platforms, is the digest that it t
   expect(candidate.env.CANDIDATE).toContain(`@${expression("needs.build.outputs.digest")}`);
   const scan = candidate.steps.find(({ uses }) => uses?.startsWith("anchore/scan-action@"));
   expect(scan?.with).toMatchObject({ image: expression("env.CANDIDATE"), "severity-cutoff": "high" });
-  expect(candidate.steps.flatMap(({ env }) => env?.["TEST_IMAGE"] ?? [])).toEqual([
-    expression("env.CANDIDATE"),
-  ]);
+  for (const tested of candidate.steps.flatMap(({ env }) => env?.["TEST_IMAGE"] ?? []))
+    expect(tested).toBe(expression("env.CANDIDATE"));
   expect(publish.needs).toEqual(["build", "test"]);
   expect(publish.env.DIGEST).toBe(expression("needs.build.outputs.digest"));
   // Nothing is built again, and the tag comes after the signature.
@@ -129,6 +128,7 @@ test("Dependabot updates packages, actions, and the images of every file", () =>
   expect(kinds).toEqual(["npm", "github-actions", "docker", "docker-compose"]);
   const directories = updates.flatMap(({ directories = [] }) => directories);
   const files = ["container", "k8s"]
+    .filter((folder) => existsSync(join(projectFolder, folder)))
     .flatMap((folder) =>
       readdirSync(join(projectFolder, folder), { recursive: true, encoding: "utf8" }).map((path) =>
         join(folder, path),
@@ -144,6 +144,6 @@ test("Dependabot updates packages, actions, and the images of every file", () =>
       each.endsWith("/*") ? dirname(folder) === dirname(each) : folder === each,
     );
   };
-  expect(files.length).toBeGreaterThan(3);
+  expect(files).toContain("container/Dockerfile");
   expect(files.filter((path) => !covered(path))).toEqual([]);
 });

@@ -54,3 +54,11 @@ describe("recorded series are used", () => {
     for (const query of queries) expect(records).toEqual(expect.arrayContaining(metricNamesIn(query)));
   });
 });
+
+test("the operator's copy of Alertmanager's routes sends, with a Secret, to each receiver that a route names", () => {
+  const receivers = z
+    .object({ spec: z.object({ receivers: z.array(z.looseObject({ name: z.string() })) }) })
+    .parse(parse(read("k8s/components/prometheus-operator/alertmanager-config.yaml"))).spec.receivers;
+  const sending = receivers.filter((receiver) => JSON.stringify(receiver).includes('"alert-receivers"'));
+  expect(sending.map(({ name }) => name)).toEqual(["page", "ticket", "heartbeat"]);
+});

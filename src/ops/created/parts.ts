@@ -131,6 +131,11 @@ const KUBERNETES: Part = {
       path: ".github/workflows/ci.yml",
       from: /^ {6}- run: npm ci\n {6}- run: npm run test:image\n.*\n.*\n/m,
     },
+    {
+      path: ".github/dependabot.yml",
+      from: "and the images of the manifests.\n  - package-ecosystem: docker\n    directories: [/container, /k8s/components/*, /k8s/overlays/dev]",
+      to: "by digest or tag.\n  - package-ecosystem: docker\n    directories: [/container]",
+    },
     { path: ".github/workflows/ci.yml", from: /\n {2}# An API server admits every overlay[\s\S]*$/ },
     {
       path: ".github/workflows/release.yml",

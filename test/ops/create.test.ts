@@ -252,7 +252,7 @@ describe("create", () => {
   });
 
   test("prints what it did, and what to do next", () => {
-    const { status: code, stdout } = run(folder, "tidepool", "--without", "keda", "--without", "logs");
+    const { status: code, stdout } = run(folder, "tidepool", "--without", "keda", "--without", "ingress");
     expect([code, stdout]).toEqual([0, expect.stringContaining("This project is tidepool now")]);
     expect(stdout).toContain("Without keda");
     expect(stdout).toContain("npm cit");

@@ -1,5 +1,6 @@
 /** The autoscalers of the rendered manifests: a HorizontalPodAutoscaler, or the one that KEDA makes of a ScaledObject. */
 import * as z from "zod";
+import { hasComponent } from "../../k8s/support/combinations.ts";
 import type { KubernetesObject } from "../../k8s/support/manifests.ts";
 import { renderObjects } from "../../k8s/support/render.ts";
 import type { AutoscalerSpec, MetricSpec, Policy, ScalingRules } from "./controller.ts";
@@ -118,11 +119,11 @@ const ofScaledObject = ({ spec }: z.output<typeof scaledObject>): AutoscalerSpec
 });
 
 /** The components of each. */
-export const FORMS: Readonly<Record<string, readonly string[]>> = {
-  CPU: [],
-  "custom metrics": ["custom-metrics"],
-  KEDA: ["keda"],
-};
+export const FORMS: Readonly<Record<string, readonly string[]>> = Object.fromEntries(
+  Object.entries({ CPU: [], "custom metrics": ["custom-metrics"], KEDA: ["keda"] }).filter(([, names]) =>
+    names.every(hasComponent),
+  ),
+);
 
 /** @returns undefined without an autoscaler @throws ZodError for a metric that the model does not have */
 export const specOf = (objects: readonly KubernetesObject[]): AutoscalerSpec | undefined => {

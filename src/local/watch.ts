@@ -36,25 +36,37 @@ const syntaxError = async (file: string): Promise<string | undefined> => {
 
 const TSC = ["node_modules/typescript/bin/tsc", "-b", "src/edge", "src/origin", "--pretty", "false"];
 
+/** The compiler trusts its last result for files that are older than it: one that was made during an edit may be wrong. */
+const DOUBT_MS = 1_000;
+
 /** The compiler, of which only the run for the latest edit counts. */
 const typeChecks = (print: (line: string) => void) => {
   let running: Child | undefined;
+  let latest = 0;
+  let endedAtMs = Number.NEGATIVE_INFINITY;
+  let isDoubtful = false;
   let hadErrors = false;
   const check = async (): Promise<void> => {
-    running?.signal("SIGTERM");
+    latest += 1;
+    const own = latest;
+    isDoubtful ||= running !== undefined || performance.now() - endedAtMs < DOUBT_MS;
+    await running?.stop();
+    if (own !== latest) return;
     const errors: string[] = [];
     const child = spawnChild({
       name: "the compiler",
       command: process.execPath,
-      args: TSC,
+      args: [...TSC, ...(isDoubtful ? ["--force"] : [])],
       cwd: projectFolder,
       endsWithParent: "SIGTERM",
       onLine: (line) => void errors.push(line),
     });
     running = child;
     const { code } = await child.exited;
-    if (running !== child) return;
+    endedAtMs = performance.now();
     running = undefined;
+    if (own !== latest) return;
+    isDoubtful = false;
     if (code !== 0) for (const line of errors.slice(0, MAX_TYPE_ERRORS)) print(`  ! ${line}`);
     else if (hadErrors) print("  ✓ the types are right again");
     hadErrors = code !== 0;

@@ -156,18 +156,6 @@ describe("a search", () => {
     return z.array(z.string()).parse(await system.redis.evaluate(script, [], [`${system.keyPrefix}cache:*`]));
   };
 
-  test("has one entry at an origin, however its words are written", async () => {
-    const first = await atOrigin(0, "/v1/products?q=compass");
-    expect(statusOf(first)).toBe("breakwater-origin; fwd=miss; stored");
-    for (const query of [
-      "q=compass!",
-      "q=Compass%20compass",
-      "limit=020&q=%E2%80%94compass.,",
-      "q=compass&limit=20",
-    ])
-      expect(statusOf(await atOrigin(0, `/v1/products?${query}`))).toMatch(/^breakwater-origin; hit/);
-  });
-
   test("is in Redis if it was asked for twice", async () => {
     const before = await entries();
     for (let n = 0; n < 20; n += 1) expect((await atOrigin(0, `/v1/products?q=ever${n}`)).status).toBe(200);

@@ -5,6 +5,7 @@ import { sampleProductId } from "#api/origin/sample-data.ts";
 import { page } from "../../src/contract/schemas.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { addProduct, stockOf } from "../support/products.ts";
+import { sendSigned } from "../support/signed-request.ts";
 import { type System, startSystem } from "../support/system.ts";
 
 const ProductPage = page(Product);
@@ -135,6 +136,19 @@ describe("products", () => {
       const added = await system.call("/v1/products", { method: "POST", key: alice, json });
       return Product.parse(await added.json()).name;
     };
+
+    test("has one cache entry at an origin, however its words are written", async () => {
+      const outcomeOf = async (query: string): Promise<string> =>
+        (await sendSigned(system, `/v1/products?${query}`)).headers.get("cache-status") ?? "";
+      expect(await outcomeOf("q=compass")).toBe("breakwater-origin; fwd=miss; stored");
+      for (const query of [
+        "q=compass!",
+        "q=Compass%20compass",
+        "limit=020&q=%E2%80%94compass.,",
+        "q=compass&limit=20",
+      ])
+        expect(await outcomeOf(query)).toMatch(/^breakwater-origin; hit/);
+    });
 
     test.each([
       ["USB 3.2 hub", ["3.2", "usb 3", "hub 2 3"]],

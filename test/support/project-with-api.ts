@@ -27,7 +27,7 @@ export const createProjectWithApi = async (fixture: string): Promise<ProjectWith
   const tsconfig = await readFile(join(projectFolder, "tsconfig.json"), "utf8");
   await writeFile(
     join(folder, "tsconfig.json"),
-    tsconfig.replaceAll(/,\s*\{ "path": "test(\/api-checks)?" \}/g, ""),
+    tsconfig.replaceAll(/,\s*\{ "path": "(test(\/api-checks)?|src\/ops\/starter)" \}/g, ""),
   );
   for (const tier of ["contract", "origin"]) {
     const api = join(folder, "src", tier, "api");

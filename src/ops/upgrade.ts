@@ -1,7 +1,7 @@
 /**
  * `npm run upgrade -- TAG`: merges a later version of the template into this repository. package.json says from which version
- * the repository comes, and which paths are yours: the merge never touches those. It works without a common history, because
- * the version that you come from is the merge's base. What `create` changed is changed in both versions before the merge, so
+ * the repository comes, and which paths are yours: the merge touches none of them that you have changed. It works without a
+ * common history, because the version that you come from is the merge's base. What `create` changed is changed in both versions before the merge, so
  * that it conflicts with nothing.
  */
 import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
@@ -72,7 +72,17 @@ export const upgrade = async ({ folder, to, remote, ...options }: UpgradeOptions
   const own = (commit: string) =>
     name === undefined ? commit : asCreated(folder, commit, { name, without });
   const base = await own(await commitOf(from));
-  const target = await withoutYours(folder, { base, target: await own(await commitOf(to)), yours });
+  /** What you have not changed is still the template's. */
+  const changedPaths: string[] = [];
+  for (const path of yours) {
+    const { code } = await runGit(folder, ["diff", "--quiet", base, "HEAD", "--", path], { allowed: [0, 1] });
+    if (code === 1) changedPaths.push(path);
+  }
+  const later = await own(await commitOf(to));
+  const target =
+    changedPaths.length === 0
+      ? later
+      : await withoutYours(folder, { base, target: later, yours: changedPaths });
 
   const merging = await runGit(folder, ["merge-recursive", base, "--", "HEAD", target], { allowed: [0, 1] });
   if (merging.code !== 0)

@@ -90,6 +90,14 @@ describe("an upgrade", () => {
     expect(git("own", "ls-files", "src/api").trim()).toBe("src/api/todo.ts");
   });
 
+  test("also brings the template's changes of a path of yours that you have not changed", async () => {
+    await prepare({ "src/api/shop.ts": null, "src/api/todo.ts": "to do\n" });
+    const { conflicts } = await run();
+    expect(conflicts).toEqual([]);
+    expect(await read("wrangler.toml")).toBe("host, improved\n");
+    expect(git("own", "ls-files", "src/api").trim()).toBe("src/api/todo.ts");
+  });
+
   test("leads to the version from which the next one starts", async () => {
     await prepare(OWN);
     await run();

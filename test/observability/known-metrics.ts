@@ -151,7 +151,7 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   otelcol_exporter_queue_capacity: gauge(COLLECTOR, open("exporter")),
   cloudflared_tunnel_ha_connections: gauge(COLLECTOR),
 
-  "breakwater:namespaces": gauge(RULES),
+  "monitored:namespaces": gauge(RULES),
   http_request_duration_p99: gauge(RULES),
   active_connections: gauge(RULES),
   origin_demand_cores: gauge(RULES),

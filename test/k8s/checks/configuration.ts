@@ -120,7 +120,7 @@ export const rotation: Check = (manifests) => {
   ];
 };
 
-/** Makes a namespace one that the alert rules watch (`breakwater:namespaces` in container/rules/recorded.yaml). */
+/** Makes a namespace one that the alert rules watch (`monitored:namespaces` in container/rules/recorded.yaml). */
 const MARK = "breakwater-monitoring";
 
 /** The origin's metrics are scraped once: by annotations, or by the operator, whose rules watch the namespace. */

@@ -49,15 +49,6 @@ export const lineOf = (repository: Repository, path: string, pattern: RegExp): s
   return index === undefined || index < 0 ? undefined : `${path}:${index + 1}`;
 };
 
-export const isOnPath = (program: string): boolean => {
-  try {
-    execFileSync("/bin/sh", ["-c", 'command -v "$0"', program], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-};
-
 /** The commit, and whether the work tree differs from it. */
 export const revisionOf = ({ folder }: Repository): string => {
   const git = (...args: string[]): string =>

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import * as z from "zod";
 import { contract } from "../../src/contract/contract.ts";
 import { timeoutMs } from "../../src/contract/route.ts";
+import { isOnPath } from "../../src/local/child-process.ts";
 import { probes } from "../k8s/checks/probes.ts";
 import { heap, limits } from "../k8s/checks/resources.ts";
 import { disruption, grace, rollout, spread } from "../k8s/checks/rollout.ts";
@@ -13,7 +14,7 @@ import { kept, placeholders } from "../k8s/checks/telemetry.ts";
 import { collectorsOf } from "../k8s/support/collectors.ts";
 import type { Check } from "../k8s/support/manifests.ts";
 import { promtool } from "../observability/promtool.ts";
-import { type Finding, isOnPath, type Judge, lineOf, open, passed, readText, unless } from "./item.ts";
+import { type Finding, type Judge, lineOf, open, passed, readText, unless } from "./item.ts";
 
 const RELEASE = ".github/workflows/release.yml";
 

@@ -42,11 +42,11 @@ const up = (spec: AutoscalerSpec, rules: Partial<ScalingRules>): AutoscalerSpec 
   scaleUp: { ...spec.scaleUp, ...rules },
 });
 
-/** The guide's values beside others. */
+/** Values that autoscalers are often given. */
 const VARIANTS: readonly Variant[] = [
   ["CPU alone", (spec) => spec],
   [
-    "the guide's scaleUp: after 60 s, 50 % a minute",
+    "scaleUp after 60 s, 50 % a minute",
     (spec) =>
       up(spec, {
         stabilizationWindowSeconds: 60,
@@ -62,21 +62,21 @@ const VARIANTS: readonly Variant[] = [
     }),
   ],
   [
-    "the guide's p99 of 200 ms",
+    "with p99 at 200 ms",
     (spec) => ({
       ...spec,
       metrics: [...spec.metrics, { kind: "pods", name: "http_request_duration_p99", averageValue: 200 }],
     }),
   ],
   [
-    "the guide's 1,000 active connections a pod",
+    "with 1,000 active connections a pod",
     (spec) => ({
       ...spec,
       metrics: [...spec.metrics, { kind: "pods", name: "active_connections", averageValue: 1_000_000 }],
     }),
   ],
   [
-    "16 active connections a pod",
+    "with 16 active connections a pod",
     (spec) => ({
       ...spec,
       metrics: [...spec.metrics, { kind: "pods", name: "active_connections", averageValue: 16_000 }],

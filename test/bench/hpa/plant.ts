@@ -4,7 +4,7 @@
  */
 import type { PodView, ResourceName } from "./controller.ts";
 
-/** `bench origin`, `bench overload` and `test:image`, with the figures of docs/performance.md and of this folder's README. */
+/** `bench origin`, `bench overload` and `test:image`, with the figures of docs/performance.md. */
 export const PLANT = {
   /** A mix of 80 % cached reads, 15 % of one SELECT and 5 % orders takes this on a core of a cloud machine. */
   cpuMsPerRequest: 0.16,

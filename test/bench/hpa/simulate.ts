@@ -19,8 +19,6 @@ const RECORDED_AGE_S = 15;
 /** A flap: so many pods, up and down or down and up, with less time between. */
 const SWING_PODS = 2;
 const FLAP_S = 900;
-/** Of the origin's latency (docs/telemetry.md): p99 below half a second. */
-const OBJECTIVE_MS = 500;
 const TARGET_SHARE = 0.7;
 
 export interface Second {
@@ -47,8 +45,6 @@ export interface Outcome {
   readonly flaps: number;
   readonly most: number;
   readonly last: number;
-  /** The most pods while p99 was within the objective and CPU below half. */
-  readonly mostWhileIdle: number;
   /** By the metric's index: seconds in which its proposal was the highest one, and above the present number. */
   readonly drivenS: readonly number[];
 }
@@ -130,7 +126,6 @@ export const simulate = (
   let podSeconds = 0;
   let overloadedS = 0;
   let idealPodSeconds = 0;
-  let mostWhileIdle = 0;
 
   const scale = (nowS: number): void => {
     pods = pods.filter((pod) => !isGone(pod, nowS));
@@ -213,7 +208,6 @@ export const simulate = (
     if (demand > ready.length) overloadedS += 1;
     const cpu = mean(ready.map(({ cores }) => cores));
     const p99Ms = Math.max(...ready.map((pod) => pod.p99Ms));
-    if (p99Ms <= OBJECTIVE_MS && cpu < 0.5) mostWhileIdle = Math.max(mostWhileIdle, replicas);
     const shedShare = shedPerS / (demand * CAPACITY_PER_S);
     seconds.push({ atS: nowS, load: demand, replicas, ready: ready.length, shedShare, cpu, p99Ms });
   }
@@ -226,7 +220,6 @@ export const simulate = (
     flaps: flapsOf(seconds),
     most: Math.max(...seconds.map((second) => second.replicas)),
     last: seconds.at(-1)?.replicas ?? 0,
-    mostWhileIdle,
     drivenS,
   };
 };

@@ -51,7 +51,7 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
   "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation}.test.ts",
-  "test/e2e/{extension-points,frozen-database,key-rotation,ledger,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
+  "test/e2e/{extension-points,frozen-database,key-rotation,killed-origin,ledger,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
   "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 

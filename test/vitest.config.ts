@@ -64,6 +64,7 @@ const longOfNode = [
   "test/k8s/combinations.test.ts",
   "test/local/postgres.test.ts",
   "test/origin/lifecycle/start.test.ts",
+  "test/ready/tests.test.ts",
 ];
 
 /** The end-to-end tests once more, on servers that the environment names. */

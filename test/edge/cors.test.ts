@@ -26,6 +26,11 @@ import { serve, type TestServer } from "../support/listen.ts";
 import { disconnect, gateway, hang, respond } from "./origins.ts";
 
 const routes = edgeRoutes(crossOriginContract);
+const { getProduct } = crossOriginContract;
+const impatient = edgeRoutes({
+  ...crossOriginContract,
+  getProduct: { ...getProduct, policy: { ...getProduct.policy, timeout: "300ms" } },
+});
 const FOREIGN = "https://other.example";
 
 let server: TestServer | undefined;
@@ -66,7 +71,13 @@ const cases: readonly EdgeCase[] = [
   { what: "a defect", status: 500, path: PRODUCTS, edge: { observe: throws } },
   { what: "another server's answer", status: 502, path: PRODUCT, origin: gateway(200) },
   { what: "an origin that disconnects", status: 503, path: PRODUCT, origin: disconnect },
-  { what: "an origin that does not answer", status: 504, path: PRODUCT, origin: hang },
+  {
+    what: "an origin that does not answer",
+    status: 504,
+    path: PRODUCT,
+    origin: hang,
+    edge: { routes: impatient },
+  },
   { what: "a success", status: 200, path: PRODUCT },
   { what: "a write", status: 201, ...post, origin: respond(201) },
   {

@@ -1,12 +1,14 @@
 /** The ninth item: breakers and degradation, by the tests that drive whole systems. */
-import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
+import { withTimeout } from "../../src/lib/async.ts";
+import { spawnChild } from "../../src/local/child-process.ts";
 import { type Judge, open, passed, revisionOf, unless } from "./item.ts";
 
 const FILES = ["test/e2e/breakers.test.ts", "test/e2e/degradation.test.ts"];
+const VITEST = "node_modules/vitest/vitest.mjs";
 const TIMEOUT_MS = 300_000;
 
 const report = z.object({
@@ -23,14 +25,18 @@ export const breakersAndDegradation: Judge = async (repository) => {
   const folder = await mkdtemp(join(tmpdir(), "breakwater-ready-"));
   const path = join(folder, "report.json");
   try {
-    const args = ["vitest", "run", "--config", "test/vitest.config.ts", "--project", "e2e"];
-    const child = spawn("npx", [...args, "--reporter=json", `--outputFile=${path}`, ...FILES], {
+    // The first failure decides, and a broken system may take half a minute for each test.
+    const options = ["--config", "test/vitest.config.ts", "--project", "e2e", "--bail=1"];
+    const child = spawnChild({
+      name: "vitest",
+      command: process.execPath,
+      args: [VITEST, "run", ...options, "--reporter=json", `--outputFile=${path}`, ...FILES],
       cwd: repository.folder,
       env: { ...process.env, TEST_LONG: "1" },
-      stdio: "ignore",
-      timeout: TIMEOUT_MS,
+      endsWithParent: "SIGTERM",
     });
-    await new Promise((resolve) => child.once("close", resolve));
+    await withTimeout(child.exited, TIMEOUT_MS, { fallback: undefined });
+    await child.stop();
     const text = await readFile(path, "utf8").catch(() => undefined);
     if (text === undefined) return unless([`${FILES.join(" and ")} gave no result`], open());
     const { numPassedTests, testResults } = report.parse(JSON.parse(text));

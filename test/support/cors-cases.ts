@@ -24,11 +24,8 @@ const exact = limitOf("exact", 2, "closed");
 const { listProducts, getProduct, createProduct, placeOrder, updateProduct } = contract;
 const changed = {
   listProducts: { ...listProducts, policy: { ...listProducts.policy, limit: [tight] } },
-  getProduct: { ...getProduct, policy: { ...getProduct.policy, limit: [roomy], timeout: "500ms" } },
-  createProduct: {
-    ...createProduct,
-    policy: { ...createProduct.policy, cors, limit: [roomy], timeout: "500ms" },
-  },
+  getProduct: { ...getProduct, policy: { ...getProduct.policy, limit: [roomy], timeout: "30s" } },
+  createProduct: { ...createProduct, policy: { ...createProduct.policy, cors, limit: [roomy] } },
   placeOrder: { ...placeOrder, policy: { ...placeOrder.policy, cors, limit: [roomy, roomy] } },
   updateProduct: { ...updateProduct, policy: { ...updateProduct.policy, cors, limit: [exact] } },
 } as const;

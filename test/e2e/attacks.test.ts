@@ -198,7 +198,8 @@ describe("addresses", () => {
     const others = Array.from({ length: 100 }, (_, n) => `2001:db8:2:${(n + 1).toString(16)}::1`);
     const untouched = perClient.capacity - 1;
     expect(Math.min(...(await remainingOf(edgeUrl, within)))).toBeLessThan(untouched);
-    expect(new Set(await remainingOf(edgeUrl, others))).toEqual(new Set([untouched]));
+    // A token may come back before the response is written.
+    expect(Math.min(...(await remainingOf(edgeUrl, others)))).toBeGreaterThanOrEqual(untouched);
   });
 
   test("of blocked clients cannot be replaced by header fields", async () => {

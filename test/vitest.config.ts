@@ -14,7 +14,7 @@ const endToEnd = {
   isolate,
   expect: patient,
   globalSetup: ["test/support/servers.ts"],
-  testTimeout: 180_000,
+  testTimeout: 300_000,
   hookTimeout: 120_000,
   sequence: { groupOrder: 0 },
 };

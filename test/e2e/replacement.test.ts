@@ -60,8 +60,8 @@ describe("another API in place of the shop", () => {
       const response = await fetch(`${tracesUrl}/traces/${requestId}.json`);
       return traceJson.safeParse(await response.json()).data?.spans ?? [];
     };
-    const url = (await run.line("API ")).split(/\s+/)[2] ?? "";
-    const key = (await run.line("Key ")).trim().split(/\s+/)[1];
+    const url = (await run.line("  API ")).split(/\s+/)[2] ?? "";
+    const key = (await run.line("  Key ")).trim().split(/\s+/)[1];
     const post = (path: string, body: object): Promise<Response> =>
       fetch(`${url}${path}`, {
         method: "POST",

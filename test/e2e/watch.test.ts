@@ -38,7 +38,7 @@ const write = async (name: string): Promise<Response> =>
     body: JSON.stringify({ name, text: "here" }),
   });
 
-const PROMPT = { timeout: 30_000, interval: 100 };
+const PROMPT = { timeout: 90_000, interval: 100 };
 
 describe("an edit", () => {
   test("of a handler takes effect at the same address, and keeps the data", async () => {

@@ -82,7 +82,7 @@ export const runCommands = (
   const output = execFileSync("bash", ["-c", `exec 2>&1\n${script}`], {
     ...options,
     encoding: "utf8",
-    timeout: 150_000,
+    timeout: 240_000,
     maxBuffer: 16 * 1024 * 1024,
   });
   const parts = output.split(END);

@@ -1,7 +1,14 @@
 /** A TCP proxy that can be shut: connections stay, but carry nothing. */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { Transform } from "node:stream";
 import { listen } from "./listen.ts";
+
+export interface Disturbance {
+  readonly lagMs: number;
+  /** Of the parts of the target's replies, within [0, 1]: how many are cut in half, with the connection. */
+  readonly lossShare: number;
+}
 
 export interface Door {
   readonly port: number;
@@ -15,6 +22,8 @@ export interface Door {
   holdReplies(): void;
   /** Closes each connection at the target's next reply, which is lost. */
   loseNextReply(): void;
+  /** From now on, new connections carry each part later, and close instead with the given probability, until `open`. */
+  disturb(disturbance: Disturbance): void;
   /** Lets traffic and new connections through again. */
   open(): Promise<void>;
   /** Closes every connection, and refuses new ones. */
@@ -24,17 +33,31 @@ export interface Door {
   stop(): Promise<void>;
 }
 
+const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket): Transform =>
+  new Transform({
+    transform(part: Buffer, _, done) {
+      if (Math.random() >= lossShare) {
+        setTimeout(() => done(null, part), lagMs);
+        return;
+      }
+      client.write(part.subarray(0, part.length / 2), () => client.destroy());
+    },
+  });
+
 /** @param targetUrl the URL whose host and port it leads to */
 export const startDoor = async (targetUrl: string): Promise<Door> => {
   let target = new URL(targetUrl);
   const pairs = new Set<readonly [Socket, Socket]>();
   let isShut = false;
   let holdsReplies = false;
+  let disturbance: Disturbance | undefined;
   let taken = 0;
 
   const open = ([one, other]: readonly [Socket, Socket]): void => {
     one.pipe(other);
-    if (!holdsReplies) other.pipe(one);
+    if (holdsReplies) return;
+    if (disturbance === undefined) other.pipe(one);
+    else other.pipe(disturbed(disturbance, one)).pipe(one);
   };
   const shut = ([one, other]: readonly [Socket, Socket]): void => {
     one.unpipe(other).pause();
@@ -85,9 +108,16 @@ export const startDoor = async (targetUrl: string): Promise<Door> => {
           .once("data", () => client.destroy())
           .resume();
     },
+    disturb: (next) => {
+      disturbance = next;
+      for (const [client] of pairs) client.destroy();
+    },
     open: async () => {
       isShut = false;
       holdsReplies = false;
+      // A disturbed connection cannot be piped directly.
+      if (disturbance !== undefined) for (const [client] of pairs) client.destroy();
+      disturbance = undefined;
       for (const pair of pairs) open(pair);
       if (!server.listening) await listen(server, ownPort);
     },

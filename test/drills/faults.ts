@@ -11,6 +11,8 @@ export type Undo = () => Promise<void>;
 export interface Fault {
   readonly name: string;
   readonly title: string;
+  /** Before the load begins. */
+  readonly prepare?: (world: World) => Promise<void>;
   /** Resolves when it is there. @returns what ends it; undefined for a fault that has passed by then */
   readonly inject: (world: World) => Promise<Undo | undefined>;
 }
@@ -199,9 +201,9 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "redis-failed-over",
     title: "Redis fails over to a replica that is some seconds old",
+    // Older than the revocation and the block that are watched.
+    prepare: ({ redis }) => redis.keepReplica(),
     inject: async ({ redis }) => {
-      await redis.keepReplica();
-      await pause(3_000);
       await redis.kill();
       await redis.start("replica");
       return undefined;

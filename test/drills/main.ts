@@ -55,10 +55,11 @@ const readArguments = () => {
 const runFault = async (
   world: World,
   load: Load,
-  { name, title, inject }: Fault,
+  { name, title, prepare, inject }: Fault,
   n: number,
 ): Promise<{ readonly verdict: Verdict; readonly row: Row }> => {
   const watchers = await startWatchers(world, n);
+  await prepare?.(world);
   let turns: Turns = { startMs: 0, injectMs: 0, undoneMs: 0, endMs: 0 };
   await load.during(async () => {
     const startMs = performance.now();

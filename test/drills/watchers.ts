@@ -2,9 +2,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { perPrincipal } from "#api/contract/limits.ts";
 import { parseNetwork } from "../../src/middleware/blocklist/network.ts";
-import { setBlock } from "../../src/origin/admin/blocklist/store.ts";
-import { revokeKey } from "../../src/origin/admin/keys.ts";
-import { setOverride } from "../../src/origin/admin/limits.ts";
+import { blocklistPublication, setBlock } from "../../src/origin/admin/blocklist/store.ts";
+import { keysPublication, revokeKey } from "../../src/origin/admin/keys.ts";
+import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { sendAs } from "./clients.ts";
 import type { World } from "./world.ts";
 
@@ -31,12 +31,16 @@ const excess = (admittedMs: readonly number[]): number => {
   return most;
 };
 
-export const startWatchers = async ({ edgeUrl, pool, createKey }: World, n: number): Promise<Watchers> => {
+export const startWatchers = async (
+  { edgeUrl, pool, createKey, publish }: World,
+  n: number,
+): Promise<Watchers> => {
   const [revoked, limited] = [await createKey(`revoked-${n}`), await createKey(`limited-${n}`)];
   const blocked = await createKey(`blocked-${n}`);
   const blockedAddress = `198.51.100.${n + 1}`;
   await setOverride(pool, { limitName: perPrincipal.name, principal: `limited-${n}`, ...LIMIT });
-  /** When the revocation and the block were stored. */
+  await publish(limitsPublication);
+  /** When the revocation and the block were published. */
   let sinceMs = Number.POSITIVE_INFINITY;
   let isOver = false;
   const broken: string[] = [];
@@ -62,16 +66,17 @@ export const startWatchers = async ({ edgeUrl, pool, createKey }: World, n: numb
   const watching = [
     watch("a revoked key", { key: revoked.key, address: "192.0.2.201" }),
     watch("a blocked address", { key: blocked.key, address: blockedAddress }),
+    useUp(),
   ];
   return {
     revokeAndBlock: async () => {
       const network = parseNetwork(blockedAddress);
       if (network === undefined) throw new Error(`${blockedAddress} is not an address`);
       await revokeKey(pool, revoked.id);
+      await publish(keysPublication);
       await setBlock(pool, { network, reason: "a drill", forS: null });
+      await publish(blocklistPublication);
       sinceMs = performance.now();
-      // Until then the override may not be published.
-      watching.push(useUp());
     },
     stop: async () => {
       isOver = true;

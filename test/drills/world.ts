@@ -13,9 +13,11 @@ import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
 import { connectRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge } from "../../src/local/upstash-bridge.ts";
 import { createKey } from "../../src/middleware/auth/api-keys.ts";
-import { insertKey } from "../../src/origin/admin/keys.ts";
+import { insertKey, keysPublication } from "../../src/origin/admin/keys.ts";
+import { type Publication, publish } from "../../src/origin/admin/publish.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
+import { connectRedis as connectStore } from "../../src/origin/redis/store.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
@@ -42,11 +44,15 @@ export interface World {
   readonly signingKeys: string;
   /** Ends the edge's runtime, and starts another at its address. @param environment overrides variables, also later */
   restartEdge(environment?: Readonly<Record<string, string>>): Promise<void>;
-  /** A key with all scopes, published by an origin. */
+  /** A key with all scopes. */
   createKey(principal: string): Promise<{ readonly id: string; readonly key: string }>;
+  /** Publishes what has changed, as an operator's command does. @throws if Redis or the database cannot be reached */
+  publish(publication: Publication): Promise<void>;
 }
 
 const ORIGINS = 2;
+/** The default of both tiers. */
+const KEY_PREFIX = "breakwater:";
 
 const startDrillOrigin = async (
   name: string,
@@ -103,7 +109,9 @@ export const startWorld = async (cleanups: CleanupStack): Promise<World> => {
   const origins = await Promise.all(
     names.map((name) => startDrillOrigin(name, { ...shared, ...stores }, cleanups)),
   );
-  const pool = connectPostgres(postgres.url, { maxConnections: 4, log: createLog("silent") });
+  const log = createLog("silent");
+  const pool = connectPostgres(postgres.url, { maxConnections: 4, log });
+  const target = { pool, redis: connectStore(bridge.url, bridge.token, log), keyPrefix: KEY_PREFIX };
   cleanups.add(() => pool.close());
   await insertSampleData(pool);
 
@@ -133,7 +141,11 @@ export const startWorld = async (cleanups: CleanupStack): Promise<World> => {
     createKey: async (principal) => {
       const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
       await insertKey(pool, { id, hash, principal, scopes: scopesOf(contract), expiresAtMs: null }, "drill");
+      await publish(keysPublication, target);
       return { id, key };
+    },
+    publish: async (publication) => {
+      await publish(publication, target);
     },
   };
 };

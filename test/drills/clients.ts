@@ -72,7 +72,8 @@ export const sendAs = (
   );
 const JSON_TYPE = { "content-type": "application/json" };
 
-const codeOf = ({ body }: Outcome): string => {
+const codeOf = ({ status, body }: Outcome): string => {
+  if (status === 0) return body;
   const problem: { code?: string } = JSON.parse(body);
   return problem.code ?? "";
 };
@@ -159,6 +160,7 @@ export const startLoad = async ({ edgeUrl, pool, createKey }: World): Promise<Lo
       ? await sendWithKey("place with key", client, "/v1/orders", { lines })
       : await send("place", client, "/v1/orders", { method: "POST", json: { lines } });
     entry.result = resultOf(outcome);
+    entry.answer = `${outcome.status} ${codeOf(outcome)}`;
     if (outcome.status === 409) for (const { productId } of lines) soldOut.add(productId);
     if (entry.result !== "done") return;
     entry.id = Order.parse(JSON.parse(outcome.body)).id;

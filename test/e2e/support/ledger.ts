@@ -14,6 +14,8 @@ export interface OrderEntry {
   readonly principal: string;
   readonly lines: readonly OrderLine[];
   result: Result;
+  /** Status and code of the last response, for messages. */
+  answer?: string;
   /** Of the order, if it is known. */
   id?: string;
   /** Of the cancellation; undefined if the client never asked for it. */
@@ -101,7 +103,10 @@ const orderFaults = (orders: readonly OrderEntry[], stored: readonly StoredOrder
   const unknown = orders.filter(({ result }) => result === "unknown").map(signature);
   for (const order of left.values()) {
     const place = unknown.indexOf(signature(order));
-    if (place === -1) faults.push(`double or denied: order ${order.id}`);
+    const answers = orders
+      .filter((entry) => signature(entry) === signature(order))
+      .map(({ answer }) => answer);
+    if (place === -1) faults.push(`double or denied: order ${order.id} (such orders got ${answers})`);
     else unknown.splice(place, 1);
   }
   return faults;

@@ -1,4 +1,4 @@
-/** A mixed load of clients that know what they were told: the ledger's other side. */
+/** A mixed load of clients that remember each response: the other side of the ledger. */
 import { setTimeout as pause } from "node:timers/promises";
 import { Order } from "#api/contract/orders.ts";
 import { Product } from "#api/contract/products.ts";

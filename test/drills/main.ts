@@ -1,5 +1,5 @@
 /**
- * `npm run drill`: breaks a running system under load, and compares what its clients were told with its database. Exits
+ * `npm run drill`: breaks a running system under load, and compares the responses that its clients got with its database. Exits
  * with 1 if a promise was broken, with 2 for wrong arguments.
  */
 import { mkdir, writeFile } from "node:fs/promises";

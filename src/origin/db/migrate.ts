@@ -96,7 +96,7 @@ const runNext = async (
   database: Database,
   migrations: readonly Migration[],
 ): Promise<string[] | undefined> => {
-  // Nobody waits inside a statement: CREATE INDEX CONCURRENTLY of the process with the lock would wait for it.
+  // No process waits inside a statement: CREATE INDEX CONCURRENTLY of the one with the lock would wait for it.
   const lock = "SELECT pg_try_advisory_xact_lock($1) AS locked";
   const [taken] = await transaction.query<{ locked: boolean }>(lock, [LOCK_KEY]);
   if (taken?.locked !== true) return undefined;

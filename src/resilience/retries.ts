@@ -12,9 +12,12 @@ export type RetryMode =
   /** Only if the last attempt is known not to have been executed. */
   | "never";
 
+/** RFC 9110 §9.2.1, without TRACE. */
+export const isSafe = (method: string): boolean => ["GET", "HEAD", "OPTIONS"].includes(method);
+
 /** By the method (RFC 9110 §9.2) and the route's policy. @param hasKey whether there is an Idempotency-Key */
 export const retryModeOf = (method: string, retry: Retry | undefined, hasKey: boolean): RetryMode => {
-  if (["GET", "HEAD", "OPTIONS"].includes(method)) return retry === "never" ? "never" : "hedge";
+  if (isSafe(method)) return retry === "never" ? "never" : "hedge";
   if (["PUT", "DELETE"].includes(method)) return retry === "idempotent" ? "retry" : "never";
   return retry === "with-key" && hasKey ? "retry" : "never";
 };

@@ -94,7 +94,7 @@ test.each([
 
 describe("a request that may not be repeated", () => {
   test.each([
-    ["breaks the connection", disconnect, "unreachable"],
+    ["breaks the connection", disconnect, "unknown"],
     ["is unreachable behind its gateway", gateway(502), "not_origin"],
     ["responds 503 without proof", respond(503), 503],
     ["sends an unsigned proof", respond(503, "", { [internalHeaders.notExecuted]: "?1" }), 503],
@@ -104,6 +104,21 @@ describe("a request that may not be repeated", () => {
     const { result } = await clientTo(origins, {}, first).send(WRITE);
     expect(statusOf(result)).toBe(status);
     expect(origins.map(({ received }) => received.length)).toEqual([1, 0]);
+  });
+
+  test("has an unknown outcome if one origin refuses it, and the connection to the next breaks", async () => {
+    const origins = await startTwo(notExecuted(503), disconnect);
+    const { result, attempts } = await clientTo(origins, {}, first).send(WRITE);
+    expect(outcomesOf(attempts)).toEqual(["not_executed", "broken"]);
+    expect(statusOf(result)).toBe("unknown");
+  });
+
+  test("misses its deadline, and is not refused, if one origin refuses it and the next does not respond", async () => {
+    const { result } = await clientTo(await startTwo(notExecuted(503), hang), {}, first).send({
+      ...WRITE,
+      deadlineMs: 300,
+    });
+    expect(statusOf(result)).toBe("timed_out");
   });
 
   test.each([503, 401])("goes to another origin if a %d proves that it was not executed", async (status) => {

@@ -27,6 +27,8 @@ export type OriginResponse =
   /** `retryAfterS`: whole seconds until the first breaker allows a request, from 1. */
   | { readonly kind: "unreachable"; readonly retryAfterS?: number }
   | { readonly kind: "not_origin" }
+  /** A write that may have been done: its connection broke. */
+  | { readonly kind: "unknown" }
   | { readonly kind: "timed_out" };
 
 /**

@@ -64,6 +64,8 @@ const failureOf = (result: Exclude<OriginResponse, { kind: "answered" }>): Probl
       });
     case "not_origin":
       return problem("bad_gateway");
+    case "unknown":
+      return problem("outcome_unknown", { detail: "The connection to the origin broke." });
     case "timed_out":
       return problem("deadline_exceeded");
   }

@@ -4,6 +4,7 @@ import { sleep } from "../../lib/async.ts";
 import type { Balancer, BalancerRejection } from "../../resilience/balancer/balancer.ts";
 import type { EndpointPermit } from "../../resilience/balancer/endpoint.ts";
 import {
+  isSafe,
   type LatencyHistogram,
   type PendingRequest,
   type Plan,
@@ -76,6 +77,8 @@ export class RetryingRequest {
   #plan: Plan | undefined;
   /** The origin's own error response, used if no other attempt does better. */
   #failure: Response | undefined;
+  /** An attempt at a write ended without a response: the write may have been done. */
+  #isUnknown = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Ends the response that is being streamed to the client. */
   #streaming: AbortController | undefined;
@@ -190,7 +193,10 @@ export class RetryingRequest {
     const slow = this.#running;
     if (this.#attempts >= MAX_ATTEMPTS || this.#denial(false) !== undefined) return;
     if (this.#start("retry") !== undefined) this.#context.retries.refund();
-    else if (this.#request.retryMode === "retry") this.#abandon(slow);
+    else if (this.#request.retryMode === "retry") {
+      this.#isUnknown = true;
+      this.#abandon(slow);
+    }
   }
 
   #hedge(): void {
@@ -213,7 +219,10 @@ export class RetryingRequest {
       return undefined;
     }
     if (outcome.kind === "refused") this.#keepFailure(outcome.response);
+    if (outcome.kind === "broken" && !isSafe(this.#request.method)) this.#isUnknown = true;
     if ((await this.#retry(attempt, outcome)) || this.#running.length > 0) return undefined;
+    // An earlier 503 would say that nothing was written.
+    if (this.#isUnknown) return { kind: "unknown" };
     if (this.#failure !== undefined) return { kind: "answered", response: this.#failure };
     return outcome.kind === "broken" ? { kind: "unreachable" } : { kind: "not_origin" };
   }
@@ -280,7 +289,8 @@ export class RetryingRequest {
       attempt.controller.abort();
     }
     this.#running = [];
-    return this.#failure === undefined
+    // The attempt at a write that is abandoned here may be done after an earlier one was refused.
+    return this.#failure === undefined || !isSafe(this.#request.method)
       ? { kind: "timed_out" }
       : { kind: "answered", response: this.#failure };
   }

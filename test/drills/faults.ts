@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as pause } from "node:timers/promises";
 import pg from "pg";
+import { childEnvironment } from "../../src/local/environment.ts";
 import { hold } from "../support/locks.ts";
 import type { DrillOrigin, World } from "./world.ts";
 
@@ -88,7 +89,8 @@ const clockAhead =
       await origin.stop();
       await origin.start(environment);
     };
-    const options = process.env["NODE_OPTIONS"] ?? "";
+    // The conditions by which the API is found.
+    const options = childEnvironment()["NODE_OPTIONS"] ?? "";
     await restart({ NODE_OPTIONS: `${options} --import ${SKEWED_CLOCK}`, SKEW_MS: String(skewMs) });
     return () => restart({ NODE_OPTIONS: options });
   };

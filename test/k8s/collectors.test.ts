@@ -40,6 +40,19 @@ describe("the configuration of a collector", () => {
     expect(tracesProcessors(merged)).toEqual(["memory_limiter", "tail_sampling", "batch"]);
   });
 
+  test.skipIf(!hasComponent("logs"))("of log files makes a line's service its resource", () => {
+    const { receivers } = z
+      .object({ receivers: z.object({ file_log: z.object({ operators: z.array(z.unknown()) }) }) })
+      .parse(component("logs/collector.yaml"));
+    // As in spans, so that a backend finds both by one name.
+    expect(receivers.file_log.operators.at(-1)).toEqual({
+      type: "move",
+      if: 'attributes["service.name"] != nil',
+      from: 'attributes["service.name"]',
+      to: 'resource["service.name"]',
+    });
+  });
+
   test.skipIf(!hasComponent("edge-telemetry"))(
     "of the edge requires a token, which it does not contain",
     () => {

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { z } from "zod";
-import { createLog } from "../../src/origin/log/log.ts";
 import { faultsOfNames } from "../observability/names.ts";
 import { containerFolder, readCompose, readYaml } from "./support/compose.ts";
+import { originLine } from "./support/origin-line.ts";
 
 const { services } = readCompose();
 const logged = Object.entries(services).filter(([, { logging }]) => logging !== undefined);
@@ -47,19 +47,9 @@ const loki = z
   })
   .parse(readYaml("container/loki.yaml"));
 
-/** A line of the origin within a request. */
-const originLine = (): object => {
-  const lines: object[] = [];
-  const write = (line: string): void => void lines.push(JSON.parse(line));
-  const output = { write, flushSync: () => undefined, onDrop: () => undefined };
-  const log = createLog("info", { serviceName: "web-api", serviceVersion: "1" }, output);
-  log.info({ requestId: "8f14e45f-ceea-4e7a-9c1b-0d6d3f2a7b11", span_id: "00f067aa0ba902b7" }, "request");
-  return lines[0] ?? {};
-};
-
 describe("the lines of containers", () => {
   test("are those of the origin, PostgreSQL and Redis, which run without the collector, too", () => {
-    expect(logged.map(([name]) => name).sort()).toEqual(["postgres", "redis", "web-api"]);
+    expect(logged.map(([name]) => name).sort()).toEqual(["postgres", "redis", "web-api"].sort());
     for (const [, { logging }] of logged)
       expect(logging).toMatchObject({ driver: "fluentd", options: { "fluentd-async": "true" } });
   });

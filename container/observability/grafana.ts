@@ -6,6 +6,24 @@ const COLUMNS = 24;
 const HEIGHTS = { stat: 5, lines: 8, stack: 8 } as const;
 const RUNBOOK = "https://github.com/OWNER/breakwater/blob/main/docs/runbook.md";
 
+/** Grafana replaces it, in a link only if it is not encoded. */
+const variable = (name: string): string => `\${${name}}`;
+
+const encodedAroundVariables = (text: string): string =>
+  encodeURIComponent(text).replace(/%24%7B\w+(?:%3A\w+)?%7D/g, decodeURIComponent);
+
+/** Explore, with the lines of the selected jobs. */
+const logsUrl = (): string => {
+  const uid = variable("logs");
+  const expr = `{service_name=~"${variable("job:pipe")}"}`;
+  const pane = {
+    datasource: uid,
+    queries: [{ refId: "A", datasource: { type: "loki", uid }, expr }],
+    range: { from: variable("__from"), to: variable("__to") },
+  };
+  return `/explore?schemaVersion=1&panes=${encodedAroundVariables(JSON.stringify({ logs: pane }))}`;
+};
+
 const DATASOURCE = { type: "prometheus", uid: "$datasource" } as const;
 
 const shapeOf = ({ shape = "lines" }: Panel) => shape;
@@ -127,6 +145,17 @@ const layOut = ({ rows }: Dashboard): unknown[] => {
 
 const ALL = { selected: true, text: ["All"], value: ["$__all"] };
 
+const datasourceVariable = (name: string, label: string, type: string) => ({
+  current: {},
+  includeAll: false,
+  label,
+  multi: false,
+  name,
+  query: type,
+  refresh: 1,
+  type: "datasource",
+});
+
 const labelVariable = (name: string, label: string, values: string, more: object) => ({
   current: ALL,
   datasource: DATASOURCE,
@@ -171,6 +200,14 @@ export const toGrafana = (dashboard: Dashboard) => ({
       url: RUNBOOK,
     },
     {
+      icon: "external link",
+      targetBlank: true,
+      title: "Logs",
+      tooltip: "The lines of the selected jobs, in Loki",
+      type: "link",
+      url: logsUrl(),
+    },
+    {
       asDropdown: false,
       includeVars: true,
       keepTime: true,
@@ -186,16 +223,8 @@ export const toGrafana = (dashboard: Dashboard) => ({
   tags: ["breakwater"],
   templating: {
     list: [
-      {
-        current: {},
-        includeAll: false,
-        label: "Prometheus",
-        multi: false,
-        name: "datasource",
-        query: "prometheus",
-        refresh: 1,
-        type: "datasource",
-      },
+      datasourceVariable("datasource", "Prometheus", "prometheus"),
+      datasourceVariable("logs", "Loki", "loki"),
       labelVariable("job", "Job", `label_values(${dashboard.jobMetric}, job)`, {}),
       // "All" includes series without a namespace, as in compose.
       labelVariable("namespace", "Namespace", 'label_values(up{namespace!=""}, namespace)', {

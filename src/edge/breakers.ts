@@ -40,19 +40,33 @@ export const createRedisBreaker = ({ now, random, log, breakers }: BreakerDeps):
   return breaker;
 };
 
-/** @returns a listener for the transitions of the origins' breakers, by the origin's index */
-export const originTransitions = (
+export interface OriginBreakerListeners {
+  /** Called with an origin's index. */
+  readonly onTransition: (origin: number, transition: Transition) => void;
+  /** Called for each request that the breakers of all origins reject. */
+  readonly onRejection: () => void;
+}
+
+/** Logs and counts what the origins' breakers do. */
+export const watchOriginBreakers = (
   origins: readonly OriginAddress[],
   { log, breakers }: Pick<BreakerDeps, "log" | "breakers">,
-): ((origin: number, transition: Transition) => void) => {
-  const listeners = origins.map(({ authority: origin }) => {
-    const last: { state: BreakerState } = { state: "closed" };
-    const countChange = breakers?.watch({ dependency: "origin", upstream: origin }, last);
-    return ({ from, to, reason }: Transition): void => {
-      last.state = to;
+): OriginBreakerListeners => {
+  const watched = origins.map(({ authority: origin }) => {
+    const breaker: { state: BreakerState; rejections: number } = { state: "closed", rejections: 0 };
+    const countChange = breakers?.watch({ dependency: "origin", upstream: origin }, breaker);
+    return { origin, breaker, countChange };
+  });
+  return {
+    onTransition: (index, { from, to, reason }) => {
+      const { origin, breaker, countChange } = watched[index] ?? {};
+      if (breaker !== undefined) breaker.state = to;
       log({ level: "warn", message: "circuit breaker", dependency: "origin", origin, from, to, reason });
       countChange?.(to);
-    };
-  });
-  return (origin, transition) => listeners[origin]?.(transition);
+    },
+    // A breaker has rejected nothing if another origin gets the request.
+    onRejection: () => {
+      for (const { breaker } of watched) breaker.rejections += 1;
+    },
+  };
 };

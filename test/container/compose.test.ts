@@ -41,7 +41,16 @@ describe("compose.yaml", () => {
   });
 
   test("has every service of the stack, each pinned, limited and restarted", () => {
-    const others = ["alertmanager", "grafana", "jaeger", "otel-collector", "postgres", "prometheus", "redis"];
+    const others = [
+      "alertmanager",
+      "grafana",
+      "jaeger",
+      "loki",
+      "otel-collector",
+      "postgres",
+      "prometheus",
+      "redis",
+    ];
     expect(Object.keys(services).sort()).toEqual([...others, "redis-http", "web-api"].sort());
     // The schema that reads the file requires the limits.
     for (const [name, { image, restart }] of all)
@@ -52,7 +61,7 @@ describe("compose.yaml", () => {
     const published = all.flatMap(([, { ports }]) => ports);
     expect(published.filter((port) => !port.startsWith("127.0.0.1:"))).toEqual([]);
     expect(published.map((port) => Number(port.split(":")[1])).sort((a, b) => a - b)).toEqual([
-      3000, 4317, 4318, 8079, 8080, 8888, 8889, 9090, 9093, 13133, 16686,
+      3000, 3100, 4317, 4318, 8079, 8080, 8888, 8889, 9090, 9093, 13133, 16686, 24224,
     ]);
   });
 
@@ -173,7 +182,7 @@ describe("a mounted file", () => {
       .map((path) => JSON.stringify(readYaml(path)))
       .join("\n");
     const hosts = [...text.matchAll(/"(?:http:\/\/)?([a-z][a-z0-9-]*):\d+"/g)].map(([, host]) => host);
-    const known = ["alertmanager", "jaeger", "otel-collector", "prometheus", "web-api"];
+    const known = ["alertmanager", "jaeger", "loki", "otel-collector", "prometheus", "web-api"];
     expect([...new Set(hosts)].sort()).toEqual(known.sort());
     for (const host of hosts) expect(services).toHaveProperty([host ?? ""]);
   });

@@ -3,6 +3,8 @@ import type { RequestListener } from "node:http";
 import { afterEach, describe, expect, test } from "vitest";
 import { ORIGIN_BREAKER, originBreaker, readEdgeConfig } from "../../src/edge/config.ts";
 import type { OriginClientOptions, OriginResponse } from "../../src/edge/upstream/client.ts";
+import { createBreakerMetrics } from "../../src/telemetry/instruments.ts";
+import { createMetrics } from "../../src/telemetry/meter-provider.ts";
 import {
   clientTo,
   contextOf,
@@ -17,6 +19,7 @@ import {
   stopOrigins,
   stoppedClock,
   succeed,
+  WRITE,
 } from "./origins.ts";
 
 afterEach(stopOrigins);
@@ -116,6 +119,39 @@ test("with all breakers open, requests are rejected until the first retry time",
   expect(kindsOf(await sendMany(40))).toEqual(new Set(["unreachable"]));
   for (const { received } of origins) expect(received.length).toBeGreaterThanOrEqual(5);
   expect(await sendMany(1)).toEqual([REJECTED]);
+});
+
+test("a request that no origin gets counts as a rejection by each breaker, and one that another origin gets does not", async () => {
+  const { meter, collect } = createMetrics();
+  const origins = await startTwo(disconnect, disconnect);
+  const { now, pass } = stoppedClock();
+  const { send, lines } = clientTo(origins, {}, Math.random, now, createBreakerMetrics(meter));
+  const sendMany = async (times: number) => {
+    const results: OriginResponse[] = [];
+    for (let turn = 0; turn < times; turn += 1) results.push((await send(WRITE)).result);
+    return results;
+  };
+  const rejections = async () => {
+    const metric = (await collect()).find(
+      ({ descriptor }) => descriptor.name === "circuit_breaker.rejections",
+    );
+    return metric?.dataPoints.map(({ attributes, value }) => ({ ...attributes, value }));
+  };
+  const each = (value: number) =>
+    origins.map(({ authority }) => ({ dependency: "origin", upstream: authority, value }));
+
+  expect(await rejections()).toEqual(each(0));
+  const rejected = (await sendMany(40)).filter((result) => "retryAfterS" in result).length;
+  expect(rejected).toBeGreaterThan(0);
+  expect(await rejections()).toEqual(each(rejected));
+
+  const [first, second] = origins;
+  second.handle(succeed);
+  pass(2_000);
+  await sendMany(5);
+  expect(kindsOf(await sendMany(20))).toEqual(new Set(["answered"]));
+  expect(lines.findLast(({ origin }) => origin === first.authority)).toMatchObject({ to: "open" });
+  expect(await rejections()).toEqual(each(rejected));
 });
 
 test("a recovered origin gets one probe at a time, and all requests after three", async () => {

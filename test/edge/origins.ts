@@ -12,6 +12,7 @@ import {
 import { clientIdentities } from "../../src/middleware/context/client.ts";
 import { type ReceivedContext, readEdgeContext } from "../../src/middleware/signature/edge-context.ts";
 import type { RetryMode } from "../../src/resilience/retries.ts";
+import type { BreakerMetrics } from "../../src/telemetry/instruments.ts";
 import { testKey } from "../middleware/signature/signed-request.ts";
 import { serve, type TestServer } from "../support/listen.ts";
 
@@ -96,6 +97,7 @@ export const clientTo = (
   options: Partial<OriginClientOptions> = {},
   random = Math.random,
   now = Date.now,
+  breakers?: BreakerMetrics,
 ) => {
   const events: AttemptEvent[] = [];
   const lines: Readonly<Record<string, unknown>>[] = [];
@@ -106,6 +108,7 @@ export const clientTo = (
     {
       now,
       random,
+      breakers,
       fetch: (input, init) => fetch(input, init),
       log: (entry) => void lines.push(entry),
       observe: (event) => void events.push(event),

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { network } from "./checks/network.ts";
 import { missingCollectors } from "./checks/telemetry.ts";
 import { collectorsOf } from "./support/collectors.ts";
 import { type Manifests, parseManifests, toManifests } from "./support/manifests.ts";
@@ -39,6 +40,18 @@ describe.skipIf(!hasKubectl && !isRequired)("the collector", () => {
       const text = readFileSync(path, "utf8");
       writeFileSync(path, text.replace("https://otlp.example.com", "https://telemetry.example.net"));
       expect(destinations(join(copy, "overlays/production"))).toEqual(all("https://telemetry.example.net"));
+    });
+  });
+
+  test("sends logs elsewhere if the overlay names a store for them", () => {
+    withCopy((copy) => {
+      const path = join(copy, "overlays/production/kustomization.yaml");
+      const text = readFileSync(path, "utf8");
+      const store = "http://loki.monitoring:3100/otlp/v1/logs";
+      writeFileSync(path, text.replace('value: ""', `value: ${store}`));
+      const manifests = toManifests(parseManifests(render(join(copy, "overlays/production")).yaml));
+      expect(destinationsIn(manifests)).toEqual({ ...all("https://otlp.example.com"), logs: store });
+      expect(network(manifests)).toEqual([]);
     });
   });
 });

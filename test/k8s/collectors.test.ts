@@ -8,6 +8,7 @@ import { isOnPath, startServer } from "../../src/local/child-process.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { collectorFaults, mergedConfiguration, tracesProcessors } from "../container/support/collector.ts";
 import { readCompose, readYaml } from "../container/support/compose.ts";
+import { originLine } from "../container/support/origin-line.ts";
 import { isToolRequired } from "../support/required-tools.ts";
 import { hasComponent } from "./support/combinations.ts";
 import { k8sFolder } from "./support/render.ts";
@@ -38,6 +39,39 @@ describe("the configuration of a collector", () => {
     const merged = mergedConfiguration(collector, tailSampling);
     expect(collectorFaults(merged)).toEqual([]);
     expect(tracesProcessors(merged)).toEqual(["memory_limiter", "tail_sampling", "batch"]);
+  });
+
+  test.skipIf(!hasComponent("logs"))("of log files reads each line's level, time, trace and service", () => {
+    const { include, operators } = z
+      .object({
+        receivers: z.object({
+          file_log: z.object({ include: z.array(z.string()), operators: z.array(z.looseObject({})) }),
+        }),
+      })
+      .parse(component("logs/collector.yaml")).receivers.file_log;
+    // The origin's and the tunnel's. Its own lines would never end.
+    expect(include.map((path) => path.split("/").at(-2))).toEqual(["web-api", "cloudflared"]);
+    expect(operators).toMatchObject([
+      { type: "container" },
+      {
+        type: "json_parser",
+        severity: { parse_from: "attributes.level" },
+        timestamp: { parse_from: "attributes.time" },
+        trace: {
+          trace_id: { parse_from: "attributes.trace_id" },
+          span_id: { parse_from: "attributes.span_id" },
+        },
+      },
+      // As in spans, so that a backend finds both by one name.
+      { type: "move", from: 'attributes["service.name"]', to: 'resource["service.name"]' },
+    ]);
+    expect(originLine()).toMatchObject({
+      level: "info",
+      // As the layout of the timestamp has it.
+      time: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      trace_id: "8f14e45fceea4e7a9c1b0d6d3f2a7b11",
+      "service.name": "web-api",
+    });
   });
 
   test.skipIf(!hasComponent("edge-telemetry"))(

@@ -59,6 +59,17 @@ describe.skipIf(!hasKubectl && !isRequired)("the guide's manifests", () => {
     );
   });
 
+  test("have the Gateway and the certificate that the step for DNS waits for", () => {
+    const step = /\*\*4\. Point the host's DNS[\s\S]*?\*\*5\./.exec(text)?.[0] ?? "";
+    const named = (kind: string) => new RegExp(`get ${kind} (\\S+)`).exec(step)?.[1];
+    const gateways = toManifests(production()).of(Gateway);
+    expect(gateways.map(({ metadata }) => metadata?.name)).toEqual([named("gateway")]);
+    const certificates = gateways.flatMap(({ spec }) =>
+      spec.listeners.flatMap(({ tls }) => tls?.certificateRefs?.map(({ name }) => name) ?? []),
+    );
+    expect(certificates).toEqual([named("certificate")]);
+  });
+
   test("include a policy that lets the origin reach a service at another port", () => {
     const objects = blocks
       .filter((each) => each.includes("kind: NetworkPolicy"))

@@ -8,6 +8,8 @@ import { projectFolder } from "../../src/local/state-dir.ts";
 import { metricNamesIn } from "../observability/expression.ts";
 import { recordingRules } from "../observability/rule-files.ts";
 import { hasComponent } from "./support/combinations.ts";
+import { titleOf } from "./support/manifests.ts";
+import { hasKubectl, isRequired, renderObjects } from "./support/render.ts";
 
 const autoscaler = z.object({
   spec: z.object({
@@ -53,6 +55,32 @@ describe("recorded series are used", () => {
     expect(queries).toHaveLength(1);
     for (const query of queries) expect(records).toEqual(expect.arrayContaining(metricNamesIn(query)));
   });
+});
+
+test.skipIf(!hasKubectl && !isRequired)(
+  "two environments in one cluster apply the same rules, routes and monitors, so that each exists once",
+  () => {
+    const ofCluster = (name: string) =>
+      renderObjects({ base: `overlays/${name}`, components: [] })
+        .filter(({ metadata }) => metadata.namespace === "monitoring")
+        .toSorted((a, b) => titleOf(a).localeCompare(titleOf(b)));
+    const production = ofCluster("production");
+    expect(new Set(production.map(({ kind }) => kind))).toEqual(
+      new Set(["AlertmanagerConfig", "PodMonitor", "PrometheusRule"]),
+    );
+    expect(ofCluster("staging")).toEqual(production);
+    const records = [...JSON.stringify(production).matchAll(/"record":"([^"]+)"/g)].map(([, name]) => name);
+    expect(new Set(records).size).toBe(records.length);
+    expect(records.length).toBe(recordingRules.length);
+  },
+);
+
+test.skipIf(!hasComponent("keda"))("KEDA's fallback, of 2.17, leaves CPU to the autoscaler", () => {
+  const { spec } = z
+    .object({ spec: z.object({ fallback: z.object({ behavior: z.string() }) }) })
+    .parse(parse(read("k8s/components/keda/scaled-object.yaml")));
+  expect(spec.fallback.behavior).toBe("currentReplicasIfHigher");
+  expect(read("docs/deploy.md")).toContain("| `keda` | KEDA (2.17 or newer)");
 });
 
 test("the operator's copy of Alertmanager's routes sends, with a Secret, to each receiver that a route names", () => {

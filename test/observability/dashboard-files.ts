@@ -43,10 +43,11 @@ const dashboard = z.object({
   templating: z.object({
     list: z.array(
       z.object({
-        name: z.enum(["datasource", "job", "namespace"]),
+        name: z.enum(["datasource", "logs", "job", "namespace"]),
         includeAll: z.boolean(),
         allValue: z.string().optional(),
         definition: z.string().optional(),
+        query: z.unknown(),
         current: z.object({ value: z.unknown().optional() }),
       }),
     ),

@@ -89,6 +89,36 @@ describe("the dashboards", () => {
     for (const expr of expressions) expect(expr).not.toMatch(/\{[^}]*pod=/);
   });
 
+  test("lead to the logs of the selected jobs and time, in the selected Loki", () => {
+    const pane = z.object({
+      datasource: z.string(),
+      queries: z.array(z.object({ expr: z.string(), datasource: z.object({ uid: z.string() }) })),
+      range: z.object({ from: z.string(), to: z.string() }),
+    });
+    for (const { links, templating } of dashboards) {
+      const url = links.find(({ title }) => title === "Logs")?.url ?? "";
+      // As Grafana does first.
+      const values: Readonly<Record<string, string>> = {
+        "job:pipe": "a|b",
+        logs: "uid",
+        __from: "1",
+        __to: "2",
+      };
+      const filled = url.replace(/\$\{([\w:]+)\}/g, (_, name) => values[name] ?? "");
+      const { pathname, searchParams } = new URL(filled, "http://grafana:3000");
+      expect(pathname).toBe("/explore");
+      const panes = z.record(z.string(), pane).parse(JSON.parse(searchParams.get("panes") ?? ""));
+      expect(Object.values(panes)).toEqual([
+        {
+          datasource: "uid",
+          queries: [{ expr: '{service_name=~"a|b"}', datasource: { uid: "uid" } }],
+          range: { from: "1", to: "2" },
+        },
+      ]);
+      expect(templating.list).toContainEqual(expect.objectContaining({ name: "logs", query: "loki" }));
+    }
+  });
+
   test.skipIf(!hasPromtool && !isPromtoolRequired)("have valid expressions", () => {
     expect(expressionFaults(expressions)).toBeUndefined();
     expect(expressionFaults(["sum by (job (up)"])).toContain("parse error");

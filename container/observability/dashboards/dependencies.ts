@@ -149,7 +149,8 @@ export const dependencies: Dashboard = {
         },
         {
           title: "Rejected calls",
-          description: "Calls per second that an open breaker rejected immediately.",
+          description:
+            "Calls per second that an open breaker rejected immediately; of an origin, requests that no other origin got.",
           unit: "reqps",
           queries: [
             query(

@@ -5,10 +5,10 @@
  */
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
-import { Balancer } from "../../resilience/balancer/balancer.ts";
+import { Balancer, type BalancerRejection } from "../../resilience/balancer/balancer.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { createRetryBudget, LatencyHistogram, type RetryMode } from "../../resilience/retries.ts";
-import { type BreakerDeps, originTransitions } from "../breakers.ts";
+import { type BreakerDeps, watchOriginBreakers } from "../breakers.ts";
 import type { OriginAddress } from "../config.ts";
 import { type AttemptDeps, type AttemptRecord, createSendAttempt, type SentRequest } from "./attempt.ts";
 import { type RetryContext, RetryingRequest } from "./retries.ts";
@@ -81,10 +81,11 @@ export const createOriginClient = (
   { breaker, retryPercent, hedgePercent }: OriginClientOptions,
 ): OriginClient => {
   const { now, random, observe } = deps;
+  const { onTransition, onRejection } = watchOriginBreakers(origins, deps);
   const pool = new Balancer(
     origins.map(({ weight }) => weight),
     { ...breaker, maxTimeoutMs: Math.max(MAX_OPEN_MS, breaker.timeoutMs ?? 0) },
-    { now, random, onTransition: originTransitions(origins, deps) },
+    { now, random, onTransition },
   );
   const context: RetryContext = {
     origins,
@@ -103,6 +104,10 @@ export const createOriginClient = (
     now,
     random,
     observe,
+    reject: (rejection) => {
+      onRejection();
+      return unreachable(rejection, now());
+    },
   };
   /** One entry per route, and a few of the edge's own. */
   const latencies = new Map<string, LatencyHistogram>();
@@ -119,3 +124,8 @@ export const createOriginClient = (
     },
   };
 };
+
+const unreachable = ({ retryAtMs }: BalancerRejection, nowMs: number): OriginResponse =>
+  retryAtMs === undefined
+    ? { kind: "unreachable" }
+    : { kind: "unreachable", retryAfterS: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1_000)) };

@@ -37,6 +37,8 @@ export interface RetryContext extends Pick<EdgeDeps, "now" | "random"> {
   readonly hedges: RetryBudget | undefined;
   readonly sendAttempt: SendAttempt;
   readonly observe: (event: AttemptEvent) => void;
+  /** Counts and answers a request that no origin gets. */
+  readonly reject: (rejection: BalancerRejection) => OriginResponse;
 }
 
 interface RunningAttempt {
@@ -91,7 +93,7 @@ export class RetryingRequest {
 
   async run(): Promise<OriginResponse> {
     const rejection = this.#start("first");
-    if (rejection !== undefined) return unreachable(rejection, this.#nowMs);
+    if (rejection !== undefined) return this.#context.reject(rejection);
     this.#plan = planHedge(this.#pending, this.#context.hedges !== undefined, this.#nowMs);
     for (;;) {
       const event = await this.#nextEvent();
@@ -353,8 +355,3 @@ export class RetryingRequest {
 
 const statusOf = (outcome: Outcome): number | undefined =>
   outcome.kind === "answered" || outcome.kind === "refused" ? outcome.response.status : undefined;
-
-const unreachable = ({ retryAtMs }: BalancerRejection, nowMs: number): OriginResponse =>
-  retryAtMs === undefined
-    ? { kind: "unreachable" }
-    : { kind: "unreachable", retryAfterS: Math.max(1, Math.ceil((retryAtMs - nowMs) / 1_000)) };

@@ -8,7 +8,7 @@ const MAX_LENGTH = 27;
 const LABEL = /^[a-z](?:[a-z0-9-]*[a-z0-9])?$/;
 /** Workloads of k8s/ and container/compose.yaml. */
 const TAKEN =
-  /^(?:alertmanager|cloudflared|edge-collector|edge-telemetry|grafana|jaeger|log-collector|otel-collector|postgres|prometheus|redis|redis-http)$/;
+  /^(?:alertmanager|cloudflared|edge-collector|edge-telemetry|grafana|jaeger|log-collector|loki|otel-collector|postgres|prometheus|redis|redis-http)$/;
 
 /** Why the name cannot be used; undefined if it can. */
 export const nameFault = (name: string): string | undefined => {

@@ -23,8 +23,8 @@ const collector = z.object({
 
 /** Components of opentelemetry-collector-contrib 0.159; an instance may have a name after a slash. */
 const KNOWN: Readonly<Record<string, readonly string[]>> = {
-  receivers: ["otlp", "file_log"],
-  processors: ["memory_limiter", "batch", "tail_sampling"],
+  receivers: ["otlp", "file_log", "fluentforward"],
+  processors: ["memory_limiter", "batch", "tail_sampling", "transform", "groupbyattrs"],
   exporters: ["debug", "otlp_grpc", "otlp_http", "prometheus"],
   extensions: ["health_check", "file_storage", "bearertokenauth"],
 };

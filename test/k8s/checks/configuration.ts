@@ -123,6 +123,16 @@ export const rotation: Check = (manifests) => {
 /** Makes a namespace one that the alert rules watch (`monitored:namespaces` in container/rules/recorded.yaml). */
 const MARK = "breakwater-monitoring";
 
+/** With the operator, every pod with metrics has a monitor: otherwise its alerts have no data. */
+const unscraped: Check = (manifests) => {
+  const monitors = manifests.of(PodMonitor);
+  return podsOf(manifests)
+    .filter(
+      ({ ports, labels }) => ports["metrics"] && !monitors.some(({ spec }) => matches(spec.selector, labels)),
+    )
+    .map(({ title }) => `no PodMonitor scrapes ${title}`);
+};
+
 /** The origin's metrics are scraped once: by annotations, or by the operator, whose rules watch the namespace. */
 export const scrape: Check = (manifests) => {
   const origin = originOf(manifests);
@@ -132,6 +142,7 @@ export const scrape: Check = (manifests) => {
   if (monitors.length > 1) return ["two PodMonitors scrape the same pods"];
   if (monitors.length === 1)
     return [
+      ...unscraped(manifests),
       ...Object.keys(origin.annotations)
         .filter((key) => key.startsWith("prometheus.io/"))
         .map((key) => `the annotation ${key} duplicates the PodMonitor`),

@@ -3,6 +3,7 @@ import { Gateway } from "@kubernetes-models/gateway-api/gateway.networking.k8s.i
 import { HTTPRoute } from "@kubernetes-models/gateway-api/gateway.networking.k8s.io/v1/HTTPRoute";
 import { Ingress } from "kubernetes-models/networking.k8s.io/v1/Ingress";
 import { Service } from "kubernetes-models/v1/Service";
+import { collectorsOf } from "../support/collectors.ts";
 import { originConfiguration } from "../support/environment.ts";
 import type { Check, Manifests } from "../support/manifests.ts";
 import { type Connection, type End, isAllowed, type PodEnd } from "../support/network-policy.ts";
@@ -104,6 +105,23 @@ const edgeTelemetryFlows = (manifests: Manifests, pods: Pods): Flow[] => {
   ];
 };
 
+/** Outside of the manifests. */
+const backendFlows = (manifests: Manifests, { title, name }: Pods): Flow[] =>
+  collectorsOf(manifests)
+    .filter(({ pods }) => pods.name === name)
+    .flatMap(({ pods: from, destinations }) =>
+      destinations.flatMap(({ pipeline, endpoint }) => {
+        if (!endpoint?.includes("://")) return [];
+        const { protocol, port } = new URL(endpoint);
+        return [
+          {
+            what: `${title} cannot reach ${endpoint}, where ${pipeline} go,`,
+            ...{ from, to: OUTSIDE, port: Number(port) || (DEFAULT_PORTS[protocol] ?? 0) },
+          },
+        ];
+      }),
+    );
+
 /** The collector may be in another namespace, which its address names. */
 const logFlows = (pods: Pods): Flow[] => {
   const address = pods.containers[0]?.env?.find(({ name }) => name === "OTEL_COLLECTOR")?.value ?? "";
@@ -142,6 +160,7 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
           ...{ from, to: pods, port: http },
         }))
       : []),
+    ...(name === "otel-collector" ? backendFlows(manifests, pods) : []),
     ...(name === "edge-collector" ? edgeTelemetryFlows(manifests, pods) : []),
     ...(name === "log-collector" ? logFlows(pods) : []),
     ...(name === "cloudflared"

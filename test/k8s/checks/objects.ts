@@ -53,7 +53,7 @@ const MONITORING = "monitoring";
 export const namespaces: Check = (manifests) => {
   const homes = new Set(
     manifests.all
-      .filter(({ kind }) => !WITHOUT_NAMESPACE.includes(kind) && !OF_CLUSTER.includes(kind))
+      .filter(({ kind, metadata }) => !WITHOUT_NAMESPACE.includes(kind) && metadata.namespace !== MONITORING)
       .filter(({ metadata }) => !isPrivileged(manifests, metadata.namespace))
       .map(({ metadata }) => metadata.namespace),
   );

@@ -11,7 +11,12 @@ import { type Pods, podsOf, workloadsOf } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
 /** A selector, and its place. */
-type Selection = { place: string; selector: Parameters<typeof matches>[0] };
+interface Selection {
+  readonly place: string;
+  readonly selector: Parameters<typeof matches>[0];
+  /** Where the pods are. @default anywhere */
+  readonly namespaces?: readonly (string | undefined)[];
+}
 
 const selectionsOfPods = ({ title, spec }: Pods): Selection[] => [
   ...(spec.topologySpreadConstraints ?? []).map(({ labelSelector }) => ({
@@ -41,7 +46,11 @@ const selectionsOfOthers = (manifests: Manifests): Selection[] => [
   ...manifests
     .of(PodMonitor)
     .filter(({ spec }) => !mayWait(manifests, spec.selector))
-    .map((monitor) => ({ place: titleOf(monitor), selector: monitor.spec.selector })),
+    .map((monitor) => ({
+      place: titleOf(monitor),
+      selector: monitor.spec.selector,
+      namespaces: monitor.spec.namespaceSelector?.matchNames ?? [monitor.metadata?.namespace],
+    })),
 ];
 
 const NAME = "app.kubernetes.io/name";
@@ -65,7 +74,13 @@ export const selectors: Check = (manifests) => {
     .filter(({ spec }) => !matches(spec?.selector, spec?.template.metadata?.labels ?? {}))
     .map((object) => `${titleOf(object)}: its selector does not match its own pods`);
   const none = [...selectionsOfOthers(manifests), ...pods.flatMap(selectionsOfPods)]
-    .filter(({ selector }) => !pods.some(({ labels }) => matches(selector, labels)))
+    .filter(
+      ({ selector, namespaces }) =>
+        !pods.some(
+          ({ labels, namespace }) =>
+            matches(selector, labels) && (namespaces === undefined || namespaces.includes(namespace)),
+        ),
+    )
     .map(({ place }) => `${place}: its selector matches nothing`);
   return [...own, ...none];
 };

@@ -7,7 +7,10 @@ import type { Manifests } from "./manifests.ts";
 import { type Pods, podsOf } from "./pods.ts";
 
 const configuration = z.object({
-  exporters: z.record(z.string(), z.object({ endpoint: z.string().optional() })),
+  exporters: z.record(
+    z.string(),
+    z.object({ endpoint: z.string().optional(), logs_endpoint: z.string().optional() }),
+  ),
   service: z.object({ pipelines: z.record(z.string(), z.object({ exporters: z.array(z.string()) })) }),
 });
 
@@ -39,10 +42,14 @@ export const collectorsOf = (manifests: Manifests): Collector[] =>
       const merged = files.map((text): unknown => parse(text ?? "")).reduce(mergedConfiguration);
       const { exporters, service } = configuration.parse(merged);
       const environment = environmentOf(manifests, container);
-      const endpointOf = (exporter: string): string | undefined =>
-        exporters[exporter]?.endpoint?.replace(/\$\{env:(\w+)\}/g, (_, name) => environment[name] ?? "");
+      const filled = (text: string | undefined): string | undefined =>
+        text?.replace(/\$\{env:(\w+)\}/g, (_, name) => environment[name] ?? "");
+      // Like the exporter: an empty address counts as none.
+      const endpointOf = (exporter: string, pipeline: string): string | undefined =>
+        (pipeline === "logs" && filled(exporters[exporter]?.logs_endpoint)) ||
+        filled(exporters[exporter]?.endpoint);
       const destinations = Object.entries(service.pipelines).flatMap(([pipeline, { exporters: names }]) =>
-        names.map((exporter) => ({ pipeline, exporter, endpoint: endpointOf(exporter) })),
+        names.map((exporter) => ({ pipeline, exporter, endpoint: endpointOf(exporter, pipeline) })),
       );
       return [{ pods, destinations }];
     }),

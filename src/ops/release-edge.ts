@@ -149,7 +149,7 @@ const main = async (): Promise<number> => {
     process.on(name, () => interruption.abort(new LocalError("interrupted")));
   await releaseEdge({
     environment,
-    prometheus: { url, authorization: process.env["PROMETHEUS_AUTHORIZATION"] },
+    prometheus: { url: url.replace(/\/+$/, ""), authorization: process.env["PROMETHEUS_AUTHORIZATION"] },
     ...{ steps, requests, minMs: minutes * MINUTE_MS, maxMs: wait * MINUTE_MS, pollMs: 15_000 },
     isDryRun: values["dry-run"],
     signal: interruption.signal,

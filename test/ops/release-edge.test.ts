@@ -134,7 +134,7 @@ describe.skipIf(!hasPrometheus && !isPrometheusRequired)(
       ["fails", { failed: 0.05 }, "5.00 % of"],
       ["is slow", { slow: 0.3 }, "30.00 % of"],
       [
-        "fails more often than the old one and the objective, though nobody would be paged",
+        "fails more often than the old one and the objective, below the rate that pages",
         { failed: 0.01 },
         "1.00 % of",
       ],

@@ -1,6 +1,6 @@
 /** Whether a version of the edge may have more requests, by its metrics in Prometheus. */
 import * as z from "zod/mini";
-import { LocalError } from "../../local/local-error.ts";
+import { describeError, LocalError } from "../../local/local-error.ts";
 
 /** Requests of a version. */
 export interface Counts {
@@ -78,6 +78,7 @@ export const countsOf = async (
       headers: authorization === undefined ? {} : { authorization },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
+    if (!response.ok) throw new Error(`status ${response.status}`);
     const { result } = answer.parse(await response.json()).data;
     const sumOf = new Map(result.map(({ metric, value }) => [metric.service_version, Number(value[1])]));
     return versions.map((version) => sumOf.get(version) ?? 0);
@@ -92,6 +93,6 @@ export const countsOf = async (
       slow: count - (fast[at] ?? 0),
     }));
   } catch (cause) {
-    throw new LocalError(`Prometheus at ${url} does not answer: ${String(cause)}`, { cause });
+    throw new LocalError(`Prometheus at ${url} does not answer: ${describeError(cause)}`, { cause });
   }
 };

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -32,7 +32,7 @@ let metrics: TestServer;
 /** Of each version that reports. */
 let qualities: Map<string, Quality>;
 let requests: Map<string, number>;
-let folder: string;
+let folder: string | undefined;
 let statePath: string;
 let old: string;
 let fresh: string;
@@ -61,37 +61,44 @@ const exposition = (): string => {
   return [`# TYPE ${METRIC} untyped`, ...lines, ""].join("\n");
 };
 
+const writeState = async (changes: Readonly<Record<string, unknown>> = {}): Promise<void> => {
+  const versions = [{ id: old, metadata: { created_on: "2026-01-02T00:00:00Z" }, annotations: {} }];
+  const shares = [[old, 100]];
+  const rest = { deployments: [], failures: [] };
+  await writeFile(`${statePath}.next`, JSON.stringify({ fresh, versions, shares, ...rest, ...changes }));
+  // Prometheus scrapes at any time.
+  await rename(`${statePath}.next`, statePath);
+};
+
+const startOver = async (): Promise<void> => {
+  [old, fresh] = [randomUUID(), randomUUID()];
+  qualities = new Map([[old, {}]]);
+  requests = new Map();
+  await writeState();
+};
+
 beforeAll(async () => {
   if (!hasPrometheus) return;
+  folder = await mkdtemp(join(tmpdir(), "release-test-"));
+  statePath = join(folder, "state.json");
+  await symlink(join(import.meta.dirname, "support/fake-wrangler.mjs"), join(folder, "wrangler"));
+  await startOver();
   metrics = await serve((_, response) => response.end(exposition()));
   prometheus = await startPrometheus({ origins: [], receiver: new URL(metrics.url).host, ruleFiles: [] });
 });
 afterAll(async () => {
   await prometheus?.stop();
   await metrics?.stop();
+  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
 });
-
-const writeState = async (changes: Readonly<Record<string, unknown>> = {}): Promise<void> => {
-  const versions = [{ id: old, metadata: { created_on: "2026-01-02T00:00:00Z" }, annotations: {} }];
-  const shares = [[old, 100]];
-  const rest = { deployments: [], failures: [] };
-  await writeFile(statePath, JSON.stringify({ fresh, versions, shares, ...rest, ...changes }));
-};
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "release-test-"));
-  statePath = join(folder, "state.json");
-  [old, fresh] = [randomUUID(), randomUUID()];
-  qualities = new Map([[old, {}]]);
-  requests = new Map();
-  await symlink(join(import.meta.dirname, "support/fake-wrangler.mjs"), join(folder, "wrangler"));
   vi.stubEnv("PATH", `${folder}:${process.env["PATH"]}`);
   vi.stubEnv("FAKE_WRANGLER", statePath);
-  await writeState();
+  if (hasPrometheus) await startOver();
 });
-afterEach(async () => {
+afterEach(() => {
   vi.unstubAllEnvs();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** Resolves once Prometheus has the old version. */
@@ -107,7 +114,7 @@ const release = async (options: Partial<ReleaseOptions> = {}): Promise<void> => 
     environment: "production",
     prometheus: { url: prometheus.url },
     steps: [5, 25, 50],
-    ...{ requests: 1_000, minMs: 0, maxMs: 30_000, pollMs: 200 },
+    ...{ requests: 1_000, minMs: 0, maxMs: 60_000, pollMs: 200 },
     signal: new AbortController().signal,
     log: () => {},
     ...options,

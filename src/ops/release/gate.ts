@@ -50,16 +50,22 @@ export interface Prometheus {
 }
 
 const sample = z.object({
-  metric: z.object({ service_version: z.string() }),
+  metric: z.object({ service_version: z.string(), kind: z.string() }),
   value: z.tuple([z.number(), z.string()]),
 });
 const answer = z.object({ data: z.object({ result: z.array(sample) }) });
 
+const METRIC = "http_server_request_duration_seconds";
+const SERIES = [
+  ["requests", "count", ""],
+  ["failed", "count", ', http_response_status_code=~"5.."'],
+  ["fast", "bucket", ', le="0.5"'],
+] as const;
 const TIMEOUT_MS = 10_000;
 
 /**
  * Sums the highest value of each counter. Unlike `increase`, that includes what an isolate counted before its first scrape,
- * and isolates that have ended.
+ * and isolates that have ended. One query, because a scrape between two would make them differ.
  *
  * @param windowS seconds, from a fixed time until now
  * @returns of each version; only the difference of two calls is the number in between
@@ -70,28 +76,27 @@ export const countsOf = async (
   versions: readonly string[],
   windowS: number,
 ): Promise<readonly Counts[]> => {
-  const sums = async (series: string, more = ""): Promise<readonly number[]> => {
-    const metric = `http_server_request_duration_seconds_${series}`;
-    const selector = `${metric}{service_version=~"${versions.join("|")}"${more}}`;
-    const query = `sum by (service_version) (max_over_time(${selector}[${windowS}s]))`;
-    const response = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query })}`, {
+  const sums = SERIES.map(([kind, suffix, more]) => {
+    const selector = `${METRIC}_${suffix}{service_version=~"${versions.join("|")}"${more}}`;
+    const sum = `sum by (service_version) (max_over_time(${selector}[${windowS}s]))`;
+    return `label_replace(${sum}, "kind", "${kind}", "", "")`;
+  });
+  try {
+    const response = await fetch(`${url}/api/v1/query?${new URLSearchParams({ query: sums.join(" or ") })}`, {
       headers: authorization === undefined ? {} : { authorization },
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const { result } = answer.parse(await response.json()).data;
-    const sumOf = new Map(result.map(({ metric, value }) => [metric.service_version, Number(value[1])]));
-    return versions.map((version) => sumOf.get(version) ?? 0);
-  };
-  try {
-    const requests = await sums("count");
-    const failed = await sums("count", ', http_response_status_code=~"5.."');
-    const fast = await sums("bucket", ', le="0.5"');
-    return requests.map((count, at) => ({
-      requests: count,
-      failed: failed[at] ?? 0,
-      slow: count - (fast[at] ?? 0),
-    }));
+    const sumOf = (version: string, kind: string): number =>
+      Number(
+        result.find(({ metric }) => metric.service_version === version && metric.kind === kind)?.value[1] ??
+          0,
+      );
+    return versions.map((version) => {
+      const requests = sumOf(version, "requests");
+      return { requests, failed: sumOf(version, "failed"), slow: requests - sumOf(version, "fast") };
+    });
   } catch (cause) {
     throw new LocalError(`Prometheus at ${url} does not answer: ${describeError(cause)}`, { cause });
   }

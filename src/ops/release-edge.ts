@@ -145,7 +145,9 @@ const main = async (): Promise<number> => {
     return 2;
   }
   const interruption = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const)
+  // A closed terminal must not end the return.
+  process.stdout.on("error", () => {});
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.on(name, () => interruption.abort(new LocalError("interrupted")));
   await releaseEdge({
     environment,

@@ -55,6 +55,8 @@ const failureThreshold = v.wholeNumber(1, 1_000_000);
 const successThreshold = v.wholeNumber(1, 1_000);
 const breakerMs = v.wholeNumber(1, HOUR_MS);
 const percent = v.wholeNumber(0, 100);
+/** Of the platform: the uploaded version that runs. */
+const versionMetadata = v.object({ id: v.line });
 
 const VARIABLES = {
   ORIGINS: origins,
@@ -75,6 +77,7 @@ const VARIABLES = {
   OTEL_RESOURCE_ATTRIBUTES: v.optional(resourceAttributes),
   OTEL_SERVICE_NAME: v.optional(v.line),
   SERVICE_VERSION: v.optional(v.line),
+  CF_VERSION_METADATA: v.optional(versionMetadata),
   OTEL_TRACES_SAMPLER_ARG: v.withDefault(v.fraction, 0.1),
   OTEL_METRIC_EXPORT_INTERVAL: v.withDefault(v.wholeNumber(1_000, HOUR_MS), 10_000),
   ACCESS_LOG: v.withDefault(v.oneOf("true", "all", "false"), "true"),
@@ -87,7 +90,8 @@ export const edgeService = (config: EdgeConfig): Service => {
   return {
     resourceAttributes: attributes,
     serviceName: config.OTEL_SERVICE_NAME ?? attributes["service.name"] ?? "breakwater-edge",
-    serviceVersion: config.SERVICE_VERSION ?? attributes["service.version"] ?? VERSION,
+    serviceVersion:
+      config.SERVICE_VERSION ?? attributes["service.version"] ?? config.CF_VERSION_METADATA?.id ?? VERSION,
   };
 };
 

@@ -60,8 +60,8 @@ const createExporter = (
 
 const build = (config: EdgeConfig, bindings: EdgeEnv["Bindings"]): FetchHandler => {
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = config;
-  const metrics = createEdgeMetrics(isolateMetrics.meter, config.ORIGINS);
   const service = edgeService(config);
+  const metrics = createEdgeMetrics(isolateMetrics.meter, config.ORIGINS, service.serviceVersion);
   const log = logWith(resourceOf(service));
   const exporter = createExporter(config, metrics, log);
   const app = createEdge({

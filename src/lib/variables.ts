@@ -111,7 +111,7 @@ export const isLenient = (variable: unknown): boolean => LENIENT.includes(variab
 export const withDefault = <T>(type: z.ZodMiniType<T, string>, value: string | number) =>
   z.prefault(type, String(value));
 
-export { optional } from "zod/mini";
+export { object, optional } from "zod/mini";
 
 /** Numbers, booleans and lists of `wrangler.toml`, as text. Other values remain. */
 const textOf = (value: unknown): unknown => {

@@ -19,7 +19,7 @@ interface ChildOptions extends Pick<SpawnOptions, "env" | "cwd" | "uid" | "gid">
   /** Standard input. @default none */
   readonly input?: string;
   /** Receives each line of standard output and error. */
-  readonly onLine?: (line: string) => void;
+  readonly onLine?: (line: string, stream: "stdout" | "stderr") => void;
   /** Signal for it if this process ends first, even by SIGKILL. @default none */
   readonly endsWithParent?: NodeJS.Signals;
 }
@@ -53,11 +53,11 @@ export function spawnChild(options: ChildOptions): Child {
     throw new LocalError(`${name} could not be started: ${command} was not found or cannot be run (npm ci?)`);
   }
   const lines: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on("line", (line) => {
+  for (const stream of ["stdout", "stderr"] as const) {
+    createInterface({ input: child[stream] }).on("line", (line) => {
       lines.push(line);
       if (lines.length > TAIL_LINES) lines.shift();
-      onLine?.(line);
+      onLine?.(line, stream);
     });
   }
   // A child that exits without reading its input is reported by its exit, not by EPIPE.
@@ -109,8 +109,8 @@ export async function startServer(
 ): Promise<Child> {
   limits.signal?.throwIfAborted();
   const ready = Promise.withResolvers<void>();
-  const onLine = (line: string): void => {
-    options.onLine?.(line);
+  const onLine = (line: string, stream: "stdout" | "stderr"): void => {
+    options.onLine?.(line, stream);
     if (isReady(line)) ready.resolve();
   };
   const child = spawnChild({ ...options, onLine });

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import { type Json, Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 import { parse } from "smol-toml";
 import * as z from "zod/mini";
 import { withTimeout } from "../lib/async.ts";
@@ -82,8 +82,8 @@ export const bundleEdge = async (
 export interface EdgeOptions {
   readonly bundle: EdgeBundle;
   readonly port: number;
-  /** The Worker's variables and secrets. */
-  readonly environment: Readonly<Record<string, string>>;
+  /** The Worker's variables and secrets, and other values of its environment. */
+  readonly environment: Readonly<Record<string, Json>>;
   readonly onLine?: (line: string) => void;
 }
 

@@ -17,14 +17,15 @@ export type ObserveRequest = (
   durationMs: number,
 ) => void;
 
-export const createRequestMetrics = (meter: Meter): ObserveRequest => {
+/** @param more labels of each series */
+export const createRequestMetrics = (meter: Meter, more: Attributes = {}): ObserveRequest => {
   const duration = meter.createHistogram("http.server.request.duration", {
     description: "Duration of requests, by route and status",
     unit: "s",
     advice: { explicitBucketBoundaries: HTTP_DURATION_BOUNDS_S },
   });
   return ({ method, path }, status, durationMs) => {
-    const labels: Attributes = { "http.request.method": method };
+    const labels: Attributes = { ...more, "http.request.method": method };
     if (path !== "") labels["http.route"] = path;
     labels["http.response.status_code"] = status;
     duration.record(durationMs / 1_000, labels);

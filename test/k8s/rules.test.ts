@@ -26,6 +26,20 @@ test("the operator's kustomization has every rule file", () => {
     expect(text).toContain(`- rules/${name}\n`);
 });
 
+test("the alert on the edge's series fires at four fifths of what each Prometheus accepts", () => {
+  const limits = [
+    ["k8s/components/prometheus-operator/collector-pod-monitors.yaml", /sampleLimit: (\d+)/g],
+    ["container/prometheus.yaml", /sample_limit: (\d+)/g],
+  ] as const;
+  const found = limits.flatMap(([path, pattern]) =>
+    [...read(path).matchAll(pattern)].map(([, limit]) => limit),
+  );
+  expect(found).toEqual(["200000", "200000"]);
+  expect(read("container/rules/telemetry.yaml")).toContain(
+    'scrape_samples_scraped{job="edge-collector"}) > 160000',
+  );
+});
+
 describe("recorded series are used", () => {
   const records = recordingRules.map(({ record }) => record);
   const values = (path: string, pattern: RegExp): string[] =>

@@ -175,6 +175,7 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   "slo:http_request_duration:p99_rate5m": gauge(RULES),
 
   up: gauge(["prometheus"]),
+  scrape_samples_scraped: gauge(["prometheus"]),
   ALERTS: gauge(["prometheus"], {
     ...open("alertname"),
     alertstate: ["pending", "firing"],

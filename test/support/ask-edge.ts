@@ -51,7 +51,7 @@ export const startEdge = ({ environment, routes, observe, ...others }: EdgeOptio
     random: () => Math.random(),
     ...others,
   };
-  const metrics = createEdgeMetrics(createMetrics().meter, reading.value.ORIGINS);
+  const metrics = createEdgeMetrics(createMetrics().meter, reading.value.ORIGINS, "1");
   return createEdge({
     routes,
     redis: noRedis,

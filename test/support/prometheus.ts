@@ -15,6 +15,7 @@ export const hasPrometheus = spawnSync("prometheus", ["--version"]).status === 0
 export const isPrometheusRequired = isToolRequired("prometheus");
 
 export interface Prometheus {
+  readonly url: string;
   /** The labels of the series that an expression has now. @throws if Prometheus rejects it */
   query(expression: string): Promise<readonly Readonly<Record<string, string>>[]>;
   stop(): Promise<void>;
@@ -90,6 +91,7 @@ export const startPrometheus = async (options: PrometheusOptions): Promise<Prome
     throw new Error(`Prometheus did not start:\n${child.tail().join("\n")}`, { cause: error });
   }
   return {
+    url: `http://${address}`,
     query: async (expression) => {
       const url = `http://${address}/api/v1/query?${new URLSearchParams({ query: expression })}`;
       const response = await fetchRead(url, { signal: AbortSignal.timeout(QUERY_TIMEOUT_MS) });

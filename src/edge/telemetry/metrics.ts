@@ -34,8 +34,15 @@ export interface EdgeMetrics {
   readonly counts: TelemetryCounts<Signal, Signal>;
 }
 
-/** @param origins in the order of the attempts' indices */
-export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[]): EdgeMetrics => {
+/**
+ * @param origins in the order of the attempts' indices
+ * @param version by which a release compares requests; an isolate has one, so it adds no series
+ */
+export const createEdgeMetrics = (
+  meter: Meter,
+  origins: readonly OriginAddress[],
+  version: string,
+): EdgeMetrics => {
   const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
   const attempts = meter.createHistogram("http.client.request.duration", {
     description: "Duration of attempts at origins",
@@ -72,7 +79,7 @@ export const createEdgeMetrics = (meter: Meter, origins: readonly OriginAddress[
   };
 
   return {
-    request: createRequestMetrics(meter),
+    request: createRequestMetrics(meter, { "service.version": version }),
     cache: createCacheMetrics(meter),
     refused: (guard) => refusals.add(1, { guard }),
     observe: (event) => {

@@ -85,7 +85,7 @@ const build = (environment: Environment): ReadonlyMap<string, Hono<EdgeEnv>> => 
   if (!reading.ok) throw new Error(reading.message);
   const { value: config } = reading;
   const { UPSTASH_REDIS_REST_URL: url, UPSTASH_REDIS_REST_TOKEN: token } = config;
-  const metrics = createEdgeMetrics(createMetrics().meter, config.ORIGINS);
+  const metrics = createEdgeMetrics(createMetrics().meter, config.ORIGINS, "1");
   const { observe, breakers } = metrics;
   const log = () => undefined;
   const redis = createRedis({ url, token, timeoutMs: config.REDIS_TIMEOUT_MS });

@@ -30,7 +30,7 @@ const build = (environment: Environment): Hono<EdgeEnv> => {
     store: { match: async () => undefined, put: async () => undefined },
     log: () => undefined,
     telemetry: {
-      metrics: createEdgeMetrics(createMetrics().meter, config.ORIGINS),
+      metrics: createEdgeMetrics(createMetrics().meter, config.ORIGINS, "1"),
       writeLine: () => undefined,
     },
   });

@@ -16,7 +16,7 @@ let metrics: EdgeMetrics;
 
 beforeEach(() => {
   collected = createMetrics();
-  metrics = createEdgeMetrics(collected.meter, ORIGINS);
+  metrics = createEdgeMetrics(collected.meter, ORIGINS, "1");
 });
 
 const metricCalled = async (name: string) =>
@@ -47,14 +47,17 @@ const attempt = (fields: Partial<AttemptRecord>, status: number | undefined = un
 };
 
 describe("requests", () => {
-  test("are measured in seconds by method, route and status", async () => {
+  test("are measured in seconds by method, route, status and the edge's version", async () => {
     metrics.request(ROUTE, 200, 20);
     metrics.request(ROUTE, 200, 30);
     metrics.request({ method: "GET", path: "" }, 404, 5);
-    const about = { "http.request.method": "GET", "http.route": "/products/:id" };
+    const all = { "service.version": "1", "http.request.method": "GET" };
     expect(await durationsOf("http.server.request.duration")).toEqual([
-      { ...about, "http.response.status_code": 200, count: 2, sum: expect.closeTo(0.05) },
-      { "http.request.method": "GET", "http.response.status_code": 404, count: 1, sum: 0.005 },
+      {
+        ...{ ...all, "http.route": "/products/:id", "http.response.status_code": 200 },
+        ...{ count: 2, sum: expect.closeTo(0.05) },
+      },
+      { ...all, "http.response.status_code": 404, count: 1, sum: 0.005 },
     ]);
     expect((await metricCalled("http.server.request.duration"))?.dataPoints[0]?.value).toMatchObject({
       buckets: { boundaries: [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10] },

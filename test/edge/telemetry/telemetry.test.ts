@@ -7,7 +7,7 @@ import * as z from "zod/mini";
 import { edgeRoutes } from "../../../src/contract/edge-manifest.ts";
 import { defineRoute } from "../../../src/contract/route.ts";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
-import { type EdgeBundle, startEdge } from "../../../src/local/edge.ts";
+import { type EdgeBundle, type EdgeOptions, startEdge } from "../../../src/local/edge.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../../src/local/telemetry/receiver.ts";
 import { bundleEdgeWithRoutes } from "../../support/edge-with-routes.ts";
 import { collectResources } from "../../support/resources.ts";
@@ -38,7 +38,7 @@ interface Edge {
   ask(path: string, headers?: Readonly<Record<string, string>>): Promise<Response>;
 }
 
-const start = async (environment: Readonly<Record<string, string>> = {}): Promise<Edge> => {
+const start = async (environment: EdgeOptions["environment"] = {}): Promise<Edge> => {
   const written: string[] = [];
   const { url, stop } = await startEdge({
     bundle,
@@ -234,9 +234,29 @@ describe("a request that is not sampled", () => {
     await unsampled.ask("/closed");
     await expect
       .poll(metricsText, { timeout: 15_000 })
-      .toMatch(/^http_server_request_duration_seconds_count\{[^}]*http_route="\/closed"[^}]*\} [1-9]\d*$/m);
+      .toMatch(
+        /^http_server_request_duration_seconds_count\{service_version="[\d.]+"[^}]*http_route="\/closed"[^}]*\} [1-9]\d*$/m,
+      );
     expect(await metricsText()).toMatch(/^edge_attempts_total\{[^}]*outcome="answered"[^}]*\} [1-9]\d*$/m);
   });
+});
+
+/** What the platform binds as `version_metadata`. */
+const CF_VERSION_METADATA = { id: "version-7", tag: "", timestamp: "2026-01-02T03:04:05.678Z" };
+
+test.for([
+  ["the uploaded version", { CF_VERSION_METADATA }, "version-7"],
+  ["SERVICE_VERSION, if it is set", { CF_VERSION_METADATA, SERVICE_VERSION: "8" }, "8"],
+] as const)("spans, metrics and lines name %s", async ([, environment, version]) => {
+  const collector = await collectResources();
+  onTestFinished(collector.stop);
+  const edge = await start({ ...environment, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url });
+  const response = await edge.ask("/items/7");
+  for (const signal of ["resourceSpans", "resourceMetrics"])
+    await expect
+      .poll(() => collector.received.find((each) => each.startsWith(signal)), { timeout: 15_000 })
+      .toContain(` service.version=${version}`);
+  expect(await linesOf(edge, response)).toMatchObject([{ "service.version": version }]);
 });
 
 test("ACCESS_LOG=false writes no access line", async () => {

@@ -12,6 +12,7 @@ describe("equal origins", () => {
     [1, 1, 1],
     [3, 1, 1],
     [10, 4, 6],
+    [19, 1],
   ];
   const shares = (weights: readonly number[]): readonly number[] =>
     weights.map((weight) => weight / weights.reduce((sum, each) => sum + each, 0));

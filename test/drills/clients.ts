@@ -2,9 +2,9 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { Order } from "#api/contract/orders.ts";
 import { Product } from "#api/contract/products.ts";
-import { createRestocks, type Ledger, type OrderEntry, type Result, restock } from "../e2e/support/ledger.ts";
 import { fetchRead } from "../support/fetch.ts";
 import { type Outcome, outcomeOf } from "../support/load.ts";
+import { createRestocks, type Ledger, type OrderEntry, type Result, restock } from "./ledger.ts";
 import type { World } from "./world.ts";
 
 /** A request as its client saw it. Times on `performance.now()`. */

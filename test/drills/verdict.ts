@@ -2,8 +2,8 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
-import { findFaults } from "../e2e/support/ledger.ts";
 import type { Exchange, History } from "./clients.ts";
+import { findFaults } from "./ledger.ts";
 
 /** `performance.now()` of the drill's turns. */
 export interface Turns {

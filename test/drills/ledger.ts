@@ -1,5 +1,5 @@
 /** The history of a shop's clients, compared with the database. */
-import type { PostgresPool } from "../../../src/origin/db/postgres.ts";
+import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 
 /** `done` and `not_done` are the response's word; `unknown` means that it left this open, or never came. */
 export type Result = "done" | "not_done" | "unknown";
@@ -138,8 +138,19 @@ const productFaults = (
     return faults;
   });
 
-/** Compares the clients' history with the database. @returns what does not fit, a line each */
+export interface Stored {
+  readonly orders: readonly StoredOrder[];
+  readonly products: readonly StoredProduct[];
+}
+
+/** Compares the clients' history with what is stored. @returns what does not fit, a line each */
+export const compare = (ledger: Ledger, { orders, products }: Stored): string[] => [
+  ...orderFaults(ledger.orders, orders),
+  ...productFaults(ledger, products, orders),
+];
+
+/** Compares the clients' history with the database. */
 export const findFaults = async (ledger: Ledger, pool: PostgresPool): Promise<string[]> => {
   const [orders, products] = await Promise.all([readOrders(pool), readProducts(pool, ledger.productIds)]);
-  return [...orderFaults(ledger.orders, orders), ...productFaults(ledger, products, orders)];
+  return compare(ledger, { orders, products });
 };

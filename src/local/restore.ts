@@ -7,13 +7,13 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
-import { BACKUP_NAME, decrypted, readIdentity, timestamp } from "../origin/admin/backup-file.ts";
+import { decrypted, readIdentity, SUFFIX, timestamp } from "../origin/admin/backup-file.ts";
 import { processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { flushResponses, recoverCommand } from "../origin/admin/recover.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
-import { backupsFolder, localIdentity } from "./backup.ts";
+import { backupsFolder, localIdentity, reportFailure } from "./backup.ts";
 import { useOwnEnvironment } from "./environment.ts";
 import { LocalError } from "./local-error.ts";
 import { outputOf, runClient, withDatabase } from "./postgres-client.ts";
@@ -36,7 +36,7 @@ const literal = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 const newest = async (): Promise<string> => {
   const names = await readdir(backupsFolder).catch(() => []);
   const last = names
-    .filter((name) => BACKUP_NAME.test(name))
+    .filter((name) => name.endsWith(SUFFIX))
     .sort()
     .at(-1);
   if (last === undefined) throw new LocalError(`there is no backup in ${backupsFolder}`);
@@ -143,6 +143,5 @@ useOwnEnvironment();
 try {
   process.exitCode = await run(process.argv.slice(2));
 } catch (error) {
-  processTerminal.fail(error instanceof Error ? `${error.message}\nusage: ${USAGE}` : String(error));
-  process.exitCode = EXIT.failure;
+  reportFailure(error, USAGE);
 }

@@ -3,7 +3,7 @@
  * revoked after it stay revoked. Prints the measured recovery time. Needs a PostgreSQL of the system's packages.
  */
 import { execFile } from "node:child_process";
-import { mkdtemp, open, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -200,17 +200,21 @@ describe.skipIf(postgresPrograms === undefined && !isToolRequired("pg_dump"))("a
     await expect.poll(async () => (await placeOrder()).status, PATIENT).toBe(201);
   });
 
-  test("is removed once it is too old, but never the newest", async () => {
-    const old = join(folder, "20200101T000000Z.dump.age");
-    await writeFile(old, "");
-    const file = await open(old);
-    await file.utimes(0, 0);
-    await file.close();
-    const command = ["--encrypt-with", "cat", "--to", folder, "--external"];
-    const newest = (await run("src/local/backup.ts", ...command)).trim();
-    const names = await readdir(folder);
-    expect(names).not.toContain("20200101T000000Z.dump.age");
-    expect(names).toContain(newest.slice(folder.length + 1));
-    expect((await readFile(newest)).subarray(0, 5).toString()).toBe("PGDMP");
+  test("can be encrypted and decrypted by other commands", async () => {
+    const encode = ["--encrypt-with", "base64", "--to", folder, "--external"];
+    const encoded = (await run("src/local/backup.ts", ...encode)).trim();
+    expect(
+      Buffer.from(await readFile(encoded, "utf8"), "base64")
+        .subarray(0, 5)
+        .toString(),
+    ).toBe("PGDMP");
+    expect(await restore(encoded, "--decrypt-with", "base64 --decode", "--dry-run")).toContain("would be");
+  });
+
+  test("is not made if the command fails", async () => {
+    const before = await readdir(folder);
+    const failing = ["--encrypt-with", "cat; exit 1", "--to", folder, "--external"];
+    await expect(run("src/local/backup.ts", ...failing)).rejects.toThrow(/✗/);
+    expect(await readdir(folder)).toEqual(before);
   });
 });

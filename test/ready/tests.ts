@@ -7,7 +7,7 @@ import * as z from "zod";
 import { type Finding, type Judge, open, passed, type Repository, revisionOf, unless } from "./item.ts";
 
 const FILES = ["test/e2e/breakers.test.ts", "test/e2e/degradation.test.ts"];
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
 const report = z.object({
   numPassedTests: z.number(),

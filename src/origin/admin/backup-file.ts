@@ -1,6 +1,6 @@
 /**
- * Backups as files: dumps of PostgreSQL, encrypted with age (https://age-encryption.org/v1), so that the program `age`
- * decrypts them, too. Whoever makes backups has only the public recipient; the identity that decrypts them is elsewhere.
+ * Backups as files: dumps of PostgreSQL, encrypted with age (https://age-encryption.org/v1), so that the program `age` decrypts
+ * them, too. What makes backups has only the public recipient; the identity that decrypts them is elsewhere.
  */
 import { createReadStream, createWriteStream } from "node:fs";
 import { readFile, rename, rm } from "node:fs/promises";
@@ -11,13 +11,10 @@ import { parseArgs } from "node:util";
 import { EXIT } from "../lifecycle/exit.ts";
 import type { Terminal } from "./cli.ts";
 
-/** Such as `20261130T215416Z`, in UTC. */
+/** Such as `20261130T215416Z`, in UTC: names sort by time. */
 export const timestamp = (now: Date): string => now.toISOString().replaceAll(/[-:]|\.\d+/g, "");
 
-/** Names sort by time. */
-export const backupName = (now: Date): string => `${timestamp(now)}.dump.age`;
-
-export const BACKUP_NAME = /^\d{8}T\d{6}Z\.dump\.age$/;
+export const SUFFIX = ".dump.age";
 
 /** Only encrypting and decrypting needs the package, and an origin does neither. */
 const age = () => import("age-encryption");
@@ -77,7 +74,7 @@ export const runBackupFile = async (args: string[], { print, fail }: Terminal): 
     const [action, from, to] = positionals;
     if (from === undefined || to === undefined) throw new Error("missing path");
     if (action === "encrypt" && values.recipient !== undefined) {
-      const path = join(to, backupName(new Date()));
+      const path = join(to, `${timestamp(new Date())}${SUFFIX}`);
       await writeComplete(path, encrypted(createReadStream(from), values.recipient));
       print(path);
     } else if (action === "decrypt" && values.identity !== undefined) {

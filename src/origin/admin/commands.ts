@@ -25,7 +25,7 @@ const USAGE = `usage: main.mjs               serve
        main.mjs unblock ADDRESS|RANGE
        main.mjs recover …     after the database was restored
        main.mjs backup encrypt|decrypt …
-       Every other command than backup needs the complete configuration, as serving does.`;
+       Every command but backup needs the complete configuration, as serving does.`;
 
 export const adminCommands: ReadonlyMap<string, Command> = new Map([
   ["keys", keysCommand],

@@ -92,6 +92,6 @@ test("without a list, recover needs a file", async () => {
   await system.redis.remove(`${system.keyPrefix}revoked-keys`);
   await expect(recover()).rejects.toThrow(UsageError);
   expect(await recover("--revoked", file)).toContain(
-    `2 revocations are known; revoked again: 1\n  ${id}  listed`,
+    `known revocations: 2; revoked again: 1\n  ${id}  listed`,
   );
 });

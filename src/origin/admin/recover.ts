@@ -68,7 +68,7 @@ const recover = async (context: CommandContext, args: string[]): Promise<void> =
   });
   if (!isDry) await flushResponses(context);
   const would = isDry ? "would be " : "";
-  print(`${ids.length} revocations are known; ${would}revoked again: ${revoked.length}`);
+  print(`known revocations: ${ids.length}; ${would}revoked again: ${revoked.length}`);
   for (const { id, principal } of revoked) print(`  ${id}  ${principal}`);
   print(`published keys, limits and blocks: ${would}published again, as a new epoch`);
   print(`shared responses in Redis: ${would}flushed`);

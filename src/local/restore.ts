@@ -9,7 +9,7 @@ import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
 import { decrypted, readIdentity, SUFFIX, timestamp } from "../origin/admin/backup-file.ts";
 import { processTerminal, runCommand } from "../origin/admin/cli.ts";
-import { flushResponses, recoverCommand } from "../origin/admin/recover.ts";
+import { flushResponses, recoverCommand, revokedIds } from "../origin/admin/recover.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
@@ -75,36 +75,41 @@ const swap = async (url: string, name: string, restored: string, previous: strin
 
 interface Options {
   readonly dump: Readable;
-  readonly recoverArgs: readonly string[];
+  /** A file with ids. @default the list in Redis */
+  readonly revoked: string | undefined;
   readonly isDry: boolean;
 }
 
 /** @returns the exit code */
-const restore = async (target: Target, { dump, recoverArgs, isDry }: Options): Promise<number> => {
+const restore = async (target: Target, { dump, revoked, isDry }: Options): Promise<number> => {
   const { databaseUrl, redisUrl, redisToken, keyPrefix } = target;
   if (redisUrl === undefined) throw new LocalError("--external: REDIS_URL is missing");
   const name = decodeURIComponent(new URL(databaseUrl).pathname.slice(1));
   const now = timestamp(new Date()).toLowerCase();
   const [restored, previous] = [`${name}_restored_${now}`, `${name}_before_${now}`];
   const restoredUrl = withDatabase(databaseUrl, restored);
-  await administer(databaseUrl, `CREATE DATABASE ${identifier(restored)} TEMPLATE template0`);
+  const redis = connectRedis(redisUrl, redisToken, createLog("silent"));
   let isInUse = false;
   try {
+    // Loading may take an hour: what `recover` needs is there, or the restore ends now.
+    await revokedIds({ redis, keyPrefix }, revoked);
+    await administer(databaseUrl, `CREATE DATABASE ${identifier(restored)} TEMPLATE template0`);
     await runClient("pg_restore", restoredUrl, ["--exit-on-error", "--no-owner", "--no-privileges"], dump);
     await runClient("psql", restoredUrl, ["--no-psqlrc", "--quiet", "--command=ANALYZE"]);
+    const args = [...(isDry ? ["--dry-run"] : []), ...(revoked === undefined ? [] : ["--revoked", revoked])];
     const prepared = { databaseUrl: restoredUrl, redisUrl, redisToken, keyPrefix };
-    const code = await runCommand(recoverCommand, CALL, [...recoverArgs], prepared, processTerminal);
+    const code = await runCommand(recoverCommand, CALL, args, prepared, processTerminal);
     if (code !== EXIT.stopped || isDry) return code;
     const hasPrevious = await swap(databaseUrl, name, restored, previous);
     isInUse = true;
     // What the origins have stored from the previous database since `recover`.
-    const redis = connectRedis(redisUrl, redisToken, createLog("silent"));
-    await flushResponses({ redis, keyPrefix }).finally(() => redis.close());
+    await flushResponses({ redis, keyPrefix });
     processTerminal.print(`restored: database ${name}`);
     if (hasPrevious)
       processTerminal.print(`previous: database ${previous}; drop it when you no longer need it`);
     return EXIT.stopped;
   } finally {
+    await redis.close();
     if (!isInUse)
       await administer(databaseUrl, `DROP DATABASE IF EXISTS ${identifier(restored)} WITH (FORCE)`);
   }
@@ -132,11 +137,7 @@ const run = async (args: string[]): Promise<number> => {
     command === undefined
       ? decrypted(file, await readIdentity(identity))
       : outputOf("/bin/sh", ["-c", command], { input: file });
-  const recoverArgs = [
-    ...(isDry ? ["--dry-run"] : []),
-    ...(revoked === undefined ? [] : ["--revoked", revoked]),
-  ];
-  return await restore(target, { dump: Readable.from(plain), recoverArgs, isDry });
+  return await restore(target, { dump: Readable.from(plain), revoked, isDry });
 };
 
 useOwnEnvironment();

@@ -46,7 +46,10 @@ const readIds = async (path: string): Promise<string[]> => {
 };
 
 /** @throws UsageError if no list of revocations can be read */
-const revokedIds = async (context: CommandContext, path: string | undefined): Promise<string[]> => {
+export const revokedIds = async (
+  context: Pick<CommandContext, "redis" | "keyPrefix">,
+  path: string | undefined,
+): Promise<string[]> => {
   if (path !== undefined) return await readIds(path);
   const listed = await readRevocations(context).catch((error: unknown) => String(error));
   if (Array.isArray(listed)) return listed;

@@ -24,7 +24,7 @@ const connectionOf = (databaseUrl: string) => {
   if (url === null) throw new LocalError("the database's URL has no host");
   const password = decodeURIComponent(url.password);
   url.password = "";
-  // A parameter of the driver alone, and a default that libpq has not.
+  // Only the driver knows this parameter; libpq lacks the default below.
   url.searchParams.delete("uselibpqcompat");
   if (url.searchParams.get("sslmode") === "verify-full" && !url.searchParams.has("sslrootcert"))
     url.searchParams.set("sslrootcert", "system");

@@ -24,7 +24,7 @@ const ofApi = { ...endToEnd, include: ["test/{api,api-checks,shop}/**/*.test.ts"
 
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
 const embeddedOnly = [
-  "test/e2e/{attacks,bundle,extension-points,guards,replacement,start,traces,watch}.test.ts",
+  "test/e2e/{attacks,bundle,disaster-recovery,extension-points,guards,replacement,start,traces,watch}.test.ts",
 ];
 
 /**
@@ -50,7 +50,7 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,disaster-recovery}.test.ts",
   "test/e2e/{extension-points,frozen-database,key-rotation,killed-origin,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
   "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];

@@ -1,5 +1,5 @@
 /**
- * `npm run keys|limits|block|unblock|migrate`: for the running local system, or with `--external` for the environment's
+ * `npm run keys|limits|block|unblock|migrate|recover`: for the running local system, or with `--external` for the environment's
  * DATABASE_URL and REDIS_URL. `npm run config`: prints the origin's configuration in this environment with the source of
  * each value, or with `--markdown` the table of all keys.
  */

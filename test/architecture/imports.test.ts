@@ -29,6 +29,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "@hono/node-server",
       "@opentelemetry",
       "@upstash/redis",
+      "age-encryption",
       "ioredis",
       "croner",
       "lru-cache",

@@ -47,7 +47,7 @@ describe.skipIf(!hasKubectl && !isRequired)("a broken manifest fails its check",
   // One run of the compiler for all of them.
   beforeAll(() => {
     unknownFields(breakages.flatMap((row) => broken(objectsOf(row.in), row)));
-  }, 60_000);
+  }, 180_000);
 
   test.for(breakages)("$check: $what", (row) => {
     const objects = objectsOf(row.in);

@@ -36,10 +36,11 @@ describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
     const changes = changesBy(base, (copy) =>
       replaceIn(join(copy, "base/app.yaml"), "drain_timeout: 30s", "drain_timeout: 29s"),
     );
-    expect(changes).toHaveLength(3);
-    expect(changes[0]).toBe("drain_timeout: 30s → drain_timeout: 29s");
-    expect(changes[1]).toMatch(NEW_NAME("web-api-config"));
-    expect(changes[2]).toBe(changes[1]);
+    const [line, ...names] = changes;
+    expect(line).toBe("drain_timeout: 30s → drain_timeout: 29s");
+    expect(names.length).toBeGreaterThan(1);
+    expect(names[0]).toMatch(NEW_NAME("web-api-config"));
+    expect(new Set(names).size).toBe(1);
   });
 
   test.for(BASES)("of %s: a change of a variable renames its ConfigMap", (base) => {
@@ -47,7 +48,7 @@ describe.skipIf(!hasKubectl && !isRequired)("the rendered manifests", () => {
       replaceIn(join(copy, base, "kustomization.yaml"), "ORIGIN_AUTHORITIES=", "ORIGIN_AUTHORITIES=new-"),
     );
     const names = changes.filter((line) => NEW_NAME("web-api-environment").test(line));
-    expect(names).toHaveLength(2);
+    expect(names.length).toBeGreaterThan(1);
     expect(changes.some((line) => line.startsWith("ORIGIN_AUTHORITIES: "))).toBe(true);
   });
 

@@ -6,7 +6,6 @@ import { render } from "../k8s/support/render.ts";
 import type { Item, Judge, Repository } from "./item.ts";
 import {
   alertRules,
-  disasterRecovery,
   disruptionBudget,
   healthChecks,
   imageScan,
@@ -14,6 +13,7 @@ import {
   resourceLimits,
   traceSampling,
 } from "./judges.ts";
+import { disasterRecovery } from "./recovery.ts";
 import { autoscaling } from "./scaling.ts";
 import { breakersAndDegradation } from "./tests.ts";
 

@@ -14,7 +14,7 @@ import { kept, placeholders } from "../k8s/checks/telemetry.ts";
 import { collectorsOf } from "../k8s/support/collectors.ts";
 import type { Check } from "../k8s/support/manifests.ts";
 import { promtool } from "../observability/promtool.ts";
-import { type Finding, type Judge, lineOf, open, passed, readText, unless } from "./item.ts";
+import { type Judge, lineOf, open, passed, readText, unless } from "./item.ts";
 
 const RELEASE = ".github/workflows/release.yml";
 
@@ -89,6 +89,7 @@ const MANDATORY = [
   "CircuitBreakerOpen",
   "AutoscalerAtMaximum",
   "MemoryNearLimit",
+  "BackupMissing",
 ];
 
 const filesIn = (folder: string, suffix: string): string[] => {
@@ -183,17 +184,4 @@ export const traceSampling: Judge = (repository) => {
     faults,
     passed(`edge and origins keep ${edge} of the traces; tail sampling waits ${waitS} s`),
   );
-};
-
-export const disasterRecovery: Judge = (repository): Finding => {
-  const plan = lineOf(repository, "docs/disaster-recovery.md", /RPO/);
-  const backup = repository.objects.find(({ kind }) => kind === "CronJob");
-  if (plan === undefined || backup === undefined)
-    return open(
-      [
-        ...(plan === undefined ? ["docs/disaster-recovery.md does not exist"] : []),
-        ...(backup === undefined ? ["the overlay production has no CronJob for backups"] : []),
-      ].join("; "),
-    );
-  return open(`${plan}, CronJob ${backup.metadata.name}; no result of a restore here`);
 };

@@ -101,6 +101,34 @@ const BREAKAGES: readonly (readonly [number, string, string, (text: string) => s
     (text) => text.replace("OTEL_TRACES_SAMPLER_ARG=0.1", "OTEL_TRACES_SAMPLER_ARG=0.5"),
     "the origins keep 0.5",
   ],
+  [
+    10,
+    "no backups in production",
+    "k8s/overlays/production/kustomization.yaml",
+    (text) => text.replace("  - ../../components/backup\n", ""),
+    "no CronJob web-api-backup",
+  ],
+  [
+    10,
+    "a plan without a loss that has to be expected",
+    "docs/disaster-recovery.md",
+    (text) => text.replaceAll(/^\| (?=Redis)/gm, "| Another store, not "),
+    "has no recovery of Redis",
+  ],
+  [
+    10,
+    "a Secret that no plan brings back",
+    "docs/disaster-recovery.md",
+    (text) => text.replaceAll("`signing-keys`", "`keys`"),
+    "does not say where the Secret signing-keys is kept",
+  ],
+  [
+    10,
+    "backups whose failure is silent",
+    "container/rules/kubernetes.yaml",
+    (text) => text.replace("alert: BackupMissing", "alert: Backup"),
+    "there is no alert BackupMissing",
+  ],
 ];
 
 describe.skipIf(!hasKubectl && !isRequired)("the checklist", { timeout: 120_000 }, () => {

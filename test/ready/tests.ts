@@ -1,15 +1,15 @@
-/** The ninth item: breakers and degradation, by the tests that drive whole systems. */
+/** Items that tests judge which drive whole systems; the ninth is one: breakers and degradation. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as z from "zod";
 import { withTimeout } from "../../src/lib/async.ts";
 import { spawnChild } from "../../src/local/child-process.ts";
-import { type Judge, open, passed, revisionOf, unless } from "./item.ts";
+import { type Finding, type Judge, open, passed, type Repository, revisionOf, unless } from "./item.ts";
 
 const FILES = ["test/e2e/breakers.test.ts", "test/e2e/degradation.test.ts"];
 const VITEST = "node_modules/vitest/vitest.mjs";
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
 const report = z.object({
   numPassedTests: z.number(),
@@ -20,8 +20,8 @@ const report = z.object({
   ),
 });
 
-export const breakersAndDegradation: Judge = async (repository) => {
-  if (!repository.runsTests) return open(`${FILES.join(" and ")} were not run (--no-tests)`);
+/** @returns passed only if one of the tests has run, and all of them have passed */
+export const runTests = async (repository: Repository, files: readonly string[]): Promise<Finding> => {
   const folder = await mkdtemp(join(tmpdir(), "breakwater-ready-"));
   const path = join(folder, "report.json");
   try {
@@ -30,7 +30,7 @@ export const breakersAndDegradation: Judge = async (repository) => {
     const child = spawnChild({
       name: "vitest",
       command: process.execPath,
-      args: [VITEST, "run", ...options, "--reporter=json", `--outputFile=${path}`, ...FILES],
+      args: [VITEST, "run", ...options, "--reporter=json", `--outputFile=${path}`, ...files],
       cwd: repository.folder,
       env: { ...process.env, TEST_LONG: "1" },
       endsWithParent: "SIGTERM",
@@ -38,7 +38,7 @@ export const breakersAndDegradation: Judge = async (repository) => {
     await withTimeout(child.exited, TIMEOUT_MS, { fallback: undefined });
     await child.stop();
     const text = await readFile(path, "utf8").catch(() => undefined);
-    if (text === undefined) return unless([`${FILES.join(" and ")} gave no result`], open());
+    if (text === undefined) return unless([`${files.join(" and ")} gave no result`], open());
     const { numPassedTests, testResults } = report.parse(JSON.parse(text));
     const failed = testResults
       .flatMap(({ assertionResults }) => assertionResults)
@@ -47,10 +47,15 @@ export const breakersAndDegradation: Judge = async (repository) => {
     return unless(
       [...failed.map(({ fullName }) => `fails: ${fullName}`), ...none],
       passed(
-        `${numPassedTests} tests passed on ${new Date().toISOString().slice(0, 10)} at ${revisionOf(repository)} (${FILES.join(", ")})`,
+        `${numPassedTests} tests passed on ${new Date().toISOString().slice(0, 10)} at ${revisionOf(repository)} (${files.join(", ")})`,
       ),
     );
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 };
+
+export const breakersAndDegradation: Judge = async (repository) =>
+  repository.runsTests
+    ? await runTests(repository, FILES)
+    : open(`${FILES.join(" and ")} were not run (--no-tests)`);

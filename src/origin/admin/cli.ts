@@ -8,7 +8,7 @@ import { isUnavailable } from "../db/errors.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
-import { connectRedis } from "../redis/store.ts";
+import { connectRedis, type RedisStore } from "../redis/store.ts";
 import { type Publication, type PublishTarget, publish } from "./publish.ts";
 
 export interface Terminal {
@@ -34,6 +34,7 @@ interface ConnectionTarget {
 }
 
 export interface CommandContext extends PublishTarget {
+  readonly redis: RedisStore;
   readonly routes: Routes;
   readonly print: Terminal["print"];
 }
@@ -98,7 +99,7 @@ export const readDuration = (option: string, text: string | undefined, maxDays: 
 
 /** Publishes a change and prints it. @param effect how soon the edge applies it */
 export const publishChange = async (
-  context: Omit<CommandContext, "routes">,
+  context: PublishTarget & Pick<CommandContext, "print">,
   publication: Publication,
   change: string,
   effect: string,

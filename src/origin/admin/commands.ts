@@ -9,10 +9,12 @@ import { migrate, readMigrations } from "../db/migrate.ts";
 import { connectPostgres } from "../db/postgres.ts";
 import { EXIT } from "../lifecycle/exit.ts";
 import { createLog } from "../log/log.ts";
+import { runBackupFile } from "./backup-file.ts";
 import { blockCommand, unblockCommand } from "./blocklist/command.ts";
 import { type Command, runCommand, type Terminal } from "./cli.ts";
 import { keysCommand } from "./keys.ts";
 import { limitsCommand } from "./limits.ts";
+import { recoverCommand } from "./recover.ts";
 
 const USAGE = `usage: main.mjs               serve
        main.mjs config        print the configuration in force
@@ -21,13 +23,16 @@ const USAGE = `usage: main.mjs               serve
        main.mjs limits set|list|clear …
        main.mjs block ADDRESS|RANGE … | list
        main.mjs unblock ADDRESS|RANGE
-       Every command needs the complete configuration, as serving does.`;
+       main.mjs recover …     after the database was restored
+       main.mjs backup encrypt|decrypt …
+       Every command but backup needs the complete configuration, as serving does.`;
 
 export const adminCommands: ReadonlyMap<string, Command> = new Map([
   ["keys", keysCommand],
   ["limits", limitsCommand],
   ["block", blockCommand],
   ["unblock", unblockCommand],
+  ["recover", recoverCommand],
 ]);
 
 /**
@@ -73,6 +78,7 @@ export const runMain = async (
   filePath: string | undefined,
   terminal: Terminal,
 ): Promise<number> => {
+  if (name === "backup") return await runBackupFile(args, terminal);
   const command = adminCommands.get(name);
   const isPlain = (name === "config" || name === "migrate") && args.length === 0;
   if (command === undefined && !isPlain) {

@@ -21,6 +21,7 @@ import {
   UsageError,
 } from "./cli.ts";
 import { type Publication, readSnapshot, withNewVersion } from "./publish.ts";
+import { listRevocations } from "./revocations.ts";
 
 const COLUMNS = `id, hash, principal, scopes, (extract(epoch FROM expires_at) * 1000)::bigint AS "expiresAtMs"`;
 const VALID = "revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())";
@@ -67,6 +68,7 @@ export const keysPublication: Publication = {
     const { version, rows } = await readSnapshot<KeyRecord>(database, "keys", query);
     return { version, fields: Object.fromEntries(rows.map((key) => [key.id, writeKeyRecord(key)])) };
   },
+  prepare: listRevocations,
 };
 
 const MAX_LIFETIME_DAYS = 9_999;

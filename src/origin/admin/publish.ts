@@ -25,11 +25,13 @@ export interface Publication {
     readonly version: string;
     readonly fields: Readonly<Record<string, string>>;
   }>;
+  /** Writes what has to be in Redis before the snapshot. @default nothing */
+  readonly prepare?: (database: Database, target: PublishTarget) => Promise<void>;
 }
 
 export interface PublishTarget {
   readonly pool: Database;
-  readonly redis: Pick<RedisStore, "hashField" | "expire" | "replaceHash">;
+  readonly redis: Pick<RedisStore, "hashField" | "expire" | "replaceHash" | "evaluate">;
   readonly keyPrefix: string;
 }
 
@@ -39,7 +41,10 @@ export const withNewVersion = (name: SnapshotName, change: string, moreCtes = ""
      UPDATE published_snapshots SET version = version + 1 WHERE name = '${name}' AND EXISTS (SELECT FROM changed)
    )${moreCtes} SELECT * FROM changed`;
 
-/** Of `published_snapshots s`. The epoch differs in a restored database, whose count may be the same. */
+/**
+ * Of `published_snapshots s`. A restored database has its epoch back, and may count up to a version that Redis has with other
+ * content; so the command `recover` sets another epoch.
+ */
 const VERSION = "s.epoch || ':' || s.version";
 
 export const readVersion = async (database: Database, name: SnapshotName): Promise<string> => {
@@ -75,9 +80,10 @@ export const readSnapshot = async <Row>(
  * @returns whether anything had to be written
  */
 export const publish = async (
-  { name, hashName, ttlMs, lockKey, read }: Publication,
-  { pool, redis, keyPrefix }: PublishTarget,
+  { name, hashName, ttlMs, lockKey, read, prepare }: Publication,
+  target: PublishTarget,
 ): Promise<boolean> => {
+  const { pool, redis, keyPrefix } = target;
   const hash = hashName(keyPrefix);
   const publishedVersion = (): Promise<string | null> => redis.hashField(hash, VERSION_FIELD);
   const published = await publishedVersion();
@@ -88,6 +94,7 @@ export const publish = async (
     await transaction.query("SELECT pg_advisory_xact_lock($1)", [lockKey]);
     const { version, fields } = await read(transaction);
     if ((await publishedVersion()) === version) return;
+    await prepare?.(transaction, target);
     await redis.replaceHash(hash, { ...fields, [VERSION_FIELD]: version }, ttlMs);
   });
   return true;

@@ -11,7 +11,7 @@ import type { OriginLog } from "../log/log.ts";
 import { ProblemError } from "./error-handler.ts";
 
 /** The lifetime of a key after its first use. */
-const LIFETIME = "24 hours";
+export const LIFETIME = "24 hours";
 
 interface ClaimRow {
   /** Whether no other request with the key is running. */

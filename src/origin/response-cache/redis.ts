@@ -18,6 +18,8 @@ interface Claim {
   readonly versions: readonly number[];
 }
 
+type ClaimRequest = Pick<FillRequest, "key" | "tags" | "accepts" | "moment">;
+
 export type RedisEntries = ReturnType<typeof createRedisEntries>;
 
 export interface RedisEntriesOptions {
@@ -149,7 +151,7 @@ export const createRedisEntries = (options: RedisEntriesOptions) => {
      *
      * @returns undefined if Redis does not answer, or cannot be trusted: then the process fills for itself
      */
-    claim: async (request: FillRequest): Promise<Entry | Claim | undefined> => {
+    claim: async (request: ClaimRequest): Promise<Entry | Claim | undefined> => {
       const { key, tags } = request;
       for (let polls = 0; polls < MAX_POLLS; polls += 1) {
         if (pending.has(tags)) {

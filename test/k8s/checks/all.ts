@@ -1,5 +1,6 @@
 /** Every check that needs no cluster. */
 import { type Check, type KubernetesObject, toManifests } from "../support/manifests.ts";
+import { backups } from "./backups.ts";
 import { clients, configuration, hashed, hosts, rotation, scrape } from "./configuration.ts";
 import { families } from "./families.ts";
 import { ingressAnnotations } from "./ingress-annotations.ts";
@@ -22,7 +23,19 @@ type Checks = Readonly<Record<string, Check>>;
 /** The others rely on these. */
 const FORM: Checks = { types, fields };
 const MEANING: Checks = {
-  ...{ autoscaler, clients, configuration, connections, disruption, families, grace, hashed, heap, hosts },
+  ...{
+    autoscaler,
+    backups,
+    clients,
+    configuration,
+    connections,
+    disruption,
+    families,
+    grace,
+    hashed,
+    heap,
+    hosts,
+  },
   ...{ identity, images, "ingress-annotations": ingressAnnotations, "keep-alive": keepAlive, kept },
   ...{
     labels,

@@ -7,7 +7,7 @@ import { collectorsOf } from "../support/collectors.ts";
 import { originConfiguration } from "../support/environment.ts";
 import type { Check, Manifests } from "../support/manifests.ts";
 import { type Connection, type End, isAllowed, type PodEnd } from "../support/network-policy.ts";
-import { MIGRATION, ORIGIN, type Pods, podsOf } from "../support/pods.ts";
+import { BACKUP, MIGRATION, ORIGIN, type Pods, podsOf, RESTORE } from "../support/pods.ts";
 import { matches } from "../support/selector.ts";
 
 interface Flow extends Connection {
@@ -151,8 +151,14 @@ const wanted = (manifests: Manifests, pods: Pods): Flow[] => {
       ...{ from: MONITORING, to: pods, port },
     })),
     ...(name === ORIGIN ? originFlows(manifests, pods) : []),
-    ...(name === MIGRATION
+    ...(name === MIGRATION || name === BACKUP || name === RESTORE
       ? originFlows(manifests, pods).filter(({ what }) => what.endsWith("cannot reach PostgreSQL"))
+      : []),
+    ...(name === RESTORE
+      ? originFlows(manifests, pods).filter(({ what }) => what.endsWith("cannot reach Redis"))
+      : []),
+    ...(name === BACKUP || name === RESTORE
+      ? [{ what: `${title} cannot reach its storage`, ...{ from: pods, to: OUTSIDE, port: 443 } }]
       : []),
     ...(name === ORIGIN && http !== undefined
       ? Object.entries(waysIn(manifests, pods)).map(([who, from]) => ({

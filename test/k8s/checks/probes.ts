@@ -31,7 +31,7 @@ const probeFaults = (title: string, container: IContainer, kind: (typeof KINDS)[
 export const probes: Check = (manifests) =>
   podsOf(manifests)
     // A Job's pods serve nothing.
-    .filter(({ kind }) => kind !== "Job")
+    .filter(({ kind }) => !kind.endsWith("Job"))
     .flatMap(({ title, spec }) =>
       spec.containers.flatMap((container) => {
         const { livenessProbe, readinessProbe, startupProbe } = container;

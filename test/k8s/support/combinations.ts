@@ -46,12 +46,12 @@ const BASES: Readonly<Record<string, Additions>> = {
   "overlays/production": {
     ways: [[]],
     optional: ["external-secrets"],
-    has: ["namespace-limits", "priority"],
+    has: ["backup", "namespace-limits", "priority"],
   },
 };
 const SCALING = [[], ["custom-metrics"], ["keda"]].filter((names) => names.every(hasComponent));
 /** Independent of all others: added without them, and with all of them, at the end. */
-const INDEPENDENT = ["dashboards", "migrations", "namespace-limits", "priority", "user-namespaces"];
+const INDEPENDENT = ["backup", "dashboards", "migrations", "namespace-limits", "priority", "user-namespaces"];
 
 const subsetsOf = <T>(items: readonly T[]): T[][] =>
   Array.from({ length: 2 ** items.length }, (_, bits) => items.filter((_item, at) => (bits >> at) & 1));

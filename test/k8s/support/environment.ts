@@ -19,10 +19,16 @@ const SECRETS_BY_COMMAND: Readonly<Record<string, Values>> = {
   "signing-keys": { keys: `k1:${"A".repeat(43)}=` },
   cloudflared: { token: "token" },
   "edge-telemetry": { token: "token" },
+  backup: {
+    "database-url": "postgres://reader:password@database.example.com:5432/app",
+    recipient: "age1example",
+    "rclone.conf": "[backup]",
+  },
+  restore: { "database-url": "postgres://user:password@database.example.com:5432/restored", identity: "key" },
 };
 
 /** Secrets of components other than the origin are created by command, even with External Secrets. */
-const ALWAYS_BY_COMMAND = ["cloudflared", "edge-telemetry"];
+const ALWAYS_BY_COMMAND = ["backup", "cloudflared", "edge-telemetry", "restore"];
 
 export const configMapData = (manifests: Manifests, name: string | undefined): Values | undefined =>
   manifests.of(ConfigMap).find(({ metadata }) => metadata?.name === name)?.data;

@@ -3,6 +3,7 @@ import type { IObjectMeta } from "@kubernetes-models/apimachinery/apis/meta/v1/O
 import { DaemonSet } from "kubernetes-models/apps/v1/DaemonSet";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet";
+import { CronJob } from "kubernetes-models/batch/v1/CronJob";
 import { Job } from "kubernetes-models/batch/v1/Job";
 import type { IContainer } from "kubernetes-models/v1/Container";
 import type { IPodSpec } from "kubernetes-models/v1/PodSpec";
@@ -31,8 +32,14 @@ export const workloadsOf = (manifests: Manifests) => [
 ];
 
 export const podsOf = (manifests: Manifests): Pods[] =>
-  [...workloadsOf(manifests), ...manifests.of(Job)].flatMap((object) => {
-    const { metadata, spec } = object.spec?.template ?? {};
+  [
+    ...[...workloadsOf(manifests), ...manifests.of(Job)].map((object) => ({
+      object,
+      template: object.spec?.template,
+    })),
+    ...manifests.of(CronJob).map((object) => ({ object, template: object.spec?.jobTemplate.spec?.template })),
+  ].flatMap(({ object, template }) => {
+    const { metadata, spec } = template ?? {};
     if (spec === undefined) return [];
     const { labels = {}, annotations = {} }: IObjectMeta = metadata ?? {};
     const containers = [...(spec.initContainers ?? []), ...spec.containers];
@@ -52,6 +59,10 @@ export const ORIGIN = "web-api";
 
 /** The Job that migrates the database. */
 export const MIGRATION = "web-api-migrate";
+
+/** The CronJobs that back up the database, and restore it. */
+export const BACKUP = "web-api-backup";
+export const RESTORE = "web-api-restore";
 
 export const originOf = (manifests: Manifests): Pods | undefined =>
   podsOf(manifests).find(({ kind, name }) => kind === "Deployment" && name === ORIGIN);

@@ -56,6 +56,7 @@ const targetWith = (isUp: () => boolean): PublishTarget => ({
     hashField: () => (isUp() ? Promise.resolve("") : Promise.reject(down)),
     expire: async () => undefined,
     replaceHash: async () => undefined,
+    evaluate: async () => undefined,
   },
   keyPrefix: "",
 });

@@ -24,7 +24,7 @@ const AVOIDED: readonly (readonly [RegExp, string])[] = [
 /** Names and quotations, by file and the text in which the word stands. */
 const EXCEPTIONS: readonly (readonly [file: RegExp, text: RegExp])[] = [
   // A status and columns of the shop, and of the tests' API.
-  [/^test\/(bench|contract|e2e|origin|shop)\//, /\bcancelled(_at|At)?\b/i],
+  [/^test\/(bench|contract|drills|e2e|origin|shop)\//, /\bcancelled(_at|At)?\b/i],
   // Their checksums are recorded in every database.
   [/^src\/origin\/db\/migrations\//, /\bnobody\b/],
   [/^test\/architecture\/english\.test\.ts$/, /./],

@@ -96,8 +96,12 @@ describe("a repeated key", () => {
     const response = await buy(key, productId, { by: bob });
     expect(response.status).toBe(201);
     expect(isReplay(response)).toBe(false);
-    expect(Order.parse(await response.json()).id).not.toBe(alices.id);
+    const bobs = Order.parse(await response.json());
+    expect(bobs.id).not.toBe(alices.id);
     expect(await stockOf(system, productId)).toBe(8);
+    // Each gets their own again.
+    expect(await (await buy(key, productId)).json()).toEqual(alices);
+    expect(await (await buy(key, productId, { by: bob })).json()).toEqual(bobs);
   });
 
   test("on another route is 422, and cancels nothing", async () => {

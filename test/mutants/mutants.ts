@@ -168,13 +168,6 @@ export const MUTANTS: readonly Mutant[] = [
     tests: RATE_LIMIT,
   },
   {
-    promise: "no private response is cached",
-    file: "middleware/response-cache/cacheable.ts",
-    from: 'if (method !== "GET" || policy.auth !== "public" || policy.cache === undefined) return undefined;',
-    to: 'if (method !== "GET" || policy.cache === undefined) return undefined;',
-    tests: CACHE,
-  },
-  {
     promise: "a parameter that the route does not declare selects no entry",
     file: "middleware/response-cache/cacheable.ts",
     from: " || names.some((name) => !parameters.has(name))",

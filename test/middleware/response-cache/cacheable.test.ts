@@ -17,7 +17,6 @@ const keyOf = (query: string, tier: "edge" | "origin" = "origin"): string | unde
   cacheableRoute(route, tier, 10)?.key(target(query), noField);
 
 test.each([
-  ["is not public", { policy: { auth: { scopes: ["a"] } } }],
   ["has no cache policy", { policy: { auth: "public" } }],
   ["writes", { method: "PUT" }],
 ] as const)("a route that %s is not cached", (_, change) => {

@@ -50,9 +50,10 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 
 /** What takes long runs with TEST_LONG=1, and on external servers. */
 const long = [
-  "test/e2e/{admin,alerts,blocklist,breakers,cache,deadlines,degradation,disaster-recovery}.test.ts",
-  "test/e2e/{extension-points,frozen-database,key-rotation,killed-origin,lifecycle,losses,not-executed,orders-once,own-guards,pod}.test.ts",
-  "test/e2e/{replacement,rolling-restart,telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
+  "test/e2e/{admin,alerts,blocklist,breakers,cache,contract-properties,deadlines,degradation,disaster-recovery}.test.ts",
+  "test/e2e/{extension-points,frozen-database,hedged-access,key-rotation,killed-origin,lifecycle,losses}.test.ts",
+  "test/e2e/{not-executed,orders-once,own-guards,pod,replacement,rolling-restart,security-events,strict-limit}.test.ts",
+  "test/e2e/{telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 
 const longOfApi = ["test/shop/{documented-commands,search-cost}.test.ts"];
@@ -63,6 +64,7 @@ const longOfNode = [
   "test/architecture/{edge-memory,limiter-memory}.test.ts",
   "test/k8s/combinations.test.ts",
   "test/local/postgres.test.ts",
+  "test/ops/release-edge.test.ts",
   "test/origin/lifecycle/start.test.ts",
   "test/ready/tests.test.ts",
 ];

@@ -138,6 +138,8 @@ const run = async (): Promise<number> => {
       rows.push(row);
       if (isJson) continue;
       printRow(cellsOf(verdict));
+      const failures = Object.entries(verdict.failures).map(([what, count]) => `${count} × ${what}`);
+      if (failures.length > 0) process.stdout.write(`  failed: ${failures.join(", ")}\n`);
       for (const line of verdict.broken) process.stdout.write(`  ! ${line}\n`);
     }
     await mkdir(join(projectFolder, "dist"), { recursive: true });

@@ -18,6 +18,8 @@ export interface Verdict {
   readonly requests: number;
   /** 5xx, and connections that broke. */
   readonly failed: number;
+  /** Of the failed ones, how many by action and status. */
+  readonly failures: Readonly<Record<string, number>>;
   readonly lost: number;
   readonly doubled: number;
   readonly oversold: number;
@@ -87,11 +89,14 @@ export const judge = async (
   const faults = await readFaults(history, pool);
   const replayed = history.replays.filter(([first, again]) => first !== again);
   const errors = new Set(exchanges.filter(({ status }) => status === 500).map(({ action }) => action));
+  const failed = exchanges.filter(hasFailed);
+  const failures = Map.groupBy(failed, ({ action, status }) => `${action} ${status}`);
   const countOf = (kind: string): number => faults.filter((line) => line.startsWith(kind)).length;
   return {
     fault,
     requests: exchanges.length,
-    failed: exchanges.filter(hasFailed).length,
+    failed: failed.length,
+    failures: Object.fromEntries([...failures].map(([what, { length }]) => [what, length])),
     lost: countOf("lost"),
     doubled: countOf("double"),
     oversold: countOf("stock"),

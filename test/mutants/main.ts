@@ -1,6 +1,6 @@
 /**
- * `npm run mutants`: puts one bug after the other into a copy of the project, and shows that the tests notice it. Exits with
- * 1 if a bug survives.
+ * `npm run mutants [-- TEXT]`: puts one bug after the other into a copy of the project, and shows that the tests notice it. Exits with
+ * 1 if a bug survives. With a text, only the bugs whose promise or file has it.
  */
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -56,25 +56,27 @@ const tryOut = async (folder: string, { file, from, to, tests }: Mutant): Promis
   }
 };
 
-const run = async (): Promise<number> => {
+const run = async (text = ""): Promise<number> => {
+  const mutants = MUTANTS.filter(({ promise, file }) => `${promise} ${file}`.includes(text));
+  if (mutants.length === 0) throw new Error(`no promise or file has "${text}"`);
   const folder = await mkdtemp(join(tmpdir(), "breakwater-mutants-"));
   try {
     for (const path of COPIED) await cp(join(projectFolder, path), join(folder, path), { recursive: true });
     await symlink(join(projectFolder, "node_modules"), join(folder, "node_modules"));
-    const tests = [...new Set(MUTANTS.flatMap((mutant) => mutant.tests))];
+    const tests = [...new Set(mutants.flatMap((mutant) => mutant.tests))];
     const intact = await runTests(folder, tests);
     if (intact !== "survived") throw new Error(`without a bug, the tests are not green: ${intact}`);
     let survivors = 0;
-    for (const mutant of MUTANTS) {
+    for (const mutant of mutants) {
       const result = await tryOut(folder, mutant);
       if (result === "survived") survivors += 1;
       process.stdout.write(`${result.padEnd(10)} ${mutant.promise} (${mutant.file})\n`);
     }
-    process.stdout.write(`${MUTANTS.length - survivors} of ${MUTANTS.length} bugs noticed\n`);
+    process.stdout.write(`${mutants.length - survivors} of ${mutants.length} bugs noticed\n`);
     return survivors === 0 ? 0 : 1;
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 };
 
-process.exitCode = await run();
+process.exitCode = await run(process.argv[2]);

@@ -29,6 +29,9 @@ const WARM_UP: Plan = { rounds: 1, settleMs: 0, measureMs: 1_500 };
 /** A Poisson process may bring more requests than its mean. */
 export const HEADROOM = 1.2;
 
+/** The load generator's, for a connection without a response in time. */
+const NO_RESPONSE = 0;
+
 /** The responses to the requests that were due in the measured time. */
 export interface OpenResult {
   readonly sent: number;
@@ -38,7 +41,7 @@ export interface OpenResult {
   readonly late: number;
   /** 503 */
   readonly shed: number;
-  /** 504 */
+  /** 504, or no response in time. */
   readonly expired: number;
   /** The latency of all 200s; undefined without any. */
   readonly p50Ms: number | undefined;
@@ -65,7 +68,7 @@ const openResult = (trace: Trace, { settleMs, measureMs }: Plan): OpenResult => 
     if ((trace.dueAtMs[index] ?? 0) < trace.beganAtMs + settleMs) continue;
     lags.push(trace.lagMs[index] ?? 0);
     if (status === 503) shed += 1;
-    else if (status === 504) expired += 1;
+    else if (status === 504 || status === NO_RESPONSE) expired += 1;
     else if (status === 200) latencies.push(trace.latencyMs[index] ?? 0);
   }
   const useful = latencies.filter((latencyMs) => latencyMs <= DEADLINE_MS).length;
@@ -89,9 +92,9 @@ export interface Measuring {
   readonly onProgress: (line: string) => void;
 }
 
-const EXPECTED = new Set([503, 504]);
+const EXPECTED = new Set([503, 504, NO_RESPONSE]);
 
-/** @throws Error if a request failed with another status than 503 and 504 */
+/** @throws Error if a request got another response than 200, 503 and 504 */
 const turn = async (contestant: Contestant, load: Load, measuring: Measuring): Promise<Measurement> => {
   const { generator, plan } = measuring;
   const { isLimited, process } = contestant;

@@ -61,20 +61,26 @@ const runFault = async (
   const watchers = await startWatchers(world, n);
   await prepare?.(world);
   let turns: Turns = { startMs: 0, injectMs: 0, undoneMs: 0, endMs: 0 };
-  await load.during(async () => {
-    const startMs = performance.now();
-    await pause(BEFORE_MS);
-    await watchers.revokeAndBlock();
-    const injectMs = performance.now();
-    const undo = await inject(world);
-    if (undo !== undefined) {
-      await pause(FAULT_MS);
-      await undo();
-    }
-    const undoneMs = performance.now();
-    await pause(AFTER_MS);
-    turns = { startMs, injectMs, undoneMs, endMs: performance.now() };
-  });
+  try {
+    await load.during(async () => {
+      const startMs = performance.now();
+      await pause(BEFORE_MS);
+      await watchers.revokeAndBlock();
+      const injectMs = performance.now();
+      const undo = await inject(world);
+      if (undo !== undefined) {
+        await pause(FAULT_MS);
+        await undo();
+      }
+      const undoneMs = performance.now();
+      await pause(AFTER_MS);
+      turns = { startMs, injectMs, undoneMs, endMs: performance.now() };
+    });
+  } catch (error) {
+    // They would keep the process alive.
+    await watchers.stop();
+    throw error;
+  }
   const watched = await watchers.stop();
   const { exchanges } = load.history;
   const verdict = await judge(name, load.history, turns, world.pool, watched);

@@ -95,18 +95,23 @@ const clockAhead =
     return () => restart({ NODE_OPTIONS: options });
   };
 
+/** Replaces the origins, one after the other. @param environment overrides variables */
+const roll = async (
+  { origins }: World,
+  environment?: Readonly<Record<string, string>>,
+): Promise<undefined> => {
+  for (const origin of origins) {
+    await origin.stop();
+    await origin.start(environment);
+  }
+};
+
 /** Origins learn the new key, then the edge uses it, then the old one is forgotten. */
-const rotateKeys = async ({ origins, signingKeys, restartEdge }: World): Promise<undefined> => {
+const rotateKeys = async (world: World): Promise<undefined> => {
   const next = `second:${randomBytes(32).toString("base64")}`;
-  const roll = async (keys: string): Promise<void> => {
-    for (const origin of origins) {
-      await origin.stop();
-      await origin.start({ SIGNING_KEYS: keys });
-    }
-  };
-  await roll(`${next},${signingKeys}`);
-  await restartEdge({ SIGNING_KEYS: next });
-  await roll(next);
+  await roll(world, { SIGNING_KEYS: `${next},${world.signingKeys}` });
+  await world.restartEdge({ SIGNING_KEYS: next });
+  await roll(world, { SIGNING_KEYS: next });
 };
 
 const MIGRATION = [
@@ -238,13 +243,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "origins-rolled",
     title: "both origins are replaced, one after the other",
-    inject: async ({ origins }) => {
-      for (const origin of origins) {
-        await origin.stop();
-        await origin.start();
-      }
-      return undefined;
-    },
+    inject: (world) => roll(world),
   },
   {
     name: "edge-restarted",

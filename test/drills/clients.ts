@@ -41,7 +41,7 @@ const REQUEST_TIMEOUT_MS = 20_000;
 const MAX_ATTEMPTS = 300;
 const RETRY_PAUSE_MS = 200;
 
-interface Client {
+export interface Client {
   readonly principal: string;
   readonly address: string;
   readonly key: string;
@@ -55,22 +55,24 @@ interface Init {
   readonly json?: unknown;
 }
 
-/** Sends a request of a client, through the edge. */
-export const sendAs = (
+const JSON_TYPE = { "content-type": "application/json" };
+
+/** Sends a request of a client, through the edge. @throws if the connection fails */
+export const requestAs = (
   edgeUrl: string,
   { key, address }: Pick<Client, "key" | "address">,
   path: string,
   { method = "GET", headers, json }: Init = {},
-): Promise<Outcome> =>
-  outcomeOf(
-    fetchRead(`${edgeUrl}${path}`, {
-      method,
-      headers: { authorization: `Bearer ${key}`, "x-local-client": address, ...JSON_TYPE, ...headers },
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
-      ...(json === undefined ? {} : { body: JSON.stringify(json) }),
-    }),
-  );
-const JSON_TYPE = { "content-type": "application/json" };
+): Promise<Response> =>
+  fetchRead(`${edgeUrl}${path}`, {
+    method,
+    headers: { authorization: `Bearer ${key}`, "x-local-client": address, ...JSON_TYPE, ...headers },
+    signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    ...(json === undefined ? {} : { body: JSON.stringify(json) }),
+  });
+
+export const sendAs = (...request: Parameters<typeof requestAs>): Promise<Outcome> =>
+  outcomeOf(requestAs(...request));
 
 const codeOf = ({ status, body }: Outcome): string => {
   if (status === 0) return body;
@@ -85,9 +87,12 @@ const resultOf = (outcome: Outcome): Result => {
   return codeOf(outcome) === "outcome_unknown" ? "unknown" : "not_done";
 };
 
-const below = (limit: number): number => Math.floor(Math.random() * limit);
-
-export const startLoad = async ({ edgeUrl, pool, createKey }: World): Promise<Load> => {
+/** @param random what the clients do next, from 0 to below 1 */
+export const startLoad = async (
+  { edgeUrl, pool, createKey }: World,
+  random: () => number = Math.random,
+): Promise<Load> => {
+  const below = (limit: number): number => Math.floor(random() * limit);
   const exchanges: Exchange[] = [];
   const replays: [string, string][] = [];
   /** Products that an order could not have, until they are restocked. */

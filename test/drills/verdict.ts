@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { PostgresPool } from "../../src/origin/db/postgres.ts";
 import type { Exchange, History } from "./clients.ts";
 import { findFaults } from "./ledger.ts";
+import type { Watched } from "./watchers.ts";
 
 /** `performance.now()` of the drill's turns. */
 export interface Turns {
@@ -27,6 +28,8 @@ export interface Verdict {
   readonly recoveryMs: number;
   /** Milliseconds, before the fault, from its beginning to the recovery, and after. */
   readonly p99Ms: readonly [before: number, during: number, after: number];
+  /** The greatest age of a change that a read did not show yet, milliseconds. */
+  readonly stalestMs: number;
   /** Every promise that was broken, a line each. */
   readonly broken: readonly string[];
 }
@@ -35,7 +38,7 @@ export interface Verdict {
 const SLOW_FACTOR = 3;
 /** Never slow, milliseconds: two cores carry the system and its clients. */
 const ALWAYS_FAST_MS = 500;
-const MAX_RECOVERY_MS = 10_000;
+export const MAX_RECOVERY_MS = 10_000;
 /** The database may have to come back first. */
 const READ_TIMEOUT_MS = 30_000;
 const RETRY_PAUSE_MS = 200;
@@ -73,7 +76,7 @@ export const judge = async (
   history: History,
   turns: Turns,
   pool: PostgresPool,
-  watched: readonly string[],
+  { broken, stalestMs }: Pick<Watched, "broken" | "stalestMs">,
 ): Promise<Verdict> => {
   const exchanges = between(history.exchanges, turns.startMs, turns.endMs);
   const before = p99Of(between(exchanges, turns.startMs, turns.injectMs));
@@ -106,12 +109,13 @@ export const judge = async (
       Math.round(p99Of(between(exchanges, turns.injectMs, backMs))),
       Math.round(p99Of(between(exchanges, backMs, turns.endMs))),
     ],
+    stalestMs: Math.round(stalestMs),
     broken: [
       ...faults,
       ...replayed.map(([first, again]) => `replayed another response: ${first} and ${again}`),
       ...[...errors].map((action) => `500: ${action}`),
       ...(recoveryMs > MAX_RECOVERY_MS ? [`back only after ${recoveryMs} ms`] : []),
-      ...watched,
+      ...broken,
     ],
   };
 };

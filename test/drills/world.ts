@@ -18,6 +18,7 @@ import { type Publication, publish } from "../../src/origin/admin/publish.ts";
 import { connectPostgres, type PostgresPool } from "../../src/origin/db/postgres.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis as connectStore } from "../../src/origin/redis/store.ts";
+import { startWebhookServer, type WebhookServer } from "../origin/outbox/webhook-server.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
 import { type Door, startDoor } from "../support/door.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
@@ -41,6 +42,7 @@ export interface World {
   readonly redis: OwnRedis;
   readonly origins: readonly DrillOrigin[];
   readonly collector: Collector;
+  readonly siem: WebhookServer;
   readonly signingKeys: string;
   /** Ends the edge's runtime, and starts another at its address. @param environment overrides variables, also later */
   restartEdge(environment?: Readonly<Record<string, string>>): Promise<void>;
@@ -58,9 +60,10 @@ const startDrillOrigin = async (
   name: string,
   shared: Readonly<Record<string, string>>,
   cleanups: CleanupStack,
+  random: () => number,
 ): Promise<DrillOrigin & { readonly url: string }> => {
   const port = await freePort();
-  const door = await startDoor(`http://127.0.0.1:${port}`);
+  const door = await startDoor(`http://127.0.0.1:${port}`, random);
   cleanups.add(() => door.stop());
   let environment: Readonly<Record<string, string>> = {
     ...shared,
@@ -86,13 +89,21 @@ const startDrillOrigin = async (
   };
 };
 
-/** @throws LocalError; `cleanups` stops the parts that have started */
-export const startWorld = async (cleanups: CleanupStack): Promise<World> => {
+/**
+ * @param random of the network's losses, from 0 to below 1
+ * @throws LocalError; `cleanups` stops the parts that have started
+ */
+export const startWorld = async (
+  cleanups: CleanupStack,
+  random: () => number = Math.random,
+): Promise<World> => {
   const folder = await mkdtemp(join(tmpdir(), "breakwater-drill-"));
   cleanups.add(() => rm(folder, { recursive: true, force: true }));
   const bundle = await bundleEdge(undefined, folder);
   const collector = await startCollector();
   cleanups.add(() => collector.stop());
+  const siem = await startWebhookServer();
+  cleanups.add(() => siem.stop());
   const postgres = await startOwnPostgres();
   cleanups.add(() => postgres.remove());
   const redis = await startOwnRedis();
@@ -105,9 +116,10 @@ export const startWorld = async (cleanups: CleanupStack): Promise<World> => {
   const signingKeys = `first:${randomBytes(32).toString("base64")}`;
   const shared = { SIGNING_KEYS: signingKeys, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url };
   const stores = { DATABASE_URL: postgres.url, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
+  const events = { SIEM_URL: siem.url, SIEM_TOKEN: randomBytes(16).toString("hex") };
   const names = Array.from({ length: ORIGINS }, (_, index) => `origin ${index + 1}`);
   const origins = await Promise.all(
-    names.map((name) => startDrillOrigin(name, { ...shared, ...stores }, cleanups)),
+    names.map((name) => startDrillOrigin(name, { ...shared, ...stores, ...events }, cleanups, random)),
   );
   const log = createLog("silent");
   const pool = connectPostgres(postgres.url, { maxConnections: 4, log });
@@ -132,6 +144,7 @@ export const startWorld = async (cleanups: CleanupStack): Promise<World> => {
     redis,
     origins,
     collector,
+    siem,
     signingKeys,
     restartEdge: async (changes) => {
       edgeEnvironment = { ...edgeEnvironment, ...changes };

@@ -317,6 +317,12 @@ describe("an origin", () => {
     const path = placed.headers.location ?? "";
     expect((await sendSigned(api, path, { principal: "alice" })).status).toBe(200);
     await expect.poll(() => accessesTo(path), POLL).toMatchObject([{ user: "alice", action: "read" }]);
+    // Unlike an order, a cancellation creates no row with which its event could be stored.
+    const cancellation = { method: "POST", principal: "alice" };
+    expect((await sendSigned(api, `${path}/cancel`, cancellation)).status).toBe(200);
+    await expect
+      .poll(() => accessesTo(`${path}/cancel`), POLL)
+      .toMatchObject([{ user: "alice", action: "write", route: "cancelOrder", count: 1 }]);
     await expect.poll(() => origin.all("security event").length, POLL).toBe(accesses().length);
   });
 

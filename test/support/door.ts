@@ -33,10 +33,10 @@ export interface Door {
   stop(): Promise<void>;
 }
 
-const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket): Transform =>
+const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket, random: () => number): Transform =>
   new Transform({
     transform(part: Buffer, _, done) {
-      if (Math.random() >= lossShare) {
+      if (random() >= lossShare) {
         setTimeout(() => done(null, part), lagMs);
         return;
       }
@@ -44,8 +44,11 @@ const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket): Transform
     },
   });
 
-/** @param targetUrl the URL whose host and port it leads to */
-export const startDoor = async (targetUrl: string): Promise<Door> => {
+/**
+ * @param targetUrl the URL whose host and port it leads to
+ * @param random of what is lost, from 0 to below 1
+ */
+export const startDoor = async (targetUrl: string, random: () => number = Math.random): Promise<Door> => {
   let target = new URL(targetUrl);
   const pairs = new Set<readonly [Socket, Socket]>();
   let isShut = false;
@@ -57,7 +60,7 @@ export const startDoor = async (targetUrl: string): Promise<Door> => {
     one.pipe(other);
     if (holdsReplies) return;
     if (disturbance === undefined) other.pipe(one);
-    else other.pipe(disturbed(disturbance, one)).pipe(one);
+    else other.pipe(disturbed(disturbance, one, random)).pipe(one);
   };
   const shut = ([one, other]: readonly [Socket, Socket]): void => {
     one.unpipe(other).pause();

@@ -24,7 +24,7 @@ export interface Verdict {
   readonly lost: number;
   readonly doubled: number;
   readonly oversold: number;
-  /** From the end of the fault to the last failed or slow request, milliseconds. */
+  /** From the end of the fault to the last failed request, or the last slow one of a second whose p99 was slow, milliseconds. */
   readonly recoveryMs: number;
   /** Milliseconds, before the fault, from its beginning to the recovery, and after. */
   readonly p99Ms: readonly [before: number, during: number, after: number];
@@ -39,6 +39,10 @@ const SLOW_FACTOR = 3;
 /** Never slow, milliseconds: two cores carry the system and its clients. */
 const ALWAYS_FAST_MS = 500;
 export const MAX_RECOVERY_MS = 10_000;
+/** The error rate and the p99 are those of a second. */
+const WINDOW_MS = 1_000;
+/** A single slow request among few is the machine's. */
+const FEW = 2;
 /** The database may have to come back first. */
 const READ_TIMEOUT_MS = 30_000;
 const RETRY_PAUSE_MS = 200;
@@ -58,6 +62,20 @@ const p99Of = (exchanges: readonly Exchange[]): number =>
     exchanges.map(({ durationMs }) => durationMs),
     0.99,
   );
+
+/** When the last request ended that failed, or that was slow in a second whose p99 was; -Infinity if there was none. */
+export const lastAbnormalMs = (exchanges: readonly Exchange[], slowMs: number): number => {
+  const seconds = Map.groupBy(exchanges, ({ startMs }) => Math.floor(startMs / WINDOW_MS));
+  const abnormal = [...seconds.values()].flatMap((within) => {
+    const slow = within.filter(({ durationMs }) => durationMs > slowMs);
+    const isSlow = slow.length > Math.max(FEW, within.length / 100);
+    return [...within.filter(hasFailed), ...(isSlow ? slow : [])];
+  });
+  return Math.max(
+    ...abnormal.map(({ startMs, durationMs }) => startMs + durationMs),
+    Number.NEGATIVE_INFINITY,
+  );
+};
 
 const readFaults = async ({ ledger }: History, pool: PostgresPool): Promise<string[]> => {
   const untilMs = performance.now() + READ_TIMEOUT_MS;
@@ -81,13 +99,8 @@ export const judge = async (
   const exchanges = between(history.exchanges, turns.startMs, turns.endMs);
   const before = p99Of(between(exchanges, turns.startMs, turns.injectMs));
   const slowMs = Math.max(ALWAYS_FAST_MS, SLOW_FACTOR * before);
-  const late = between(exchanges, turns.undoneMs, turns.endMs).filter(
-    (exchange) => hasFailed(exchange) || exchange.durationMs > slowMs,
-  );
-  const backMs = late.reduce(
-    (last, { startMs, durationMs }) => Math.max(last, startMs + durationMs),
-    turns.undoneMs,
-  );
+  const after = between(exchanges, turns.undoneMs, turns.endMs);
+  const backMs = Math.max(turns.undoneMs, lastAbnormalMs(after, slowMs));
   const recoveryMs = Math.round(backMs - turns.undoneMs);
   const faults = await readFaults(history, pool);
   const replayed = history.replays.filter(([first, again]) => first !== again);

@@ -27,6 +27,8 @@ import { nearTexts } from "../mutate.ts";
 import { type Json, nearJson } from "../mutate-json.ts";
 import { defineTarget, must, mustEqual } from "../target.ts";
 
+/** Of base64url: the last character of a key has two bits that its secret does not need. */
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const NOW_S = 1_800_000_000;
 const nowMs = (): number => NOW_S * 1_000;
 
@@ -75,9 +77,8 @@ export const keys = defineTarget({
     return {
       run: async ({ key, record: text }) => {
         clockMs = nowMs();
-        const last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-        for (const spelled of [...last].map((end) => made.key.slice(0, -1) + end))
-          must(spelled === made.key || !sameSecret(spelled), "another spelling of a key");
+        const spelled = made.key.slice(0, -1) + ALPHABET[key.length % ALPHABET.length];
+        must(spelled === made.key || !sameSecret(spelled), "another spelling of a key");
         const result = await check(key, context, (wasValid) => wasValid || key.length % 7 !== 0);
         must(result.kind !== "proven" || key === made.key, "a key that was never made");
         must((await check(made.key, context)).kind === "proven", "a valid key that is rejected");

@@ -50,8 +50,10 @@ const createRunner = <Input>(check: Check<Input>, isAlone: boolean) => {
   let slowest = { ms: 0, input: "" };
   /** Rejections that no code has handled. */
   const unhandled: unknown[] = [];
-  process.on("unhandledRejection", (error) => void unhandled.push(error));
+  const onUnhandled = (error: unknown): void => void unhandled.push(error);
+  process.on("unhandledRejection", onUnhandled);
   return {
+    stop: (): void => void process.off("unhandledRejection", onUnhandled),
     slowest: () => slowest,
     run: async (input: Input, heartbeat: Heartbeat): Promise<void> => {
       const text = JSON.stringify(input);
@@ -85,7 +87,7 @@ export const exercise = async <Input>(
   const { name, schema, lanes = 1 } = target;
   const corpus = await readCorpus(name, schema);
   const check = await target.start(services);
-  const { run, slowest } = createRunner(check, lanes === 1);
+  const { run, slowest, stop } = createRunner(check, lanes === 1);
   const failures: Failure[] = [];
   let inputs = 0;
   let planned = 0;
@@ -116,6 +118,8 @@ export const exercise = async <Input>(
         interruptAfterTimeLimit: SHRINK_MS,
       });
       inputs += details.numRuns;
+      // A batch that takes too long is cut.
+      planned += details.numRuns - numRuns;
       const { counterexample, errorInstance } = details;
       if (counterexample !== null) {
         const [input] = counterexample;
@@ -133,5 +137,6 @@ export const exercise = async <Input>(
     return { inputs, failures, slowest: slowest(), grownBytes };
   } finally {
     await check.stop?.();
+    stop();
   }
 };

@@ -112,7 +112,7 @@ export default defineConfig({
           isolate,
           expect: patient,
           include: [
-            "test/{architecture,container,drills,edge,k8s,local,observability,ops,origin,ready}/**/*.test.ts",
+            "test/{architecture,container,drills,edge,fuzz,k8s,local,observability,ops,origin,ready}/**/*.test.ts",
             "test/bench/{guards,hpa,overload,support}/*.test.ts",
           ],
           // The one has an image to be built first, and a configuration of its own; the others take long.

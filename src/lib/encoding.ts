@@ -28,6 +28,12 @@ export const fromBase64 = (encoded: string): Uint8Array<ArrayBuffer> | undefined
   }
 };
 
+/** Accepts only what `toBase64Url` writes: without padding and without stray bits (RFC 4648 §3.5), each value has one spelling. */
+export const fromBase64Url = (encoded: string): Uint8Array<ArrayBuffer> | undefined => {
+  const bytes = fromBase64(encoded);
+  return bytes !== undefined && toBase64Url(bytes) === encoded ? bytes : undefined;
+};
+
 /** The duration does not reveal where two texts of equal length differ. */
 export const equalInConstantTime = (a: string, b: string): boolean => {
   if (a.length !== b.length) return false;

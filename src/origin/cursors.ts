@@ -4,7 +4,7 @@
  */
 import { timingSafeEqual } from "node:crypto";
 import { problem } from "../contract/problem.ts";
-import { fromBase64 } from "../lib/encoding.ts";
+import { fromBase64Url } from "../lib/encoding.ts";
 import type { SigningKey } from "../middleware/signature/signing-keys.ts";
 import { ProblemError } from "./middleware/error-handler.ts";
 
@@ -32,7 +32,7 @@ const macOf = (key: SigningKey, { operation, principal, filter }: ListIdentity, 
 
 /** @returns undefined unless the cursor was sealed for this list with one of the keys */
 const openCursor = (keys: readonly SigningKey[], list: ListIdentity, cursor: string): string | undefined => {
-  const sealed = fromBase64(cursor);
+  const sealed = fromBase64Url(cursor);
   if (sealed === undefined || sealed.byteLength < MAC_BYTES) return undefined;
   const position = Buffer.from(sealed.subarray(MAC_BYTES)).toString();
   const mac = sealed.subarray(0, MAC_BYTES);

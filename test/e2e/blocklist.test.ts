@@ -189,7 +189,7 @@ describe("a repeat offender", () => {
   const guess = async (client: string, times: number): Promise<number[]> => {
     const headers = {
       "x-local-client": client,
-      authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}`,
+      authorization: `Bearer bwk_${"a".repeat(12)}_${"b".repeat(42)}c`,
     };
     const statuses = Array.from(
       { length: times },

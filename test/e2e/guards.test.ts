@@ -136,7 +136,7 @@ describe("authentication", () => {
       "an unknown key",
       "unknown_key",
       `key:${"a".repeat(12)}`,
-      `Bearer bwk_${"a".repeat(12)}_${"b".repeat(43)}`,
+      `Bearer bwk_${"a".repeat(12)}_${"b".repeat(42)}c`,
     ],
   ])("%s is 401 with a challenge, and reported as %s of %s", async (row, { expect }) => {
     const [, reason, user, authorization] = row;

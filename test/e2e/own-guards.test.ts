@@ -77,7 +77,7 @@ describe("rejected are", () => {
     ["an unknown path", "not_found", "/nowhere", {}],
     ["an unsupported method", "method_not_allowed", "/v1/products", { method: "DELETE" }],
     ["missing credentials", "unauthenticated", "/v1/orders", {}],
-    ["an unknown key", "unauthenticated", "/v1/orders", { key: `bwk_${"a".repeat(12)}_${"b".repeat(43)}` }],
+    ["an unknown key", "unauthenticated", "/v1/orders", { key: `bwk_${"a".repeat(12)}_${"b".repeat(42)}c` }],
     ["the edge's paths", "unsigned", "/_edge/keys/x", {}],
     [
       "an invalid signature",

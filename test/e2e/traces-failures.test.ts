@@ -273,7 +273,7 @@ const exceedLimit = async (): Promise<Response> => {
   expect((await order()).status).toBe(201);
   return await order();
 };
-const UNKNOWN_KEY = `bwk_${"a".repeat(12)}_${"b".repeat(43)}`;
+const UNKNOWN_KEY = `bwk_${"a".repeat(12)}_${"b".repeat(42)}c`;
 
 test.each<[string, string, () => Promise<Response>, Record<string, unknown>]>([
   [

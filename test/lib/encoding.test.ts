@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { equalInConstantTime, fromBase64, toBase64, toBase64Url } from "../../src/lib/encoding.ts";
+import {
+  equalInConstantTime,
+  fromBase64,
+  fromBase64Url,
+  toBase64,
+  toBase64Url,
+} from "../../src/lib/encoding.ts";
 
 const encoder = new TextEncoder();
 
@@ -30,6 +36,12 @@ describe("base64", () => {
           expect(fromBase64(encoded)).toEqual(Uint8Array.from(bytes));
       }),
     );
+  });
+
+  test("base64url has one spelling for each value", () => {
+    expect(fromBase64Url("--___w")).toEqual(Uint8Array.of(0xfb, 0xef, 0xff, 0xff));
+    for (const other of ["--___x", "--___w==", "++///w", "--___w "])
+      expect(fromBase64Url(other)).toBeUndefined();
   });
 
   test.each([

@@ -42,6 +42,15 @@ describe("a cursor", () => {
     expect(open(seal(position))).toBe(position);
   });
 
+  test("has one spelling, although its last character has bits that it does not need", () => {
+    const cursor = seal("p");
+    const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    const opening = [...alphabet]
+      .map((last) => cursor.slice(0, -1) + last)
+      .filter((each) => open(each) === "p");
+    expect(opening).toEqual([cursor]);
+  });
+
   test("is rejected with any bit changed, shortened or extended", () => {
     const sealed = fromBase64(seal("position")) ?? new Uint8Array(0);
     for (const index of sealed.keys()) {

@@ -4,7 +4,7 @@ import { sanitize, sanitizeOccurrence } from "../../src/security-events/event.ts
 describe("sanitized text", () => {
   test.each([
     [`Authorization: Bearer ${"a".repeat(40)} end`, "Authorization: [secret] end"],
-    [`key bwk_${"a".repeat(12)}_${"b".repeat(43)}.`, "key [secret]."],
+    [`key bwk_${"a".repeat(12)}_${"b".repeat(42)}c.`, "key [secret]."],
     [`eyJhbGciOiJIUzI1NiJ9.${"e".repeat(20)}.${"s".repeat(20)}`, "[secret]"],
     ['line\r\n{"level":"fatal"}', 'line\u{fffd}\u{fffd}{"level":"fatal"}'],
     ["\u001b[31mred", "\u{fffd}[31mred"],

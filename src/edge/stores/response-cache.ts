@@ -32,8 +32,8 @@ const decode = (response: Response): Entry | undefined => {
   const { age: _, "cf-cache-status": __, ...fields } = Object.fromEntries(response.headers);
   const { [TIMES]: times = "", [TAGS]: tags = "", [CACHE_CONTROL]: cacheControl = "", ...others } = fields;
   const windows = sharedWindows(cacheControl);
-  const [generatedAtMs, asOfMs] = times.split(" ").map(Number);
-  if (windows === undefined || !generatedAtMs || !asOfMs) return undefined;
+  const [generatedAtMs = Number.NaN, asOfMs = Number.NaN] = times.split(" ").map(Number);
+  if (windows === undefined || !Number.isFinite(generatedAtMs) || !Number.isFinite(asOfMs)) return undefined;
   const headers = { ...others, "cache-control": cacheControl };
   const stored = { status: 200, headers, body: response.body } as const;
   return { response: stored, windows, generatedAtMs, asOfMs, tags: readTags(tags) };

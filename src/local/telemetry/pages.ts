@@ -51,6 +51,9 @@ ${rows}</tbody>
   );
 };
 
+/** A deeper span is shown at this depth. */
+const MAX_INDENT = 40;
+
 /** Attributes of SVG, unlike an element's style, are not subject to the Content-Security-Policy. */
 const spanView = ({ span, depth, offsetMs, isParentMissing }: SpanRow, lengthMs: number) => {
   const { name, durationMs, status, statusMessage, attributes, parentSpanId, ...others } = span;
@@ -63,7 +66,7 @@ const spanView = ({ span, depth, offsetMs, isParentMissing }: SpanRow, lengthMs:
   };
   const percent = (ms: number): string => (lengthMs <= 0 ? "0" : `${((ms / lengthMs) * 100).toFixed(3)}%`);
   return html`<li><details><summary>
-<span>${"\u00a0\u00a0".repeat(depth)}${name} <small>${others.service}</small> ${status === "error" && html`<span class="error">✕ error</span>`}</span>
+<span>${"\u00a0\u00a0".repeat(Math.min(depth, MAX_INDENT))}${name} <small>${others.service}</small> ${status === "error" && html`<span class="error">✕ error</span>`}</span>
 <svg aria-hidden="true"><rect x="${percent(offsetMs)}" width="${percent(durationMs)}" height="100%"/></svg>
 ${durationText(durationMs)}
 </summary><table>

@@ -57,7 +57,7 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
     return c.json({});
   });
   app.post("/v1/logs", async (c) => {
-    logs.unshift(...(await readExport(c, logsRequest)).toReversed());
+    logs.unshift(...(await readExport(c, logsRequest)).slice(-MAX_LOG_RECORDS).reverse());
     logs.splice(MAX_LOG_RECORDS);
     return c.json({});
   });

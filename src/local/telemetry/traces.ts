@@ -83,14 +83,17 @@ export const waterfall = ({ spans: unsorted }: Trace) => {
   const isRoot = ({ parentSpanId = "" }: Span): boolean => !ids.has(parentSpanId);
   const children = Map.groupBy(spans, ({ parentSpanId }) => parentSpanId);
   const rows = new Map<string, SpanRow>();
-  const visit = (span: Span, depth: number): void => {
-    if (rows.has(span.spanId)) return;
+  // A stack of its own: a trace may be thousands of spans deep.
+  const waiting = [...spans.filter(isRoot), ...spans].map((span) => ({ span, depth: 0 })).reverse();
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    const { span, depth } = next;
+    if (rows.has(span.spanId)) continue;
     const isParentMissing = span.parentSpanId !== undefined && isRoot(span);
     rows.set(span.spanId, { span, depth, isParentMissing, offsetMs: span.startMs - startMs });
-    for (const child of children.get(span.spanId) ?? []) visit(child, depth + 1);
-  };
-  for (const span of [...spans.filter(isRoot), ...spans]) visit(span, 0);
-  const endMs = Math.max(startMs, ...spans.map((span) => span.startMs + span.durationMs));
+    const own = children.get(span.spanId) ?? [];
+    waiting.push(...own.map((child) => ({ span: child, depth: depth + 1 })).reverse());
+  }
+  const endMs = spans.reduce((latest, span) => Math.max(latest, span.startMs + span.durationMs), startMs);
   return { rows: [...rows.values()], lengthMs: endMs - startMs };
 };
 

@@ -5,7 +5,7 @@
 
 import { sha256 } from "@noble/hashes/sha2.js";
 import QuickLRU from "quick-lru";
-import { equalInConstantTime, fromBase64, toBase64Url } from "../../lib/encoding.ts";
+import { equalInConstantTime, fromBase64Url, toBase64Url } from "../../lib/encoding.ts";
 import { isJsonObject } from "../../lib/json-object.ts";
 import {
   type AuthContext,
@@ -46,10 +46,10 @@ export const createKey = (
   return { id, key: `bwk_${id}_${toBase64Url(secret)}`, hash: toBase64Url(sha256(secret)) };
 };
 
-/** Undefined if the text does not have the form of a key. */
+/** Undefined if the text does not have the form of a key. A key has one spelling: a changed character is another key. */
 export const parseKey = (text: string): PresentedKey | undefined => {
   const [, id, encoded] = FORM.exec(text) ?? [];
-  const secret = encoded === undefined ? undefined : fromBase64(encoded);
+  const secret = encoded === undefined ? undefined : fromBase64Url(encoded);
   return id === undefined || secret === undefined ? undefined : { id, secret };
 };
 

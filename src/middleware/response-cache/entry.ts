@@ -58,6 +58,8 @@ const UNSTORABLE: readonly string[] = ["set-cookie", "vary", "www-authenticate"]
 const JITTER = 0.1;
 /** A longer text is not stored, UTF-16 units. */
 const MAX_LENGTH = 512 * 1024;
+/** RFC 9111 §1.2.2 */
+const SECONDS = /^\d{1,10}$/;
 const S = 1_000;
 
 /** @returns the entry of a fill's result, with the result's own body; undefined if it may not be stored */
@@ -78,8 +80,8 @@ export const entryOf = (
   // Another cache's last resort may predate a write, and its age does not show that.
   if (cacheStatus.includes("stale-if-error")) return undefined;
   if (typeof body === "string" && body.length > MAX_LENGTH) return undefined;
-  // The age when it was requested, at most (RFC 9111 §4.2.3).
-  const ageMs = Number(age) * S;
+  // The age when it was requested, at most (RFC 9111 §4.2.3). A negative one would make the entry newer than its fill.
+  const ageMs = (SECONDS.test(age) ? Number(age) : Number.NaN) * S;
   if (!(lifetimeMs(windows) - ageMs >= S)) return undefined;
   const headers = Object.fromEntries(Object.entries(fields).filter(([name]) => !NOT_STORED.includes(name)));
   return {

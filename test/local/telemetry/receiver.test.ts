@@ -44,6 +44,16 @@ describe("an export", () => {
     });
   });
 
+  it("can have more log records than a function takes arguments", async () => {
+    const receiver = await startReceiver();
+    const records = Array.from({ length: 150_000 }, () => ({}));
+    const body = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: records }] }] });
+    const headers = { "content-type": "application/json" };
+    const response = await fetch(`${receiver.url}/v1/logs`, { method: "POST", headers, body });
+    expect(response.status).toBe(200);
+    expect(receiver.logs.length).toBe(1_000);
+  });
+
   it("can use any attribute name, and values that are lists or deeper", async () => {
     const receiver = await startReceiver();
     const deep = { kvlistValue: { values: [{ key: "k", value: { boolValue: true } }] } };

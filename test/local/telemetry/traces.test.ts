@@ -43,6 +43,12 @@ describe("a waterfall", () => {
   });
 });
 
+it("a waterfall may be deeper than a stack", () => {
+  const spans = Array.from({ length: 30_000 }, (_, n) => span(`${n}`, n === 0 ? undefined : `${n - 1}`, n));
+  const { rows, lengthMs } = waterfall({ traceId: "t", spans });
+  expect([rows.length, rows.at(-1)?.depth, lengthMs]).toEqual([30_000, 29_999, 30_000]);
+});
+
 it.each([
   ["traces", createTraceStore(2)],
   ["spans", createTraceStore(500, 2)],

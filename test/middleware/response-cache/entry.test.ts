@@ -52,6 +52,11 @@ describe("an entry", () => {
     ["another cache's last resort", text({ "cache-status": "x; detail=stale-if-error" })],
     ["an age past its lifetime", text({ age: "605" })],
     ["an age that is not a number", text({ age: "soon" })],
+    ["a negative age", text({ age: "-1" })],
+    ["an age without bounds", text({ age: "-Infinity" })],
+    ["an age beyond what numbers can hold", text({ age: "-1e999" })],
+    ["an age that is no whole number of seconds", text({ age: "0.5" })],
+    ["an empty age", text({ age: "" })],
     ["a body that is too long", { ...text({}), body: "x".repeat(600_000) }],
   ] as const)("is not made of a response with %s", (_, result) => {
     expect(entry(result)).toBeUndefined();

@@ -46,6 +46,8 @@ export interface Trace {
 /** Time for the last responses after the turn. */
 export const LAST_RESPONSES_MS = 10_000;
 const TICK_MS = 1;
+/** Servers close connections that were idle for 5 s (Node, workerd): a request on its way there would be lost. */
+const MAX_IDLE_MS = 4_000;
 const LOST = 0;
 const REASON_BYTES = 300;
 
@@ -57,6 +59,8 @@ interface Connection {
   readonly socket: Socket;
   /** The index of the request in flight. */
   request: number | undefined;
+  /** Since the last response, or since it was opened. */
+  idleSinceMs: number;
 }
 
 class LoadTurn {
@@ -112,7 +116,7 @@ class LoadTurn {
   /** Resolves when it is open, or closed again. */
   async #connect(): Promise<Connection> {
     const socket = connect({ host: "127.0.0.1", port: this.#turn.port, noDelay: true });
-    const connection: Connection = { socket, request: undefined };
+    const connection: Connection = { socket, request: undefined, idleSinceMs: epochNow() };
     this.#open.add(connection);
     const reader = new ResponseReader();
     socket.on("data", (chunk) => {
@@ -164,7 +168,15 @@ class LoadTurn {
   }
 
   async #sendWhenFree(request: number, bytes: Uint8Array): Promise<void> {
-    this.#write(this.#idle.pop() ?? (await this.#connect()), request, bytes);
+    this.#write(this.#takeIdle() ?? (await this.#connect()), request, bytes);
+  }
+
+  /** The one that was used last. Those below it were idle even longer. */
+  #takeIdle(): Connection | undefined {
+    const connection = this.#idle.pop();
+    if (connection === undefined || epochNow() - connection.idleSinceMs <= MAX_IDLE_MS) return connection;
+    for (const each of [connection, ...this.#idle]) this.#close(each, "");
+    return undefined;
   }
 
   /** A request that is due, lost until its response comes. @returns its index */
@@ -194,7 +206,10 @@ class LoadTurn {
         void this.#connect().then((next) => this.#sendNext(next));
       this.#close(connection, "");
     } else if (isClosedLoad) this.#sendNext(connection);
-    else this.#idle.push(connection);
+    else {
+      connection.idleSinceMs = epochNow();
+      this.#idle.push(connection);
+    }
   }
 
   #end(connection: Connection, status: number, reason: string): void {

@@ -1,0 +1,141 @@
+/**
+ * `surge`: whether the system stays broken after its load was ten times as high for a while (metastability). A load that it
+ * carries easily runs all the time; nine times as much comes on top of it and goes away. Within five seconds the base load must
+ * be as fast as before, without an operator: no failure, and a p99 of at most three times the one before, or 500 ms.
+ */
+import { setTimeout as pause } from "node:timers/promises";
+import { type LoadGenerator, startLoadGenerator } from "../../bench/support/load-generator.ts";
+import { textTable } from "../../bench/support/table.ts";
+import { startWorld, type World } from "../world.ts";
+import { type MixedLoad, mixedRequests } from "./mixed-requests.ts";
+import type { Outcome, Running } from "./outcome.ts";
+import { addProducts, createPrincipals } from "./principals.ts";
+import { judgeSurge, type SurgeVerdict } from "./surge-verdict.ts";
+
+export interface SurgeOptions {
+  /** The base load, requests per second. */
+  readonly rate: number;
+}
+
+interface Variant {
+  readonly title: string;
+  /** Requests of the surge are for products that no cache has seen. */
+  readonly isCold: boolean;
+  /** As the surge begins. */
+  readonly begin?: (world: World) => Promise<unknown>;
+  /** As the surge ends. */
+  readonly end?: (world: World) => Promise<unknown>;
+}
+
+const VARIANTS: readonly Variant[] = [
+  { title: "as usual", isCold: false },
+  // What is in the memory of the processes is of no use either.
+  { title: "cold caches", isCold: true, begin: ({ redis }) => redis.run("FLUSHALL") },
+  {
+    title: "without Redis",
+    isCold: false,
+    begin: ({ redis }) => redis.kill(),
+    end: ({ redis }) => redis.start("empty"),
+  },
+];
+
+const FACTOR = 10;
+const WARM_UP_MS = 10_000;
+const BEFORE_MS = 15_000;
+const SURGE_MS = 20_000;
+const AFTER_MS = 20_000;
+const PRINCIPALS = 240;
+const PRODUCTS = 20;
+const COLD_PRODUCTS = 200;
+const CONNECTIONS = 64;
+/** Requests are prepared for more than the mean, because their times are random. */
+const HEADROOM = 1.2;
+
+interface Stage {
+  readonly world: World;
+  readonly rate: number;
+  readonly load: MixedLoad;
+  readonly coldIds: readonly string[];
+  readonly base: LoadGenerator;
+  readonly surge: LoadGenerator;
+}
+
+const runVariant = async (
+  { world, rate, load, coldIds, base, surge }: Stage,
+  { title, isCold, begin, end }: Variant,
+): Promise<SurgeVerdict> => {
+  const port = Number(new URL(world.edgeUrl).port);
+  const turnOf = (from: MixedLoad, perSecond: number, lastsMs: number) => ({
+    ...{ port, perSecond, lastsMs, connections: CONNECTIONS },
+    requests: mixedRequests(from, Math.ceil((HEADROOM * perSecond * lastsMs) / 1_000)),
+  });
+  const surgeLoad = isCold ? { ...load, productIds: coldIds } : load;
+  const surgeTurn = turnOf(surgeLoad, (FACTOR - 1) * rate, SURGE_MS);
+  await base.run(turnOf(load, rate, WARM_UP_MS));
+  const baseRunning = base.run(turnOf(load, rate, BEFORE_MS + SURGE_MS + AFTER_MS));
+  await pause(BEFORE_MS);
+  const surgeRunning = surge.run(surgeTurn);
+  await begin?.(world);
+  await pause(SURGE_MS);
+  await end?.(world);
+  const endedAtMs = performance.timeOrigin + performance.now();
+  const [baseTrace, surgeTrace] = await Promise.all([baseRunning, surgeRunning]);
+  return judgeSurge(title, baseTrace, surgeTrace, Math.max(endedAtMs, surgeTrace.untilMs));
+};
+
+const HEADER = [
+  "surge",
+  "p99 before",
+  "offered/s",
+  "served/s",
+  "failed",
+  "p99 in it",
+  "back after",
+  "p99 after",
+  "sent late, p99",
+];
+
+const rowOf = (verdict: SurgeVerdict): string[] => {
+  const ms = (value: number): string => `${value.toFixed(0)} ms`;
+  return [
+    verdict.title,
+    ms(verdict.beforeP99Ms),
+    verdict.offeredPerSecond.toFixed(0),
+    verdict.servedPerSecond.toFixed(0),
+    `${(100 * verdict.failedShare).toFixed(1)} %`,
+    ms(verdict.duringP99Ms),
+    `${verdict.recoveryS} s`,
+    ms(verdict.afterP99Ms),
+    ms(verdict.lagP99Ms),
+  ];
+};
+
+export const surge = async (
+  { rate }: SurgeOptions,
+  { cleanups, signal, onProgress }: Running,
+): Promise<Outcome> => {
+  const world = await startWorld(cleanups);
+  const principals = await createPrincipals(world, PRINCIPALS);
+  const productIds = await addProducts(world.edgeUrl, principals, PRODUCTS);
+  const coldIds = await addProducts(world.edgeUrl, principals, COLD_PRODUCTS);
+  const [base, above] = [1, 2].map(() => startLoadGenerator({ signal, stops: cleanups }));
+  if (base === undefined || above === undefined) throw new Error("there are two generators");
+  const load = { edgeUrl: world.edgeUrl, principals, productIds };
+  const stage: Stage = { world, rate, load, coldIds, base, surge: above };
+  const verdicts: SurgeVerdict[] = [];
+  for (const variant of VARIANTS) {
+    onProgress(`${rate} → ${FACTOR * rate} → ${rate} requests/s, ${variant.title} …`);
+    verdicts.push(await runVariant(stage, variant));
+  }
+  return {
+    report: [
+      textTable(HEADER, verdicts.map(rowOf)),
+      ...verdicts.flatMap(({ title, failures }) =>
+        failures === "" ? [] : [`${title}, failed: ${failures}`],
+      ),
+      ...verdicts.flatMap(({ notes }) => notes),
+    ].join("\n"),
+    figures: { rate, factor: FACTOR, verdicts },
+    broken: verdicts.flatMap(({ broken }) => broken),
+  };
+};

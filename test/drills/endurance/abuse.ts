@@ -17,7 +17,7 @@ export interface Abuse {
 }
 
 const PAUSE_MS = 500;
-/** So many that none has enough failures to be blocked. */
+/** Enough that none has as many failures as lead to a block. */
 const STRANGERS = 200;
 const BLOCKED = "198.51.100.250";
 

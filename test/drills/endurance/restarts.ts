@@ -3,6 +3,7 @@
  * one ends; the Service follows) while keep-alive clients place orders, half of them with an Idempotency-Key. No request may
  * fail, and each order is in the database exactly once.
  */
+import { setTimeout as pause } from "node:timers/promises";
 import { freePort } from "../../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../../src/local/origin.ts";
 import { type Service, startService } from "../../support/service.ts";
@@ -23,6 +24,7 @@ const ORIGINS = 2;
 const PRINCIPALS = 120;
 const PRODUCTS = 24;
 const PROGRESS_EVERY = 10;
+const POLL_MS = 50;
 
 interface Fleet {
   readonly service: Service;
@@ -96,13 +98,20 @@ const replaceUntil = async (
 ): Promise<number> => {
   const startMs = performance.now();
   let restarts = 0;
-  for (; restarts < times || clients.count() < requests; restarts += 1) {
+  // Evenly, so that every restart meets requests, and no request waits for a machine that only starts processes.
+  const due = (): boolean => clients.count() * times >= restarts * requests;
+  while (restarts < times || clients.count() < requests) {
     signal.throwIfAborted();
+    if (restarts >= times || !due()) {
+      await pause(POLL_MS);
+      continue;
+    }
     await fleet.replace();
-    if ((restarts + 1) % PROGRESS_EVERY !== 0) continue;
+    restarts += 1;
+    if (restarts % PROGRESS_EVERY !== 0) continue;
     const failed = failedCount(clients.throughEdge.requests) + failedCount(clients.throughService.requests);
     const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
-    onProgress(`${seconds} s: ${restarts + 1} restarts, ${clients.count()} requests, ${failed} failed`);
+    onProgress(`${seconds} s: ${restarts} restarts, ${clients.count()} requests, ${failed} failed`);
   }
   return restarts;
 };

@@ -2,10 +2,14 @@
  * `surge`: whether the system stays broken after its load was ten times as high for a while (metastability). A load that it
  * carries easily runs all the time; nine times as much comes on top of it and goes away. Within five seconds the base load must
  * be as fast as before, without an operator: no failure, and a p99 of at most three times the one before, or 500 ms.
+ *
+ * The origins are what is overloaded, as in production, where the platform scales the edge: their database is on the other side
+ * of a slow network, and they run few requests at a time.
  */
 import { setTimeout as pause } from "node:timers/promises";
 import { type LoadGenerator, startLoadGenerator } from "../../bench/support/load-generator.ts";
 import { textTable } from "../../bench/support/table.ts";
+import { startDoor } from "../../support/door.ts";
 import { startWorld, type World } from "../world.ts";
 import { type MixedLoad, mixedRequests } from "./mixed-requests.ts";
 import type { Outcome, Running } from "./outcome.ts";
@@ -40,6 +44,10 @@ const VARIANTS: readonly Variant[] = [
 ];
 
 const FACTOR = 10;
+/** Of each of the database's replies. */
+const DATABASE_LAG_MS = 50;
+/** Two origins, four requests at a time, two to three statements each: about 30 requests/s that need the database. */
+const CONCURRENT = "2";
 const WARM_UP_MS = 10_000;
 const BEFORE_MS = 15_000;
 const SURGE_MS = 20_000;
@@ -59,6 +67,22 @@ interface Stage {
   readonly base: LoadGenerator;
   readonly surge: LoadGenerator;
 }
+
+/** Restarts the origins with a small capacity. */
+const limitOrigins = async ({ origins, postgres }: World, { cleanups }: Running): Promise<void> => {
+  const door = await startDoor(postgres.url);
+  cleanups.add(() => door.stop());
+  door.disturb({ lagMs: DATABASE_LAG_MS, lossShare: 0 });
+  for (const origin of origins) {
+    await origin.stop();
+    await origin.start({
+      DATABASE_URL: door.url,
+      OVERLOAD_INITIAL_LIMIT: CONCURRENT,
+      OVERLOAD_MIN_LIMIT: CONCURRENT,
+      OVERLOAD_MAX_LIMIT: CONCURRENT,
+    });
+  }
+};
 
 const runVariant = async (
   { world, rate, load, coldIds, base, surge }: Stage,
@@ -110,14 +134,13 @@ const rowOf = (verdict: SurgeVerdict): string[] => {
   ];
 };
 
-export const surge = async (
-  { rate }: SurgeOptions,
-  { cleanups, signal, onProgress }: Running,
-): Promise<Outcome> => {
+export const surge = async ({ rate }: SurgeOptions, running: Running): Promise<Outcome> => {
+  const { cleanups, signal, onProgress } = running;
   const world = await startWorld(cleanups);
   const principals = await createPrincipals(world, PRINCIPALS);
   const productIds = await addProducts(world.edgeUrl, principals, PRODUCTS);
   const coldIds = await addProducts(world.edgeUrl, principals, COLD_PRODUCTS);
+  await limitOrigins(world, running);
   const [base, above] = [1, 2].map(() => startLoadGenerator({ signal, stops: cleanups }));
   if (base === undefined || above === undefined) throw new Error("there are two generators");
   const load = { edgeUrl: world.edgeUrl, principals, productIds };

@@ -18,6 +18,12 @@ export interface Turn {
   /** The rate of an open load. @default a closed load */
   readonly perSecond?: number;
   /**
+   * An open load uses no connection that was idle for longer: workerd closes one after 5 s, under a request on its way.
+   *
+   * @default unlimited
+   */
+  readonly maxIdleMs?: number;
+  /**
    * The thread polls its sockets without ever sleeping. Otherwise a server that is slower than the generator also pays for
    * waking it at each response (up to 20 µs in a virtual machine), which no client on another machine makes it pay. Only for
    * servers that need no other process: it takes a whole core.
@@ -46,8 +52,6 @@ export interface Trace {
 /** Time for the last responses after the turn. */
 export const LAST_RESPONSES_MS = 10_000;
 const TICK_MS = 1;
-/** Servers close connections that were idle for 5 s (Node, workerd): a request on its way there would be lost. */
-const MAX_IDLE_MS = 4_000;
 const LOST = 0;
 const REASON_BYTES = 300;
 
@@ -174,7 +178,8 @@ class LoadTurn {
   /** The one that was used last. Those below it were idle even longer. */
   #takeIdle(): Connection | undefined {
     const connection = this.#idle.pop();
-    if (connection === undefined || epochNow() - connection.idleSinceMs <= MAX_IDLE_MS) return connection;
+    const { maxIdleMs = Number.POSITIVE_INFINITY } = this.#turn;
+    if (connection === undefined || epochNow() - connection.idleSinceMs <= maxIdleMs) return connection;
     for (const each of [connection, ...this.#idle]) this.#close(each, "");
     return undefined;
   }

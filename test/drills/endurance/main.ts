@@ -11,7 +11,7 @@ import { surge } from "./surge.ts";
 
 const USAGE = `npm run endurance -- soak [--minutes 30] [--rate 150]            memory, files and handles under a constant load
 npm run endurance -- restarts [--times 200] [--requests 100000]  origins replaced under keep-alive POSTs
-npm run endurance -- surge [--rate 20]                           ten times the load, and the return to normal
+npm run endurance -- surge [--rate 10]                           ten times the load, and the return to normal
   --json                                                         the result as JSON`;
 
 type Start = (running: Running) => Promise<Outcome>;
@@ -40,7 +40,7 @@ const readArguments = (): { readonly start: Start; readonly isJson: boolean } =>
     throw new Error(USAGE);
   const unknown = Object.keys(values).find((key) => key !== "json" && !known[name].includes(key));
   if (unknown !== undefined) throw new Error(`${name} has no --${unknown}\n${USAGE}`);
-  const rate = readNumber("rate", values.rate, name === "soak" ? 150 : 20, 2_000);
+  const rate = readNumber("rate", values.rate, name === "soak" ? 150 : 10, 2_000);
   const minutes = readNumber("minutes", values.minutes, 30, 24 * 60);
   const times = readNumber("times", values.times, 200, 10_000);
   const requests = readNumber("requests", values.requests, 100_000, 10_000_000);

@@ -21,6 +21,9 @@ export interface Running {
   readonly onProgress: (line: string) => void;
 }
 
+/** Far below the 5 s after which workerd closes an idle connection, so that a busy machine does not send on a closed one. */
+export const MAX_IDLE_MS = 2_000;
+
 /** The requests of a run so far. Times are milliseconds. */
 export interface Requests {
   readonly latenciesMs: number[];

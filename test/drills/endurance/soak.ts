@@ -12,6 +12,7 @@ import {
   addTrace,
   describeFailed,
   failedCount,
+  MAX_IDLE_MS,
   noRequests,
   type Outcome,
   percentileOf,
@@ -81,7 +82,7 @@ const sendAll = async (
     leftMs = untilMs - performance.now()
   ) {
     const lastsMs = Math.min(TURN_MS, Math.ceil(leftMs));
-    const turn = { port, connections: CONNECTIONS, perSecond: rate, lastsMs };
+    const turn = { port, connections: CONNECTIONS, perSecond: rate, lastsMs, maxIdleMs: MAX_IDLE_MS };
     const running = generator.run({ ...turn, requests: next });
     next = prepare();
     addTrace(requests, await running);

@@ -62,7 +62,7 @@ test("slow is more than three times the p99 before, and more than 500 ms", () =>
 
 test("requests without a response are failures", () => {
   const { failedShare, failures } = judge(repeated(8, normal), { latencyMs: 15_000, status: 0 });
-  expect({ failedShare, failures }).toEqual({ failedShare: 1, failures: "500 × 0, 500 × 503" });
+  expect({ failedShare, failures }).toEqual({ failedShare: 1, failures: "500 × no response, 500 × 503" });
 });
 
 test("a system that carries the surge was not tested", () => {

@@ -58,10 +58,11 @@ const p99Of = (...lists: readonly Iterable<number>[]): number =>
     99,
   );
 
-const describeFailures = (statuses: readonly number[]): string =>
+/** @param lost why there was no response */
+const describeFailures = (statuses: readonly number[], lost: string | undefined): string =>
   [...Map.groupBy(statuses, (status) => status)]
     .toSorted(([one], [other]) => one - other)
-    .map(([status, { length }]) => `${length} × ${status}`)
+    .map(([status, { length }]) => `${length} × ${status === 0 ? (lost ?? "no response") : status}`)
     .join(", ");
 
 /**
@@ -93,7 +94,7 @@ export const judgeSurge = (title: string, base: Trace, surge: Trace, endedAtMs: 
     failedShare: failed.length / statuses.length,
     duringP99Ms: p99Of(...during.map(({ latencyMs }) => latencyMs)),
     afterP99Ms: p99Of(recovered.latencyMs),
-    failures: describeFailures(failed),
+    failures: describeFailures(failed, surge.reasons.get(0) ?? base.reasons.get(0)),
     notes:
       lagP99Ms > MAX_LAG_MS
         ? [

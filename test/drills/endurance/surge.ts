@@ -64,6 +64,7 @@ const HEADROOM = 1.2;
 
 interface Stage {
   readonly world: World;
+  readonly signal: AbortSignal;
   readonly rate: number;
   readonly load: MixedLoad;
   readonly coldIds: readonly string[];
@@ -88,7 +89,7 @@ const limitOrigins = async ({ origins, postgres }: World, { cleanups }: Running)
 };
 
 const runVariant = async (
-  { world, rate, load, coldIds, base, surge }: Stage,
+  { world, signal, rate, load, coldIds, base, surge }: Stage,
   { title, isCold, begin, end }: Variant,
 ): Promise<SurgeVerdict> => {
   const port = Number(new URL(world.edgeUrl).port);
@@ -102,14 +103,20 @@ const runVariant = async (
     const { status } = await base.run(turnOf(load, rate, WARM_UP_MS));
     if (status.every(isGood)) break;
   }
-  const baseRunning = base.run(turnOf(load, rate, BEFORE_MS + SURGE_MS + AFTER_MS));
-  await pause(BEFORE_MS);
-  const surgeRunning = surge.run(surgeTurn);
-  await begin?.(world);
-  await pause(SURGE_MS);
-  await end?.(world);
-  const endedAtMs = performance.timeOrigin + performance.now();
-  const [baseTrace, surgeTrace] = await Promise.all([baseRunning, surgeRunning]);
+  let endedAtMs = 0;
+  const sendSurge = async () => {
+    await pause(BEFORE_MS, undefined, { signal });
+    const change = async (): Promise<void> => {
+      await begin?.(world);
+      await pause(SURGE_MS, undefined, { signal });
+      await end?.(world);
+      endedAtMs = performance.timeOrigin + performance.now();
+    };
+    const [trace] = await Promise.all([surge.run(surgeTurn), change()]);
+    return trace;
+  };
+  const baseTurn = turnOf(load, rate, BEFORE_MS + SURGE_MS + AFTER_MS);
+  const [baseTrace, surgeTrace] = await Promise.all([base.run(baseTurn), sendSurge()]);
   return judgeSurge(title, baseTrace, surgeTrace, Math.max(endedAtMs, surgeTrace.untilMs));
 };
 
@@ -150,7 +157,7 @@ export const surge = async ({ rate }: SurgeOptions, running: Running): Promise<O
   const [base, above] = [1, 2].map(() => startLoadGenerator({ signal, stops: cleanups }));
   if (base === undefined || above === undefined) throw new Error("there are two generators");
   const load = { edgeUrl: world.edgeUrl, principals, productIds };
-  const stage: Stage = { world, rate, load, coldIds, base, surge: above };
+  const stage: Stage = { world, signal, rate, load, coldIds, base, surge: above };
   const verdicts: SurgeVerdict[] = [];
   for (const variant of VARIANTS) {
     onProgress(`${rate} → ${FACTOR * rate} → ${rate} requests/s, ${variant.title} …`);

@@ -46,8 +46,8 @@ const VARIANTS: readonly Variant[] = [
 
 const FACTOR = 10;
 /** Of each of the database's replies. */
-const DATABASE_LAG_MS = 100;
-/** Of each origin. With two to three statements per request, both serve about 16 requests/s that need the database. */
+const DATABASE_LAG_MS = 50;
+/** Of each origin. An order takes about 0.2 s, so both serve about 20 requests/s that need the database. */
 const CONCURRENT = "2";
 const WARM_UP_MS = 10_000;
 /** A variant begins with a system that has recovered from the one before. */

@@ -63,11 +63,17 @@ const untilOutboxEmpty = async (world: World): Promise<number | undefined> => {
   return undefined;
 };
 
+interface Sent {
+  readonly requests: Requests;
+  /** False if the load has ended early. */
+  readonly isWhole: boolean;
+}
+
 const sendAll = async (
   world: World,
   { minutes, rate }: SoakOptions,
   { cleanups, signal, onProgress }: Running,
-): Promise<Requests> => {
+): Promise<Sent> => {
   const requests = noRequests();
   const generator = startLoadGenerator({ signal, stops: cleanups });
   const principals = await createPrincipals(world, PRINCIPALS);
@@ -85,13 +91,20 @@ const sendAll = async (
     const turn = { port, connections: CONNECTIONS, perSecond: rate, lastsMs, maxIdleMs: MAX_IDLE_MS };
     const running = generator.run({ ...turn, requests: next });
     next = prepare();
-    addTrace(requests, await running);
+    const trace = await running.catch((error: unknown) => {
+      signal.throwIfAborted();
+      onProgress(`the load generator did not answer in time: ${String(error)}`);
+      return undefined;
+    });
+    // What was sampled until then still counts.
+    if (trace === undefined) return { requests, isWhole: false };
+    addTrace(requests, trace);
     const p99 = percentileOf(requests.latenciesMs, 99).toFixed(0);
     onProgress(
       `${((performance.now() - untilMs) / 60_000 + minutes).toFixed(0)} min: ${requests.latenciesMs.length} requests, p99 ${p99} ms, failed: ${describeFailed(requests)}`,
     );
   }
-  return requests;
+  return { requests, isWhole: true };
 };
 
 export const soak = async (options: SoakOptions, running: Running): Promise<Outcome> => {
@@ -99,10 +112,10 @@ export const soak = async (options: SoakOptions, running: Running): Promise<Outc
   const probes = await probeOrigins(world);
   const abuse = await startAbuse(world);
   const sampler = startSampler(world, probes);
-  let requests: Requests;
+  let sent: Sent;
   let samples: Awaited<ReturnType<typeof sampler.stop>>;
   try {
-    requests = await sendAll(world, options, running);
+    sent = await sendAll(world, options, running);
   } finally {
     await abuse.stop();
     samples = await sampler.stop();
@@ -111,6 +124,7 @@ export const soak = async (options: SoakOptions, running: Running): Promise<Outc
   const events = await abuse.awaitEvents();
   const rows = await countOutbox(world);
   const series = growthOf(samples);
+  const { requests, isWhole } = sent;
   const { latenciesMs, lagsMs, failed } = requests;
   const [p50Ms, p99Ms, lagMs] = [
     percentileOf(latenciesMs, 50),
@@ -120,6 +134,7 @@ export const soak = async (options: SoakOptions, running: Running): Promise<Outc
   const depths = samples.map(({ outbox }) => outbox);
   const failedShare = failedCount(requests) / latenciesMs.length;
   const broken = [
+    ...(isWhole ? [] : ["the load ended early"]),
     ...series.filter(({ isFlat }) => !isFlat).map(({ name }) => `grows: ${name}`),
     ...(emptyMs === undefined ? [`the outbox was not empty ${MAX_OUTBOX_MS / 1_000} s after the load`] : []),
     ...(rows > 0 ? [`${rows} rows stayed in the outbox`] : []),

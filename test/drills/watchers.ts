@@ -19,7 +19,7 @@ const LIMIT = { capacity: 20, refillPerSecond: 5 };
 /** How long an isolate may use tokens that it has taken, milliseconds: the default of RATE_LIMIT_LEASE_MS. */
 const LEASE_MS = 2_000;
 /** Responses that are security events. */
-const EVENT_OF = new Map<number, EventType>([
+export const EVENT_OF = new Map<number, EventType>([
   [401, "auth_failure"],
   [403, "suspicious_activity"],
   [429, "rate_limit_exceeded"],

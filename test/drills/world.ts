@@ -44,6 +44,10 @@ export interface World {
   readonly collector: Collector;
   readonly siem: WebhookServer;
   readonly signingKeys: string;
+  /** Of an origin that joins the others: its stores, sinks and signing keys. */
+  readonly originEnvironment: Readonly<Record<string, string>>;
+  /** Of the edge's runtime. */
+  readonly edgePid: number;
   /** Ends the edge's runtime, and starts another at its address. @param environment overrides variables, also later */
   restartEdge(environment?: Readonly<Record<string, string>>): Promise<void>;
   /** A key with all scopes. */
@@ -118,8 +122,9 @@ export const startWorld = async (
   const stores = { DATABASE_URL: postgres.url, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
   const events = { SIEM_URL: siem.url, SIEM_TOKEN: randomBytes(16).toString("hex") };
   const names = Array.from({ length: ORIGINS }, (_, index) => `origin ${index + 1}`);
+  const originEnvironment = { ...shared, ...stores, ...events };
   const origins = await Promise.all(
-    names.map((name) => startDrillOrigin(name, { ...shared, ...stores, ...events }, cleanups, random)),
+    names.map((name) => startDrillOrigin(name, originEnvironment, cleanups, random)),
   );
   const log = createLog("silent");
   const pool = connectPostgres(postgres.url, { maxConnections: 4, log });
@@ -146,6 +151,10 @@ export const startWorld = async (
     collector,
     siem,
     signingKeys,
+    originEnvironment,
+    get edgePid() {
+      return edge.pid;
+    },
     restartEdge: async (changes) => {
       edgeEnvironment = { ...edgeEnvironment, ...changes };
       await edge.stop();

@@ -4,14 +4,13 @@
  */
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
-import { vi } from "vitest";
-import { withTimeout } from "../../src/lib/async.ts";
+import { sleep, withTimeout } from "../../src/lib/async.ts";
 import { send } from "./backing.ts";
 import { listen } from "./listen.ts";
 
 export interface Service {
   readonly url: string;
-  /** Adds an origin; resolves when it is ready. */
+  /** Adds an origin; resolves when it is ready. @throws Error after 30 s */
   add(originUrl: string): Promise<void>;
   /** Removes an origin; its connections stay. */
   remove(originUrl: string): void;
@@ -24,6 +23,7 @@ export interface Service {
 const PROBE_INTERVAL_MS = 100;
 const PROBE_TIMEOUT_MS = 2_000;
 const READY_TIMEOUT_MS = 30_000;
+const POLL_MS = 20;
 
 /** On its own connection, like a kubelet's probe. */
 const isReady = (url: string): Promise<boolean> => {
@@ -93,7 +93,11 @@ export const startService = async (): Promise<Service> => {
     remove: (url) => void endpoints.delete(url),
     add: async (url) => {
       endpoints.set(url, false);
-      await vi.waitUntil(() => endpoints.get(url), { timeout: READY_TIMEOUT_MS, interval: 20 });
+      const untilMs = performance.now() + READY_TIMEOUT_MS;
+      while (endpoints.get(url) === false) {
+        if (performance.now() > untilMs) throw new Error(`${url} was not ready in time`);
+        await sleep(POLL_MS);
+      }
     },
     stop: async () => {
       clearInterval(probing);

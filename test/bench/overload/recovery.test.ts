@@ -32,9 +32,10 @@ const cases: Readonly<Record<string, readonly [seconds: readonly Second[], recov
   "slow for two seconds": [[slow, slow, normal, normal], 2],
   "slow again after a normal second": [[slow, normal, slow, normal], 3],
   "a rejection in a fast second": [[normal, { p99Ms: 30, status: 503 }, normal], 2],
+  "a created resource": [[normal, { p99Ms: 30, status: 201 }, normal], 0],
   "slow to the end": [[normal, normal, slow], 3],
 };
 
 test.each(Object.entries(cases))("recovery: %s", (_name, [seconds, recoveryS]) => {
-  expect(recoverySeconds(traceOf(seconds), 30)).toBe(recoveryS);
+  expect(recoverySeconds(traceOf(seconds), 60)).toBe(recoveryS);
 });

@@ -1,5 +1,5 @@
 /** The return to normal: a server is overloaded for a while, then gets half of its capacity. */
-import type { Trace } from "../support/load-turn.ts";
+import { isGood, type Trace } from "../support/load-turn.ts";
 import { percentile } from "../support/statistics.ts";
 import { CAPACITY_PER_S } from "./backend.ts";
 import type { Contestant } from "./contestant.ts";
@@ -17,16 +17,16 @@ export const QUICK_RECOVERY: RecoveryPlan = { overloadMs: 5_000, watchMs: 8_000 
 
 const HALF_LOAD = 0.5;
 const WINDOW_MS = 1_000;
-/** A second is normal again if its p99 is below this multiple of the one before the overload. */
+/** A second is normal again if its p99 is at most this multiple of the one before the overload. */
 const NORMAL = 2;
 /** For the preparation of the requests after the overload, and the end of its last ones. */
 const BETWEEN_MS = 500;
 
 /**
  * Seconds from the start of the trace to the end of its last second that was not normal: one with a response other than
- * 200, or with a higher p99. At most the whole trace, if it ends like that.
+ * 2xx, or with a higher p99. At most the whole trace, if it ends like that.
  *
- * @param normalP99Ms before the overload
+ * @param maxP99Ms of a normal second
  */
 export const recoverySeconds = (
   {
@@ -36,7 +36,7 @@ export const recoverySeconds = (
     latencyMs,
     status,
   }: Pick<Trace, "beganAtMs" | "untilMs" | "dueAtMs" | "latencyMs" | "status">,
-  normalP99Ms: number,
+  maxP99Ms: number,
 ): number => {
   const seconds = Array.from({ length: Math.ceil((untilMs - beganAtMs) / WINDOW_MS) }, () => ({
     latenciesMs: [] as number[],
@@ -45,10 +45,10 @@ export const recoverySeconds = (
   for (const [index, dueMs] of dueAtMs.entries()) {
     const second = seconds[Math.floor((dueMs - beganAtMs) / WINDOW_MS)];
     second?.latenciesMs.push(latencyMs[index] ?? Number.POSITIVE_INFINITY);
-    if (second !== undefined && status[index] !== 200) second.hasFailed = true;
+    if (second !== undefined && !isGood(status[index] ?? 0)) second.hasFailed = true;
   }
   const isNormal = ({ latenciesMs, hasFailed }: (typeof seconds)[number]): boolean =>
-    latenciesMs.length > 0 && !hasFailed && percentile(latenciesMs, 99) <= NORMAL * normalP99Ms;
+    latenciesMs.length > 0 && !hasFailed && percentile(latenciesMs, 99) <= maxP99Ms;
   return seconds.findLastIndex((second) => !isNormal(second)) + 1;
 };
 
@@ -70,5 +70,5 @@ export const recover = async (
   const load = { port, connections: CONNECTIONS };
   await generator.run({ ...load, requests: overload, perSecond: overloadPerSecond, lastsMs: overloadMs });
   const trace = await generator.run({ ...load, requests: after, perSecond, lastsMs: watchMs });
-  return recoverySeconds(trace, normalP99Ms);
+  return recoverySeconds(trace, NORMAL * normalP99Ms);
 };

@@ -14,7 +14,8 @@ export interface LoadGenerator {
   run(turn: Turn): Promise<Trace>;
 }
 
-const THREAD_GRACE_MS = 5_000;
+/** A busy machine may not run the thread for some seconds. */
+const THREAD_GRACE_MS = 30_000;
 
 export const startLoadGenerator = ({ signal, stops }: Run): LoadGenerator => {
   const worker = new Worker(new URL("./load-worker.ts", import.meta.url));

@@ -18,6 +18,12 @@ export interface Turn {
   /** The rate of an open load. @default a closed load */
   readonly perSecond?: number;
   /**
+   * An open load uses no connection that was idle for longer: workerd closes one after 5 s, under a request on its way.
+   *
+   * @default unlimited
+   */
+  readonly maxIdleMs?: number;
+  /**
    * The thread polls its sockets without ever sleeping. Otherwise a server that is slower than the generator also pays for
    * waking it at each response (up to 20 µs in a virtual machine), which no client on another machine makes it pay. Only for
    * servers that need no other process: it takes a whole core.
@@ -57,6 +63,8 @@ interface Connection {
   readonly socket: Socket;
   /** The index of the request in flight. */
   request: number | undefined;
+  /** Since the last response, or since it was opened. */
+  idleSinceMs: number;
 }
 
 class LoadTurn {
@@ -112,7 +120,7 @@ class LoadTurn {
   /** Resolves when it is open, or closed again. */
   async #connect(): Promise<Connection> {
     const socket = connect({ host: "127.0.0.1", port: this.#turn.port, noDelay: true });
-    const connection: Connection = { socket, request: undefined };
+    const connection: Connection = { socket, request: undefined, idleSinceMs: epochNow() };
     this.#open.add(connection);
     const reader = new ResponseReader();
     socket.on("data", (chunk) => {
@@ -164,7 +172,16 @@ class LoadTurn {
   }
 
   async #sendWhenFree(request: number, bytes: Uint8Array): Promise<void> {
-    this.#write(this.#idle.pop() ?? (await this.#connect()), request, bytes);
+    this.#write(this.#takeIdle() ?? (await this.#connect()), request, bytes);
+  }
+
+  /** The one that was used last. Those below it were idle even longer. */
+  #takeIdle(): Connection | undefined {
+    const connection = this.#idle.pop();
+    const { maxIdleMs = Number.POSITIVE_INFINITY } = this.#turn;
+    if (connection === undefined || epochNow() - connection.idleSinceMs <= maxIdleMs) return connection;
+    for (const each of [connection, ...this.#idle]) this.#close(each, "");
+    return undefined;
   }
 
   /** A request that is due, lost until its response comes. @returns its index */
@@ -194,7 +211,10 @@ class LoadTurn {
         void this.#connect().then((next) => this.#sendNext(next));
       this.#close(connection, "");
     } else if (isClosedLoad) this.#sendNext(connection);
-    else this.#idle.push(connection);
+    else {
+      connection.idleSinceMs = epochNow();
+      this.#idle.push(connection);
+    }
   }
 
   #end(connection: Connection, status: number, reason: string): void {

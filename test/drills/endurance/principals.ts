@@ -1,0 +1,63 @@
+/** Many principals, so that no limit rejects what the endurance runs send, and the products that they order. */
+import { randomFillSync } from "node:crypto";
+import { setTimeout as pause } from "node:timers/promises";
+import { Product } from "#api/contract/products.ts";
+import { contract } from "../../../src/contract/contract.ts";
+import { scopesOf } from "../../../src/contract/route.ts";
+import { createKey } from "../../../src/middleware/auth/api-keys.ts";
+import { insertKey, keysPublication } from "../../../src/origin/admin/keys.ts";
+import { sendAs } from "../clients.ts";
+import type { World } from "../world.ts";
+
+export interface Principal {
+  readonly name: string;
+  readonly key: string;
+  /** Its own, because some limits count addresses. */
+  readonly address: string;
+}
+
+/** The most that a product may have. */
+const STOCK = 1_000_000;
+const MAX_ATTEMPTS = 50;
+const RETRY_PAUSE_MS = 200;
+
+/** Keys with all scopes, published once. @param count at most 250 */
+export const createPrincipals = async ({ pool, publish }: World, count: number): Promise<Principal[]> => {
+  const principals: Principal[] = [];
+  for (let n = 1; n <= count; n += 1) {
+    const { id, key, hash } = createKey((bytes) => randomFillSync(bytes));
+    const name = `endurance-${n}`;
+    const record = { id, hash, principal: name, scopes: scopesOf(contract), expiresAtMs: null };
+    await insertKey(pool, record, "endurance");
+    principals.push({ name, key, address: `203.0.113.${n}` });
+  }
+  await publish(keysPublication);
+  return principals;
+};
+
+const addProduct = async (edgeUrl: string, principal: Principal): Promise<string> => {
+  const price = { amount: 100, currency: "EUR" };
+  const json = { name: `Limited ${crypto.randomUUID()}`, price, stock: STOCK };
+  for (let attempt = 1; ; attempt += 1) {
+    const { status, body } = await sendAs(edgeUrl, principal, "/v1/products", { method: "POST", json });
+    if (status === 201) return Product.parse(JSON.parse(body)).id;
+    // Until the key is published.
+    if (attempt === MAX_ATTEMPTS) throw new Error(`no product could be added: ${status} ${body}`);
+    await pause(RETRY_PAUSE_MS);
+  }
+};
+
+/** @returns ids of new products with stock for every order of a run @throws Error if one cannot be added */
+export const addProducts = async (
+  edgeUrl: string,
+  principals: readonly Principal[],
+  count: number,
+): Promise<string[]> => {
+  const ids: string[] = [];
+  for (let n = 0; n < count; n += 1) {
+    const principal = principals[n % principals.length];
+    if (principal === undefined) throw new Error("there are no principals");
+    ids.push(await addProduct(edgeUrl, principal));
+  }
+  return ids;
+};

@@ -1,5 +1,7 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import type { Hono } from "hono";
 import { tour } from "#api/contract/tour.ts";
 import { insertSampleData } from "#api/origin/sample-data.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
@@ -14,6 +16,8 @@ import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
 import { preferPort } from "./free-port.ts";
 import { isSystemError, LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
+import { createPage } from "./page/page.ts";
+import { createPageRoutes, type Page } from "./page/routes.ts";
 import { startPostgres } from "./postgres.ts";
 import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
 import { type LocalSecrets, stateDir } from "./state-dir.ts";
@@ -52,6 +56,8 @@ export interface Stack {
   readonly databaseUrl: string;
   readonly bridge: UpstashBridge;
   readonly telemetry: TelemetryReceiver;
+  /** For what changes something through the page. */
+  readonly pageToken: string;
 }
 
 export const postgresFolder = join(stateDir, "postgres");
@@ -71,7 +77,9 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
   // Starts first and stops last, to receive the telemetry of the others' shutdown.
-  const telemetry = await startReceiver();
+  const pageToken = randomBytes(18).toString("base64url");
+  let page: Page | undefined;
+  const telemetry = await startReceiver(createPageRoutes(() => page, pageToken));
   cleanups.add(() => telemetry.stop());
   const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
@@ -115,7 +123,8 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
     await bundlingAgain;
     await edgeSupervisor.replace();
   };
-  return { restartTiers, edge, origins, databaseUrl, bridge, telemetry };
+  page = createPage({ edgeUrl: edge.url, origins });
+  return { restartTiers, edge, origins, databaseUrl, bridge, telemetry, pageToken };
 };
 
 const LOOK_MS = 500;
@@ -132,10 +141,10 @@ const withExit = (edge: LocalEdge) => {
 };
 
 /** On a free port if another program has the standard one. */
-const startReceiver = (): Promise<TelemetryReceiver> =>
-  startTelemetryReceiver({ port: TELEMETRY_PORT }).catch((error: unknown) => {
+const startReceiver = (more: Hono): Promise<TelemetryReceiver> =>
+  startTelemetryReceiver({ port: TELEMETRY_PORT, more }).catch((error: unknown) => {
     if (isSystemError(error, "EADDRINUSE") || isSystemError(error, "EACCES"))
-      return startTelemetryReceiver({ port: 0 });
+      return startTelemetryReceiver({ port: 0, more });
     throw error;
   });
 

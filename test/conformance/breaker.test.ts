@@ -33,6 +33,7 @@ const recordingBreaker = (): { readonly breaker: Breaker; readonly settlements: 
     },
     run: () => Promise.reject(new Error("statements acquire permits")),
     probeNow: () => undefined,
+    probeInMs: 0,
     rejections: 0,
   };
   return { breaker, settlements };

@@ -52,7 +52,7 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores, more = new 
   const own = ["'self'"];
   const contentSecurityPolicy = {
     defaultSrc: ["'none'"],
-    ...{ scriptSrc: own, styleSrc: own, connectSrc: own, imgSrc: own },
+    ...{ scriptSrc: own, styleSrc: own, connectSrc: own, imgSrc: [...own, "data:"] },
     frameAncestors: ["'none'"],
   };
   app.use(secureHeaders({ strictTransportSecurity: false, contentSecurityPolicy }));

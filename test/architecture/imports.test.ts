@@ -59,7 +59,7 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "pino-pretty",
     ],
   },
-  ops: { folders: ["local"], packages: ["node:", "zod"] },
+  ops: { folders: ["contract", "lib", "local", "origin"], packages: ["node:", "zod"] },
 };
 
 /** The starter's files are for other places. */

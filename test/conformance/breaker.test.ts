@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { startDoor } from "../../src/local/door.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/db/errors.ts";
 import { type Breaker, createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { startDoor } from "../support/door.ts";
 import { neonUrl, overTcp, overWebSocket } from "./support/database-drivers.ts";
 import {
   type ConnectOptions,

@@ -3,10 +3,10 @@ import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { startDoor } from "../../src/local/door.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/redis/store.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/response-cache/redis.ts";
-import { startDoor } from "../support/door.ts";
 import {
   noRedis,
   type RedisDriver,

@@ -49,7 +49,7 @@ const FOREIGN = {
 
 /** Runs a command of the local system; rejects if it fails. */
 const command = (words: string[], environment: Record<string, string> = {}) =>
-  execute(process.execPath, ["src/local/admin.ts", ...words], {
+  execute(process.execPath, ["src/ops/admin.ts", ...words], {
     cwd: projectFolder,
     env: { ...process.env, BREAKWATER_FOLDER: folder, ...environment },
   });

@@ -12,10 +12,9 @@ export interface Asset {
 const pathOf = (name: string): string => fileURLToPath(new URL(`client/${name}`, import.meta.url));
 
 /** Some 30 ms: an edit of the page shows with a reload. */
-const bundled = async (extension: ".js" | ".css"): Promise<string> => {
+const bundled = async (entry: string): Promise<string> => {
   const { outputFiles } = await build({
-    entryPoints: [pathOf("main.tsx")],
-    outdir: pathOf("."),
+    entryPoints: [pathOf(entry)],
     bundle: true,
     write: false,
     minify: true,
@@ -25,7 +24,7 @@ const bundled = async (extension: ".js" | ".css"): Promise<string> => {
     jsxImportSource: "preact",
     logLevel: "silent",
   });
-  return outputFiles.find(({ path }) => path.endsWith(extension))?.text ?? "";
+  return outputFiles[0]?.text ?? "";
 };
 
 const assets: Readonly<Record<string, () => Promise<Asset>>> = {
@@ -33,8 +32,8 @@ const assets: Readonly<Record<string, () => Promise<Asset>>> = {
     body: await readFile(pathOf("index.html"), "utf8"),
     type: "text/html; charset=utf-8",
   }),
-  "main.js": async () => ({ body: await bundled(".js"), type: "text/javascript; charset=utf-8" }),
-  "main.css": async () => ({ body: await bundled(".css"), type: "text/css; charset=utf-8" }),
+  "main.js": async () => ({ body: await bundled("main.tsx"), type: "text/javascript; charset=utf-8" }),
+  "main.css": async () => ({ body: await bundled("main.css"), type: "text/css; charset=utf-8" }),
 };
 
 /**

@@ -84,6 +84,8 @@ const start = async (
   cleanups.add(runtimeFile.remove);
   print(banner(stack, secrets.demoKey.key));
   if (options.watch) cleanups.add(watchSources(stack, print));
+  // First of all: a frozen process could not stop.
+  cleanups.add(stack.undoFaults);
 };
 
 /** The addresses of everything, and three commands to try. */

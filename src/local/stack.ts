@@ -12,16 +12,19 @@ import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
 import { type ChildExit, isAlive } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
+import { type Door, startDoor } from "./door.ts";
 import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
+import { startSiem } from "./faults/siem.ts";
 import { preferPort } from "./free-port.ts";
 import { isSystemError, LocalError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
-import { createPage } from "./page/page.ts";
+import { openPage, type SupervisedOrigin } from "./page/open.ts";
+import type { LogLine } from "./page/requests.ts";
 import { createPageRoutes, type Page } from "./page/routes.ts";
 import { startPostgres } from "./postgres.ts";
 import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
 import { type LocalSecrets, stateDir } from "./state-dir.ts";
-import { describeExit, type Supervisor, supervise } from "./supervisor.ts";
+import { describeExit, supervise } from "./supervisor.ts";
 import { readEnvironment } from "./target.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
@@ -58,6 +61,8 @@ export interface Stack {
   readonly telemetry: TelemetryReceiver;
   /** For what changes something through the page. */
   readonly pageToken: string;
+  /** Undoes what the page has broken. */
+  readonly undoFaults: () => Promise<void>;
 }
 
 export const postgresFolder = join(stateDir, "postgres");
@@ -65,6 +70,8 @@ export const postgresFolder = join(stateDir, "postgres");
 /** From the edge's port to the first of the ports for probes and metrics. */
 const ADMIN_DISTANCE = 100;
 const KEY_PREFIX = "breakwater:";
+/** At least these of both tiers are kept. */
+const MAX_LOG_LINES = 5_000;
 /** The standard port of OTLP over HTTP. */
 const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
@@ -72,7 +79,7 @@ const METRIC_INTERVAL_MS = 2_000;
 
 /** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
 export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {
-  const { secrets, signal, print, onLogLine } = options;
+  const { secrets, signal, print } = options;
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
@@ -81,16 +88,39 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   let page: Page | undefined;
   const telemetry = await startReceiver(createPageRoutes(() => page, pageToken));
   cleanups.add(() => telemetry.stop());
+  const siem = await startSiem();
+  cleanups.add(() => siem.stop());
   const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
   cleanups.add(() => bridge.stop());
+  const doorTo = async (url: string): Promise<Door> => {
+    const door = await startDoor(url);
+    cleanups.add(() => door.stop());
+    return door;
+  };
+  const doors = {
+    redis: await doorTo(bridge.url),
+    collector: await doorTo(telemetry.url),
+    siem: await doorTo(siem.url),
+  };
+  const postgresDoor = options.external ? undefined : await doorTo(databaseUrl);
   const shared = {
     SIGNING_KEYS: secrets.signingKeys,
     REDIS_KEY_PREFIX: KEY_PREFIX,
-    OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: doors.collector.url,
   };
-  const stores = { DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
-  const { origins, supervisors } = await startOrigins(options, { ...shared, ...stores }, cleanups);
+  const stores = {
+    ...{ DATABASE_URL: postgresDoor?.url ?? databaseUrl, SIEM_URL: doors.siem.url },
+    ...{ REDIS_URL: doors.redis.url, REDIS_TOKEN: bridge.token },
+  };
+  const logs: LogLine[] = [];
+  const onLogLine: StackOptions["onLogLine"] = (source, line) => {
+    logs.push({ source, line });
+    if (logs.length > 2 * MAX_LOG_LINES) logs.splice(0, MAX_LOG_LINES);
+    options.onLogLine(source, line);
+  };
+  const environment = { ...shared, ...stores };
+  const origins = await startOrigins({ ...options, onLogLine }, environment, doorTo, cleanups);
   await prepareDemo(secrets, databaseUrl, bridge);
 
   const bundle = await bundling;
@@ -100,8 +130,8 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
     bundle,
     environment: {
       ...shared,
-      ORIGINS: origins.map(({ url }) => url).join(","),
-      UPSTASH_REDIS_REST_URL: bridge.url,
+      ORIGINS: origins.map(({ door }) => door.url).join(","),
+      UPSTASH_REDIS_REST_URL: doors.redis.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
       // One developer's requests are few: sample all.
       OTEL_TRACES_SAMPLER_ARG: "1",
@@ -118,13 +148,42 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   const restartTiers = async (tiers: ReadonlySet<Tier>): Promise<void> => {
     const bundlingAgain = tiers.has("edge") ? bundleEdge(signal) : undefined;
     bundlingAgain?.catch(() => undefined);
-    if (tiers.has("origins")) for (const { replace } of supervisors) if (!(await replace())) break;
+    if (tiers.has("origins")) for (const { supervisor } of origins) if (!(await supervisor.replace())) break;
     if (bundlingAgain === undefined) return;
     await bundlingAgain;
     await edgeSupervisor.replace();
   };
-  page = createPage({ edgeUrl: edge.url, origins });
-  return { restartTiers, edge, origins, databaseUrl, bridge, telemetry, pageToken };
+  const opened = await openPage(
+    {
+      ...{
+        secrets,
+        keyPrefix: KEY_PREFIX,
+        print,
+        edge,
+        origins,
+        databaseUrl,
+        redis,
+        bridge,
+        telemetry,
+        siem,
+        logs,
+      },
+      doors: { ...doors, postgres: postgresDoor },
+    },
+    cleanups,
+  );
+  page = opened;
+  const first = origins.map(({ present }) => present());
+  return {
+    restartTiers,
+    edge,
+    origins: first,
+    databaseUrl,
+    bridge,
+    telemetry,
+    pageToken,
+    undoFaults: opened.clearFaults,
+  };
 };
 
 const LOOK_MS = 500;
@@ -171,8 +230,9 @@ const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
 const startOrigins = async (
   options: StackOptions,
   environment: Readonly<Record<string, string>>,
+  doorTo: (url: string) => Promise<Door>,
   cleanups: CleanupStack,
-): Promise<{ origins: LocalOrigin[]; supervisors: Supervisor[] }> => {
+): Promise<SupervisedOrigin[]> => {
   const { signal, print, onLogLine } = options;
   /** The same at each start, if they are free; any with any port for the edge. */
   const portAfter = (distance: number) => preferPort(options.port === 0 ? 0 : options.port + distance);
@@ -182,19 +242,21 @@ const startOrigins = async (
     // The edge and the banner have these ports: an origin that is started again keeps them.
     const port = await portAfter(1 + index);
     const adminPort = await portAfter(ADMIN_DISTANCE + index);
-    const settings = { name, port, adminPort, environment, onLine };
-    const origin = await startOrigin({ ...settings, signal });
-    const start = (stopping: AbortSignal) => startOrigin({ ...settings, signal: stopping });
-    const supervisor = supervise({ name, first: origin, start, print });
+    const door = await doorTo(`http://127.0.0.1:${port}`);
+    const authority = `127.0.0.1:${port},${new URL(door.url).host}`;
+    const settings = { name, port, authority, adminPort, environment, onLine };
+    let present = await startOrigin({ ...settings, signal });
+    const start = async (stopping: AbortSignal) =>
+      (present = await startOrigin({ ...settings, signal: stopping }));
+    const supervisor = supervise({ name, first: present, start, print });
     cleanups.add(supervisor.stop);
-    return { origin, supervisor };
+    return { name, door, supervisor, present: () => present };
   });
   // Only after all have settled are the cleanups complete.
   await Promise.allSettled(starts);
   const started = await Promise.all(starts);
-  const origins = started.map(({ origin }) => origin);
-  for (const { name, url } of origins) print(`  ✓ ${name} ${url}`);
-  return { origins, supervisors: started.map(({ supervisor }) => supervisor) };
+  for (const { name, present } of started) print(`  ✓ ${name} ${present().url}`);
+  return started;
 };
 
 /** Registers the part's cleanup once it has started, and reports an exit before it. */

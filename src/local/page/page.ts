@@ -1,37 +1,50 @@
-/** What the page's routes work on. */
-import type { LocalOrigin } from "../origin.ts";
+/** The page's parts together: what it reads, its switches, its tour and its requests. */
+import type { Faults } from "../faults/faults.ts";
+import type { Load } from "../faults/load.ts";
+import { createCollector, type Reading, type WatchedSystem } from "./collect.ts";
+import type { createRequests } from "./requests.ts";
 import type { Page } from "./routes.ts";
-import type { SystemState } from "./state.ts";
+import type { createTour } from "./tour.ts";
+import { viewOf } from "./view.ts";
 
 interface PageOptions {
-  readonly edgeUrl: string;
-  readonly origins: readonly LocalOrigin[];
+  readonly system: WatchedSystem;
+  readonly faults: Faults;
+  readonly load: Load;
+  readonly tour: ReturnType<typeof createTour>;
+  readonly requests: ReturnType<typeof createRequests>;
 }
 
-export const createPage = ({ edgeUrl, origins }: PageOptions): Page => {
-  const state = async (): Promise<SystemState> => ({
-    atMs: Date.now(),
-    edgeUrl,
-    nodes: origins.map(({ name, url }) => ({ name, kind: "origin", detail: url, isUp: true })),
-    links: [],
-    breakers: [],
-    origins: [],
-    limits: [],
-    buckets: [],
-    caches: [],
-    overload: [],
-    securityEvents: { totals: {}, newest: [] },
-    outbox: { waiting: 0, dead: 0, oldestAgeS: 0 },
-    faults: [],
-    load: { requestsPerSecond: 0 },
-    tour: [],
+export const createPage = ({
+  system,
+  faults,
+  load,
+  tour,
+  requests,
+}: PageOptions): Page & { stop(): Promise<void> } => {
+  const shown = (reading: Reading) => ({
+    ...viewOf(reading, system),
+    faults: faults.list(),
+    load: { requestsPerSecond: load.requestsPerSecond },
   });
+  const collector = createCollector(system, (reading) => tour.look(shown(reading)));
+  const clearFaults = async (): Promise<void> => {
+    load.set(0);
+    await faults.clear();
+  };
   return {
-    state,
-    setFault: async () => false,
-    clearFaults: async () => undefined,
-    setLoad: () => undefined,
-    send: () => Promise.reject(new Error("not yet")),
-    report: () => undefined,
+    state: async () => {
+      const state = shown(await collector.read());
+      return { ...state, tour: tour.steps(state.faults.map(({ name }) => name)) };
+    },
+    switches: () => ({ faults: faults.list(), load: { requestsPerSecond: load.requestsPerSecond } }),
+    setFault: faults.set,
+    clearFaults,
+    setLoad: load.set,
+    ...requests,
+    stop: async () => {
+      await clearFaults();
+      await collector.stop();
+    },
   };
 };

@@ -8,7 +8,8 @@ import type { RequestOrder, RequestReport, SystemState } from "./state.ts";
 
 export interface Page {
   state(): Promise<SystemState>;
-  /** @returns false without such a fault */
+  switches(): Pick<SystemState, "faults" | "load">;
+  /** @returns false without such a fault @throws LocalError if it cannot be switched */
   setFault(name: string, isOn: boolean): Promise<boolean>;
   clearFaults(): Promise<void>;
   /** @param requestsPerSecond 0 stops it */
@@ -30,7 +31,7 @@ const orderBody = z.object({
 
 /**
  * - `GET /` and `/page/NAME`: the page; `GET /state.json`
- * - `POST` and `DELETE /faults/NAME` (on, off), `DELETE /faults` (all off), with `{ faults }` in the answer
+ * - `GET /faults`, `POST` and `DELETE /faults/NAME` (on, off), `DELETE /faults` (all off): `{ faults, load }`
  * - `POST /load` with `{ requestsPerSecond }`
  * - `POST /requests` with a `RequestOrder`, and `GET /requests/ID.json`: a `RequestReport`
  *
@@ -59,9 +60,9 @@ export const createPageRoutes = (page: () => Page | undefined, token: string): H
 
   const answer = async (c: Context, change: () => Promise<void> | void): Promise<Response> => {
     await change();
-    const { faults, load } = await started().state();
-    return c.json({ faults, load });
+    return c.json(started().switches());
   };
+  app.get("/faults", (c) => c.json(started().switches()));
   const setFault = async (c: Context, isOn: boolean): Promise<Response> => {
     const name = c.req.param("name") ?? "";
     return await answer(c, async () => {

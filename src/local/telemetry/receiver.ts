@@ -49,13 +49,15 @@ export async function startTelemetryReceiver(options: {
 export const createReceiverApp = ({ traces, metrics, logs }: Stores, more = new Hono()): Hono => {
   const app = new Hono();
   app.use(requireLocalName, methodNotAllowed({ app }));
-  const own = ["'self'"];
-  const contentSecurityPolicy = {
-    defaultSrc: ["'none'"],
-    ...{ scriptSrc: own, styleSrc: own, connectSrc: own, imgSrc: [...own, "data:"] },
-    frameAncestors: ["'none'"],
-  };
-  app.use(secureHeaders({ strictTransportSecurity: false, contentSecurityPolicy }));
+  const headersFor = (policy: Readonly<Record<string, string[]>>) =>
+    secureHeaders({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: { defaultSrc: ["'none'"], ...policy, frameAncestors: ["'none'"] },
+    });
+  const headers = headersFor({ styleSrc: ["'self'"] });
+  const [own, image] = [["'self'"], ["data:"]];
+  const headersOfPage = headersFor({ scriptSrc: own, styleSrc: own, connectSrc: own, imgSrc: image });
+  app.use((c, next) => (c.req.path === "/" ? headersOfPage : headers)(c, next));
   app.use("/v1/*", bodyLimit({ maxSize: MAX_BODY_BYTES }));
 
   app.post("/v1/traces", async (c) => {

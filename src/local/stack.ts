@@ -75,7 +75,7 @@ const MAX_LOG_LINES = 5_000;
 /** The standard port of OTLP over HTTP. */
 const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
-const METRIC_INTERVAL_MS = 2_000;
+const METRIC_INTERVAL_MS = 1_000;
 
 /** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
 export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {

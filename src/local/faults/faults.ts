@@ -108,18 +108,19 @@ interface LoadFault {
   readonly name: string;
   readonly title: string;
   readonly requestsPerSecond: number;
+  readonly atOnce?: number;
   readonly next: (index: number) => LoadRequest;
 }
 
 /** Clients that behave badly. */
 export const loadFault = (
   edgeUrl: () => string,
-  { name, title, requestsPerSecond, next }: LoadFault,
+  { name, title, requestsPerSecond, atOnce, next }: LoadFault,
 ): Fault => {
   const load = createLoad(edgeUrl, next);
   return {
     ...{ name, title, node: "clients", isMomentary: false },
-    on: () => load.set(requestsPerSecond),
+    on: () => load.set(requestsPerSecond, atOnce),
     off: () => load.set(0),
   };
 };

@@ -7,8 +7,8 @@ export interface LoadRequest {
 
 export interface Load {
   readonly requestsPerSecond: number;
-  /** Replaces the present rate; 0 sends nothing. */
-  set(requestsPerSecond: number): void;
+  /** Replaces the present rate; 0 sends nothing. @param atOnce sent first @default none */
+  set(requestsPerSecond: number, atOnce?: number): void;
 }
 
 const STEP_MS = 25;
@@ -42,7 +42,7 @@ export const createLoad = (edgeUrl: () => string, next: (index: number) => LoadR
   const step = (): void => {
     const nowMs = performance.now();
     // After a pause of this process it does not catch up.
-    due = Math.min(due + ((nowMs - lastMs) / 1_000) * rate, rate);
+    due = Math.min(due + ((nowMs - lastMs) / 1_000) * rate, Math.max(due, rate));
     lastMs = nowMs;
     for (; due >= 1; due -= 1) if (inFlight < MAX_IN_FLIGHT) void send();
   };
@@ -50,9 +50,9 @@ export const createLoad = (edgeUrl: () => string, next: (index: number) => LoadR
     get requestsPerSecond() {
       return rate;
     },
-    set: (requestsPerSecond) => {
+    set: (requestsPerSecond, atOnce = 0) => {
       rate = requestsPerSecond;
-      due = 0;
+      due = atOnce;
       lastMs = performance.now();
       if (rate === 0) {
         clearInterval(timer);

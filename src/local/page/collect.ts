@@ -64,24 +64,28 @@ export const answersHttp =
     return true;
   };
 
-/** A PostgreSQL answers whether it speaks TLS, before it asks who connects (protocol, "SSLRequest"). */
-export const answersPostgres =
-  (databaseUrl: string): Check =>
+/** A server takes connections. A request at the edge would count as a client's. */
+export const accepts =
+  (url: string, bytes?: Uint8Array): Check =>
   (signal) =>
     new Promise((resolve) => {
-      const { hostname, port } = new URL(databaseUrl);
+      const { hostname, port } = new URL(url);
       const socket = connect({ host: hostname, port: Number(port) || 5_432 });
       const end = (isUp: boolean): void => {
         socket.destroy();
         resolve(isUp);
       };
-      socket.on("connect", () => socket.write(Buffer.from([0, 0, 0, 8, 4, 210, 22, 47])));
+      socket.on("connect", () => (bytes === undefined ? end(true) : socket.write(bytes)));
       socket
         .once("data", () => end(true))
         .on("error", () => end(false))
         .on("close", () => end(false));
       signal.addEventListener("abort", () => end(false));
     });
+
+/** A PostgreSQL answers whether it speaks TLS, before it asks who connects (protocol, "SSLRequest"). */
+export const answersPostgres = (databaseUrl: string): Check =>
+  accepts(databaseUrl, Uint8Array.of(0, 0, 0, 8, 4, 210, 22, 47));
 
 export interface Reading {
   readonly atMs: number;

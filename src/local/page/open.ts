@@ -16,7 +16,7 @@ import type { LocalSecrets } from "../state-dir.ts";
 import type { Supervisor } from "../supervisor.ts";
 import type { TelemetryReceiver } from "../telemetry/receiver.ts";
 import type { UpstashBridge } from "../upstash-bridge.ts";
-import { answersHttp, answersPostgres, type Check } from "./collect.ts";
+import { accepts, answersHttp, answersPostgres, type Check } from "./collect.ts";
 import { createPage } from "./page.ts";
 import { createRequests, type LogLine } from "./requests.ts";
 import { createTour } from "./tour.ts";
@@ -45,6 +45,7 @@ interface OpenOptions {
 
 /** Of the clients of the load, each with its own address. */
 const CLIENTS = 200;
+const SIZES = 50;
 /** Of the load's requests, every second one is with the demo key, within its limit. */
 const MAX_WITH_KEY = 20;
 
@@ -52,7 +53,9 @@ const MAX_WITH_KEY = 20;
 const requestsOf = (demoKey: string, rate: () => number) => (index: number) => {
   const reads = readsOf(apiTour);
   const isWithKey = index % Math.max(2, Math.ceil(rate() / MAX_WITH_KEY)) === 0;
-  const path = (isWithKey ? reads.at(-1) : reads[0]) ?? "/";
+  // Pages of other sizes are other responses, which no cache has yet.
+  const other = `$1${1 + (index % SIZES)}`;
+  const path = (isWithKey ? reads.at(-1) : reads[0]?.replace(/([?&]limit=)\d+/, other)) ?? "/";
   const client = { "x-local-client": `10.77.0.${1 + (index % CLIENTS)}` };
   return { path, headers: isWithKey ? { ...client, authorization: `Bearer ${demoKey}` } : client };
 };
@@ -112,7 +115,7 @@ export const openPage = async (options: OpenOptions, cleanups: CleanupStack) => 
       ...{ metrics: telemetry.metrics, traces: telemetry.traces, keyPrefix: options.keyPrefix },
       parts: [
         { name: "clients", kind: "clients", detail: "of the load", check: async () => true },
-        { name: "edge", kind: "edge", detail: edge.url, check: answersHttp(`${edge.url}/openapi.json`) },
+        { name: "edge", kind: "edge", detail: edge.url, check: accepts(edge.url) },
         {
           ...{ name: "postgres", kind: "postgres", detail: `port ${postgresPort || 5_432}` },
           check: answersPostgres(postgresUrl),

@@ -37,8 +37,7 @@ export const parseSamples = (text: string, names: ReadonlySet<string>): Samples 
   return found;
 };
 
-/** Rates: the edge exports each other second. */
-const RATE_MS = 5_000;
+const RATE_MS = 3_000;
 const QUANTILE_MS = 10_000;
 
 const matches = (labels: Labels, where: Where): boolean =>

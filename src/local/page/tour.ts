@@ -23,6 +23,7 @@ const isServed = (state: Shown): boolean => {
   return requestsPerSecond > 0 && errorsPerSecond === 0;
 };
 const FIRST = "origin 1";
+const AVOIDED_MS = 1_000;
 const LOAD = "Send 20 requests a second, then";
 
 const STEPS: readonly Step[] = [
@@ -48,8 +49,11 @@ const STEPS: readonly Step[] = [
     action: `${LOAD} kill an origin.`,
     see: [
       [
-        "The edge ejects it.",
-        ({ origins }) => origins.some(({ name, isEjected }) => name === FIRST && isEjected),
+        "The edge avoids it: its score is above a second, or it is ejected.",
+        ({ origins }) =>
+          origins.some(
+            ({ name, scoreMs, isEjected }) => name === FIRST && (isEjected || (scoreMs ?? 0) > AVOIDED_MS),
+          ),
       ],
       [
         "Nearly all traffic goes to the others.",
@@ -106,14 +110,13 @@ const STEPS: readonly Step[] = [
     action: "Switch the scanner on, and give it fifteen seconds.",
     see: [
       [
-        "Screening rejects its requests: security events of the rule scanner_path.",
-        ({ securityEvents: { newest } }) =>
-          newest.some(({ client, message }) => client === SCANNER_CLIENT && message.includes("scanner_path")),
+        "Screening rejects its requests: security events of the type suspicious_activity.",
+        ({ securityEvents: { totals } }) => (totals["suspicious_activity"] ?? 0) > 0,
       ],
       [
-        "The events reach the SIEM, and the outbox empties.",
-        ({ securityEvents: { newest }, outbox }) =>
-          outbox.waiting === 0 && newest.some(({ client }) => client === SCANNER_CLIENT),
+        "The SIEM receives them within seconds: the rule is scanner_path.",
+        ({ securityEvents: { newest } }) =>
+          newest.some(({ client, message }) => client === SCANNER_CLIENT && message.includes("scanner_path")),
       ],
       [
         "Its address is blocked: security events of the rule blocked_client.",

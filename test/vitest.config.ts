@@ -155,6 +155,18 @@ export default defineConfig({
           sequence: { groupOrder: 4 },
         },
       },
+      {
+        root,
+        test: {
+          name: "page",
+          include: ["test/page/**/*.test.ts"],
+          // Needs Chromium.
+          exclude: process.env["TEST_LONG"] ? [] : ["**"],
+          testTimeout: 300_000,
+          hookTimeout: 240_000,
+          sequence: { groupOrder: 5 },
+        },
+      },
       ...external,
     ],
   },

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import type { SystemState } from "../state.ts";
-import { millis, percent, rate, titleOf } from "./format.tsx";
+import { millis, percent, rate, timeOf, titleOf } from "./format.tsx";
 
 /** One sample a second. */
 const SAMPLES = 120;
@@ -134,8 +134,6 @@ const Chart = ({ content: { title, lines }, history }: { content: ChartContent; 
   );
 };
 
-const timeOf = (seconds: number): string => new Date(seconds * 1_000).toTimeString().slice(0, 8);
-
 const optionsOf = (lines: readonly Line[], place: HTMLElement): uPlot.Options => {
   /** A canvas needs a color's value, which a custom property has only where it is used. */
   const color = (name: string): string => {
@@ -156,7 +154,13 @@ const optionsOf = (lines: readonly Line[], place: HTMLElement): uPlot.Options =>
     cursor: { show: false },
     scales: { y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] } },
     axes: [
-      { ...axis, space: 70, size: 24, incrs: [15, 30, 60], values: (_plot, ticks) => ticks.map(timeOf) },
+      {
+        ...axis,
+        space: 70,
+        size: 24,
+        incrs: [15, 30, 60],
+        values: (_plot, ticks) => ticks.map((seconds) => timeOf(seconds * 1_000)),
+      },
       { ...axis, size: 40, space: 30 },
     ],
     series: [

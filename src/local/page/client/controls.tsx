@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { FaultView, SystemState, TourStepView } from "../state.ts";
 import { hasToken, setLoad, switchFault, undoAll } from "./api.tsx";
-import { titleOf } from "./format.tsx";
+import { timeOf, titleOf } from "./format.tsx";
 
 /** Does something, then shows what has changed; an error becomes the page's notice. */
 export type Act = (action: () => Promise<unknown>) => void;
@@ -35,20 +35,27 @@ export const Switches = ({ state, act }: { state: SystemState; act: Act }) => {
   );
 };
 
-/** A momentary fault has no state to show. */
-const Switch = ({ fault: { name, title, isMomentary, isOn }, act }: { fault: FaultView; act: Act }) => (
-  <button
-    type="button"
-    class="switch"
-    data-fault={name}
-    disabled={!hasToken}
-    {...(isMomentary ? {} : { "aria-pressed": isOn })}
-    onClick={() => act(() => switchFault(name, isMomentary || !isOn))}
-  >
-    {title}
-    <code>{name}</code>
-  </button>
-);
+/** A momentary fault has no state to show, only when it last happened. */
+const Switch = ({ fault: { name, title, isMomentary, isOn }, act }: { fault: FaultView; act: Act }) => {
+  const [doneAt, setDoneAt] = useState("");
+  const change = async (): Promise<void> => {
+    await switchFault(name, isMomentary || !isOn);
+    if (isMomentary) setDoneAt(timeOf(Date.now()));
+  };
+  return (
+    <button
+      type="button"
+      class="switch"
+      data-fault={name}
+      disabled={!hasToken}
+      {...(isMomentary ? {} : { "aria-pressed": isOn })}
+      onClick={() => act(change)}
+    >
+      {title}
+      <code>{doneAt === "" ? name : `${name}: done at ${doneAt}`}</code>
+    </button>
+  );
+};
 
 const Load = ({ requestsPerSecond, act }: { requestsPerSecond: number; act: Act }) => {
   const [wanted, setWanted] = useState(DEFAULT_LOAD);

@@ -18,7 +18,9 @@ export const rate = (value: number): string => `${pad(value > 0 ? compact(value)
 /** @param ms null is unknown */
 export const millis = (ms: number | null, width = 4): string => pad(ms === null ? "–" : compact(ms), width);
 export const percent = (share: number): string => `${pad(Math.round(share * 100), 3)} %`;
-export const seconds = (ms: number): string => `${pad((Math.max(0, ms) / 1_000).toFixed(1), 4)} s`;
+export const seconds = (ms: number): string => `${(Math.max(0, ms) / 1_000).toFixed(1)} s`;
+/** Of the day, to the second. */
+export const timeOf = (ms: number): string => new Date(ms).toTimeString().slice(0, 8);
 /** A total. */
 export const total = (value: number): string => pad(compact(value), 5);
 

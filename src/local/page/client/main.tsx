@@ -9,26 +9,31 @@ import { Tables } from "./tables.tsx";
 import { Topology } from "./topology.tsx";
 
 const POLL_MS = 1_000;
+/** For the server's next reading to end, milliseconds. */
+const READING_MS = 150;
 
 const Page = () => {
   const [history, setHistory] = useState<History>([]);
   const [isLive, setLive] = useState(true);
   const [notice, setNotice] = useState("");
-  const poll = useCallback(async (): Promise<void> => {
+  /** @returns milliseconds until the next state */
+  const poll = useCallback(async (): Promise<number> => {
     try {
       const state = await readState();
       setHistory((before) => extend(before, state));
       setLive(true);
+      return Math.min(POLL_MS, Math.max(READING_MS, state.atMs + POLL_MS + READING_MS - Date.now()));
     } catch {
       setLive(false);
+      return POLL_MS;
     }
   }, []);
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isOver = false;
     const loop = async (): Promise<void> => {
-      if (!document.hidden) await poll();
-      if (!isOver) timer = setTimeout(loop, POLL_MS);
+      const waitMs = document.hidden ? POLL_MS : await poll();
+      if (!isOver) timer = setTimeout(loop, waitMs);
     };
     void loop();
     return () => {

@@ -151,8 +151,8 @@ export const Tables = ({ state }: { state: SystemState }) => (
     <Table
       title="Caches, per second"
       columns={[
-        ["tier", 11],
-        ["route", 33],
+        ["tier", 14],
+        ["route", 30],
         ["hit", 11],
         ["stale", 11],
         ["miss", 11],
@@ -173,10 +173,10 @@ export const Tables = ({ state }: { state: SystemState }) => (
     <Table
       title={`Security events: ${Object.values(state.securityEvents.totals).reduce((sum, count) => sum + count, 0)}`}
       columns={[
-        ["time", 16],
+        ["time", 17],
         ["type", 26],
         ["client", 20],
-        ["what happened", 38],
+        ["what happened", 37],
       ]}
       items={state.securityEvents.newest}
       rows={LONG_ROWS}

@@ -61,6 +61,18 @@ const testsOf = (driver: RedisDriver): void => {
     return (await store.claimAndRead(claim, names)).values;
   };
 
+  test("names are found by their beginning, whatever characters it has, and their values in order", async () => {
+    const prefix = `${name}:a*[b]?:`;
+    const names = Array.from({ length: 30 }, (_, index) => `${prefix}${index}`);
+    for (const each of names) await store.set(each, `value ${each}`, 60_000);
+    await store.set(`${name}:aX[b]Y:1`, "of another prefix", 60_000);
+    expect((await store.namesWith(prefix, 1_000)).toSorted()).toEqual(names.toSorted());
+    const [first = "", second = ""] = names;
+    const values = [`value ${second}`, null, `value ${first}`];
+    expect(await store.values([second, `${prefix}absent`, first])).toEqual(values);
+    expect(await store.values([])).toEqual([]);
+  });
+
   test("a field is returned unchanged, and null if it is absent", async () => {
     const fields = {
       plain: "value",

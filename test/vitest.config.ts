@@ -24,7 +24,7 @@ const ofApi = { ...endToEnd, include: ["test/{api,api-checks,shop}/**/*.test.ts"
 
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
 const embeddedOnly = [
-  "test/e2e/{attacks,bundle,disaster-recovery,extension-points,guards,replacement,start,traces,watch}.test.ts",
+  "test/e2e/{attacks,bundle,disaster-recovery,extension-points,guards,page-guards,replacement,start,traces,watch}.test.ts",
 ];
 
 /**

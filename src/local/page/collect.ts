@@ -1,4 +1,4 @@
-/** Reads what the system exposes, once a second while somebody looks: metrics, traces, the stores, and who answers. */
+/** Reads what the system exposes, once a second while the page is open: metrics, traces, the stores, and which parts answer. */
 import { connect } from "node:net";
 import { contract } from "../../contract/contract.ts";
 import { withTimeout } from "../../lib/async.ts";

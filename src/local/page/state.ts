@@ -137,7 +137,7 @@ export interface SystemState {
   readonly breakers: readonly BreakerView[];
   readonly origins: readonly OriginView[];
   readonly limits: readonly LimitView[];
-  /** The fullest use first. */
+  /** Those with the smallest share left first. */
   readonly buckets: readonly BucketView[];
   readonly caches: readonly CacheView[];
   readonly overload: readonly OverloadView[];

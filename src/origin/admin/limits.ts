@@ -160,7 +160,7 @@ const ruleOf = (
   limits.get(limitName);
 
 /**
- * The buckets with the largest share of their tokens taken, the fullest first. A bucket that nobody has used since it
+ * The busiest buckets, those with the smallest share of their tokens left first. A bucket that has
  * refilled is absent.
  *
  * @param nowMs epoch milliseconds, near to Redis's own

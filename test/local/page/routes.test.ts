@@ -79,7 +79,7 @@ test.each(
   const { url, ask, changes } = await startPage();
   const { port } = new URL(url);
   for (const host of [`evil.example:${port}`, "127.0.0.1.evil.example", "localhost.evil.example"]) {
-    // Its own origin is that name, so only the Host tells them apart.
+    // Its own origin is that name, so only the Host differs from the page's.
     const { status } = await ask(method, path, { ...AUTHORIZED, host, origin: `http://${host}` }, body);
     expect([host, status]).toEqual([host, 421]);
   }

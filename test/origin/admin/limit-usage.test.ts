@@ -63,7 +63,7 @@ describe.each(kinds)("with %s", (kind) => {
     return { redis, take, context, lines };
   };
 
-  test("buckets are listed, the fullest use first, by limit and client", async () => {
+  test("buckets are listed, the busiest first, by limit and client", async () => {
     const { redis, take, context, lines } = await start();
     expect(await lines()).toEqual(["every bucket is full"]);
     await take("catalogue", 20, "2001:db8::/64");

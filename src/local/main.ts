@@ -9,8 +9,9 @@ import { describeError, LocalError } from "./local-error.ts";
 import { takeLock } from "./lock.ts";
 import { createLogFormat } from "./log-format.ts";
 import { erasePostgres } from "./postgres.ts";
-import { postgresFolder, type Stack, startStack } from "./stack.ts";
+import { type Stack, startStack } from "./stack.ts";
 import { ensureStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
+import { postgresFolder } from "./stores.ts";
 import { watchSources } from "./watch.ts";
 
 const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]

@@ -1,12 +1,10 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import type { Hono } from "hono";
 import { tour } from "#api/contract/tour.ts";
 import { insertSampleData } from "#api/origin/sample-data.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
-import { databaseName } from "../origin/config/urls.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
@@ -16,30 +14,22 @@ import { type Door, startDoor } from "./door.ts";
 import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
 import { startSiem } from "./faults/siem.ts";
 import { preferPort } from "./free-port.ts";
-import { isSystemError, LocalError } from "./local-error.ts";
+import { isSystemError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
 import { openPage, type SupervisedOrigin } from "./page/open.ts";
 import type { LogLine } from "./page/requests.ts";
 import { createPageRoutes, type Page } from "./page/routes.ts";
-import { startPostgres } from "./postgres.ts";
-import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
-import { type LocalSecrets, stateDir } from "./state-dir.ts";
-import { describeExit, supervise } from "./supervisor.ts";
-import { readEnvironment } from "./target.ts";
+import type { LocalSecrets } from "./state-dir.ts";
+import { type StoresOptions, startStores } from "./stores.ts";
+import { supervise } from "./supervisor.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
-interface StackOptions {
+interface StackOptions extends StoresOptions {
   /** The edge's port; 0 takes a free one. */
   readonly port: number;
   readonly origins: number;
   readonly secrets: LocalSecrets;
-  /** Whether to use the environment's DATABASE_URL and REDIS_URL instead of embedded servers. */
-  readonly external: boolean;
-  /** Cancels the start, not parts that have started. */
-  readonly signal: AbortSignal;
-  /** Receives a line if a part starts or exits unexpectedly. */
-  readonly print: (line: string) => void;
   /** Receives the log lines of both tiers. @param source such as "origin 1" */
   readonly onLogLine: (source: string, line: string) => void;
 }
@@ -64,8 +54,6 @@ export interface Stack {
   /** Undoes what the page has broken. */
   readonly undoFaults: () => Promise<void>;
 }
-
-export const postgresFolder = join(stateDir, "postgres");
 
 /** From the edge's port to the first of the ports for probes and metrics. */
 const ADMIN_DISTANCE = 100;
@@ -155,35 +143,16 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   };
   const opened = await openPage(
     {
-      ...{
-        secrets,
-        keyPrefix: KEY_PREFIX,
-        print,
-        edge,
-        origins,
-        databaseUrl,
-        redis,
-        bridge,
-        telemetry,
-        siem,
-        logs,
-      },
+      ...{ secrets, keyPrefix: KEY_PREFIX, print, logs },
+      ...{ edge, origins, databaseUrl, redis, bridge, telemetry, siem },
       doors: { ...doors, postgres: postgresDoor },
     },
     cleanups,
   );
   page = opened;
+  const { clearFaults: undoFaults } = opened;
   const first = origins.map(({ present }) => present());
-  return {
-    restartTiers,
-    edge,
-    origins: first,
-    databaseUrl,
-    bridge,
-    telemetry,
-    pageToken,
-    undoFaults: opened.clearFaults,
-  };
+  return { restartTiers, edge, origins: first, databaseUrl, bridge, telemetry, pageToken, undoFaults };
 };
 
 const LOOK_MS = 500;
@@ -206,26 +175,6 @@ const startReceiver = (more: Hono): Promise<TelemetryReceiver> =>
       return startTelemetryReceiver({ port: 0, more });
     throw error;
   });
-
-/** @throws LocalError if a variable for external servers is missing */
-const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
-  const { signal, print } = options;
-  if (options.external) {
-    const { databaseUrl, redisUrl } = readEnvironment();
-    if (redisUrl === undefined) throw new LocalError("--external: REDIS_URL is missing");
-    const redis = await watch("Redis", connectExternalRedis(redisUrl), options, cleanups);
-    print(`  ✓ PostgreSQL: database ${databaseName(databaseUrl)} from DATABASE_URL`);
-    print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
-    return { databaseUrl, redis };
-  }
-  const redis = await watch("Redis", startRedis({ signal }), options, cleanups);
-  print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
-  const onNotice = (line: string): void => print(`  ✓ ${line}`);
-  const starting = startPostgres({ folder: postgresFolder, signal, onNotice });
-  const postgres = await watch("PostgreSQL", starting, options, cleanups);
-  print(`  ✓ PostgreSQL on 127.0.0.1:${postgres.port}`);
-  return { databaseUrl: postgres.url, redis };
-};
 
 const startOrigins = async (
   options: StackOptions,
@@ -257,25 +206,6 @@ const startOrigins = async (
   const started = await Promise.all(starts);
   for (const { name, present } of started) print(`  ✓ ${name} ${present().url}`);
   return started;
-};
-
-/** Registers the part's cleanup once it has started, and reports an exit before it. */
-const watch = async <Part extends { readonly exited: Promise<ChildExit>; stop(): Promise<void> }>(
-  name: string,
-  starting: Promise<Part>,
-  { print }: StackOptions,
-  cleanups: CleanupStack,
-): Promise<Part> => {
-  const part = await starting;
-  let isStopping = false;
-  cleanups.add(() => {
-    isStopping = true;
-    return part.stop();
-  });
-  void part.exited.then((exit) => {
-    if (!isStopping) print(`  ! ${name} has exited unexpectedly (${describeExit(exit)})`);
-  });
-  return part;
 };
 
 /** Inserts the sample data and the banner's key; a revoked key becomes valid again. */

@@ -22,8 +22,8 @@ export interface WatchedPage {
   readonly page: Page;
   /** Errors of the console and of scripts, and requests to hosts other than the page's. */
   readonly faults: readonly string[];
-  /** The sum of the layout shifts since the page's start, except for those within 500 ms of an input. */
-  layoutShift(): Promise<number>;
+  /** What has moved since the page's start, except within 500 ms of an input, with each shift's score. */
+  layoutShifts(): Promise<readonly string[]>;
   /** Axe's findings with the impact serious or critical. */
   accessibilityFaults(): Promise<readonly string[]>;
   /** In `dist/page`. */
@@ -31,9 +31,11 @@ export interface WatchedPage {
 }
 
 const OBSERVE_SHIFTS = `
-  window.layoutShift = 0;
+  window.shifts = [];
+  const nameOf = ({ node }) => (node?.nodeName ?? "?") + " " + (node?.textContent ?? "").slice(0, 40);
   new PerformanceObserver((list) => {
-    for (const { value, hadRecentInput } of list.getEntries()) if (!hadRecentInput) window.layoutShift += value;
+    for (const { value, hadRecentInput, sources } of list.getEntries())
+      if (!hadRecentInput) window.shifts.push(value + ": " + sources.map(nameOf).join(", "));
   }).observe({ type: "layout-shift", buffered: true });`;
 
 const findings = z.object({
@@ -64,7 +66,7 @@ export const openPage = async (
   return {
     page,
     faults,
-    layoutShift: async () => z.number().parse(await page.evaluate("window.layoutShift")),
+    layoutShifts: async () => z.array(z.string()).parse(await page.evaluate("window.shifts")),
     accessibilityFaults: async () => {
       await page.evaluate(axe.source);
       const { violations } = findings.parse(await page.evaluate("axe.run()"));

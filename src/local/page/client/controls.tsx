@@ -93,7 +93,8 @@ export const UndoAll = ({ state, act }: { state: SystemState | undefined; act: A
   const count = faults.filter(({ isOn }) => isOn).length + ((state?.load.requestsPerSecond ?? 0) > 0 ? 1 : 0);
   return (
     <button type="button" class="undo" disabled={!hasToken || count === 0} onClick={() => act(undoAll)}>
-      {`Undo everything (${count})`}
+      {/* A new element, whose text has not moved. */}
+      <span key={count}>{`Undo everything (${count})`}</span>
     </button>
   );
 };

@@ -151,13 +151,13 @@ export const Tables = ({ state }: { state: SystemState }) => (
     <Table
       title="Caches, per second"
       columns={[
-        ["tier", 14],
-        ["route", 30],
+        ["tier", 13],
+        ["route", 27],
         ["hit", 11],
         ["stale", 11],
         ["miss", 11],
-        ["on error", 12],
-        ["hits", 11],
+        ["on error", 14],
+        ["hits", 13],
       ]}
       items={state.caches}
       rows={LONG_ROWS}

@@ -79,7 +79,7 @@ const Arrow = ({ link, breaker }: { link: Link; breaker: BreakerView | undefined
       {`✕${rate(link.errorsPerSecond)}`}
     </span>
     <span title="Median and 99th percentile of the last ten seconds">
-      {`${millis(link.p50Ms)} /${millis(link.p99Ms)} ms`}
+      {link.p50Ms === null ? "" : `${millis(link.p50Ms)} /${millis(link.p99Ms)} ms`}
     </span>
     {breaker ? <BreakerState breaker={breaker} /> : <span />}
   </li>

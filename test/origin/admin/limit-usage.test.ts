@@ -66,15 +66,15 @@ describe.each(kinds)("with %s", (kind) => {
   test("buckets are listed, the busiest first, by limit and client", async () => {
     const { redis, take, context, lines } = await start();
     expect(await lines()).toEqual(["every bucket is full"]);
-    await take("catalogue", 20, "2001:db8::/64");
-    await take("account", 400, "192.0.2.1", "alice:the first");
+    await take("orders", 200, "2001:db8::/64");
+    await take("account", 500, "192.0.2.1", "alice:the first");
     await redis.set("other:limit:catalogue:c:192.0.2.1", "100 1", 60_000);
     await redis.set(`${PREFIX}limit:gone:c:192.0.2.1`, "100 1", 60_000);
     await redis.set(`${PREFIX}limit:catalogue:c:192.0.2.2`, "nonsense", 60_000);
     const usage = await bucketUsage(context, Date.now());
     expect(usage.map(({ limitName, client, capacity }) => [limitName, client, capacity])).toEqual([
       ["account", "alice:the first", 500],
-      ["catalogue", "2001:db8::/64", 200],
+      ["orders", "2001:db8::/64", 300],
     ]);
     for (const { capacity, available } of usage) expect(available).toBeLessThan(capacity);
     const [first, ...others] = await lines("--top", "1");

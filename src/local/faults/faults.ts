@@ -58,9 +58,10 @@ export const createFaults = (
       }),
     clear: () =>
       inTurn(async () => {
-        const settled = await Promise.allSettled(all.map((fault) => change(fault, false)));
-        const failed = settled.find(({ status }) => status === "rejected");
-        if (failed?.status === "rejected") throw failed.reason;
+        const failures: unknown[] = [];
+        // One after another: several may be of one door.
+        for (const fault of all) await change(fault, false).catch((error: unknown) => failures.push(error));
+        if (failures.length > 0) throw failures[0];
       }),
   };
 };

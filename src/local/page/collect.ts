@@ -1,7 +1,7 @@
 /** Reads what the system exposes, once a second while the page is open: metrics, traces, the stores, and which parts answer. */
 import { connect } from "node:net";
 import { contract } from "../../contract/contract.ts";
-import { withTimeout } from "../../lib/async.ts";
+import { sleep, withTimeout } from "../../lib/async.ts";
 import { type BucketUsage, bucketUsage } from "../../origin/admin/limits.ts";
 import type { Database } from "../../origin/db/database.ts";
 import { outboxState } from "../../origin/outbox/outbox.ts";
@@ -38,6 +38,7 @@ const POLL_MS = 1_000;
 /** Without a look for this time nothing is read. */
 const LOOK_MS = 5_000;
 const TIMEOUT_MS = 800;
+const FIRST_LOOK_MS = 20;
 const MAX_BUCKETS = 12;
 
 const HISTOGRAMS = [
@@ -162,22 +163,25 @@ export const createCollector = (system: WatchedSystem, onReading: (reading: Read
     while (performance.now() - lookedAtMs < LOOK_MS) {
       const startedMs = performance.now();
       await poll();
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS - (performance.now() - startedMs)));
+      await sleep(Math.max(0, POLL_MS - (performance.now() - startedMs)));
     }
-    latest = undefined;
-    polling = undefined;
   };
 
   return {
     read: async (): Promise<Reading> => {
       lookedAtMs = performance.now();
-      polling ??= run();
-      while (latest === undefined) await new Promise((resolve) => setTimeout(resolve, 20));
+      polling ??= run().finally(() => {
+        latest = undefined;
+        polling = undefined;
+      });
+      polling.catch(() => undefined);
+      while (latest === undefined && polling !== undefined) await sleep(FIRST_LOOK_MS);
+      if (latest === undefined) throw new Error("the system's state could not be read");
       return latest;
     },
     stop: async (): Promise<void> => {
       lookedAtMs = Number.NEGATIVE_INFINITY;
-      await polling;
+      await polling?.catch(() => undefined);
     },
   };
 };

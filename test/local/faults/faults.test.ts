@@ -87,6 +87,7 @@ test("faults at one door do not undo each other", async () => {
   await faults.set("failing", false);
   await faults.set("frozen", true);
   expect(await failsOrStatus(door.url)).toBe("TimeoutError");
+  await faults.set("stopped", true);
   await faults.clear();
   expect(await failsOrStatus(door.url)).toBe(200);
 });

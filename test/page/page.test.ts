@@ -166,7 +166,10 @@ describe.runIf(canRun)("the protection page", () => {
 
     await send("GET", "/v1/orders", true);
     await report.getByText("200", { exact: true }).waitFor();
-    await report.getByText(/^Origin [12]: /).waitFor({ timeout: NOTICED_MS });
+    await report
+      .getByText(/^Origin [12]: /)
+      .first()
+      .waitFor({ timeout: NOTICED_MS });
     expect(await report.getByText(/^✓ .*: passed/).count()).toBeGreaterThan(4);
     const logs = report.getByLabel("Log lines of both tiers");
     await expect.poll(() => logs.inputValue(), { timeout: NOTICED_MS }).toMatch(/edge[\s\S]*origin/);

@@ -2,7 +2,7 @@
 import type { RequestOrder, RequestReport, SystemState } from "../state.ts";
 
 const TIMEOUT_MS = 30_000;
-const POLL_TIMEOUT_MS = 3_000;
+const POLL_TIMEOUT_MS = 5_000;
 
 /** From the banner's URL; it stays in this tab, out of the address bar and the history. */
 const readToken = (): string => {

@@ -53,7 +53,7 @@ const Page = () => {
       <header>
         <h1>Breakwater</h1>
         <p class={isLive ? "live good" : "live bad"} role="status">
-          {isLive ? "● live" : "✕ npm start does not answer"}
+          {isLive ? "● live" : "✕ no answer"}
         </p>
         <nav aria-label="Pages">
           <a href="/traces">Traces</a> <a href="/logs.json">Logs</a> <a href="/metrics">Metrics</a>{" "}

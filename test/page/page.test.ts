@@ -173,6 +173,7 @@ describe.runIf(canRun)("the protection page", () => {
     expect(await report.getByText(/^✓ .*: passed/).count()).toBeGreaterThan(4);
     const logs = report.getByLabel("Log lines of both tiers");
     await expect.poll(() => logs.inputValue(), { timeout: NOTICED_MS }).toMatch(/edge[\s\S]*origin/);
+    await shown.screenshot("request-light-1280");
     const trace = await report.getByRole("link", { name: "its trace" }).getAttribute("href");
     const response = await fetch(new URL(trace ?? "", url));
     expect(await response.text()).toContain("SELECT order");

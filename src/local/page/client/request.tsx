@@ -94,8 +94,8 @@ const Report = ({ report }: { report: RequestReport }) => (
       <ol>
         {report.guards.map(({ name, verdict, detail, durationMs }) => (
           <li key={name} class={verdict === "rejected" ? "bad" : verdict === "not run" ? "quiet" : ""}>
-            {verdict === "passed" ? "✓" : verdict === "rejected" ? "✕" : "–"} {name}: {verdict}
-            {detail !== "" && ` (${detail})`}
+            {verdict === "passed" ? "✓" : verdict === "rejected" ? "✕" : "–"} {name}:{" "}
+            {detail.startsWith(verdict) ? detail : verdict}
             {durationMs !== null && `, ${durationMs} ms`}
           </li>
         ))}
@@ -104,8 +104,9 @@ const Report = ({ report }: { report: RequestReport }) => (
     <section>
       <h3>Attempts at origins</h3>
       <ol>
-        {report.attempts.map(({ number, cause, origin, outcome, durationMs }) => (
-          <li key={number}>
+        {report.attempts.map(({ cause, origin, outcome, durationMs }, place) => (
+          // A key's lookup at an origin is an attempt of its own, with the same number.
+          <li key={place}>
             {titleOf(origin)}: {outcome} ({cause}), {durationMs} ms
           </li>
         ))}

@@ -43,8 +43,7 @@ export const createPage = ({
     setLoad: load.set,
     ...requests,
     stop: async () => {
-      await clearFaults();
-      await collector.stop();
+      await clearFaults().finally(collector.stop);
     },
   };
 };

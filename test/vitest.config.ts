@@ -24,7 +24,7 @@ const ofApi = { ...endToEnd, include: ["test/{api,api-checks,shop}/**/*.test.ts"
 
 /** These start their own servers, or test the edge and the telemetry, which other servers do not change. */
 const embeddedOnly = [
-  "test/e2e/{attacks,bundle,disaster-recovery,extension-points,guards,replacement,start,traces,watch}.test.ts",
+  "test/e2e/{attacks,bundle,disaster-recovery,extension-points,guards,page-guards,replacement,start,traces,watch}.test.ts",
 ];
 
 /**
@@ -153,6 +153,18 @@ export default defineConfig({
           env: { TEST_SERVERS: "embedded" },
           exclude: process.env["TEST_LONG"] ? [] : longOfApi,
           sequence: { groupOrder: 4 },
+        },
+      },
+      {
+        root,
+        test: {
+          name: "page",
+          include: ["test/page/**/*.test.ts"],
+          // Needs Chromium.
+          exclude: process.env["TEST_LONG"] ? [] : ["**"],
+          testTimeout: 300_000,
+          hookTimeout: 240_000,
+          sequence: { groupOrder: 5 },
         },
       },
       ...external,

@@ -60,12 +60,12 @@ export const createUnavailable = (routes: EdgeRoutes): Hono<EdgeEnv> =>
 
 export const createEdge = (deps: EdgeDeps): Hono<EdgeEnv> => {
   const { config, routes, now, log } = deps;
-  const { observe, breakers } = deps.telemetry.metrics;
+  const { observe, breakers, watchBalancer } = deps.telemetry.metrics;
   const signedFields = coveredFieldsWith(Object.values(routes).flatMap(({ fields }) => fields));
   const client = createOriginClient(
     config.ORIGINS,
     config.SIGNING_KEYS[0],
-    { ...deps, signedFields, observe, breakers },
+    { ...deps, signedFields, observe, breakers, watchBalancer },
     {
       breaker: originBreaker(config),
       retryPercent: config.RETRY_BUDGET_PERCENT,

@@ -47,13 +47,20 @@ export interface OriginBreakerListeners {
   readonly onRejection: () => void;
 }
 
-/** Logs and counts what the origins' breakers do. */
+/** Logs and counts what the origins' breakers do. @param probeInMs of an origin's breaker, for metrics */
 export const watchOriginBreakers = (
   origins: readonly OriginAddress[],
   { log, breakers }: Pick<BreakerDeps, "log" | "breakers">,
+  probeInMs: (origin: number) => number,
 ): OriginBreakerListeners => {
-  const watched = origins.map(({ authority: origin }) => {
-    const breaker: { state: BreakerState; rejections: number } = { state: "closed", rejections: 0 };
+  const watched = origins.map(({ authority: origin }, index) => {
+    const initial: { state: BreakerState; rejections: number } = { state: "closed", rejections: 0 };
+    const breaker = {
+      ...initial,
+      get probeInMs() {
+        return probeInMs(index);
+      },
+    };
     const countChange = breakers?.watch({ dependency: "origin", upstream: origin }, breaker);
     return { origin, breaker, countChange };
   });

@@ -180,7 +180,8 @@ export const isOnPath = (command: string): boolean =>
  * @returns cancels it; call it when the process has exited
  */
 export function endWithParent(pid: number, signal: NodeJS.Signals): () => void {
-  const script = `read -r _ || kill -s ${signal.slice("SIG".length)} ${pid}`;
+  // A stopped process receives other signals only when it continues.
+  const script = `read -r _ || { kill -s ${signal.slice("SIG".length)} ${pid}; kill -s CONT ${pid}; }`;
   const watchdog = spawn("/bin/sh", ["-c", script], { detached: true, stdio: ["pipe", "ignore", "ignore"] });
   watchdog.on("error", () => {});
   watchdog.stdin.on("error", () => {});

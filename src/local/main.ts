@@ -9,8 +9,9 @@ import { describeError, LocalError } from "./local-error.ts";
 import { takeLock } from "./lock.ts";
 import { createLogFormat } from "./log-format.ts";
 import { erasePostgres } from "./postgres.ts";
-import { postgresFolder, type Stack, startStack } from "./stack.ts";
+import { type Stack, startStack } from "./stack.ts";
 import { ensureStateDir, readSecrets, runtimeFile, secretsFile } from "./state-dir.ts";
+import { postgresFolder } from "./stores.ts";
 import { watchSources } from "./watch.ts";
 
 const USAGE = `usage: npm start -- [--port N] [--origins N] [--fresh] [--external] [--quiet]
@@ -76,15 +77,20 @@ const start = async (
     if (!options.quiet) print(format(source, line));
   };
   const stack = await startStack({ ...options, secrets, signal, print, onLogLine }, cleanups);
-  const { edge, databaseUrl, bridge } = stack;
-  await runtimeFile.write({ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token });
+  const { edge, databaseUrl, bridge, telemetry, pageToken } = stack;
+  await runtimeFile.write({
+    ...{ edgeUrl: edge.url, databaseUrl, redisUrl: bridge.url, redisToken: bridge.token },
+    ...{ pageUrl: telemetry.url, pageToken },
+  });
   cleanups.add(runtimeFile.remove);
   print(banner(stack, secrets.demoKey.key));
   if (options.watch) cleanups.add(watchSources(stack, print));
+  // First of all: a frozen process could not stop.
+  cleanups.add(stack.undoFaults);
 };
 
 /** The addresses of everything, and three commands to try. */
-const banner = ({ edge, origins, telemetry }: Stack, demoKey: string): string => {
+const banner = ({ edge, origins, telemetry, pageToken }: Stack, demoKey: string): string => {
   const originLines = origins.map(
     ({ url, pid }) => `${url}        (process ${pid}; accepts only requests that the edge has signed)`,
   );
@@ -92,10 +98,11 @@ const banner = ({ edge, origins, telemetry }: Stack, demoKey: string): string =>
   return `
 Breakwater is running.
 
+  System   ${telemetry.url}/#token=${pageToken}        (watch its protections work, and break it on purpose)
   API      ${edge.url}        (the edge: send every request here)
   Docs     ${edge.url}/docs
   Origins  ${originLines.join("\n           ")}
-  Traces   ${telemetry.url}        (each request, from the edge to its SQL statements; JSON: /traces.json)
+  Traces   ${telemetry.url}/traces        (each request, from the edge to its SQL statements; JSON: /traces.json)
   Metrics  ${metrics.join(" ")}
            (of the edge and of each origin, for Prometheus)
   Key      ${demoKey}

@@ -10,6 +10,8 @@ interface OriginOptions {
   /** Such as "origin 1". */
   readonly name: string;
   readonly port: number;
+  /** By which the edge knows it. @default that of its port */
+  readonly authority?: string;
   /** For probes and metrics. @default a free one */
   readonly adminPort?: number;
   readonly environment: Readonly<Record<string, string>>;
@@ -64,7 +66,7 @@ export const startOrigin = async (options: OriginOptions): Promise<LocalOrigin> 
         ADMIN_PORT: String(options.adminPort ?? 0),
         // The edge stops first, so no request is on its way to a stopping origin.
         PRE_STOP: "0s",
-        ORIGIN_AUTHORITIES: `127.0.0.1:${port}`,
+        ORIGIN_AUTHORITIES: options.authority ?? `127.0.0.1:${port}`,
         PORT: String(port),
         ...environment,
       },

@@ -1,38 +1,35 @@
 /** The whole system on one machine, started from the bottom up and stopped from the top down. */
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import type { Hono } from "hono";
 import { tour } from "#api/contract/tour.ts";
 import { insertSampleData } from "#api/origin/sample-data.ts";
 import { insertKey, keysPublication } from "../origin/admin/keys.ts";
 import { publish } from "../origin/admin/publish.ts";
-import { databaseName } from "../origin/config/urls.ts";
 import { connectPostgres } from "../origin/db/postgres.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
 import { type ChildExit, isAlive } from "./child-process.ts";
 import type { CleanupStack } from "./cleanup-stack.ts";
+import { type Door, startDoor } from "./door.ts";
 import { bundleEdge, type LocalEdge, startEdge } from "./edge.ts";
+import { startSiem } from "./faults/siem.ts";
 import { preferPort } from "./free-port.ts";
-import { isSystemError, LocalError } from "./local-error.ts";
+import { isSystemError } from "./local-error.ts";
 import { type LocalOrigin, startOrigin } from "./origin.ts";
-import { startPostgres } from "./postgres.ts";
-import { connectRedis as connectExternalRedis, startRedis } from "./redis.ts";
-import { type LocalSecrets, stateDir } from "./state-dir.ts";
-import { describeExit, type Supervisor, supervise } from "./supervisor.ts";
-import { readEnvironment } from "./target.ts";
+import { openPage, type SupervisedOrigin } from "./page/open.ts";
+import type { LogLine } from "./page/requests.ts";
+import { createPageRoutes, type Page } from "./page/routes.ts";
+import type { LocalSecrets } from "./state-dir.ts";
+import { type StoresOptions, startStores } from "./stores.ts";
+import { supervise } from "./supervisor.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "./telemetry/receiver.ts";
 import { startUpstashBridge, type UpstashBridge } from "./upstash-bridge.ts";
 
-interface StackOptions {
+interface StackOptions extends StoresOptions {
   /** The edge's port; 0 takes a free one. */
   readonly port: number;
   readonly origins: number;
   readonly secrets: LocalSecrets;
-  /** Whether to use the environment's DATABASE_URL and REDIS_URL instead of embedded servers. */
-  readonly external: boolean;
-  /** Cancels the start, not parts that have started. */
-  readonly signal: AbortSignal;
-  /** Receives a line if a part starts or exits unexpectedly. */
-  readonly print: (line: string) => void;
   /** Receives the log lines of both tiers. @param source such as "origin 1" */
   readonly onLogLine: (source: string, line: string) => void;
 }
@@ -52,37 +49,66 @@ export interface Stack {
   readonly databaseUrl: string;
   readonly bridge: UpstashBridge;
   readonly telemetry: TelemetryReceiver;
+  /** For what changes something through the page. */
+  readonly pageToken: string;
+  /** Undoes what the page has broken. */
+  readonly undoFaults: () => Promise<void>;
 }
-
-export const postgresFolder = join(stateDir, "postgres");
 
 /** From the edge's port to the first of the ports for probes and metrics. */
 const ADMIN_DISTANCE = 100;
 const KEY_PREFIX = "breakwater:";
+/** At least these of both tiers are kept. */
+const MAX_LOG_LINES = 5_000;
 /** The standard port of OTLP over HTTP. */
 const TELEMETRY_PORT = 4318;
 /** Short: users want to see their last request, milliseconds. */
-const METRIC_INTERVAL_MS = 2_000;
+const METRIC_INTERVAL_MS = 1_000;
 
 /** @throws LocalError, or the signal's reason; `cleanups` stops the parts that have started */
 export const startStack = async (options: StackOptions, cleanups: CleanupStack): Promise<Stack> => {
-  const { secrets, signal, print, onLogLine } = options;
+  const { secrets, signal, print } = options;
   const bundling = bundleEdge(signal);
   bundling.catch(() => undefined);
   cleanups.add(() => bundling);
   // Starts first and stops last, to receive the telemetry of the others' shutdown.
-  const telemetry = await startReceiver();
+  const pageToken = randomBytes(18).toString("base64url");
+  let page: Page | undefined;
+  const telemetry = await startReceiver(createPageRoutes(() => page, pageToken));
   cleanups.add(() => telemetry.stop());
+  const siem = await startSiem();
+  cleanups.add(() => siem.stop());
   const { databaseUrl, redis } = await startStores(options, cleanups);
   const bridge = await startUpstashBridge({ client: redis.client, token: secrets.redisToken });
   cleanups.add(() => bridge.stop());
+  const doorTo = async (url: string): Promise<Door> => {
+    const door = await startDoor(url);
+    cleanups.add(() => door.stop());
+    return door;
+  };
+  const doors = {
+    redis: await doorTo(bridge.url),
+    collector: await doorTo(telemetry.url),
+    siem: await doorTo(siem.url),
+  };
+  const postgresDoor = options.external ? undefined : await doorTo(databaseUrl);
   const shared = {
     SIGNING_KEYS: secrets.signingKeys,
     REDIS_KEY_PREFIX: KEY_PREFIX,
-    OTEL_EXPORTER_OTLP_ENDPOINT: telemetry.url,
+    OTEL_EXPORTER_OTLP_ENDPOINT: doors.collector.url,
   };
-  const stores = { DATABASE_URL: databaseUrl, REDIS_URL: bridge.url, REDIS_TOKEN: bridge.token };
-  const { origins, supervisors } = await startOrigins(options, { ...shared, ...stores }, cleanups);
+  const stores = {
+    ...{ DATABASE_URL: postgresDoor?.url ?? databaseUrl, SIEM_URL: doors.siem.url },
+    ...{ REDIS_URL: doors.redis.url, REDIS_TOKEN: bridge.token },
+  };
+  const logs: LogLine[] = [];
+  const onLogLine: StackOptions["onLogLine"] = (source, line) => {
+    logs.push({ source, line });
+    if (logs.length > 2 * MAX_LOG_LINES) logs.splice(0, MAX_LOG_LINES);
+    options.onLogLine(source, line);
+  };
+  const environment = { ...shared, ...stores };
+  const origins = await startOrigins({ ...options, onLogLine }, environment, doorTo, cleanups);
   await prepareDemo(secrets, databaseUrl, bridge);
 
   const bundle = await bundling;
@@ -92,8 +118,8 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
     bundle,
     environment: {
       ...shared,
-      ORIGINS: origins.map(({ url }) => url).join(","),
-      UPSTASH_REDIS_REST_URL: bridge.url,
+      ORIGINS: origins.map(({ door }) => door.url).join(","),
+      UPSTASH_REDIS_REST_URL: doors.redis.url,
       UPSTASH_REDIS_REST_TOKEN: bridge.token,
       // One developer's requests are few: sample all.
       OTEL_TRACES_SAMPLER_ARG: "1",
@@ -110,12 +136,23 @@ export const startStack = async (options: StackOptions, cleanups: CleanupStack):
   const restartTiers = async (tiers: ReadonlySet<Tier>): Promise<void> => {
     const bundlingAgain = tiers.has("edge") ? bundleEdge(signal) : undefined;
     bundlingAgain?.catch(() => undefined);
-    if (tiers.has("origins")) for (const { replace } of supervisors) if (!(await replace())) break;
+    if (tiers.has("origins")) for (const { supervisor } of origins) if (!(await supervisor.replace())) break;
     if (bundlingAgain === undefined) return;
     await bundlingAgain;
     await edgeSupervisor.replace();
   };
-  return { restartTiers, edge, origins, databaseUrl, bridge, telemetry };
+  const opened = await openPage(
+    {
+      ...{ secrets, keyPrefix: KEY_PREFIX, print, logs },
+      ...{ edge, origins, databaseUrl, redis, bridge, telemetry, siem },
+      doors: { ...doors, postgres: postgresDoor },
+    },
+    cleanups,
+  );
+  page = opened;
+  const { clearFaults: undoFaults } = opened;
+  const first = origins.map(({ present }) => present());
+  return { restartTiers, edge, origins: first, databaseUrl, bridge, telemetry, pageToken, undoFaults };
 };
 
 const LOOK_MS = 500;
@@ -132,38 +169,19 @@ const withExit = (edge: LocalEdge) => {
 };
 
 /** On a free port if another program has the standard one. */
-const startReceiver = (): Promise<TelemetryReceiver> =>
-  startTelemetryReceiver({ port: TELEMETRY_PORT }).catch((error: unknown) => {
+const startReceiver = (more: Hono): Promise<TelemetryReceiver> =>
+  startTelemetryReceiver({ port: TELEMETRY_PORT, more }).catch((error: unknown) => {
     if (isSystemError(error, "EADDRINUSE") || isSystemError(error, "EACCES"))
-      return startTelemetryReceiver({ port: 0 });
+      return startTelemetryReceiver({ port: 0, more });
     throw error;
   });
-
-/** @throws LocalError if a variable for external servers is missing */
-const startStores = async (options: StackOptions, cleanups: CleanupStack) => {
-  const { signal, print } = options;
-  if (options.external) {
-    const { databaseUrl, redisUrl } = readEnvironment();
-    if (redisUrl === undefined) throw new LocalError("--external: REDIS_URL is missing");
-    const redis = await watch("Redis", connectExternalRedis(redisUrl), options, cleanups);
-    print(`  ✓ PostgreSQL: database ${databaseName(databaseUrl)} from DATABASE_URL`);
-    print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
-    return { databaseUrl, redis };
-  }
-  const redis = await watch("Redis", startRedis({ signal }), options, cleanups);
-  print(`  ✓ Redis: ${redis.kind} ${redis.version}`);
-  const onNotice = (line: string): void => print(`  ✓ ${line}`);
-  const starting = startPostgres({ folder: postgresFolder, signal, onNotice });
-  const postgres = await watch("PostgreSQL", starting, options, cleanups);
-  print(`  ✓ PostgreSQL on 127.0.0.1:${postgres.port}`);
-  return { databaseUrl: postgres.url, redis };
-};
 
 const startOrigins = async (
   options: StackOptions,
   environment: Readonly<Record<string, string>>,
+  doorTo: (url: string) => Promise<Door>,
   cleanups: CleanupStack,
-): Promise<{ origins: LocalOrigin[]; supervisors: Supervisor[] }> => {
+): Promise<SupervisedOrigin[]> => {
   const { signal, print, onLogLine } = options;
   /** The same at each start, if they are free; any with any port for the edge. */
   const portAfter = (distance: number) => preferPort(options.port === 0 ? 0 : options.port + distance);
@@ -173,38 +191,21 @@ const startOrigins = async (
     // The edge and the banner have these ports: an origin that is started again keeps them.
     const port = await portAfter(1 + index);
     const adminPort = await portAfter(ADMIN_DISTANCE + index);
-    const settings = { name, port, adminPort, environment, onLine };
-    const origin = await startOrigin({ ...settings, signal });
-    const start = (stopping: AbortSignal) => startOrigin({ ...settings, signal: stopping });
-    const supervisor = supervise({ name, first: origin, start, print });
+    const door = await doorTo(`http://127.0.0.1:${port}`);
+    const authority = `127.0.0.1:${port},${new URL(door.url).host}`;
+    const settings = { name, port, authority, adminPort, environment, onLine };
+    let present = await startOrigin({ ...settings, signal });
+    const start = async (stopping: AbortSignal) =>
+      (present = await startOrigin({ ...settings, signal: stopping }));
+    const supervisor = supervise({ name, first: present, start, print });
     cleanups.add(supervisor.stop);
-    return { origin, supervisor };
+    return { name, door, supervisor, present: () => present };
   });
   // Only after all have settled are the cleanups complete.
   await Promise.allSettled(starts);
   const started = await Promise.all(starts);
-  const origins = started.map(({ origin }) => origin);
-  for (const { name, url } of origins) print(`  ✓ ${name} ${url}`);
-  return { origins, supervisors: started.map(({ supervisor }) => supervisor) };
-};
-
-/** Registers the part's cleanup once it has started, and reports an exit before it. */
-const watch = async <Part extends { readonly exited: Promise<ChildExit>; stop(): Promise<void> }>(
-  name: string,
-  starting: Promise<Part>,
-  { print }: StackOptions,
-  cleanups: CleanupStack,
-): Promise<Part> => {
-  const part = await starting;
-  let isStopping = false;
-  cleanups.add(() => {
-    isStopping = true;
-    return part.stop();
-  });
-  void part.exited.then((exit) => {
-    if (!isStopping) print(`  ! ${name} has exited unexpectedly (${describeExit(exit)})`);
-  });
-  return part;
+  for (const { name, present } of started) print(`  ✓ ${name} ${present().url}`);
+  return started;
 };
 
 /** Inserts the sample data and the banner's key; a revoked key becomes valid again. */

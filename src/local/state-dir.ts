@@ -42,7 +42,11 @@ const stateFile = <T extends z.ZodMiniType>(name: string, schema: T) => {
 /** The addresses of a running local system, for the other commands. */
 export const runtimeFile = stateFile(
   "runtime.json",
-  z.object({ edgeUrl: z.string(), databaseUrl: z.string(), redisUrl: z.string(), redisToken: z.string() }),
+  z.object({
+    ...{ edgeUrl: z.string(), databaseUrl: z.string(), redisUrl: z.string(), redisToken: z.string() },
+    /** Of the page, and for what changes something through it. */
+    ...{ pageUrl: z.string(), pageToken: z.string() },
+  }),
 );
 
 const secrets = z.object({

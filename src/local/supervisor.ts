@@ -37,6 +37,10 @@ export const describeExit = ({ code, signal }: ChildExit): string =>
 export interface Supervisor {
   /** Stops the server and starts it again at once, also while it waits for that. @returns whether it runs */
   replace(): Promise<boolean>;
+  /** Does not start it again when it ends, until `release`. */
+  hold(): void;
+  /** Starts it again at once, if it has ended. */
+  release(): void;
   /** Stops the server for good. */
   stop(): Promise<void>;
 }
@@ -49,6 +53,7 @@ export const supervise = (options: SupervisorOptions): Supervisor => {
   let restarting: Promise<void> | undefined;
   /** Ends the present delay. */
   let wake = new AbortController();
+  let held: PromiseWithResolvers<void> | undefined;
 
   const startAgain = async (): Promise<void> => {
     const ended = server;
@@ -86,6 +91,7 @@ export const supervise = (options: SupervisorOptions): Supervisor => {
       print(`  ! ${name} ${cause}: it starts again in ${delayMs / 1_000} s`);
       wake = new AbortController();
       await wait(delayMs, AbortSignal.any([signal, wake.signal]));
+      await held?.promise;
       if (!signal.aborted) await restart();
       delayMs = Math.min(2 * delayMs, MAX_DELAY_MS);
     }
@@ -100,8 +106,17 @@ export const supervise = (options: SupervisorOptions): Supervisor => {
       await restart();
       return server !== undefined;
     },
+    hold: () => {
+      held ??= Promise.withResolvers();
+    },
+    release: () => {
+      held?.resolve();
+      held = undefined;
+      wake.abort();
+    },
     stop: async () => {
       stopping.abort();
+      held?.resolve();
       await server?.stop();
       await running;
     },

@@ -38,6 +38,16 @@ export const readEnvironment = (): Target => {
   };
 };
 
+const folder = relative(projectFolder, stateDir);
+const place = folder.startsWith("..") ? stateDir : folder;
+
+/** The addresses of the running local system. @throws LocalError if none runs */
+export const readRuntime = async (remedy = "start it (npm start)") => {
+  const runtime = (await lockOwner()) === undefined ? undefined : await runtimeFile.read();
+  if (runtime === undefined) throw new LocalError(`no local system runs in ${place}: ${remedy}`);
+  return runtime;
+};
+
 /**
  * Without `--external`, the shell's DATABASE_URL does not count, as for `npm start`: it may be another project's.
  *
@@ -45,13 +55,8 @@ export const readEnvironment = (): Target => {
  */
 export const readTarget = async (isExternal: boolean): Promise<Target> => {
   if (isExternal) return readEnvironment();
-  const folder = relative(projectFolder, stateDir);
-  const place = folder.startsWith("..") ? stateDir : folder;
-  const runtime = (await lockOwner()) === undefined ? undefined : await runtimeFile.read();
-  if (runtime === undefined) {
-    const remedy = "start it (npm start), or pass --external to use DATABASE_URL and REDIS_URL";
-    throw new LocalError(`no local system runs in ${place}: ${remedy}`);
-  }
+  const remedy = "start it (npm start), or pass --external to use DATABASE_URL and REDIS_URL";
+  const runtime = await readRuntime(remedy);
   const name = `local system of ${place}, database ${databaseName(runtime.databaseUrl)}`;
   return { ...runtime, name, keyPrefix: KEY_PREFIX };
 };

@@ -71,6 +71,8 @@ interface WatchedBreaker {
   readonly state: BreakerState;
   /** Number of rejected calls. @default not counted */
   readonly rejections?: number;
+  /** Milliseconds. */
+  readonly probeInMs: number;
 }
 
 export interface BreakerMetrics {
@@ -99,6 +101,14 @@ export const createBreakerMetrics = (meter: Meter): BreakerMetrics => {
     .addCallback((result) => {
       for (const { labels, breaker } of watched)
         if (breaker.rejections !== undefined) result.observe(breaker.rejections, labels);
+    });
+  meter
+    .createObservableGauge("circuit_breaker.time_until_probe", {
+      description: "Time until an open circuit breaker admits a probe; 0 in another state",
+      unit: "s",
+    })
+    .addCallback((result) => {
+      for (const { labels, breaker } of watched) result.observe(breaker.probeInMs / 1_000, labels);
     });
   return {
     watch: (labels, breaker) => {

@@ -30,7 +30,7 @@ const EXCEPTIONS: readonly (readonly [file: RegExp, text: RegExp])[] = [
   [/^test\/architecture\/english\.test\.ts$/, /./],
 ];
 
-const READ = /\.(md|ts|mjs|sql|ya?ml|toml)$|^\.ci\/run$|Dockerfile$/;
+const READ = /\.(md|tsx?|mjs|sql|ya?ml|toml)$|^\.ci\/run$|Dockerfile$/;
 /** Generated files, fixtures, and your own API, whose words are yours. */
 const LEFT_OUT =
   /^(package-lock\.json|test\/(fixtures|api)\/|src\/(contract|origin)\/api\/|k8s\/components\/(dashboards|prometheus-operator\/rules)\/)/;

@@ -57,14 +57,16 @@ const allowed: Record<string, { folders: readonly string[]; packages: readonly s
       "ioredis-mock",
       "lru-cache",
       "pino-pretty",
+      "preact",
+      "uplot",
     ],
   },
-  ops: { folders: ["local"], packages: ["node:", "zod"] },
+  ops: { folders: ["contract", "lib", "local", "origin"], packages: ["node:", "zod"] },
 };
 
 /** The starter's files are for other places. */
 const files = readdirSync(src, { recursive: true, encoding: "utf8" }).filter(
-  (name) => name.endsWith(".ts") && !name.startsWith("ops/starter/"),
+  (name) => /\.tsx?$/.test(name) && !name.startsWith("ops/starter/"),
 );
 
 const IMPORT =

@@ -1,10 +1,10 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { startDoor } from "../../src/local/door.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { CircuitOpenError, DeadlineError, SaturatedError } from "../../src/origin/db/errors.ts";
 import { type Breaker, createBreaker } from "../../src/resilience/circuit-breaker/circuit-breaker.ts";
-import { startDoor } from "../support/door.ts";
 import { neonUrl, overTcp, overWebSocket } from "./support/database-drivers.ts";
 import {
   type ConnectOptions,
@@ -33,6 +33,7 @@ const recordingBreaker = (): { readonly breaker: Breaker; readonly settlements: 
     },
     run: () => Promise.reject(new Error("statements acquire permits")),
     probeNow: () => undefined,
+    probeInMs: 0,
     rejections: 0,
   };
   return { breaker, settlements };

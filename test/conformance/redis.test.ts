@@ -3,10 +3,10 @@ import type { Redis } from "ioredis";
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { startDoor } from "../../src/local/door.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { connectRedis, type RedisStore } from "../../src/origin/redis/store.ts";
 import { RAISE_VERSIONS, REMOVE_IF_EQUAL } from "../../src/origin/response-cache/redis.ts";
-import { startDoor } from "../support/door.ts";
 import {
   noRedis,
   type RedisDriver,
@@ -60,6 +60,18 @@ const testsOf = (driver: RedisDriver): void => {
     const claim = { name: `${names[0]}:reader`, value: "1", ttlMs: 60_000 };
     return (await store.claimAndRead(claim, names)).values;
   };
+
+  test("names are found by their beginning, whatever characters it has, and their values in order", async () => {
+    const prefix = `${name}:a*[b]?:`;
+    const names = Array.from({ length: 30 }, (_, index) => `${prefix}${index}`);
+    for (const each of names) await store.set(each, `value ${each}`, 60_000);
+    await store.set(`${name}:aX[b]Y:1`, "of another prefix", 60_000);
+    expect((await store.namesWith(prefix, 1_000)).toSorted()).toEqual(names.toSorted());
+    const [first = "", second = ""] = names;
+    const values = [`value ${second}`, null, `value ${first}`];
+    expect(await store.values([second, `${prefix}absent`, first])).toEqual(values);
+    expect(await store.values([])).toEqual([]);
+  });
 
   test("a field is returned unchanged, and null if it is absent", async () => {
     const fields = {

@@ -7,6 +7,7 @@ import { insertSampleData } from "#api/origin/sample-data.ts";
 import { contract } from "../../src/contract/contract.ts";
 import { scopesOf } from "../../src/contract/route.ts";
 import type { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { bundleEdge, type LocalEdge, startEdge } from "../../src/local/edge.ts";
 import { freePort } from "../../src/local/free-port.ts";
 import { type LocalOrigin, startOrigin } from "../../src/local/origin.ts";
@@ -20,7 +21,6 @@ import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis as connectStore } from "../../src/origin/redis/store.ts";
 import { startWebhookServer, type WebhookServer } from "../origin/outbox/webhook-server.ts";
 import { type Collector, startCollector } from "../support/collector.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import { type OwnRedis, startOwnRedis } from "./redis.ts";
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { contract } from "../../src/contract/contract.ts";
 import type { Limit } from "../../src/contract/policy.ts";
 import type { Routes } from "../../src/contract/route.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { VERSION_FIELD } from "../../src/middleware/auth/api-keys.ts";
 import { publishedOverridesName } from "../../src/middleware/rate-limit/limit-store.ts";
 import { isUsageError, UsageError } from "../../src/origin/admin/cli.ts";
@@ -11,7 +12,6 @@ import { limitsCommand, limitsPublication, setOverride } from "../../src/origin/
 import { publish } from "../../src/origin/admin/publish.ts";
 import { createLog } from "../../src/origin/log/log.ts";
 import { connectRedis } from "../../src/origin/redis/store.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { runCommand, type System, startSystem } from "../support/system.ts";
 
 let system: System;

@@ -5,11 +5,11 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { sampleProductId } from "#api/origin/sample-data.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
 import { dashboardFiles, readDashboard } from "../observability/dashboard-files.ts";
 import { metricNamesIn } from "../observability/expression.ts";
 import { alerts, recordingRules, ruleFiles } from "../observability/rule-files.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { inParallel, outcomeOf } from "../support/load.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 import {

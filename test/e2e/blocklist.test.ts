@@ -1,5 +1,6 @@
 /** Blocked clients at real edges: blocked by an operator, or automatically. */
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { blockCommand, unblockCommand } from "../../src/origin/admin/blocklist/command.ts";
 import {
   blocklistPublication,
@@ -8,7 +9,6 @@ import {
 } from "../../src/origin/admin/blocklist/store.ts";
 import { isUsageError } from "../../src/origin/admin/cli.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { fetchRead } from "../support/fetch.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { eventsOf, runCommand, type System, startSystem } from "../support/system.ts";

@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { sampleProductId } from "#api/origin/sample-data.ts";
 import { CleanupStack } from "../../src/local/cleanup-stack.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { metric, placeOrder, type Reply, send, startBacking } from "../support/backing.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { hold } from "../support/locks.ts";
 import { exitOf, type OriginProcess, runOrigin } from "../support/origin-process.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";

@@ -60,7 +60,7 @@ describe.skipIf(postgresPrograms === undefined && !isToolRequired("pg_dump"))("a
     return stdout;
   };
   const restore = (file: string, ...args: readonly string[]): Promise<string> =>
-    run("src/local/restore.ts", file, "--identity", identity, "--external", ...args);
+    run("src/ops/restore.ts", file, "--identity", identity, "--external", ...args);
 
   const placeOrder = () =>
     outcomeOf(
@@ -117,9 +117,7 @@ describe.skipIf(postgresPrograms === undefined && !isToolRequired("pg_dump"))("a
     await expect.poll(() => acknowledged.length, PATIENT).toBeGreaterThan(50);
     const before = [...acknowledged];
     const recipient = /public key: (\S+)/.exec(await readFile(identity, "utf8"))?.[1] ?? "";
-    backup = (
-      await run("src/local/backup.ts", "--recipient", recipient, "--to", folder, "--external")
-    ).trim();
+    backup = (await run("src/ops/backup.ts", "--recipient", recipient, "--to", folder, "--external")).trim();
     const until = acknowledged.length;
     await expect.poll(() => acknowledged.length, PATIENT).toBeGreaterThan(until + 20);
     isOver = true;
@@ -202,7 +200,7 @@ describe.skipIf(postgresPrograms === undefined && !isToolRequired("pg_dump"))("a
 
   test("can be encrypted and decrypted by other commands", async () => {
     const encode = ["--encrypt-with", "base64", "--to", folder, "--external"];
-    const encoded = (await run("src/local/backup.ts", ...encode)).trim();
+    const encoded = (await run("src/ops/backup.ts", ...encode)).trim();
     expect(
       Buffer.from(await readFile(encoded, "utf8"), "base64")
         .subarray(0, 5)
@@ -214,7 +212,7 @@ describe.skipIf(postgresPrograms === undefined && !isToolRequired("pg_dump"))("a
   test("is not made if the command fails", async () => {
     const before = await readdir(folder);
     const failing = ["--encrypt-with", "cat; exit 1", "--to", folder, "--external"];
-    await expect(run("src/local/backup.ts", ...failing)).rejects.toThrow(/✗/);
+    await expect(run("src/ops/backup.ts", ...failing)).rejects.toThrow(/✗/);
     expect(await readdir(folder)).toEqual(before);
   });
 });

@@ -64,9 +64,7 @@ describe("a handler that calls a partner", () => {
     const traceId = requestId.replaceAll("-", "");
     expect(received.at(-1)).toMatch(new RegExp(`^00-${traceId}-[0-9a-f]{16}-01$`));
     const parentOfCall = async () => {
-      const { data } = traceJson.safeParse(
-        await (await fetch(`${tracesUrl}/traces/${requestId}.json`)).json(),
-      );
+      const { data } = traceJson.safeParse(await (await fetch(`${tracesUrl}/${requestId}.json`)).json());
       const call = data?.spans.find(({ spanId }) => received.at(-1)?.includes(spanId));
       return data?.spans.find(({ spanId }) => spanId === call?.parentSpanId)?.name;
     };

@@ -1,7 +1,7 @@
 /** The audit events of a read that the edge sends to two origins. */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import type { SecurityEvent } from "../../src/security-events/event.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { call, eventsOf, type System, startSystem } from "../support/system.ts";
 
 let system: System;

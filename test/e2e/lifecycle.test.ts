@@ -4,11 +4,11 @@ import { connect } from "node:net";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { sampleProductId } from "#api/origin/sample-data.ts";
+import { startDoor } from "../../src/local/door.ts";
 import { childEnvironment } from "../../src/local/environment.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { readMigrations } from "../../src/origin/db/migrate.ts";
 import { type Backing, placeOrder, type Reply, send, sendSigned, startBacking } from "../support/backing.ts";
-import { startDoor } from "../support/door.ts";
 import { exitOf, faultsOption, type OriginProcess, runOrigin } from "../support/origin-process.ts";
 import { type OwnPostgres, startOwnPostgres } from "../support/own-postgres.ts";
 
@@ -166,7 +166,7 @@ describe("an origin that starts", () => {
       expect((await sendSigned(api, "/v1/products")).status).toBe(503);
       const { stdout } = await promisify(execFile)(
         process.execPath,
-        ["src/local/admin.ts", "migrate", "--external"],
+        ["src/ops/admin.ts", "migrate", "--external"],
         {
           cwd: projectFolder,
           env: { ...childEnvironment(), DATABASE_URL: fresh.databaseUrl },

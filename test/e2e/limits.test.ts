@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { orders } from "#api/contract/limits.ts";
 import { sampleProductId } from "#api/origin/sample-data.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { type System, startSystem } from "../support/system.ts";
 

@@ -170,7 +170,7 @@ describe("the database of the configuration is used, whatever the shell's variab
   afterAll(close);
 
   test.each([
-    ["by npm run migrate", ["src/local/admin.ts", "migrate", "--external"]],
+    ["by npm run migrate", ["src/ops/admin.ts", "migrate", "--external"]],
     ["by the origin's own command", ["src/origin/main.ts", "migrate"]],
   ])("%s", async (_, command) => {
     const { stdout } = await promisify(execFile)(process.execPath, command, {

@@ -57,7 +57,7 @@ describe("another API in place of the shop", () => {
     const tracesUrl = (await run.line("  Traces ")).match(/http:\S+/)?.[0];
     const originMetricsUrl = (await run.line("  Metrics ")).match(/http:\S+/g)?.[1] ?? "";
     const spansOf = async (requestId: string | null) => {
-      const response = await fetch(`${tracesUrl}/traces/${requestId}.json`);
+      const response = await fetch(`${tracesUrl}/${requestId}.json`);
       return traceJson.safeParse(await response.json()).data?.spans ?? [];
     };
     const url = (await run.line("  API ")).split(/\s+/)[2] ?? "";

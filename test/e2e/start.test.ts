@@ -49,7 +49,7 @@ const FOREIGN = {
 
 /** Runs a command of the local system; rejects if it fails. */
 const command = (words: string[], environment: Record<string, string> = {}) =>
-  execute(process.execPath, ["src/local/admin.ts", ...words], {
+  execute(process.execPath, ["src/ops/admin.ts", ...words], {
     cwd: projectFolder,
     env: { ...process.env, BREAKWATER_FOLDER: folder, ...environment },
   });
@@ -173,7 +173,7 @@ describe("npm start", () => {
     const response = await fetch(`${api}/v1/products?limit=3`);
     const id = response.headers.get("x-request-id") ?? "";
     const spans = async (): Promise<string[]> => {
-      const response = await fetch(`${traces}/traces/${id}.json`);
+      const response = await fetch(`${traces}/${id}.json`);
       const trace = traceJson.safeParse(await response.json());
       return (trace.data?.spans ?? []).map(({ service, name }) => `${service}: ${name}`);
     };
@@ -187,7 +187,7 @@ describe("npm start", () => {
           "breakwater-origin: SELECT products",
         ]),
       );
-    const page = await fetch(`${traces}/traces/${id}`);
+    const page = await fetch(`${traces}/${id}`);
     expect(await page.text()).toContain("SELECT products");
     const short = id.slice(0, 8);
     expect(await run.line(`edge     GET /v1/products 200`)).toContain(short);

@@ -3,12 +3,12 @@ import { request as sendOn } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { orders } from "#api/contract/limits.ts";
 import { sampleProductId } from "#api/origin/sample-data.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import type { LocalOrigin } from "../../src/local/origin.ts";
 import type { Span } from "../../src/local/telemetry/otlp.ts";
 import { startTelemetryReceiver, type TelemetryReceiver } from "../../src/local/telemetry/receiver.ts";
 import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
 import { publish } from "../../src/origin/admin/publish.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { serve, type TestServer } from "../support/listen.ts";
 import { type System, startSystem } from "../support/system.ts";
 import {

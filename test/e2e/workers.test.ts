@@ -2,6 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sampleProductId } from "#api/origin/sample-data.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import {
   type Backing,
   metric,
@@ -11,7 +12,6 @@ import {
   sendSigned,
   startBacking,
 } from "../support/backing.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { exitOf, faultsOption, isAlive, type OriginProcess, runOrigin } from "../support/origin-process.ts";
 
 const WORKERS = 2;

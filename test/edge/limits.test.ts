@@ -5,6 +5,7 @@ import { edgeRoutes } from "../../src/contract/edge-manifest.ts";
 import { type Limit, OPERATOR_SCOPE } from "../../src/contract/policy.ts";
 import { defineRoute, type Routes } from "../../src/contract/route.ts";
 import { createRedis, type RedisCommand } from "../../src/edge/stores/redis.ts";
+import { type Door, startDoor } from "../../src/local/door.ts";
 import { type LocalRedis, startRedis } from "../../src/local/redis.ts";
 import { startUpstashBridge, type UpstashBridge } from "../../src/local/upstash-bridge.ts";
 import {
@@ -15,7 +16,6 @@ import {
 } from "../../src/middleware/auth/api-keys.ts";
 import type { LimitEvent } from "../../src/middleware/rate-limit/index.ts";
 import { askEdge, startEdge } from "../support/ask-edge.ts";
-import { type Door, startDoor } from "../support/door.ts";
 import { problemOf } from "../support/problem-of.ts";
 import { startUpstream, type Upstream } from "../support/upstream.ts";
 

@@ -166,3 +166,27 @@ describe("a server that is replaced", () => {
     await stop();
   });
 });
+
+describe("a server that is held", () => {
+  test("is started again only when it is released, and then at once", async () => {
+    const { first, hold, release, stop, lines, finished } = startSupervisor({ ends: 1 });
+    hold();
+    first.end();
+    await expect.poll(() => lines).toHaveLength(1);
+    await new Promise(setImmediate);
+    expect(lines).toHaveLength(1);
+    release();
+    await finished;
+    await expect.poll(() => lines.at(-1)).toBe("  ✓ origin 1 runs again (process 1)");
+    await stop();
+  });
+
+  test("can be stopped for good", async () => {
+    const { first, hold, stop, lines } = startSupervisor({ ends: 1 });
+    hold();
+    first.end();
+    await expect.poll(() => lines).toHaveLength(1);
+    await stop();
+    expect(lines).toHaveLength(1);
+  });
+});

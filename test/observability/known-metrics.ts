@@ -77,6 +77,7 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
   circuit_breaker_state: gauge(BOTH, { ...breaker, state: STATES }),
   circuit_breaker_state_changes_total: counter(BOTH, { ...breaker, state: STATES }),
   circuit_breaker_rejections_total: counter(BOTH, breaker),
+  circuit_breaker_time_until_probe_seconds: gauge(BOTH, breaker),
   rate_limit_decisions_total: counter(BOTH, {
     ...open("policy"),
     outcome: ["passed", "limited", "unavailable"],
@@ -109,6 +110,10 @@ export const knownMetrics: Readonly<Record<string, KnownMetric>> = {
       "hedge_lost",
     ],
   }),
+  edge_origin_score_seconds: gauge(EDGE, open("upstream")),
+  edge_origin_warmth: gauge(EDGE, open("upstream")),
+  edge_origin_ejected: gauge(EDGE, open("upstream")),
+  edge_origin_in_flight: gauge(EDGE, open("upstream")),
   edge_retries_denied_total: counter(EDGE, { reason: ["attempts", "budget", "deadline", "origins"] }),
   guard_refusals_total: counter(EDGE, { guard: GUARD_NAMES }),
 

@@ -2,10 +2,11 @@
  * The metrics of an isolate. A Worker's clock advances only during I/O, so durations exclude computation
  * (https://developers.cloudflare.com/workers/runtime-apis/performance/).
  */
-import type { Attributes, Meter } from "@opentelemetry/api";
+import type { Attributes, Meter, ObservableGauge } from "@opentelemetry/api";
 import type { DeprecatedCall } from "../../middleware/deprecation/index.ts";
 import { GUARD_NAMES } from "../../middleware/guards.ts";
 import type { LimitEvent } from "../../middleware/rate-limit/index.ts";
+import type { EndpointView } from "../../resilience/balancer/endpoint.ts";
 import {
   type BreakerMetrics,
   createBreakerMetrics,
@@ -31,6 +32,8 @@ export interface EdgeMetrics {
   refused(guard: string): void;
   observe(event: AttemptEvent | LimitEvent | DeprecatedCall): void;
   readonly breakers: BreakerMetrics;
+  /** Observes the origins at each export. */
+  watchBalancer(views: () => readonly EndpointView[]): void;
   readonly counts: TelemetryCounts<Signal, Signal>;
 }
 
@@ -96,11 +99,38 @@ export const createEdgeMetrics = (
       }
     },
     breakers: createBreakerMetrics(meter),
+    watchBalancer: (views) => watchOrigins(meter, origins, views),
     counts: createTelemetryCounts<Signal, Signal>(meter, {
       exported: ["traces", "metrics"],
       dropped: ["traces", "metrics"],
     }),
   };
+};
+
+/** The origins as this isolate's balancer sees them. */
+const watchOrigins = (
+  meter: Meter,
+  origins: readonly OriginAddress[],
+  views: () => readonly EndpointView[],
+): void => {
+  const gauge = (name: string, description: string, unit = ""): ObservableGauge =>
+    meter.createObservableGauge(`edge.origin.${name}`, { description, unit });
+  const score = gauge("score", "Expected latency of an origin under its load; lower is better", "s");
+  const warmth = gauge("warmth", "Ratio of its whole share that an origin gets after an outage, up to 1");
+  const ejected = gauge("ejected", "1 while an origin gets only probes");
+  const inFlight = gauge("in_flight", "Requests of the isolate that an origin works on");
+  meter.addBatchObservableCallback(
+    (result) => {
+      for (const [index, view] of views().entries()) {
+        const labels = { upstream: origins[index]?.authority };
+        result.observe(score, view.scoreMs / 1_000, labels);
+        result.observe(warmth, view.warmth, labels);
+        result.observe(ejected, view.isEjected ? 1 : 0, labels);
+        result.observe(inFlight, view.inFlight, labels);
+      }
+    },
+    [score, warmth, ejected, inFlight],
+  );
 };
 
 /** Outcomes for which the response's status is more precise. */

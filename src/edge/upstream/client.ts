@@ -6,6 +6,7 @@
 import type { WaitUntil } from "../../middleware/context/index.ts";
 import type { AsyncSigningKey } from "../../middleware/signature/signing-keys.ts";
 import { Balancer, type BalancerRejection } from "../../resilience/balancer/balancer.ts";
+import type { EndpointView } from "../../resilience/balancer/endpoint.ts";
 import type { BreakerOptions } from "../../resilience/circuit-breaker/circuit-breaker.ts";
 import { createRetryBudget, LatencyHistogram, type RetryMode } from "../../resilience/retries.ts";
 import { type BreakerDeps, watchOriginBreakers } from "../breakers.ts";
@@ -55,6 +56,8 @@ export interface OriginClient {
 interface OriginClientDeps extends BreakerDeps, Omit<AttemptDeps, "key"> {
   /** Called synchronously for every attempt, and for every retry that is denied. */
   readonly observe: (event: AttemptEvent) => void;
+  /** Receives a function that returns the present state of each origin. @default not watched */
+  readonly watchBalancer?: ((views: () => readonly EndpointView[]) => void) | undefined;
 }
 
 export interface OriginClientOptions {
@@ -81,12 +84,14 @@ export const createOriginClient = (
   { breaker, retryPercent, hedgePercent }: OriginClientOptions,
 ): OriginClient => {
   const { now, random, observe } = deps;
-  const { onTransition, onRejection } = watchOriginBreakers(origins, deps);
+  const probeInMs = (origin: number): number => pool.views()[origin]?.probeInMs ?? 0;
+  const { onTransition, onRejection } = watchOriginBreakers(origins, deps, probeInMs);
   const pool = new Balancer(
     origins.map(({ weight }) => weight),
     { ...breaker, maxTimeoutMs: Math.max(MAX_OPEN_MS, breaker.timeoutMs ?? 0) },
     { now, random, onTransition },
   );
+  deps.watchBalancer?.(() => pool.views());
   const context: RetryContext = {
     origins,
     pool,

@@ -11,7 +11,7 @@ export const page = (title: string, main: unknown) => html`<!doctype html>
 <link rel="stylesheet" href="/style.css">
 </head>
 <body>
-<nav aria-label="Telemetry"><a href="/">Traces</a> <a href="/traces.json">Traces as JSON</a> <a href="/logs.json">Logs as JSON</a> <a href="/metrics">Metrics</a></nav>
+<nav aria-label="Telemetry"><a href="/">System</a> <a href="/traces">Traces</a> <a href="/traces.json">Traces as JSON</a> <a href="/logs.json">Logs as JSON</a> <a href="/metrics">Metrics</a></nav>
 <main>
 <h1>${title}</h1>
 ${main}

@@ -30,22 +30,34 @@ const MAX_LOG_RECORDS = 1_000;
  * Receives `POST /v1/traces`, `/v1/metrics` and `/v1/logs` (OTLP over HTTP as JSON, not compressed), at most
  * 4 MiB each. Responds as OTLP specifies: 200; 400 for a malformed body, 413, 415.
  *
- * Serves `/` (recent traces) and `/traces/ID`, both also as `.json` (`/traces.json`), `/logs.json` and
+ * Serves `/traces` (recent traces) and `/traces/ID`, both also as `.json` (`/traces.json`), `/logs.json` and
  * `/metrics` (Prometheus's text format).
  *
  * @param options.port 0 takes a free one; the standard port is 4318
+ * @param options.more other routes, behind the same guards @default none
  * @throws if the port is taken
  */
-export async function startTelemetryReceiver(options: { readonly port: number }): Promise<TelemetryReceiver> {
+export async function startTelemetryReceiver(options: {
+  readonly port: number;
+  readonly more?: Hono;
+}): Promise<TelemetryReceiver> {
   const stores: Stores = { traces: createTraceStore(), metrics: createMetricStore(), logs: [] };
-  return { ...(await serveLocally(createReceiverApp(stores).fetch, options.port)), ...stores };
+  const app = createReceiverApp(stores, options.more);
+  return { ...(await serveLocally(app.fetch, options.port)), ...stores };
 }
 
-export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
+export const createReceiverApp = ({ traces, metrics, logs }: Stores, more = new Hono()): Hono => {
   const app = new Hono();
   app.use(requireLocalName, methodNotAllowed({ app }));
-  const contentSecurityPolicy = { defaultSrc: ["'none'"], styleSrc: ["'self'"], frameAncestors: ["'none'"] };
-  app.use(secureHeaders({ strictTransportSecurity: false, contentSecurityPolicy }));
+  const headersFor = (policy: Readonly<Record<string, string[]>>) =>
+    secureHeaders({
+      strictTransportSecurity: false,
+      contentSecurityPolicy: { defaultSrc: ["'none'"], ...policy, frameAncestors: ["'none'"] },
+    });
+  const headers = headersFor({ styleSrc: ["'self'"] });
+  const [own, image] = [["'self'"], ["data:"]];
+  const headersOfPage = headersFor({ scriptSrc: own, styleSrc: own, connectSrc: own, imgSrc: image });
+  app.use((c, next) => (c.req.path === "/" ? headersOfPage : headers)(c, next));
   app.use("/v1/*", bodyLimit({ maxSize: MAX_BODY_BYTES }));
 
   app.post("/v1/traces", async (c) => {
@@ -67,7 +79,9 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
       .all()
       .map(traceSummary)
       .sort((one, other) => (one.startedAt < other.startedAt ? 1 : -1));
-  app.get("/", (c) => c.html(tracesPage(summaries())));
+  app.route("/", more);
+  app.get("/", (c) => c.redirect("/traces"));
+  app.get("/traces", (c) => c.html(tracesPage(summaries())));
   app.get("/style.css", (c) => c.body(STYLE, 200, { "content-type": "text/css" }));
   app.get("/traces.json", (c) => c.json({ traces: summaries() }));
   app.get("/traces/:id{.+\\.json}", (c) =>
@@ -80,13 +94,16 @@ export const createReceiverApp = ({ traces, metrics, logs }: Stores): Hono => {
   );
 
   app.notFound((c) => failure(c, 404, "Not found"));
-  app.onError((error, c) => failure(c, error instanceof HTTPException ? error.status : 500, error.message));
+  app.onError((error, c) => {
+    if (!(error instanceof HTTPException)) return failure(c, 500, error.message);
+    return error.res ?? failure(c, error.status, error.message);
+  });
   return app;
 };
 
 /** JSON as OTLP specifies it (a `google.rpc.Status`), or a page. */
 const failure = (c: Context, status: HTTPException["status"], message: string) =>
-  c.req.path.startsWith("/v1/") || c.req.path.endsWith(".json")
+  c.req.method !== "GET" || c.req.path.endsWith(".json")
     ? c.json({ message }, status)
     : c.html(page(message, ""), status);
 

@@ -61,6 +61,9 @@ export const limitKey = ({ name, per }: Limit, { network, principal }: LimitedCl
     ? { bucket: `${name}:p:${principal}`, overrideField: overrideField(name, principal) }
     : { bucket: `${name}:c:${network}`, overrideField: undefined };
 
+/** What the Redis names of all buckets begin with. */
+export const bucketPrefix = (prefix: string): string => `${prefix}limit:`;
+
 /** The Redis hash of the published overrides. */
 export const publishedOverridesName = (prefix: string): string => `${prefix}limit-overrides`;
 
@@ -210,7 +213,7 @@ export const createRedisLimitStore = ({
 
   return {
     take: async (asks) => {
-      const keys = asks.map(({ bucket }) => `${keyPrefix}limit:${bucket}`);
+      const keys = asks.map(({ bucket }) => `${bucketPrefix(keyPrefix)}${bucket}`);
       if (asks.some((ask) => ask.overrideField !== undefined)) keys.push(publishedOverridesName(keyPrefix));
       const reply = await runScript(keys, [String(asks.length), ...asks.flatMap(argumentsOf)]);
       return readReply(reply, asks.length);

@@ -1,14 +1,15 @@
-/** Rate limit overrides of single principals: storage, publication, command `limits set|list|clear`. */
+/** Rate limits: the overrides of single principals, and how full the buckets are. Command `limits set|list|clear|usage`. */
 import { parseArgs } from "node:util";
 import { costOf, LIMIT_BOUNDS, type Limit } from "../../contract/policy.ts";
 import { limitsOf, type Routes } from "../../contract/route.ts";
 import { parseDecimal } from "../../lib/variables.ts";
 import {
+  bucketPrefix,
   overrideField,
   publishedOverridesName,
   writeOverride,
 } from "../../middleware/rate-limit/limit-store.ts";
-import type { BucketRule } from "../../middleware/rate-limit/token-bucket.ts";
+import { type BucketRule, levelAt } from "../../middleware/rate-limit/token-bucket.ts";
 import type { Database } from "../db/database.ts";
 import {
   type Command,
@@ -134,11 +135,81 @@ const clear = async (context: CommandContext, args: string[]): Promise<void> => 
   await publishChange(context, limitsPublication, change, effect);
 };
 
+export interface BucketUsage {
+  readonly limitName: string;
+  /** A principal, an address, or a /64. */
+  readonly client: string;
+  readonly capacity: number;
+  /** Tokens, of which isolates may hold some as leases. */
+  readonly available: number;
+}
+
+/** Of a thousand names each. */
+const MAX_SCAN_STEPS = 1_000;
+/** Values read at once. */
+const VALUES_PER_STEP = 1_000;
+
+/** The rule in force for a bucket; undefined for a limit that the contract no longer has. */
+const ruleOf = (
+  limits: ReadonlyMap<string, Limit>,
+  overrides: readonly PrincipalOverride[],
+  { limitName, kind, client }: { limitName: string; kind: string; client: string },
+): BucketRule | undefined =>
+  (kind === "p" &&
+    overrides.find((override) => override.limitName === limitName && override.principal === client)) ||
+  limits.get(limitName);
+
+/**
+ * The busiest buckets, those with the smallest share of their tokens left first. A bucket that has
+ * refilled is absent.
+ *
+ * @param nowMs epoch milliseconds, near to Redis's own
+ */
+export const bucketUsage = async (
+  { pool, redis, keyPrefix, routes }: Pick<CommandContext, "pool" | "redis" | "keyPrefix" | "routes">,
+  nowMs: number,
+): Promise<BucketUsage[]> => {
+  const prefix = bucketPrefix(keyPrefix);
+  const names = await redis.namesWith(prefix, MAX_SCAN_STEPS);
+  const overrides = names.length === 0 ? [] : await pool.query<PrincipalOverride>(SELECT);
+  const limits = limitsOf(routes);
+  const all: BucketUsage[] = [];
+  for (let from = 0; from < names.length; from += VALUES_PER_STEP) {
+    const part = names.slice(from, from + VALUES_PER_STEP);
+    for (const [index, value] of (await redis.values(part)).entries()) {
+      const [, limitName, kind, client] =
+        /^([^:]+):([pc]):(.*)$/s.exec(part[index]?.slice(prefix.length) ?? "") ?? [];
+      const [level = Number.NaN, atUs = Number.NaN] = (value ?? "").split(" ").map(Number);
+      if (limitName === undefined || kind === undefined || client === undefined) continue;
+      const rule = ruleOf(limits, overrides, { limitName, kind, client });
+      if (rule === undefined || Number.isNaN(level + atUs)) continue;
+      const { capacity } = rule;
+      const available = capacity - levelAt({ level, atMs: atUs / 1_000 }, rule, nowMs);
+      if (available < capacity) all.push({ limitName, client, capacity, available });
+    }
+  }
+  return all.sort((a, b) => a.available / a.capacity - b.available / b.capacity);
+};
+
+const DEFAULT_TOP = 20;
+const MAX_TOP = 10_000;
+
+const usage = async (context: CommandContext, args: string[]): Promise<void> => {
+  const { values } = parseArgs({ args, options: { top: { type: "string", default: String(DEFAULT_TOP) } } });
+  const top = readNumber("top", values.top, 1, MAX_TOP);
+  const buckets = await bucketUsage(context, Date.now());
+  for (const { limitName, client, capacity, available } of buckets.slice(0, top))
+    context.print([limitName, client, `${Math.floor(available)} of ${capacity} left`].join("  "));
+  if (buckets.length === 0) context.print("every bucket is full");
+  else if (buckets.length > top) context.print(`… and ${buckets.length - top} more: --top N`);
+};
+
 export const limitsCommand: Command = {
   usage: [
     "set --principal NAME --limit NAME --capacity N --refill-per-second N",
     "list",
     "clear --principal NAME [--limit NAME]",
+    "usage [--top N]",
   ],
-  run: subcommands({ set, list, clear }),
+  run: subcommands({ set, list, clear, usage }),
 };

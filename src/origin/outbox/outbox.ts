@@ -142,6 +142,8 @@ SELECT sink, count(*) FILTER (WHERE dead_at IS NULL)::int AS waiting,
     AS "oldestAgeS"
 FROM security_event_outbox GROUP BY sink`;
 
+export const outboxState = (database: Database): Promise<OutboxState> => database.query(STATE);
+
 /**
  * Which sinks still have room in the outbox.
  *
@@ -162,7 +164,7 @@ export const createCapacity = (sinks: readonly SinkName[], maxWaiting: number) =
     refresh: async (database: Database): Promise<OutboxState> => {
       waiting = new Map(sinks.map((sink) => [sink, countOf(sink)]));
       added = new Map();
-      const state: OutboxState = await database.query(STATE);
+      const state = await outboxState(database);
       waiting = new Map(state.map((row) => [row.sink, row.waiting]));
       return state;
     },

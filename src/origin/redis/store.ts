@@ -26,6 +26,14 @@ export interface RedisStore {
     claim: Claim,
     names: readonly string[],
   ): Promise<{ readonly claimed: boolean; readonly values: readonly (string | null)[] }>;
+  /** Several values in one round trip; null where there is none. */
+  values(names: readonly string[]): Promise<readonly (string | null)[]>;
+  /**
+   * Names that begin with the prefix, in no order, found in steps that do not hold up other clients.
+   *
+   * @param maxSteps of a thousand names, of all that Redis has
+   */
+  namesWith(prefix: string, maxSteps: number): Promise<string[]>;
   set(name: string, value: string, ttlMs: number): Promise<void>;
   remove(name: string): Promise<void>;
   /** Runs a Lua script, which must return text, or a list of texts. */
@@ -59,6 +67,9 @@ export const REDIS_BREAKER = { halfOpenTimeoutMs: COMMAND_TIMEOUT_MS + 500, ramp
 const LENGTH_PER_COMMAND = 128 * 1_024;
 /** A process that dies before the rename leaves the temporary hash behind for this long, seconds. */
 const TEMPORARY_TTL_S = 60;
+
+/** Names that one SCAN looks at. */
+const SCAN_COUNT = 1_000;
 
 type Run = (name: string, ...args: readonly (string | number)[]) => Promise<unknown>;
 
@@ -110,6 +121,23 @@ const storeOf = (driver: Driver, { breaker, observe }: RedisInstruments = {}): R
     hashField: async (name, field) => {
       const value = await run("HGET", name, field);
       return typeof value === "string" ? value : null;
+    },
+    values: async (names) => {
+      const values = names.length === 0 ? [] : await run("MGET", ...names);
+      return Array.isArray(values) ? values.map((value) => (typeof value === "string" ? value : null)) : [];
+    },
+    namesWith: async (prefix, maxSteps) => {
+      const pattern = `${prefix.replaceAll(/[\\*?[\]]/g, "\\$&")}*`;
+      const found = new Set<string>();
+      let cursor = "0";
+      for (let step = 0; step < maxSteps; step += 1) {
+        const reply = await run("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT);
+        const [next, names] = Array.isArray(reply) ? reply : [];
+        if (Array.isArray(names)) for (const name of names) found.add(String(name));
+        cursor = String(next ?? "0");
+        if (cursor === "0") break;
+      }
+      return [...found];
     },
     replaceHash: (name, fields, ttlMs) => command("HSET", () => replaceHash(driver.run, name, fields, ttlMs)),
     expire: async (name, ttlMs) => void (await run("PEXPIRE", name, ttlMs)),

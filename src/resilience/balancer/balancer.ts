@@ -13,7 +13,7 @@ import {
   createBreaker,
   type Transition,
 } from "../circuit-breaker/circuit-breaker.ts";
-import { Endpoint, EndpointPermit, PROBE_INTERVAL_MS } from "./endpoint.ts";
+import { Endpoint, EndpointPermit, type EndpointView, PROBE_INTERVAL_MS } from "./endpoint.ts";
 
 interface BalancerDependencies extends Pick<BreakerDependencies, "now" | "random"> {
   /** Called with the index of an endpoint when its breaker changes state. */
@@ -85,6 +85,12 @@ export class Balancer {
 
   get size(): number {
     return this.#endpoints.length;
+  }
+
+  /** The endpoints in their order, for metrics. */
+  views(): readonly EndpointView[] {
+    const [nowMs, unknownMs] = [this.#now(), this.#medianMs()];
+    return this.#endpoints.map((endpoint) => endpoint.view(nowMs, unknownMs));
   }
 
   /** The caller must report the outcome to the permit. */

@@ -11,6 +11,19 @@ export interface EndpointOptions extends Pick<BreakerDependencies, "now" | "rand
   readonly onHealthy: (endpoint: Endpoint, nowMs: number) => void;
 }
 
+/** An endpoint's state at a moment. */
+export interface EndpointView {
+  /** Expected latency under its load, milliseconds; lower is better. */
+  readonly scoreMs: number;
+  /** Ratio of its whole share that it gets while it warms up, above 0; then 1. */
+  readonly warmth: number;
+  readonly isEjected: boolean;
+  /** Requests. */
+  readonly inFlight: number;
+  /** Until its open breaker admits a probe, milliseconds; else 0. */
+  readonly probeInMs: number;
+}
+
 /** Shorter latencies count as equal. */
 const MIN_LATENCY_MS = 5;
 /** Latency that a failure counts for. */
@@ -79,6 +92,17 @@ export class Endpoint {
     const latencyMs = Math.max(this.latency.ms ?? unknownMs, MIN_LATENCY_MS, this.#penaltyAt(nowMs));
     // A heavier endpoint carries more requests; a single one makes no difference.
     return latencyMs * Math.max(1, this.inFlight.count(nowMs) / this.options.weight);
+  }
+
+  /** For metrics. @param unknownMs latency without samples */
+  view(nowMs: number, unknownMs: number): EndpointView {
+    return {
+      scoreMs: this.score(nowMs, unknownMs),
+      warmth: this.share(nowMs) / this.options.weight,
+      isEjected: this.isEjected,
+      inFlight: this.inFlight.count(nowMs),
+      probeInMs: this.options.breaker.probeInMs,
+    };
   }
 
   /** Records the start of a request. @returns the argument for `inFlight.leave` */

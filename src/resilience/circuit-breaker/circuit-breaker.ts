@@ -67,7 +67,7 @@ export interface Rejection {
 export type Permit = Pick<CallPermit, "granted" | "ok" | "fail" | "ignore">;
 
 export type Breaker = Readonly<
-  Pick<CircuitBreaker, "tryAcquire" | "run" | "probeNow" | "state" | "rejections">
+  Pick<CircuitBreaker, "tryAcquire" | "run" | "probeNow" | "probeInMs" | "state" | "rejections">
 >;
 
 /** Thresholds are at least 1, durations positive, ratios above 0 and at most 1. */
@@ -176,6 +176,13 @@ class CircuitBreaker {
   /** Ends the open time early, because the dependency is likely to be back. */
   probeNow(): void {
     if (this.state === "open") this.#untilMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Until the open time ends, milliseconds; 0 if it has ended, and if the breaker is not open. */
+  get probeInMs(): number {
+    if (this.state !== "open") return 0;
+    const nowMs = this.#dependencies.now();
+    return this.#isWaiting(nowMs) ? this.#untilMs - nowMs : 0;
   }
 
   settle(outcome: Outcome, generation: number, startedMs: number, retryAfterMs: number): void {

@@ -140,18 +140,40 @@ test("limit decisions are counted by policy, outcome and mode, never by client",
 });
 
 test("a circuit breaker has one state at a time, and its changes and rejections are counted", async () => {
-  const breaker: { state: "closed" | "open"; rejections: number } = { state: "closed", rejections: 0 };
+  const breaker: { state: "closed" | "open"; rejections: number; probeInMs: number } = {
+    ...{ state: "closed", rejections: 0, probeInMs: 0 },
+  };
   const changed = metrics.breakers.watch({ dependency: "origin", upstream: "one.example.com" }, breaker);
   const labels = { dependency: "origin", upstream: "one.example.com" };
   const states = (open: string) =>
     ["closed", "open", "half_open"].map((state) => ({ ...labels, state, value: state === open ? 1 : 0 }));
   expect(await valuesOf("circuit_breaker.state")).toEqual(states("closed"));
   expect(await valuesOf("circuit_breaker.state_changes")).toHaveLength(3);
-  Object.assign(breaker, { state: "open", rejections: 5 });
+  expect(await valuesOf("circuit_breaker.time_until_probe")).toEqual([{ ...labels, value: 0 }]);
+  Object.assign(breaker, { state: "open", rejections: 5, probeInMs: 1_500 });
   changed("open");
   expect(await valuesOf("circuit_breaker.state")).toEqual(states("open"));
   expect(await countsOf("circuit_breaker.state_changes")).toEqual([{ ...labels, state: "open", value: 1 }]);
   expect(await valuesOf("circuit_breaker.rejections")).toEqual([{ ...labels, value: 5 }]);
+  expect(await valuesOf("circuit_breaker.time_until_probe")).toEqual([{ ...labels, value: 1.5 }]);
+});
+
+test("the balancer's view of each origin is read at each export", async () => {
+  const healthy = { scoreMs: 20, warmth: 1, isEjected: false, inFlight: 3, probeInMs: 0 };
+  let views = [healthy, healthy];
+  metrics.watchBalancer(() => views);
+  views = [healthy, { scoreMs: 5_000, warmth: 0.1, isEjected: true, inFlight: 0, probeInMs: 400 }];
+  const [one, two] = ["one.example.com", "two.example.com:8080"];
+  for (const [name, first, second] of [
+    ["score", 0.02, 5],
+    ["warmth", 1, 0.1],
+    ["ejected", 0, 1],
+    ["in_flight", 3, 0],
+  ] as const)
+    expect(await valuesOf(`edge.origin.${name}`)).toEqual([
+      { upstream: one, value: first },
+      { upstream: two, value: second },
+    ]);
 });
 
 test("exported and dropped telemetry is counted by signal and reason", async () => {

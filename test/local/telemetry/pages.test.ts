@@ -7,7 +7,7 @@ const hostile = `<script>alert(1)</script>"'&</style><img src=x onerror=alert(2)
 
 describe("every page", () => {
   it.each([
-    ["/", 200],
+    ["/traces", 200],
     [`/traces/${TRACE_ID}`, 200],
     [`/traces/${traceId("f")}`, 404],
     ["/nothing", 404],
@@ -28,7 +28,7 @@ describe("every page", () => {
     const receiver = await startReceiver([
       traces(hostile, [span({ id: "1", name: hostile, attributes, isError: true })]),
     ]);
-    for (const path of ["/", `/traces/${TRACE_ID}`, `/traces/${encodeURIComponent(hostile)}`]) {
+    for (const path of ["/traces", `/traces/${TRACE_ID}`, `/traces/${encodeURIComponent(hostile)}`]) {
       expect(await receiver.text(path)).not.toMatch(/<script|<img|<\/style>/);
     }
     expect(await receiver.text(`/traces/${TRACE_ID}`)).toContain("&lt;script&gt;alert(1)&lt;/script&gt;");
@@ -46,7 +46,7 @@ describe("the list", () => {
     const receiver = await startReceiver([
       traces("edge", [root("1", 0, 200), root("3", 2_000, 503, true), root("2", 1_000, 404), child]),
     ]);
-    const text = await receiver.text("/");
+    const text = await receiver.text("/traces");
     const ids = ["3", "2", "1"].map(traceId);
     expect([...text.matchAll(/href="\/traces\/([0-9a-f]+)"/g)].map(([, id]) => id)).toEqual(ids);
     expect(await receiver.json("/traces.json")).toMatchObject({ traces: ids.map((id) => ({ traceId: id })) });
@@ -55,7 +55,7 @@ describe("the list", () => {
   });
 
   it("says so if there is no trace yet", async () => {
-    expect(await (await startReceiver()).text("/")).toContain("None yet: send a request");
+    expect(await (await startReceiver()).text("/traces")).toContain("None yet: send a request");
   });
 });
 
@@ -109,7 +109,7 @@ describe("a trace", () => {
     expect(await receiver.json("/traces.json")).toMatchObject({
       traces: [{ isComplete: false, name: "GET /products/:id", durationMs: 25 }],
     });
-    expect(await receiver.text("/")).toContain("its root span is missing");
+    expect(await receiver.text("/traces")).toContain("its root span is missing");
     const text = await receiver.text(`/traces/${TRACE_ID}`);
     expect(text).toContain("A parent span is missing");
     expect(text).toContain("00000000000000e3 (missing)");

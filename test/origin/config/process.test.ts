@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const config = ["src/local/admin.ts", "config"];
+const config = ["src/ops/admin.ts", "config"];
 
 const run = async (command: readonly string[], env: Readonly<Record<string, string>>) => {
   const child = spawn(process.execPath, command, {

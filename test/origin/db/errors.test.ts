@@ -161,6 +161,7 @@ test.each([
     tryAcquire: () => ({ granted: false, retryAtMs }),
     run: () => Promise.reject(new Error("not called")),
     probeNow: () => undefined,
+    probeInMs: 0,
     rejections: 0,
   };
   const rejection = expect.objectContaining({ name: "CircuitOpenError", retryAtMs, retryAfterS });

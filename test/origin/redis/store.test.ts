@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, RequestListener } from "node:http";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CleanupStack } from "../../../src/local/cleanup-stack.ts";
+import { startDoor } from "../../../src/local/door.ts";
 import { createLog } from "../../../src/origin/log/log.ts";
 import { connectRedis } from "../../../src/origin/redis/store.ts";
 import { noRedis, redisAdmin, startRedisServer } from "../../conformance/support/redis-server.ts";
 import { until, untilSucceeds } from "../../conformance/support/waiting.ts";
-import { startDoor } from "../../support/door.ts";
 import { serve } from "../../support/listen.ts";
 
 /** A store over HTTP whose server uses this listener, and the headers of every request it receives. */

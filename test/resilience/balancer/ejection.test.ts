@@ -331,3 +331,21 @@ describe("a single origin", () => {
     expect(scene.isHealthy(0)).toBe(false);
   });
 });
+
+test("views show who is ejected, until when, and how far an origin that returned is warm", () => {
+  const scene = ejected(2, 1);
+  scene.answerAfter(1, 20);
+  const open = scene.acquire({ isRepeatable: false, except: [0] });
+  const [first, second] = scene.balancer.views();
+  expect(first).toMatchObject({ isEjected: true, warmth: 1, inFlight: 0 });
+  expect(first?.scoreMs).toBeGreaterThan(4_000);
+  expect(first?.probeInMs).toBeCloseTo(1_000 - 21, 0);
+  expect(second).toMatchObject({ isEjected: false, warmth: 1, inFlight: 1, scoreMs: 20, probeInMs: 0 });
+  open.ignore();
+  scene.wait(1_000);
+  for (let probe = 0; probe < 3; probe += 1) scene.answerAfter(0, 20);
+  expect(scene.balancer.views()[0]).toMatchObject({ isEjected: false, probeInMs: 0 });
+  expect(scene.balancer.views()[0]?.warmth).toBeLessThan(0.2);
+  scene.wait(6_000);
+  expect(scene.balancer.views()[0]?.warmth).toBe(1);
+});

@@ -7,6 +7,10 @@ import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
+import { useOwnEnvironment } from "../local/environment.ts";
+import { LocalError } from "../local/local-error.ts";
+import { stateDir } from "../local/state-dir.ts";
+import { readTarget } from "../local/target.ts";
 import {
   createIdentity,
   encrypted,
@@ -18,11 +22,7 @@ import {
 } from "../origin/admin/backup-file.ts";
 import { isUsageError, processTerminal } from "../origin/admin/cli.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
-import { useOwnEnvironment } from "./environment.ts";
-import { LocalError } from "./local-error.ts";
 import { dumpOf, outputOf } from "./postgres-client.ts";
-import { stateDir } from "./state-dir.ts";
-import { readTarget } from "./target.ts";
 
 export const backupsFolder = join(stateDir, "backups");
 export const localIdentity = join(stateDir, "backup-identity.txt");

@@ -16,7 +16,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 /** A command that fails. @returns its standard error */
 const failureOf = async (words: string[], environment: Record<string, string> = {}): Promise<string> => {
-  const run = promisify(execFile)(process.execPath, ["src/local/admin.ts", ...words], {
+  const run = promisify(execFile)(process.execPath, ["src/ops/admin.ts", ...words], {
     cwd: projectFolder,
     env: { ...childEnvironment(), ...compileCache, BREAKWATER_FOLDER: folder, ...environment },
   });

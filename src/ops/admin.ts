@@ -3,15 +3,16 @@
  * DATABASE_URL and REDIS_URL. `npm run config`: prints the origin's configuration in this environment with the source of
  * each value, or with `--markdown` the table of all keys.
  */
+
+import { useOwnEnvironment } from "../local/environment.ts";
+import { LocalError } from "../local/local-error.ts";
+import { readTarget } from "../local/target.ts";
 import { processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { adminCommands, printConfiguration, runMigrations } from "../origin/admin/commands.ts";
 import { readConfigurationFile } from "../origin/config/file.ts";
 import { describeKeys } from "../origin/config/print.ts";
 import { readOriginConfiguration } from "../origin/config/read.ts";
 import { EXIT } from "../origin/lifecycle/exit.ts";
-import { useOwnEnvironment } from "./environment.ts";
-import { LocalError } from "./local-error.ts";
-import { readTarget } from "./target.ts";
 
 const EXTERNAL = "--external";
 

@@ -2,9 +2,9 @@
 import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { childEnvironment } from "../local/environment.ts";
+import { LocalError } from "../local/local-error.ts";
 import type { Bytes } from "../origin/admin/backup-file.ts";
-import { childEnvironment } from "./environment.ts";
-import { LocalError } from "./local-error.ts";
 
 const MAX_REASON_LENGTH = 1_000;
 const REMEDY =

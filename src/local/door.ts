@@ -1,8 +1,7 @@
-/** A TCP proxy that can be shut: connections stay, but carry nothing. */
+/** A TCP proxy that can be shut: connections stay, but carry nothing. For faults on this machine alone. */
 import { once } from "node:events";
-import { connect, createServer, type Socket } from "node:net";
+import { connect, createServer, type Server, type Socket } from "node:net";
 import { Transform } from "node:stream";
-import { listen } from "./listen.ts";
 
 export interface Disturbance {
   readonly lagMs: number;
@@ -28,10 +27,21 @@ export interface Door {
   open(): Promise<void>;
   /** Closes every connection, and refuses new ones. */
   refuse(): Promise<void>;
+  /** Closes every connection, and answers each request on a new one with these bytes, until `open`. */
+  answer(bytes: string): void;
   /** Leads new connections to another server; open ones stay. */
   leadTo(url: string): void;
   stop(): Promise<void>;
 }
+
+/** @param port @default any free port @returns the port */
+const listen = async (server: Server, port = 0): Promise<number> => {
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (typeof address !== "object" || address === null) throw new Error("the server has no port");
+  return address.port;
+};
 
 const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket, random: () => number): Transform =>
   new Transform({
@@ -51,9 +61,11 @@ const disturbed = ({ lagMs, lossShare }: Disturbance, client: Socket, random: ()
 export const startDoor = async (targetUrl: string, random: () => number = Math.random): Promise<Door> => {
   let target = new URL(targetUrl);
   const pairs = new Set<readonly [Socket, Socket]>();
+  const answered = new Set<Socket>();
   let isShut = false;
   let holdsReplies = false;
   let disturbance: Disturbance | undefined;
+  let answer: string | undefined;
   let taken = 0;
 
   const open = ([one, other]: readonly [Socket, Socket]): void => {
@@ -68,6 +80,13 @@ export const startDoor = async (targetUrl: string, random: () => number = Math.r
   };
   const server = createServer((client) => {
     taken += 1;
+    if (answer !== undefined) {
+      const bytes = answer;
+      answered.add(client);
+      client.on("data", () => client.write(bytes)).on("error", () => client.destroy());
+      client.once("close", () => answered.delete(client));
+      return;
+    }
     const { hostname, port } = target;
     const pair = [client, connect({ host: hostname, port: Number(port) })] as const;
     pairs.add(pair);
@@ -82,7 +101,7 @@ export const startDoor = async (targetUrl: string, random: () => number = Math.r
     if (!server.listening) return;
     const closed = once(server, "close");
     server.close();
-    for (const [client] of pairs) client.destroy();
+    for (const client of [...answered, ...[...pairs].map(([client]) => client)]) client.destroy();
     await closed;
   };
   const ownPort = await listen(server);
@@ -115,12 +134,18 @@ export const startDoor = async (targetUrl: string, random: () => number = Math.r
       disturbance = next;
       for (const [client] of pairs) client.destroy();
     },
+    answer: (bytes) => {
+      answer = bytes;
+      for (const [client] of pairs) client.destroy();
+    },
     open: async () => {
       isShut = false;
       holdsReplies = false;
       // A disturbed connection cannot be piped directly.
       if (disturbance !== undefined) for (const [client] of pairs) client.destroy();
       disturbance = undefined;
+      answer = undefined;
+      for (const client of answered) client.destroy();
       for (const pair of pairs) open(pair);
       if (!server.listening) await listen(server, ownPort);
     },

@@ -7,6 +7,9 @@ import { readdir } from "node:fs/promises";
 import { join, relative } from "node:path";
 import { Readable } from "node:stream";
 import { parseArgs } from "node:util";
+import { useOwnEnvironment } from "../local/environment.ts";
+import { LocalError } from "../local/local-error.ts";
+import { readTarget, type Target } from "../local/target.ts";
 import { decrypted, readIdentity, SUFFIX, timestamp } from "../origin/admin/backup-file.ts";
 import { processTerminal, runCommand } from "../origin/admin/cli.ts";
 import { flushResponses, recoverCommand, revokedIds } from "../origin/admin/recover.ts";
@@ -14,10 +17,7 @@ import { EXIT } from "../origin/lifecycle/exit.ts";
 import { createLog } from "../origin/log/log.ts";
 import { connectRedis } from "../origin/redis/store.ts";
 import { backupsFolder, localIdentity, reportFailure } from "./backup.ts";
-import { useOwnEnvironment } from "./environment.ts";
-import { LocalError } from "./local-error.ts";
 import { outputOf, runClient, withDatabase } from "./postgres-client.ts";
-import { readTarget, type Target } from "./target.ts";
 
 const CALL = "npm run restore --";
 const USAGE = `${CALL} [FILE] [--identity FILE] [--decrypt-with COMMAND] [--revoked FILE] [--dry-run] [--external]

@@ -7,10 +7,10 @@
  * of a slow network, and they run few requests at a time.
  */
 import { setTimeout as pause } from "node:timers/promises";
+import { startDoor } from "../../../src/local/door.ts";
 import { type LoadGenerator, startLoadGenerator } from "../../bench/support/load-generator.ts";
 import { isGood } from "../../bench/support/load-turn.ts";
 import { textTable } from "../../bench/support/table.ts";
-import { startDoor } from "../../support/door.ts";
 import { startWorld, type World } from "../world.ts";
 import { type MixedLoad, mixedRequests } from "./mixed-requests.ts";
 import { MAX_IDLE_MS, type Outcome, type Running } from "./outcome.ts";

@@ -65,7 +65,7 @@ export const otlp = defineTarget({
       },
     );
     const path = fc.oneof(
-      { weight: 2, arbitrary: fc.constantFrom("/", "/traces.json", "/logs.json", "/metrics", "/style.css") },
+      { weight: 2, arbitrary: fc.constantFrom("/traces", "/traces.json", "/logs.json", "/metrics", "/style.css") },
       {
         weight: 2,
         arbitrary: fc.constantFrom(
@@ -121,7 +121,7 @@ export const otlp = defineTarget({
         const shown = await ask(path);
         must([200, 404].includes(shown), `${path} is ${shown}`);
         if (requests % 10 === 0)
-          for (const page of ["/", "/traces.json", "/metrics", "/logs.json"])
+          for (const page of ["/traces", "/traces.json", "/metrics", "/logs.json"])
             mustEqual(await ask(page), 200, page);
       },
     };

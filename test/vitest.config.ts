@@ -52,7 +52,7 @@ const arithmetic = ["test/middleware/rate-limit/{cost,schedules}.test.ts", "test
 const long = [
   "test/e2e/{admin,alerts,blocklist,breakers,cache,contract-properties,deadlines,degradation,disaster-recovery}.test.ts",
   "test/e2e/{extension-points,frozen-database,hedged-access,key-rotation,killed-origin,lifecycle,losses}.test.ts",
-  "test/e2e/{not-executed,orders-once,own-guards,pod,replacement,rolling-restart,security-events,strict-limit}.test.ts",
+  "test/e2e/{not-executed,orders-once,own-guards,page-guards,pod,replacement,rolling-restart,security-events,strict-limit}.test.ts",
   "test/e2e/{telemetry-loss,telemetry-secrets,tokens,traces-failures,watch,workers}.test.ts",
 ];
 
@@ -62,6 +62,7 @@ const longOfApi = ["test/shop/{documented-commands,search-cost}.test.ts"];
 const longOfCore = ["test/middleware/rate-limit/cost.test.ts"];
 const longOfNode = [
   "test/architecture/{edge-memory,limiter-memory}.test.ts",
+  "test/fuzz/fuzz.test.ts",
   "test/k8s/combinations.test.ts",
   "test/local/postgres.test.ts",
   "test/ops/release-edge.test.ts",

@@ -10,7 +10,7 @@ import { servicesFor } from "./services.ts";
 import { type TargetEntry, targetEntries } from "./targets/index.ts";
 
 const SEED = 1;
-const INPUTS = 2_000;
+const INPUTS = 1_000;
 /** Each waits for a database, or for timers. */
 const FEW_INPUTS = 200;
 /** So few inputs reach fewer lines than a million, percent. */

@@ -67,6 +67,8 @@ export const listen = async (
     (request, { incoming, outgoing }) => {
       // HTTP/1.0 needs no Host, and the probes of some balancers send none.
       if (incoming.httpVersion !== "1.0" && incoming.headers.host === undefined) return rejected(incoming);
+      // The adapter lets hosts pass that are no URL's, such as 1.2.3.4.5: reading the body would throw.
+      if (!URL.canParse(request.url)) return rejected(incoming);
       // Only an HTTP/2 server has others.
       if (!(incoming instanceof IncomingMessage && outgoing instanceof ServerResponse))
         return new Response(null);

@@ -119,7 +119,9 @@ export const edgeRequests = defineTarget({
           must(logged.length === 0, `the edge logged ${JSON.stringify(logged[0])}`);
           const isOrigins = status === input.origin.status && input.origin.kind === "answers";
           must(status < 500 || isOrigins || [502, 503, 504].includes(status), `${round} response: ${status}`);
-          if (isInOrder(input)) must(status < 500, `${round} response: ${status}, with everything in order`);
+          // On a busy machine, the route's deadline may pass.
+          if (isInOrder(input))
+            must(status < 500 || status === 504, `${round} response: ${status}, with everything in order`);
           must(headers.has("x-request-id"), "a response without a request id");
           must(
             ![...headers.keys()].some((name) => name.startsWith("breakwater-entry")),

@@ -65,7 +65,7 @@ const VALID = Buffer.from("GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\
 
 export const wire = defineTarget({
   name: "wire",
-  files: ["origin/middleware/malformed.ts", "origin/middleware/context.ts"],
+  files: ["origin/middleware/malformed.ts"],
   schema: z.string(),
   inputs: (seeds) =>
     nearTexts(seeds, [

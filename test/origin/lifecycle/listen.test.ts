@@ -144,6 +144,8 @@ describe("a malformed request", () => {
   test.each([
     ["a backslash in its target", "GET /v1/\\x HTTP/1.1\r\nHost: a\r\n\r\n", "invalid_request"],
     ["an invalid Host", "GET / HTTP/1.1\r\nHost: a b\r\n\r\n", "invalid_request"],
+    ["a Host that is no URL's", "GET / HTTP/1.1\r\nHost: 1.2.3.4.5\r\n\r\n", "invalid_request"],
+    ["a Host that ends in a number", "GET / HTTP/1.1\r\nHost: a.999\r\n\r\n", "invalid_request"],
     ["no Host", "GET / HTTP/1.1\r\n\r\n", "invalid_request"],
     ["no protocol", "GET /\r\n\r\n", "invalid_request"],
     [

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, Locator } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { erasePostgres } from "../../src/local/postgres.ts";
 import { projectFolder } from "../../src/local/state-dir.ts";
 import { type LocalRun, runLocal } from "../support/local-run.ts";
@@ -33,7 +33,8 @@ const AT_ONCE: Readonly<Record<string, readonly [selector: string, text: RegExp]
   "siem-away": down("siem"),
 };
 const BY_TRAFFIC: Readonly<Record<string, readonly [selector: string, text: RegExp]>> = {
-  "origin-slow": ['[data-link="edge origin 1"]', /\/ *(?:2\d\d|[3-9]\d\d|\d{4}) ms/],
+  // The median: the 99th percentile of a busy machine is as high without a fault.
+  "origin-slow": ['[data-link="edge origin 1"]', /(?:\d{3}|\dk) \//],
   "origin-failing": ['[data-link="edge origin 1"].failing', /✕/],
   "products-locked": ['[data-link$=" postgres"].failing', /✕/],
   burst: ['[data-kind="edge"] dd >> nth=3', /[1-9]/],
@@ -97,6 +98,7 @@ describe.runIf(canRun)("the protection page", () => {
     "%s is on the page within 3 s, and so is its end",
     { retry: 1 },
     async (fault, effect) => {
+      onTestFinished(async () => void (await pressed(fault, false)));
       await pressed(fault, true);
       await sees(effect, true, SHOWN_MS);
       await pressed(fault, false);
@@ -108,6 +110,7 @@ describe.runIf(canRun)("the protection page", () => {
   test.each(
     Object.entries(BY_TRAFFIC),
   )("%s is on the page once traffic has met it, and ends", async (fault, effect) => {
+    onTestFinished(async () => void (await pressed(fault, false)));
     await pressed(fault, true);
     await sees(effect, true, NOTICED_MS);
     await pressed(fault, false);
@@ -146,8 +149,8 @@ describe.runIf(canRun)("the protection page", () => {
     await pressed("siem-away", true);
     await pressed("redis-stopped", true);
     await shown.page.getByRole("button", { name: "Undo everything (3)" }).click();
-    await sees(['.switches [aria-pressed="true"]', /./], false, SHOWN_MS);
-    await sees(down("redis"), false, SHOWN_MS);
+    await sees(['.switches [aria-pressed="true"]', /./], false, NOTICED_MS);
+    await sees(down("redis"), false, NOTICED_MS);
   });
 
   test("a request shows its guards, its attempts, its log lines and its trace", async () => {
@@ -182,10 +185,10 @@ describe.runIf(canRun)("the protection page", () => {
   test("a switch works by keyboard alone", async () => {
     await switchOf(shown, "siem-away").focus();
     await shown.page.keyboard.press("Space");
-    await sees(down("siem"), true, SHOWN_MS);
+    await sees(down("siem"), true, NOTICED_MS);
     expect(await shown.page.evaluate("document.activeElement.dataset.fault")).toBe("siem-away");
     await shown.page.keyboard.press("Enter");
-    await sees(down("siem"), false, SHOWN_MS);
+    await sees(down("siem"), false, NOTICED_MS);
   });
 
   test("nothing has moved, no error was logged, and no other host was asked", async () => {

@@ -14,13 +14,21 @@ npm run endurance -- restarts [--times 200] [--requests 100000]  origins replace
 npm run endurance -- surge [--rate 10]                           ten times the load, and the return to normal
   --json                                                         the result as JSON`;
 
+/** A shorter one has too few samples for a trend. */
+const MIN_SOAK_MINUTES = 6;
+
 type Start = (running: Running) => Promise<Outcome>;
 
 /** @throws Error with a message for the user */
-const readNumber = (name: string, text: string | undefined, byDefault: number, max: number): number => {
+const readNumber = (
+  name: string,
+  text: string | undefined,
+  byDefault: number,
+  [min, max]: readonly [min: number, max: number],
+): number => {
   const value = text === undefined ? byDefault : Number(text);
-  if (!Number.isInteger(value) || value < 1 || value > max)
-    throw new Error(`--${name} ${text}: use a whole number from 1 to ${max}`);
+  if (!Number.isInteger(value) || value < min || value > max)
+    throw new Error(`--${name} ${text}: use a whole number from ${min} to ${max}`);
   return value;
 };
 
@@ -40,10 +48,10 @@ const readArguments = (): { readonly start: Start; readonly isJson: boolean } =>
     throw new Error(USAGE);
   const unknown = Object.keys(values).find((key) => key !== "json" && !known[name].includes(key));
   if (unknown !== undefined) throw new Error(`${name} has no --${unknown}\n${USAGE}`);
-  const rate = readNumber("rate", values.rate, name === "soak" ? 150 : 10, 2_000);
-  const minutes = readNumber("minutes", values.minutes, 30, 24 * 60);
-  const times = readNumber("times", values.times, 200, 10_000);
-  const requests = readNumber("requests", values.requests, 100_000, 10_000_000);
+  const rate = readNumber("rate", values.rate, name === "soak" ? 150 : 10, [1, 2_000]);
+  const minutes = readNumber("minutes", values.minutes, 30, [MIN_SOAK_MINUTES, 24 * 60]);
+  const times = readNumber("times", values.times, 200, [1, 10_000]);
+  const requests = readNumber("requests", values.requests, 100_000, [1, 10_000_000]);
   const starts: Record<typeof name, Start> = {
     soak: (running) => soak({ minutes, rate }, running),
     restarts: (running) => restarts({ times, requests }, running),

@@ -65,7 +65,10 @@ export const otlp = defineTarget({
       },
     );
     const path = fc.oneof(
-      { weight: 2, arbitrary: fc.constantFrom("/traces", "/traces.json", "/logs.json", "/metrics", "/style.css") },
+      {
+        weight: 2,
+        arbitrary: fc.constantFrom("/traces", "/traces.json", "/logs.json", "/metrics", "/style.css"),
+      },
       {
         weight: 2,
         arbitrary: fc.constantFrom(

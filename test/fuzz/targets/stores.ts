@@ -1,4 +1,4 @@
-/** What lies in Redis and in the platform's cache: whoever can write there, or an older version, may have left anything. */
+/** What lies in Redis and in the platform's cache: another client of them, or an older version, may have left anything. */
 import fc from "fast-check";
 import * as z from "zod/mini";
 import { problem } from "../../../src/contract/problem.ts";

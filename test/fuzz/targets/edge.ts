@@ -124,7 +124,7 @@ export const edgeRequests = defineTarget({
             must(status < 500 || status === 504, `${round} response: ${status}, with everything in order`);
           must(headers.has("x-request-id"), "a response without a request id");
           must(
-            ![...headers.keys()].some((name) => name.startsWith("breakwater-entry")),
+            ![...headers.keys()].some((name) => name.startsWith("breakwater-entry-")),
             "fields of the cache",
           );
           const isRead = ["GET", "HEAD", "OPTIONS"].includes(input.request.method);

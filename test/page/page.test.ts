@@ -68,7 +68,11 @@ describe.runIf(canRun)("the protection page", () => {
   });
   afterAll(async () => {
     await browser?.close();
-    run?.interrupt();
+    try {
+      run?.interrupt();
+    } catch {
+      // It has ended by itself.
+    }
     await run?.exited;
     await erasePostgres(join(folder, "postgres"));
     await rm(folder, { recursive: true, force: true });

@@ -99,9 +99,9 @@ const sendAll = async (
     // What was sampled until then still counts.
     if (trace === undefined) return { requests, isWhole: false };
     addTrace(requests, trace);
-    const p99 = percentileOf(requests.latenciesMs, 99).toFixed(0);
+    const p99 = percentileOf([...trace.latencyMs], 99).toFixed(0);
     onProgress(
-      `${((performance.now() - untilMs) / 60_000 + minutes).toFixed(0)} min: ${requests.latenciesMs.length} requests, p99 ${p99} ms, failed: ${describeFailed(requests)}`,
+      `${((performance.now() - untilMs) / 60_000 + minutes).toFixed(0)} min: ${requests.latenciesMs.length} requests, p99 of the last minute ${p99} ms, failed: ${describeFailed(requests)}`,
     );
   }
   return { requests, isWhole: true };

@@ -112,7 +112,7 @@ export const otlp = defineTarget({
       run: async ({ signal, body, contentType, times, path }) => {
         requests += 1;
         // A new one from time to time: the pages of full stores take long.
-        if (requests % 50 === 0)
+        if (requests % 20 === 0)
           app = createReceiverApp({ traces: createTraceStore(), metrics: createMetricStore(), logs: [] });
         const headers = contentType === "" ? undefined : { "content-type": contentType };
         const status = await ask(`/v1/${signal}`, {

@@ -114,7 +114,7 @@ export default {
  */
 const createMiniflare = (options: MiniflareOptions): Miniflare => {
   const signals = ["SIGINT", "SIGTERM"] as const;
-  const before = new Set(signals.flatMap((signal) => process.rawListeners(signal)));
+  const before = new Set(signals.flatMap((signal) => process.listeners(signal)));
   const miniflare = new Miniflare(options);
   for (const signal of signals) {
     for (const listener of process.listeners(signal)) {

@@ -107,7 +107,7 @@ const postgresFaults = async (postgres: NonNullable<StruckSystem["postgres"]>): 
       "postgres-stopped": ["Stop PostgreSQL", "refuse"],
       "postgres-frozen": ["Freeze PostgreSQL", "freeze"],
     }),
-    momentaryFault("postgres-terminates", "Terminate its connections", "postgres", async () => {
+    momentaryFault("postgres-terminates", "Terminate PostgreSQL's connections", "postgres", async () => {
       await pool.query(TERMINATE);
     }),
     ...(found?.name ? [lockFault(postgres)] : []),

@@ -74,6 +74,21 @@ export const requestAs = (
 export const sendAs = (...request: Parameters<typeof requestAs>): Promise<Outcome> =>
   outcomeOf(requestAs(...request));
 
+/** Adds a product, as soon as the client's key is known. @returns its id @throws Error if it cannot be added */
+export const addProduct = async (
+  edgeUrl: string,
+  client: Pick<Client, "key" | "address">,
+  stock: number,
+): Promise<string> => {
+  const json = { name: `Limited ${crypto.randomUUID()}`, price: { amount: 1, currency: "EUR" }, stock };
+  for (let attempt = 1; ; attempt += 1) {
+    const { status, body } = await sendAs(edgeUrl, client, "/v1/products", { method: "POST", json });
+    if (status === 201) return Product.parse(JSON.parse(body)).id;
+    if (attempt === MAX_ATTEMPTS) throw new Error(`no product could be added: ${status} ${body}`);
+    await pause(RETRY_PAUSE_MS);
+  }
+};
+
 const codeOf = ({ status, body }: Outcome): string => {
   if (status === 0) return body;
   const problem: { code?: string } = JSON.parse(body);
@@ -135,22 +150,8 @@ export const startLoad = async (
   await createRestocks(pool);
   const clients = await Promise.all(Array.from({ length: CLIENTS }, (_, n) => createClient(n)));
 
-  const addProduct = async (client: Client): Promise<string> => {
-    const json = {
-      name: `Limited ${crypto.randomUUID()}`,
-      price: { amount: 100, currency: "EUR" },
-      stock: STOCK,
-    };
-    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
-      // Until the key is published.
-      const { status, body } = await sendAs(edgeUrl, client, "/v1/products", { method: "POST", json });
-      if (status === 201) return Product.parse(JSON.parse(body)).id;
-      await pause(RETRY_PAUSE_MS);
-    }
-    throw new Error("no product could be added");
-  };
   const productIds: string[] = [];
-  for (const client of clients.slice(0, PRODUCTS)) productIds.push(await addProduct(client));
+  for (const client of clients.slice(0, PRODUCTS)) productIds.push(await addProduct(edgeUrl, client, STOCK));
   const ledger: Ledger = { stockAtStart: STOCK, productIds, orders: [], changes: [] };
 
   const place = async (client: Client, isKeyed: boolean): Promise<void> => {

@@ -33,7 +33,7 @@ const runFault = async (
   n: number,
 ): Promise<{ readonly verdict: Verdict; readonly row: Row; readonly caused: readonly Caused[] }> => {
   if (endsIsolate === true) await pause(EVENT_WINDOW_MS);
-  const watchers = await startWatchers(world, n);
+  const watchers = await startWatchers(world, name, n);
   await prepare?.(world);
   let turns: Turns = { startMs: 0, injectMs: 0, undoneMs: 0, endMs: 0 };
   try {
@@ -62,7 +62,7 @@ const runFault = async (
   const verdict = await judge(name, load.history, turns, world.pool, watched);
   return {
     verdict,
-    caused: endsIsolate === true ? [] : caused.map((each) => ({ ...each, fault: name })),
+    caused: endsIsolate === true ? [] : caused,
     row: { title, turns, exchanges: exchanges.filter(({ startMs }) => startMs >= turns.startMs) },
   };
 };

@@ -13,6 +13,27 @@ export interface Caused {
   readonly count: number;
 }
 
+/** Responses that are security events. */
+const EVENT_OF = new Map<number, EventType>([
+  [401, "auth_failure"],
+  [403, "suspicious_activity"],
+  [429, "rate_limit_exceeded"],
+]);
+
+/** Counts the rejections that a drill's own clients get. */
+export const createCausedEvents = (fault: string) => {
+  const caused = new Map<string, Caused>();
+  return {
+    count: (client: string, status: number): void => {
+      const type = EVENT_OF.get(status);
+      if (type === undefined) return;
+      const key = `${type} ${client}`;
+      caused.set(key, { fault, type, client, count: (caused.get(key)?.count ?? 0) + 1 });
+    },
+    list: (): readonly Caused[] => [...caused.values()],
+  };
+};
+
 /** The edge's window, and the longest pause before a delivery is repeated, milliseconds. */
 const MAX_WAIT_MS = 90_000;
 const LOOK_MS = 1_000;

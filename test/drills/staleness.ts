@@ -2,7 +2,7 @@
 import { setTimeout as pause } from "node:timers/promises";
 import { getProduct, Product } from "#api/contract/products.ts";
 import { windowsOf } from "../../src/middleware/response-cache/entry.ts";
-import { type Client, sendAs } from "./clients.ts";
+import { addProduct, type Client, sendAs } from "./clients.ts";
 import type { World } from "./world.ts";
 
 const CHANGE_INTERVAL_MS = 300;
@@ -43,24 +43,18 @@ export const watchStaleness = async (
   const reads: Read[] = [];
   const changes: Change[] = [];
   let isOver = false;
-  const send = (path: string, method: string, price: number) =>
+  const path = `/v1/products/${await addProduct(edgeUrl, client, 0)}`;
+  const setPrice = (amount: number) =>
     sendAs(edgeUrl, client, path, {
-      method,
+      method: "PATCH",
       headers: { "if-match": "*" },
-      json: { price: { amount: price, currency: "EUR" } },
+      json: { price: { amount, currency: "EUR" } },
     });
-  const json = { name: `Watched ${crypto.randomUUID()}`, price: { amount: 1, currency: "EUR" }, stock: 0 };
-  let added = await sendAs(edgeUrl, client, "/v1/products", { method: "POST", json });
-  for (let tries = 0; added.status !== 201 && tries < 100; tries += 1) {
-    await pause(CHANGE_INTERVAL_MS);
-    added = await sendAs(edgeUrl, client, "/v1/products", { method: "POST", json });
-  }
-  const path = `/v1/products/${Product.parse(JSON.parse(added.body)).id}`;
 
   const change = async (): Promise<void> => {
     // Each price is higher than all before, so that a read shows which changes it has seen.
     for (let amount = 2; !isOver; amount += 1) {
-      const { status } = await send(path, "PATCH", amount);
+      const { status } = await setPrice(amount);
       if (status === 200) changes.push({ amount, doneMs: performance.now() });
       await pause(CHANGE_INTERVAL_MS);
     }

@@ -5,9 +5,8 @@ import { parseNetwork } from "../../src/middleware/blocklist/network.ts";
 import { blocklistPublication, setBlock } from "../../src/origin/admin/blocklist/store.ts";
 import { keysPublication, revokeKey } from "../../src/origin/admin/keys.ts";
 import { limitsPublication, setOverride } from "../../src/origin/admin/limits.ts";
-import type { EventType } from "../../src/security-events/event.ts";
 import { requestAs, sendAs } from "./clients.ts";
-import type { Caused } from "./siem.ts";
+import { type Caused, createCausedEvents } from "./siem.ts";
 import { MAX_STALENESS_MS, watchStaleness } from "./staleness.ts";
 import { MAX_RECOVERY_MS, type Turns } from "./verdict.ts";
 import type { World } from "./world.ts";
@@ -18,12 +17,6 @@ const LOOK_MS = 100;
 const LIMIT = { capacity: 20, refillPerSecond: 5 };
 /** How long an isolate may use tokens that it has taken, milliseconds: the default of RATE_LIMIT_LEASE_MS. */
 const LEASE_MS = 2_000;
-/** Responses that are security events. */
-export const EVENT_OF = new Map<number, EventType>([
-  [401, "auth_failure"],
-  [403, "suspicious_activity"],
-  [429, "rate_limit_exceeded"],
-]);
 
 export interface Watched {
   /** What did not hold, a line each. */
@@ -31,7 +24,7 @@ export interface Watched {
   /** The greatest staleness of a read through the whole drill, milliseconds. */
   readonly stalestMs: number;
   /** Security events of the watchers' own clients. */
-  readonly caused: readonly Omit<Caused, "fault">[];
+  readonly caused: readonly Caused[];
 }
 
 export interface Watchers {
@@ -55,7 +48,7 @@ const excess = (admittedMs: readonly number[]): number => {
 };
 
 /** @param n the number of the drill, up to 250: each has clients of its own */
-export const startWatchers = async (world: World, n: number): Promise<Watchers> => {
+export const startWatchers = async (world: World, fault: string, n: number): Promise<Watchers> => {
   const { edgeUrl, pool, createKey, publish } = world;
   const clientOf = async (kind: string, address: string) => {
     const { id, key } = await createKey(`${kind}-${n}`);
@@ -72,19 +65,13 @@ export const startWatchers = async (world: World, n: number): Promise<Watchers> 
   let sinceMs = Number.POSITIVE_INFINITY;
   let isOver = false;
   const broken: string[] = [];
-  const caused = new Map<string, Omit<Caused, "fault">>();
-  const count = ({ address }: { address: string }, status: number): void => {
-    const type = EVENT_OF.get(status);
-    if (type === undefined) return;
-    const key = `${type} ${address}`;
-    caused.set(key, { type, client: address, count: (caused.get(key)?.count ?? 0) + 1 });
-  };
+  const caused = createCausedEvents(fault);
 
   const watch = async (what: string, client: { key: string; address: string }): Promise<void> => {
     while (!isOver) {
       const startMs = performance.now();
       const { status } = await sendAs(edgeUrl, client, "/v1/orders?limit=1");
-      count(client, status);
+      caused.count(client.address, status);
       if (status === 200 && startMs > sinceMs + HOLDS_MS)
         broken.push(`${what} was served ${Math.round(startMs - sinceMs)} ms later`);
       await pause(LOOK_MS);
@@ -97,7 +84,7 @@ export const startWatchers = async (world: World, n: number): Promise<Watchers> 
     while (!isOver) {
       const response = await requestAs(edgeUrl, limited, "/v1/orders?limit=1").catch(() => undefined);
       await response?.arrayBuffer().catch(() => undefined);
-      count(limited, response?.status ?? 0);
+      caused.count(limited.address, response?.status ?? 0);
       const policy = response?.headers.get("ratelimit-policy");
       const nowMs = performance.now();
       if (policy && !policy.includes(`;q=${LIMIT.capacity};`)) otherRuleMs = nowMs;
@@ -133,7 +120,7 @@ export const startWatchers = async (world: World, n: number): Promise<Watchers> 
       return {
         broken,
         stalestMs: stale.greatest(startMs, endMs),
-        caused: [...caused.values()],
+        caused: caused.list(),
       };
     },
   };

@@ -113,6 +113,8 @@ export const createCollector = (system: WatchedSystem, onReading: (reading: Read
     const text = system.metrics.text();
     for (const [, instance = ""] of text.matchAll(/^circuit_breaker_state\{.*instance="([^"]+)"/gm))
       instances.add(instance);
+    // The store forgets the silent ones.
+    for (const known of instances) if (!text.includes(known)) instances.delete(known);
     const newest = [...instances].at(-1) ?? "";
     const isPresent = (line: string): boolean =>
       !/^(?:circuit_breaker_(?:state|time_until_probe_seconds)|edge_origin_\w+)\{/.test(line) ||

@@ -149,16 +149,6 @@ const MAX_SCAN_STEPS = 1_000;
 /** Values read at once. */
 const VALUES_PER_STEP = 1_000;
 
-/** The rule in force for a bucket; undefined for a limit that the contract no longer has. */
-const ruleOf = (
-  limits: ReadonlyMap<string, Limit>,
-  overrides: readonly PrincipalOverride[],
-  { limitName, kind, client }: { limitName: string; kind: string; client: string },
-): BucketRule | undefined =>
-  (kind === "p" &&
-    overrides.find((override) => override.limitName === limitName && override.principal === client)) ||
-  limits.get(limitName);
-
 /**
  * The busiest buckets, those with the smallest share of their tokens left first. A bucket that has
  * refilled is absent.
@@ -171,7 +161,8 @@ export const bucketUsage = async (
 ): Promise<BucketUsage[]> => {
   const prefix = bucketPrefix(keyPrefix);
   const names = await redis.namesWith(prefix, MAX_SCAN_STEPS);
-  const overrides = names.length === 0 ? [] : await pool.query<PrincipalOverride>(SELECT);
+  const stored = names.length === 0 ? [] : await pool.query<PrincipalOverride>(SELECT);
+  const overrides = new Map(stored.map((rule) => [overrideField(rule.limitName, rule.principal), rule]));
   const limits = limitsOf(routes);
   const all: BucketUsage[] = [];
   for (let from = 0; from < names.length; from += VALUES_PER_STEP) {
@@ -181,7 +172,9 @@ export const bucketUsage = async (
         /^([^:]+):([pc]):(.*)$/s.exec(part[index]?.slice(prefix.length) ?? "") ?? [];
       const [level = Number.NaN, atUs = Number.NaN] = (value ?? "").split(" ").map(Number);
       if (limitName === undefined || kind === undefined || client === undefined) continue;
-      const rule = ruleOf(limits, overrides, { limitName, kind, client });
+      const override = kind === "p" ? overrides.get(overrideField(limitName, client)) : undefined;
+      // The contract may no longer have the limit.
+      const rule = override ?? limits.get(limitName);
       if (rule === undefined || Number.isNaN(level + atUs)) continue;
       const { capacity } = rule;
       const available = capacity - levelAt({ level, atMs: atUs / 1_000 }, rule, nowMs);

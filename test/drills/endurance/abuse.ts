@@ -5,8 +5,7 @@ import { createKey } from "../../../src/middleware/auth/api-keys.ts";
 import { parseNetwork } from "../../../src/middleware/blocklist/network.ts";
 import { blocklistPublication, setBlock } from "../../../src/origin/admin/blocklist/store.ts";
 import { sendAs } from "../clients.ts";
-import { type Arrivals, awaitEvents, type Caused } from "../siem.ts";
-import { EVENT_OF } from "../watchers.ts";
+import { type Arrivals, awaitEvents, createCausedEvents } from "../siem.ts";
 import type { World } from "../world.ts";
 
 export interface Abuse {
@@ -28,17 +27,13 @@ export const startAbuse = async (world: World): Promise<Abuse> => {
   await setBlock(pool, { network, reason: "a soak", forS: null });
   await publish(blocklistPublication);
   const { key } = createKey((bytes) => randomFillSync(bytes));
-  /** Rejections, by the type of the event and the client's address. */
-  const caused = new Map<string, Caused>();
+  const caused = createCausedEvents("the soak");
   const stopping = new AbortController();
   let turn = 0;
 
   const send = async (address: string, path: string): Promise<void> => {
     const { status } = await sendAs(edgeUrl, { key, address }, path);
-    const type = EVENT_OF.get(status);
-    if (type === undefined) return;
-    const before = caused.get(`${type} ${address}`)?.count ?? 0;
-    caused.set(`${type} ${address}`, { fault: "the soak", type, client: address, count: before + 1 });
+    caused.count(address, status);
   };
   const act = async (): Promise<void> => {
     turn += 1;
@@ -57,6 +52,6 @@ export const startAbuse = async (world: World): Promise<Abuse> => {
       stopping.abort();
       await repeating;
     },
-    awaitEvents: () => awaitEvents(world, [...caused.values()]),
+    awaitEvents: () => awaitEvents(world, caused.list()),
   };
 };

@@ -1,12 +1,10 @@
 /** Many principals, so that no limit rejects what the endurance runs send, and the products that they order. */
 import { randomFillSync } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
-import { Product } from "#api/contract/products.ts";
 import { contract } from "../../../src/contract/contract.ts";
 import { scopesOf } from "../../../src/contract/route.ts";
 import { createKey } from "../../../src/middleware/auth/api-keys.ts";
 import { insertKey, keysPublication } from "../../../src/origin/admin/keys.ts";
-import { sendAs } from "../clients.ts";
+import { addProduct } from "../clients.ts";
 import type { World } from "../world.ts";
 
 export interface Principal {
@@ -18,8 +16,6 @@ export interface Principal {
 
 /** The most that a product may have. */
 const STOCK = 1_000_000;
-const MAX_ATTEMPTS = 50;
-const RETRY_PAUSE_MS = 200;
 
 /** Keys with all scopes, published once. @param count at most 250 */
 export const createPrincipals = async ({ pool, publish }: World, count: number): Promise<Principal[]> => {
@@ -35,18 +31,6 @@ export const createPrincipals = async ({ pool, publish }: World, count: number):
   return principals;
 };
 
-const addProduct = async (edgeUrl: string, principal: Principal): Promise<string> => {
-  const price = { amount: 100, currency: "EUR" };
-  const json = { name: `Limited ${crypto.randomUUID()}`, price, stock: STOCK };
-  for (let attempt = 1; ; attempt += 1) {
-    const { status, body } = await sendAs(edgeUrl, principal, "/v1/products", { method: "POST", json });
-    if (status === 201) return Product.parse(JSON.parse(body)).id;
-    // Until the key is published.
-    if (attempt === MAX_ATTEMPTS) throw new Error(`no product could be added: ${status} ${body}`);
-    await pause(RETRY_PAUSE_MS);
-  }
-};
-
 /** @returns ids of new products with stock for every order of a run @throws Error if one cannot be added */
 export const addProducts = async (
   edgeUrl: string,
@@ -57,7 +41,7 @@ export const addProducts = async (
   for (let n = 0; n < count; n += 1) {
     const principal = principals[n % principals.length];
     if (principal === undefined) throw new Error("there are no principals");
-    ids.push(await addProduct(edgeUrl, principal));
+    ids.push(await addProduct(edgeUrl, principal, STOCK));
   }
   return ids;
 };

@@ -119,15 +119,21 @@ describe("a slow read", () => {
     const client = await trained(origins);
     const late: (() => void)[] = [];
     handleNext(slow, (request, response) => void late.push(() => succeed(request, response)), [fast]);
-    // On a busy machine a hedge may reach the slow origin first, which postpones its probe.
     for (let turn = 1; turn <= 500 && client.background.length === 0; turn += 1) {
       if (turn % 50 === 0) client.pass(PROBE_MS);
       await client.send();
     }
     expect(client.background.length).toBe(1);
+    const counted = () =>
+      client.events.flatMap((event) =>
+        event.type === "attempt" && event.attempt.cause === "probe" ? [event.attempt.outcome] : [],
+      );
+    const before = counted();
     slow.handle(succeed);
     for (const answer of late) answer();
     await client.background[0];
+    // Only now is it known how long the origin takes.
+    expect(counted()).toEqual([...before, "answered"]);
   });
 
   test("is sent three times at most", async () => {

@@ -92,7 +92,8 @@ export const edge: Dashboard = {
         },
         {
           title: "Latency by origin",
-          description: "Duration of attempts, measured at the edge.",
+          description:
+            "Duration of attempts, measured at the edge. Those that another attempt overtook (hedge_lost) have none.",
           unit: "s",
           queries: [
             query("{{server_address}} p50", quantileBy(0.5, "server_address", ATTEMPT)),

@@ -48,7 +48,7 @@ export const createEdgeMetrics = (
 ): EdgeMetrics => {
   const servers = origins.map((origin) => ({ ...serverOf(origin.url), authority: origin.authority }));
   const attempts = meter.createHistogram("http.client.request.duration", {
-    description: "Duration of attempts at origins",
+    description: "Duration of attempts at origins, without those that another attempt overtook",
     unit: "s",
     advice: { explicitBucketBoundaries: HTTP_DURATION_BOUNDS_S },
   });
@@ -69,6 +69,9 @@ export const createEdgeMetrics = (
   const attempted = ({ method, status, attempt }: Extract<AttemptEvent, { type: "attempt" }>): void => {
     const { origin, cause, outcome, durationMs } = attempt;
     const server = servers[origin];
+    attemptOutcomes.add(1, { upstream: server?.authority, cause, outcome });
+    // It was canceled, so how long the origin takes is unknown. Counted, it would make a slow origin look fast.
+    if (outcome === "hedge_lost") return;
     const errorType = attemptError(outcome, status);
     const labels: Attributes = { "http.request.method": method };
     if (server !== undefined) {
@@ -78,7 +81,6 @@ export const createEdgeMetrics = (
     if (status !== undefined) labels["http.response.status_code"] = status;
     if (errorType !== undefined) labels["error.type"] = errorType;
     attempts.record(durationMs / 1_000, labels);
-    attemptOutcomes.add(1, { upstream: server?.authority, cause, outcome });
   };
 
   return {

@@ -248,11 +248,12 @@ export class RetryingRequest {
     if (losers.length === 0) return;
     const { p95Ms = Number.POSITIVE_INFINITY } = this.#latencies;
     for (const loser of losers) {
-      this.#record(loser, "hedge_lost");
       if (loser.cause === "probe" && this.#request.retryMode === "hedge") {
+        this.#report(loser, "hedge_lost");
         this.#finishProbe(loser);
         continue;
       }
+      this.#record(loser, "hedge_lost");
       // An attempt that started later was not slower.
       if (winner === undefined || loser.number < winner.number) loser.permit.hedgeLost();
       else loser.permit.ignore();
@@ -269,7 +270,7 @@ export class RetryingRequest {
     this.#request.waitUntil(
       probe.ended.then(([, outcome]) => {
         clearTimeout(timer);
-        settlePermit(probe.permit, outcome, this.#timeOf(probe));
+        this.#count(probe, settlePermit(probe.permit, outcome, this.#timeOf(probe)), statusOf(outcome));
         if (outcome.kind === "answered" || outcome.kind === "refused") discard(outcome.response);
       }),
     );
@@ -339,17 +340,28 @@ export class RetryingRequest {
     return sleep(Math.min(pauseMs, this.#leftMs * PAUSE_SHARE) * (0.5 + this.#context.random() / 2));
   }
 
-  #record(
-    { permit, number, cause, startedAtMs, span }: RunningAttempt,
+  #record(running: RunningAttempt, outcome: AttemptRecord["outcome"], status?: number): void {
+    this.#count(running, outcome, status);
+    this.#report(running, outcome, status);
+  }
+
+  /** In metrics. */
+  #count(running: RunningAttempt, outcome: AttemptRecord["outcome"], status: number | undefined): void {
+    const { method } = this.#request;
+    this.#context.observe({ type: "attempt", method, status, attempt: this.#recordOf(running, outcome) });
+  }
+
+  /** In the request's trace, and where its attempts are collected. */
+  #report(running: RunningAttempt, outcome: AttemptRecord["outcome"], status?: number): void {
+    this.#request.attempts?.push(this.#recordOf(running, outcome));
+    if (running.span !== undefined) endAttemptSpan(running.span, outcome, status);
+  }
+
+  #recordOf(
+    { permit, number, cause, startedAtMs }: RunningAttempt,
     outcome: AttemptRecord["outcome"],
-    status?: number | undefined,
-  ): void {
-    const durationMs = this.#nowMs - startedAtMs;
-    const attempt = { number, cause, origin: permit.origin, outcome, durationMs };
-    const { method, attempts } = this.#request;
-    attempts?.push(attempt);
-    this.#context.observe({ type: "attempt", method, status, attempt });
-    if (span !== undefined) endAttemptSpan(span, outcome, status);
+  ): AttemptRecord {
+    return { number, cause, origin: permit.origin, outcome, durationMs: this.#nowMs - startedAtMs };
   }
 }
 

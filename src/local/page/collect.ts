@@ -48,7 +48,7 @@ const HISTOGRAMS = [
 ];
 const NAMES: ReadonlySet<string> = new Set([
   ...HISTOGRAMS.flatMap((name) => [`${name}_bucket`, `${name}_count`]),
-  ...["cache_requests_total", "rate_limit_decisions_total", "security_events_total"],
+  ...["edge_attempts_total", "cache_requests_total", "rate_limit_decisions_total", "security_events_total"],
   ...["circuit_breaker_state", "circuit_breaker_state_changes_total", "circuit_breaker_rejections_total"],
   ...["circuit_breaker_time_until_probe_seconds", "edge_origin_score_seconds", "edge_origin_warmth"],
   ...["edge_origin_ejected", "edge_origin_in_flight", "overload_limit", "overload_in_flight"],

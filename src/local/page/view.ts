@@ -72,9 +72,11 @@ export const viewOf = (
       {},
       ({ http_response_status_code: status = "" }) => status >= "500",
     ),
-    ...origins.map(({ name, authority }) =>
-      link([EDGE, name, EDGE], CLIENT, { server_port: authority.split(":").at(-1) ?? "" }, hasError),
-    ),
+    ...origins.map(({ name, authority }) => ({
+      ...link([EDGE, name, EDGE], CLIENT, { server_port: authority.split(":").at(-1) ?? "" }, hasError),
+      // An attempt that another one overtook is counted, but has no duration.
+      requestsPerSecond: samples.perSecond(EDGE, "edge_attempts_total", { upstream: authority }),
+    })),
     reading.edgeToRedis,
     toCollector(EDGE),
     ...names.flatMap((name) => [

@@ -33,7 +33,7 @@ const MAX_PENALTY_MS = 60_000;
 /** Time in which a recovered endpoint returns to its whole share, and the fraction at which it starts. */
 const WARM_UP_MS = 6_000;
 const WARM_UP_FROM = 0.1;
-/** Every endpoint gets a request at least this often, given repeatable ones. */
+/** The latency of every endpoint is measured at least this often, given repeatable requests. */
 export const PROBE_INTERVAL_MS = 10_000;
 /** Time from a failure to the first probe; it doubles with each failed probe. */
 const FIRST_PROBE_MS = 1_000;
@@ -107,16 +107,23 @@ export class Endpoint {
 
   /** Records the start of a request. @returns the argument for `inFlight.leave` */
   start(isProbe: boolean, nowMs: number): number {
-    if (isProbe) this.#probedAtMs = nowMs;
-    if (!this.isFailing) this.#nextProbeAtMs = nowMs + PROBE_INTERVAL_MS;
-    // For an ejected endpoint the lease of its breaker sets the time.
-    else if (isProbe && !this.isEjected) this.#nextProbeAtMs = nowMs + this.#untilNextProbeMs();
+    if (isProbe) {
+      this.#probedAtMs = nowMs;
+      if (!this.isFailing) this.#nextProbeAtMs = nowMs + PROBE_INTERVAL_MS;
+      // For an ejected endpoint the lease of its breaker sets the time.
+      else if (!this.isEjected) this.#nextProbeAtMs = nowMs + this.#untilNextProbeMs();
+    }
     return this.inFlight.enter(nowMs);
   }
 
   /** @param failuresBefore `failures` at the start of the request */
-  succeeded(failuresBefore: number, nowMs: number): void {
-    if (!this.isFailing || failuresBefore !== this.failures) return;
+  succeeded(failuresBefore: number, startedMs: number, nowMs: number): void {
+    if (!this.isFailing) {
+      // Only a measured latency puts off the probe: a request that lost a hedge shows nothing.
+      this.#nextProbeAtMs = Math.max(this.#nextProbeAtMs, startedMs + PROBE_INTERVAL_MS);
+      return;
+    }
+    if (failuresBefore !== this.failures) return;
     // Without a failed probe the outage was short.
     if (this.#failedProbes > 0) this.warmUp(nowMs);
     this.isFailing = false;
@@ -207,7 +214,7 @@ export class EndpointPermit {
     const { latency } = this.#endpoint;
     if (this.isProbe) latency.reset(this.#elapsedMs(), this.#now());
     else latency.observe(this.#elapsedMs(), this.#now());
-    this.#endpoint.succeeded(this.#failuresBefore, this.#now());
+    this.#endpoint.succeeded(this.#failuresBefore, this.#startedMs, this.#now());
     this.#permit.ok();
   }
 

@@ -99,7 +99,6 @@ describe("attempts at origins", () => {
     ["timed_out", undefined, "timed_out"],
     ["not_origin", undefined, "not_origin"],
     ["signature_rejected", undefined, "signature_rejected"],
-    ["hedge_lost", undefined, undefined],
   ])("with the outcome %s and status %s have the error type %s", async (outcome, status, error) => {
     attempt({ outcome }, status);
     expect(await durationsOf("http.client.request.duration")).toEqual([
@@ -113,6 +112,11 @@ describe("attempts at origins", () => {
         sum: 0.5,
       },
     ]);
+  });
+
+  test("have no duration if another one overtook them: they were canceled", async () => {
+    attempt({ outcome: "hedge_lost" });
+    expect(await durationsOf("http.client.request.duration")).toEqual([]);
   });
 
   test("are counted by the reason if a retry is denied", async () => {

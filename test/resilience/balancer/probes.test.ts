@@ -128,6 +128,23 @@ describe("a probe", () => {
     expect(origins).toEqual([0, 1, 1]);
   });
 
+  test.for<EndName>([
+    "hedge lost",
+    "ignored",
+    "server error",
+  ])("is due ten seconds after the last latency was measured, whatever came since: %s", (how) => {
+    const scene = new Scene([1, 1], { random: () => 0 });
+    for (const origin of [0, 1]) scene.answerAfter(origin, 20);
+    for (let turn = 0; turn < 9; turn += 1) {
+      scene.wait(1_000);
+      scene.end(0, how);
+      scene.end(1, "answered");
+    }
+    expect(scene.acquire({ isRepeatable: true }).isProbe).toBe(false);
+    scene.wait(1_000);
+    expect(scene.acquire({ isRepeatable: true })).toMatchObject({ origin: 0, isProbe: true });
+  });
+
   test("goes to the origin that is most overdue", () => {
     const scene = new Scene([1, 1, 1], { random: () => 0 });
     for (const origin of [2, 0, 1]) {

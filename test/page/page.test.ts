@@ -166,6 +166,8 @@ describe.runIf(canRun)("the protection page", () => {
       await page.getByLabel("with the demo key").setChecked(isWithKey);
       await page.getByRole("button", { name: "Send", exact: true }).click();
     };
+    // The first of the requests that `npm start` suggests.
+    expect(await page.getByLabel("Path").inputValue()).toBe("/v1/products?limit=2");
     await send("GET", "/v1/orders", false);
     await report.getByText("401", { exact: true }).waitFor();
     await report.getByText(/^✕ .*: rejected/).waitFor({ timeout: NOTICED_MS });

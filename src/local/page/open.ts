@@ -105,7 +105,7 @@ export const openPage = async (options: OpenOptions, cleanups: CleanupStack) => 
   const postgresUrl = doors.postgres?.url ?? databaseUrl;
   const { port: postgresPort } = new URL(databaseUrl);
   const page = createPage({
-    ...{ faults, load, tour },
+    ...{ faults, load, tour, examplePath: readsOf(apiTour)[0] ?? "/" },
     requests: createRequests({
       ...{ edgeUrl: edge.url, demoKey, traces: telemetry.traces, logs, originOf },
       format: createLogFormat(false),

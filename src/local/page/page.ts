@@ -13,6 +13,7 @@ interface PageOptions {
   readonly load: Load;
   readonly tour: ReturnType<typeof createTour>;
   readonly requests: ReturnType<typeof createRequests>;
+  readonly examplePath: string;
 }
 
 export const createPage = ({
@@ -21,11 +22,13 @@ export const createPage = ({
   load,
   tour,
   requests,
+  examplePath,
 }: PageOptions): Page & { stop(): Promise<void> } => {
   const shown = (reading: Reading) => ({
     ...viewOf(reading, system),
     faults: faults.list(),
     load: { requestsPerSecond: load.requestsPerSecond },
+    examplePath,
   });
   const collector = createCollector(system, (reading) => tour.look(shown(reading)));
   const clearFaults = async (): Promise<void> => {

@@ -152,6 +152,8 @@ export interface SystemState {
   /** The load that the page sends; 0 is none. */
   readonly load: { readonly requestsPerSecond: number };
   readonly tour: readonly TourStepView[];
+  /** A path of the API that can be read. */
+  readonly examplePath: string;
 }
 
 /** `POST /requests` */

@@ -13,7 +13,7 @@ import type {
 } from "./state.ts";
 
 /** What is not read from the system, but from the page itself. */
-type OwnState = Pick<SystemState, "faults" | "load" | "tour">;
+type OwnState = Pick<SystemState, "faults" | "load" | "tour" | "examplePath">;
 
 const EDGE = "edge";
 const STATES = ["closed", "open", "half_open"] as const;

@@ -41,13 +41,20 @@ const MAX_FAILED_SHARE = 0.001;
 const MAX_OUTBOX_MS = 10_000;
 const POLL_MS = 100;
 
-/** Restarts the origins with a probe each. */
+/**
+ * What V8 sets in the image's container of 512 MiB: 358 MiB for old objects, and 1 MiB for each half of the new ones. Without a
+ * container it takes what the machine has, and keeps freed pages: the RSS then tells of the machine, not of the program.
+ */
+const HEAP_OF_POD = "--max-old-space-size=358 --max-semi-space-size=1";
+
+/** Restarts the origins with a pod's heap and a probe each. */
 const probeOrigins = async ({ origins }: World): Promise<HeapProbe[]> => {
   const probes: HeapProbe[] = [];
   for (const origin of origins) {
     const probe = await createHeapProbe();
     await origin.stop();
-    await origin.start(probe.environment);
+    const { NODE_OPTIONS = "" } = probe.environment;
+    await origin.start({ ...probe.environment, NODE_OPTIONS: `${NODE_OPTIONS} ${HEAP_OF_POD}` });
     probes.push(probe);
   }
   return probes;

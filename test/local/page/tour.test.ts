@@ -10,7 +10,7 @@ const event = (message: string) => ({
 
 const stateWith = (changes: Partial<SystemState>): SystemState => ({
   ...{ atMs: 0, edgeUrl: "", nodes: [], links: [], breakers: [], origins: [], limits: [], buckets: [] },
-  ...{ caches: [], overload: [], faults: [], load: { requestsPerSecond: 0 }, tour: [] },
+  ...{ caches: [], overload: [], faults: [], load: { requestsPerSecond: 0 }, tour: [], examplePath: "/" },
   securityEvents: { totals: {}, newest: [] },
   outbox: { waiting: 0, dead: 0, oldestAgeS: 0 },
   ...changes,

@@ -91,7 +91,7 @@ const Page = () => {
             </section>
             <section aria-label="Request">
               <h2>Send a request</h2>
-              <RequestSender act={act} />
+              <RequestSender examplePath={state.examplePath} act={act} />
             </section>
           </>
         )}

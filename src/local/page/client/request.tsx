@@ -10,9 +10,9 @@ const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;
 const LOOKS = 12;
 const LOOK_MS = 1_000;
 
-export const RequestSender = ({ act }: { act: Act }) => {
+export const RequestSender = ({ examplePath, act }: { examplePath: string; act: Act }) => {
   const [method, setMethod] = useState<RequestOrder["method"]>("GET");
-  const [path, setPath] = useState("/v1/products?limit=3");
+  const [path, setPath] = useState(examplePath);
   const [body, setBody] = useState("");
   const [withKey, setWithKey] = useState(true);
   const [report, setReport] = useState<RequestReport>();

@@ -1,7 +1,7 @@
 /** The growth of everything that a soak samples, as a table. */
 import { textTable } from "../../bench/support/table.ts";
 import type { Sample } from "./sampler.ts";
-import { isFlat, type Point, type Trend, trendOf } from "./trend.ts";
+import { FLAT_CONNECTIONS, isFlat, type Point, type Trend, trendOf } from "./trend.ts";
 
 export interface Growth extends Trend {
   /** Such as `origin 1 RSS`. */
@@ -49,7 +49,7 @@ export const growthOf = (samples: readonly Sample[]): Growth[] => {
       return value === undefined || sample.minute < fromMinute ? [] : [{ minute: sample.minute, value }];
     });
     const trend = trendOf(points);
-    return { name, unit, ...trend, isFlat: isFlat(trend) };
+    return { name, unit, ...trend, isFlat: isFlat(trend, unit === "" ? FLAT_CONNECTIONS : 0) };
   });
 };
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isFlat, type Point, trendOf } from "./trend.ts";
+import { FLAT_CONNECTIONS, isFlat, type Point, trendOf } from "./trend.ts";
 
 /** A point every ten seconds. @param at from the minute and the number of the point */
 const series = (at: (minute: number, n: number) => number, count = 120): Point[] =>
@@ -37,6 +37,13 @@ test("noise above a leak is not flat", () => {
 test("certain growth below a hundredth in ten minutes is flat", () => {
   expect(isFlat(trendOf(series((minute) => 200_000 + 100 * minute)))).toBe(true);
   expect(isFlat(trendOf(series((minute) => 200_000 + 300 * minute)))).toBe(false);
+});
+
+test("a number of connections may grow by three in ten minutes, as a pool does, whatever the first value", () => {
+  const growing = (perMinute: number) => trendOf(series((minute) => 50 + Math.round(perMinute * minute)));
+  expect(isFlat(growing(0.2))).toBe(false);
+  expect(isFlat(growing(0.2), FLAT_CONNECTIONS)).toBe(true);
+  expect(isFlat(growing(0.5), FLAT_CONNECTIONS)).toBe(false);
 });
 
 test("a series that falls is flat, and one that stays as it is too", () => {

@@ -43,7 +43,7 @@ const POLL_MS = 100;
 
 /**
  * What V8 sets in the image's container of 512 MiB: 358 MiB for old objects, and 1 MiB for each half of the new ones. Without a
- * container it takes what the machine has, and keeps freed pages: the RSS then tells of the machine, not of the program.
+ * container it takes what the machine has, and keeps freed pages, so the RSS depends on the machine, not on the program.
  */
 const HEAP_OF_POD = "--max-old-space-size=358 --max-semi-space-size=1";
 

@@ -29,8 +29,13 @@ import { serve } from "../support/listen.ts";
 const WARM_UP = 4_000;
 const MEASUREMENTS = 7;
 const REQUESTS = 50_000;
-/** Bytes per request. A single leaked span is about 500; buffered telemetry varies, divided by the number of requests. */
+/** Bytes per request. A single leaked span is about 500. */
 const MOST_GROWTH = 20;
+/**
+ * If a hanging collector leaves spans in the queue, up to 2,048, and as many in the export: 2 MB that are there in one measurement
+ * and not in the next one, divided by the number of requests.
+ */
+const MOST_GROWTH_WITH_SPANS = 60;
 const TIMEOUT_MS = 600_000;
 
 const CONNECTIONS = 16;
@@ -219,7 +224,8 @@ test.each([
         }
       },
     });
-    expect(growth).toBeLessThan(MOST_GROWTH);
+    const hasSpans = ratio > 0 && collector === "hangs";
+    expect(growth).toBeLessThan(hasSpans ? MOST_GROWTH_WITH_SPANS : MOST_GROWTH);
   },
   TIMEOUT_MS,
 );

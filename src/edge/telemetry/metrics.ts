@@ -70,7 +70,7 @@ export const createEdgeMetrics = (
     const { origin, cause, outcome, durationMs } = attempt;
     const server = servers[origin];
     attemptOutcomes.add(1, { upstream: server?.authority, cause, outcome });
-    // It was canceled, so how long the origin takes is unknown. Counted, it would make a slow origin look fast.
+    // It was canceled, so how long the origin takes is unknown. Its duration would make a slow origin look fast.
     if (outcome === "hedge_lost") return;
     const errorType = attemptError(outcome, status);
     const labels: Attributes = { "http.request.method": method };

@@ -29,7 +29,7 @@ const FLAT_MINUTES = 10;
 
 /**
  * Growth of a number of connections in ten minutes that is flat, too: pools open some for a rare burst and keep them, up to their
- * maximum. A connection lost in 15,000 requests exceeds it at 75 requests/s.
+ * maximum. At 75 requests/s it is one connection in 15,000 requests.
  */
 export const FLAT_CONNECTIONS = 3;
 
